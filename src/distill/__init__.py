@@ -1,0 +1,53 @@
+"""Distill learns the sound of a folder of recordings and makes new audio in it.
+
+    import distill
+
+    model = distill.train("my-recordings", "mine.distill", minutes=8)
+    for piece in distill.generate(model, seconds=10, count=3):
+        audio = piece.audio(model)          # float32 [C, N] at 48 kHz
+
+    model = distill.load("mine.distill")
+    codes = distill.encode(model, "a.wav")  # Codes, [S, Q]
+    audio = distill.decode(model, codes)    # float32 [C, N]
+
+Everything else is in ``distill.models``, ``distill.codes``, ``distill.training`` and ``distill.pipeline``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distill.api import decode, encode, generate, load, train
+    from distill.codes.codes_file import Codes
+    from distill.errors import DistillError
+    from distill.generation import Generation, Sampling
+    from distill.models.model_file import Model
+
+__all__ = [
+    "Codes",
+    "DistillError",
+    "Generation",
+    "Model",
+    "Sampling",
+    "decode",
+    "encode",
+    "generate",
+    "load",
+    "train",
+]
+
+_HOMES = {
+    **dict.fromkeys(("decode", "encode", "generate", "load", "train"), "distill.api"),
+    "Codes": "distill.codes.codes_file",
+    "DistillError": "distill.errors",
+    "Generation": "distill.generation",
+    "Model": "distill.models.model_file",
+    "Sampling": "distill.generation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # PyTorch takes seconds to import, so it waits until something here is used.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'distill' has no attribute '{name}'")

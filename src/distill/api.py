@@ -1,0 +1,114 @@
+"""The Python API behind ``import distill``: five functions over the pipeline."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from distill import pipeline
+from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
+from distill.codes.codes_file import Codes
+from distill.codes.extract import decode_chunks, encode_blocks
+from distill.errors import CodesFileError, SettingError
+from distill.generation import Generation, Sampling
+from distill.generation import generate as generate_pieces
+from distill.models.model_file import Model, load_model
+from distill.outputs import claimed, new_model_path, new_run_folder
+from distill.training.launch import choose_device
+from distill.training.metrics import MetricsCallback
+
+
+def train(
+    folder: Path | str,
+    model_path: Path | str,
+    *,
+    minutes: float = pipeline.DEFAULT_MINUTES,
+    seed: int = 0,
+    device: str = "auto",
+    callback: MetricsCallback | None = None,
+) -> Model:
+    """Trains codec and prior on a folder of recordings, writes ``model_path`` and gives the model back.
+
+    Raises:
+        DistillError: see ``distill.errors``; OutputError if the file is there already.
+    """
+    folder, path = Path(folder), Path(model_path)
+    with claimed(new_model_path(path.parent, path.name, folder)) as target:
+        events = new_run_folder(target.stem) / "events.jsonl"
+        codec_minutes = pipeline.CODEC_SHARE * minutes
+        pipeline.train_codec(folder, target, events, minutes=codec_minutes, seed=seed, device=device, callback=callback)
+        return pipeline.add_prior(
+            target,
+            folder,
+            events,
+            minutes=minutes - codec_minutes,
+            seed=seed,
+            device=device,
+            callback=callback,
+        )
+
+
+def load(model_path: Path | str, device: str = "cpu") -> Model:
+    """Opens a ``.distill`` file; frozen, in eval mode.
+
+    Raises:
+        ModelFileError: if it is missing, damaged, foreign or from a newer version.
+    """
+    return load_model(Path(model_path), choose_device(device))
+
+
+def generate(
+    model: Model, seconds: float = 10.0, count: int = 1, *, sampling: Sampling | None = None, seed: int = 0
+) -> list[Generation]:
+    """New pieces; ``piece.audio(model)`` gives the sound, float32 ``[C, N]`` at 48 kHz.
+
+    Raises:
+        MissingPriorError: if the model has no prior.
+        SettingError: if a setting is out of range.
+    """
+    return generate_pieces(model, seconds, count, sampling, seed)
+
+
+def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
+    """An audio file of any kind, or float samples ``[C, N]`` or ``[N]`` at 48 kHz, as codes.
+
+    Raises:
+        AudioFileError: if the file cannot be used.
+        SettingError: if the samples have another shape or are not finite.
+    """
+    channels = model.codec.channels
+    if isinstance(audio, np.ndarray):
+        grid = np.atleast_2d(audio).astype(np.float32)
+        if grid.ndim != 2 or grid.shape[0] not in (1, 2) or not grid.shape[1] or not np.isfinite(grid).all():
+            raise SettingError(
+                f"Samples of shape {audio.shape} cannot be encoded.",
+                "Give finite float samples [C, N], C being 1 or 2.",
+            )
+        blocks: Iterable[np.ndarray] = [to_channels(grid, channels)]
+        samples = grid.shape[1]
+    else:
+        path = Path(audio)
+        samples = samples_at_48k(probe(path))
+        blocks = (to_channels(block, channels) for block in read_blocks(path))
+    codes = encode_blocks(model.codec, blocks, _device(model))
+    return Codes(codes, model.fingerprint, samples, model.codec.sample_rate)
+
+
+def decode(model: Model, codes: Codes) -> np.ndarray:
+    """Codes as sound: float32 ``[C, N]`` at 48 kHz, exactly as long as what was encoded.
+
+    Raises:
+        CodesFileError: if another model made the codes.
+    """
+    if codes.codec != model.fingerprint:
+        raise CodesFileError(
+            "These codes were made by another model and mean other sounds here.",
+            "Decode them with the model that made them.",
+        )
+    audio = np.concatenate(list(decode_chunks(model.codec, codes.codes, _device(model))), axis=1)
+    return audio[:, : codes.samples]
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.codec.parameters()).device

@@ -1,0 +1,133 @@
+"""Audio decoded once: 48 kHz float32 arrays on disk that training reads through a memory map.
+
+One ``.npy`` file per recording, named by the SHA-256 of the recording's bytes, under ``home()/cache``. They
+can be deleted at any time; the next import makes them again.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from distill.audio.files import ensure_writable, probe, read_blocks, samples_at_48k
+from distill.errors import OutputError
+from distill.home import home
+
+_LEFTOVER_SECONDS = 24 * 3600  # an unfinished file this old was left by a process that died
+
+
+def decoded(path: Path, sha256: str) -> np.memmap:
+    """The file's sound at 48 kHz, float32 ``[C, N]``, read-only; decoded only when not in the cache yet.
+
+    ``sha256`` is that of the file's bytes. Raises AudioFileError when the file cannot be decoded, OutputError
+    when the cache cannot be written. Two processes may ask for the same file at once.
+    """
+    place = cache_folder() / f"{sha256}.npy"
+    found = _open_whole(place)
+    if found is None:
+        _decode_to(place, path)
+        found = _open_whole(place)
+    if found is None:
+        raise OutputError(
+            f"The decoded audio of {path.name} did not arrive whole in {place.parent}.",
+            "Check that disk, or set DISTILL_HOME to a folder on another one.",
+        )
+    with contextlib.suppress(PermissionError):  # another person's shared cache: usable, only its date stays
+        os.utime(place)
+    return found
+
+
+def trim_cache(limit_bytes: int = 8 * 2**30, keep: Collection[str] = ()) -> int:
+    """Deletes the least recently used files until the cache fits in ``limit_bytes``; returns the bytes freed.
+
+    Recordings whose SHA-256 is in ``keep`` always stay. A mapped array stays readable on POSIX.
+    """
+    files = []
+    freed = 0
+    for file in cache_folder().glob("*"):
+        try:
+            state = file.stat()
+        except FileNotFoundError:  # another process trims too
+            continue
+        if file.suffix == ".npy":
+            files.append((state.st_mtime, state.st_size, file))
+        elif file.suffix == ".tmp" and time.time() - state.st_mtime > _LEFTOVER_SECONDS:
+            freed += _delete(file, state.st_size)
+    excess = sum(size for _, size, _ in files) - limit_bytes
+    for _, size, file in sorted(files):
+        if excess <= 0:
+            break
+        if file.stem not in keep:
+            gone = _delete(file, size)
+            freed += gone
+            excess -= gone
+    return freed
+
+
+def cache_folder() -> Path:
+    """Where the decoded audio lies."""
+    return home() / "cache"
+
+
+def _decode_to(place: Path, path: Path) -> None:
+    info = probe(path)
+    samples = samples_at_48k(info)
+    ensure_writable(place.parent)
+    aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
+    try:
+        # Plain writes, not a writable memory map: on a full disk a map kills the process, a write says why.
+        with aside.open("wb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (info.channels, samples)}
+            np.lib.format.write_array_header_1_0(file, header)
+            start = file.tell()
+            done = 0
+            for block in read_blocks(path):
+                for channel, row in enumerate(block):
+                    file.seek(start + 4 * (channel * samples + done))
+                    file.write(row.astype("<f4", copy=False).tobytes())
+                done += block.shape[1]
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            aside.replace(place)
+        except PermissionError:
+            # Windows refuses to replace a file that another process has mapped: then that one is as good.
+            if _open_whole(place) is None:
+                raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise OutputError(
+            f"The decoded audio of {path.name} cannot be kept in {place.parent}: "
+            + ("the disk is full." if full else f"{error.strerror or error}."),
+            "Free some space, or set DISTILL_HOME to a folder on another disk.",
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _open_whole(place: Path) -> np.memmap | None:
+    """The mapped array, or None when there is none or it is not whole."""
+    try:
+        array = np.load(place, mmap_mode="r", allow_pickle=False)
+        size = place.stat().st_size
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    if not isinstance(array, np.memmap) or array.dtype != np.float32 or array.ndim != 2:
+        return None
+    return array if array.offset + array.nbytes == size else None
+
+
+def _delete(file: Path, size: int) -> int:
+    """The bytes freed."""
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return size
+    except PermissionError:  # Windows: another process has it mapped, so it is in use after all
+        return 0
+    return size

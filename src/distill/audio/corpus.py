@@ -1,0 +1,303 @@
+"""Import of a folder: a verdict for every file, duplicates and near-copies, channels, fingerprint."""
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from distill.audio.cache import decoded, trim_cache
+from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, probe
+from distill.audio.takes import group_takes
+from distill.errors import AudioFileError, CorpusError, SettingError
+
+SHORTEST_SECONDS = 0.05
+_FRAME = SAMPLE_RATE // 20  # 50 ms
+_BLOCK = 200 * _FRAME  # 10 s
+_QUIET = 1e-3  # -60 dBFS
+_STEREO = 1e-6  # side energy above -60 dB of the mid energy
+
+
+class Verdict(StrEnum):
+    """What became of one audio file."""
+
+    USED = "used"
+    SHORT = "too short"
+    SILENT = "silent"
+    DUPLICATE = "duplicate"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One audio file of the folder; ``reason`` and ``fix`` are empty when it is used.
+
+    ``name`` is the path below the folder, with slashes. ``sample_rate`` (Hz) and ``channels`` are the file's
+    own, 0 when unreadable. ``peak_db`` is in dBFS, ``silence`` the share of 50 ms frames under -60 dBFS (0 to 1);
+    both are measured only in files that can be read and are long enough.
+    """
+
+    name: str
+    verdict: Verdict
+    reason: str = ""
+    fix: str = ""
+    seconds: float = 0.0
+    sample_rate: int = 0
+    channels: int = 0
+    peak_db: float = -200.0
+    silence: float = 1.0
+    duplicate_of: str = ""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A usable file.
+
+    ``audio`` is a read-only memory map ``[C, N]`` of float32 at 48 kHz; near-copies of one take share their
+    ``group``; ``sha256`` is that of the file's bytes.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    seconds: float
+    samples: int
+    channels: int
+    group: int
+    audio: np.ndarray
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The usable recordings of a folder, sorted by name, and a report on every audio file in it."""
+
+    folder: Path
+    recordings: tuple[Recording, ...]
+    files: tuple[FileReport, ...]
+    channels: int
+    fingerprint: str
+
+    @property
+    def seconds(self) -> float:
+        return sum(recording.seconds for recording in self.recordings)
+
+    @property
+    def file_count(self) -> int:
+        return len(self.recordings)
+
+
+@dataclass(frozen=True)
+class _Levels:
+    peak: float
+    span: float  # highest minus lowest sample
+    silence: float
+    stereo: bool
+    digest: str  # of the decoded samples
+
+
+@dataclass(frozen=True)
+class _Found:
+    report: FileReport
+    path: Path
+    sha256: str
+    audio: np.memmap
+    levels: _Levels
+
+
+def import_corpus(
+    folder: Path,
+    *,
+    channels: int | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Corpus:
+    """Judges every audio file below ``folder``; a bad one among good ones is reported, not fatal.
+
+    Decodes in bounded memory into the cache. ``channels`` (1 or 2) overrides the choice, which is stereo when
+    at least half of the seconds are truly stereo. ``progress`` is called with (files done, files, name of the
+    next). Raises CorpusError when there is nothing to learn from, with up to three reasons.
+    """
+    if channels not in (None, 1, 2):
+        raise SettingError(f"{channels} channels cannot be learnt.", "Ask for 1 (mono) or 2 (stereo).")
+    folder = Path(folder)
+    _check_folder(folder)
+    paths, ignored = _audio_files(folder)
+    if not paths:
+        others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
+        what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} is empty."
+        known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
+        raise CorpusError(what, f"Put recordings in it ({known}).")
+
+    used: dict[str, _Found] = {}
+    reports: list[FileReport] = []
+    by_bytes: dict[str, str] = {}
+    by_samples: dict[str, str] = {}
+    for done, path in enumerate(paths):
+        name = path.relative_to(folder).as_posix()
+        if progress is not None:
+            progress(done, len(paths), name)
+        judged = _judge(path, name, by_bytes, by_samples)
+        if isinstance(judged, _Found):
+            used[name] = judged
+            by_bytes[judged.sha256] = name
+            by_samples[judged.levels.digest] = name
+            judged = judged.report
+        reports.append(judged)
+    if progress is not None:
+        progress(len(paths), len(paths), "")
+    if not used:
+        raise _nothing_usable(folder, reports)
+
+    groups = group_takes([found.audio for found in used.values()])
+    recordings = tuple(
+        Recording(
+            name=name,
+            path=found.path,
+            sha256=found.sha256,
+            seconds=found.audio.shape[1] / SAMPLE_RATE,
+            samples=found.audio.shape[1],
+            channels=found.audio.shape[0],
+            group=group,
+            audio=found.audio,
+        )
+        for (name, found), group in zip(used.items(), groups, strict=True)
+    )
+    trim_cache(keep={one.sha256 for one in recordings})
+    stereo = sum(found.report.seconds for found in used.values() if found.levels.stereo)
+    return Corpus(
+        folder=folder,
+        recordings=recordings,
+        files=tuple(reports),
+        channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),
+        fingerprint=hashlib.sha256("".join(sorted(one.sha256 for one in recordings)).encode()).hexdigest(),
+    )
+
+
+def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str, str]) -> _Found | FileReport:
+    try:
+        info = probe(path)
+        sha256 = _sha256(path)
+        report = FileReport(
+            name, Verdict.USED, seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels
+        )
+        if info.seconds < SHORTEST_SECONDS:
+            return replace(
+                report,
+                verdict=Verdict.SHORT,
+                reason=f"It lasts {1000 * info.seconds:.0f} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
+                fix="Export it with its decay or some silence after it, join it with others, or leave it out.",
+            )
+        audio = decoded(path, sha256)
+    except AudioFileError as error:
+        return FileReport(name, Verdict.UNREADABLE, error.what, error.fix)
+    levels = _measure(audio)
+    report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
+    if levels.peak < _QUIET or levels.span < _QUIET:
+        constant = levels.peak >= _QUIET
+        return replace(
+            report,
+            verdict=Verdict.SILENT,
+            reason="It holds one constant value." if constant else "Nothing in it is louder than -60 dBFS.",
+            fix="Raise its level, record it again, or leave it out.",
+        )
+    twin = by_bytes.get(sha256) or by_samples.get(levels.digest)
+    if twin:
+        return replace(
+            report,
+            verdict=Verdict.DUPLICATE,
+            reason=f"It is the same sound as {twin}, sample by sample.",
+            fix="Nothing needs doing: one of the two is used.",
+            duplicate_of=twin,
+        )
+    return _Found(report, path, sha256, audio, levels)
+
+
+def _measure(audio: np.ndarray) -> _Levels:
+    """Block by block, so that a two-hour recording never lies in memory."""
+    channels, samples = audio.shape
+    digest = hashlib.sha256(f"{channels}".encode())
+    highest, lowest = -np.inf, np.inf
+    quiet = frames = 0
+    middle = side = 0.0
+    for start in range(0, samples, _BLOCK):
+        block = np.array(audio[:, start : start + _BLOCK], dtype=np.float32)
+        digest.update(block.tobytes())
+        highest, lowest = max(highest, float(block.max())), min(lowest, float(block.min()))
+        loudness = np.add.reduceat(block**2, np.arange(0, block.shape[1], _FRAME), axis=1)
+        loudness[:, :-1] /= _FRAME
+        loudness[:, -1] /= (block.shape[1] - 1) % _FRAME + 1
+        quiet += int((loudness.max(axis=0) < _QUIET**2).sum())
+        frames += loudness.shape[1]
+        if channels == 2:
+            middle += float(np.square(block[0] + block[1], dtype=np.float64).sum())
+            side += float(np.square(block[0] - block[1], dtype=np.float64).sum())
+    return _Levels(
+        peak=max(highest, -lowest),
+        span=highest - lowest,
+        silence=quiet / frames,
+        stereo=side > _STEREO * middle,
+        digest=digest.hexdigest(),
+    )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AudioFileError(
+            f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it anew from its source."
+        ) from error
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.exists():
+        raise CorpusError(f"The folder {folder} does not exist.", "Check its name and place.")
+    if not folder.is_dir():
+        raise CorpusError(f"{folder} is a file; a folder of recordings is needed.", "Give the folder it lies in.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise CorpusError(f"The folder {folder} may not be read by you.", "Change its permissions.")
+
+
+def _audio_files(folder: Path) -> tuple[list[Path], int]:
+    """Audio files below ``folder`` sorted by name, and how many others were passed over."""
+    found: list[Path] = []
+    ignored = 0
+    for path in _walk(folder, {folder.resolve()}):
+        if path.suffix.lower() in AUDIO_SUFFIXES:
+            found.append(path)
+        else:
+            ignored += 1
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix()), ignored
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Files below ``folder`` that are not hidden (macOS' ``._`` companions are); no folder is entered twice."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise CorpusError(
+            f"The folder {folder} cannot be read: {error.strerror}.",
+            "Change its permissions, or move it away.",
+        ) from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            yield entry
+            continue
+        target = entry.resolve()
+        # A link to a folder above would bring in its whole surroundings, and this folder once more.
+        if target not in seen and not any(one.is_relative_to(target) for one in seen):
+            seen.add(target)
+            yield from _walk(entry, seen)
+
+
+def _nothing_usable(folder: Path, reports: list[FileReport]) -> CorpusError:
+    reasons = " ".join(f"{report.name}: {report.reason}" for report in reports[:3])
+    more = f" And {len(reports) - 3} more." if len(reports) > 3 else ""
+    count = "The only audio file" if len(reports) == 1 else f"Every one of the {len(reports)} audio files"
+    return CorpusError(f"{count} in {folder} is unusable. {reasons}{more}", reports[0].fix)

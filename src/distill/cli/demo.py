@@ -1,0 +1,30 @@
+"""``distill demo``: the whole way on recordings that Distill makes up itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill.cli import options
+from distill.cli.console import note
+from distill.cli.run import run_pipeline, show_result
+
+
+def demo(
+    minutes: Annotated[float, typer.Option(help="How long it may take in all.")] = 3.0,
+    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("distill-demo"),
+    device: options.DeviceOption = options.Device.AUTO,
+    seed: options.SeedOption = 0,
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Make a small demo corpus (plucked strings, bells, drums, drones) and learn it."""
+    from distill.audio.demo import write_demo_corpus
+
+    recordings = out / "recordings"
+    made = write_demo_corpus(recordings, seed=0)
+    note(f"Made {len(made)} recordings in {recordings}")
+    result = run_pipeline(recordings, out, name=None, minutes=minutes, seed=seed, device=device)
+    show_result(result, as_json)
+    note("")
+    note("The same with your own recordings:  distill run FOLDER")

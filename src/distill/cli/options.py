@@ -1,0 +1,59 @@
+"""Options that several verbs share, with one wording."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill.errors import SettingError
+
+
+class Device(StrEnum):
+    """Where the arithmetic runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    MPS = "mps"
+    CUDA = "cuda"
+
+
+class AudioFormat(StrEnum):
+    """What new audio can be written as."""
+
+    WAV = "wav"
+    FLAC = "flac"
+    OGG = "ogg"
+    MP3 = "mp3"
+
+
+FolderArgument = Annotated[
+    Path, typer.Argument(help="Folder of your recordings; subfolders are read too.", show_default=False)
+]
+ModelArgument = Annotated[Path, typer.Argument(help="A .distill model file.", show_default=False)]
+DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
+SeedOption = Annotated[int, typer.Option(help="Same seed, same machine, same result.", min=0, max=2**31 - 1)]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Machine-readable result on stdout, everything else on stderr.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", is_eager=True)]
+ChannelsOption = Annotated[
+    str, typer.Option(help="auto, 1 (mono) or 2 (stereo); auto follows the recordings.", metavar="auto|1|2")
+]
+SecondsOption = Annotated[float, typer.Option(help="Length of each new piece, 0.5 to 600.")]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(help="Train this many epochs (with --minutes: whichever ends first).", show_default=False),
+]
+TEMPERATURE_HELP = "Under 1 safer, over 1 wilder, 0 always the likeliest code."
+
+
+def channels(text: str) -> int | None:
+    """``auto``, ``1`` or ``2`` as a number, None for auto.
+
+    Raises:
+        SettingError: for anything else.
+    """
+    if text not in {"auto", "1", "2"}:
+        raise SettingError(f"--channels {text} is out of range.", "Choose auto, 1 (mono) or 2 (stereo).")
+    return None if text == "auto" else int(text)

@@ -1,0 +1,31 @@
+"""``distill reconstruct MODEL FOLDER``: every recording through encoder and decoder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill.cli import options
+from distill.cli.console import TrainingView, counting, note, print_json
+
+
+def reconstruct(
+    model: options.ModelArgument,
+    folder: options.FolderArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the reconstructions.", show_default=False)],
+    device: options.DeviceOption = options.Device.AUTO,
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Send every recording of FOLDER through MODEL's codec, to 48 kHz WAV files of the same names."""
+    from distill import pipeline
+    from distill.models.model_file import load_model
+    from distill.training.launch import choose_device
+
+    loaded = load_model(model, choose_device(device))
+    with TrainingView() as view:
+        written = pipeline.reconstruct_folder(loaded, folder, out, counting(view, "Reconstructing"))
+    if as_json:
+        print_json({"audio": [path.resolve() for path in written]})
+        return
+    note(f"{len(written)} reconstructions in {out}")

@@ -1,0 +1,67 @@
+"""Every error a person can meet, in one tree.
+
+DistillError                 exit code 1: ours, or the machine's
+├── InputError               exit code 2: something the person gave can be mended by the person
+│   ├── CorpusError          the folder is missing, empty, or holds nothing usable
+│   ├── AudioFileError       one audio file cannot be read or used
+│   ├── ModelFileError       a .distill file is damaged, foreign or from a newer version
+│   ├── MissingPriorError    the model has a codec but no prior yet
+│   ├── CodesFileError       a .codes file is damaged or belongs to another model
+│   ├── SettingError         an option is out of its range
+│   ├── DeviceError          the asked-for device is not on this machine
+│   └── OutputError          the result cannot be written where it was asked for
+└── TrainingError            training cannot go on (a loss that is not finite, again and again)
+"""
+
+
+class DistillError(Exception):
+    """Says in words what came and what was needed (``what``), and what to do about it (``fix``)."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(f"{what} {fix}")
+        self.what = what
+        self.fix = fix
+
+
+class InputError(DistillError):
+    """The person can mend this."""
+
+    exit_code = 2
+
+
+class CorpusError(InputError):
+    """The folder is missing, empty, or holds nothing usable."""
+
+
+class AudioFileError(InputError):
+    """One audio file cannot be read or used."""
+
+
+class ModelFileError(InputError):
+    """A .distill file is damaged, foreign or from a newer version."""
+
+
+class MissingPriorError(InputError):
+    """The model has a codec but no prior yet."""
+
+
+class CodesFileError(InputError):
+    """A .codes file is damaged or belongs to another model."""
+
+
+class SettingError(InputError):
+    """An option is out of its range."""
+
+
+class DeviceError(InputError):
+    """The asked-for device is not on this machine."""
+
+
+class OutputError(InputError):
+    """The result cannot be written where it was asked for."""
+
+
+class TrainingError(DistillError):
+    """Training cannot go on."""

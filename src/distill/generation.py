@@ -1,0 +1,163 @@
+"""New audio: the prior draws codes, the codec makes them sound.
+
+Any length: the prior sees the last ``context`` tokens. When the window is full it is moved on by half and its cache built anew
+from the codes themselves, so each token is drawn exactly as a full forward pass over its window would draw it, memory
+stays flat, and nothing ever starts over from silence.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.codes.extract import decode_chunks
+from distill.errors import SettingError
+from distill.models.model_file import Model
+from distill.models.prior import CodePrior
+
+MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
+MAX_COUNT = 64
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How codes are drawn. ``top_k`` 0 and ``top_p`` 1 leave the distribution whole; ``temperature`` 0 takes the likeliest."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= 5:
+            raise SettingError(
+                f"The temperature {self.temperature} is out of range.",
+                "Choose one from 0 to 5; 1 is natural.",
+            )
+        if self.top_k < 0:
+            raise SettingError(f"top-k {self.top_k} is out of range.", "Choose 0 (all codes) or more.")
+        if not 0 < self.top_p <= 1:
+            raise SettingError(
+                f"top-p {self.top_p} is out of range.", "Choose a share above 0 and up to 1, such as 0.95."
+            )
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One new piece: its codes ``[S, Q]``, and what is needed to make it again."""
+
+    codes: Tensor
+    seconds: float
+    seed: int
+    sampling: Sampling
+    sample_rate: int
+
+    def blocks(self, model: Model) -> Iterator[np.ndarray]:
+        """The sound, float32 ``[C, n]`` a block, ``round(seconds · sample_rate)`` samples in all."""
+        device = next(model.codec.parameters()).device
+        left = round(self.seconds * self.sample_rate)
+        for block in decode_chunks(model.codec, self.codes, device):
+            yield block[:, :left]
+            left -= block.shape[1]
+            if left <= 0:
+                return
+
+    def audio(self, model: Model) -> np.ndarray:
+        """The sound as one array, float32 ``[C, N]``."""
+        return np.concatenate(list(self.blocks(model)), axis=1)
+
+
+def generate(
+    model: Model,
+    seconds: float = 10.0,
+    count: int = 1,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Generation]:
+    """``count`` new pieces of ``seconds`` each, drawn as one batch; piece ``i`` has seed ``seed + i``.
+
+    Args:
+        progress: called with (positions drawn, positions in all).
+
+    Raises:
+        MissingPriorError: if the model has no prior.
+        SettingError: if a setting is out of range.
+    """
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise SettingError(f"{seconds} seconds were asked for.", f"Ask for {MIN_SECONDS} to {MAX_SECONDS:.0f} seconds.")
+    if not 1 <= count <= MAX_COUNT:
+        raise SettingError(f"{count} pieces were asked for.", f"Ask for 1 to {MAX_COUNT}.")
+    prior, openings = model.require_prior()
+    sampling = sampling or Sampling()
+    codec = model.codec
+    positions = -(-round(seconds * codec.sample_rate) // codec.hop)
+    seeds = [seed + index for index in range(count)]
+    codes = sample_codes(prior, openings, positions, sampling, seeds, progress)
+    return [
+        Generation(piece, seconds, piece_seed, sampling, codec.sample_rate)
+        for piece, piece_seed in zip(codes, seeds, strict=True)
+    ]
+
+
+@torch.inference_mode()
+def sample_codes(
+    prior: CodePrior,
+    openings: Tensor,
+    positions: int,
+    sampling: Sampling,
+    seeds: Sequence[int],
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
+
+    A stream opens with the first position of a random recording (``openings [n, Q]``): a fiftieth of a second, which the
+    prior, that only ever predicts what comes next, cannot draw by itself.
+    """
+    q, context = prior.config.num_quantizers, prior.config.context
+    device = next(prior.parameters()).device
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    first = [openings[torch.randint(len(openings), (), generator=generator)] for generator in generators]
+    tokens = torch.zeros(len(seeds), positions * q, dtype=torch.int64, device=device)
+    tokens[:, :q] = torch.stack(first).to(device)
+    kept = context // 2 // q * q
+
+    cache = prior.new_cache(len(seeds))
+    logits = prior(tokens[:, :q], cache)[:, -1]
+    for index in range(q, positions * q):
+        uniform = torch.cat([torch.rand(1, generator=generator) for generator in generators]).to(device)
+        tokens[:, index] = draw(logits, sampling, uniform)
+        if cache.length == context:
+            # Full: keep the newest half. The cut falls on a position's first level, where windows begin in training.
+            start = (index + 1 - kept) // q * q
+            cache = prior.new_cache(len(seeds))
+            logits = prior(tokens[:, start : index + 1], cache)[:, -1]
+        else:
+            logits = prior(tokens[:, index : index + 1], cache)[:, -1]
+        if progress is not None and (index + 1) % q == 0:
+            progress((index + 1) // q, positions)
+    return tokens.unflatten(1, (positions, q)).cpu()
+
+
+def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+    """One token a stream from logits ``[B, K]``, by the numbers ``uniform [B]`` in 0..1: ``[B]``.
+
+    Top-k keeps the k likeliest, top-p (nucleus sampling, Holtzman et al. 2020, arXiv:1904.09751) the fewest that hold p of
+    the probability. The draw inverts the cumulative distribution, so one number decides it, the same in any batch.
+    """
+    if sampling.temperature == 0:
+        return logits.argmax(dim=-1)
+    probability, order = (logits / sampling.temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+    if sampling.top_k:
+        probability[:, sampling.top_k :] = 0
+    if sampling.top_p < 1:
+        total = probability.sum(dim=-1, keepdim=True)
+        before = probability.cumsum(dim=-1) - probability
+        probability = probability.masked_fill(before >= sampling.top_p * total, 0)
+    cumulative = probability.cumsum(dim=-1)
+    target = uniform[:, None] * cumulative[:, -1:]
+    # Rounding may carry the target past the last code that is left; it must not land on one that was cut off.
+    last = (probability > 0).sum(dim=-1, keepdim=True) - 1
+    chosen = torch.minimum(torch.searchsorted(cumulative, target, right=True), last)
+    return order.gather(1, chosen)[:, 0]

@@ -1,0 +1,306 @@
+"""One ``.distill`` file holds codec and prior: safetensors with a JSON header. Opening one can never run code.
+
+    8 bytes   length of the table
+    table     JSON: {"__metadata__": {"distill": header}, name: {dtype, shape, offsets}, ...}
+    bytes     the tensors
+
+The header is checked field by field, then every tensor's name, type and shape against the sizes the header declares, then
+the digest of the bytes. Only after that is a tensor built.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from distill.atomic import written_aside
+from distill.errors import MissingPriorError, ModelFileError
+from distill.models.prior import CodePrior, PriorConfig
+from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+
+FORMAT_VERSION = (1, 0)
+_MAX_TABLE_BYTES = 32 << 20
+_SAFETENSORS_DTYPES = {torch.float32: "F32", torch.int64: "I64"}
+
+M = TypeVar("M", ConvVQVAE, CodePrior)
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class CorpusRecord(BaseModel):
+    """The corpus a model was trained on, known by its fingerprint; no file names travel with the model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: Digest
+    file_count: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    split_seed: int
+
+
+class Header(BaseModel):
+    """Everything a model file says about itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal["distill"] = "distill"
+    major: int = FORMAT_VERSION[0]
+    minor: int = FORMAT_VERSION[1]
+    name: Annotated[str, Field(max_length=255)]
+    codec: VQVAEConfig
+    codec_training: dict[str, float | int | str]
+    corpus: CorpusRecord
+    prior: PriorConfig | None = None
+    prior_training: dict[str, float | int | str] | None = None
+    openings: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """How many recordings' first positions are stored, for new audio to begin with."""
+    curves: dict[str, list[float]] = Field(default_factory=dict)
+    created: str
+    distill_version: str
+    torch_version: str
+    digest: Digest | None = None
+    """SHA-256 of the tensor bytes; written by :func:`save_model`."""
+
+    @property
+    def has_prior(self) -> bool:
+        return self.prior is not None
+
+
+@dataclass
+class Model:
+    """A loaded model file: frozen codec, prior if there is one, and what the file says of itself."""
+
+    header: Header
+    codec: ConvVQVAE
+    code_counts: Tensor
+    """How often the corpus uses each codebook entry: ``[Q, K]`` int64."""
+    prior: CodePrior | None = None
+    openings: Tensor | None = None
+    """First positions of the recordings: ``[n, Q]`` int64."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the codec: codes belong to the codec that made them, whatever prior stands beside it."""
+        return codec_fingerprint(self.codec)
+
+    def require_prior(self) -> tuple[CodePrior, Tensor]:
+        """The prior and the openings.
+
+        Raises:
+            MissingPriorError: if the model has none.
+        """
+        if self.prior is None or self.openings is None:
+            raise MissingPriorError(
+                f"The model '{self.header.name}' has a codec but no prior yet, and new audio needs one.",
+                "Run: distill train-prior MODEL DATASET_DIR",
+            )
+        return self.prior, self.openings
+
+
+def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: Any) -> Header:
+    """A header with today's date and the versions at work."""
+    return Header(
+        name=name,
+        codec=codec,
+        corpus=corpus,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        distill_version=version("distill-audio"),
+        torch_version=torch.__version__,
+        **fields,
+    )
+
+
+def codec_fingerprint(codec: ConvVQVAE) -> str:
+    """SHA-256 over the codec's tensors in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(_codec_tensors(codec).items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_model(path: Path, model: Model) -> Path:
+    """Writes the model whole or not at all.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    tensors = {f"codec.{name}": tensor for name, tensor in _codec_tensors(model.codec).items()}
+    tensors["code_counts"] = model.code_counts
+    if model.prior is not None and model.openings is not None:
+        tensors |= {f"prior.{name}": tensor for name, tensor in model.prior.state_dict().items()}
+        tensors["openings"] = model.openings
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = safetensors.torch.save(tensors)
+    body = plain[8 + int.from_bytes(plain[:8], "little") :]
+    header = model.header.model_copy(update={"digest": hashlib.sha256(body).hexdigest()})
+    with written_aside(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors, {"distill": header.model_dump_json()}))
+    return path
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
+    """Reads and checks a ``.distill`` file; the models come in eval mode with all gradients off.
+
+    Raises:
+        ModelFileError: if the file is missing, damaged, foreign or from a newer version.
+    """
+    try:
+        with path.open("rb") as file:
+            header, table, body_start = _read_header(path, file.read(8), file)
+            body_bytes = os.fstat(file.fileno()).st_size - body_start
+            with torch.device("meta"):
+                codec = ConvVQVAE(header.codec)
+                prior = CodePrior(header.prior) if header.prior is not None else None
+            _check_table(path, table, _expected_tensors(header, codec, prior), body_bytes)
+            content = file.read()
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} cannot be read: {error.strerror}.",
+            "Give the path of a .distill file made by distill train.",
+        ) from error
+    if hashlib.sha256(content).hexdigest() != header.digest:
+        raise _damaged(path, "its content does not match its checksum")
+    tensors = safetensors.torch.load(_with_table(table, content))
+    codec = ConvVQVAE(header.codec)
+    codebooks = tensors.pop("codec.quantizer.codebooks")
+    codec.load_state_dict(
+        {name.removeprefix("codec."): tensor for name, tensor in tensors.items() if name.startswith("codec.")},
+        strict=False,
+    )
+    codec.quantizer.set_codebooks(codebooks)
+    model = Model(header, _frozen(codec, device), tensors["code_counts"])
+    if header.prior is not None:
+        prior = CodePrior(header.prior)
+        prior.load_state_dict(
+            {name.removeprefix("prior."): tensor for name, tensor in tensors.items() if name.startswith("prior.")}
+        )
+        model.prior = _frozen(prior, device)
+        model.openings = tensors["openings"]
+        _check_range(path, "openings", model.openings, header.codec.codebook_size)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise _damaged(path, f"the weights '{name}' hold values that are not numbers")
+    return model
+
+
+def read_header(path: Path) -> Header:
+    """What a model file says of itself, without reading a tensor.
+
+    Raises:
+        ModelFileError: as :func:`load_model`, but for the checks of tensor bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read_header(path, file.read(8), file)[0]
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} cannot be read: {error.strerror}.",
+            "Give the path of a .distill file made by distill train.",
+        ) from error
+
+
+def _frozen(model: M, device: torch.device | str) -> M:
+    model.requires_grad_(False)
+    return model.eval().to(device)
+
+
+def _codec_tensors(codec: ConvVQVAE) -> dict[str, Tensor]:
+    # The quantizer library's own names and statistics stay out of the file: only the codebooks are ours to keep.
+    tensors = {
+        name: tensor.detach().cpu() for name, tensor in codec.state_dict().items() if not name.startswith("quantizer.")
+    }
+    tensors["quantizer.codebooks"] = codec.quantizer.codebooks.detach().cpu().contiguous()
+    return tensors
+
+
+def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None) -> dict[str, tuple[str, list[int]]]:
+    """Name to (type, shape) of every tensor that a file with this header must hold, no more and no less."""
+    config = header.codec
+    expected = {
+        f"codec.{name}": ("F32", list(tensor.shape))
+        for name, tensor in codec.state_dict().items()
+        if not name.startswith("quantizer.")
+    }
+    expected["codec.quantizer.codebooks"] = (
+        "F32",
+        [config.num_quantizers, config.codebook_size, config.latent_size],
+    )
+    expected["code_counts"] = ("I64", [config.num_quantizers, config.codebook_size])
+    if prior is not None:
+        expected |= {f"prior.{name}": ("F32", list(tensor.shape)) for name, tensor in prior.state_dict().items()}
+        expected["openings"] = ("I64", [header.openings, config.num_quantizers])
+    return expected
+
+
+def _read_header(path: Path, length_bytes: bytes, file: Any) -> tuple[Header, dict[str, Any], int]:
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(length_bytes, "little")
+    if len(length_bytes) < 8 or not 2 <= length <= min(_MAX_TABLE_BYTES, size - 8):
+        raise _damaged(path, "it is too short or does not begin as a model file does")
+    try:
+        table = json.loads(file.read(length))
+        fields = json.loads(table.pop("__metadata__")["distill"])
+        major, minor = int(fields["major"]), int(fields["minor"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path, "its header cannot be understood") from error
+    if major > FORMAT_VERSION[0]:
+        raise ModelFileError(
+            f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
+            f"{FORMAT_VERSION[0]}.x).",
+            f"Install distill-audio {major}.0 or newer: pip install -U distill-audio",
+        )
+    try:
+        header = Header.model_validate(fields)
+    except (ValidationError, RecursionError) as error:
+        raise _damaged(path, "its header holds values that cannot be") from error
+    if header.prior is not None and (
+        header.prior.codebook_size != header.codec.codebook_size
+        or header.prior.num_quantizers != header.codec.num_quantizers
+    ):
+        raise _damaged(path, "its prior speaks another alphabet than its codec")
+    return header, table, 8 + length
+
+
+def _check_table(path: Path, table: dict[str, Any], expected: dict[str, tuple[str, list[int]]], body: int) -> None:
+    if table.keys() != expected.keys():
+        raise _damaged(path, "it holds other tensors than its header declares")
+    position = 0
+    try:
+        for entry in sorted(table.values(), key=lambda entry: int(entry["data_offsets"][0])):
+            start, stop = entry["data_offsets"]
+            if start != position or stop < start:
+                raise _damaged(path, "its tensors overlap or leave gaps")
+            position = stop
+        found = {name: (entry["dtype"], list(entry["shape"])) for name, entry in table.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, "its table of tensors cannot be understood") from error
+    if found != expected:
+        raise _damaged(path, "its tensors have other sizes than its header declares")
+    if position != body:
+        raise _damaged(path, f"{body} bytes of tensors are there and {position} were expected")
+
+
+def _with_table(table: dict[str, Any], content: bytes) -> bytes:
+    encoded = json.dumps(table).encode()
+    return len(encoded).to_bytes(8, "little") + encoded + content
+
+
+def _check_range(path: Path, name: str, codes: Tensor, codebook_size: int) -> None:
+    if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < codebook_size:
+        raise _damaged(path, f"'{name}' holds codes outside 0..{codebook_size - 1}")
+
+
+def _damaged(path: Path, reason: str) -> ModelFileError:
+    return ModelFileError(
+        f"{path} is not a usable model file: {reason}.",
+        "Use another copy of it, or train it again with distill train.",
+    )

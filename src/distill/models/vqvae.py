@@ -1,0 +1,244 @@
+"""The codec: a convolutional VQ-VAE that hears log-mel spectra and speaks inverse-FFT frames.
+
+    audio [B, C, N]
+      │ log-mel at two time scales, one vector a position          features   [B, S, *]
+      │ ConvNeXt blocks                                            encoder    [B, S, H]
+      │ residual vector quantisation                               codes      [B, S, Q]
+      │ ConvNeXt blocks                                            decoder    [B, S, H]
+      │ magnitude and phase of a few short frames a position       head       [B, S·r, 2·bins]
+      ▼ inverse FFT, overlap-add
+    audio [B, C, N]
+
+All work between the spectra happens at the rate of the code positions, so a laptop can train it. The inverse-FFT head is
+the idea of Vocos (Siuzdak 2023, arXiv:2306.00814), the blocks are those of ConvNeXt (Liu et al. 2022, arXiv:2201.03545).
+Nothing looks further than ``context`` positions to either side: a long file can be coded in chunks with that much overlap
+and comes out as in one pass. Stereo is coded as mid and side in the same codes.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from distill.audio.distance import LogMel
+from distill.models.quantizer import ResidualQuantizer
+
+LEVEL_NAMES: dict[int, tuple[str, ...]] = {
+    2: ("Structure", "Detail"),
+    3: ("Structure", "Timbre", "Detail"),
+    4: ("Structure", "Timbre", "Texture", "Detail"),
+}
+"""What the quantizer levels are called in front of people."""
+
+_MAX_LOG_MAGNITUDE = 6.0
+"""Above any magnitude a full-scale sine reaches in one frame; bounds the exponential."""
+
+
+@dataclass(frozen=True)
+class VQVAEConfig:
+    """Sizes of the codec. Stored in the model file beside the weights."""
+
+    sample_rate: Annotated[int, Ge(48_000), Le(48_000)] = 48_000
+    channels: Annotated[int, Ge(1), Le(2)] = 1
+    hop: Annotated[int, Ge(256), Le(8192)] = 1024
+    """Samples per code position; a multiple of 256."""
+    hidden_size: Annotated[int, Ge(8), Le(2048)] = 256
+    encoder_blocks: Annotated[int, Ge(1), Le(32)] = 4
+    decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
+    latent_size: Annotated[int, Ge(2), Le(512)] = 64
+    num_quantizers: Annotated[int, Ge(2), Le(4)] = 4
+    codebook_size: Annotated[int, Ge(16), Le(1024)] = 256
+    commitment_weight: Annotated[float, Ge(0.0), Le(10.0)] = 0.25
+    kernel_size: Annotated[int, Ge(3), Le(15)] = 7
+    expansion: Annotated[int, Ge(1), Le(8)] = 3
+    frame_hop: Annotated[int, Ge(64), Le(1024)] = 256
+    """Samples between the decoder's inverse-FFT frames, each four times as long."""
+
+    def __post_init__(self) -> None:
+        if self.hop % self.frame_hop or self.hop % 256:
+            raise ValueError(f"hop {self.hop} must be a multiple of 256 and of frame_hop {self.frame_hop}")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size} must be odd")
+
+    @property
+    def frame_rate(self) -> float:
+        """Code positions per second."""
+        return self.sample_rate / self.hop
+
+    @property
+    def bitrate(self) -> float:
+        """Bits per second of audio when every code is stored plainly."""
+        return self.frame_rate * self.num_quantizers * (self.codebook_size - 1).bit_length()
+
+
+class VQVAEOutput(NamedTuple):
+    """What one pass through the codec gives."""
+
+    reconstruction: Tensor
+    """``[B, C, N]``"""
+    indices: Tensor
+    """``[B, S, Q]``"""
+    commitment_loss: Tensor
+    """Scalar: summed over levels, mean over positions, not yet weighted."""
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise convolution over time, then a two-layer perceptron per position: ``[B, S, H] → [B, S, H]``."""
+
+    def __init__(self, hidden_size: int, kernel_size: int, expansion: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(hidden_size, hidden_size, kernel_size, padding=kernel_size // 2, groups=hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.expand = nn.Linear(hidden_size, hidden_size * expansion)
+        self.contract = nn.Linear(hidden_size * expansion, hidden_size)
+        # Starting each branch small lets a deep stack train from the first step at a high learning rate.
+        self.scale = nn.Parameter(torch.full((hidden_size,), 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        h = self.contract(F.gelu(self.expand(self.norm(h))))
+        return x + self.scale * h
+
+
+class Features(nn.Module):
+    """What the encoder hears: log-mel spectra with fine pitch (2048 samples) and fine time (512 samples).
+
+    ``[B, C, N] → [B, S, C·width]`` with ``S = N / hop``.
+    """
+
+    _SCALES = ((2048, 512, 160), (512, 128, 40))  # window, hop, mel bins
+
+    def __init__(self, config: VQVAEConfig) -> None:
+        super().__init__()
+        self.hop = config.hop
+        self.log_mels = nn.ModuleList(
+            LogMel(config.sample_rate, window, min(hop, config.hop), bins) for window, hop, bins in self._SCALES
+        )
+        self.width = config.channels * sum(bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        positions = audio.shape[-1] // self.hop
+        parts = []
+        for log_mel in self.log_mels:
+            spectrum = log_mel(audio) + 2  # [B, C, F, bins], from -5..2 to about ±3
+            frames = spectrum.shape[2] // positions
+            grouped = spectrum[:, :, : positions * frames].unflatten(2, (positions, frames))
+            parts.append(grouped.transpose(1, 2).flatten(2))
+        return torch.cat(parts, dim=-1)
+
+
+class InverseFFTHead(nn.Module):
+    """Hidden vectors ``[B, S, H]`` to audio ``[B, C, S·hop]``: magnitudes and phases, inverse FFT, overlap-add.
+
+    With hop h and frame length n = 4h, frame f covers the n samples around its own h, so that S·r frames make S·r·h samples:
+
+        frame 0   [....|====|....]            ==== its own h samples
+        frame 1        [....|====|....]       .... (n - h) / 2 samples shared with its neighbours
+    """
+
+    def __init__(self, config: VQVAEConfig) -> None:
+        super().__init__()
+        self.channels, self.frame_hop = config.channels, config.frame_hop
+        self.window = 4 * config.frame_hop
+        self.bins = self.window // 2 + 1
+        self.frames_per_position = config.hop // config.frame_hop
+        self.norm = nn.LayerNorm(config.hidden_size)
+        self.project = nn.Linear(config.hidden_size, self.channels * self.frames_per_position * 2 * self.bins)
+        self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
+
+    def _overlap_add(self, frames: Tensor) -> Tensor:
+        """``[B, F, n] → [B, F·h]``."""
+        length = (frames.shape[1] - 1) * self.frame_hop + self.window
+        summed = F.fold(
+            frames.transpose(1, 2),
+            output_size=(1, length),
+            kernel_size=(1, self.window),
+            stride=(1, self.frame_hop),
+        )
+        margin = (self.window - self.frame_hop) // 2
+        return summed[:, 0, 0, margin : length - margin]
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        b, s, _ = hidden.shape
+        spectrum = self.project(self.norm(hidden)).view(b, s, self.channels, self.frames_per_position, 2, self.bins)
+        spectrum = spectrum.transpose(1, 2).reshape(b * self.channels, s * self.frames_per_position, 2, self.bins)
+        magnitude = spectrum[:, :, 0].clamp(max=_MAX_LOG_MAGNITUDE).exp()
+        phase = spectrum[:, :, 1]
+        frames = torch.fft.irfft(torch.polar(magnitude, phase), n=self.window)
+        taper = self.get_buffer("taper")
+        envelope = self._overlap_add(taper.square().expand(1, frames.shape[1], -1))
+        return (self._overlap_add(frames * taper) / envelope).view(b, self.channels, -1)
+
+
+class ConvVQVAE(nn.Module):
+    """The codec. Keeps the contract that the prior, the editor and the command line rely on:
+
+    ``encode``, ``decode``, ``sample_rate``, ``hop``, ``frame_rate``, ``channels``, ``codebook_size``, ``num_quantizers``,
+    ``context``.
+    """
+
+    def __init__(self, config: VQVAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sample_rate, self.hop, self.channels = config.sample_rate, config.hop, config.channels
+        self.frame_rate = config.frame_rate
+        self.codebook_size, self.num_quantizers = config.codebook_size, config.num_quantizers
+
+        def blocks(count: int) -> nn.Sequential:
+            return nn.Sequential(
+                *(ConvNeXtBlock(config.hidden_size, config.kernel_size, config.expansion) for _ in range(count))
+            )
+
+        self.features = Features(config)
+        self.encoder = nn.Sequential(
+            nn.Linear(self.features.width, config.hidden_size),
+            blocks(config.encoder_blocks),
+            nn.LayerNorm(config.hidden_size),
+            nn.Linear(config.hidden_size, config.latent_size),
+        )
+        self.quantizer = ResidualQuantizer(config.latent_size, config.num_quantizers, config.codebook_size)
+        self.decoder = nn.Sequential(
+            nn.Linear(config.latent_size, config.hidden_size),
+            blocks(config.decoder_blocks),
+            InverseFFTHead(config),
+        )
+
+    @property
+    def context(self) -> int:
+        """Positions to either side that can change a position's codes or sound; chunks overlap by this much."""
+        reach = self.config.kernel_size // 2
+        spectra = -(-2048 // self.config.hop) + 1
+        return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach + spectra
+
+    def latents(self, audio: Tensor) -> Tensor:
+        """``[B, C, N] → [B, S, latent_size]``, before quantisation; the end is padded with silence to whole positions."""
+        audio = F.pad(audio, (0, -audio.shape[-1] % self.hop))
+        if self.channels == 2:
+            audio = swap_mid_side(audio)
+        return self.encoder(self.features(audio))
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """``[B, C, N] →`` codes ``[B, S, Q]`` (int64), ``S = ceil(N / hop)``."""
+        return self.quantizer(self.latents(audio))[1]
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes ``[B, S, Q] →`` audio ``[B, C, S·hop]``."""
+        return self._synthesize(self.quantizer.decode(codes))
+
+    def _synthesize(self, quantized: Tensor) -> Tensor:
+        audio = self.decoder(quantized)
+        return swap_mid_side(audio) if self.channels == 2 else audio
+
+    def forward(self, audio: Tensor) -> VQVAEOutput:
+        """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar)."""
+        quantized, codes, commitment = self.quantizer(self.latents(audio))
+        return VQVAEOutput(self._synthesize(quantized)[..., : audio.shape[-1]], codes, commitment.sum())
+
+
+def swap_mid_side(audio: Tensor) -> Tensor:
+    """Left and right to mid and side, or back: ``[..., 2, N] → [..., 2, N]``. Its own inverse (scaled by 1/√2)."""
+    left, right = audio.unbind(-2)
+    return torch.stack([left + right, left - right], dim=-2) * 0.5**0.5

@@ -1,0 +1,76 @@
+"""Where results go: names that are free, names that are taken, and one writer at a time for each."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+import filelock
+
+from distill.atomic import ensure_writable
+from distill.errors import OutputError
+from distill.home import home
+
+MODEL_SUFFIX = ".distill"
+
+
+def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
+    """Where a new model goes: the person's name for it as it is, or the folder's name, numbered if it is taken.
+
+    Raises:
+        OutputError: if the person's name is taken or is no file name, or the folder cannot be written to.
+    """
+    ensure_writable(out)
+    if name is None:
+        stem = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "model"
+        return free_path(out / f"{stem}{MODEL_SUFFIX}")
+    if name != Path(name).name or name in {"", ".", ".."} or len(name) > 100:
+        raise OutputError(f"'{name}' cannot be the name of a model.", "Choose a short name without slashes.")
+    path = out / f"{name.removesuffix(MODEL_SUFFIX)}{MODEL_SUFFIX}"
+    if path.exists():
+        raise OutputError(f"{path} is there already.", "Choose another --name or --out, or move it away.")
+    return path
+
+
+def free_path(path: Path) -> Path:
+    """``path``, or the first of ``path-2``, ``path-3``, … that is not there yet."""
+    candidate, number = path, 2
+    while candidate.exists():
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        number += 1
+    return candidate
+
+
+@contextmanager
+def claimed(model_path: Path) -> Iterator[Path]:
+    """Holds a model's name for as long as the block lasts, so that two runs never write the same file.
+
+    The lock lies in Distill's own folder and falls with the process, however it ends.
+
+    Raises:
+        OutputError: if another run holds it.
+    """
+    locks = home() / "locks"
+    ensure_writable(locks)
+    lock = filelock.FileLock(locks / f"{sha256(str(model_path.resolve()).encode()).hexdigest()[:32]}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise OutputError(
+            f"Another run is writing {model_path} at this moment.", "Wait for it, or choose another --name."
+        ) from error
+    try:
+        yield model_path
+    finally:
+        lock.release()
+
+
+def new_run_folder(name: str) -> Path:
+    """A fresh folder for a run's events, in Distill's own folder."""
+    runs = home() / "runs"
+    ensure_writable(runs)
+    folder = free_path(runs / f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
+    folder.mkdir()
+    return folder

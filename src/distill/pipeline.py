@@ -1,0 +1,422 @@
+"""The whole way, from a folder of recordings to new audio. Read this file first.
+
+    folder ──import──▶ corpus ──train──▶ codec ──freeze, encode once──▶ codes ──train──▶ prior ──sample, decode──▶ audio
+
+Each step is a function here and a verb of the command line; ``run`` walks them all. A step takes and gives plain values and
+files, so any of them can be run alone, and the model file between them is the only thing they share.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import torch
+
+from distill.atomic import ensure_writable
+from distill.audio.corpus import Corpus, import_corpus
+from distill.audio.distance import MultiScaleMel
+from distill.audio.files import (
+    check_output_format,
+    probe,
+    read_blocks,
+    samples_at_48k,
+    to_channels,
+    write_audio,
+)
+from distill.audio.split import split_corpus, whole_recordings
+from distill.codes.codes_file import Codes, save_codes
+from distill.codes.extract import decode_chunks, encode_blocks
+from distill.generation import Generation, Sampling, generate
+from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, save_model
+from distill.models.vqvae import LEVEL_NAMES
+from distill.outputs import MODEL_SUFFIX, claimed, free_path, new_model_path, new_run_folder
+from distill.report import NewAudio, Reconstruction, RunReport, write_report
+from distill.settings import (
+    Settings,
+    codec_config,
+    codec_settings,
+    describe_sampling,
+    prior_config,
+    prior_settings,
+)
+from distill.training.launch import choose_device
+from distill.training.metrics import EventLog, MetricsCallback, TrainingEvent, read_events
+from distill.training.prior_loop import LEARNING_RATE, memorization_threshold, train_prior
+from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
+
+DEFAULT_MINUTES = 8.0
+CODEC_SHARE = 0.6
+"""Of the minutes of a whole run, the part that trains the codec; the prior has what is left before the audio is made."""
+REPORTED_RECONSTRUCTIONS = 4
+REPORTED_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One new piece of audio on disk."""
+
+    path: Path
+    generation: Generation
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Everything a whole run leaves behind."""
+
+    model_path: Path
+    pieces: tuple[Piece, ...]
+    report_path: Path | None
+    seconds_taken: float
+    cancelled: bool
+    next_command: str
+
+
+def train_codec(
+    folder: Path,
+    model_path: Path,
+    events: Path,
+    *,
+    config_changes: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    corpus: Corpus | None = None,
+    callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
+) -> Model:
+    """Trains a codec on the folder and writes it to ``model_path``, without a prior; events go to a JSON-lines file."""
+    corpus = corpus or import_corpus(folder)
+    config = codec_config(corpus, config_changes or {})
+    started = time.monotonic()
+    with EventLog(events) as log:
+        result = train_vqvae(
+            folder, config, _both(log, callback), cancel_event,
+            corpus=corpus, epochs=epochs, minutes=minutes, seed=seed, device=device,
+        )  # fmt: skip
+    header = _codec_header(model_path.stem, result, seed, time.monotonic() - started)
+    model = Model(header, result.codec, result.code_counts)
+    save_model(model_path, model)
+    return model
+
+
+def add_prior(
+    model_path: Path,
+    folder: Path,
+    events: Path,
+    *,
+    config_changes: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    learning_rate: float = LEARNING_RATE,
+    seed: int = 0,
+    device: str = "auto",
+    corpus: Corpus | None = None,
+    callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
+) -> Model:
+    """Trains a prior on the codec in ``model_path`` and bundles both into the same file."""
+    model = load_model(model_path)
+    corpus = corpus or import_corpus(folder, channels=model.codec.channels)
+    config = prior_config(model, corpus, config_changes or {})
+    with EventLog(events) as log:
+        trained = train_prior(
+            model_path, folder, config, _both(log, callback), cancel_event,
+            corpus=corpus, epochs=epochs, minutes=minutes, learning_rate=learning_rate, seed=seed, device=device,
+        )  # fmt: skip
+    header = model.header.model_copy(
+        update={
+            "prior": trained["prior_config"],
+            "prior_training": trained["prior_metadata"],
+            "openings": len(trained["openings"]),
+            "curves": model.header.curves | trained["curves"],
+        }
+    )
+    bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], openings=trained["openings"])
+    save_model(model_path, bundled)
+    return bundled
+
+
+def make_audio(
+    model: Model,
+    out: Path,
+    *,
+    seconds: float = 10.0,
+    count: int = 1,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    audio_format: str = "wav",
+    bit_depth: int = 24,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Piece, ...]:
+    """Makes new pieces and writes each to its own file in ``out``; no file that is there already is touched."""
+    check_output_format(audio_format, bit_depth)
+    model.require_prior()
+    ensure_writable(out)
+    pieces = []
+    for generation in generate(model, seconds, count, sampling, seed, progress):
+        path = free_path(out / f"{model.header.name}-{generation.seed}.{audio_format}")
+        tags = {
+            "title": path.stem,
+            "software": f"Distill {version('distill-audio')}",
+            "comment": f"new audio, seed {generation.seed}, {describe_sampling(generation.sampling)}, "
+            f"model {model.fingerprint[:12]}",
+        }
+        write_audio(
+            path,
+            generation.blocks(model),
+            format=audio_format,
+            bit_depth=bit_depth,
+            channels=model.codec.channels,
+            tags=tags,
+        )
+        pieces.append(Piece(path, generation))
+    return tuple(pieces)
+
+
+def encode_file(model: Model, audio: Path, out: Path) -> Codes:
+    """Encodes one audio file of any length into a ``.codes`` file."""
+    info = probe(audio)
+    codes = Codes(
+        encode_blocks(model.codec, _blocks(audio, model.codec.channels), _device(model)),
+        model.fingerprint,
+        samples_at_48k(info),
+        model.codec.sample_rate,
+    )
+    save_codes(out, codes)
+    return codes
+
+
+def decode_file(model: Model, codes: Codes, out: Path, bit_depth: int = 24) -> Path:
+    """Decodes codes into an audio file of exactly the length that was encoded."""
+    blocks = _first(decode_chunks(model.codec, codes.codes, _device(model)), codes.samples)
+    audio_format = out.suffix.lower().removeprefix(".") or "wav"
+    check_output_format(audio_format, bit_depth)
+    return write_audio(out, blocks, format=audio_format, bit_depth=bit_depth, channels=model.codec.channels)
+
+
+def reconstruct_folder(
+    model: Model, folder: Path, out: Path, progress: Callable[[int, int, str], None] | None = None
+) -> list[Path]:
+    """Every usable recording of the folder through encoder and decoder, as ``out/<same name>.wav``, 48 kHz, 24 bit."""
+    corpus = import_corpus(folder, channels=model.codec.channels)
+    ensure_writable(out)
+    written = []
+    for number, passage in enumerate(whole_recordings(corpus.recordings)):
+        if progress is not None:
+            progress(number, corpus.file_count, passage.recording.name)
+        path = (out / passage.recording.name).with_suffix(".wav")
+        codes = encode_blocks(model.codec, passage.blocks(model.codec.channels), _device(model))
+        blocks = _first(decode_chunks(model.codec, codes, _device(model)), passage.samples)
+        written.append(write_audio(path, blocks, format="wav", bit_depth=24, channels=model.codec.channels))
+    return written
+
+
+def run(
+    folder: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    minutes: float = DEFAULT_MINUTES,
+    seconds: float = 10.0,
+    count: int = 3,
+    channels: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    callback: MetricsCallback | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+    on_settings: Callable[[Settings], None] | None = None,
+    cancel_event: Event | None = None,
+) -> RunResult:
+    """The whole way: import, codec, prior, new audio, report, all inside ``minutes``.
+
+    Args:
+        progress: called with (what is going on, done, in all) in the steps outside training.
+        on_settings: called once with the sizes at work, before training begins.
+
+    Raises:
+        DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
+    """
+    started = time.monotonic()
+    tell = progress or (lambda step, done, total: None)
+    choose_device(device)
+    with claimed(new_model_path(out, name, folder)) as model_path:
+        corpus = import_corpus(folder, channels=channels, progress=lambda done, total, _: tell("Reading", done, total))
+        settings = {"minutes": (f"{minutes:g}", "set")} | dict(
+            codec_settings(codec_config(corpus, {}), {"channels"} if channels else ())
+        )
+        if on_settings is not None:
+            on_settings(settings)
+        events = new_run_folder(model_path.stem) / "events.jsonl"
+
+        def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str) -> RunResult:
+            cancelled = cancel_event is not None and cancel_event.is_set()
+            return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command)
+
+        train_codec(
+            folder, model_path, events, minutes=CODEC_SHARE * minutes, seed=seed, device=device,
+            corpus=corpus, callback=callback, cancel_event=cancel_event,
+        )  # fmt: skip
+        if cancel_event is not None and cancel_event.is_set():
+            return result((), None, f"distill train-prior {model_path} {folder}")
+
+        left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
+        add_prior(
+            model_path, folder, events, minutes=max(left / 60, 0.02), seed=seed, device=device,
+            corpus=corpus, callback=callback, cancel_event=cancel_event,
+        )  # fmt: skip
+        if cancel_event is not None and cancel_event.is_set():
+            return result((), None, f"distill generate {model_path}")
+
+        model = load_model(model_path, choose_device(device))
+        pieces = make_audio(
+            model,
+            out,
+            seconds=seconds,
+            count=count,
+            seed=seed,
+            progress=lambda done, total: tell("Composing", done, total),
+        )
+        tell("Writing the report", 0, 1)
+        report = report_run(
+            model, corpus, list(read_events(events)), pieces, free_path(out / f"{model_path.stem}-report.html"),
+            settings=settings, seconds_taken=time.monotonic() - started,
+        )  # fmt: skip
+        tell("Writing the report", 1, 1)
+        return result(pieces, report, f"distill generate {model_path} --count 5 --seconds 20")
+
+
+def report_run(
+    model: Model,
+    corpus: Corpus,
+    events: list[TrainingEvent],
+    pieces: Iterable[Piece],
+    path: Path,
+    *,
+    settings: Settings,
+    seconds_taken: float,
+) -> Path:
+    """Writes the self-contained HTML page of a run."""
+    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
+    held_out = frozenset() if split.kind == "none" else frozenset(passage.recording.name for passage in split.held_out)
+    config = model.header.codec
+    return write_report(
+        path,
+        RunReport(
+            title=model.header.name,
+            settings=dict(settings) | dict(_prior_settings(model)),
+            files=corpus.files,
+            split=split.explanation,
+            held_out=held_out if split.kind == "recordings" else frozenset(),
+            events=events,
+            code_counts=model.code_counts.numpy(),
+            level_names=LEVEL_NAMES[config.num_quantizers],
+            bitrate=config.bitrate,
+            memorization_threshold=memorization_threshold(corpus.file_count),
+            reconstructions=_reconstructions(model, corpus, held_out),
+            new_audio=[
+                NewAudio(
+                    piece.path.name,
+                    piece.path,
+                    piece.generation.audio(model),
+                    piece.generation.seed,
+                    describe_sampling(piece.generation.sampling),
+                )
+                for piece in pieces
+            ],
+            facts={
+                "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
+                "Time taken": f"{seconds_taken / 60:.1f} minutes",
+                "Device": str(_device(model)),
+                "Seed": str(model.header.codec_training["seed"]),
+                "Model": f"{model.header.name}{MODEL_SUFFIX}, codec {model.fingerprint[:12]}",
+                "Versions": f"Distill {version('distill-audio')}, PyTorch {torch.__version__}",
+            },
+        ),
+    )
+
+
+def _prior_settings(model: Model) -> Settings:
+    prior = model.header.prior
+    return {} if prior is None else prior_settings(prior, model.codec.frame_rate)
+
+
+def _closing_seconds(minutes: float, seconds: float, count: int) -> float:
+    # Sampling runs at several times real time even on a slow laptop; the report takes some seconds.
+    return min(0.3 * 60 * minutes, 8 + 0.15 * seconds * count)
+
+
+def _codec_header(name: str, result: VQTrainingResult, seed: int, seconds: float) -> Header:
+    corpus = result.corpus
+    return new_header(
+        name,
+        result.config,
+        CorpusRecord(
+            fingerprint=corpus.fingerprint,
+            file_count=corpus.file_count,
+            seconds=corpus.seconds,
+            split_seed=seed,
+        ),
+        codec_training={
+            "seed": seed,
+            "epochs_trained": result.epochs_trained,
+            "best_val_loss": result.best_val_loss,
+            "seconds_taken": round(seconds, 1),
+            "cancelled": int(result.cancelled),
+        },
+        curves={"codec_train_loss": result.train_losses, "codec_val_loss": result.val_losses},
+    )
+
+
+def _reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> list[Reconstruction]:
+    """Up to four recordings beside what the codec makes of them, held-out ones first."""
+    by_interest = sorted(corpus.recordings, key=lambda one: (one.name not in held_out, -one.seconds))
+    half = REPORTED_RECONSTRUCTIONS // 2
+    kept_aside = [one for one in by_interest if one.name in held_out][:half]
+    trained = [one for one in by_interest if one.name not in held_out]
+    distance = MultiScaleMel(model.codec.sample_rate)
+    shown = []
+    for passage in whole_recordings(kept_aside + trained[: REPORTED_RECONSTRUCTIONS - len(kept_aside)]):
+        original = passage.read(
+            0, min(passage.samples, round(REPORTED_SECONDS * model.codec.sample_rate)), model.codec.channels
+        )
+        codes = encode_blocks(model.codec, [original], _device(model))
+        decoded = np.concatenate(list(decode_chunks(model.codec, codes, _device(model))), axis=1)[
+            :, : original.shape[1]
+        ]
+        with torch.no_grad():
+            mel = float(distance(torch.from_numpy(decoded), torch.from_numpy(original)))
+        shown.append(Reconstruction(passage.recording.name, original, decoded, mel))
+    return shown
+
+
+def _blocks(audio: Path, channels: int) -> Iterator[np.ndarray]:
+    for block in read_blocks(audio):
+        yield to_channels(block, channels)
+
+
+def _first(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
+    for block in blocks:
+        yield block[:, :samples]
+        samples -= block.shape[1]
+        if samples <= 0:
+            return
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.codec.parameters()).device
+
+
+def _both(log: EventLog, callback: MetricsCallback | None) -> MetricsCallback:
+    def tell(event: TrainingEvent) -> None:
+        log(event)
+        if callback is not None:
+            callback(event)
+
+    return tell

@@ -1,0 +1,12 @@
+"""A run as one self-contained HTML page: new audio, reconstructions, curves, codebooks, recordings, settings.
+
+contents.py  the plain data a page is made from      sound.py     spectrograms, waveforms, FLAC
+page.py      puts the sections together, writes      curves.py    learning curves as SVG
+listening.py, learning.py, tables.py  the sections   markup.py    what all sections are made of
+style.css, player.js                  how it looks, and the playhead
+"""
+
+from distill.report.contents import NewAudio, Reconstruction, RunReport
+from distill.report.page import write_report
+
+__all__ = ["NewAudio", "Reconstruction", "RunReport", "write_report"]

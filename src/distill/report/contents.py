@@ -1,0 +1,75 @@
+"""What a report shows, gathered by whoever ran the training.
+
+C channels, N samples, Q quantizers, K codebook entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from distill.training.metrics import TrainingEvent
+
+if TYPE_CHECKING:
+    from distill.audio.corpus import FileReport
+
+SAMPLE_RATE = 48_000
+"""Hz, of every sound handed to a report."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One recording beside what the codec makes of it."""
+
+    name: str
+    original: npt.NDArray[np.float32]
+    """[C, N] at 48 kHz."""
+    decoded: npt.NDArray[np.float32]
+    """[C, N'] at 48 kHz; N' may differ from N by a hop."""
+    mel_distance: float
+    """Multi-scale mel distance between the two; 0 is identical. NaN where it was not measured."""
+
+
+@dataclass(frozen=True)
+class NewAudio:
+    """One generated piece."""
+
+    name: str
+    path: Path | None
+    """Where the whole piece is kept, if it was written."""
+    audio: npt.NDArray[np.float32]
+    """[C, N] at 48 kHz."""
+    seed: int
+    settings: str
+    """How it was sampled, in words."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Everything on the page. A part that is empty leaves its section out."""
+
+    title: str
+    settings: Mapping[str, tuple[str, str]]
+    """Name to (value, "auto" or "set")."""
+    files: Sequence[FileReport]
+    split: str
+    """One sentence about what is kept aside."""
+    held_out: frozenset[str]
+    """Names of the recordings kept aside."""
+    events: Sequence[TrainingEvent]
+    code_counts: npt.NDArray[np.integer]
+    """[Q, K]: how often each codebook entry is used in the corpus."""
+    level_names: Sequence[str]
+    bitrate: float
+    """Bit/s of the codes, before any entropy coding."""
+    memorization_threshold: float | None
+    """Validation perplexity below which the memorisation alarm sounds."""
+    reconstructions: Sequence[Reconstruction]
+    new_audio: Sequence[NewAudio]
+    facts: Mapping[str, str]
+    """Further rows: device, time taken, versions."""

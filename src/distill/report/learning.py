@@ -1,0 +1,174 @@
+"""The sections on learning: loss and perplexity over epochs, and how each codebook is used."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from distill.report.curves import Curve, curves_svg
+from distill.report.markup import Section, badge, bit_rate, count, section, text
+from distill.report.sound import data_url, strip_png
+from distill.training.metrics import PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+
+_POOR_UTILISATION = 0.3
+_STRIP_COLOUR = (20, 148, 136)
+
+_Epoch = TypeVar("_Epoch", VQEpochMetrics, PriorEpochMetrics)
+
+
+def learning_section(
+    events: Iterable[TrainingEvent], memorization_threshold: float | None, codebook_size: int
+) -> Section | None:
+    """Codec loss, prior loss and validation perplexity; each only where the run got that far."""
+    seen = list(events)
+    codec = _last_of_each_epoch(event for event in seen if isinstance(event, VQEpochMetrics))
+    prior = _last_of_each_epoch(event for event in seen if isinstance(event, PriorEpochMetrics))
+    figures = [
+        _codec_figure(codec),
+        _prior_figure(prior),
+        _perplexity_figure(prior, memorization_threshold, codebook_size),
+    ]
+    body = "".join(figure for figure in figures if figure)
+    if not body:
+        return None
+    lead = "One epoch is one pass through all the recordings."
+    if any(math.isfinite(loss) for loss in [e.val_loss for e in codec] + [e.val_loss for e in prior]):
+        lead += " The green lines are sound that was kept aside: how it does with what it has never met."
+    notes = [epoch.memorization_message for epoch in prior if epoch.is_memorizing][-1:]
+    said = "".join(f'<p class="alert">{text(note)}</p>' for note in notes if note)
+    return section(
+        "learning",
+        "Learning",
+        lead,
+        f'<div class="curves">{body}</div>{said}',
+    )
+
+
+def codebook_section(
+    code_counts: npt.NDArray[np.integer],
+    level_names: Sequence[str],
+    bitrate: float,
+    events: Iterable[TrainingEvent],
+) -> Section | None:
+    """A heat strip per quantizer level from ``code_counts`` [Q, K], entries sorted by use."""
+    if code_counts.size == 0:
+        return None
+    levels, entries = code_counts.shape
+    warnings = [event.warning for event in events if isinstance(event, VQEpochMetrics)][-1:]
+    said = "".join(f'<p class="alert">{text(warning)}</p>' for warning in warnings if warning)
+    titles = [*level_names, *(f"Level {level + 1}" for level in range(len(level_names), levels))]
+    rows = "".join(_level_row(title, counts) for title, counts in zip(titles, code_counts, strict=False))
+    return section(
+        "alphabet",
+        "Codebook use",
+        f"The model writes every moment with {count(levels, 'symbol', 'symbols')}, one a level from coarse "
+        f"to fine, each out of {entries}; that is {bit_rate(bitrate)}. Each strip shows one level's symbols "
+        "from most to least used: the longer and more even the colour, the richer the alphabet; a hatched "
+        "end is symbols never used.",
+        f'<div class="card levels">{rows}</div>{said}',
+    )
+
+
+def best_epoch(events: Iterable[TrainingEvent]) -> PriorEpochMetrics | None:
+    """The prior's epoch of lowest validation perplexity, if any was validated."""
+    epochs = _last_of_each_epoch(event for event in events if isinstance(event, PriorEpochMetrics))
+    return min(
+        (epoch for epoch in epochs if math.isfinite(epoch.val_perplexity)),
+        key=lambda epoch: epoch.val_perplexity,
+        default=None,
+    )
+
+
+def _last_of_each_epoch(events: Iterable[_Epoch]) -> list[_Epoch]:
+    """A run that was interrupted and resumed reports an epoch twice; the later report counts."""
+    latest = {event.epoch: event for event in events}
+    return [latest[epoch] for epoch in sorted(latest)]
+
+
+def _curve(role: str, points: Iterable[tuple[int, float]]) -> list[Curve]:
+    kept = [(epoch, value) for epoch, value in points if math.isfinite(value)]
+    if not kept:
+        return []
+    return [Curve(role, [epoch for epoch, _ in kept], [value for _, value in kept])]
+
+
+def _codec_figure(epochs: Sequence[VQEpochMetrics]) -> str:
+    curves = _curve("train", ((epoch.epoch, epoch.train_loss) for epoch in epochs))
+    curves += _curve("held", ((epoch.epoch, epoch.val_loss) for epoch in epochs))
+    return _figure(
+        "Codec loss",
+        "How far rebuilt sound is from the recordings; the lower, the sharper its ear.",
+        curves_svg("codec", curves, "loss") if curves else "",
+        curves,
+    )
+
+
+def _prior_figure(epochs: Sequence[PriorEpochMetrics]) -> str:
+    curves = _curve("train", ((epoch.epoch, epoch.train_loss) for epoch in epochs))
+    curves += _curve("held", ((epoch.epoch, epoch.val_loss) for epoch in epochs))
+    return _figure(
+        "Prior loss",
+        "How surprised it is by the next symbol; where the two lines part, it starts to learn by heart.",
+        curves_svg("prior", curves, "loss, nats per symbol") if curves else "",
+        curves,
+    )
+
+
+def _perplexity_figure(
+    epochs: Sequence[PriorEpochMetrics], threshold: float | None, codebook_size: int
+) -> str:
+    curves = _curve("held", ((epoch.epoch, epoch.val_perplexity) for epoch in epochs))
+    best = best_epoch(epochs)
+    if best is None:
+        return ""
+    of_all = f" out of {codebook_size}" if codebook_size else ""
+    return _figure(
+        "Validation perplexity",
+        f"Between how many symbols it wavers at each step; at its best between about "
+        f"{best.val_perplexity:.3g}{of_all}. That epoch is the one that was kept.",
+        curves_svg("perplexity", curves, "validation perplexity", threshold, best.epoch),
+        curves,
+    )
+
+
+def _figure(title: str, words: str, svg: str, curves: Sequence[Curve]) -> str:
+    if not svg:
+        return ""
+    called = {"train": "trained on", "held": "kept aside"}
+    keys = "".join(f'<span class="key {curve.role}">{called[curve.role]}</span>' for curve in curves)
+    return (
+        f'<figure class="card"><header><h3>{title}</h3><div class="keys">{keys}</div></header>'
+        f"{svg}<figcaption>{text(words)}</figcaption></figure>"
+    )
+
+
+def _level_row(title: str, counts: npt.NDArray[np.integer]) -> str:
+    used = np.sort(counts.astype(np.float64))[::-1]
+    total = used.sum()
+    dead = int((used == 0).sum())
+    utilisation = 1 - dead / used.size
+    if total > 0:
+        shares = used[used > 0] / total
+        perplexity = f"{math.exp(-float((shares * np.log(shares)).sum())):.0f}"
+        # The square root keeps rare entries visible.
+        image = data_url("image/png", strip_png(0.12 + 0.88 * np.sqrt(shares / shares[0]), _STRIP_COLOUR))
+        strip = (
+            f'<img style="width:{utilisation * 100:.2f}%" src="{image}" '
+            f'alt="Use of the symbols of {text(title)}, most used first">'
+        )
+    else:
+        perplexity, strip = "–", ""
+    poor = badge("under 30 % used", "warn") if utilisation < _POOR_UTILISATION else ""
+    numbers = (
+        (f"{utilisation * 100:.0f} %", "used"),
+        (perplexity, "perplexity"),
+        (f"{dead}", "dead"),
+    )
+    cells = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in numbers)
+    return (
+        f'<div class="level"><h3>{text(title)}{poor}</h3>'
+        f'<div class="strip">{strip}</div>'
+        f'<div class="numbers">{cells}</div></div>'
+    )

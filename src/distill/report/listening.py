@@ -1,0 +1,145 @@
+"""The sections to listen to: new audio, and recordings beside their reconstructions."""
+
+import math
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from distill.report.contents import SAMPLE_RATE, NewAudio, Reconstruction
+from distill.report.markup import Section, badge, count, duration, name, section, text
+from distill.report.sound import (
+    data_url,
+    flac_bytes,
+    mel_picture,
+    mel_position,
+    picture_png,
+    waveform_path,
+)
+
+_ORIGINAL_SECONDS = 20
+_NEW_SECONDS = 60
+_WAVE_COLUMNS = 600
+_HERTZ_MARKS = {200: "200 Hz", 1000: "1 kHz", 2000: "2", 5000: "5", 10_000: "10", 20_000: "20 kHz"}
+
+
+def new_audio_section(pieces: Sequence[NewAudio], beside: Path) -> Section | None:
+    """A card per generated piece; ``beside`` is the report's folder, from which pieces are pointed to."""
+    if not pieces:
+        return None
+    cards = "".join(_new_card(piece, beside) for piece in pieces)
+    across = "one" if len(pieces) == 1 else "three" if len(pieces) % 3 == 0 else "two"
+    return section(
+        "listen",
+        "New audio",
+        f"{count(len(pieces), 'piece', 'pieces')} the model made up, symbol by symbol. Each picture shows "
+        "loudness above, and below it which pitches sound when, bright where they are strong. Press anywhere "
+        "on it to listen from there.",
+        f'<div class="cards {across}">{cards}</div>',
+    )
+
+
+def reconstruction_section(pairs: Sequence[Reconstruction], held_out: Collection[str]) -> Section | None:
+    """Original and decoded side by side on one scale."""
+    if not pairs:
+        return None
+    return section(
+        "reconstructions",
+        "Reconstructions",
+        "Each recording was squeezed into codes and rebuilt from them alone: the rebuilt sound is the best "
+        "that new audio of this model can sound. The mel distance says how far the two are apart; 0 would be "
+        "identical, and lower is closer.",
+        "".join(_pair(pair, pair.name in held_out) for pair in pairs),
+    )
+
+
+def _new_card(piece: NewAudio, beside: Path) -> str:
+    total = piece.audio.shape[1] / SAMPLE_RATE
+    if piece.audio.shape[1] == 0:
+        body = '<p class="note">This piece holds no sound.</p>'
+    else:
+        heard = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
+        body = _track(heard, heard.shape[1], None, f"new audio {piece.name}", waveform=True)
+    said = f'<p class="how">Seed {piece.seed}<span class="dot">·</span>{text(piece.settings)}</p>'
+    where = ""
+    if piece.path is not None:
+        shown = piece.path.relative_to(beside) if piece.path.is_relative_to(beside) else piece.path
+        where = f"<code>{name(shown)}</code>"
+    if total > _NEW_SECONDS:
+        whole = f"; the whole piece is in {where}" if where else ""
+        said += f'<p class="note">The first {_NEW_SECONDS} s of {duration(total)}{whole}.</p>'
+    elif where:
+        said += f'<p class="note">{where}</p>'
+    title = f'<header><h3>{name(piece.name)}</h3><span class="length">{duration(total)}</span></header>'
+    return f'<article class="card">{title}{body}{said}</article>'
+
+
+def _pair(pair: Reconstruction, is_held_out: bool) -> str:
+    total = pair.original.shape[1] / SAMPLE_RATE
+    limit = _ORIGINAL_SECONDS * SAMPLE_RATE
+    original, decoded = pair.original[:, :limit], pair.decoded[:, :limit]
+    samples = max(original.shape[1], decoded.shape[1])
+    marks = badge("kept aside: never trained on", "aside") if is_held_out else ""
+    if math.isfinite(pair.mel_distance):
+        marks += f'<span class="measure">mel distance <b>{pair.mel_distance:.2f}</b></span>'
+    if samples == 0:
+        body = '<p class="note">This recording holds no sound.</p>'
+    else:
+        loudest = mel_picture(original, samples).loudest
+        sides = (("Original", original), ("Rebuilt from codes", decoded))
+        body = '<div class="pair">' + "".join(
+            f"<div><h4>{title}</h4>{_track(sound, samples, loudest, f'{title}: {pair.name}')}</div>"
+            for title, sound in sides
+        )
+        body += "</div>"
+    cut = ""
+    if total > _ORIGINAL_SECONDS:
+        cut = f'<p class="note">The first {_ORIGINAL_SECONDS} s of {duration(total)}.</p>'
+    title = f'<header><h3>{name(pair.name)}</h3><div class="marks">{marks}</div></header>'
+    return f'<article class="card">{title}{body}{cut}</article>'
+
+
+def _track(
+    audio: npt.NDArray[np.float32], samples: int, loudest: float | None, label: str, waveform: bool = False
+) -> str:
+    """Picture and player of ``audio`` [C, N]; the picture spans ``samples``, 80 dB down from ``loudest``."""
+    picture = mel_picture(audio, samples)
+    image = data_url("image/png", picture_png(picture, picture.loudest if loudest is None else loudest))
+    wave = ""
+    if waveform:
+        wave = (
+            f'<svg class="wave" viewBox="0 0 {_WAVE_COLUMNS} 200" preserveAspectRatio="none" '
+            f'aria-hidden="true"><path d="{waveform_path(audio, _WAVE_COLUMNS)}"/></svg>'
+        )
+    span = samples / SAMPLE_RATE
+    player = ""
+    if audio.shape[1]:
+        sound = data_url("audio/flac", flac_bytes(audio))
+        player = f'<audio controls preload="metadata" aria-label="{text(label)}" src="{sound}"></audio>'
+    return (
+        f'<div class="track" data-span="{span:.6f}"><div class="picture">{_hertz_axis()}'
+        f'<div class="pane">{wave}<img alt="Spectrogram, {text(label)}" src="{image}">'
+        f'<i class="playhead"></i></div>'
+        f"{_seconds_axis(span)}</div>{player}</div>"
+    )
+
+
+def _hertz_axis() -> str:
+    marks = "".join(
+        f'<span style="bottom:{float(mel_position(hertz)) * 100:.1f}%">{shown}</span>'
+        for hertz, shown in _HERTZ_MARKS.items()
+    )
+    return f'<div class="hertz" aria-hidden="true">{marks}</div>'
+
+
+def _seconds_axis(span: float) -> str:
+    steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
+    step = next((step for step in steps if span / step <= 6), steps[-1])
+    # A mark at the very end would stick out of the picture.
+    marks = "".join(
+        f'<span style="left:{position * step / span * 100:.2f}%">{position * step:g} s</span>'
+        for position in range(int(span / step) + 1)
+        if position * step < 0.97 * span
+    )
+    return f'<div class="seconds" aria-hidden="true">{marks}</div>'

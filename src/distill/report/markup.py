@@ -1,0 +1,64 @@
+"""Pieces of HTML every section is made of. Whatever a person named goes through ``text`` or ``name``."""
+
+import html
+import math
+import re
+from dataclasses import dataclass
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page; ``html`` is finished."""
+
+    anchor: str
+    title: str
+    html: str
+
+
+def text(value: object) -> str:
+    """``value`` safe inside an element or an attribute; undecodable bytes of a file name become "?"."""
+    readable = str(value).encode("utf-8", errors="replace").decode("utf-8")
+    return html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", readable))
+
+
+def name(value: object) -> str:
+    """A file's or piece's name; its writing direction cannot spill into the words around it."""
+    return f"<bdi>{text(value)}</bdi>"
+
+
+def badge(words: str, tone: str = "plain") -> str:
+    """A small label; ``tone`` is good, warn, bad, aside or plain."""
+    return f'<span class="badge {tone}">{text(words)}</span>'
+
+
+def section(anchor: str, title: str, lead: str, body: str) -> Section:
+    """A section with its heading; ``lead`` is plain words, ``body`` finished HTML."""
+    said = f'<p class="lead">{text(lead)}</p>' if lead else ""
+    return Section(anchor, title, f'<section id="{anchor}"><h2>{text(title)}</h2>{said}{body}</section>')
+
+
+def count(number: int, one: str, many: str) -> str:
+    """``1 piece``, ``3 pieces``."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def bit_rate(bits: float) -> str:
+    """``749 bit/s``, ``1.5 kbit/s``."""
+    return f"{bits / 1000:.3g} kbit/s" if bits >= 999.5 else f"{bits:.0f} bit/s"
+
+
+def duration(seconds: float | None) -> str:
+    """``0.42 s``, ``12.3 s``, ``2 min 37 s``, ``3 h 5 min``; a dash where it is not known."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min".removesuffix(" 0 min")

@@ -1,0 +1,111 @@
+"""The report: one HTML file that holds its own pictures and sounds and asks the network for nothing."""
+
+import base64
+import hashlib
+import math
+import os
+from importlib import resources
+from pathlib import Path
+
+from distill.errors import OutputError
+from distill.report.contents import RunReport
+from distill.report.learning import best_epoch, codebook_section, learning_section
+from distill.report.listening import new_audio_section, reconstruction_section
+from distill.report.markup import bit_rate, count, duration, name, text
+from distill.report.tables import corpus_section, facts_section, is_used, settings_section
+
+
+def write_report(path: Path, report: RunReport) -> Path:
+    """Writes the page to ``path`` and returns it; the file appears whole or not at all.
+
+    Raises ``OutputError`` where it cannot be written.
+    """
+    page = render(report, path.parent).encode("utf-8")
+    beside = path.with_name(f".report-{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                file.write(page)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"The report cannot be written to {path}: {error.strerror or error}.",
+            "Choose a place that can be written to and has room, and try again.",
+        ) from error
+    return path
+
+
+def render(report: RunReport, beside: Path) -> str:
+    """The whole page; ``beside`` is the folder it will lie in."""
+    codebook_size = report.code_counts.shape[1] if report.code_counts.ndim == 2 else 0
+    sections = [
+        new_audio_section(report.new_audio, beside),
+        reconstruction_section(report.reconstructions, report.held_out),
+        learning_section(report.events, report.memorization_threshold, codebook_size),
+        codebook_section(report.code_counts, report.level_names, report.bitrate, report.events),
+        corpus_section(report.files, report.split, report.held_out),
+        settings_section(report.settings),
+        facts_section(report.facts),
+    ]
+    present = [part for part in sections if part is not None]
+    style, script = _package_text("style.css"), _package_text("player.js")
+    links = "".join(f'<a href="#{part.anchor}">{text(part.title)}</a>' for part in present)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{text(report.title)} – Distill</title>\n<style>{style}</style></head>\n"
+        '<body><header class="top"><p class="over">Distill report</p>'
+        f"<h1>{name(report.title)}</h1>"
+        f"{_opening(report)}<nav>{links}</nav></header>\n<main>"
+        + "\n".join(part.html for part in present)
+        + f"</main>\n<script>{script}</script></body></html>\n"
+    )
+
+
+def _opening(report: RunReport) -> str:
+    """A sentence and a row of numbers: the run at a glance."""
+    used = [file for file in report.files if is_used(file)]
+    sentence = ""
+    if used:
+        sound = sum(file.seconds for file in used)
+        sentence = f"Learned from {count(len(used), 'recording', 'recordings')}, {duration(sound)} of sound."
+        if report.new_audio:
+            pieces = count(len(report.new_audio), "new piece", "new pieces")
+            sentence = f"{pieces}, l{sentence[1:]}"
+    numbers: list[tuple[str, str]] = []
+    if report.bitrate > 0:
+        numbers.append((bit_rate(report.bitrate), "of codes describe the sound"))
+    distances = [pair.mel_distance for pair in report.reconstructions if math.isfinite(pair.mel_distance)]
+    if distances:
+        numbers.append((f"{sum(distances) / len(distances):.2f}", "mel distance of the reconstructions"))
+    best = best_epoch(report.events)
+    if best is not None:
+        numbers.append((f"{best.val_perplexity:.3g}", "best validation perplexity"))
+    if report.held_out:
+        kept = "recording" if len(report.held_out) == 1 else "recordings"
+        numbers.append((f"{len(report.held_out)}", f"{kept} kept aside as a test"))
+    tiles = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in numbers)
+    return (f'<p class="summary">{sentence}</p>' if sentence else "") + (
+        f'<div class="tiles">{tiles}</div>' if tiles else ""
+    )
+
+
+def _policy(script: str) -> str:
+    """The browser itself refuses anything from outside, and any script but ours."""
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return (
+        "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _package_text(file: str) -> str:
+    return resources.files("distill.report").joinpath(file).read_text(encoding="utf-8")

@@ -1,0 +1,106 @@
+"""The sections to look things up in: the recordings, the settings, and further facts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from distill.report.markup import Section, badge, count, duration, name, section, text
+
+if TYPE_CHECKING:
+    from distill.audio.corpus import FileReport
+
+_ROWS_SHOWN_AT_ONCE = 12
+_NO_SOUND_DB = -200.0
+_CHANNELS = {1: "mono", 2: "stereo"}
+_USED = "used"
+_TONES = {_USED: "good", "duplicate": "plain", "too short": "warn", "silent": "warn", "unreadable": "bad"}
+
+
+def is_used(file: FileReport) -> bool:
+    """Whether the recording was learned from or measured on."""
+    return file.verdict == _USED
+
+
+def corpus_section(files: Sequence[FileReport], split: str, held_out: Collection[str]) -> Section | None:
+    """Every file with its verdict; those there is something to say about come first."""
+    if not files:
+        return None
+    noted = [file for file in files if file.reason or file.fix or not is_used(file)]
+    others = [file for file in files if not (file.reason or file.fix or not is_used(file))]
+    body = _file_table("to look at", noted, held_out) + _file_table("without remark", others, held_out)
+    return section("recordings", "Recordings", split, body)
+
+
+def settings_section(settings: Mapping[str, tuple[str, str]]) -> Section | None:
+    """Every setting, and whether the person set it or it followed from the recordings."""
+    if not settings:
+        return None
+    rows = "".join(
+        f"<div><dt>{text(setting)}</dt><dd>{text(value)} "
+        f"{badge(origin, 'aside' if origin == 'set' else 'plain')}</dd></div>"
+        for setting, (value, origin) in settings.items()
+    )
+    lead = "What was chosen: by hand where it says set, from the recordings themselves where it says auto."
+    return section("settings", "Settings", lead, f'<dl class="card rows">{rows}</dl>')
+
+
+def facts_section(facts: Mapping[str, str]) -> Section | None:
+    """Whatever else is worth knowing of the run."""
+    if not facts:
+        return None
+    rows = "".join(f"<div><dt>{text(fact)}</dt><dd>{text(value)}</dd></div>" for fact, value in facts.items())
+    return section("facts", "Facts", "", f'<dl class="card rows">{rows}</dl>')
+
+
+def _file_table(remark: str, files: Sequence[FileReport], held_out: Collection[str]) -> str:
+    if not files:
+        return ""
+    headings = "".join(
+        f'<th scope="col"{" class=number" if number else ""}>{title}</th>'
+        for title, number in (
+            ("Recording", False),
+            ("Verdict", False),
+            ("What to know", False),
+            ("Length", True),
+            ("Rate", True),
+            ("Channels", True),
+            ("Peak", True),
+            ("Silence", True),
+        )
+    )
+    rows = "".join(_file_row(file, file.name in held_out) for file in files)
+    is_open = " open" if len(files) <= _ROWS_SHOWN_AT_ONCE else ""
+    return (
+        f'<details class="card"{is_open}><summary>{count(len(files), "file", "files")} {remark}</summary>'
+        f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></details>"
+    )
+
+
+def _file_row(file: FileReport, is_held_out: bool) -> str:
+    verdict = str(file.verdict)
+    said = " ".join(words for words in (file.reason, file.fix) if words)
+    know = text(said)
+    if file.duplicate_of and file.duplicate_of not in said:
+        know += f" Same as {name(file.duplicate_of)}."
+    aside = " " + badge("kept aside", "aside") if is_held_out else ""
+    # An unreadable file has no rate, and what else it says of its sound is a placeholder.
+    readable = file.sample_rate > 0
+    cells = (
+        ("Verdict", "", badge(verdict, _TONES.get(verdict, "plain"))),
+        ("What to know", "words", know.strip()),
+        ("Length", "number", duration(file.seconds) if readable else "–"),
+        ("Rate", "number", f"{file.sample_rate / 1000:g} kHz" if readable else "–"),
+        ("Channels", "number", _CHANNELS.get(file.channels, str(file.channels)) if readable else "–"),
+        (
+            "Peak",
+            "number",
+            f"{file.peak_db:.1f} dB".replace("-", "\N{MINUS SIGN}") if file.peak_db > _NO_SOUND_DB else "–",
+        ),
+        ("Silence", "number", f"{file.silence * 100:.0f} %" if readable else "–"),
+    )
+    rest = "".join(
+        f'<td data-label="{label}" class="{kind}{" unknown" if content == "–" else ""}">{content}</td>'
+        for label, kind, content in cells
+    )
+    return f'<tr><th scope="row">{name(file.name)}{aside}</th>{rest}</tr>'

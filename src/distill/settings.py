@@ -1,0 +1,110 @@
+"""The sizes at work: what the corpus suggests, what the person wants instead, and how both are shown."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from distill.audio.corpus import Corpus
+from distill.errors import SettingError
+from distill.generation import Sampling
+from distill.models.model_file import Model
+from distill.models.prior import PriorConfig
+from distill.models.vqvae import LEVEL_NAMES, VQVAEConfig
+from distill.training.prior_loop import prior_config_for
+from distill.training.vqvae_loop import codec_config_for, level_health
+
+C = TypeVar("C", VQVAEConfig, PriorConfig)
+Settings = Mapping[str, tuple[str, str]]
+"""Name to (value, "auto" or "set"): what Distill chose and what the person chose."""
+
+_OPTIONS = {
+    "num_quantizers": "rvq-levels",
+    "codebook_size": "codebook-size",
+    "commitment_weight": "commitment-weight",
+    "hidden_size": "hidden-size",
+    "num_layers": "layers",
+    "num_heads": "heads",
+}
+"""What the fields of the configs are called on the command line."""
+
+
+def codec_config(corpus: Corpus, changes: Mapping[str, Any]) -> VQVAEConfig:
+    """The codec's sizes for this corpus with the person's changes.
+
+    Raises:
+        SettingError: if a change is out of range.
+    """
+    return _changed(codec_config_for(corpus), changes)
+
+
+def prior_config(model: Model, corpus: Corpus, changes: Mapping[str, Any]) -> PriorConfig:
+    """The prior's sizes for this corpus and codec with the person's changes.
+
+    Raises:
+        SettingError: if a change is out of range.
+    """
+    return _changed(prior_config_for(model, corpus), changes)
+
+
+def _changed(config: C, changes: Mapping[str, Any]) -> C:
+    try:
+        return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config) | dict(changes))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else ""
+        name = _OPTIONS.get(field, field)
+        found = f"--{name} {changes.get(field)}" if field in changes else "This combination of settings"
+        raise SettingError(f"{found} cannot be.", f"{first['msg']}.") from error
+
+
+def codec_settings(config: VQVAEConfig, chosen: Iterable[str] = ()) -> Settings:
+    """The codec's sizes; ``chosen`` names the fields the person set."""
+    return _marked(
+        {
+            "channels": str(config.channels),
+            "codec-hidden-size": str(config.hidden_size),
+            "positions-per-second": f"{config.frame_rate:.1f}",
+            "num_quantizers": str(config.num_quantizers),
+            "codebook_size": str(config.codebook_size),
+            "bitrate": f"{config.bitrate / 1000:.2f} kbit/s",
+            "commitment_weight": f"{config.commitment_weight:g}",
+        },
+        chosen,
+    )
+
+
+def prior_settings(config: PriorConfig, frame_rate: float, chosen: Iterable[str] = ()) -> Settings:
+    """The prior's sizes; ``chosen`` names the fields the person set."""
+    return _marked(
+        {
+            "hidden_size": str(config.hidden_size),
+            "num_layers": str(config.num_layers),
+            "num_heads": str(config.num_heads),
+            "context": f"{config.context / config.num_quantizers / frame_rate:.1f} s",
+            "dropout": f"{config.dropout:g}",
+        },
+        chosen,
+    )
+
+
+def _marked(rows: Mapping[str, str], chosen: Iterable[str]) -> Settings:
+    fields = set(chosen)
+    return {_OPTIONS.get(field, field): (value, "set" if field in fields else "auto") for field, value in rows.items()}
+
+
+def describe_sampling(sampling: Sampling) -> str:
+    """The sampling settings in one line."""
+    parts = [f"temperature {sampling.temperature:g}"]
+    if sampling.top_k:
+        parts.append(f"top-k {sampling.top_k}")
+    if sampling.top_p < 1:
+        parts.append(f"top-p {sampling.top_p:g}")
+    return ", ".join(parts)
+
+
+def model_health(model: Model) -> list[dict[str, Any]]:
+    """Per quantizer level: its name, utilisation, perplexity and dead codes over the whole corpus."""
+    names = LEVEL_NAMES[model.codec.num_quantizers]
+    return [{"name": names[health.level], **dataclasses.asdict(health)} for health in level_health(model.code_counts)]

@@ -1,0 +1,199 @@
+"""What training reports while it runs: one dataclass per kind of event, one stream for everybody.
+
+The command line, the report and any program that passes a callback read the same events. ``EventLog`` also
+writes them as JSON lines, one event a line, so that a run can be followed or drawn again after it has ended.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+@dataclass(frozen=True)
+class LevelHealth:
+    """How well one quantizer level uses its codebook.
+
+    ``utilisation`` is the share of entries used at least once, ``perplexity`` the effective number of entries
+    (exp of the entropy of their use, in nats), ``dead`` the number of entries never used.
+    """
+
+    level: int
+    utilisation: float
+    perplexity: float
+    dead: int
+
+
+@dataclass(frozen=True)
+class VQStepMetrics:
+    """One optimisation step of the codec."""
+
+    epoch: int
+    step: int
+    total_steps: int
+    train_loss: float
+    reconstruction_loss: float
+    commitment_loss: float
+    learning_rate: float
+    step_time_s: float
+    audio_seconds: float
+    """Seconds of audio in this step's batch."""
+    progress: float
+    """Share of the run that is done, 0 to 1: of the time budget or of the epochs, whichever ends the run."""
+    remaining_s: float
+
+
+@dataclass(frozen=True)
+class VQEpochMetrics:
+    """One epoch of the codec. Losses are means over windows; distances are multi-scale mel distances."""
+
+    epoch: int
+    total_epochs: int
+    train_loss: float
+    val_loss: float
+    best_val_loss: float
+    levels: tuple[LevelHealth, ...]
+    warning: str
+    """Plain words when a level uses less than 30 % of its codebook; empty otherwise."""
+    epoch_time_s: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class VQTrainingCompleteEvent:
+    """The end of codec training."""
+
+    final_train_loss: float
+    final_val_loss: float
+    best_val_loss: float
+    epochs_trained: int
+    cancelled: bool
+    levels: tuple[LevelHealth, ...]
+
+
+@dataclass(frozen=True)
+class PriorStepMetrics:
+    """One optimisation step of the prior. Losses are nats per token."""
+
+    epoch: int
+    step: int
+    total_steps: int
+    train_loss: float
+    learning_rate: float
+    step_time_s: float
+    tokens: int = 0
+    """Predicted tokens in this step's batch."""
+    progress: float = 0.0
+    """Share of the run that is done, 0 to 1."""
+    remaining_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class PriorEpochMetrics:
+    """One epoch of the prior. Losses are nats per token; perplexity is exp(min(val_loss, 20))."""
+
+    epoch: int
+    total_epochs: int
+    train_loss: float
+    val_loss: float
+    val_perplexity: float
+    best_perplexity: float
+    is_memorizing: bool
+    memorization_message: str
+    epoch_time_s: float
+    learning_rate: float
+    level_losses: tuple[float, ...] = ()
+    """Validation loss of each quantizer level, nats per token."""
+
+
+@dataclass(frozen=True)
+class PriorTrainingCompleteEvent:
+    """The end of prior training."""
+
+    final_train_loss: float
+    final_val_loss: float
+    final_perplexity: float
+    best_perplexity: float
+    epochs_trained: int
+    was_memorizing: bool
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the person should know, in plain words."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ExtractionProgress:
+    """Encoding the recordings with the frozen codec, once, before the prior trains."""
+
+    done: int
+    total: int
+
+
+TrainingEvent = (
+    VQStepMetrics
+    | VQEpochMetrics
+    | VQTrainingCompleteEvent
+    | ExtractionProgress
+    | PriorStepMetrics
+    | PriorEpochMetrics
+    | PriorTrainingCompleteEvent
+    | Notice
+)
+MetricsCallback = Callable[[TrainingEvent], None]
+
+_KINDS: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        VQStepMetrics,
+        VQEpochMetrics,
+        VQTrainingCompleteEvent,
+        ExtractionProgress,
+        PriorStepMetrics,
+        PriorEpochMetrics,
+        PriorTrainingCompleteEvent,
+        Notice,
+    )
+}
+
+
+class EventLog:
+    """Appends events to a JSON-lines file, each flushed at once: ``{"event": "VQStepMetrics", ...}``."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8")
+
+    def __call__(self, event: TrainingEvent) -> None:
+        line = {"event": type(event).__name__, **dataclasses.asdict(event)}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def read_events(path: Path) -> Iterator[TrainingEvent]:
+    """The events of a JSON-lines file, in order. A last line cut short by a crash is left out."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if not line.endswith("\n"):
+                return
+            fields = json.loads(line)
+            kind = _KINDS[fields.pop("event")]
+            if "levels" in fields:
+                fields["levels"] = tuple(LevelHealth(**level) for level in fields["levels"])
+            if "level_losses" in fields:
+                fields["level_losses"] = tuple(fields["level_losses"])
+            yield kind(**fields)

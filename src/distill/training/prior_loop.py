@@ -1,0 +1,391 @@
+"""Training the prior: next-token prediction on codes extracted once from a frozen codec."""
+
+import copy
+import math
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from distill.audio.corpus import Corpus, import_corpus
+from distill.audio.split import Passage, Split, split_corpus
+from distill.codes.extract import extract_code_sequences
+from distill.codes.layout import flatten_codes
+from distill.errors import CorpusError, SettingError, TrainingError
+from distill.models.model_file import Model, load_model
+from distill.models.prior import CodePrior, PriorConfig
+from distill.training.launch import make_fabric
+from distill.training.metrics import (
+    ExtractionProgress,
+    MetricsCallback,
+    Notice,
+    PriorEpochMetrics,
+    PriorStepMetrics,
+    PriorTrainingCompleteEvent,
+)
+from distill.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LEARNING_RATE = 2e-3
+BATCH_SIZE = 8
+VIEWS = 8
+DEFAULT_EPOCHS = 50
+MAX_BAD_STEPS = 20
+MAX_LOSS = 20.0
+"""exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
+
+MEMORIZATION_THRESHOLDS = ((20, 2.0), (100, 3.0), (math.inf, 5.0))
+"""(files up to, validation perplexity below which the prior is said to recite)."""
+
+
+@dataclass(frozen=True)
+class PriorValidation:
+    """Cross-entropy on held-out sequences in nats per token: over all tokens, and of each level alone."""
+
+    loss: float
+    level_losses: tuple[float, ...]
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(min(self.loss, MAX_LOSS))
+
+
+def train_prior(
+    model_path: Path | str,
+    dataset_dir: Path | str,
+    prior_config: PriorConfig | None = None,
+    callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
+    *,
+    corpus: Corpus | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    batch_size: int = BATCH_SIZE,
+    learning_rate: float = LEARNING_RATE,
+    views: int = VIEWS,
+    seed: int = 0,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Trains a prior over the codes of a model file's frozen codec. The file itself is not changed.
+
+    Args:
+        model_path: ``.distill`` file with the codec.
+        dataset_dir: the folder of recordings the codec was trained on.
+        prior_config: sizes; sizes that follow the corpus if not given.
+        callback: gets every event.
+        cancel_event: when set, training stops after the current step and the best weights so far are kept.
+        corpus: the folder as already imported, to spare importing it again.
+        epochs, minutes: the end of the run; 50 epochs if neither is given. The minutes count from the call.
+        views: at how many sub-hop offsets every recording is encoded.
+
+    Returns:
+        ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
+        best_perplexity, training_date, …), ``openings`` (first positions of the recordings, ``[n, Q]``) and ``curves``.
+
+    Raises:
+        ModelFileError, CorpusError: if one of the two inputs is unusable.
+        SettingError: if the config speaks another alphabet than the codec.
+        TrainingError: if the loss stays not finite.
+    """
+    called = time.monotonic()
+    fabric = make_fabric(device)
+    model_file = load_model(Path(model_path), fabric.device)
+    model_file.codec.requires_grad_(False).eval()
+    corpus = corpus or import_corpus(Path(dataset_dir))
+    if callback is not None and corpus.fingerprint != model_file.header.corpus.fingerprint:
+        callback(Notice(_other_corpus(corpus, model_file)))
+    config = prior_config or prior_config_for(model_file, corpus)
+    _check_alphabet(config, model_file)
+
+    split = split_corpus(corpus, seed=model_file.header.corpus.split_seed)
+    codes, held_out, openings = _extract(model_file, split, config, views, seed, fabric, callback)
+    tokens, held_out_tokens = flatten_codes(codes), flatten_codes(held_out)
+
+    torch.manual_seed(seed)
+    prior = CodePrior(config)
+    optimizer = torch.optim.AdamW(_parameter_groups(prior), lr=learning_rate, betas=(0.9, 0.95))
+    model, optimizer = fabric.setup(prior, optimizer)
+    if epochs is None and minutes is None:
+        epochs = DEFAULT_EPOCHS
+    if minutes is not None:  # extraction came out of the same budget
+        minutes = max(minutes - (time.monotonic() - called) / 60, 1e-3)
+    schedule = Schedule(-(-len(tokens) // batch_size), epochs=epochs, minutes=minutes, peak_rate=learning_rate)
+
+    best_perplexity, best_weights = math.inf, copy.deepcopy(model.state_dict())
+    train_losses: list[float] = []
+    val_losses: list[float] = []
+    memorizing, message = False, ""
+    cancelled = False
+    epoch = 0
+    while not schedule.finished and not cancelled:
+        started = time.monotonic()
+        train_loss = train_prior_epoch(
+            model, optimizer, tokens, schedule, fabric,
+            epoch=epoch, batch_size=batch_size, seed=seed, callback=callback, cancel_event=cancel_event,
+        )  # fmt: skip
+        cancelled = cancel_event is not None and cancel_event.is_set()
+        validating = time.monotonic()
+        validation = validate_prior_epoch(model, held_out_tokens, batch_size, fabric.device)
+        schedule.reserve(1.5 * (time.monotonic() - validating))
+        train_losses.append(train_loss)
+        val_losses.append(validation.loss)
+        if validation.perplexity < best_perplexity:
+            best_perplexity, best_weights = validation.perplexity, copy.deepcopy(model.state_dict())
+        memorizing, message = check_memorization(validation.perplexity, config.codebook_size, corpus.file_count)
+        epoch += 1
+        if callback is not None:
+            callback(
+                PriorEpochMetrics(
+                    epoch=epoch,
+                    total_epochs=max(epoch, schedule.total_epochs),
+                    train_loss=train_loss,
+                    val_loss=validation.loss,
+                    val_perplexity=validation.perplexity,
+                    best_perplexity=best_perplexity,
+                    is_memorizing=memorizing,
+                    memorization_message=message,
+                    epoch_time_s=time.monotonic() - started,
+                    learning_rate=schedule.learning_rate,
+                    level_losses=validation.level_losses,
+                )
+            )
+
+    model.load_state_dict(best_weights)
+    if callback is not None:
+        callback(
+            PriorTrainingCompleteEvent(
+                final_train_loss=train_losses[-1],
+                final_val_loss=val_losses[-1],
+                final_perplexity=math.exp(min(val_losses[-1], MAX_LOSS)),
+                best_perplexity=best_perplexity,
+                epochs_trained=epoch,
+                was_memorizing=memorizing,
+            )
+        )
+    return {
+        "prior_model": model.module.requires_grad_(False).eval().cpu(),
+        "prior_config": config,
+        "prior_metadata": {
+            "epochs_trained": epoch,
+            "final_perplexity": math.exp(min(val_losses[-1], MAX_LOSS)),
+            "best_perplexity": best_perplexity,
+            "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "final_train_loss": train_losses[-1],
+            "final_val_loss": val_losses[-1],
+            "was_memorizing": int(memorizing),
+            "cancelled": int(cancelled),
+            "seed": seed,
+            "views": views,
+            "corpus_fingerprint": corpus.fingerprint,
+        },
+        "openings": openings,
+        "curves": {"prior_train_loss": train_losses, "prior_val_loss": val_losses},
+    }
+
+
+def train_prior_epoch(
+    model: Any,
+    optimizer: torch.optim.Optimizer,
+    tokens: Tensor,
+    schedule: Schedule,
+    fabric: "Fabric",
+    *,
+    epoch: int,
+    batch_size: int,
+    seed: int,
+    callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
+) -> float:
+    """One pass over the token sequences ``[N, T]`` in random order, ended early by the schedule or a cancel.
+
+    Gives the mean loss in nats per token.
+
+    Raises:
+        TrainingError: after many losses in a row that are not finite; the optimizer has seen none of them.
+    """
+    model.train()
+    loss_sum, token_count, bad_steps = 0.0, 0, 0
+    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    for chosen in order.split(batch_size):
+        started = time.monotonic()
+        batch = tokens[chosen].to(fabric.device)
+        inputs, targets = batch[:, :-1], batch[:, 1:]
+        rate = schedule.learning_rate
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+        logits = model(inputs)  # [B, T - 1, K]
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        if bool(torch.isfinite(loss)):
+            bad_steps = 0
+            fabric.backward(loss)
+            fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
+            optimizer.step()
+            loss_sum += float(loss.detach()) * targets.numel()
+            token_count += targets.numel()
+        else:
+            bad_steps += 1
+            if bad_steps == MAX_BAD_STEPS:
+                raise TrainingError(
+                    f"The prior's loss was not finite {MAX_BAD_STEPS} times in a row.",
+                    f"Train again with a lower learning rate than {rate:.1e} (--lr).",
+                )
+        schedule.step += 1
+        if callback is not None:
+            callback(
+                PriorStepMetrics(
+                    epoch=epoch + 1,
+                    step=schedule.step,
+                    total_steps=max(schedule.step, schedule.total_steps),
+                    train_loss=float(loss.detach()),
+                    learning_rate=rate,
+                    step_time_s=time.monotonic() - started,
+                    tokens=targets.numel(),
+                    progress=schedule.progress,
+                    remaining_s=schedule.remaining_s,
+                )
+            )
+        if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
+            break
+    return loss_sum / token_count if token_count else math.nan
+
+
+@torch.no_grad()
+def validate_prior_epoch(
+    model: Any, tokens: Tensor, batch_size: int = BATCH_SIZE, device: torch.device | str = "cpu"
+) -> PriorValidation:
+    """Cross-entropy on held-out sequences ``[N, T]``: summed over all predicted tokens, divided once by their number.
+
+    A mean of batch means would weigh the last, smaller batch too much.
+    """
+    model.eval()
+    config: PriorConfig = getattr(model, "module", model).config
+    levels = torch.arange(1, tokens.shape[1]) % config.num_quantizers  # of the targets
+    sums = torch.zeros(config.num_quantizers, dtype=torch.float64)
+    for batch in tokens.split(batch_size):
+        inputs, targets = batch[:, :-1].to(device), batch[:, 1:].to(device)
+        logits = model(inputs)
+        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
+        sums.index_add_(0, levels, losses.sum(dim=0).double().cpu())
+    counts = torch.bincount(levels, minlength=config.num_quantizers) * len(tokens)
+    return PriorValidation(
+        loss=float(sums.sum() / counts.sum()), level_losses=tuple((sums / counts.clamp(min=1)).tolist())
+    )
+
+
+def memorization_threshold(dataset_file_count: int) -> float:
+    """The validation perplexity below which a prior on that many files is said to recite."""
+    return next(threshold for limit, threshold in MEMORIZATION_THRESHOLDS if dataset_file_count <= limit)
+
+
+def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_count: int) -> tuple[bool, str]:
+    """Warns when validation perplexity is below 2.0 (up to 20 files), 3.0 (up to 100) or 5.0 (more).
+
+    Returns:
+        Whether the prior seems to recite, and plain words about it (empty when it does not).
+    """
+    threshold = memorization_threshold(dataset_file_count)
+    if val_perplexity >= threshold:
+        return False, ""
+    return True, (
+        f"The prior hesitates between only {val_perplexity:.2f} of {codebook_size} codes at each step (under "
+        f"{threshold:.1f}, with {dataset_file_count} files): it may be reciting your recordings instead of composing. "
+        "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on; more recordings, "
+        "a smaller --hidden-size or fewer epochs help."
+    )
+
+
+def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfig:
+    """Sizes that follow the corpus; ``changes`` are the person's own wishes."""
+    config = model.header.codec
+    automatic = PriorConfig.for_corpus(
+        corpus.seconds,
+        codebook_size=config.codebook_size,
+        num_quantizers=config.num_quantizers,
+        frame_rate=config.frame_rate,
+    )
+    return PriorConfig(**(asdict(automatic) | changes))
+
+
+def _extract(
+    model: Model,
+    split: Split,
+    config: PriorConfig,
+    views: int,
+    seed: int,
+    fabric: "Fabric",
+    callback: MetricsCallback | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Training codes, held-out codes (each ``[N, S, Q]``) and the first position of every training passage ``[n, Q]``."""
+    codec = model.codec
+    total = len(split.train) * (views + 1) + len(split.held_out)
+    done = 0
+
+    def progress(_: int, __: int) -> None:
+        nonlocal done
+        done += 1
+        if callback is not None:
+            callback(ExtractionProgress(done, total))
+
+    def sequences(passages: tuple[Passage, ...], views: int) -> Tensor:
+        return extract_code_sequences(
+            codec,
+            [lambda passage=passage: passage.blocks(codec.channels) for passage in passages],  # type: ignore[misc]
+            config.context // config.num_quantizers,
+            views=views,
+            generator=torch.Generator().manual_seed(seed),
+            device=fabric.device,
+            progress=progress,
+        )
+
+    codes, held_out = sequences(split.train, views), sequences(split.held_out, 1)
+    openings = []
+    for passage in split.train:
+        # A few positions on either side are all that the first position's codes depend on.
+        stop = min(passage.samples, (codec.context + 1) * codec.hop)
+        audio = torch.from_numpy(passage.read(0, stop, codec.channels))[None].to(fabric.device)
+        with torch.no_grad():
+            openings.append(codec.encode(audio)[0, 0].cpu())
+        progress(0, 0)
+    if codes.shape[1] * codes.shape[2] < 2:
+        raise CorpusError(
+            f"The recordings hold {len(codes)} code positions in all, and a prior needs at least 2.",
+            "Add recordings: a few seconds are the least to learn from.",
+        )
+    return codes, held_out, torch.stack(openings)
+
+
+def _check_alphabet(config: PriorConfig, model: Model) -> None:
+    codec = model.header.codec
+    if (config.codebook_size, config.num_quantizers) != (codec.codebook_size, codec.num_quantizers):
+        raise SettingError(
+            f"The prior's config speaks {config.num_quantizers} levels of {config.codebook_size} codes and the codec of "
+            f"'{model.header.name}' speaks {codec.num_quantizers} of {codec.codebook_size}.",
+            "Leave both to Distill, or set them to the codec's.",
+        )
+
+
+def _other_corpus(corpus: Corpus, model: Model) -> str:
+    trained = model.header.corpus
+    return (
+        f"{corpus.folder} is not the folder the codec was trained on: it holds {corpus.file_count} recordings, "
+        f"{corpus.seconds:.0f} s (fingerprint {corpus.fingerprint[:8]}), and the codec heard {trained.file_count} "
+        f"recordings, {trained.seconds:.0f} s (fingerprint {trained.fingerprint[:8]}). The prior will learn the new folder "
+        "in the codec's alphabet; sounds the codec never heard may come out coarse."
+    )
+
+
+def _parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:
+    """Weight decay on matrices only: on biases, norms and embeddings it would only pull small ones to zero."""
+    matrices = [p for name, p in prior.named_parameters() if p.ndim >= 2 and not name.startswith("embedding")]
+    others = [p for name, p in prior.named_parameters() if p.ndim < 2 or name.startswith("embedding")]
+    return [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]

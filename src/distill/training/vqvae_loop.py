@@ -1,0 +1,330 @@
+"""Training the codec: windows of audio in, the weights that reconstruct held-out recordings best out."""
+
+import copy
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.audio.corpus import Corpus, import_corpus
+from distill.audio.distance import WINDOWS, MultiScaleMel
+from distill.audio.split import Split, split_corpus, whole_recordings
+from distill.audio.windows import TrainingWindows, validation_windows
+from distill.codes.extract import encode_blocks
+from distill.errors import TrainingError
+from distill.models.quantizer import code_perplexity, count_codes
+from distill.models.vqvae import LEVEL_NAMES, ConvVQVAE, VQVAEConfig, swap_mid_side
+from distill.training.launch import make_fabric
+from distill.training.metrics import (
+    LevelHealth,
+    MetricsCallback,
+    VQEpochMetrics,
+    VQStepMetrics,
+    VQTrainingCompleteEvent,
+)
+from distill.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LEARNING_RATE = 2e-3
+BATCH_SIZE = 4
+WINDOW_POSITIONS = 47
+"""About a second at the default rate."""
+MIN_STEPS_PER_EPOCH = 50
+VALIDATION_WINDOWS = 16
+SCALES_PER_STEP = 2
+LOW_UTILISATION = 0.3
+_START_EPOCH = 1 << 30
+"""An epoch number no run reaches: its windows place the codebooks before training."""
+MAX_BAD_STEPS = 20
+"""This many losses in a row that are not finite end the run."""
+
+
+@dataclass
+class VQTrainingResult:
+    """The codec with its best weights, frozen, and what training it brought to light."""
+
+    codec: ConvVQVAE
+    config: VQVAEConfig
+    corpus: Corpus
+    split: Split
+    code_counts: Tensor
+    """How often the whole corpus uses each codebook entry: ``[Q, K]``."""
+    levels: tuple[LevelHealth, ...]
+    epochs_trained: int
+    best_val_loss: float
+    train_losses: list[float]
+    val_losses: list[float]
+    cancelled: bool
+
+
+def train_vqvae(
+    dataset_dir: Path | str,
+    config: VQVAEConfig | None = None,
+    callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
+    *,
+    corpus: Corpus | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    batch_size: int = BATCH_SIZE,
+    learning_rate: float = LEARNING_RATE,
+    seed: int = 0,
+    device: str = "auto",
+) -> VQTrainingResult:
+    """Trains a codec on a folder of recordings and gives it back with its best weights, in eval mode.
+
+    Args:
+        dataset_dir: folder of recordings.
+        config: sizes; its ``channels`` must be the corpus's. Sizes that follow the corpus if not given.
+        callback: gets every event.
+        cancel_event: when set, training stops after the current step and the best weights so far are kept.
+        corpus: the folder as already imported, to spare importing it again.
+        epochs, minutes: the end of the run; 100 epochs if neither is given. An epoch is one pass over the seconds of
+            the corpus, at least 50 steps.
+
+    Raises:
+        CorpusError: if the folder holds nothing usable.
+        TrainingError: if the loss stays not finite.
+    """
+    corpus = corpus or import_corpus(Path(dataset_dir))
+    config = config or codec_config_for(corpus)
+    split = split_corpus(corpus, seed=seed)
+    torch.manual_seed(seed)
+    fabric = make_fabric(device)
+    model = ConvVQVAE(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    model, optimizer = fabric.setup(model, optimizer)
+    model.mark_forward_method("latents")
+    distance = MultiScaleMel(config.sample_rate).to(fabric.device)
+
+    windows = TrainingWindows(split.train, WINDOW_POSITIONS * config.hop, config.channels, seed)
+    held_out = validation_windows(
+        split.held_out, 2 * WINDOW_POSITIONS * config.hop, config.channels, VALIDATION_WINDOWS
+    )
+    steps_per_epoch = max(-(-windows.windows_per_epoch // batch_size), MIN_STEPS_PER_EPOCH)
+    schedule = Schedule(
+        steps_per_epoch,
+        epochs=100 if epochs is None and minutes is None else epochs,
+        minutes=minutes,
+        peak_rate=learning_rate,
+    )
+    _start_codebooks(model, windows, batch_size, fabric)
+
+    best_loss, best_weights = float("inf"), copy.deepcopy(model.state_dict())
+    train_losses: list[float] = []
+    val_losses: list[float] = []
+    levels: tuple[LevelHealth, ...] = ()
+    cancelled = False
+    epoch = 0
+    while not schedule.finished and not cancelled:
+        started = time.monotonic()
+        train_loss, counts = train_vqvae_epoch(
+            model, distance, optimizer, windows, schedule, fabric,
+            epoch=epoch, steps=steps_per_epoch, batch_size=batch_size, seed=seed, callback=callback, cancel_event=cancel_event,
+        )  # fmt: skip
+        cancelled = cancel_event is not None and cancel_event.is_set()
+        validating = time.monotonic()
+        val_loss = validate_vqvae_epoch(model, distance, held_out, fabric)
+        schedule.reserve(1.5 * (time.monotonic() - validating))
+        train_losses.append(train_loss)
+        val_losses.append(val_loss)
+        if val_loss < best_loss:
+            best_loss, best_weights = val_loss, copy.deepcopy(model.state_dict())
+        levels = level_health(counts)
+        epoch += 1
+        if callback is not None:
+            callback(
+                VQEpochMetrics(
+                    epoch=epoch,
+                    total_epochs=max(epoch, schedule.total_epochs),
+                    train_loss=train_loss,
+                    val_loss=val_loss,
+                    best_val_loss=best_loss,
+                    levels=levels,
+                    warning=utilisation_warning(levels),
+                    epoch_time_s=time.monotonic() - started,
+                    learning_rate=schedule.learning_rate,
+                )
+            )
+
+    model.load_state_dict(best_weights)
+    codec: ConvVQVAE = model.module.requires_grad_(False).eval()
+    code_counts = count_corpus_codes(codec, corpus, fabric.device)
+    levels = level_health(code_counts)
+    if callback is not None:
+        callback(
+            VQTrainingCompleteEvent(
+                final_train_loss=train_losses[-1],
+                final_val_loss=val_losses[-1],
+                best_val_loss=best_loss,
+                epochs_trained=epoch,
+                cancelled=cancelled,
+                levels=levels,
+            )
+        )
+    return VQTrainingResult(
+        codec.cpu(),
+        config,
+        corpus,
+        split,
+        code_counts,
+        levels,
+        epoch,
+        best_loss,
+        train_losses,
+        val_losses,
+        cancelled,
+    )
+
+
+def train_vqvae_epoch(
+    model: Any,
+    distance: MultiScaleMel,
+    optimizer: torch.optim.Optimizer,
+    windows: TrainingWindows,
+    schedule: Schedule,
+    fabric: "Fabric",
+    *,
+    epoch: int,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
+) -> tuple[float, Tensor]:
+    """One epoch, ended early by the schedule or a cancel. Gives the mean loss and the codes' counts ``[Q, K]``.
+
+    Raises:
+        TrainingError: after many losses in a row that are not finite; the optimizer has seen none of them.
+    """
+    model.train()
+    config: VQVAEConfig = model.module.config
+    loss_sum, loss_count, bad_steps = 0.0, 0, 0
+    counts = torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
+    for index in range(steps):
+        started = time.monotonic()
+        audio = torch.from_numpy(windows.batch(epoch, index, batch_size)).to(fabric.device)
+        draw = np.random.default_rng((seed, epoch, index, 1 << 20))
+        scales = draw.choice(len(WINDOWS), SCALES_PER_STEP, replace=False).tolist()
+        rate = schedule.learning_rate
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+        output = model(audio)
+        reconstruction = _distance(distance, output.reconstruction, audio, scales, mid_side=bool(draw.integers(2)))
+        loss = reconstruction + config.commitment_weight * output.commitment_loss
+        optimizer.zero_grad()
+        if bool(torch.isfinite(loss)):
+            bad_steps = 0
+            fabric.backward(loss)
+            fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
+            optimizer.step()
+            loss_sum += float(loss.detach())
+            loss_count += 1
+        else:
+            bad_steps += 1
+            if bad_steps == MAX_BAD_STEPS:
+                raise TrainingError(
+                    f"The codec's loss was not finite {MAX_BAD_STEPS} times in a row.",
+                    f"Train again with a lower learning rate than {rate:.1e}, or look for damaged recordings.",
+                )
+        counts += count_codes(output.indices, config.codebook_size).cpu()
+        schedule.step += 1
+        if callback is not None:
+            callback(
+                VQStepMetrics(
+                    epoch=epoch + 1,
+                    step=schedule.step,
+                    total_steps=max(schedule.step, schedule.total_steps),
+                    train_loss=float(loss.detach()),
+                    reconstruction_loss=float(reconstruction.detach()),
+                    commitment_loss=float(output.commitment_loss.detach()),
+                    learning_rate=rate,
+                    step_time_s=time.monotonic() - started,
+                    audio_seconds=audio.shape[0] * audio.shape[-1] / config.sample_rate,
+                    progress=schedule.progress,
+                    remaining_s=schedule.remaining_s,
+                )
+            )
+        if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
+            break
+    return loss_sum / max(loss_count, 1) if loss_count else float("nan"), counts
+
+
+@torch.no_grad()
+def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
+    """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
+    model.eval()
+    total = 0.0
+    for window in held_out:
+        audio = torch.from_numpy(window)[None].to(fabric.device)
+        total += float(distance(model(audio).reconstruction, audio))
+    return total / len(held_out)
+
+
+def _distance(distance: MultiScaleMel, estimate: Tensor, audio: Tensor, scales: list[int], mid_side: bool) -> Tensor:
+    # Left and right must sound right, and so must their sum and difference, or the image wanders: take turns.
+    if mid_side and audio.shape[1] == 2:
+        estimate, audio = swap_mid_side(estimate), swap_mid_side(audio)
+    return distance(estimate, audio, scales)
+
+
+def _start_codebooks(model: Any, windows: TrainingWindows, batch_size: int, fabric: "Fabric") -> None:
+    # Eight vectors an entry are ample for a start; the moving averages do the rest.
+    config: VQVAEConfig = model.module.config
+    count = max(1, -(-8 * config.codebook_size // (WINDOW_POSITIONS * batch_size)))
+    model.eval()
+    with torch.no_grad():
+        latents = torch.cat(
+            [
+                model.latents(torch.from_numpy(windows.batch(_START_EPOCH, index, batch_size)).to(fabric.device))
+                for index in range(count)
+            ]
+        )
+    model.module.quantizer.start(latents, vectors_per_step=WINDOW_POSITIONS * batch_size)
+
+
+def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
+    """Sizes that follow how much audio there is; ``changes`` are the person's own wishes."""
+    settings: dict[str, Any] = {"channels": corpus.channels}
+    return VQVAEConfig(**(settings | changes))
+
+
+def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
+    """How often the whole corpus uses each codebook entry: ``[Q, K]``."""
+    counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
+    for recording in whole_recordings(corpus.recordings):
+        codes = encode_blocks(codec, recording.blocks(codec.channels), device)
+        counts += count_codes(codes, codec.codebook_size)
+    return counts
+
+
+def level_health(counts: Tensor) -> tuple[LevelHealth, ...]:
+    """Utilisation, perplexity and dead codes of each level from counts ``[Q, K]``."""
+    used = (counts > 0).sum(dim=1).tolist()
+    entries = counts.shape[1]
+    return tuple(
+        LevelHealth(level, alive / entries, perplexity, entries - alive)
+        for level, (alive, perplexity) in enumerate(zip(used, code_perplexity(counts), strict=True))
+    )
+
+
+def utilisation_warning(levels: tuple[LevelHealth, ...]) -> str:
+    """Plain words when a level uses less than 30 % of its codebook; empty otherwise."""
+    names = LEVEL_NAMES[len(levels)]
+    low = [
+        f"{names[health.level]} ({health.utilisation:.0%})" for health in levels if health.utilisation < LOW_UTILISATION
+    ]
+    if not low:
+        return ""
+    return (
+        f"Less than {LOW_UTILISATION:.0%} of the codebook is in use at: {', '.join(low)}. "
+        "The sound will be coarser than it could be; a smaller --codebook-size or more recordings help."
+    )

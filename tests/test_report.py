@@ -1,0 +1,432 @@
+"""The report: what it shows, what it leaves out, and that it never breaks, leaks or half-writes."""
+
+import base64
+import hashlib
+import io
+import math
+import os
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import matplotlib.image
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+
+from distill.audio.corpus import FileReport, Verdict
+from distill.errors import OutputError
+from distill.report import NewAudio, Reconstruction, RunReport, write_report
+from distill.report.markup import duration
+from distill.report.sound import (
+    SAMPLE_RATE,
+    flac_bytes,
+    mel_picture,
+    mel_position,
+    picture_png,
+    waveform_path,
+)
+from distill.training.metrics import LevelHealth, PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+
+_VOID = {"meta", "img", "br", "link"}
+HOSTILE = "a<script>alert(1)</script>\"'&\n\u202e\udcff.wav"
+
+
+class Page(HTMLParser):
+    """A page taken apart: elements in order, the text between them, and tags that do not match."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.words = ""
+        self.mismatched: list[str] = []
+        self._open: list[str] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {key: value or "" for key, value in attrs}))
+        if tag not in _VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {key: value or "" for key, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.mismatched.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if not self._open or self._open[-1] not in ("style", "script"):
+            self.words += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for kind, attributes in self.elements if kind == tag]
+
+    @property
+    def sections(self) -> list[str]:
+        return [attributes["id"] for attributes in self.all("section")]
+
+
+def tone(seconds: float, hertz: float = 440.0, channels: int = 1) -> npt.NDArray[np.float32]:
+    wave = 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE)
+    return np.tile(wave.astype(np.float32), (channels, 1))
+
+
+def codec_epoch(epoch: int, loss: float, val_loss: float, warning: str = "") -> VQEpochMetrics:
+    return VQEpochMetrics(
+        epoch, 9, loss, val_loss, val_loss, (LevelHealth(0, 1.0, 4.0, 0),), warning, 1.0, 1e-3
+    )
+
+
+def prior_epoch(epoch: int, loss: float, val_loss: float, message: str = "") -> PriorEpochMetrics:
+    perplexity = math.exp(min(val_loss, 20.0))
+    return PriorEpochMetrics(
+        epoch, 9, loss, val_loss, perplexity, perplexity, bool(message), message, 1.0, 1e-3
+    )
+
+
+def a_file(name: str, verdict: Verdict = Verdict.USED, reason: str = "", fix: str = "") -> FileReport:
+    return FileReport(name, verdict, reason, fix, 3.5, 44_100, 2, -1.5, 0.1)
+
+
+EVENTS: list[TrainingEvent] = [
+    *(codec_epoch(epoch, 5 / epoch, 6 / epoch) for epoch in range(1, 6)),
+    *(prior_epoch(epoch, 5 / epoch, 2 + abs(epoch - 3)) for epoch in range(1, 6)),
+]
+FULL = RunReport(
+    title="Kitchen",
+    settings={"codebook_size": ("64", "auto"), "minutes": ("20", "set")},
+    files=[
+        a_file("one.wav"),
+        a_file("two.wav"),
+        a_file("bad.wav", Verdict.UNREADABLE, "It is text.", "Leave it out."),
+    ],
+    split="One of two recordings is kept aside.",
+    held_out=frozenset({"two.wav"}),
+    events=EVENTS,
+    code_counts=np.array([[4, 4, 4, 4], [0, 9, 0, 0]]),
+    level_names=("Structure", "Detail"),
+    bitrate=750.0,
+    memorization_threshold=2.0,
+    reconstructions=[Reconstruction("two.wav", tone(0.4, channels=2), tone(0.41, channels=2), 1.234)],
+    new_audio=[NewAudio("First light", None, tone(0.5), 7, "temperature 0.9")],
+    facts={"Device": "CPU"},
+)
+EMPTY = RunReport(
+    title="Nothing yet",
+    settings={},
+    files=[],
+    split="",
+    held_out=frozenset(),
+    events=[],
+    code_counts=np.zeros((0, 0), dtype=np.int64),
+    level_names=(),
+    bitrate=0.0,
+    memorization_threshold=None,
+    reconstructions=[],
+    new_audio=[],
+    facts={},
+)
+
+
+@pytest.fixture(scope="module")
+def full_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page_of(tmp_path_factory.mktemp("full"), FULL)
+
+
+def page_of(tmp_path: Path, report: RunReport) -> Page:
+    return Page(write_report(tmp_path / "report.html", report))
+
+
+def test_the_page_is_whole_and_asks_for_nothing_outside(full_page: Page) -> None:
+    """Guards against a page that needs a network or a neighbour file, and against unbalanced HTML."""
+    assert not full_page.mismatched
+    assert full_page.sections == [
+        "listen",
+        "reconstructions",
+        "learning",
+        "alphabet",
+        "recordings",
+        "settings",
+        "facts",
+    ]
+    ids = [attributes["id"] for _, attributes in full_page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert "://" not in full_page.source
+    for _, attributes in full_page.elements:
+        for key in ("src", "href"):
+            if key in attributes:
+                assert attributes[key].startswith("data:") or attributes[key].removeprefix("#") in ids
+
+
+def test_every_sound_and_picture_can_be_opened(full_page: Page) -> None:
+    """Guards against data addresses that hold something no browser can show or play."""
+    lengths = []
+    for player in full_page.all("audio"):
+        content = base64.b64decode(player["src"].removeprefix("data:audio/flac;base64,"))
+        info = soundfile.info(io.BytesIO(content))
+        assert (info.format, info.subtype, info.samplerate) == ("FLAC", "PCM_16", SAMPLE_RATE)
+        sound, _ = soundfile.read(io.BytesIO(content))
+        lengths.append((len(sound), sound.ndim))
+    assert lengths == [(24_000, 1), (19_200, 2), (19_680, 2)]
+    pictures = [
+        matplotlib.image.imread(io.BytesIO(base64.b64decode(image["src"].split(",")[1])))
+        for image in full_page.all("img")
+    ]
+    assert len(pictures) == 3 + 2
+    assert all(picture.size > 0 for picture in pictures)
+
+
+def test_names_cannot_become_markup(tmp_path: Path) -> None:
+    """Guards against a file name that runs as a script, breaks an attribute, or cannot be encoded at all."""
+    hostile = replace(
+        FULL,
+        title=HOSTILE,
+        settings={HOSTILE: (HOSTILE, HOSTILE)},
+        files=[
+            FileReport(HOSTILE, Verdict.DUPLICATE, HOSTILE, HOSTILE, 1, 48_000, 1, -1, 0, "other" + HOSTILE)
+        ],
+        split=HOSTILE,
+        held_out=frozenset({HOSTILE}),
+        events=[*EVENTS, codec_epoch(6, 1, 1, HOSTILE), prior_epoch(6, 1, 1, HOSTILE)],
+        level_names=(HOSTILE, HOSTILE),
+        reconstructions=[Reconstruction(HOSTILE, tone(0.1), tone(0.1), 1.0)],
+        new_audio=[NewAudio(HOSTILE, tmp_path / HOSTILE, tone(0.1), 1, HOSTILE)],
+        facts={HOSTILE: HOSTILE},
+    )
+    page = page_of(tmp_path, hostile)
+    assert not page.mismatched
+    assert len(page.all("script")) == 1
+    assert not any(key.startswith("on") for _, attributes in page.elements for key in attributes)
+    # title, heading; setting x3; file's name, reason, fix; split; two warnings; levels; names, path; facts
+    assert page.words.count("a<script>alert(1)</script>\"'&\n") >= 18
+
+
+def test_only_our_own_script_may_run(full_page: Page) -> None:
+    """Guards against a policy whose digest is not the script's, which silently loses the playhead."""
+    script = re.search(r"<script>(.*)</script>", full_page.source, re.DOTALL)
+    policy = next(
+        meta["content"]
+        for meta in full_page.all("meta")
+        if "content" in meta and "script-src" in meta["content"]
+    )
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+
+
+def test_same_run_same_bytes_and_nothing_global_changes(tmp_path: Path, full_page: Page) -> None:
+    """Guards against dates, random ids, or a figure style that leaks into the caller's own plots."""
+    before = dict(matplotlib.rcParams)
+    assert write_report(tmp_path / "again.html", FULL).read_text(encoding="utf-8") == full_page.source
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_keeps_the_old_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Guards against half a page under the report's name, or a temporary left behind."""
+    path = tmp_path / "report.html"
+    path.write_text("the old one")
+
+    def fail(_: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError if isinstance(error, OSError) else KeyboardInterrupt) as caught:
+        write_report(path, EMPTY)
+    if isinstance(caught.value, OutputError):
+        assert "No space left" in caught.value.what
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+    assert path.read_text() == "the old one"
+
+
+def test_a_place_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None:
+    """Guards against a bare OSError reaching the person, from a folder in the way or a file as a folder."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="folder"):
+        write_report(tmp_path / "folder", EMPTY)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"report\.html"):
+        write_report(tmp_path / "file" / "report.html", EMPTY)
+
+
+def test_missing_parts_leave_their_section_out(tmp_path: Path) -> None:
+    """Guards against empty axes, empty tables and links to sections that are not there."""
+    page = page_of(tmp_path, EMPTY)
+    assert page.sections == []
+    assert page.all("a") == []
+    page = page_of(tmp_path, replace(EMPTY, events=[codec_epoch(1, 3.0, math.nan)]))
+    assert page.sections == ["learning"]
+    assert len(page.all("svg")) == 1
+    assert "kept aside" not in page.words
+    assert "Prior loss" not in page.words
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [[(2.0, 2.0)], [(1.0, 1.0)] * 3, [(0.0, 0.0)] * 2, [(math.inf, math.nan), (1.0, 1.0)], [(1.0, 25.0)] * 2],
+)
+def test_odd_curves_still_draw(tmp_path: Path, losses: list[tuple[float, float]]) -> None:
+    """Guards against a run of one epoch, a flat line, a zero or a broken epoch stopping the report."""
+    events: list[TrainingEvent] = [prior_epoch(1 + index, *pair) for index, pair in enumerate(losses)]
+    page = page_of(tmp_path, replace(EMPTY, events=events, memorization_threshold=2.0))
+    assert len(page.all("svg")) == 2
+    assert not re.search(r"\b(nan|inf)\b", page.words)
+
+
+def test_perplexity_shows_alarm_and_best_epoch(tmp_path: Path) -> None:
+    """Guards against an alarm line off the axes, and a best epoch from before a resume."""
+    again: list[TrainingEvent] = [
+        prior_epoch(2, 2.0, 1.5),
+        prior_epoch(2, 2.0, 4.0),
+        prior_epoch(7, 1.0, math.nan),
+    ]
+    page = page_of(tmp_path, replace(EMPTY, events=[*EVENTS, *again], memorization_threshold=2.0))
+    assert "memorisation alarm, below 2" in page.words
+    heights = re.findall(r'd="M [\d.]+ (-?[\d.]+) \nL[^"]*"[^>]*stroke: var\(--warn\)', page.source)
+    assert len(heights) == 1
+    assert 0 < float(heights[0]) < 270
+    assert "best: 7.39 in epoch 3" in page.words
+    page = page_of(tmp_path, replace(EMPTY, events=EVENTS))
+    assert "memorisation alarm" not in page.words
+
+
+def test_curves_take_the_pages_colours(full_page: Page) -> None:
+    """Guards against black text on a dark page: a colour no style sheet can reach."""
+    drawn = "".join(re.findall(r'<svg class="curve".*?</svg>', full_page.source, re.DOTALL))
+    assert "var(--soft)" in drawn
+    assert not re.search(r"#[0-9a-f]{6}\b", drawn.replace("url(#", "").replace('href="#', ""))
+
+
+def test_long_sounds_are_cut_and_say_so(tmp_path: Path) -> None:
+    """Guards against a page of hundreds of megabytes, and against a cut nobody is told of."""
+    quiet = np.zeros((1, 61 * SAMPLE_RATE), dtype=np.float32)
+    report = replace(
+        EMPTY,
+        reconstructions=[Reconstruction("long.wav", quiet, quiet, math.nan)],
+        new_audio=[NewAudio("Long", tmp_path / "new" / "long.flac", quiet, 7, "")],
+    )
+    page = page_of(tmp_path, report)
+    seconds = [
+        soundfile.info(io.BytesIO(base64.b64decode(player["src"].split(",")[1]))).duration
+        for player in page.all("audio")
+    ]
+    assert seconds == [60, 20, 20]
+    assert "The first 60 s of 1 min 1 s; the whole piece is in new/long.flac." in page.words
+    assert "The first 20 s of 1 min 1 s." in page.words
+    assert "nan" not in page.words
+
+
+def test_a_sound_without_samples_is_named_not_dropped(tmp_path: Path) -> None:
+    """Guards against an empty piece crashing the page or vanishing from it."""
+    nothing = np.zeros((1, 0), dtype=np.float32)
+    report = replace(
+        EMPTY,
+        reconstructions=[Reconstruction("none.wav", nothing, nothing, 0.0)],
+        new_audio=[NewAudio("Silence itself", None, nothing, 1, "")],
+    )
+    page = page_of(tmp_path, report)
+    assert page.all("audio") == []
+    assert "Silence itself" in page.words
+    assert "none.wav" in page.words
+
+
+def test_three_hundred_files_fold_away_and_odd_ones_stay_in_sight(tmp_path: Path) -> None:
+    """Guards against a wall of rows that hides the one file something is wrong with."""
+    files = [a_file(f"loop {index}.wav") for index in range(300)]
+    files.insert(150, a_file("broken.wav", Verdict.UNREADABLE, "It is text.", "Leave it out."))
+    page = page_of(
+        tmp_path, replace(EMPTY, new_audio=FULL.new_audio, files=files, held_out=frozenset({"loop 3.wav"}))
+    )
+    assert len(page.all("tr")) == 301 + 2
+    assert ["open" in details for details in page.all("details")] == [True, False]
+    assert "It is text. Leave it out." in page.words
+    assert "learned from 300 recordings, 17 min 30 s" in page.words
+    assert page.source.count('<bdi>loop 3.wav</bdi> <span class="badge aside">') == 1
+
+
+def test_codebook_numbers(tmp_path: Path) -> None:
+    """Guards against utilisation, perplexity and dead entries that disagree, and a level nothing used."""
+    report = replace(
+        EMPTY, level_names=FULL.level_names, code_counts=np.array([[4, 4, 4, 4], [0, 9, 0, 0], [0, 0, 0, 0]])
+    )
+    page = page_of(tmp_path, report)
+    rows = page.source.split('<div class="level">')[1:]
+    numbers = [re.findall(r"<b>(.*?)</b>", row)[:3] for row in rows]
+    assert numbers == [["100 %", "4", "0"], ["25 %", "1", "3"], ["0 %", "–", "4"]]
+    assert ["under 30 %" in row for row in rows] == [False, True, True]
+    assert "Level 3" in rows[2]
+
+
+@pytest.mark.parametrize("hertz", [100.0, 1000.0, 9000.0])
+def test_a_tone_stands_at_its_pitch(hertz: float) -> None:
+    """Guards against a frequency axis that does not belong to the picture."""
+    bands = mel_picture(tone(0.5, hertz), SAMPLE_RATE // 2).decibels.mean(axis=1)
+    assert abs((int(bands.argmax()) + 0.5) / bands.size - float(mel_position(hertz))) < 1.5 / bands.size
+
+
+def test_bands_narrower_than_a_bin_are_not_empty() -> None:
+    """Guards against black stripes at the bottom, where mel bands are narrower than the transform's bins."""
+    noise = np.random.default_rng(0).standard_normal((1, SAMPLE_RATE)).astype(np.float32)
+    bands = mel_picture(noise, SAMPLE_RATE).decibels.mean(axis=1)
+    assert bands.max() - bands.min() < 6
+
+
+def test_a_click_stands_at_its_time() -> None:
+    """Guards against a time axis shifted by half a window or stretched by pooling."""
+    seconds = 30
+    click = np.zeros((2, seconds * SAMPLE_RATE), dtype=np.float32)
+    click[:, 18 * SAMPLE_RATE] = 1
+    picture = mel_picture(click, click.shape[1]).decibels
+    assert abs(int(picture.mean(axis=0).argmax()) / picture.shape[1] - 18 / seconds) < 0.003
+
+
+def test_pictures_share_one_scale() -> None:
+    """Guards against a decoded sound that is normalised until it looks as loud as the original."""
+    sound = tone(0.3)
+    loud, soft = mel_picture(sound, sound.shape[1]), mel_picture(sound * 0.01, sound.shape[1])
+    shades = [
+        matplotlib.image.imread(io.BytesIO(picture_png(picture, loud.loudest)))[..., :3].max()
+        for picture in (loud, soft)
+    ]
+    assert shades[0] > shades[1] + 0.1
+
+
+def test_flac_clips_instead_of_wrapping() -> None:
+    """Guards against overshoot turned into full-scale crackle, and against a NaN read as a random number."""
+    sound = np.array([[1.5, -1.5, np.nan, 0.25]], dtype=np.float32)
+    heard, _ = soundfile.read(io.BytesIO(flac_bytes(sound)))
+    np.testing.assert_allclose(heard, [1, -1, 0, 0.25], atol=1e-4)
+
+
+def test_waveform_keeps_single_peaks() -> None:
+    """Guards against an outline made by skipping samples, which loses the drum hits."""
+    sound = np.zeros((1, SAMPLE_RATE), dtype=np.float32)
+    sound[0, 12_345] = 0.8
+    heights = [float(y) for y in re.findall(r"[\d.]+ ([\d.]+)", waveform_path(sound))]
+    assert min(heights) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.42, "0.42 s"),
+        (12.34, "12.3 s"),
+        (59.97, "1 min"),
+        (157, "2 min 37 s"),
+        (3599.8, "1 h"),
+        (math.nan, "–"),
+    ],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    """Guards against "60 s" and "59 min 60 s"."""
+    assert duration(seconds) == words
