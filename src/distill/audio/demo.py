@@ -1,5 +1,6 @@
 """A small corpus made by arithmetic: one key, one tempo, many timbres, so that learning it makes sense."""
 
+import itertools
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,9 +79,11 @@ def _plucked(hertz: float, seconds: float, rate: int, draw: Draw) -> np.ndarray:
     string -= string.mean()
     loss = 0.5 * 0.5 ** (1 / (hertz * 0.6))  # half as loud after 0.6 s, whatever the pitch
     periods = np.empty((int(seconds * rate) // period + 1, period))
-    for row in periods:
-        row[:] = string
-        string = loss * (string + np.roll(string, 1))
+    periods[0] = string
+    for before, row in itertools.pairwise(periods):
+        np.add(before[1:], before[:-1], out=row[1:])
+        row[0] = before[0] + before[-1]
+        row *= loss
     return periods.ravel()[: int(seconds * rate)]
 
 

@@ -341,6 +341,9 @@ def _fix_wav_timestamp(path: Path) -> None:
 
 def _native_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterator[np.ndarray]:
     """Yields float32 ``[n, C]`` at the file's own rate, checked to be numbers of a sane size."""
+    # After every read soundfile seeks to where it already is. That fails in a FLAC stream of open length, and
+    # hides holes in a damaged OGG file; a file that says it cannot seek is simply read on.
+    file.seekable = lambda: False
     while len(block := file.read(size, dtype="float32", always_2d=True)):
         # A NaN makes the largest magnitude NaN, so that one comparison finds both faults.
         if not np.abs(block).max() <= _LOUDEST:

@@ -1,0 +1,34 @@
+# Everything a newcomer needs: `make demo` and `make test`. Windows: see README, "Without make".
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint lock clean
+
+demo: $(VENV)/ready
+	$(BIN)/distill demo --out distill-demo
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# The environment is built anew whenever the lock or the project's own description changes.
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Distill needs Python 3.11 or newer; try: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# Pins everything the ranges in pyproject.toml lead to today. torch is pinned by hand in requirements.in.
+lock: $(VENV)/ready
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file requirements.lock requirements.in pyproject.toml
+	sed -i.bak -e 's/+cpu//' requirements.lock && rm requirements.lock.bak
+
+clean:
+	rm -rf $(VENV)
