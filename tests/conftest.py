@@ -32,8 +32,15 @@ def noise() -> Callable[..., np.ndarray]:
     def make(seconds: float, seed: int = 0, rate: int = 48_000, channels: int = 1) -> np.ndarray:
         draw = np.random.default_rng(seed)
         samples = round(seconds * rate)
-        bursts = np.exp(-6 * ((np.arange(samples) / rate * draw.uniform(2, 4)) % 1))
-        return (0.2 * bursts * draw.standard_normal((channels, samples))).astype(np.float32)
+        time = np.arange(samples) / rate
+        spectrum = np.fft.rfft(draw.standard_normal((channels, samples)))
+        hertz = np.fft.rfftfreq(samples, 1 / rate)
+        hiss = np.fft.irfft(spectrum / (1 + hertz / draw.uniform(300, 3000)), samples)
+        # About four strokes a second at irregular times.
+        gaps = np.cumsum(draw.uniform(0.1, 0.4, size=1 + int(10 * seconds))) - 0.1
+        since = time - np.concatenate([[0], gaps])[np.searchsorted(gaps, time)]
+        sound = np.exp(-6 * since) * hiss
+        return (0.4 * sound / np.abs(sound).max()).astype(np.float32)
 
     return make
 
@@ -50,3 +57,17 @@ def save() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six mono recordings of about a second: decaying tones over a little noise, no two alike."""
+    folder = tmp_path_factory.mktemp("corpus") / "small"
+    folder.mkdir()
+    for number in range(6):
+        draw = np.random.default_rng(number)
+        time = np.arange(round((0.8 + 0.1 * number) * 48_000)) / 48_000
+        tones = sum(np.sin(2 * np.pi * hz * time) for hz in draw.uniform(100, 2_000, 3))
+        sound = 0.1 * tones * np.exp(-3 * (time % 0.3)) + 0.005 * draw.standard_normal(len(time))
+        soundfile.write(folder / f"take-{number}.wav", sound.astype(np.float32), 48_000, subtype="PCM_24")
+    return folder

@@ -221,8 +221,11 @@ def test_only_our_own_script_may_run(full_page: Page) -> None:
     assert policy.startswith("default-src 'none'")
 
 
-def test_same_run_same_bytes_and_nothing_global_changes(tmp_path: Path, full_page: Page) -> None:
-    """Guards against dates, random ids, or a figure style that leaks into the caller's own plots."""
+def test_same_run_same_bytes_and_nothing_global_changes(
+    tmp_path: Path, full_page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against dates, random ids, and figure settings that leak into or out of the caller's own plots."""
+    monkeypatch.setitem(matplotlib.rcParams, "svg.hashsalt", "the caller's own")
     before = dict(matplotlib.rcParams)
     assert write_report(tmp_path / "again.html", FULL).read_text(encoding="utf-8") == full_page.source
     assert dict(matplotlib.rcParams) == before
@@ -295,6 +298,9 @@ def test_perplexity_shows_alarm_and_best_epoch(tmp_path: Path) -> None:
     heights = re.findall(r'd="M [\d.]+ (-?[\d.]+) \nL[^"]*"[^>]*stroke: var\(--warn\)', page.source)
     assert len(heights) == 1
     assert 0 < float(heights[0]) < 270
+    label = re.search(r'y="([\d.]+)"[^>]*>memorisation alarm', page.source)
+    assert label is not None
+    assert float(label[1]) == pytest.approx(float(heights[0]) - 5)
     assert "best: 7.39 in epoch 3" in page.words
     page = page_of(tmp_path, replace(EMPTY, events=EVENTS))
     assert "memorisation alarm" not in page.words
@@ -357,13 +363,15 @@ def test_three_hundred_files_fold_away_and_odd_ones_stay_in_sight(tmp_path: Path
 def test_codebook_numbers(tmp_path: Path) -> None:
     """Guards against utilisation, perplexity and dead entries that disagree, and a level nothing used."""
     report = replace(
-        EMPTY, level_names=FULL.level_names, code_counts=np.array([[4, 4, 4, 4], [0, 9, 0, 0], [0, 0, 0, 0]])
+        EMPTY,
+        level_names=FULL.level_names,
+        code_counts=np.array([[4, 4, 4, 4], [0, 9, 0, 0], [0, 0, 0, 0], [2, 0, 6, 0]]),
     )
     page = page_of(tmp_path, report)
     rows = page.source.split('<div class="level">')[1:]
     numbers = [re.findall(r"<b>(.*?)</b>", row)[:3] for row in rows]
-    assert numbers == [["100 %", "4", "0"], ["25 %", "1", "3"], ["0 %", "–", "4"]]
-    assert ["under 30 %" in row for row in rows] == [False, True, True]
+    assert numbers == [["100 %", "4", "0"], ["25 %", "1", "3"], ["0 %", "–", "4"], ["50 %", "1.75", "2"]]
+    assert ["under 30 %" in row for row in rows] == [False, True, True, False]
     assert "Level 3" in rows[2]
 
 

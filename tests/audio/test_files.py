@@ -124,8 +124,15 @@ def test_channels(tone):
 
 @pytest.mark.parametrize(
     ("name", "depth", "allowed"),
-    [("wav", 16, 1e-4), ("wav", 24, 1e-6), ("wav", 32, 0), ("flac", 16, 1e-4), ("flac", 24, 1e-6)]
-    + [("ogg", 24, 0.1), ("mp3", 24, 0.1)],
+    [
+        ("wav", 16, 1e-4),
+        ("wav", 24, 1e-6),
+        ("wav", 32, 0),
+        ("flac", 16, 1e-4),
+        ("flac", 24, 1e-6),
+        ("ogg", 24, 0.1),
+        ("mp3", 24, 0.1),
+    ],
 )
 def test_what_is_written_is_read_back(tmp_path, tone, name, depth, allowed):
     """Guards against swapped channels, a lost last block, a wrong subtype, a crash on a long Vorbis block."""

@@ -1,6 +1,6 @@
 """Which recordings are one take: re-exported, resampled, made louder, trimmed, or from one hit of one drum.
 
-Two steps. A coarse one finds where the loudest 0.4 s of each recording could lie in every other: log spectra of
+Two steps. A coarse one finds where the loudest second of each recording could lie in every other: log spectra of
 24 bands, 20 frames a second, compared by cosine. It only proposes, because different takes of one kind reach
 0.99 there while copies cut at both ends go down to 0.82. The waveforms decide: the envelope of their normalised
 cross-correlation (deaf to gain, polarity and fractions of a sample), first for that stretch, then, weighted by
@@ -20,13 +20,14 @@ _WINDOW = 4096
 _BANDS = 24
 _RANGE_DB = 60.0
 _FRAMES = 30 * 20  # the first 30 s tell takes apart
-_QUERY = 8  # frames, 0.4 s
+_QUERY = 20  # frames, 1 s
 _PROPOSALS = 4
 _COARSE = 0.8
 _FIRST = 0.7
 _SAME_TAKE = 0.85
 _SHARED = 0.5  # of the shorter one's length
 _SEARCH = 5 * _HOP // 2  # samples that the coarse place may be off
+_CHUNK = 64  # frames transformed at once, which bounds the memory
 _BLOCK = 8192
 _BLOCKS = 32
 
@@ -94,14 +95,22 @@ def _band_weights() -> np.ndarray:
     return (band[:, None] == np.arange(_BANDS)).astype(np.float32)
 
 
+@cache
+def _taper() -> np.ndarray:
+    return np.hanning(_WINDOW).astype(np.float32)
+
+
 def _log_spectra(audio: np.ndarray) -> np.ndarray:
     """``[F, _BANDS]``, 0 to 1 over the 60 dB below the recording's loudest band; 0 where nothing sounds."""
     sound = _middle(audio, 0, min(audio.shape[1], _FRAMES * _HOP))
     frames = max(1, round(len(sound) / _HOP))
     sound = np.pad(sound, (0, max(0, (frames - 1) * _HOP + _WINDOW - len(sound))))
     windows = np.lib.stride_tricks.sliding_window_view(sound, _WINDOW)[::_HOP][:frames]
-    spectrum = np.fft.rfft(windows * np.hanning(_WINDOW).astype(np.float32), axis=1)
-    decibels = 10 * np.log10((np.abs(spectrum) ** 2) @ _band_weights() + 1e-12)
+    power = np.zeros((frames, _BANDS), np.float32)
+    for start in range(0, frames, _CHUNK):
+        spectrum = np.fft.rfft(windows[start : start + _CHUNK] * _taper(), axis=1)
+        power[start : start + _CHUNK] = (np.abs(spectrum) ** 2) @ _band_weights()
+    decibels = 10 * np.log10(power + 1e-12)
     scaled = np.clip((decibels - decibels.max()) / _RANGE_DB + 1, 0, 1).astype(np.float32)
     scaled[scaled.max(axis=1) < 0.15] = 0
     return scaled

@@ -122,9 +122,9 @@ class Features(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         positions = audio.shape[-1] // self.hop
         parts = []
-        for log_mel in self.log_mels:
+        for (_, hop, _), log_mel in zip(self._SCALES, self.log_mels, strict=True):
             spectrum = log_mel(audio) + 2  # [B, C, F, bins], from -5..2 to about ±3
-            frames = spectrum.shape[2] // positions
+            frames = max(1, self.hop // hop)  # a position
             grouped = spectrum[:, :, : positions * frames].unflatten(2, (positions, frames))
             parts.append(grouped.transpose(1, 2).flatten(2))
         return torch.cat(parts, dim=-1)

@@ -117,7 +117,6 @@ def _draw_threshold(axes: Axes, threshold: float) -> None:
         textcoords="offset points",
         color=_WARN,
         fontsize=13,
-        in_layout=False,
     )
 
 
@@ -137,8 +136,6 @@ def _mark_best(axes: Axes, curve: Curve, best_epoch: int, threshold: float | Non
         color=_INK,
         fontsize=13,
         zorder=6,
-        # The words lie inside the axes; were they laid out, long ones would squeeze the curve to nothing.
-        in_layout=False,
     )
 
 

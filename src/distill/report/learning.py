@@ -151,7 +151,7 @@ def _level_row(title: str, counts: npt.NDArray[np.integer]) -> str:
     utilisation = 1 - dead / used.size
     if total > 0:
         shares = used[used > 0] / total
-        perplexity = f"{math.exp(-float((shares * np.log(shares)).sum())):.0f}"
+        perplexity = f"{math.exp(-float((shares * np.log(shares)).sum())):.3g}"
         # The square root keeps rare entries visible.
         image = data_url("image/png", strip_png(0.12 + 0.88 * np.sqrt(shares / shares[0]), _STRIP_COLOUR))
         strip = (

@@ -1,0 +1,173 @@
+"""The import of a folder, and which recordings are one take."""
+
+import shutil
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from distill.audio.corpus import Verdict, import_corpus
+from distill.errors import CorpusError, SettingError
+
+
+def test_every_file_gets_a_verdict(tmp_path, noise, save):
+    """Guards against one corrupt file ending an import, and against files that vanish without a word."""
+    good = save(tmp_path / "b" / "good.wav", noise(1.0, channels=2), subtype="FLOAT")
+    shutil.copy(good, tmp_path / "c copy.wav")
+    save(tmp_path / "d same.flac", noise(1.0, seed=5), subtype="PCM_16")
+    shutil.copy(tmp_path / "d same.flac", tmp_path / "source.flac")
+    quiet = noise(1.0, seed=1)
+    quiet[:, 24_000:] = 0
+    save(tmp_path / "e half.WAV", quiet)
+    save(tmp_path / "f blip.wav", noise(0.02))
+    save(tmp_path / "g silent.wav", np.zeros((1, 9600), np.float32))
+    save(tmp_path / "h constant.wav", np.full((1, 9600), 0.5, np.float32))
+    nan = noise(0.3)
+    nan[:, 7] = np.inf
+    save(tmp_path / "i nan.wav", nan, subtype="FLOAT")
+    (tmp_path / "j text.mp3").write_text("a letter" * 100)
+    (tmp_path / "notes.txt").write_text("not audio")
+    (tmp_path / "._b.wav").write_text("macOS")
+    (tmp_path / ".hidden").mkdir()
+    shutil.copy(good, tmp_path / ".hidden" / "x.wav")
+    calls = []
+    corpus = import_corpus(tmp_path, progress=lambda *call: calls.append(call))
+    verdicts = {report.name: report.verdict for report in corpus.files}
+    assert verdicts == {
+        "b/good.wav": Verdict.USED,
+        "c copy.wav": Verdict.DUPLICATE,
+        "d same.flac": Verdict.USED,
+        "e half.WAV": Verdict.USED,
+        "f blip.wav": Verdict.SHORT,
+        "g silent.wav": Verdict.SILENT,
+        "h constant.wav": Verdict.SILENT,
+        "i nan.wav": Verdict.UNREADABLE,
+        "j text.mp3": Verdict.UNREADABLE,
+        "source.flac": Verdict.DUPLICATE,
+    }
+    reports = {report.name: report for report in corpus.files}
+    assert list(reports) == sorted(reports)
+    assert reports["c copy.wav"].duplicate_of == "b/good.wav"
+    assert "not numbers" in reports["i nan.wav"].reason
+    assert reports["e half.WAV"].silence == pytest.approx(0.5, abs=0.11)
+    assert reports["b/good.wav"].peak_db == pytest.approx(20 * np.log10(np.abs(noise(1.0, channels=2)).max()))
+    for report in corpus.files:
+        assert bool(report.reason) == bool(report.fix) == (report.verdict != Verdict.USED)
+    assert calls[0] == (0, 10, "b/good.wav")
+    assert calls[-1] == (10, 10, "")
+    assert [recording.name for recording in corpus.recordings] == ["b/good.wav", "d same.flac", "e half.WAV"]
+    assert corpus.file_count == 3
+    assert corpus.seconds == pytest.approx(3.0)
+    assert len({recording.group for recording in corpus.recordings}) == 3
+
+
+def test_the_same_samples_in_another_file_format_are_a_duplicate(tmp_path, noise, save):
+    """Guards against a WAV and its FLAC counted as two recordings."""
+    samples, rate = soundfile.read(save(tmp_path / "a.flac", noise(0.5), subtype="PCM_16"), dtype="int16")
+    soundfile.write(tmp_path / "b.wav", samples, rate)
+    corpus = import_corpus(tmp_path)
+    assert [report.verdict for report in corpus.files] == [Verdict.USED, Verdict.DUPLICATE]
+
+
+def test_folders_with_nothing_to_learn_from_say_why(tmp_path, save):
+    """Guards against an empty corpus that fails only in training."""
+    with pytest.raises(CorpusError, match="does not exist"):
+        import_corpus(tmp_path / "missing")
+    with pytest.raises(CorpusError, match="empty"):
+        import_corpus(tmp_path)
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(CorpusError, match="is a file"):
+        import_corpus(tmp_path / "a.txt")
+    with pytest.raises(CorpusError, match="no audio; 1 other file lies"):
+        import_corpus(tmp_path)
+    for number in range(5):
+        save(tmp_path / f"{number}.wav", np.zeros((1, 9600 + number), np.float32))
+    with pytest.raises(CorpusError) as caught:
+        import_corpus(tmp_path)
+    assert caught.value.what.count(".wav:") == 3
+    assert "And 2 more" in caught.value.what
+    with pytest.raises(SettingError):
+        import_corpus(tmp_path, channels=3)
+
+
+def test_a_link_that_leads_back_is_not_followed(tmp_path, noise, save):
+    """Guards against an import that never ends, or that brings in the folder above."""
+    save(tmp_path / "outside.wav", noise(0.2, seed=9))
+    save(tmp_path / "mine" / "a.wav", noise(0.2))
+    save(tmp_path / "library" / "b.wav", noise(0.2, seed=1))
+    try:
+        for name, target in [("loop", "mine"), ("up", "."), ("linked", "library")]:
+            (tmp_path / "mine" / name).symlink_to(tmp_path / target, target_is_directory=True)
+    except OSError:
+        pytest.skip("links may not be made here")
+    corpus = import_corpus(tmp_path / "mine")
+    assert [report.name for report in corpus.files] == ["a.wav", "linked/b.wav"]
+
+
+def test_stereo_is_chosen_by_what_is_heard(tmp_path, noise, save):
+    """Guards against learning two equal channels because a mono sound was exported as stereo."""
+    save(tmp_path / "a.wav", np.repeat(noise(1.0), 2, axis=0))
+    assert import_corpus(tmp_path).channels == 1
+    save(tmp_path / "b.wav", noise(1.1, seed=1, channels=2))
+    assert import_corpus(tmp_path).channels == 2
+    assert import_corpus(tmp_path, channels=1).channels == 1
+    save(tmp_path / "c.wav", noise(3.0, seed=2))
+    assert import_corpus(tmp_path).channels == 1
+
+
+def test_the_fingerprint_is_of_the_sound_not_of_the_names(tmp_path, noise, save):
+    """Guards against a renamed folder taken for another corpus, and against a changed one taken for the same."""
+    for number, name in enumerate("abc"):
+        save(tmp_path / "one" / f"{name}.wav", noise(0.3, seed=number))
+        save(tmp_path / "two" / f"{'cab'[number]}.wav", noise(0.3, seed=number))
+    assert import_corpus(tmp_path / "one").fingerprint == import_corpus(tmp_path / "two").fingerprint
+    save(tmp_path / "two" / "d.wav", noise(0.3, seed=9))
+    assert import_corpus(tmp_path / "one").fingerprint != import_corpus(tmp_path / "two").fingerprint
+
+
+def test_a_long_file_is_imported_in_little_memory(tmp_path, noise, save):
+    """Guards against a two-hour recording that does not fit; two minutes stand in for it."""
+    audio = np.tile(noise(10.0), (1, 12))
+    save(tmp_path / "a.wav", audio, subtype="PCM_16")
+    size = audio.nbytes
+    del audio
+    tracemalloc.start()
+    import_corpus(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Telling takes apart needs the first 30 s, whatever the length.
+    assert peak < 0.8 * size
+
+
+def test_near_copies_share_a_group_and_other_takes_do_not(tmp_path, noise, save):
+    """Guards against a copy in the held-out part: made quieter, resampled, cut, lossy, turned over, delayed."""
+    take = noise(2.5, seed=1)
+    save(tmp_path / "take.wav", take)
+    save(tmp_path / "quiet.wav", -0.3 * take)
+    save(tmp_path / "resampled.wav", soxr.resample(take.T, 48_000, 44_100).T, 44_100)
+    save(tmp_path / "cut.wav", take[:, 25_123:100_000])
+    save(tmp_path / "late.flac", np.concatenate([np.zeros((1, 7_777), np.float32), take], axis=1))
+    save(tmp_path / "lossy.mp3", take)
+    save(tmp_path / "stereo.ogg", np.repeat(take, 2, axis=0))
+    for seed in range(2, 7):
+        save(tmp_path / f"other {seed}.wav", noise(2.5, seed=seed))
+    groups = {recording.name: recording.group for recording in import_corpus(tmp_path).recordings}
+    others = [group for name, group in groups.items() if name.startswith("other")]
+    same = [group for name, group in groups.items() if not name.startswith("other")]
+    assert len(same) == 7
+    assert len(set(same)) == 1
+    assert len(set(others) - set(same)) == 5
+
+
+def test_loops_that_share_a_kick_are_not_one_take(tmp_path, noise, save):
+    """Guards against a corpus of loops from one drum machine that becomes one single group."""
+    time = np.arange(4_000) / 48_000
+    kick = (0.8 * np.exp(-20 * time) * np.sin(2 * np.pi * 60 * time)).astype(np.float32)
+    for seed in range(6):
+        loop = noise(2.0, seed=seed)
+        for beat in (0, 24_000, 48_000, 72_000):
+            loop[0, beat : beat + 4_000] += kick
+        save(tmp_path / f"{seed}.wav", loop)
+    assert len({recording.group for recording in import_corpus(tmp_path).recordings}) == 6

@@ -1,0 +1,26 @@
+"""The corpus that the project makes itself."""
+
+import soundfile
+
+from distill.audio.corpus import import_corpus
+from distill.audio.demo import write_demo_corpus
+from distill.audio.split import split_corpus
+
+
+def test_the_demo_is_varied_usable_and_always_the_same(tmp_path):
+    """Guards against other bytes on every run, and so another split, and against takes that all sound alike."""
+    paths = write_demo_corpus(tmp_path / "one")
+    again = write_demo_corpus(tmp_path / "two")
+    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
+    assert len(paths) >= 18
+    infos = [soundfile.info(path) for path in paths]
+    assert {info.samplerate for info in infos} == {44_100, 48_000, 96_000}
+    assert {info.channels for info in infos} == {1, 2}
+    assert {info.format for info in infos} == {"WAV", "FLAC", "OGG"}
+    corpus = import_corpus(tmp_path / "one")
+    assert corpus.file_count == len(paths)
+    assert 60 <= corpus.seconds <= 90
+    assert len({recording.group for recording in corpus.recordings}) == len(paths)
+    assert all(-6 < report.peak_db < 0 for report in corpus.files)
+    assert split_corpus(corpus).kind == "recordings"
+    assert not list(tmp_path.rglob("*.tmp"))

@@ -1,0 +1,122 @@
+"""What is kept aside."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distill.audio.corpus import Corpus, Recording
+from distill.audio.split import SHORTEST_PASSAGE, Passage, split_corpus
+from distill.errors import SettingError
+
+
+def _corpus(seconds, groups=None, names=None):
+    recordings = []
+    for number, length in enumerate(seconds):
+        samples = round(48_000 * length)
+        digest = hashlib.sha256(f"{number}".encode()).hexdigest()
+        audio = np.broadcast_to(np.float32(0.1), (1, samples))
+        name = names[number] if names else f"{number:03}.wav"
+        group = groups[number] if groups else number
+        recordings.append(Recording(name, Path(name), digest, length, samples, 1, group, audio))
+    return Corpus(Path(), tuple(recordings), (), 1, "")
+
+
+def _content(passages):
+    return {(passage.recording.sha256, passage.start, passage.stop) for passage in passages}
+
+
+def test_whole_recordings_are_kept_aside():
+    """Guards against windows of one recording on both sides, and against a share that is far off."""
+    corpus = _corpus(np.random.default_rng(0).uniform(1, 8, 33))
+    for seed in range(20):
+        split = split_corpus(corpus, seed)
+        assert split.kind == "recordings"
+        assert len(split.held_out) == 5
+        assert len(split.train) == 28
+        assert not {p.recording.name for p in split.train} & {p.recording.name for p in split.held_out}
+        assert sum(p.seconds for p in split.held_out) <= 1.7 * 0.15 * corpus.seconds
+        assert all((p.start, p.stop) == (0, p.recording.samples) for p in split.train + split.held_out)
+    assert split_corpus(corpus, 0).explanation.startswith("5 of 33 recordings (")
+    assert len({tuple(sorted(_content(split_corpus(corpus, seed).held_out))) for seed in range(20)}) > 10
+
+
+def test_names_and_order_do_not_matter():
+    """Guards against another split, and so another result, after a file is renamed."""
+    seconds = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    corpus = _corpus(seconds)
+    renamed = _corpus(seconds, groups=[9 - g for g in range(9)], names=[f"{9 - n}.wav" for n in range(9)])
+    turned = Corpus(Path(), renamed.recordings[::-1], (), 1, "")
+    for few, other in [(9, turned), (3, Corpus(Path(), renamed.recordings[2::-1], (), 1, ""))]:
+        first = split_corpus(Corpus(Path(), corpus.recordings[:few], (), 1, ""), 7)
+        second = split_corpus(other, 7)
+        assert _content(first.train) == _content(second.train)
+        assert _content(first.held_out) == _content(second.held_out)
+
+
+def test_near_copies_stay_on_one_side():
+    """Guards against a check that hears the copy of what was trained on."""
+    corpus = _corpus([2.0] * 24, groups=[n // 3 for n in range(24)])
+    for seed in range(20):
+        split = split_corpus(corpus, seed)
+        assert not {p.recording.group for p in split.train} & {p.recording.group for p in split.held_out}
+        assert split.held_out
+
+
+def test_one_giant_recording_is_not_kept_aside():
+    """Guards against half of the sound held out, and against nothing held out when all are too large."""
+    for seed in range(20):
+        assert max(p.seconds for p in split_corpus(_corpus([60.0] + [2.0] * 19), seed).held_out) == 2
+    split = split_corpus(_corpus([7.0, 7.0, 6.5, 7.0, 7.0]), 0, share=0.1)
+    assert [p.seconds for p in split.held_out] == [6.5]
+
+
+def test_few_recordings_give_stretches_with_gaps():
+    """Guards against stretches that touch what is trained on, crumbs of passages, and a copy's twin in training."""
+    corpus = _corpus([120.0, 4.0, 3.9, 60.0, 119.0], groups=[0, 1, 2, 3, 0])
+    for seed in range(50):
+        split = split_corpus(corpus, seed)
+        assert split.kind == "passages"
+        assert "4.wav" not in {p.recording.name for p in split.train + split.held_out}
+        assert {p.recording.name for p in split.held_out} == {"000.wav", "001.wav", "003.wav"}
+        for kept in split.held_out:
+            assert kept.seconds == pytest.approx(0.15 * kept.recording.seconds, abs=0.01)
+            gap = min(48_000, round(0.02 * kept.recording.samples))
+            left, right = sorted((p for p in split.train if p.recording is kept.recording), key=lambda p: p.start)
+            assert (left.start, right.stop) == (0, kept.recording.samples)
+            assert left.stop == kept.start - gap
+            assert right.start == kept.stop + gap
+        assert all(p.samples >= SHORTEST_PASSAGE for p in split.train)
+    assert "3 recordings" in split.explanation
+    assert "1 near-copy is left out" in split.explanation
+
+
+def test_so_little_sound_that_nothing_can_be_kept_aside_is_said():
+    """Guards against a check on the training sound that looks like a real one."""
+    split = split_corpus(_corpus([1.0, 2.0]))
+    assert split.kind == "none"
+    assert split.train == split.held_out
+    assert len(split.train) == 2
+    assert "weak" in split.explanation
+
+
+def test_a_share_out_of_range_is_refused():
+    """Guards against a split without training sound."""
+    for share in (0.0, 0.9, -1.0):
+        with pytest.raises(SettingError):
+            split_corpus(_corpus([2.0] * 6), share=share)
+
+
+def test_a_passage_reads_its_own_part():
+    """Guards against reading from the recording's beginning, beyond the passage, or into shared memory."""
+    audio = np.arange(200, dtype=np.float32).reshape(2, 100)
+    recording = Recording("a", Path("a"), "0", 1.0, 100, 2, 0, audio)
+    passage = Passage(recording, 10, 60)
+    np.testing.assert_array_equal(passage.read(5, 8, 2), audio[:, 15:18])
+    np.testing.assert_array_equal(passage.read(5, 8, 1), audio[:, 15:18].mean(axis=0, keepdims=True))
+    passage.read(0, 50, 2)[:] = 0
+    assert audio[0, 10] == 10
+    for start, stop in [(-1, 5), (0, 51), (6, 5)]:
+        with pytest.raises(ValueError, match="within"):
+            passage.read(start, stop, 2)

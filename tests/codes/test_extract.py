@@ -1,0 +1,78 @@
+"""Chunked coding equals one pass; extraction drops and invents nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from distill.codes import decode_chunks, encode_blocks, extract_code_sequences
+from distill.models import ConvVQVAE, VQVAEConfig
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["mono", "stereo"])
+def codec(request: pytest.FixtureRequest) -> ConvVQVAE:
+    torch.manual_seed(0)
+    model = ConvVQVAE(
+        VQVAEConfig(
+            channels=request.param, hidden_size=16, encoder_blocks=2, decoder_blocks=2, latent_size=8, codebook_size=32
+        )
+    )
+    model.quantizer.set_codebooks(torch.randn(4, 32, 8))
+    return model.requires_grad_(False).eval()
+
+
+def noise(channels: int, samples: int, seed: int = 0) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal((channels, samples))).astype(np.float32)
+
+
+@pytest.mark.parametrize("block", [700, 50_000, 10**7])
+def test_chunked_encoding_equals_whole(codec: ConvVQVAE, block: int) -> None:
+    """Guards against wrong codes at chunk borders, whatever the sizes of the blocks that come in."""
+    audio = noise(codec.channels, 120 * codec.hop + 333)
+    whole = codec.encode(torch.from_numpy(audio)[None])[0]
+    blocks = (audio[:, start : start + block] for start in range(0, audio.shape[1], block))
+    chunked = encode_blocks(codec, blocks, chunk=16)
+    assert torch.equal(chunked, whole)
+
+
+def test_chunked_decoding_equals_whole(codec: ConvVQVAE) -> None:
+    """Guards against clicks at chunk borders."""
+    codes = torch.randint(0, 32, (100, 4), generator=torch.Generator().manual_seed(1))
+    whole = codec.decode(codes[None])[0].numpy()
+    chunked = np.concatenate(list(decode_chunks(codec, codes, chunk=16)), axis=1)
+    assert chunked.shape == whole.shape == (codec.channels, 100 * codec.hop)
+    np.testing.assert_allclose(chunked, whole, atol=1e-5)
+
+
+def test_context_is_needed(codec: ConvVQVAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests above could pass with a codec that ignores its neighbours: without context they must fail."""
+    monkeypatch.setattr(ConvVQVAE, "context", 0)
+    codes = torch.randint(0, 32, (100, 4), generator=torch.Generator().manual_seed(1))
+    whole = codec.decode(codes[None])[0].numpy()
+    chunked = np.concatenate(list(decode_chunks(codec, codes, chunk=16)), axis=1)
+    assert np.abs(chunked - whole).max() > 1e-3
+
+
+def test_no_audio_gives_no_codes(codec: ConvVQVAE) -> None:
+    assert encode_blocks(codec, []).shape == (0, 4)
+
+
+def test_extraction_keeps_every_position(codec: ConvVQVAE) -> None:
+    """Guards against the dropped last window, which leaves a tiny corpus with no sequences at all."""
+    audio = [noise(codec.channels, samples, seed) for seed, samples in enumerate((30_000, 2_000, 11_111))]
+    codes = extract_code_sequences(codec, [lambda a=a: [a] for a in audio], seq_len=8)
+    every = torch.cat([encode_blocks(codec, [a]) for a in audio])
+    assert codes.shape[1:] == (8, 4)
+    found = {tuple(position) for position in codes.reshape(-1, 4).tolist()}
+    assert found == {tuple(position) for position in every.tolist()}
+
+
+def test_extraction_of_less_than_one_sequence(codec: ConvVQVAE) -> None:
+    codes = extract_code_sequences(codec, [lambda: [noise(codec.channels, 3_000)]], seq_len=500, views=4)
+    assert codes.shape == (4, 3, 4)
+
+
+def test_views_differ(codec: ConvVQVAE) -> None:
+    """Guards against views that encode the same samples again and teach nothing."""
+    audio = noise(codec.channels, 40 * codec.hop)
+    first, second = extract_code_sequences(codec, [lambda: [audio]], seq_len=100, views=2)
+    assert (first != second).any(dim=1).float().mean() > 0.5

@@ -1,0 +1,122 @@
+"""The model file: what goes in comes out, and what is not right is refused before a tensor is built."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.errors import ModelFileError
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
+from distill.models.model_file import CorpusRecord, new_header, read_header
+
+
+@pytest.fixture
+def model() -> Model:
+    torch.manual_seed(0)
+    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
+    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
+    prior = CodePrior(PriorConfig(codebook_size=32, hidden_size=16, num_layers=1, num_heads=2, context=32))
+    record = CorpusRecord(fingerprint="a" * 64, file_count=5, seconds=5.5, split_seed=3)
+    header = new_header(
+        "tiny", codec.config, record, codec_training={"seed": 3}, prior=prior.config, openings=2, curves={"a": [1.0, 0.5]}
+    )
+    return Model(header, codec, torch.arange(128).view(4, 32), prior, torch.tensor([[1, 2, 3, 4], [5, 6, 7, 31]]))
+
+
+def edit_header(path: Path, **changes: Any) -> None:
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    table = json.loads(content[8 : 8 + length])
+    header = json.loads(table["__metadata__"]["distill"]) | changes
+    table["__metadata__"]["distill"] = json.dumps(header)
+    encoded = json.dumps(table).encode()
+    path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[8 + length :])
+
+
+def test_round_trip(model: Model, tmp_path: Path) -> None:
+    loaded = load_model(save_model(tmp_path / "m.distill", model))
+    audio = torch.randn(1, 1, 8192)
+    codes = model.codec.eval().encode(audio)
+    assert torch.equal(loaded.codec.encode(audio), codes)
+    assert torch.equal(loaded.codec.decode(codes), model.codec.decode(codes))
+    assert loaded.prior is not None
+    assert model.prior is not None
+    assert torch.equal(loaded.prior(codes.flatten(1)[:, :8]), model.prior.eval()(codes.flatten(1)[:, :8]))
+    assert torch.equal(loaded.code_counts, model.code_counts)
+    assert loaded.fingerprint == model.fingerprint
+    assert loaded.header.model_dump(exclude={"digest"}) == model.header.model_dump(exclude={"digest"})
+    assert not any(parameter.requires_grad for parameter in loaded.codec.parameters())
+    assert not loaded.prior.training
+
+
+def test_a_loaded_codec_trains_on_without_a_new_start(model: Model, tmp_path: Path) -> None:
+    """Guards against k-means that starts over when a loaded codec is put into training mode."""
+    codec = load_model(save_model(tmp_path / "m.distill", model)).codec.train()
+    before = codec.quantizer.codebooks.clone()
+    codec(torch.randn(1, 1, 4096))
+    assert (codec.quantizer.codebooks - before).abs().mean() < 0.5 * before.abs().mean()
+
+
+def test_header_alone(model: Model, tmp_path: Path) -> None:
+    header = read_header(save_model(tmp_path / "m.distill", model))
+    assert header.has_prior
+    assert header.corpus.split_seed == 3
+
+
+def test_every_flipped_byte_is_noticed(model: Model, tmp_path: Path) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    content = bytearray(path.read_bytes())
+    for place in torch.randint(0, len(content), (60,), generator=torch.Generator().manual_seed(0)).tolist():
+        broken = bytearray(content)
+        broken[place] ^= 0x10
+        path.write_bytes(broken)
+        try:
+            loaded = load_model(path)
+        except ModelFileError:
+            continue
+        # A flip inside the header's free text or numbers can leave a valid file, but never other tensors.
+        assert loaded.fingerprint == model.fingerprint
+
+
+@pytest.mark.parametrize("length", [0, 4, 8, 100, 3000, -1])
+def test_every_cut_is_noticed(model: Model, tmp_path: Path, length: int) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ModelFileError, match=r"m\.distill"):
+        load_model(path)
+
+
+def test_newer_major_is_refused_with_what_to_install(model: Model, tmp_path: Path) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, major=2)
+    with pytest.raises(ModelFileError, match=r"distill-audio 2\.0"):
+        load_model(path)
+
+
+def test_newer_minor_with_unknown_fields_loads(model: Model, tmp_path: Path) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, minor=7, something_new=[1, 2])
+    assert load_model(path).header.name == "tiny"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"openings": 5},
+        {"openings": 10**9},
+        {"codec": {"hidden_size": 10**6}},
+        {"codec": {"hidden_size": 32, "codebook_size": 32, "latent_size": 8}},
+        {"codec": {"hop": 1000}},
+        {"format": "other"},
+        {"digest": "b" * 64},
+        {"corpus": None},
+    ],
+)
+def test_headers_that_lie_are_refused(model: Model, tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Guards against building tensors of whatever size a stranger's file declares."""
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, **changes)
+    with pytest.raises(ModelFileError):
+        load_model(path)

@@ -1,0 +1,90 @@
+"""The prior: causal, and the same with and without its cache."""
+
+import pytest
+import torch
+
+from distill.models import CodePrior, PriorConfig
+
+
+@pytest.fixture(scope="module")
+def prior() -> CodePrior:
+    torch.manual_seed(0)
+    model = CodePrior(PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=32, num_layers=2, num_heads=2, context=48))
+    with torch.no_grad():  # weights large enough that mistakes show
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def tokens(batch: int, length: int) -> torch.Tensor:
+    return torch.randint(0, 32, (batch, length), generator=torch.Generator().manual_seed(3))
+
+
+def test_shape(prior: CodePrior) -> None:
+    assert prior(tokens(2, 9)).shape == (2, 9, 32)
+
+
+@pytest.mark.parametrize("place", [0, 5, 18])
+def test_no_gradient_from_the_future(prior: CodePrior, place: int) -> None:
+    """Guards against a mask that leaks: training loss would fall to nothing and sampling would make noise."""
+    seen: list[torch.Tensor] = []
+
+    def keep(_: object, __: object, output: torch.Tensor) -> None:
+        output.retain_grad()
+        seen.append(output)
+
+    hook = prior.embedding.register_forward_hook(keep)
+    prior(tokens(1, 20))[0, place].sum().backward()
+    hook.remove()
+    reached = seen[0].grad[0].abs().sum(dim=-1) > 0
+    assert reached.tolist() == [index <= place for index in range(20)]
+
+
+@pytest.mark.parametrize("place", [0, 5, 18])
+def test_the_future_changes_nothing(prior: CodePrior, place: int) -> None:
+    first = tokens(1, 20)
+    second = first.clone()
+    second[:, place + 1 :] = (second[:, place + 1 :] + 7) % 32
+    torch.testing.assert_close(prior(first)[:, : place + 1], prior(second)[:, : place + 1])
+    assert not torch.allclose(prior(first)[:, place + 1 :], prior(second)[:, place + 1 :])
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 7])
+def test_cached_equals_full(prior: CodePrior, step: int) -> None:
+    """Guards against positions, levels or masks that go wrong when tokens come a few at a time."""
+    line = tokens(2, 48)
+    cache = prior.new_cache(2)
+    parts = [prior(line[:, start : start + step], cache) for start in range(0, 48, step)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), prior(line), atol=1e-5, rtol=1e-4)
+
+
+def test_every_level_has_its_own_head(prior: CodePrior) -> None:
+    """Guards against scoring a token with the head of the level it belongs to instead of the next one's."""
+    line = tokens(1, 8)
+    before = prior(line)
+    with torch.no_grad():
+        prior.heads[2] += 1.0
+    changed = (prior(line) - before).abs().amax(dim=(0, 2)) > 1e-3
+    with torch.no_grad():
+        prior.heads[2] -= 1.0
+    assert changed.tolist() == [(index + 1) % 4 == 2 for index in range(8)]
+
+
+def test_more_than_the_context_is_refused(prior: CodePrior) -> None:
+    with pytest.raises(ValueError, match="49 tokens"):
+        prior(tokens(1, 49))
+
+
+def test_sizes_grow_with_the_corpus() -> None:
+    sizes = [
+        PriorConfig.for_corpus(seconds, codebook_size=256, num_quantizers=4, frame_rate=46.875).hidden_size
+        for seconds in (10, 200, 2_000, 20_000)
+    ]
+    assert sizes == sorted(set(sizes))
+
+
+def test_config_refuses_what_cannot_be() -> None:
+    with pytest.raises(ValueError, match="heads"):
+        PriorConfig(hidden_size=30, num_heads=7)
+    with pytest.raises(ValueError, match="context"):
+        PriorConfig(context=1023)

@@ -1,0 +1,58 @@
+"""Residual vector quantisation: the traps others fell into."""
+
+import pytest
+import torch
+
+from distill.models.quantizer import ResidualQuantizer, code_perplexity, count_codes
+
+
+def test_start_uses_the_whole_codebook() -> None:
+    """Guards against k-means on too few vectors, which leaves doubles in the codebook."""
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(8, 2, 64)
+    latents = torch.randn(1, 1024, 8)
+    quantizer.start(latents, vectors_per_step=64)
+    counts = count_codes(quantizer.eval()(latents)[1], 64)
+    assert ((counts > 0).float().mean(dim=1) > 0.95).all()
+
+
+def test_dead_codes_come_alive_and_stay_alive() -> None:
+    """Guards against revival that moves the vector but not its moving average, which writes the dead vector back."""
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(4, 2, 64)
+    # All entries but one lie far away from anything the encoder will ever say.
+    far = torch.full((2, 64, 4), 1e3)
+    far[:, 0] = 0
+    quantizer.start(torch.randn(1, 512, 4), vectors_per_step=256)
+    quantizer.set_codebooks(far)
+    quantizer.train()
+    for step in range(400):
+        quantizer(torch.randn(1, 256, 4, generator=torch.Generator().manual_seed(step)))
+    counts = count_codes(quantizer.eval()(torch.randn(1, 4096, 4))[1], 64)
+    assert ((counts > 0).float().mean(dim=1) > 0.9).all()
+
+
+def test_decode_sums_the_levels() -> None:
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(4, 3, 16)
+    quantizer.set_codebooks(torch.randn(3, 16, 4))
+    quantized, codes, _ = quantizer.eval()(torch.randn(2, 5, 4))
+    torch.testing.assert_close(quantizer.decode(codes), quantized)
+
+
+def test_eval_mode_changes_nothing() -> None:
+    """Guards against a frozen codec whose codebooks go on moving while it encodes."""
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(4, 2, 16)
+    quantizer.set_codebooks(torch.randn(2, 16, 4))
+    before = quantizer.codebooks.clone()
+    quantizer.eval()(torch.randn(1, 500, 4))
+    assert torch.equal(quantizer.codebooks, before)
+
+
+def test_counts_and_perplexity() -> None:
+    codes = torch.tensor([[[0, 3], [1, 3], [2, 3], [3, 3]]])
+    counts = count_codes(codes, 8)
+    assert counts.tolist() == [[1, 1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 4, 0, 0, 0, 0]]
+    assert code_perplexity(counts) == pytest.approx([4.0, 1.0])
+    assert code_perplexity(torch.zeros(1, 8, dtype=torch.int64)) == [0.0]

@@ -1,0 +1,115 @@
+"""Sampling: exact over any length, the same for the same seed, and inside its bounds."""
+
+import pytest
+import torch
+
+from distill.errors import MissingPriorError, SettingError
+from distill.generation import Generation, Sampling, draw, generate, sample_codes
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
+from distill.models.model_file import CorpusRecord, new_header
+
+OPENINGS = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
+
+
+@pytest.fixture(scope="module")
+def prior() -> CodePrior:
+    torch.manual_seed(0)
+    model = CodePrior(PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=2, num_heads=2, context=32))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def model(prior: CodePrior) -> Model:
+    torch.manual_seed(0)
+    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
+    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
+    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
+    header = new_header("tiny", codec.config, record, codec_training={}, prior=prior.config)
+    return Model(header, codec.eval().requires_grad_(False), torch.ones(4, 32, dtype=torch.int64), prior, OPENINGS)
+
+
+def test_equals_a_full_forward_pass_over_each_window(prior: CodePrior) -> None:
+    """The slow twin of the cached, sliding sampler: every token from a full pass over the window it sees."""
+    sampling = Sampling(temperature=0.8, top_k=10, top_p=0.9)
+    fast = sample_codes(prior, OPENINGS, 30, sampling, [5])[0].flatten()
+
+    generator = torch.Generator().manual_seed(5)
+    slow = OPENINGS[torch.randint(2, (), generator=generator)].tolist()
+    start = 0
+    while len(slow) < 120:
+        if len(slow) - start > 32:  # the window is full: it moves on to its newest half
+            start = (len(slow) - 16) // 4 * 4
+        logits = prior(torch.tensor([slow[start:]]))[:, -1]
+        slow.append(int(draw(logits, sampling, torch.rand(1, generator=generator))))
+    assert fast.tolist() == slow
+
+
+def test_a_piece_does_not_depend_on_its_batch(prior: CodePrior) -> None:
+    """Guards against one random stream shared by a batch: piece 3 of 5 could never be made again alone."""
+    together = sample_codes(prior, OPENINGS, 20, Sampling(), [7, 8, 9])
+    alone = sample_codes(prior, OPENINGS, 20, Sampling(), [8])
+    assert torch.equal(together[1], alone[0])
+    assert not torch.equal(together[0], together[1])
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.2345, 3.0])
+def test_length_is_exact(model: Model, seconds: float) -> None:
+    audio = generate(model, seconds)[0].audio(model)
+    assert audio.shape == (1, round(seconds * 48_000))
+
+
+def test_blocks_end_exactly_at_the_length(model: Model) -> None:
+    codes = torch.zeros(1100, 4, dtype=torch.int64)
+    piece = Generation(codes, 1024 * 1024 / 48_000, 0, Sampling(), 48_000)
+    assert sum(block.shape[1] for block in piece.blocks(model)) == 1024 * 1024
+
+
+def test_temperature_zero_takes_the_likeliest() -> None:
+    logits = torch.tensor([[0.0, 3.0, 1.0]])
+    assert draw(logits, Sampling(temperature=0), torch.tensor([0.99])).item() == 1
+
+
+def test_top_k_and_top_p_cut_the_tail() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]]))
+    numbers = torch.linspace(0, 1 - 1e-7, 200)
+
+    def seen(**settings: float) -> set[int]:
+        sampling = Sampling(**({"top_p": 1.0} | settings))  # type: ignore[arg-type]
+        return {int(draw(logits, sampling, number[None])) for number in numbers}
+
+    assert seen() == {0, 1, 2, 3}
+    assert seen(top_k=2) == {0, 1}
+    assert seen(top_p=0.7) == {0, 1}
+    assert seen(top_p=0.9) == {0, 1, 2}
+    assert seen(top_p=0.01) == {0}
+
+
+def test_draw_follows_the_probabilities() -> None:
+    """A wrong draw passes with odds under 1e-9 (binomial, 20 000 draws, tolerance 0.03)."""
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]])).expand(20_000, 4)
+    drawn = draw(logits, Sampling(top_p=1.0), torch.rand(20_000, generator=torch.Generator().manual_seed(0)))
+    shares = torch.bincount(drawn, minlength=4) / 20_000
+    torch.testing.assert_close(shares, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"temperature": -1}, {"top_k": -1}, {"top_p": 3}, {"top_p": 0}, {"temperature": float("nan")}]
+)
+def test_settings_out_of_range(settings: dict[str, float]) -> None:
+    with pytest.raises(SettingError):
+        Sampling(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(-1, 1), (0.1, 1), (601, 1), (float("nan"), 1), (1, 0), (1, 65)])
+def test_lengths_and_counts_out_of_range(model: Model, seconds: float, count: int) -> None:
+    with pytest.raises(SettingError):
+        generate(model, seconds, count)
+
+
+def test_no_prior(model: Model) -> None:
+    bare = Model(model.header, model.codec, model.code_counts)
+    with pytest.raises(MissingPriorError, match="no prior"):
+        generate(bare)

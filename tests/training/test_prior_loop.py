@@ -1,0 +1,188 @@
+"""The prior's training loop, to the letter."""
+
+import copy
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from distill.errors import SettingError, TrainingError
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
+from distill.models.model_file import CorpusRecord, codec_fingerprint, new_header
+from distill.training import (
+    Notice,
+    PriorEpochMetrics,
+    PriorStepMetrics,
+    PriorTrainingCompleteEvent,
+    TrainingEvent,
+    check_memorization,
+    train_prior,
+    train_prior_epoch,
+    validate_prior_epoch,
+)
+from distill.training.launch import make_fabric
+from distill.training.schedule import Schedule
+
+CONFIG = PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0)
+
+
+@pytest.fixture
+def model_path(tmp_path: Path) -> Path:
+    """A model file with a tiny, untrained codec."""
+    torch.manual_seed(0)
+    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
+    codec.quantizer.set_codebooks(torch.randn(4, 32, 8) * 0.3)
+    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
+    header = new_header("tiny", codec.config, record, codec_training={"seed": 0, "best_val_loss": 1.0})
+    return save_model(tmp_path / "tiny.distill", Model(header, codec, torch.ones(4, 32, dtype=torch.int64)))
+
+
+def run(model_path: Path, folder: Path, **settings: Any) -> tuple[dict[str, Any], list[TrainingEvent]]:
+    events: list[TrainingEvent] = []
+    result = train_prior(
+        model_path, folder, CONFIG, events.append, **({"epochs": 3, "views": 1, "device": "cpu"} | settings)
+    )
+    return result, events
+
+
+def test_result_and_events(model_path: Path, small_corpus: Path) -> None:
+    result, events = run(model_path, small_corpus)
+    assert isinstance(result["prior_model"], CodePrior)
+    assert not result["prior_model"].training
+    assert result["prior_config"] == CONFIG
+    assert result["prior_metadata"]["epochs_trained"] == 3
+    assert {"final_perplexity", "best_perplexity", "training_date"} <= result["prior_metadata"].keys()
+    assert sum(isinstance(event, PriorEpochMetrics) for event in events) == 3
+    assert any(isinstance(event, PriorStepMetrics) for event in events)
+    complete = events[-1]
+    assert isinstance(complete, PriorTrainingCompleteEvent)
+    assert complete.epochs_trained == 3
+    assert complete.best_perplexity == result["prior_metadata"]["best_perplexity"]
+
+
+def test_the_codec_stays_frozen(model_path: Path, small_corpus: Path) -> None:
+    """Guards against gradients or moving averages that leak into the codec and make its codes meaningless."""
+    before = model_path.read_bytes()
+    fingerprint = codec_fingerprint(load_model(model_path).codec)
+    run(model_path, small_corpus)
+    assert model_path.read_bytes() == before
+    codec = load_model(model_path).codec
+    assert codec_fingerprint(codec) == fingerprint
+    assert not any(parameter.requires_grad for parameter in codec.parameters())
+
+
+def test_best_weights_come_back(model_path: Path, small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against giving back the last weights, or a best copy that training went on to change."""
+    import distill.training.prior_loop as loop
+
+    losses = iter([3.0, 2.0, 2.5, 4.0])
+    snapshots: list[dict[str, torch.Tensor]] = []
+
+    def validate(model: Any, *_: Any) -> loop.PriorValidation:
+        snapshots.append(copy.deepcopy(model.module.state_dict()))
+        return loop.PriorValidation(next(losses), (0.0,) * 4)
+
+    monkeypatch.setattr(loop, "validate_prior_epoch", validate)
+    result, _ = run(model_path, small_corpus, epochs=4)
+    assert result["prior_metadata"]["best_perplexity"] == pytest.approx(math.exp(2.0))
+    assert result["prior_metadata"]["final_perplexity"] == pytest.approx(math.exp(4.0))
+    for name, tensor in result["prior_model"].state_dict().items():
+        assert torch.equal(tensor, snapshots[1][name]), name
+    assert any(not torch.equal(snapshots[1][name], snapshots[3][name]) for name in snapshots[1])
+
+
+def test_same_seed_same_weights(model_path: Path, small_corpus: Path) -> None:
+    first, _ = run(model_path, small_corpus, seed=7)
+    second, _ = run(model_path, small_corpus, seed=7)
+    for name, tensor in first["prior_model"].state_dict().items():
+        assert torch.equal(tensor, second["prior_model"].state_dict()[name]), name
+
+
+def test_cancel_keeps_the_best_so_far(model_path: Path, small_corpus: Path) -> None:
+    cancel = threading.Event()
+
+    def stop(event: TrainingEvent) -> None:
+        if isinstance(event, PriorStepMetrics) and event.step == 2:
+            cancel.set()
+
+    result = train_prior(model_path, small_corpus, CONFIG, stop, cancel, epochs=50, views=1, device="cpu")
+    assert result["prior_metadata"]["cancelled"]
+    assert result["prior_metadata"]["epochs_trained"] == 1
+    assert math.isfinite(result["prior_metadata"]["best_perplexity"])
+
+
+def test_another_folder_is_told(model_path: Path, small_corpus: Path) -> None:
+    _, events = run(model_path, small_corpus, epochs=1)
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert len(notices) == 1
+    assert "00000000" in notices[0]
+
+
+def test_another_alphabet_is_refused(model_path: Path, small_corpus: Path) -> None:
+    with pytest.raises(SettingError, match="64 codes"):
+        train_prior(model_path, small_corpus, PriorConfig(codebook_size=64, num_quantizers=4), epochs=1)
+
+
+def test_a_loss_that_is_not_finite_never_reaches_the_optimizer() -> None:
+    fabric = make_fabric("cpu")
+    prior = CodePrior(CONFIG)
+    with torch.no_grad():
+        prior.heads.fill_(float("nan"))
+    before = copy.deepcopy(prior.state_dict())
+    model, optimizer = fabric.setup(prior, torch.optim.AdamW(prior.parameters()))
+    tokens = torch.zeros(100, 16, dtype=torch.int64)
+    with pytest.raises(TrainingError, match="not finite"):
+        train_prior_epoch(
+            model, optimizer, tokens, Schedule(100, epochs=1, minutes=None, peak_rate=1e-3), fabric,
+            epoch=0, batch_size=1, seed=0,
+        )  # fmt: skip
+    for name, tensor in prior.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], equal_nan=True)
+
+
+def test_validation_sums_over_tokens() -> None:
+    """Against a slow twin; the mean of batch means would differ, since the last batch is smaller."""
+    torch.manual_seed(0)
+    prior = CodePrior(CONFIG).eval().requires_grad_(False)
+    tokens = torch.randint(0, 32, (5, 16))
+    total, count = 0.0, 0
+    for sequence in tokens:
+        for place in range(15):
+            logits = prior(sequence[None, : place + 1])[0, -1]
+            total += float(F.cross_entropy(logits, sequence[place + 1]))
+            count += 1
+    result = validate_prior_epoch(prior, tokens, batch_size=3)
+    assert result.loss == pytest.approx(total / count, rel=1e-5)
+    assert len(result.level_losses) == 4
+
+
+class Certain(nn.Module):
+    """A prior that is sure of a wrong answer."""
+
+    config = CONFIG
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(*tokens.shape, 32)
+        logits[..., 31] = 1e4
+        return logits
+
+
+def test_perplexity_is_clamped() -> None:
+    result = validate_prior_epoch(Certain(), torch.zeros(2, 8, dtype=torch.int64))
+    assert result.loss > 20
+    assert result.perplexity == pytest.approx(math.exp(20))
+
+
+@pytest.mark.parametrize(
+    ("files", "threshold"), [(1, 2.0), (20, 2.0), (21, 3.0), (100, 3.0), (101, 5.0), (500, 5.0)]
+)
+def test_memorization_thresholds(files: int, threshold: float) -> None:
+    warns, message = check_memorization(threshold - 0.01, 256, files)
+    assert warns
+    assert "reciting" in message
+    assert check_memorization(threshold, 256, files) == (False, "")

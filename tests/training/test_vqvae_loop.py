@@ -1,0 +1,85 @@
+"""The codec's training loop."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.errors import TrainingError
+from distill.models import VQVAEConfig
+from distill.training import (
+    LevelHealth,
+    TrainingEvent,
+    VQEpochMetrics,
+    VQStepMetrics,
+    VQTrainingCompleteEvent,
+    train_vqvae,
+)
+from distill.training.vqvae_loop import level_health, utilisation_warning
+
+CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+
+
+def run(folder: Path, **settings: Any) -> Any:
+    return train_vqvae(folder, CONFIG, **({"epochs": 1, "batch_size": 1, "device": "cpu"} | settings))
+
+
+def test_events_and_result(small_corpus: Path) -> None:
+    events: list[TrainingEvent] = []
+    result = run(small_corpus, callback=events.append)
+    steps = [event for event in events if isinstance(event, VQStepMetrics)]
+    assert [event.step for event in steps] == list(range(1, len(steps) + 1))
+    assert isinstance(events[-1], VQTrainingCompleteEvent)
+    assert isinstance(events[-2], VQEpochMetrics)
+    assert steps[-1].progress == 1.0
+    assert not result.codec.training
+    assert not any(parameter.requires_grad for parameter in result.codec.parameters())
+    assert result.code_counts.sum() == 4 * sum(-(-one.samples // 1024) for one in result.corpus.recordings)
+
+
+def test_same_seed_same_weights(small_corpus: Path) -> None:
+    first, second = run(small_corpus, seed=3), run(small_corpus, seed=3)
+    for name, tensor in first.codec.state_dict().items():
+        assert torch.equal(tensor, second.codec.state_dict()[name]), name
+
+
+def test_cancel_keeps_what_is_there(small_corpus: Path) -> None:
+    cancel = threading.Event()
+
+    def stop(event: TrainingEvent) -> None:
+        if isinstance(event, VQStepMetrics) and event.step == 3:
+            cancel.set()
+
+    result = run(small_corpus, epochs=50, callback=stop, cancel_event=cancel)
+    assert result.cancelled
+    assert result.epochs_trained == 1
+
+
+def test_a_loss_that_is_not_finite_never_reaches_the_optimizer(
+    small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import distill.training.vqvae_loop as loop
+
+    def nothing(_: Any, estimate: torch.Tensor, *__: Any, **___: Any) -> torch.Tensor:
+        return estimate.sum() * float("nan")
+
+    def never(*_: Any, **__: Any) -> None:
+        pytest.fail("the optimizer stepped on a loss that is not finite")
+
+    monkeypatch.setattr(loop, "_distance", nothing)
+    monkeypatch.setattr(torch.optim.AdamW, "step", never)
+    with pytest.raises(TrainingError, match="not finite"):
+        run(small_corpus)
+
+
+def test_health_and_its_warning() -> None:
+    counts = torch.zeros(2, 16, dtype=torch.int64)
+    counts[0] = 5
+    counts[1, :4] = 5
+    levels = level_health(counts)
+    assert levels[0] == LevelHealth(0, 1.0, pytest.approx(16.0), 0)
+    assert levels[1] == LevelHealth(1, 0.25, pytest.approx(4.0), 12)
+    assert "Detail (25%)" in utilisation_warning(levels)
+    assert utilisation_warning(levels[:1] * 2) == ""
