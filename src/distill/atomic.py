@@ -4,7 +4,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distill.errors import OutputError
@@ -24,7 +24,7 @@ _REASONS = {
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """An operating system's refusal to write, in words."""
-    reason, fix = _REASONS.get(error.errno or 0, (error.strerror or str(error), "Choose another folder."))
+    reason, fix = _REASONS.get(error.errno or 0, (_own_words(error), "Choose another folder."))
     return OutputError(f"{path} cannot be written: {reason}.", fix)
 
 
@@ -37,7 +37,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if the file system refuses.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part{path.suffix}")
+    temporary = path.with_name(f".distill-{secrets.token_hex(4)}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -52,12 +52,41 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def ensure_writable(folder: Path) -> None:
-    """Makes the folder and proves, before any work is spent, that a file can be written there.
+    """Proves, before any work is spent, that a file can be written to the folder, and leaves no trace of the trial.
 
     Raises:
         OutputError: if it cannot.
     """
-    probe = folder / f".distill-{secrets.token_hex(4)}"
-    with written_aside(probe) as temporary:
-        temporary.write_bytes(b"can be written")
-    probe.unlink()
+    trial = folder / f".distill-{secrets.token_hex(4)}.part"
+    made: list[Path] = []
+    try:
+        for missing in reversed([one for one in (folder, *folder.parents) if not one.is_dir()]):
+            missing.mkdir(exist_ok=True)
+            made.append(missing)
+        try:
+            trial.write_bytes(bytes(4096))
+        finally:
+            trial.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    finally:
+        for one in reversed(made):
+            with suppress(OSError):  # another process has begun to use it
+                one.rmdir()
+
+
+def make_folder(folder: Path) -> Path:
+    """Makes the folder if need be.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    return folder
+
+
+def _own_words(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).rstrip(".").lower()

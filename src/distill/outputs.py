@@ -9,7 +9,7 @@ from pathlib import Path
 
 import filelock
 
-from distill.atomic import ensure_writable
+from distill.atomic import ensure_writable, make_folder
 from distill.errors import OutputError
 from distill.home import home
 
@@ -24,11 +24,14 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
     """
     ensure_writable(out)
     if name is None:
-        stem = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "model"
+        stem = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.")[:40] or "model"
         return free_path(out / f"{stem}{MODEL_SUFFIX}")
-    if name != Path(name).name or name in {"", ".", ".."} or len(name) > 100:
-        raise OutputError(f"'{name}' cannot be the name of a model.", "Choose a short name without slashes.")
-    path = out / f"{name.removesuffix(MODEL_SUFFIX)}{MODEL_SUFFIX}"
+    stem = name.removesuffix(MODEL_SUFFIX)
+    if not stem.strip(". ") or not stem.isprintable() or set(stem) & set("/\\"):
+        raise OutputError(f"'{name}' cannot be the name of a model.", "Choose a name without slashes, such as mine.")
+    if len(stem.encode()) > 100:
+        raise OutputError(f"The name '{name[:20]}…' is too long for a model.", "Choose a shorter one.")
+    path = out / f"{stem}{MODEL_SUFFIX}"
     if path.exists():
         raise OutputError(f"{path} is there already.", "Choose another --name or --out, or move it away.")
     return path
@@ -52,8 +55,7 @@ def claimed(model_path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if another run holds it.
     """
-    locks = home() / "locks"
-    ensure_writable(locks)
+    locks = _own_folder("locks")
     lock = filelock.FileLock(locks / f"{sha256(str(model_path.resolve()).encode()).hexdigest()[:32]}.lock", timeout=0)
     try:
         lock.acquire()
@@ -68,9 +70,18 @@ def claimed(model_path: Path) -> Iterator[Path]:
 
 
 def new_run_folder(name: str) -> Path:
-    """A fresh folder for a run's events, in Distill's own folder."""
-    runs = home() / "runs"
-    ensure_writable(runs)
-    folder = free_path(runs / f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
-    folder.mkdir()
-    return folder
+    """A fresh folder for a run's events, in Distill's own folder.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    return make_folder(free_path(_own_folder("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"))
+
+
+def _own_folder(name: str) -> Path:
+    folder = home() / name
+    try:
+        ensure_writable(folder)
+        return make_folder(folder)
+    except OutputError as error:
+        raise OutputError(error.what, f"{error.fix} DISTILL_HOME says where Distill keeps its own files.") from error

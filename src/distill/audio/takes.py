@@ -26,6 +26,7 @@ _COARSE = 0.8
 _FIRST = 0.7
 _SAME_TAKE = 0.85
 _SHARED = 0.5  # of the shorter one's length
+_SNIPPET = 16_384  # samples compared first
 _SEARCH = 5 * _HOP // 2  # samples that the coarse place may be off
 _CHUNK = 64  # frames transformed at once, which bounds the memory
 _BLOCK = 8192
@@ -78,8 +79,10 @@ def _proposals(recordings: list[np.ndarray]) -> list[tuple[int, int, int, int, i
     np.fill_diagonal(likeness, -1)
     found = []
     for one in range(count):
-        start = int(starts[one]) * _HOP
-        stop = min(start + int(lengths[one]) * _HOP, recordings[one].shape[1])
+        query = spectra[one][starts[one] : starts[one] + lengths[one]]
+        loudest = int(starts[one]) + int((query**2).sum(axis=1).argmax())
+        start = max(0, loudest - 1) * _HOP
+        stop = min(start + _SNIPPET, recordings[one].shape[1])
         for other in np.argsort(-likeness[one], kind="stable")[:_PROPOSALS]:
             if likeness[one, other] < _COARSE:
                 break
