@@ -15,6 +15,7 @@ from distill.generation import Generation, Sampling
 from distill.generation import generate as generate_pieces
 from distill.models.model_file import Model, load_model
 from distill.outputs import claimed, new_model_path, new_run_folder
+from distill.settings import check_length
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback
 
@@ -33,6 +34,8 @@ def train(
     Raises:
         DistillError: see ``distill.errors``; OutputError if the file is there already.
     """
+    check_length(None, minutes)
+    choose_device(device)
     folder, path = Path(folder), Path(model_path)
     with claimed(new_model_path(path.parent, path.name, folder)) as target:
         events = new_run_folder(target.stem) / "events.jsonl"
@@ -79,13 +82,16 @@ def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
     """
     channels = model.codec.channels
     if isinstance(audio, np.ndarray):
-        grid = np.atleast_2d(audio).astype(np.float32)
-        if grid.ndim != 2 or grid.shape[0] not in (1, 2) or not grid.shape[1] or not np.isfinite(grid).all():
+        grid = np.atleast_2d(audio)
+        usable = (
+            np.issubdtype(audio.dtype, np.floating) and grid.ndim == 2 and grid.shape[0] in (1, 2) and grid.shape[1]
+        )
+        if not usable or not np.isfinite(grid).all():
             raise SettingError(
-                f"Samples of shape {audio.shape} cannot be encoded.",
+                f"Samples of type {audio.dtype} and shape {audio.shape} cannot be encoded.",
                 "Give finite float samples [C, N], C being 1 or 2.",
             )
-        blocks: Iterable[np.ndarray] = [to_channels(grid, channels)]
+        blocks: Iterable[np.ndarray] = [to_channels(grid.astype(np.float32), channels)]
         samples = grid.shape[1]
     else:
         path = Path(audio)

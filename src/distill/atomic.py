@@ -16,10 +16,13 @@ _REASONS = {
     errno.EACCES: ("writing is not allowed there", "Choose a folder that can be written to."),
     errno.EPERM: ("writing is not allowed there", "Choose a folder that can be written to."),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "Choose another folder."),
-    errno.EEXIST: ("a file of that name stands where a folder is needed", "Choose another folder."),
+    errno.EEXIST: ("a file stands where a folder is needed", "Choose another folder."),
     errno.EISDIR: ("a folder of that name is in the way", "Choose another name."),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name."),
 }
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Refusals that can only have come from writing, wherever they surface."""
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

@@ -6,6 +6,7 @@ stays flat, and nothing ever starts over from silence.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,20 @@ class Generation:
         return np.concatenate(list(self.blocks(model)), axis=1)
 
 
+def check_request(seconds: float, count: int) -> None:
+    """Refuses a length or a number of pieces that cannot be made.
+
+    Raises:
+        SettingError: if one of them is out of range.
+    """
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        raise SettingError(
+            f"{seconds:g} seconds cannot be made.", f"Ask for {MIN_SECONDS} to {MAX_SECONDS:.0f} seconds a piece."
+        )
+    if not 1 <= count <= MAX_COUNT:
+        raise SettingError(f"{count} pieces cannot be made at once.", f"Ask for 1 to {MAX_COUNT}.")
+
+
 def generate(
     model: Model,
     seconds: float = 10.0,
@@ -85,10 +100,7 @@ def generate(
         MissingPriorError: if the model has no prior.
         SettingError: if a setting is out of range.
     """
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS:
-        raise SettingError(f"{seconds} seconds were asked for.", f"Ask for {MIN_SECONDS} to {MAX_SECONDS:.0f} seconds.")
-    if not 1 <= count <= MAX_COUNT:
-        raise SettingError(f"{count} pieces were asked for.", f"Ask for 1 to {MAX_COUNT}.")
+    check_request(seconds, count)
     prior, openings = model.require_prior()
     sampling = sampling or Sampling()
     codec = model.codec
@@ -115,29 +127,53 @@ def sample_codes(
     A stream opens with the first position of a random recording (``openings [n, Q]``): a fiftieth of a second, which the
     prior, that only ever predicts what comes next, cannot draw by itself.
     """
-    q, context = prior.config.num_quantizers, prior.config.context
+    q = prior.config.num_quantizers
     device = next(prior.parameters()).device
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     first = [openings[torch.randint(len(openings), (), generator=generator)] for generator in generators]
     tokens = torch.zeros(len(seeds), positions * q, dtype=torch.int64, device=device)
     tokens[:, :q] = torch.stack(first).to(device)
-    kept = context // 2 // q * q
+    with _one_thread(device):
+        _extend(prior, tokens, generators, sampling, progress)
+    return tokens.unflatten(1, (positions, q)).cpu()
 
-    cache = prior.new_cache(len(seeds))
+
+def _extend(
+    prior: CodePrior,
+    tokens: Tensor,
+    generators: Sequence[torch.Generator],
+    sampling: Sampling,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Fills ``tokens [B, T]`` in place from its first position on."""
+    q, context = prior.config.num_quantizers, prior.config.context
+    kept = context // 2 // q * q
+    cache = prior.new_cache(len(tokens))
     logits = prior(tokens[:, :q], cache)[:, -1]
-    for index in range(q, positions * q):
-        uniform = torch.cat([torch.rand(1, generator=generator) for generator in generators]).to(device)
+    for index in range(q, tokens.shape[1]):
+        uniform = torch.cat([torch.rand(1, generator=generator) for generator in generators]).to(tokens.device)
         tokens[:, index] = draw(logits, sampling, uniform)
         if cache.length == context:
             # Full: keep the newest half. The cut falls on a position's first level, where windows begin in training.
             start = (index + 1 - kept) // q * q
-            cache = prior.new_cache(len(seeds))
+            cache = prior.new_cache(len(tokens))
             logits = prior(tokens[:, start : index + 1], cache)[:, -1]
         else:
             logits = prior(tokens[:, index : index + 1], cache)[:, -1]
         if progress is not None and (index + 1) % q == 0:
-            progress((index + 1) // q, positions)
-    return tokens.unflatten(1, (positions, q)).cpu()
+            progress((index + 1) // q, tokens.shape[1] // q)
+
+
+@contextmanager
+def _one_thread(device: torch.device) -> Iterator[None]:
+    """One token at a time is too little work to share: on a CPU two threads are slower than one (measured, up to 10 times)."""
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:

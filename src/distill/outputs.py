@@ -1,7 +1,11 @@
 """Where results go: names that are free, names that are taken, and one writer at a time for each."""
 
+import os
 import re
-from collections.abc import Iterator
+import shlex
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -9,7 +13,7 @@ from pathlib import Path
 
 import filelock
 
-from distill.atomic import ensure_writable, make_folder
+from distill.atomic import ensure_writable, make_folder, output_error
 from distill.errors import OutputError
 from distill.home import home
 
@@ -27,8 +31,10 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
         stem = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.")[:40] or "model"
         return free_path(out / f"{stem}{MODEL_SUFFIX}")
     stem = name.removesuffix(MODEL_SUFFIX)
-    if not stem.strip(". ") or not stem.isprintable() or set(stem) & set("/\\"):
-        raise OutputError(f"'{name}' cannot be the name of a model.", "Choose a name without slashes, such as mine.")
+    if not stem.strip(". ") or not stem.isprintable() or set(stem) & set("/\\:"):
+        raise OutputError(
+            f"'{name}' cannot be the name of a model.", "Choose a name without slashes and colons, such as mine."
+        )
     if len(stem.encode()) > 100:
         raise OutputError(f"The name '{name[:20]}…' is too long for a model.", "Choose a shorter one.")
     path = out / f"{stem}{MODEL_SUFFIX}"
@@ -46,6 +52,44 @@ def free_path(path: Path) -> Path:
     return candidate
 
 
+def file_to_write(wanted: Path | None, default: Path, *sources: Path) -> Path:
+    """The one file a person asked for, or a free name like ``default``.
+
+    Raises:
+        OutputError: if the result would replace one of the files it is made from.
+    """
+    if wanted is None:
+        return free_path(default)
+    if wanted.resolve() in {source.resolve() for source in sources}:
+        raise OutputError(f"{wanted} is a file to read here and would be overwritten.", "Choose another --out.")
+    return wanted
+
+
+def reconstruction_paths(out: Path, recordings: Mapping[str, Path]) -> dict[str, Path]:
+    """Where the WAV file of each recording goes: ``out/<same name>.wav``, with the old suffix in it where two would meet.
+
+    Args:
+        recordings: name below the folder to the file itself.
+
+    Raises:
+        OutputError: if a recording itself would be overwritten.
+    """
+    short = {name: (out / name).with_suffix(".wav") for name in recordings}
+    taken = Counter(short.values())
+    paths = {name: path if taken[path] == 1 else out / f"{name}.wav" for name, path in short.items()}
+    sources = {source.resolve() for source in recordings.values()}
+    for path in paths.values():
+        if path.resolve() in sources:
+            raise OutputError(f"{path} is one of your recordings and would be overwritten.", "Choose another --out.")
+    return paths
+
+
+def command(*words: str | Path) -> str:
+    """A command as it can be typed, quoted where a name needs it."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if os.name == "nt" else shlex.join(texts)
+
+
 @contextmanager
 def claimed(model_path: Path) -> Iterator[Path]:
     """Holds a model's name for as long as the block lasts, so that two runs never write the same file.
@@ -61,7 +105,7 @@ def claimed(model_path: Path) -> Iterator[Path]:
         lock.acquire()
     except filelock.Timeout as error:
         raise OutputError(
-            f"Another run is writing {model_path} at this moment.", "Wait for it, or choose another --name."
+            f"Another run is writing {model_path} at this moment.", "Wait for it, or choose another name."
         ) from error
     try:
         yield model_path
@@ -75,7 +119,16 @@ def new_run_folder(name: str) -> Path:
     Raises:
         OutputError: if the file system refuses.
     """
-    return make_folder(free_path(_own_folder("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"))
+    wanted = _own_folder("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    while True:
+        folder = free_path(wanted)
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another run was quicker
+            continue
+        except OSError as error:
+            raise output_error(folder, error) from error
+        return folder
 
 
 def _own_folder(name: str) -> Path:

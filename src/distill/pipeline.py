@@ -32,10 +32,18 @@ from distill.audio.files import (
 from distill.audio.split import split_corpus, whole_recordings
 from distill.codes.codes_file import Codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
-from distill.generation import Generation, Sampling, generate
+from distill.generation import Generation, Sampling, check_request, generate
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, save_model
 from distill.models.vqvae import LEVEL_NAMES
-from distill.outputs import MODEL_SUFFIX, claimed, free_path, new_model_path, new_run_folder
+from distill.outputs import (
+    MODEL_SUFFIX,
+    claimed,
+    command,
+    free_path,
+    new_model_path,
+    new_run_folder,
+    reconstruction_paths,
+)
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
 from distill.settings import (
     Settings,
@@ -44,6 +52,7 @@ from distill.settings import (
     describe_sampling,
     prior_config,
     prior_settings,
+    run_settings,
 )
 from distill.training.launch import choose_device
 from distill.training.metrics import EventLog, MetricsCallback, TrainingEvent, read_events
@@ -206,12 +215,13 @@ def reconstruct_folder(
 ) -> list[Path]:
     """Every usable recording of the folder through encoder and decoder, as ``out/<same name>.wav``, 48 kHz, 24 bit."""
     corpus = import_corpus(folder, channels=model.codec.channels)
+    paths = reconstruction_paths(out, {recording.name: recording.path for recording in corpus.recordings})
     ensure_writable(out)
     written = []
     for number, passage in enumerate(whole_recordings(corpus.recordings)):
         if progress is not None:
             progress(number, corpus.file_count, passage.recording.name)
-        path = (out / passage.recording.name).with_suffix(".wav")
+        path = paths[passage.recording.name]
         codes = encode_blocks(model.codec, passage.blocks(model.codec.channels), _device(model))
         blocks = _first(decode_chunks(model.codec, codes, _device(model)), passage.samples)
         written.append(write_audio(path, blocks, format="wav", bit_depth=24, channels=model.codec.channels))
@@ -223,7 +233,7 @@ def run(
     out: Path,
     *,
     name: str | None = None,
-    minutes: float = DEFAULT_MINUTES,
+    minutes: float | None = None,
     seconds: float = 10.0,
     count: int = 3,
     channels: int | None = None,
@@ -234,7 +244,7 @@ def run(
     on_settings: Callable[[Settings], None] | None = None,
     cancel_event: Event | None = None,
 ) -> RunResult:
-    """The whole way: import, codec, prior, new audio, report, all inside ``minutes``.
+    """The whole way: import, codec, prior, new audio, report, all inside ``minutes`` (8 if not given).
 
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
@@ -245,12 +255,12 @@ def run(
     """
     started = time.monotonic()
     tell = progress or (lambda step, done, total: None)
-    choose_device(device)
+    check_request(seconds, count)
+    chosen = run_settings(None, minutes, device, DEFAULT_MINUTES)
+    minutes = DEFAULT_MINUTES if minutes is None else minutes
     with claimed(new_model_path(out, name, folder)) as model_path:
         corpus = import_corpus(folder, channels=channels, progress=lambda done, total, _: tell("Reading", done, total))
-        settings = {"minutes": (f"{minutes:g}", "set")} | dict(
-            codec_settings(codec_config(corpus, {}), {"channels"} if channels else ())
-        )
+        settings = {**chosen, **codec_settings(codec_config(corpus, {}), {"channels"} if channels else ())}
         if on_settings is not None:
             on_settings(settings)
         events = new_run_folder(model_path.stem) / "events.jsonl"
@@ -264,7 +274,7 @@ def run(
             corpus=corpus, callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         if cancel_event is not None and cancel_event.is_set():
-            return result((), None, f"distill train-prior {model_path} {folder}")
+            return result((), None, command("distill", "train-prior", model_path, folder))
 
         left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
         add_prior(
@@ -272,7 +282,7 @@ def run(
             corpus=corpus, callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         if cancel_event is not None and cancel_event.is_set():
-            return result((), None, f"distill generate {model_path}")
+            return result((), None, command("distill", "generate", model_path))
 
         model = load_model(model_path, choose_device(device))
         pieces = make_audio(
@@ -289,7 +299,7 @@ def run(
             settings=settings, seconds_taken=time.monotonic() - started,
         )  # fmt: skip
         tell("Writing the report", 1, 1)
-        return result(pieces, report, f"distill generate {model_path} --count 5 --seconds 20")
+        return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
 
 
 def report_run(

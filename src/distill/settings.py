@@ -1,9 +1,11 @@
 """The sizes at work: what the corpus suggests, what the person wants instead, and how both are shown."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
+from annotated_types import Ge, Le
 from pydantic import TypeAdapter, ValidationError
 
 from distill.audio.corpus import Corpus
@@ -12,6 +14,7 @@ from distill.generation import Sampling
 from distill.models.model_file import Model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import LEVEL_NAMES, VQVAEConfig
+from distill.training.launch import choose_device
 from distill.training.prior_loop import prior_config_for
 from distill.training.vqvae_loop import codec_config_for, level_health
 
@@ -48,15 +51,66 @@ def prior_config(model: Model, corpus: Corpus, changes: Mapping[str, Any]) -> Pr
     return _changed(prior_config_for(model, corpus), changes)
 
 
+def check_length(epochs: int | None, minutes: float | None) -> None:
+    """Refuses a run that could not begin or would never end.
+
+    Raises:
+        SettingError: if there is less than one epoch, or the minutes are not a number above 0.
+    """
+    if epochs is not None and epochs < 1:
+        raise SettingError(f"{epochs} epochs are too few to train.", "Ask for 1 or more with --epochs.")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise SettingError(f"{minutes:g} minutes are no time to train in.", "Ask for more than 0 with --minutes.")
+
+
+def check_learning_rate(rate: float) -> None:
+    """Refuses a learning rate that cannot train anything.
+
+    Raises:
+        SettingError: if it is out of range or not a number.
+    """
+    if not 1e-6 <= rate <= 0.1:
+        raise SettingError(f"--lr {rate:g} is out of range.", "Choose 0.000001 to 0.1; 0.002 is a good one.")
+
+
+def run_settings(epochs: int | None, minutes: float | None, device: str, default_minutes: float) -> Settings:
+    """How long a run lasts and where it computes; checks both. Without epochs or minutes it takes the default minutes.
+
+    Raises:
+        SettingError: as :func:`check_length`.
+        DeviceError: if the device is not on this machine.
+    """
+    check_length(epochs, minutes)
+    rows = {"minutes": (f"{default_minutes:g}", "auto")} if epochs is None and minutes is None else {}
+    if epochs is not None:
+        rows["epochs"] = (str(epochs), "set")
+    if minutes is not None:
+        rows["minutes"] = (f"{minutes:g}", "set")
+    return rows | {"device": (str(choose_device(device)), "auto" if device == "auto" else "set")}
+
+
 def _changed(config: C, changes: Mapping[str, Any]) -> C:
     try:
         return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config) | dict(changes))
     except ValidationError as error:
         first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        name = _OPTIONS.get(field, field)
-        found = f"--{name} {changes.get(field)}" if field in changes else "This combination of settings"
-        raise SettingError(f"{found} cannot be.", f"{first['msg']}.") from error
+        if first["loc"]:
+            field = str(first["loc"][0])
+            raise SettingError(
+                f"--{_OPTIONS.get(field, field)} {changes.get(field)} is out of range.", _range(type(config), field)
+            ) from error
+        given = " with ".join(f"--{_OPTIONS.get(field, field)} {value}" for field, value in changes.items())
+        reason = first["msg"].removeprefix("Value error, ")
+        for field, option in _OPTIONS.items():
+            reason = reason.replace(field, option)
+        raise SettingError(f"{given} cannot be.", f"Choose sizes that fit each other: {reason}.") from error
+
+
+def _range(config: type, field: str) -> str:
+    limits = get_type_hints(config, include_extras=True)[field].__metadata__
+    lowest = next(limit.ge for limit in limits if isinstance(limit, Ge))
+    highest = next(f"{limit.le:g}" if isinstance(limit, Le) else f"under {limit.lt:g}" for limit in limits[1:])
+    return f"Choose {lowest:g} to {highest}."
 
 
 def codec_settings(config: VQVAEConfig, chosen: Iterable[str] = ()) -> Settings:

@@ -37,8 +37,10 @@ def test_a_file_of_the_wrong_size_is_made_again(tmp_path, noise, save, change):
     path = save(tmp_path / "a.wav", noise(0.2))
     place = cache_folder() / f"{_digest(path)}.npy"
     good = np.array(decoded(path, _digest(path)))
+    size = place.stat().st_size
     place.write_bytes(change(place.read_bytes()))
     np.testing.assert_array_equal(decoded(path, _digest(path)), good)
+    assert place.stat().st_size == size
 
 
 def test_a_damaged_recording_leaves_nothing(tmp_path, noise, save):

@@ -178,6 +178,8 @@ def test_integers_clip_and_floats_keep(tmp_path, tone):
     loud = 3 * tone(0.2)
     clipped = read_audio(write_audio(tmp_path / "a.wav", loud, bit_depth=16, channels=1))
     np.testing.assert_allclose(clipped, np.clip(loud, -1, 1), atol=1e-4)
+    lossy = read_audio(write_audio(tmp_path / "c.ogg", loud, format="ogg", channels=1))
+    assert np.abs(lossy).max() < 1.3
     kept = read_audio(write_audio(tmp_path / "b.wav", loud, bit_depth=32, channels=1))
     np.testing.assert_array_equal(kept, loud)
 
@@ -224,6 +226,14 @@ def test_a_full_disk_is_said_in_words(tmp_path, noise, monkeypatch, name, depth)
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert str(tmp_path / "a") in caught.value.what
+    assert not list(tmp_path.iterdir())
+
+
+def test_sound_that_did_not_arrive_is_noticed(tmp_path, tone, monkeypatch):
+    """Guards against an encoder that loses samples and reports success."""
+    monkeypatch.setattr(files.soundfile.SoundFile, "write", lambda file, piece: None)
+    with pytest.raises(OutputError, match="arrived"):
+        write_audio(tmp_path / "a.wav", tone(0.1), channels=1)
     assert not list(tmp_path.iterdir())
 
 

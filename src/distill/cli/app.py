@@ -1,21 +1,27 @@
 """The ``distill`` command: gathers the verbs and turns every error into words and an exit code."""
 
+import os
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
-from rich.text import Text
 
-from distill.cli import check, codes, demo, generate, info, reconstruct, run, train, train_prior
-from distill.cli.console import console
+from distill.atomic import NO_ROOM, output_error
+from distill.cli import check, codes, demo, generate, info, options, reconstruct, run, train, train_prior
+from distill.cli.console import complain, console
 from distill.errors import DistillError
+
+INTERRUPTED = 130
+"""What Typer ends with after Ctrl-C, and every shell knows."""
 
 app = typer.Typer(
     name="distill",
     help="Learn the sound of your own recordings and make new audio in it. Nothing leaves this computer.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -24,9 +30,10 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _main(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+    debug: options.DebugOption = False,
 ) -> None:
     if show_version:
-        print(f"distill {version('distill-audio')}")
+        typer.echo(f"distill {version('distill-audio')}")
         raise typer.Exit
 
 
@@ -44,30 +51,38 @@ app.command("info", rich_help_panel="The codec alone")(info.info)
 
 def main() -> None:
     """Runs the command line. Exit code 2: something you can mend; 1: ours or the machine's; 130: interrupted."""
+    # Threads that spin while they wait make PyTorch up to ten times slower on a busy two-core laptop (measured);
+    # must be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     debug = "--debug" in sys.argv[1:]
     try:
         app()
     except DistillError as error:
-        if debug:
-            console.print_exception()
-        _complain(error.what, error.fix)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _complain("Interrupted.", "Nothing half-written is left behind.")
-        sys.exit(130)
+        _end(error, debug)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            _end(_unforeseen(error), debug)
+        _end(output_error(Path(error.filename or "The result"), error), debug)
+    except SystemExit as ending:
+        if ending.code == INTERRUPTED:
+            complain("Interrupted.", "Nothing half-written is left behind; what was finished before is kept.")
+        raise
     except Exception as error:  # noqa: BLE001 - the last net: no person ever meets a traceback unasked
-        if debug:
-            console.print_exception()
-        _complain(
-            f"Something went wrong that should not have ({type(error).__name__}: {error}).",
-            "This is a fault of Distill's or the machine's. Run it again with --debug to see where.",
-        )
-        sys.exit(1)
+        _end(_unforeseen(error), debug)
 
 
-def _complain(what: str, fix: str) -> None:
-    console.print(Text.assemble(("✗ ", "bold red"), what))
-    console.print(Text(f"  {fix}", style="cyan"))
+def _end(error: DistillError, debug: bool) -> NoReturn:
+    if debug:
+        console.print_exception(width=None)
+    complain(error.what, error.fix)
+    sys.exit(error.exit_code)
+
+
+def _unforeseen(error: Exception) -> DistillError:
+    return DistillError(
+        f"Something went wrong that should not have ({type(error).__name__}: {error}).",
+        "This is a fault of Distill's or of the machine. Run it again with --debug to see where.",
+    )
 
 
 if __name__ == "__main__":

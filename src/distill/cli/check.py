@@ -1,13 +1,20 @@
 """``distill check FOLDER``: what Distill makes of a folder, before any time is spent."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from distill.cli import options
-from distill.cli.console import TrainingView, console, counting, note, print_json, settings_table
+from distill.cli.console import console, note, percent, place, print_json, settings_table, visible
+from distill.cli.training_view import TrainingView
+from distill.outputs import command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from distill.audio.corpus import FileReport
 
 _STYLES = {
     "used": "green",
@@ -30,14 +37,15 @@ def check(
     from distill.audio.split import split_corpus
     from distill.settings import codec_config, codec_settings
 
+    wanted_channels = options.channels(channels)
     with TrainingView() as view:
-        corpus = import_corpus(folder, channels=options.channels(channels), progress=counting(view, "Reading"))
+        corpus = import_corpus(folder, channels=wanted_channels, progress=view.counting("Reading"))
     split = split_corpus(corpus, seed=seed)
-    settings = codec_settings(codec_config(corpus, {}))
+    settings = codec_settings(codec_config(corpus, {}), {"channels"} if wanted_channels else ())
     if as_json:
         print_json(
             {
-                "folder": folder,
+                "folder": folder.resolve(),
                 "fingerprint": corpus.fingerprint,
                 "files": [dataclasses.asdict(file) for file in corpus.files],
                 "usable": corpus.file_count,
@@ -53,32 +61,35 @@ def check(
         )
         return
     console.print(_table(corpus.files))
-    unused = len(corpus.files) - corpus.file_count
-    left_out = f"; {unused} left out" if unused else ""
-    note(f"{corpus.file_count} of {len(corpus.files)} files are usable, {corpus.seconds:.1f} s in all{left_out}.")
-    note(split.explanation)
-    note("")
+    unused = [file for file in corpus.files if str(file.verdict) != "used"]
+    if unused:
+        note("\nLeft out:")
+    for file in unused:
+        note(f"  {file.name}: {file.reason} {file.fix}", _STYLES[str(file.verdict)])
+    files = "1 file is" if len(corpus.files) == 1 else f"{len(corpus.files)} files are"
+    note(f"\n{corpus.file_count} of {files} usable, {corpus.seconds:.1f} s in all.")
+    note(f"{split.explanation}\n")
     settings_table(settings)
-    note(f"\nNext:  distill run {folder}")
+    note()
+    place("Next", command("distill", "run", folder))
 
 
-def _table(files: Any) -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
-    for heading in ("file", "verdict"):
-        table.add_column(heading)
-    for heading in ("seconds", "rate", "ch", "peak dB", "silence"):
-        table.add_column(heading, justify="right")
-    table.add_column("why, and what to do")
+def _table(files: "Sequence[FileReport]") -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for heading in ("seconds", "Hz", "ch", "peak dB", "silence"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for file in files:
         known = file.sample_rate > 0
+        measured = file.peak_db > -200
         table.add_row(
-            Text(file.name, overflow="fold"),
+            Text(visible(file.name)),
             Text(str(file.verdict), style=_STYLES[str(file.verdict)]),
             f"{file.seconds:.2f}" if known else "",
             str(file.sample_rate) if known else "",
             str(file.channels) if known else "",
-            f"{file.peak_db:.1f}" if known else "",
-            f"{file.silence:.0%}" if known else "",
-            Text(f"{file.reason} {file.fix}".strip(), overflow="fold"),
+            f"{file.peak_db:.1f}" if measured else "",
+            percent(file.silence) if measured else "",
         )
     return table

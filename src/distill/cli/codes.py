@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from distill.cli import options
-from distill.cli.console import note, print_json
+from distill.cli.console import good, print_json
 
 
 def encode(
     model: options.ModelArgument,
-    audio: Annotated[Path, typer.Argument(help="An audio file.", show_default=False)],
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="An audio file.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="The .codes file.", show_default="AUDIO's name + .codes")] = None,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
@@ -19,28 +19,31 @@ def encode(
 ) -> None:
     """Turn AUDIO into MODEL's codes."""
     from distill import pipeline
+    from distill.atomic import ensure_writable
     from distill.models.model_file import load_model
+    from distill.outputs import file_to_write
     from distill.training.launch import choose_device
 
+    target = file_to_write(out, Path(f"{audio.stem}.codes"), audio, model)
     loaded = load_model(model, choose_device(device))
-    target = out or Path(f"{audio.stem}.codes")
+    ensure_writable(target.parent)
     codes = pipeline.encode_file(loaded, audio, target)
     positions, levels = codes.codes.shape
     if as_json:
         print_json({"codes": target.resolve(), "positions": positions, "levels": levels, "samples": codes.samples})
         return
     seconds = codes.samples / codes.sample_rate
-    note(f"{target}: {positions} positions of {levels} levels for {seconds:.2f} s of audio.")
+    good(f"{target}: {positions} positions of {levels} levels for {seconds:.2f} s of audio")
 
 
 def decode(
     model: options.ModelArgument,
-    codes: Annotated[Path, typer.Argument(help="A .codes file.", show_default=False)],
+    codes: Annotated[Path, typer.Argument(metavar="CODES", help="A .codes file.", show_default=False)],
     out: Annotated[
         Path | None,
         typer.Option(help="The audio file (wav, flac, ogg, mp3).", show_default="CODES' name + .wav"),
     ] = None,
-    bit_depth: Annotated[int, typer.Option(help="16, 24, or 32 (float, WAV only).")] = 24,
+    bit_depth: options.BitDepthOption = 24,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
     debug: options.DebugOption = False,
@@ -49,14 +52,15 @@ def decode(
     from distill import pipeline
     from distill.codes.codes_file import load_codes
     from distill.models.model_file import load_model
+    from distill.outputs import file_to_write
     from distill.training.launch import choose_device
 
+    target = file_to_write(out, Path(f"{codes.stem}.wav"), codes, model)
     loaded = load_model(model, choose_device(device))
     config = loaded.header.codec
-    target = out or Path(f"{codes.stem}.wav")
     read = load_codes(codes, loaded.fingerprint, config.codebook_size, config.num_quantizers)
     pipeline.decode_file(loaded, read, target, bit_depth)
     if as_json:
         print_json({"audio": target.resolve(), "samples": read.samples, "sample_rate": read.sample_rate})
         return
-    note(f"{target}: {read.samples / read.sample_rate:.2f} s of audio.")
+    good(f"{target}: {read.samples / read.sample_rate:.2f} s of audio")

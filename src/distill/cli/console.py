@@ -1,180 +1,141 @@
 """What people see: everything goes to stderr, so that stdout stays free for ``--json``."""
 
+import dataclasses
 import json
+import math
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
-
-if TYPE_CHECKING:
-    from distill.training.metrics import TrainingEvent
 
 console = Console(stderr=True, highlight=False)
 
 
 def print_json(result: Mapping[str, Any]) -> None:
-    """The machine-readable result, on stdout."""
-    print(json.dumps(result, indent=2, default=str))
+    """The machine-readable result, on stdout. A figure that is not finite becomes null, as JSON knows no other way."""
+    sys.stdout.write(json.dumps(_for_json(result), indent=2, allow_nan=False) + "\n")
 
 
-def note(text: str) -> None:
+def note(text: str = "", style: str = "") -> None:
     """A plain sentence."""
-    console.print(Text(text))
+    _show(Text(visible(text), style=style))
+
+
+def good(text: str) -> None:
+    """A sentence that says something is done."""
+    _show(Text.assemble(("✓ ", "bold green"), visible(text)))
 
 
 def warn(text: str) -> None:
     """A sentence the person should not miss."""
-    console.print(Text(f"! {text}", style="yellow"))
+    _show(Text(f"! {visible(text)}", style="yellow"))
+
+
+def complain(what: str, fix: str) -> None:
+    """An error: what came and what was needed, then what to do."""
+    _show(Text.assemble(("✗ ", "bold red"), visible(what)))
+    _show(Text(f"  {visible(fix)}", style="cyan"))
+
+
+def place(label: str, where: str | Path, remark: str = "") -> None:
+    """A path or a command to copy: never broken into lines."""
+    text = Text.assemble((f"{label:<10}", "dim"), visible(str(where)), (f"   {remark}" if remark else "", "dim"))
+    console.print(text, soft_wrap=True)
+
+
+def table(rows: Iterable[Iterable[str | Text]], *, indent: int = 0) -> None:
+    """Rows of aligned cells without lines around them; the first column is the name of the rest."""
+    grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    for name, *cells in rows:
+        grid.add_row(
+            Text(" " * indent + visible(str(name)), style="dim", no_wrap=True),
+            *(cell if isinstance(cell, Text) else Text(visible(cell), overflow="fold") for cell in cells),
+        )
+    console.print(grid)
 
 
 def settings_table(settings: Mapping[str, tuple[str, str]]) -> None:
     """Name, value, and whether Distill chose it ``(auto)`` or the person ``(set)``."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, (value, origin) in settings.items():
-        table.add_row(
-            Text(name, style="dim"),
-            Text(value),
-            Text(f"({origin})", style="bold" if origin == "set" else "dim"),
-        )
-    console.print(table)
+    table(
+        (name, value, Text(f"({origin})", style="bold" if origin == "set" else "dim"))
+        for name, (value, origin) in settings.items()
+    )
+
+
+def levels_table(levels: Iterable[Mapping[str, Any]]) -> None:
+    """A line a quantizer level: how much of its codebook is in use."""
+    rows = [(level["name"], level["utilisation"], level["perplexity"], level["dead"]) for level in levels]
+    table(
+        (
+            (name, f"{percent(used):>5} used · perplexity {perplexity:.0f} · {dead} dead")
+            for name, used, perplexity, dead in rows
+        ),
+        indent=2,
+    )
 
 
 def duration(seconds: float) -> str:
     """Seconds in words that fit a progress line."""
-    if seconds == float("inf"):
+    if not math.isfinite(seconds):
         return "–"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def percent(share: float) -> str:
+    """``97 %``"""
+    return f"{100 * share:.0f} %"
+
+
+def visible(text: str) -> str:
+    """The text without anything that could steer a terminal: names come from files and from other people's models."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _show(text: Text) -> None:
+    # In a file or a pipe a sentence stays one line, so that names in it can be searched for.
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
 @contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
-    """The first Ctrl-C asks the work to stop and keep what is best so far; the second one ends it at once."""
+def stop_on_interrupt(is_training: Callable[[], bool]) -> Iterator[threading.Event]:
+    """In training the first Ctrl-C asks to stop and keep what is best so far; otherwise, and the second time, it ends at once.
+
+    A polite request to end (SIGTERM) counts as Ctrl-C.
+    """
     cancel = threading.Event()
 
     def interrupted(_: int, __: FrameType | None) -> None:
-        if cancel.is_set():
+        if cancel.is_set() or not is_training():
             raise KeyboardInterrupt
         cancel.set()
         warn("Stopping after this step; the best weights so far are kept. Ctrl-C again ends at once.")
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield cancel
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-class TrainingView:
-    """Draws training events: one live line with speed and remaining time, and a line an epoch that stays."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:3.0f} %"),
-            TextColumn("{task.fields[detail]}", style="dim"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task: TaskID | None = None
-        self._step = ""
-        self._warned = ""
-
-    def __enter__(self) -> "TrainingView":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def progress(self, step: str, done: int, total: int, detail: str = "") -> None:
-        """Moves the live line; another ``step`` begins a new one."""
-        if step != self._step or self._task is None:
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-            self._task = self._progress.add_task(step, total=1.0, detail="")
-            self._step = step
-        self._progress.update(self._task, completed=done / max(total, 1), detail=detail)
-
-    def __call__(self, event: "TrainingEvent") -> None:
-        from distill.training import metrics as m
-
-        match event:
-            case m.VQStepMetrics():
-                speed = event.audio_seconds / max(event.step_time_s, 1e-6)
-                self._share(
-                    "Codec",
-                    event.progress,
-                    f"loss {event.train_loss:.2f}  {speed:.0f} s audio/s  {_left(event.remaining_s)}",
-                )
-            case m.VQEpochMetrics():
-                self._epoch_of_codec(event)
-            case m.ExtractionProgress():
-                self.progress("Encoding the recordings", event.done, event.total)
-            case m.PriorStepMetrics():
-                speed = event.tokens / max(event.step_time_s, 1e-6)
-                self._share(
-                    "Prior",
-                    event.progress,
-                    f"loss {event.train_loss:.2f}  {speed:.0f} tokens/s  {_left(event.remaining_s)}",
-                )
-            case m.PriorEpochMetrics():
-                self._epoch_of_prior(event)
-            case m.Notice():
-                warn(event.text)
-            case m.VQTrainingCompleteEvent():
-                kept = "Stopped; kept" if event.cancelled else "Codec trained: kept"
-                note(
-                    f"{kept} the weights with held-out distance {event.best_val_loss:.2f} ({event.epochs_trained} epochs)."
-                )
-            case m.PriorTrainingCompleteEvent():
-                note(
-                    f"Prior trained: kept the weights with perplexity {event.best_perplexity:.1f} ({event.epochs_trained} epochs)."
-                )
-
-    def _share(self, step: str, share: float, detail: str) -> None:
-        self.progress(step, round(share * 1000), 1000, detail)
-
-    def _epoch_of_codec(self, event: Any) -> None:
-        use = "  ".join(
-            f"{health.utilisation:4.0%} used, perplexity {health.perplexity:3.0f}, {health.dead} dead"
-            for health in event.levels
-        )
-        note(
-            f"codec {event.epoch:>3}/{event.total_epochs:<3} train {event.train_loss:.3f}  held-out {event.val_loss:.3f}  "
-            f"best {event.best_val_loss:.3f}  | {use}"
-        )
-        self._warn_once(event.warning)
-
-    def _epoch_of_prior(self, event: Any) -> None:
-        note(
-            f"prior {event.epoch:>3}/{event.total_epochs:<3} train {event.train_loss:.3f}  held-out {event.val_loss:.3f}  "
-            f"perplexity {event.val_perplexity:.1f}  best {event.best_perplexity:.1f}"
-        )
-        self._warn_once(event.memorization_message)
-
-    def _warn_once(self, text: str) -> None:
-        kind = text[:20]
-        if text and kind != self._warned:
-            warn(text)
-        self._warned = kind
-
-
-def counting(view: TrainingView, step: str) -> Callable[..., None]:
-    """A progress function for work that counts: ``(done, total)``, or ``(done, total, name)``."""
-    return lambda done, total, name="": view.progress(step, done, total, name)
-
-
-def _left(seconds: float) -> str:
-    return f"{duration(seconds)} left"
+def _for_json(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case Path():
+            return str(value)
+        case Mapping():
+            return {str(key): _for_json(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_for_json(item) for item in value]
+    return _for_json(dataclasses.asdict(value)) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]

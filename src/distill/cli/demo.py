@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from distill.cli import options
-from distill.cli.console import note
+from distill.cli.console import note, place
 from distill.cli.run import run_pipeline, show_result
 
 
@@ -20,11 +20,14 @@ def demo(
 ) -> None:
     """Make a small demo corpus (plucked strings, bells, drums, drones) and learn it."""
     from distill.audio.demo import write_demo_corpus
+    from distill.settings import check_length
 
+    check_length(None, minutes)
     recordings = out / "recordings"
     made = write_demo_corpus(recordings, seed=0)
     note(f"Made {len(made)} recordings in {recordings}")
     result = run_pipeline(recordings, out, name=None, minutes=minutes, seed=seed, device=device)
     show_result(result, as_json)
-    note("")
-    note("The same with your own recordings:  distill run FOLDER")
+    if not as_json:
+        note("\nThe same with your own recordings:")
+        place("Next", "distill run FOLDER")

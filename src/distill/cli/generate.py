@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from distill.cli import options
-from distill.cli.console import TrainingView, counting, note, print_json
+from distill.cli.console import good, place, print_json
+from distill.cli.training_view import TrainingView
 
 
 def generate(
@@ -24,13 +25,13 @@ def generate(
     audio_format: Annotated[
         options.AudioFormat, typer.Option("--format", help="File format.")
     ] = options.AudioFormat.WAV,
-    bit_depth: Annotated[int, typer.Option(help="16, 24, or 32 (float, WAV only).")] = 24,
+    bit_depth: options.BitDepthOption = 24,
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
-    """Make new audio with MODEL."""
+    """Make new audio with MODEL. No file that is there already is touched."""
     import time
 
     from distill import pipeline
@@ -44,7 +45,7 @@ def generate(
     with TrainingView() as view:
         pieces = pipeline.make_audio(
             loaded, out, seconds=seconds, count=count, sampling=sampling, seed=seed, audio_format=audio_format,
-            bit_depth=bit_depth, progress=counting(view, "Composing"),
+            bit_depth=bit_depth, progress=view.counting("Composing"),
         )  # fmt: skip
     taken = time.monotonic() - started
     if as_json:
@@ -54,9 +55,10 @@ def generate(
                 "seeds": [piece.generation.seed for piece in pieces],
                 "seconds": seconds,
                 "seconds_taken": round(taken, 2),
+                "real_time_factor": round(count * seconds / taken, 2),
             }
         )
         return
     for piece in pieces:
-        note(f"{piece.path}   (seed {piece.generation.seed})")
-    note(f"{count * seconds:.1f} s of audio in {taken:.1f} s.")
+        place("New audio", piece.path, f"seed {piece.generation.seed}")
+    good(f"{count * seconds:.1f} s of audio in {taken:.1f} s")

@@ -1,10 +1,11 @@
 """``distill info MODEL``: what a model file says of itself."""
 
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Mapping
+from typing import Any
 
 from distill.cli import options
-from distill.cli.console import console, note, print_json
+from distill.cli.console import levels_table, note, place, print_json, table
+from distill.outputs import command
 
 
 def info(model: options.ModelArgument, as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
@@ -25,24 +26,39 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False, debu
             }
         )
         return
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    rows = {
-        "name": header.name,
-        "made": f"{header.created} with Distill {header.distill_version}",
-        "corpus": f"{header.corpus.file_count} recordings, {header.corpus.seconds:.0f} s ({header.corpus.fingerprint[:12]})",
-        "codec": f"{loaded.fingerprint[:12]}, held-out distance {header.codec_training['best_val_loss']:.2f}",
-        **{name: value for name, (value, _) in codec_settings(header.codec).items()},
-        **{
-            f"{row['name']}": f"{row['utilisation']:.0%} used, perplexity {row['perplexity']:.0f}, {row['dead']} dead"
-            for row in levels
-        },
-    }
-    if header.prior is not None and header.prior_training is not None:
-        sizes = prior_settings(header.prior, loaded.codec.frame_rate)
-        rows |= {name: value for name, (value, _) in sizes.items()}
-        rows["prior"] = f"perplexity {header.prior_training['best_perplexity']:.1f}"
-    for name, value in rows.items():
-        table.add_row(Text(name, style="dim"), Text(str(value)))
-    console.print(table)
-    if not header.has_prior:
-        note(f"It has no prior yet: distill train-prior {model} DATASET_DIR")
+    corpus = header.corpus
+    note(header.name, "bold")
+    table(
+        [
+            ("made", f"{header.created} with Distill {header.distill_version}"),
+            ("learnt from", f"{corpus.file_count} recordings, {corpus.seconds:.0f} s ({corpus.fingerprint[:12]})"),
+        ]
+    )
+    note(f"\nCodec {loaded.fingerprint[:12]}", "bold")
+    table(
+        [
+            ("held-out distance", _figure(header.codec_training, "best_val_loss", 2)),
+            ("epochs", _figure(header.codec_training, "epochs_trained", 0)),
+            *((name, value) for name, (value, _) in codec_settings(header.codec).items()),
+        ]
+    )
+    note("\nCodebooks over all recordings", "bold")
+    levels_table(levels)
+    note("\nPrior", "bold")
+    if header.prior is None or header.prior_training is None:
+        note("  none yet")
+        place("Next", command("distill", "train-prior", model, "DATASET_DIR"))
+        return
+    table(
+        [
+            ("held-out perplexity", _figure(header.prior_training, "best_perplexity", 1)),
+            ("epochs", _figure(header.prior_training, "epochs_trained", 0)),
+            *((name, value) for name, (value, _) in prior_settings(header.prior, loaded.codec.frame_rate).items()),
+        ]
+    )
+
+
+def _figure(training: Mapping[str, Any], name: str, decimals: int) -> str:
+    """A measured figure. Another program's file may hold words in its place, or nothing."""
+    value = training.get(name)
+    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "unknown"

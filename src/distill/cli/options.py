@@ -28,9 +28,10 @@ class AudioFormat(StrEnum):
 
 
 FolderArgument = Annotated[
-    Path, typer.Argument(help="Folder of your recordings; subfolders are read too.", show_default=False)
+    Path,
+    typer.Argument(metavar="FOLDER", help="Folder of your recordings; subfolders are read too.", show_default=False),
 ]
-ModelArgument = Annotated[Path, typer.Argument(help="A .distill model file.", show_default=False)]
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
 SeedOption = Annotated[int, typer.Option(help="Same seed, same machine, same result.", min=0, max=2**31 - 1)]
 JsonOption = Annotated[
@@ -40,12 +41,18 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback o
 ChannelsOption = Annotated[
     str, typer.Option(help="auto, 1 (mono) or 2 (stereo); auto follows the recordings.", metavar="auto|1|2")
 ]
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Name of the new model; one that is there already is never replaced.", show_default="the folder's"
+    ),
+]
+BitDepthOption = Annotated[int, typer.Option(help="16, 24, or 32 (float, WAV only).")]
 SecondsOption = Annotated[float, typer.Option(help="Length of each new piece, 0.5 to 600.")]
 EpochsOption = Annotated[
     int | None,
     typer.Option(help="Train this many epochs (with --minutes: whichever ends first).", show_default=False),
 ]
-TEMPERATURE_HELP = "Under 1 safer, over 1 wilder, 0 always the likeliest code."
 
 
 def channels(text: str) -> int | None:

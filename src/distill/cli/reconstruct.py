@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from distill.cli import options
-from distill.cli.console import TrainingView, counting, note, print_json
+from distill.cli.console import good, print_json
+from distill.cli.training_view import TrainingView
 
 
 def reconstruct(
@@ -24,8 +25,8 @@ def reconstruct(
 
     loaded = load_model(model, choose_device(device))
     with TrainingView() as view:
-        written = pipeline.reconstruct_folder(loaded, folder, out, counting(view, "Reconstructing"))
+        written = pipeline.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"))
     if as_json:
         print_json({"audio": [path.resolve() for path in written]})
         return
-    note(f"{len(written)} reconstructions in {out}")
+    good(f"{len(written)} reconstruction{'' if len(written) == 1 else 's'} in {out}")

@@ -1,24 +1,29 @@
 """``distill run FOLDER``: from recordings to new audio in one go."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distill.cli import options
-from distill.cli.console import TrainingView, duration, note, print_json, settings_table, stop_on_interrupt
+from distill.cli.console import duration, good, note, place, print_json, settings_table, stop_on_interrupt, warn
+from distill.cli.training_view import TrainingView
+from distill.outputs import MODEL_SUFFIX
+
+if TYPE_CHECKING:
+    from distill.pipeline import RunResult
 
 
 def run(
     folder: options.FolderArgument,
-    minutes: Annotated[float, typer.Option(help="How long it may take in all.")] = 8.0,
+    minutes: Annotated[float | None, typer.Option(help="How long it may take in all.", show_default="8")] = None,
     seconds: options.SecondsOption = 10.0,
-    count: Annotated[int, typer.Option(help="How many new pieces.")] = 3,
+    count: Annotated[int, typer.Option(help="How many new pieces, 1 to 64.")] = 3,
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(help="Where model, audio and report go.", show_default="FOLDER's name + -distilled"),
-    ] = Path(),
-    name: Annotated[str | None, typer.Option(help="Name of the model.", show_default="the folder's")] = None,
+    ] = None,
+    name: options.NameOption = None,
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
@@ -26,8 +31,12 @@ def run(
     debug: options.DebugOption = False,
 ) -> None:
     """Learn FOLDER's sound and make new audio in it: codec, prior, audio and report in one go."""
-    if out == Path():
+    if out is None:
         out = Path(f"{folder.resolve().name or 'recordings'}-distilled")
+    if out.resolve().is_relative_to(folder.resolve()):
+        warn(
+            f"{out} lies inside {folder}: the new audio would be read as recordings the next time. Choose another --out."
+        )
     result = run_pipeline(
         folder, out, name=name, minutes=minutes, seconds=seconds, count=count,
         channels=options.channels(channels), device=device, seed=seed,
@@ -35,45 +44,68 @@ def run(
     show_result(result, as_json)
 
 
-def run_pipeline(folder: Path, out: Path, **settings: Any) -> Any:
-    """Walks the pipeline with a live view; gives its ``RunResult``."""
+def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
+    """Walks the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
-    with stop_on_interrupt() as cancel, TrainingView() as view:
-        return pipeline.run(
-            folder,
-            out,
-            **settings,
-            callback=view,
-            progress=view.progress,
-            on_settings=settings_table,
-            cancel_event=cancel,
-        )
+    before = set(out.glob(f"*{MODEL_SUFFIX}"))
+    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel:
+        try:
+            return pipeline.run(
+                folder,
+                out,
+                **settings,
+                callback=view,
+                progress=view.progress,
+                on_settings=settings_table,
+                cancel_event=cancel,
+            )
+        except KeyboardInterrupt:
+            for model in sorted(set(out.glob(f"*{MODEL_SUFFIX}")) - before):
+                place("Kept", model)
+            raise
 
 
-def show_result(result: Any, as_json: bool) -> None:
-    """Where everything lies, and what to do next."""
+def show_result(result: "RunResult", as_json: bool) -> None:
+    """Where everything lies, how good it is, and what to do next."""
     if as_json:
-        print_json(
-            {
-                "model": result.model_path.resolve(),
-                "audio": [piece.path.resolve() for piece in result.pieces],
-                "seeds": [piece.generation.seed for piece in result.pieces],
-                "report": result.report_path and result.report_path.resolve(),
-                "seconds_taken": round(result.seconds_taken, 1),
-                "cancelled": result.cancelled,
-            }
-        )
+        print_json(_figures(result))
         return
-    note("")
+    note()
     if result.cancelled:
-        note(f"Stopped after {duration(result.seconds_taken)}. What was learnt so far is kept in {result.model_path}.")
-        note(f"Go on with: {result.next_command}")
+        good(f"Stopped after {duration(result.seconds_taken)}. What was learnt so far is kept.")
+        place("Model", result.model_path)
+        place("Next", result.next_command)
         return
-    note(f"Done in {duration(result.seconds_taken)}.")
-    note("New audio:")
+    good(f"Done in {duration(result.seconds_taken)}")
     for piece in result.pieces:
-        note(f"  {piece.path}")
-    note(f"Model:   {result.model_path}")
-    note(f"Report:  {result.report_path}   (open it in a browser)")
-    note(f"More:    {result.next_command}")
+        place("New audio", piece.path, f"seed {piece.generation.seed}")
+    place("Model", result.model_path)
+    if result.report_path is not None:
+        place("Report", result.report_path, "open it in a browser")
+    place("More", result.next_command)
+
+
+def _figures(result: "RunResult") -> dict[str, Any]:
+    from distill.models.model_file import load_model
+    from distill.settings import model_health
+
+    model = load_model(result.model_path)
+    codec = model.header.codec
+    return {
+        "model": result.model_path.resolve(),
+        "audio": [piece.path.resolve() for piece in result.pieces],
+        "seeds": [piece.generation.seed for piece in result.pieces],
+        "report": result.report_path and result.report_path.resolve(),
+        "seconds_taken": round(result.seconds_taken, 1),
+        "cancelled": result.cancelled,
+        "recordings": model.header.corpus.file_count,
+        "recordings_seconds": round(model.header.corpus.seconds, 3),
+        "codec": {
+            **model.header.codec_training,
+            "bitrate": codec.bitrate,
+            "frame_rate": codec.frame_rate,
+            "levels": model_health(model),
+        },
+        "prior": model.header.prior_training,
+    }

@@ -54,7 +54,8 @@ class Header(BaseModel):
     format: Literal["distill"] = "distill"
     major: int = FORMAT_VERSION[0]
     minor: int = FORMAT_VERSION[1]
-    name: Annotated[str, Field(max_length=255)]
+    name: Annotated[str, Field(max_length=255, pattern=r"^[^/\\:\x00-\x1f]+$")]
+    """New audio is named after it, so a name that is a path could lead out of the folder that was asked for."""
     codec: VQVAEConfig
     codec_training: dict[str, float | int | str]
     corpus: CorpusRecord

@@ -79,9 +79,11 @@ class KVCache:
 
 
 def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turns pairs of features of ``[B, heads, T, head size]`` by their position's angle."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+    """Turns pairs of features of ``[..., T, head size]`` by their position's angle; ``cosine`` and ``sine`` ``[T, head size]``.
+
+    Feature i forms a pair with feature i + head size / 2; ``sine`` carries the sign of the half it belongs to.
+    """
+    return x * cosine + x.roll(x.shape[-1] // 2, dims=-1) * sine
 
 
 class TransformerBlock(nn.Module):
@@ -90,7 +92,7 @@ class TransformerBlock(nn.Module):
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()
         h = config.hidden_size
-        self.num_heads, self.dropout = config.num_heads, config.dropout
+        self.num_heads, self.dropout, self.head_size = config.num_heads, config.dropout, h // config.num_heads
         self.attention_norm = nn.LayerNorm(h)
         self.query_key_value = nn.Linear(h, 3 * h, bias=False)
         self.attention_out = nn.Linear(h, h, bias=False)
@@ -100,27 +102,24 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, cache: KVCache | None, layer: int) -> Tensor:
         b, t, h = x.shape
-        qkv = self.query_key_value(self.attention_norm(x)).view(b, t, 3, self.num_heads, h // self.num_heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each [B, heads, T, head size]
-        query, key = _rotate(query, cosine, sine), _rotate(key, cosine, sine)
+        qkv = self.query_key_value(self.attention_norm(x)).view(b, t, 3, self.num_heads, self.head_size)
+        qkv = qkv.permute(2, 0, 3, 1, 4)  # [3, B, heads, T, head size]
+        query, key = _rotate(qkv[:2], cosine, sine).unbind(0)
+        value = qkv[2]
         if cache is not None:
             key, value = cache.extend(layer, key, value)
         mask = None
         if 1 < t < key.shape[2]:  # several new tokens behind a filled cache: each sees the cache and its own past
             mask = torch.ones(t, key.shape[2], dtype=torch.bool, device=x.device).tril(key.shape[2] - t)
+        # No dropout on the attention itself: it would rule out the fused kernels (a third of the speed on CPU).
         attended = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=mask,
-            is_causal=t == key.shape[2] and t > 1,
-            dropout_p=self.dropout if self.training else 0.0,
+            query, key, value, attn_mask=mask, is_causal=t == key.shape[2] and t > 1
         )
         x = x + self._drop(self.attention_out(attended.transpose(1, 2).reshape(b, t, h)))
-        return x + self._drop(self.contract(F.gelu(self.expand(self.mlp_norm(x)))))
+        return x + self._drop(self.contract(F.gelu(self.expand(self.mlp_norm(x)), approximate="tanh")))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        return F.dropout(x, self.dropout) if self.training else x
 
 
 class CodePrior(nn.Module):
@@ -140,8 +139,8 @@ class CodePrior(nn.Module):
         head_size = h // config.num_heads
         frequency = 10_000.0 ** (-torch.arange(0, head_size, 2).float() / head_size)
         angle = torch.outer(torch.arange(config.context).float(), frequency)
-        self.register_buffer("cosine", angle.cos(), persistent=False)
-        self.register_buffer("sine", angle.sin(), persistent=False)
+        self.register_buffer("cosine", torch.cat([angle.cos(), angle.cos()], dim=1), persistent=False)
+        self.register_buffer("sine", torch.cat([-angle.sin(), angle.sin()], dim=1), persistent=False)
         self._initialise()
 
     def _initialise(self) -> None:

@@ -61,6 +61,11 @@ class ResidualQuantizer(nn.Module):
             level._codebook.cluster_size.mul_(shrink)
             level._codebook.embed_avg.mul_(shrink)
 
+    @property
+    def started(self) -> bool:
+        """Whether the codebooks hold something yet."""
+        return bool(self.residual_vq.layers[0]._codebook.initted)
+
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``[B, S, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``, commitment loss per level ``[Q]``."""
         quantized, codes, commitment = self.residual_vq(latents)

@@ -232,9 +232,16 @@ class ConvVQVAE(nn.Module):
         audio = self.decoder(quantized)
         return swap_mid_side(audio) if self.channels == 2 else audio
 
-    def forward(self, audio: Tensor) -> VQVAEOutput:
-        """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar)."""
-        quantized, codes, commitment = self.quantizer(self.latents(audio))
+    def forward(self, audio: Tensor, quantize: bool = True) -> VQVAEOutput:
+        """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar).
+
+        Without ``quantize`` the latents pass as they are, and indices and commitment loss are zero.
+        """
+        latents = self.latents(audio)
+        if not quantize:
+            codes = torch.zeros(*latents.shape[:2], self.num_quantizers, dtype=torch.int64, device=latents.device)
+            return VQVAEOutput(self._synthesize(latents)[..., : audio.shape[-1]], codes, latents.new_zeros(()))
+        quantized, codes, commitment = self.quantizer(latents)
         return VQVAEOutput(self._synthesize(quantized)[..., : audio.shape[-1]], codes, commitment.sum())
 
 

@@ -1,8 +1,10 @@
 """Training the prior: next-token prediction on codes extracted once from a frozen codec."""
 
 import copy
+import functools
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import Passage, Split, split_corpus
+from distill.audio.split import Passage, split_corpus
 from distill.codes.extract import extract_code_sequences
 from distill.codes.layout import flatten_codes
 from distill.errors import CorpusError, SettingError, TrainingError
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 LEARNING_RATE = 2e-3
 BATCH_SIZE = 8
 VIEWS = 8
+EXTRACTION_SHARE = 0.2
+"""Of a time budget, the most that encoding may take: fewer views are encoded if need be."""
 DEFAULT_EPOCHS = 50
 MAX_BAD_STEPS = 20
 MAX_LOSS = 20.0
@@ -84,7 +88,7 @@ def train_prior(
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
         corpus: the folder as already imported, to spare importing it again.
         epochs, minutes: the end of the run; 50 epochs if neither is given. The minutes count from the call.
-        views: at how many sub-hop offsets every recording is encoded.
+        views: at how many sub-hop offsets every recording is encoded; fewer if they would take over a fifth of the minutes.
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
@@ -106,12 +110,18 @@ def train_prior(
     _check_alphabet(config, model_file)
 
     split = split_corpus(corpus, seed=model_file.header.corpus.split_seed)
-    codes, held_out, openings = _extract(model_file, split, config, views, seed, fabric, callback)
+    extraction = _Extraction(model_file, config, seed, fabric, callback)
+    held_out = extraction.sequences(split.held_out, views=1)
+    if minutes is not None:
+        seconds_a_view = extraction.pace * sum(passage.seconds for passage in split.train)
+        views = max(1, min(views, int(EXTRACTION_SHARE * minutes * 60 / max(seconds_a_view, 1e-6))))
+    codes = extraction.sequences(split.train, views)
+    openings = extraction.openings(split.train)
     tokens, held_out_tokens = flatten_codes(codes), flatten_codes(held_out)
 
     torch.manual_seed(seed)
     prior = CodePrior(config)
-    optimizer = torch.optim.AdamW(_parameter_groups(prior), lr=learning_rate, betas=(0.9, 0.95))
+    optimizer = torch.optim.AdamW(_parameter_groups(prior), lr=learning_rate, betas=(0.9, 0.95), fused=True)
     model, optimizer = fabric.setup(prior, optimizer)
     if epochs is None and minutes is None:
         epochs = DEFAULT_EPOCHS
@@ -316,52 +326,52 @@ def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfi
     return PriorConfig(**(asdict(automatic) | changes))
 
 
-def _extract(
-    model: Model,
-    split: Split,
-    config: PriorConfig,
-    views: int,
-    seed: int,
-    fabric: "Fabric",
-    callback: MetricsCallback | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Training codes, held-out codes (each ``[N, S, Q]``) and the first position of every training passage ``[n, Q]``."""
-    codec = model.codec
-    total = len(split.train) * (views + 1) + len(split.held_out)
-    done = 0
+class _Extraction:
+    """Encodes passages with the frozen codec, and keeps count of how fast that goes."""
 
-    def progress(_: int, __: int) -> None:
-        nonlocal done
-        done += 1
-        if callback is not None:
-            callback(ExtractionProgress(done, total))
+    def __init__(
+        self, model: Model, config: PriorConfig, seed: int, fabric: "Fabric", callback: MetricsCallback | None
+    ) -> None:
+        self._codec, self._device, self._seed, self._callback = model.codec, fabric.device, seed, callback
+        self._positions = config.context // config.num_quantizers
+        self.pace = 0.0
+        """Seconds of work per second of audio, as measured last."""
 
-    def sequences(passages: tuple[Passage, ...], views: int) -> Tensor:
-        return extract_code_sequences(
-            codec,
-            [lambda passage=passage: passage.blocks(codec.channels) for passage in passages],  # type: ignore[misc]
-            config.context // config.num_quantizers,
+    def sequences(self, passages: Sequence[Passage], views: int) -> Tensor:
+        """Codes ``[N, S, Q]`` of all passages at ``views`` sub-hop offsets."""
+        started = time.monotonic()
+
+        def progress(done: int, total: int) -> None:
+            if self._callback is not None:
+                self._callback(ExtractionProgress(done, total))
+
+        codes = extract_code_sequences(
+            self._codec,
+            [functools.partial(passage.blocks, self._codec.channels) for passage in passages],
+            self._positions,
             views=views,
-            generator=torch.Generator().manual_seed(seed),
-            device=fabric.device,
+            generator=torch.Generator().manual_seed(self._seed),
+            device=self._device,
             progress=progress,
         )
+        if codes.shape[1] * codes.shape[2] < 2:
+            raise CorpusError(
+                f"The recordings hold {len(codes)} code positions in all, and a prior needs at least 2.",
+                "Add recordings: a few seconds are the least to learn from.",
+            )
+        self.pace = (time.monotonic() - started) / (views * sum(passage.seconds for passage in passages))
+        return codes
 
-    codes, held_out = sequences(split.train, views), sequences(split.held_out, 1)
-    openings = []
-    for passage in split.train:
-        # A few positions on either side are all that the first position's codes depend on.
-        stop = min(passage.samples, (codec.context + 1) * codec.hop)
-        audio = torch.from_numpy(passage.read(0, stop, codec.channels))[None].to(fabric.device)
-        with torch.no_grad():
-            openings.append(codec.encode(audio)[0, 0].cpu())
-        progress(0, 0)
-    if codes.shape[1] * codes.shape[2] < 2:
-        raise CorpusError(
-            f"The recordings hold {len(codes)} code positions in all, and a prior needs at least 2.",
-            "Add recordings: a few seconds are the least to learn from.",
-        )
-    return codes, held_out, torch.stack(openings)
+    def openings(self, passages: Sequence[Passage]) -> Tensor:
+        """The first position of each passage: ``[n, Q]``."""
+        codec, found = self._codec, []
+        for passage in passages:
+            # The first position's codes depend on no more than the context.
+            stop = min(passage.samples, (codec.context + 1) * codec.hop)
+            audio = torch.from_numpy(passage.read(0, stop, codec.channels))[None].to(self._device)
+            with torch.no_grad():
+                found.append(codec.encode(audio)[0, 0].cpu())
+        return torch.stack(found)
 
 
 def _check_alphabet(config: PriorConfig, model: Model) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 2e-3
 BATCH_SIZE = 4
+CONTINUOUS_SHARE = 0.05
+"""The first part of a run trains without quantisation; the codebooks then start from latents that mean something."""
 WINDOW_POSITIONS = 47
 """About a second at the default rate."""
 MIN_STEPS_PER_EPOCH = 50
@@ -99,7 +101,9 @@ def train_vqvae(
     torch.manual_seed(seed)
     fabric = make_fabric(device)
     model = ConvVQVAE(config)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    )
     model, optimizer = fabric.setup(model, optimizer)
     model.mark_forward_method("latents")
     distance = MultiScaleMel(config.sample_rate).to(fabric.device)
@@ -115,7 +119,6 @@ def train_vqvae(
         minutes=minutes,
         peak_rate=learning_rate,
     )
-    _start_codebooks(model, windows, batch_size, fabric)
 
     best_loss, best_weights = float("inf"), copy.deepcopy(model.state_dict())
     train_losses: list[float] = []
@@ -207,6 +210,7 @@ def train_vqvae_epoch(
     model.train()
     config: VQVAEConfig = model.module.config
     loss_sum, loss_count, bad_steps = 0.0, 0, 0
+    quantizing = model.module.quantizer.started
     counts = torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
     for index in range(steps):
         started = time.monotonic()
@@ -217,7 +221,11 @@ def train_vqvae_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
 
-        output = model(audio)
+        if not quantizing and schedule.progress >= CONTINUOUS_SHARE:
+            _start_codebooks(model, windows, batch_size, fabric)
+            model.train()
+            quantizing = True
+        output = model(audio, quantizing)
         reconstruction = _distance(distance, output.reconstruction, audio, scales, mid_side=bool(draw.integers(2)))
         loss = reconstruction + config.commitment_weight * output.commitment_loss
         optimizer.zero_grad()
@@ -265,7 +273,7 @@ def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarr
     total = 0.0
     for window in held_out:
         audio = torch.from_numpy(window)[None].to(fabric.device)
-        total += float(distance(model(audio).reconstruction, audio))
+        total += float(distance(model(audio, model.module.quantizer.started).reconstruction, audio))
     return total / len(held_out)
 
 

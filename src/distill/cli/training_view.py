@@ -1,0 +1,148 @@
+"""Training as it is seen on a terminal: one live line with speed and remaining time, and lines an epoch that stay."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from distill.cli.console import console, duration, good, levels_table, note, percent, warn
+
+if TYPE_CHECKING:
+    from distill.training.metrics import LevelHealth, PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+
+
+class TrainingView:
+    """Draws training events. Where stderr is no terminal the live line is left out and the lasting lines remain."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[detail]}", style="dim", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._step = ""
+        self._warned = ""
+        self._explained = False
+        self._training = False
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def is_training(self) -> bool:
+        """Whether there are weights that an interrupt should keep: from the first step until other work begins."""
+        return self._training
+
+    def progress(self, step: str, done: int, total: int, detail: str = "") -> None:
+        """Moves the live line of work that counts."""
+        self._training = False
+        self._move(step, done / max(total, 1), detail)
+
+    def counting(self, step: str) -> Callable[..., None]:
+        """A progress function ``(done, total)`` or ``(done, total, name)`` for one step."""
+        return lambda done, total, name="": self.progress(step, done, total, name)
+
+    def __call__(self, event: "TrainingEvent") -> None:
+        from distill.training import metrics as m
+
+        match event:
+            case m.VQStepMetrics():
+                speed = event.audio_seconds / max(event.step_time_s, 1e-6)
+                self._training_step(
+                    "Codec",
+                    event.progress,
+                    f"loss {event.train_loss:.2f}  {speed:.0f}× real time  {_left(event.remaining_s)}",
+                )
+            case m.VQEpochMetrics():
+                self._epoch_of_codec(event)
+            case m.VQTrainingCompleteEvent():
+                how = "stopped after" if event.cancelled else "trained for"
+                good(f"Codec {how} {_epochs(event.epochs_trained)}: held-out distance {event.best_val_loss:.2f}")
+                levels_table(
+                    {"name": name, "utilisation": level.utilisation, "perplexity": level.perplexity, "dead": level.dead}
+                    for name, level in _named(event.levels)
+                )
+            case m.ExtractionProgress():
+                self.progress("Encoding the recordings", event.done, event.total)
+            case m.PriorStepMetrics():
+                speed = event.tokens / max(event.step_time_s, 1e-6)
+                self._training_step(
+                    "Prior",
+                    event.progress,
+                    f"loss {event.train_loss:.2f}  {speed:.0f} tokens/s  {_left(event.remaining_s)}",
+                )
+            case m.PriorEpochMetrics():
+                self._epoch_of_prior(event)
+            case m.PriorTrainingCompleteEvent():
+                good(
+                    f"Prior trained for {_epochs(event.epochs_trained)}: held-out perplexity {event.best_perplexity:.1f}"
+                )
+            case m.Notice():
+                warn(event.text)
+
+    def _training_step(self, step: str, share: float, detail: str) -> None:
+        self._training = True
+        self._move(step, share, detail)
+
+    def _move(self, step: str, share: float, detail: str) -> None:
+        if step != self._step or self._task is None:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(step, total=1.0, detail="")
+            self._step = step
+        self._progress.update(self._task, completed=share, detail=detail)
+
+    def _epoch_of_codec(self, event: "VQEpochMetrics") -> None:
+        if not self._explained:
+            note("Lower distances are better. Per level: codebook in use·perplexity.", "dim")
+            self._explained = True
+        note(
+            f"codec {_count(event.epoch, event.total_epochs)}  train {event.train_loss:.2f}  "
+            f"held-out {event.val_loss:.2f}  best {event.best_val_loss:.2f}"
+        )
+        levels = "  ".join(
+            f"{name} {percent(level.utilisation)}·{level.perplexity:.0f}" for name, level in _named(event.levels)
+        )
+        note(f"      {levels}", "dim")
+        self._warn_once(event.warning)
+
+    def _epoch_of_prior(self, event: "PriorEpochMetrics") -> None:
+        note(
+            f"prior {_count(event.epoch, event.total_epochs)}  train {event.train_loss:.2f}  "
+            f"held-out {event.val_loss:.2f}  perplexity {event.val_perplexity:.1f}  best {event.best_perplexity:.1f}"
+        )
+        self._warn_once(event.memorization_message)
+
+    def _warn_once(self, text: str) -> None:
+        kind = text[:20]
+        if text and kind != self._warned:
+            warn(text)
+        self._warned = kind
+
+
+def _named(levels: "tuple[LevelHealth, ...]") -> "list[tuple[str, LevelHealth]]":
+    from distill.models.vqvae import LEVEL_NAMES
+
+    return [(LEVEL_NAMES[len(levels)][level.level], level) for level in levels]
+
+
+def _count(epoch: int, total: int) -> str:
+    return f"{epoch}/{total}".rjust(7)
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
+
+
+def _left(seconds: float) -> str:
+    return f"{duration(seconds)} left"

@@ -1,0 +1,138 @@
+"""The command line as a person meets it: exit code, stdout, stderr, and what lies in the folder afterwards."""
+
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.audio.corpus import Corpus
+from distill.cli.app import main
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
+from distill.models.model_file import CorpusRecord, new_header
+
+TINY = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came back from one call of the command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def refused(self, *words: str, code: int = 2) -> None:
+        """Words, not a traceback: what came, what was needed, what to do; nothing on stdout."""
+        assert self.code == code, self.err
+        assert "Traceback" not in self.err
+        assert self.out == ""
+        for word in words:
+            assert word in self.err, f"{word!r} is not in {self.err!r}"
+
+
+@pytest.fixture
+def distill(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Answer]:
+    """``distill("check", folder)`` runs the command in this process, in an empty folder of its own."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    def call(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["distill", *map(str, words)])
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as ending:
+            code = ending.code or 0
+        out, err = capsys.readouterr()
+        return Answer(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def make_model() -> Callable[..., Model]:
+    """``make_model(seed, with_prior, name)``: an untrained model in a tiny size."""
+    return _model
+
+
+@pytest.fixture
+def tree() -> Callable[[Path], dict[str, int]]:
+    """``tree(folder)``: every file and folder below it, hidden ones too, with its size."""
+
+    def listed(folder: Path) -> dict[str, int]:
+        paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+        return {name: path.stat().st_size if path.is_file() else -1 for name, path in paths.items()}
+
+    return listed
+
+
+def _model(seed: int = 0, with_prior: bool = True, name: str = "tiny", **header: Any) -> Model:
+    """An untrained model in a tiny size, mono; every seed another one."""
+    torch.manual_seed(seed)
+    config = VQVAEConfig(num_quantizers=2, **TINY)
+    codec = ConvVQVAE(config)
+    codec.quantizer.set_codebooks(torch.randn(2, config.codebook_size, config.latent_size))
+    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)
+    training: dict[str, float | int | str] = {"seed": seed, "epochs_trained": 1, "best_val_loss": 2.5}
+    model = Model(
+        new_header(name, config, record, codec_training=training, **header),
+        codec.eval(),
+        torch.ones(2, config.codebook_size, dtype=torch.int64),
+    )
+    if not with_prior:
+        return model
+    sizes = PriorConfig(config.codebook_size, 2, hidden_size=16, num_layers=1, num_heads=2, context=32)
+    changes = {"prior": sizes, "prior_training": {"best_perplexity": 20.0, "epochs_trained": 1}, "openings": 3}
+    return dataclasses.replace(
+        model,
+        header=model.header.model_copy(update=changes),
+        prior=CodePrior(sizes).eval(),
+        openings=torch.randint(0, config.codebook_size, (3, 2)),
+    )
+
+
+@pytest.fixture(scope="session")
+def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``tiny.distill``, ``other.distill`` and ``bare.distill``, which has no prior."""
+    folder = tmp_path_factory.mktemp("models")
+    save_model(folder / "tiny.distill", _model())
+    save_model(folder / "other.distill", _model(seed=1, name="other"))
+    save_model(folder / "bare.distill", _model(with_prior=False, name="bare"))
+    return folder
+
+
+@pytest.fixture
+def tiny(model_files: Path, tmp_path: Path) -> Path:
+    """A model file with a prior that a test may change."""
+    return Path(shutil.copy(model_files / "tiny.distill", tmp_path / "tiny.distill"))
+
+
+@pytest.fixture
+def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What training would size for the corpus becomes tiny, so that an epoch takes no time."""
+
+    def codec_config(corpus: Corpus, **changes: Any) -> VQVAEConfig:
+        return VQVAEConfig(**{"channels": corpus.channels, "num_quantizers": 2, **TINY, **changes})
+
+    def prior_config(model: Model, corpus: Corpus, **changes: Any) -> PriorConfig:
+        codec = model.header.codec
+        sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 16 * codec.num_quantizers}
+        return PriorConfig(codec.codebook_size, codec.num_quantizers, **{**sizes, **changes})
+
+    monkeypatch.setattr("distill.settings.codec_config_for", codec_config)
+    monkeypatch.setattr("distill.settings.prior_config_for", prior_config)
+    monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 3)

@@ -1,0 +1,84 @@
+"""Help that lists what there is, and a command that answers at once."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+VERBS = {
+    "run": "--minutes --seconds --count --out --name --channels --device --seed",
+    "demo": "--minutes --out --device --seed",
+    "check": "--channels --seed",
+    "train": "--minutes --epochs --name --out --rvq-levels --codebook-size --commitment-weight --channels --device --seed",
+    "train-prior": "--epochs --minutes --hidden-size --layers --heads --lr --device --seed",
+    "generate": "--seconds --count --temperature --top-k --top-p --seed --format --bit-depth --out --device",
+    "encode": "--out --device",
+    "decode": "--out --bit-depth --device",
+    "reconstruct": "--out --device",
+    "info": "",
+}
+
+
+def test_help_lists_every_verb(distill: Callable[..., Any]) -> None:
+    answer = distill("--help")
+    assert answer.code == 0
+    for verb in VERBS:
+        assert re.search(rf"│ {verb} ", answer.out), verb
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_lists_its_options(verb: str, distill: Callable[..., Any]) -> None:
+    answer = distill(verb, "--help")
+    assert answer.code == 0
+    assert set(re.findall(r"│ [* ]*(--[a-z-]+)", answer.out)) == {*VERBS[verb].split(), "--json", "--debug", "--help"}
+
+
+def test_short_help(distill: Callable[..., Any]) -> None:
+    assert distill("train", "-h").out == distill("train", "--help").out
+
+
+def test_version(distill: Callable[..., Any]) -> None:
+    assert re.fullmatch(r"distill \d+\.\d+\.\d+\n", distill("--version").out)
+
+
+def test_a_mistyped_verb_is_answered_with_the_right_one(distill: Callable[..., Any]) -> None:
+    distill("trian").refused("trian", "train")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["train"], "FOLDER"),
+        (["generate"], "MODEL"),
+        (["reconstruct", "m", "f"], "--out"),
+        (["check", "f", "--seed", "-1"], "--seed"),
+        (["check", "f", "--fast"], "--fast"),
+        (["generate", "m", "--count", "many"], "--count"),
+        (["generate", "m", "--format", "aac"], "flac"),
+    ],
+)
+def test_a_call_that_cannot_be_understood(words: list[str], named: str, distill: Callable[..., Any]) -> None:
+    distill(*words).refused(named, "-h")
+
+
+def test_import_and_help_do_not_wait_for_pytorch() -> None:
+    """Guards against an import at the top of a file that makes ``distill --help`` take seconds."""
+    code = """
+import json, sys
+import distill
+sys.argv = ["distill", "train", "--help"]
+from distill.cli.app import main
+try:
+    main()
+except SystemExit:
+    pass
+heavy = {"torch", "numpy", "lightning_fabric", "matplotlib", "soundfile", "distill.api"} & set(sys.modules)
+print(json.dumps(sorted(heavy)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert "--codebook-size" in done.stdout
+    assert json.loads(done.stderr) == []

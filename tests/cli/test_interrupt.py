@@ -1,0 +1,144 @@
+"""Ctrl-C: what is kept is named, what is not finished is gone."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.cli.training_view import TrainingView
+from distill.models import load_model
+from distill.training.metrics import PriorStepMetrics, TrainingEvent, VQStepMetrics
+
+Distill = Callable[..., Any]
+Tree = Callable[[Path], dict[str, int]]
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``interrupt(kind, times)``: that many Ctrl-C at the second event of a kind; a text is a step of the progress."""
+
+    def at(kind: type | str, times: int = 1, number: signal.Signals = signal.SIGINT) -> None:
+        seen = 0
+
+        def strike(found: bool) -> None:
+            nonlocal seen
+            seen += found
+            if found and seen == 2:
+                for _ in range(times):
+                    os.kill(os.getpid(), number)
+
+        def event(view: TrainingView, event: TrainingEvent) -> None:
+            call(view, event)
+            strike(not isinstance(kind, str) and isinstance(event, kind))
+
+        def progress(view: TrainingView, step: str, *numbers: Any) -> None:
+            move(view, step, *numbers)
+            strike(step == kind)
+
+        call, move = TrainingView.__call__, TrainingView.progress
+        monkeypatch.setattr(TrainingView, "__call__", event)
+        monkeypatch.setattr(TrainingView, "progress", progress)
+
+    return at
+
+
+@pytest.mark.usefixtures("tiny_training")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_training_stops_and_keeps_the_best(
+    number: signal.Signals, interrupt: Any, distill: Distill, small_corpus: Path, tmp_path: Path
+) -> None:
+    interrupt(VQStepMetrics, number=number)
+    answer = distill("train", small_corpus, "--epochs", 1000, "--out", tmp_path, "--json")
+    assert answer.code == 0
+    assert "best weights so far are kept" in answer.err
+    assert "Codec stopped after 1 epoch" in answer.err
+    assert answer.json["cancelled"] == 1
+    assert load_model(tmp_path / "small.distill").header.name == "small"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_the_second_time_ends_at_once(
+    interrupt: Any, distill: Distill, small_corpus: Path, tmp_path: Path, tree: Tree
+) -> None:
+    before = tree(tmp_path)
+    interrupt(VQStepMetrics, times=2)
+    answer = distill("train", small_corpus, "--epochs", 1000, "--out", tmp_path / "new")
+    assert answer.code == 130
+    assert "Interrupted" in answer.err
+    assert "Traceback" not in answer.err
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("verb", ["check", "train", "run"])
+def test_while_reading_nothing_has_begun(
+    verb: str, interrupt: Any, distill: Distill, small_corpus: Path, tmp_path: Path, tree: Tree
+) -> None:
+    """Guards against a Ctrl-C that is only remembered, so that a codec of one step is trained and kept."""
+    before = tree(tmp_path)
+    interrupt("Reading")
+    answer = distill(verb, small_corpus)
+    assert answer.code == 130
+    assert "Nothing half-written is left" in answer.err
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.usefixtures("tiny_training")
+@pytest.mark.parametrize("step", [PriorStepMetrics, "Encoding the recordings"])
+def test_the_prior_alone(step: Any, interrupt: Any, distill: Distill, tiny: Path, small_corpus: Path) -> None:
+    before = tiny.read_bytes()
+    interrupt(step)
+    answer = distill("train-prior", tiny, small_corpus, "--epochs", 1000)
+    if step is PriorStepMetrics:
+        assert answer.code == 0
+        assert load_model(tiny).header.prior_training["cancelled"] == 1
+    else:
+        assert answer.code == 130
+        assert tiny.read_bytes() == before
+
+
+@pytest.mark.usefixtures("tiny_training")
+@pytest.mark.parametrize(
+    ("step", "has_prior", "goes_on"),
+    [(VQStepMetrics, False, "distill train-prior"), (PriorStepMetrics, True, "distill generate")],
+)
+def test_a_run_stops_with_what_it_has(
+    step: Any,
+    has_prior: bool,
+    goes_on: str,
+    interrupt: Any,
+    distill: Distill,
+    small_corpus: Path,
+    tmp_path: Path,
+    tree: Tree,
+) -> None:
+    interrupt(step)
+    answer = distill("run", small_corpus, "--minutes", "0.03", "--out", tmp_path / "new")
+    assert answer.code == 0
+    assert f"{goes_on} {tmp_path / 'new' / 'small.distill'}" in answer.err
+    assert list(tree(tmp_path / "new")) == ["small.distill"]
+    assert load_model(tmp_path / "new" / "small.distill").header.has_prior is has_prior
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_a_run_that_ends_while_composing_names_the_model(
+    interrupt: Any, distill: Distill, small_corpus: Path, tmp_path: Path, tree: Tree
+) -> None:
+    """Guards against a Ctrl-C that is ignored while new audio is made, and against a trained model nobody hears of."""
+    interrupt("Composing")
+    answer = distill("run", small_corpus, "--minutes", "0.03", "--out", tmp_path / "new")
+    assert answer.code == 130
+    assert str(tmp_path / "new" / "small.distill") in answer.err
+    assert "Interrupted" in answer.err
+    assert list(tree(tmp_path / "new")) == ["small.distill"]
+
+
+def test_generate(interrupt: Any, distill: Distill, tiny: Path, tmp_path: Path, tree: Tree) -> None:
+    before = tree(tmp_path)
+    interrupt("Composing")
+    answer = distill("generate", tiny, "--out", tmp_path / "new")
+    assert answer.code == 130
+    assert tree(tmp_path) == before

@@ -1,0 +1,143 @@
+"""Options out of range: refused in words, before anything is spent or written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Distill = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against an option that is looked at only after minutes of training."""
+
+    def spent(*_: object, **__: object) -> None:
+        raise AssertionError("training began")
+
+    monkeypatch.setattr("distill.pipeline.train_vqvae", spent)
+    monkeypatch.setattr("distill.pipeline.train_prior", spent)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "needed"),
+    [
+        ("--top-p", "3", "up to 1"),
+        ("--top-p", "0", "above 0"),
+        ("--top-p", "nan", "above 0"),
+        ("--temperature", "-1", "0 to 5"),
+        ("--temperature", "nan", "0 to 5"),
+        ("--top-k", "-2", "0 (all codes) or more"),
+        ("--seconds", "-1", "0.5 to 600"),
+        ("--seconds", "10000", "0.5 to 600"),
+        ("--seconds", "nan", "0.5 to 600"),
+        ("--seconds", "inf", "0.5 to 600"),
+        ("--count", "0", "1 to 64"),
+        ("--count", "65", "1 to 64"),
+        ("--bit-depth", "12", "16 or 24 or 32"),
+    ],
+)
+def test_generate(
+    option: str, value: str, needed: str, distill: Distill, tiny: Path, tmp_path: Path, tree: Callable[..., Any]
+) -> None:
+    before = tree(tmp_path)
+    distill("generate", tiny, option, value, "--out", tmp_path / "new").refused(value, needed)
+    assert tree(tmp_path) == before
+
+
+def test_flac_has_no_32_bits(distill: Distill, tiny: Path, tmp_path: Path, tree: Callable[..., Any]) -> None:
+    before = tree(tmp_path)
+    answer = distill("generate", tiny, "--format", "flac", "--bit-depth", "32", "--out", tmp_path / "new")
+    answer.refused("flac with 32 bits", "16 or 24", "wav for 32")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "needed"),
+    [
+        ("--rvq-levels", "9", "2 to 4"),
+        ("--rvq-levels", "1", "2 to 4"),
+        ("--codebook-size", "100000", "16 to 1024"),
+        ("--commitment-weight", "nan", "0 to 10"),
+        ("--channels", "5", "1 (mono) or 2 (stereo)"),
+        ("--minutes", "0", "more than 0"),
+        ("--minutes", "-1", "more than 0"),
+        ("--minutes", "nan", "more than 0"),
+        ("--minutes", "inf", "more than 0"),
+        ("--epochs", "0", "1 or more"),
+        ("--epochs", "-3", "1 or more"),
+    ],
+)
+def test_train(
+    option: str, value: str, needed: str, distill: Distill, small_corpus: Path, tmp_path: Path, tree: Callable[..., Any]
+) -> None:
+    before = tree(tmp_path)
+    distill("train", small_corpus, option, value, "--out", tmp_path / "new").refused(option, value, needed)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "needed"),
+    [
+        (["--hidden-size", "30", "--heads", "7"], "--hidden-size 30 with --heads 7", "multiple of twice heads 7"),
+        (["--hidden-size", "31"], "--hidden-size 31", "multiple of twice heads"),
+        (["--heads", "0"], "--heads 0", "1 to 64"),
+        (["--layers", "1000"], "--layers 1000", "1 to 48"),
+        (["--hidden-size", "-8"], "--hidden-size -8", "8 to 4096"),
+        (["--lr", "nan"], "--lr nan", "0.1"),
+        (["--lr", "3"], "--lr 3", "0.1"),
+        (["--minutes", "0"], "0 minutes", "more than 0"),
+        (["--epochs", "0"], "0 epochs", "1 or more"),
+    ],
+)
+def test_train_prior(
+    options: list[str], found: str, needed: str, distill: Distill, tiny: Path, small_corpus: Path
+) -> None:
+    before = tiny.read_bytes()
+    distill("train-prior", tiny, small_corpus, *options).refused(found, needed)
+    assert tiny.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "needed"),
+    [
+        ("--minutes", "0", "more than 0"),
+        ("--minutes", "-1", "-1 minutes"),
+        ("--minutes", "nan", "more than 0"),
+        ("--seconds", "10000", "0.5 to 600"),
+        ("--count", "0", "1 to 64"),
+        ("--channels", "5", "1 (mono) or 2 (stereo)"),
+        ("--name", "a/b", "without slashes"),
+    ],
+)
+def test_run(
+    option: str, value: str, needed: str, distill: Distill, small_corpus: Path, tmp_path: Path, tree: Callable[..., Any]
+) -> None:
+    """Guards against a length of the new audio that is refused only after eight minutes of training."""
+    before = tree(tmp_path)
+    distill("run", small_corpus, option, value).refused(value, needed)
+    assert tree(tmp_path) == before
+
+
+def test_demo(distill: Distill, tmp_path: Path, tree: Callable[..., Any]) -> None:
+    before = tree(tmp_path)
+    distill("demo", "--minutes", "-1").refused("-1 minutes", "more than 0")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("verb", ["run", "train", "train-prior", "generate", "encode", "decode", "reconstruct"])
+def test_a_device_that_is_not_there(
+    verb: str, distill: Distill, tiny: Path, small_corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = {
+        "run": [small_corpus],
+        "train": [small_corpus],
+        "train-prior": [tiny, small_corpus],
+        "generate": [tiny],
+        "encode": [tiny, small_corpus / "take-0.wav"],
+        "decode": [tiny, tmp_path / "a.codes"],
+        "reconstruct": [tiny, small_corpus, "--out", tmp_path / "new"],
+    }[verb]
+    distill(verb, *words, "--device", "cuda").refused("cuda", "cpu", "--device auto")

@@ -1,0 +1,133 @@
+"""Folders and audio files that cannot be used, or only in part."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Distill = Callable[..., Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "mine"
+    made.mkdir()
+    return made
+
+
+def verdicts(answer: Any) -> dict[str, str]:
+    assert answer.code == 0, answer.err
+    return {file["name"]: file["verdict"] for file in answer.json["files"]}
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "train"])
+def test_a_missing_folder(verb: str, distill: Distill, tmp_path: Path, tree: Callable[..., Any]) -> None:
+    """Guards against an output folder made for a run that cannot begin."""
+    before = tree(tmp_path)
+    distill(verb, tmp_path / "nowhere").refused("nowhere", "does not exist", "Check its name")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "train"])
+def test_an_empty_folder(verb: str, distill: Distill, folder: Path, tmp_path: Path, tree: Callable[..., Any]) -> None:
+    before = tree(tmp_path)
+    distill(verb, folder).refused(str(folder), "is empty", "Put recordings in it")
+    assert tree(tmp_path) == before
+
+
+def test_a_folder_without_audio(distill: Distill, folder: Path) -> None:
+    (folder / "notes.txt").write_text("words")
+    distill("check", folder).refused(str(folder), "holds no audio", "1 other file", "wav")
+
+
+def test_a_file_where_a_folder_is_needed(distill: Distill, folder: Path, tone: Any, save: Any) -> None:
+    distill("check", save(folder / "a.wav", tone(1))).refused("a.wav", "is a file", "Give the folder")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(b"these are words, not sound", "bad.wav"), (b"", "0 bytes"), (bytes(range(256)) * 40, "not an audio file")],
+)
+def test_one_bad_file_alone(content: bytes, found: str, distill: Distill, folder: Path) -> None:
+    (folder / "bad.wav").write_bytes(content)
+    distill("check", folder).refused("bad.wav", found, "Export it again")
+
+
+def test_one_bad_file_among_good_ones(distill: Distill, folder: Path, noise: Any, save: Any) -> None:
+    """Guards against one broken export that stops a run over hundreds of files, or that vanishes without a word."""
+    for number in range(5):
+        save(folder / f"good-{number}.wav", noise(0.5, number))
+    whole = save(folder / "cut.flac", noise(2, 9)).read_bytes()
+    (folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    answer = distill("check", folder)
+    assert answer.code == 0
+    assert answer.out == ""
+    assert "5 of 6 files are usable" in answer.err
+    assert "cut.flac: cut.flac is damaged" in answer.err
+    assert "leave it out" in answer.err
+    assert verdicts(distill("check", folder, "--json"))["cut.flac"] == "unreadable"
+
+
+def test_only_20_ms(distill: Distill, folder: Path, noise: Any, save: Any) -> None:
+    save(folder / "click.wav", noise(0.02))
+    distill("check", folder).refused("click.wav", "20 ms", "50 ms are needed", "Export it with its decay")
+
+
+def test_nothing_but_silence(distill: Distill, folder: Path, save: Any) -> None:
+    save(folder / "empty-room.wav", np.zeros((1, 48_000), np.float32))
+    distill("check", folder).refused("empty-room.wav", "-60 dBFS", "Raise its level")
+
+
+def test_samples_that_are_not_numbers(distill: Distill, folder: Path, noise: Any, save: Any) -> None:
+    sound = noise(1)
+    sound[0, 500] = np.nan
+    save(folder / "broken.wav", sound, subtype="FLOAT")
+    distill("check", folder).refused("broken.wav", "not numbers (NaN", "Export it again")
+
+
+@pytest.mark.parametrize("rate", [8_000, 192_000])
+def test_unusual_sample_rates_are_welcome(rate: int, distill: Distill, folder: Path, noise: Any, save: Any) -> None:
+    save(folder / "a.wav", noise(1, rate=rate), rate)
+    answer = distill("check", folder, "--json")
+    assert verdicts(answer) == {"a.wav": "used"}
+    assert answer.json["seconds"] == pytest.approx(1.0)
+
+
+def test_five_files_are_a_corpus(distill: Distill, folder: Path, noise: Any, save: Any) -> None:
+    for number in range(5):
+        save(folder / f"{number}.wav", noise(0.5, number))
+    answer = distill("check", folder, "--json")
+    assert answer.json["usable"] == 5
+    assert len(answer.json["split"]["held_out"]) == 1
+
+
+def test_a_choice_of_channels_is_shown_as_set(distill: Distill, small_corpus: Path) -> None:
+    """Guards against a table that calls the person's own choice automatic."""
+    chosen, left = distill("check", small_corpus, "--channels", "2").err, distill("check", small_corpus).err
+    assert [line.split() for line in chosen.splitlines() if line.startswith("channels")] == [["channels", "2", "(set)"]]
+    assert [line.split() for line in left.splitlines() if line.startswith("channels")] == [["channels", "1", "(auto)"]]
+
+
+def test_names_cannot_steer_the_terminal(distill: Distill, folder: Path, noise: Any, save: Any) -> None:
+    """Guards against a file name with an escape sequence that clears the screen or hides a line."""
+    save(folder / "a\x1b[2Jb.wav", noise(1))
+    (folder / "c\x1b]0;d.wav").write_text("no sound")
+    answer = distill("check", folder)
+    assert answer.code == 0
+    assert "\x1b" not in answer.err
+    assert json.loads(distill("check", folder, "--json").out)["usable"] == 1
+
+
+@pytest.mark.parametrize("content", [None, b"", b"words"])
+def test_a_file_that_cannot_be_encoded(
+    content: bytes | None, distill: Distill, folder: Path, tiny: Path, tree: Callable[..., Any]
+) -> None:
+    audio = folder / "a.wav"
+    if content is not None:
+        audio.write_bytes(content)
+    before = tree(folder)
+    distill("encode", tiny, audio, "--out", folder / "a.codes").refused("a.wav")
+    assert tree(folder) == before

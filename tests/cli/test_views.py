@@ -1,0 +1,104 @@
+"""What stands on the terminal: lines that fit, and no live line where nothing lives."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from distill.cli import console as words
+from distill.cli import training_view
+from distill.cli.training_view import TrainingView
+from distill.training.metrics import (
+    LevelHealth,
+    Notice,
+    PriorEpochMetrics,
+    VQEpochMetrics,
+    VQStepMetrics,
+    VQTrainingCompleteEvent,
+)
+
+LEVELS = tuple(LevelHealth(level, 1.0, 1024.0, 1024) for level in range(4))
+CODEC_STEP = VQStepMetrics(1, 1, 10, 2.0, 1.9, 0.1, 1e-3, 0.1, 4.0, 0.1, 30.0)
+CODEC_EPOCH = VQEpochMetrics(100, 1000, 12.34, 12.34, 12.34, LEVELS, "", 1.0, 1e-3)
+PRIOR_EPOCH = PriorEpochMetrics(100, 1000, 12.34, 12.34, 1234.5, 1234.5, False, "", 1.0, 1e-3)
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], io.StringIO]:
+    """``screen(is_terminal)``: from now on stderr is 80 columns wide and what it shows is kept."""
+
+    def make(is_terminal: bool) -> io.StringIO:
+        shown = io.StringIO()
+        console = Console(file=shown, force_terminal=is_terminal, width=80, highlight=False, color_system=None)
+        monkeypatch.setattr(words, "console", console)
+        monkeypatch.setattr(training_view, "console", console)
+        return shown
+
+    return make
+
+
+@pytest.mark.parametrize(("event", "lines"), [(CODEC_EPOCH, 3), (PRIOR_EPOCH, 1)])
+def test_an_epoch_fits_80_columns(event: Any, lines: int, screen: Callable[[bool], io.StringIO]) -> None:
+    """Guards against lines that wrap even with four levels, 1000 epochs and 1024 codes."""
+    shown = screen(True)
+    TrainingView()(event)
+    texts = shown.getvalue().splitlines()
+    assert len(texts) == lines
+    assert max(map(len, texts)) <= 80
+
+
+def test_levels_are_named(screen: Callable[[bool], io.StringIO]) -> None:
+    shown = screen(False)
+    TrainingView()(VQTrainingCompleteEvent(2.0, 1.9, 1.8, 24, False, LEVELS))
+    assert "held-out distance 1.80" in shown.getvalue()
+    assert "Texture    100 % used · perplexity 1024 · 1024 dead" in shown.getvalue()
+
+
+def test_no_live_line_without_a_terminal(screen: Callable[[bool], io.StringIO]) -> None:
+    """Guards against a log file full of progress bars."""
+    shown = screen(False)
+    with TrainingView() as view:
+        for done in range(100):
+            view.progress("Reading", done, 100)
+            view(CODEC_STEP)
+    assert shown.getvalue() == ""
+
+
+def test_a_live_line_on_a_terminal(screen: Callable[[bool], io.StringIO]) -> None:
+    shown = screen(True)
+    with TrainingView() as view:
+        view(CODEC_STEP)
+    assert "40× real time" in shown.getvalue()
+    assert "30 s left" in shown.getvalue()
+
+
+def test_the_same_warning_once(screen: Callable[[bool], io.StringIO]) -> None:
+    shown = screen(False)
+    view = TrainingView()
+    for share in (10, 11):
+        view(VQEpochMetrics(1, 2, 1, 1, 1, LEVELS, f"Less than 30 % of the codebook ({share} %)", 1, 1))
+    view(Notice("[bold]not markup[/bold]"))
+    assert shown.getvalue().count("Less than") == 1
+    assert "[bold]not markup[/bold]" in shown.getvalue()
+
+
+def test_paths_are_never_broken(screen: Callable[[bool], io.StringIO]) -> None:
+    """Guards against a path or a command that cannot be copied because it was wrapped at 80 columns."""
+    shown = screen(True)
+    path = Path("a" * 60) / ("b c" * 20)
+    words.place("Model", path)
+    assert str(path) in shown.getvalue()
+
+
+def test_errors_stay_on_one_line_in_a_log(screen: Callable[[bool], io.StringIO]) -> None:
+    shown = screen(False)
+    words.complain("x " * 100 + "/a/long/path", "Mend it.")
+    assert len(shown.getvalue().splitlines()) == 2
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(float("inf"), "–"), (5.4, "5 s"), (150, "2.5 min"), (9000, "2.5 h")])
+def test_durations(seconds: float, text: str) -> None:
+    assert words.duration(seconds) == text

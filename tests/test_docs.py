@@ -1,0 +1,66 @@
+"""Every command and every Python line in the README is run, in order, on a small corpus with small models."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from distill.cli import app
+from distill.models import PriorConfig, VQVAEConfig
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder with `my-recordings` in it; what would take minutes takes a second."""
+    shutil.copytree(small_corpus, tmp_path / "my-recordings")
+    monkeypatch.chdir(tmp_path)
+    codec = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+    prior = PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)
+    monkeypatch.setattr("distill.settings.codec_config_for", lambda corpus: codec)
+    monkeypatch.setattr("distill.settings.prior_config_for", lambda model, corpus: prior)
+    return tmp_path
+
+
+def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    ours = [line for line in lines if line.startswith("distill ")]
+    assert len(ours) >= 9
+    for line in ours:
+        line = re.sub(r"--minutes \d+", "--minutes 0.02", line)
+        monkeypatch.setattr(sys, "argv", shlex.split(line))
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        assert ended.value.code in (0, None), line
+    assert len(list((folder / "my-recordings-distilled").glob("*.wav"))) == 3
+    assert len(list((folder / "new").glob("*.wav"))) == 3
+    assert (folder / "take-0-decoded.wav").exists()
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^make (\w+)", "\n".join(blocks("sh")), flags=re.MULTILINE)
+    assert targets == ["demo", "test"]
+    assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
+
+
+def test_python_lines(folder: Path) -> None:
+    (source,) = blocks("python")
+    names: dict[str, object] = {}
+    exec(compile(source.replace("minutes=8", "minutes=0.04"), "README.md", "exec"), names)
+    assert names["audio"].shape[0] == 1  # type: ignore[attr-defined]
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
