@@ -14,7 +14,9 @@ OPENINGS = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
 @pytest.fixture(scope="module")
 def prior() -> CodePrior:
     torch.manual_seed(0)
-    model = CodePrior(PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=2, num_heads=2, context=32))
+    model = CodePrior(
+        PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=2, num_heads=2, context=32)
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))

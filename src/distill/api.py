@@ -105,12 +105,19 @@ def decode(model: Model, codes: Codes) -> np.ndarray:
     """Codes as sound: float32 ``[C, N]`` at 48 kHz, exactly as long as what was encoded.
 
     Raises:
-        CodesFileError: if another model made the codes.
+        CodesFileError: if another model made the codes, or some are not in its codebooks.
     """
     if codes.codec != model.fingerprint:
         raise CodesFileError(
             "These codes were made by another model and mean other sounds here.",
             "Decode them with the model that made them.",
+        )
+    grid, config = codes.codes, model.header.codec
+    known = grid.ndim == 2 and grid.shape[1] == config.num_quantizers and len(grid) > 0
+    if not known or int(grid.min()) < 0 or int(grid.max()) >= config.codebook_size:
+        raise CodesFileError(
+            "These codes hold some that their model does not have.",
+            f"Keep the shape [S, {config.num_quantizers}] and the numbers in 0 to {config.codebook_size - 1}.",
         )
     audio = np.concatenate(list(decode_chunks(model.codec, codes.codes, _device(model))), axis=1)
     return audio[:, : codes.samples]

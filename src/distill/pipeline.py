@@ -21,15 +21,9 @@ import torch
 from distill.atomic import ensure_writable
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import MultiScaleMel
-from distill.audio.files import (
-    check_output_format,
-    probe,
-    read_blocks,
-    samples_at_48k,
-    to_channels,
-    write_audio,
-)
+from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
 from distill.audio.split import split_corpus, whole_recordings
+from distill.audio.writing import check_output_format, write_audio
 from distill.codes.codes_file import Codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.generation import Generation, Sampling, check_request, generate

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import soundfile
 
+from distill.audio.corpus import import_corpus
 from distill.cli.console import print_json
 
 Distill = Callable[..., Any]
@@ -61,8 +62,6 @@ def test_the_whole_way(
 ) -> None:
     monkeypatch.setattr("distill.audio.demo.write_demo_corpus", lambda folder, seed: list(small_corpus.iterdir()))
     monkeypatch.setattr("distill.pipeline.import_corpus", lambda folder, **words: import_corpus(small_corpus, **words))
-    from distill.audio.corpus import import_corpus
-
     words = [small_corpus, "--seconds", 1, "--count", 2, "--channels", 2] if verb == "run" else []
     answer = distill(verb, *words, "--minutes", "0.03", "--out", tmp_path / "new", "--json")
     figures = answer.json
@@ -75,8 +74,9 @@ def test_the_whole_way(
     for path in [figures["model"], figures["report"], *figures["audio"]]:
         assert Path(path).is_file()
     if verb == "run":
-        rows = {line.split()[0]: line.split()[1:] for line in answer.err.splitlines() if line.endswith(")")}
+        rows = {line.split()[0]: line.split()[1:] for line in answer.err.splitlines() if "(" in line}
         assert rows["minutes"] == ["0.03", "(set)"]
+        assert rows["device"][-1] == "(auto)"
         assert rows["channels"] == ["2", "(set)"]
         assert rows["codebook-size"] == ["32", "(auto)"]
 

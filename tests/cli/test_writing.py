@@ -144,7 +144,7 @@ def test_a_name_that_is_there_already(verb: str, distill: Distill, small_corpus:
     """Guards against minutes of somebody's training overwritten by a name used twice."""
     (tmp_path / "mine.distill").write_text("precious")
     for name in ("mine", "mine.distill"):
-        answer = distill(verb, small_corpus, "--name", name, "--out", tmp_path)
+        answer = distill(verb, small_corpus, "--name", name, "--out", tmp_path, "--minutes", "1e-4")
         answer.refused("mine.distill is there already", "another --name")
     assert (tmp_path / "mine.distill").read_text() == "precious"
 
@@ -160,10 +160,10 @@ def test_without_a_name_the_next_free_one_is_taken(distill: Distill, small_corpu
 def test_two_runs_that_write_the_same_name(distill: Distill, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
     with claimed(tmp_path / "mine.distill"):
         for verb in ("train", "run"):
-            answer = distill(verb, small_corpus, "--name", "mine", "--out", tmp_path)
+            answer = distill(verb, small_corpus, "--name", "mine", "--out", tmp_path, "--minutes", "1e-4")
             answer.refused("mine.distill", "Another run", "Wait")
     with claimed(tiny):
-        distill("train-prior", tiny, small_corpus).refused("tiny.distill", "Another run", "Wait")
+        distill("train-prior", tiny, small_corpus, "--minutes", "1e-4").refused("tiny.distill", "Another run", "Wait")
 
 
 def test_distills_own_folder_is_a_file(
@@ -228,7 +228,7 @@ def test_recordings_that_differ_in_their_suffix_only(
 def test_out_may_be_the_current_folder(distill: Distill, small_corpus: Path, tree: Tree) -> None:
     """Guards against ``run --out .`` being taken for no --out at all."""
     with claimed(Path("small.distill")):
-        distill("run", small_corpus, "--out", ".").refused("Another run is writing small.distill")
+        distill("run", small_corpus, "--out", ".", "--minutes", "1e-4").refused("Another run is writing small.distill")
 
 
 def test_results_among_the_recordings_are_warned_of(distill: Distill, small_corpus: Path) -> None:

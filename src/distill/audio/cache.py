@@ -5,7 +5,6 @@ can be deleted at any time; the next import makes them again.
 """
 
 import contextlib
-import errno
 import os
 import secrets
 import time
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.files import ensure_writable, probe, read_blocks, samples_at_48k
+from distill.atomic import output_error
+from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.errors import OutputError
 from distill.home import home
 
@@ -77,9 +77,9 @@ def cache_folder() -> Path:
 def _decode_to(place: Path, path: Path) -> None:
     info = probe(path)
     samples = samples_at_48k(info)
-    ensure_writable(place.parent)
     aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         # Plain writes, not a writable memory map: on a full disk a map kills the process, a write says why.
         with aside.open("wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": (info.channels, samples)}
@@ -100,14 +100,13 @@ def _decode_to(place: Path, path: Path) -> None:
             if _open_whole(place) is None:
                 raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise OutputError(
-            f"The decoded audio of {path.name} cannot be kept in {place.parent}: "
-            + ("the disk is full." if full else f"{error.strerror or error}."),
+            f"The decoded audio of {path.name} cannot be kept: {output_error(place.parent, error).what}",
             "Free some space, or set DISTILL_HOME to a folder on another disk.",
         ) from error
     finally:
-        aside.unlink(missing_ok=True)
+        if place.parent.is_dir():
+            aside.unlink(missing_ok=True)
 
 
 def _open_whole(place: Path) -> np.memmap | None:

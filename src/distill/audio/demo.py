@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from distill.audio.files import SAMPLE_RATE, ensure_writable, write_audio
+from distill.atomic import make_folder
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.writing import write_audio
 
 _BEAT = 60 / 96  # seconds, at 96 beats a minute
 _BAR = 4 * _BEAT
@@ -44,7 +46,7 @@ def write_demo_corpus(folder: Path, seed: int = 0) -> list[Path]:
         sound = piece.make(np.random.default_rng((seed, number)), piece.rate)
         sound = (_faded(sound, piece.rate) * (_PEAK / np.abs(sound).max())).astype(np.float32)
         path = folder / f"{piece.name}.{piece.file_format}"
-        ensure_writable(path.parent)
+        make_folder(path.parent)
         if piece.rate == SAMPLE_RATE:
             write_audio(path, sound, format=piece.file_format, bit_depth=piece.bit_depth, channels=len(sound))
         else:

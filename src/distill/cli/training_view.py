@@ -113,7 +113,7 @@ class TrainingView:
         levels = "  ".join(
             f"{name} {percent(level.utilisation)}·{level.perplexity:.0f}" for name, level in _named(event.levels)
         )
-        note(f"      {levels}", "dim")
+        note(f"  {levels}", "dim")
         self._warn_once(event.warning)
 
     def _epoch_of_prior(self, event: "PriorEpochMetrics") -> None:

@@ -116,9 +116,7 @@ def _prior_figure(epochs: Sequence[PriorEpochMetrics]) -> str:
     )
 
 
-def _perplexity_figure(
-    epochs: Sequence[PriorEpochMetrics], threshold: float | None, codebook_size: int
-) -> str:
+def _perplexity_figure(epochs: Sequence[PriorEpochMetrics], threshold: float | None, codebook_size: int) -> str:
     curves = _curve("held", ((epoch.epoch, epoch.val_perplexity) for epoch in epochs))
     best = best_epoch(epochs)
     if best is None:

@@ -3,11 +3,10 @@
 import base64
 import hashlib
 import math
-import os
 from importlib import resources
 from pathlib import Path
 
-from distill.errors import OutputError
+from distill.atomic import written_aside
 from distill.report.contents import RunReport
 from distill.report.learning import best_epoch, codebook_section, learning_section
 from distill.report.listening import new_audio_section, reconstruction_section
@@ -21,23 +20,8 @@ def write_report(path: Path, report: RunReport) -> Path:
     Raises ``OutputError`` where it cannot be written.
     """
     page = render(report, path.parent).encode("utf-8")
-    beside = path.with_name(f".report-{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as file:
-                file.write(page)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(
-            f"The report cannot be written to {path}: {error.strerror or error}.",
-            "Choose a place that can be written to and has room, and try again.",
-        ) from error
+    with written_aside(path) as aside:
+        aside.write_bytes(page)
     return path
 
 

@@ -1,0 +1,127 @@
+"""``import distill``: what the package's own page promises."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import distill
+from distill.errors import CodesFileError, DeviceError, MissingPriorError, OutputError, SettingError
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
+from distill.models.model_file import CorpusRecord, new_header
+
+SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
+
+
+def tiny(seed: int = 0, channels: int = 1) -> Model:
+    torch.manual_seed(seed)
+    config = VQVAEConfig(channels=channels, num_quantizers=2, **SIZES)
+    codec = ConvVQVAE(config)
+    codec.quantizer.set_codebooks(torch.randn(2, 32, 8))
+    sizes = PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32)
+    record = CorpusRecord(fingerprint="0" * 64, file_count=1, seconds=1.0, split_seed=0)
+    header = new_header("tiny", config, record, codec_training={}, prior=sizes, prior_training={}, openings=1)
+    counts, openings = torch.ones(2, 32, dtype=torch.int64), torch.zeros(1, 2, dtype=torch.int64)
+    return Model(header, codec.eval(), counts, CodePrior(sizes).eval(), openings)
+
+
+def test_everything_promised_is_there() -> None:
+    for name in distill.__all__:
+        assert getattr(distill, name).__name__ == name
+    with pytest.raises(AttributeError, match="'distill' has no attribute 'lear'"):
+        getattr(distill, "lear")  # noqa: B009
+
+
+@pytest.fixture
+def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distill.settings.codec_config_for", lambda corpus: VQVAEConfig(num_quantizers=2, **SIZES))
+    monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 2)
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_from_a_folder_to_sound(small_corpus: Path, tmp_path: Path) -> None:
+    events: list[Any] = []
+    path = tmp_path / "mine.distill"
+    trained = distill.train(small_corpus, path, minutes=0.03, callback=events.append)
+    assert path.is_file()
+    assert {"VQEpochMetrics", "PriorEpochMetrics"} <= {type(event).__name__ for event in events}
+    model = distill.load(str(path))
+    assert model.fingerprint == trained.fingerprint
+    first, second = distill.generate(model, seconds=0.5, count=2, seed=4)
+    assert first.audio(model).shape == (1, 24_000)
+    assert (first.seed, second.seed) == (4, 5)
+    with pytest.raises(OutputError, match="there already"):
+        distill.train(small_corpus, path)
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
+def test_minutes_that_are_none(minutes: float, small_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=f"{minutes:g} minutes"):
+        distill.train(small_corpus, tmp_path / "new" / "mine.distill", minutes=minutes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_that_is_none(small_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="abacus"):
+        distill.train(small_corpus, tmp_path / "mine.distill", device="abacus")
+    with pytest.raises(DeviceError, match="abacus"):
+        distill.load(tmp_path / "mine.distill", device="abacus")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("shape", [(30_000,), (1, 30_000), (2, 30_000)])
+def test_samples_there_and_back(shape: tuple[int, ...], channels: int) -> None:
+    model = tiny(channels=channels)
+    codes = distill.encode(model, np.random.default_rng(0).uniform(-0.5, 0.5, shape))
+    assert codes.codes.shape == (30, 2)
+    assert distill.decode(model, codes).shape == (channels, 30_000)
+
+
+def test_a_file_and_its_samples_give_the_same_codes(tmp_path: Path, noise: Any, save: Any) -> None:
+    model, sound = tiny(), noise(1.3)
+    path = save(tmp_path / "a.wav", sound, subtype="FLOAT")
+    assert torch.equal(distill.encode(model, str(path)).codes, distill.encode(model, sound).codes)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros((3, 100)),
+        np.zeros((100, 2)),
+        np.zeros((1, 2, 100)),
+        np.zeros((1, 0)),
+        np.zeros(0),
+        np.array([0.0, np.nan]),
+        np.zeros(100, np.int16),
+    ],
+    ids=lambda samples: f"{samples.dtype}{samples.shape}",
+)
+def test_samples_that_cannot_be_encoded(samples: np.ndarray) -> None:
+    """Guards against integer samples taken for very loud sound, and frames taken for channels."""
+    with pytest.raises(SettingError, match="cannot be encoded"):
+        distill.encode(tiny(), samples)
+
+
+def test_codes_of_another_model() -> None:
+    codes = distill.encode(tiny(0), np.zeros(2_000))
+    with pytest.raises(CodesFileError, match="another model"):
+        distill.decode(tiny(1), codes)
+
+
+@pytest.mark.parametrize(
+    "wrong", [torch.full((3, 2), 32), torch.full((3, 2), -1), torch.zeros(3, 4, dtype=torch.int64)]
+)
+def test_codes_the_model_does_not_have(wrong: torch.Tensor) -> None:
+    """Guards against an index error from deep inside for codes edited by hand."""
+    model = tiny()
+    codes = dataclasses.replace(distill.encode(model, np.zeros(2_000)), codes=wrong)
+    with pytest.raises(CodesFileError, match="does not have"):
+        distill.decode(model, codes)
+
+
+def test_a_model_without_a_prior() -> None:
+    with pytest.raises(MissingPriorError, match="no prior yet"):
+        distill.generate(dataclasses.replace(tiny(), prior=None))

@@ -1,0 +1,107 @@
+"""Files appear whole or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from distill.atomic import ensure_writable, make_folder, output_error, written_aside
+from distill.errors import OutputError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "down" / "a.bin"
+    with written_aside(path) as temporary:
+        temporary.write_bytes(b"half")
+        assert not path.exists()
+        assert temporary.suffix == ".bin"
+        temporary.write_bytes(b"whole")
+    assert path.read_bytes() == b"whole"
+    assert names(path.parent) == ["a.bin"]
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), KeyboardInterrupt()])
+def test_what_fails_in_between_leaves_the_old_file(error: BaseException, tmp_path: Path) -> None:
+    """Guards against a crash or a Ctrl-C that replaces a good file by half of a new one."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(type(error)), written_aside(path) as temporary:  # noqa: PT012
+        temporary.write_bytes(b"half")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only"), (errno.EIO, "input/output error")],
+)
+def test_a_refusal_is_put_into_words(code: int, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    with pytest.raises(OutputError, match=words) as caught, written_aside(path):
+        raise OSError(code, os.strerror(code))
+    assert str(path) in caught.value.what
+    assert names(tmp_path) == []
+
+
+def test_a_folder_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").mkdir()
+    with pytest.raises(OutputError, match="a folder of that name"), written_aside(tmp_path / "a.bin") as temporary:
+        temporary.write_bytes(b"x")
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_an_error_without_a_number_has_words_too() -> None:
+    assert "odd" in output_error(Path("a"), OSError("odd")).what
+    assert "oserror" in output_error(Path("a"), OSError()).what
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="too long"), written_aside(tmp_path / ("ä" * 200)) as temporary:
+        temporary.write_bytes(b"x")
+    assert names(tmp_path) == []
+
+
+def test_a_long_name_that_is_allowed(tmp_path: Path) -> None:
+    """Guards against a temporary name that is longer than the name asked for."""
+    with written_aside(tmp_path / ("x" * 250 + ".wav")) as temporary:
+        temporary.write_bytes(b"x")
+    assert len(names(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_trial_leaves_no_trace(there: bool, tmp_path: Path) -> None:
+    """Guards against empty folders left behind by a run that was refused a moment later."""
+    folder = tmp_path / "a" / "b"
+    if there:
+        folder.mkdir(parents=True)
+    before = names(tmp_path)
+    ensure_writable(folder)
+    assert names(tmp_path) == before
+
+
+def test_the_trial_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a message about a hidden file the person has never heard of."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OutputError) as caught:
+        ensure_writable(tmp_path / "new")
+    assert caught.value.what == f"{tmp_path / 'new'} cannot be written: the disk is read-only."
+    assert names(tmp_path) == []
+
+
+def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("file")
+    for folder in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(OutputError, match="file"):
+            ensure_writable(folder)
+        with pytest.raises(OutputError, match="file"):
+            make_folder(folder)

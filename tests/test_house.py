@@ -1,0 +1,139 @@
+"""The house rules that no other test would miss: who may know whom, and what may not stand anywhere."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src"
+PACKAGE = SRC / "distill"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"errors", "home"}),
+    frozenset({"atomic"}),
+    frozenset({"outputs", "audio"}),
+    frozenset({"codes", "models"}),
+    frozenset({"training", "generation", "library"}),
+    frozenset({"settings", "report"}),
+    frozenset({"pipeline"}),
+    frozenset({"api"}),
+    frozenset({"cli", "web"}),
+)
+"""From the ground up. A room is a folder or a file of ``src/distill``; it may know the floors below it and itself alone."""
+
+DOOR = "distill/__init__.py"
+"""The public API: it opens onto every floor but the top one, and nothing inside goes through it."""
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SRC).as_posix()
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def room(module: str) -> str:
+    """``distill.audio.files`` is in the room ``audio``."""
+    return module.split(".")[1]
+
+
+def floor(room: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module of our own that the file imports, be it in a function or for type checking only."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "distill")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}: a relative import hides where it goes"
+            if node.module == "distill":
+                yield from (f"distill.{alias.name}" for alias in node.names)
+            elif (node.module or "").startswith("distill."):
+                yield node.module or ""
+
+
+def test_every_room_has_a_floor() -> None:
+    for path in FILES:
+        if name_of(path) != DOOR:
+            first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+            assert any(first in rooms for rooms in FLOORS), f"{first} is on no floor"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_file_knows_lower_floors_and_its_own_room(path: Path) -> None:
+    """Guards against the ways back up that turn a house into a knot."""
+    if name_of(path) == DOOR:
+        assert all(floor(room(module)) < floor("cli") for module in imported(path))
+        return
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for module in imported(path):
+        assert module.count("."), f"{name_of(path)} goes through the public door"
+        assert room(module) == own or floor(room(module)) < floor(own), f"{name_of(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_can_run_what_it_reads(path: Path) -> None:
+    """Guards against pickle in any disguise: opening somebody's model must never run code."""
+    for node in ast.walk(parsed(path)):
+        where = f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            risky = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+            assert not risky & {part for name in names for part in name.split(".")}, where
+        elif isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in {"eval", "exec", "compile", "__import__", "torch.load", "torch.save"}, where
+            for keyword in node.keywords:
+                given = ast.unparse(keyword.value)
+                assert (keyword.arg, given) not in {
+                    ("weights_only", "False"),
+                    ("allow_pickle", "True"),
+                    ("shell", "True"),
+                }, where
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if not path.stem.startswith("_")], ids=name_of)
+def test_what_is_public_says_what_it_is(path: Path) -> None:
+    tree = parsed(path)
+    assert ast.get_docstring(tree), f"{name_of(path)} does not say what it is for"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{name_of(path)}: {node.name}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)
+def test_every_folder_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(parsed(path))
+
+
+def test_no_room_for_odds_and_ends() -> None:
+    assert not {"utils", "helpers", "common", "misc"} & {path.stem for path in PACKAGE.rglob("*")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nothing_is_printed_past_the_console(path: Path) -> None:
+    """Guards against a stray print that breaks ``--json``."""
+    calls = {ast.unparse(node.func) for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)}
+    assert not {"print", "breakpoint"} & calls
+
+
+def test_every_error_is_raised_and_drawn() -> None:
+    """Guards against errors that are promised in the tree and never come."""
+    tree = parsed(PACKAGE / "errors.py")
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    parents = {ast.unparse(base) for node in classes.values() for base in node.bases}
+    made = {
+        ast.unparse(node.func)
+        for path in FILES
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call)
+    }  # fmt: skip
+    drawing = ast.get_docstring(tree) or ""
+    for name in classes:
+        assert name in drawing, f"{name} is not in the tree at the top of errors.py"
+        assert name in parents or name in made, f"{name} is never raised"

@@ -1,0 +1,113 @@
+"""Names that are free, names that are taken, and one writer at a time."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from distill import outputs
+from distill.errors import OutputError
+from distill.outputs import (
+    claimed,
+    command,
+    file_to_write,
+    free_path,
+    new_model_path,
+    new_run_folder,
+    reconstruction_paths,
+)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("drums", "drums"),
+        ("My  Drums (2024)", "My-Drums-2024"),
+        ("Größe", "Größe"),
+        ("...", "model"),
+        ("a\nb", "a-b"),
+        ("é" * 90, "é" * 40),
+    ],
+)
+def test_a_model_is_named_after_its_folder(folder: str, name: str, tmp_path: Path) -> None:
+    assert new_model_path(tmp_path, None, tmp_path / folder) == tmp_path / f"{name}.distill"
+
+
+def test_free_names_are_numbered(tmp_path: Path) -> None:
+    path = tmp_path / "a.b.wav"
+    for expected in ("a.b.wav", "a.b-2.wav", "a.b-3.wav"):
+        free = free_path(path)
+        assert free.name == expected
+        free.touch()
+
+
+@pytest.mark.parametrize("name", ["mine", "mine.distill"])
+def test_a_name_with_or_without_suffix(name: str, tmp_path: Path) -> None:
+    assert new_model_path(tmp_path, name, tmp_path) == tmp_path / "mine.distill"
+
+
+def test_a_name_is_held_until_its_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "mine.distill"
+    with claimed(path):
+        with claimed(tmp_path / "other.distill"):
+            pass
+        with pytest.raises(OutputError, match=r"Another run is writing .*mine\.distill"), claimed(path):
+            pytest.fail("two writers")
+    with pytest.raises(ValueError, match="ours"), claimed(path):
+        raise ValueError("ours")
+    with claimed(path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_is_held_against_another_process(tmp_path: Path) -> None:
+    """Guards against a lock that only its own process sees."""
+    code = (
+        "import sys; from pathlib import Path; from distill.outputs import claimed; from distill.errors import OutputError\n"
+        "try:\n    with claimed(Path(sys.argv[1])): print('mine')\nexcept OutputError as error: print(error.what)"
+    )
+
+    def other() -> str:
+        call = [sys.executable, "-c", code, str(tmp_path / "mine.distill")]
+        return subprocess.run(call, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    with claimed(tmp_path / "mine.distill"):
+        assert "Another run is writing" in other()
+    assert other() == "mine\n"
+
+
+def test_two_runs_in_one_second_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against the events of two runs mixed in one file, even when both saw the same free name."""
+    first = new_run_folder("mine")
+    names = iter([first, first.with_name("another")])
+    monkeypatch.setattr(outputs, "free_path", lambda path: next(names))
+    assert new_run_folder("mine") == first.with_name("another")
+    assert first.is_dir()
+
+
+def test_a_result_never_replaces_its_source(tmp_path: Path) -> None:
+    source = tmp_path / "a.wav"
+    source.touch()
+    with pytest.raises(OutputError, match="overwritten"):
+        file_to_write(tmp_path / "x" / ".." / "a.wav", Path("b"), source)
+    assert file_to_write(None, source, source) == tmp_path / "a-2.wav"
+
+
+def test_reconstructions_have_names_of_their_own(tmp_path: Path) -> None:
+    recordings = {name: tmp_path / "in" / name for name in ("a.wav", "a.flac", "b/c.mp3")}
+    assert reconstruction_paths(tmp_path / "out", recordings) == {
+        "a.wav": tmp_path / "out/a.wav.wav",
+        "a.flac": tmp_path / "out/a.flac.wav",
+        "b/c.mp3": tmp_path / "out/b/c.wav",
+    }
+    with pytest.raises(OutputError, match="one of your recordings"):
+        reconstruction_paths(tmp_path / "in", {"a.wav": tmp_path / "in/a.wav"})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="quoting is another one there")
+def test_commands_can_be_typed_as_shown() -> None:
+    """Guards against a next step that breaks at the first folder with a space in its name."""
+    words = ["distill", "run", Path("my drums"), "it's"]
+    assert shlex.split(command(*words)) == [str(word) for word in words]
