@@ -1,6 +1,7 @@
 """Model files and codes that are missing, damaged, foreign or of another model."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,18 @@ def test_figures_of_another_kind_do_not_break_info(
     answer = distill("info", tmp_path / "odd.distill")
     assert answer.code == 0
     assert "unknown" in answer.err
+
+
+def test_a_loss_that_was_not_finite_does_not_spoil_the_file(
+    distill: Distill, tmp_path: Path, make_model: Callable[..., Model]
+) -> None:
+    """Guards against a trained model that is saved and can never be opened again because one figure was NaN."""
+    model = make_model()
+    figures = {"curves": {"a": [math.nan]}, "codec_training": {"best_val_loss": math.inf}}
+    save_model(tmp_path / "odd.distill", dataclasses.replace(model, header=model.header.model_copy(update=figures)))
+    answer = distill("info", tmp_path / "odd.distill", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["codec_training"]["best_val_loss"] is None
 
 
 @pytest.fixture

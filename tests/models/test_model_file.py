@@ -20,7 +20,13 @@ def model() -> Model:
     prior = CodePrior(PriorConfig(codebook_size=32, hidden_size=16, num_layers=1, num_heads=2, context=32))
     record = CorpusRecord(fingerprint="a" * 64, file_count=5, seconds=5.5, split_seed=3)
     header = new_header(
-        "tiny", codec.config, record, codec_training={"seed": 3}, prior=prior.config, openings=2, curves={"a": [1.0, 0.5]}
+        "tiny",
+        codec.config,
+        record,
+        codec_training={"seed": 3},
+        prior=prior.config,
+        openings=2,
+        curves={"a": [1.0, 0.5]},
     )
     return Model(header, codec, torch.arange(128).view(4, 32), prior, torch.tensor([[1, 2, 3, 4], [5, 6, 7, 31]]))
 

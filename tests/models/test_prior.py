@@ -9,7 +9,9 @@ from distill.models import CodePrior, PriorConfig
 @pytest.fixture(scope="module")
 def prior() -> CodePrior:
     torch.manual_seed(0)
-    model = CodePrior(PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=32, num_layers=2, num_heads=2, context=48))
+    model = CodePrior(
+        PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=32, num_layers=2, num_heads=2, context=48)
+    )
     with torch.no_grad():  # weights large enough that mistakes show
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

@@ -28,7 +28,9 @@ from distill.training import (
 from distill.training.launch import make_fabric
 from distill.training.schedule import Schedule
 
-CONFIG = PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0)
+CONFIG = PriorConfig(
+    codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0
+)
 
 
 @pytest.fixture
@@ -178,9 +180,7 @@ def test_perplexity_is_clamped() -> None:
     assert result.perplexity == pytest.approx(math.exp(20))
 
 
-@pytest.mark.parametrize(
-    ("files", "threshold"), [(1, 2.0), (20, 2.0), (21, 3.0), (100, 3.0), (101, 5.0), (500, 5.0)]
-)
+@pytest.mark.parametrize(("files", "threshold"), [(1, 2.0), (20, 2.0), (21, 3.0), (100, 3.0), (101, 5.0), (500, 5.0)])
 def test_memorization_thresholds(files: int, threshold: float) -> None:
     warns, message = check_memorization(threshold - 0.01, 256, files)
     assert warns

@@ -49,7 +49,8 @@ class CorpusRecord(BaseModel):
 class Header(BaseModel):
     """Everything a model file says about itself."""
 
-    model_config = ConfigDict(frozen=True)
+    # A curve may hold a loss that was not finite; written as null, it could not be read again.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     format: Literal["distill"] = "distill"
     major: int = FORMAT_VERSION[0]

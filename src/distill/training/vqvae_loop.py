@@ -41,6 +41,8 @@ WINDOW_POSITIONS = 47
 MIN_STEPS_PER_EPOCH = 50
 VALIDATION_WINDOWS = 16
 SCALES_PER_STEP = 2
+STEREO_MID_SIDE_SHARE = 0.6
+"""How often a step on stereo listens to mid or side instead of left or right."""
 LOW_UTILISATION = 0.3
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
@@ -226,7 +228,7 @@ def train_vqvae_epoch(
             model.train()
             quantizing = True
         output = model(audio, quantizing)
-        reconstruction = _distance(distance, output.reconstruction, audio, scales, mid_side=bool(draw.integers(2)))
+        reconstruction = distance(*_heard(output.reconstruction, audio, draw), scales)
         loss = reconstruction + config.commitment_weight * output.commitment_loss
         optimizer.zero_grad()
         if bool(torch.isfinite(loss)):
@@ -277,11 +279,17 @@ def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarr
     return total / len(held_out)
 
 
-def _distance(distance: MultiScaleMel, estimate: Tensor, audio: Tensor, scales: list[int], mid_side: bool) -> Tensor:
-    # Left and right must sound right, and so must their sum and difference, or the image wanders: take turns.
-    if mid_side and audio.shape[1] == 2:
+def _heard(estimate: Tensor, audio: Tensor, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """What one step listens to: mono as it is, of stereo one of mid, left, right and side, ``[B, 1, N]`` each.
+
+    All four must sound right, or the image wanders; one at a time costs what mono costs.
+    """
+    if audio.shape[1] == 1:
+        return estimate, audio
+    channel = int(draw.integers(2))
+    if draw.random() < STEREO_MID_SIDE_SHARE:
         estimate, audio = swap_mid_side(estimate), swap_mid_side(audio)
-    return distance(estimate, audio, scales)
+    return estimate[:, channel : channel + 1], audio[:, channel : channel + 1]
 
 
 def _start_codebooks(model: Any, windows: TrainingWindows, batch_size: int, fabric: "Fabric") -> None:
