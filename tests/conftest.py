@@ -1,11 +1,15 @@
 """What every test shares: a home of its own, and sounds made by arithmetic."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+# As the command line does, before anything imports torch: spinning threads are slow on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(autouse=True)

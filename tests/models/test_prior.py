@@ -90,3 +90,17 @@ def test_config_refuses_what_cannot_be() -> None:
         PriorConfig(hidden_size=30, num_heads=7)
     with pytest.raises(ValueError, match="context"):
         PriorConfig(context=1023)
+
+
+def test_codes_that_sound_alike_begin_alike() -> None:
+    """Guards against a start whose rows are in another order than the embedding's (level by level)."""
+    model = CodePrior(
+        PriorConfig(codebook_size=32, num_quantizers=2, hidden_size=32, num_layers=1, num_heads=2, context=16)
+    )
+    codebooks = torch.randn(2, 32, 8, generator=torch.Generator().manual_seed(0))
+    codebooks[1, 5] = codebooks[1, 9] + 0.01
+    model.start_from_codebooks(codebooks)
+    rows = model.embedding.weight
+    alike, unlike = (rows[32 + 5] - rows[32 + 9]).norm(), (rows[32 + 5] - rows[32 + 10]).norm()
+    assert alike < 0.1 * unlike
+    assert (model.heads[1, 5] - model.heads[1, 9]).norm() < 0.1 * (model.heads[1, 5] - model.heads[1, 10]).norm()

@@ -26,6 +26,7 @@ from distill.training import (
     validate_prior_epoch,
 )
 from distill.training.launch import make_fabric
+from distill.training.prior_loop import add_token_noise
 from distill.training.schedule import Schedule
 
 CONFIG = PriorConfig(
@@ -186,3 +187,29 @@ def test_memorization_thresholds(files: int, threshold: float) -> None:
     assert warns
     assert "reciting" in message
     assert check_memorization(threshold, 256, files) == (False, "")
+
+
+def test_token_noise_replaces_its_share() -> None:
+    tokens = torch.zeros(100, 100, dtype=torch.int64)
+    noisy = add_token_noise(tokens, 0.2, 1000, torch.Generator().manual_seed(0))
+    assert (noisy != 0).float().mean() == pytest.approx(0.2, abs=0.02)
+    assert torch.equal(add_token_noise(tokens, 0.0, 1000, torch.Generator()), tokens)
+
+
+def test_targets_stay_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against noise in what the prior is asked to predict."""
+    seen: list[torch.Tensor] = []
+    true_loss = F.cross_entropy
+
+    def keep(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        seen.append(targets)
+        return true_loss(logits, targets)
+
+    monkeypatch.setattr("distill.training.prior_loop.F.cross_entropy", keep)
+    fabric = make_fabric("cpu")
+    model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
+    train_prior_epoch(
+        model, optimizer, torch.full((4, 16), 3), Schedule(1, epochs=1, minutes=None, peak_rate=1e-3), fabric,
+        epoch=0, batch_size=4, seed=0, token_noise=1.0,
+    )  # fmt: skip
+    assert (seen[0] == 3).all()

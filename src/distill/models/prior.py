@@ -24,7 +24,8 @@ class PriorConfig:
     num_heads: Annotated[int, Ge(1), Le(64)] = 4
     context: Annotated[int, Ge(8), Le(65_536)] = 1024
     """Tokens the prior can look back over; a multiple of ``num_quantizers``."""
-    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
+    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+    """Off by default: on a CPU drawing the masks costs a third of the speed, and token noise regularises for nothing."""
 
     def __post_init__(self) -> None:
         if self.hidden_size % (2 * self.num_heads):
@@ -36,9 +37,9 @@ class PriorConfig:
     def for_corpus(cls, seconds: float, *, codebook_size: int, num_quantizers: int, frame_rate: float) -> "PriorConfig":
         """Sizes that grow with the seconds of audio: a prior too large for its corpus recites it.
 
-        The context is about six seconds, rounded to whole positions, and never more than a third of the corpus.
+        The context is about three seconds, rounded to whole positions, and never more than a third of the corpus.
         """
-        hidden_size, num_layers, num_heads, dropout = next(sizes for limit, sizes in _TIERS if seconds < limit)
+        hidden_size, num_layers, num_heads = next(sizes for limit, sizes in _TIERS if seconds < limit)
         positions = max(8, int(min(_CONTEXT_SECONDS, seconds / 3) * frame_rate))
         return cls(
             codebook_size=codebook_size,
@@ -47,17 +48,16 @@ class PriorConfig:
             num_layers=num_layers,
             num_heads=num_heads,
             context=positions * num_quantizers,
-            dropout=dropout,
         )
 
 
-_CONTEXT_SECONDS = 6.0
-_TIERS: tuple[tuple[float, tuple[int, int, int, float]], ...] = (
-    # seconds of audio below, (hidden size, layers, heads, dropout)
-    (60, (96, 3, 4, 0.2)),
-    (900, (128, 4, 4, 0.2)),
-    (3_600, (256, 6, 8, 0.15)),
-    (float("inf"), (384, 8, 8, 0.1)),
+_CONTEXT_SECONDS = 3.0
+_TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
+    # seconds of audio below, (hidden size, layers, heads)
+    (60, (96, 3, 4)),
+    (900, (128, 4, 4)),
+    (3_600, (256, 6, 8)),
+    (float("inf"), (384, 8, 8)),
 )
 
 
@@ -152,6 +152,23 @@ class CodePrior(nn.Module):
             if name.endswith(("attention_out.weight", "contract.weight")):
                 # Residual branches start small, the more so the deeper the stack: GPT-2's scaling.
                 nn.init.normal_(parameter, std=0.02 / (2 * self.config.num_layers) ** 0.5)
+
+    @torch.no_grad()
+    def start_from_codebooks(self, codebooks: Tensor) -> None:
+        """Starts embeddings and heads from the vectors ``[Q, K, C]`` that the codec's codes stand for.
+
+        Codes that sound alike then begin alike, which a small corpus cannot teach: held-out bits per token after the same
+        45 s on 33 loops fell from 8.01 to 7.23.
+        """
+        q, k, c = codebooks.shape
+        vectors = codebooks / codebooks.std(dim=(1, 2), keepdim=True)
+        generator = torch.Generator().manual_seed(0)
+
+        def projection() -> Tensor:
+            return torch.randn(c, self.config.hidden_size, generator=generator).to(codebooks) / c**0.5
+
+        self.embedding.weight.copy_(0.5 * (vectors @ projection()).reshape(q * k, -1))
+        self.heads.copy_(0.02 * (vectors @ projection()))
 
     def new_cache(self, batch: int) -> KVCache:
         """An empty cache for ``batch`` streams of up to ``context`` tokens."""

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 LEARNING_RATE = 2e-3
-BATCH_SIZE = 8
+BATCH_SIZE = 4
+TOKEN_NOISE = 0.1
+"""Share of input tokens replaced by random ones in training: the prior learns not to lean on any one of them."""
 VIEWS = 8
 EXTRACTION_SHARE = 0.2
 """Of a time budget, the most that encoding may take: fewer views are encoded if need be."""
@@ -75,6 +77,7 @@ def train_prior(
     batch_size: int = BATCH_SIZE,
     learning_rate: float = LEARNING_RATE,
     views: int = VIEWS,
+    token_noise: float = TOKEN_NOISE,
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
@@ -89,6 +92,7 @@ def train_prior(
         corpus: the folder as already imported, to spare importing it again.
         epochs, minutes: the end of the run; 50 epochs if neither is given. The minutes count from the call.
         views: at how many sub-hop offsets every recording is encoded; fewer if they would take over a fifth of the minutes.
+        token_noise: share of input tokens replaced by random ones in training.
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
@@ -121,6 +125,7 @@ def train_prior(
 
     torch.manual_seed(seed)
     prior = CodePrior(config)
+    prior.start_from_codebooks(model_file.codec.quantizer.codebooks.cpu())
     optimizer = torch.optim.AdamW(_parameter_groups(prior), lr=learning_rate, betas=(0.9, 0.95), fused=True)
     model, optimizer = fabric.setup(prior, optimizer)
     if epochs is None and minutes is None:
@@ -139,7 +144,8 @@ def train_prior(
         started = time.monotonic()
         train_loss = train_prior_epoch(
             model, optimizer, tokens, schedule, fabric,
-            epoch=epoch, batch_size=batch_size, seed=seed, callback=callback, cancel_event=cancel_event,
+            epoch=epoch, batch_size=batch_size, seed=seed, token_noise=token_noise,
+            callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         cancelled = cancel_event is not None and cancel_event.is_set()
         validating = time.monotonic()
@@ -194,6 +200,7 @@ def train_prior(
             "cancelled": int(cancelled),
             "seed": seed,
             "views": views,
+            "token_noise": token_noise,
             "corpus_fingerprint": corpus.fingerprint,
         },
         "openings": openings,
@@ -211,6 +218,7 @@ def train_prior_epoch(
     epoch: int,
     batch_size: int,
     seed: int,
+    token_noise: float = 0.0,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> float:
@@ -223,11 +231,14 @@ def train_prior_epoch(
     """
     model.train()
     loss_sum, token_count, bad_steps = 0.0, 0, 0
-    order = torch.randperm(len(tokens), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    codebook_size = model.module.config.codebook_size
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    order = torch.randperm(len(tokens), generator=generator)
     for chosen in order.split(batch_size):
         started = time.monotonic()
-        batch = tokens[chosen].to(fabric.device)
-        inputs, targets = batch[:, :-1], batch[:, 1:]
+        batch = tokens[chosen]
+        inputs, targets = batch[:, :-1], batch[:, 1:].to(fabric.device)
+        inputs = add_token_noise(inputs, token_noise, codebook_size, generator).to(fabric.device)
         rate = schedule.learning_rate
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -267,6 +278,14 @@ def train_prior_epoch(
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
     return loss_sum / token_count if token_count else math.nan
+
+
+def add_token_noise(tokens: Tensor, share: float, codebook_size: int, generator: torch.Generator) -> Tensor:
+    """Replaces a ``share`` of the tokens ``[B, T]`` by random codes."""
+    if share == 0:
+        return tokens
+    replaced = torch.rand(tokens.shape, generator=generator) < share
+    return torch.where(replaced, torch.randint(codebook_size, tokens.shape, generator=generator), tokens)
 
 
 @torch.no_grad()
