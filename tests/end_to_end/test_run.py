@@ -39,7 +39,7 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
 def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
     events: list[TrainingEvent] = []
     path, log = tmp_path / "demo.distill", tmp_path / "events.jsonl"
-    pipeline.train_codec(corpus_dir, path, log, config_changes=CODEC, epochs=3, device="cpu", callback=events.append)
+    pipeline.train_codec(corpus_dir, path, log, config_changes=CODEC, epochs=2, device="cpu", callback=events.append)
     model = pipeline.add_prior(
         path, corpus_dir, log, config_changes=PRIOR, epochs=2, device="cpu", callback=events.append
     )

@@ -22,6 +22,11 @@ from distill.training.vqvae_loop import level_health, utilisation_warning
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 
 
+@pytest.fixture(autouse=True)
+def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 5)
+
+
 def run(folder: Path, **settings: Any) -> Any:
     return train_vqvae(folder, CONFIG, **({"epochs": 1, "batch_size": 1, "device": "cpu"} | settings))
 

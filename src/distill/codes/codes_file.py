@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from distill.atomic import written_aside
+from distill.codes.extract import Codec
 from distill.errors import CodesFileError
 
 SUFFIX = ".codes"
@@ -53,8 +54,8 @@ def save_codes(path: Path, codes: Codes) -> Path:
     return path
 
 
-def load_codes(path: Path, codec: str, codebook_size: int, num_quantizers: int) -> Codes:
-    """Reads and checks a ``.codes`` file against the codec that is to decode it.
+def load_codes(path: Path, fingerprint: str, codec: Codec) -> Codes:
+    """Reads and checks a ``.codes`` file against the codec that is to decode it and that codec's fingerprint.
 
     Raises:
         CodesFileError: if the file is missing, damaged, or belongs to another codec.
@@ -71,18 +72,22 @@ def load_codes(path: Path, codec: str, codebook_size: int, num_quantizers: int) 
         grid = safetensors.torch.load(content)["codes"].long()
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError, SafetensorError) as error:
         raise CodesFileError(f"{path} is not a usable .codes file.", fix) from error
-    if header.codec != codec:
+    if header.codec != fingerprint:
         raise CodesFileError(
-            f"{path} was made by another model (codec {header.codec[:8]}, this one is {codec[:8]}); its codes mean "
+            f"{path} was made by another model (codec {header.codec[:8]}, this one is {fingerprint[:8]}); its codes mean "
             "other sounds here.",
             "Decode it with the model that made it, or encode the recording again with this one.",
         )
-    if (
-        grid.ndim != 2
-        or grid.shape[1] != num_quantizers
-        or not len(grid)
-        or int(grid.min()) < 0
-        or int(grid.max()) >= codebook_size
-    ):
+    known = (
+        grid.ndim == 2
+        and len(grid) > 0
+        and grid.shape[1] == codec.num_quantizers
+        and 0 <= int(grid.min()) <= int(grid.max()) < codec.codebook_size
+    )
+    if not known:
         raise CodesFileError(f"{path} holds codes that its model does not have.", fix)
+    if header.sample_rate != codec.sample_rate or len(grid) != -(-header.samples // codec.hop):
+        raise CodesFileError(
+            f"{path} says it is {header.samples} samples long and holds codes for another length.", fix
+        )
     return Codes(grid, header.codec, header.samples, header.sample_rate)

@@ -1,0 +1,53 @@
+"""The .codes file: tied to its codec, and honest about its length."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill.codes.codes_file import Codes, load_codes, save_codes
+from distill.errors import CodesFileError
+from distill.models import ConvVQVAE, VQVAEConfig
+
+MINE, OTHER = "a" * 64, "b" * 64
+
+
+@pytest.fixture(scope="module")
+def codec() -> ConvVQVAE:
+    return ConvVQVAE(VQVAEConfig(hidden_size=8, encoder_blocks=1, decoder_blocks=1, latent_size=4, codebook_size=32))
+
+
+def grid(positions: int = 3) -> torch.Tensor:
+    return torch.arange(positions * 4).view(positions, 4) % 32
+
+
+def test_round_trip(tmp_path: Path, codec: ConvVQVAE) -> None:
+    codes = Codes(grid(), MINE, 3 * 1024 - 5, 48_000)
+    read = load_codes(save_codes(tmp_path / "a.codes", codes), MINE, codec)
+    assert torch.equal(read.codes, codes.codes)
+    assert (read.codec, read.samples, read.sample_rate) == (MINE, 3067, 48_000)
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        (Codes(grid(), OTHER, 3072, 48_000), "another model"),
+        (Codes(grid() + 30, MINE, 3072, 48_000), "does not have"),
+        (Codes(grid()[:, :2], MINE, 3072, 48_000), "does not have"),
+        (Codes(grid(), MINE, 3073, 48_000), "another length"),
+        (Codes(grid(), MINE, 10**12, 48_000), "another length"),
+        (Codes(grid(), MINE, 3072, 44_100), "another length"),
+    ],
+)
+def test_what_does_not_belong_is_refused(tmp_path: Path, codec: ConvVQVAE, codes: Codes, words: str) -> None:
+    """Guards against noise decoded from another model's codes, and lengths a doctored file makes up."""
+    with pytest.raises(CodesFileError, match=words):
+        load_codes(save_codes(tmp_path / "a.codes", codes), MINE, codec)
+
+
+@pytest.mark.parametrize("content", [b"", b"codes", b"\xff" * 100, b"\x10\0\0\0\0\0\0\0" + b"[" * 16])
+def test_what_is_no_codes_file_is_refused(tmp_path: Path, codec: ConvVQVAE, content: bytes) -> None:
+    path = tmp_path / "a.codes"
+    path.write_bytes(content)
+    with pytest.raises(CodesFileError, match=r"a\.codes"):
+        load_codes(path, MINE, codec)
