@@ -1,5 +1,6 @@
 """The Python API behind ``import distill``: five functions over the pipeline."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 
 from distill import pipeline
+from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
 from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
@@ -39,16 +41,15 @@ def train(
     folder, path = Path(folder), Path(model_path)
     with claimed(new_model_path(path.parent, path.name, folder)) as target:
         events = new_run_folder(target.stem) / "events.jsonl"
-        codec_minutes = pipeline.CODEC_SHARE * minutes
-        pipeline.train_codec(folder, target, events, minutes=codec_minutes, seed=seed, device=device, callback=callback)
+        started = time.monotonic()
+        corpus = import_corpus(folder)
+        pipeline.train_codec(
+            folder, target, events, minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device,
+            corpus=corpus, callback=callback,
+        )  # fmt: skip
+        left = max(minutes - (time.monotonic() - started) / 60, 0.02)
         return pipeline.add_prior(
-            target,
-            folder,
-            events,
-            minutes=minutes - codec_minutes,
-            seed=seed,
-            device=device,
-            callback=callback,
+            target, folder, events, minutes=left, seed=seed, device=device, corpus=corpus, callback=callback
         )
 
 

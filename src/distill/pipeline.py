@@ -49,7 +49,7 @@ from distill.settings import (
     run_settings,
 )
 from distill.training.launch import choose_device
-from distill.training.metrics import EventLog, MetricsCallback, TrainingEvent, read_events
+from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent, read_events
 from distill.training.prior_loop import LEARNING_RATE, memorization_threshold, train_prior
 from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 
@@ -124,7 +124,10 @@ def add_prior(
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Model:
-    """Trains a prior on the codec in ``model_path`` and bundles both into the same file."""
+    """Trains a prior on the codec in ``model_path`` and bundles both into the same file.
+
+    A prior that is there already, of the same corpus, is only replaced by one with a lower held-out perplexity.
+    """
     model = load_model(model_path)
     corpus = corpus or import_corpus(folder, channels=model.codec.channels)
     config = prior_config(model, corpus, config_changes or {})
@@ -133,6 +136,17 @@ def add_prior(
             model_path, folder, config, _both(log, callback), cancel_event,
             corpus=corpus, epochs=epochs, minutes=minutes, learning_rate=learning_rate, seed=seed, device=device,
         )  # fmt: skip
+    before, after = model.header.prior_training or {}, trained["prior_metadata"]
+    same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
+    if same_corpus and float(before["best_perplexity"]) <= after["best_perplexity"]:
+        if callback is not None:
+            callback(
+                Notice(
+                    f"The prior that {model_path} has is better (perplexity {before['best_perplexity']:.1f}, the new one "
+                    f"{after['best_perplexity']:.1f}); it is kept."
+                )
+            )
+        return model
     header = model.header.model_copy(
         update={
             "prior": trained["prior_config"],
@@ -308,7 +322,8 @@ def report_run(
 ) -> Path:
     """Writes the self-contained HTML page of a run."""
     split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    held_out = frozenset() if split.kind == "none" else frozenset(passage.recording.name for passage in split.held_out)
+    by_recording = split.kind == "recordings"
+    held_out = frozenset(passage.recording.name for passage in split.held_out) if by_recording else frozenset()
     config = model.header.codec
     return write_report(
         path,
@@ -317,7 +332,7 @@ def report_run(
             settings=dict(settings) | dict(_prior_settings(model)),
             files=corpus.files,
             split=split.explanation,
-            held_out=held_out if split.kind == "recordings" else frozenset(),
+            held_out=held_out,
             events=events,
             code_counts=model.code_counts.numpy(),
             level_names=LEVEL_NAMES[config.num_quantizers],

@@ -25,6 +25,7 @@ CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_
 @pytest.fixture(autouse=True)
 def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 5)
+    monkeypatch.setattr("distill.training.vqvae_loop.CONTINUOUS_STEPS", 4)
 
 
 def run(folder: Path, **settings: Any) -> Any:
@@ -60,6 +61,8 @@ def test_cancel_keeps_what_is_there(small_corpus: Path) -> None:
     result = run(small_corpus, epochs=50, callback=stop, cancel_event=cancel)
     assert result.cancelled
     assert result.epochs_trained == 1
+    # Guards against a codec stopped in its first steps, before quantisation began: one code for everything.
+    assert (result.code_counts > 0).sum() > 32
 
 
 def test_a_loss_that_is_not_finite_never_reaches_the_optimizer(

@@ -15,7 +15,13 @@ from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, probe
 from distill.audio.takes import group_takes
 from distill.errors import AudioFileError, CorpusError, SettingError
 
+try:
+    import resource
+except ImportError:  # Windows, where no such limit stands in the way
+    resource = None  # type: ignore[assignment]
+
 SHORTEST_SECONDS = 0.05
+_OPEN_FILES = 8192
 _FRAME = SAMPLE_RATE // 20  # 50 ms
 _BLOCK = 200 * _FRAME  # 10 s
 _QUIET = 1e-3  # -60 dBFS
@@ -124,6 +130,7 @@ def import_corpus(
         raise SettingError(f"{channels} channels cannot be learnt.", "Ask for 1 (mono) or 2 (stereo).")
     folder = Path(folder)
     _check_folder(folder)
+    _allow_many_open_files()
     paths, ignored = _audio_files(folder)
     if not paths:
         others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
@@ -251,6 +258,15 @@ def _sha256(path: Path) -> str:
         raise AudioFileError(
             f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it anew from its source."
         ) from error
+
+
+def _allow_many_open_files() -> None:
+    """Every memory map holds a file open, and the usual limit of 256 on macOS is fewer than the recordings we promise."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_folder(folder: Path) -> None:

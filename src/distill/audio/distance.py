@@ -1,4 +1,4 @@
-"""Distances between sounds: multi-scale mel and multi-resolution STFT, as training loss and as measure.
+"""The distance between two sounds, as training loss and as measure.
 
 The multi-scale mel distance is the one of the Descript Audio Codec (Kumar et al. 2023, arXiv:2306.06546): the
 L1 distance of log10-mel spectra at seven window lengths, from 32 to 2048 samples, summed. Differentiable.
@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 WINDOWS = (32, 64, 128, 256, 512, 1024, 2048)
 MEL_BINS = (5, 10, 20, 40, 80, 160, 320)
-STFT_WINDOWS = (512, 1024, 2048)
 FLOOR = 1e-5
 """Magnitudes under this count as silence, so that two inaudible sounds are equal."""
 
@@ -119,13 +118,3 @@ class MultiScaleMel(nn.Module):
                 target = log_mel(reference)
             total = total + (log_mel(estimate) - target).abs().mean()
         return total * (len(self.scales) / len(chosen))
-
-
-def stft_distance(estimate: Tensor, reference: Tensor) -> float:
-    """Mean L1 distance of log10 magnitudes at windows of 512, 1024 and 2048 samples; lower is closer."""
-    total = 0.0
-    for window in STFT_WINDOWS:
-        magnitude = Magnitude(window, window // 4).to(reference.device)
-        a, b = (magnitude(sound).clamp(min=FLOOR).log10() for sound in (estimate, reference))
-        total += float((a - b).abs().mean())
-    return total / len(STFT_WINDOWS)

@@ -33,7 +33,12 @@ FolderArgument = Annotated[
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
-SeedOption = Annotated[int, typer.Option(help="Same seed, same machine, same result.", min=0, max=2**31 - 1)]
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        help="Same seed, same machine, same result (in training: with --epochs, not --minutes).", min=0, max=2**31 - 1
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Machine-readable result on stdout, everything else on stderr.")
 ]

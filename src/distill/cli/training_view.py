@@ -88,7 +88,7 @@ class TrainingView:
                     f"Prior trained for {_epochs(event.epochs_trained)}: held-out perplexity {event.best_perplexity:.1f}"
                 )
             case m.Notice():
-                warn(event.text)
+                (warn if event.is_warning else note)(event.text)
 
     def _training_step(self, step: str, share: float, detail: str) -> None:
         self._training = True

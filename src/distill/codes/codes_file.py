@@ -15,8 +15,6 @@ from distill.atomic import written_aside
 from distill.codes.extract import Codec
 from distill.errors import CodesFileError
 
-SUFFIX = ".codes"
-
 
 class _Header(BaseModel):
     format: Literal["distill-codes"] = "distill-codes"

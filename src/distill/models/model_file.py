@@ -29,7 +29,6 @@ from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 
 FORMAT_VERSION = (1, 0)
 _MAX_TABLE_BYTES = 32 << 20
-_SAFETENSORS_DTYPES = {torch.float32: "F32", torch.int64: "I64"}
 
 M = TypeVar("M", ConvVQVAE, CodePrior)
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -161,7 +161,7 @@ class CodePrior(nn.Module):
         45 s on 33 loops fell from 8.01 to 7.23.
         """
         q, k, c = codebooks.shape
-        vectors = codebooks / codebooks.std(dim=(1, 2), keepdim=True)
+        vectors = codebooks / codebooks.std(dim=(1, 2), keepdim=True).clamp(min=1e-6)
         generator = torch.Generator().manual_seed(0)
 
         def projection() -> Tensor:

@@ -126,6 +126,7 @@ class Notice:
     """Something the person should know, in plain words."""
 
     text: str
+    is_warning: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Passage, split_corpus
 from distill.codes.extract import extract_code_sequences
 from distill.codes.layout import flatten_codes
-from distill.errors import CorpusError, SettingError, TrainingError
+from distill.errors import SettingError, TrainingError
 from distill.models.model_file import Model, load_model
 from distill.models.prior import CodePrior, PriorConfig
 from distill.training.launch import make_fabric
@@ -44,6 +44,7 @@ VIEWS = 8
 EXTRACTION_SHARE = 0.2
 """Of a time budget, the most that encoding may take: fewer views are encoded if need be."""
 DEFAULT_EPOCHS = 50
+MIN_STEPS_PER_EPOCH = 10
 MAX_BAD_STEPS = 20
 MAX_LOSS = 20.0
 """exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
@@ -109,7 +110,7 @@ def train_prior(
     model_file.codec.requires_grad_(False).eval()
     corpus = corpus or import_corpus(Path(dataset_dir))
     if callback is not None and corpus.fingerprint != model_file.header.corpus.fingerprint:
-        callback(Notice(_other_corpus(corpus, model_file)))
+        callback(Notice(_other_corpus(corpus, model_file), is_warning=True))
     config = prior_config or prior_config_for(model_file, corpus)
     _check_alphabet(config, model_file)
 
@@ -122,6 +123,8 @@ def train_prior(
     codes = extraction.sequences(split.train, views)
     openings = extraction.openings(split.train)
     tokens, held_out_tokens = flatten_codes(codes), flatten_codes(held_out)
+    # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
+    tokens = tokens.repeat(max(1, MIN_STEPS_PER_EPOCH * batch_size // len(tokens)), 1)
 
     torch.manual_seed(seed)
     prior = CodePrior(config)
@@ -140,7 +143,7 @@ def train_prior(
     memorizing, message = False, ""
     cancelled = False
     epoch = 0
-    while not schedule.finished and not cancelled:
+    while epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         train_loss = train_prior_epoch(
             model, optimizer, tokens, schedule, fabric,
@@ -227,7 +230,7 @@ def train_prior_epoch(
     Gives the mean loss in nats per token.
 
     Raises:
-        TrainingError: after many losses in a row that are not finite; the optimizer has seen none of them.
+        TrainingError: after 20 losses in a row, or a whole epoch, that are not finite; the optimizer has seen none of them.
     """
     model.train()
     loss_sum, token_count, bad_steps = 0.0, 0, 0
@@ -246,20 +249,20 @@ def train_prior_epoch(
         logits = model(inputs)  # [B, T - 1, K]
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
-        if bool(torch.isfinite(loss)):
-            bad_steps = 0
+        finite = bool(torch.isfinite(loss))
+        if finite:
             fabric.backward(loss)
-            fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
+            norm = fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
+            finite = norm is None or bool(torch.isfinite(norm))
+        if finite:
+            bad_steps = 0
             optimizer.step()
             loss_sum += float(loss.detach()) * targets.numel()
             token_count += targets.numel()
         else:
             bad_steps += 1
             if bad_steps == MAX_BAD_STEPS:
-                raise TrainingError(
-                    f"The prior's loss was not finite {MAX_BAD_STEPS} times in a row.",
-                    f"Train again with a lower learning rate than {rate:.1e} (--lr).",
-                )
+                raise _not_finite(bad_steps, rate)
         schedule.step += 1
         if callback is not None:
             callback(
@@ -277,7 +280,16 @@ def train_prior_epoch(
             )
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
-    return loss_sum / token_count if token_count else math.nan
+    if not token_count:
+        raise _not_finite(bad_steps, schedule.learning_rate)
+    return loss_sum / token_count
+
+
+def _not_finite(steps: int, rate: float) -> TrainingError:
+    return TrainingError(
+        f"The prior's loss was not finite {steps} times in a row.",
+        f"Train again with a lower learning rate than {rate:.1e} (--lr).",
+    )
 
 
 def add_token_noise(tokens: Tensor, share: float, codebook_size: int, generator: torch.Generator) -> Tensor:
@@ -304,7 +316,7 @@ def validate_prior_epoch(
         inputs, targets = batch[:, :-1].to(device), batch[:, 1:].to(device)
         logits = model(inputs)
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
-        sums.index_add_(0, levels, losses.sum(dim=0).double().cpu())
+        sums.index_add_(0, levels, losses.sum(dim=0).cpu().double())
     counts = torch.bincount(levels, minlength=config.num_quantizers) * len(tokens)
     return PriorValidation(
         loss=float(sums.sum() / counts.sum()), level_losses=tuple((sums / counts.clamp(min=1)).tolist())
@@ -373,11 +385,6 @@ class _Extraction:
             device=self._device,
             progress=progress,
         )
-        if codes.shape[1] * codes.shape[2] < 2:
-            raise CorpusError(
-                f"The recordings hold {len(codes)} code positions in all, and a prior needs at least 2.",
-                "Add recordings: a few seconds are the least to learn from.",
-            )
         self.pace = (time.monotonic() - started) / (views * sum(passage.seconds for passage in passages))
         return codes
 

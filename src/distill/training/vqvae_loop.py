@@ -23,6 +23,7 @@ from distill.training.launch import make_fabric
 from distill.training.metrics import (
     LevelHealth,
     MetricsCallback,
+    Notice,
     VQEpochMetrics,
     VQStepMetrics,
     VQTrainingCompleteEvent,
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 2e-3
 BATCH_SIZE = 4
-CONTINUOUS_SHARE = 0.05
-"""The first part of a run trains without quantisation; the codebooks then start from latents that mean something."""
+CONTINUOUS_STEPS = 30
+"""The first steps train without quantisation; the codebooks then start from latents that already mean something."""
 WINDOW_POSITIONS = 47
 """About a second at the default rate."""
 MIN_STEPS_PER_EPOCH = 50
@@ -100,6 +101,8 @@ def train_vqvae(
     corpus = corpus or import_corpus(Path(dataset_dir))
     config = config or codec_config_for(corpus)
     split = split_corpus(corpus, seed=seed)
+    if callback is not None:
+        callback(Notice(split.explanation))
     torch.manual_seed(seed)
     fabric = make_fabric(device)
     model = ConvVQVAE(config)
@@ -128,7 +131,7 @@ def train_vqvae(
     levels: tuple[LevelHealth, ...] = ()
     cancelled = False
     epoch = 0
-    while not schedule.finished and not cancelled:
+    while epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         train_loss, counts = train_vqvae_epoch(
             model, distance, optimizer, windows, schedule, fabric,
@@ -207,7 +210,7 @@ def train_vqvae_epoch(
     """One epoch, ended early by the schedule or a cancel. Gives the mean loss and the codes' counts ``[Q, K]``.
 
     Raises:
-        TrainingError: after many losses in a row that are not finite; the optimizer has seen none of them.
+        TrainingError: after 20 losses in a row, or a whole epoch, that are not finite; the optimizer has seen none of them.
     """
     model.train()
     config: VQVAEConfig = model.module.config
@@ -223,7 +226,7 @@ def train_vqvae_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
 
-        if not quantizing and schedule.progress >= CONTINUOUS_SHARE:
+        if not quantizing and schedule.step >= CONTINUOUS_STEPS:
             _start_codebooks(model, windows, batch_size, fabric)
             model.train()
             quantizing = True
@@ -231,21 +234,22 @@ def train_vqvae_epoch(
         reconstruction = distance(*_heard(output.reconstruction, audio, draw), scales)
         loss = reconstruction + config.commitment_weight * output.commitment_loss
         optimizer.zero_grad()
-        if bool(torch.isfinite(loss)):
-            bad_steps = 0
+        finite = bool(torch.isfinite(loss))
+        if finite:
             fabric.backward(loss)
-            fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
+            norm = fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
+            finite = norm is None or bool(torch.isfinite(norm))
+        if finite:
+            bad_steps = 0
             optimizer.step()
             loss_sum += float(loss.detach())
             loss_count += 1
         else:
             bad_steps += 1
             if bad_steps == MAX_BAD_STEPS:
-                raise TrainingError(
-                    f"The codec's loss was not finite {MAX_BAD_STEPS} times in a row.",
-                    f"Train again with a lower learning rate than {rate:.1e}, or look for damaged recordings.",
-                )
-        counts += count_codes(output.indices, config.codebook_size).cpu()
+                raise _not_finite(bad_steps, rate)
+        if quantizing:
+            counts += count_codes(output.indices, config.codebook_size).cpu()
         schedule.step += 1
         if callback is not None:
             callback(
@@ -265,7 +269,18 @@ def train_vqvae_epoch(
             )
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
-    return loss_sum / max(loss_count, 1) if loss_count else float("nan"), counts
+    if not loss_count:
+        raise _not_finite(bad_steps, schedule.learning_rate)
+    if not quantizing:  # the first epoch ended early: whatever is kept must be able to speak in codes
+        _start_codebooks(model, windows, batch_size, fabric)
+    return loss_sum / loss_count, counts
+
+
+def _not_finite(steps: int, rate: float) -> TrainingError:
+    return TrainingError(
+        f"The codec's loss was not finite {steps} times in a row.",
+        f"Train again with a lower learning rate than {rate:.1e}, or look for damaged recordings.",
+    )
 
 
 @torch.no_grad()
@@ -275,7 +290,7 @@ def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarr
     total = 0.0
     for window in held_out:
         audio = torch.from_numpy(window)[None].to(fabric.device)
-        total += float(distance(model(audio, model.module.quantizer.started).reconstruction, audio))
+        total += float(distance(model(audio).reconstruction, audio))
     return total / len(held_out)
 
 
@@ -338,7 +353,7 @@ def utilisation_warning(levels: tuple[LevelHealth, ...]) -> str:
     low = [
         f"{names[health.level]} ({health.utilisation:.0%})" for health in levels if health.utilisation < LOW_UTILISATION
     ]
-    if not low:
+    if not low or not any(health.utilisation for health in levels):  # nothing used: nothing was quantised yet
         return ""
     return (
         f"Less than {LOW_UTILISATION:.0%} of the codebook is in use at: {', '.join(low)}. "
