@@ -54,7 +54,7 @@ from distill.training.prior_loop import LEARNING_RATE, memorization_threshold, t
 from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 
 DEFAULT_MINUTES = 8.0
-CODEC_SHARE = 0.6
+CODEC_SHARE = 0.67
 """Of the minutes of a whole run, the part that trains the codec; the prior has what is left before the audio is made."""
 REPORTED_RECONSTRUCTIONS = 4
 REPORTED_SECONDS = 10.0

@@ -42,8 +42,6 @@ WINDOW_POSITIONS = 47
 MIN_STEPS_PER_EPOCH = 50
 VALIDATION_WINDOWS = 16
 SCALES_PER_STEP = 2
-STEREO_MID_SIDE_SHARE = 0.6
-"""How often a step on stereo listens to mid or side instead of left or right."""
 LOW_UTILISATION = 0.3
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
@@ -295,16 +293,13 @@ def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarr
 
 
 def _heard(estimate: Tensor, audio: Tensor, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """What one step listens to: mono as it is, of stereo one of mid, left, right and side, ``[B, 1, N]`` each.
+    """What one step listens to: of stereo, left and right or mid and side by turns.
 
-    All four must sound right, or the image wanders; one at a time costs what mono costs.
+    Left and right must sound right, and so must their sum and difference, or the image wanders.
     """
-    if audio.shape[1] == 1:
-        return estimate, audio
-    channel = int(draw.integers(2))
-    if draw.random() < STEREO_MID_SIDE_SHARE:
-        estimate, audio = swap_mid_side(estimate), swap_mid_side(audio)
-    return estimate[:, channel : channel + 1], audio[:, channel : channel + 1]
+    if audio.shape[1] == 2 and draw.random() < 0.5:
+        return swap_mid_side(estimate), swap_mid_side(audio)
+    return estimate, audio
 
 
 def _start_codebooks(model: Any, windows: TrainingWindows, batch_size: int, fabric: "Fabric") -> None:
