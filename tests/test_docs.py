@@ -1,6 +1,7 @@
 """Every command and every Python line in the README is run, in order, on a small corpus with small models."""
 
 import re
+import runpy
 import shlex
 import shutil
 import sys
@@ -64,3 +65,10 @@ def test_links_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_benchmark_of_the_table(small_corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards against rows that pair the wrong files: a folder is at no distance from itself."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "reconstruction.py"))
+    benchmark["main"](str(small_corpus), str(small_corpus))
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["mean", "of", "6", "0.000"]
