@@ -36,7 +36,7 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes
 SeedOption = Annotated[
     int,
     typer.Option(
-        help="Same seed, same machine, same result (in training: with --epochs, not --minutes).", min=0, max=2**31 - 1
+        help="Same seed, same machine, same result; for training only by epochs, not by minutes.", min=0, max=2**31 - 1
     ),
 ]
 JsonOption = Annotated[
