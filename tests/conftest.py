@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-# As the command line does, before anything imports torch: spinning threads are slow on a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# As the command line does, before anything imports torch: threads that spin for long are slow on a busy machine.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 @pytest.fixture(autouse=True)

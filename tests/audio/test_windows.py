@@ -44,6 +44,17 @@ def test_short_passages_are_heard_whole_with_silence_around():
     assert starts.max() > 50
 
 
+def test_some_windows_begin_or_end_in_silence():
+    """Guards against a codec that hisses in silence because its corpus never holds any."""
+    windows = TrainingWindows([_passage(1000, 1.0)], 100, 1, seed=0, silenced=0.25).batch(0, 0, 400)[:, 0]
+    silenced = windows[(windows == 0).any(axis=1)]
+    assert 70 < len(silenced) < 130
+    assert 25 <= (silenced == 0).sum(axis=1).min() and (silenced == 0).sum(axis=1).max() <= 75
+    at_the_start = (silenced[:, 0] == 0).mean()
+    assert 0.3 < at_the_start < 0.7
+    assert (np.abs(np.diff(silenced, axis=1)).sum(axis=1) == 1).all()  # one cut, no holes
+
+
 def test_long_passages_are_heard_evenly_up_to_both_ends():
     """Guards against an off-by-one that never reaches the last sample, and against windows from other passages."""
     windows = TrainingWindows([_passage(105)], 100, 1, seed=0).batch(0, 0, 300)[:, 0]

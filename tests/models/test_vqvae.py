@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from distill.audio.distance import MultiScaleMel
+from distill.audio.distance import Magnitude, MultiScaleMel, overlap_add
 from distill.models import ConvVQVAE, VQVAEConfig
-from distill.models.vqvae import swap_mid_side
+from distill.models.vqvae import limit_peaks, swap_mid_side
 
 
 def tiny(**changes: int) -> ConvVQVAE:
@@ -61,10 +61,46 @@ def test_mid_side_is_its_own_inverse() -> None:
 
 def test_overlap_add_makes_constant_frames_constant() -> None:
     """Guards against amplitude ripple or fades at the ends from a wrong overlap-add."""
-    head = tiny().decoder[2]
-    frames = torch.ones(1, 12, head.window) * head.taper
-    envelope = head._overlap_add(head.taper.square().expand(1, 12, -1))
-    torch.testing.assert_close(head._overlap_add(frames * head.taper) / envelope, torch.ones(1, 12 * head.frame_hop))
+    taper = torch.hann_window(32)
+    frames = taper.expand(2, 12, 32)
+    summed = overlap_add(frames * taper, 8)
+    assert summed.shape == (2, 11 * 8 + 32)
+    inner = (summed / overlap_add(frames[0] * taper, 8).clamp(min=1e-6))[:, 12:-12]
+    torch.testing.assert_close(inner, torch.ones(2, 12 * 8))
+    # Frame f begins at sample 8 f, and no other frame is touched.
+    one = torch.zeros(1, 12, 32)
+    one[0, 3] = torch.arange(1.0, 33.0)
+    assert torch.equal(overlap_add(one, 8)[0, 24:56], one[0, 3])
+    assert overlap_add(one, 8).count_nonzero() == 32
+
+
+def test_nothing_decodes_beyond_full_scale() -> None:
+    """Guards against clipping that was not in the source, whatever the codes, and against changing what was in range."""
+    model = tiny(channels=2).eval()
+    model.decoder[2].project.bias.data += 6
+    loud = model.decode(torch.randint(0, 32, (1, 12, 4)))
+    assert 0.95 < loud.abs().max() <= 1.0
+    quiet = torch.linspace(-0.95, 0.95, 101)
+    assert torch.equal(limit_peaks(quiet), quiet)
+    rising = limit_peaks(torch.linspace(0.9, 1.2, 50))
+    assert (rising.diff() > 0).all()
+
+
+@pytest.mark.parametrize("window", [32, 256])
+def test_the_gradient_of_the_magnitudes_is_that_of_autograd(window: int) -> None:
+    """Guards against a mistake in the hand-written gradient; the length is no multiple of the hop on purpose."""
+    torch.manual_seed(0)
+    magnitude = Magnitude(window, window // 4)
+    audio = torch.randn(2, 2, 3 * window + 5, requires_grad=True)
+    weights = torch.rand(2, 2, 1 + audio.shape[-1] // (window // 4), window // 2 + 1)
+    (ours,) = torch.autograd.grad((magnitude(audio) * weights).sum(), audio)
+    spectrum = torch.stft(
+        audio.flatten(0, 1), window, window // 4, window=torch.hann_window(window), pad_mode="constant", return_complex=True
+    )
+    plain = (spectrum.abs().square() + 1e-12).sqrt().transpose(1, 2).unflatten(0, (2, 2))
+    torch.testing.assert_close(magnitude(audio), plain)
+    (theirs,) = torch.autograd.grad((plain * weights).sum(), audio)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_distance_is_finite_in_silence() -> None:

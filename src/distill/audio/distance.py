@@ -6,18 +6,17 @@ L1 distance of log10-mel spectra at seven window lengths, from 32 to 2048 sample
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 WINDOWS = (32, 64, 128, 256, 512, 1024, 2048)
 MEL_BINS = (5, 10, 20, 40, 80, 160, 320)
 FLOOR = 1e-5
 """Magnitudes under this count as silence, so that two inaudible sounds are equal."""
-
-_SHORT_WINDOW = 128
-"""Up to this length a product with the DFT matrix is faster than an FFT call (measured on CPU)."""
 
 
 def _hertz_to_mel(hertz: Tensor) -> Tensor:
@@ -46,42 +45,58 @@ def mel_filterbank(sample_rate: int, window: int, bins: int) -> Tensor:
     return (triangles * 2 / (high - low)).float()
 
 
+class _STFTMagnitude(torch.autograd.Function):
+    """Magnitudes of real, tapered frames, with a gradient of its own.
+
+    Autograd differentiates a real FFT by a complex one of twice the size and adds the frames up one sample at a time; here one
+    inverse real FFT and a few shifted sums do the same in less than half the time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, audio: Tensor, taper: Tensor, hop: int) -> Tensor:
+        window = len(taper)
+        frames = F.pad(audio, (window // 2, window // 2)).unfold(-1, window, hop) * taper
+        spectrum = torch.fft.rfft(frames)
+        # The small constant keeps the gradient of the root finite in digital silence.
+        magnitude = (spectrum.real.square() + spectrum.imag.square()).add_(1e-12).sqrt_()
+        ctx.save_for_backward(spectrum, magnitude, taper)
+        ctx.hop, ctx.samples = hop, audio.shape[-1]
+        return magnitude
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        spectrum, magnitude, taper = ctx.saved_tensors
+        window, hop, samples = len(taper), ctx.hop, ctx.samples
+        share = gradient / magnitude
+        # An inverse real FFT counts all bins but the first and the last twice.
+        share[..., 1:-1] *= 0.5
+        frames = torch.fft.irfft(spectrum * share, n=window) * (taper * window)
+        padded = overlap_add(frames, hop)
+        return F.pad(padded, (0, samples + window - padded.shape[-1]))[..., window // 2 : window // 2 + samples], None, None
+
+
+def overlap_add(frames: Tensor, hop: int) -> Tensor:
+    """Frames ``[..., F, n]`` that start ``hop`` samples apart, summed: ``[..., (F - 1)·hop + n]``; ``hop`` divides ``n``."""
+    pieces = frames.unflatten(-1, (-1, hop)).unbind(-2)
+    last = len(pieces) - 1
+    return sum(F.pad(piece, (0, 0, number, last - number)) for number, piece in enumerate(pieces)).flatten(-2)
+
+
 class Magnitude(nn.Module):
     """Magnitude of the short-time Fourier transform, frames centred on multiples of ``hop``, silence beyond the ends.
 
-    ``[..., N] → [..., 1 + N // hop, window // 2 + 1]``
+    ``[..., N] → [..., 1 + N // hop, window // 2 + 1]``; ``hop`` divides ``window``.
     """
 
     def __init__(self, window: int, hop: int) -> None:
         super().__init__()
-        self.window, self.hop = window, hop
-        taper = torch.hann_window(window)
-        if window <= _SHORT_WINDOW:
-            angle = 2 * math.pi * torch.outer(torch.arange(window), torch.arange(window // 2 + 1)) / window
-            dft = torch.cat([torch.cos(angle), torch.sin(angle)], dim=1) * taper[:, None]
-            self.register_buffer("dft", dft, persistent=False)
-        else:
-            self.register_buffer("taper", taper, persistent=False)
+        self.hop = hop
+        self.register_buffer("taper", torch.hann_window(window), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        if self.window <= _SHORT_WINDOW:
-            padded = F.pad(audio, (self.window // 2, self.window // 2))
-            real, imaginary = (padded.unfold(-1, self.window, self.hop) @ self.get_buffer("dft")).chunk(2, dim=-1)
-        else:
-            flat = audio.reshape(-1, audio.shape[-1])
-            spectrum = torch.stft(
-                flat,
-                self.window,
-                self.hop,
-                window=self.get_buffer("taper"),
-                center=True,
-                pad_mode="constant",
-                return_complex=True,
-            )
-            spectrum = spectrum.transpose(1, 2).unflatten(0, audio.shape[:-1])
-            real, imaginary = spectrum.real, spectrum.imag
-        # The small constant keeps the gradient of the root finite in digital silence.
-        return (real.square() + imaginary.square() + 1e-12).sqrt()
+        magnitude: Tensor = _STFTMagnitude.apply(audio, self.get_buffer("taper"), self.hop)
+        return magnitude
 
 
 class LogMel(nn.Module):

@@ -13,16 +13,20 @@ class TrainingWindows:
 
     A passage is drawn by its length, but never as if it were shorter than a quarter of a window, so that short
     hits are heard too. Nothing is dropped for being short: what is shorter than the window lies in it among
-    zeros, half of the time with silence before its attack.
+    zeros, half of the time with silence before its attack. A share of ``silenced`` windows is cut so that it
+    begins or ends in digital silence.
     """
 
-    def __init__(self, passages: Sequence[Passage], window_samples: int, channels: int, seed: int) -> None:
+    def __init__(
+        self, passages: Sequence[Passage], window_samples: int, channels: int, seed: int, silenced: float = 0.0
+    ) -> None:
         if not passages or window_samples < 1:
             raise ValueError("Training windows need at least one passage and one sample.")
         self.passages = tuple(passages)
         self.window_samples = window_samples
         self.channels = channels
         self.seed = seed
+        self.silenced = silenced
         lengths = np.array([passage.samples for passage in self.passages], dtype=np.float64)
         weights = np.maximum(lengths, window_samples / 4)
         self._upper = np.cumsum(weights / weights.sum())
@@ -42,6 +46,9 @@ class TrainingWindows:
             else:
                 before = int(draw.integers(0, slack, endpoint=True)) if draw.random() < 0.5 else 0
                 window[:, before : before + passage.samples] = passage.read(0, passage.samples, self.channels)
+            if draw.random() < self.silenced:
+                cut = int(draw.integers(self.window_samples // 4, 3 * self.window_samples // 4, endpoint=True))
+                window[:, slice(cut) if draw.random() < 0.5 else slice(cut, None)] = 0
         return windows
 
 

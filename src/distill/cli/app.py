@@ -51,9 +51,10 @@ app.command("info", rich_help_panel="The codec alone")(info.info)
 
 def main() -> None:
     """Runs the command line. Exit code 2: something you can mend; 1: ours or the machine's; 130: interrupted."""
-    # Threads that spin while they wait make PyTorch up to ten times slower on a busy two-core laptop (measured);
-    # must be set before torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that never spin while they wait halve the speed of training on a quiet machine, threads that always do make it
+    # twenty times slower on a busy one; a short spin loses little on either (docs/codec.md). Read when torch is imported.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     debug = "--debug" in sys.argv[1:]
     try:
         app()

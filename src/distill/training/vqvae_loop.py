@@ -39,6 +39,8 @@ CONTINUOUS_STEPS = 30
 """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
 WINDOW_POSITIONS = 47
 """About a second at the default rate."""
+SILENCED = 1 / 16
+"""Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
 MIN_STEPS_PER_EPOCH = 50
 VALIDATION_WINDOWS = 16
 SCALES_PER_STEP = 2
@@ -111,7 +113,7 @@ def train_vqvae(
     model.mark_forward_method("latents")
     distance = MultiScaleMel(config.sample_rate).to(fabric.device)
 
-    windows = TrainingWindows(split.train, WINDOW_POSITIONS * config.hop, config.channels, seed)
+    windows = TrainingWindows(split.train, WINDOW_POSITIONS * config.hop, config.channels, seed, SILENCED)
     held_out = validation_windows(
         split.held_out, 2 * WINDOW_POSITIONS * config.hop, config.channels, VALIDATION_WINDOWS
     )
