@@ -95,7 +95,12 @@ def test_the_gradient_of_the_magnitudes_is_that_of_autograd(window: int) -> None
     weights = torch.rand(2, 2, 1 + audio.shape[-1] // (window // 4), window // 2 + 1)
     (ours,) = torch.autograd.grad((magnitude(audio) * weights).sum(), audio)
     spectrum = torch.stft(
-        audio.flatten(0, 1), window, window // 4, window=torch.hann_window(window), pad_mode="constant", return_complex=True
+        audio.flatten(0, 1),
+        window,
+        window // 4,
+        window=torch.hann_window(window),
+        pad_mode="constant",
+        return_complex=True,
     )
     plain = (spectrum.abs().square() + 1e-12).sqrt().transpose(1, 2).unflatten(0, (2, 2))
     torch.testing.assert_close(magnitude(audio), plain)

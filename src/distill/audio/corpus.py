@@ -26,6 +26,12 @@ _FRAME = SAMPLE_RATE // 20  # 50 ms
 _BLOCK = 200 * _FRAME  # 10 s
 _QUIET = 1e-3  # -60 dBFS
 _STEREO = 1e-6  # side energy above -60 dB of the mid energy
+_LITTLE_SECONDS = 10.0
+_MUCH_SILENCE = 0.8
+_OFFSET = 0.02
+_FULL_SCALE = 0.999
+_CLIPPED = 0.01
+_NAMED = 3  # files a warning names
 
 
 class Verdict(StrEnum):
@@ -43,8 +49,9 @@ class FileReport:
     """One audio file of the folder; ``reason`` and ``fix`` are empty when it is used.
 
     ``name`` is the path below the folder, with slashes. ``sample_rate`` (Hz) and ``channels`` are the file's
-    own, 0 when unreadable. ``peak_db`` is in dBFS, ``silence`` the share of 50 ms frames under -60 dBFS (0 to 1);
-    both are measured only in files that can be read and are long enough.
+    own, 0 when unreadable. ``peak_db`` is in dBFS, ``silence`` the share of 50 ms frames under -60 dBFS, ``offset`` the
+    mean of all samples, ``clipped`` the share of samples at full scale (shares from 0 to 1); all four are measured only
+    in files that can be read and are long enough.
     """
 
     name: str
@@ -56,6 +63,8 @@ class FileReport:
     channels: int = 0
     peak_db: float = -200.0
     silence: float = 1.0
+    offset: float = 0.0
+    clipped: float = 0.0
     duplicate_of: str = ""
 
 
@@ -95,6 +104,33 @@ class Corpus:
     def file_count(self) -> int:
         return len(self.recordings)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What will show in the result though every recording is usable: plain sentences, none for a healthy corpus."""
+        used = [file for file in self.files if file.verdict == Verdict.USED]
+        silence = sum(file.silence * file.seconds for file in used) / self.seconds
+        copies = sum(file.verdict == Verdict.DUPLICATE for file in self.files)
+        found = []
+        if self.seconds < _LITTLE_SECONDS:
+            found.append(
+                f"{self.seconds:.1f} s are very little to learn from: what comes out will mostly repeat them. "
+                "A minute or more of different recordings makes new sound possible."
+            )
+        if len(used) == 1 and copies:
+            found.append(f"All {copies + 1} files are the same sound, so there is one recording to learn from.")
+        if silence > _MUCH_SILENCE:
+            found.append(f"{silence:.0%} of the sound is silence, and so will be much of what comes out. Trim it.")
+        if displaced := [file.name for file in used if abs(file.offset) > _OFFSET]:
+            found.append(
+                f"Off the middle by a constant (DC offset): {_some(displaced)}. "
+                "A high-pass filter at 20 Hz removes it and leaves more room for the sound."
+            )
+        if clipped := [file.name for file in used if file.clipped > _CLIPPED]:
+            found.append(
+                f"At full scale for more than {_CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
+            )
+        return tuple(found)
+
 
 @dataclass(frozen=True)
 class _Levels:
@@ -102,6 +138,8 @@ class _Levels:
     span: float  # highest minus lowest sample
     silence: float
     stereo: bool
+    offset: float
+    clipped: float
     digest: str  # of the decoded samples
 
 
@@ -202,6 +240,7 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
         return FileReport(name, Verdict.UNREADABLE, error.what, error.fix)
     levels = _measure(audio)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
+    report = replace(report, offset=levels.offset, clipped=levels.clipped)
     if levels.peak < _QUIET or levels.span < _QUIET:
         constant = levels.peak >= _QUIET
         return replace(
@@ -227,12 +266,14 @@ def _measure(audio: np.ndarray) -> _Levels:
     channels, samples = audio.shape
     digest = hashlib.sha256(f"{channels}".encode())
     highest, lowest = -np.inf, np.inf
-    quiet = frames = 0
-    middle = side = 0.0
+    quiet = frames = full = 0
+    middle = side = total = 0.0
     for start in range(0, samples, _BLOCK):
         block = np.array(audio[:, start : start + _BLOCK], dtype=np.float32)
         digest.update(block.tobytes())
         highest, lowest = max(highest, float(block.max())), min(lowest, float(block.min()))
+        total += float(block.sum(dtype=np.float64))
+        full += int((np.abs(block) >= _FULL_SCALE).sum())
         loudness = np.add.reduceat(block**2, np.arange(0, block.shape[1], _FRAME), axis=1)
         loudness[:, :-1] /= _FRAME
         loudness[:, -1] /= (block.shape[1] - 1) % _FRAME + 1
@@ -246,6 +287,8 @@ def _measure(audio: np.ndarray) -> _Levels:
         span=highest - lowest,
         silence=quiet / frames,
         stereo=side > _STEREO * middle,
+        offset=total / audio.size,
+        clipped=full / audio.size,
         digest=digest.hexdigest(),
     )
 
@@ -310,6 +353,11 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
         if target not in seen and not any(one.is_relative_to(target) for one in seen):
             seen.add(target)
             yield from _walk(entry, seen)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _nothing_usable(folder: Path, reports: list[FileReport]) -> CorpusError:

@@ -64,7 +64,7 @@ class _STFTMagnitude(torch.autograd.Function):
         return magnitude
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         spectrum, magnitude, taper = ctx.saved_tensors
         window, hop, samples = len(taper), ctx.hop, ctx.samples
@@ -73,14 +73,21 @@ class _STFTMagnitude(torch.autograd.Function):
         share[..., 1:-1] *= 0.5
         frames = torch.fft.irfft(spectrum * share, n=window) * (taper * window)
         padded = overlap_add(frames, hop)
-        return F.pad(padded, (0, samples + window - padded.shape[-1]))[..., window // 2 : window // 2 + samples], None, None
+        return (
+            F.pad(padded, (0, samples + window - padded.shape[-1]))[..., window // 2 : window // 2 + samples],
+            None,
+            None,
+        )
 
 
 def overlap_add(frames: Tensor, hop: int) -> Tensor:
     """Frames ``[..., F, n]`` that start ``hop`` samples apart, summed: ``[..., (F - 1)·hop + n]``; ``hop`` divides ``n``."""
     pieces = frames.unflatten(-1, (-1, hop)).unbind(-2)
-    last = len(pieces) - 1
-    return sum(F.pad(piece, (0, 0, number, last - number)) for number, piece in enumerate(pieces)).flatten(-2)
+    shifted = [F.pad(piece, (0, 0, number, len(pieces) - 1 - number)) for number, piece in enumerate(pieces)]
+    total = shifted[0]
+    for piece in shifted[1:]:
+        total = total + piece
+    return total.flatten(-2)
 
 
 class Magnitude(nn.Module):

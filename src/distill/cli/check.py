@@ -36,12 +36,14 @@ def check(
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.settings import codec_config, codec_settings
+    from distill.training.vqvae_loop import explain_codec
 
     wanted_channels = options.channels(channels)
     with TrainingView() as view:
         corpus = import_corpus(folder, channels=wanted_channels, progress=view.counting("Reading"))
     split = split_corpus(corpus, seed=seed)
-    settings = codec_settings(codec_config(corpus, {}), {"channels"} if wanted_channels else ())
+    config = codec_config(corpus, {})
+    settings = codec_settings(config, {"channels"} if wanted_channels else ())
     if as_json:
         print_json(
             {
@@ -51,11 +53,13 @@ def check(
                 "usable": corpus.file_count,
                 "seconds": round(corpus.seconds, 3),
                 "channels": corpus.channels,
+                "warnings": corpus.warnings,
                 "split": {
                     "kind": split.kind,
                     "explanation": split.explanation,
                     "held_out": sorted({passage.recording.name for passage in split.held_out}),
                 },
+                "why": explain_codec(corpus, config),
                 "settings": {name: value for name, (value, _) in settings.items()},
             }
         )
@@ -68,7 +72,10 @@ def check(
         note(f"  {file.name}: {file.reason} {file.fix}", _STYLES[str(file.verdict)])
     files = "1 file is" if len(corpus.files) == 1 else f"{len(corpus.files)} files are"
     note(f"\n{corpus.file_count} of {files} usable, {corpus.seconds:.1f} s in all.")
-    note(f"{split.explanation}\n")
+    for warning in corpus.warnings:
+        note(warning, "yellow")
+    note(split.explanation)
+    note(f"{explain_codec(corpus, config)}\n")
     settings_table(settings)
     note()
     place("Next", command("distill", "run", folder))

@@ -45,6 +45,9 @@ MIN_STEPS_PER_EPOCH = 50
 VALIDATION_WINDOWS = 16
 SCALES_PER_STEP = 2
 LOW_UTILISATION = 0.3
+USES_PER_CODE = 12
+LARGEST_CODEBOOK = 256
+"""More entries made the prior's bits per second grow faster than the sound improved (docs/codec.md)."""
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
 MAX_BAD_STEPS = 20
@@ -67,6 +70,16 @@ class VQTrainingResult:
     train_losses: list[float]
     val_losses: list[float]
     cancelled: bool
+
+
+@dataclass(frozen=True)
+class VQEpochResult:
+    """What one epoch of training gives."""
+
+    loss: float
+    """Mean over the steps, commitment included."""
+    code_counts: Tensor
+    """How often each codebook entry was used: ``[Q, K]``."""
 
 
 def train_vqvae(
@@ -103,6 +116,8 @@ def train_vqvae(
     split = split_corpus(corpus, seed=seed)
     if callback is not None:
         callback(Notice(split.explanation))
+        for warning in corpus.warnings:
+            callback(Notice(warning, is_warning=True))
     torch.manual_seed(seed)
     fabric = make_fabric(device)
     model = ConvVQVAE(config)
@@ -133,7 +148,7 @@ def train_vqvae(
     epoch = 0
     while epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
-        train_loss, counts = train_vqvae_epoch(
+        trained = train_vqvae_epoch(
             model, distance, optimizer, windows, schedule, fabric,
             epoch=epoch, steps=steps_per_epoch, batch_size=batch_size, seed=seed, callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
@@ -141,18 +156,18 @@ def train_vqvae(
         validating = time.monotonic()
         val_loss = validate_vqvae_epoch(model, distance, held_out, fabric)
         schedule.reserve(1.5 * (time.monotonic() - validating))
-        train_losses.append(train_loss)
+        train_losses.append(trained.loss)
         val_losses.append(val_loss)
         if val_loss < best_loss:
             best_loss, best_weights = val_loss, copy.deepcopy(model.state_dict())
-        levels = level_health(counts)
+        levels = level_health(trained.code_counts)
         epoch += 1
         if callback is not None:
             callback(
                 VQEpochMetrics(
                     epoch=epoch,
                     total_epochs=max(epoch, schedule.total_epochs),
-                    train_loss=train_loss,
+                    train_loss=trained.loss,
                     val_loss=val_loss,
                     best_val_loss=best_loss,
                     levels=levels,
@@ -206,8 +221,8 @@ def train_vqvae_epoch(
     seed: int,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
-) -> tuple[float, Tensor]:
-    """One epoch, ended early by the schedule or a cancel. Gives the mean loss and the codes' counts ``[Q, K]``.
+) -> VQEpochResult:
+    """One epoch, ended early by the schedule or a cancel.
 
     Raises:
         TrainingError: after 20 losses in a row, or a whole epoch, that are not finite; the optimizer has seen none of them.
@@ -273,7 +288,7 @@ def train_vqvae_epoch(
         raise _not_finite(bad_steps, schedule.learning_rate)
     if not quantizing:  # the first epoch ended early: whatever is kept must be able to speak in codes
         _start_codebooks(model, windows, batch_size, fabric)
-    return loss_sum / loss_count, counts
+    return VQEpochResult(loss_sum / loss_count, counts)
 
 
 def _not_finite(steps: int, rate: float) -> TrainingError:
@@ -320,9 +335,27 @@ def _start_codebooks(model: Any, windows: TrainingWindows, batch_size: int, fabr
 
 
 def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
-    """Sizes that follow how much audio there is; ``changes`` are the person's own wishes."""
-    settings: dict[str, Any] = {"channels": corpus.channels}
+    """Sizes that follow how much audio there is; ``changes`` are the person's own wishes.
+
+    The codebooks grow until a recording of every second would give each entry fewer than a dozen uses: an entry seen less
+    often is neither placed well by the quantizer nor ever learnt by the prior.
+    """
+    settings: dict[str, Any] = {"channels": corpus.channels, "codebook_size": 32}
+    positions = corpus.seconds * VQVAEConfig().frame_rate
+    while settings["codebook_size"] < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * settings["codebook_size"]:
+        settings["codebook_size"] *= 2
     return VQVAEConfig(**(settings | changes))
+
+
+def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
+    """Why the codec is as large as it is, in a sentence."""
+    positions = round(corpus.seconds * config.frame_rate)
+    return (
+        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each is told by "
+        f"{config.num_quantizers} codes of {config.codebook_size}, so that a code is heard "
+        f"{positions / config.codebook_size:.0f} times on average ({USES_PER_CODE} or more are wanted, "
+        f"{LARGEST_CODEBOOK} codes a level are the most)."
+    )
 
 
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
