@@ -12,7 +12,8 @@
 All work between the spectra happens at the rate of the code positions, so a laptop can train it. The inverse-FFT head is
 the idea of Vocos (Siuzdak 2023, arXiv:2306.00814), the blocks are those of ConvNeXt (Liu et al. 2022, arXiv:2201.03545).
 Nothing looks further than ``context`` positions to either side: a long file can be coded in chunks with that much overlap
-and comes out as in one pass. Stereo is coded as mid and side in the same codes.
+and comes out as in one pass. Stereo is told by the same codes: the encoder hears left, right and their difference, the head
+speaks mid and side of the *log-spectra*, so that where a sound stands is one number a bin and cannot wander with its phase.
 """
 
 from dataclasses import dataclass
@@ -46,13 +47,13 @@ class VQVAEConfig:
     hop: Annotated[int, Ge(256), Le(8192)] = 1024
     """Samples per code position; a multiple of 256."""
     hidden_size: Annotated[int, Ge(8), Le(2048)] = 256
-    encoder_blocks: Annotated[int, Ge(1), Le(32)] = 4
+    encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
     decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
     latent_size: Annotated[int, Ge(2), Le(512)] = 64
     num_quantizers: Annotated[int, Ge(2), Le(4)] = 4
     codebook_size: Annotated[int, Ge(16), Le(1024)] = 256
     commitment_weight: Annotated[float, Ge(0.0), Le(10.0)] = 0.25
-    kernel_size: Annotated[int, Ge(3), Le(15)] = 7
+    kernel_size: Annotated[int, Ge(3), Le(15)] = 3
     expansion: Annotated[int, Ge(1), Le(8)] = 3
     frame_hop: Annotated[int, Ge(64), Le(1024)] = 256
     """Samples between the decoder's inverse-FFT frames, each four times as long."""
@@ -129,7 +130,8 @@ class ConvNeXtBlock(nn.Module):
 class Features(nn.Module):
     """What the encoder hears: log-mel spectra with fine pitch (2048 samples) and fine time (512 samples).
 
-    ``[B, C, N] → [B, S, C·width]`` with ``S = N / hop``.
+    ``[B, C, N] → [B, S, width]`` with ``S = N / hop``. Of stereo it hears left, right and side: the magnitudes of mid and side
+    alone could not tell left from right, those of left and right alone not whether they add up or cancel.
     """
 
     _SCALES = ((2048, 512, 160), (512, 128, 40))  # window, hop, mel bins
@@ -140,13 +142,16 @@ class Features(nn.Module):
         self.log_mels = nn.ModuleList(
             LogMel(config.sample_rate, window, min(hop, config.hop), bins) for window, hop, bins in self._SCALES
         )
-        self.width = config.channels * sum(bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES)
+        heard = 1 if config.channels == 1 else 3
+        self.width = heard * sum(bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES)
 
     def forward(self, audio: Tensor) -> Tensor:
         positions = audio.shape[-1] // self.hop
+        if audio.shape[1] == 2:
+            audio = torch.cat([audio, swap_mid_side(audio)[:, 1:]], dim=1)
         parts = []
         for (_, hop, _), log_mel in zip(self._SCALES, self.log_mels, strict=True):
-            spectrum = log_mel(audio) + 2  # [B, C, F, bins], from -5..2 to about ±3
+            spectrum = log_mel(audio) + 2  # [B, 1 or 3, F, bins], from -5..2 to about ±3
             frames = max(1, self.hop // hop)  # a position
             grouped = spectrum[:, :, : positions * frames].unflatten(2, (positions, frames))
             parts.append(grouped.transpose(1, 2).flatten(2))
@@ -175,6 +180,8 @@ class InverseFFTHead(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         b, s, _ = hidden.shape
         spectrum = self.project(self.norm(hidden)).view(b, s, self.channels, self.frames_per_position, 2, self.bins)
+        if self.channels == 2:
+            spectrum = swap_mid_side(spectrum.transpose(2, -2)).transpose(2, -2)
         log_magnitude, phase = spectrum.transpose(1, 2).flatten(2, 3).unbind(-2)  # [B, C, F, bins]
         magnitude = log_magnitude.clamp(max=_MAX_LOG_MAGNITUDE).exp()
         taper = self.get_buffer("taper")
@@ -228,8 +235,6 @@ class ConvVQVAE(nn.Module):
     def latents(self, audio: Tensor) -> Tensor:
         """``[B, C, N] → [B, S, latent_size]``, before quantisation; the end is padded with silence to whole positions."""
         audio = F.pad(audio, (0, -audio.shape[-1] % self.hop))
-        if self.channels == 2:
-            audio = swap_mid_side(audio)
         return self.encoder(self.features(audio))
 
     def encode(self, audio: Tensor) -> Tensor:
@@ -241,8 +246,7 @@ class ConvVQVAE(nn.Module):
         return self._synthesize(self.quantizer.decode(codes))
 
     def _synthesize(self, quantized: Tensor) -> Tensor:
-        audio = self.decoder(quantized)
-        return limit_peaks(swap_mid_side(audio) if self.channels == 2 else audio)
+        return limit_peaks(self.decoder(quantized))
 
     def forward(self, audio: Tensor, quantize: bool = True) -> VQVAEOutput:
         """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar).

@@ -33,7 +33,7 @@ from distill.training.schedule import Schedule
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 3e-3
 BATCH_SIZE = 4
 CONTINUOUS_STEPS = 30
 """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
@@ -41,7 +41,7 @@ WINDOW_POSITIONS = 47
 """About a second at the default rate."""
 SILENCED = 1 / 16
 """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
-MIN_STEPS_PER_EPOCH = 50
+MIN_STEPS_PER_EPOCH = 100
 VALIDATION_WINDOWS = 16
 SCALES_PER_STEP = 2
 LOW_UTILISATION = 0.3
@@ -105,7 +105,7 @@ def train_vqvae(
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
         corpus: the folder as already imported, to spare importing it again.
         epochs, minutes: the end of the run; 100 epochs if neither is given. An epoch is one pass over the seconds of
-            the corpus, at least 50 steps.
+            the corpus, at least 100 steps.
 
     Raises:
         CorpusError: if the folder holds nothing usable.
@@ -303,9 +303,9 @@ def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarr
     """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
     model.eval()
     total = 0.0
-    for window in held_out:
-        audio = torch.from_numpy(window)[None].to(fabric.device)
-        total += float(distance(model(audio).reconstruction, audio))
+    for start in range(0, len(held_out), BATCH_SIZE):
+        audio = torch.from_numpy(held_out[start : start + BATCH_SIZE]).to(fabric.device)
+        total += float(distance(model(audio).reconstruction, audio)) * len(audio)
     return total / len(held_out)
 
 
