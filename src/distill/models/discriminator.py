@@ -6,12 +6,13 @@
       ▼ one convolution
     logits [B, 1, F, bins / 16], high where it believes to hear a recording
 
-Complex spectra let it hear phase, to which a mel distance is deaf; several window lengths let it hear pitch and attacks. The idea
-is that of EnCodec (Défossez et al. 2022, arXiv:2210.13438), the bands are that of the Descript Audio Codec (Kumar et al.
-2023, arXiv:2306.06546).
+Complex spectra let it hear phase, to which a mel distance is deaf; several window lengths let it hear pitch and attacks.
+The idea is that of EnCodec (Défossez et al. 2022, arXiv:2210.13438), the bands are those of the Descript Audio Codec (Kumar
+et al. 2023, arXiv:2306.06546).
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -66,8 +67,8 @@ class SpectrumCritic(nn.Module):
         self.window = window
         bins = window // 2 + 1
         edges = [round(edge * bins) for edge in config.bands]
-        self.bands = list(zip(edges[:-1], edges[1:], strict=True))
-        self.stacks = nn.ModuleList(_stack(2 * config.channels, config.width) for _ in self.bands)
+        self.bands = list(pairwise(edges))
+        self.stacks = nn.ModuleList(Stack(2 * config.channels, config.width) for _ in self.bands)
         self.verdicts = nn.ModuleList(
             weight_norm(nn.Conv2d(config.width, 1, (3, 3), padding=(1, 1))) for _ in self.bands
         )
@@ -98,19 +99,28 @@ class SpectrumCritic(nn.Module):
         spectrum = self.spectrum(audio)
         logits, features = [], []
         for (low, high), stack, verdict in zip(self.bands, self.stacks, self.verdicts, strict=True):
-            hidden = spectrum[..., low:high]
-            for layer in stack:
-                hidden = F.leaky_relu(layer(hidden), _SLOPE)
-                features.append(hidden)
-            logits.append(verdict(hidden))
+            layers = stack(spectrum[..., low:high])
+            features.extend(layers)
+            logits.append(verdict(layers[-1]))
         return Verdict(tuple(logits), tuple(features))
 
 
-def _stack(channels: int, width: int) -> nn.ModuleList:
-    # Halving the bins in every layer, the first included, is what makes it affordable on a CPU.
-    inputs = (channels, width, width, width)
-    layers = [weight_norm(nn.Conv2d(size, width, (3, 7), stride=(1, 2), padding=(1, 3))) for size in inputs]
-    return nn.ModuleList([*layers, weight_norm(nn.Conv2d(width, width, (3, 3), padding=(1, 1)))])
+class Stack(nn.Module):
+    """The layers of one band: ``[B, 2C, F, bins] →`` what each of them sees, ``[B, W, F, bins']``."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        # Halving the bins in every layer, the first included, is what makes it affordable on a CPU.
+        inputs = (channels, width, width, width)
+        layers = [weight_norm(nn.Conv2d(size, width, (3, 7), stride=(1, 2), padding=(1, 3))) for size in inputs]
+        self.layers = nn.ModuleList([*layers, weight_norm(nn.Conv2d(width, width, (3, 3), padding=(1, 1)))])
+
+    def forward(self, hidden: Tensor) -> list[Tensor]:
+        seen = []
+        for layer in self.layers:
+            hidden = F.leaky_relu(layer(hidden), _SLOPE)
+            seen.append(hidden)
+        return seen
 
 
 def discriminator_loss(real: list[Verdict], fake: list[Verdict]) -> Tensor:

@@ -5,8 +5,8 @@ learn to tell recordings from reconstructions, and the decoder to please them, w
 recording. Loss and weights are those of the Descript Audio Codec (Kumar et al. 2023, arXiv:2306.06546). Codes
 keep their meaning: whatever was encoded before stays valid, and so does a prior.
 
-The weights that are kept are the moving average of the decoder's, at the end. They are not chosen by the lowest held-out mel distance,
-which would choose the dull ones; but if that distance got worse than ``WORST_MEL`` times what it was, the stage
+What is kept is the moving average of the decoder's weights, at the end. It is not chosen by the lowest held-out mel
+distance, which would choose the dull ones; but if that distance ends worse than ``WORST_MEL`` times what it was, the stage
 has failed and the first stage's decoder stays.
 """
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import WINDOWS, MultiScaleMel
@@ -71,6 +71,7 @@ CRITIC_FIRST_SHARE = 0.1
 """The critic learns alone for the first steps, or the first share of a short stage: an untrained one would only mislead."""
 AVERAGE_DECAY = 0.999
 WORST_MEL = 1.1
+"""A held-out mel distance above this share of what it was means that the stage has failed."""
 MIN_STEPS_PER_EPOCH = 50
 SAVE_EVERY_S = 60.0
 _LOSSES = ("mel_loss", "feature_loss", "adversarial_loss", "discriminator_loss")
@@ -162,11 +163,10 @@ def refine_decoder(
     trained = copy.deepcopy(first)
     trained.decoder.requires_grad_(True)
     critic = Discriminator(DiscriminatorConfig(codec.channels, width=plan.critic_width))
-    rates = {"lr": plan.learning_rate, "betas": (0.8, 0.99), "fused": True}
-    wrapped, decoder_optimizer = fabric.setup(trained, torch.optim.AdamW(trained.decoder.parameters(), **rates))
+    wrapped, decoder_optimizer = fabric.setup(trained, _optimizer(trained.decoder, plan))
     wrapped.mark_forward_method("encode")
     wrapped.mark_forward_method("decode")
-    wrapped_critic, critic_optimizer = fabric.setup(critic, torch.optim.AdamW(critic.parameters(), **rates))
+    wrapped_critic, critic_optimizer = fabric.setup(critic, _optimizer(critic, plan))
     distance = MultiScaleMel(codec.sample_rate).to(fabric.device)
 
     split = split_corpus(corpus, seed=plan.seed)
@@ -182,12 +182,13 @@ def refine_decoder(
     else:
         _restore(stage, first, resumed, belongs_to)
 
-    def save() -> None:
-        save_state(state_path, STATE_KIND, _state(stage, first, plan, steps_per_epoch, belongs_to))
+    def save(finished: bool) -> None:
+        about = {**belongs_to, "plan": dataclasses.asdict(plan), "finished": finished}
+        save_state(state_path, STATE_KIND, _state(stage, first, steps_per_epoch, about))
 
-    cancelled, bad_steps = False, 0
+    finished, cancelled, bad_steps = schedule.finished, False, 0
     epoch_started = saved = time.monotonic()
-    while not (schedule.finished or cancelled):
+    while not (finished or cancelled):
         started = time.monotonic()
         epoch, index = divmod(schedule.step, steps_per_epoch)
         rate = schedule.learning_rate
@@ -223,7 +224,8 @@ def refine_decoder(
                 )
             )
 
-        if schedule.step % steps_per_epoch == 0 or schedule.finished:
+        finished = schedule.finished
+        if schedule.step % steps_per_epoch == 0 or finished:
             validating = time.monotonic()
             val_mel = validate_vqvae_epoch(averaged, distance, held_out, fabric)
             schedule.reserve(1.5 * (time.monotonic() - validating))
@@ -248,12 +250,11 @@ def refine_decoder(
                 )
             epoch_started = time.monotonic()
         if time.monotonic() - saved >= save_every_s:
-            save()
+            save(finished)
             saved = time.monotonic()
-        cancelled = cancel_event is not None and cancel_event.is_set()
-    save()
+        cancelled = not finished and cancel_event is not None and cancel_event.is_set()
+    save(finished)
 
-    cancelled = not schedule.finished
     mel_after = (stage.curves["val_mel"] or [stage.mel_before])[-1]
     is_kept = not cancelled and mel_after <= WORST_MEL * stage.mel_before
     epochs_trained = len(stage.curves["val_mel"])
@@ -340,9 +341,7 @@ def _average(stage: _Stage) -> None:
         mean.lerp_(value, 1 - decay)
 
 
-def _state(
-    stage: _Stage, first: ConvVQVAE, plan: RefinementPlan, steps_per_epoch: int, belongs_to: Mapping[str, str]
-) -> TrainingState:
+def _state(stage: _Stage, first: ConvVQVAE, steps_per_epoch: int, about: Mapping[str, Any]) -> TrainingState:
     epoch, index = divmod(stage.schedule.step, steps_per_epoch)
     return TrainingState(
         parts={
@@ -355,13 +354,11 @@ def _state(
             "random": random_state(),
         },
         values={
-            **belongs_to,
-            "plan": dataclasses.asdict(plan),
+            **about,
             "step": stage.schedule.step,
             "elapsed_s": stage.schedule.elapsed_s,
             "epoch": epoch,
             "index": index,
-            "finished": stage.schedule.finished,
             "decoder_steps": stage.decoder_steps,
             "mel_before": stage.mel_before,
             "sums": stage.sums,
@@ -394,6 +391,10 @@ def _restore(stage: _Stage, first: ConvVQVAE, state: TrainingState, belongs_to: 
             "The saved second stage does not fit this version of Distill or was changed.",
             "Begin the second stage anew with distill train FOLDER --quality high.",
         ) from error
+
+
+def _optimizer(module: nn.Module, plan: RefinementPlan) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(module.parameters(), lr=plan.learning_rate, betas=(0.8, 0.99), fused=True)
 
 
 def _not_finite(steps: int) -> TrainingError:
