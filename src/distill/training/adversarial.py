@@ -56,6 +56,7 @@ from distill.training.state import (
 from distill.training.vqvae_loop import (
     MAX_BAD_STEPS,
     SCALES_PER_STEP,
+    SILENCED,
     VALIDATION_WINDOWS,
     WINDOW_POSITIONS,
     validate_vqvae_epoch,
@@ -171,7 +172,7 @@ def refine_decoder(
 
     split = split_corpus(corpus, seed=plan.seed)
     window = WINDOW_POSITIONS * codec.hop
-    windows = TrainingWindows(split.train, window, codec.channels, plan.seed)
+    windows = TrainingWindows(split.train, window, codec.channels, plan.seed, SILENCED)
     held_out = validation_windows(split.held_out, 2 * window, codec.channels, VALIDATION_WINDOWS)
     steps_per_epoch = max(-(-windows.windows_per_epoch // plan.batch_size), MIN_STEPS_PER_EPOCH)
     schedule = Schedule(steps_per_epoch, epochs=plan.epochs, minutes=plan.minutes, peak_rate=plan.learning_rate)
