@@ -88,6 +88,8 @@ class RefinementPlan:
     seed: int = 0
     batch_size: int = 4
     learning_rate: float = 2e-4
+    critic_learning_rate: float = 1e-3
+    """A critic as slow as the decoder has nothing to say for hundreds of steps (measured: docs/codec.md)."""
     critic_width: int = DiscriminatorConfig.width
 
 
@@ -164,10 +166,10 @@ def refine_decoder(
     trained = copy.deepcopy(first)
     trained.decoder.requires_grad_(True)
     critic = Discriminator(DiscriminatorConfig(codec.channels, width=plan.critic_width))
-    wrapped, decoder_optimizer = fabric.setup(trained, _optimizer(trained.decoder, plan))
+    wrapped, decoder_optimizer = fabric.setup(trained, _optimizer(trained.decoder))
     wrapped.mark_forward_method("encode")
     wrapped.mark_forward_method("decode")
-    wrapped_critic, critic_optimizer = fabric.setup(critic, _optimizer(critic, plan))
+    wrapped_critic, critic_optimizer = fabric.setup(critic, _optimizer(critic))
     distance = MultiScaleMel(codec.sample_rate).to(fabric.device)
 
     split = split_corpus(corpus, seed=plan.seed)
@@ -193,9 +195,9 @@ def refine_decoder(
         started = time.monotonic()
         epoch, index = divmod(schedule.step, steps_per_epoch)
         rate = schedule.learning_rate
-        for optimizer in (decoder_optimizer, critic_optimizer):
+        for optimizer, peak in ((decoder_optimizer, plan.learning_rate), (critic_optimizer, plan.critic_learning_rate)):
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = peak * rate / plan.learning_rate
 
         audio = torch.from_numpy(windows.batch(epoch, index, plan.batch_size)).to(fabric.device)
         draw = np.random.default_rng((plan.seed, epoch, index, 1 << 20))
@@ -394,8 +396,8 @@ def _restore(stage: _Stage, first: ConvVQVAE, state: TrainingState, belongs_to: 
         ) from error
 
 
-def _optimizer(module: nn.Module, plan: RefinementPlan) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(module.parameters(), lr=plan.learning_rate, betas=(0.8, 0.99), fused=True)
+def _optimizer(module: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(module.parameters(), betas=(0.8, 0.99), fused=True)  # the loop sets the rate at every step
 
 
 def _not_finite(steps: int) -> TrainingError:
