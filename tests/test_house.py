@@ -16,7 +16,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"outputs", "audio"}),
     frozenset({"codes", "models"}),
     frozenset({"training", "generation", "library"}),
-    frozenset({"settings", "report"}),
+    frozenset({"settings", "report", "refinement"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),
     frozenset({"cli", "web"}),

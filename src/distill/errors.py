@@ -6,6 +6,7 @@ DistillError                 exit code 1: ours, or the machine's
 │   ├── AudioFileError       one audio file cannot be read or used
 │   ├── ModelFileError       a .distill file is damaged, foreign or from a newer version
 │   ├── MissingPriorError    the model has a codec but no prior yet
+│   ├── StateFileError       a saved training state is damaged, foreign or missing
 │   ├── CodesFileError       a .codes file is damaged or belongs to another model
 │   ├── SettingError         an option is out of its range
 │   ├── DeviceError          the asked-for device is not on this machine
@@ -45,6 +46,10 @@ class ModelFileError(InputError):
 
 class MissingPriorError(InputError):
     """The model has a codec but no prior yet."""
+
+
+class StateFileError(InputError):
+    """A saved training state is damaged, foreign or missing."""
 
 
 class CodesFileError(InputError):

@@ -131,6 +131,11 @@ def new_run_folder(name: str) -> Path:
         return folder
 
 
+def run_folders() -> list[Path]:
+    """The folders of all runs so far, the newest first."""
+    return sorted((home() / "runs").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+
+
 def _own_folder(name: str) -> Path:
     folder = home() / name
     try:

@@ -38,7 +38,15 @@ from distill.outputs import (
     new_run_folder,
     reconstruction_paths,
 )
-from distill.report import NewAudio, Reconstruction, RunReport, write_report
+from distill.refinement import Sitting
+from distill.report import (
+    NewAudio,
+    Reconstruction,
+    RefinementReport,
+    RunReport,
+    write_refinement_report,
+    write_report,
+)
 from distill.settings import (
     Settings,
     codec_config,
@@ -48,6 +56,7 @@ from distill.settings import (
     prior_settings,
     run_settings,
 )
+from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.launch import choose_device
 from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent, read_events
 from distill.training.prior_loop import LEARNING_RATE, memorization_threshold, train_prior
@@ -56,6 +65,8 @@ from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 DEFAULT_MINUTES = 8.0
 CODEC_SHARE = 0.67
 """Of the minutes of a whole run, the part that trains the codec; the prior has what is left before the audio is made."""
+REFINEMENT_SHARE = 0.6
+"""Of the minutes of a codec in high quality, the part that the second stage has."""
 REPORTED_RECONSTRUCTIONS = 4
 REPORTED_SECONDS = 10.0
 
@@ -66,6 +77,17 @@ class Piece:
 
     path: Path
     generation: Generation
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What the codec's second stage leaves behind."""
+
+    model: Model
+    """As it is in the file now; after a stop, as it was before."""
+    page: Path | None
+    """Before and after, to listen to; none after a stop."""
+    result: RefinementResult
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,52 @@ def train_codec(
     model = Model(header, result.codec, result.code_counts)
     save_model(model_path, model)
     return model
+
+
+def refine_codec(
+    model_path: Path,
+    folder: Path,
+    sitting: Sitting,
+    *,
+    device: str = "auto",
+    corpus: Corpus | None = None,
+    callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
+) -> Refined:
+    """Trains the decoder of the codec in ``model_path`` on and writes it to the same file, with a page beside it to compare.
+
+    Codes, and with them a prior, keep their meaning. A stop leaves the file as it is and a state to resume from.
+    """
+    model = load_model(model_path)
+    corpus = corpus or import_corpus(folder, channels=model.codec.channels)
+    with EventLog(sitting.run_folder / "events.jsonl") as log:
+        result = refine_decoder(
+            model.codec, corpus, sitting.plan, _both(log, callback), cancel_event,
+            state_path=sitting.state_path, resumed=sitting.resumed, device=device,
+        )  # fmt: skip
+    if result.cancelled:
+        return Refined(model, None, result)
+    header = _refined_header(model.header, result)
+    first, after = (dataclasses.replace(model, codec=codec) for codec in (result.first, result.refined))
+    refined = dataclasses.replace(model, header=header, codec=result.codec)
+    save_model(model_path, refined)
+    held_out = _held_out(model, corpus)
+    page = write_refinement_report(
+        free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
+        RefinementReport(
+            title=model.header.name,
+            before=_reconstructions(first, corpus, held_out),
+            after=_reconstructions(after, corpus, held_out),
+            held_out=held_out,
+            is_kept=result.is_kept,
+            facts={
+                "Held-out mel distance": f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
+                "Second stage": f"{result.steps} steps, {result.seconds_taken / 60:.1f} minutes",
+                "Model": f"{model.header.name}{MODEL_SUFFIX}, codec {refined.fingerprint[:12]}",
+            },
+        ),
+    )
+    return Refined(refined, page, result)
 
 
 def add_prior(
@@ -322,8 +390,7 @@ def report_run(
 ) -> Path:
     """Writes the self-contained HTML page of a run."""
     split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    by_recording = split.kind == "recordings"
-    held_out = frozenset(passage.recording.name for passage in split.held_out) if by_recording else frozenset()
+    held_out = _held_out(model, corpus)
     config = model.header.codec
     return write_report(
         path,
@@ -391,6 +458,28 @@ def _codec_header(name: str, result: VQTrainingResult, seed: int, seconds: float
         },
         curves={"codec_train_loss": result.train_losses, "codec_val_loss": result.val_losses},
     )
+
+
+def _refined_header(header: Header, result: RefinementResult) -> Header:
+    record: dict[str, float | int | str] = {
+        "refinement_steps": result.steps,
+        "refinement_epochs": result.epochs_trained,
+        "refinement_seconds": round(result.seconds_taken, 1),
+        "refinement_mel_before": result.mel_before,
+        "refinement_mel_after": result.mel_after,
+        "refinement_kept": int(result.is_kept),
+    }
+    curves = {f"refinement_{name}": values for name, values in result.curves.items()}
+    return header.model_copy(
+        update={"codec_training": header.codec_training | record, "curves": header.curves | curves}
+    )
+
+
+def _held_out(model: Model, corpus: Corpus) -> frozenset[str]:
+    """Names of the recordings that were kept aside whole."""
+    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
+    kept = split.held_out if split.kind == "recordings" else ()
+    return frozenset(passage.recording.name for passage in kept)
 
 
 def _reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> list[Reconstruction]:

@@ -89,6 +89,17 @@ def run_settings(epochs: int | None, minutes: float | None, device: str, default
     return rows | {"device": (str(choose_device(device)), "auto" if device == "auto" else "set")}
 
 
+def stage_settings(epochs: int | None, first_minutes: float | None, minutes: float | None) -> Settings:
+    """How the time of a codec in high quality is divided between its two stages."""
+    each = [] if epochs is None else ["1 epoch" if epochs == 1 else f"{epochs} epochs"]
+    shares = (None, None) if first_minutes is None or minutes is None else (first_minutes, minutes - first_minutes)
+    spans = [", at most ".join([*each, *([] if share is None else [f"{share:.3g} minutes"])]) for share in shares]
+    return {
+        "first-stage": (f"{spans[0]}: encoder, codes and decoder", "auto"),
+        "second-stage": (f"{spans[1]}: the decoder alone, against a critic", "auto"),
+    }
+
+
 def _changed(config: C, changes: Mapping[str, Any]) -> C:
     try:
         return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config) | dict(changes))

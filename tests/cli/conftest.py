@@ -1,6 +1,7 @@
 """The command line as a person meets it: exit code, stdout, stderr, and what lies in the folder afterwards."""
 
 import dataclasses
+import functools
 import json
 import shutil
 import sys
@@ -15,6 +16,7 @@ from distill.audio.corpus import Corpus
 from distill.cli.app import main
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, new_header
+from distill.training.adversarial import RefinementPlan
 
 TINY = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
 
@@ -136,3 +138,7 @@ def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill.settings.codec_config_for", codec_config)
     monkeypatch.setattr("distill.settings.prior_config_for", prior_config)
     monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 3)
+    monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
+    monkeypatch.setattr(
+        "distill.refinement.RefinementPlan", functools.partial(RefinementPlan, batch_size=1, critic_width=4)
+    )

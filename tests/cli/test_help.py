@@ -13,7 +13,8 @@ VERBS = {
     "run": "--minutes --seconds --count --out --name --channels --device --seed",
     "demo": "--minutes --out --device --seed",
     "check": "--channels --seed",
-    "train": "--minutes --epochs --name --out --rvq-levels --codebook-size --commitment-weight --channels --device --seed",
+    "train": "--quality --resume --minutes --epochs --name --out"
+    " --rvq-levels --codebook-size --commitment-weight --channels --device --seed",
     "train-prior": "--epochs --minutes --hidden-size --layers --heads --lr --device --seed",
     "generate": "--seconds --count --temperature --top-k --top-p --seed --format --bit-depth --out --device",
     "encode": "--out --device",

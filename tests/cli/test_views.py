@@ -15,6 +15,9 @@ from distill.training.metrics import (
     LevelHealth,
     Notice,
     PriorEpochMetrics,
+    RefinementCompleteEvent,
+    RefinementEpochMetrics,
+    RefinementStepMetrics,
     VQEpochMetrics,
     VQStepMetrics,
     VQTrainingCompleteEvent,
@@ -23,6 +26,8 @@ from distill.training.metrics import (
 LEVELS = tuple(LevelHealth(level, 1.0, 1024.0, 1024) for level in range(4))
 CODEC_STEP = VQStepMetrics(1, 1, 10, 2.0, 1.9, 0.1, 1e-3, 0.1, 4.0, 0.1, 30.0)
 CODEC_EPOCH = VQEpochMetrics(100, 1000, 12.34, 12.34, 12.34, LEVELS, "", 1.0, 1e-3)
+REFINEMENT_STEP = RefinementStepMetrics(1, 1, 10, 2.0, 0.3, 0.9, 1.1, 1e-4, 0.1, 4.0, 0.1, 30.0)
+REFINEMENT_EPOCH = RefinementEpochMetrics(100, 1000, 12.34, 12.34, 12.34, 12.34, 12.34, 12.34, 1.0, 1e-4)
 PRIOR_EPOCH = PriorEpochMetrics(100, 1000, 12.34, 12.34, 1234.5, 1234.5, False, "", 1.0, 1e-3)
 
 
@@ -40,7 +45,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], io.StringIO]:
     return make
 
 
-@pytest.mark.parametrize(("event", "lines"), [(CODEC_EPOCH, 3), (PRIOR_EPOCH, 1)])
+@pytest.mark.parametrize(("event", "lines"), [(CODEC_EPOCH, 3), (PRIOR_EPOCH, 1), (REFINEMENT_EPOCH, 1)])
 def test_an_epoch_fits_80_columns(event: Any, lines: int, screen: Callable[[bool], io.StringIO]) -> None:
     """Guards against lines that wrap even with four levels, 1000 epochs and 1024 codes."""
     shown = screen(True)
@@ -73,6 +78,17 @@ def test_a_live_line_on_a_terminal(screen: Callable[[bool], io.StringIO]) -> Non
         view(CODEC_STEP)
     assert "40× real time" in shown.getvalue()
     assert "30 s left" in shown.getvalue()
+
+
+def test_the_second_stage(screen: Callable[[bool], io.StringIO]) -> None:
+    shown = screen(True)
+    with TrainingView() as view:
+        view(REFINEMENT_STEP)
+        view(RefinementCompleteEvent(1.5, 1.4, True, 2, 100, False))
+        view(RefinementCompleteEvent(1.5, 1.9, False, 2, 100, False))
+    assert "adversarial 0.90" in shown.getvalue()
+    assert "held-out distance 1.50 before, 1.40 after" in shown.getvalue()
+    assert "keeps the decoder of before" in " ".join(shown.getvalue().split())
 
 
 def test_the_same_warning_once(screen: Callable[[bool], io.StringIO]) -> None:

@@ -1,25 +1,59 @@
-"""``distill train FOLDER``: the codec."""
+"""``distill train FOLDER``: the codec, in one stage or two."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distill.cli import options
 from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
+from distill.errors import SettingError
 from distill.outputs import command
 
+if TYPE_CHECKING:
+    from distill.models.model_file import Model
+    from distill.pipeline import Refined
+
 DEFAULT_MINUTES = 5.0
+DEFAULT_HIGH_MINUTES = 30.0
+
+
+class Quality(StrEnum):
+    """How much is spent on the sound."""
+
+    STANDARD = "standard"
+    HIGH = "high"
 
 
 def train(
     folder: options.FolderArgument,
+    quality: Annotated[
+        Quality,
+        typer.Option(help="high adds a second stage, for a GPU or a night: the decoder learns on against a critic."),
+    ] = Quality.STANDARD,
     minutes: Annotated[
         float | None,
-        typer.Option(help="How long to train; 5 if neither this nor --epochs is given.", show_default=False),
+        typer.Option(
+            help="How long to train in all; with --quality high the second stage has 60 % of it.",
+            show_default="5, or 30 for high",
+        ),
     ] = None,
-    epochs: options.EpochsOption = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Train this many epochs, each stage (with --minutes: whichever ends first).", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Go on with MODEL's second stage where it stopped; --minutes or --epochs say how much further.",
+            show_default=False,
+        ),
+    ] = None,
     name: options.NameOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the model file.")] = Path(),
     rvq_levels: Annotated[int | None, typer.Option(help="Quantizer levels, 2 to 4.", show_default="auto")] = None,
@@ -34,11 +68,6 @@ def train(
     debug: options.DebugOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
-    from distill import pipeline
-    from distill.audio.corpus import import_corpus
-    from distill.outputs import claimed, new_model_path, new_run_folder
-    from distill.settings import codec_config, codec_settings, model_health, run_settings
-
     chosen = {
         key: value
         for key, value in {
@@ -49,31 +78,127 @@ def train(
         if value is not None
     }
     wanted_channels = options.channels(channels)
-    settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
+    if resume is not None:
+        if chosen or wanted_channels or name is not None:
+            raise SettingError(
+                "--resume goes on with a model whose name and sizes are settled.",
+                "Leave out --name, --channels, --rvq-levels, --codebook-size and --commitment-weight.",
+            )
+        _resume(folder, resume, epochs, minutes, device, as_json)
+    else:
+        _begin(folder, quality, epochs, minutes, name, out, chosen, wanted_channels, device, seed, as_json)
+
+
+def _begin(
+    folder: Path,
+    quality: Quality,
+    epochs: int | None,
+    minutes: float | None,
+    name: str | None,
+    out: Path,
+    chosen: dict[str, Any],
+    channels: int | None,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    import time
+
+    from distill import pipeline
+    from distill.audio.corpus import import_corpus
+    from distill.outputs import claimed, new_model_path, new_run_folder
+    from distill.refinement import first_sitting
+    from distill.settings import codec_config, codec_settings, run_settings, stage_settings
+
+    is_high = quality is Quality.HIGH
+    default = DEFAULT_HIGH_MINUTES if is_high else DEFAULT_MINUTES
+    settings = run_settings(epochs, minutes, device, default)
+    budget = default if epochs is None and minutes is None else minutes
+    first_minutes = budget and budget * (1 - pipeline.REFINEMENT_SHARE if is_high else 1)
+    refined = None
     with (
         TrainingView() as view,
         stop_on_interrupt(view.is_training) as cancel,
         claimed(new_model_path(out, name, folder)) as model_path,
     ):
-        corpus = import_corpus(folder, channels=wanted_channels, progress=view.counting("Reading"))
-        marked = {*chosen, *({"channels"} if wanted_channels else ())}
-        settings_table({**settings, **codec_settings(codec_config(corpus, chosen), marked)})
-        events = new_run_folder(model_path.stem) / "events.jsonl"
+        corpus = import_corpus(folder, channels=channels, progress=view.counting("Reading"))
+        marked = {*chosen, *({"channels"} if channels else ())}
+        stages = stage_settings(epochs, first_minutes, budget) if is_high else {}
+        settings_table({**settings, **stages, **codec_settings(codec_config(corpus, chosen), marked)})
+        run_folder = new_run_folder(model_path.stem)
+        started = time.monotonic()
         model = pipeline.train_codec(
-            folder, model_path, events, config_changes=chosen, epochs=epochs,
-            minutes=DEFAULT_MINUTES if epochs is None and minutes is None else minutes,
+            folder, model_path, run_folder / "events.jsonl", config_changes=chosen, epochs=epochs, minutes=first_minutes,
             seed=seed, device=device, corpus=corpus, callback=view, cancel_event=cancel,
         )  # fmt: skip
+        if is_high and not cancel.is_set():
+            left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
+            refined = pipeline.refine_codec(
+                model_path, folder, first_sitting(model, run_folder, epochs, left),
+                device=device, corpus=corpus, callback=view, cancel_event=cancel,
+            )  # fmt: skip
+    _show(folder, model_path, run_folder, refined.model if refined else model, refined, is_high, as_json)
+
+
+def _resume(
+    folder: Path, model_path: Path, epochs: int | None, minutes: float | None, device: str, as_json: bool
+) -> None:
+    from distill import pipeline
+    from distill.atomic import ensure_writable
+    from distill.audio.corpus import import_corpus
+    from distill.models.model_file import load_model
+    from distill.outputs import claimed
+    from distill.refinement import next_sitting
+    from distill.settings import run_settings
+
+    default = DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE
+    rows = run_settings(epochs, minutes, device, default)
+    model = load_model(model_path)
+    ensure_writable(model_path.parent)
+    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
+        sitting = next_sitting(model_path, model, epochs, minutes, default)
+        corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"))
+        if sitting.resumed is not None:
+            if epochs is None and minutes is None:
+                rows = {"minutes": ("what is left of the plan", "auto"), "device": rows["device"]}
+            rows = {"resumed": (f"at step {sitting.resumed.values['step']}", "set"), **rows}
+        settings_table(rows)
+        refined = pipeline.refine_codec(
+            model_path, folder, sitting, device=device, corpus=corpus, callback=view, cancel_event=cancel
+        )
+    _show(folder, model_path, sitting.run_folder, refined.model, refined, True, as_json)
+
+
+def _show(
+    folder: Path,
+    model_path: Path,
+    run_folder: Path,
+    model: "Model",
+    refined: "Refined | None",
+    is_high: bool,
+    as_json: bool,
+) -> None:
+    from distill.settings import model_health
+
+    is_stopped = is_high and (refined is None or refined.result.cancelled)
     if as_json:
+        training = dict(model.header.codec_training)
+        if is_stopped:
+            training["cancelled"] = 1
         print_json(
             {
                 "model": model_path.resolve(),
-                "events": events,
-                **model.header.codec_training,
+                "events": run_folder / "events.jsonl",
+                **training,
+                **({"page": refined and refined.page and refined.page.resolve()} if is_high else {}),
                 "bitrate": model.header.codec.bitrate,
                 "levels": model_health(model),
             }
         )
         return
     place("Model", model_path)
+    if refined is not None and refined.page is not None:
+        place("Listen", refined.page, "before and after, open it in a browser")
+    if is_stopped:
+        place("Go on", command("distill", "train", folder, "--resume", model_path))
     place("Next", command("distill", "train-prior", model_path, folder))

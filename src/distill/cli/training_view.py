@@ -8,7 +8,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from distill.cli.console import console, duration, good, levels_table, note, percent, warn
 
 if TYPE_CHECKING:
-    from distill.training.metrics import LevelHealth, PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+    from distill.training.metrics import (
+        LevelHealth,
+        PriorEpochMetrics,
+        RefinementCompleteEvent,
+        TrainingEvent,
+        VQEpochMetrics,
+    )
 
 
 class TrainingView:
@@ -72,6 +78,21 @@ class TrainingView:
                     {"name": name, "utilisation": level.utilisation, "perplexity": level.perplexity, "dead": level.dead}
                     for name, level in _named(event.levels)
                 )
+            case m.RefinementStepMetrics():
+                self._training_step(
+                    "Second stage",
+                    event.progress,
+                    f"mel {event.mel_loss:.2f}  features {event.feature_loss:.2f}  adversarial {event.adversarial_loss:.2f}  "
+                    f"{_left(event.remaining_s)}",
+                )
+            case m.RefinementEpochMetrics():
+                note(
+                    f"second {_count(event.epoch, event.total_epochs)}  mel {event.mel_loss:.2f}  "
+                    f"features {event.feature_loss:.2f}  adversarial {event.adversarial_loss:.2f}  "
+                    f"held-out {event.val_mel:.2f}"
+                )
+            case m.RefinementCompleteEvent():
+                self._end_of_refinement(event)
             case m.ExtractionProgress():
                 self.progress("Encoding the recordings", event.done, event.total)
             case m.PriorStepMetrics():
@@ -115,6 +136,15 @@ class TrainingView:
         )
         note(f"  {levels}", "dim")
         self._warn_once(event.warning)
+
+    def _end_of_refinement(self, event: "RefinementCompleteEvent") -> None:
+        distances = f"held-out distance {event.mel_before:.2f} before, {event.mel_after:.2f} after"
+        if event.cancelled:
+            note(f"Second stage stopped at step {event.steps}; the model is as it was before it.")
+        elif event.is_kept:
+            good(f"Second stage trained for {_epochs(event.epochs_trained)}: {distances}")
+        else:
+            warn(f"The second stage made the codec worse ({distances}), so the model keeps the decoder of before.")
 
     def _epoch_of_prior(self, event: "PriorEpochMetrics") -> None:
         note(

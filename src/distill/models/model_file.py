@@ -121,11 +121,13 @@ def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: An
 
 def codec_fingerprint(codec: ConvVQVAE) -> str:
     """SHA-256 over the codec's tensors in the order of their names."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(_codec_tensors(codec).items()):
-        digest.update(name.encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
+    return _fingerprint(_codec_tensors(codec))
+
+
+def alphabet_fingerprint(codec: ConvVQVAE) -> str:
+    """SHA-256 over everything of the codec but its decoder: where it is equal, equal sound has equal codes."""
+    tensors = _codec_tensors(codec)
+    return _fingerprint({name: tensor for name, tensor in tensors.items() if not name.startswith("decoder.")})
 
 
 def save_model(path: Path, model: Model) -> Path:
@@ -212,6 +214,14 @@ def read_header(path: Path) -> Header:
 def _frozen(model: M, device: torch.device | str) -> M:
     model.requires_grad_(False)
     return model.eval().to(device)
+
+
+def _fingerprint(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _codec_tensors(codec: ConvVQVAE) -> dict[str, Tensor]:

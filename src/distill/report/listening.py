@@ -60,7 +60,7 @@ def _new_card(piece: NewAudio, beside: Path) -> str:
         body = '<p class="note">This piece holds no sound.</p>'
     else:
         heard = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
-        body = _track(heard, heard.shape[1], None, f"new audio {piece.name}", waveform=True)
+        body = track(heard, heard.shape[1], None, f"new audio {piece.name}", waveform=True)
     said = f'<p class="how">Seed {piece.seed}<span class="dot">·</span>{text(piece.settings)}</p>'
     where = ""
     if piece.path is not None:
@@ -89,7 +89,7 @@ def _pair(pair: Reconstruction, is_held_out: bool) -> str:
         loudest = mel_picture(original, samples).loudest
         sides = (("Original", original), ("Rebuilt from codes", decoded))
         body = '<div class="pair">' + "".join(
-            f"<div><h4>{title}</h4>{_track(sound, samples, loudest, f'{title}: {pair.name}')}</div>"
+            f"<div><h4>{title}</h4>{track(sound, samples, loudest, f'{title}: {pair.name}')}</div>"
             for title, sound in sides
         )
         body += "</div>"
@@ -100,7 +100,7 @@ def _pair(pair: Reconstruction, is_held_out: bool) -> str:
     return f'<article class="card">{title}{body}{cut}</article>'
 
 
-def _track(
+def track(
     audio: npt.NDArray[np.float32], samples: int, loudest: float | None, label: str, waveform: bool = False
 ) -> str:
     """Picture and player of ``audio`` [C, N]; the picture spans ``samples``, 80 dB down from ``loudest``."""

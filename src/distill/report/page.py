@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import math
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from distill.atomic import written_aside
 from distill.report.contents import RunReport
 from distill.report.learning import best_epoch, codebook_section, learning_section
 from distill.report.listening import new_audio_section, reconstruction_section
-from distill.report.markup import bit_rate, count, duration, name, text
+from distill.report.markup import Section, bit_rate, count, duration, name, text
 from distill.report.tables import corpus_section, facts_section, is_used, settings_section
 
 
@@ -37,19 +38,23 @@ def render(report: RunReport, beside: Path) -> str:
         settings_section(report.settings),
         facts_section(report.facts),
     ]
-    present = [part for part in sections if part is not None]
+    return html_page(report.title, "Distill report", _opening(report), [part for part in sections if part is not None])
+
+
+def html_page(title: str, over: str, opening: str, sections: Sequence[Section]) -> str:
+    """A whole page; ``over`` is plain words above the title, ``opening`` finished HTML below it."""
     style, script = _package_text("style.css"), _package_text("player.js")
-    links = "".join(f'<a href="#{part.anchor}">{text(part.title)}</a>' for part in present)
+    links = "".join(f'<a href="#{part.anchor}">{text(part.title)}</a>' for part in sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{text(report.title)} – Distill</title>\n<style>{style}</style></head>\n"
-        '<body><header class="top"><p class="over">Distill report</p>'
-        f"<h1>{name(report.title)}</h1>"
-        f"{_opening(report)}<nav>{links}</nav></header>\n<main>"
-        + "\n".join(part.html for part in present)
+        f"<title>{text(title)} – Distill</title>\n<style>{style}</style></head>\n"
+        f'<body><header class="top"><p class="over">{text(over)}</p>'
+        f"<h1>{name(title)}</h1>"
+        f"{opening}<nav>{links}</nav></header>\n<main>"
+        + "\n".join(part.html for part in sections)
         + f"</main>\n<script>{script}</script></body></html>\n"
     )
 

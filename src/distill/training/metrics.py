@@ -75,6 +75,60 @@ class VQTrainingCompleteEvent:
 
 
 @dataclass(frozen=True)
+class RefinementStepMetrics:
+    """One step of the codec's second stage. Losses are not yet weighted."""
+
+    epoch: int
+    step: int
+    total_steps: int
+    mel_loss: float
+    """Multi-scale mel distance."""
+    feature_loss: float
+    """Distance between what the discriminators' layers see in recording and reconstruction."""
+    adversarial_loss: float
+    """0 where the discriminators take every reconstruction for a recording."""
+    discriminator_loss: float
+    learning_rate: float
+    step_time_s: float
+    audio_seconds: float
+    progress: float
+    """Share of the stage that is done, 0 to 1."""
+    remaining_s: float
+
+
+@dataclass(frozen=True)
+class RefinementEpochMetrics:
+    """One epoch of the codec's second stage. Losses are means over its steps."""
+
+    epoch: int
+    total_epochs: int
+    mel_loss: float
+    feature_loss: float
+    adversarial_loss: float
+    discriminator_loss: float
+    val_mel: float
+    """Multi-scale mel distance of held-out windows with the decoder that would be kept now."""
+    mel_before: float
+    """The same with the first stage's decoder."""
+    epoch_time_s: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class RefinementCompleteEvent:
+    """The end of the codec's second stage."""
+
+    mel_before: float
+    mel_after: float
+    is_kept: bool
+    """Whether the refined decoder takes the first stage's place."""
+    epochs_trained: int
+    steps: int
+    cancelled: bool
+    """Whether it stopped early; then it can be resumed and the first stage's decoder is still in place."""
+
+
+@dataclass(frozen=True)
 class PriorStepMetrics:
     """One optimisation step of the prior. Losses are nats per token."""
 
@@ -141,6 +195,9 @@ TrainingEvent = (
     VQStepMetrics
     | VQEpochMetrics
     | VQTrainingCompleteEvent
+    | RefinementStepMetrics
+    | RefinementEpochMetrics
+    | RefinementCompleteEvent
     | ExtractionProgress
     | PriorStepMetrics
     | PriorEpochMetrics
@@ -155,6 +212,9 @@ _KINDS: dict[str, type] = {
         VQStepMetrics,
         VQEpochMetrics,
         VQTrainingCompleteEvent,
+        RefinementStepMetrics,
+        RefinementEpochMetrics,
+        RefinementCompleteEvent,
         ExtractionProgress,
         PriorStepMetrics,
         PriorEpochMetrics,

@@ -45,6 +45,11 @@ class Schedule:
         """Keeps time at the end of the budget for work that must still follow the last step."""
         self._reserved = seconds
 
+    def resume(self, step: int, elapsed_s: float) -> None:
+        """Stands where an earlier run stood after so many steps and seconds."""
+        self.step = step
+        self._started = self._clock() - elapsed_s
+
     @property
     def elapsed_s(self) -> float:
         return self._clock() - self._started

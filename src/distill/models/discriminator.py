@@ -1,0 +1,150 @@
+"""The critic of the codec's second stage: it tells recordings from what the decoder makes of them.
+
+    audio [B, C, N]
+      │ short-time Fourier transform, once a window length      real and imaginary parts   [B, 2C, F, bins]
+      │ cut into bands, a stack of 2-D convolutions each        features                   [B, W, F, bins / 16]
+      ▼ one convolution
+    logits [B, 1, F, bins / 16], high where it believes to hear a recording
+
+Complex spectra let it hear phase, to which a mel distance is deaf; several window lengths let it hear pitch and attacks.
+The idea is that of EnCodec (Défossez et al. 2022, arXiv:2210.13438), the bands are those of the Descript Audio Codec (Kumar
+et al. 2023, arXiv:2306.06546).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
+
+_SLOPE = 0.1
+_SILENCE_POWER = 1e-6
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Sizes of the critic. It is thrown away after training, so no model file holds them."""
+
+    channels: int = 1
+    windows: tuple[int, ...] = (2048, 1024, 512)
+    """Samples; the hop is a quarter of each."""
+    width: int = 16
+    """Channels of the convolutions, W."""
+    bands: tuple[float, ...] = (0.0, 0.25, 1.0)
+    """Edges of the bands as shares of half the sample rate. What sounds high looks unlike what sounds low, so each band has
+    filters of its own."""
+
+
+class Verdict(NamedTuple):
+    """What one window length makes of a batch."""
+
+    logits: tuple[Tensor, ...]
+    """One a band, ``[B, 1, F, bins']``."""
+    features: tuple[Tensor, ...]
+    """Every layer of every band, ``[B, W, F, bins']``."""
+
+
+class Discriminator(nn.Module):
+    """One :class:`SpectrumCritic` a window length: ``[B, C, N] →`` that many verdicts."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.critics = nn.ModuleList(SpectrumCritic(window, config) for window in config.windows)
+
+    def forward(self, audio: Tensor) -> list[Verdict]:
+        return [critic(audio) for critic in self.critics]
+
+
+class SpectrumCritic(nn.Module):
+    """Judges complex spectra of one window length."""
+
+    def __init__(self, window: int, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.window = window
+        bins = window // 2 + 1
+        edges = [round(edge * bins) for edge in config.bands]
+        self.bands = list(pairwise(edges))
+        self.stacks = nn.ModuleList(Stack(2 * config.channels, config.width) for _ in self.bands)
+        self.verdicts = nn.ModuleList(
+            weight_norm(nn.Conv2d(config.width, 1, (3, 3), padding=(1, 1))) for _ in self.bands
+        )
+        self.register_buffer("taper", torch.hann_window(window), persistent=False)
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """``[B, C, N] → [B, 2C, F, bins]``: phase as it is, the root of the magnitude.
+
+        Without the root a filter sees the loudest partial alone; faint highs would lie thousands of times below it.
+        """
+        b, c, n = audio.shape
+        spectrum = torch.stft(
+            audio.reshape(b * c, n),
+            self.window,
+            self.window // 4,
+            window=self.get_buffer("taper"),
+            normalized=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        parts = torch.view_as_real(spectrum)
+        # The small constant keeps the gradient finite in silence; it lies 80 dB below a full-scale sine.
+        parts = parts * (parts.square().sum(dim=-1, keepdim=True) + _SILENCE_POWER) ** -0.25
+        parts = parts.permute(0, 3, 2, 1)  # [B·C, 2, F, bins]
+        return parts.reshape(b, 2 * c, *parts.shape[2:])
+
+    def forward(self, audio: Tensor) -> Verdict:
+        spectrum = self.spectrum(audio)
+        logits, features = [], []
+        for (low, high), stack, verdict in zip(self.bands, self.stacks, self.verdicts, strict=True):
+            layers = stack(spectrum[..., low:high])
+            features.extend(layers)
+            logits.append(verdict(layers[-1]))
+        return Verdict(tuple(logits), tuple(features))
+
+
+class Stack(nn.Module):
+    """The layers of one band: ``[B, 2C, F, bins] →`` what each of them sees, ``[B, W, F, bins']``."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        # Halving the bins in every layer, the first included, is what makes it affordable on a CPU.
+        inputs = (channels, width, width, width)
+        layers = [weight_norm(nn.Conv2d(size, width, (3, 7), stride=(1, 2), padding=(1, 3))) for size in inputs]
+        self.layers = nn.ModuleList([*layers, weight_norm(nn.Conv2d(width, width, (3, 3), padding=(1, 1)))])
+
+    def forward(self, hidden: Tensor) -> list[Tensor]:
+        seen = []
+        for layer in self.layers:
+            hidden = F.leaky_relu(layer(hidden), _SLOPE)
+            seen.append(hidden)
+        return seen
+
+
+def discriminator_loss(real: list[Verdict], fake: list[Verdict]) -> Tensor:
+    """Least squares (Mao et al. 2016, arXiv:1611.04076): recordings should be judged 1, the decoder's sound 0. A scalar."""
+    losses = [
+        (1 - true).square().mean() + made.square().mean()
+        for one, other in zip(real, fake, strict=True)
+        for true, made in zip(one.logits, other.logits, strict=True)
+    ]
+    return torch.stack(losses).mean() * len(real)
+
+
+def adversarial_loss(fake: list[Verdict]) -> Tensor:
+    """How far the decoder's sound is from being judged 1; a scalar, summed over window lengths."""
+    losses = [(1 - made).square().mean() for verdict in fake for made in verdict.logits]
+    return torch.stack(losses).mean() * len(fake)
+
+
+def feature_distance(real: list[Verdict], fake: list[Verdict]) -> Tensor:
+    """L1 distance between what the critic's layers see in both; a scalar, summed over window lengths and layers."""
+    bands = len(real[0].logits)
+    distances = [
+        (made - true.detach()).abs().mean()
+        for one, other in zip(real, fake, strict=True)
+        for true, made in zip(one.features, other.features, strict=True)
+    ]
+    return torch.stack(distances).sum() / bands

@@ -1,0 +1,87 @@
+"""The page of the codec's second stage: each recording, before it and after it, to listen to and look at."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.atomic import written_aside
+from distill.report.contents import Reconstruction
+from distill.report.listening import track
+from distill.report.markup import Section, badge, name, section
+from distill.report.page import html_page
+from distill.report.sound import mel_picture
+from distill.report.tables import facts_section
+
+
+@dataclass(frozen=True)
+class RefinementReport:
+    """The same recordings rebuilt with the first stage's decoder and with the refined one."""
+
+    title: str
+    before: Sequence[Reconstruction]
+    after: Sequence[Reconstruction]
+    """In the order of ``before``."""
+    held_out: frozenset[str]
+    """Names of the recordings kept aside."""
+    is_kept: bool
+    """Whether the refined decoder is the one in the model now."""
+    facts: Mapping[str, str]
+
+
+def write_refinement_report(path: Path, report: RefinementReport) -> Path:
+    """Writes the self-contained page to ``path`` and returns it; the file appears whole or not at all.
+
+    Raises:
+        OutputError: where it cannot be written.
+    """
+    facts = facts_section(report.facts)
+    sections = [_listening_section(report), *([facts] if facts else [])]
+    page = html_page(report.title, "Distill, the codec's second stage", _opening(report), sections)
+    with written_aside(path) as aside:
+        aside.write_bytes(page.encode("utf-8"))
+    return path
+
+
+def _opening(report: RefinementReport) -> str:
+    verdict = (
+        "The refined decoder is in the model now."
+        if report.is_kept
+        else "The refined decoder came out worse and was not taken: the model still has the one of before."
+    )
+    numbers = [
+        (statistics.fmean(pair.mel_distance for pair in pairs), label)
+        for pairs, label in ((report.before, "mean mel distance before"), (report.after, "after"))
+        if pairs
+    ]
+    tiles = "".join(f"<div><b>{number:.2f}</b><span>{label}</span></div>" for number, label in numbers)
+    return f'<p class="summary">{verdict}</p><div class="tiles">{tiles}</div>'
+
+
+def _listening_section(report: RefinementReport) -> Section:
+    cards = "".join(
+        _card(before, after, before.name in report.held_out)
+        for before, after in zip(report.before, report.after, strict=True)
+    )
+    return section(
+        "before-and-after",
+        "Before and after",
+        "The codes are the same in both; only the decoder that turns them into sound has learned on. The mel distance says how "
+        "far from the recording each is, lower is closer, but it is deaf to phase: let your ears decide.",
+        cards,
+    )
+
+
+def _card(before: Reconstruction, after: Reconstruction, is_held_out: bool) -> str:
+    samples = before.original.shape[1]
+    marks = badge("kept aside: never trained on", "aside") if is_held_out else ""
+    marks += f'<span class="measure">mel distance {before.mel_distance:.2f} → <b>{after.mel_distance:.2f}</b></span>'
+    # One scale for all three, or a louder one would look like a better one.
+    loudest = mel_picture(before.original, samples).loudest
+    sides = (("Original", before.original), ("Before", before.decoded), ("After", after.decoded))
+    body = "".join(
+        f"<div><h4>{title}</h4>{track(sound, samples, loudest, f'{title}: {before.name}')}</div>"
+        for title, sound in sides
+    )
+    title = f'<header><h3>{name(before.name)}</h3><div class="marks">{marks}</div></header>'
+    return f'<article class="card">{title}<div class="pair">{body}</div></article>'

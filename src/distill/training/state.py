@@ -1,0 +1,143 @@
+"""Everything that changes while training, in one file, so that a run can go on exactly where it stopped.
+
+    parts    tensors, as name to tensor within named parts: weights, optimizers, random state
+    values   plain JSON: where the data and the schedule stand, settings, curves so far
+
+Written whole or not at all, as safetensors with the values as JSON in its header. Opening one can never run code.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from distill.atomic import written_aside
+from distill.errors import StateFileError
+
+_FORMAT = 1
+_KEY = "distill-state"
+
+Part = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """One moment of a training run."""
+
+    parts: Mapping[str, Part]
+    values: Mapping[str, Any]
+
+
+def save_state(path: Path, kind: str, state: TrainingState) -> Path:
+    """Writes the state whole or not at all; ``kind`` says which loop it belongs to.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    tensors = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, named in state.parts.items()
+        for name, tensor in named.items()
+    }
+    about = {"format": _FORMAT, "kind": kind, "digest": _digest(tensors), "values": dict(state.values)}
+    with written_aside(path) as temporary:
+        safetensors.torch.save_file(tensors, temporary, {_KEY: json.dumps(about)})
+    return path
+
+
+def load_state(path: Path, kind: str) -> TrainingState:
+    """Reads and checks a state; its tensors lie on the CPU.
+
+    Raises:
+        StateFileError: if it is missing, damaged, or no state of this kind.
+    """
+    about = _about(path, kind)
+    try:
+        tensors = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise _unusable(path, "its tensors cannot be read") from error
+    if _digest(tensors) != about["digest"]:
+        raise _unusable(path, "its content does not match its checksum")
+    parts: dict[str, dict[str, Tensor]] = {}
+    for whole, tensor in tensors.items():
+        part, _, name = whole.partition("/")
+        parts.setdefault(part, {})[name] = tensor
+    return TrainingState(parts, about["values"])
+
+
+def read_values(path: Path, kind: str) -> Mapping[str, Any]:
+    """The values alone, without reading a tensor.
+
+    Raises:
+        StateFileError: as :func:`load_state`, but for damage to the tensors.
+    """
+    return dict(_about(path, kind)["values"])
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimizer has gathered (moments, step counts) as ``<parameter's place>.<name>``.
+
+    Its settings are not part of it: whoever builds the optimizer again gives them again.
+    """
+    gathered = optimizer.state_dict()["state"]
+    return {
+        f"{place}.{name}": torch.as_tensor(value) for place, kept in gathered.items() for name, value in kept.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
+    """Puts back what :func:`optimizer_tensors` took out of an optimizer over parameters of the same shapes."""
+    gathered: dict[int, dict[str, Tensor]] = {}
+    for whole, tensor in tensors.items():
+        place, _, name = whole.partition(".")
+        gathered.setdefault(int(place), {})[name] = tensor
+    optimizer.load_state_dict({"state": gathered, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def random_state() -> dict[str, Tensor]:
+    """Where PyTorch's random numbers stand, on the CPU and on the GPU if there is one."""
+    there = torch.cuda.is_available()
+    return {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if there else {})
+
+
+def restore_random_state(tensors: Part) -> None:
+    """Puts back what :func:`random_state` took; a GPU's state is left out where there is none."""
+    torch.set_rng_state(tensors["cpu"])
+    if "cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["cuda"])
+
+
+def _about(path: Path, kind: str) -> dict[str, Any]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()[_KEY])
+        known = about["format"], about["kind"]
+        complete = isinstance(about["digest"], str) and isinstance(about["values"], dict)
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _unusable(path, "it is missing, damaged or something else") from error
+    if known != (_FORMAT, kind) or not complete:
+        raise _unusable(
+            path, f"it holds '{known[1]}' in format {known[0]}, and '{kind}' in format {_FORMAT} was needed"
+        )
+    return about
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _unusable(path: Path, reason: str) -> StateFileError:
+    return StateFileError(
+        f"{path} cannot be resumed from: {reason}.", "Move it away, and train that stage again from its beginning."
+    )

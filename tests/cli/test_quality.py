@@ -1,0 +1,135 @@
+"""``distill train --quality high``: two stages, a stop between or within them, and going on."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.cli.training_view import TrainingView
+from distill.home import home
+from distill.models import load_model
+from distill.models.model_file import alphabet_fingerprint
+from distill.refinement import STATE_NAME
+from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics, read_events
+
+Distill = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("tiny_training")
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[type, int], None]:
+    """``stop_at(kind, step)``: one Ctrl-C at that step."""
+
+    def at(kind: Any, step: int) -> None:
+        def event(view: TrainingView, event: TrainingEvent) -> None:
+            call(view, event)
+            if isinstance(event, kind) and event.step == step:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        call = TrainingView.__call__
+        monkeypatch.setattr(TrainingView, "__call__", event)
+
+    return at
+
+
+def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> None:
+    answer = distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path, "--json")
+    assert answer.code == 0, answer.err
+    assert "first-stage" in answer.err
+    assert "1 epoch: the decoder alone" in answer.err
+    kinds = {type(event).__name__ for event in read_events(Path(answer.json["events"]))}
+    assert {"VQEpochMetrics", "RefinementStepMetrics", "RefinementEpochMetrics", "RefinementCompleteEvent"} <= kinds
+    page = Path(answer.json["page"]).read_text(encoding="utf-8")
+    assert page.count("<audio") == 3 * 4
+    assert "never trained on" in page
+    assert not re.search(r"(src|href)=.http", page)
+    header = load_model(tmp_path / "small.distill").header
+    assert header.codec_training["refinement_epochs"] == 1
+    assert len(header.curves["refinement_val_mel"]) == 1
+    assert distill("info", tmp_path / "small.distill").code == 0
+    # A prior is trained on the refined codec as on any other, and the whole way after it works.
+    assert distill("train-prior", tmp_path / "small.distill", small_corpus, "--epochs", 1).code == 0
+    assert distill("generate", tmp_path / "small.distill", "--seconds", 1, "--out", tmp_path / "new").code == 0
+
+
+def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
+    distill: Distill, stop_at: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("train", small_corpus, "--quality", "high", "--epochs", 1)
+    assert distill(*words, "--out", tmp_path / "whole").code == 0
+    whole = load_model(tmp_path / "whole" / "small.distill")
+    for state in (home() / "runs").glob(f"*/{STATE_NAME}"):
+        state.unlink()
+
+    show = TrainingView.__call__
+    stop_at(RefinementStepMetrics, 2)
+    answer = distill(*words, "--out", tmp_path / "stopped")
+    assert answer.code == 0
+    assert "the model is as it was before it" in answer.err
+    assert f"--resume {tmp_path / 'stopped' / 'small.distill'}" in answer.err
+    assert not list((tmp_path / "stopped").glob("*.html"))
+    monkeypatch.setattr(TrainingView, "__call__", show)
+    stopped = load_model(tmp_path / "stopped" / "small.distill")
+    assert "refinement_steps" not in stopped.header.codec_training
+    moved = (tmp_path / "stopped" / "small.distill").rename(tmp_path / "another-name.distill")
+    answer = distill("train", small_corpus, "--resume", moved)
+    assert answer.code == 0, answer.err
+    assert "at step 2" in answer.err
+    resumed = load_model(moved)
+    for name, tensor in whole.codec.state_dict().items():
+        assert torch.equal(tensor, resumed.codec.state_dict()[name]), name
+    assert resumed.header.curves == whole.header.curves
+    assert alphabet_fingerprint(resumed.codec) == alphabet_fingerprint(stopped.codec)
+
+    distill("train", small_corpus, "--resume", moved).refused("is at its end", "--minutes")
+    further = distill("train", small_corpus, "--resume", moved, "--epochs", 1, "--json")
+    assert further.json["refinement_epochs"] == 2
+
+
+def test_a_stop_in_the_first_stage_leads_to_the_second(
+    distill: Distill, stop_at: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = TrainingView.__call__
+    stop_at(VQStepMetrics, 2)
+    answer = distill("train", small_corpus, "--quality", "high", "--epochs", 9, "--out", tmp_path, "--json")
+    assert answer.code == 0
+    assert answer.json["cancelled"] == 1
+    assert answer.json["page"] is None
+    monkeypatch.setattr(TrainingView, "__call__", show)
+    model = tmp_path / "small.distill"
+    assert distill("train", small_corpus, "--resume", model, "--epochs", 1).code == 0
+    assert load_model(model).header.codec_training["refinement_epochs"] == 1
+
+
+def test_what_cannot_be_resumed(distill: Distill, small_corpus: Path, tmp_path: Path) -> None:
+    distill("train", small_corpus, "--resume", tmp_path / "none.distill").refused("none.distill", "cannot be read")
+    (tmp_path / "text.distill").write_text("not a model")
+    distill("train", small_corpus, "--resume", tmp_path / "text.distill").refused("not a usable model file")
+    assert distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path).code == 0
+    model = tmp_path / "small.distill"
+    before = model.read_bytes()
+    resume = ("train", small_corpus, "--resume", model, "--epochs", 1)
+    distill(*resume, "--name", "other").refused("--resume", "Leave out --name")
+    (state,) = (home() / "runs").glob(f"*/{STATE_NAME}")
+    whole = state.read_bytes()
+    state.write_bytes(whole[:-4])
+    distill(*resume).refused("cannot be resumed from", "from its beginning")
+    state.write_bytes(json.dumps({"some": "json"}).encode())
+    distill(*resume).refused("cannot be resumed from")
+    state.unlink()
+    distill(*resume).refused("its state is not on this computer")
+    assert model.read_bytes() == before

@@ -1,0 +1,212 @@
+"""The codec's second stage: codes stay, the decoder learns, and a stop leaves nothing behind but a state to go on from."""
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from distill.audio.corpus import Corpus, import_corpus
+from distill.audio.split import whole_recordings
+from distill.codes.extract import encode_blocks
+from distill.errors import StateFileError, TrainingError
+from distill.models import ConvVQVAE, VQVAEConfig
+from distill.models.model_file import alphabet_fingerprint, codec_fingerprint
+from distill.training.adversarial import STATE_KIND, RefinementPlan, RefinementResult, refine_decoder
+from distill.training.metrics import (
+    RefinementCompleteEvent,
+    RefinementEpochMetrics,
+    RefinementStepMetrics,
+    TrainingEvent,
+)
+from distill.training.state import load_state, read_values
+
+CONFIG = VQVAEConfig(hidden_size=8, encoder_blocks=1, decoder_blocks=1, latent_size=4, codebook_size=16)
+PLAN = RefinementPlan(epochs=2, batch_size=1, critic_width=4)
+
+
+@pytest.fixture(autouse=True)
+def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
+    monkeypatch.setattr("distill.training.adversarial.WINDOW_POSITIONS", 16)
+
+
+def make_codec(channels: int = 1) -> ConvVQVAE:
+    torch.manual_seed(0)
+    codec = ConvVQVAE(dataclasses.replace(CONFIG, channels=channels)).eval()
+    codec.quantizer.set_codebooks(torch.randn(4, CONFIG.codebook_size, CONFIG.latent_size))
+    return codec
+
+
+@pytest.fixture
+def corpus(save: Callable[..., Path], noise: Callable[..., np.ndarray], tmp_path: Path) -> Corpus:
+    save(tmp_path / "short" / "a.wav", noise(1.0))
+    return import_corpus(tmp_path / "short")
+
+
+@pytest.fixture
+def refine(corpus: Corpus, tmp_path: Path) -> Callable[..., RefinementResult]:
+    def call(codec: ConvVQVAE, plan: RefinementPlan = PLAN, **settings: Any) -> RefinementResult:
+        return refine_decoder(codec, corpus, plan, state_path=tmp_path / "state", device="cpu", **settings)
+
+    return call
+
+
+def codes_of(codec: ConvVQVAE, corpus: Corpus) -> torch.Tensor:
+    return encode_blocks(codec, whole_recordings(corpus.recordings)[0].blocks(codec.channels))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_codes_stay_and_the_decoder_learns(channels: int, refine: Any, corpus: Corpus) -> None:
+    codec = make_codec(channels)
+    events: list[TrainingEvent] = []
+    result = refine(codec, callback=events.append)
+    for name, tensor in codec.state_dict().items():
+        same = torch.equal(tensor, result.refined.state_dict()[name])
+        assert same is not name.startswith("decoder."), name
+    assert torch.equal(codes_of(codec, corpus), codes_of(result.refined, corpus))
+    assert alphabet_fingerprint(codec) == alphabet_fingerprint(result.refined)
+    assert codec_fingerprint(codec) == codec_fingerprint(result.first) != codec_fingerprint(result.refined)
+    assert not any(parameter.requires_grad for parameter in result.codec.parameters())
+
+    steps = [event for event in events if isinstance(event, RefinementStepMetrics)]
+    epochs = [event for event in events if isinstance(event, RefinementEpochMetrics)]
+    assert [event.step for event in steps] == list(range(1, len(steps) + 1))
+    assert steps[-1].progress == 1.0
+    assert [event.epoch for event in epochs] == [1, 2]
+    assert epochs[-1].mel_loss == pytest.approx(sum(event.mel_loss for event in steps if event.epoch == 2) / 3)
+    assert isinstance(events[-1], RefinementCompleteEvent)
+    assert result.curves["val_mel"] == [event.val_mel for event in epochs]
+
+
+def test_the_mel_distance_falls(refine: Any) -> None:
+    """Guards against a loss with the wrong sign and an average that never follows."""
+    result = refine(make_codec(), dataclasses.replace(PLAN, epochs=15, learning_rate=2e-3))
+    assert result.is_kept
+    assert result.mel_after < 0.97 * result.mel_before
+    assert result.curves["mel_loss"][-1] < 0.9 * result.curves["mel_loss"][0]
+
+
+def test_resumed_equals_uninterrupted(refine: Any, tmp_path: Path) -> None:
+    codec = make_codec()
+    whole_events: list[TrainingEvent] = []
+    whole = refine(codec, callback=whole_events.append)
+
+    cancel = threading.Event()
+    events: list[TrainingEvent] = []
+
+    def stop(event: TrainingEvent) -> None:
+        events.append(event)
+        if isinstance(event, RefinementStepMetrics) and event.step == 4:
+            cancel.set()
+
+    stopped = refine(codec, callback=stop, cancel_event=cancel)
+    assert stopped.cancelled
+    assert not stopped.is_kept
+    state = load_state(tmp_path / "state", STATE_KIND)
+    assert (state.values["step"], state.values["epoch"], state.values["index"]) == (4, 1, 1)
+    torch.manual_seed(99)  # what another process would have drawn meanwhile
+    rest = refine(codec, resumed=state, callback=events.append)
+
+    assert rest.steps == whole.steps == 6
+    assert rest.curves == whole.curves
+    assert rest.seconds_taken > stopped.seconds_taken
+    for name, tensor in whole.refined.state_dict().items():
+        assert torch.equal(tensor, rest.refined.state_dict()[name]), name
+    measured = [
+        [(event.step, event.learning_rate, event.mel_loss, event.discriminator_loss) for event in one]
+        for one in (
+            [event for event in all_events if isinstance(event, RefinementStepMetrics)]
+            for all_events in (whole_events, events)
+        )
+    ]
+    assert measured[0] == measured[1]
+
+
+def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
+    """Guards against a state that only a polite end writes: a power cut would cost the night."""
+    steps_saved = []
+
+    def look(event: TrainingEvent) -> None:
+        if isinstance(event, RefinementStepMetrics) and (tmp_path / "state").exists():
+            steps_saved.append(read_values(tmp_path / "state", STATE_KIND)["step"])
+
+    refine(make_codec(), save_every_s=0.0, callback=look)
+    assert steps_saved == [1, 2, 3, 4, 5]
+
+
+def test_a_state_of_another_model_or_folder_is_refused(
+    refine: Any, corpus: Corpus, tmp_path: Path, save: Any, noise: Any
+) -> None:
+    refine(make_codec())
+    state = load_state(tmp_path / "state", STATE_KIND)
+    other = make_codec()
+    other.quantizer.set_codebooks(torch.zeros(4, 16, 4))
+    with pytest.raises(StateFileError, match="another model"):
+        refine(other, resumed=state)
+    save(tmp_path / "elsewhere" / "b.wav", noise(1.0, seed=5))
+    with pytest.raises(StateFileError, match="another folder"):
+        refine_decoder(
+            make_codec(), import_corpus(tmp_path / "elsewhere"), PLAN, state_path=tmp_path / "state", resumed=state
+        )
+    with pytest.raises(StateFileError, match="does not fit"):
+        refine(make_codec(), resumed=dataclasses.replace(state, parts={**state.parts, "critic": {}}))
+
+
+def test_a_loss_that_is_not_finite_never_reaches_an_optimizer(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        pytest.fail("an optimizer stepped on a loss that is not finite")
+
+    def broken(self: Any, epoch: int, index: int, batch_size: int) -> np.ndarray:
+        return np.full((batch_size, 1, 16 * CONFIG.hop), np.nan, np.float32)
+
+    monkeypatch.setattr("distill.training.adversarial.TrainingWindows.batch", broken)
+    monkeypatch.setattr(torch.optim.AdamW, "step", never)
+    with pytest.raises(TrainingError, match="not finite"):
+        refine(make_codec())
+
+
+def test_one_bad_batch_is_stepped_over(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distill.audio.windows import TrainingWindows
+
+    whole = TrainingWindows.batch
+
+    def batch(self: TrainingWindows, epoch: int, index: int, batch_size: int) -> np.ndarray:
+        return whole(self, epoch, index, batch_size) * np.float32(np.nan if (epoch, index) == (0, 1) else 1)
+
+    monkeypatch.setattr(TrainingWindows, "batch", batch)
+    result = refine(make_codec())
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in result.refined.state_dict().values())
+    assert np.isfinite(result.curves["mel_loss"]).all()
+
+
+def test_silence_is_no_trouble(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(self: Any, epoch: int, index: int, batch_size: int) -> np.ndarray:
+        return np.zeros((batch_size, 1, 16 * CONFIG.hop), np.float32)
+
+    monkeypatch.setattr("distill.training.adversarial.TrainingWindows.batch", silent)
+    events: list[TrainingEvent] = []
+    refine(make_codec(), callback=events.append)
+    losses = [
+        (event.mel_loss, event.feature_loss, event.adversarial_loss, event.discriminator_loss)
+        for event in events
+        if isinstance(event, RefinementStepMetrics)
+    ]
+    assert np.isfinite(losses).all()
+
+
+def test_a_stage_that_fails_keeps_the_first(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distill.training.adversarial.WORST_MEL", 0.0)
+    result = refine(make_codec())
+    assert not result.cancelled
+    assert result.codec is result.first
+
+
+def test_minutes_end_it(refine: Any) -> None:
+    result = refine(make_codec(), RefinementPlan(minutes=0.01, batch_size=1, critic_width=4))
+    assert not result.cancelled
+    assert 0.3 < result.seconds_taken < 10

@@ -1,0 +1,78 @@
+"""A saved training state: what goes in comes out, and what is damaged is refused in words."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill.errors import StateFileError
+from distill.training.state import (
+    TrainingState,
+    load_state,
+    optimizer_tensors,
+    random_state,
+    read_values,
+    restore_optimizer,
+    restore_random_state,
+    save_state,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    parts = {"weights": {"0.weight": torch.randn(3, 2), "bias": torch.tensor(1.5)}, "counts": {"n": torch.arange(5)}}
+    return save_state(tmp_path / "run" / "state", "test", TrainingState(parts, {"step": 3, "sums": [0.1, 1 / 3]}))
+
+
+def test_round_trip(path: Path) -> None:
+    state = load_state(path, "test")
+    assert state.values == read_values(path, "test") == {"step": 3, "sums": [0.1, 1 / 3]}
+    assert set(state.parts) == {"weights", "counts"}
+    assert torch.equal(state.parts["counts"]["n"], torch.arange(5))
+    assert state.parts["weights"]["bias"] == 1.5
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_optimizer_goes_on_as_if_never_stopped() -> None:
+    def make() -> tuple[torch.nn.Linear, torch.optim.AdamW]:
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(3, 3)
+        return layer, torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
+
+    def step(layer: torch.nn.Linear, optimizer: torch.optim.AdamW, sound: float) -> None:
+        optimizer.zero_grad()
+        (layer(torch.full((1, 3), sound)) ** 2).sum().backward()
+        optimizer.step()
+
+    layer, optimizer = make()
+    step(layer, optimizer, 1.0)
+    kept = {name: tensor.clone() for name, tensor in optimizer_tensors(optimizer).items()}
+    again, fresh = make()
+    again.load_state_dict(layer.state_dict())
+    restore_optimizer(fresh, kept)
+    step(layer, optimizer, 2.0)
+    step(again, fresh, 2.0)
+    assert torch.equal(layer.weight, again.weight)
+
+
+def test_random_numbers_go_on() -> None:
+    kept = random_state()
+    first = torch.rand(4)
+    restore_random_state(kept)
+    assert torch.equal(first, torch.rand(4))
+
+
+def test_damage_is_refused(path: Path) -> None:
+    whole = path.read_bytes()
+    with pytest.raises(StateFileError, match="'test' in format 1, and 'other'"):
+        load_state(path, "other")
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(StateFileError, match="checksum"):
+        load_state(path, "test")
+    for content in (b"", whole[:40], whole[:-8], b"\x80\x04pickle", b"RIFF" + bytes(100)):
+        path.write_bytes(content)
+        with pytest.raises(StateFileError, match="train that stage again"):
+            load_state(path, "test")
+    path.unlink()
+    with pytest.raises(StateFileError, match="missing"):
+        load_state(path, "test")
