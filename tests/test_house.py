@@ -17,6 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"codes", "models"}),
     frozenset({"training", "generation", "library"}),
     frozenset({"settings", "report", "refinement"}),
+    frozenset({"evaluation"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),
     frozenset({"cli", "web"}),

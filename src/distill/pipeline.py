@@ -20,12 +20,12 @@ import torch
 
 from distill.atomic import ensure_writable
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.distance import MultiScaleMel
 from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
 from distill.audio.split import split_corpus, whole_recordings
 from distill.audio.writing import check_output_format, write_audio
 from distill.codes.codes_file import Codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.evaluation import Evaluation, evaluate, evaluation_report, held_out_names, reconstructions
 from distill.generation import Generation, Sampling, check_request, generate
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, save_model
 from distill.models.vqvae import LEVEL_NAMES
@@ -41,9 +41,9 @@ from distill.outputs import (
 from distill.refinement import Sitting
 from distill.report import (
     NewAudio,
-    Reconstruction,
     RefinementReport,
     RunReport,
+    write_evaluation_report,
     write_refinement_report,
     write_report,
 )
@@ -67,8 +67,6 @@ CODEC_SHARE = 0.67
 """Of the minutes of a whole run, the part that trains the codec; the prior has what is left before the audio is made."""
 REFINEMENT_SHARE = 0.6
 """Of the minutes of a codec in high quality, the part that the second stage has."""
-REPORTED_RECONSTRUCTIONS = 4
-REPORTED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -158,13 +156,13 @@ def refine_codec(
     first, after = (dataclasses.replace(model, codec=codec) for codec in (result.first, result.refined))
     refined = dataclasses.replace(model, header=header, codec=result.codec)
     save_model(model_path, refined)
-    held_out = _held_out(model, corpus)
+    held_out = held_out_names(model, corpus)
     page = write_refinement_report(
         free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
         RefinementReport(
             title=model.header.name,
-            before=_reconstructions(first, corpus, held_out),
-            after=_reconstructions(after, corpus, held_out),
+            before=reconstructions(first, corpus, held_out),
+            after=reconstructions(after, corpus, held_out),
             held_out=held_out,
             is_kept=result.is_kept,
             facts={
@@ -304,6 +302,22 @@ def reconstruct_folder(
     return written
 
 
+def evaluate_folder(
+    model: Model,
+    folder: Path,
+    out: Path,
+    *,
+    with_opus: bool = True,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> tuple[Evaluation, Path]:
+    """Measures the codec on every usable recording of the folder; gives the figures, and a page in ``out`` to listen to."""
+    corpus = import_corpus(folder, channels=model.codec.channels)
+    ensure_writable(out)
+    evaluation = evaluate(model, corpus, with_opus=with_opus, progress=progress)
+    page = free_path(out / f"{model.header.name}-evaluation.html")
+    return evaluation, write_evaluation_report(page, evaluation_report(model, corpus, evaluation))
+
+
 def run(
     folder: Path,
     out: Path,
@@ -390,7 +404,7 @@ def report_run(
 ) -> Path:
     """Writes the self-contained HTML page of a run."""
     split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    held_out = _held_out(model, corpus)
+    held_out = held_out_names(model, corpus)
     config = model.header.codec
     return write_report(
         path,
@@ -405,7 +419,7 @@ def report_run(
             level_names=LEVEL_NAMES[config.num_quantizers],
             bitrate=config.bitrate,
             memorization_threshold=memorization_threshold(corpus.file_count),
-            reconstructions=_reconstructions(model, corpus, held_out),
+            reconstructions=reconstructions(model, corpus, held_out),
             new_audio=[
                 NewAudio(
                     piece.path.name,
@@ -473,35 +487,6 @@ def _refined_header(header: Header, result: RefinementResult) -> Header:
     return header.model_copy(
         update={"codec_training": header.codec_training | record, "curves": header.curves | curves}
     )
-
-
-def _held_out(model: Model, corpus: Corpus) -> frozenset[str]:
-    """Names of the recordings that were kept aside whole."""
-    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    kept = split.held_out if split.kind == "recordings" else ()
-    return frozenset(passage.recording.name for passage in kept)
-
-
-def _reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> list[Reconstruction]:
-    """Up to four recordings beside what the codec makes of them, held-out ones first."""
-    by_interest = sorted(corpus.recordings, key=lambda one: (one.name not in held_out, -one.seconds))
-    half = REPORTED_RECONSTRUCTIONS // 2
-    kept_aside = [one for one in by_interest if one.name in held_out][:half]
-    trained = [one for one in by_interest if one.name not in held_out]
-    distance = MultiScaleMel(model.codec.sample_rate)
-    shown = []
-    for passage in whole_recordings(kept_aside + trained[: REPORTED_RECONSTRUCTIONS - len(kept_aside)]):
-        original = passage.read(
-            0, min(passage.samples, round(REPORTED_SECONDS * model.codec.sample_rate)), model.codec.channels
-        )
-        codes = encode_blocks(model.codec, [original], _device(model))
-        decoded = np.concatenate(list(decode_chunks(model.codec, codes, _device(model))), axis=1)[
-            :, : original.shape[1]
-        ]
-        with torch.no_grad():
-            mel = float(distance(torch.from_numpy(decoded), torch.from_numpy(original)))
-        shown.append(Reconstruction(passage.recording.name, original, decoded, mel))
-    return shown
 
 
 def _blocks(audio: Path, channels: int) -> Iterator[np.ndarray]:

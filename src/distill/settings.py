@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_type_hints
 
 from annotated_types import Ge, Le
@@ -15,6 +15,7 @@ from distill.models.model_file import Model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import LEVEL_NAMES, VQVAEConfig
 from distill.training.launch import choose_device
+from distill.training.metrics import LevelHealth
 from distill.training.prior_loop import prior_config_for
 from distill.training.vqvae_loop import codec_config_for, level_health
 
@@ -171,5 +172,10 @@ def describe_sampling(sampling: Sampling) -> str:
 
 def model_health(model: Model) -> list[dict[str, Any]]:
     """Per quantizer level: its name, utilisation, perplexity and dead codes over the whole corpus."""
-    names = LEVEL_NAMES[model.codec.num_quantizers]
-    return [{"name": names[health.level], **dataclasses.asdict(health)} for health in level_health(model.code_counts)]
+    return named_levels(level_health(model.code_counts))
+
+
+def named_levels(levels: Sequence[LevelHealth]) -> list[dict[str, Any]]:
+    """The levels' health with what people call them."""
+    names = LEVEL_NAMES[len(levels)]
+    return [{"name": names[health.level], **dataclasses.asdict(health)} for health in levels]

@@ -140,3 +140,18 @@ class MultiScaleMel(nn.Module):
                 target = log_mel(reference)
             total = total + (log_mel(estimate) - target).abs().mean()
         return total * (len(self.scales) / len(chosen))
+
+
+class MultiScaleSTFT(nn.Module):
+    """L1 distance of log10 magnitudes at window lengths 512, 1024 and 2048, their mean; sounds ``[..., N]``, a scalar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.magnitudes = nn.ModuleList(Magnitude(window, window // 4) for window in (512, 1024, 2048))
+
+    def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
+        distances = [
+            (magnitude(estimate).clamp(min=FLOOR).log10() - magnitude(reference).clamp(min=FLOOR).log10()).abs().mean()
+            for magnitude in self.magnitudes
+        ]
+        return torch.stack(distances).mean()

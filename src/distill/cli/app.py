@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from distill.atomic import NO_ROOM, output_error
-from distill.cli import check, codes, demo, generate, info, options, reconstruct, run, train, train_prior
+from distill.cli import check, codes, demo, evaluate, generate, info, options, reconstruct, run, train, train_prior
 from distill.cli.console import complain, console
 from distill.errors import DistillError
 
@@ -46,6 +46,7 @@ app.command("generate", rich_help_panel="Step by step")(generate.generate)
 app.command("encode", rich_help_panel="The codec alone")(codes.encode)
 app.command("decode", rich_help_panel="The codec alone")(codes.decode)
 app.command("reconstruct", rich_help_panel="The codec alone")(reconstruct.reconstruct)
+app.command("evaluate", rich_help_panel="The codec alone")(evaluate.evaluate)
 app.command("info", rich_help_panel="The codec alone")(info.info)
 
 

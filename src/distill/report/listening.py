@@ -1,7 +1,7 @@
 """The sections to listen to: new audio, and recordings beside their reconstructions."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +98,24 @@ def _pair(pair: Reconstruction, is_held_out: bool) -> str:
         cut = f'<p class="note">The first {_ORIGINAL_SECONDS} s of {duration(total)}.</p>'
     title = f'<header><h3>{name(pair.name)}</h3><div class="marks">{marks}</div></header>'
     return f'<article class="card">{title}{body}{cut}</article>'
+
+
+def comparison(called: str, sides: Mapping[str, npt.NDArray[np.float32]], measure: str, is_held_out: bool) -> str:
+    """A card of several versions of one recording, the original first; ``measure`` is finished HTML.
+
+    All pictures have the original's scale, or a louder version would look like a better one.
+    """
+    original = next(iter(sides.values()))
+    samples = original.shape[1]
+    loudest = mel_picture(original, samples).loudest
+    marks = badge("kept aside: never trained on", "aside") if is_held_out else ""
+    marks += f'<span class="measure">{measure}</span>'
+    body = "".join(
+        f"<div><h4>{text(side)}</h4>{track(sound, samples, loudest, f'{side}: {called}')}</div>"
+        for side, sound in sides.items()
+    )
+    title = f'<header><h3>{name(called)}</h3><div class="marks">{marks}</div></header>'
+    return f'<article class="card">{title}<div class="pair">{body}</div></article>'
 
 
 def track(

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from distill.atomic import written_aside
 from distill.report.contents import Reconstruction
-from distill.report.listening import track
-from distill.report.markup import Section, badge, name, section
+from distill.report.listening import comparison
+from distill.report.markup import Section, section
 from distill.report.page import html_page
-from distill.report.sound import mel_picture
 from distill.report.tables import facts_section
 
 
@@ -60,7 +59,12 @@ def _opening(report: RefinementReport) -> str:
 
 def _listening_section(report: RefinementReport) -> Section:
     cards = "".join(
-        _card(before, after, before.name in report.held_out)
+        comparison(
+            before.name,
+            {"Original": before.original, "Before": before.decoded, "After": after.decoded},
+            f"mel distance {before.mel_distance:.2f} → <b>{after.mel_distance:.2f}</b>",
+            before.name in report.held_out,
+        )
         for before, after in zip(report.before, report.after, strict=True)
     )
     return section(
@@ -70,18 +74,3 @@ def _listening_section(report: RefinementReport) -> Section:
         "far from the recording each is, lower is closer, but it is deaf to phase: let your ears decide.",
         cards,
     )
-
-
-def _card(before: Reconstruction, after: Reconstruction, is_held_out: bool) -> str:
-    samples = before.original.shape[1]
-    marks = badge("kept aside: never trained on", "aside") if is_held_out else ""
-    marks += f'<span class="measure">mel distance {before.mel_distance:.2f} → <b>{after.mel_distance:.2f}</b></span>'
-    # One scale for all three, or a louder one would look like a better one.
-    loudest = mel_picture(before.original, samples).loudest
-    sides = (("Original", before.original), ("Before", before.decoded), ("After", after.decoded))
-    body = "".join(
-        f"<div><h4>{title}</h4>{track(sound, samples, loudest, f'{title}: {before.name}')}</div>"
-        for title, sound in sides
-    )
-    title = f'<header><h3>{name(before.name)}</h3><div class="marks">{marks}</div></header>'
-    return f'<article class="card">{title}<div class="pair">{body}</div></article>'

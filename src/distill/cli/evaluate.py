@@ -1,0 +1,74 @@
+"""``distill evaluate MODEL FOLDER``: how faithful the codec is."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from distill.cli import options
+from distill.cli.console import console, levels_table, note, place, print_json, table, visible
+from distill.cli.training_view import TrainingView
+
+if TYPE_CHECKING:
+    from distill.evaluation import Evaluation
+
+
+def evaluate(
+    model: options.ModelArgument,
+    folder: options.FolderArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the page to listen to.")] = Path(),
+    opus: Annotated[bool, typer.Option(help="Compare with Opus at 6, 12 and 24 kbit/s, if it is installed.")] = True,
+    device: options.DeviceOption = options.Device.AUTO,
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Measure how close MODEL's codec comes to the recordings of FOLDER, and make a page to hear it."""
+    from distill import pipeline
+    from distill.models.model_file import load_model
+    from distill.settings import named_levels
+    from distill.training.launch import choose_device
+
+    loaded = load_model(model, choose_device(device))
+    with TrainingView() as view:
+        evaluation, page = pipeline.evaluate_folder(
+            loaded, folder, out, with_opus=opus, progress=view.counting("Listening")
+        )
+    levels = named_levels(evaluation.levels)
+    if as_json:
+        print_json(
+            {
+                **dataclasses.asdict(evaluation),
+                "levels": levels,
+                "mel": evaluation.mean("mel"),
+                "mel_trained": evaluation.mean("mel", held_out=False),
+                "mel_held_out": evaluation.mean("mel", held_out=True),
+                "stft": evaluation.mean("stft"),
+                "page": page.resolve(),
+            }
+        )
+        return
+    console.print(_table(evaluation))
+    note()
+    table(evaluation.summary())
+    note("\nCodebooks over these recordings", "bold")
+    levels_table(levels)
+    if evaluation.opus_note:
+        note(evaluation.opus_note, "dim")
+    note()
+    place("Listen", page, "open it in a browser")
+
+
+def _table(evaluation: "Evaluation") -> Table:
+    rows = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    rows.add_column("recording", overflow="fold")
+    for heading in ("seconds", "mel", "STFT"):
+        rows.add_column(heading, justify="right", no_wrap=True)
+    rows.add_column("", no_wrap=True)
+    for score in evaluation.scores:
+        aside = "held out" if score.is_held_out else ""
+        cells = (f"{score.seconds:.1f}", f"{score.mel:.3f}", f"{score.stft:.3f}", aside)
+        rows.add_row(Text(visible(score.name)), *cells)
+    return rows

@@ -1,0 +1,239 @@
+"""How faithful a codec is, recording by recording, beside Opus where that is installed."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.audio.corpus import Corpus
+from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
+from distill.audio.files import to_channels
+from distill.audio.opus import HOW_TO_GET_IT, has_opus, through_opus
+from distill.audio.split import Passage, split_corpus, whole_recordings
+from distill.codes.extract import decode_chunks, encode_blocks
+from distill.errors import AudioFileError
+from distill.models.model_file import Model
+from distill.models.quantizer import count_codes
+from distill.report import EvaluationReport, Reconstruction
+from distill.training.metrics import LevelHealth
+from distill.training.vqvae_loop import level_health
+
+MEASURED_SECONDS = 120.0
+"""Of each recording, from its beginning: enough to judge it by, and little enough to hold in memory."""
+OPUS_KILOBITS = (6, 12, 24)
+HEARD_OPUS = 12
+SHOWN_RECORDINGS = 4
+SHOWN_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """One recording beside its reconstruction, both in mono; lower is closer."""
+
+    name: str
+    seconds: float
+    """Measured ones."""
+    is_held_out: bool
+    mel: float
+    stft: float
+    clipped: int
+    """Samples beyond full scale that were not so in the recording."""
+
+
+@dataclass(frozen=True)
+class OpusScore:
+    """Opus on the same sound: means over the recordings."""
+
+    kilobits: int
+    """Asked for."""
+    bits_per_second: float
+    """What the packets took."""
+    mel: float
+    stft: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``distill evaluate`` measured."""
+
+    scores: tuple[Score, ...]
+    is_own_corpus: bool
+    """Whether these are the very recordings the codec learned from; only then some of them are known as held out."""
+    bits_per_second: float
+    levels: tuple[LevelHealth, ...]
+    encode_speed: float
+    """Seconds of audio per second of wall time, reading excluded."""
+    decode_speed: float
+    opus: tuple[OpusScore, ...]
+    opus_note: str
+    """Why there is no Opus to compare with; empty where there is, or none was wanted."""
+
+    def mean(self, figure: str, held_out: bool | None = None) -> float:
+        """Mean ``mel`` or ``stft`` of all recordings, or of those (not) held out; NaN where there are none."""
+        chosen = [getattr(one, figure) for one in self.scores if held_out is None or one.is_held_out == held_out]
+        return statistics.fmean(chosen) if chosen else float("nan")
+
+    def summary(self) -> list[tuple[str, str]]:
+        """What was measured, name and value, for a person to read."""
+        rows = [("recordings", f"{len(self.scores)}, at most {MEASURED_SECONDS:.0f} s of each")]
+        if any(score.is_held_out for score in self.scores):
+            rows += [
+                ("mel distance, trained on", f"{self.mean('mel', held_out=False):.3f}"),
+                ("mel distance, held out", f"{self.mean('mel', held_out=True):.3f}"),
+            ]
+        rows += [
+            ("mel distance, all", f"{self.mean('mel'):.3f}"),
+            ("STFT distance, all", f"{self.mean('stft'):.3f}"),
+            ("rate", f"{self.bits_per_second / 1000:.2f} kbit/s"),
+            ("encoding", f"{self.encode_speed:.0f} times real time"),
+            ("decoding", f"{self.decode_speed:.0f} times real time"),
+            ("clipped though the recording is not", f"{sum(score.clipped > 0 for score in self.scores)} recordings"),
+        ]
+        rows += [
+            (
+                f"Opus, {score.kilobits} kbit/s",
+                f"mel {score.mel:.3f}, STFT {score.stft:.3f}, took {score.bits_per_second / 1000:.1f} kbit/s",
+            )
+            for score in self.opus
+        ]
+        if not self.is_own_corpus:
+            rows.append(("corpus", "not the one it was trained on"))
+        return rows
+
+
+def evaluate(
+    model: Model, corpus: Corpus, *, with_opus: bool = True, progress: Callable[[int, int, str], None] | None = None
+) -> Evaluation:
+    """Sends every recording through the codec and measures what comes back.
+
+    Args:
+        with_opus: compare with Opus at 6, 12 and 24 kbit/s, if it is installed.
+        progress: called with (recordings done, recordings, name of the next).
+    """
+    codec, device = model.codec, next(model.codec.parameters()).device
+    mel, stft = MultiScaleMel(codec.sample_rate), MultiScaleSTFT()
+    is_own_corpus = model.header.corpus.fingerprint == corpus.fingerprint
+    held_out = held_out_names(model, corpus) if is_own_corpus else frozenset()
+    opus_note = "" if has_opus() or not with_opus else HOW_TO_GET_IT
+    wants_opus = with_opus and not opus_note
+    opus: dict[int, list[tuple[float, float, float, float]]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
+    counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
+    scores = []
+    encoding = decoding = 0.0
+
+    for number, passage in enumerate(whole_recordings(corpus.recordings)):
+        name = passage.recording.name
+        if progress is not None:
+            progress(number, corpus.file_count, name)
+        audio = _beginning(passage, MEASURED_SECONDS, codec.channels)
+        started = time.perf_counter()
+        codes = encode_blocks(codec, [audio], device)
+        encoded = time.perf_counter()
+        decoded = _joined(decode_chunks(codec, codes, device), audio.shape[1])
+        encoding, decoding = encoding + encoded - started, decoding + time.perf_counter() - encoded
+        counts += count_codes(codes, codec.codebook_size)
+        mono, rebuilt = to_channels(audio, 1), to_channels(decoded, 1)
+        scores.append(
+            Score(
+                name,
+                audio.shape[1] / codec.sample_rate,
+                name in held_out,
+                _distance(mel, rebuilt, mono),
+                _distance(stft, rebuilt, mono),
+                int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
+            )
+        )
+        if wants_opus:
+            try:
+                for kilobits in OPUS_KILOBITS:
+                    other, bits = through_opus(mono, kilobits)
+                    figures = bits, _distance(mel, other, mono), _distance(stft, other, mono)
+                    opus[kilobits].append((scores[-1].seconds, *figures))
+            except AudioFileError as error:
+                opus_note, wants_opus = f"{error.what} {error.fix}", False
+
+    seconds = sum(score.seconds for score in scores)
+    return Evaluation(
+        tuple(scores),
+        is_own_corpus,
+        codec.config.bitrate,
+        level_health(counts),
+        seconds / max(encoding, 1e-9),
+        seconds / max(decoding, 1e-9),
+        tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
+        opus_note,
+    )
+
+
+def held_out_names(model: Model, corpus: Corpus) -> frozenset[str]:
+    """Names of the recordings that were kept aside whole when the model was trained."""
+    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
+    kept = split.held_out if split.kind == "recordings" else ()
+    return frozenset(passage.recording.name for passage in kept)
+
+
+def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> list[Reconstruction]:
+    """Up to four recordings beside what the codec makes of them, held-out ones first; the first ten seconds of each."""
+    by_interest = sorted(corpus.recordings, key=lambda one: (one.name not in held_out, -one.seconds))
+    kept_aside = [one for one in by_interest if one.name in held_out][: SHOWN_RECORDINGS // 2]
+    trained = [one for one in by_interest if one.name not in held_out]
+    mel, device = MultiScaleMel(model.codec.sample_rate), next(model.codec.parameters()).device
+    shown = []
+    for passage in whole_recordings(kept_aside + trained[: SHOWN_RECORDINGS - len(kept_aside)]):
+        original = _beginning(passage, SHOWN_SECONDS, model.codec.channels)
+        codes = encode_blocks(model.codec, [original], device)
+        decoded = _joined(decode_chunks(model.codec, codes, device), original.shape[1])
+        distance = _distance(mel, to_channels(decoded, 1), to_channels(original, 1))
+        shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
+    return shown
+
+
+def evaluation_report(model: Model, corpus: Corpus, evaluation: Evaluation) -> EvaluationReport:
+    """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
+    held_out = frozenset(score.name for score in evaluation.scores if score.is_held_out)
+    pairs = reconstructions(model, corpus, held_out)
+    others = {}
+    if evaluation.opus:
+        called = f"Opus, {HEARD_OPUS} kbit/s, in mono"
+        others = {called: [through_opus(to_channels(pair.original, 1), HEARD_OPUS)[0] for pair in pairs]}
+    return EvaluationReport(
+        title=model.header.name,
+        pairs=pairs,
+        others=others,
+        held_out=held_out,
+        headings=("recording", "seconds", "kept aside", "mel", "STFT"),
+        rows=[
+            (
+                score.name,
+                f"{score.seconds:.1f}",
+                "yes" if score.is_held_out else "",
+                f"{score.mel:.3f}",
+                f"{score.stft:.3f}",
+            )
+            for score in evaluation.scores
+        ],
+        facts=dict(evaluation.summary()),
+    )
+
+
+def _beginning(passage: Passage, seconds: float, channels: int) -> np.ndarray:
+    return passage.read(0, min(passage.samples, round(seconds * passage.samples / passage.seconds)), channels)
+
+
+def _joined(blocks: Iterable[np.ndarray], samples: int) -> np.ndarray:
+    return np.concatenate(list(blocks), axis=1)[:, :samples]
+
+
+def _distance(measure: Callable[[Tensor, Tensor], Tensor], estimate: np.ndarray, reference: np.ndarray) -> float:
+    with torch.no_grad():
+        return float(measure(torch.from_numpy(estimate), torch.from_numpy(reference)))
+
+
+def _opus_score(kilobits: int, rows: list[tuple[float, float, float, float]]) -> OpusScore:
+    seconds = sum(row[0] for row in rows)
+    bits = sum(row[0] * row[1] for row in rows) / seconds
+    return OpusScore(kilobits, bits, statistics.fmean(row[2] for row in rows), statistics.fmean(row[3] for row in rows))

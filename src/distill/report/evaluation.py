@@ -1,0 +1,74 @@
+"""The page of an evaluation: recordings, what the codec makes of them, and Opus, to listen to; then the figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from distill.atomic import written_aside
+from distill.report.contents import Reconstruction
+from distill.report.listening import comparison
+from distill.report.markup import Section, section, text
+from distill.report.page import html_page
+from distill.report.tables import facts_section
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What the page shows."""
+
+    title: str
+    pairs: Sequence[Reconstruction]
+    others: Mapping[str, Sequence[npt.NDArray[np.float32]]]
+    """Other codecs' versions of ``pairs``, in their order, by what they are called; each ``[C, N]``."""
+    held_out: frozenset[str]
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    """The figures, recording by recording; as many cells as headings."""
+    facts: Mapping[str, str]
+
+
+def write_evaluation_report(path: Path, report: EvaluationReport) -> Path:
+    """Writes the self-contained page to ``path`` and returns it; the file appears whole or not at all.
+
+    Raises:
+        OutputError: where it cannot be written.
+    """
+    facts = facts_section(report.facts)
+    sections = [_listening(report), _figures(report), *([facts] if facts else [])]
+    page = html_page(report.title, "Distill, how faithful the codec is", "", sections)
+    with written_aside(path) as aside:
+        aside.write_bytes(page.encode("utf-8"))
+    return path
+
+
+def _listening(report: EvaluationReport) -> Section:
+    cards = "".join(
+        comparison(
+            pair.name,
+            {
+                "Original": pair.original,
+                "Rebuilt from codes": pair.decoded,
+                **{called: sounds[place] for called, sounds in report.others.items()},
+            },
+            f"mel distance <b>{pair.mel_distance:.2f}</b>",
+            pair.name in report.held_out,
+        )
+        for place, pair in enumerate(report.pairs)
+    )
+    return section(
+        "listen",
+        "Listen",
+        "Each recording was squeezed into codes and rebuilt from them alone. The mel distance says how far the two are apart; "
+        "lower is closer.",
+        cards,
+    )
+
+
+def _figures(report: EvaluationReport) -> Section:
+    head = "".join(f'<th scope="col">{text(heading)}</th>' for heading in report.headings)
+    rows = "".join("<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in report.rows)
+    table = f'<div class="card"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return section("figures", "Figures", "", table)

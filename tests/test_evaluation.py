@@ -1,0 +1,121 @@
+"""Measuring a codec: the figures, and Opus beside them."""
+
+import dataclasses
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from distill import pipeline
+from distill.audio.corpus import import_corpus
+from distill.audio.distance import MultiScaleSTFT
+from distill.audio.opus import has_opus, through_opus
+from distill.evaluation import evaluate
+from distill.models import ConvVQVAE, Model, VQVAEConfig
+from distill.models.model_file import CorpusRecord, new_header
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def model(small_corpus: Path) -> Model:
+    """Untrained, but as if it had learned from the small corpus."""
+    torch.manual_seed(0)
+    config = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+    codec = ConvVQVAE(config)
+    codec.quantizer.set_codebooks(torch.randn(4, 16, 8))
+    corpus = import_corpus(small_corpus, channels=1)
+    record = CorpusRecord(
+        fingerprint=corpus.fingerprint, file_count=corpus.file_count, seconds=corpus.seconds, split_seed=0
+    )
+    return Model(new_header("small", config, record, codec_training={"seed": 0}), codec.eval(), torch.ones(4, 16, dtype=torch.int64))
+
+
+def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a report that measures something nicer than what a person gets as files."""
+    evaluation = evaluate(model, import_corpus(small_corpus, channels=1), with_opus=False)
+    pipeline.reconstruct_folder(model, small_corpus, tmp_path / "rebuilt")
+    printed = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "reconstruction.py", small_corpus, tmp_path / "rebuilt"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert float(printed[-1].split()[-1]) == pytest.approx(evaluation.mean("mel"), abs=2e-3)
+    assert len(printed) == len(evaluation.scores) + 1
+
+
+def test_held_out_and_trained_recordings_are_told_apart(model: Model, small_corpus: Path) -> None:
+    """Guards against one mean that hides which recordings the codec had seen."""
+    corpus = import_corpus(small_corpus, channels=1)
+    evaluation = evaluate(model, corpus, with_opus=False)
+    held_out = [score for score in evaluation.scores if score.is_held_out]
+    assert 0 < len(held_out) < len(evaluation.scores)
+    parts = [evaluation.mean("mel", held_out=True), evaluation.mean("mel", held_out=False)]
+    sizes = [len(held_out), len(evaluation.scores) - len(held_out)]
+    assert np.average(parts, weights=sizes) == pytest.approx(evaluation.mean("mel"))
+    stranger = CorpusRecord(fingerprint="0" * 64, file_count=1, seconds=1, split_seed=0)
+    elsewhere = dataclasses.replace(model, header=model.header.model_copy(update={"corpus": stranger}))
+    foreign = evaluate(elsewhere, corpus, with_opus=False)
+    assert not foreign.is_own_corpus
+    assert not any(score.is_held_out for score in foreign.scores)
+    assert ("corpus", "not the one it was trained on") in foreign.summary()
+
+
+def test_equal_sounds_are_at_no_distance_and_a_tenth_is_one() -> None:
+    """Guards against a distance with another logarithm or a missing mean."""
+    distance = MultiScaleSTFT()
+    sound = torch.randn(1, 8192, generator=torch.Generator().manual_seed(0))
+    assert distance(sound, sound) == 0
+    assert float(distance(0.1 * sound, sound)) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_without_opus_a_sentence_says_so(model: Model, small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    evaluation = evaluate(model, import_corpus(small_corpus, channels=1))
+    assert evaluation.opus == ()
+    assert "opus-tools" in evaluation.opus_note
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for opusenc is a shell script")
+def test_an_opus_that_fails_is_a_note(
+    model: Model, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against losing a whole evaluation to a broken tool beside it."""
+    for tool in ("opusenc", "opusdec"):
+        script = tmp_path / tool
+        script.write_text("#!/bin/sh\necho out of luck >&2\nexit 3\n", encoding="utf-8")
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    evaluation = evaluate(model, import_corpus(small_corpus, channels=1))
+    assert evaluation.scores
+    assert evaluation.opus == ()
+    assert "out of luck" in evaluation.opus_note
+
+
+@pytest.mark.skipif(not has_opus(), reason="opus-tools are not installed")
+def test_opus_comes_back_aligned_at_the_rate_asked_for(tone: Callable[..., np.ndarray]) -> None:
+    """Guards against a comparison shifted by the encoder's delay, or one that counts the container."""
+    sound = tone(2.0)
+    decoded, bits = through_opus(sound, 24)
+    assert decoded.shape == sound.shape
+    assert bits == pytest.approx(24_000, rel=0.05)
+    assert np.corrcoef(decoded[0, 4800:-4800], sound[0, 4800:-4800])[0, 1] > 0.95
+
+
+def test_a_long_recording_is_measured_from_its_beginning_only(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against an hour of sound in memory."""
+    monkeypatch.setattr("distill.evaluation.MEASURED_SECONDS", 0.5)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 48_000).astype(np.float32)
+    soundfile.write(tmp_path / "long.wav", noise, 48_000)
+    (score,) = evaluate(model, import_corpus(tmp_path, channels=1), with_opus=False).scores
+    assert score.seconds == pytest.approx(0.5)
