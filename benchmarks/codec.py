@@ -1,0 +1,115 @@
+"""Every figure of the codec in one table: trains one per folder, as a person would, and evaluates it.
+
+    python benchmarks/codec.py --minutes 10 --out models FOLDER [FOLDER ...]
+    python benchmarks/codec.py --picture codec.png --model models/loops.distill --recording loops/kick.wav
+
+Prints Markdown. The picture shows one recording, what is rebuilt from its codes, and Opus at eight times the bits.
+"""
+
+import argparse
+import io
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import matplotlib.image
+import numpy as np
+import torch
+
+from distill.audio.files import read_audio
+from distill.audio.opus import through_opus
+from distill.codes.extract import decode_chunks, encode_blocks
+from distill.models.model_file import load_model
+from distill.report.sound import mel_picture, picture_png
+
+HEADINGS = (
+    "corpus", "files", "kbit/s", "minutes", "steps", "audio s/s", "mel, trained on", "mel, held out", "mel, all", "STFT, all",
+    "used per level", "encode + decode", "memory",
+)  # fmt: skip
+
+
+def distill(*words: object) -> dict[str, Any]:
+    """Runs the command line and gives its JSON."""
+    command = [sys.executable, "-m", "distill.cli.app", *map(str, words), "--json"]
+    return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+
+
+def measure(folder: Path, minutes: float, channels: str, out: Path) -> list[list[str]]:
+    """A row for the codec trained on the folder, and one for each rate of Opus."""
+    started = time.monotonic()
+    trained = distill("train", folder, "--minutes", minutes, "--channels", channels, "--out", out)
+    wall = time.monotonic() - started
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    lines = Path(trained["events"]).read_text(encoding="utf-8").splitlines()
+    steps = [event for event in map(json.loads, lines) if "audio_seconds" in event]
+    heard = sum(step["audio_seconds"] for step in steps) / sum(step["step_time_s"] for step in steps)
+    found = distill("evaluate", trained["model"], folder, "--out", out)
+    speed = 1 / (1 / found["encode_speed"] + 1 / found["decode_speed"])
+    used = " ".join(f"{100 * level['utilisation']:.0f}" for level in found["levels"])
+    held_out = "–" if found["mel_held_out"] is None else f"{found['mel_held_out']:.3f}"
+    trained_on = f"{(found['mel_trained'] or found['mel']):.3f}"
+    rows = [
+        [
+            folder.name, str(len(found["scores"])), f"{found['bits_per_second'] / 1000:.2f}", f"{wall / 60:.1f}",
+            str(len(steps)), f"{heard:.0f}", trained_on, held_out, f"{found['mel']:.3f}", f"{found['stft']:.3f}",
+            f"{used} %", f"{speed:.0f}×", f"{memory:.1f} GiB",
+        ]
+    ]  # fmt: skip
+    for opus in found["opus"]:
+        row = [f"{folder.name}, Opus", "", f"{opus['bits_per_second'] / 1000:.1f}", "", "", "", "", ""]
+        rows.append([*row, f"{opus['mel']:.3f}", f"{opus['stft']:.3f}", "", "", ""])
+    return rows
+
+
+def draw(model_path: Path, recording: Path, picture: Path) -> None:
+    """Three spectrograms on one scale: the recording, ours, Opus at eight times our bits."""
+    model = load_model(model_path)
+    codec = model.codec
+    audio = read_audio(recording, channels=codec.channels)
+    codes = encode_blocks(codec, [audio])
+    decoded = np.concatenate(list(decode_chunks(codec, codes)), axis=1)[:, : audio.shape[1]]
+    kilobits = round(8 * codec.config.bitrate / 1000)
+    opus, bits = through_opus(audio.mean(axis=0, keepdims=True), kilobits)
+    ours = f"Distill, {codec.config.bitrate / 1000:.1f} kbit/s"
+    sounds = {"the recording": audio, ours: decoded, f"Opus, {bits / 1000:.0f} kbit/s": opus}
+    samples = audio.shape[1]
+    loudest = mel_picture(audio, samples).loudest
+    figure = matplotlib.figure.Figure(figsize=(10, 9), layout="constrained")
+    for axes, (title, sound) in zip(figure.subplots(len(sounds), 1), sounds.items(), strict=True):
+        pixels = matplotlib.image.imread(io.BytesIO(picture_png(mel_picture(sound, samples), loudest)))
+        axes.imshow(pixels, aspect="auto", extent=(0, samples / codec.sample_rate, 0, 1))
+        axes.set_title(title, loc="left")
+        axes.set_yticks([])
+    axes.set_xlabel("seconds")
+    figure.savefig(picture, dpi=100)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--channels", default="1")
+    parser.add_argument("--out", type=Path, default=Path("models"))
+    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--recording", type=Path)
+    wanted = parser.parse_args()
+    torch.manual_seed(0)
+    if wanted.folders:
+        print("| " + " | ".join(HEADINGS) + " |\n" + "|---" * len(HEADINGS) + "|")
+    for folder in wanted.folders:
+        for row in measure(folder, wanted.minutes, wanted.channels, wanted.out):
+            print("| " + " | ".join(row) + " |", flush=True)
+    if wanted.picture:
+        if wanted.model is None or wanted.recording is None:
+            parser.error("--picture needs --model and --recording")
+        draw(wanted.model, wanted.recording, wanted.picture)
+
+
+if __name__ == "__main__":
+    main()
