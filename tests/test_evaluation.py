@@ -35,7 +35,11 @@ def model(small_corpus: Path) -> Model:
     record = CorpusRecord(
         fingerprint=corpus.fingerprint, file_count=corpus.file_count, seconds=corpus.seconds, split_seed=0
     )
-    return Model(new_header("small", config, record, codec_training={"seed": 0}), codec.eval(), torch.ones(4, 16, dtype=torch.int64))
+    return Model(
+        new_header("small", config, record, codec_training={"seed": 0}),
+        codec.eval(),
+        torch.ones(4, 16, dtype=torch.int64),
+    )
 
 
 def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path, tmp_path: Path) -> None:
@@ -75,6 +79,18 @@ def test_equal_sounds_are_at_no_distance_and_a_tenth_is_one() -> None:
     sound = torch.randn(1, 8192, generator=torch.Generator().manual_seed(0))
     assert distance(sound, sound) == 0
     assert float(distance(0.1 * sound, sound)) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_hiss_in_silence_is_told(model: Model, small_corpus: Path) -> None:
+    """Guards against a decoder whose biases hiss where nothing was recorded."""
+    corpus = import_corpus(small_corpus, channels=1)
+    with torch.no_grad():
+        head = model.codec.decoder[2]
+        head.project.weight.zero_()
+        head.project.bias.fill_(-20.0)
+        assert evaluate(model, corpus, with_opus=False).silence_db < -80
+        head.project.bias.fill_(2.0)
+        assert -60 < evaluate(model, corpus, with_opus=False).silence_db < 0
 
 
 def test_without_opus_a_sentence_says_so(model: Model, small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:

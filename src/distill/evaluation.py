@@ -1,5 +1,6 @@
 """How faithful a codec is, recording by recording, beside Opus where that is installed."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -65,6 +66,8 @@ class Evaluation:
     """Whether these are the very recordings the codec learned from; only then some of them are known as held out."""
     bits_per_second: float
     levels: tuple[LevelHealth, ...]
+    silence_db: float
+    """Peak of what digital silence decodes to, in dBFS."""
     encode_speed: float
     """Seconds of audio per second of wall time, reading excluded."""
     decode_speed: float
@@ -89,6 +92,7 @@ class Evaluation:
             ("mel distance, all", f"{self.mean('mel'):.3f}"),
             ("STFT distance, all", f"{self.mean('stft'):.3f}"),
             ("rate", f"{self.bits_per_second / 1000:.2f} kbit/s"),
+            ("silence comes out at", f"{self.silence_db:.0f} dBFS"),
             ("encoding", f"{self.encode_speed:.0f} times real time"),
             ("decoding", f"{self.decode_speed:.0f} times real time"),
             ("clipped though the recording is not", f"{sum(score.clipped > 0 for score in self.scores)} recordings"),
@@ -157,11 +161,14 @@ def evaluate(
                 opus_note, wants_opus = f"{error.what} {error.fix}", False
 
     seconds = sum(score.seconds for score in scores)
+    silence = np.zeros((codec.channels, codec.sample_rate), np.float32)
+    hiss = _joined(decode_chunks(codec, encode_blocks(codec, [silence], device), device), codec.sample_rate)
     return Evaluation(
         tuple(scores),
         is_own_corpus,
         codec.config.bitrate,
         level_health(counts),
+        20 * math.log10(max(float(np.abs(hiss).max()), 1e-10)),
         seconds / max(encoding, 1e-9),
         seconds / max(decoding, 1e-9),
         tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
