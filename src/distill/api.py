@@ -99,7 +99,7 @@ def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
         samples = samples_at_48k(probe(path))
         blocks = (to_channels(block, channels) for block in read_blocks(path))
     codes = encode_blocks(model.codec, blocks, _device(model))
-    return Codes(codes, model.fingerprint, samples, model.codec.sample_rate)
+    return Codes(codes, model.alphabet, samples, model.codec.sample_rate)
 
 
 def decode(model: Model, codes: Codes) -> np.ndarray:
@@ -108,7 +108,7 @@ def decode(model: Model, codes: Codes) -> np.ndarray:
     Raises:
         CodesFileError: if another model made the codes, or some are not in its codebooks.
     """
-    if codes.codec != model.fingerprint:
+    if codes.codec != model.alphabet:
         raise CodesFileError(
             "These codes were made by another model and mean other sounds here.",
             "Decode them with the model that made them.",

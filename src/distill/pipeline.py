@@ -268,7 +268,7 @@ def encode_file(model: Model, audio: Path, out: Path) -> Codes:
     info = probe(audio)
     codes = Codes(
         encode_blocks(model.codec, _blocks(audio, model.codec.channels), _device(model)),
-        model.fingerprint,
+        model.alphabet,
         samples_at_48k(info),
         model.codec.sample_rate,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import SettingError, StateFileError
-from distill.models.model_file import Model, alphabet_fingerprint
+from distill.models.model_file import Model
 from distill.outputs import new_run_folder, run_folders
 from distill.training.adversarial import STATE_KIND, RefinementPlan
 from distill.training.state import TrainingState, load_state, read_values
@@ -47,7 +47,7 @@ def next_sitting(
         SettingError: if the stage is at its end and nothing says how much further, or its state is not on this computer.
         StateFileError: if the state is damaged.
     """
-    run_folder = _run_of(path, alphabet_fingerprint(model.codec))
+    run_folder = _run_of(path, model.alphabet)
     if run_folder is None:
         if "refinement_steps" in model.header.codec_training:
             raise SettingError(

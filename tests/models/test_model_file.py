@@ -57,6 +57,18 @@ def test_round_trip(model: Model, tmp_path: Path) -> None:
     assert not loaded.prior.training
 
 
+def test_codes_stay_valid_when_only_the_decoder_learns_on(model: Model) -> None:
+    """Guards against .codes files that a refined decoder refuses, and against ones that mean something else by now."""
+    before, whole = model.alphabet, model.fingerprint
+    with torch.no_grad():
+        model.codec.decoder[0].weight.add_(1)
+    assert model.alphabet == before
+    assert model.fingerprint != whole
+    with torch.no_grad():
+        model.codec.encoder[0].weight.add_(1)
+    assert model.alphabet != before
+
+
 def test_a_loaded_codec_trains_on_without_a_new_start(model: Model, tmp_path: Path) -> None:
     """Guards against k-means that starts over when a loaded codec is put into training mode."""
     codec = load_model(save_model(tmp_path / "m.distill", model)).codec.train()

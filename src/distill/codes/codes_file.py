@@ -31,7 +31,7 @@ class Codes:
     codes: Tensor
     """``[S, Q]`` int64."""
     codec: str
-    """Fingerprint of the codec that made them."""
+    """Fingerprint of the encoder and codebooks that made them; the decoder may have learnt on since."""
     samples: int
     """Length of the recording at ``sample_rate``; decoding gives exactly that many."""
     sample_rate: int
@@ -53,7 +53,8 @@ def save_codes(path: Path, codes: Codes) -> Path:
 
 
 def load_codes(path: Path, fingerprint: str, codec: Codec) -> Codes:
-    """Reads and checks a ``.codes`` file against the codec that is to decode it and that codec's fingerprint.
+    """Reads and checks a ``.codes`` file against the codec that is to decode it and the fingerprint of
+    its encoder and codebooks.
 
     Raises:
         CodesFileError: if the file is missing, damaged, or belongs to another codec.

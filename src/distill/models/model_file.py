@@ -89,8 +89,13 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the codec: codes belong to the codec that made them, whatever prior stands beside it."""
+        """SHA-256 of the codec."""
         return codec_fingerprint(self.codec)
+
+    @property
+    def alphabet(self) -> str:
+        """SHA-256 of encoder and codebooks: codes belong to them, whatever prior or refined decoder there is now."""
+        return alphabet_fingerprint(self.codec)
 
     def require_prior(self) -> tuple[CodePrior, Tensor]:
         """The prior and the openings.
