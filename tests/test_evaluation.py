@@ -17,7 +17,7 @@ from distill import pipeline
 from distill.audio.corpus import import_corpus
 from distill.audio.distance import MultiScaleSTFT
 from distill.audio.opus import has_opus, through_opus
-from distill.evaluation import evaluate
+from distill.evaluation import evaluate, evaluation_report
 from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
 
@@ -71,6 +71,22 @@ def test_held_out_and_trained_recordings_are_told_apart(model: Model, small_corp
     assert not foreign.is_own_corpus
     assert not any(score.is_held_out for score in foreign.scores)
     assert ("corpus", "not the one it was trained on") in foreign.summary()
+
+
+def test_of_a_long_recording_the_stretch_kept_aside_is_measured_apart(
+    model: Model, noise: Callable[..., np.ndarray], save: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Guards against calling a recording trained on though a stretch in its middle was kept aside."""
+    save(tmp_path / "long" / "take.wav", noise(12.0))
+    corpus = import_corpus(tmp_path / "long", channels=1)
+    record = CorpusRecord(fingerprint=corpus.fingerprint, file_count=1, seconds=corpus.seconds, split_seed=0)
+    own = dataclasses.replace(model, header=model.header.model_copy(update={"corpus": record}))
+    scores = evaluate(own, corpus, with_opus=False).scores
+    assert [score.is_held_out for score in scores] == [False, False, True]
+    assert [score.name.startswith("take.wav ") for score in scores] == [True] * 3
+    assert sum(score.seconds for score in scores) < 12.0
+    page = evaluation_report(own, corpus, evaluate(own, corpus, with_opus=False))
+    assert [row[2] for row in page.rows] == ["", "", "yes"]
 
 
 def test_equal_sounds_are_at_no_distance_and_a_tenth_is_one() -> None:

@@ -33,9 +33,10 @@ SHOWN_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Score:
-    """One recording beside its reconstruction, both in mono; lower is closer."""
+    """One recording, or one stretch of it, beside its reconstruction, both in mono; lower is closer."""
 
     name: str
+    """With the times, where it is a stretch."""
     seconds: float
     """Measured ones."""
     is_held_out: bool
@@ -121,7 +122,7 @@ def evaluate(
     codec, device = model.codec, next(model.codec.parameters()).device
     mel, stft = MultiScaleMel(codec.sample_rate), MultiScaleSTFT()
     is_own_corpus = model.header.corpus.fingerprint == corpus.fingerprint
-    held_out = held_out_names(model, corpus) if is_own_corpus else frozenset()
+    passages = _measured_passages(model, corpus)
     opus_note = "" if has_opus() or not with_opus else HOW_TO_GET_IT
     wants_opus = with_opus and not opus_note
     opus: dict[int, list[tuple[float, float, float, float]]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
@@ -129,10 +130,9 @@ def evaluate(
     scores = []
     encoding = decoding = 0.0
 
-    for number, passage in enumerate(whole_recordings(corpus.recordings)):
-        name = passage.recording.name
+    for number, (passage, is_held_out) in enumerate(passages):
         if progress is not None:
-            progress(number, corpus.file_count, name)
+            progress(number, len(passages), passage.label)
         audio = _beginning(passage, MEASURED_SECONDS, codec.channels)
         started = time.perf_counter()
         codes = encode_blocks(codec, [audio], device)
@@ -143,9 +143,9 @@ def evaluate(
         mono, rebuilt = to_channels(audio, 1), to_channels(decoded, 1)
         scores.append(
             Score(
-                name,
+                passage.label,
                 audio.shape[1] / codec.sample_rate,
-                name in held_out,
+                is_held_out,
                 _distance(mel, rebuilt, mono),
                 _distance(stft, rebuilt, mono),
                 int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
@@ -176,6 +176,20 @@ def evaluate(
     )
 
 
+def _measured_passages(model: Model, corpus: Corpus) -> list[tuple[Passage, bool]]:
+    """What is measured, each with whether it was kept aside in training.
+
+    Whole recordings, but the stretches themselves where stretches of recordings were kept aside.
+    """
+    if model.header.corpus.fingerprint != corpus.fingerprint:
+        return [(passage, False) for passage in whole_recordings(corpus.recordings)]
+    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
+    if split.kind == "passages":
+        return [(passage, False) for passage in split.train] + [(passage, True) for passage in split.held_out]
+    held_out = held_out_names(model, corpus)
+    return [(passage, passage.recording.name in held_out) for passage in whole_recordings(corpus.recordings)]
+
+
 def held_out_names(model: Model, corpus: Corpus) -> frozenset[str]:
     """Names of the recordings that were kept aside whole when the model was trained."""
     split = split_corpus(corpus, seed=model.header.corpus.split_seed)
@@ -201,7 +215,7 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
 
 def evaluation_report(model: Model, corpus: Corpus, evaluation: Evaluation) -> EvaluationReport:
     """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
-    held_out = frozenset(score.name for score in evaluation.scores if score.is_held_out)
+    held_out = held_out_names(model, corpus) if evaluation.is_own_corpus else frozenset()
     pairs = reconstructions(model, corpus, held_out)
     others = {}
     if evaluation.opus:

@@ -33,6 +33,13 @@ class Passage:
     def seconds(self) -> float:
         return self.samples / SAMPLE_RATE
 
+    @property
+    def label(self) -> str:
+        """The recording's name, and from when to when, unless it is the whole recording."""
+        if self.samples == self.recording.samples:
+            return self.recording.name
+        return f"{self.recording.name} {self.start / SAMPLE_RATE:.1f}–{self.stop / SAMPLE_RATE:.1f} s"
+
     def read(self, start: int, stop: int, channels: int) -> np.ndarray:
         """A fresh float32 ``[channels, stop - start]``, counted from the passage's beginning."""
         if not 0 <= start <= stop <= self.samples:

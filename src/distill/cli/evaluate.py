@@ -43,7 +43,7 @@ def evaluate(
                 **dataclasses.asdict(evaluation),
                 "levels": levels,
                 "mel": evaluation.mean("mel"),
-                "mel_trained": evaluation.mean("mel", held_out=False),
+                "mel_trained": evaluation.mean("mel", held_out=False) if evaluation.is_own_corpus else None,
                 "mel_held_out": evaluation.mean("mel", held_out=True),
                 "stft": evaluation.mean("stft"),
                 "page": page.resolve(),
