@@ -17,6 +17,7 @@ from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
+from distill.recall import Recall
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
 MAX_COUNT = 64
@@ -29,6 +30,10 @@ class Sampling:
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 0.95
+    share: float = 0.5
+    longest: float = 1.0
+    jump: float = 0.05
+    stay: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 5:
@@ -121,47 +126,77 @@ def sample_codes(
     sampling: Sampling,
     seeds: Sequence[int],
     progress: Callable[[int, int], None] | None = None,
+    recall: Recall | None = None,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
-    A stream opens with the first position of a random recording (``openings [n, Q]``): a fiftieth of a second, which the
-    prior, that only ever predicts what comes next, cannot draw by itself.
+    A stream opens with the first position of a random recording (``openings [n, Q]``): a fiftieth of a second that makes it begin
+    as a recording begins, not anywhere.
     """
-    q = prior.config.num_quantizers
-    device = next(prior.parameters()).device
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     first = [openings[torch.randint(len(openings), (), generator=generator)] for generator in generators]
-    tokens = torch.zeros(len(seeds), positions * q, dtype=torch.int64, device=device)
-    tokens[:, :q] = torch.stack(first).to(device)
-    with _one_thread(device):
-        _extend(prior, tokens, generators, sampling, progress)
-    return tokens.unflatten(1, (positions, q)).cpu()
+    opening = torch.stack(first)[:, None]
+    new = continue_codes(prior, opening, positions - 1, sampling, generators, progress, recall)
+    return torch.cat([opening.cpu(), new], dim=1)
 
 
-def _extend(
+@torch.inference_mode()
+def continue_codes(
     prior: CodePrior,
-    tokens: Tensor,
-    generators: Sequence[torch.Generator],
+    prompt: Tensor,
+    positions: int,
     sampling: Sampling,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Fills ``tokens [B, T]`` in place from its first position on."""
-    q, context = prior.config.num_quantizers, prior.config.context
-    kept = context // 2 // q * q
-    cache = prior.new_cache(len(tokens))
-    logits = prior(tokens[:, :q], cache)[:, -1]
-    for index in range(q, tokens.shape[1]):
-        uniform = torch.cat([torch.rand(1, generator=generator) for generator in generators]).to(tokens.device)
-        tokens[:, index] = draw(logits, sampling, uniform)
-        if cache.length == context:
-            # Full: keep the newest half. The cut falls on a position's first level, where windows begin in training.
-            start = (index + 1 - kept) // q * q
-            cache = prior.new_cache(len(tokens))
-            logits = prior(tokens[:, start : index + 1], cache)[:, -1]
-        else:
-            logits = prior(tokens[:, index : index + 1], cache)[:, -1]
-        if progress is not None and (index + 1) % q == 0:
-            progress((index + 1) // q, tokens.shape[1] // q)
+    generators: Sequence[torch.Generator],
+    progress: Callable[[int, int], None] | None = None,
+    recall: Recall | None = None,
+) -> Tensor:
+    """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator."""
+    q, context = prior.config.num_quantizers, prior.config.context // prior.config.num_quantizers
+    device = next(prior.parameters()).device
+    b, given, _ = prompt.shape
+    codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1).to(device)
+    run, playing = torch.zeros(b, dtype=torch.int64), torch.full((b,), -1)
+    longest = max(1, round(sampling.longest * 46.875))
+    with _one_thread(device):
+        start = max(0, given - context // 2)
+        cache = prior.new_cache(b)
+        logits = prior(codes[:, start:given].flatten(1), cache)[:, -1]
+        for index in range(given, given + positions):
+            uniform = torch.stack([torch.rand(q + 2, generator=generator) for generator in generators]).to(device)
+            borrowed = None
+            if recall is not None:
+                borrowed, place = _borrow(recall, cache.hidden, playing, run, longest, sampling, uniform[:, q:])
+            for level in range(q):
+                drawn = draw(logits, sampling, uniform[:, level])
+                if borrowed is not None:
+                    drawn = torch.where(borrowed, recall.codes[place, level], drawn)
+                codes[:, index, level] = drawn
+                if level == q - 1 and index + 1 - start == context:
+                    # Full: keep the newest half, and look at it anew as windows are looked at in training.
+                    start = index + 1 - context // 2
+                    cache = prior.new_cache(b)
+                    logits = prior(codes[:, start : index + 1].flatten(1), cache)[:, -1]
+                else:
+                    logits = prior(drawn[:, None], cache)[:, -1]
+            if borrowed is not None:
+                run = torch.where(borrowed, torch.where(place == playing + 1, run + 1, 1), 0)
+                playing = torch.where(borrowed, place, -1)
+            if progress is not None:
+                progress(index + 1, given + positions)
+    return codes[:, given:].cpu()
+
+
+def _borrow(recall, hidden, playing, run, longest, sampling, uniform):
+    similarity, places = recall.candidates(hidden, playing, run, longest)
+    weight = (similarity / sampling.jump).softmax(dim=-1)
+    chosen = torch.searchsorted(weight.cumsum(-1), uniform[:, :1] * weight.sum(-1, keepdim=True)).clamp(max=weight.shape[1] - 1)
+    place = places.gather(1, chosen)[:, 0]
+    # going on is free where allowed
+    onward = (playing >= 0) & (run < longest) & (playing + 1 < len(recall.codes))
+    onward = onward & (recall.source[(playing + 1).clamp(max=len(recall.codes) - 1)] == recall.source[playing.clamp(min=0)])
+    stay = onward & (uniform[:, 0] < sampling.stay)
+    place = torch.where(stay, playing + 1, place)
+    return uniform[:, 1] < sampling.share, place
 
 
 @contextmanager

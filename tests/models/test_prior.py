@@ -38,7 +38,7 @@ def test_no_gradient_from_the_future(prior: CodePrior, place: int) -> None:
     hook = prior.embedding.register_forward_hook(keep)
     prior(tokens(1, 20))[0, place].sum().backward()
     hook.remove()
-    reached = seen[0].grad[0].abs().sum(dim=-1) > 0
+    reached = seen[0].grad[0].flatten(0, 1)[:20].abs().sum(dim=-1) > 0  # [S, Q, H], padded to whole positions
     assert reached.tolist() == [index <= place for index in range(20)]
 
 
@@ -58,6 +58,32 @@ def test_cached_equals_full(prior: CodePrior, step: int) -> None:
     cache = prior.new_cache(2)
     parts = [prior(line[:, start : start + step], cache) for start in range(0, 48, step)]
     torch.testing.assert_close(torch.cat(parts, dim=1), prior(line), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("place", [0, 5, 18, 21, 30])
+def test_what_is_known_beforehand_reaches_all_before_it_and_nothing_else_leaks(prior: CodePrior, place: int) -> None:
+    """Guards against an infilling order in which a token sees itself, or in which the right side is never seen."""
+    first = tokens(1, 35)  # positions 5 to 8 are known beforehand
+    logits = prior(first, known_from=5)
+    for changed in range(35):
+        second = first.clone()
+        second[:, changed] = (second[:, changed] + 7) % 32
+        moved = bool((prior(second, known_from=5)[0, place] - logits[0, place]).abs().max() > 1e-6)
+        target = place + 1
+        # A token of the right side knows its own past on the right side; one before it knows its past and all of the right side,
+        # but of the last, unfinished position nothing: there is no input for that.
+        seen = 20 <= changed < target if target >= 20 else changed < target or 20 <= changed < 32
+        assert moved == seen, f"token {changed} for the one at {target}"
+
+
+def test_cached_infilling_equals_full(prior: CodePrior) -> None:
+    """Guards against a cache that puts what lies ahead at other places than training does."""
+    line = tokens(2, 48)
+    full = prior(line, known_from=7)
+    cache = prior.new_cache(2)
+    prior.look_ahead(line[:, 28:].unflatten(1, (5, 4)), 7, cache)
+    parts = [prior(line[:, start : start + 3], cache) for start in range(0, 27, 3)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), full[:, :27], atol=1e-5, rtol=1e-4)
 
 
 def test_every_level_has_its_own_head(prior: CodePrior) -> None:

@@ -1,7 +1,12 @@
-"""The prior: a small decoder-only transformer over flattened codes.
+"""The prior: a small transformer over positions, and within each position a small network over its levels.
 
-Pre-norm blocks, rotary positions (Su et al. 2021, arXiv:2104.09864), a KV cache, and per level of the codec its own embedding
-and its own output head: token ``t`` belongs to level ``t % Q``, so a window must begin at a position's first level.
+    codes        p0q0 p0q1 p0q2 p0q3 | p1q0 p1q1 …        flattened, position by position
+    backbone     start → h0, p0 → h1, p1 → h2, …           causal attention: one input a position, not one a token
+    levels       h1 → p1q0;  h1 + p1q0 → p1q1;  h1 + p1q0 + p1q1 → p1q2; …
+
+Every token is predicted from all tokens before it, as in one long transformer; but attention runs over a Q-th of the length, so a
+second of context costs a Q²-th and drawing a second costs one backbone step a position. The two parts are the idea of the
+RQ-Transformer (Lee et al. 2022, arXiv:2203.01941). Blocks are pre-norm with rotary positions (Su et al. 2021, arXiv:2104.09864).
 """
 
 from dataclasses import dataclass
@@ -61,20 +66,38 @@ _TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
 )
 
 
-class KVCache:
-    """Keys and values of the tokens seen so far, one pair of tensors ``[B, heads, context, head size]`` a layer."""
+class PriorCache:
+    """What the prior has worked out of the tokens seen so far, for ``batch`` streams.
+
+    Keys and values ``[B, heads, positions, head size]`` a layer; the vector that the next position is drawn from; and the tokens of a
+    position that is not complete yet.
+    """
 
     def __init__(self, config: PriorConfig, batch: int, device: torch.device, dtype: torch.dtype) -> None:
-        shape = (batch, config.num_heads, config.context, config.hidden_size // config.num_heads)
+        inputs = config.context // config.num_quantizers + 2  # the start, and one more start for what lies ahead
+        shape = (batch, config.num_heads, inputs, config.hidden_size // config.num_heads)
         self.keys = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.num_layers)]
         self.values = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.num_layers)]
-        self.length = 0
+        self.inputs = 0
+        """Backbone inputs so far, the start included."""
+        self.ahead = 0
+        """Of these, the ones that lie ahead in time (:meth:`CodePrior.look_ahead`)."""
+        self.pending = torch.zeros(batch, 0, dtype=torch.int64, device=device)
+        """Tokens of the unfinished position: ``[B, 0..Q-1]``."""
+        self.hidden = torch.zeros(batch, config.hidden_size, device=device, dtype=dtype)
+        """Of the position that comes next: ``[B, H]``."""
+        self._tokens_a_position = config.num_quantizers
+
+    @property
+    def length(self) -> int:
+        """Tokens seen."""
+        return max(0, self.inputs - self.ahead - 1) * self._tokens_a_position + self.pending.shape[1]
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Appends to one layer and gives all keys and values so far; ``length`` moves when the forward pass ends."""
-        stop = self.length + keys.shape[2]
-        self.keys[layer][:, :, self.length : stop] = keys
-        self.values[layer][:, :, self.length : stop] = values
+        """Appends to one layer and gives all keys and values so far; ``inputs`` moves when the backbone is through."""
+        stop = self.inputs + keys.shape[2]
+        self.keys[layer][:, :, self.inputs : stop] = keys
+        self.values[layer][:, :, self.inputs : stop] = values
         return self.keys[layer][:, :, :stop], self.values[layer][:, :, :stop]
 
 
@@ -100,7 +123,7 @@ class TransformerBlock(nn.Module):
         self.expand = nn.Linear(h, 4 * h)
         self.contract = nn.Linear(4 * h, h)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, cache: KVCache | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, cache: PriorCache | None, layer: int) -> Tensor:
         b, t, h = x.shape
         qkv = self.query_key_value(self.attention_norm(x)).view(b, t, 3, self.num_heads, self.head_size)
         qkv = qkv.permute(2, 0, 3, 1, 4)  # [3, B, heads, T, head size]
@@ -133,12 +156,18 @@ class CodePrior(nn.Module):
         self.config = config
         q, k, h = config.num_quantizers, config.codebook_size, config.hidden_size
         self.embedding = nn.Embedding(q * k, h)  # row level·K + id
+        self.start = nn.Parameter(torch.zeros(h))
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(h)
+        self.within = nn.Linear(h, h, bias=False)  # what the levels below say, to those above
+        self.level_norm = nn.LayerNorm(h)
+        self.level_expand = nn.Parameter(torch.empty(q, h, 2 * h))
+        self.level_contract = nn.Parameter(torch.empty(q, 2 * h, h))
+        self.head_norm = nn.LayerNorm(h)
         self.heads = nn.Parameter(torch.empty(q, k, h))  # heads[l] scores the tokens of level l
         head_size = h // config.num_heads
         frequency = 10_000.0 ** (-torch.arange(0, head_size, 2).float() / head_size)
-        angle = torch.outer(torch.arange(config.context).float(), frequency)
+        angle = torch.outer(torch.arange(config.context // q + 1).float(), frequency)
         self.register_buffer("cosine", torch.cat([angle.cos(), angle.cos()], dim=1), persistent=False)
         self.register_buffer("sine", torch.cat([-angle.sin(), angle.sin()], dim=1), persistent=False)
         self._initialise()
@@ -149,16 +178,16 @@ class CodePrior(nn.Module):
                 nn.init.normal_(parameter, std=0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
-            if name.endswith(("attention_out.weight", "contract.weight")):
+            if name.endswith(("attention_out.weight", "contract.weight", "level_contract")):
                 # Residual branches start small, the more so the deeper the stack: GPT-2's scaling.
                 nn.init.normal_(parameter, std=0.02 / (2 * self.config.num_layers) ** 0.5)
+        nn.init.eye_(self.within.weight)
 
     @torch.no_grad()
     def start_from_codebooks(self, codebooks: Tensor) -> None:
         """Starts embeddings and heads from the vectors ``[Q, K, C]`` that the codec's codes stand for.
 
-        Codes that sound alike then begin alike, which a small corpus cannot teach: held-out bits per token after the same
-        42 steps on 33 loops fell from 8.10 to 7.83 (docs/prior.md).
+        Codes that sound alike then begin alike, which a small corpus cannot teach (docs/prior.md).
         """
         q, k, c = codebooks.shape
         vectors = codebooks / codebooks.std(dim=(1, 2), keepdim=True).clamp(min=1e-6)
@@ -170,39 +199,105 @@ class CodePrior(nn.Module):
         self.embedding.weight.copy_(0.5 * (vectors @ projection()).reshape(q * k, -1))
         self.heads.copy_(0.02 * (vectors @ projection()))
 
-    def new_cache(self, batch: int) -> KVCache:
+    def new_cache(self, batch: int) -> PriorCache:
         """An empty cache for ``batch`` streams of up to ``context`` tokens."""
-        return KVCache(self.config, batch, self.heads.device, self.heads.dtype)
+        return PriorCache(self.config, batch, self.heads.device, self.heads.dtype)
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, cache: PriorCache | None = None, known_from: int | None = None) -> Tensor:
         """``[B, T] → [B, T, K]``. With a cache, ``tokens`` are the new ones only and follow those in the cache.
+
+        With ``known_from`` the positions from that one on are played first, so that all before them know what is to come;
+        they themselves know only each other. Without it, every token knows what came before it and nothing else.
 
         Raises:
             ValueError: if cache and tokens together are longer than the context.
         """
-        start = 0 if cache is None else cache.length
-        stop = start + tokens.shape[1]
-        if stop > self.config.context:
-            raise ValueError(f"{stop} tokens do not fit the context of {self.config.context}")
         q = self.config.num_quantizers
-        levels = torch.arange(start, stop, device=tokens.device) % q
-        x = F.dropout(self.embedding(tokens + levels * self.config.codebook_size), self.config.dropout, self.training)
-        cosine, sine = self.get_buffer("cosine")[start:stop], self.get_buffer("sine")[start:stop]
+        total = tokens.shape[1] + (0 if cache is None else cache.length)
+        if total > self.config.context:
+            raise ValueError(f"{total} tokens do not fit the context of {self.config.context}")
+        pending = 0 if cache is None else cache.pending.shape[1]
+        line = tokens if cache is None else torch.cat([cache.pending, tokens], dim=1)
+        complete = line.shape[1] // q
+        # Pad to whole positions, and one further for what comes after a complete one; no padding reaches a logit that is kept.
+        grid = F.pad(line, (0, (complete + 1) * q - line.shape[1])).unflatten(1, (complete + 1, q))
+        levels = torch.arange(q, device=tokens.device)
+        embedded = self.embedding(grid + levels * self.config.codebook_size)  # [B, S, Q, H]
+        embedded = F.dropout(embedded, self.config.dropout, self.training)
+        hidden = self._backbone(embedded[:, :complete].sum(dim=2), cache, known_from)  # [B, S, H]
+        if cache is not None:
+            cache.hidden, cache.pending = hidden[:, -1], line[:, complete * q :]
+        if tokens.shape[1] == 1:
+            level = line.shape[1] % q
+            return self._score_level(hidden[:, -1], embedded[:, -1, :level].sum(dim=1), level)[:, None]
+        return self._score(hidden, embedded).flatten(1, 2)[:, pending + 1 : line.shape[1] + 1]
+
+    def situations(self, codes: Tensor) -> Tensor:
+        """Of codes ``[B, S, Q]`` the vectors that each position is drawn from, knowing the positions before it: ``[B, S, H]``."""
+        return self._backbone(self._embed(codes)[:, :-1], None)
+
+    def look_ahead(self, codes: Tensor, first: int, cache: PriorCache) -> None:
+        """Lets an empty cache know the codes ``[B, S, Q]`` of what is to come from position ``first`` on.
+
+        Raises:
+            ValueError: if the cache is not empty, or the context too short for it.
+        """
+        stop = first + codes.shape[1]
+        if cache.inputs or stop * self.config.num_quantizers > self.config.context:
+            raise ValueError(f"positions {first} to {stop} do not fit an empty cache of {self.config.context} tokens")
+        b = codes.shape[0]
+        x = torch.cat([self.start.expand(b, 1, -1), self._embed(codes)], dim=1)
+        self._run(x, torch.arange(first, stop + 1, device=codes.device), cache)
+        cache.ahead = cache.inputs
+
+    def _embed(self, codes: Tensor) -> Tensor:
+        """Codes ``[B, S, Q] →`` one vector a position, ``[B, S, H]``."""
+        levels = torch.arange(self.config.num_quantizers, device=codes.device)
+        embedded: Tensor = self.embedding(codes + levels * self.config.codebook_size)
+        return embedded.sum(dim=2)
+
+    def _backbone(self, positions: Tensor, cache: PriorCache | None, known_from: int | None = None) -> Tensor:
+        """Embedded positions ``[B, S, H] →`` the vectors that those positions' successors are drawn from.
+
+        The first of ``[B, S + 1, H]`` is of the first position given: from the start vector, or from the cache.
+        """
+        b, s, _ = positions.shape
+        begun = 0 if cache is None else cache.inputs - cache.ahead
+        x = positions if begun else torch.cat([self.start.expand(b, 1, -1), positions], dim=1)
+        places = torch.arange(begun, begun + x.shape[1], device=x.device)
+        if known_from is not None and 0 < known_from < x.shape[1]:
+            # What is known beforehand begins anew, and is played before the rest; places in time stay what they are.
+            x = torch.cat([self.start.expand(b, 1, -1), x[:, known_from + 1 :], x[:, :known_from]], dim=1)
+            x = self._run(x, places.roll(-known_from), None)
+            return x.roll(known_from, dims=1)
+        if x.shape[1]:
+            x = self._run(x, places, cache)
+        return x if cache is None or not begun else torch.cat([cache.hidden[:, None], x], dim=1)
+
+    def _run(self, x: Tensor, places: Tensor, cache: PriorCache | None) -> Tensor:
+        """Inputs ``[B, S, H]`` at their places in time ``[S]`` through the blocks."""
+        cosine, sine = self.get_buffer("cosine")[places], self.get_buffer("sine")[places]
         for layer, block in enumerate(self.blocks):
             x = block(x, cosine, sine, cache, layer)
         if cache is not None:
-            cache.length = stop
-        return self._score(self.norm(x), start)
+            cache.inputs += x.shape[1]
+        normed: Tensor = self.norm(x)
+        return normed
 
-    def _score(self, x: Tensor, start: int) -> Tensor:
-        """Every token's vector by the head of the level that comes next: ``[B, T, H] → [B, T, K]``."""
-        b, t, h = x.shape
-        q = self.config.num_quantizers
-        if t == 1:
-            return x @ self.heads[(start + 1) % q].T
-        # Pad to whole positions so that all tokens of a level meet their head in one product.
-        before = start % q
-        after = -(before + t) % q
-        grouped = F.pad(x, (0, 0, before, after)).view(b, -1, q, h)
-        logits = torch.einsum("bsqh,qkh->bsqk", grouped, self.heads.roll(-1, dims=0))
-        return logits.reshape(b, -1, self.config.codebook_size)[:, before : before + t]
+    def _score(self, hidden: Tensor, embedded: Tensor) -> Tensor:
+        """Logits of every level of every position, each knowing the levels below: ``[B, S, Q, K]``.
+
+        ``hidden [B, S, H]`` is what came before the position, ``embedded [B, S, Q, H]`` the position itself.
+        """
+        b, s, q, h = embedded.shape
+        below = F.pad(embedded.cumsum(dim=2)[:, :, :-1], (0, 0, 1, 0))
+        x = (hidden[:, :, None] + self.within(below)).permute(2, 0, 1, 3).reshape(q, b * s, h)
+        x = x + F.gelu(self.level_norm(x) @ self.level_expand, approximate="tanh") @ self.level_contract
+        logits = self.head_norm(x) @ self.heads.transpose(1, 2)  # [Q, B·S, K]
+        return logits.view(q, b, s, -1).permute(1, 2, 0, 3)
+
+    def _score_level(self, hidden: Tensor, below: Tensor, level: int) -> Tensor:
+        """As :meth:`_score`, of one level: ``hidden [B, H]``, the sum of the levels below ``[B, H] → [B, K]``."""
+        x = hidden + self.within(below)
+        x = x + F.gelu(self.level_norm(x) @ self.level_expand[level], approximate="tanh") @ self.level_contract[level]
+        return self.head_norm(x) @ self.heads[level].T
