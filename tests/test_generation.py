@@ -42,10 +42,11 @@ def test_equals_a_full_forward_pass_over_each_window(prior: CodePrior) -> None:
     slow = OPENINGS[torch.randint(2, (), generator=generator)].tolist()
     start = 0
     while len(slow) < 120:
-        if len(slow) - start > 32:  # the window is full: it moves on to its newest half
-            start = (len(slow) - 16) // 4 * 4
-        logits = prior(torch.tensor([slow[start:]]))[:, -1]
-        slow.append(int(draw(logits, sampling, torch.rand(1, generator=generator))))
+        if len(slow) - start == 32:  # the window is full: it moves on to its newest half
+            start = len(slow) - 16
+        for uniform in torch.rand(4, generator=generator):
+            logits = prior(torch.tensor([slow[start:]]))[:, -1]
+            slow.append(int(draw(logits, sampling, uniform[None])))
     assert fast.tolist() == slow
 
 

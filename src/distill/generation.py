@@ -17,35 +17,60 @@ from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
-from distill.recall import Recall
+from distill.recall import Borrowing, Recall
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
 MAX_COUNT = 64
+FORGOTTEN_AFTER = 94
+"""Positions after which variety has mostly forgotten a code: about two seconds at the default rate."""
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How codes are drawn. ``top_k`` 0 and ``top_p`` 1 leave the distribution whole; ``temperature`` 0 takes the likeliest."""
 
-    temperature: float = 1.0
+    temperature: float | tuple[float, ...] = 1.0
+    """One for all levels, or one a level, coarse to fine."""
     top_k: int = 0
     top_p: float = 0.95
-    share: float = 0.5
-    longest: float = 1.0
-    jump: float = 0.05
-    stay: float = 0.0
+    variety: float = 0.0
+    """How much coarse codes heard in the last seconds are avoided: each time makes one e^variety times less likely."""
+    borrowing: Borrowing | None = None
+    """How much may be taken from the recordings, and in stretches of what length; nothing if not given."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature <= 5:
-            raise SettingError(
-                f"The temperature {self.temperature} is out of range.",
-                "Choose one from 0 to 5; 1 is natural.",
-            )
+        for temperature in self._temperatures:
+            if not 0 <= temperature <= 5:
+                raise SettingError(
+                    f"The temperature {temperature} is out of range.", "Choose one from 0 to 5; 1 is natural."
+                )
         if self.top_k < 0:
             raise SettingError(f"top-k {self.top_k} is out of range.", "Choose 0 (all codes) or more.")
         if not 0 < self.top_p <= 1:
             raise SettingError(
                 f"top-p {self.top_p} is out of range.", "Choose a share above 0 and up to 1, such as 0.95."
+            )
+        if not 0 <= self.variety <= 5:
+            raise SettingError(f"The variety {self.variety} is out of range.", "Choose one from 0 (none) to 5.")
+
+    @property
+    def _temperatures(self) -> tuple[float, ...]:
+        return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
+
+    def temperature_of(self, level: int) -> float:
+        """The temperature of one level."""
+        return self._temperatures[min(level, len(self._temperatures) - 1)]
+
+    def check_levels(self, levels: int) -> None:
+        """Refuses temperatures that are neither one nor one a level.
+
+        Raises:
+            SettingError: with how many are wanted.
+        """
+        if len(self._temperatures) not in (1, levels):
+            raise SettingError(
+                f"{len(self._temperatures)} temperatures were given and the model has {levels} levels.",
+                f"Give one temperature, or {levels}, coarse to fine.",
             )
 
 
@@ -130,14 +155,14 @@ def sample_codes(
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
-    A stream opens with the first position of a random recording (``openings [n, Q]``): a fiftieth of a second that makes it begin
-    as a recording begins, not anywhere.
+    A stream opens with the first position of a random recording (``openings [n, Q]``): a fiftieth of a second that makes it
+    begin as a recording begins.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     first = [openings[torch.randint(len(openings), (), generator=generator)] for generator in generators]
     opening = torch.stack(first)[:, None]
-    new = continue_codes(prior, opening, positions - 1, sampling, generators, progress, recall)
-    return torch.cat([opening.cpu(), new], dim=1)
+    new = continue_codes(prior, opening, positions - 1, sampling, generators, progress=progress, recall=recall)
+    return torch.cat([opening, new], dim=1)
 
 
 @torch.inference_mode()
@@ -147,56 +172,86 @@ def continue_codes(
     positions: int,
     sampling: Sampling,
     generators: Sequence[torch.Generator],
+    *,
+    ahead: Tensor | None = None,
     progress: Callable[[int, int], None] | None = None,
     recall: Recall | None = None,
 ) -> Tensor:
-    """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator."""
-    q, context = prior.config.num_quantizers, prior.config.context // prior.config.num_quantizers
+    """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
+
+    Args:
+        ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
+            the prior's context.
+        recall: the recordings, needed where ``sampling`` borrows from them.
+    """
+    sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    b, given, _ = prompt.shape
-    codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1).to(device)
-    run, playing = torch.zeros(b, dtype=torch.int64), torch.full((b,), -1)
-    longest = max(1, round(sampling.longest * 46.875))
+    drawing = _Drawing(prior, prompt.to(device), positions, sampling, recall)
     with _one_thread(device):
-        start = max(0, given - context // 2)
-        cache = prior.new_cache(b)
-        logits = prior(codes[:, start:given].flatten(1), cache)[:, -1]
-        for index in range(given, given + positions):
-            uniform = torch.stack([torch.rand(q + 2, generator=generator) for generator in generators]).to(device)
-            borrowed = None
-            if recall is not None:
-                borrowed, place = _borrow(recall, cache.hidden, playing, run, longest, sampling, uniform[:, q:])
-            for level in range(q):
-                drawn = draw(logits, sampling, uniform[:, level])
-                if borrowed is not None:
-                    drawn = torch.where(borrowed, recall.codes[place, level], drawn)
-                codes[:, index, level] = drawn
-                if level == q - 1 and index + 1 - start == context:
-                    # Full: keep the newest half, and look at it anew as windows are looked at in training.
-                    start = index + 1 - context // 2
-                    cache = prior.new_cache(b)
-                    logits = prior(codes[:, start : index + 1].flatten(1), cache)[:, -1]
-                else:
-                    logits = prior(drawn[:, None], cache)[:, -1]
-            if borrowed is not None:
-                run = torch.where(borrowed, torch.where(place == playing + 1, run + 1, 1), 0)
-                playing = torch.where(borrowed, place, -1)
+        drawing.begin(None if ahead is None else ahead.to(device))
+        for done in range(positions):
+            drawing.next_position(generators)
             if progress is not None:
-                progress(index + 1, given + positions)
-    return codes[:, given:].cpu()
+                progress(done + 1, positions)
+    return drawing.codes[:, prompt.shape[1] :].cpu()
 
 
-def _borrow(recall, hidden, playing, run, longest, sampling, uniform):
-    similarity, places = recall.candidates(hidden, playing, run, longest)
-    weight = (similarity / sampling.jump).softmax(dim=-1)
-    chosen = torch.searchsorted(weight.cumsum(-1), uniform[:, :1] * weight.sum(-1, keepdim=True)).clamp(max=weight.shape[1] - 1)
-    place = places.gather(1, chosen)[:, 0]
-    # going on is free where allowed
-    onward = (playing >= 0) & (run < longest) & (playing + 1 < len(recall.codes))
-    onward = onward & (recall.source[(playing + 1).clamp(max=len(recall.codes) - 1)] == recall.source[playing.clamp(min=0)])
-    stay = onward & (uniform[:, 0] < sampling.stay)
-    place = torch.where(stay, playing + 1, place)
-    return uniform[:, 1] < sampling.share, place
+class _Drawing:
+    """Several streams as they grow, position by position."""
+
+    def __init__(
+        self, prior: CodePrior, prompt: Tensor, positions: int, sampling: Sampling, recall: Recall | None
+    ) -> None:
+        b, self.given, q = prompt.shape
+        self.prior, self.sampling, self.recall = prior, sampling, recall
+        self.window = prior.config.context // q
+        self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
+        self.done = self.given
+        self.heard = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
+        self.loan = recall.nothing_borrowed(b) if recall is not None and sampling.borrowing is not None else None
+
+    def begin(self, ahead: Tensor | None) -> None:
+        """Lets the prior hear the prompt, and what is to come."""
+        half = self.window // 2
+        self.first = 0 if ahead is not None else max(0, self.given - half)
+        self.cache = self.prior.new_cache(len(self.codes))
+        if ahead is not None:
+            self.prior.look_ahead(ahead, self.codes.shape[1], self.cache)
+        self._hear(self.first)
+
+    def _hear(self, first: int) -> None:
+        self.first = first
+        self.logits = self.prior(self.codes[:, first : self.done].flatten(1), self.cache)[:, -1]
+
+    def next_position(self, generators: Sequence[torch.Generator]) -> None:
+        """Draws all levels of one more position."""
+        sampling, q = self.sampling, self.codes.shape[2]
+        uniform = torch.stack([torch.rand(q, generator=generator) for generator in generators]).to(self.codes.device)
+        borrowed = None
+        if self.loan is not None and self.recall is not None and sampling.borrowing is not None:
+            borrowed = self.recall.borrow(self.cache.hidden, self.loan, sampling.borrowing, generators)
+        for level in range(q):
+            logits = self.logits
+            if level == 0 and sampling.variety:
+                logits = logits - sampling.variety * self.heard
+            token = draw(logits, sampling, uniform[:, level], level)
+            if borrowed is not None:
+                token = torch.where(borrowed[:, level] >= 0, borrowed[:, level], token)
+            self.codes[:, self.done, level] = token
+            if level < q - 1:
+                self.logits = self.prior(token[:, None], self.cache)[:, -1]
+        self.done += 1
+        if sampling.variety:
+            self.heard *= 1 - 1 / FORGOTTEN_AFTER
+            self.heard.scatter_add_(1, self.codes[:, self.done - 1, :1], torch.ones_like(self.heard[:, :1]))
+        if self.done == self.codes.shape[1]:
+            return
+        if self.done - self.first == self.window:
+            # Full: keep the newest half, and hear it anew as windows are heard in training.
+            self.cache = self.prior.new_cache(len(self.codes))
+            self._hear(self.done - self.window // 2)
+        else:
+            self.logits = self.prior(token[:, None], self.cache)[:, -1]
 
 
 @contextmanager
@@ -211,15 +266,16 @@ def _one_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def draw(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
-    """One token a stream from logits ``[B, K]``, by the numbers ``uniform [B]`` in 0..1: ``[B]``.
+def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, level: int = 0) -> Tensor:
+    """One token of ``level`` a stream from logits ``[B, K]``, by the numbers ``uniform [B]`` in 0..1: ``[B]``.
 
     Top-k keeps the k likeliest, top-p (nucleus sampling, Holtzman et al. 2020, arXiv:1904.09751) the fewest that hold p of
     the probability. The draw inverts the cumulative distribution, so one number decides it, the same in any batch.
     """
-    if sampling.temperature == 0:
+    temperature = sampling.temperature_of(level)
+    if temperature == 0:
         return logits.argmax(dim=-1)
-    probability, order = (logits / sampling.temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+    probability, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
     if sampling.top_k:
         probability[:, sampling.top_k :] = 0
     if sampling.top_p < 1:

@@ -4,9 +4,10 @@
     backbone     start → h0, p0 → h1, p1 → h2, …           causal attention: one input a position, not one a token
     levels       h1 → p1q0;  h1 + p1q0 → p1q1;  h1 + p1q0 + p1q1 → p1q2; …
 
-Every token is predicted from all tokens before it, as in one long transformer; but attention runs over a Q-th of the length, so a
-second of context costs a Q²-th and drawing a second costs one backbone step a position. The two parts are the idea of the
-RQ-Transformer (Lee et al. 2022, arXiv:2203.01941). Blocks are pre-norm with rotary positions (Su et al. 2021, arXiv:2104.09864).
+Every token is predicted from all tokens before it, as in one long transformer; but attention runs over a Q-th of the length,
+so a second of context costs a Q²-th of the attention, and drawing a position costs one backbone step instead of Q. The two
+parts are the idea of the RQ-Transformer (Lee et al. 2022, arXiv:2203.01941). Blocks are pre-norm with rotary positions (Su et
+al. 2021, arXiv:2104.09864).
 """
 
 from dataclasses import dataclass
@@ -69,8 +70,8 @@ _TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
 class PriorCache:
     """What the prior has worked out of the tokens seen so far, for ``batch`` streams.
 
-    Keys and values ``[B, heads, positions, head size]`` a layer; the vector that the next position is drawn from; and the tokens of a
-    position that is not complete yet.
+    Keys and values ``[B, heads, positions, head size]`` a layer; the vector that the next position is drawn from; and the
+    tokens of a position that is not complete yet.
     """
 
     def __init__(self, config: PriorConfig, batch: int, device: torch.device, dtype: torch.dtype) -> None:
@@ -233,7 +234,7 @@ class CodePrior(nn.Module):
         return self._score(hidden, embedded).flatten(1, 2)[:, pending + 1 : line.shape[1] + 1]
 
     def situations(self, codes: Tensor) -> Tensor:
-        """Of codes ``[B, S, Q]`` the vectors that each position is drawn from, knowing the positions before it: ``[B, S, H]``."""
+        """The vectors that each position of codes ``[B, S, Q]`` is drawn from, knowing those before it: ``[B, S, H]``."""
         return self._backbone(self._embed(codes)[:, :-1], None)
 
     def look_ahead(self, codes: Tensor, first: int, cache: PriorCache) -> None:
@@ -261,7 +262,7 @@ class CodePrior(nn.Module):
 
         The first of ``[B, S + 1, H]`` is of the first position given: from the start vector, or from the cache.
         """
-        b, s, _ = positions.shape
+        b = positions.shape[0]
         begun = 0 if cache is None else cache.inputs - cache.ahead
         x = positions if begun else torch.cat([self.start.expand(b, 1, -1), positions], dim=1)
         places = torch.arange(begun, begun + x.shape[1], device=x.device)
