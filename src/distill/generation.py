@@ -83,14 +83,19 @@ class Generation:
     seed: int
     sampling: Sampling
     sample_rate: int
+    lead: int = 0
+    """Positions at the beginning of ``codes`` that are the end of a prompt; the piece begins after them."""
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """The sound, float32 ``[C, n]`` a block, ``round(seconds · sample_rate)`` samples in all."""
         device = next(model.codec.parameters()).device
-        left = round(self.seconds * self.sample_rate)
+        skip, left = self.lead * model.codec.hop, round(self.seconds * self.sample_rate)
         for block in decode_chunks(model.codec, self.codes, device):
-            yield block[:, :left]
-            left -= block.shape[1]
+            piece = block[:, skip : skip + left]
+            skip -= min(skip, block.shape[1])
+            if piece.shape[1]:
+                yield piece
+            left -= piece.shape[1]
             if left <= 0:
                 return
 
@@ -120,11 +125,16 @@ def generate(
     sampling: Sampling | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    prompt: Tensor | None = None,
+    recall: Recall | None = None,
 ) -> list[Generation]:
     """``count`` new pieces of ``seconds`` each, drawn as one batch; piece ``i`` has seed ``seed + i``.
 
     Args:
         progress: called with (positions drawn, positions in all).
+        prompt: codes ``[P, Q]`` of what is to be continued; the pieces begin where it ends.
+        recall: the recordings, needed where ``sampling`` borrows from them.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -136,9 +146,17 @@ def generate(
     codec = model.codec
     positions = -(-round(seconds * codec.sample_rate) // codec.hop)
     seeds = [seed + index for index in range(count)]
-    codes = sample_codes(prior, openings, positions, sampling, seeds, progress)
+    lead = 0
+    if prompt is None:
+        codes = sample_codes(prior, openings, positions, sampling, seeds, progress, recall)
+    else:
+        generators = [torch.Generator().manual_seed(one) for one in seeds]
+        given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
+        new = continue_codes(prior, given, positions, sampling, generators, progress=progress, recall=recall)
+        lead = min(given.shape[1], codec.context)
+        codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
     return [
-        Generation(piece, seconds, piece_seed, sampling, codec.sample_rate)
+        Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead)
         for piece, piece_seed in zip(codes, seeds, strict=True)
     ]
 

@@ -40,6 +40,8 @@ LEARNING_RATE = 2e-3
 BATCH_SIZE = 4
 TOKEN_NOISE = 0.1
 """Share of input tokens replaced by random ones in training: the prior learns not to lean on any one of them."""
+INFILL_SHARE = 0.25
+"""Of the steps, how many teach the prior to lead to something that is known beforehand."""
 VIEWS = 8
 EXTRACTION_SHARE = 0.2
 """Of a time budget, the most that encoding may take: fewer views are encoded if need be."""
@@ -147,7 +149,7 @@ def train_prior(
         started = time.monotonic()
         train_loss = train_prior_epoch(
             model, optimizer, tokens, schedule, fabric,
-            epoch=epoch, batch_size=batch_size, seed=seed, token_noise=token_noise,
+            epoch=epoch, batch_size=batch_size, seed=seed, token_noise=token_noise, infill_share=INFILL_SHARE,
             callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         cancelled = cancel_event is not None and cancel_event.is_set()
@@ -222,31 +224,37 @@ def train_prior_epoch(
     batch_size: int,
     seed: int,
     token_noise: float = 0.0,
+    infill_share: float = 0.0,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> float:
     """One pass over the token sequences ``[N, T]`` in random order, ended early by the schedule or a cancel.
 
-    Gives the mean loss in nats per token.
+    In a share of the steps the sequences' second part, from a random position on, is known to the first
+    (:meth:`CodePrior.forward`), so that the prior can fill gaps. Gives the mean loss in nats per token.
 
     Raises:
         TrainingError: after 20 losses in a row, or a whole epoch, that are not finite; the optimizer has seen none of them.
     """
     model.train()
     loss_sum, token_count, bad_steps = 0.0, 0, 0
-    codebook_size = model.module.config.codebook_size
+    config: PriorConfig = model.module.config
+    positions = tokens.shape[1] // config.num_quantizers
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = torch.randperm(len(tokens), generator=generator)
     for chosen in order.split(batch_size):
         started = time.monotonic()
         batch = tokens[chosen]
         inputs, targets = batch[:, :-1], batch[:, 1:].to(fabric.device)
-        inputs = add_token_noise(inputs, token_noise, codebook_size, generator).to(fabric.device)
+        inputs = add_token_noise(inputs, token_noise, config.codebook_size, generator).to(fabric.device)
         rate = schedule.learning_rate
         for group in optimizer.param_groups:
             group["lr"] = rate
 
-        logits = model(inputs)  # [B, T - 1, K]
+        known_from = None
+        if positions > 1 and float(torch.rand(1, generator=generator)) < infill_share:
+            known_from = int(torch.randint(1, positions, (1,), generator=generator))
+        logits = model(inputs, known_from=known_from)  # [B, T - 1, K]
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
         finite = bool(torch.isfinite(loss))

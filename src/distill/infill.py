@@ -1,0 +1,126 @@
+"""Infilling: a passage of a recording made anew, so that it follows from what is before it and leads to what is after it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.codes.extract import decode_chunks, encode_blocks
+from distill.errors import SettingError
+from distill.generation import Sampling, continue_codes
+from distill.models.model_file import Model
+
+FADE_SECONDS = 0.02
+"""Original and new sound are cross-faded over this long at both ends."""
+SHORTEST_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Infill:
+    """One recording with a new passage in it."""
+
+    recording: np.ndarray
+    """As it was: float32 ``[C, N]`` at 48 kHz."""
+    codes: Tensor
+    """Around and in the passage: ``[S, Q]``."""
+    first: int
+    """The recording's sample at which ``codes`` begin."""
+    start: int
+    stop: int
+    """The passage made anew, in samples of the recording."""
+    seed: int
+
+    def audio(self, model: Model) -> np.ndarray:
+        """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
+        device = next(model.codec.parameters()).device
+        samples = self.recording.shape[1]
+        new = np.concatenate(list(decode_chunks(model.codec, self.codes, device)), axis=1)[:, : samples - self.first]
+        fade = min(round(FADE_SECONDS * model.codec.sample_rate), (self.stop - self.start) // 2)
+        share = np.zeros(samples, np.float32)
+        share[self.start : self.stop] = 1
+        ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / fade)).astype(np.float32)
+        if self.start > 0:
+            share[self.start : self.start + fade] = ramp
+        if self.stop < samples:
+            share[self.stop - fade : self.stop] = ramp[::-1]
+        result = self.recording.copy()
+        here = slice(self.first, self.first + new.shape[1])
+        result[:, here] += share[here] * (new - self.recording[:, here])
+        return result
+
+
+def longest_passage(model: Model) -> float:
+    """Seconds that can be made anew at once: two thirds of what the prior sees, so that it sees both sides."""
+    prior, _ = model.require_prior()
+    positions = prior.config.context // prior.config.num_quantizers
+    return (2 * positions // 3) / model.codec.frame_rate
+
+
+def infill(
+    model: Model,
+    recording: np.ndarray,
+    begin: float,
+    end: float,
+    count: int = 1,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Infill]:
+    """Makes the seconds ``begin`` to ``end`` of a recording anew, ``count`` times; version ``i`` has seed ``seed + i``.
+
+    Args:
+        recording: float32 ``[C, N]`` at 48 kHz, in the codec's channels.
+
+    Raises:
+        MissingPriorError: if the model has no prior.
+        SettingError: if the passage is not within the recording, or too short or too long.
+    """
+    prior, _ = model.require_prior()
+    codec = model.codec
+    rate, hop, samples = codec.sample_rate, codec.hop, recording.shape[1]
+    longest = longest_passage(model)
+    if not (0 <= begin < end <= samples / rate + 1e-6 and SHORTEST_SECONDS <= end - begin <= longest):
+        raise SettingError(
+            f"The passage from {begin:g} to {end:g} s of a recording of {samples / rate:.2f} s cannot be made anew.",
+            f"Choose --from and --to within the recording, {SHORTEST_SECONDS:g} to {longest:.2f} s apart.",
+        )
+    start, stop = round(begin * rate), min(samples, round(end * rate))
+    first_new, after_new = start // hop, -(-stop // hop)
+    window = prior.config.context // prior.config.num_quantizers
+    spare = window - (after_new - first_new)
+    # What one side does not need, because the recording ends there, the other may have.
+    total = -(-samples // hop)
+    before = min(first_new, max(spare // 2, spare - (total - after_new)))
+    after = min(total - after_new, spare - before)
+
+    # The codec needs its own context to either side to give the codes that the whole recording would give.
+    low = max(0, first_new - before - codec.context)
+    high = min(total, after_new + after + codec.context)
+    codes = encode_blocks(codec, [recording[:, low * hop : high * hop]], next(codec.parameters()).device)
+    codes = codes[first_new - before - low : after_new + after - low]
+    left, right = codes[:before], codes[before + after_new - first_new :]
+    if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps
+        left, first_new = _opening(model, seed), first_new + 1
+    streams = [torch.Generator().manual_seed(seed + index) for index in range(count)]
+    new = continue_codes(
+        prior,
+        left.expand(count, -1, -1),
+        after_new - first_new,
+        sampling or Sampling(),
+        streams,
+        ahead=right.expand(count, -1, -1) if len(right) else None,
+        progress=progress,
+    )
+    first = (first_new - len(left)) * hop
+    return [
+        Infill(recording, torch.cat([left, piece, right]), first, start, stop, seed + index)
+        for index, piece in enumerate(new)
+    ]
+
+
+def _opening(model: Model, seed: int) -> Tensor:
+    _, openings = model.require_prior()
+    chosen = torch.randint(len(openings), (1,), generator=torch.Generator().manual_seed(seed))
+    return openings[chosen]

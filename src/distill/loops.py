@@ -1,0 +1,126 @@
+"""Loops: new audio of an exact length whose end runs into its beginning.
+
+More is made than is needed. The place to cut is where what comes after the end sounds most like the beginning; there the two
+are cross-faded, so that the loop's last sample is followed by what really followed it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+
+from distill.audio.distance import LogMel
+from distill.errors import SettingError
+from distill.generation import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, generate
+from distill.models.model_file import Model
+from distill.recall import Recall
+
+SPARE_SECONDS = 2.0
+"""How much more than the loop is made, to choose the cut in; for short loops as much as the loop at most."""
+FADE_SECONDS = 0.03
+COMPARED_SECONDS = 0.25
+"""How much before and after a cut is compared."""
+_GRID = 480  # samples: cuts are tried every hundredth of a second
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A piece and where it is cut into a loop."""
+
+    piece: Generation
+    start: int
+    """Of the loop in the piece, in samples."""
+    samples: int
+    """Of the loop, exactly."""
+    seam: float
+    """How unlike the two sides of the cut are: 0 the same, 1 as unlike as two places of the piece by chance."""
+
+    @property
+    def seed(self) -> int:
+        return self.piece.seed
+
+    @property
+    def sampling(self) -> Sampling:
+        return self.piece.sampling
+
+    def audio(self, model: Model) -> np.ndarray:
+        """The loop, float32 ``[C, samples]``."""
+        return cut_loop(self.piece.audio(model), self.start, self.samples, model.codec.sample_rate)
+
+    def blocks(self, model: Model) -> Iterator[np.ndarray]:
+        """As :meth:`audio`, for a writer."""
+        yield self.audio(model)
+
+
+def loop_samples(seconds: float, beats: int | None, bpm: float | None, sample_rate: int) -> int:
+    """How long a loop is: ``seconds``, or ``beats`` at ``bpm`` beats a minute where these are given.
+
+    Raises:
+        SettingError: if one of the two is missing, or the length is out of range.
+    """
+    if (beats is None) != (bpm is None):
+        raise SettingError("A loop in beats needs both a number of beats and a tempo.", "Give --beats and --bpm.")
+    if beats is not None and bpm is not None:
+        if beats < 1 or not 20 <= bpm <= 400:
+            raise SettingError(f"{beats} beats at {bpm:g} a minute cannot be made.", "Choose 1 or more, at 20 to 400.")
+        seconds = beats * 60 / bpm
+    if not MIN_SECONDS <= seconds <= MAX_SECONDS / 2:
+        raise SettingError(
+            f"A loop of {seconds:g} seconds cannot be made.", f"Ask for {MIN_SECONDS} to {MAX_SECONDS / 2:.0f} seconds."
+        )
+    return round(seconds * sample_rate)
+
+
+def make_loops(
+    model: Model,
+    samples: int,
+    count: int = 1,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    recall: Recall | None = None,
+) -> list[Loop]:
+    """``count`` loops of exactly ``samples``; loop ``i`` has seed ``seed + i``.
+
+    Raises:
+        MissingPriorError: if the model has no prior.
+        SettingError: if a setting is out of range.
+    """
+    rate = model.codec.sample_rate
+    spare = round(min(SPARE_SECONDS, samples / rate) * rate)
+    seconds = (samples + spare + round(FADE_SECONDS * rate)) / rate
+    pieces = generate(model, seconds, count, sampling, seed, progress, recall=recall)
+    loops = []
+    for piece in pieces:
+        start, seam = best_cut(piece.audio(model), samples, rate)
+        loops.append(Loop(piece, start, samples, seam))
+    return loops
+
+
+@torch.no_grad()
+def best_cut(audio: np.ndarray, samples: int, sample_rate: int) -> tuple[int, float]:
+    """Where a loop of ``samples`` is best cut out of ``audio [C, N]``: its first sample, and how unlike both sides are."""
+    log_mel = LogMel(sample_rate, 2048, 512, 64)(torch.from_numpy(audio.mean(axis=0)))  # [F, 64]
+    frames_compared = max(1, round(COMPARED_SECONDS * sample_rate / 512))
+    # Half of what is compared lies before the cut, half after it.
+    padded = np.pad(log_mel.numpy(), ((frames_compared // 2, frames_compared), (0, 0)), mode="edge")
+    around = sliding_window_view(padded, frames_compared, axis=0).reshape(len(padded) - frames_compared + 1, -1)
+    latest = audio.shape[1] - samples - round(FADE_SECONDS * sample_rate)
+    starts = np.arange(0, max(1, latest + 1), _GRID)
+    distances = np.abs(around[starts // 512] - around[(starts + samples) // 512]).mean(axis=1)
+    places = np.random.default_rng(0).integers(0, len(log_mel), (2, 256))
+    by_chance = float(np.median(np.abs(around[places[0]] - around[places[1]]).mean(axis=1)))
+    best = int(distances.argmin())
+    return int(starts[best]), float(distances[best]) / max(by_chance, 1e-6)
+
+
+def cut_loop(audio: np.ndarray, start: int, samples: int, sample_rate: int) -> np.ndarray:
+    """``samples`` of ``audio [C, N]`` from ``start`` on, begun with a fade from what follows their end."""
+    loop = audio[:, start : start + samples].copy()
+    fade = min(round(FADE_SECONDS * sample_rate), audio.shape[1] - start - samples, samples)
+    after = audio[:, start + samples : start + samples + fade]
+    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(1, fade))).astype(np.float32)
+    loop[:, :fade] = ramp * loop[:, :fade] + (1 - ramp) * after
+    return loop
