@@ -10,6 +10,7 @@ transformer over single tokens, no cache, every token a full pass over the windo
 
 import argparse
 import collections
+import functools
 import math
 import time
 from collections.abc import Sequence
@@ -177,7 +178,7 @@ def main() -> None:
         return flatten_codes(
             extract_code_sequences(
                 codec,
-                [lambda passage=passage: passage.blocks(codec.channels) for passage in passages],
+                [functools.partial(passage.blocks, codec.channels) for passage in passages],
                 config.context // config.num_quantizers,
                 views=views,
             )

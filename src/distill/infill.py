@@ -1,6 +1,6 @@
 """Infilling: a passage of a recording made anew, so that it follows from what is before it and leads to what is after it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,11 @@ class Infill:
     stop: int
     """The passage made anew, in samples of the recording."""
     seed: int
+    sampling: Sampling
+
+    def blocks(self, model: Model) -> Iterator[np.ndarray]:
+        """As :meth:`audio`, for a writer."""
+        yield self.audio(model)
 
     def audio(self, model: Model) -> np.ndarray:
         """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
@@ -103,19 +108,20 @@ def infill(
     left, right = codes[:before], codes[before + after_new - first_new :]
     if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps
         left, first_new = _opening(model, seed), first_new + 1
+    sampling = sampling or Sampling()
     streams = [torch.Generator().manual_seed(seed + index) for index in range(count)]
     new = continue_codes(
         prior,
         left.expand(count, -1, -1),
         after_new - first_new,
-        sampling or Sampling(),
+        sampling,
         streams,
         ahead=right.expand(count, -1, -1) if len(right) else None,
         progress=progress,
     )
     first = (first_new - len(left)) * hop
     return [
-        Infill(recording, torch.cat([left, piece, right]), first, start, stop, seed + index)
+        Infill(recording, torch.cat([left, piece, right]), first, start, stop, seed + index, sampling)
         for index, piece in enumerate(new)
     ]
 

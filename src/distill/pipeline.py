@@ -8,7 +8,7 @@ files, so any of them can be run alone, and the model file between them is the o
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,16 +17,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from distill import loops
 from distill.atomic import ensure_writable
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
+from distill.audio.files import probe, read_audio, read_blocks, samples_at_48k, to_channels
 from distill.audio.split import split_corpus, whole_recordings
 from distill.audio.writing import check_output_format, write_audio
 from distill.codes.codes_file import Codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.errors import SettingError
 from distill.evaluation import Evaluation, evaluate, evaluation_report, held_out_names, reconstructions
 from distill.generation import Generation, Sampling, check_request, generate
+from distill.infill import Infill, infill
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, save_model
 from distill.models.vqvae import LEVEL_NAMES
 from distill.outputs import (
@@ -65,6 +69,9 @@ from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 DEFAULT_MINUTES = 8.0
 CODEC_SHARE = 0.67
 """Of the minutes of a whole run, the part that trains the codec; the prior has what is left before the audio is made."""
+LONGEST_INFILLED_SECONDS = 600.0
+SILENT_PEAK = 1e-3
+"""-60 dBFS: a prompt that stays below it is as good as silent."""
 REFINEMENT_SHARE = 0.6
 """Of the minutes of a codec in high quality, the part that the second stage has."""
 
@@ -74,7 +81,7 @@ class Piece:
     """One new piece of audio on disk."""
 
     path: Path
-    generation: Generation
+    generation: Generation | loops.Loop | Infill
 
 
 @dataclass(frozen=True)
@@ -234,32 +241,117 @@ def make_audio(
     count: int = 1,
     sampling: Sampling | None = None,
     seed: int = 0,
+    prompt: Path | None = None,
+    audio_format: str = "wav",
+    bit_depth: int = 24,
+    progress: Callable[[int, int], None] | None = None,
+    callback: MetricsCallback | None = None,
+) -> tuple[Piece, ...]:
+    """Makes new pieces and writes each to its own file in ``out``; no file that is there already is touched.
+
+    With a ``prompt``, an audio file of any kind, the pieces are what follows it.
+    """
+    check_output_format(audio_format, bit_depth)
+    model.require_prior()
+    ensure_writable(out)
+    given = None if prompt is None else read_prompt(model, prompt, callback)
+    takes = generate(model, seconds, count, sampling, seed, progress, prompt=given)
+    return _written(model, out, takes, "new audio", audio_format, bit_depth)
+
+
+def make_loops(
+    model: Model,
+    out: Path,
+    samples: int,
+    *,
+    count: int = 1,
+    sampling: Sampling | None = None,
+    seed: int = 0,
     audio_format: str = "wav",
     bit_depth: int = 24,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Piece, ...]:
-    """Makes new pieces and writes each to its own file in ``out``; no file that is there already is touched."""
+    """Makes seamless loops of exactly ``samples`` at 48 kHz and writes them as :func:`make_audio` does."""
     check_output_format(audio_format, bit_depth)
     model.require_prior()
     ensure_writable(out)
+    takes = loops.make_loops(model, samples, count, sampling, seed, progress)
+    return _written(model, out, takes, "loop", audio_format, bit_depth)
+
+
+def infill_file(
+    model: Model,
+    out: Path,
+    audio: Path,
+    begin: float,
+    end: float,
+    *,
+    count: int = 1,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    audio_format: str = "wav",
+    bit_depth: int = 24,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Piece, ...]:
+    """Makes the seconds ``begin`` to ``end`` of a recording anew and writes the whole recording with each version in it."""
+    check_output_format(audio_format, bit_depth)
+    model.require_prior()
+    ensure_writable(out)
+    info = probe(audio)
+    if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
+        raise SettingError(
+            f"{audio.name} lasts {info.frames / info.sample_rate / 60:.0f} minutes; to make a passage anew the whole recording "
+            "must be held in memory.",
+            f"Cut out at most {LONGEST_INFILLED_SECONDS / 60:.0f} minutes around the passage.",
+        )
+    recording = read_audio(audio, model.codec.channels)
+    takes = infill(model, recording, begin, end, count, sampling, seed, progress)
+    return _written(model, out, takes, f"{begin:g} to {end:g} s of {audio.name} made anew", audio_format, bit_depth)
+
+
+def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Tensor:
+    """The codes ``[P, Q]`` of the end of an audio file, as much of it as the prior looks back over.
+
+    However long the file is, only its end is kept in memory. A silent end is said to be so.
+    """
+    prior, _ = model.require_prior()
+    codec = model.codec
+    wanted = (prior.config.context // codec.num_quantizers + codec.context) * codec.hop
+    tail = np.zeros((codec.channels, 0), np.float32)
+    for block in _blocks(audio, codec.channels):
+        tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
+    if callback is not None and not np.abs(tail).max() > SILENT_PEAK:
+        callback(Notice(f"{audio.name} ends in silence, so what follows it may begin in silence too.", is_warning=True))
+    # Whole positions that end where the file ends: a rest would be padded with silence, and silence is what would follow it.
+    rest = tail.shape[1] % codec.hop
+    return encode_blocks(codec, [tail[:, rest:] if tail.shape[1] > rest else tail], _device(model))
+
+
+def _written(
+    model: Model,
+    out: Path,
+    takes: Sequence[Generation | loops.Loop | Infill],
+    what: str,
+    audio_format: str,
+    bit_depth: int,
+) -> tuple[Piece, ...]:
     pieces = []
-    for generation in generate(model, seconds, count, sampling, seed, progress):
-        path = free_path(out / f"{model.header.name}-{generation.seed}.{audio_format}")
+    for take in takes:
+        path = free_path(out / f"{model.header.name}-{take.seed}.{audio_format}")
         tags = {
             "title": path.stem,
             "software": f"Distill {version('distill-audio')}",
-            "comment": f"new audio, seed {generation.seed}, {describe_sampling(generation.sampling)}, "
-            f"model {model.fingerprint[:12]}",
+            "comment": f"{what}, seed {take.seed}, {describe_sampling(take.sampling)}, model {model.fingerprint[:12]}",
         }
         write_audio(
             path,
-            generation.blocks(model),
+            take.blocks(model),
             format=audio_format,
             bit_depth=bit_depth,
             channels=model.codec.channels,
             tags=tags,
         )
-        pieces.append(Piece(path, generation))
+        pieces.append(Piece(path, take))
     return tuple(pieces)
 
 

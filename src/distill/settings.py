@@ -162,11 +162,14 @@ def _marked(rows: Mapping[str, str], chosen: Iterable[str]) -> Settings:
 
 def describe_sampling(sampling: Sampling) -> str:
     """The sampling settings in one line."""
-    parts = [f"temperature {sampling.temperature:g}"]
+    chosen = sampling.temperature if isinstance(sampling.temperature, tuple) else (sampling.temperature,)
+    parts = ["temperature " + ",".join(f"{one:g}" for one in chosen)]
     if sampling.top_k:
         parts.append(f"top-k {sampling.top_k}")
     if sampling.top_p < 1:
         parts.append(f"top-p {sampling.top_p:g}")
+    if sampling.variety:
+        parts.append(f"variety {sampling.variety:g}")
     return ", ".join(parts)
 
 

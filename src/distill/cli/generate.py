@@ -1,26 +1,44 @@
 """``distill generate MODEL``: new audio."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from distill.cli import options
 from distill.cli.console import good, place, print_json
 from distill.cli.training_view import TrainingView
+from distill.errors import SettingError
 
 
 def generate(
     model: options.ModelArgument,
     seconds: options.SecondsOption = 10.0,
     count: Annotated[int, typer.Option(help="How many pieces, 1 to 64.")] = 1,
+    prompt: Annotated[
+        Path | None, typer.Option(help="An audio file to continue; the piece begins where it ends.", show_default=False)
+    ] = None,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="A seamless loop of exactly --seconds, or of --beats at --bpm.")
+    ] = False,
+    beats: Annotated[int | None, typer.Option(help="Length of a loop in beats.", show_default=False)] = None,
+    bpm: Annotated[float | None, typer.Option(help="Tempo of a loop, beats a minute.", show_default=False)] = None,
+    infill: Annotated[
+        Path | None, typer.Option(help="A recording of which --from to --to is made anew.", show_default=False)
+    ] = None,
+    begin: Annotated[float | None, typer.Option("--from", help="Seconds into --infill.", show_default=False)] = None,
+    end: Annotated[float | None, typer.Option("--to", help="Seconds into --infill.", show_default=False)] = None,
     temperature: Annotated[
-        float, typer.Option(help="Under 1 safer, over 1 wilder, 0 always the likeliest code.")
-    ] = 1.0,
+        str,
+        typer.Option(help="Under 1 safer, over 1 wilder, 0 always the likeliest; one, or one a level: 0.8,0.9,1,1."),
+    ] = "1",
     top_k: Annotated[int, typer.Option(help="Draw from the k likeliest codes only; 0 is all.")] = 0,
     top_p: Annotated[
         float, typer.Option(help="Draw from the fewest codes that hold this share of the probability.")
     ] = 0.95,
+    variety: Annotated[
+        float, typer.Option(help="How much sounds heard in the last seconds are avoided, 0 to 5.")
+    ] = 0.0,
     seed: options.SeedOption = 0,
     audio_format: Annotated[
         options.AudioFormat, typer.Option("--format", help="File format.")
@@ -36,29 +54,68 @@ def generate(
 
     from distill import pipeline
     from distill.generation import Sampling
+    from distill.loops import Loop, loop_samples
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device
 
-    sampling = Sampling(temperature, top_k, top_p)
+    _check_together(prompt, loop, beats, bpm, infill, begin, end)
+    sampling = Sampling(options.temperatures(temperature), top_k, top_p, variety)
     loaded = load_model(model, choose_device(device))
     started = time.monotonic()
     with TrainingView() as view:
-        pieces = pipeline.make_audio(
-            loaded, out, seconds=seconds, count=count, sampling=sampling, seed=seed, audio_format=audio_format,
-            bit_depth=bit_depth, progress=view.counting("Composing"),
-        )  # fmt: skip
+        told: dict[str, Any] = {
+            "count": count, "sampling": sampling, "seed": seed, "audio_format": audio_format, "bit_depth": bit_depth,
+            "progress": view.counting("Composing"),
+        }  # fmt: skip
+        if loop:
+            samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
+            seconds = samples / loaded.codec.sample_rate
+            pieces = pipeline.make_loops(loaded, out, samples, **told)
+        elif infill is not None and begin is not None and end is not None:
+            seconds = end - begin
+            pieces = pipeline.infill_file(loaded, out, infill, begin, end, **told)
+        else:
+            pieces = pipeline.make_audio(loaded, out, seconds=seconds, prompt=prompt, callback=view, **told)
     taken = time.monotonic() - started
+    takes = [piece.generation for piece in pieces]
+    seams = [round(take.seam, 3) for take in takes if isinstance(take, Loop)]
     if as_json:
         print_json(
             {
                 "audio": [piece.path.resolve() for piece in pieces],
-                "seeds": [piece.generation.seed for piece in pieces],
+                "seeds": [take.seed for take in takes],
                 "seconds": seconds,
+                **({"seams": seams} if seams else {}),
                 "seconds_taken": round(taken, 2),
                 "real_time_factor": round(count * seconds / taken, 2),
             }
         )
         return
     for piece in pieces:
-        place("New audio", piece.path, f"seed {piece.generation.seed}")
+        take = piece.generation
+        seam = f", seam {take.seam:.2f} (0 cannot be heard, 1 is any cut)" if isinstance(take, Loop) else ""
+        place("New audio", piece.path, f"seed {take.seed}{seam}")
     good(f"{count * seconds:.1f} s of audio in {taken:.1f} s")
+
+
+def _check_together(
+    prompt: Path | None,
+    loop: bool,
+    beats: int | None,
+    bpm: float | None,
+    infill: Path | None,
+    begin: float | None,
+    end: float | None,
+) -> None:
+    """Refuses options that contradict each other, before anything is loaded."""
+    if (prompt is not None) + loop + (infill is not None) > 1:
+        raise SettingError(
+            "--prompt, --loop and --infill are three different things.", "Ask for one of them at a time."
+        )
+    if not loop and (beats is not None or bpm is not None):
+        raise SettingError("--beats and --bpm are the length of a loop.", "Add --loop, or give --seconds.")
+    given = (begin is not None) + (end is not None)
+    if given and infill is None:
+        raise SettingError("--from and --to are the passage of a recording.", "Name the recording with --infill.")
+    if infill is not None and given < 2:
+        raise SettingError("--infill needs to know which passage is made anew.", "Give --from and --to, in seconds.")

@@ -69,3 +69,18 @@ def channels(text: str) -> int | None:
     if text not in {"auto", "1", "2"}:
         raise SettingError(f"--channels {text} is out of range.", "Choose auto, 1 (mono) or 2 (stereo).")
     return None if text == "auto" else int(text)
+
+
+def temperatures(text: str) -> float | tuple[float, ...]:
+    """``0.9``, or one a level: ``0.8,0.9,1,1``.
+
+    Raises:
+        SettingError: if one is not a number.
+    """
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingError(
+            f"--temperature {text} is not a number.", "Give one, such as 0.9, or one a level, such as 0.8,0.9,1,1."
+        ) from error
+    return numbers[0] if len(numbers) == 1 else numbers
