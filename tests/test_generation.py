@@ -1,10 +1,11 @@
 """Sampling: exact over any length, the same for the same seed, and inside its bounds."""
 
+import numpy as np
 import pytest
 import torch
 
 from distill.errors import MissingPriorError, SettingError
-from distill.generation import Generation, Sampling, draw, generate, sample_codes
+from distill.generation import Generation, Sampling, continue_codes, draw, generate, sample_codes
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
 
@@ -99,7 +100,16 @@ def test_draw_follows_the_probabilities() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"temperature": -1}, {"top_k": -1}, {"top_p": 3}, {"top_p": 0}, {"temperature": float("nan")}]
+    "settings",
+    [
+        {"temperature": -1},
+        {"top_k": -1},
+        {"top_p": 3},
+        {"top_p": 0},
+        {"temperature": float("nan")},
+        {"temperature": (1.0, -1.0)},
+        {"variety": 9},
+    ],
 )
 def test_settings_out_of_range(settings: dict[str, float]) -> None:
     with pytest.raises(SettingError):
@@ -116,3 +126,51 @@ def test_no_prior(model: Model) -> None:
     bare = Model(model.header, model.codec, model.code_counts)
     with pytest.raises(MissingPriorError, match="no prior"):
         generate(bare)
+
+
+def test_every_level_has_its_own_temperature(prior: CodePrior) -> None:
+    """Guards against one temperature used for all: coarse codes that are certain must not make the fine ones so."""
+    certain = Sampling(temperature=(0, 0, 0, 2.0), top_p=1.0)
+    grids = sample_codes(prior, OPENINGS[:1], 2, certain, range(8))
+    assert len({tuple(grid[1, :3].tolist()) for grid in grids}) == 1
+    assert len({int(grid[1, 3]) for grid in grids}) > 1
+    with pytest.raises(SettingError, match="4 levels"):
+        sample_codes(prior, OPENINGS, 2, Sampling(temperature=(1.0, 1.0)), [0])
+
+
+def test_variety_keeps_the_likeliest_code_from_coming_again_and_again(prior: CodePrior) -> None:
+    def coarse(variety: float) -> int:
+        codes = sample_codes(prior, OPENINGS, 60, Sampling(temperature=0, variety=variety), [0])[0]
+        return len(codes[:, 0].unique())
+
+    assert coarse(3.0) > 2 * coarse(0.0)
+
+
+def test_what_follows_a_prompt_hangs_on_it(model: Model) -> None:
+    """Guards against a prompt that is read and then forgotten."""
+    first, second = (torch.full((12, 4), code) for code in (3, 9))
+    likeliest = Sampling(temperature=0)
+    one, other = (generate(model, 0.5, sampling=likeliest, prompt=prompt)[0] for prompt in (first, second))
+    assert not torch.equal(one.codes[one.lead :], other.codes[other.lead :])
+    assert one.audio(model).shape == (1, 24_000)
+
+
+def test_a_prompt_is_heard_by_the_codec_but_is_not_in_the_piece(model: Model) -> None:
+    """Guards against a piece that begins with the prompt's end, or in a codec that thinks silence came before."""
+    piece = generate(model, 0.5, prompt=torch.full((12, 4), 3))[0]
+    codec = model.codec
+    whole = codec.decode(piece.codes[None])[0, :, piece.lead * codec.hop :][:, :24_000]
+    np.testing.assert_allclose(piece.audio(model), whole.numpy(), atol=1e-5)
+    bare = codec.decode(piece.codes[None, piece.lead :])[0, :, :24_000]
+    assert float((whole - bare).abs().max()) > 1e-4
+
+
+def test_what_lies_ahead_is_led_to(prior: CodePrior) -> None:
+    """Guards against infilling that never looks at its right side."""
+    prompt = torch.full((1, 2, 4), 3)
+    likeliest = Sampling(temperature=0)
+    first, second = (
+        continue_codes(prior, prompt, 3, likeliest, [torch.Generator()], ahead=torch.full((1, 3, 4), code))
+        for code in (5, 20)
+    )
+    assert not torch.equal(first, second)

@@ -70,7 +70,7 @@ def test_what_is_known_beforehand_reaches_all_before_it_and_nothing_else_leaks(p
         second[:, changed] = (second[:, changed] + 7) % 32
         moved = bool((prior(second, known_from=5)[0, place] - logits[0, place]).abs().max() > 1e-6)
         target = place + 1
-        # A token of the right side knows its own past on the right side; one before it knows its past and all of the right side,
+        # A token of the right side knows its own past there; one before it knows its past and all of the right side,
         # but of the last, unfinished position nothing: there is no input for that.
         seen = 20 <= changed < target if target >= 20 else changed < target or 20 <= changed < 32
         assert moved == seen, f"token {changed} for the one at {target}"

@@ -1,0 +1,86 @@
+"""Infilling: what is outside stays bit for bit, what is inside is new and hangs on both sides."""
+
+import numpy as np
+import pytest
+import torch
+
+from distill.errors import SettingError
+from distill.generation import Sampling
+from distill.infill import infill, longest_passage
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
+from distill.models.model_file import CorpusRecord, new_header
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(0)
+    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
+    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
+    prior = CodePrior(
+        PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=2, num_heads=2, context=240)
+    )
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
+    header = new_header("tiny", codec.config, record, codec_training={}, prior=prior.config)
+    openings = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
+    counts = torch.ones(4, 32, dtype=torch.int64)
+    return Model(header, codec.eval().requires_grad_(False), counts, prior.eval(), openings)
+
+
+@pytest.fixture
+def recording() -> np.ndarray:
+    return 0.3 * np.random.default_rng(0).standard_normal((1, 100_000)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0.5, 0.9), (0.0, 0.3), (1.9, 100_000 / 48_000)])
+def test_outside_of_the_passage_nothing_changes(model: Model, recording: np.ndarray, begin: float, end: float) -> None:
+    """Guards against a recording that comes back through the codec, shifted, or shorter than it was."""
+    audio = infill(model, recording, begin, end)[0].audio(model)
+    assert audio.shape == recording.shape
+    start, stop = round(begin * 48_000), round(end * 48_000)
+    np.testing.assert_array_equal(audio[:, :start], recording[:, :start])
+    np.testing.assert_array_equal(audio[:, stop:], recording[:, stop:])
+    changed = np.abs(audio - recording)[0, start:stop] > 0
+    assert changed.mean() > 0.9
+
+
+def test_the_new_sound_stands_at_its_place(model: Model, recording: np.ndarray) -> None:
+    """Guards against decoded sound that is a position early or late: around the passage it must be the recording's own codes."""
+    made = infill(model, recording, 0.6, 0.9)[0]
+    whole = model.codec.encode(torch.from_numpy(recording)[None])[0]
+    first = made.first // model.codec.hop
+    before = made.start // model.codec.hop - first
+    assert torch.equal(made.codes[:before], whole[first : first + before])
+    after = -(-made.stop // model.codec.hop) - first
+    assert torch.equal(made.codes[after:], whole[first + after : first + len(made.codes)])
+
+
+def test_both_sides_are_heard(model: Model, recording: np.ndarray) -> None:
+    """Guards against a passage that follows from its left side alone."""
+    likeliest = Sampling(temperature=0)
+    as_it_is = infill(model, recording, 0.8, 1.0, sampling=likeliest)[0]
+    other = recording.copy()
+    other[:, 60_000:] = 0.3 * np.random.default_rng(1).standard_normal(40_000)
+    with_other_right = infill(model, other, 0.8, 1.0, sampling=likeliest)[0]
+    passage = slice(as_it_is.start // 1024 - as_it_is.first // 1024, 46 - as_it_is.first // 1024)
+    assert not torch.equal(as_it_is.codes[passage], with_other_right.codes[passage])
+
+
+def test_versions_have_their_own_seeds(model: Model, recording: np.ndarray) -> None:
+    several = infill(model, recording, 0.5, 0.9, count=2, seed=3)
+    assert [one.seed for one in several] == [3, 4]
+    assert not torch.equal(several[0].codes, several[1].codes)
+    again = infill(model, recording, 0.5, 0.9, seed=4)[0]
+    assert torch.equal(several[1].codes, again.codes)
+
+
+@pytest.mark.parametrize(("begin", "end"), [(-1, 0.5), (0.5, 0.5), (0.9, 0.5), (0.5, 3.0), (0.5, 0.51), (0.0, 2.0)])
+def test_passages_that_cannot_be(model: Model, recording: np.ndarray, begin: float, end: float) -> None:
+    with pytest.raises(SettingError, match="--from and --to"):
+        infill(model, recording, begin, end)
+
+
+def test_a_passage_leaves_room_for_both_sides(model: Model) -> None:
+    assert longest_passage(model) == pytest.approx(40 / 46.875)
