@@ -1,0 +1,96 @@
+"""``distill generate`` beyond plain pieces: prompts, loops, passages made anew."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+Distill = Callable[..., Any]
+Save = Callable[..., Path]
+
+
+def read(path: Any) -> np.ndarray:
+    return soundfile.read(path, dtype="float32", always_2d=True)[0].T
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate", "channels"), [(0.02, 48_000, 1), (1.0, 22_050, 1), (1.0, 44_100, 2), (20.0, 48_000, 1)]
+)
+def test_any_audio_can_be_continued(
+    distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path,
+    seconds: float, rate: int, channels: int,
+) -> None:  # fmt: skip
+    """Guards against prompts that must have the codec's own rate, channels or length."""
+    prompt = save(tmp_path / "prompt.wav", noise(seconds, rate=rate, channels=channels), rate)
+    answer = distill("generate", tiny, "--prompt", prompt, "--seconds", 0.5, "--json")
+    assert answer.code == 0, answer.err
+    assert read(answer.json["audio"][0]).shape == (1, 24_000)
+
+
+def test_the_prompt_decides_what_follows(
+    distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], tone: Callable[..., np.ndarray], save: Save, tmp_path: Path
+) -> None:  # fmt: skip
+    first, second = save(tmp_path / "a.wav", noise(1.0)), save(tmp_path / "b.wav", tone(1.0))
+    pieces = [
+        read(distill("generate", tiny, "--prompt", prompt, "--seconds", 0.5, "--json").json["audio"][0])
+        for prompt in (first, second)
+    ]
+    assert not np.array_equal(*pieces)
+
+
+def test_a_silent_prompt_is_said_to_be_silent(distill: Distill, tiny: Path, save: Save, tmp_path: Path) -> None:
+    prompt = save(tmp_path / "rest.wav", np.zeros((1, 48_000), np.float32))
+    answer = distill("generate", tiny, "--prompt", prompt, "--seconds", 0.5)
+    assert answer.code == 0
+    assert "ends in silence" in answer.err
+
+
+def test_a_prompt_that_is_no_audio_is_refused(distill: Distill, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.wav").write_text("not audio")
+    distill("generate", tiny, "--prompt", tmp_path / "notes.wav").refused("notes.wav", "not readable as audio")
+
+
+@pytest.mark.parametrize(
+    ("words", "samples"), [(("--seconds", 1.5), 72_000), (("--beats", 4, "--bpm", 174), round(4 * 60 / 174 * 48_000))]
+)
+def test_a_loop_is_exact_to_the_sample(distill: Distill, tiny: Path, words: tuple[Any, ...], samples: int) -> None:
+    answer = distill("generate", tiny, "--loop", *words, "--count", 2, "--json")
+    assert answer.code == 0, answer.err
+    assert [read(path).shape for path in answer.json["audio"]] == [(1, samples)] * 2
+    assert len(answer.json["seams"]) == 2
+
+
+def test_a_passage_is_made_anew_and_the_rest_stays(
+    distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path
+) -> None:
+    original = save(tmp_path / "take.wav", noise(2.0), subtype="PCM_24")
+    before = original.read_bytes()
+    answer = distill("generate", tiny, "--infill", original, "--from", 0.5, "--to", 0.7, "--json")
+    assert answer.code == 0, answer.err
+    assert original.read_bytes() == before
+    old, new = read(original), read(answer.json["audio"][0])
+    assert new.shape == old.shape
+    outside = np.r_[0:24_000, 33_600:96_000]
+    np.testing.assert_allclose(new[:, outside], old[:, outside], atol=2**-22)
+    assert np.abs(new - old)[:, 24_000:33_600].max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("--loop", "--prompt", "a.wav"), "one of them"),
+        (("--beats", 4), "--loop"),
+        (("--bpm", 120), "--loop"),
+        (("--loop", "--beats", 4), "--bpm"),
+        (("--from", 1), "--infill"),
+        (("--infill", "a.wav", "--from", 1), "--to"),
+        (("--temperature", "hot"), "not a number"),
+        (("--temperature", "1,1,1"), "levels"),
+        (("--variety", 7), "out of range"),
+    ],
+)
+def test_options_that_contradict_each_other(distill: Distill, tiny: Path, words: tuple[Any, ...], found: str) -> None:
+    distill("generate", tiny, *words).refused(found)
