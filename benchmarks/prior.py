@@ -142,9 +142,10 @@ def sample_plainly(config: PriorConfig, positions: int) -> float:
 
 def sampling_speed(model: Model, count: int, seconds: float) -> float:
     """Seconds of codes drawn per second of wall time, ``count`` streams at once."""
-    prior, openings = model.require_prior()
     started = time.monotonic()
-    sample_codes(prior, openings, round(seconds * model.codec.frame_rate), Sampling(), range(count))
+    sample_codes(
+        model.require_prior(), model.openings, round(seconds * model.codec.frame_rate), Sampling(), range(count)
+    )
     return count * seconds / (time.monotonic() - started)
 
 
@@ -200,7 +201,7 @@ def main() -> None:
     for name, bits in rows:
         print(f"| {name} | {bits:.2f} | {bits * codec.num_quantizers * codec.frame_rate:.0f} |")
 
-    model.prior, model.openings = trained["prior_model"], trained["openings"]
+    model.prior, model.sources = trained["prior_model"], trained["sources"]
     plain_seconds = sample_plainly(config, round(4 * codec.frame_rate))
     print("\n| speed | Distill | plain |\n|---|---|---|")
     print(f"| training, tokens/s | {sorted(paces)[len(paces) // 2]:.0f} | {plain_pace:.0f} |")

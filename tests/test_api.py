@@ -11,7 +11,7 @@ import torch
 import distill
 from distill.errors import CodesFileError, DeviceError, MissingPriorError, OutputError, SettingError
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.model_file import CorpusRecord, Source, new_header
 
 SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
 
@@ -23,9 +23,10 @@ def tiny(seed: int = 0, channels: int = 1) -> Model:
     codec.quantizer.set_codebooks(torch.randn(2, 32, 8))
     sizes = PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32)
     record = CorpusRecord(fingerprint="0" * 64, file_count=1, seconds=1.0, split_seed=0)
-    header = new_header("tiny", config, record, codec_training={}, prior=sizes, prior_training={}, openings=1)
-    counts, openings = torch.ones(2, 32, dtype=torch.int64), torch.zeros(1, 2, dtype=torch.int64)
-    return Model(header, codec.eval(), counts, CodePrior(sizes).eval(), openings)
+    header = new_header("tiny", config, record, codec_training={}, prior=sizes, prior_training={})
+    counts = torch.ones(2, 32, dtype=torch.int64)
+    sources = (Source("take.wav", 0.0, False, torch.zeros(1, 2, dtype=torch.int64)),)
+    return Model(header, codec.eval(), counts, CodePrior(sizes).eval(), sources)
 
 
 def test_everything_promised_is_there() -> None:

@@ -7,7 +7,7 @@ import torch
 from distill.errors import MissingPriorError, SettingError
 from distill.generation import Generation, Sampling, continue_codes, draw, generate, sample_codes
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.model_file import CorpusRecord, Source, new_header
 
 OPENINGS = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
 
@@ -31,7 +31,8 @@ def model(prior: CodePrior) -> Model:
     codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
     record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
     header = new_header("tiny", codec.config, record, codec_training={}, prior=prior.config)
-    return Model(header, codec.eval().requires_grad_(False), torch.ones(4, 32, dtype=torch.int64), prior, OPENINGS)
+    sources = tuple(Source(f"{number}.wav", 0.0, False, opening[None]) for number, opening in enumerate(OPENINGS))
+    return Model(header, codec.eval().requires_grad_(False), torch.ones(4, 32, dtype=torch.int64), prior, sources)
 
 
 def test_equals_a_full_forward_pass_over_each_window(prior: CodePrior) -> None:

@@ -8,7 +8,7 @@ from distill.errors import SettingError
 from distill.generation import Sampling
 from distill.infill import infill, longest_passage
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.model_file import CorpusRecord, Source, new_header
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +24,9 @@ def model() -> Model:
             parameter.add_(0.2 * torch.randn_like(parameter))
     record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
     header = new_header("tiny", codec.config, record, codec_training={}, prior=prior.config)
-    openings = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
+    sources = (Source("take.wav", 0.0, False, torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])),)
     counts = torch.ones(4, 32, dtype=torch.int64)
-    return Model(header, codec.eval().requires_grad_(False), counts, prior.eval(), openings)
+    return Model(header, codec.eval().requires_grad_(False), counts, prior.eval(), sources)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_outside_of_the_passage_nothing_changes(model: Model, recording: np.ndar
 
 
 def test_the_new_sound_stands_at_its_place(model: Model, recording: np.ndarray) -> None:
-    """Guards against decoded sound that is a position early or late: around the passage it must be the recording's own codes."""
+    """Guards against sound that is a position early or late: around the passage it must be the recording's own codes."""
     made = infill(model, recording, 0.6, 0.9)[0]
     whole = model.codec.encode(torch.from_numpy(recording)[None])[0]
     first = made.first // model.codec.hop

@@ -141,14 +141,14 @@ def generate(
         SettingError: if a setting is out of range.
     """
     check_request(seconds, count)
-    prior, openings = model.require_prior()
+    prior = model.require_prior()
     sampling = sampling or Sampling()
     codec = model.codec
     positions = -(-round(seconds * codec.sample_rate) // codec.hop)
     seeds = [seed + index for index in range(count)]
     lead = 0
     if prompt is None:
-        codes = sample_codes(prior, openings, positions, sampling, seeds, progress, recall)
+        codes = sample_codes(prior, model.openings, positions, sampling, seeds, progress, recall)
     else:
         generators = [torch.Generator().manual_seed(one) for one in seeds]
         given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)

@@ -58,7 +58,7 @@ class Infill:
 
 def longest_passage(model: Model) -> float:
     """Seconds that can be made anew at once: two thirds of what the prior sees, so that it sees both sides."""
-    prior, _ = model.require_prior()
+    prior = model.require_prior()
     positions = prior.config.context // prior.config.num_quantizers
     return (2 * positions // 3) / model.codec.frame_rate
 
@@ -82,7 +82,7 @@ def infill(
         MissingPriorError: if the model has no prior.
         SettingError: if the passage is not within the recording, or too short or too long.
     """
-    prior, _ = model.require_prior()
+    prior = model.require_prior()
     codec = model.codec
     rate, hop, samples = codec.sample_rate, codec.hop, recording.shape[1]
     longest = longest_passage(model)
@@ -127,6 +127,5 @@ def infill(
 
 
 def _opening(model: Model, seed: int) -> Tensor:
-    _, openings = model.require_prior()
-    chosen = torch.randint(len(openings), (1,), generator=torch.Generator().manual_seed(seed))
-    return openings[chosen]
+    chosen = torch.randint(len(model.openings), (1,), generator=torch.Generator().manual_seed(seed))
+    return model.openings[chosen]

@@ -224,11 +224,10 @@ def add_prior(
         update={
             "prior": trained["prior_config"],
             "prior_training": trained["prior_metadata"],
-            "openings": len(trained["openings"]),
             "curves": model.header.curves | trained["curves"],
         }
     )
-    bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], openings=trained["openings"])
+    bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
     save_model(model_path, bundled)
     return bundled
 
@@ -314,7 +313,7 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
 
     However long the file is, only its end is kept in memory. A silent end is said to be so.
     """
-    prior, _ = model.require_prior()
+    prior = model.require_prior()
     codec = model.codec
     wanted = (prior.config.context // codec.num_quantizers + codec.context) * codec.hop
     tail = np.zeros((codec.channels, 0), np.float32)

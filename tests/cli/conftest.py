@@ -15,7 +15,7 @@ import torch
 from distill.audio.corpus import Corpus
 from distill.cli.app import main
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.model_file import CorpusRecord, Source, new_header
 from distill.training.adversarial import RefinementPlan
 
 TINY = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
@@ -98,12 +98,15 @@ def _model(seed: int = 0, with_prior: bool = True, name: str = "tiny", **header:
     if not with_prior:
         return model
     sizes = PriorConfig(config.codebook_size, 2, hidden_size=16, num_layers=1, num_heads=2, context=32)
-    changes = {"prior": sizes, "prior_training": {"best_perplexity": 20.0, "epochs_trained": 1}, "openings": 3}
+    changes = {"prior": sizes, "prior_training": {"best_perplexity": 20.0, "epochs_trained": 1}}
     return dataclasses.replace(
         model,
         header=model.header.model_copy(update=changes),
         prior=CodePrior(sizes).eval(),
-        openings=torch.randint(0, config.codebook_size, (3, 2)),
+        sources=tuple(
+            Source(f"take-{number}.wav", 0.0, False, torch.randint(0, config.codebook_size, (50, 2)))
+            for number in range(3)
+        ),
     )
 
 

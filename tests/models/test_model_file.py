@@ -9,7 +9,7 @@ import torch
 
 from distill.errors import ModelFileError
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
-from distill.models.model_file import CorpusRecord, new_header, read_header
+from distill.models.model_file import CorpusRecord, Source, new_header, read_header
 
 
 @pytest.fixture
@@ -25,10 +25,13 @@ def model() -> Model:
         record,
         codec_training={"seed": 3},
         prior=prior.config,
-        openings=2,
         curves={"a": [1.0, 0.5]},
     )
-    return Model(header, codec, torch.arange(128).view(4, 32), prior, torch.tensor([[1, 2, 3, 4], [5, 6, 7, 31]]))
+    sources = (
+        Source("a.wav", 0.0, False, torch.tensor([[1, 2, 3, 4], [5, 6, 7, 31]])),
+        Source("b.wav", 1.5, True, torch.tensor([[8, 9, 10, 11]])),
+    )
+    return Model(header, codec, torch.arange(128).view(4, 32), prior, sources)
 
 
 def edit_header(path: Path, **changes: Any) -> None:
@@ -52,7 +55,15 @@ def test_round_trip(model: Model, tmp_path: Path) -> None:
     assert torch.equal(loaded.prior(codes.flatten(1)[:, :8]), model.prior.eval()(codes.flatten(1)[:, :8]))
     assert torch.equal(loaded.code_counts, model.code_counts)
     assert loaded.fingerprint == model.fingerprint
-    assert loaded.header.model_dump(exclude={"digest"}) == model.header.model_dump(exclude={"digest"})
+    written = {"digest", "sources"}  # by save_model
+    assert loaded.header.model_dump(exclude=written) == model.header.model_dump(exclude=written)
+    assert [
+        (source.name, source.start_seconds, source.held_out, source.codes.tolist()) for source in loaded.sources
+    ] == [
+        ("a.wav", 0.0, False, [[1, 2, 3, 4], [5, 6, 7, 31]]),
+        ("b.wav", 1.5, True, [[8, 9, 10, 11]]),
+    ]
+    assert loaded.openings.tolist() == [[1, 2, 3, 4]]
     assert not any(parameter.requires_grad for parameter in loaded.codec.parameters())
     assert not loaded.prior.training
 
@@ -122,8 +133,10 @@ def test_newer_minor_with_unknown_fields_loads(model: Model, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"openings": 5},
-        {"openings": 10**9},
+        {"sources": []},
+        {"sources": [{"name": "a", "start_seconds": 0, "positions": 10**9, "held_out": False}]},
+        {"sources": [{"name": "a", "start_seconds": 0, "positions": 3, "held_out": True}]},
+        {"sources": [{"name": "a", "start_seconds": 0, "positions": 0, "held_out": False}]},
         {"codec": {"hidden_size": 10**6}},
         {"codec": {"hidden_size": 32, "codebook_size": 32, "latent_size": 8}},
         {"codec": {"hop": 1000}},

@@ -1,6 +1,6 @@
 """The two models and their one file."""
 
-from distill.models.model_file import Model, load_model, save_model
+from distill.models.model_file import Model, Source, load_model, save_model
 from distill.models.prior import CodePrior, PriorConfig
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig, VQVAEOutput
 
@@ -9,6 +9,7 @@ __all__ = [
     "ConvVQVAE",
     "Model",
     "PriorConfig",
+    "Source",
     "VQVAEConfig",
     "VQVAEOutput",
     "load_model",

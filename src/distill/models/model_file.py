@@ -35,7 +35,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class CorpusRecord(BaseModel):
-    """The corpus a model was trained on, known by its fingerprint; no file names travel with the model."""
+    """The corpus a model was trained on, known by its fingerprint."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,6 +43,33 @@ class CorpusRecord(BaseModel):
     file_count: Annotated[int, Field(ge=1)]
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     split_seed: int
+
+
+class SourceRecord(BaseModel):
+    """What the header says of one stretch of the recordings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Annotated[str, Field(max_length=4096)]
+    """Of the recording, for people to read; never used as a path."""
+    start_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """Where in the recording the stretch begins."""
+    positions: Annotated[int, Field(ge=1, le=1 << 32)]
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """One stretch of the recordings as codes: what new audio is compared with, begins with and may borrow from."""
+
+    name: str
+    """Of the recording."""
+    start_seconds: float
+    """Where in the recording it begins; 0 for whole recordings."""
+    held_out: bool
+    """Whether it was kept aside when the models were trained."""
+    codes: Tensor
+    """``[S, Q]`` int64, at least one position."""
 
 
 class Header(BaseModel):
@@ -61,8 +88,8 @@ class Header(BaseModel):
     corpus: CorpusRecord
     prior: PriorConfig | None = None
     prior_training: dict[str, float | int | str] | None = None
-    openings: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """How many recordings' first positions are stored, for new audio to begin with."""
+    sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)] = ()
+    """The recordings that are stored as codes; written by :func:`save_model`."""
     curves: dict[str, list[float]] = Field(default_factory=dict)
     created: str
     distill_version: str
@@ -84,8 +111,8 @@ class Model:
     code_counts: Tensor
     """How often the corpus uses each codebook entry: ``[Q, K]`` int64."""
     prior: CodePrior | None = None
-    openings: Tensor | None = None
-    """First positions of the recordings: ``[n, Q]`` int64."""
+    sources: tuple[Source, ...] = ()
+    """The recordings as codes; there is at least one that was trained on where there is a prior."""
 
     @property
     def fingerprint(self) -> str:
@@ -97,18 +124,28 @@ class Model:
         """SHA-256 of encoder and codebooks: codes belong to them, whatever prior or refined decoder there is now."""
         return alphabet_fingerprint(self.codec)
 
-    def require_prior(self) -> tuple[CodePrior, Tensor]:
-        """The prior and the openings.
+    def require_prior(self) -> CodePrior:
+        """The prior.
 
         Raises:
             MissingPriorError: if the model has none.
         """
-        if self.prior is None or self.openings is None:
+        if self.prior is None:
             raise MissingPriorError(
                 f"The model '{self.header.name}' has a codec but no prior yet, and new audio needs one.",
                 "Run: distill train-prior MODEL DATASET_DIR",
             )
-        return self.prior, self.openings
+        return self.prior
+
+    @property
+    def trained_on(self) -> tuple[Source, ...]:
+        """The sources that were not kept aside."""
+        return tuple(source for source in self.sources if not source.held_out)
+
+    @property
+    def openings(self) -> Tensor:
+        """How the sources that were trained on begin: ``[n, Q]``."""
+        return torch.stack([source.codes[0] for source in self.trained_on])
 
 
 def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: Any) -> Header:
@@ -143,13 +180,22 @@ def save_model(path: Path, model: Model) -> Path:
     """
     tensors = {f"codec.{name}": tensor for name, tensor in _codec_tensors(model.codec).items()}
     tensors["code_counts"] = model.code_counts
-    if model.prior is not None and model.openings is not None:
+    if model.prior is not None:
         tensors |= {f"prior.{name}": tensor for name, tensor in model.prior.state_dict().items()}
-        tensors["openings"] = model.openings
+        tensors["sources"] = torch.cat([source.codes for source in model.sources]).short()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     plain = safetensors.torch.save(tensors)
     body = plain[8 + int.from_bytes(plain[:8], "little") :]
-    header = model.header.model_copy(update={"digest": hashlib.sha256(body).hexdigest()})
+    records = tuple(
+        SourceRecord(
+            name=source.name,
+            start_seconds=source.start_seconds,
+            positions=len(source.codes),
+            held_out=source.held_out,
+        )
+        for source in model.sources
+    )
+    header = model.header.model_copy(update={"digest": hashlib.sha256(body).hexdigest(), "sources": records})
     with written_aside(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(tensors, {"distill": header.model_dump_json()}))
     return path
@@ -192,8 +238,14 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
             {name.removeprefix("prior."): tensor for name, tensor in tensors.items() if name.startswith("prior.")}
         )
         model.prior = _frozen(prior, device)
-        model.openings = tensors["openings"]
-        _check_range(path, "openings", model.openings, header.codec.codebook_size)
+        codes = tensors["sources"].long()
+        _check_range(path, "sources", codes, header.codec.codebook_size)
+        model.sources = tuple(
+            Source(record.name, record.start_seconds, record.held_out, part)
+            for record, part in zip(
+                header.sources, codes.split([record.positions for record in header.sources]), strict=True
+            )
+        )
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise _damaged(path, f"the weights '{name}' hold values that are not numbers")
@@ -253,7 +305,8 @@ def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None)
     expected["code_counts"] = ("I64", [config.num_quantizers, config.codebook_size])
     if prior is not None:
         expected |= {f"prior.{name}": ("F32", list(tensor.shape)) for name, tensor in prior.state_dict().items()}
-        expected["openings"] = ("I64", [header.openings, config.num_quantizers])
+        positions = sum(record.positions for record in header.sources)
+        expected["sources"] = ("I16", [positions, config.num_quantizers])
     return expected
 
 
@@ -283,6 +336,8 @@ def _read_header(path: Path, length_bytes: bytes, file: Any) -> tuple[Header, di
         or header.prior.num_quantizers != header.codec.num_quantizers
     ):
         raise _damaged(path, "its prior speaks another alphabet than its codec")
+    if header.prior is not None and all(record.held_out for record in header.sources):
+        raise _damaged(path, "it has a prior but none of the recordings that the prior learned from")
     return header, table, 8 + length
 
 

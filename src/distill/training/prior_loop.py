@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Passage, split_corpus
-from distill.codes.extract import extract_code_sequences
+from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
 from distill.errors import SettingError, TrainingError
-from distill.models.model_file import Model, load_model
+from distill.models.model_file import Model, Source, load_model
 from distill.models.prior import CodePrior, PriorConfig
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
@@ -99,7 +99,7 @@ def train_prior(
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
-        best_perplexity, training_date, …), ``openings`` (first positions of the recordings, ``[n, Q]``) and ``curves``.
+        best_perplexity, training_date, …), ``sources`` (the recordings as codes) and ``curves``.
 
     Raises:
         ModelFileError, CorpusError: if one of the two inputs is unusable.
@@ -123,7 +123,9 @@ def train_prior(
         seconds_a_view = extraction.pace * sum(passage.seconds for passage in split.train)
         views = max(1, min(views, int(EXTRACTION_SHARE * minutes * 60 / max(seconds_a_view, 1e-6))))
     codes = extraction.sequences(split.train, views)
-    openings = extraction.openings(split.train)
+    # With split kind "none" both are the same passages; they were all trained on.
+    kept_aside = split.held_out if split.kind != "none" else ()
+    sources = (*extraction.sources(split.train, held_out=False), *extraction.sources(kept_aside, held_out=True))
     tokens, held_out_tokens = flatten_codes(codes), flatten_codes(held_out)
     # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
     tokens = tokens.repeat(max(1, MIN_STEPS_PER_EPOCH * batch_size // len(tokens)), 1)
@@ -208,7 +210,7 @@ def train_prior(
             "token_noise": token_noise,
             "corpus_fingerprint": corpus.fingerprint,
         },
-        "openings": openings,
+        "sources": sources,
         "curves": {"prior_train_loss": train_losses, "prior_val_loss": val_losses},
     }
 
@@ -396,16 +398,17 @@ class _Extraction:
         self.pace = (time.monotonic() - started) / (views * sum(passage.seconds for passage in passages))
         return codes
 
-    def openings(self, passages: Sequence[Passage]) -> Tensor:
-        """The first position of each passage: ``[n, Q]``."""
-        codec, found = self._codec, []
-        for passage in passages:
-            # The first position's codes depend on no more than the context.
-            stop = min(passage.samples, (codec.context + 1) * codec.hop)
-            audio = torch.from_numpy(passage.read(0, stop, codec.channels))[None].to(self._device)
-            with torch.no_grad():
-                found.append(codec.encode(audio)[0, 0].cpu())
-        return torch.stack(found)
+    def sources(self, passages: Sequence[Passage], *, held_out: bool) -> tuple[Source, ...]:
+        """The passages as they are, unshifted, for the model file."""
+        return tuple(
+            Source(
+                passage.recording.name,
+                passage.start / self._codec.sample_rate,
+                held_out,
+                encode_blocks(self._codec, passage.blocks(self._codec.channels), self._device),
+            )
+            for passage in passages
+        )
 
 
 def _check_alphabet(config: PriorConfig, model: Model) -> None:
