@@ -127,14 +127,12 @@ def generate(
     progress: Callable[[int, int], None] | None = None,
     *,
     prompt: Tensor | None = None,
-    recall: Recall | None = None,
 ) -> list[Generation]:
     """``count`` new pieces of ``seconds`` each, drawn as one batch; piece ``i`` has seed ``seed + i``.
 
     Args:
         progress: called with (positions drawn, positions in all).
         prompt: codes ``[P, Q]`` of what is to be continued; the pieces begin where it ends.
-        recall: the recordings, needed where ``sampling`` borrows from them.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -146,6 +144,7 @@ def generate(
     codec = model.codec
     positions = -(-round(seconds * codec.sample_rate) // codec.hop)
     seeds = [seed + index for index in range(count)]
+    recall = None if sampling.borrowing is None else Recall(prior, [source.codes for source in model.trained_on])
     lead = 0
     if prompt is None:
         codes = sample_codes(prior, model.openings, positions, sampling, seeds, progress, recall)

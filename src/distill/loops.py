@@ -15,7 +15,6 @@ from distill.audio.distance import LogMel
 from distill.errors import SettingError
 from distill.generation import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, generate
 from distill.models.model_file import Model
-from distill.recall import Recall
 
 SPARE_SECONDS = 2.0
 """How much more than the loop is made, to choose the cut in; for short loops as much as the loop at most."""
@@ -80,7 +79,6 @@ def make_loops(
     sampling: Sampling | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-    recall: Recall | None = None,
 ) -> list[Loop]:
     """``count`` loops of exactly ``samples``; loop ``i`` has seed ``seed + i``.
 
@@ -91,7 +89,7 @@ def make_loops(
     rate = model.codec.sample_rate
     spare = round(min(SPARE_SECONDS, samples / rate) * rate)
     seconds = (samples + spare + round(FADE_SECONDS * rate)) / rate
-    pieces = generate(model, seconds, count, sampling, seed, progress, recall=recall)
+    pieces = generate(model, seconds, count, sampling, seed, progress)
     loops = []
     for piece in pieces:
         start, seam = best_cut(piece.audio(model), samples, rate)
