@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"codes", "models"}),
     frozenset({"recall"}),
     frozenset({"training", "generation", "library"}),
-    frozenset({"loops", "infill"}),
+    frozenset({"loops", "infill", "originality"}),
     frozenset({"settings", "report", "refinement"}),
     frozenset({"evaluation"}),
     frozenset({"pipeline"}),

@@ -103,6 +103,10 @@ class Generation:
         """The sound as one array, float32 ``[C, N]``."""
         return np.concatenate(list(self.blocks(model)), axis=1)
 
+    def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
+        """What the prior made, without what it was given: codes ``[S, Q]`` and the sound in blocks."""
+        return self.codes[self.lead :], self.blocks(model)
+
 
 def check_request(seconds: float, count: int) -> None:
     """Refuses a length or a number of pieces that cannot be made.

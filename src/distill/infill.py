@@ -37,6 +37,12 @@ class Infill:
         """As :meth:`audio`, for a writer."""
         yield self.audio(model)
 
+    def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
+        """The passage alone: codes ``[S, Q]``, and the sound in one block."""
+        hop = model.codec.hop
+        first, stop = self.start // hop - self.first // hop, -(-self.stop // hop) - self.first // hop
+        return self.codes[first:stop], iter([self.audio(model)[:, self.start : self.stop]])
+
     def audio(self, model: Model) -> np.ndarray:
         """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
         device = next(model.codec.parameters()).device

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from torch import Tensor
 
 from distill.audio.distance import LogMel
 from distill.errors import SettingError
@@ -43,6 +44,10 @@ class Loop:
     @property
     def sampling(self) -> Sampling:
         return self.piece.sampling
+
+    def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
+        """Codes ``[S, Q]`` of the piece, and the loop's sound in blocks."""
+        return self.piece.codes, self.blocks(model)
 
     def audio(self, model: Model) -> np.ndarray:
         """The loop, float32 ``[C, samples]``."""

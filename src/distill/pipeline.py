@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from distill.generation import Generation, Sampling, check_request, generate
 from distill.infill import Infill, infill
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, save_model
 from distill.models.vqvae import LEVEL_NAMES
+from distill.originality import MOST_TRIES, Originality, OriginalityJudge, draw_until_original
 from distill.outputs import (
     MODEL_SUFFIX,
     claimed,
@@ -76,12 +77,17 @@ REFINEMENT_SHARE = 0.6
 """Of the minutes of a codec in high quality, the part that the second stage has."""
 
 
+Take: TypeAlias = Generation | loops.Loop | Infill
+"""What can be made with a model."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """One new piece of audio on disk."""
 
     path: Path
-    generation: Generation | loops.Loop | Infill
+    generation: Take
+    originality: Originality
 
 
 @dataclass(frozen=True)
@@ -241,6 +247,7 @@ def make_audio(
     sampling: Sampling | None = None,
     seed: int = 0,
     prompt: Path | None = None,
+    max_similarity: float | None = None,
     audio_format: str = "wav",
     bit_depth: int = 24,
     progress: Callable[[int, int], None] | None = None,
@@ -248,14 +255,18 @@ def make_audio(
 ) -> tuple[Piece, ...]:
     """Makes new pieces and writes each to its own file in ``out``; no file that is there already is touched.
 
-    With a ``prompt``, an audio file of any kind, the pieces are what follows it.
+    Args:
+        prompt: an audio file of any kind; the pieces are what follows it.
+        max_similarity: draw again, up to eight times a piece, until its nearest second is at most at this percentile of
+            what held-out recordings come to.
     """
-    check_output_format(audio_format, bit_depth)
-    model.require_prior()
-    ensure_writable(out)
+    _check_output(model, out, audio_format, bit_depth)
     given = None if prompt is None else read_prompt(model, prompt, callback)
-    takes = generate(model, seconds, count, sampling, seed, progress, prompt=given)
-    return _written(model, out, takes, "new audio", audio_format, bit_depth)
+
+    def draw(first: int, number: int) -> list[Generation]:
+        return generate(model, seconds, number, sampling, first, progress, prompt=given)
+
+    return _written(model, out, draw, seed, count, "new audio", audio_format, bit_depth, max_similarity, callback)
 
 
 def make_loops(
@@ -266,16 +277,19 @@ def make_loops(
     count: int = 1,
     sampling: Sampling | None = None,
     seed: int = 0,
+    max_similarity: float | None = None,
     audio_format: str = "wav",
     bit_depth: int = 24,
     progress: Callable[[int, int], None] | None = None,
+    callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
     """Makes seamless loops of exactly ``samples`` at 48 kHz and writes them as :func:`make_audio` does."""
-    check_output_format(audio_format, bit_depth)
-    model.require_prior()
-    ensure_writable(out)
-    takes = loops.make_loops(model, samples, count, sampling, seed, progress)
-    return _written(model, out, takes, "loop", audio_format, bit_depth)
+    _check_output(model, out, audio_format, bit_depth)
+
+    def draw(first: int, number: int) -> list[loops.Loop]:
+        return loops.make_loops(model, samples, number, sampling, first, progress)
+
+    return _written(model, out, draw, seed, count, "loop", audio_format, bit_depth, max_similarity, callback)
 
 
 def infill_file(
@@ -288,14 +302,14 @@ def infill_file(
     count: int = 1,
     sampling: Sampling | None = None,
     seed: int = 0,
+    max_similarity: float | None = None,
     audio_format: str = "wav",
     bit_depth: int = 24,
     progress: Callable[[int, int], None] | None = None,
+    callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
     """Makes the seconds ``begin`` to ``end`` of a recording anew and writes the whole recording with each version in it."""
-    check_output_format(audio_format, bit_depth)
-    model.require_prior()
-    ensure_writable(out)
+    _check_output(model, out, audio_format, bit_depth)
     info = probe(audio)
     if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
         raise SettingError(
@@ -304,8 +318,12 @@ def infill_file(
             f"Cut out at most {LONGEST_INFILLED_SECONDS / 60:.0f} minutes around the passage.",
         )
     recording = read_audio(audio, model.codec.channels)
-    takes = infill(model, recording, begin, end, count, sampling, seed, progress)
-    return _written(model, out, takes, f"{begin:g} to {end:g} s of {audio.name} made anew", audio_format, bit_depth)
+
+    def draw(first: int, number: int) -> list[Infill]:
+        return infill(model, recording, begin, end, number, sampling, first, progress)
+
+    what = f"{begin:g} to {end:g} s of {audio.name} made anew"
+    return _written(model, out, draw, seed, count, what, audio_format, bit_depth, max_similarity, callback)
 
 
 def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Tensor:
@@ -326,21 +344,58 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     return encode_blocks(codec, [tail[:, rest:] if tail.shape[1] > rest else tail], _device(model))
 
 
+def _check_output(model: Model, out: Path, audio_format: str, bit_depth: int) -> None:
+    """Refuses, before anything is drawn, what could not be written at the end."""
+    check_output_format(audio_format, bit_depth)
+    model.require_prior()
+    ensure_writable(out)
+
+
 def _written(
     model: Model,
     out: Path,
-    takes: Sequence[Generation | loops.Loop | Infill],
+    draw: Callable[[int, int], Sequence[Take]],
+    seed: int,
+    count: int,
     what: str,
     audio_format: str,
     bit_depth: int,
+    max_similarity: float | None,
+    callback: MetricsCallback | None,
 ) -> tuple[Piece, ...]:
+    """Draws ``count`` takes (``draw(first seed, how many)``), judges and writes them."""
+    if max_similarity is not None and not 0 <= max_similarity <= 100:
+        raise SettingError(
+            f"A similarity of at most {max_similarity:g} cannot be asked for.", "Choose a percentile from 0 to 100."
+        )
+    judge = OriginalityJudge(model)
+
+    def judged(take: Take) -> Originality:
+        return judge.judge(*take.new_sound(model))
+
+    if max_similarity is None:
+        takes = [(take, judged(take)) for take in draw(seed, count)]
+    else:
+        seeds = range(seed, seed + count)
+        drawn = draw_until_original(lambda one: draw(one, 1)[0], judged, seeds, max_similarity)
+        takes = [(one.take, one.originality) for one in drawn]
+        over = sum(not one.is_within for one in drawn)
+        if over and callback is not None:
+            callback(
+                Notice(
+                    f"{over} of {count} pieces stayed above the percentile {max_similarity:g} in {MOST_TRIES} tries; the most "
+                    "original try of each is kept. A higher temperature or originality helps.",
+                    is_warning=True,
+                )
+            )
     pieces = []
-    for take in takes:
+    for take, originality in takes:
         path = free_path(out / f"{model.header.name}-{take.seed}.{audio_format}")
         tags = {
             "title": path.stem,
             "software": f"Distill {version('distill-audio')}",
-            "comment": f"{what}, seed {take.seed}, {describe_sampling(take.sampling)}, model {model.fingerprint[:12]}",
+            "comment": f"{what}, seed {take.seed}, {describe_sampling(take.sampling)}, model {model.fingerprint[:12]}; "
+            f"{originality.summary()}",
         }
         write_audio(
             path,
@@ -350,7 +405,7 @@ def _written(
             channels=model.codec.channels,
             tags=tags,
         )
-        pieces.append(Piece(path, take))
+        pieces.append(Piece(path, take, originality))
     return tuple(pieces)
 
 
@@ -518,6 +573,7 @@ def report_run(
                     piece.generation.audio(model),
                     piece.generation.seed,
                     describe_sampling(piece.generation.sampling),
+                    piece.originality,
                 )
                 for piece in pieces
             ],

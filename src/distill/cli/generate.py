@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import good, place, print_json
+from distill.cli.console import good, note, place, print_json, visible
 from distill.cli.training_view import TrainingView
 from distill.errors import SettingError
 
@@ -39,6 +39,13 @@ def generate(
     variety: Annotated[
         float, typer.Option(help="How much sounds heard in the last seconds are avoided, 0 to 5.")
     ] = 0.0,
+    max_similarity: Annotated[
+        float | None,
+        typer.Option(
+            help="Draw again until a piece is no nearer to your recordings than this many per cent of held-out seconds are.",
+            show_default=False,
+        ),
+    ] = None,
     seed: options.SeedOption = 0,
     audio_format: Annotated[
         options.AudioFormat, typer.Option("--format", help="File format.")
@@ -50,6 +57,7 @@ def generate(
     debug: options.DebugOption = False,
 ) -> None:
     """Make new audio with MODEL. No file that is there already is touched."""
+    import dataclasses
     import time
 
     from distill import pipeline
@@ -65,7 +73,7 @@ def generate(
     with TrainingView() as view:
         told: dict[str, Any] = {
             "count": count, "sampling": sampling, "seed": seed, "audio_format": audio_format, "bit_depth": bit_depth,
-            "progress": view.counting("Composing"),
+            "max_similarity": max_similarity, "progress": view.counting("Composing"), "callback": view,
         }  # fmt: skip
         if loop:
             samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
@@ -75,7 +83,7 @@ def generate(
             seconds = end - begin
             pieces = pipeline.infill_file(loaded, out, infill, begin, end, **told)
         else:
-            pieces = pipeline.make_audio(loaded, out, seconds=seconds, prompt=prompt, callback=view, **told)
+            pieces = pipeline.make_audio(loaded, out, seconds=seconds, prompt=prompt, **told)
     taken = time.monotonic() - started
     takes = [piece.generation for piece in pieces]
     seams = [round(take.seam, 3) for take in takes if isinstance(take, Loop)]
@@ -85,6 +93,7 @@ def generate(
                 "audio": [piece.path.resolve() for piece in pieces],
                 "seeds": [take.seed for take in takes],
                 "seconds": seconds,
+                "originality": [dataclasses.asdict(piece.originality) for piece in pieces],
                 **({"seams": seams} if seams else {}),
                 "seconds_taken": round(taken, 2),
                 "real_time_factor": round(count * seconds / taken, 2),
@@ -95,6 +104,7 @@ def generate(
         take = piece.generation
         seam = f", seam {take.seam:.2f} (0 cannot be heard, 1 is any cut)" if isinstance(take, Loop) else ""
         place("New audio", piece.path, f"seed {take.seed}{seam}")
+        note(f"          {visible(piece.originality.summary())}", "dim")
     good(f"{count * seconds:.1f} s of audio in {taken:.1f} s")
 
 

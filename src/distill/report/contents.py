@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from distill.originality import Originality
 from distill.training.metrics import TrainingEvent
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class NewAudio:
     seed: int
     settings: str
     """How it was sampled, in words."""
+    originality: Originality | None = None
+    """Where its sounds came from, second by second; None where nobody looked."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from distill.originality import Originality, Verdict
 from distill.report.contents import SAMPLE_RATE, NewAudio, Reconstruction
 from distill.report.markup import Section, badge, count, duration, name, section, text
 from distill.report.sound import (
@@ -61,6 +62,8 @@ def _new_card(piece: NewAudio, beside: Path) -> str:
     else:
         heard = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
         body = track(heard, heard.shape[1], None, f"new audio {piece.name}", waveform=True)
+        if piece.originality is not None:
+            body += _origin_strip(piece.originality, heard.shape[1] / SAMPLE_RATE)
     said = f'<p class="how">Seed {piece.seed}<span class="dot">·</span>{text(piece.settings)}</p>'
     where = ""
     if piece.path is not None:
@@ -73,6 +76,31 @@ def _new_card(piece: NewAudio, beside: Path) -> str:
         said += f'<p class="note">{where}</p>'
     title = f'<header><h3>{name(piece.name)}</h3><span class="length">{duration(total)}</span></header>'
     return f'<article class="card">{title}{body}{said}</article>'
+
+
+def _origin_strip(originality: Originality, shown: float) -> str:
+    """A bar a second under the picture, the higher the nearer to a recording; hovering tells which, and where in it."""
+    bars = []
+    for number, second in enumerate(originality.seconds):
+        left, width = number / shown, min(1.0, shown - number) / shown
+        if width <= 0:
+            break
+        words = f"{number} s: {second.verdict.value}"
+        if second.recording:
+            words += f", nearest {second.recording} at {second.at_seconds:.1f} s, similarity {second.similarity:.2f}"
+        bars.append(
+            f'<i class="{second.verdict.value.lower()}" style="left:{100 * left:.2f}%;width:{100 * width:.2f}%" '
+            f'title="{text(words)}"></i>'
+        )
+    keys = "".join(
+        f'<span class="origin-key {verdict.value.lower()}">{verdict.value}</span>'
+        for verdict in (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
+    )
+    said = text(originality.summary())
+    return (
+        f'<div class="origin" role="img" aria-label="Originality: {said}">{"".join(bars)}</div>'
+        f'<p class="note">{keys} {said}</p>'
+    )
 
 
 def _pair(pair: Reconstruction, is_held_out: bool) -> str:

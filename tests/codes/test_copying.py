@@ -1,0 +1,91 @@
+"""Shared runs and nearly equal windows, against slow twins and planted copies."""
+
+import pytest
+import torch
+
+from distill.codes.copying import longest_shared_run, share_of_equal_windows, shared_runs
+
+
+def grids(*lengths: int, seed: int = 0, entries: int = 3) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randint(entries, (length, 2), generator=generator) for length in lengths]
+
+
+def slow_longest(codes: torch.Tensor, sources: list[torch.Tensor], levels: int) -> int:
+    piece = [tuple(position) for position in codes[:, :levels].tolist()]
+    best = 0
+    for source in sources:
+        line = [tuple(position) for position in source[:, :levels].tolist()]
+        for length in range(best + 1, min(len(piece), len(line)) + 1):
+            known = {tuple(line[start : start + length]) for start in range(len(line) - length + 1)}
+            if any(tuple(piece[start : start + length]) in known for start in range(len(piece) - length + 1)):
+                best = length
+    return best
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("levels", [1, 2])
+def test_longest_run_equals_its_slow_twin(seed: int, levels: int) -> None:
+    piece, *sources = grids(40, 30, 1, 50, seed=seed)
+    found = longest_shared_run(piece, sources, levels)
+    assert found.positions == slow_longest(piece, sources, levels)
+    here = piece[found.start : found.start + found.positions, :levels]
+    there = sources[found.source][found.source_start : found.source_start + found.positions, :levels]
+    assert torch.equal(here, there)
+
+
+def test_no_run_crosses_from_one_recording_to_the_next() -> None:
+    """Guards against recordings laid end to end without a border: their seam would count as a passage."""
+    first, second = grids(20, 20, entries=500)
+    piece = torch.cat([first[-5:], second[:5]])
+    assert longest_shared_run(piece, [first, second], 2).positions == 5
+
+
+def test_nothing_shared() -> None:
+    piece, source = grids(10, 10, entries=500)
+    assert longest_shared_run(piece, [source], 2).source == -1
+    assert longest_shared_run(piece, [], 2).positions == 0
+    assert longest_shared_run(piece[:0], [source], 2).positions == 0
+
+
+def test_runs_are_known_for_every_position() -> None:
+    source = grids(50, entries=500)[0]
+    other = grids(6, seed=1, entries=400)[0] + 500
+    piece = torch.cat([other, source[10:22], other])
+    lengths, ends = shared_runs(piece, [source], 2)
+    assert lengths.tolist() == [0] * 6 + list(range(1, 13)) + [0] * 6
+    assert ends[17] == 21
+
+
+@pytest.mark.parametrize(("changed", "expected"), [(0, 1.0), (4, 1.0), (5, 0.0)])
+def test_a_window_may_differ_in_a_fifth(changed: int, expected: float) -> None:
+    source = grids(100, entries=500)[0]
+    piece = source[30:50].clone()
+    piece[torch.randperm(20, generator=torch.Generator().manual_seed(0))[:changed], 0] += 1000
+    assert share_of_equal_windows(piece, [source], 20) == expected
+
+
+def test_equal_codes_out_of_step_do_not_count() -> None:
+    """Guards against counting codes that both hold, in whatever order."""
+    source = grids(100, entries=500)[0]
+    assert share_of_equal_windows(source[30:50].flip(0), [source], 20) < 1e-9
+
+
+def test_share_counts_windows() -> None:
+    source = grids(100, entries=500)[0]
+    other = grids(60, seed=1, entries=400)[0] + 500
+    piece = torch.cat([source[:40], other])
+    # Windows of 20 that begin at 0 to 24 hold 16 or more positions of the recording, of 81 windows in all.
+    assert share_of_equal_windows(piece, [source], 20) == pytest.approx(25 / 81)
+
+
+def test_a_window_may_hang_over_the_end_of_a_recording() -> None:
+    source = grids(100, entries=500)[0]
+    other = grids(4, seed=1, entries=400)[0] + 500
+    assert share_of_equal_windows(torch.cat([source[-16:], other]), [source], 20) == 1.0
+
+
+def test_levels_that_are_not_there() -> None:
+    piece, source = grids(10, 10)
+    with pytest.raises(ValueError, match="3 levels"):
+        longest_shared_run(piece, [source], 3)

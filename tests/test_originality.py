@@ -1,0 +1,169 @@
+"""The judge: what was copied is found out, what was not is left alone, and what cannot be said is not said."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from distill.generation import Generation, Sampling
+from distill.models import CodePrior, Model, PriorConfig, Source, VQVAEConfig
+from distill.models.model_file import CorpusRecord, new_header
+from distill.originality import MOST_TRIES, OriginalityJudge, Verdict, draw_until_original
+
+RATE, HOP = 48_000, 1024
+ENTRIES = 64
+
+
+class Chimes(torch.nn.Module):
+    """A stand-in for a codec, whose every code is a tone: what is copied in codes is copied in sound."""
+
+    sample_rate, hop, frame_rate, channels, codebook_size, num_quantizers, context = (
+        RATE,
+        HOP,
+        RATE / HOP,
+        1,
+        ENTRIES,
+        2,
+        1,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchor = torch.nn.Parameter(torch.zeros(1), requires_grad=False)
+
+    def encode(self, audio: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Each position a tone by its first code, louder or softer by its second; entry 0 of both is silence."""
+        time = torch.arange(HOP) / RATE
+        pitch = 100 * 2 ** (codes[..., :1] / 10)
+        level = 0.3 * (codes[..., 1:] / ENTRIES) ** 2
+        return (level * torch.sin(2 * math.pi * pitch * time)).flatten(1)[:, None]
+
+
+def phrase(seed: int, positions: int = 282) -> Tensor:
+    """Six seconds of short notes: ``[S, 2]``."""
+    draw = np.random.default_rng(seed)
+    notes: list[tuple[int, int]] = []
+    while len(notes) < positions:
+        notes += [(int(draw.integers(1, ENTRIES)), int(draw.integers(1, ENTRIES)))] * int(draw.integers(2, 9))
+    return torch.tensor(notes[:positions])
+
+
+def model_of(trained: list[Tensor], held_out: list[Tensor]) -> Model:
+    config = VQVAEConfig(num_quantizers=2, codebook_size=ENTRIES)
+    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
+    prior = CodePrior(PriorConfig(ENTRIES, 2, hidden_size=16, num_layers=1, num_heads=2, context=16))
+    sources = [Source(f"take-{number}.wav", 0.0, False, codes) for number, codes in enumerate(trained)]
+    sources += [Source(f"aside-{number}.wav", 0.0, True, codes) for number, codes in enumerate(held_out)]
+    header = new_header("chimes", config, record, codec_training={}, prior=prior.config)
+    return Model(header, Chimes(), torch.ones(2, ENTRIES, dtype=torch.int64), prior, tuple(sources))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return model_of([phrase(seed) for seed in range(6)], [phrase(seed) for seed in range(20, 26)])
+
+
+@pytest.fixture(scope="module")
+def judge(model: Model) -> OriginalityJudge:
+    return OriginalityJudge(model)
+
+
+def heard(model: Model, codes: Tensor) -> tuple[Tensor, Iterator[np.ndarray]]:
+    seconds = len(codes) * HOP / RATE
+    return Generation(codes, seconds, 0, Sampling(), RATE).new_sound(model)
+
+
+def test_a_planted_passage_is_found_out(model: Model, judge: OriginalityJudge) -> None:
+    """Three seconds of take-2 in the middle of a new piece: those are copies, with name and time; the others are not."""
+    codes = torch.cat([phrase(50, 94), phrase(2)[94:235], phrase(51, 94)])  # 2 s, 3 s, 2 s
+    found = judge.judge(*heard(model, codes))
+    verdicts = [second.verdict for second in found.seconds]
+    assert Verdict.COPY in verdicts[2:5]
+    copied = found.seconds[3]
+    assert (copied.verdict, copied.recording) == (Verdict.COPY, "take-2.wav")
+    assert copied.at_seconds == pytest.approx(3.0, abs=0.2)
+    assert copied.percentile > 99
+    assert {verdicts[0], verdicts[-1]} == {Verdict.ORIGINAL}
+    assert found.longest_run == pytest.approx(3.0, abs=0.1)
+    assert (found.run_recording, round(found.run_at)) == ("take-2.wav", 2)
+    assert "copy" in found.summary()
+
+
+def test_an_innocent_piece_is_original(model: Model, judge: OriginalityJudge) -> None:
+    """Guards against an alarm that sounds for whatever is of the same kind."""
+    found = judge.judge(*heard(model, phrase(99)))
+    assert found.share(Verdict.COPY) == 0
+    assert found.share(Verdict.ORIGINAL) > 0.8
+    assert found.longest_run < 1
+
+
+def test_a_recording_that_is_there_twenty_times_is_still_copied() -> None:
+    """Guards against a judge that takes what the corpus is full of for common property."""
+    planted = model_of([phrase(1)] * 20 + [phrase(2), phrase(3)], [phrase(seed) for seed in range(20, 26)])
+    strict = OriginalityJudge(planted)
+    assert strict.judge(*heard(planted, phrase(1)[20:220])).share(Verdict.COPY) > 0.7
+    assert strict.judge(*heard(planted, phrase(60))).share(Verdict.COPY) == 0
+
+
+def test_where_everything_repeats_likeness_is_no_copy() -> None:
+    """Guards against calling a drone a copy: held-out drones are as like the others as it is."""
+    drones = [torch.full((188, 2), 20) for _ in range(6)]
+    droning = model_of(drones[:4], drones[4:])
+    found = OriginalityJudge(droning).judge(torch.full((188, 2), 20)[:80], heard(droning, drones[0][:94])[1])
+    by_picture = [second for second in found.seconds if second.verdict == Verdict.COPY]
+    assert all(second.percentile < 99 for second in found.seconds)
+    assert not by_picture
+
+
+def test_silence_is_no_verdict(model: Model, judge: OriginalityJudge) -> None:
+    silent = torch.zeros(141, 2, dtype=torch.int64)
+    found = judge.judge(*heard(model, silent))
+    assert {second.verdict for second in found.seconds} == {Verdict.SILENCE}
+    assert found.share(Verdict.COPY) == 0
+    assert found.percentile == 0
+    assert found.summary() == "silent"
+
+
+def test_a_long_piece_is_judged_to_its_end(
+    model: Model, judge: OriginalityJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a second that is lost, or shifted, where one minute meets the next."""
+    monkeypatch.setattr("distill.originality._MINUTE", 2 * RATE)
+    codes = torch.cat([phrase(50, 94), phrase(2)[94:235], phrase(51, 94)])
+    found = judge.judge(*heard(model, codes))
+    assert len(found.seconds) == 7
+    assert found.seconds[3].recording == "take-2.wav"
+    assert found.seconds[3].at_seconds == pytest.approx(3.0, abs=0.2)
+
+
+def test_drawing_again_until_it_is_original(model: Model, judge: OriginalityJudge) -> None:
+    tried: list[int] = []
+
+    def draw(seed: int) -> Tensor:
+        tried.append(seed)
+        return phrase(1) if seed < 12 else phrase(seed)
+
+    first, second = draw_until_original(draw, lambda codes: judge.judge(*heard(model, codes)), [10, 11], 95)
+    assert tried[0] == 10
+    assert len(set(tried)) == len(tried), "no seed is tried twice"
+    assert first.is_within
+    assert first.originality.percentile <= 95
+    assert second.is_within
+
+
+def test_when_it_cannot_be_original_the_least_alike_is_kept(model: Model, judge: OriginalityJudge) -> None:
+    tried: list[int] = []
+
+    def draw(seed: int) -> Tensor:
+        tried.append(seed)
+        return phrase(3)
+
+    (kept,) = draw_until_original(draw, lambda codes: judge.judge(*heard(model, codes)), [10], 95)
+    assert not kept.is_within
+    assert len(tried) == MOST_TRIES
