@@ -11,9 +11,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-import librosa
 import matplotlib.figure
 import numpy as np
+from librosa.effects import pitch_shift, time_stretch
+from matplotlib.axes import Axes
 
 from distill.audio.corpus import import_corpus
 from distill.audio.split import split_corpus
@@ -36,11 +37,11 @@ def _noise(decibels: float) -> Disguise:
 
 
 def _transposed(semitones: float) -> Disguise:
-    return lambda audio: librosa.effects.pitch_shift(audio, sr=RATE, n_steps=semitones).astype(np.float32)
+    return lambda audio: pitch_shift(audio, sr=RATE, n_steps=semitones).astype(np.float32)
 
 
 def _stretched(factor: float) -> Disguise:
-    return lambda audio: librosa.effects.time_stretch(audio, rate=1 / factor).astype(np.float32)
+    return lambda audio: time_stretch(audio, rate=1 / factor).astype(np.float32)
 
 
 DISGUISES: dict[str, list[Disguise]] = {
@@ -75,7 +76,7 @@ def area(copies: np.ndarray, innocent: np.ndarray) -> float:
     return float(np.mean((copies[:, None] > innocent) + 0.5 * (copies[:, None] == innocent)))
 
 
-def measure(folder: Path, axes: matplotlib.figure.Axes) -> None:
+def measure(folder: Path, axes: Axes) -> None:
     """Prints one table, and draws one curve per disguise."""
     split = split_corpus(import_corpus(folder, channels=1))
     audios = [passage.read(0, passage.samples, 1) for passage in split.train]

@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"codes", "models"}),
     frozenset({"recall"}),
     frozenset({"training", "generation", "library"}),
-    frozenset({"loops", "infill", "originality"}),
+    frozenset({"loops", "infill", "originality", "extraction"}),
     frozenset({"settings", "report", "refinement"}),
     frozenset({"evaluation"}),
     frozenset({"pipeline"}),

@@ -21,10 +21,11 @@ def words_for(verb: str, model: Path, corpus: Path, out: Path) -> list[object]:
         "encode": ["encode", model, corpus / "take-0.wav", "--out", out / "a.codes"],
         "decode": ["decode", model, corpus / "a.codes", "--out", out / "a.wav"],
         "reconstruct": ["reconstruct", model, corpus, "--out", out],
+        "originality": ["originality", model],
     }[verb]
 
 
-@pytest.mark.parametrize("verb", ["info", "generate", "train-prior", "encode", "decode", "reconstruct"])
+@pytest.mark.parametrize("verb", ["info", "generate", "train-prior", "encode", "decode", "reconstruct", "originality"])
 @pytest.mark.parametrize("kind", ["missing", "a folder", "garbage", "empty"])
 def test_no_model_at_all(
     kind: str, verb: str, distill: Distill, small_corpus: Path, tmp_path: Path, tree: Callable[..., Any]

@@ -17,7 +17,8 @@ VERBS = {
     " --rvq-levels --codebook-size --commitment-weight --channels --device --seed",
     "train-prior": "--epochs --minutes --hidden-size --layers --heads --lr --device --seed",
     "generate": "--seconds --count --prompt --loop --beats --bpm --infill --from --to --temperature --top-k --top-p --variety "
-    "--seed --format --bit-depth --out --device",
+    "--max-similarity --seed --format --bit-depth --out --device",
+    "originality": "--seed --device",
     "encode": "--out --device",
     "decode": "--out --bit-depth --device",
     "reconstruct": "--out --device",

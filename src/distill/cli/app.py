@@ -9,7 +9,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from distill.atomic import NO_ROOM, output_error
-from distill.cli import check, codes, demo, evaluate, generate, info, options, reconstruct, run, train, train_prior
+from distill.cli import (
+    check,
+    codes,
+    demo,
+    evaluate,
+    generate,
+    info,
+    options,
+    originality,
+    reconstruct,
+    run,
+    train,
+    train_prior,
+)
 from distill.cli.console import complain, console
 from distill.errors import DistillError
 
@@ -43,6 +56,7 @@ app.command("check", rich_help_panel="Step by step")(check.check)
 app.command("train", rich_help_panel="Step by step")(train.train)
 app.command("train-prior", rich_help_panel="Step by step")(train_prior.train_prior)
 app.command("generate", rich_help_panel="Step by step")(generate.generate)
+app.command("originality", rich_help_panel="Step by step")(originality.originality)
 app.command("encode", rich_help_panel="The codec alone")(codes.encode)
 app.command("decode", rich_help_panel="The codec alone")(codes.decode)
 app.command("reconstruct", rich_help_panel="The codec alone")(reconstruct.reconstruct)

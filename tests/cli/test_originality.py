@@ -1,0 +1,88 @@
+"""What a person is told of where new audio came from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from distill.extraction import extract, natural_runs
+from distill.generation import Sampling
+from distill.models import Source, load_model
+
+Distill = Callable[..., Any]
+
+
+def test_generate_says_how_original_it_is(distill: Distill, tiny: Path) -> None:
+    answer = distill("generate", tiny, "--seconds", 2, "--count", 2, "--json")
+    assert answer.code == 0, answer.err
+    assert len(answer.json["originality"]) == 2
+    for piece, path in zip(answer.json["originality"], answer.json["audio"], strict=True):
+        assert len(piece["seconds"]) == 2
+        assert {"verdict", "similarity", "percentile", "recording", "at_seconds"} <= set(piece["seconds"][0])
+        with soundfile.SoundFile(path) as file:
+            assert "nearest take-" in file.comment or "silent" in file.comment
+    assert "nearest take-" in distill("generate", tiny, "--seconds", 2).err
+
+
+def test_a_limit_that_cannot_be_kept_is_said(distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a --max-similarity that is quietly broken."""
+    monkeypatch.setattr("distill.originality.OriginalityJudge.percentile", lambda self, similarity: 99.9)
+    answer = distill("generate", tiny, "--seconds", 0.5, "--max-similarity", 50)
+    assert answer.code == 0
+    assert "stayed above" in answer.err
+    assert "8 tries" in answer.err
+
+
+def test_within_the_limit_the_first_try_is_kept(distill: Distill, tiny: Path) -> None:
+    limited = distill("generate", tiny, "--seconds", 0.5, "--max-similarity", 100, "--out", "a", "--json")
+    plain = distill("generate", tiny, "--seconds", 0.5, "--out", "b", "--json")
+    assert limited.json["seeds"] == plain.json["seeds"]
+    assert Path(limited.json["audio"][0]).read_bytes() == Path(plain.json["audio"][0]).read_bytes()
+
+
+def test_a_limit_out_of_range(distill: Distill, tiny: Path) -> None:
+    distill("generate", tiny, "--max-similarity", 101).refused("0 to 100")
+
+
+def test_the_verb(distill: Distill, tiny: Path) -> None:
+    answer = distill("originality", tiny, "--json")
+    assert answer.code == 0, answer.err
+    kinds = [(row["prompt_seconds"], row["is_greedy"]) for row in answer.json["recitals"]]
+    assert kinds == [(seconds, greedy) for seconds in (0, 1, 2, 5) for greedy in (True, False)]
+    assert "longest run" in distill("originality", tiny).err
+
+
+def test_a_prior_that_recites_is_found_out(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against an extraction that compares with the wrong place: a prior that knows a recording by heart must show."""
+    model = load_model(tiny)
+    generator = torch.Generator().manual_seed(0)
+    known = [torch.randint(32, (400, 2), generator=generator) for _ in range(3)]
+    model.sources = tuple(Source(f"{number}.wav", 0.0, False, codes) for number, codes in enumerate(known))
+
+    def by_heart(
+        prior: object, prompt: torch.Tensor, positions: int, sampling: Sampling, generators: object
+    ) -> torch.Tensor:
+        whole = [next(codes for codes in known if torch.equal(codes[: len(one)], one)) for one in prompt]
+        return torch.stack([codes[prompt.shape[1] : prompt.shape[1] + positions] for codes in whole])
+
+    monkeypatch.setattr("distill.extraction.continue_codes", by_heart)
+    for recital in extract(model)[:4]:  # prompts of 0 and 1 s: 5 s of every recording are left
+        assert recital.share == 1
+        assert recital.longest_run == pytest.approx(5, abs=0.05)
+
+
+def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:
+    model = load_model(tiny)
+    generator = torch.Generator().manual_seed(0)
+    own, other = (torch.randint(32, (300, 2), generator=generator) for _ in range(2))
+    other[40:63] = own[100:123]
+    model.sources = (Source("a", 0.0, False, own), Source("b", 0.0, True, other))
+    mean, longest = natural_runs(model)
+    assert longest == pytest.approx(23 / 46.875, abs=0.05)
+    assert mean < longest
+    model.sources = model.sources[:1]
+    assert np.isnan(natural_runs(model)).all()
