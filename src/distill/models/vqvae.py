@@ -46,7 +46,7 @@ class VQVAEConfig:
     channels: Annotated[int, Ge(1), Le(2)] = 1
     hop: Annotated[int, Ge(256), Le(8192)] = 1024
     """Samples per code position; a multiple of 256."""
-    hidden_size: Annotated[int, Ge(8), Le(2048)] = 256
+    hidden_size: Annotated[int, Ge(8), Le(2048)] = 384
     encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
     decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
     latent_size: Annotated[int, Ge(2), Le(512)] = 64
