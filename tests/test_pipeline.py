@@ -19,7 +19,7 @@ def test_a_worse_prior_does_not_replace_a_better_one(
     monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 5)
     monkeypatch.setattr("distill.training.vqvae_loop.CONTINUOUS_STEPS", 2)
     path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
-    pipeline.train_codec(small_corpus, path, log, config_changes=CODEC, epochs=1, device="cpu")
+    pipeline.train_codec(small_corpus, path, log, config_changes=CODEC, epochs=4, device="cpu")
     good = pipeline.add_prior(path, small_corpus, log, config_changes=PRIOR, epochs=3, device="cpu")
     before = path.read_bytes()
 

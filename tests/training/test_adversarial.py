@@ -33,6 +33,7 @@ PLAN = RefinementPlan(epochs=2, batch_size=1, critic_width=4)
 def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
     monkeypatch.setattr("distill.training.adversarial.WINDOW_POSITIONS", 16)
+    monkeypatch.setattr("distill.training.adversarial.VALIDATION_POSITIONS", 32)
 
 
 def make_codec(channels: int = 1) -> ConvVQVAE:

@@ -129,7 +129,7 @@ class TrainingView:
             self._explained = True
         note(
             f"codec {_count(event.epoch, event.total_epochs)}  train {event.train_loss:.2f}  "
-            f"held-out {event.val_loss:.2f}  best {event.best_val_loss:.2f}"
+            f"held-out {event.val_loss:.2f}  kept {event.best_val_loss:.2f}"
         )
         levels = "  ".join(
             f"{name} {percent(level.utilisation)}·{level.perplexity:.0f}" for name, level in _named(event.levels)

@@ -1,7 +1,7 @@
 """The codec: a convolutional VQ-VAE that hears log-mel spectra and speaks inverse-FFT frames.
 
     audio [B, C, N]
-      │ log-mel at two time scales, one vector a position          features   [B, S, *]
+      │ log-mel at three time scales, one vector a position        features   [B, S, *]
       │ ConvNeXt blocks                                            encoder    [B, S, H]
       │ residual vector quantisation                               codes      [B, S, Q]
       │ ConvNeXt blocks                                            decoder    [B, S, H]
@@ -46,7 +46,7 @@ class VQVAEConfig:
     channels: Annotated[int, Ge(1), Le(2)] = 1
     hop: Annotated[int, Ge(256), Le(8192)] = 1024
     """Samples per code position; a multiple of 256."""
-    hidden_size: Annotated[int, Ge(8), Le(2048)] = 256
+    hidden_size: Annotated[int, Ge(8), Le(2048)] = 384
     encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
     decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
     latent_size: Annotated[int, Ge(2), Le(512)] = 64
@@ -128,13 +128,13 @@ class ConvNeXtBlock(nn.Module):
 
 
 class Features(nn.Module):
-    """What the encoder hears: log-mel spectra with fine pitch (2048 samples) and fine time (512 samples).
+    """What the encoder hears: log-mel spectra with fine pitch (2048 samples), fine time (512) and finest time (128).
 
     ``[B, C, N] → [B, S, width]`` with ``S = N / hop``. Of stereo it hears left, right and side: the magnitudes of mid and side
     alone could not tell left from right, those of left and right alone not whether they add up or cancel.
     """
 
-    _SCALES = ((2048, 512, 160), (512, 128, 40))  # window, hop, mel bins
+    _SCALES = ((2048, 512, 160), (512, 128, 40), (128, 32, 12))  # window, hop, mel bins
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()

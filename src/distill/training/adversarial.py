@@ -57,8 +57,8 @@ from distill.training.vqvae_loop import (
     MAX_BAD_STEPS,
     SCALES_PER_STEP,
     SILENCED,
+    VALIDATION_POSITIONS,
     VALIDATION_WINDOWS,
-    WINDOW_POSITIONS,
     validate_vqvae_epoch,
 )
 
@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 STATE_KIND = "codec refinement"
+WINDOW_POSITIONS = 47
+"""About a second at the default rate."""
 MEL_WEIGHT, FEATURE_WEIGHT, ADVERSARIAL_WEIGHT = 15.0, 2.0, 1.0
 CRITIC_FIRST_STEPS = 100
 CRITIC_FIRST_SHARE = 0.1
@@ -175,7 +177,7 @@ def refine_decoder(
     split = split_corpus(corpus, seed=plan.seed)
     window = WINDOW_POSITIONS * codec.hop
     windows = TrainingWindows(split.train, window, codec.channels, plan.seed, SILENCED)
-    held_out = validation_windows(split.held_out, 2 * window, codec.channels, VALIDATION_WINDOWS)
+    held_out = validation_windows(split.held_out, VALIDATION_POSITIONS * codec.hop, codec.channels, VALIDATION_WINDOWS)
     steps_per_epoch = max(-(-windows.windows_per_epoch // plan.batch_size), MIN_STEPS_PER_EPOCH)
     schedule = Schedule(steps_per_epoch, epochs=plan.epochs, minutes=plan.minutes, peak_rate=plan.learning_rate)
     stage = _Stage(wrapped, wrapped_critic, averaged, decoder_optimizer, critic_optimizer, schedule)
