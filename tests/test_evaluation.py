@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 
-from distill import pipeline
+from distill import coding
 from distill.audio.corpus import import_corpus
 from distill.audio.distance import MultiScaleSTFT
 from distill.audio.opus import has_opus, through_opus
@@ -45,7 +45,7 @@ def model(small_corpus: Path) -> Model:
 def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path, tmp_path: Path) -> None:
     """Guards against a report that measures something nicer than what a person gets as files."""
     evaluation = evaluate(model, import_corpus(small_corpus, channels=1), with_opus=False)
-    pipeline.reconstruct_folder(model, small_corpus, tmp_path / "rebuilt")
+    coding.reconstruct_folder(model, small_corpus, tmp_path / "rebuilt")
     printed = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "reconstruction.py", small_corpus, tmp_path / "rebuilt"],
         check=True,

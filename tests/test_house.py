@@ -19,6 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"training", "generation", "library"}),
     frozenset({"loops", "infill", "originality", "extraction"}),
     frozenset({"settings", "report", "refinement"}),
+    frozenset({"making", "coding"}),
     frozenset({"evaluation"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
@@ -97,8 +96,8 @@ def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
     else:
         path = Path(audio)
         samples = samples_at_48k(probe(path))
-        blocks = (to_channels(block, channels) for block in read_blocks(path))
-    codes = encode_blocks(model.codec, blocks, _device(model))
+        blocks = read_blocks(path, channels)
+    codes = encode_blocks(model.codec, blocks, model.device)
     return Codes(codes, model.alphabet, samples, model.codec.sample_rate)
 
 
@@ -120,9 +119,5 @@ def decode(model: Model, codes: Codes) -> np.ndarray:
             "These codes hold some that their model does not have.",
             f"Keep the shape [S, {config.num_quantizers}] and the numbers in 0 to {config.codebook_size - 1}.",
         )
-    audio = np.concatenate(list(decode_chunks(model.codec, codes.codes, _device(model))), axis=1)
+    audio = np.concatenate(list(decode_chunks(model.codec, codes.codes, model.device)), axis=1)
     return audio[:, : codes.samples]
-
-
-def _device(model: Model) -> torch.device:
-    return next(model.codec.parameters()).device

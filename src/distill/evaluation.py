@@ -119,7 +119,7 @@ def evaluate(
         with_opus: compare with Opus at 6, 12 and 24 kbit/s, if it is installed.
         progress: called with (recordings done, recordings, name of the next).
     """
-    codec, device = model.codec, next(model.codec.parameters()).device
+    codec, device = model.codec, model.device
     mel, stft = MultiScaleMel(codec.sample_rate), MultiScaleSTFT()
     is_own_corpus = model.header.corpus.fingerprint == corpus.fingerprint
     passages = _measured_passages(model, corpus)
@@ -202,7 +202,7 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
     by_interest = sorted(corpus.recordings, key=lambda one: (one.name not in held_out, -one.seconds))
     kept_aside = [one for one in by_interest if one.name in held_out][: SHOWN_RECORDINGS // 2]
     trained = [one for one in by_interest if one.name not in held_out]
-    mel, device = MultiScaleMel(model.codec.sample_rate), next(model.codec.parameters()).device
+    mel, device = MultiScaleMel(model.codec.sample_rate), model.device
     shown = []
     for passage in whole_recordings(kept_aside + trained[: SHOWN_RECORDINGS - len(kept_aside)]):
         original = _beginning(passage, SHOWN_SECONDS, model.codec.channels)

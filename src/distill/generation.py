@@ -88,9 +88,8 @@ class Generation:
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """The sound, float32 ``[C, n]`` a block, ``round(seconds · sample_rate)`` samples in all."""
-        device = next(model.codec.parameters()).device
         skip, left = self.lead * model.codec.hop, round(self.seconds * self.sample_rate)
-        for block in decode_chunks(model.codec, self.codes, device):
+        for block in decode_chunks(model.codec, self.codes, model.device):
             piece = block[:, skip : skip + left]
             skip -= min(skip, block.shape[1])
             if piece.shape[1]:

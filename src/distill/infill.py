@@ -45,9 +45,10 @@ class Infill:
 
     def audio(self, model: Model) -> np.ndarray:
         """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
-        device = next(model.codec.parameters()).device
         samples = self.recording.shape[1]
-        new = np.concatenate(list(decode_chunks(model.codec, self.codes, device)), axis=1)[:, : samples - self.first]
+        new = np.concatenate(list(decode_chunks(model.codec, self.codes, model.device)), axis=1)[
+            :, : samples - self.first
+        ]
         fade = min(round(FADE_SECONDS * model.codec.sample_rate), (self.stop - self.start) // 2)
         share = np.zeros(samples, np.float32)
         share[self.start : self.stop] = 1
@@ -109,7 +110,7 @@ def infill(
     # The codec needs its own context to either side to give the codes that the whole recording would give.
     low = max(0, first_new - before - codec.context)
     high = min(total, after_new + after + codec.context)
-    codes = encode_blocks(codec, [recording[:, low * hop : high * hop]], next(codec.parameters()).device)
+    codes = encode_blocks(codec, [recording[:, low * hop : high * hop]], model.device)
     codes = codes[first_new - before - low : after_new + after - low]
     left, right = codes[:before], codes[before + after_new - first_new :]
     if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps

@@ -210,8 +210,7 @@ def _thinned(similarities: Sequence[np.ndarray]) -> np.ndarray:
 
 @torch.no_grad()
 def _decoded(model: Model, source: Source) -> np.ndarray:
-    device = next(model.codec.parameters()).device
-    return np.concatenate(list(decode_chunks(model.codec, source.codes, device)), axis=1)
+    return np.concatenate(list(decode_chunks(model.codec, source.codes, model.device)), axis=1)
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,17 @@ def samples_at_48k(info: AudioInfo) -> int:
     return max(1, round(info.frames * SAMPLE_RATE / info.sample_rate))
 
 
-def read_blocks(path: Path, block_seconds: float = 10.0) -> Iterator[np.ndarray]:
-    """Yields float32 ``[C, n]`` at 48 kHz with the file's own channels, in bounded memory.
+def read_blocks(path: Path, channels: int | None = None, block_seconds: float = 10.0) -> Iterator[np.ndarray]:
+    """Yields float32 ``[C, n]`` at 48 kHz, in the file's own channels or as 1 or 2 ``channels``, in bounded memory.
 
     The blocks add up to exactly ``samples_at_48k(probe(path))`` samples. Raises AudioFileError when the file
     turns out to be damaged on the way, or holds samples that are not numbers.
     """
+    for block in _own_blocks(path, block_seconds):
+        yield block if channels is None else to_channels(block, channels)
+
+
+def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
     info = probe(path)
     wanted = samples_at_48k(info)
     resampler = (
@@ -115,8 +120,7 @@ def read_blocks(path: Path, block_seconds: float = 10.0) -> Iterator[np.ndarray]
 
 def read_audio(path: Path, channels: int | None = None) -> np.ndarray:
     """The whole file as float32 ``[C, N]`` at 48 kHz; ``channels`` (1 or 2) mixes or doubles it."""
-    audio = np.concatenate(list(read_blocks(path)), axis=1)
-    return audio if channels is None else to_channels(audio, channels)
+    return np.concatenate(list(read_blocks(path, channels)), axis=1)
 
 
 def to_channels(audio: np.ndarray, channels: int) -> np.ndarray:

@@ -18,7 +18,7 @@ def encode(
     debug: options.DebugOption = False,
 ) -> None:
     """Turn AUDIO into MODEL's codes."""
-    from distill import pipeline
+    from distill import coding
     from distill.atomic import ensure_writable
     from distill.models.model_file import load_model
     from distill.outputs import file_to_write
@@ -27,7 +27,7 @@ def encode(
     target = file_to_write(out, Path(f"{audio.stem}.codes"), audio, model)
     loaded = load_model(model, choose_device(device))
     ensure_writable(target.parent)
-    codes = pipeline.encode_file(loaded, audio, target)
+    codes = coding.encode_file(loaded, audio, target)
     positions, levels = codes.codes.shape
     if as_json:
         print_json({"codes": target.resolve(), "positions": positions, "levels": levels, "samples": codes.samples})
@@ -49,7 +49,7 @@ def decode(
     debug: options.DebugOption = False,
 ) -> None:
     """Turn CODES back into audio with the MODEL that made them."""
-    from distill import pipeline
+    from distill import coding
     from distill.codes.codes_file import load_codes
     from distill.models.model_file import load_model
     from distill.outputs import file_to_write
@@ -58,7 +58,7 @@ def decode(
     target = file_to_write(out, Path(f"{codes.stem}.wav"), codes, model)
     loaded = load_model(model, choose_device(device))
     read = load_codes(codes, loaded.alphabet, loaded.codec)
-    pipeline.decode_file(loaded, read, target, bit_depth)
+    coding.decode_file(loaded, read, target, bit_depth)
     if as_json:
         print_json({"audio": target.resolve(), "samples": read.samples, "sample_rate": read.sample_rate})
         return

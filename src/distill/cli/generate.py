@@ -60,7 +60,7 @@ def generate(
     import dataclasses
     import time
 
-    from distill import pipeline
+    from distill import making
     from distill.generation import Sampling
     from distill.loops import Loop, loop_samples
     from distill.models.model_file import load_model
@@ -78,12 +78,12 @@ def generate(
         if loop:
             samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
             seconds = samples / loaded.codec.sample_rate
-            pieces = pipeline.make_loops(loaded, out, samples, **told)
+            pieces = making.make_loops(loaded, out, samples, **told)
         elif infill is not None and begin is not None and end is not None:
             seconds = end - begin
-            pieces = pipeline.infill_file(loaded, out, infill, begin, end, **told)
+            pieces = making.infill_file(loaded, out, infill, begin, end, **told)
         else:
-            pieces = pipeline.make_audio(loaded, out, seconds=seconds, prompt=prompt, **told)
+            pieces = making.make_audio(loaded, out, seconds=seconds, prompt=prompt, **told)
     taken = time.monotonic() - started
     takes = [piece.generation for piece in pieces]
     seams = [round(take.seam, 3) for take in takes if isinstance(take, Loop)]

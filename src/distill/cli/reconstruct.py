@@ -19,13 +19,13 @@ def reconstruct(
     debug: options.DebugOption = False,
 ) -> None:
     """Send every recording of FOLDER through MODEL's codec, to 48 kHz WAV files of the same names."""
-    from distill import pipeline
+    from distill import coding
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device
 
     loaded = load_model(model, choose_device(device))
     with TrainingView() as view:
-        written = pipeline.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"))
+        written = coding.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"))
     if as_json:
         print_json({"audio": [path.resolve() for path in written]})
         return

@@ -115,6 +115,11 @@ class Model:
     """The recordings as codes; there is at least one that was trained on where there is a prior."""
 
     @property
+    def device(self) -> torch.device:
+        """Where the codec is."""
+        return next(self.codec.parameters()).device
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of the codec."""
         return codec_fingerprint(self.codec)

@@ -1,0 +1,63 @@
+"""The codec by hand: audio files into codes and back, and whole folders through both."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from distill.atomic import ensure_writable
+from distill.audio.corpus import import_corpus
+from distill.audio.files import probe, read_blocks, samples_at_48k
+from distill.audio.split import whole_recordings
+from distill.audio.writing import check_output_format, write_audio
+from distill.codes.codes_file import Codes, save_codes
+from distill.codes.extract import decode_chunks, encode_blocks
+from distill.models.model_file import Model
+from distill.outputs import reconstruction_paths
+
+
+def encode_file(model: Model, audio: Path, out: Path) -> Codes:
+    """Encodes one audio file of any length into a ``.codes`` file."""
+    info = probe(audio)
+    codes = Codes(
+        encode_blocks(model.codec, read_blocks(audio, model.codec.channels), model.device),
+        model.alphabet,
+        samples_at_48k(info),
+        model.codec.sample_rate,
+    )
+    save_codes(out, codes)
+    return codes
+
+
+def decode_file(model: Model, codes: Codes, out: Path, bit_depth: int = 24) -> Path:
+    """Decodes codes into an audio file of exactly the length that was encoded."""
+    blocks = _first(decode_chunks(model.codec, codes.codes, model.device), codes.samples)
+    audio_format = out.suffix.lower().removeprefix(".") or "wav"
+    check_output_format(audio_format, bit_depth)
+    return write_audio(out, blocks, format=audio_format, bit_depth=bit_depth, channels=model.codec.channels)
+
+
+def reconstruct_folder(
+    model: Model, folder: Path, out: Path, progress: Callable[[int, int, str], None] | None = None
+) -> list[Path]:
+    """Every usable recording of the folder through encoder and decoder, as ``out/<same name>.wav``, 48 kHz, 24 bit."""
+    corpus = import_corpus(folder, channels=model.codec.channels)
+    paths = reconstruction_paths(out, {recording.name: recording.path for recording in corpus.recordings})
+    ensure_writable(out)
+    written = []
+    for number, passage in enumerate(whole_recordings(corpus.recordings)):
+        if progress is not None:
+            progress(number, corpus.file_count, passage.recording.name)
+        path = paths[passage.recording.name]
+        codes = encode_blocks(model.codec, passage.blocks(model.codec.channels), model.device)
+        blocks = _first(decode_chunks(model.codec, codes, model.device), passage.samples)
+        written.append(write_audio(path, blocks, format="wav", bit_depth=24, channels=model.codec.channels))
+    return written
+
+
+def _first(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
+    for block in blocks:
+        yield block[:, :samples]
+        samples -= block.shape[1]
+        if samples <= 0:
+            return
