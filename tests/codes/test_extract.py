@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from distill.codes import decode_chunks, encode_blocks, extract_code_sequences
+from distill.codes.extract import _transposed, _views
 from distill.models import ConvVQVAE, VQVAEConfig
 
 
@@ -76,3 +77,22 @@ def test_views_differ(codec: ConvVQVAE) -> None:
     audio = noise(codec.channels, 40 * codec.hop)
     first, second = extract_code_sequences(codec, [lambda: [audio]], seq_len=100, views=2)
     assert (first != second).any(dim=1).float().mean() > 0.5
+
+
+def test_pitches_take_turns_and_each_gets_every_shift() -> None:
+    """Guards against views that pair one pitch with one shift only, or that do not begin with the recordings as they are."""
+    assert _views(6, 1, 1024) == [(0, 0), (0, -1), (0, 1), (512, 0), (512, -1), (512, 1)]
+    assert _views(4, 0, 1024) == [(0, 0), (256, 0), (512, 0), (768, 0)]
+    assert _views(1, 2, 1024) == [(0, 0)]
+
+
+@pytest.mark.parametrize("semitones", [-2, 1])
+def test_a_transposed_view_is_as_much_higher_as_it_is_shorter(semitones: int) -> None:
+    """Guards against a resampler that is asked for the inverse: higher would be lower."""
+    time = np.arange(96_000) / 48_000
+    blocks = np.sin(2 * np.pi * 440 * time).astype(np.float32)[None].reshape(1, 4, -1).transpose(1, 0, 2)
+    heard = np.concatenate(list(_transposed(iter(blocks), 48_000, semitones)), axis=1)
+    ratio = 2 ** (semitones / 12)
+    assert heard.shape[1] == pytest.approx(96_000 / ratio, abs=2)
+    loudest = np.abs(np.fft.rfft(heard[0])).argmax() * 48_000 / heard.shape[1]
+    assert loudest == pytest.approx(440 * ratio, abs=1)

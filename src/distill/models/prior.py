@@ -43,7 +43,7 @@ class PriorConfig:
     def for_corpus(cls, seconds: float, *, codebook_size: int, num_quantizers: int, frame_rate: float) -> "PriorConfig":
         """Sizes that grow with the seconds of audio: a prior too large for its corpus recites it.
 
-        The context is about three seconds, rounded to whole positions, and never more than a third of the corpus.
+        The context is about six seconds, rounded to whole positions, and never more than a third of the corpus.
         """
         hidden_size, num_layers, num_heads = next(sizes for limit, sizes in _TIERS if seconds < limit)
         positions = max(8, int(min(_CONTEXT_SECONDS, seconds / 3) * frame_rate))
@@ -57,7 +57,7 @@ class PriorConfig:
         )
 
 
-_CONTEXT_SECONDS = 3.0
+_CONTEXT_SECONDS = 6.0
 _TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
     # seconds of audio below, (hidden size, layers, heads)
     (60, (96, 3, 4)),

@@ -42,11 +42,12 @@ TOKEN_NOISE = 0.1
 """Share of input tokens replaced by random ones in training: the prior learns not to lean on any one of them."""
 INFILL_SHARE = 0.25
 """Of the steps, how many teach the prior to lead to something that is known beforehand."""
-VIEWS = 8
+VIEWS = 24
+TRANSPOSE = 1
 EXTRACTION_SHARE = 0.2
 """Of a time budget, the most that encoding may take: fewer views are encoded if need be."""
 DEFAULT_EPOCHS = 50
-MIN_STEPS_PER_EPOCH = 10
+MIN_STEPS_PER_EPOCH = 50
 MAX_BAD_STEPS = 20
 MAX_LOSS = 20.0
 """exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
@@ -80,6 +81,7 @@ def train_prior(
     batch_size: int = BATCH_SIZE,
     learning_rate: float = LEARNING_RATE,
     views: int = VIEWS,
+    transpose: int = TRANSPOSE,
     token_noise: float = TOKEN_NOISE,
     seed: int = 0,
     device: str = "auto",
@@ -94,7 +96,9 @@ def train_prior(
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
         corpus: the folder as already imported, to spare importing it again.
         epochs, minutes: the end of the run; 50 epochs if neither is given. The minutes count from the call.
-        views: at how many sub-hop offsets every recording is encoded; fewer if they would take over a fifth of the minutes.
+        views: in how many ways every recording is encoded, shifted by less than a hop and transposed; fewer if they would take
+            over a fifth of the minutes.
+        transpose: semitones up to which views are transposed.
         token_noise: share of input tokens replaced by random ones in training.
 
     Returns:
@@ -122,7 +126,7 @@ def train_prior(
     if minutes is not None:
         seconds_a_view = extraction.pace * sum(passage.seconds for passage in split.train)
         views = max(1, min(views, int(EXTRACTION_SHARE * minutes * 60 / max(seconds_a_view, 1e-6))))
-    codes = extraction.sequences(split.train, views)
+    codes = extraction.sequences(split.train, views, transpose)
     # With split kind "none" both are the same passages; they were all trained on.
     kept_aside = split.held_out if split.kind != "none" else ()
     sources = (*extraction.sources(split.train, held_out=False), *extraction.sources(kept_aside, held_out=True))
@@ -139,7 +143,9 @@ def train_prior(
         epochs = DEFAULT_EPOCHS
     if minutes is not None:  # extraction came out of the same budget
         minutes = max(minutes - (time.monotonic() - called) / 60, 1e-3)
-    schedule = Schedule(-(-len(tokens) // batch_size), epochs=epochs, minutes=minutes, peak_rate=learning_rate)
+    # An epoch is as much as one view of every recording; which of all the views' sequences it takes is drawn anew each time.
+    epoch_sequences = min(len(tokens), max(len(tokens) // views, MIN_STEPS_PER_EPOCH * batch_size))
+    schedule = Schedule(-(-epoch_sequences // batch_size), epochs=epochs, minutes=minutes, peak_rate=learning_rate)
 
     best_perplexity, best_weights = math.inf, copy.deepcopy(model.state_dict())
     train_losses: list[float] = []
@@ -151,7 +157,7 @@ def train_prior(
         started = time.monotonic()
         train_loss = train_prior_epoch(
             model, optimizer, tokens, schedule, fabric,
-            epoch=epoch, batch_size=batch_size, seed=seed, token_noise=token_noise, infill_share=INFILL_SHARE,
+            epoch=epoch, sequences=epoch_sequences, batch_size=batch_size, seed=seed, token_noise=token_noise, infill_share=INFILL_SHARE,
             callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         cancelled = cancel_event is not None and cancel_event.is_set()
@@ -207,6 +213,7 @@ def train_prior(
             "cancelled": int(cancelled),
             "seed": seed,
             "views": views,
+            "transpose": transpose,
             "token_noise": token_noise,
             "corpus_fingerprint": corpus.fingerprint,
         },
@@ -225,12 +232,15 @@ def train_prior_epoch(
     epoch: int,
     batch_size: int,
     seed: int,
+    sequences: int | None = None,
     token_noise: float = 0.0,
     infill_share: float = 0.0,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> float:
-    """One pass over the token sequences ``[N, T]`` in random order, ended early by the schedule or a cancel.
+    """One pass over ``sequences`` (or all) of the token sequences ``[N, T]`` in random order.
+
+    Ended early by the schedule or a cancel.
 
     In a share of the steps the sequences' second part, from a random position on, is known to the first
     (:meth:`CodePrior.forward`), so that the prior can fill gaps. Gives the mean loss in nats per token.
@@ -243,7 +253,7 @@ def train_prior_epoch(
     config: PriorConfig = model.module.config
     positions = tokens.shape[1] // config.num_quantizers
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = torch.randperm(len(tokens), generator=generator)
+    order = torch.randperm(len(tokens), generator=generator)[:sequences]
     for chosen in order.split(batch_size):
         started = time.monotonic()
         batch = tokens[chosen]
@@ -378,8 +388,8 @@ class _Extraction:
         self.pace = 0.0
         """Seconds of work per second of audio, as measured last."""
 
-    def sequences(self, passages: Sequence[Passage], views: int) -> Tensor:
-        """Codes ``[N, S, Q]`` of all passages at ``views`` sub-hop offsets."""
+    def sequences(self, passages: Sequence[Passage], views: int, transpose: int = 0) -> Tensor:
+        """Codes ``[N, S, Q]`` of all passages, each encoded in ``views`` ways."""
         started = time.monotonic()
 
         def progress(done: int, total: int) -> None:
@@ -391,6 +401,7 @@ class _Extraction:
             [functools.partial(passage.blocks, self._codec.channels) for passage in passages],
             self._positions,
             views=views,
+            transpose=transpose,
             generator=torch.Generator().manual_seed(self._seed),
             device=self._device,
             progress=progress,
