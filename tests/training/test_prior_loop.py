@@ -199,13 +199,13 @@ def test_token_noise_replaces_its_share() -> None:
 def test_targets_stay_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against noise in what the prior is asked to predict."""
     seen: list[torch.Tensor] = []
-    true_loss = F.cross_entropy
+    true_loss = F.nll_loss
 
     def keep(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         seen.append(targets)
         return true_loss(logits, targets)
 
-    monkeypatch.setattr("distill.training.prior_loop.F.cross_entropy", keep)
+    monkeypatch.setattr("distill.training.prior_loop.F.nll_loss", keep)
     fabric = make_fabric("cpu")
     model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
     train_prior_epoch(
@@ -213,3 +213,44 @@ def test_targets_stay_clean(monkeypatch: pytest.MonkeyPatch) -> None:
         epoch=0, batch_size=4, seed=0, token_noise=1.0,
     )  # fmt: skip
     assert (seen[0] == 3).all()
+
+
+def test_the_loss_that_is_told_is_not_smoothed() -> None:
+    """Guards against training curves that cannot be compared with held-out ones, and against a smoothing that is not there."""
+
+    def trained(smoothing: float) -> tuple[float, torch.Tensor]:
+        torch.manual_seed(0)
+        fabric = make_fabric("cpu")
+        model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
+        loss = train_prior_epoch(
+            model, optimizer, torch.full((4, 16), 3), Schedule(1, epochs=1, minutes=None, peak_rate=1e-3), fabric,
+            epoch=0, batch_size=4, seed=0, label_smoothing=smoothing,
+        )  # fmt: skip
+        return loss, prior.heads.detach().clone()
+
+    (plain, plain_heads), (smoothed, smoothed_heads) = trained(0.0), trained(0.5)
+    assert smoothed == plain, "of the first step, before either has learned"
+    assert not torch.equal(plain_heads, smoothed_heads)
+
+
+def test_some_steps_learn_to_lead_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against infilling that is never trained."""
+    seen: list[int | None] = []
+    forward = CodePrior.forward
+
+    def keep(
+        self: CodePrior, tokens: torch.Tensor, cache: object = None, known_from: int | None = None
+    ) -> torch.Tensor:
+        seen.append(known_from)
+        return forward(self, tokens, None, known_from)
+
+    monkeypatch.setattr(CodePrior, "forward", keep)
+    fabric = make_fabric("cpu")
+    model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
+    train_prior_epoch(
+        model, optimizer, torch.full((40, 16), 3), Schedule(40, epochs=1, minutes=None, peak_rate=1e-3), fabric,
+        epoch=0, batch_size=1, seed=0, infill_share=0.5,
+    )  # fmt: skip
+    places = [place for place in seen if place is not None]
+    assert 10 < len(places) < 30
+    assert all(0 < place < 16 // CONFIG.num_quantizers for place in places)

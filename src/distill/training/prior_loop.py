@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 LEARNING_RATE = 2e-3
-BATCH_SIZE = 4
+BATCH_SIZE = 8
 TOKEN_NOISE = 0.1
 """Share of input tokens replaced by random ones in training: the prior learns not to lean on any one of them."""
+LABEL_SMOOTHING = 0.1
+"""Share of the probability that is asked to lie on all codes alike: a small corpus never shows all that may follow."""
 INFILL_SHARE = 0.25
 """Of the steps, how many teach the prior to lead to something that is known beforehand."""
 VIEWS = 24
@@ -157,8 +159,8 @@ def train_prior(
         started = time.monotonic()
         train_loss = train_prior_epoch(
             model, optimizer, tokens, schedule, fabric,
-            epoch=epoch, sequences=epoch_sequences, batch_size=batch_size, seed=seed, token_noise=token_noise, infill_share=INFILL_SHARE,
-            callback=callback, cancel_event=cancel_event,
+            epoch=epoch, sequences=epoch_sequences, batch_size=batch_size, seed=seed, token_noise=token_noise,
+            label_smoothing=LABEL_SMOOTHING, infill_share=INFILL_SHARE, callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         cancelled = cancel_event is not None and cancel_event.is_set()
         validating = time.monotonic()
@@ -234,6 +236,7 @@ def train_prior_epoch(
     seed: int,
     sequences: int | None = None,
     token_noise: float = 0.0,
+    label_smoothing: float = 0.0,
     infill_share: float = 0.0,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
@@ -267,11 +270,13 @@ def train_prior_epoch(
         if positions > 1 and float(torch.rand(1, generator=generator)) < infill_share:
             known_from = int(torch.randint(1, positions, (1,), generator=generator))
         logits = model(inputs, known_from=known_from)  # [B, T - 1, K]
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        log_probability = logits.log_softmax(dim=-1)
+        loss = F.nll_loss(log_probability.flatten(0, 1), targets.flatten())
+        smoothed = (1 - label_smoothing) * loss - label_smoothing * log_probability.mean()
         optimizer.zero_grad()
-        finite = bool(torch.isfinite(loss))
+        finite = bool(torch.isfinite(smoothed))
         if finite:
-            fabric.backward(loss)
+            fabric.backward(smoothed)
             norm = fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
             finite = norm is None or bool(torch.isfinite(norm))
         if finite:
