@@ -15,7 +15,6 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"atomic"}),
     frozenset({"outputs", "audio"}),
     frozenset({"codes", "models"}),
-    frozenset({"recall"}),
     frozenset({"training", "generation", "library"}),
     frozenset({"loops", "infill", "originality", "extraction"}),
     frozenset({"settings", "report", "refinement"}),

@@ -17,7 +17,6 @@ from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
-from distill.recall import Borrowing, Recall
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
 MAX_COUNT = 64
@@ -35,8 +34,6 @@ class Sampling:
     top_p: float = 0.95
     variety: float = 0.0
     """How much coarse codes heard in the last seconds are avoided: each time makes one e^variety times less likely."""
-    borrowing: Borrowing | None = None
-    """How much may be taken from the recordings, and in stretches of what length; nothing if not given."""
 
     def __post_init__(self) -> None:
         for temperature in self._temperatures:
@@ -147,14 +144,13 @@ def generate(
     codec = model.codec
     positions = -(-round(seconds * codec.sample_rate) // codec.hop)
     seeds = [seed + index for index in range(count)]
-    recall = None if sampling.borrowing is None else Recall(prior, [source.codes for source in model.trained_on])
     lead = 0
     if prompt is None:
-        codes = sample_codes(prior, model.openings, positions, sampling, seeds, progress, recall)
+        codes = sample_codes(prior, model.openings, positions, sampling, seeds, progress)
     else:
         generators = [torch.Generator().manual_seed(one) for one in seeds]
         given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
-        new = continue_codes(prior, given, positions, sampling, generators, progress=progress, recall=recall)
+        new = continue_codes(prior, given, positions, sampling, generators, progress=progress)
         lead = min(given.shape[1], codec.context)
         codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
     return [
@@ -171,7 +167,6 @@ def sample_codes(
     sampling: Sampling,
     seeds: Sequence[int],
     progress: Callable[[int, int], None] | None = None,
-    recall: Recall | None = None,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
@@ -181,7 +176,7 @@ def sample_codes(
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     first = [openings[torch.randint(len(openings), (), generator=generator)] for generator in generators]
     opening = torch.stack(first)[:, None]
-    new = continue_codes(prior, opening, positions - 1, sampling, generators, progress=progress, recall=recall)
+    new = continue_codes(prior, opening, positions - 1, sampling, generators, progress=progress)
     return torch.cat([opening, new], dim=1)
 
 
@@ -195,18 +190,16 @@ def continue_codes(
     *,
     ahead: Tensor | None = None,
     progress: Callable[[int, int], None] | None = None,
-    recall: Recall | None = None,
 ) -> Tensor:
     """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
 
     Args:
         ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
             the prior's context.
-        recall: the recordings, needed where ``sampling`` borrows from them.
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = _Drawing(prior, prompt.to(device), positions, sampling, recall)
+    drawing = _Drawing(prior, prompt.to(device), positions, sampling)
     with _one_thread(device):
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
@@ -219,16 +212,13 @@ def continue_codes(
 class _Drawing:
     """Several streams as they grow, position by position."""
 
-    def __init__(
-        self, prior: CodePrior, prompt: Tensor, positions: int, sampling: Sampling, recall: Recall | None
-    ) -> None:
+    def __init__(self, prior: CodePrior, prompt: Tensor, positions: int, sampling: Sampling) -> None:
         b, self.given, q = prompt.shape
-        self.prior, self.sampling, self.recall = prior, sampling, recall
+        self.prior, self.sampling = prior, sampling
         self.window = prior.config.context // q
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
         self.heard = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
-        self.loan = recall.nothing_borrowed(b) if recall is not None and sampling.borrowing is not None else None
 
     def begin(self, ahead: Tensor | None) -> None:
         """Lets the prior hear the prompt, and what is to come."""
@@ -247,16 +237,11 @@ class _Drawing:
         """Draws all levels of one more position."""
         sampling, q = self.sampling, self.codes.shape[2]
         uniform = torch.stack([torch.rand(q, generator=generator) for generator in generators]).to(self.codes.device)
-        borrowed = None
-        if self.loan is not None and self.recall is not None and sampling.borrowing is not None:
-            borrowed = self.recall.borrow(self.cache.hidden, self.loan, sampling.borrowing, generators)
         for level in range(q):
             logits = self.logits
             if level == 0 and sampling.variety:
                 logits = logits - sampling.variety * self.heard
             token = draw(logits, sampling, uniform[:, level], level)
-            if borrowed is not None:
-                token = torch.where(borrowed[:, level] >= 0, borrowed[:, level], token)
             self.codes[:, self.done, level] = token
             if level < q - 1:
                 self.logits = self.prior(token[:, None], self.cache)[:, -1]

@@ -18,6 +18,7 @@ from torch import Tensor
 from distill.codes.copying import longest_shared_run, share_of_equal_windows
 from distill.codes.extract import decode_chunks
 from distill.codes.passages import Nearest, Passages
+from distill.errors import SettingError
 from distill.models.model_file import Model, Source
 
 T = TypeVar("T")
@@ -33,7 +34,38 @@ FEWEST_REFERENCES = 30
 MOST_REFERENCES = 120
 """Seconds; enough for a percentile, and no more, since comparing takes time."""
 MOST_TRIES = 8
+NAMED = {"close": 0.0, "balanced": 0.5, "original": 1.0}
+"""The marks on the dial."""
 _MINUTE = 60 * 48_000
+
+
+@dataclass(frozen=True)
+class Dial:
+    """How original new audio is to be, 0 (close to the recordings) to 1, as what is done about it.
+
+    The temperature decides how freely the prior recombines: from 0.9 to 1.1 the longest shared run and the share of seconds
+    that are nearly a recording's fall, while the sound stays the corpus's (docs/prior.md). Above the middle, pieces are also
+    drawn again until none of their seconds is nearer to a recording than nearly all held-out ones are.
+    """
+
+    temperature: float
+    max_similarity: float | None
+    """Percentile of held-out seconds; None for no limit."""
+
+    @classmethod
+    def at(cls, originality: float) -> "Dial":
+        """The dial turned to a number from 0 to 1.
+
+        Raises:
+            SettingError: if it is out of range.
+        """
+        if not 0 <= originality <= 1:
+            raise SettingError(
+                f"An originality of {originality:g} is out of range.",
+                f"Choose 0 to 1, or {', '.join(NAMED)}.",
+            )
+        limit = None if originality <= NAMED["balanced"] else 100 - 2 * (originality - 0.5)
+        return cls(0.9 + 0.2 * originality, limit)
 
 
 class Verdict(StrEnum):

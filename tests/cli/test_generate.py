@@ -90,6 +90,8 @@ def test_a_passage_is_made_anew_and_the_rest_stays(
         (("--temperature", "hot"), "not a number"),
         (("--temperature", "1,1,1"), "levels"),
         (("--variety", 7), "out of range"),
+        (("--originality", "wild"), "close, balanced, original"),
+        (("--originality", 1.5), "0 to 1"),
     ],
 )
 def test_options_that_contradict_each_other(distill: Distill, tiny: Path, words: tuple[Any, ...], found: str) -> None:

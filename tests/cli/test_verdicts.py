@@ -86,3 +86,27 @@ def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:
     assert mean < longest
     model.sources = model.sources[:1]
     assert np.isnan(natural_runs(model)).all()
+
+
+def test_the_dial_turns_temperature_and_limit(distill: Distill, tiny: Path) -> None:
+    """Guards against a dial that does nothing, and against one that overrules what was asked for by name."""
+
+    def comment(*words: object) -> str:
+        answer = distill("generate", tiny, "--seconds", 0.5, "--max-similarity", 100, *words, "--json")
+        assert answer.code == 0, answer.err
+        with soundfile.SoundFile(answer.json["audio"][0]) as file:
+            return str(file.comment)
+
+    assert "temperature 0.9," in comment("--originality", "close")
+    assert "temperature 1," in comment()
+    assert "temperature 1.1," in comment("--originality", "original")
+    assert "temperature 0.95," in comment("--originality", 0.25)
+    assert "temperature 1.3," in comment("--originality", "close", "--temperature", 1.3)
+
+
+def test_the_original_end_of_the_dial_draws_again(
+    distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill.originality.OriginalityJudge.percentile", lambda self, similarity: 99.9)
+    assert "8 tries" in distill("generate", tiny, "--seconds", 0.5, "--originality", "original").err
+    assert "tries" not in distill("generate", tiny, "--seconds", 0.5, "--originality", "balanced").err

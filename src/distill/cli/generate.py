@@ -28,10 +28,16 @@ def generate(
     ] = None,
     begin: Annotated[float | None, typer.Option("--from", help="Seconds into --infill.", show_default=False)] = None,
     end: Annotated[float | None, typer.Option("--to", help="Seconds into --infill.", show_default=False)] = None,
+    originality: Annotated[
+        str, typer.Option(help="How far from your recordings: close, balanced, original, or a number from 0 to 1.")
+    ] = "balanced",
     temperature: Annotated[
-        str,
-        typer.Option(help="Under 1 safer, over 1 wilder, 0 always the likeliest; one, or one a level: 0.8,0.9,1,1."),
-    ] = "1",
+        str | None,
+        typer.Option(
+            help="Under 1 safer, over 1 wilder, 0 always the likeliest; one, or one a level: 0.8,0.9,1,1.",
+            show_default="by --originality",
+        ),
+    ] = None,
     top_k: Annotated[int, typer.Option(help="Draw from the k likeliest codes only; 0 is all.")] = 0,
     top_p: Annotated[
         float, typer.Option(help="Draw from the fewest codes that hold this share of the probability.")
@@ -43,7 +49,7 @@ def generate(
         float | None,
         typer.Option(
             help="Draw again until a piece is no nearer to your recordings than this many per cent of held-out seconds are.",
-            show_default=False,
+            show_default="by --originality",
         ),
     ] = None,
     seed: options.SeedOption = 0,
@@ -64,17 +70,26 @@ def generate(
     from distill.generation import Sampling
     from distill.loops import Loop, loop_samples
     from distill.models.model_file import load_model
+    from distill.originality import Dial
     from distill.training.launch import choose_device
 
     _check_together(prompt, loop, beats, bpm, infill, begin, end)
-    sampling = Sampling(options.temperatures(temperature), top_k, top_p, variety)
+    dial = Dial.at(options.dial(originality))
+    chosen = dial.temperature if temperature is None else options.temperatures(temperature)
+    sampling = Sampling(chosen, top_k, top_p, variety)
     loaded = load_model(model, choose_device(device))
     started = time.monotonic()
     with TrainingView() as view:
         told: dict[str, Any] = {
-            "count": count, "sampling": sampling, "seed": seed, "audio_format": audio_format, "bit_depth": bit_depth,
-            "max_similarity": max_similarity, "progress": view.counting("Composing"), "callback": view,
-        }  # fmt: skip
+            "count": count,
+            "sampling": sampling,
+            "seed": seed,
+            "audio_format": audio_format,
+            "bit_depth": bit_depth,
+            "max_similarity": dial.max_similarity if max_similarity is None else max_similarity,
+            "progress": view.counting("Composing"),
+            "callback": view,
+        }
         if loop:
             samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
             seconds = samples / loaded.codec.sample_rate

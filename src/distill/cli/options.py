@@ -84,3 +84,20 @@ def temperatures(text: str) -> float | tuple[float, ...]:
             f"--temperature {text} is not a number.", "Give one, such as 0.9, or one a level, such as 0.8,0.9,1,1."
         ) from error
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def dial(text: str) -> float:
+    """``close``, ``balanced``, ``original`` or a number as a number.
+
+    Raises:
+        SettingError: if it is neither.
+    """
+    from distill.originality import NAMED
+
+    try:
+        return NAMED[text] if text in NAMED else float(text)
+    except ValueError as error:
+        raise SettingError(
+            f"--originality {text} is neither a word nor a number that is known.",
+            f"Choose {', '.join(NAMED)}, or a number from 0 to 1.",
+        ) from error

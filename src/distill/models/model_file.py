@@ -60,7 +60,7 @@ class SourceRecord(BaseModel):
 
 @dataclass(frozen=True)
 class Source:
-    """One stretch of the recordings as codes: what new audio is compared with, begins with and may borrow from."""
+    """One stretch of the recordings as codes: what new audio is compared with and begins with."""
 
     name: str
     """Of the recording."""

@@ -233,10 +233,6 @@ class CodePrior(nn.Module):
             return self._score_level(hidden[:, -1], embedded[:, -1, :level].sum(dim=1), level)[:, None]
         return self._score(hidden, embedded).flatten(1, 2)[:, pending + 1 : line.shape[1] + 1]
 
-    def situations(self, codes: Tensor) -> Tensor:
-        """The vectors that each position of codes ``[B, S, Q]`` is drawn from, knowing those before it: ``[B, S, H]``."""
-        return self._backbone(self._embed(codes)[:, :-1], None)
-
     def look_ahead(self, codes: Tensor, first: int, cache: PriorCache) -> None:
         """Lets an empty cache know the codes ``[B, S, Q]`` of what is to come from position ``first`` on.
 
