@@ -90,8 +90,11 @@ def test_a_planted_passage_is_found_out(model: Model, judge: OriginalityJudge) -
     assert copied.at_seconds == pytest.approx(3.0, abs=0.2)
     assert copied.percentile > 99
     assert {verdicts[0], verdicts[-1]} == {Verdict.ORIGINAL}
-    assert found.longest_run == pytest.approx(3.0, abs=0.1)
-    assert (found.run_recording, round(found.run_at)) == ("take-2.wav", 2)
+    for levels, run in enumerate(found.runs, start=1):
+        assert run.levels == levels
+        assert (run.recording, round(run.at_seconds), round(run.begin_seconds)) == ("take-2.wav", 2, 2)
+        assert run.seconds == pytest.approx(3.0, abs=0.1)
+        assert run.percentile > 99
     assert "copy" in found.summary()
 
 
@@ -100,25 +103,76 @@ def test_an_innocent_piece_is_original(model: Model, judge: OriginalityJudge) ->
     found = judge.judge(*heard(model, phrase(99)))
     assert found.share(Verdict.COPY) == 0
     assert found.share(Verdict.ORIGINAL) > 0.8
-    assert found.longest_run < 1
+    assert found.runs[1].seconds < 1
+    assert found.equal_windows == 0
 
 
-def test_a_recording_that_is_there_twenty_times_is_still_copied() -> None:
-    """Guards against a judge that takes what the corpus is full of for common property."""
-    planted = model_of([phrase(1)] * 20 + [phrase(2), phrase(3)], [phrase(seed) for seed in range(20, 26)])
+@pytest.mark.parametrize("held_out", [range(20, 26), range(0)])
+def test_a_recording_that_is_there_twenty_times_is_still_copied(held_out: range) -> None:
+    """Guards against a judge that takes what the corpus is full of for common property, also where nothing is held out."""
+    asides = [phrase(seed) for seed in held_out]
+    planted = model_of([phrase(1)] * 20 + [phrase(seed) for seed in range(2, 10)], asides)
     strict = OriginalityJudge(planted)
-    assert strict.judge(*heard(planted, phrase(1)[20:220])).share(Verdict.COPY) > 0.7
+    found = strict.judge(*heard(planted, phrase(1)[20:220]))
+    assert found.share(Verdict.COPY) > 0.7
+    assert found.nearest is not None
+    assert found.nearest.at_seconds < 6
     assert strict.judge(*heard(planted, phrase(60))).share(Verdict.COPY) == 0
+
+
+def test_near_copies_of_a_take_are_one() -> None:
+    """The same, but each of the twenty is a little different: only the import knows that they are one take."""
+    takes = []
+    for number in range(20):
+        codes = phrase(1).clone()
+        codes[number::20, 1] = 1 + (codes[number::20, 1] + 1) % 63
+        takes.append(Source(f"again-{number}.wav", 0.0, False, codes, take=7))
+    planted = model_of([phrase(seed) for seed in range(2, 10)], [])
+    planted.sources = (*takes, *planted.sources)
+    found = OriginalityJudge(planted).judge(*heard(planted, takes[3].codes[20:220]))
+    assert found.share(Verdict.COPY) > 0.7
+    assert {second.recording.split("-")[0] for second in found.seconds} == {"again"}
 
 
 def test_where_everything_repeats_likeness_is_no_copy() -> None:
     """Guards against calling a drone a copy: held-out drones are as like the others as it is."""
-    drones = [torch.full((188, 2), 20) for _ in range(6)]
+    drones = [torch.full((188, 2), 20 + number // 4) for number in range(6)]
     droning = model_of(drones[:4], drones[4:])
-    found = OriginalityJudge(droning).judge(torch.full((188, 2), 20)[:80], heard(droning, drones[0][:94])[1])
-    by_picture = [second for second in found.seconds if second.verdict == Verdict.COPY]
-    assert all(second.percentile < 99 for second in found.seconds)
-    assert not by_picture
+    found = OriginalityJudge(droning).judge(*heard(droning, drones[0][:94]))
+    assert found.share(Verdict.COPY) == 0
+
+
+def test_what_one_recording_repeats_is_common_property() -> None:
+    """A bar that a recording holds six times: a piece made of it is no copy; one that holds what stands once is."""
+    bar = phrase(1, 47)
+    looped = model_of([torch.cat([bar] * 6), *(phrase(seed) for seed in range(2, 8))], [phrase(20), phrase(21)])
+    judge = OriginalityJudge(looped)
+    again = judge.judge(*heard(looped, torch.cat([bar] * 2)))
+    assert again.share(Verdict.COPY) == 0
+    assert all(second.is_repeated for second in again.seconds)
+    assert again.percentile == 0
+    assert "which the recordings repeat" in again.summary()
+    assert judge.judge(*heard(looped, phrase(3)[47:141])).share(Verdict.COPY) > 0.4
+
+
+def test_with_little_held_out_the_others_help_out(model: Model, judge: OriginalityJudge) -> None:
+    assert not judge.reference.is_widened
+    assert len(judge.reference.similarity) == 36
+    few = OriginalityJudge(model_of([phrase(seed) for seed in range(6)], [phrase(20, 94)])).reference
+    assert few.is_widened
+    assert len(few.similarity) == 2 + 36
+    assert few.similarity.max() < 0.99, "no recording is compared with itself"
+    assert few.runs[1].max() < 1
+
+
+def test_one_recording_alone_is_judged_by_likeness_alone() -> None:
+    alone = model_of([phrase(1)], [])
+    judge = OriginalityJudge(alone)
+    assert len(judge.reference.similarity) == 0
+    found = judge.judge(*heard(alone, phrase(1)[:141]))
+    assert found.share(Verdict.COPY) == 1
+    assert found.percentile == 0, "there is nothing to rank it by"
+    assert judge.judge(*heard(alone, phrase(60))).share(Verdict.COPY) == 0
 
 
 def test_silence_is_no_verdict(model: Model, judge: OriginalityJudge) -> None:

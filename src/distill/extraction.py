@@ -4,7 +4,7 @@ The test that is put to language models (Carlini et al. 2021, arXiv:2012.07805),
 the greedier the draw, the more a prior that has learned by heart gives itself away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,29 +18,42 @@ from distill.models.model_file import Model
 PROMPT_SECONDS = (0.0, 1.0, 2.0, 5.0)
 CONTINUED_SECONDS = 5.0
 RECITED_SECONDS = 1.0
-"""A run of equal coarse codes this long counts as reciting."""
+"""A run of equal codes this long, by the first two levels, counts as reciting."""
 MOST_RECORDINGS = 8
 _LEVELS = 2
 
 
 @dataclass(frozen=True)
+class RunLengths:
+    """Longest runs of equal codes in several continuations, in seconds; 0 where there are no continuations."""
+
+    mean: float
+    longest: float
+
+
+@dataclass(frozen=True)
 class Recital:
-    """What came of one kind of prompt; all runs are of the first two levels of codes."""
+    """What came of one kind of prompt."""
 
     prompt_seconds: float
     is_greedy: bool
     count: int
     """Continuations; 0 where no recording is long enough for such a prompt."""
     share: float
-    """Of the continuations that hold a second or more of a recording."""
-    mean_run: float
-    """Seconds."""
-    longest_run: float
-    """Seconds."""
+    """Of the continuations that hold a second or more of a recording, by the first two levels of codes."""
+    anywhere: RunLengths
+    """Shared with any recording, by the first two levels."""
+    own_coarse: RunLengths
+    """Shared with what really follows the prompt, by the first level."""
+    own_whole: RunLengths
+    """Shared with what really follows the prompt, by all levels."""
 
 
 def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> tuple[Recital, ...]:
     """Prompts the prior with beginnings of up to eight recordings, and with nothing, greedily and by sampling.
+
+    With nothing means: with the first position alone, as new audio begins. A recording is asked for only where a second or
+    more of it follows the prompt.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -48,44 +61,49 @@ def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | 
     prior = model.require_prior()
     rate = model.codec.frame_rate
     sources = [source.codes for source in model.trained_on]
-    longest_first = sorted(sources, key=len, reverse=True)[:MOST_RECORDINGS]
+    longest_first = sorted(sources, key=len, reverse=True)
     positions = round(CONTINUED_SECONDS * rate)
     found = []
     kinds = [(seconds, is_greedy) for seconds in PROMPT_SECONDS for is_greedy in (True, False)]
     for number, (seconds, is_greedy) in enumerate(kinds):
         length = max(1, round(seconds * rate))
-        prompts = [codes[:length] for codes in longest_first if len(codes) >= length]
-        runs = []
-        if prompts:
-            generators = [torch.Generator().manual_seed(seed + index) for index in range(len(prompts))]
+        asked = [codes for codes in longest_first if len(codes) >= length + RECITED_SECONDS * rate][:MOST_RECORDINGS]
+        continued: list[Tensor] = []
+        if asked:
+            generators = [torch.Generator().manual_seed(seed + index) for index in range(len(asked))]
             sampling = Sampling(temperature=0.0) if is_greedy else Sampling()
-            continued = continue_codes(prior, torch.stack(prompts), positions, sampling, generators)
-            runs = [longest_shared_run(codes, sources, _levels(codes)).positions / rate for codes in continued]
-        found.append(
-            Recital(
-                seconds,
-                is_greedy,
-                len(runs),
-                float(np.mean([run >= RECITED_SECONDS for run in runs])) if runs else 0.0,
-                float(np.mean(runs)) if runs else 0.0,
-                max(runs, default=0.0),
-            )
+            prompts = torch.stack([codes[:length] for codes in asked])
+            continued = list(continue_codes(prior, prompts, positions, sampling, generators))
+        truths = [codes[length : length + positions] for codes in asked]
+        anywhere = [_run(codes, sources, _LEVELS) / rate for codes in continued]
+        coarse, whole = (
+            [_run(codes, [truth], levels) / rate for codes, truth in zip(continued, truths, strict=True)]
+            for levels in (1, prior.config.num_quantizers)
         )
+        share = float(np.mean([run >= RECITED_SECONDS for run in anywhere])) if anywhere else 0.0
+        lengths = _lengths(anywhere), _lengths(coarse), _lengths(whole)
+        found.append(Recital(seconds, is_greedy, len(continued), share, *lengths))
         if progress is not None:
             progress(number + 1, len(kinds))
     return tuple(found)
 
 
-def natural_runs(model: Model) -> tuple[float, float]:
-    """Mean and longest run in seconds that five seconds of held-out recordings share with the others; NaN without any."""
-    length = round(CONTINUED_SECONDS * model.codec.frame_rate)
+def natural_runs(model: Model) -> RunLengths | None:
+    """What five seconds of held-out recordings share with the others, by the first two levels; None without any."""
+    rate = model.codec.frame_rate
     sources = [source.codes for source in model.trained_on]
-    held_out = [part for source in model.sources if source.held_out for part in source.codes.split(length)]
-    runs = [longest_shared_run(codes, sources, _levels(codes)).positions for codes in held_out]
-    if not runs:
-        return float("nan"), float("nan")
-    return float(np.mean(runs)) / model.codec.frame_rate, max(runs) / model.codec.frame_rate
+    parts = [
+        part
+        for source in model.sources
+        if source.held_out
+        for part in source.codes.split(round(CONTINUED_SECONDS * rate))
+    ]
+    return _lengths([_run(codes, sources, _LEVELS) / rate for codes in parts]) if parts else None
 
 
-def _levels(codes: Tensor) -> int:
-    return min(_LEVELS, codes.shape[1])
+def _run(codes: Tensor, sources: Sequence[Tensor], levels: int) -> int:
+    return longest_shared_run(codes, sources, min(levels, codes.shape[1])).positions
+
+
+def _lengths(runs: Sequence[float]) -> RunLengths:
+    return RunLengths(float(np.mean(runs)), max(runs)) if runs else RunLengths(0.0, 0.0)

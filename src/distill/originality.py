@@ -1,21 +1,21 @@
 """How original new audio is: for every second Original, Close or Copy, and where in the recordings the like of it stands.
 
 A number alone says little: drums resemble drums. So every figure is set beside how near *held-out* recordings of the same
-corpus come to those that were trained on; what comes no nearer than they do is original, whatever the number. The model file
-keeps the recordings as codes, so a model can judge by itself, without the folder.
+corpus come to those that were trained on; what comes no nearer than they do is original, whatever the number. And what the
+recordings themselves repeat, a loop or a drone, belongs to no recording in particular. The model file keeps the recordings
+as codes, so a model can judge by itself, without the folder.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from distill.codes.copying import longest_shared_run, share_of_equal_windows
+from distill.codes.copying import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
 from distill.codes.extract import decode_chunks
 from distill.codes.passages import Nearest, Passages
 from distill.errors import SettingError
@@ -23,11 +23,15 @@ from distill.models.model_file import Model, Source
 
 T = TypeVar("T")
 
-COPY_SIMILARITY, COPY_PERCENTILE = 0.95, 99.0
+COPY_SIMILARITY, COPY_PERCENTILE = 0.93, 99.0
 """A second is a copy when it is this like a passage, and more like it than this share of held-out seconds ever are."""
-CLOSE_SIMILARITY, CLOSE_PERCENTILE = 0.9, 90.0
-COPY_RUN_SECONDS = 2.0
-"""So long a run of equal coarse codes (two levels) is a copy whatever the picture says."""
+CLOSE_SIMILARITY, CLOSE_PERCENTILE = 0.88, 95.0
+REPEATED_RATIO, INDISTINGUISHABLE = 0.5, 0.005
+"""The passage found is common property when new audio differs from it by more than this many times what it differs from its
+like elsewhere in the recordings (difference: 1 - similarity; smaller ones than the second figure count as that)."""
+COPY_RUN_SECONDS = 1.0
+"""So long a run of equal codes (two levels), and a longer one than held-out recordings ever share, is a copy whatever the
+picture says."""
 WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
 """Seconds; with fewer held out, every recording that was trained on is compared with all others too."""
@@ -94,6 +98,25 @@ class Second:
     """How much higher than there."""
     stretch: float
     """How much longer than there."""
+    is_repeated: bool = False
+    """Whether the recordings themselves repeat that passage nearly as closely."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The longest stretch of a piece whose codes stand in a recording, one for one."""
+
+    levels: int
+    """How many levels of codes are compared, from the coarsest."""
+    seconds: float
+    percentile: float
+    """How many per cent of held-out seconds lie in a shorter one; NaN where there are none to compare with."""
+    begin_seconds: float
+    """Where in the piece it begins."""
+    recording: str
+    """Empty where nothing is shared."""
+    at_seconds: float
+    """Where in that recording it begins."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +124,12 @@ class Originality:
     """What is known of where one piece came from."""
 
     seconds: tuple[Second, ...]
-    longest_run: float
-    """Seconds of the longest stretch whose first two levels of codes stand in a recording."""
-    run_recording: str
-    run_at: float
-    """Where in that recording the stretch begins, in seconds."""
+    runs: tuple[Run, ...]
+    """By the first level of codes, and by the first two."""
     equal_windows: float
     """Share of five-second windows of which four fifths of the coarse codes stand, in step, in one recording."""
+    held_out_equal_windows: float
+    """The same of held-out recordings; NaN where there are none."""
 
     def share(self, verdict: Verdict) -> float:
         """Of the seconds that are not silent."""
@@ -116,8 +138,9 @@ class Originality:
 
     @property
     def percentile(self) -> float:
-        """Of the second that is most like a passage; 0 where all is silent."""
-        return max((second.percentile for second in self.seconds if not math.isnan(second.percentile)), default=0.0)
+        """Of the second that is most like a passage, without what the recordings themselves repeat; 0 where nothing is left."""
+        own = [second.percentile for second in self.seconds if not second.is_repeated]
+        return max((percentile for percentile in own if not math.isnan(percentile)), default=0.0)
 
     @property
     def nearest(self) -> Second | None:
@@ -136,8 +159,35 @@ class Originality:
             if self.share(verdict)
         )
         return (
-            f"{words}; nearest {nearest.recording} at {nearest.at_seconds:.1f} s (similarity {nearest.similarity:.2f})"
+            f"{words}; nearest {nearest.recording} at {nearest.at_seconds:.1f} s (similarity {nearest.similarity:.2f}"
+            + (", which the recordings repeat)" if nearest.is_repeated else ")")
         )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How near recordings of the corpus come to each other by nature, second by second, each figure in order."""
+
+    similarity: np.ndarray
+    """Of held-out seconds to their nearest passage ``[n]``; silent ones left out."""
+    runs: tuple[np.ndarray, ...]
+    """Seconds of the longest shared run that each held-out second lies in, by the first level and by the first two."""
+    equal_windows: float
+    """Share of windows that stand in a recording; NaN where there are none."""
+    is_widened: bool
+    """Whether recordings that were trained on had to help out, each compared with all others."""
+
+    def percentile(self, similarity: float) -> float:
+        """How many per cent of held-out seconds are less like their nearest passage; NaN where there are none."""
+        return _percentile(self.similarity, similarity)
+
+    def run_percentile(self, levels: int, seconds: float) -> float:
+        """How many per cent of held-out seconds lie in a shorter run of so many levels; NaN where there are none."""
+        return _percentile(self.runs[levels - 1], seconds)
+
+    def longest_run(self, levels: int) -> float:
+        """Seconds; 0 where there is nothing to compare with."""
+        return float(self.runs[levels - 1].max(initial=0.0))
 
 
 class OriginalityJudge:
@@ -151,47 +201,73 @@ class OriginalityJudge:
         model.require_prior()
         self._frame_rate = model.codec.frame_rate
         self._trained = model.trained_on
-        audios = [_decoded(model, source) for source in self._trained]
-        self._passages = Passages(audios)
-        held_out = [_decoded(model, source) for source in model.sources if source.held_out]
-        self.reference = _reference(self._passages, audios, held_out)
-        """Similarities of held-out seconds to their nearest passage, in order."""
+        self._codes = [source.codes for source in self._trained]
+        self._takes = _takes(self._trained)
+        self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
+        self._passages = Passages((_sound(model, codes) for codes in self._codes), self._takes)
+        self.reference = self._natural(model)
+        """How near recordings come to each other by nature."""
 
     def judge(self, codes: Tensor, blocks: Iterable[np.ndarray]) -> Originality:
         """What is known of a piece: its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
-        sources = [source.codes for source in self._trained]
-        levels = min(2, codes.shape[1])
-        run = longest_shared_run(codes, sources, levels)
-        nearest = Nearest.joined([self._passages.nearest(audio) for audio in _in_minutes(blocks)])
-        copied = (run.start / self._frame_rate, (run.start + run.positions) / self._frame_rate)
-        is_copied_run = run.positions / self._frame_rate >= COPY_RUN_SECONDS
+        nearest = Nearest.joined([self._passages.nearest([audio]) for audio in _in_minutes(blocks)])
+        is_near = nearest.similarity >= CLOSE_SIMILARITY
+        elsewhere = self._passages.elsewhere(np.where(is_near, nearest.source, -1), nearest.seconds)
+        copied = self._copied(codes)
         seconds = tuple(
-            self._second(nearest, number, is_copied_run and copied[0] - 0.5 <= number <= copied[1] - 0.5)
+            self._second(nearest, number, float(elsewhere[number]), bool(_part(copied, number, self._frame_rate) > 0.5))
             for number in range(len(nearest.similarity))
         )
-        source = self._trained[run.source] if run.source >= 0 else None
         return Originality(
             seconds,
-            run.positions / self._frame_rate,
-            source.name if source else "",
-            source.start_seconds + run.source_start / self._frame_rate if source else 0.0,
-            share_of_equal_windows(codes, sources, round(WINDOW_SECONDS * self._frame_rate)),
+            tuple(self._run(codes, levels) for levels in self._levels),
+            share_of_equal_windows(codes, self._codes, round(WINDOW_SECONDS * self._frame_rate)),
+            self.reference.equal_windows,
         )
 
     def percentile(self, similarity: float) -> float:
-        """How many per cent of held-out seconds are less like their nearest passage."""
-        return 100 * float(np.searchsorted(self.reference, similarity)) / max(1, len(self.reference))
+        """How many per cent of held-out seconds are less like their nearest passage; NaN where there are none."""
+        return self.reference.percentile(similarity)
 
-    def _second(self, nearest: Nearest, number: int, is_in_copied_run: bool) -> Second:
+    def _copied(self, codes: Tensor) -> np.ndarray:
+        """Which positions lie in a run that is too long for chance and stands in one recording only: bool ``[S]``."""
+        levels = self._levels[-1]
+        least = max(COPY_RUN_SECONDS, self.reference.longest_run(levels)) * self._frame_rate
+        runs = [run for run in whole_runs(codes, self._codes, levels) if run.positions > least]
+        own = [run for run in runs if not is_repeated(run, self._codes, self._takes, levels)]
+        found: np.ndarray = covering(own, len(codes)) > 0
+        return found
+
+    def _run(self, codes: Tensor, levels: int) -> Run:
+        run = longest_shared_run(codes, self._codes, levels)
+        if run.source < 0:
+            return Run(levels, 0.0, self.reference.run_percentile(levels, 0.0), 0.0, "", 0.0)
+        source, seconds = self._trained[run.source], run.positions / self._frame_rate
+        return Run(
+            levels,
+            seconds,
+            self.reference.run_percentile(levels, seconds),
+            run.start / self._frame_rate,
+            source.name,
+            source.start_seconds + run.source_start / self._frame_rate,
+        )
+
+    def _second(self, nearest: Nearest, number: int, elsewhere: float, is_in_copied_run: bool) -> Second:
         similarity = float(nearest.similarity[number])
         if math.isnan(similarity):
             return Second(Verdict.SILENCE, math.nan, math.nan, "", 0.0, 0.0, 1.0)
         percentile = self.percentile(similarity)
+        # Where there is nothing to compare with, likeness alone must do.
+        rank = 100.0 if math.isnan(percentile) else percentile
+        # NaN, where there is no elsewhere, is never repeated.
+        repeated = max(1 - similarity, INDISTINGUISHABLE) >= REPEATED_RATIO * (1 - elsewhere)
         verdict = Verdict.ORIGINAL
-        if similarity >= CLOSE_SIMILARITY and percentile >= CLOSE_PERCENTILE:
+        if similarity >= CLOSE_SIMILARITY and rank >= CLOSE_PERCENTILE:
             verdict = Verdict.CLOSE
-        if is_in_copied_run or (similarity >= COPY_SIMILARITY and percentile >= COPY_PERCENTILE):
+        if similarity >= COPY_SIMILARITY and rank >= COPY_PERCENTILE and not repeated:
             verdict = Verdict.COPY
+        if is_in_copied_run:
+            verdict, repeated = Verdict.COPY, False
         source = self._trained[int(nearest.source[number])]
         return Second(
             verdict,
@@ -201,7 +277,66 @@ class OriginalityJudge:
             source.start_seconds + float(nearest.seconds[number]),
             float(nearest.semitones[number]),
             float(nearest.stretch[number]),
+            repeated,
         )
+
+    def _natural(self, model: Model) -> Reference:
+        """Held-out recordings beside those that were trained on; with few of them, also each take beside all others."""
+        held_out = [source for source in model.sources if source.held_out]
+        asked: list[tuple[Tensor, int | None]] = [(source.codes, None) for source in held_out]
+        found = self._compared(model, asked)
+        is_widened = len(found[0]) < FEWEST_REFERENCES and len(set(self._takes)) > 1
+        if is_widened:
+            asked = list(zip(self._codes, self._takes, strict=True))
+            found = [np.concatenate(pair) for pair in zip(found, self._compared(model, asked), strict=True)]
+        similarity, *runs = (np.sort(figures) for figures in found)
+        window = round(WINDOW_SECONDS * self._frame_rate)
+        windows = [share_of_equal_windows(source.codes, self._codes, window) for source in held_out]
+        equal = float(np.mean(windows)) if windows else math.nan
+        return Reference(similarity, tuple(runs), equal, is_widened)
+
+    def _compared(self, model: Model, asked: Sequence[tuple[Tensor, int | None]]) -> list[np.ndarray]:
+        """Similarity and runs of every second of some codes; of each so much, from its beginning, as all together may have."""
+        each = max(1, MOST_REFERENCES // max(1, len(asked))) * self._frame_rate
+        similarity: list[np.ndarray] = []
+        runs: list[list[float]] = [[] for _ in self._levels]
+        for codes, take in asked:
+            part = codes[: round(each)]
+            nearest = self._passages.nearest(_sound(model, part), exclude=take).similarity
+            similarity.append(nearest[~np.isnan(nearest)])
+            others = [one for one, other in zip(self._codes, self._takes, strict=True) if other != take]
+            for levels, found in zip(self._levels, runs, strict=True):
+                longest = covering(whole_runs(part, others, levels), len(part)) / self._frame_rate
+                found += [float(_span(longest, number, self._frame_rate).max()) for number in range(len(nearest))]
+        return [np.concatenate([np.zeros(0), *similarity]), *(np.array(one, float) for one in runs)]
+
+
+def _takes(sources: Sequence[Source]) -> list[int]:
+    """A number for each source; near-copies, and those that are the same code for code, share theirs."""
+    numbers: dict[object, int] = {}
+    takes = []
+    for source in sources:
+        alike = source.take if source.take >= 0 else source.codes.numpy().tobytes()
+        takes.append(numbers.setdefault(alike, len(numbers)))
+    return takes
+
+
+def _span(figures: np.ndarray, number: int, frame_rate: float) -> np.ndarray:
+    """Those of the positions ``[S]`` that lie in a second of the sound."""
+    first = min(round(number * frame_rate), len(figures) - 1)
+    return figures[first : max(first + 1, round((number + 1) * frame_rate))]
+
+
+def _part(flags: np.ndarray, number: int, frame_rate: float) -> float:
+    return float(_span(flags, number, frame_rate).mean())
+
+
+def _percentile(ordered: np.ndarray, figure: float) -> float:
+    return 100 * float(np.searchsorted(ordered, figure)) / len(ordered) if len(ordered) else math.nan
+
+
+def _sound(model: Model, codes: Tensor) -> Iterator[np.ndarray]:
+    return decode_chunks(model.codec, codes, model.device)
 
 
 def _in_minutes(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
@@ -218,31 +353,6 @@ def _in_minutes(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
     # A rest of less than a second would be compared as if silence followed it.
     if not begun or rest.shape[1] >= 48_000:
         yield rest
-
-
-def _reference(passages: Passages, trained: Sequence[np.ndarray], held_out: Sequence[np.ndarray]) -> np.ndarray:
-    similarities = _thinned([passages.nearest(audio).similarity for audio in _some(held_out)])
-    if len(similarities) < FEWEST_REFERENCES and len(trained) > 1:
-        others = [passages.nearest(audio, exclude=number).similarity for number, audio in enumerate(_some(trained))]
-        similarities = np.concatenate([similarities, _thinned(others)])
-    return np.sort(similarities)
-
-
-def _some(audios: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Of each recording so much, from its beginning, that all together are about as many seconds as are wanted."""
-    each = max(1, MOST_REFERENCES // max(1, len(audios)))
-    return [audio[:, : each * 48_000] for audio in audios]
-
-
-def _thinned(similarities: Sequence[np.ndarray]) -> np.ndarray:
-    joined = np.concatenate([np.empty(0), *similarities])
-    heard: np.ndarray = joined[~np.isnan(joined)]
-    return heard
-
-
-@torch.no_grad()
-def _decoded(model: Model, source: Source) -> np.ndarray:
-    return np.concatenate(list(decode_chunks(model.codec, source.codes, model.device)), axis=1)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import soundfile
 import torch
@@ -53,7 +52,8 @@ def test_the_verb(distill: Distill, tiny: Path) -> None:
     assert answer.code == 0, answer.err
     kinds = [(row["prompt_seconds"], row["is_greedy"]) for row in answer.json["recitals"]]
     assert kinds == [(seconds, greedy) for seconds in (0, 1, 2, 5) for greedy in (True, False)]
-    assert "longest run" in distill("originality", tiny).err
+    assert answer.json["summary"] in distill("originality", tiny).err
+    assert answer.json["summary"].startswith("It composes")
 
 
 def test_a_prior_that_recites_is_found_out(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,8 @@ def test_a_prior_that_recites_is_found_out(tiny: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("distill.extraction.continue_codes", by_heart)
     for recital in extract(model)[:4]:  # prompts of 0 and 1 s: 5 s of every recording are left
         assert recital.share == 1
-        assert recital.longest_run == pytest.approx(5, abs=0.05)
+        for runs in (recital.anywhere, recital.own_coarse, recital.own_whole):
+            assert runs.longest == runs.mean == pytest.approx(5, abs=0.05)
 
 
 def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:
@@ -81,11 +82,12 @@ def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:
     own, other = (torch.randint(32, (300, 2), generator=generator) for _ in range(2))
     other[40:63] = own[100:123]
     model.sources = (Source("a", 0.0, False, own), Source("b", 0.0, True, other))
-    mean, longest = natural_runs(model)
-    assert longest == pytest.approx(23 / 46.875, abs=0.05)
-    assert mean < longest
+    runs = natural_runs(model)
+    assert runs is not None
+    assert runs.longest == pytest.approx(23 / 46.875, abs=0.05)
+    assert runs.mean < runs.longest
     model.sources = model.sources[:1]
-    assert np.isnan(natural_runs(model)).all()
+    assert natural_runs(model) is None
 
 
 def test_the_dial_turns_temperature_and_limit(distill: Distill, tiny: Path) -> None:

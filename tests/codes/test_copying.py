@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from distill.codes.copying import longest_shared_run, share_of_equal_windows, shared_runs
+from distill.codes.copying import (
+    covering,
+    is_repeated,
+    longest_shared_run,
+    share_of_equal_windows,
+    shared_runs,
+    whole_runs,
+)
 
 
 def grids(*lengths: int, seed: int = 0, entries: int = 3) -> list[torch.Tensor]:
@@ -46,6 +53,49 @@ def test_nothing_shared() -> None:
     assert longest_shared_run(piece, [source], 2).source == -1
     assert longest_shared_run(piece, [], 2).positions == 0
     assert longest_shared_run(piece[:0], [source], 2).positions == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_runs_end_as_the_table_of_common_substrings_says(seed: int) -> None:
+    """Against the slow twin of the sorted suffixes: the classic table, a row a position."""
+    piece, *sources = grids(60, 40, 30, seed=seed, entries=2)
+    line = [tuple(one) for source in sources for one in [*source.tolist(), [-1, -1]]]
+    row, slow = [0] * (len(line) + 1), []
+    for symbol in [tuple(one) for one in piece.tolist()]:
+        row = [0] + [row[place] + 1 if line[place] == symbol else 0 for place in range(len(line))]
+        slow.append(max(row))
+    lengths, ends = shared_runs(piece, sources, 2)
+    assert lengths.tolist() == slow
+    for last in range(len(piece)):
+        assert line[ends[last] - lengths[last] + 1 : ends[last] + 1] == [
+            tuple(one) for one in piece[last - lengths[last] + 1 : last + 1].tolist()
+        ]
+
+
+def test_whole_runs_and_what_they_cover() -> None:
+    source = grids(50, entries=500)[0]
+    other = grids(6, seed=1, entries=400)[0] + 500
+    piece = torch.cat([source[10:22], other, source[30:35]])
+    runs = whole_runs(piece, [other[:0], source], 2)
+    assert [(run.positions, run.start, run.source, run.source_start) for run in runs] == [
+        (12, 0, 1, 10),
+        (5, 18, 1, 30),
+    ]
+    assert covering(runs, len(piece)).tolist() == [12] * 12 + [0] * 6 + [5] * 5
+
+
+def test_a_passage_that_stands_twice_belongs_to_no_recording() -> None:
+    """A riff in two takes, a drone in one; but saved twice, or overlapping itself, is not twice."""
+    first, second = grids(60, 60, entries=500)
+    second[20:40] = first[5:25]
+    run = longest_shared_run(first[5:25], [first, second], 2)
+    assert is_repeated(run, [first, second], [0, 1], 2)
+    assert not is_repeated(run, [first, second], [0, 0], 2)
+    own = longest_shared_run(first[30:50], [first, second], 2)
+    assert not is_repeated(own, [first, second], [0, 1], 2)
+    drone = torch.full((60, 2), 3)
+    assert is_repeated(longest_shared_run(drone[:20], [drone], 2), [drone], [0], 2)
+    assert not is_repeated(longest_shared_run(drone[:50], [drone], 2), [drone], [0], 2)
 
 
 def test_runs_are_known_for_every_position() -> None:

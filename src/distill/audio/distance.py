@@ -29,14 +29,19 @@ def _mel_to_hertz(mel: Tensor) -> Tensor:
     return torch.where(mel < 15, mel * 200 / 3, 1000 * torch.exp((mel - 15) * math.log(6.4) / 27))
 
 
-def mel_filterbank(sample_rate: int, window: int, bins: int) -> Tensor:
-    """Triangular filters of equal area, evenly spaced on Slaney's mel scale from 0 Hz to half the sample rate.
+def mel_filterbank(sample_rate: int, window: int, bins: int, lowest: float = 0.0, transposed: float = 1.0) -> Tensor:
+    """Triangular filters of equal area, evenly spaced on Slaney's mel scale from ``lowest`` Hz to half the sample rate.
+
+    Args:
+        transposed: moves every filter to this many times its frequency; a sound transposed by the same factor then gives the
+            spectrum of the original.
 
     Returns:
         ``[window // 2 + 1, bins]``; multiply a magnitude spectrum ``[..., window // 2 + 1]`` by it.
     """
     nyquist = torch.tensor(sample_rate / 2, dtype=torch.float64)
-    edges = _mel_to_hertz(torch.linspace(0, 1, bins + 2, dtype=torch.float64) * _hertz_to_mel(nyquist))
+    first, last = _hertz_to_mel(torch.tensor(lowest, dtype=torch.float64)), _hertz_to_mel(nyquist)
+    edges = _mel_to_hertz(first + torch.linspace(0, 1, bins + 2, dtype=torch.float64) * (last - first)) * transposed
     hertz = torch.linspace(0, 1, window // 2 + 1, dtype=torch.float64) * nyquist
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (hertz[:, None] - low) / (centre - low)

@@ -1,12 +1,17 @@
 """``distill originality MODEL``: does it compose, or recite?"""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from distill.cli import options
 from distill.cli.console import console, note, percent, print_json, table
 from distill.cli.training_view import TrainingView
+
+if TYPE_CHECKING:
+    from distill.extraction import Recital, RunLengths
 
 
 def originality(
@@ -21,7 +26,7 @@ def originality(
 
     import numpy as np
 
-    from distill.extraction import CONTINUED_SECONDS, RECITED_SECONDS, extract, natural_runs
+    from distill.extraction import extract, natural_runs
     from distill.models.model_file import load_model
     from distill.originality import OriginalityJudge
     from distill.training.launch import choose_device
@@ -31,31 +36,66 @@ def originality(
     with TrainingView() as view:
         recitals = extract(loaded, seed, view.counting("Prompting"))
         reference = OriginalityJudge(loaded).reference
-        mean_run, longest_run = natural_runs(loaded)
-    levels = {
-        str(share): float(np.percentile(reference, share)) if len(reference) else math.nan for share in (50, 90, 99)
+        natural = natural_runs(loaded)
+    similarity = {
+        str(share): float(np.percentile(reference.similarity, share)) if len(reference.similarity) else math.nan
+        for share in (50, 95, 99)
     }
+    said = _summary(recitals, natural)
     if as_json:
         print_json(
             {
-                "held_out_similarity": levels,
-                "held_out_runs": {"mean": mean_run, "longest": longest_run},
+                "held_out_similarity": similarity,
+                "held_out_seconds": len(reference.similarity),
+                "is_widened": reference.is_widened,
+                "held_out_runs": None if natural is None else dataclasses.asdict(natural),
+                "held_out_equal_windows": reference.equal_windows,
                 "recitals": [dataclasses.asdict(recital) for recital in recitals],
+                "summary": said,
             }
         )
         return
-    note("How near held-out recordings come to the others by nature", "bold")
-    rows = [(f"similarity, {share} % of seconds are below", f"{value:.2f}") for share, value in levels.items()]
-    table([*rows, ("longest run of equal coarse codes", f"{longest_run:.2f} s (mean {mean_run:.2f} s)")])
-    note(f"\nWhat the prior makes of beginnings, {CONTINUED_SECONDS:.0f} s each", "bold")
+    note("How near recordings come to each other by nature", "bold")
+    others = ", those trained on among them: too few were kept aside" if reference.is_widened else ""
+    rows = [("compared", f"{len(reference.similarity)} seconds{others}")]
+    rows += [(f"similarity, {share} % of seconds are below", f"{value:.2f}") for share, value in similarity.items()]
+    if natural is not None:
+        rows.append(("longest run of equal coarse codes", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)"))
+    table(rows)
+    note("\nWhat the prior makes of beginnings, 5 s each", "bold")
+    console.print(_table(recitals))
+    note(f"\n{said}")
+
+
+def _table(recitals: "Sequence[Recital]") -> Table:
     shown = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     shown.add_column("prompt")
-    for heading in ("drawn", "pieces", f"hold {RECITED_SECONDS:.0f} s of a recording", "mean run", "longest run"):
+    headings = ("drawn", "pieces", "hold 1 s of any", "longest run", "of its own, level 1", "all levels")
+    for heading in headings:
         shown.add_column(heading, justify="right")
     for recital in recitals:
-        drawn = "greedily" if recital.is_greedy else "by chance"
-        cells = [f"{recital.prompt_seconds:.0f} s", drawn, str(recital.count)]
+        cells = [
+            f"{recital.prompt_seconds:.0f} s",
+            "greedily" if recital.is_greedy else "by chance",
+            str(recital.count),
+        ]
         if recital.count:
-            cells += [percent(recital.share), f"{recital.mean_run:.2f} s", f"{recital.longest_run:.2f} s"]
+            runs = (recital.anywhere, recital.own_coarse, recital.own_whole)
+            cells += [percent(recital.share), *(f"{run.longest:.2f} s" for run in runs)]
         shown.add_row(*cells)
-    console.print(shown)
+    return shown
+
+
+def _summary(recitals: "Sequence[Recital]", natural: "RunLengths | None") -> str:
+    """One sentence: does it compose, or recite?"""
+    count = sum(recital.count for recital in recitals)
+    reciting = round(sum(recital.count * recital.share for recital in recitals))
+    longest = max((recital.anywhere.longest for recital in recitals), default=0.0)
+    beside = f"; held-out recordings share up to {natural.longest:.2f} s by nature" if natural is not None else ""
+    if not count:
+        return "No recording is long enough to be asked for."
+    if reciting:
+        found = f"It recites: {reciting} of {count} continuations hold a second or more of a recording, up to"
+    else:
+        found = f"It composes: none of {count} continuations holds a second of a recording, the longest run is"
+    return f"{found} {longest:.2f} s{beside}."

@@ -1,18 +1,29 @@
-"""Where a sound came from: for every second the passage of the recordings that looks most like it.
+"""Where a sound came from: for every second the passage of the recordings that is most like it.
 
 Passages are pictures: a second of log-mel, 64 bins by 100 frames. Two are compared by the correlation of their mean-free
-pictures, so that level does not matter; the query is also tried higher and lower, faster and slower, as a copy that was
-transposed or stretched is a copy. First coarsely, all pictures shrunk twenty-fold; the best few then exactly.
+pictures, so that level does not matter. Whatever lies more than 40 dB under a picture's peak counts as silence: the empty
+parts of two clean recordings resemble each other, and hiss would hide a copy (docs/copying.md has the figures). The query is
+also tried higher and lower, faster and slower, as a copy that was transposed or stretched is a copy.
+
+All with all at full size would take far longer than making the sound did. So pictures are first compared as thumbnails, on
+the corpus' own principal axes, at every 50 ms; then the best few as they are, to 10 ms:
+
+    picture 100 × 64  ──means of 5 × 2──▶  thumbnail 20 × 32  ──project──▶  96 numbers  ──product with all──▶  best 24
+                                                                                                                  │
+    nearest passage  ◀───────────────────── correlation with the whole pictures around them ◀─────────────────────┘
 """
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from distill.audio.distance import FLOOR, Magnitude, mel_filterbank
+from distill.audio.distance import FLOOR, mel_filterbank
 from distill.audio.files import SAMPLE_RATE
 
 FRAME = 480
@@ -20,16 +31,39 @@ FRAME = 480
 FRAMES = 100
 """A passage: one second."""
 BINS = 64
-_STEP = 5
-"""Frames between the passages that are tried: 50 ms. Also how many frames are averaged for the coarse search."""
-_COARSE_BINS = 16
-_WINDOW = 2048
-SEMITONES = tuple(step / 2 for step in range(-6, 7))
-STRETCHES = (0.9, 0.95, 1.0, 1.05, 1.1)
-_REFINED = 8
-"""Candidates of the coarse search that are compared exactly."""
+LOWEST_HZ = 40.0
+DEPTH_DB = 40.0
+"""How far under its peak a picture is seen."""
 SILENT = 1e-3
 """RMS below which a second counts as silent: -60 dBFS."""
+_WINDOW = 2048
+_STEP, _TILE_BINS = 5, 2
+_TILES = FRAMES // _STEP
+_AXES = 96
+_REFINED = 24
+"""Candidates of the coarse search that are compared exactly."""
+_SAMPLE = 4000
+"""Thumbnails that the principal axes are found from."""
+_AT_ONCE = 10_000_000
+"""Coarse comparisons made at once, and _FRAMES_AT_ONCE spectra; both bound the memory."""
+_FRAMES_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a sound may have gone through and still be found."""
+
+    semitones: tuple[float, ...] = tuple(step / 2 for step in range(-6, 7))
+    """How much higher it may be."""
+    stretches: tuple[float, ...] = (0.9, 0.95, 1.0, 1.05, 1.1)
+    """How much longer it may be."""
+
+    @property
+    def variants(self) -> list[tuple[float, float]]:
+        return [(semitones, stretch) for semitones in self.semitones for stretch in self.stretches]
+
+
+AS_IT_IS = Search((0.0,), (1.0,))
 
 
 @dataclass(frozen=True)
@@ -37,7 +71,7 @@ class Nearest:
     """For each second of a sound the nearest passage of the recordings; arrays ``[W]``."""
 
     similarity: np.ndarray
-    """Correlation of the pictures, -1 to 1; NaN where the second is silent."""
+    """Correlation of the pictures, -1 to 1; NaN where the second is silent, or there is nothing to compare it with."""
     source: np.ndarray
     """Which recording, as counted in the list that was given; -1 where silent."""
     seconds: np.ndarray
@@ -61,125 +95,219 @@ class Passages:
     """Every second of the recordings, at every twentieth of a second.
 
     Args:
-        recordings: float32 ``[C, N]`` at 48 kHz each. Shorter ones than a second are followed by silence.
+        recordings: each in blocks, float32 ``[C, n]`` at 48 kHz; what is kept of them is 92 MB of log-mel an hour. Shorter
+            ones than a second are followed by silence.
+        takes: a number for each recording; near-copies of one take share theirs and are never each other's neighbours.
+        depth: decibels under its peak that a picture is seen; infinite to see all.
     """
 
-    def __init__(self, recordings: Sequence[np.ndarray]) -> None:
-        pictures = [_log_mel(_spectrum(_at_least_a_second(audio))) for audio in recordings]
-        self._frames = np.concatenate(pictures).astype(np.float32)  # [F, BINS]
-        begins = np.cumsum([0] + [len(picture) for picture in pictures])
-        starts = [
-            np.arange(begin, begin + len(picture) - FRAMES + 1, _STEP)
-            for begin, picture in zip(begins, pictures, strict=False)
-        ]
-        self._starts = np.concatenate(starts)  # [P], frames
-        self._source = np.repeat(np.arange(len(recordings)), [len(one) for one in starts])
-        self._seconds = (self._starts - begins[self._source]) * FRAME / SAMPLE_RATE
-        self._coarse = _unit(np.stack([_shrunk(self._frames[start : start + FRAMES]) for start in self._starts]))
+    def __init__(
+        self, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+    ) -> None:
+        self._depth = depth * math.log(10) / 20
+        pictures, power = [], []
+        for blocks in recordings:
+            parts = [(log_mel(magnitudes), level) for magnitudes, level in spectra(blocks)]
+            mel, level = (torch.cat(column) for column in zip(*parts, strict=True))
+            # Whole tiles, so that the grid begins anew with each recording.
+            short = max(0, FRAMES - len(mel)) or -len(mel) % _STEP
+            pictures.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
+            power.append(F.pad(level, (0, short)))
+        lengths = [len(one) for one in power]
+        self.takes = torch.tensor(list(range(len(lengths)) if takes is None else takes), dtype=torch.int64)
+        self._begins = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int64)
+        self._mel = torch.cat([torch.zeros(0, BINS), *pictures])  # [F, BINS]
+        self._starts = _heard_starts(lengths, torch.cat([torch.zeros(0), *power]))  # [P], frames
+        self._source = torch.searchsorted(self._begins, self._starts, right=True) - 1
+        tiles = _tiled(self._mel[None])[0] if lengths else torch.zeros(0, BINS // _TILE_BINS)
+        self._axes = self._principal_axes(tiles)
+        places = [self._thumbnails(tiles, starts) @ self._axes for starts in self._starts.split(4096)]
+        self._coarse = torch.cat(places) if places else torch.zeros(0, _AXES)
 
-    def nearest(self, audio: np.ndarray, *, exclude: int | None = None, transposed: bool = True) -> Nearest:
-        """The nearest passage for every whole second of ``audio [C, N]`` (48 kHz); what is shorter is one second.
+    def nearest(
+        self, blocks: Iterable[np.ndarray], search: Search | None = None, *, exclude: int | None = None
+    ) -> Nearest:
+        """The nearest passage for every second of a sound; a rest is looked at as part of the last whole second.
 
         Args:
-            exclude: a recording that is left out, to compare it with all others.
-            transposed: try other pitches and speeds too.
+            blocks: float32 ``[C, n]`` at 48 kHz; shorter ones than a second are followed by silence.
+            exclude: a take that is left out, to compare it with all others.
         """
-        audio = _at_least_a_second(audio)
-        count = audio.shape[1] // SAMPLE_RATE
-        loudness = np.sqrt(np.square(audio[:, : count * SAMPLE_RATE]).mean(axis=0).reshape(count, -1).mean(axis=1))
-        spectrum = _spectrum(audio)
-        variants = [(0.0, 1.0)]
-        if transposed:
-            variants = [(semitones, stretch) for semitones in SEMITONES for stretch in STRETCHES]
-        kept = np.ones(len(self._starts), bool) if exclude is None else self._source != exclude
-        result = Nearest(np.full(count, np.nan), np.full(count, -1), np.zeros(count), np.zeros(count), np.ones(count))
-        heard = np.flatnonzero(loudness > SILENT)
-        if not len(heard) or not kept.any():
-            return result
-        result.similarity[heard] = -2.0
-        for semitones, stretch in variants:
-            picture = _log_mel(spectrum, semitones)
-            queries = np.stack([_stretched(picture, int(second) * FRAMES, stretch) for second in heard])
-            self._improve(result, heard, queries, kept, semitones, stretch)
+        search = search or Search()
+        sound = list(spectra(blocks))
+        power = torch.cat([level for _, level in sound])
+        short = max(0, FRAMES - len(power))
+        power = F.pad(power, (0, short))
+        mels = {
+            semitones: F.pad(
+                torch.cat([log_mel(magnitudes, semitones) for magnitudes, _ in sound]),
+                (0, 0, 0, short),
+                value=math.log(FLOOR),
+            )
+            for semitones in search.semitones
+        }
+        starts = _seconds(len(power))
+        result = _unknown(len(starts))
+        kept = None if exclude is None else self.takes[self._source] != exclude
+        heard = [number for number, start in enumerate(starts) if power[start : start + FRAMES].mean() >= SILENT**2]
+        variants = search.variants
+        at_once = max(1, _AT_ONCE // (len(variants) * max(1, len(self._starts))))
+        for begin in range(0, len(heard), at_once):
+            numbers = heard[begin : begin + at_once]
+            pictures = [
+                [_stretched(mels[st], starts[number], stretch) for st, stretch in variants] for number in numbers
+            ]
+            stacked = torch.stack([torch.stack(row) for row in pictures])
+            self._search(
+                result, numbers, stacked, variants, None if kept is None else kept[None].expand(len(numbers), -1)
+            )
         return result
 
-    def _improve(
+    def elsewhere(self, source: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+        """How like each of these passages ``[W]`` the recordings are elsewhere: in other takes, or a second away or more.
+
+        A passage with a near twin is one that the recordings repeat: a loop, a drone, a rest full of hiss. NaN where there is
+        nothing to compare with, or no passage (source -1).
+        """
+        result = _unknown(len(source))
+        for number in np.flatnonzero(np.asarray(source) >= 0):
+            here = int(source[number])
+            frame = int(self._begins[here]) + round(float(seconds[number]) * SAMPLE_RATE / FRAME)
+            is_here = self._source == here
+            same_take = self.takes[self._source] == self.takes[here]
+            kept = ~same_take | (is_here & ((self._starts - frame).abs() >= FRAMES))
+            picture = self._mel[None, None, frame : frame + FRAMES]
+            self._search(result, [int(number)], picture, [(0.0, 1.0)], kept[None])
+        return result.similarity
+
+    def _search(
         self,
         result: Nearest,
-        heard: np.ndarray,
-        queries: np.ndarray,
-        kept: np.ndarray,
-        semitones: float,
-        stretch: float,
+        numbers: Sequence[int],
+        pictures: Tensor,
+        variants: Sequence[tuple[float, float]],
+        kept: Tensor | None,
     ) -> None:
-        """Takes over what this variant of the query pictures ``[W, FRAMES, BINS]`` is nearer to."""
-        coarse = _unit(np.stack([_shrunk(query) for query in queries])) @ self._coarse.T  # [W, P]
-        coarse[:, ~kept] = -2
-        candidates = np.argpartition(-coarse, min(_REFINED, coarse.shape[1] - 1), axis=1)[:, :_REFINED]
-        for second, query, places in zip(heard, _unit(queries.reshape(len(queries), -1)), candidates, strict=True):
-            # A coarse likeness that is far from the best so far cannot become the best.
-            places = places[coarse[np.searchsorted(heard, second), places] > result.similarity[second] - 0.1]
-            places = places[kept[places]]
-            if not len(places):
-                continue
-            pictures = np.stack([self._frames[start : start + FRAMES].ravel() for start in self._starts[places]])
-            exact = _unit(pictures) @ query
-            best = int(exact.argmax())
-            if exact[best] > result.similarity[second]:
-                place = places[best]
-                result.similarity[second] = exact[best]
-                result.source[second] = self._source[place]
-                result.seconds[second] = self._seconds[place]
-                result.semitones[second], result.stretch[second] = semitones, stretch
+        """Fills in the seconds ``numbers [B]`` from their ``pictures [B, V, FRAMES, BINS]``; ``kept [B, P]`` may be found."""
+        if not len(self._starts):
+            return
+        thumbnails = self._normal(_tiled(pictures.flatten(0, 1)).flatten(1)) @ self._axes
+        scores = (thumbnails @ self._coarse.T).unflatten(0, pictures.shape[:2])  # [B, V, P]
+        if kept is not None:
+            scores.masked_fill_(~kept[:, None], -torch.inf)
+        whole = self._normal(pictures.flatten(2))
+        for number, row, pictured in zip(numbers, scores.flatten(1), whole, strict=True):
+            best, places = row.topk(min(_REFINED, len(row)))
+            places = places[best > -torch.inf]
+            if len(places):
+                self._refine(result, number, pictured, places, variants)
+
+    def _refine(
+        self, result: Nearest, number: int, pictures: Tensor, places: Tensor, variants: Sequence[tuple[float, float]]
+    ) -> None:
+        """Compares whole ``pictures [V, FRAMES · BINS]`` around the candidates; ``places`` count variants × passages."""
+        variant, passage = places // len(self._starts), places % len(self._starts)
+        begins = self._begins[self._source[passage]][:, None]
+        ends = self._begins[self._source[passage] + 1][:, None]
+        near = self._starts[passage][:, None] + torch.arange(1 - _STEP, _STEP)
+        near = near.clamp(min=begins).clamp(max=ends - FRAMES)  # [n, offsets]
+        others = self._normal(self._mel[near[:, :, None] + torch.arange(FRAMES)].flatten(2))
+        likeness = torch.einsum("nod,nd->no", others, pictures[variant])
+        best = int(likeness.argmax())
+        candidate, offset = divmod(best, near.shape[1])
+        result.similarity[number] = min(1.0, float(likeness.flatten()[best]))
+        result.source[number] = int(self._source[passage[candidate]])
+        result.seconds[number] = int(near[candidate, offset] - begins[candidate, 0]) * FRAME / SAMPLE_RATE
+        result.semitones[number], result.stretch[number] = variants[int(variant[candidate])]
+
+    def _principal_axes(self, tiles: Tensor) -> Tensor:
+        every = max(1, len(self._starts) // _SAMPLE)
+        sample = self._thumbnails(tiles, self._starts[::every])
+        _, vectors = torch.linalg.eigh(sample.T @ sample)
+        return vectors[:, -_AXES:]
+
+    def _thumbnails(self, tiles: Tensor, starts: Tensor) -> Tensor:
+        windows = tiles[(starts // _STEP)[:, None] + torch.arange(_TILES)]
+        return self._normal(windows.flatten(1))
+
+    def _normal(self, pictures: Tensor) -> Tensor:
+        """Seen to the depth, mean-free, of length one: ``[..., d]``, so that products are correlations."""
+        seen = torch.maximum(pictures, pictures.amax(dim=-1, keepdim=True) - self._depth)
+        centred = seen - seen.mean(dim=-1, keepdim=True)
+        return centred / centred.norm(dim=-1, keepdim=True).clamp(min=1e-6)
 
 
-def _at_least_a_second(audio: np.ndarray) -> np.ndarray:
-    mono = audio.mean(axis=0, keepdims=True, dtype=np.float32)
-    return np.pad(mono, ((0, 0), (0, max(0, SAMPLE_RATE - mono.shape[1]))))
+def spectra(blocks: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Spectra of a sound in blocks ``[C, n]``, mixed to mono: magnitudes ``[F, 1025]``, and the power ``[F]`` of 10 ms each.
+
+    Frames are centred on multiples of 10 ms, where their power begins, with silence beyond both ends of the sound; they come
+    a thousand at a time at most.
+    """
+    taper = torch.hann_window(_WINDOW)
+    pending = torch.zeros(_WINDOW // 2)
+
+    def framed(samples: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        for first in range(0, (len(samples) - _WINDOW) // FRAME + 1, _FRAMES_AT_ONCE):
+            part = samples[first * FRAME : (first + _FRAMES_AT_ONCE - 1) * FRAME + _WINDOW]
+            frames = part.unfold(0, _WINDOW, FRAME)
+            own = frames[:, _WINDOW // 2 : _WINDOW // 2 + FRAME]
+            yield torch.fft.rfft(frames * taper).abs(), own.square().mean(dim=1)
+
+    for block in blocks:
+        pending = torch.cat([pending, torch.from_numpy(block.mean(axis=0, dtype=np.float32))])
+        if len(pending) >= _WINDOW:
+            yield from framed(pending)
+            pending = pending[((len(pending) - _WINDOW) // FRAME + 1) * FRAME :]
+    # A sound of no samples still has the frame around its beginning.
+    pending = F.pad(pending, (0, _WINDOW // 2))
+    if len(pending) >= _WINDOW:
+        yield from framed(pending)
 
 
-@torch.no_grad()
-def _spectrum(audio: np.ndarray) -> Tensor:
-    """Magnitudes ``[F, bins]`` of mono ``[1, N]``."""
-    magnitude: Tensor = Magnitude(_WINDOW, FRAME)(torch.from_numpy(audio))[0]
-    return magnitude
+def log_mel(magnitudes: Tensor, semitones: float = 0.0) -> Tensor:
+    """Natural logarithm of 64 mel bins ``[F, 64]`` of ``[F, 1025]``, as if the sound were ``semitones`` lower.
+
+    The filters move, not the sound: that is exact, and costs no more than not transposing.
+    """
+    return (magnitudes @ _filters(semitones)).clamp(min=FLOOR).log()
 
 
-_FILTERS = mel_filterbank(SAMPLE_RATE, _WINDOW, BINS)
+@functools.cache
+def _filters(semitones: float) -> Tensor:
+    return mel_filterbank(SAMPLE_RATE, _WINDOW, BINS, LOWEST_HZ, 2 ** (semitones / 12))
 
 
-def _log_mel(spectrum: Tensor, semitones: float = 0.0) -> np.ndarray:
-    """``[F, BINS]`` of a spectrum ``[F, bins]``, as if it were ``semitones`` lower."""
-    if semitones:
-        places = torch.arange(spectrum.shape[1]) * 2 ** (semitones / 12)
-        low = places.floor().long().clamp(max=spectrum.shape[1] - 2)
-        share = (places - low).clamp(max=1)
-        moved = spectrum[:, low] * (1 - share) + spectrum[:, low + 1] * share
-        spectrum = torch.where(places < spectrum.shape[1], moved, 0.0)
-    log_mel: np.ndarray = (spectrum @ _FILTERS).clamp(min=FLOOR).log10().numpy()
-    return log_mel
+def _seconds(frames: int) -> list[int]:
+    """The first frame of every second of a sound, and of its last second if a tenth or more is left over."""
+    starts = list(range(0, max(1, frames - FRAMES + 1), FRAMES))
+    rest = frames - FRAMES - starts[-1]
+    return [*starts, frames - FRAMES] if rest >= FRAMES // 10 else starts
 
 
-def _stretched(picture: np.ndarray, first: int, stretch: float) -> np.ndarray:
-    """``FRAMES`` frames of ``picture [F, BINS]`` from ``first`` on, as they would be had the sound not been stretched."""
+def _heard_starts(lengths: Sequence[int], power: Tensor) -> Tensor:
+    """The first frame of every passage that is not silent; silence resembles silence, and says nothing."""
+    begins = np.cumsum([0, *lengths])
+    ranges = [torch.arange(begin, begin + n - FRAMES + 1, _STEP) for begin, n in zip(begins, lengths, strict=False)]
+    starts = torch.cat([torch.zeros(0, dtype=torch.int64), *ranges])
+    total = F.pad(power.double().cumsum(0), (1, 0))
+    return starts[(total[starts + FRAMES] - total[starts]) / FRAMES >= SILENT**2]
+
+
+def _stretched(mel: Tensor, start: int, stretch: float) -> Tensor:
+    """``FRAMES`` frames of ``mel [F, BINS]`` from ``start`` on, as they would be had the sound not been stretched."""
     if stretch == 1:
-        frames = picture[first : first + FRAMES]
-        return np.pad(frames, ((0, FRAMES - len(frames)), (0, 0)), mode="edge")
-    places = np.clip(first + np.arange(FRAMES) * stretch, 0, len(picture) - 1)
-    low = np.minimum(places.astype(int), len(picture) - 2)
-    share = (places - low)[:, None].astype(np.float32)
-    mixed: np.ndarray = picture[low] * (1 - share) + picture[low + 1] * share
-    return mixed
+        return mel[start : start + FRAMES]
+    # What would run over the end begins earlier instead.
+    first = max(0.0, min(float(start), len(mel) - 1 - stretch * (FRAMES - 1)))
+    places = (first + stretch * torch.arange(FRAMES)).clamp(max=len(mel) - 1)
+    low = places.floor().long()
+    return mel[low].lerp(mel[(low + 1).clamp(max=len(mel) - 1)], (places - low)[:, None])
 
 
-def _shrunk(picture: np.ndarray) -> np.ndarray:
-    """``[FRAMES, BINS]`` averaged over tiles of 50 ms by four bins, in a row."""
-    tiles = picture.reshape(FRAMES // _STEP, _STEP, _COARSE_BINS, BINS // _COARSE_BINS)
-    return tiles.mean(axis=(1, 3)).ravel()
+def _tiled(pictures: Tensor) -> Tensor:
+    """Means over tiles of 50 ms by two bins: ``[..., F, BINS] → [..., F / 5, 32]``."""
+    return pictures.unflatten(-2, (-1, _STEP)).unflatten(-1, (-1, _TILE_BINS)).mean(dim=(-3, -1))
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    """Rows ``[n, d]`` made mean-free and of length one: their products are correlations."""
-    centred = rows - rows.mean(axis=1, keepdims=True)
-    unit: np.ndarray = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
-    return unit
+def _unknown(count: int) -> Nearest:
+    return Nearest(np.full(count, np.nan), np.full(count, -1), np.zeros(count), np.zeros(count), np.ones(count))

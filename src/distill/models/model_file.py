@@ -27,7 +27,7 @@ from distill.errors import MissingPriorError, ModelFileError
 from distill.models.prior import CodePrior, PriorConfig
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 
-FORMAT_VERSION = (1, 0)
+FORMAT_VERSION = (1, 1)
 _MAX_TABLE_BYTES = 32 << 20
 
 M = TypeVar("M", ConvVQVAE, CodePrior)
@@ -56,6 +56,7 @@ class SourceRecord(BaseModel):
     """Where in the recording the stretch begins."""
     positions: Annotated[int, Field(ge=1, le=1 << 32)]
     held_out: bool
+    take: Annotated[int, Field(ge=-1)] = -1
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Source:
     """Whether it was kept aside when the models were trained."""
     codes: Tensor
     """``[S, Q]`` int64, at least one position."""
+    take: int = -1
+    """Near-copies of one take share this number; -1 where it is not known (format 1.0)."""
 
 
 class Header(BaseModel):
@@ -197,6 +200,7 @@ def save_model(path: Path, model: Model) -> Path:
             start_seconds=source.start_seconds,
             positions=len(source.codes),
             held_out=source.held_out,
+            take=source.take,
         )
         for source in model.sources
     )
@@ -246,7 +250,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         codes = tensors["sources"].long()
         _check_range(path, "sources", codes, header.codec.codebook_size)
         model.sources = tuple(
-            Source(record.name, record.start_seconds, record.held_out, part)
+            Source(record.name, record.start_seconds, record.held_out, part, record.take)
             for record, part in zip(
                 header.sources, codes.split([record.positions for record in header.sources]), strict=True
             )

@@ -422,6 +422,7 @@ class _Extraction:
                 passage.start / self._codec.sample_rate,
                 held_out,
                 encode_blocks(self._codec, passage.blocks(self._codec.channels), self._device),
+                passage.recording.group,
             )
             for passage in passages
         )
