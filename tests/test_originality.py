@@ -155,6 +155,20 @@ def test_what_one_recording_repeats_is_common_property() -> None:
     assert judge.judge(*heard(looped, phrase(3)[47:141])).share(Verdict.COPY) > 0.4
 
 
+def test_codes_recited_one_for_one_are_a_copy_even_of_a_drone() -> None:
+    """Guards against letting off what *sounds* like common property: its codes stand in one recording only."""
+    draw = np.random.default_rng(0)
+    hum = [torch.tensor([[20, int(level)] for level in draw.integers(40, 44, 282)]) for _ in range(5)]
+    humming = model_of([*hum, phrase(1)], [phrase(20), phrase(21)])
+    judge = OriginalityJudge(humming)
+    recited = judge.judge(*heard(humming, hum[2][30:220]))
+    assert recited.share(Verdict.COPY) > 0.7
+    assert recited.runs[1].recording == "take-2.wav"
+    assert recited.runs[1].percentile == 100
+    alike = torch.tensor([[20, int(level)] for level in draw.integers(40, 44, 190)])
+    assert judge.judge(*heard(humming, alike)).share(Verdict.COPY) == 0
+
+
 def test_with_little_held_out_the_others_help_out(model: Model, judge: OriginalityJudge) -> None:
     assert not judge.reference.is_widened
     assert len(judge.reference.similarity) == 36

@@ -19,6 +19,7 @@ import soundfile
 
 from distill.audio.corpus import FileReport, Verdict
 from distill.errors import OutputError
+from distill.originality import Originality, Second, Verdict
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
 from distill.report.markup import duration
 from distill.report.sound import (
@@ -428,3 +429,29 @@ def test_waveform_keeps_single_peaks() -> None:
 def test_durations_in_words(seconds: float, words: str) -> None:
     """Guards against "60 s" and "59 min 60 s"."""
     assert duration(seconds) == words
+
+
+def test_where_new_audio_came_from_is_told_without_colour(tmp_path: Path) -> None:
+    """Guards against a strip that only those see who tell red from green, and against names that break out of it."""
+    seconds = (
+        Second(Verdict.ORIGINAL, 0.5, 10.0, "a.wav", 1.0, 0.0, 1.0),
+        Second(Verdict.CLOSE, 0.92, 97.0, "b.wav", 2.0, 0.0, 1.0, is_repeated=True),
+        Second(Verdict.COPY, 0.99, 100.0, HOSTILE, 3.25, 0.0, 1.0),
+        Second(Verdict.SILENCE, math.nan, math.nan, "", 0.0, 0.0, 1.0),
+    )
+    piece = NewAudio("new", None, tone(3.5), 7, "", Originality(seconds, (), 0.0, math.nan))
+    page = Page(write_report(tmp_path / "r.html", replace(FULL, new_audio=[piece])))
+    assert not page.mismatched
+    assert len(page.all("script")) == 1
+    bars = [mark for mark in page.all("i") if mark.get("class") in {"original", "close", "copy", "silence"}]
+    assert [mark["class"] for mark in bars] == ["original", "close", "copy", "silence"]
+    titles = [mark["title"] for mark in bars]
+    assert titles[0] == "0 s: Original, nearest a.wav at 1.0 s, similarity 0.50"
+    assert titles[1].endswith("similarity 0.92, which the recordings repeat")
+    assert "alert(1)" in titles[2]
+    assert titles[2].endswith("at 3.2 s, similarity 0.99")
+    assert titles[3] == "3 s: Silence"
+    assert "width:14.29%" in bars[3]["style"], "half a second is left"
+    (strip,) = [part for part in page.all("div") if part.get("class") == "origin"]
+    assert "33 % original, 33 % close, 33 % copy" in strip["aria-label"]
+    assert all(verdict in page.words for verdict in ("Original", "Close", "Copy"))

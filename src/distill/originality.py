@@ -190,6 +190,24 @@ class Reference:
         return float(self.runs[levels - 1].max(initial=0.0))
 
 
+def by_likeness(similarity: float, percentile: float, elsewhere: float) -> tuple[Verdict, bool]:
+    """The verdict on a second that is not silent, and whether the recordings repeat the passage it is like.
+
+    Args:
+        percentile: of the similarity among held-out seconds; NaN where there are none: then likeness alone must do.
+        elsewhere: how like that passage the recordings are elsewhere; NaN where there is no elsewhere.
+    """
+    repeated = elsewhere >= CLOSE_SIMILARITY and max(1 - similarity, INDISTINGUISHABLE) >= REPEATED_RATIO * (
+        1 - elsewhere
+    )
+    rank = 100.0 if math.isnan(percentile) else percentile
+    if similarity >= COPY_SIMILARITY and rank >= COPY_PERCENTILE and not repeated:
+        return Verdict.COPY, repeated
+    if similarity >= CLOSE_SIMILARITY and rank >= CLOSE_PERCENTILE:
+        return Verdict.CLOSE, repeated
+    return Verdict.ORIGINAL, repeated
+
+
 class OriginalityJudge:
     """Knows a model's recordings, and how near the held-out ones come to the others.
 
@@ -257,17 +275,9 @@ class OriginalityJudge:
         if math.isnan(similarity):
             return Second(Verdict.SILENCE, math.nan, math.nan, "", 0.0, 0.0, 1.0)
         percentile = self.percentile(similarity)
-        # Where there is nothing to compare with, likeness alone must do.
-        rank = 100.0 if math.isnan(percentile) else percentile
-        # NaN, where there is no elsewhere, is never repeated.
-        repeated = max(1 - similarity, INDISTINGUISHABLE) >= REPEATED_RATIO * (1 - elsewhere)
-        verdict = Verdict.ORIGINAL
-        if similarity >= CLOSE_SIMILARITY and rank >= CLOSE_PERCENTILE:
-            verdict = Verdict.CLOSE
-        if similarity >= COPY_SIMILARITY and rank >= COPY_PERCENTILE and not repeated:
-            verdict = Verdict.COPY
-        if is_in_copied_run:
-            verdict, repeated = Verdict.COPY, False
+        verdict, repeated = (
+            (Verdict.COPY, False) if is_in_copied_run else by_likeness(similarity, percentile, elsewhere)
+        )
         source = self._trained[int(nearest.source[number])]
         return Second(
             verdict,

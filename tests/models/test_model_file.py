@@ -29,7 +29,7 @@ def model() -> Model:
     )
     sources = (
         Source("a.wav", 0.0, False, torch.tensor([[1, 2, 3, 4], [5, 6, 7, 31]])),
-        Source("b.wav", 1.5, True, torch.tensor([[8, 9, 10, 11]])),
+        Source("b.wav", 1.5, True, torch.tensor([[8, 9, 10, 11]]), take=7),
     )
     return Model(header, codec, torch.arange(128).view(4, 32), prior, sources)
 
@@ -58,10 +58,11 @@ def test_round_trip(model: Model, tmp_path: Path) -> None:
     written = {"digest", "sources"}  # by save_model
     assert loaded.header.model_dump(exclude=written) == model.header.model_dump(exclude=written)
     assert [
-        (source.name, source.start_seconds, source.held_out, source.codes.tolist()) for source in loaded.sources
+        (source.name, source.start_seconds, source.held_out, source.codes.tolist(), source.take)
+        for source in loaded.sources
     ] == [
-        ("a.wav", 0.0, False, [[1, 2, 3, 4], [5, 6, 7, 31]]),
-        ("b.wav", 1.5, True, [[8, 9, 10, 11]]),
+        ("a.wav", 0.0, False, [[1, 2, 3, 4], [5, 6, 7, 31]], -1),
+        ("b.wav", 1.5, True, [[8, 9, 10, 11]], 7),
     ]
     assert loaded.openings.tolist() == [[1, 2, 3, 4]]
     assert not any(parameter.requires_grad for parameter in loaded.codec.parameters())
@@ -130,6 +131,17 @@ def test_newer_minor_with_unknown_fields_loads(model: Model, tmp_path: Path) -> 
     assert load_model(path).header.name == "tiny"
 
 
+def test_a_file_that_does_not_know_near_copies_loads(model: Model, tmp_path: Path) -> None:
+    """Guards against refusing what format 1.0 wrote."""
+    path = save_model(tmp_path / "m.distill", model)
+    records = [
+        {"name": "a.wav", "start_seconds": 0, "positions": 2, "held_out": False},
+        {"name": "b.wav", "start_seconds": 1.5, "positions": 1, "held_out": True},
+    ]
+    edit_header(path, minor=0, sources=records)
+    assert [source.take for source in load_model(path).sources] == [-1, -1]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -137,6 +149,7 @@ def test_newer_minor_with_unknown_fields_loads(model: Model, tmp_path: Path) -> 
         {"sources": [{"name": "a", "start_seconds": 0, "positions": 10**9, "held_out": False}]},
         {"sources": [{"name": "a", "start_seconds": 0, "positions": 3, "held_out": True}]},
         {"sources": [{"name": "a", "start_seconds": 0, "positions": 0, "held_out": False}]},
+        {"sources": [{"name": "a", "start_seconds": 0, "positions": 3, "held_out": False, "take": -2}]},
         {"codec": {"hidden_size": 10**6}},
         {"codec": {"hidden_size": 32, "codebook_size": 32, "latent_size": 8}},
         {"codec": {"hop": 1000}},
