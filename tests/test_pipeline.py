@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from distill import pipeline
+from distill.audio.corpus import import_corpus
 from distill.models.model_file import load_model
 from distill.training import Notice, TrainingEvent
 
@@ -21,6 +22,8 @@ def test_a_worse_prior_does_not_replace_a_better_one(
     path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
     pipeline.train_codec(small_corpus, path, log, config_changes=CODEC, epochs=4, device="cpu")
     good = pipeline.add_prior(path, small_corpus, log, config_changes=PRIOR, epochs=3, device="cpu")
+    groups = {recording.name: recording.group for recording in import_corpus(small_corpus).recordings}
+    assert {source.name: source.take for source in good.sources} == groups
     before = path.read_bytes()
 
     events: list[TrainingEvent] = []

@@ -19,7 +19,8 @@ import soundfile
 
 from distill.audio.corpus import FileReport, Verdict
 from distill.errors import OutputError
-from distill.originality import Originality, Second, Verdict
+from distill.originality import Originality, Second
+from distill.originality import Verdict as Said
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
 from distill.report.markup import duration
 from distill.report.sound import (
@@ -434,10 +435,10 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 def test_where_new_audio_came_from_is_told_without_colour(tmp_path: Path) -> None:
     """Guards against a strip that only those see who tell red from green, and against names that break out of it."""
     seconds = (
-        Second(Verdict.ORIGINAL, 0.5, 10.0, "a.wav", 1.0, 0.0, 1.0),
-        Second(Verdict.CLOSE, 0.92, 97.0, "b.wav", 2.0, 0.0, 1.0, is_repeated=True),
-        Second(Verdict.COPY, 0.99, 100.0, HOSTILE, 3.25, 0.0, 1.0),
-        Second(Verdict.SILENCE, math.nan, math.nan, "", 0.0, 0.0, 1.0),
+        Second(Said.ORIGINAL, 0.5, 10.0, "a.wav", 1.0, 0.0, 1.0),
+        Second(Said.CLOSE, 0.92, 97.0, "b.wav", 2.0, 0.0, 1.0, is_repeated=True),
+        Second(Said.COPY, 0.99, 100.0, HOSTILE, 3.25, 0.0, 1.0),
+        Second(Said.SILENCE, math.nan, math.nan, "", 0.0, 0.0, 1.0),
     )
     piece = NewAudio("new", None, tone(3.5), 7, "", Originality(seconds, (), 0.0, math.nan))
     page = Page(write_report(tmp_path / "r.html", replace(FULL, new_audio=[piece])))
