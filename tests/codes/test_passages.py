@@ -7,7 +7,7 @@ import pytest
 import soxr
 import torch
 
-from distill.codes.passages import AS_IT_IS, FRAMES, Passages, Search, log_mel, spectra
+from distill.codes.passages import AS_IT_IS, DEPTH_DB, FRAMES, Passages, Search, log_mel, spectra
 
 RATE = 48_000
 
@@ -102,7 +102,7 @@ def test_equals_its_slow_twin(passages: Passages) -> None:
     queries = torch.stack([mel[start : start + FRAMES].flatten() for start in range(0, 600, FRAMES)])
 
     def unit(rows: torch.Tensor) -> torch.Tensor:
-        rows = rows.maximum(rows.amax(dim=1, keepdim=True) - 40 / 20 * np.log(10))
+        rows = rows.maximum(rows.amax(dim=1, keepdim=True) - DEPTH_DB / 20 * np.log(10))
         rows = rows - rows.mean(dim=1, keepdim=True)
         return rows / rows.norm(dim=1, keepdim=True)
 
@@ -127,7 +127,7 @@ def test_hiss_neither_hides_a_copy_nor_makes_one() -> None:
     sound = take(2) - 0.001 * np.random.default_rng(2).standard_normal(take(2).shape).astype(np.float32)  # its own hiss
     hiss = (0.002 * np.random.default_rng(0).standard_normal(sound.shape)).astype(np.float32)
     clean = [[take(seed)] for seed in range(2)] + [[sound]]
-    shallow, whole = (Passages(clean, depth=depth).nearest([sound + hiss], AS_IT_IS) for depth in (40, np.inf))
+    shallow, whole = (Passages(clean, depth=depth).nearest([sound + hiss], AS_IT_IS) for depth in (DEPTH_DB, np.inf))
     assert shallow.similarity.min() > 0.97
     assert shallow.similarity.min() > whole.similarity.min()
 

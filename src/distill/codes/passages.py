@@ -1,7 +1,7 @@
 """Where a sound came from: for every second the passage of the recordings that is most like it.
 
 Passages are pictures: a second of log-mel, 64 bins by 100 frames. Two are compared by the correlation of their mean-free
-pictures, so that level does not matter. Whatever lies more than 40 dB under a picture's peak counts as silence: the empty
+pictures, so that level does not matter. Whatever lies more than 50 dB under a picture's peak counts as silence: the empty
 parts of two clean recordings resemble each other, and hiss would hide a copy (docs/copying.md has the figures). The query is
 also tried higher and lower, faster and slower, as a copy that was transposed or stretched is a copy.
 
@@ -32,7 +32,7 @@ FRAMES = 100
 """A passage: one second."""
 BINS = 64
 LOWEST_HZ = 40.0
-DEPTH_DB = 40.0
+DEPTH_DB = 50.0
 """How far under its peak a picture is seen."""
 SILENT = 1e-3
 """RMS below which a second counts as silent: -60 dBFS."""
