@@ -22,7 +22,7 @@ from distill.codes.passages import Passages
 
 RATE = 48_000
 SECONDS_A_RECORDING = 4
-MOST_SECONDS = 60
+MOST_SECONDS = 40
 
 Disguise = Callable[[np.ndarray], np.ndarray]
 

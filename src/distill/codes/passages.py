@@ -5,6 +5,7 @@ pictures, so that level does not matter; the query is also tried higher and lowe
 transposed or stretched is a copy. First coarsely, all pictures shrunk twenty-fold; the best few then exactly.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -26,8 +27,10 @@ _COARSE_BINS = 16
 _WINDOW = 2048
 SEMITONES = tuple(step / 2 for step in range(-6, 7))
 STRETCHES = (0.9, 0.95, 1.0, 1.05, 1.1)
-_REFINED = 8
-"""Candidates of the coarse search that are compared exactly."""
+_PROPOSED, _REFINED = 3, 12
+"""Candidates of the coarse search: at each pitch and speed, and of these all the best, which are compared exactly."""
+_RANGE = 2.5
+"""Powers of ten of the magnitude that count below a sound's peak: 50 dB."""
 SILENT = 1e-3
 """RMS below which a second counts as silent: -60 dBFS."""
 
@@ -75,7 +78,7 @@ class Passages:
         self._starts = np.concatenate(starts)  # [P], frames
         self._source = np.repeat(np.arange(len(recordings)), [len(one) for one in starts])
         self._seconds = (self._starts - begins[self._source]) * FRAME / SAMPLE_RATE
-        self._coarse = _unit(np.stack([_shrunk(self._frames[start : start + FRAMES]) for start in self._starts]))
+        self._coarse = _unit(np.concatenate([_shrunk(self._frames[start : start + FRAMES]) for start in self._starts]))
 
     def nearest(self, audio: np.ndarray, *, exclude: int | None = None, transposed: bool = True) -> Nearest:
         """The nearest passage for every whole second of ``audio [C, N]`` (48 kHz); what is shorter is one second.
@@ -91,46 +94,35 @@ class Passages:
         variants = [(0.0, 1.0)]
         if transposed:
             variants = [(semitones, stretch) for semitones in SEMITONES for stretch in STRETCHES]
+        pictures = {semitones: _log_mel(spectrum, semitones) for semitones in dict(variants)}
         kept = np.ones(len(self._starts), bool) if exclude is None else self._source != exclude
         result = Nearest(np.full(count, np.nan), np.full(count, -1), np.zeros(count), np.zeros(count), np.ones(count))
         heard = np.flatnonzero(loudness > SILENT)
         if not len(heard) or not kept.any():
             return result
-        result.similarity[heard] = -2.0
-        for semitones, stretch in variants:
-            picture = _log_mel(spectrum, semitones)
-            queries = np.stack([_stretched(picture, int(second) * FRAMES, stretch) for second in heard])
-            self._improve(result, heard, queries, kept, semitones, stretch)
+        queries = np.empty((len(variants), len(heard), FRAMES, BINS), np.float32)
+        scores = np.empty((len(heard), len(variants), _PROPOSED), np.float32)
+        places = np.empty((len(heard), len(variants), _PROPOSED), np.int64)
+        for number, (semitones, stretch) in enumerate(variants):
+            queries[number] = [_stretched(pictures[semitones], int(second) * FRAMES, stretch) for second in heard]
+            coarse = _unit(_shrunk(queries[number])) @ self._coarse.T  # [W, P]
+            coarse[:, ~kept] = -2
+            for row, likeness in enumerate(coarse):
+                best = np.argpartition(-likeness, min(_PROPOSED, len(likeness) - 1))[:_PROPOSED]
+                best = np.resize(best, _PROPOSED)  # a corpus of a second or two has fewer places
+                scores[row, number], places[row, number] = likeness[best], best
+        for row, second in enumerate(heard):
+            chosen = np.argsort(-scores[row].ravel(), kind="stable")[:_REFINED]
+            numbers, where = chosen // _PROPOSED, places[row].ravel()[chosen]
+            passages = np.stack([self._frames[start : start + FRAMES].ravel() for start in self._starts[where]])
+            exact = (_unit(passages) * _unit(queries[numbers, row].reshape(len(chosen), -1))).sum(axis=1)
+            best_one = int(exact.argmax())
+            place = where[best_one]
+            result.similarity[second] = exact[best_one]
+            result.source[second] = self._source[place]
+            result.seconds[second] = self._seconds[place]
+            result.semitones[second], result.stretch[second] = variants[int(numbers[best_one])]
         return result
-
-    def _improve(
-        self,
-        result: Nearest,
-        heard: np.ndarray,
-        queries: np.ndarray,
-        kept: np.ndarray,
-        semitones: float,
-        stretch: float,
-    ) -> None:
-        """Takes over what this variant of the query pictures ``[W, FRAMES, BINS]`` is nearer to."""
-        coarse = _unit(np.stack([_shrunk(query) for query in queries])) @ self._coarse.T  # [W, P]
-        coarse[:, ~kept] = -2
-        candidates = np.argpartition(-coarse, min(_REFINED, coarse.shape[1] - 1), axis=1)[:, :_REFINED]
-        for second, query, places in zip(heard, _unit(queries.reshape(len(queries), -1)), candidates, strict=True):
-            # A coarse likeness that is far from the best so far cannot become the best.
-            places = places[coarse[np.searchsorted(heard, second), places] > result.similarity[second] - 0.1]
-            places = places[kept[places]]
-            if not len(places):
-                continue
-            pictures = np.stack([self._frames[start : start + FRAMES].ravel() for start in self._starts[places]])
-            exact = _unit(pictures) @ query
-            best = int(exact.argmax())
-            if exact[best] > result.similarity[second]:
-                place = places[best]
-                result.similarity[second] = exact[best]
-                result.source[second] = self._source[place]
-                result.seconds[second] = self._seconds[place]
-                result.semitones[second], result.stretch[second] = semitones, stretch
 
 
 def _at_least_a_second(audio: np.ndarray) -> np.ndarray:
@@ -145,19 +137,30 @@ def _spectrum(audio: np.ndarray) -> Tensor:
     return magnitude
 
 
-_FILTERS = mel_filterbank(SAMPLE_RATE, _WINDOW, BINS)
+@functools.cache
+def _filters(semitones: float) -> Tensor:
+    """Mel filters ``[bins, BINS]`` for a sound that is ``semitones`` too high: they look that much higher up."""
+    filters = mel_filterbank(SAMPLE_RATE, _WINDOW, BINS)
+    if not semitones:
+        return filters
+    bins = len(filters)
+    places = torch.arange(bins) * 2 ** (semitones / 12)
+    low = places.long().clamp(max=bins - 2)
+    share = (places - low)[:, None]
+    inside = (places <= bins - 1)[:, None]
+    moved = torch.zeros_like(filters)
+    moved.index_add_(0, low, filters * (1 - share) * inside)
+    moved.index_add_(0, low + 1, filters * share * inside)
+    return moved
 
 
 def _log_mel(spectrum: Tensor, semitones: float = 0.0) -> np.ndarray:
-    """``[F, BINS]`` of a spectrum ``[F, bins]``, as if it were ``semitones`` lower."""
-    if semitones:
-        places = torch.arange(spectrum.shape[1]) * 2 ** (semitones / 12)
-        low = places.floor().long().clamp(max=spectrum.shape[1] - 2)
-        share = (places - low).clamp(max=1)
-        moved = spectrum[:, low] * (1 - share) + spectrum[:, low + 1] * share
-        spectrum = torch.where(places < spectrum.shape[1], moved, 0.0)
-    log_mel: np.ndarray = (spectrum @ _FILTERS).clamp(min=FLOOR).log10().numpy()
-    return log_mel
+    """``[F, BINS]`` of a spectrum ``[F, bins]``, as if it were ``semitones`` lower; what is 50 dB under the peak is floor.
+
+    Without that floor the faintest noise would fill what was dark, and a copy under noise would look like nothing.
+    """
+    log_mel: np.ndarray = (spectrum @ _filters(semitones)).clamp(min=FLOOR).log10().numpy()
+    return np.maximum(log_mel, log_mel.max() - _RANGE)
 
 
 def _stretched(picture: np.ndarray, first: int, stretch: float) -> np.ndarray:
@@ -172,10 +175,10 @@ def _stretched(picture: np.ndarray, first: int, stretch: float) -> np.ndarray:
     return mixed
 
 
-def _shrunk(picture: np.ndarray) -> np.ndarray:
-    """``[FRAMES, BINS]`` averaged over tiles of 50 ms by four bins, in a row."""
-    tiles = picture.reshape(FRAMES // _STEP, _STEP, _COARSE_BINS, BINS // _COARSE_BINS)
-    return tiles.mean(axis=(1, 3)).ravel()
+def _shrunk(pictures: np.ndarray) -> np.ndarray:
+    """``[n, FRAMES, BINS]`` averaged over tiles of 50 ms by four bins, each in a row."""
+    tiles = pictures.reshape(-1, FRAMES // _STEP, _STEP, _COARSE_BINS, BINS // _COARSE_BINS)
+    return tiles.mean(axis=(2, 4)).reshape(len(tiles), -1)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
