@@ -49,7 +49,7 @@ SCALES_PER_STEP = 2
 LOW_UTILISATION = 0.3
 USES_PER_CODE = 12
 LARGEST_CODEBOOK = 256
-"""More entries made the prior's bits per second grow faster than the sound improved (docs/codec.md)."""
+"""Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
 MAX_BAD_STEPS = 20
