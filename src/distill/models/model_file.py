@@ -204,7 +204,15 @@ def save_model(path: Path, model: Model) -> Path:
         )
         for source in model.sources
     )
-    header = model.header.model_copy(update={"digest": hashlib.sha256(body).hexdigest(), "sources": records})
+    major, minor = FORMAT_VERSION  # of this file, whatever an older codec's was
+    header = model.header.model_copy(
+        update={
+            "major": major,
+            "minor": minor,
+            "digest": hashlib.sha256(body).hexdigest(),
+            "sources": records,
+        }
+    )
     with written_aside(path) as temporary:
         temporary.write_bytes(safetensors.torch.save(tensors, {"distill": header.model_dump_json()}))
     return path
