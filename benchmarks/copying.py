@@ -178,7 +178,8 @@ def measure(folder: Path, model_path: Path | None, axes: Axes) -> None:
         ]
         print(f"| {called}, {len(said)} s | " + " | ".join(figures) + " |", flush=True)
         alarms = np.linspace(0, 1, 401)
-        axes.plot(alarms, [found_at(found.similarity, innocent, share) for share in alarms], label=called)
+        style = "--" if called.startswith("noise") else "-"  # there are more disguises than colours
+        axes.plot(alarms, [found_at(found.similarity, innocent, share) for share in alarms], style, label=called)
     shares = " | ".join(
         f"{np.mean([one == verdict for one in verdicts]):.1%}" for verdict in (Verdict.COPY, Verdict.CLOSE)
     )

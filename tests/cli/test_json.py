@@ -71,6 +71,8 @@ def test_the_whole_way(
     assert [level["name"] for level in figures["codec"]["levels"]] == ["Structure", "Detail"]
     assert figures["prior"]["best_perplexity"] > 1
     assert len(figures["audio"]) == (2 if verb == "run" else 3)
+    assert all(piece["seconds"][0]["verdict"] for piece in figures["originality"])
+    assert len(figures["originality"]) == len(figures["audio"])
     for path in [figures["model"], figures["report"], *figures["audio"]]:
         assert Path(path).is_file()
     if verb == "run":

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import duration, good, note, place, print_json, settings_table, stop_on_interrupt, warn
+from distill.cli.console import (
+    duration,
+    good,
+    note,
+    place,
+    print_json,
+    settings_table,
+    stop_on_interrupt,
+    visible,
+    warn,
+)
 from distill.cli.training_view import TrainingView
 from distill.outputs import MODEL_SUFFIX
 
@@ -80,6 +90,7 @@ def show_result(result: "RunResult", as_json: bool) -> None:
     good(f"Done in {duration(result.seconds_taken)}")
     for piece in result.pieces:
         place("New audio", piece.path, f"seed {piece.generation.seed}")
+        note(f"          {visible(piece.originality.summary())}", "dim")
     place("Model", result.model_path)
     if result.report_path is not None:
         place("Report", result.report_path, "open it in a browser")
@@ -87,6 +98,8 @@ def show_result(result: "RunResult", as_json: bool) -> None:
 
 
 def _figures(result: "RunResult") -> dict[str, Any]:
+    import dataclasses
+
     from distill.models.model_file import load_model
     from distill.settings import model_health
 
@@ -96,6 +109,7 @@ def _figures(result: "RunResult") -> dict[str, Any]:
         "model": result.model_path.resolve(),
         "audio": [piece.path.resolve() for piece in result.pieces],
         "seeds": [piece.generation.seed for piece in result.pieces],
+        "originality": [dataclasses.asdict(piece.originality) for piece in result.pieces],
         "report": result.report_path and result.report_path.resolve(),
         "seconds_taken": round(result.seconds_taken, 1),
         "cancelled": result.cancelled,
