@@ -57,10 +57,12 @@ def test_a_truncated_model(share: float, distill: Distill, tiny: Path) -> None:
     distill("generate", tiny).refused("tiny.distill", "not a usable model file", "another copy")
 
 
-def test_a_model_from_a_newer_version(distill: Distill, tmp_path: Path, make_model: Callable[..., Model]) -> None:
-    model = make_model()
-    newer = dataclasses.replace(model, header=model.header.model_copy(update={"major": 2}))
-    save_model(tmp_path / "later.distill", newer)
+def test_a_model_from_a_newer_version(
+    distill: Distill, tmp_path: Path, make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as later:
+        later.setattr("distill.models.model_file.FORMAT_VERSION", (2, 0))
+        save_model(tmp_path / "later.distill", make_model())
     distill("info", tmp_path / "later.distill").refused(
         "later.distill", "newer Distill", "format 2.0", "pip install -U"
     )
