@@ -7,7 +7,7 @@ import pytest
 from distill import pipeline
 from distill.audio.corpus import import_corpus
 from distill.models.model_file import load_model
-from distill.training import Notice, TrainingEvent
+from distill.training import Notice, PriorValidation, TrainingEvent
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}
@@ -27,13 +27,14 @@ def test_a_worse_prior_does_not_replace_a_better_one(
     before = path.read_bytes()
 
     events: list[TrainingEvent] = []
+    hopeless = PriorValidation(loss=15.0, level_losses=(15.0,) * 4)
+    monkeypatch.setattr("distill.training.prior_loop.validate_prior_epoch", lambda *_: hopeless)
     kept = pipeline.add_prior(
         path,
         small_corpus,
         log,
         config_changes=PRIOR,
         epochs=1,
-        learning_rate=1e-6,
         device="cpu",
         callback=events.append,
     )

@@ -135,6 +135,7 @@ def codec_settings(config: VQVAEConfig, chosen: Iterable[str] = ()) -> Settings:
             "num_quantizers": str(config.num_quantizers),
             "codebook_size": str(config.codebook_size),
             "bitrate": f"{config.bitrate / 1000:.2f} kbit/s",
+            "bandwidth": f"{config.bandwidth / 1000:g} kHz",
             "commitment_weight": f"{config.commitment_weight:g}",
         },
         chosen,

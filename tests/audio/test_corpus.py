@@ -171,3 +171,14 @@ def test_loops_that_share_a_kick_are_not_one_take(tmp_path, noise, save):
             loop[0, beat : beat + 4_000] += kick
         save(tmp_path / f"{seed}.wav", loop)
     assert len({recording.group for recording in import_corpus(tmp_path).recordings}) == 6
+
+
+def test_the_highest_frequency_is_found(tmp_path, noise, save):
+    """Guards against a hiss where MP3s and old samplers have nothing, and against edges of blocks taken for sound."""
+    for number, rate in enumerate((22_050, 32_000)):
+        save(tmp_path / f"{number}.wav", noise(12, seed=number, rate=rate), rate)
+    corpus = import_corpus(tmp_path)
+    low, high = (file.bandwidth for file in corpus.files)
+    assert 10_000 < low < 11_500
+    assert 15_000 < high < 16_500
+    assert corpus.bandwidth == high

@@ -142,6 +142,7 @@ def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill.settings.prior_config_for", prior_config)
     monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 3)
     monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
+    monkeypatch.setattr("distill.training.prior_loop.MIN_STEPS_PER_EPOCH", 3)
     monkeypatch.setattr(
         "distill.refinement.RefinementPlan", functools.partial(RefinementPlan, batch_size=1, critic_width=4)
     )

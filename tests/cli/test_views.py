@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from distill.training.metrics import (
     VQStepMetrics,
     VQTrainingCompleteEvent,
 )
+from distill.training.prior_loop import check_memorization
 
 LEVELS = tuple(LevelHealth(level, 1.0, 1024.0, 1024) for level in range(4))
 CODEC_STEP = VQStepMetrics(1, 1, 10, 2.0, 1.9, 0.1, 1e-3, 0.1, 4.0, 0.1, 30.0)
@@ -53,6 +55,19 @@ def test_an_epoch_fits_80_columns(event: Any, lines: int, screen: Callable[[bool
     texts = shown.getvalue().splitlines()
     assert len(texts) == lines
     assert max(map(len, texts)) <= 80
+
+
+def test_the_alarm_names_two_choices(screen: Callable[[bool], io.StringIO]) -> None:
+    """Guards against an alarm that says something is wrong and not what one can do."""
+    shown = screen(False)
+    view = TrainingView()
+    for perplexity in (4.0, 1.6, 1.5):
+        warns, message = check_memorization(perplexity, 256, 12)
+        view(replace(PRIOR_EPOCH, val_perplexity=perplexity, is_memorizing=warns, memorization_message=message))
+    words = " ".join(shown.getvalue().split())
+    assert words.count("reciting your recordings") == 1, "once, not every epoch"
+    assert "stop now (Ctrl-C) and keep the best weights so far" in words
+    assert "or let it go on" in words
 
 
 def test_levels_are_named(screen: Callable[[bool], io.StringIO]) -> None:

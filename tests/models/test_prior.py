@@ -143,3 +143,26 @@ def test_a_code_held_on_is_expected(prior: CodePrior) -> None:
     probability = fresh(before)[0, -1].softmax(dim=-1)
     assert probability[0] > 2 / k
     assert probability[0] > probability[1] > 1.2 / k
+
+
+def test_what_is_to_come_is_really_used() -> None:
+    """Guards against infilling that hears what is to come and ignores it: here nothing else tells what belongs there."""
+    classes = torch.arange(1, 8)
+    tokens = classes[:, None].repeat(1, 8)  # one of seven sounds, which the first position does not announce
+    tokens[:, 0] = 0
+    torch.manual_seed(0)
+    prior = CodePrior(PriorConfig(8, num_quantizers=1, hidden_size=32, num_layers=1, num_heads=2, context=8))
+    optimizer = torch.optim.AdamW(prior.parameters(), lr=1e-2)
+    for step in range(120):
+        logits = prior(tokens[:, :-1], known_from=4 if step % 2 else None)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def probability(known_from: int | None) -> float:
+        first = prior(tokens[:, :-1], known_from=known_from).detach()[:, 0].softmax(dim=-1)
+        return float(first.gather(1, classes[:, None]).mean())
+
+    assert probability(None) < 0.25
+    assert probability(4) > 0.8

@@ -137,6 +137,18 @@ def test_mel_filters_are_slaneys(window: int, bins: int) -> None:
     torch.testing.assert_close(mel_filterbank(48_000, window, bins), theirs, atol=1e-7, rtol=1e-5)
 
 
+def test_nothing_sounds_above_the_bandwidth() -> None:
+    torch.manual_seed(0)
+    for bandwidth, above in ((6000.0, 1e-6), (24_000.0, 1e-3)):
+        config = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, bandwidth=bandwidth)
+        codec = ConvVQVAE(config)
+        codec.quantizer.set_codebooks(torch.randn(4, config.codebook_size, 8))
+        audio = codec.decode(torch.randint(config.codebook_size, (1, 20, 4)))[0, 0].detach()
+        power = torch.fft.rfft(audio * torch.hann_window(len(audio))).abs().square()
+        share = power[round(6200 / 24_000 * len(power)) :].sum() / power.sum()
+        assert (share < above) == (bandwidth == 6000.0)
+
+
 def test_config_refuses_what_cannot_be() -> None:
     with pytest.raises(ValueError, match="multiple"):
         VQVAEConfig(hop=1000)

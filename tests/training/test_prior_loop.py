@@ -120,7 +120,8 @@ def test_cancel_keeps_the_best_so_far(model_path: Path, small_corpus: Path) -> N
 
 def test_another_folder_is_told(model_path: Path, small_corpus: Path) -> None:
     _, events = run(model_path, small_corpus, epochs=1)
-    notices = [event.text for event in events if isinstance(event, Notice)]
+    little, *notices = [event.text for event in events if isinstance(event, Notice)]
+    assert "very little to learn from" in little
     assert len(notices) == 1
     assert "00000000" in notices[0]
 

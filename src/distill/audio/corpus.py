@@ -32,6 +32,9 @@ _OFFSET = 0.02
 _FULL_SCALE = 0.999
 _CLIPPED = 0.01
 _NAMED = 3  # files a warning names
+_SPECTRUM = 4096
+_INAUDIBLE = 1e-5
+"""Amplitude, -100 dBFS: a frequency that never reaches it is as good as not there."""
 
 
 class Verdict(StrEnum):
@@ -50,8 +53,8 @@ class FileReport:
 
     ``name`` is the path below the folder, with slashes. ``sample_rate`` (Hz) and ``channels`` are the file's
     own, 0 when unreadable. ``peak_db`` is in dBFS, ``silence`` the share of 50 ms frames under -60 dBFS, ``offset`` the
-    mean of all samples, ``clipped`` the share of samples at full scale (shares from 0 to 1); all four are measured only
-    in files that can be read and are long enough.
+    mean of all samples, ``clipped`` the share of samples at full scale (shares from 0 to 1), ``bandwidth`` the highest
+    frequency (Hz) that ever reaches -100 dBFS; all five are measured only in files that can be read and are long enough.
     """
 
     name: str
@@ -65,6 +68,7 @@ class FileReport:
     silence: float = 1.0
     offset: float = 0.0
     clipped: float = 0.0
+    bandwidth: float = SAMPLE_RATE / 2
     duplicate_of: str = ""
 
 
@@ -105,6 +109,11 @@ class Corpus:
         return len(self.recordings)
 
     @property
+    def bandwidth(self) -> float:
+        """The highest frequency (Hz) in any of the recordings: lossy formats and low sample rates hold nothing above it."""
+        return max(file.bandwidth for file in self.files if file.verdict == Verdict.USED)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What will show in the result though every recording is usable: plain sentences, none for a healthy corpus."""
         used = [file for file in self.files if file.verdict == Verdict.USED]
@@ -140,6 +149,7 @@ class _Levels:
     stereo: bool
     offset: float
     clipped: float
+    bandwidth: float
     digest: str  # of the decoded samples
 
 
@@ -240,7 +250,7 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
         return FileReport(name, Verdict.UNREADABLE, error.what, error.fix)
     levels = _measure(audio)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
-    report = replace(report, offset=levels.offset, clipped=levels.clipped)
+    report = replace(report, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
     if levels.peak < _QUIET or levels.span < _QUIET:
         constant = levels.peak >= _QUIET
         return replace(
@@ -268,12 +278,14 @@ def _measure(audio: np.ndarray) -> _Levels:
     highest, lowest = -np.inf, np.inf
     quiet = frames = full = 0
     middle = side = total = 0.0
+    spectrum = np.zeros(_SPECTRUM // 2 + 1, np.float32)
     for start in range(0, samples, _BLOCK):
         block = np.array(audio[:, start : start + _BLOCK], dtype=np.float32)
         digest.update(block.tobytes())
         highest, lowest = max(highest, float(block.max())), min(lowest, float(block.min()))
         total += float(block.sum(dtype=np.float64))
         full += int((np.abs(block) >= _FULL_SCALE).sum())
+        spectrum = np.maximum(spectrum, _amplitudes(block))
         loudness = np.add.reduceat(block**2, np.arange(0, block.shape[1], _FRAME), axis=1)
         loudness[:, :-1] /= _FRAME
         loudness[:, -1] /= (block.shape[1] - 1) % _FRAME + 1
@@ -289,8 +301,19 @@ def _measure(audio: np.ndarray) -> _Levels:
         stereo=side > _STEREO * middle,
         offset=total / audio.size,
         clipped=full / audio.size,
+        bandwidth=float(np.flatnonzero(spectrum >= _INAUDIBLE).max(initial=0)) * SAMPLE_RATE / _SPECTRUM,
         digest=digest.hexdigest(),
     )
+
+
+def _amplitudes(block: np.ndarray) -> np.ndarray:
+    """The highest amplitude ``[bins]`` that each frequency has in any window of ``block [C, n]``."""
+    size = min(_SPECTRUM, block.shape[1])
+    # Whole windows only: one cut off by the block's end would have an edge, which holds every frequency.
+    windows = block[:, : block.shape[1] // size * size].reshape(-1, size)
+    taper = np.hanning(size).astype(np.float32)
+    amplitudes: np.ndarray = np.abs(np.fft.rfft(windows * taper, _SPECTRUM)).max(axis=0) / max(taper.sum() / 2, 1.0)
+    return amplitudes
 
 
 def _sha256(path: Path) -> str:

@@ -35,6 +35,7 @@ class TrainingView:
         self._task: TaskID | None = None
         self._step = ""
         self._warned = ""
+        self._told: set[str] = set()
         self._explained = False
         self._training = False
 
@@ -108,7 +109,8 @@ class TrainingView:
                 good(
                     f"Prior trained for {_epochs(event.epochs_trained)}: held-out perplexity {event.best_perplexity:.1f}"
                 )
-            case m.Notice():
+            case m.Notice() if event.text not in self._told:  # a whole run hears of its corpus twice
+                self._told.add(event.text)
                 (warn if event.is_warning else note)(event.text)
 
     def _training_step(self, step: str, share: float, detail: str) -> None:

@@ -57,6 +57,8 @@ class VQVAEConfig:
     expansion: Annotated[int, Ge(1), Le(8)] = 3
     frame_hop: Annotated[int, Ge(64), Le(1024)] = 256
     """Samples between the decoder's inverse-FFT frames, each four times as long."""
+    bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
+    """Hz; above it the decoder is silent, as the recordings are."""
 
     def __post_init__(self) -> None:
         if self.hop % self.frame_hop or self.hop % 256:
@@ -176,6 +178,8 @@ class InverseFFTHead(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size)
         self.project = nn.Linear(config.hidden_size, self.channels * self.frames_per_position * 2 * self.bins)
         self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
+        frequencies = torch.arange(self.bins) * (config.sample_rate / self.window)
+        self.register_buffer("band", (frequencies <= config.bandwidth).float(), persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
         b, s, _ = hidden.shape
@@ -183,7 +187,7 @@ class InverseFFTHead(nn.Module):
         if self.channels == 2:
             spectrum = swap_mid_side(spectrum.transpose(2, -2)).transpose(2, -2)
         log_magnitude, phase = spectrum.transpose(1, 2).flatten(2, 3).unbind(-2)  # [B, C, F, bins]
-        magnitude = log_magnitude.clamp(max=_MAX_LOG_MAGNITUDE).exp()
+        magnitude = log_magnitude.clamp(max=_MAX_LOG_MAGNITUDE).exp() * self.get_buffer("band")
         taper = self.get_buffer("taper")
         frames = torch.fft.irfft(torch.polar(magnitude, phase), n=self.window) * taper
         envelope = overlap_add(taper.square().expand(frames.shape[2], -1), self.frame_hop)

@@ -111,8 +111,11 @@ def train_prior(
     model_file = load_model(Path(model_path), fabric.device)
     model_file.codec.requires_grad_(False).eval()
     corpus = corpus or import_corpus(Path(dataset_dir))
-    if callback is not None and corpus.fingerprint != model_file.header.corpus.fingerprint:
-        callback(Notice(_other_corpus(corpus, model_file), is_warning=True))
+    if callback is not None:
+        for warning in corpus.warnings:
+            callback(Notice(warning, is_warning=True))
+        if corpus.fingerprint != model_file.header.corpus.fingerprint:
+            callback(Notice(_other_corpus(corpus, model_file), is_warning=True))
     config = prior_config or prior_config_for(model_file, corpus)
     _check_alphabet(config, model_file)
 

@@ -1,6 +1,7 @@
 """Training the codec: windows of audio in, the weights that reconstruct the recordings best out."""
 
 import copy
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -345,9 +346,11 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
     """Sizes that follow how much audio there is; ``changes`` are the person's own wishes.
 
     The codebooks grow until a recording of every second would give each entry fewer than a dozen uses: an entry seen less
-    often is neither placed well by the quantizer nor ever learnt by the prior.
+    often is neither placed well by the quantizer nor ever learnt by the prior. Where the recordings have no highs (MP3, low
+    sample rates), the decoder makes none: a whole number of steps of 250 Hz, so that the edge itself is kept.
     """
-    settings: dict[str, Any] = {"channels": corpus.channels, "codebook_size": 32}
+    bandwidth = min(24_000.0, max(1000.0, 250.0 * math.ceil(corpus.bandwidth / 250)))
+    settings: dict[str, Any] = {"channels": corpus.channels, "codebook_size": 32, "bandwidth": bandwidth}
     positions = corpus.seconds * VQVAEConfig().frame_rate
     while settings["codebook_size"] < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * settings["codebook_size"]:
         settings["codebook_size"] *= 2
