@@ -28,20 +28,17 @@ def test_a_worse_prior_does_not_replace_a_better_one(
 
     events: list[TrainingEvent] = []
     hopeless = PriorValidation(loss=15.0, level_losses=(15.0,) * 4)
-    monkeypatch.setattr("distill.training.prior_loop.validate_prior_epoch", lambda *_: hopeless)
-    kept = pipeline.add_prior(
-        path,
-        small_corpus,
-        log,
-        config_changes=PRIOR,
-        epochs=1,
-        device="cpu",
-        callback=events.append,
-    )
+    with monkeypatch.context() as spoilt:
+        spoilt.setattr("distill.training.prior_loop.validate_prior_epoch", lambda *_: hopeless)
+        kept = pipeline.add_prior(
+            path, small_corpus, log, config_changes=PRIOR, epochs=1, device="cpu", callback=events.append
+        )
     assert path.read_bytes() == before
     assert kept.header.prior_training == load_model(path).header.prior_training == good.header.prior_training
     assert any("is kept" in event.text for event in events if isinstance(event, Notice))
 
-    better = pipeline.add_prior(path, small_corpus, log, config_changes=PRIOR, epochs=30, device="cpu")
+    perfect = PriorValidation(loss=0.1, level_losses=(0.1,) * 4)
+    monkeypatch.setattr("distill.training.prior_loop.validate_prior_epoch", lambda *_: perfect)
+    better = pipeline.add_prior(path, small_corpus, log, config_changes=PRIOR, epochs=1, device="cpu")
     assert path.read_bytes() != before
     assert better.header.prior_training != good.header.prior_training
