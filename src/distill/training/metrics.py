@@ -184,6 +184,27 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class RolledBack:
+    """Training went wrong, and goes on from the last good state with half the learning rate."""
+
+    step: int
+    """Where it went wrong; the data goes on from here."""
+    good_step: int
+    """Where the weights and the optimizer were taken that it went back to."""
+    reason: str
+    peak_learning_rate: float
+    """From here on."""
+
+    @property
+    def text(self) -> str:
+        """The same in a sentence."""
+        return (
+            f"Step {self.step + 1} went wrong: {self.reason}. Training went back to its last good state "
+            f"(step {self.good_step}) and goes on at half the learning rate."
+        )
+
+
+@dataclass(frozen=True)
 class ExtractionProgress:
     """Encoding the recordings with the frozen codec, once, before the prior trains."""
 
@@ -203,6 +224,7 @@ TrainingEvent = (
     | PriorEpochMetrics
     | PriorTrainingCompleteEvent
     | Notice
+    | RolledBack
 )
 MetricsCallback = Callable[[TrainingEvent], None]
 
@@ -220,6 +242,7 @@ _KINDS: dict[str, type] = {
         PriorEpochMetrics,
         PriorTrainingCompleteEvent,
         Notice,
+        RolledBack,
     )
 }
 
