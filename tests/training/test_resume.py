@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from distill.errors import OutputError, StateFileError
 from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, new_header
 from distill.training import (
-    Notice,
     PriorStepMetrics,
     TrainingEvent,
     VQStepMetrics,
@@ -21,7 +19,7 @@ from distill.training import (
     train_vqvae,
     vqvae_loop,
 )
-from distill.training.state import TrainingState, load_state, read_values
+from distill.training.state import load_state
 
 Loop = Callable[..., Any]
 Step = VQStepMetrics | PriorStepMetrics

@@ -85,6 +85,8 @@ def show_result(result: "RunResult", as_json: bool) -> None:
     if result.cancelled:
         good(f"Stopped after {duration(result.seconds_taken)}. What was learnt so far is kept.")
         place("Model", result.model_path)
+        if result.resume_command:
+            place("Go on", result.resume_command)
         place("Next", result.next_command)
         return
     good(f"Done in {duration(result.seconds_taken)}")

@@ -108,6 +108,8 @@ class TrainingView:
                 good(
                     f"Prior trained for {_epochs(event.epochs_trained)}: held-out perplexity {event.best_perplexity:.1f}"
                 )
+            case m.RolledBack():
+                warn(event.text)
             case m.Notice():
                 (warn if event.is_warning else note)(event.text)
 

@@ -178,6 +178,11 @@ def train_prior(
     }
     if resumed is not None:
         progress.restore(resumed, belongs_to)
+        if callback is not None:
+            again = time.monotonic() - called
+            callback(
+                Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training.")
+            )
     finished = False
 
     def state() -> TrainingState:

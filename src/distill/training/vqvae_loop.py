@@ -76,6 +76,8 @@ class VQTrainingResult:
     """Held-out distance of the weights that were kept."""
     train_losses: list[float]
     val_losses: list[float]
+    seconds_taken: float
+    """Training time, earlier sittings included."""
     cancelled: bool
 
 
@@ -263,6 +265,7 @@ def train_vqvae(
         progress.best_loss,
         progress.train_losses,
         progress.val_losses,
+        schedule.elapsed_s,
         cancelled,
     )
 
