@@ -44,11 +44,13 @@ class Stopped:
     model_path: Path
     """Where its model is, or will be."""
     state: TrainingState
+    written_epochs: float | str = 0
+    """Of this stage, in the model file."""
 
     @property
     def is_finished(self) -> bool:
-        """Whether the stage came to the end it was begun with."""
-        return self.state.value("finished", bool)
+        """Whether the stage came to the end it was begun with, and the model file holds what came of it."""
+        return self.state.value("finished", bool) and self.written_epochs == self.state.value("epoch", int)
 
     @property
     def folder(self) -> Path:
@@ -138,19 +140,23 @@ def stopped_codec(run: Path) -> Stopped | None:
         OutputError: if another model has taken the name of the run's.
     """
     if run.is_dir():
-        stopped = _load(run, CODEC_STATE) if (run / CODEC_STATE).exists() else None
-        path = None if stopped is None else stopped.model_path
-        if path is not None and path.exists() and read_header(path).codec_training.get("run") != run.name:
-            raise OutputError(f"{path} is another run's model.", "Move it away, then resume this one.")
-        return stopped
-    if run.exists():
+        found = run
+    elif run.exists():
         mark = read_header(run).codec_training.get("run")
-        found = next((folder for folder in run_folders() if folder.name == mark), None)
+        found = next((folder for folder in run_folders() if folder.name == mark), run)
     else:
-        found = _newest(run.stem, CODEC_STATE, lambda values: values["about"]["model"] == str(run.resolve()))
-    if found is None or not (found / CODEC_STATE).exists():
+        path = str(run.resolve())
+        found = _newest(run.stem, CODEC_STATE, lambda values: values["about"]["model"] == path) or run
+    if not (found / CODEC_STATE).exists():
         return None
-    return dataclasses.replace(_load(found, CODEC_STATE), model_path=run)
+    stopped = _load(found, CODEC_STATE)
+    model_path = stopped.model_path if run.is_dir() else run
+    if not model_path.exists():
+        return dataclasses.replace(stopped, model_path=model_path)
+    training = read_header(model_path).codec_training
+    if training.get("run") != found.name:
+        raise OutputError(f"{model_path} is another run's model.", "Move it away, then resume this one.")
+    return dataclasses.replace(stopped, model_path=model_path, written_epochs=training["epochs_trained"])
 
 
 def refined_model(run: Path) -> Path:
@@ -192,7 +198,10 @@ def stopped_prior(run: Path) -> Stopped:
             f"No prior of {run} was begun on this computer.", "Begin one: distill train-prior MODEL DATASET_DIR"
         )
     stopped = _load(found, PRIOR_STATE)
-    return stopped if run.is_dir() else dataclasses.replace(stopped, model_path=run)
+    model_path = stopped.model_path if run.is_dir() else run
+    training = read_header(model_path).prior_training or {}
+    written = training["epochs_trained"] if training.get("run") == found.name else 0
+    return dataclasses.replace(stopped, model_path=model_path, written_epochs=written)
 
 
 def first_sitting(model: Model, run_folder: Path, epochs: int | None, minutes: float | None) -> Sitting:

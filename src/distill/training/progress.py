@@ -57,6 +57,11 @@ class Progress:
         self._rollbacks = 0
         self.mark_good()
 
+    @property
+    def is_at_good_state(self) -> bool:
+        """Whether the last good state is the present one."""
+        return self._good_step == self.schedule.step
+
     def mark_good(self) -> None:
         """Keeps weights and optimizer as they are now, to go back to."""
         self._good: dict[str, Part] = {
@@ -100,7 +105,7 @@ class Progress:
             "sums": self.sums.tensors,
             "random": random_state(),
         }
-        if self._good_step != self.schedule.step:
+        if not self.is_at_good_state:
             parts |= {f"good-{name}": part for name, part in self._good.items()}
         return TrainingState(
             parts,

@@ -357,7 +357,7 @@ def train_vqvae_epoch(
                 )
             )
         if checkpoint is not None:
-            checkpoint.save_if_due()
+            checkpoint.save_if_due(is_small=progress.is_at_good_state)
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
     if not sums.count:
