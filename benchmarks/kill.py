@@ -16,7 +16,7 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,6 @@ from distill.training.state import load_state
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}
-EPOCHS = 3
 KINDS = {CODEC_STATE: "codec", PRIOR_STATE: "prior"}
 
 
@@ -46,7 +45,7 @@ def write_recordings(folder: Path) -> None:
         soundfile.write(folder / f"{number}.wav", 0.1 * noise.astype(np.float32), 48_000, subtype="PCM_24")
 
 
-def train(folder: Path, model_path: Path, interval: float) -> None:
+def train(folder: Path, model_path: Path, interval: float, epochs: int) -> None:
     """The codec, then the prior, each from where it stands."""
     pipeline.train_vqvae = functools.partial(train_vqvae, batch_size=4, save_every_s=interval)  # type: ignore[attr-defined]
     pipeline.train_prior = functools.partial(train_prior, views=2, save_every_s=interval)  # type: ignore[attr-defined]
@@ -55,25 +54,25 @@ def train(folder: Path, model_path: Path, interval: float) -> None:
         if codec is None or not codec.is_finished:
             events = codec.events if codec else new_run_folder(model_path.stem) / "events.jsonl"
             pipeline.train_codec(
-                folder, model_path, events, config_changes=CODEC, epochs=EPOCHS, device="cpu", resumed=codec
+                folder, model_path, events, config_changes=CODEC, epochs=epochs, device="cpu", resumed=codec
             )
         else:
             events = codec.events
         prior = stopped_prior(model_path) if events.with_name(PRIOR_STATE).exists() else None
         if prior is None or not prior.is_finished:
             pipeline.add_prior(
-                model_path, folder, events, config_changes=PRIOR, epochs=EPOCHS, device="cpu", resumed=prior
+                model_path, folder, events, config_changes=PRIOR, epochs=epochs, device="cpu", resumed=prior
             )
 
 
-def forked(folder: Path, model_path: Path, interval: float, kill_after: float | None) -> tuple[bool, float]:
-    """Trains in a process of its own. Gives whether it came to its end, and how long it lived."""
+def forked(work: Callable[[], None], kill_after: float | None) -> tuple[bool, float]:
+    """Works in a process of its own. Gives whether it came to its end, and how long it lived."""
     child = os.fork()  # before any tensor was computed with here, so that no thread is lost
     started = time.monotonic()
     if child == 0:
         failed = True
         try:
-            train(folder, model_path, interval)
+            work()
             failed = False
         except Exception:
             traceback.print_exc()
@@ -102,7 +101,7 @@ def check_files(model_path: Path) -> Iterator[tuple[str, float]]:
     """
     if model_path.exists():
         load_model(model_path)
-    for path in sorted(home().glob("runs/*/*.state")):
+    for path in sorted(path for name in KINDS for path in home().glob(f"runs/*/{name}")):
         kind = KINDS[path.name]
         saved = load_state(path, kind).values["schedule"]["step"]
         events = list(read_events(path.with_name("events.jsonl")))
@@ -125,6 +124,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--interval", type=float, default=0.2, help="seconds between two states")
     parser.add_argument("--longest", type=float, default=2.0, help="seconds until a kill, at most")
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -134,20 +134,24 @@ def main() -> None:
         folder = Path(place) / "recordings"
         write_recordings(folder)
         whole = Path(place) / "whole.distill"
-        _, seconds = forked(folder, whole, asked.interval, None)
+
+        def work_on(model_path: Path) -> Callable[[], None]:
+            return functools.partial(train, folder, model_path, asked.interval, asked.epochs)
+
+        _, seconds = forked(work_on(whole), None)
         wanted = fingerprint(whole)
         print(f"without a stop: {seconds:.1f} s")
         kills, rounds, lost = 0, 0, [0.0]
         model_path = Path(place) / f"killed-{rounds}.distill"
         while kills < asked.kills:
-            came_to_its_end, _ = forked(folder, model_path, asked.interval, draw.uniform(0, asked.longest))
+            came_to_its_end, _ = forked(work_on(model_path), draw.uniform(0, asked.longest))
             lost += [cost for _, cost in check_files(model_path)]
             kills += not came_to_its_end
             if came_to_its_end:
                 assert fingerprint(model_path) == wanted, "a run that was killed and went on ended with another model"
                 rounds += 1
                 model_path = Path(place) / f"killed-{rounds}.distill"
-        forked(folder, model_path, asked.interval, None)
+        forked(work_on(model_path), None)
         assert fingerprint(model_path) == wanted, "a run that was killed and went on ended with another model"
         print(
             f"{kills} kills over {rounds + 1} trainings: every file opened, every model as without a stop; "

@@ -36,6 +36,7 @@ PRIOR = PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32
 def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vqvae_loop, "MIN_STEPS_PER_EPOCH", 40)
     monkeypatch.setattr(vqvae_loop, "CONTINUOUS_STEPS", 4)
+    monkeypatch.setattr(vqvae_loop, "VALIDATION_POSITIONS", 16)
 
 
 def train_codec(folder: Path, **settings: Any) -> tuple[Any, list[TrainingEvent]]:
