@@ -28,7 +28,7 @@ from distill.home import home
 from distill.models import load_model
 from distill.outputs import claimed, new_run_folder
 from distill.resuming import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
-from distill.training import train_prior, train_vqvae
+from distill.training import prior_loop, train_prior, train_vqvae, vqvae_loop
 from distill.training.metrics import PriorStepMetrics, VQStepMetrics, read_events
 from distill.training.state import load_state
 
@@ -49,6 +49,7 @@ def train(folder: Path, model_path: Path, interval: float, epochs: int) -> None:
     """The codec, then the prior, each from where it stands."""
     pipeline.train_vqvae = functools.partial(train_vqvae, batch_size=4, save_every_s=interval)  # type: ignore[attr-defined]
     pipeline.train_prior = functools.partial(train_prior, views=2, save_every_s=interval)  # type: ignore[attr-defined]
+    vqvae_loop.MIN_STEPS_PER_EPOCH = prior_loop.MIN_STEPS_PER_EPOCH = 40
     with claimed(model_path):
         codec = stopped_codec(model_path)
         if codec is None or not codec.is_finished:

@@ -18,7 +18,7 @@ from distill.cli.console import (
     warn,
 )
 from distill.cli.training_view import TrainingView
-from distill.outputs import MODEL_SUFFIX
+from distill.outputs import MODEL_SUFFIX, command, run_folders
 
 if TYPE_CHECKING:
     from distill.pipeline import RunResult
@@ -58,7 +58,7 @@ def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
     """Walks the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
-    before = set(out.glob(f"*{MODEL_SUFFIX}"))
+    before, runs = set(out.glob(f"*{MODEL_SUFFIX}")), set(run_folders())
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel:
         try:
             return pipeline.run(
@@ -73,6 +73,11 @@ def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
         except KeyboardInterrupt:
             for model in sorted(set(out.glob(f"*{MODEL_SUFFIX}")) - before):
                 place("Kept", model)
+            for run in sorted(set(run_folders()) - runs):
+                if (run / "prior.state").exists():
+                    place("Go on", command("distill", "train-prior", "--resume", run))
+                elif (run / "codec.state").exists():
+                    place("Go on", command("distill", "train", "--resume", run))
             raise
 
 
