@@ -138,6 +138,25 @@ def test_a_run_tells_what_goes_on(distill: Distill, stopped: Any, small_corpus: 
     assert distill("train", "--resume", model).code == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"), [(VQStepMetrics, "train --resume"), (PriorStepMetrics, "train-prior --resume")]
+)
+def test_a_run_that_ends_at_once_tells_it_too(
+    kind: Any,
+    words: str,
+    distill: Distill,
+    stopped: Any,
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("distill.training.checkpoint.FIRST_SAVE_S", 0.0)
+    answer = stopped(kind, 2, "run", small_corpus, "--minutes", 0.05, "--out", tmp_path / "new", times=2)
+    assert answer.code == 130
+    (line,) = [line for line in answer.err.splitlines() if words in line]
+    assert distill(*line.split("distill ")[1].split()).code == 0
+
+
 def test_the_second_stage_follows_a_first_one_that_was_stopped(
     distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path
 ) -> None:

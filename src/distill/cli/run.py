@@ -71,14 +71,27 @@ def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
                 cancel_event=cancel,
             )
         except KeyboardInterrupt:
-            for model in sorted(set(out.glob(f"*{MODEL_SUFFIX}")) - before):
-                place("Kept", model)
-            for run in sorted(set(run_folders()) - runs):
-                if (run / "prior.state").exists():
-                    place("Go on", command("distill", "train-prior", "--resume", run))
-                elif (run / "codec.state").exists():
-                    place("Go on", command("distill", "train", "--resume", run))
+            _tell_what_goes_on(
+                folder, sorted(set(out.glob(f"*{MODEL_SUFFIX}")) - before), sorted(set(run_folders()) - runs)
+            )
             raise
+
+
+def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> None:
+    from distill.models.model_file import read_header
+    from distill.resuming import CODEC_STATE, PRIOR_STATE
+
+    for model in models:
+        place("Kept", model)
+        if read_header(model).has_prior:
+            place("Next", command("distill", "generate", model))
+        elif any((run / PRIOR_STATE).exists() for run in runs):
+            place("Go on", command("distill", "train-prior", "--resume", model))
+        else:
+            place("Next", command("distill", "train-prior", model, folder))
+    for run in runs:
+        if not models and (run / CODEC_STATE).exists():
+            place("Go on", command("distill", "train", "--resume", run))
 
 
 def show_result(result: "RunResult", as_json: bool) -> None:
