@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from distill.training.state import TrainingState, load_state, read_values
 Loop = Callable[..., Any]
 Step = VQStepMetrics | PriorStepMetrics
 CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
-PRIOR = PriorConfig(16, 4, hidden_size=16, num_layers=1, num_heads=2, context=32)
+PRIOR = PriorConfig(16, 4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +44,9 @@ def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vqvae_loop, "VALIDATION_POSITIONS", 16)
     monkeypatch.setattr(prior_loop, "MIN_STEPS_PER_EPOCH", 12)
     monkeypatch.setattr("distill.training.watch.GOOD_EVERY", 5)
+    monkeypatch.setattr(
+        "distill.models.quantizer.DEAD_CODE_SHARE", 0.9
+    )  # entries are replaced, at random, all the time
 
 
 def train_of(kind: str, corpus: Path, place: Path) -> Loop:
@@ -125,16 +127,16 @@ def test_going_back_is_resumed_too(train: Loop, tmp_path: Path, monkeypatch: pyt
     look = Watch.trouble
 
     def trouble(self: Watch, loss: float, *seen: Any) -> str:
-        return look(self, loss, *seen) or ("a test" if next(steps) == 14 else "")
+        return look(self, loss, *seen) or ("a test" if next(steps) == 18 else "")
 
     monkeypatch.setattr(Watch, "trouble", trouble)
     events: list[TrainingEvent] = []
     steps = itertools.count(1)
     whole = train(callback=events.append, state_path=None)
     (back,) = [event for event in events if isinstance(event, RolledBack)]
-    assert back.good_step < 13
+    assert back.good_step < 17
     steps = itertools.count(1)
-    train(**stop_at(13, []))
+    train(**stop_at(17, []))
     state = load_state(tmp_path / "state", kind_of(train))
     assert state.values["good_step"] == back.good_step
     rest = train(resumed=state)
@@ -165,11 +167,10 @@ def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:
     assert 0 < state.values["schedule"]["elapsed_s"] < 60
     spent = state.values["schedule"] | {"elapsed_s": 9.99 * 60}
     state = dataclasses.replace(state, values=state.values | {"schedule": spent})
-    started = time.monotonic()
     events: list[TrainingEvent] = []
-    train(resumed=state, epochs=None, minutes=10, callback=events.append)
-    assert time.monotonic() - started < 20
+    train(resumed=state, **stop_at(500, events), epochs=None, minutes=10)
     assert measured(events)[0][1] == 4
+    assert measured(events)[-1][1] < 500, "0.6 of 600 s were left"
 
 
 def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path) -> None:
