@@ -180,18 +180,18 @@ def test_weights_and_optimizer_go_back_together() -> None:
     layer = torch.nn.Linear(2, 2)
     optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
 
-    def step() -> torch.Tensor:
+    def step(sound: float) -> torch.Tensor:
         optimizer.zero_grad()
-        layer(torch.ones(1, 2)).sum().backward()
+        layer(torch.full((1, 2), sound)).sum().backward()
         optimizer.step()
         return layer.weight.detach().clone()
 
-    step()
+    step(1.0)
     progress = Progress(layer, optimizer, Schedule(10, epochs=1, minutes=None, peak_rate=1.0))
-    after = step()
-    step()
+    after = step(2.0)
+    step(-50.0)
     progress.roll_back("a test", None)
-    assert torch.equal(step(), after)
+    assert torch.equal(step(2.0), after)
     assert progress.schedule.peak_rate == 0.5
 
 
@@ -208,6 +208,15 @@ def test_a_loss_near_zero_may_rise_a_little() -> None:
     watch.mark_good()
     assert not any(watch.trouble(0.3, True) for _ in range(20))
     assert any(watch.trouble(5.0, True) for _ in range(20))
+
+
+def test_a_loss_that_means_something_else_is_measured_anew() -> None:
+    """As when the codec begins to speak in codes."""
+    watch = Watch()
+    assert not any(watch.trouble(1.0, True) for _ in range(GOOD_EVERY))
+    watch.mark_good()
+    watch.forget()
+    assert not any(watch.trouble(10.0, True) for _ in range(GOOD_EVERY))
 
 
 def test_nearly_silent_recordings_collapse_from_nothing() -> None:
