@@ -43,7 +43,7 @@ from distill.report import (
     write_refinement_report,
     write_report,
 )
-from distill.resuming import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped
+from distill.resuming import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
 from distill.settings import (
     Settings,
     codec_config,
@@ -135,6 +135,7 @@ def train_codec(
         )  # fmt: skip
     model = Model(_codec_header(model_path.stem, result, seed, events.parent.name), result.codec, result.code_counts)
     save_model(model_path, model)
+    forget_finished()
     return model
 
 

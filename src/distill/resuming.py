@@ -33,6 +33,9 @@ _KINDS = {
     PRIOR_STATE: prior_loop.STATE_KIND,
 }
 
+FINISHED_KEPT = 5
+"""So many runs keep the states of stages that are at their end (some 200 MB a codec), to be trained further."""
+
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 
 
@@ -202,6 +205,17 @@ def stopped_prior(run: Path) -> Stopped:
     training = read_header(model_path).prior_training or {}
     written = training["epochs_trained"] if training.get("run") == found.name else 0
     return dataclasses.replace(stopped, model_path=model_path, written_epochs=written)
+
+
+def forget_finished() -> None:
+    """Removes the states of finished stages from all but the newest runs; whatever can still go on stays."""
+    for folder in run_folders()[FINISHED_KEPT:]:
+        for name, kind in _KINDS.items():
+            try:
+                if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
+                    (folder / name).unlink(missing_ok=True)
+            except (StateFileError, OSError):  # not ours to judge: whoever resumes it will be told
+                continue
 
 
 def first_sitting(model: Model, run_folder: Path, epochs: int | None, minutes: float | None) -> Sitting:

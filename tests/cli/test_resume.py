@@ -169,6 +169,19 @@ def test_the_second_stage_follows_a_first_one_that_was_stopped(
     assert answer.json["epochs_trained"] == 1
 
 
+def test_states_of_finished_runs_do_not_pile_up(
+    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill.resuming.FINISHED_KEPT", 1)
+    words = ("train", small_corpus, "--out", tmp_path, "--epochs", 2)
+    stopped(VQStepMetrics, 2, *words, "--name", "stopped")
+    for name in ("one", "two"):
+        assert distill(*words, "--name", name).code == 0
+    kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
+    assert kept == {"stopped", "two"}
+    assert len(list((home() / "runs").glob("*/events.jsonl"))) == 3
+
+
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
     model = tmp_path / "small.distill"
     distill("train-prior", "--resume", tiny).refused("No prior", "train-prior MODEL")

@@ -34,9 +34,8 @@ class Watch:
         """Since the last good state, or since the last trouble."""
         self._smoothed = math.nan
         self._level = math.nan
-        self._codes: list[
-            float
-        ] = []  # per level, how many were really used: smoothed, in good states, in the last step
+        # Per level, how many codes were really used: smoothed, in good states at most, and in the last step.
+        self._codes: list[float] = []
         self._most_codes: list[float] = []
         self._last_codes: list[float] = []
 
