@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
 from distill.generation import Generation, Sampling, continue_codes, draw, generate, opening, sample_codes
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
@@ -132,6 +133,18 @@ def test_lengths_and_counts_out_of_range(model: Model, seconds: float, count: in
         generate(model, seconds, count)
 
 
+def test_a_piece_begins_and_ends_without_a_click(model: Model) -> None:
+    """Guards against pieces cut off in the middle of a wave; what follows a prompt goes on at once."""
+    piece = generate(model, 2.0, seed=3)[0]
+    whole = np.concatenate(list(decode_chunks(model.codec, piece.codes)), axis=1)[:, :96_000]
+    audio = piece.audio(model)
+    assert np.abs(audio[:, [0, -1]]).max() == 0 < np.abs(whole[:, [0, -1]]).max()
+    np.testing.assert_array_equal(audio[:, 240:-1441], whole[:, 240:-1441])
+    assert np.abs(audio[:, :240]).max() > 0
+    continued = generate(model, 1.0, prompt=piece.codes)[0].audio(model)
+    assert np.abs(continued[:, 0]).max() > 0
+
+
 def test_no_prior(model: Model) -> None:
     bare = Model(model.header, model.codec, model.code_counts)
     with pytest.raises(MissingPriorError, match="no prior"):
@@ -170,7 +183,8 @@ def test_a_prompt_is_heard_by_the_codec_but_is_not_in_the_piece(model: Model) ->
     piece = generate(model, 0.5, prompt=torch.full((12, 4), 3))[0]
     codec = model.codec
     whole = codec.decode(piece.codes[None])[0, :, piece.lead * codec.hop :][:, :24_000]
-    np.testing.assert_allclose(piece.audio(model), whole.numpy(), atol=1e-5)
+    heard = slice(0, 24_000 - 1441)  # it fades out at its end
+    np.testing.assert_allclose(piece.audio(model)[:, heard], whole.numpy()[:, heard], atol=1e-5)
     bare = codec.decode(piece.codes[None, piece.lead :])[0, :, :24_000]
     assert float((whole - bare).abs().max()) > 1e-4
 

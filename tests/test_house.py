@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"codes", "models"}),
     frozenset({"training", "generation", "library"}),
     frozenset({"loops", "infill", "originality", "extraction"}),
-    frozenset({"settings", "report", "refinement"}),
+    frozenset({"settings", "report", "resuming"}),
     frozenset({"making", "coding"}),
     frozenset({"evaluation"}),
     frozenset({"pipeline"}),

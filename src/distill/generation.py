@@ -20,6 +20,8 @@ from distill.models.prior import CodePrior
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
 MAX_COUNT = 64
+FADE_IN_SECONDS, FADE_OUT_SECONDS = 0.005, 0.03
+"""Of a piece: short enough to keep the attack it begins with, long enough to end without a click."""
 _GOLDEN = 0x9E3779B1
 """The golden ratio's fraction, times 2 to the power of 32."""
 FORGOTTEN_AFTER = 94
@@ -87,15 +89,25 @@ class Generation:
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """The sound, float32 ``[C, n]`` a block, ``round(seconds · sample_rate)`` samples in all."""
-        skip, left = self.lead * model.codec.hop, round(self.seconds * self.sample_rate)
+        skip, total, done = self.lead * model.codec.hop, round(self.seconds * self.sample_rate), 0
         for block in decode_chunks(model.codec, self.codes, model.device):
-            piece = block[:, skip : skip + left]
+            piece = block[:, skip : skip + total - done]
             skip -= min(skip, block.shape[1])
             if piece.shape[1]:
-                yield piece
-            left -= piece.shape[1]
-            if left <= 0:
+                yield piece * self._fades(done, done + piece.shape[1], total)
+            done += piece.shape[1]
+            if done >= total:
                 return
+
+    def _fades(self, first: int, stop: int, total: int) -> np.ndarray:
+        """Gains ``[stop - first]`` of these samples: a sound cut off in the middle of a wave ends in a click."""
+        at = np.arange(first, stop)
+        # What follows a prompt begins where that ends, in the middle of a sound.
+        begun = np.ones(len(at)) if self.lead else at / (FADE_IN_SECONDS * self.sample_rate)
+        left = (total - 1 - at) / (FADE_OUT_SECONDS * self.sample_rate)
+        share = np.minimum(np.minimum(begun, left), 1)
+        gains: np.ndarray = (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)
+        return gains
 
     def audio(self, model: Model) -> np.ndarray:
         """The sound as one array, float32 ``[C, N]``."""

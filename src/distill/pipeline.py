@@ -20,11 +20,13 @@ import torch
 from distill.atomic import ensure_writable
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import split_corpus
+from distill.errors import SettingError
 from distill.evaluation import Evaluation, evaluate, evaluation_report, held_out_names, reconstructions
 from distill.generation import check_request
 from distill.making import Piece, make_audio
-from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, save_model
-from distill.models.vqvae import LEVEL_NAMES
+from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
+from distill.models.prior import PriorConfig
+from distill.models.vqvae import LEVEL_NAMES, VQVAEConfig
 from distill.outputs import (
     MODEL_SUFFIX,
     claimed,
@@ -33,7 +35,6 @@ from distill.outputs import (
     new_model_path,
     new_run_folder,
 )
-from distill.refinement import Sitting
 from distill.report import (
     NewAudio,
     RefinementReport,
@@ -42,6 +43,7 @@ from distill.report import (
     write_refinement_report,
     write_report,
 )
+from distill.resuming import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
 from distill.settings import (
     Settings,
     codec_config,
@@ -85,6 +87,8 @@ class RunResult:
     seconds_taken: float
     cancelled: bool
     next_command: str
+    resume_command: str = ""
+    """After a stop: what goes on where it stopped."""
 
 
 def train_codec(
@@ -98,21 +102,40 @@ def train_codec(
     seed: int = 0,
     device: str = "auto",
     corpus: Corpus | None = None,
+    resumed: Stopped | None = None,
+    about: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Model:
-    """Trains a codec on the folder and writes it to ``model_path``, without a prior; events go to a JSON-lines file."""
+    """Trains a codec on the folder and writes it to ``model_path``, without a prior.
+
+    Events go to a JSON-lines file, and the state to resume from beside it.
+
+    Args:
+        resumed: where an earlier training goes on, with its own sizes and seed; ``epochs`` and ``minutes`` then count from
+            its beginning.
+        about: what is to be found in the state, for whoever resumes.
+    """
     corpus = corpus or import_corpus(folder)
-    config = codec_config(corpus, config_changes or {})
-    started = time.monotonic()
-    with EventLog(events) as log:
+    if resumed is None:
+        config = codec_config(corpus, config_changes or {})
+    elif model_path.exists() and read_header(model_path).has_prior:
+        raise SettingError(
+            f"{model_path} has a prior by now, which speaks the codes of this codec; another codec would make it useless.",
+            f"Move the model away to keep it, then go on with: {command('distill', 'train', '--resume', events.parent)}",
+        )
+    else:
+        config, seed = resumed.config(VQVAEConfig), resumed.state.value("plan.seed", int)
+    with EventLog(events, _kept(resumed)) as log:
         result = train_vqvae(
             folder, config, _both(log, callback), cancel_event,
             corpus=corpus, epochs=epochs, minutes=minutes, seed=seed, device=device,
+            state_path=events.with_name(CODEC_STATE), resumed=None if resumed is None else resumed.state,
+            about=lambda: {**(about or {}), **_whereabouts(model_path, folder, log)},
         )  # fmt: skip
-    header = _codec_header(model_path.stem, result, seed, time.monotonic() - started)
-    model = Model(header, result.codec, result.code_counts)
+    model = Model(_codec_header(model_path.stem, result, seed, events.parent.name), result.codec, result.code_counts)
     save_model(model_path, model)
+    forget_finished()
     return model
 
 
@@ -132,10 +155,12 @@ def refine_codec(
     """
     model = load_model(model_path)
     corpus = corpus or import_corpus(folder, channels=model.codec.channels)
-    with EventLog(sitting.run_folder / "events.jsonl") as log:
+    keep = None if sitting.resumed is None else sitting.resumed.values.get("about", {}).get("events")
+    with EventLog(sitting.run_folder / "events.jsonl", keep) as log:
         result = refine_decoder(
             model.codec, corpus, sitting.plan, _both(log, callback), cancel_event,
-            state_path=sitting.state_path, resumed=sitting.resumed, device=device,
+            state_path=sitting.run_folder / REFINEMENT_STATE, resumed=sitting.resumed, device=device,
+            about=lambda: _whereabouts(model_path, folder, log),
         )  # fmt: skip
     if result.cancelled:
         return Refined(model, None, result)
@@ -174,24 +199,37 @@ def add_prior(
     seed: int = 0,
     device: str = "auto",
     corpus: Corpus | None = None,
+    resumed: Stopped | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Model:
     """Trains a prior on the codec in ``model_path`` and bundles both into the same file.
 
-    A prior that is there already, of the same corpus, is only replaced by one with a lower held-out perplexity.
+    A prior that is there already, of the same corpus, is only replaced by one with a lower held-out perplexity, or by its
+    own continuation.
+
+    Args:
+        resumed: where an earlier training goes on, with its own sizes, learning rate and seed; ``epochs`` and ``minutes`` then
+            count from its beginning.
     """
     model = load_model(model_path)
     corpus = corpus or import_corpus(folder, channels=model.codec.channels)
-    config = prior_config(model, corpus, config_changes or {})
-    with EventLog(events) as log:
+    if resumed is None:
+        config = prior_config(model, corpus, config_changes or {})
+    else:
+        config, seed = resumed.config(PriorConfig), resumed.state.value("plan.seed", int)
+        learning_rate = resumed.state.value("plan.learning_rate", float)
+    with EventLog(events, _kept(resumed)) as log:
         trained = train_prior(
             model_path, folder, config, _both(log, callback), cancel_event,
             corpus=corpus, epochs=epochs, minutes=minutes, learning_rate=learning_rate, seed=seed, device=device,
+            state_path=events.with_name(PRIOR_STATE), resumed=None if resumed is None else resumed.state,
+            about=lambda: _whereabouts(model_path, folder, log),
         )  # fmt: skip
-    before, after = model.header.prior_training or {}, trained["prior_metadata"]
+    before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
     same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
-    if same_corpus and float(before["best_perplexity"]) <= after["best_perplexity"]:
+    is_continued = resumed is not None and before.get("run") == after["run"]
+    if same_corpus and not is_continued and float(before["best_perplexity"]) <= after["best_perplexity"]:
         if callback is not None:
             callback(
                 Notice(
@@ -203,7 +241,7 @@ def add_prior(
     header = model.header.model_copy(
         update={
             "prior": trained["prior_config"],
-            "prior_training": trained["prior_metadata"],
+            "prior_training": after,
             "curves": model.header.curves | trained["curves"],
         }
     )
@@ -265,16 +303,17 @@ def run(
             on_settings(settings)
         events = new_run_folder(model_path.stem) / "events.jsonl"
 
-        def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str) -> RunResult:
+        def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str, resume: str = "") -> RunResult:
             cancelled = cancel_event is not None and cancel_event.is_set()
-            return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command)
+            return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
 
         train_codec(
             folder, model_path, events, minutes=CODEC_SHARE * minutes, seed=seed, device=device,
             corpus=corpus, callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         if cancel_event is not None and cancel_event.is_set():
-            return result((), None, command("distill", "train-prior", model_path, folder))
+            go_on = command("distill", "train", "--resume", model_path)
+            return result((), None, command("distill", "train-prior", model_path, folder), go_on)
 
         left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
         add_prior(
@@ -282,7 +321,8 @@ def run(
             corpus=corpus, callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         if cancel_event is not None and cancel_event.is_set():
-            return result((), None, command("distill", "generate", model_path))
+            go_on = command("distill", "train-prior", "--resume", model_path)
+            return result((), None, command("distill", "generate", model_path), go_on)
 
         model = load_model(model_path, choose_device(device))
         pieces = make_audio(
@@ -363,7 +403,7 @@ def _closing_seconds(minutes: float, seconds: float, count: int) -> float:
     return min(0.3 * 60 * minutes, 8 + 0.15 * seconds * count)
 
 
-def _codec_header(name: str, result: VQTrainingResult, seed: int, seconds: float) -> Header:
+def _codec_header(name: str, result: VQTrainingResult, seed: int, run: str) -> Header:
     corpus = result.corpus
     return new_header(
         name,
@@ -378,8 +418,9 @@ def _codec_header(name: str, result: VQTrainingResult, seed: int, seconds: float
             "seed": seed,
             "epochs_trained": result.epochs_trained,
             "best_val_loss": result.best_val_loss,
-            "seconds_taken": round(seconds, 1),
+            "seconds_taken": round(result.seconds_taken, 1),
             "cancelled": int(result.cancelled),
+            "run": run,
         },
         curves={"codec_train_loss": result.train_losses, "codec_val_loss": result.val_losses},
     )
@@ -400,10 +441,24 @@ def _refined_header(header: Header, result: RefinementResult) -> Header:
     )
 
 
+def _kept(resumed: Stopped | None) -> int | None:
+    return None if resumed is None else resumed.state.value("about.events", int)
+
+
+def _whereabouts(model_path: Path, folder: Path, log: EventLog) -> dict[str, Any]:
+    return {"model": str(model_path.resolve()), "folder": str(folder.resolve()), "events": log.position}
+
+
 def _both(log: EventLog, callback: MetricsCallback | None) -> MetricsCallback:
+    refused = False
+
     def tell(event: TrainingEvent) -> None:
+        nonlocal refused
         log(event)
         if callback is not None:
             callback(event)
+            if log.refused and not refused:
+                callback(Notice(f"{log.refused.what} Training goes on. {log.refused.fix}", is_warning=True))
+        refused = log.refused is not None
 
     return tell

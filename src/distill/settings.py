@@ -90,6 +90,18 @@ def run_settings(epochs: int | None, minutes: float | None, device: str, default
     return rows | {"device": (str(choose_device(device)), "auto" if device == "auto" else "set")}
 
 
+def resumed_settings(step: int, epochs: int | None, minutes: float | None, device: str) -> Settings:
+    """Where a training goes on, how much further, and where it computes; checks both.
+
+    Raises:
+        SettingError, DeviceError: as :func:`run_settings`.
+    """
+    rows = run_settings(epochs, minutes, device, 0.0)
+    if epochs is None and minutes is None:
+        rows = {"minutes": ("what is left of the plan", "auto"), "device": rows["device"]}
+    return {"resumed": (f"at step {step}", "set"), **rows}
+
+
 def stage_settings(epochs: int | None, first_minutes: float | None, minutes: float | None) -> Settings:
     """How the time of a codec in high quality is divided between its two stages."""
     each = [] if epochs is None else ["1 epoch" if epochs == 1 else f"{epochs} epochs"]

@@ -15,7 +15,7 @@ from distill.cli.training_view import TrainingView
 from distill.home import home
 from distill.models import load_model
 from distill.models.model_file import alphabet_fingerprint
-from distill.refinement import STATE_NAME
+from distill.resuming import REFINEMENT_STATE
 from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics, read_events
 
 Distill = Callable[..., Any]
@@ -72,7 +72,7 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     words = ("train", small_corpus, "--quality", "high", "--epochs", 1)
     assert distill(*words, "--out", tmp_path / "whole").code == 0
     whole = load_model(tmp_path / "whole" / "small.distill")
-    for state in (home() / "runs").glob(f"*/{STATE_NAME}"):
+    for state in (home() / "runs").glob(f"*/{REFINEMENT_STATE}"):
         state.unlink()
 
     show = TrainingView.__call__
@@ -124,7 +124,7 @@ def test_what_cannot_be_resumed(distill: Distill, small_corpus: Path, tmp_path: 
     before = model.read_bytes()
     resume = ("train", small_corpus, "--resume", model, "--epochs", 1)
     distill(*resume, "--name", "other").refused("--resume", "Leave out --name")
-    (state,) = (home() / "runs").glob(f"*/{STATE_NAME}")
+    (state,) = (home() / "runs").glob(f"*/{REFINEMENT_STATE}")
     whole = state.read_bytes()
     state.write_bytes(whole[:-4])
     distill(*resume).refused("cannot be resumed from", "from its beginning")

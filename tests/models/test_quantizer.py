@@ -32,6 +32,20 @@ def test_dead_codes_come_alive_and_stay_alive() -> None:
     assert ((counts > 0).float().mean(dim=1) > 0.9).all()
 
 
+def test_latents_that_are_not_finite_move_nothing() -> None:
+    """Guards against one bad batch that spoils the moving averages for good, before anybody has seen its loss."""
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(4, 2, 16)
+    quantizer.start(torch.randn(1, 256, 4), vectors_per_step=64)
+    quantizer.train()
+    before = {name: tensor.clone() for name, tensor in quantizer.state_dict().items()}
+    latents = torch.randn(1, 64, 4)
+    latents[0, 3, 1] = float("nan")
+    quantizer(latents)
+    for name, tensor in quantizer.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
 def test_decode_sums_the_levels() -> None:
     torch.manual_seed(0)
     quantizer = ResidualQuantizer(4, 3, 16)

@@ -1,10 +1,12 @@
 """The stream of events."""
 
+import resource
 from pathlib import Path
 
 from distill.training.metrics import (
     EventLog,
     LevelHealth,
+    Notice,
     PriorEpochMetrics,
     PriorStepMetrics,
     VQEpochMetrics,
@@ -39,3 +41,38 @@ def test_a_line_cut_short_by_a_crash_is_left_out(tmp_path: Path) -> None:
             log(event)
     path.write_text(path.read_text()[:-9])
     assert tuple(read_events(path)) == EVENTS[:2]
+
+
+def test_a_run_that_goes_on_reports_nothing_twice(tmp_path: Path) -> None:
+    """What came after the saved state will come again; a line that a crash cut short is no line."""
+    path = tmp_path / "events.jsonl"
+    with EventLog(path) as log:
+        log(Notice("first"))
+        saved = log.position
+        log(Notice("lost with the process"))
+    path.write_bytes(path.read_bytes()[:-5])
+    with EventLog(path, saved) as log:
+        log(Notice("second"))
+    path.write_bytes(path.read_bytes() + b'{"event": "Not')
+    with EventLog(path) as log:
+        log(Notice("third"))
+    assert [event.text for event in read_events(path)] == ["first", "second", "third"]
+
+
+def test_a_full_disk_loses_no_event(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with EventLog(tmp_path / "events.jsonl") as log:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+            for number in range(10):
+                log(Notice(f"number {number}"))
+            assert log.refused is not None
+            position = log.position
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (tmp_path / "events.jsonl").stat().st_size == 100
+        log(Notice("there is room again"))
+        assert log.refused is None
+    events = list(read_events(tmp_path / "events.jsonl"))
+    assert [event.text for event in events] == [*(f"number {number}" for number in range(10)), "there is room again"]
+    assert position == sum(len(line) for line in (tmp_path / "events.jsonl").read_bytes().splitlines(True)[:-1])

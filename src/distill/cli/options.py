@@ -27,11 +27,21 @@ class AudioFormat(StrEnum):
     MP3 = "mp3"
 
 
+FOLDER_HELP = "Folder of your recordings; subfolders are read too."
 FolderArgument = Annotated[
     Path,
-    typer.Argument(metavar="FOLDER", help="Folder of your recordings; subfolders are read too.", show_default=False),
+    typer.Argument(metavar="FOLDER", help=FOLDER_HELP, show_default=False),
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)]
+ResumeOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="Go on where a training stopped: RUN is its model file or its run folder. --minutes or --epochs say how much "
+        "further; without them it goes on to the end it was begun with.",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
 SeedOption = Annotated[
     int,
@@ -58,6 +68,17 @@ EpochsOption = Annotated[
     int | None,
     typer.Option(help="Train this many epochs (with --minutes: whichever ends first).", show_default=False),
 ]
+
+
+def given(value: Path | None, name: str) -> Path:
+    """An argument that only ``--resume`` makes needless.
+
+    Raises:
+        BadParameter: if it is missing.
+    """
+    if value is None:
+        raise typer.BadParameter("it is needed unless --resume is given.", param_hint=name)
+    return value
 
 
 def channels(text: str) -> int | None:

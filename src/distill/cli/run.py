@@ -18,7 +18,7 @@ from distill.cli.console import (
     warn,
 )
 from distill.cli.training_view import TrainingView
-from distill.outputs import MODEL_SUFFIX
+from distill.outputs import MODEL_SUFFIX, command, run_folders
 
 if TYPE_CHECKING:
     from distill.pipeline import RunResult
@@ -58,7 +58,7 @@ def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
     """Walks the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
-    before = set(out.glob(f"*{MODEL_SUFFIX}"))
+    before, runs = set(out.glob(f"*{MODEL_SUFFIX}")), set(run_folders())
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel:
         try:
             return pipeline.run(
@@ -71,9 +71,27 @@ def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
                 cancel_event=cancel,
             )
         except KeyboardInterrupt:
-            for model in sorted(set(out.glob(f"*{MODEL_SUFFIX}")) - before):
-                place("Kept", model)
+            _tell_what_goes_on(
+                folder, sorted(set(out.glob(f"*{MODEL_SUFFIX}")) - before), sorted(set(run_folders()) - runs)
+            )
             raise
+
+
+def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> None:
+    from distill.models.model_file import read_header
+    from distill.resuming import CODEC_STATE, PRIOR_STATE
+
+    for model in models:
+        place("Kept", model)
+        if read_header(model).has_prior:
+            place("Next", command("distill", "generate", model))
+        elif any((run / PRIOR_STATE).exists() for run in runs):
+            place("Go on", command("distill", "train-prior", "--resume", model))
+        else:
+            place("Next", command("distill", "train-prior", model, folder))
+    for run in runs:
+        if not models and (run / CODEC_STATE).exists():
+            place("Go on", command("distill", "train", "--resume", run))
 
 
 def show_result(result: "RunResult", as_json: bool) -> None:
@@ -85,6 +103,8 @@ def show_result(result: "RunResult", as_json: bool) -> None:
     if result.cancelled:
         good(f"Stopped after {duration(result.seconds_taken)}. What was learnt so far is kept.")
         place("Model", result.model_path)
+        if result.resume_command:
+            place("Go on", result.resume_command)
         place("Next", result.next_command)
         return
     good(f"Done in {duration(result.seconds_taken)}")

@@ -15,6 +15,7 @@ from distill.outputs import command
 if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
+    from distill.resuming import Stopped
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_HIGH_MINUTES = 30.0
@@ -28,7 +29,14 @@ class Quality(StrEnum):
 
 
 def train(
-    folder: options.FolderArgument,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help=f"{options.FOLDER_HELP} With --resume only needed if it was moved.",
+            show_default=False,
+        ),
+    ] = None,
     quality: Annotated[
         Quality,
         typer.Option(help="high adds a second stage, for a GPU or a night: the decoder learns on against a critic."),
@@ -46,14 +54,7 @@ def train(
             help="Train this many epochs, each stage (with --minutes: whichever ends first).", show_default=False
         ),
     ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Go on with MODEL's second stage where it stopped; --minutes or --epochs say how much further.",
-            show_default=False,
-        ),
-    ] = None,
+    resume: options.ResumeOption = None,
     name: options.NameOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the model file.")] = Path(),
     rvq_levels: Annotated[int | None, typer.Option(help="Quantizer levels, 2 to 4.", show_default="auto")] = None,
@@ -84,9 +85,21 @@ def train(
                 "--resume goes on with a model whose name and sizes are settled.",
                 "Leave out --name, --channels, --rvq-levels, --codebook-size and --commitment-weight.",
             )
-        _resume(folder, resume, epochs, minutes, device, as_json)
+        _resume(folder, resume, quality, epochs, minutes, device, as_json)
     else:
-        _begin(folder, quality, epochs, minutes, name, out, chosen, wanted_channels, device, seed, as_json)
+        _begin(
+            options.given(folder, "FOLDER"),
+            quality,
+            epochs,
+            minutes,
+            name,
+            out,
+            chosen,
+            wanted_channels,
+            device,
+            seed,
+            as_json,
+        )
 
 
 def _begin(
@@ -107,7 +120,7 @@ def _begin(
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.outputs import claimed, new_model_path, new_run_folder
-    from distill.refinement import first_sitting
+    from distill.resuming import first_sitting
     from distill.settings import codec_config, codec_settings, run_settings, stage_settings
 
     is_high = quality is Quality.HIGH
@@ -115,6 +128,7 @@ def _begin(
     settings = run_settings(epochs, minutes, device, default)
     budget = default if epochs is None and minutes is None else minutes
     first_minutes = budget and budget * (1 - pipeline.REFINEMENT_SHARE if is_high else 1)
+    second_minutes = budget and budget * pipeline.REFINEMENT_SHARE
     refined = None
     with (
         TrainingView() as view,
@@ -130,6 +144,7 @@ def _begin(
         model = pipeline.train_codec(
             folder, model_path, run_folder / "events.jsonl", config_changes=chosen, epochs=epochs, minutes=first_minutes,
             seed=seed, device=device, corpus=corpus, callback=view, cancel_event=cancel,
+            about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
         )  # fmt: skip
         if is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
@@ -141,28 +156,101 @@ def _begin(
 
 
 def _resume(
-    folder: Path, model_path: Path, epochs: int | None, minutes: float | None, device: str, as_json: bool
+    folder: Path | None,
+    run: Path,
+    quality: Quality,
+    epochs: int | None,
+    minutes: float | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Goes on with the stage that is not at its end; where the first one is, with the second, if there is one or is to be."""
+    from distill.models.model_file import load_model
+    from distill.resuming import has_second_stage, refined_model, stopped_codec
+
+    first = stopped_codec(run)
+    if first is None:
+        _resume_second(folder, refined_model(run), None, epochs, minutes, device, as_json)
+        return
+    is_high = quality is Quality.HIGH or first.second_stage is not None
+    is_refined = first.model_path.exists() and has_second_stage(load_model(first.model_path))
+    if is_refined or (first.is_finished and is_high):
+        _resume_second(folder, first.model_path, first, epochs, minutes, device, as_json)
+    else:
+        _resume_first(folder or first.folder, first, is_high, epochs, minutes, device, as_json)
+
+
+def _resume_first(
+    folder: Path,
+    first: "Stopped",
+    is_high: bool,
+    epochs: int | None,
+    minutes: float | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    from distill import pipeline
+    from distill.atomic import ensure_writable
+    from distill.audio.corpus import import_corpus
+    from distill.models.vqvae import VQVAEConfig
+    from distill.outputs import claimed
+    from distill.resuming import first_sitting
+    from distill.settings import codec_settings, resumed_settings
+
+    share = pipeline.REFINEMENT_SHARE if is_high else 0.0
+    rows = resumed_settings(first.step, epochs, minutes, device)
+    end = first.end(epochs, minutes and minutes * (1 - share))
+    second = (epochs, minutes and minutes * share)
+    if epochs is None and minutes is None:
+        second = first.second_stage or (None, DEFAULT_HIGH_MINUTES * share)
+    config = first.config(VQVAEConfig)
+    ensure_writable(first.model_path.parent)
+    refined = None
+    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
+        corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
+        settings_table({**rows, **codec_settings(config)})
+        model = pipeline.train_codec(
+            folder, model_path, first.events, epochs=end[0], minutes=end[1], device=device, corpus=corpus, resumed=first,
+            about={"second_stage": {"epochs": second[0], "minutes": second[1]} if is_high else None},
+            callback=view, cancel_event=cancel,
+        )  # fmt: skip
+        if is_high and not cancel.is_set():
+            refined = pipeline.refine_codec(
+                model_path, folder, first_sitting(model, first.run_folder, *second),
+                device=device, corpus=corpus, callback=view, cancel_event=cancel,
+            )  # fmt: skip
+    _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, is_high, as_json)
+
+
+def _resume_second(
+    folder: Path | None,
+    model_path: Path,
+    first: "Stopped | None",
+    epochs: int | None,
+    minutes: float | None,
+    device: str,
+    as_json: bool,
 ) -> None:
     from distill import pipeline
     from distill.atomic import ensure_writable
     from distill.audio.corpus import import_corpus
     from distill.models.model_file import load_model
     from distill.outputs import claimed
-    from distill.refinement import next_sitting
-    from distill.settings import run_settings
+    from distill.resuming import next_sitting
+    from distill.settings import resumed_settings, run_settings
 
-    default = DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE
-    rows = run_settings(epochs, minutes, device, default)
     model = load_model(model_path)
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
-        sitting = next_sitting(model_path, model, epochs, minutes, default)
+        sitting = next_sitting(
+            model_path, model, epochs, minutes, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
+        )
+        folder = folder or sitting.recordings(first)
         corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"))
-        if sitting.resumed is not None:
-            if epochs is None and minutes is None:
-                rows = {"minutes": ("what is left of the plan", "auto"), "device": rows["device"]}
-            rows = {"resumed": (f"at step {sitting.resumed.values['step']}", "set"), **rows}
-        settings_table(rows)
+        if sitting.resumed is None:
+            settings_table(run_settings(sitting.plan.epochs, sitting.plan.minutes, device, 0.0))
+        else:
+            settings_table(resumed_settings(sitting.resumed.value("step", int), epochs, minutes, device))
         refined = pipeline.refine_codec(
             model_path, folder, sitting, device=device, corpus=corpus, callback=view, cancel_event=cancel
         )
@@ -180,7 +268,7 @@ def _show(
 ) -> None:
     from distill.settings import model_health
 
-    is_stopped = is_high and (refined is None or refined.result.cancelled)
+    is_stopped = refined.result.cancelled if refined else is_high or bool(model.header.codec_training["cancelled"])
     if as_json:
         training = dict(model.header.codec_training)
         if is_stopped:
@@ -200,5 +288,5 @@ def _show(
     if refined is not None and refined.page is not None:
         place("Listen", refined.page, "before and after, open it in a browser")
     if is_stopped:
-        place("Go on", command("distill", "train", folder, "--resume", model_path))
+        place("Go on", command("distill", "train", "--resume", model_path))
     place("Next", command("distill", "train-prior", model_path, folder))

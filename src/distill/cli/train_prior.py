@@ -1,69 +1,143 @@
 """``distill train-prior MODEL DATASET_DIR``: the prior, bundled into the model file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distill.cli import options
 from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
+from distill.errors import SettingError
 from distill.outputs import command
+
+if TYPE_CHECKING:
+    from distill.models.model_file import Model
 
 DEFAULT_MINUTES = 3.0
 
 
 def train_prior(
-    model: options.ModelArgument,
+    model: Annotated[
+        Path | None, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)
+    ] = None,
     dataset_dir: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="DATASET_DIR", help="The folder of recordings the codec was trained on.", show_default=False
+            metavar="DATASET_DIR",
+            help="The folder of recordings the codec was trained on. With --resume neither is needed, unless they were moved.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     epochs: options.EpochsOption = None,
     minutes: Annotated[
         float | None,
         typer.Option(help="How long to train; 3 if neither this nor --epochs is given.", show_default=False),
     ] = None,
+    resume: options.ResumeOption = None,
     hidden_size: Annotated[int | None, typer.Option(help="Width of the transformer.", show_default="auto")] = None,
     layers: Annotated[int | None, typer.Option(help="Depth of the transformer.", show_default="auto")] = None,
     heads: Annotated[int | None, typer.Option(help="Attention heads.", show_default="auto")] = None,
-    lr: Annotated[float, typer.Option(help="Peak learning rate, 0.000001 to 0.1.")] = 2e-3,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate, 0.000001 to 0.1.", show_default="0.002")] = None,
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
     """Train the prior over MODEL's codes of DATASET_DIR and bundle it into the same file."""
+    chosen = {
+        key: value
+        for key, value in {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}.items()
+        if value is not None
+    }
+    if resume is None:
+        model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "DATASET_DIR")
+        _begin(model_path, dataset_dir, epochs, minutes, chosen, lr, device, seed, as_json)
+    elif chosen or lr is not None:
+        raise SettingError(
+            "--resume goes on with a prior whose sizes and learning rate are settled.",
+            "Leave out --hidden-size, --layers, --heads and --lr.",
+        )
+    else:
+        _resume(resume, model, dataset_dir, epochs, minutes, device, as_json)
+
+
+def _begin(
+    model_path: Path,
+    dataset_dir: Path,
+    epochs: int | None,
+    minutes: float | None,
+    chosen: dict[str, Any],
+    lr: float | None,
+    device: str,
+    seed: int,
+    as_json: bool,
+) -> None:
     from distill import pipeline
     from distill.atomic import ensure_writable
     from distill.audio.corpus import import_corpus
     from distill.models.model_file import load_model
     from distill.outputs import claimed, new_run_folder
     from distill.settings import check_learning_rate, prior_config, prior_settings, run_settings
+    from distill.training.prior_loop import LEARNING_RATE
 
-    chosen = {
-        key: value
-        for key, value in {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}.items()
-        if value is not None
-    }
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
-    check_learning_rate(lr)
-    codec = load_model(model)
-    ensure_writable(model.parent)
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model):
+    rate = LEARNING_RATE if lr is None else lr
+    check_learning_rate(rate)
+    codec = load_model(model_path)
+    ensure_writable(model_path.parent)
+    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
-        events = new_run_folder(model.stem) / "events.jsonl"
+        events = new_run_folder(model_path.stem) / "events.jsonl"
         bundled = pipeline.add_prior(
-            model, dataset_dir, events, config_changes=chosen, epochs=epochs,
+            model_path, dataset_dir, events, config_changes=chosen, epochs=epochs,
             minutes=DEFAULT_MINUTES if epochs is None and minutes is None else minutes,
-            learning_rate=lr, seed=seed, device=device, corpus=corpus, callback=view, cancel_event=cancel,
+            learning_rate=rate, seed=seed, device=device, corpus=corpus, callback=view, cancel_event=cancel,
         )  # fmt: skip
+    _show(model_path, events, bundled, cancel.is_set(), as_json)
+
+
+def _resume(
+    run: Path,
+    model_path: Path | None,
+    dataset_dir: Path | None,
+    epochs: int | None,
+    minutes: float | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    from distill import pipeline
+    from distill.atomic import ensure_writable
+    from distill.audio.corpus import import_corpus
+    from distill.models.model_file import load_model
+    from distill.models.prior import PriorConfig
+    from distill.outputs import claimed
+    from distill.resuming import stopped_prior
+    from distill.settings import prior_settings, resumed_settings
+
+    stopped = stopped_prior(run)
+    model_path, dataset_dir = model_path or stopped.model_path, dataset_dir or stopped.folder
+    settings = resumed_settings(stopped.step, epochs, minutes, device)
+    end = stopped.end(epochs, minutes)
+    codec = load_model(model_path)
+    ensure_writable(model_path.parent)
+    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
+        corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
+        settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
+        bundled = pipeline.add_prior(
+            model_path, dataset_dir, stopped.events, epochs=end[0], minutes=end[1], device=device, corpus=corpus,
+            resumed=stopped, callback=view, cancel_event=cancel,
+        )  # fmt: skip
+    _show(model_path, stopped.events, bundled, cancel.is_set(), as_json)
+
+
+def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as_json: bool) -> None:
     if as_json:
-        print_json({"model": model.resolve(), "events": events, **(bundled.header.prior_training or {})})
+        print_json({"model": model_path.resolve(), "events": events, **(bundled.header.prior_training or {})})
         return
-    place("Model", model)
-    place("Next", command("distill", "generate", model))
+    place("Model", model_path)
+    if is_stopped:
+        place("Go on", command("distill", "train-prior", "--resume", model_path))
+    place("Next", command("distill", "generate", model_path))

@@ -109,6 +109,8 @@ class TrainingView:
                 good(
                     f"Prior trained for {_epochs(event.epochs_trained)}: held-out perplexity {event.best_perplexity:.1f}"
                 )
+            case m.RolledBack():
+                warn(event.text)
             case m.Notice() if event.text not in self._told:  # a whole run hears of its corpus twice
                 self._told.add(event.text)
                 (warn if event.is_warning else note)(event.text)

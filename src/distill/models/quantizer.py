@@ -40,17 +40,23 @@ class ResidualQuantizer(nn.Module):
             rotation_trick=True,
         )
 
-    @torch.no_grad()
-    def start(self, latents: Tensor, vectors_per_step: int) -> None:
-        """Places the codebooks by k-means on many latents ``[B, S, C]`` at once, before the first training step.
+    def expect(self, vectors_per_step: int) -> None:
+        """Says how many vectors each training step brings, which decides how rarely used an entry must be to count as dead.
 
-        A single small batch would hold fewer vectors than the codebook has entries. ``vectors_per_step`` is how many
-        vectors each later step brings, which decides how rarely used an entry must be to count as dead.
+        This is no part of the weights: whoever goes on training says it again.
         """
         dead_below = DEAD_CODE_SHARE * vectors_per_step / self.codebook_size
         for level in self.residual_vq.layers:
             level._codebook.threshold_ema_dead_code = dead_below
             level._codebook.reset_cluster_size = 2 * dead_below
+
+    @torch.no_grad()
+    def start(self, latents: Tensor, vectors_per_step: int) -> None:
+        """Places the codebooks by k-means on many latents ``[B, S, C]`` at once, before the first training step.
+
+        A single small batch would hold fewer vectors than the codebook has entries. ``vectors_per_step``: see :meth:`expect`.
+        """
+        self.expect(vectors_per_step)
         was_training = self.training
         self.train()
         self.residual_vq(latents)
@@ -67,8 +73,12 @@ class ResidualQuantizer(nn.Module):
         return bool(self.residual_vq.layers[0]._codebook.initted)
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``[B, S, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``, commitment loss per level ``[Q]``."""
-        quantized, codes, commitment = self.residual_vq(latents)
+        """``[B, S, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``, commitment loss per level ``[Q]``.
+
+        In training, latents that are not finite leave the codebooks and their averages as they are.
+        """
+        spoilt = self.training and not bool(torch.isfinite(latents).all())
+        quantized, codes, commitment = self.residual_vq(latents, freeze_codebook=spoilt)
         return quantized, codes, commitment
 
     def decode(self, codes: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ has failed and the first stage's decoder stays.
 import copy
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -37,6 +37,7 @@ from distill.models.discriminator import (
 )
 from distill.models.model_file import alphabet_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
+from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -51,10 +52,8 @@ from distill.training.state import (
     random_state,
     restore_optimizer,
     restore_random_state,
-    save_state,
 )
 from distill.training.vqvae_loop import (
-    MAX_BAD_STEPS,
     SCALES_PER_STEP,
     SILENCED,
     VALIDATION_POSITIONS,
@@ -76,7 +75,8 @@ AVERAGE_DECAY = 0.999
 WORST_MEL = 1.1
 """A held-out mel distance above this share of what it was means that the stage has failed."""
 MIN_STEPS_PER_EPOCH = 50
-SAVE_EVERY_S = 60.0
+MAX_BAD_STEPS = 20
+"""This many losses in a row that are not finite end the stage. One alone is stepped over: it has moved nothing."""
 _LOSSES = ("mel_loss", "feature_loss", "adversarial_loss", "discriminator_loss")
 
 
@@ -141,8 +141,9 @@ def refine_decoder(
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
     *,
-    state_path: Path,
+    state_path: Path | None = None,
     resumed: TrainingState | None = None,
+    about: Callable[[], Mapping[str, Any]] = dict,
     device: str = "auto",
     save_every_s: float = SAVE_EVERY_S,
 ) -> RefinementResult:
@@ -152,14 +153,14 @@ def refine_decoder(
         codec: as the first stage left it; it is not changed.
         corpus: the recordings the first stage learned from; the same ones are kept aside.
         cancel_event: when set, the stage ends after the current step; its state can be resumed.
-        state_path: written every ``save_every_s`` seconds and at the end.
+        state_path: written every ``save_every_s`` seconds, first after ten, and at the end.
         resumed: a state to go on from. On a CPU, a stage that lasts for epochs then ends with the same weights, bit for bit, as
             if it had never stopped.
+        about: what the caller wants to find in the state beside the loop's own.
 
     Raises:
         TrainingError: if the losses stay not finite.
         StateFileError: if ``resumed`` belongs to another codec or other recordings.
-        OutputError: if the state cannot be written.
     """
     torch.manual_seed(plan.seed)
     fabric = make_fabric(device)
@@ -187,12 +188,14 @@ def refine_decoder(
     else:
         _restore(stage, first, resumed, belongs_to)
 
-    def save(finished: bool) -> None:
-        about = {**belongs_to, "plan": dataclasses.asdict(plan), "finished": finished}
-        save_state(state_path, STATE_KIND, _state(stage, first, steps_per_epoch, about))
-
     finished, cancelled, bad_steps = schedule.finished, False, 0
-    epoch_started = saved = time.monotonic()
+
+    def state() -> TrainingState:
+        values = {"plan": dataclasses.asdict(plan), "finished": finished, "about": dict(about())}
+        return _state(stage, first, steps_per_epoch, belongs_to | values)
+
+    checkpoint = Checkpoint(state_path, STATE_KIND, state, callback, every_s=save_every_s)
+    epoch_started = time.monotonic()
     while not (finished or cancelled):
         started = time.monotonic()
         epoch, index = divmod(schedule.step, steps_per_epoch)
@@ -254,11 +257,9 @@ def refine_decoder(
                     )
                 )
             epoch_started = time.monotonic()
-        if time.monotonic() - saved >= save_every_s:
-            save(finished)
-            saved = time.monotonic()
+        checkpoint.save_if_due()
         cancelled = not finished and cancel_event is not None and cancel_event.is_set()
-    save(finished)
+    checkpoint.save()
 
     mel_after = (stage.curves["val_mel"] or [stage.mel_before])[-1]
     is_kept = not cancelled and mel_after <= WORST_MEL * stage.mel_before

@@ -6,11 +6,15 @@ writes them as JSON lines, one event a line, so that a run can be followed or dr
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from distill.atomic import make_folder, output_error
+from distill.errors import OutputError
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,27 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class RolledBack:
+    """Training went wrong, and goes on from the last good state with half the learning rate."""
+
+    step: int
+    """Where it went wrong; the data goes on from here."""
+    good_step: int
+    """Where the weights and the optimizer were taken that it went back to."""
+    reason: str
+    peak_learning_rate: float
+    """From here on."""
+
+    @property
+    def text(self) -> str:
+        """The same in a sentence."""
+        return (
+            f"Step {self.step + 1} went wrong: {self.reason}. Training went back to its last good state "
+            f"(step {self.good_step}) and goes on at half the learning rate."
+        )
+
+
+@dataclass(frozen=True)
 class ExtractionProgress:
     """Encoding the recordings with the frozen codec, once, before the prior trains."""
 
@@ -203,6 +228,7 @@ TrainingEvent = (
     | PriorEpochMetrics
     | PriorTrainingCompleteEvent
     | Notice
+    | RolledBack
 )
 MetricsCallback = Callable[[TrainingEvent], None]
 
@@ -220,21 +246,47 @@ _KINDS: dict[str, type] = {
         PriorEpochMetrics,
         PriorTrainingCompleteEvent,
         Notice,
+        RolledBack,
     )
 }
 
 
 class EventLog:
-    """Appends events to a JSON-lines file, each flushed at once: ``{"event": "VQStepMetrics", ...}``."""
+    """Appends events to a JSON-lines file, each written at once: ``{"event": "VQStepMetrics", ...}``.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+    What a full disk refuses waits in memory until there is room again; ``refused`` says so.
+
+    Args:
+        keep: where a run goes on, how much of the file counts: what was reported after the state was saved will be reported
+            again. Everything counts if not given.
+    """
+
+    def __init__(self, path: Path, keep: int | None = None) -> None:
+        make_folder(path.parent)
+        try:
+            self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
+            whole = self._file.read()[:keep]
+            self._file.truncate(whole.rfind(b"\n") + 1)  # a crash may have cut the last line short
+            self._file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise output_error(path, error) from error
+        self._path, self._waiting = path, b""
+        self.refused: OutputError | None = None
 
     def __call__(self, event: TrainingEvent) -> None:
         line = {"event": type(event).__name__, **dataclasses.asdict(event)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        self._waiting += json.dumps(line).encode() + b"\n"
+        try:
+            while self._waiting:
+                self._waiting = self._waiting[self._file.write(self._waiting) :]
+            self.refused = None
+        except OSError as error:
+            self.refused = output_error(self._path, error)
+
+    @property
+    def position(self) -> int:
+        """Bytes of all events so far."""
+        return self._file.tell() + len(self._waiting)
 
     def __enter__(self) -> Self:
         return self

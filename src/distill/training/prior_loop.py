@@ -2,9 +2,10 @@
 
 import copy
 import functools
+import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from distill.codes.layout import flatten_codes
 from distill.errors import SettingError, TrainingError
 from distill.models.model_file import Model, Source, load_model
 from distill.models.prior import CodePrior, PriorConfig
+from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     ExtractionProgress,
@@ -31,11 +33,14 @@ from distill.training.metrics import (
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
 )
+from distill.training.progress import EpochSums, Progress
 from distill.training.schedule import Schedule
+from distill.training.state import TrainingState
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+STATE_KIND = "prior"
 LEARNING_RATE = 2e-3
 BATCH_SIZE = 8
 INFILL_SHARE = 0.25
@@ -46,7 +51,6 @@ EXTRACTION_SHARE = 0.2
 """Of a time budget, the most that encoding may take: fewer views are encoded if need be."""
 DEFAULT_EPOCHS = 50
 MIN_STEPS_PER_EPOCH = 50
-MAX_BAD_STEPS = 20
 MAX_LOSS = 20.0
 """exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
 
@@ -82,6 +86,10 @@ def train_prior(
     transpose: int = TRANSPOSE,
     seed: int = 0,
     device: str = "auto",
+    state_path: Path | None = None,
+    resumed: TrainingState | None = None,
+    about: Callable[[], Mapping[str, Any]] = dict,
+    save_every_s: float = SAVE_EVERY_S,
 ) -> dict[str, Any]:
     """Trains a prior over the codes of a model file's frozen codec. The file itself is not changed.
 
@@ -96,6 +104,11 @@ def train_prior(
         views: in how many ways every recording is encoded, shifted by less than a hop and transposed; fewer if they would take
             over a fifth of the minutes.
         transpose: semitones up to which views are transposed.
+        state_path: written every ``save_every_s`` seconds, first after ten, and when training ends or is cancelled.
+        resumed: a state to go on from, with the other arguments as they were; ``epochs`` and ``minutes`` count from the very
+            beginning, and the codes, which are extracted again, must be the same ones (that time is not counted twice). On a
+            CPU, a run that lasts for epochs then ends with the same weights, bit for bit, as if it had never stopped.
+        about: what the caller wants to find in the state beside the loop's own.
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
@@ -104,7 +117,8 @@ def train_prior(
     Raises:
         ModelFileError, CorpusError: if one of the two inputs is unusable.
         SettingError: if the config speaks another alphabet than the codec.
-        TrainingError: if the loss stays not finite.
+        StateFileError: if ``resumed`` belongs to another codec or other recordings.
+        TrainingError: if training goes wrong again and again before the first epoch is done.
     """
     called = time.monotonic()
     fabric = make_fabric(device)
@@ -122,7 +136,9 @@ def train_prior(
     split = split_corpus(corpus, seed=model_file.header.corpus.split_seed)
     extraction = _Extraction(model_file, config, seed, fabric, callback)
     held_out = extraction.sequences(split.held_out, views=1)
-    if minutes is not None:
+    if resumed is not None:
+        views = resumed.value("views", int)
+    elif minutes is not None:
         seconds_a_view = extraction.pace * sum(passage.seconds for passage in split.train)
         views = max(1, min(views, int(EXTRACTION_SHARE * minutes * 60 / max(seconds_a_view, 1e-6))))
     codes = extraction.sequences(split.train, views, transpose)
@@ -140,44 +156,83 @@ def train_prior(
     model, optimizer = fabric.setup(prior, optimizer)
     if epochs is None and minutes is None:
         epochs = DEFAULT_EPOCHS
-    if minutes is not None:  # extraction came out of the same budget
-        minutes = max(minutes - (time.monotonic() - called) / 60, 1e-3)
     # An epoch is as much as one view of every recording; which of all the views' sequences it takes is drawn anew each time.
     epoch_sequences = min(len(tokens), max(len(tokens) // views, MIN_STEPS_PER_EPOCH * batch_size))
-    schedule = Schedule(-(-epoch_sequences // batch_size), epochs=epochs, minutes=minutes, peak_rate=learning_rate)
+    # Extraction comes out of the same budget; what is extracted again after a stop does not.
+    extraction_s = time.monotonic() - called if resumed is None else resumed.value("extraction_s", float)
+    schedule = Schedule(
+        -(-epoch_sequences // batch_size),
+        epochs=epochs,
+        minutes=None if minutes is None else max(minutes - extraction_s / 60, 1e-3),
+        peak_rate=learning_rate,
+    )
 
-    best_perplexity, best_weights = math.inf, copy.deepcopy(model.state_dict())
-    train_losses: list[float] = []
-    val_losses: list[float] = []
-    memorizing, message = False, ""
-    cancelled = False
-    epoch = 0
-    while epoch == 0 or not (schedule.finished or cancelled):
+    progress = Progress(model, optimizer, schedule)
+    belongs_to = {
+        "codec": model_file.alphabet,
+        "folder of recordings": corpus.fingerprint,
+        "set of codes": hashlib.sha256(tokens.numpy().data).hexdigest(),
+    }
+    if resumed is not None:
+        progress.restore(resumed, belongs_to)
+        if callback is not None:
+            again = time.monotonic() - called
+            callback(
+                Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training.")
+            )
+    finished = False
+
+    def state() -> TrainingState:
+        plan = {"epochs": epochs, "minutes": minutes, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
+                "transpose": transpose}  # fmt: skip
+        values = {"config": asdict(config), "plan": plan, "finished": finished, "about": dict(about()), "views": views,
+                  "extraction_s": extraction_s}  # fmt: skip
+        return progress.state(belongs_to | values)
+
+    checkpoint = Checkpoint(state_path, STATE_KIND, state, callback, every_s=save_every_s)
+    memorizing, message, cancelled = False, "", False
+    if progress.val_losses:
+        last = math.exp(min(progress.val_losses[-1], MAX_LOSS))
+        memorizing, message = check_memorization(last, config.codebook_size, corpus.file_count)
+    while progress.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
-        train_loss = train_prior_epoch(
-            model, optimizer, tokens, schedule, fabric,
-            epoch=epoch, sequences=epoch_sequences, batch_size=batch_size, seed=seed, infill_share=INFILL_SHARE,
-            callback=callback, cancel_event=cancel_event,
-        )  # fmt: skip
-        cancelled = cancel_event is not None and cancel_event.is_set()
+        try:
+            train_loss = train_prior_epoch(
+                model, optimizer, tokens, schedule, fabric,
+                epoch=progress.epoch, sequences=epoch_sequences, batch_size=batch_size, seed=seed, infill_share=INFILL_SHARE,
+                callback=callback, cancel_event=cancel_event, progress=progress, checkpoint=checkpoint,
+            )  # fmt: skip
+        except TrainingError as error:
+            if not progress.val_losses:
+                raise
+            if callback is not None:
+                callback(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
+            break
+        cancelled = not schedule.finished and cancel_event is not None and cancel_event.is_set()
+        if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
+            checkpoint.save()
         validating = time.monotonic()
         validation = validate_prior_epoch(model, held_out_tokens, batch_size, fabric.device)
+        if not math.isfinite(validation.loss):
+            progress.roll_back("the held-out loss was not finite", callback)
+            validation = validate_prior_epoch(model, held_out_tokens, batch_size, fabric.device)
         schedule.reserve(1.5 * (time.monotonic() - validating))
-        train_losses.append(train_loss)
-        val_losses.append(validation.loss)
-        if validation.perplexity < best_perplexity:
-            best_perplexity, best_weights = validation.perplexity, copy.deepcopy(model.state_dict())
+        progress.train_losses.append(train_loss)
+        progress.val_losses.append(validation.loss)
+        if validation.perplexity < progress.best_score:
+            progress.best_score, progress.best_loss = validation.perplexity, validation.loss
+            progress.best_weights = copy.deepcopy(model.state_dict())
         memorizing, message = check_memorization(validation.perplexity, config.codebook_size, corpus.file_count)
-        epoch += 1
+        progress.epoch, progress.sums = progress.epoch + 1, EpochSums()
         if callback is not None:
             callback(
                 PriorEpochMetrics(
-                    epoch=epoch,
-                    total_epochs=max(epoch, schedule.total_epochs),
+                    epoch=progress.epoch,
+                    total_epochs=max(progress.epoch, schedule.total_epochs),
                     train_loss=train_loss,
                     val_loss=validation.loss,
                     val_perplexity=validation.perplexity,
-                    best_perplexity=best_perplexity,
+                    best_perplexity=progress.best_score,
                     is_memorizing=memorizing,
                     memorization_message=message,
                     epoch_time_s=time.monotonic() - started,
@@ -185,16 +240,20 @@ def train_prior(
                     level_losses=validation.level_losses,
                 )
             )
+    if not cancelled:
+        finished = True
+        progress.mark_good()
+        checkpoint.save()
 
-    model.load_state_dict(best_weights)
+    model.load_state_dict(progress.best_weights)
     if callback is not None:
         callback(
             PriorTrainingCompleteEvent(
-                final_train_loss=train_losses[-1],
-                final_val_loss=val_losses[-1],
-                final_perplexity=math.exp(min(val_losses[-1], MAX_LOSS)),
-                best_perplexity=best_perplexity,
-                epochs_trained=epoch,
+                final_train_loss=progress.train_losses[-1],
+                final_val_loss=progress.val_losses[-1],
+                final_perplexity=math.exp(min(progress.val_losses[-1], MAX_LOSS)),
+                best_perplexity=progress.best_score,
+                epochs_trained=progress.epoch,
                 was_memorizing=memorizing,
             )
         )
@@ -202,12 +261,12 @@ def train_prior(
         "prior_model": model.module.requires_grad_(False).eval().cpu(),
         "prior_config": config,
         "prior_metadata": {
-            "epochs_trained": epoch,
-            "final_perplexity": math.exp(min(val_losses[-1], MAX_LOSS)),
-            "best_perplexity": best_perplexity,
+            "epochs_trained": progress.epoch,
+            "final_perplexity": math.exp(min(progress.val_losses[-1], MAX_LOSS)),
+            "best_perplexity": progress.best_score,
             "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "final_train_loss": train_losses[-1],
-            "final_val_loss": val_losses[-1],
+            "final_train_loss": progress.train_losses[-1],
+            "final_val_loss": progress.val_losses[-1],
             "was_memorizing": int(memorizing),
             "cancelled": int(cancelled),
             "seed": seed,
@@ -216,7 +275,7 @@ def train_prior(
             "corpus_fingerprint": corpus.fingerprint,
         },
         "sources": sources,
-        "curves": {"prior_train_loss": train_losses, "prior_val_loss": val_losses},
+        "curves": {"prior_train_loss": progress.train_losses, "prior_val_loss": progress.val_losses},
     }
 
 
@@ -234,24 +293,31 @@ def train_prior_epoch(
     infill_share: float = 0.0,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> float:
     """One pass over ``sequences`` (or all) of the token sequences ``[N, T]`` in random order.
 
-    Ended early by the schedule or a cancel.
+    Ended early by the schedule or a cancel; what ``progress`` has already done of it is not done again. A step that goes
+    wrong (a loss that is not finite or explodes) never reaches the optimizer: training goes back to its last good state,
+    halves the learning rate, and goes on with the next batch.
 
     In a share of the steps the sequences' second part, from a random position on, is known to the first
     (:meth:`CodePrior.forward`), so that the prior can fill gaps. Gives the mean loss in nats per token.
 
     Raises:
-        TrainingError: after 20 losses in a row, or a whole epoch, that are not finite; the optimizer has seen none of them.
+        TrainingError: if that does not help, time after time.
     """
     model.train()
-    loss_sum, token_count, bad_steps = 0.0, 0, 0
+    progress = progress or Progress(model, optimizer, schedule)
+    sums = progress.sums
     config: PriorConfig = model.module.config
     positions = tokens.shape[1] // config.num_quantizers
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     order = torch.randperm(len(tokens), generator=generator)[:sequences]
-    for chosen in order.split(batch_size):
+    if sums.step:
+        generator.set_state(sums.tensors["generator"])
+    for chosen in order.split(batch_size)[sums.step :]:
         started = time.monotonic()
         batch = tokens[chosen].to(fabric.device)
         inputs, targets = batch[:, :-1], batch[:, 1:]
@@ -270,16 +336,17 @@ def train_prior_epoch(
             fabric.backward(loss)
             norm = fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
             finite = norm is None or bool(torch.isfinite(norm))
-        if finite:
-            bad_steps = 0
-            optimizer.step()
-            loss_sum += float(loss.detach()) * targets.numel()
-            token_count += targets.numel()
+        trouble = progress.watch.trouble(float(loss.detach()), finite)
+        if trouble:
+            progress.roll_back(trouble, callback)
         else:
-            bad_steps += 1
-            if bad_steps == MAX_BAD_STEPS:
-                raise _not_finite(bad_steps, rate)
+            optimizer.step()
+            sums.loss += float(loss.detach()) * targets.numel()
+            sums.count += targets.numel()
         schedule.step += 1
+        sums.step, sums.tensors["generator"] = sums.step + 1, generator.get_state()
+        if progress.watch.is_good:
+            progress.mark_good()
         if callback is not None:
             callback(
                 PriorStepMetrics(
@@ -294,18 +361,13 @@ def train_prior_epoch(
                     remaining_s=schedule.remaining_s,
                 )
             )
+        if checkpoint is not None:
+            checkpoint.save_if_due(is_small=progress.is_at_good_state)
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
-    if not token_count:
-        raise _not_finite(bad_steps, schedule.learning_rate)
-    return loss_sum / token_count
-
-
-def _not_finite(steps: int, rate: float) -> TrainingError:
-    return TrainingError(
-        f"The prior's loss was not finite {steps} times in a row.",
-        f"Train again with a lower learning rate than {rate:.1e} (--lr).",
-    )
+    if not sums.count:
+        raise progress.given_up("not one step of an epoch went well, the loss was not finite")
+    return sums.loss / sums.count
 
 
 @torch.no_grad()

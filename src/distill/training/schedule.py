@@ -37,7 +37,7 @@ class Schedule:
         self._started = clock()
         self._steps_per_epoch = steps_per_epoch
         self._epochs, self._seconds = epochs, None if minutes is None else minutes * 60
-        self._peak_rate = peak_rate
+        self.peak_rate = peak_rate
         self._reserved = 0.0
         self.step = 0
 
@@ -45,10 +45,25 @@ class Schedule:
         """Keeps time at the end of the budget for work that must still follow the last step."""
         self._reserved = seconds
 
-    def resume(self, step: int, elapsed_s: float) -> None:
+    def slow_down(self) -> None:
+        """Halves the learning rate from here on."""
+        self.peak_rate /= 2
+
+    def values(self) -> dict[str, float]:
+        """Where the run stands, as plain JSON, for :meth:`resume`."""
+        return {
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "reserved_s": self._reserved,
+            "peak_rate": self.peak_rate,
+        }
+
+    def resume(self, step: int, elapsed_s: float, reserved_s: float = 0.0, peak_rate: float | None = None) -> None:
         """Stands where an earlier run stood after so many steps and seconds."""
-        self.step = step
-        self._started = self._clock() - elapsed_s
+        self.step = int(step)
+        self._started = self._clock() - float(elapsed_s)
+        self._reserved = float(reserved_s)
+        self.peak_rate = self.peak_rate if peak_rate is None else float(peak_rate)
 
     @property
     def elapsed_s(self) -> float:
@@ -97,4 +112,4 @@ class Schedule:
         """Linear warm-up over the first steps, then a cosine from the peak to ``FINAL_SHARE`` of it."""
         warmup = min(1.0, (self.step + 1) / WARMUP_STEPS)
         cosine = FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * self.progress))
-        return self._peak_rate * warmup * cosine
+        return self.peak_rate * warmup * cosine

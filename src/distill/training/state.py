@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -25,6 +25,7 @@ _FORMAT = 1
 _KEY = "distill-state"
 
 Part = Mapping[str, Tensor]
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,24 @@ class TrainingState:
 
     parts: Mapping[str, Part]
     values: Mapping[str, Any]
+
+    def value(self, name: str, kind: type[V]) -> V:
+        """One of the values, as the kind it must be; ``plan.seed`` is the seed in the plan.
+
+        Raises:
+            StateFileError: if it is not there or something else.
+        """
+        found: Any = self.values
+        for key in name.split("."):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        if kind is float and type(found) is int:
+            found = float(found)
+        if not isinstance(found, kind):
+            raise StateFileError(
+                f"The saved training does not say its {name}, or not as this version of Distill does.",
+                "Train that stage anew.",
+            )
+        return found
 
 
 def save_state(path: Path, kind: str, state: TrainingState) -> Path:
@@ -48,7 +67,8 @@ def save_state(path: Path, kind: str, state: TrainingState) -> Path:
     }
     about = {"format": _FORMAT, "kind": kind, "digest": _digest(tensors), "values": dict(state.values)}
     with written_aside(path) as temporary:
-        safetensors.torch.save_file(tensors, temporary, {_KEY: json.dumps(about)})
+        # In one piece: safetensors' own writing to files reports a full disk as an error of its own kind.
+        temporary.write_bytes(safetensors.torch.save(tensors, {_KEY: json.dumps(about)}))
     return path
 
 

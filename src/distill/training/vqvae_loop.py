@@ -3,7 +3,8 @@
 import copy
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from distill.codes.extract import encode_blocks
 from distill.errors import TrainingError
 from distill.models.quantizer import code_perplexity, count_codes
 from distill.models.vqvae import LEVEL_NAMES, ConvVQVAE, VQVAEConfig, swap_mid_side
+from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     LevelHealth,
@@ -29,11 +31,14 @@ from distill.training.metrics import (
     VQStepMetrics,
     VQTrainingCompleteEvent,
 )
+from distill.training.progress import EpochSums, Progress
 from distill.training.schedule import Schedule
+from distill.training.state import TrainingState
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+STATE_KIND = "codec"
 LEARNING_RATE = 3e-3
 BATCH_SIZE = 24
 CONTINUOUS_STEPS = 30
@@ -53,8 +58,6 @@ LARGEST_CODEBOOK = 256
 """Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
-MAX_BAD_STEPS = 20
-"""This many losses in a row that are not finite end the run."""
 
 
 @dataclass
@@ -73,6 +76,8 @@ class VQTrainingResult:
     """Held-out distance of the weights that were kept."""
     train_losses: list[float]
     val_losses: list[float]
+    seconds_taken: float
+    """Training time, earlier sittings included."""
     cancelled: bool
 
 
@@ -99,6 +104,10 @@ def train_vqvae(
     learning_rate: float = LEARNING_RATE,
     seed: int = 0,
     device: str = "auto",
+    state_path: Path | None = None,
+    resumed: TrainingState | None = None,
+    about: Callable[[], Mapping[str, Any]] = dict,
+    save_every_s: float = SAVE_EVERY_S,
 ) -> VQTrainingResult:
     """Trains a codec on a folder of recordings and gives it back with its best weights, in eval mode.
 
@@ -110,15 +119,21 @@ def train_vqvae(
         corpus: the folder as already imported, to spare importing it again.
         epochs, minutes: the end of the run; 100 epochs if neither is given. An epoch is one pass over the seconds of
             the corpus, at least 100 steps.
+        state_path: written every ``save_every_s`` seconds, first after ten, and when training ends or is cancelled.
+        resumed: a state to go on from, with the other arguments as they were; ``epochs`` and ``minutes`` count from the very
+            beginning. On a CPU, a run that lasts for epochs then ends with the same weights, bit for bit, as if it had
+            never stopped.
+        about: what the caller wants to find in the state beside the loop's own.
 
     Raises:
         CorpusError: if the folder holds nothing usable.
-        TrainingError: if the loss stays not finite.
+        StateFileError: if ``resumed`` belongs to other recordings.
+        TrainingError: if training goes wrong again and again before the first epoch is done.
     """
     corpus = corpus or import_corpus(Path(dataset_dir))
     config = config or codec_config_for(corpus)
     split = split_corpus(corpus, seed=seed)
-    if callback is not None:
+    if callback is not None and resumed is None:
         callback(Notice(split.explanation))
         for warning in corpus.warnings:
             callback(Notice(warning, is_warning=True))
@@ -145,57 +160,96 @@ def train_vqvae(
         peak_rate=learning_rate,
     )
 
-    best_distance, best_loss, best_weights = float("inf"), float("inf"), copy.deepcopy(model.state_dict())
-    train_losses: list[float] = []
-    val_losses: list[float] = []
-    levels: tuple[LevelHealth, ...] = ()
-    cancelled = False
-    epoch = 0
-    while epoch == 0 or not (schedule.finished or cancelled):
-        started = time.monotonic()
-        trained = train_vqvae_epoch(
-            model, distance, optimizer, windows, schedule, fabric,
-            epoch=epoch, steps=steps_per_epoch, batch_size=batch_size, seed=seed, callback=callback, cancel_event=cancel_event,
-        )  # fmt: skip
-        cancelled = cancel_event is not None and cancel_event.is_set()
-        validating = time.monotonic()
-        val_loss = validate_vqvae_epoch(model, distance, held_out, fabric)
+    model.module.quantizer.expect(WINDOW_POSITIONS * batch_size)
+    progress = Progress(model, optimizer, schedule)
+    belongs_to = {"folder of recordings": corpus.fingerprint}
+    if resumed is not None:
+        progress.restore(resumed, belongs_to)
+    finished = cancelled = False
+
+    def state() -> TrainingState:
+        plan = {
+            "epochs": epochs,
+            "minutes": minutes,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "seed": seed,
+        }
+        values = {"config": asdict(config), "plan": plan, "finished": finished, "about": dict(about())}
+        return progress.state(belongs_to | values)
+
+    def distances() -> tuple[float, float]:
         # The codec will speak for all recordings, so the weights to keep are the best for those that were trained on and for
         # those that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
-        both = (val_loss + validate_vqvae_epoch(model, distance, trained_on, fabric)) / 2
+        val_loss = validate_vqvae_epoch(model, distance, held_out, fabric)
+        return val_loss, (val_loss + validate_vqvae_epoch(model, distance, trained_on, fabric)) / 2
+
+    checkpoint = Checkpoint(state_path, STATE_KIND, state, callback, every_s=save_every_s)
+    levels: tuple[LevelHealth, ...] = ()
+    while progress.epoch == 0 or not (schedule.finished or cancelled):
+        started = time.monotonic()
+        try:
+            trained = train_vqvae_epoch(
+                model, distance, optimizer, windows, schedule, fabric,
+                epoch=progress.epoch, steps=steps_per_epoch, batch_size=batch_size, seed=seed,
+                callback=callback, cancel_event=cancel_event, progress=progress, checkpoint=checkpoint,
+            )  # fmt: skip
+        except TrainingError as error:
+            if not progress.val_losses:
+                raise
+            if callback is not None:
+                callback(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
+            break
+        cancelled = not schedule.finished and cancel_event is not None and cancel_event.is_set()
+        if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
+            checkpoint.save()
+        if (
+            not model.module.quantizer.started
+        ):  # the first epoch ended early: what is kept must be able to speak in codes
+            _start_codebooks(model, windows, batch_size, fabric)
+        validating = time.monotonic()
+        val_loss, both = distances()
+        if not math.isfinite(both):
+            progress.roll_back("the held-out distance was not finite", callback)
+            val_loss, both = distances()
         schedule.reserve(1.5 * (time.monotonic() - validating))
-        train_losses.append(trained.loss)
-        val_losses.append(val_loss)
-        if both < best_distance:
-            best_distance, best_loss, best_weights = both, val_loss, copy.deepcopy(model.state_dict())
+        progress.train_losses.append(trained.loss)
+        progress.val_losses.append(val_loss)
+        if both < progress.best_score:
+            progress.best_score, progress.best_loss = both, val_loss
+            progress.best_weights = copy.deepcopy(model.state_dict())
         levels = level_health(trained.code_counts)
-        epoch += 1
+        progress.epoch, progress.sums = progress.epoch + 1, EpochSums()
         if callback is not None:
             callback(
                 VQEpochMetrics(
-                    epoch=epoch,
-                    total_epochs=max(epoch, schedule.total_epochs),
+                    epoch=progress.epoch,
+                    total_epochs=max(progress.epoch, schedule.total_epochs),
                     train_loss=trained.loss,
                     val_loss=val_loss,
-                    best_val_loss=best_loss,
+                    best_val_loss=progress.best_loss,
                     levels=levels,
                     warning=utilisation_warning(levels),
                     epoch_time_s=time.monotonic() - started,
                     learning_rate=schedule.learning_rate,
                 )
             )
+    if not cancelled:
+        finished = True
+        progress.mark_good()
+        checkpoint.save()
 
-    model.load_state_dict(best_weights)
+    model.load_state_dict(progress.best_weights)
     codec: ConvVQVAE = model.module.requires_grad_(False).eval()
     code_counts = count_corpus_codes(codec, corpus, fabric.device)
     levels = level_health(code_counts)
     if callback is not None:
         callback(
             VQTrainingCompleteEvent(
-                final_train_loss=train_losses[-1],
-                final_val_loss=val_losses[-1],
-                best_val_loss=best_loss,
-                epochs_trained=epoch,
+                final_train_loss=progress.train_losses[-1],
+                final_val_loss=progress.val_losses[-1],
+                best_val_loss=progress.best_loss,
+                epochs_trained=progress.epoch,
                 cancelled=cancelled,
                 levels=levels,
             )
@@ -207,10 +261,11 @@ def train_vqvae(
         split,
         code_counts,
         levels,
-        epoch,
-        best_loss,
-        train_losses,
-        val_losses,
+        progress.epoch,
+        progress.best_loss,
+        progress.train_losses,
+        progress.val_losses,
+        schedule.elapsed_s,
         cancelled,
     )
 
@@ -229,18 +284,25 @@ def train_vqvae_epoch(
     seed: int,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> VQEpochResult:
-    """One epoch, ended early by the schedule or a cancel.
+    """One epoch, ended early by the schedule or a cancel; what ``progress`` has already done of it is not done again.
+
+    A step that goes wrong (a loss that is not finite or explodes, a codebook that collapses) never reaches the optimizer:
+    training goes back to its last good state, halves the learning rate, and goes on with the next batch.
 
     Raises:
-        TrainingError: after 20 losses in a row, or a whole epoch, that are not finite; the optimizer has seen none of them.
+        TrainingError: if that does not help, time after time.
     """
     model.train()
     config: VQVAEConfig = model.module.config
-    loss_sum, loss_count, bad_steps = 0.0, 0, 0
-    quantizing = model.module.quantizer.started
-    counts = torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
-    for index in range(steps):
+    progress = progress or Progress(model, optimizer, schedule)
+    sums = progress.sums
+    counts = sums.tensors.setdefault(
+        "code_counts", torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
+    )
+    for index in range(sums.step, steps):
         started = time.monotonic()
         audio = torch.from_numpy(windows.batch(epoch, index, batch_size)).to(fabric.device)
         draw = np.random.default_rng((seed, epoch, index, 1 << 20))
@@ -249,10 +311,12 @@ def train_vqvae_epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
 
+        quantizing = model.module.quantizer.started
         if not quantizing and schedule.step >= CONTINUOUS_STEPS:
             _start_codebooks(model, windows, batch_size, fabric)
             model.train()
             quantizing = True
+            progress.watch.forget()
         output = model(audio, quantizing)
         reconstruction = distance(*_heard(output.reconstruction, audio, draw), scales)
         loss = reconstruction + config.commitment_weight * output.commitment_loss
@@ -262,18 +326,20 @@ def train_vqvae_epoch(
             fabric.backward(loss)
             norm = fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
             finite = norm is None or bool(torch.isfinite(norm))
-        if finite:
-            bad_steps = 0
-            optimizer.step()
-            loss_sum += float(loss.detach())
-            loss_count += 1
+        used = count_codes(output.indices, config.codebook_size).cpu() if quantizing else None
+        trouble = progress.watch.trouble(float(loss.detach()), finite, used)
+        if trouble:
+            progress.roll_back(trouble, callback)
         else:
-            bad_steps += 1
-            if bad_steps == MAX_BAD_STEPS:
-                raise _not_finite(bad_steps, rate)
-        if quantizing:
-            counts += count_codes(output.indices, config.codebook_size).cpu()
+            optimizer.step()
+            sums.loss += float(loss.detach())
+            sums.count += 1
+            if used is not None:
+                counts += used
         schedule.step += 1
+        sums.step += 1
+        if progress.watch.is_good:
+            progress.mark_good()
         if callback is not None:
             callback(
                 VQStepMetrics(
@@ -290,20 +356,13 @@ def train_vqvae_epoch(
                     remaining_s=schedule.remaining_s,
                 )
             )
+        if checkpoint is not None:
+            checkpoint.save_if_due(is_small=progress.is_at_good_state)
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
-    if not loss_count:
-        raise _not_finite(bad_steps, schedule.learning_rate)
-    if not quantizing:  # the first epoch ended early: whatever is kept must be able to speak in codes
-        _start_codebooks(model, windows, batch_size, fabric)
-    return VQEpochResult(loss_sum / loss_count, counts)
-
-
-def _not_finite(steps: int, rate: float) -> TrainingError:
-    return TrainingError(
-        f"The codec's loss was not finite {steps} times in a row.",
-        f"Train again with a lower learning rate than {rate:.1e}, or look for damaged recordings.",
-    )
+    if not sums.count:
+        raise progress.given_up("not one step of an epoch went well, the loss was not finite")
+    return VQEpochResult(sums.loss / sums.count, counts)
 
 
 @torch.no_grad()

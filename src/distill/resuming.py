@@ -1,0 +1,304 @@
+"""Where a stopped run goes on: its folder in Distill's own folder, and the states that its stages left there.
+
+    runs/NAME-DATE/     events.jsonl      all that was reported
+                        codec.state       the codec's first stage
+                        refinement.state  its second stage, if there is one
+                        prior.state       the prior
+
+A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
+later stages belong to a model if both have the same codes.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from distill.errors import OutputError, SettingError, StateFileError
+from distill.models.model_file import Model, load_model, read_header
+from distill.models.prior import PriorConfig
+from distill.models.vqvae import VQVAEConfig
+from distill.outputs import new_run_folder, run_folders
+from distill.training import adversarial, prior_loop, vqvae_loop
+from distill.training.adversarial import RefinementPlan
+from distill.training.state import TrainingState, load_state, read_values
+
+CODEC_STATE, REFINEMENT_STATE, PRIOR_STATE = "codec.state", "refinement.state", "prior.state"
+_KINDS = {
+    CODEC_STATE: vqvae_loop.STATE_KIND,
+    REFINEMENT_STATE: adversarial.STATE_KIND,
+    PRIOR_STATE: prior_loop.STATE_KIND,
+}
+
+FINISHED_KEPT = 5
+"""So many runs keep the states of stages that are at their end (some 200 MB a codec), to be trained further."""
+
+C = TypeVar("C", VQVAEConfig, PriorConfig)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """One stage of a run as it was saved last."""
+
+    run_folder: Path
+    model_path: Path
+    """Where its model is, or will be."""
+    state: TrainingState
+    written_epochs: float | str = 0
+    """Of this stage, in the model file."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the stage came to the end it was begun with, and the model file holds what came of it."""
+        return self.state.value("finished", bool) and self.written_epochs == self.state.value("epoch", int)
+
+    @property
+    def folder(self) -> Path:
+        """The recordings, where they were."""
+        return Path(self.state.value("about.folder", str))
+
+    @property
+    def events(self) -> Path:
+        """What the run reported."""
+        return self.run_folder / "events.jsonl"
+
+    @property
+    def second_stage(self) -> tuple[int | None, float | None] | None:
+        """Epochs and minutes of the second stage that is to follow; None without one."""
+        planned = self.state.value("about", dict).get("second_stage")
+        return None if planned is None else (planned["epochs"], planned["minutes"])
+
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+        return self.state.value("schedule.step", int)
+
+    def config(self, kind: type[C]) -> C:
+        """The sizes of what is trained."""
+        try:
+            return TypeAdapter(kind).validate_python(self.state.value("config", dict))
+        except ValidationError as error:
+            raise StateFileError(
+                f"{self.run_folder} says sizes that cannot be.", "Train that stage again from its beginning."
+            ) from error
+
+    def end(self, epochs: int | None, minutes: float | None) -> tuple[int | None, float | None]:
+        """The end in epochs and minutes from the very beginning: so much further, or with neither, as it was planned.
+
+        Raises:
+            SettingError: if the stage is at its end and nothing says how much further.
+        """
+        plan = self.state.value("plan", dict)
+        if epochs is not None:
+            epochs += self.state.value("epoch", int)
+        if minutes is not None:
+            extraction_s = float(self.state.values.get("extraction_s", 0.0))
+            minutes += (self.state.value("schedule.elapsed_s", float) + extraction_s) / 60
+        if epochs is None and minutes is None:
+            if self.is_finished:
+                raise SettingError(
+                    f"The training of {self.model_path} is at its end.",
+                    "Say how much further with --minutes or --epochs (or, for a codec, add --quality high).",
+                )
+            return plan.get("epochs"), plan.get("minutes")
+        return epochs, minutes
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One stretch of the second stage, from its beginning or from where it stopped."""
+
+    run_folder: Path
+    plan: RefinementPlan
+    resumed: TrainingState | None = None
+
+    def recordings(self, first: Stopped | None) -> Path:
+        """Where the recordings were when this stage, or else the ``first`` one, was trained last.
+
+        Raises:
+            SettingError: if neither was trained on this computer.
+        """
+        about = {} if self.resumed is None else self.resumed.values.get("about", {})
+        if "folder" in about:
+            return Path(about["folder"])
+        if first is None:
+            raise SettingError(
+                "Where this model's recordings are is not known on this computer.",
+                "Say it: distill train FOLDER --resume …",
+            )
+        return first.folder
+
+
+def stopped_codec(run: Path) -> Stopped | None:
+    """The codec's first stage of a run; None if its state is not on this computer.
+
+    Args:
+        run: a run's folder, or a model file, which need not have been written yet.
+
+    Raises:
+        ModelFileError, StateFileError: if what is there is damaged.
+        OutputError: if another model has taken the name of the run's.
+    """
+    if run.is_dir():
+        found = run
+    elif run.exists():
+        mark = read_header(run).codec_training.get("run")
+        found = next((folder for folder in run_folders() if folder.name == mark), run)
+    else:
+        path = str(run.resolve())
+        found = _newest(run.stem, CODEC_STATE, lambda values: values["about"]["model"] == path) or run
+    if not (found / CODEC_STATE).exists():
+        return None
+    stopped = _load(found, CODEC_STATE)
+    model_path = stopped.model_path if run.is_dir() else run
+    if not model_path.exists():
+        return dataclasses.replace(stopped, model_path=model_path)
+    training = read_header(model_path).codec_training
+    if training.get("run") != found.name:
+        raise OutputError(f"{model_path} is another run's model.", "Move it away, then resume this one.")
+    return dataclasses.replace(stopped, model_path=model_path, written_epochs=training["epochs_trained"])
+
+
+def refined_model(run: Path) -> Path:
+    """The model whose second stage a run trains.
+
+    Args:
+        run: a run's folder, or the model file itself.
+
+    Raises:
+        StateFileError: if the folder holds no such run.
+    """
+    if run.is_dir() and not (run / REFINEMENT_STATE).exists():
+        raise StateFileError(
+            f"{run} holds no training of a codec that could go on.",
+            "Give a model file, or a run's folder with its states.",
+        )
+    return _load(run, REFINEMENT_STATE).model_path if run.is_dir() else run
+
+
+def has_second_stage(model: Model) -> bool:
+    """Whether the model's second stage has begun."""
+    return "refinement_steps" in model.header.codec_training or _refinement_of(model) is not None
+
+
+def stopped_prior(run: Path) -> Stopped:
+    """The newest training of a prior of a run or of a model.
+
+    Raises:
+        ModelFileError, StateFileError: if what is there is damaged.
+        SettingError: if there is none on this computer.
+    """
+    if run.is_dir():
+        found = run if (run / PRIOR_STATE).exists() else None
+    else:
+        alphabet = load_model(run).alphabet
+        found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == alphabet)
+    if found is None:
+        raise SettingError(
+            f"No prior of {run} was begun on this computer.", "Begin one: distill train-prior MODEL DATASET_DIR"
+        )
+    stopped = _load(found, PRIOR_STATE)
+    model_path = stopped.model_path if run.is_dir() else run
+    training = read_header(model_path).prior_training or {}
+    written = training["epochs_trained"] if training.get("run") == found.name else 0
+    return dataclasses.replace(stopped, model_path=model_path, written_epochs=written)
+
+
+def forget_finished() -> None:
+    """Removes the states of finished stages from all but the newest runs; whatever can still go on stays."""
+    for folder in run_folders()[FINISHED_KEPT:]:
+        for name, kind in _KINDS.items():
+            try:
+                if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
+                    (folder / name).unlink(missing_ok=True)
+            except (StateFileError, OSError):  # not ours to judge: whoever resumes it will be told
+                continue
+
+
+def first_sitting(model: Model, run_folder: Path, epochs: int | None, minutes: float | None) -> Sitting:
+    """The beginning of the second stage, with the same recordings kept aside as in the first stage."""
+    return Sitting(run_folder, RefinementPlan(epochs, minutes, seed=model.header.corpus.split_seed))
+
+
+def next_sitting(
+    path: Path,
+    model: Model,
+    epochs: int | None,
+    minutes: float | None,
+    default_minutes: float,
+    first: Stopped | None = None,
+) -> Sitting:
+    """Where the second stage of the model at ``path`` goes on; its beginning, if the model has had none yet.
+
+    Args:
+        epochs, minutes: how much further from here. With neither, to the end it was begun with, or that was planned for it, or
+            for the default minutes.
+        first: the stage before, if it was trained on this computer.
+
+    Raises:
+        SettingError: if the stage is at its end and nothing says how much further, or its state is not on this computer.
+        StateFileError: if the state is damaged.
+    """
+    found = _refinement_of(model)
+    if found is None:
+        if "refinement_steps" in model.header.codec_training:
+            raise SettingError(
+                f"The second stage of {path} cannot be resumed: its state is not on this computer.",
+                "Resume it where it was trained, or train a new model with --quality high.",
+            )
+        if epochs is None and minutes is None:
+            epochs, minutes = (first and first.second_stage) or (None, default_minutes)
+        return first_sitting(model, first.run_folder if first else new_run_folder(path.stem), epochs, minutes)
+    state = load_state(found / REFINEMENT_STATE, adversarial.STATE_KIND)
+    try:
+        plan = RefinementPlan(**state.values["plan"])
+        if epochs is not None or minutes is not None:
+            plan = dataclasses.replace(
+                plan,
+                epochs=None if epochs is None else state.values["epoch"] + epochs,
+                minutes=None if minutes is None else state.values["elapsed_s"] / 60 + minutes,
+            )
+        elif state.values["finished"] and state.values["step"] == model.header.codec_training.get("refinement_steps"):
+            raise SettingError(
+                f"The second stage of {path} is at its end.", "Say how much further with --minutes or --epochs."
+            )
+    except (KeyError, TypeError) as error:
+        raise StateFileError(
+            f"{found / REFINEMENT_STATE} does not say what was planned.",
+            "Move it away, and train that stage again from its beginning.",
+        ) from error
+    return Sitting(found, plan, state)
+
+
+def _refinement_of(model: Model) -> Path | None:
+    alphabet = model.alphabet
+    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["alphabet"] == alphabet)
+
+
+def _load(run_folder: Path, name: str) -> Stopped:
+    state = load_state(run_folder / name, _KINDS[name])
+    return Stopped(run_folder, Path(state.value("about.model", str)), state)
+
+
+def _newest(model_name: str, name: str, belongs: Callable[[Mapping[str, Any]], bool]) -> Path | None:
+    """The newest run folder whose state of that name belongs to a model."""
+    for folder in run_folders():
+        if not (folder / name).exists():
+            continue
+        try:
+            if belongs(read_values(folder / name, _KINDS[name])):
+                return folder
+        except (StateFileError, KeyError, TypeError) as error:
+            # Another model's damaged state is nobody's trouble here; this model's own would be.
+            if folder.name.startswith(f"{model_name}-"):
+                raise error if isinstance(error, StateFileError) else _load_error(folder / name) from error
+    return None
+
+
+def _load_error(path: Path) -> StateFileError:
+    return StateFileError(
+        f"{path} cannot be resumed from.", "Move it away, and train that stage again from its beginning."
+    )

@@ -1,0 +1,114 @@
+"""Notices when training goes wrong: a loss that is not finite, one that explodes, a codebook that collapses."""
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from distill.models.quantizer import code_perplexity
+
+GOOD_EVERY = 25
+"""So many steps in a row without trouble make a state a good one."""
+EXPLODED = 3.0
+"""The smoothed loss may rise to this many times what it was at the best of the good states."""
+STILL_GOOD = 1.5
+"""And to this many times, for a state to be called good: a slow explosion must not carry the measure along."""
+STUCK_AFTER = 100
+"""So many steps without a good state are trouble, too."""
+LEAST_LEVEL = 0.5
+"""What counts as a good state's loss at least: near zero, a threefold loss is still a small one."""
+SMOOTHING = 0.9
+COLLAPSED = 0.1
+"""A level collapses when the number of codes it really uses, less one, falls to this share of what a good state used."""
+STILL_IN_USE = 0.3
+"""A good state uses, in its very last step, at least this share of what the steps before used: a collapse shows at once."""
+LEAST_CODES = 4.0
+"""A level that never used this many has nothing to collapse from: some recordings are nearly silent."""
+
+
+class Watch:
+    """Looks at every step before the optimizer does. Feels nothing of the clock, so that a resumed run sees the same."""
+
+    def __init__(self) -> None:
+        self.healthy_steps = 0
+        """Since the last good state, or since the last trouble."""
+        self._smoothed = math.nan
+        self._level = math.nan
+        # Per level, how many codes were really used: smoothed, in good states at most, and in the last step.
+        self._codes: list[float] = []
+        self._most_codes: list[float] = []
+        self._last_codes: list[float] = []
+
+    def trouble(self, loss: float, is_finite: bool, used: Tensor | None = None) -> str:
+        """What is wrong with a step, in words; empty if nothing is.
+
+        Args:
+            loss: of the step.
+            is_finite: whether loss and gradients are.
+            used: how often the step used each codebook entry ``[Q, K]``, where there are codebooks.
+        """
+        if not is_finite:
+            return "the loss was not finite"
+        self._smoothed = loss if math.isnan(self._smoothed) else SMOOTHING * self._smoothed + (1 - SMOOTHING) * loss
+        if math.isnan(self._level):
+            self._level = self._smoothed
+        if self._smoothed > EXPLODED * max(self._level, LEAST_LEVEL):
+            return f"the loss exploded, from {self._level:.2f} to {loss:.2f}"
+        self.healthy_steps += 1
+        if self.healthy_steps >= STUCK_AFTER and not self.is_good:
+            return f"the loss stays at {self._smoothed:.2f}, where it was at {self._level:.2f}"
+        return "" if used is None else self._collapse(code_perplexity(used))
+
+    @property
+    def is_good(self) -> bool:
+        """Whether enough steps went well to call the state a good one."""
+        in_use = all(
+            now - 1 >= STILL_IN_USE * (before - 1) for now, before in zip(self._last_codes, self._codes, strict=True)
+        )
+        is_low = self._smoothed <= STILL_GOOD * max(self._level, LEAST_LEVEL)
+        return self.healthy_steps >= GOOD_EVERY and is_low and in_use
+
+    def mark_good(self) -> None:
+        """From here on, trouble is measured by how things stand now, or by the best they ever stood."""
+        self._level = min(self._smoothed, self._level)
+        self._most_codes = [max(pair) for pair in zip(self._codes, self._most_codes or self._codes, strict=True)]
+        self.healthy_steps = 0
+
+    def forget(self) -> None:
+        """The loss means something else from here on."""
+        self._smoothed = self._level = math.nan
+        self.healthy_steps = 0
+
+    def went_back(self) -> None:
+        """Things stand again as they did at the last good state."""
+        self._smoothed = self._level
+        self._codes, self._last_codes = list(self._most_codes), list(self._most_codes)
+        self.healthy_steps = 0
+
+    def values(self) -> dict[str, Any]:
+        """As plain JSON, for :meth:`restore`."""
+        return {
+            "healthy_steps": self.healthy_steps,
+            "smoothed": self._smoothed,
+            "level": self._level,
+            "codes": self._codes,
+            "most_codes": self._most_codes,
+            "last_codes": self._last_codes,
+        }
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Stands where :meth:`values` was taken."""
+        self.healthy_steps = int(values["healthy_steps"])
+        self._smoothed, self._level = float(values["smoothed"]), float(values["level"])
+        self._codes, self._most_codes, self._last_codes = (
+            [float(value) for value in values[name]] for name in ("codes", "most_codes", "last_codes")
+        )
+
+    def _collapse(self, now: list[float]) -> str:
+        self._last_codes = now
+        before = self._codes or now
+        self._codes = [SMOOTHING * old + (1 - SMOOTHING) * new for old, new in zip(before, now, strict=True)]
+        for level, (codes, most) in enumerate(zip(self._codes, self._most_codes, strict=bool(self._most_codes))):
+            if most >= LEAST_CODES and codes - 1 < COLLAPSED * (most - 1):
+                return f"the codebook of level {level + 1} collapsed, from {most:.0f} codes in use to {now[level]:.0f}"
+        return ""

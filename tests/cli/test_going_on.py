@@ -1,0 +1,205 @@
+"""``--resume``: a stopped training goes on, wherever its model was moved, and its events have no gap and no double."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.cli.training_view import TrainingView
+from distill.home import home
+from distill.models import load_model
+from distill.resuming import CODEC_STATE, PRIOR_STATE
+from distill.training.metrics import (
+    PriorEpochMetrics,
+    PriorStepMetrics,
+    TrainingEvent,
+    VQEpochMetrics,
+    VQStepMetrics,
+    read_events,
+)
+
+Distill = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("tiny_training")
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def stopped(distill: Distill, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``stopped(kind, step, *words)``: that command, with so many Ctrl-C at a step of a kind."""
+
+    def call(kind: Any, step: int, *words: object, times: int = 1) -> Any:
+        show = TrainingView.__call__
+
+        def event(view: TrainingView, event: TrainingEvent) -> None:
+            show(view, event)
+            if isinstance(event, kind) and event.step == step:
+                for _ in range(times):
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(TrainingView, "__call__", event)
+            return distill(*words)
+
+    return call
+
+
+def same_codec(first: Path, second: Path) -> bool:
+    one, other = load_model(first).codec.state_dict(), load_model(second).codec.state_dict()
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def run_folder() -> Path:
+    (folder,) = (home() / "runs").iterdir()
+    return folder
+
+
+def test_a_codec_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path) -> None:
+    words = ("train", small_corpus, "--epochs", 2)
+    whole = distill(*words, "--out", tmp_path / "whole", "--json").json
+    answer = stopped(VQStepMetrics, 2, *words, "--out", tmp_path)
+    model = tmp_path / "small.distill"
+    assert f"distill train --resume {model}" in answer.err
+    moved = model.rename(tmp_path / "moved.distill")
+
+    answer = distill("train", "--resume", moved, "--json")
+    assert answer.code == 0, answer.err
+    assert "at step 2" in answer.err
+    assert same_codec(moved, Path(whole["model"]))
+    assert load_model(moved).header.curves == load_model(Path(whole["model"])).header.curves
+    events = [list(read_events(Path(path))) for path in (answer.json["events"], whole["events"])]
+    steps = [[(e.step, e.train_loss) for e in one if isinstance(e, VQStepMetrics)] for one in events]
+    epochs = [[(e.epoch, e.val_loss) for e in one if isinstance(e, VQEpochMetrics)] for one in events]
+    assert steps[0] == steps[1]
+    assert epochs[0] == epochs[1]
+
+    distill("train", "--resume", moved).refused("at its end", "--minutes")
+    further = distill("train", "--resume", moved, "--epochs", 1, "--json")
+    assert further.json["epochs_trained"] == 3
+
+
+def test_a_prior_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.distill"
+    other.write_bytes(tiny.read_bytes())
+    words = (small_corpus, "--epochs", 2)
+    whole = distill("train-prior", other, *words, "--json").json
+    for state in (home() / "runs").glob(f"*/{PRIOR_STATE}"):
+        state.unlink()
+    answer = stopped(PriorStepMetrics, 3, "train-prior", tiny, *words)
+    assert f"distill train-prior --resume {tiny}" in answer.err
+    answer = distill("train-prior", "--resume", tiny, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["best_perplexity"] == whole["best_perplexity"]
+    assert not answer.json["cancelled"]
+    one, rest = load_model(other).prior, load_model(tiny).prior
+    assert one is not None
+    assert rest is not None
+    assert all(torch.equal(tensor, rest.state_dict()[name]) for name, tensor in one.state_dict().items())
+    events = [list(read_events(Path(path))) for path in (answer.json["events"], whole["events"])]
+    kept = [
+        [(e.epoch, e.train_loss) for e in one if isinstance(e, PriorStepMetrics | PriorEpochMetrics)] for one in events
+    ]
+    assert kept[0] == kept[1]
+
+
+def test_a_model_that_was_never_written_is_resumed_by_its_name_or_its_run(
+    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C twice ends at once, as a crash does: what was saved on the way is there."""
+    monkeypatch.setattr("distill.training.checkpoint.FIRST_SAVE_S", 0.0)
+    model = tmp_path / "small.distill"
+    answer = stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 2, "--out", tmp_path, times=2)
+    assert answer.code == 130
+    assert not model.exists()
+    state = (run_folder() / CODEC_STATE).read_bytes()
+    assert distill("train", "--resume", model).code == 0
+    first = model.rename(tmp_path / "first.distill")
+    (run_folder() / CODEC_STATE).write_bytes(state)
+    answer = distill("train", "--resume", run_folder(), "--json")
+    assert answer.code == 0, answer.err
+    assert same_codec(first, model)
+
+
+def test_a_run_tells_what_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path) -> None:
+    answer = stopped(VQStepMetrics, 2, "run", small_corpus, "--minutes", 0.05, "--out", tmp_path / "new")
+    model = tmp_path / "new" / "small.distill"
+    assert f"distill train --resume {model}" in answer.err
+    assert distill("train", "--resume", model).code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [(VQStepMetrics, "train --resume"), (PriorStepMetrics, "train-prior --resume")]
+)
+def test_a_run_that_ends_at_once_tells_it_too(
+    kind: Any,
+    words: str,
+    distill: Distill,
+    stopped: Any,
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("distill.training.checkpoint.FIRST_SAVE_S", 0.0)
+    answer = stopped(kind, 2, "run", small_corpus, "--minutes", 0.05, "--out", tmp_path / "new", times=2)
+    assert answer.code == 130
+    (line,) = [line for line in answer.err.splitlines() if words in line]
+    assert distill(*line.split("distill ")[1].split()).code == 0
+
+
+def test_the_second_stage_follows_a_first_one_that_was_stopped(
+    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "small.distill"
+    words = ("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path)
+    stopped(VQStepMetrics, 2, *words)
+    answer = distill("train", "--resume", model, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["refinement_epochs"] == 1
+    assert answer.json["epochs_trained"] == 1
+
+
+def test_states_of_finished_runs_do_not_pile_up(
+    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill.resuming.FINISHED_KEPT", 1)
+    words = ("train", small_corpus, "--out", tmp_path, "--epochs", 2)
+    stopped(VQStepMetrics, 2, *words, "--name", "stopped")
+    for name in ("one", "two"):
+        assert distill(*words, "--name", name).code == 0
+    kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
+    assert kept == {"stopped", "two"}
+    assert len(list((home() / "runs").glob("*/events.jsonl"))) == 3
+
+
+def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
+    model = tmp_path / "small.distill"
+    distill("train-prior", "--resume", tiny).refused("No prior", "train-prior MODEL")
+    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("settled", "--lr")
+    distill("train", "--resume", tmp_path).refused("no training of a codec")
+    stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 2, "--out", tmp_path)
+    distill("train", tmp_path / "elsewhere", "--resume", model).refused("elsewhere")
+    # A prior of its own speaks the codes it has now.
+    before = model.read_bytes()
+    assert distill("train-prior", model, small_corpus, "--epochs", 1).code == 0
+    distill("train", "--resume", model).refused("has a prior", "Move the model away")
+    model.write_bytes(tiny.read_bytes())
+    folder = next(folder for folder in (home() / "runs").iterdir() if (folder / CODEC_STATE).exists())
+    distill("train", "--resume", folder).refused("another run's model", "Move it away")
+    model.write_bytes(before)
+    values = (folder / CODEC_STATE).read_bytes()
+    (folder / CODEC_STATE).write_bytes(values[:-4])
+    distill("train", "--resume", model).refused("cannot be resumed from", "from its beginning")
+    (folder / CODEC_STATE).write_bytes(json.dumps({"some": "json"}).encode())
+    distill("train", "--resume", model).refused("cannot be resumed from")
+    assert model.read_bytes() == before

@@ -1,0 +1,257 @@
+"""A run that was stopped anywhere and goes on ends as if it had never stopped; both loops, to the bit."""
+
+import dataclasses
+import itertools
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.errors import SettingError, StateFileError
+from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
+from distill.models.model_file import CorpusRecord, new_header
+from distill.resuming import Stopped
+from distill.training import (
+    Notice,
+    PriorStepMetrics,
+    TrainingEvent,
+    VQStepMetrics,
+    prior_loop,
+    train_prior,
+    train_vqvae,
+    vqvae_loop,
+)
+from distill.training.metrics import RolledBack
+from distill.training.state import TrainingState, load_state, read_values
+
+Loop = Callable[..., Any]
+Step = VQStepMetrics | PriorStepMetrics
+CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+PRIOR = PriorConfig(16, 4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.2)
+
+
+@pytest.fixture(autouse=True)
+def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vqvae_loop, "MIN_STEPS_PER_EPOCH", 12)
+    monkeypatch.setattr(vqvae_loop, "CONTINUOUS_STEPS", 4)
+    monkeypatch.setattr(vqvae_loop, "VALIDATION_POSITIONS", 16)
+    monkeypatch.setattr(prior_loop, "MIN_STEPS_PER_EPOCH", 12)
+    monkeypatch.setattr("distill.training.watch.GOOD_EVERY", 5)
+    monkeypatch.setattr(
+        "distill.models.quantizer.DEAD_CODE_SHARE", 0.9
+    )  # entries are replaced, at random, all the time
+
+
+def train_of(kind: str, corpus: Path, place: Path) -> Loop:
+    shared = {"epochs": 2, "batch_size": 4, "device": "cpu", "state_path": place / "state"}
+
+    def codec(folder: Path = corpus, **settings: Any) -> Any:
+        return train_vqvae(folder, CODEC, **(shared | settings))
+
+    def prior(folder: Path = corpus, **settings: Any) -> Any:
+        return train_prior(place / "m.distill", folder, PRIOR, **(shared | {"views": 2} | settings))
+
+    torch.manual_seed(0)
+    untrained = ConvVQVAE(CODEC)
+    untrained.quantizer.set_codebooks(torch.randn(4, 16, 8) * 0.3)
+    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6, split_seed=0)
+    header = new_header("m", CODEC, record, codec_training={"seed": 0})
+    save_model(place / "m.distill", Model(header, untrained, torch.ones(4, 16, dtype=torch.int64)))
+    return codec if kind == "codec" else prior
+
+
+@pytest.fixture(params=["codec", "prior"])
+def train(request: pytest.FixtureRequest, small_corpus: Path, tmp_path: Path) -> Loop:
+    """``train(epochs=2, …)``: one of the loops on the small corpus, its state in ``tmp_path / "state"``."""
+    return train_of(request.param, small_corpus, tmp_path)
+
+
+def kind_of(train: Loop) -> str:
+    return train.__name__
+
+
+def stop_at(step: int, events: list[TrainingEvent]) -> dict[str, Any]:
+    """The arguments that cancel a run after that step."""
+    cancel = threading.Event()
+
+    def heard(event: TrainingEvent) -> None:
+        events.append(event)
+        if isinstance(event, Step) and event.step == step:
+            cancel.set()
+
+    return {"callback": heard, "cancel_event": cancel}
+
+
+def weights(result: Any) -> dict[str, torch.Tensor]:
+    return (result["prior_model"] if isinstance(result, dict) else result.codec).state_dict()
+
+
+def curves(result: Any) -> Any:
+    return result["curves"] if isinstance(result, dict) else (result.train_losses, result.val_losses)
+
+
+def measured(events: list[TrainingEvent]) -> list[tuple[int, int, float, float]]:
+    return [(one.epoch, one.step, one.train_loss, one.learning_rate) for one in events if isinstance(one, Step)]
+
+
+# Before quantisation begins, at the end of an epoch, and in the middle of the last.
+@pytest.mark.parametrize("step", [2, 12, 19])
+def test_resumed_equals_uninterrupted(step: int, train: Loop, tmp_path: Path) -> None:
+    whole_events: list[TrainingEvent] = []
+    whole = train(callback=whole_events.append, state_path=None)
+
+    events: list[TrainingEvent] = []
+    train(**stop_at(step, events))
+    state = load_state(tmp_path / "state", kind_of(train))
+    assert state.values["schedule"]["step"] == step
+    torch.manual_seed(99)  # what another process would have drawn meanwhile
+    rest = train(resumed=state, callback=events.append)
+
+    assert measured(events) == measured(whole_events)
+    assert curves(rest) == curves(whole)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(rest)[name]), name
+
+
+def test_going_back_is_resumed_too(train: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a resumed run that has forgotten its last good state when the next step goes wrong."""
+    from distill.training.watch import Watch
+
+    look = Watch.trouble
+
+    def trouble(self: Watch, loss: float, *seen: Any) -> str:
+        return look(self, loss, *seen) or ("a test" if next(steps) == 18 else "")
+
+    monkeypatch.setattr(Watch, "trouble", trouble)
+    events: list[TrainingEvent] = []
+    steps = itertools.count(1)
+    whole = train(callback=events.append, state_path=None)
+    (back,) = [event for event in events if isinstance(event, RolledBack)]
+    assert back.good_step < 17
+    steps = itertools.count(1)
+    train(**stop_at(17, []))
+    state = load_state(tmp_path / "state", kind_of(train))
+    assert state.values["good_step"] == back.good_step
+    rest = train(resumed=state)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(rest)[name]), name
+
+
+def test_the_state_is_saved_on_the_way(train: Loop, tmp_path: Path) -> None:
+    """Guards against a state that only a polite end writes: a power cut would cost everything."""
+    saved = []
+
+    def look(event: TrainingEvent) -> None:
+        if isinstance(event, Step) and (tmp_path / "state").exists():
+            saved.append(read_values(tmp_path / "state", kind_of(train))["schedule"]["step"])
+
+    train(save_every_s=0.0, epochs=1, callback=look)
+    assert saved == list(range(1, len(saved) + 1))
+    assert len(saved) >= 11
+    values = read_values(tmp_path / "state", kind_of(train))
+    assert values["finished"]
+    assert values["epoch"] == 1
+    assert [path.name for path in tmp_path.glob("*state*")] == ["state"]
+
+
+def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:
+    train(**stop_at(3, []), epochs=None, minutes=10)
+    state = load_state(tmp_path / "state", kind_of(train))
+    assert 0 < state.values["schedule"]["elapsed_s"] < 60
+    spent = state.values["schedule"] | {"elapsed_s": 9.99 * 60}
+    state = dataclasses.replace(state, values=state.values | {"schedule": spent})
+    events: list[TrainingEvent] = []
+    train(resumed=state, **stop_at(500, events), epochs=None, minutes=10)
+    assert measured(events)[0][1] == 4
+    assert measured(events)[-1][1] < 500, "0.6 of 600 s were left"
+
+
+def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path) -> None:
+    """The last good state stays, the person is told, and it still is a state to go on from."""
+    whole = train(state_path=None)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    events: list[TrainingEvent] = []
+
+    def fill(event: TrainingEvent) -> None:
+        events.append(event)
+        if isinstance(event, Step) and event.step == 6:
+            size = (tmp_path / "state").stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
+
+    try:
+        result = train(save_every_s=0.0, callback=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    warnings = [event.text for event in events if isinstance(event, Notice) and event.is_warning]
+    assert any("was not saved" in text and "Training goes on" in text for text in warnings)
+    assert not list(tmp_path.glob("*.part*"))
+    state = load_state(tmp_path / "state", kind_of(train))
+    assert state.values["schedule"]["step"] == 5
+    rest = train(resumed=state)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(result)[name]), name
+        assert torch.equal(tensor, weights(rest)[name]), name
+
+
+def test_what_a_killed_writer_left_is_cleared_away(train: Loop, tmp_path: Path) -> None:
+    torn = tmp_path / ".distill-0a1b2c3d.part"
+    torn.write_bytes(b"half a state")
+    train(epochs=1)
+    assert not torn.exists()
+
+
+def test_a_state_of_something_else_is_refused(train: Loop, small_corpus: Path, tmp_path: Path) -> None:
+    train(**stop_at(3, []))
+    state = load_state(tmp_path / "state", kind_of(train))
+    other = tmp_path / "other"
+    shutil.copytree(small_corpus, other)
+    (other / "take-0.wav").unlink()
+    with pytest.raises(StateFileError, match="another folder of recordings"):
+        train(other, resumed=state)
+    with pytest.raises(StateFileError, match="does not fit"):
+        train(resumed=dataclasses.replace(state, parts={**state.parts, "weights": {}}))
+    with pytest.raises(StateFileError, match="does not fit"):
+        train(resumed=dataclasses.replace(state, values={**state.values, "schedule": None}))
+
+
+def test_other_codes_are_refused(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a prior that goes on with codes that mean, or are, something else."""
+    train = train_of("prior", small_corpus, tmp_path)
+    train(**stop_at(3, []))
+    state = load_state(tmp_path / "state", "prior")
+    with pytest.raises(StateFileError, match="another set of codes"):
+        train(resumed=state, seed=1)
+    with pytest.raises(StateFileError, match="another codec"):
+        train(resumed=dataclasses.replace(state, values={**state.values, "codec": "0" * 64}))
+
+
+def test_how_much_further(tmp_path: Path) -> None:
+    values = {
+        "plan": {"epochs": None, "minutes": 8.0},
+        "epoch": 3,
+        "schedule": {"elapsed_s": 120.0},
+        "extraction_s": 60.0,
+        "finished": True,
+    }
+    stopped = Stopped(tmp_path, tmp_path / "m.distill", TrainingState({}, values))
+    assert stopped.end(None, None) == (None, 8.0), "its model was never written"
+    assert stopped.end(2, None) == (5, None)
+    assert stopped.end(None, 1.0) == (None, 4.0)
+    with pytest.raises(SettingError, match="at its end"):
+        dataclasses.replace(stopped, written_epochs=3).end(None, None)
+
+
+def test_kill_9_at_any_moment() -> None:
+    """Five of the fifty that ``benchmarks/kill.py`` is run with by hand (docs/reliability.md)."""
+    script = Path(__file__).parents[2] / "benchmarks" / "kill.py"
+    words = [sys.executable, script, "--kills", "5", "--epochs", "1", "--longest", "0.8", "--interval", "0.05"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "5 kills" in done.stdout

@@ -1,0 +1,230 @@
+"""Training that goes wrong: noticed, undone, told, and a usable model in the end."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from distill.audio.windows import TrainingWindows
+from distill.errors import TrainingError
+from distill.models import CodePrior, PriorConfig, VQVAEConfig
+from distill.models.quantizer import ResidualQuantizer
+from distill.training import (
+    Notice,
+    PriorStepMetrics,
+    TrainingEvent,
+    VQEpochMetrics,
+    VQStepMetrics,
+    train_prior_epoch,
+    train_vqvae,
+    vqvae_loop,
+)
+from distill.training.launch import make_fabric
+from distill.training.metrics import RolledBack
+from distill.training.progress import MAX_ROLLBACKS, Progress
+from distill.training.schedule import Schedule
+from distill.training.watch import GOOD_EVERY, Watch
+
+CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+PRIOR = PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0)
+
+
+@pytest.fixture(autouse=True)
+def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vqvae_loop, "MIN_STEPS_PER_EPOCH", 40)
+    monkeypatch.setattr(vqvae_loop, "CONTINUOUS_STEPS", 4)
+    monkeypatch.setattr(vqvae_loop, "VALIDATION_POSITIONS", 16)
+
+
+def train_codec(folder: Path, **settings: Any) -> tuple[Any, list[TrainingEvent]]:
+    events: list[TrainingEvent] = []
+    settings = {"epochs": 2, "batch_size": 4, "device": "cpu", "callback": events.append} | settings
+    return train_vqvae(folder, CODEC, **settings), events
+
+
+def rollbacks(events: list[TrainingEvent]) -> list[RolledBack]:
+    return [event for event in events if isinstance(event, RolledBack)]
+
+
+def assert_usable(codec: Any) -> None:
+    for name, tensor in codec.state_dict().items():
+        assert bool(torch.isfinite(tensor.float()).all()), name
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, *batches: tuple[int, int]) -> None:
+    """Those batches, by (epoch, index), hold one sample that is not a number."""
+    whole = TrainingWindows.batch
+
+    def batch(self: TrainingWindows, epoch: int, index: int, batch_size: int) -> np.ndarray:
+        audio = whole(self, epoch, index, batch_size)
+        if (epoch, index) in batches:
+            audio[0, 0, 100] = np.nan
+        return audio
+
+    monkeypatch.setattr(TrainingWindows, "batch", batch)
+
+
+def test_a_batch_that_is_not_finite(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a batch that poisons the codebooks' moving averages before its loss is seen."""
+    spoil(monkeypatch, (1, 30))
+    result, events = train_codec(small_corpus)
+    (event,) = rollbacks(events)
+    assert event.step == 70
+    assert 70 - GOOD_EVERY <= event.good_step < 70
+    assert "not finite" in event.reason
+    steps = [one for one in events if isinstance(one, VQStepMetrics)]
+    assert len(steps) == 80
+    assert event.peak_learning_rate == vqvae_loop.LEARNING_RATE / 2
+    assert all(math.isfinite(one.train_loss) for one in steps if one.step != 71)
+    assert_usable(result.codec)
+    assert math.isfinite(result.best_val_loss)
+
+
+def test_batches_that_are_never_finite_end_the_training(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the best weights of the epochs before, if there are any."""
+    spoil(monkeypatch, *((1, index) for index in range(40)))
+    result, events = train_codec(small_corpus)
+    assert len(rollbacks(events)) == MAX_ROLLBACKS
+    assert any("best weights so far are kept" in one.text for one in events if isinstance(one, Notice))
+    assert result.epochs_trained == 1
+    assert_usable(result.codec)
+    spoil(monkeypatch, *((0, index) for index in range(40)))
+    with pytest.raises(TrainingError, match="not finite"):
+        train_codec(small_corpus)
+
+
+def test_a_learning_rate_that_explodes(small_corpus: Path) -> None:
+    result, events = train_codec(small_corpus, learning_rate=30.0)
+    assert any("exploded" in event.reason for event in rollbacks(events))
+    losses = [event.train_loss for event in events if isinstance(event, VQStepMetrics)]
+    assert max(losses) > 100
+    assert np.mean(losses[-10:]) < losses[0]
+    assert_usable(result.codec)
+
+
+def test_a_loss_that_creeps_up() -> None:
+    """Guards against a measure that moves along with a slow explosion, and against one that never ends but stays high."""
+    for losses in ([1.01**step for step in range(200)], [1.0] * 30 + [2.0] * 130):
+        watch, found = Watch(), ""
+        for loss in losses:
+            found = found or watch.trouble(loss, True)
+            if watch.is_good:
+                watch.mark_good()
+        assert "exploded" in found or "stays at 2.00, where it was at 1.00" in found
+
+
+def test_a_codebook_that_collapses(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All entries of a level become one: the loss barely tells, the use of the codes does."""
+    forward = ResidualQuantizer.forward
+    calls = 0
+
+    def collapse(self: ResidualQuantizer, latents: torch.Tensor) -> Any:
+        nonlocal calls
+        calls += self.training
+        if calls == 60 and self.training:
+            for level in self.residual_vq.layers:
+                level._codebook.embed[:] = level._codebook.embed[:, :1]
+                level._codebook.embed_avg[:] = level._codebook.embed_avg[:, :1]
+                level._codebook.cluster_size[:] = 1
+        return forward(self, latents)
+
+    monkeypatch.setattr(ResidualQuantizer, "forward", collapse)
+    result, events = train_codec(small_corpus, epochs=3)
+    assert any("collapsed" in event.reason for event in rollbacks(events))
+    last = [event for event in events if isinstance(event, VQEpochMetrics)][-1]
+    assert all(level.perplexity > 3 for level in last.levels)
+    assert_usable(result.codec)
+
+
+def prior_run(schedule: Schedule, **settings: Any) -> tuple[CodePrior, list[TrainingEvent]]:
+    torch.manual_seed(0)
+    events: list[TrainingEvent] = []
+    fabric = make_fabric("cpu")
+    model, optimizer = fabric.setup(prior := CodePrior(PRIOR), torch.optim.AdamW(prior.parameters()))
+    tokens = torch.randint(0, 32, (80, 32), generator=torch.Generator().manual_seed(1))
+    train_prior_epoch(
+        model, optimizer, tokens, schedule, fabric, epoch=0, batch_size=1, seed=0, callback=events.append, **settings
+    )
+    return prior, events
+
+
+def test_a_prior_step_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    forward, calls = CodePrior.forward, 0
+
+    def broken(self: CodePrior, tokens: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return forward(self, tokens, *given, **named) * (float("nan") if calls == 40 else 1.0)
+
+    monkeypatch.setattr(CodePrior, "forward", broken)
+    prior, events = prior_run(Schedule(80, epochs=1, minutes=None, peak_rate=1e-3))
+    (event,) = rollbacks(events)
+    assert (event.step, event.good_step) == (39, GOOD_EVERY)
+    assert event.peak_learning_rate == 5e-4
+    assert sum(isinstance(one, PriorStepMetrics) for one in events) == 80
+    assert_usable(prior)
+
+
+def test_a_prior_that_explodes() -> None:
+    prior, events = prior_run(Schedule(80, epochs=1, minutes=None, peak_rate=10.0))
+    assert any("exploded" in event.reason for event in rollbacks(events))
+    assert_usable(prior)
+
+
+def test_weights_and_optimizer_go_back_together() -> None:
+    """Guards against moments that still push where the explosion pushed."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
+
+    def step(sound: float) -> torch.Tensor:
+        optimizer.zero_grad()
+        layer(torch.full((1, 2), sound)).sum().backward()
+        optimizer.step()
+        return layer.weight.detach().clone()
+
+    step(1.0)
+    progress = Progress(layer, optimizer, Schedule(10, epochs=1, minutes=None, peak_rate=1.0))
+    after = step(2.0)
+    step(-50.0)
+    progress.roll_back("a test", None)
+    assert torch.equal(step(2.0), after)
+    assert progress.schedule.peak_rate == 0.5
+
+
+def test_ordinary_training_is_left_alone(small_corpus: Path) -> None:
+    """Guards against false alarms: small batches jump, and the start of the codebooks changes the loss at once."""
+    for batch_size in (1, 8):
+        assert not rollbacks(train_codec(small_corpus, batch_size=batch_size, epochs=1)[1])
+
+
+def test_a_loss_near_zero_may_rise_a_little() -> None:
+    watch = Watch()
+    for _ in range(GOOD_EVERY):
+        assert not watch.trouble(0.02, True)
+    watch.mark_good()
+    assert not any(watch.trouble(0.3, True) for _ in range(20))
+    assert any(watch.trouble(5.0, True) for _ in range(20))
+
+
+def test_a_loss_that_means_something_else_is_measured_anew() -> None:
+    """As when the codec begins to speak in codes."""
+    watch = Watch()
+    assert not any(watch.trouble(1.0, True) for _ in range(GOOD_EVERY))
+    watch.mark_good()
+    watch.forget()
+    assert not any(watch.trouble(10.0, True) for _ in range(GOOD_EVERY))
+
+
+def test_nearly_silent_recordings_collapse_from_nothing() -> None:
+    watch = Watch()
+    few = torch.zeros(1, 16, dtype=torch.int64)
+    few[0, :3] = 5
+    one = torch.zeros(1, 16, dtype=torch.int64)
+    one[0, 0] = 15
+    for used in (few, one):
+        assert not any(watch.trouble(1.0, True, used) for _ in range(GOOD_EVERY))
+        watch.mark_good()
