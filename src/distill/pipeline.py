@@ -33,6 +33,7 @@ from distill.outputs import (
     new_model_path,
     new_run_folder,
 )
+from distill.recording import recorded_run
 from distill.refinement import Sitting
 from distill.report import (
     NewAudio,
@@ -53,7 +54,7 @@ from distill.settings import (
 )
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.launch import choose_device
-from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent, read_events
+from distill.training.metrics import MetricsCallback, Notice, TrainingEvent, read_events
 from distill.training.prior_loop import LEARNING_RATE, memorization_threshold, train_prior
 from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 
@@ -105,14 +106,15 @@ def train_codec(
     corpus = corpus or import_corpus(folder)
     config = codec_config(corpus, config_changes or {})
     started = time.monotonic()
-    with EventLog(events) as log:
+    settings = {"minutes": minutes, "epochs": epochs, "seed": seed, "device": device, **dataclasses.asdict(config)}
+    with recorded_run("codec", model_path, folder, events, settings, callback, cancel_event) as tell:
         result = train_vqvae(
-            folder, config, _both(log, callback), cancel_event,
+            folder, config, tell, cancel_event,
             corpus=corpus, epochs=epochs, minutes=minutes, seed=seed, device=device,
         )  # fmt: skip
-    header = _codec_header(model_path.stem, result, seed, time.monotonic() - started)
-    model = Model(header, result.codec, result.code_counts)
-    save_model(model_path, model)
+        header = _codec_header(model_path.stem, result, seed, time.monotonic() - started)
+        model = Model(header, result.codec, result.code_counts)
+        save_model(model_path, model)
     return model
 
 
@@ -132,17 +134,18 @@ def refine_codec(
     """
     model = load_model(model_path)
     corpus = corpus or import_corpus(folder, channels=model.codec.channels)
-    with EventLog(sitting.run_folder / "events.jsonl") as log:
+    events, settings = sitting.run_folder / "events.jsonl", {**dataclasses.asdict(sitting.plan), "device": device}
+    with recorded_run("refinement", model_path, folder, events, settings, callback, cancel_event) as tell:
         result = refine_decoder(
-            model.codec, corpus, sitting.plan, _both(log, callback), cancel_event,
+            model.codec, corpus, sitting.plan, tell, cancel_event,
             state_path=sitting.state_path, resumed=sitting.resumed, device=device,
         )  # fmt: skip
-    if result.cancelled:
-        return Refined(model, None, result)
-    header = _refined_header(model.header, result)
+        if result.cancelled:
+            return Refined(model, None, result)
+        header = _refined_header(model.header, result)
+        refined = dataclasses.replace(model, header=header, codec=result.codec)
+        save_model(model_path, refined)
     first, after = (dataclasses.replace(model, codec=codec) for codec in (result.first, result.refined))
-    refined = dataclasses.replace(model, header=header, codec=result.codec)
-    save_model(model_path, refined)
     held_out = held_out_names(model, corpus)
     page = write_refinement_report(
         free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
@@ -184,31 +187,34 @@ def add_prior(
     model = load_model(model_path)
     corpus = corpus or import_corpus(folder, channels=model.codec.channels)
     config = prior_config(model, corpus, config_changes or {})
-    with EventLog(events) as log:
+    settings = {
+        "minutes": minutes, "epochs": epochs, "learning_rate": learning_rate, "seed": seed, "device": device,
+        **dataclasses.asdict(config),
+    }  # fmt: skip
+    with recorded_run("prior", model_path, folder, events, settings, callback, cancel_event) as tell:
         trained = train_prior(
-            model_path, folder, config, _both(log, callback), cancel_event,
+            model_path, folder, config, tell, cancel_event,
             corpus=corpus, epochs=epochs, minutes=minutes, learning_rate=learning_rate, seed=seed, device=device,
         )  # fmt: skip
-    before, after = model.header.prior_training or {}, trained["prior_metadata"]
-    same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
-    if same_corpus and float(before["best_perplexity"]) <= after["best_perplexity"]:
-        if callback is not None:
-            callback(
+        before, after = model.header.prior_training or {}, trained["prior_metadata"]
+        same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
+        if same_corpus and float(before["best_perplexity"]) <= after["best_perplexity"]:
+            tell(
                 Notice(
                     f"The prior that {model_path} has is better (perplexity {before['best_perplexity']:.1f}, the new one "
                     f"{after['best_perplexity']:.1f}); it is kept."
                 )
             )
-        return model
-    header = model.header.model_copy(
-        update={
-            "prior": trained["prior_config"],
-            "prior_training": trained["prior_metadata"],
-            "curves": model.header.curves | trained["curves"],
-        }
-    )
-    bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
-    save_model(model_path, bundled)
+            return model
+        header = model.header.model_copy(
+            update={
+                "prior": trained["prior_config"],
+                "prior_training": trained["prior_metadata"],
+                "curves": model.header.curves | trained["curves"],
+            }
+        )
+        bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
+        save_model(model_path, bundled)
     return bundled
 
 
@@ -398,12 +404,3 @@ def _refined_header(header: Header, result: RefinementResult) -> Header:
     return header.model_copy(
         update={"codec_training": header.codec_training | record, "curves": header.curves | curves}
     )
-
-
-def _both(log: EventLog, callback: MetricsCallback | None) -> MetricsCallback:
-    def tell(event: TrainingEvent) -> None:
-        log(event)
-        if callback is not None:
-            callback(event)
-
-    return tell

@@ -1,0 +1,243 @@
+"""What is in the library, and what it learns of: models, runs and generations."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from distill.atomic import output_error, written_aside
+from distill.errors import LibraryError, ModelFileError
+from distill.home import home
+from distill.library.database import Database
+from distill.library.records import Generation, ModelEntry, Run, to_json
+from distill.library.rebuilding import Found, find_everything
+from distill.outputs import MODEL_SUFFIX
+
+JOURNAL = "generations.jsonl"
+"""Beside the database: every generation, one a line."""
+
+
+class Library:
+    """The library in Distill's own folder.
+
+    Every method raises LibraryError if the database cannot be used.
+
+    Args:
+        tell: hears, in a sentence, what a person should know: that a damaged library was made anew, for example.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._database = Database(home() / "library.db", self._fill, tell)
+
+    # Models
+
+    def models(self) -> list[ModelEntry]:
+        """All models, the newest first. Files that changed since are read again; those that are gone are marked."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM models").fetchall()
+        entries = [self._seen(_model(row)) for row in rows]
+        return sorted(entries, key=lambda entry: (entry.created, entry.name), reverse=True)
+
+    def note_model(self, path: Path) -> ModelEntry:
+        """Takes a model file into the library, or looks at it again.
+
+        Raises:
+            ModelFileError: if it is no model file.
+        """
+        entry = ModelEntry.read(path)
+        with self._database.writing() as connection:
+            _insert_model(connection, entry)
+        return entry
+
+    def forget_model(self, path: Path) -> None:
+        """Leaves a file out from now on; its runs and generations are kept."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM models WHERE path = ?", (_text(path),))
+
+    def find(self, name: str) -> ModelEntry:
+        """The model of that name, or the only one whose name begins so.
+
+        Raises:
+            LibraryError: if there is none, or more than one.
+        """
+        return chosen(name.removesuffix(MODEL_SUFFIX), self.models())
+
+    def at(self, path: Path) -> ModelEntry | None:
+        """What is known of the file at a path."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT * FROM models WHERE path = ?", (_text(path.resolve()),)).fetchone()
+        return None if row is None else self._seen(_model(row))
+
+    # Runs
+
+    def save_run(self, run: Run) -> None:
+        """Notes a run, or what has become of it, in its own folder and in the database.
+
+        Raises:
+            OutputError: if its folder cannot be written to.
+        """
+        if run.record.parent.parent == home() / "runs":
+            with written_aside(run.record) as aside:
+                aside.write_text(to_json(run), encoding="utf-8")
+        with self._database.writing() as connection:
+            _insert_run(connection, run)
+
+    def runs(self, origin: str | None = None) -> list[Run]:
+        """The runs of a model, or all, the oldest first."""
+        where, values = ("", ()) if origin is None else (" WHERE origin = ?", (origin,))
+        with self._database.reading() as connection:
+            rows = connection.execute(f"SELECT * FROM runs{where} ORDER BY started", values).fetchall()
+        return [Run(**_decoded(row, "settings", "figures", "curves")) for row in rows]
+
+    # Generations
+
+    def add_generations(self, generations: list[Generation]) -> list[Generation]:
+        """Notes new audio, and gives each piece the number it is known by."""
+        with self._database.writing() as connection:
+            numbered = [replace(one, id=_insert_generation(connection, one)) for one in generations]
+            # Within the transaction, so that no two processes write to the journal at once.
+            journal = home() / JOURNAL
+            try:
+                with journal.open("a", encoding="utf-8") as lines:
+                    lines.writelines(to_json(one) + "\n" for one in numbered)
+            except OSError as error:
+                raise output_error(journal, error) from error
+        return numbered
+
+    def generation(self, number: int) -> Generation:
+        """One piece by its number.
+
+        Raises:
+            LibraryError: if there is none.
+        """
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT * FROM generations WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            raise LibraryError(
+                f"The library knows of no generation {number}.", "See the numbers with: distill models info MODEL"
+            )
+        return _generation(row)
+
+    def generations(self, origin: str | None = None) -> list[Generation]:
+        """The pieces made with a model, or all, the oldest first."""
+        where, values = ("", ()) if origin is None else (" WHERE origin = ?", (origin,))
+        with self._database.reading() as connection:
+            rows = connection.execute(f"SELECT * FROM generations{where} ORDER BY id", values).fetchall()
+        return [_generation(row) for row in rows]
+
+    def _seen(self, entry: ModelEntry) -> ModelEntry:
+        """The entry as its file is now."""
+        try:
+            status = entry.path.stat()
+        except OSError:
+            return replace(entry, is_there=False)
+        if (status.st_size, status.st_mtime_ns) == (entry.size, entry.modified):
+            return entry
+        try:
+            return self.note_model(entry.path)
+        except ModelFileError as error:
+            self._tell(f"{error.what} {error.fix}")
+            return replace(entry, is_there=False)
+
+    def _fill(self, connection: sqlite3.Connection, damaged: Path | None) -> None:
+        found: Found = find_everything(home() / JOURNAL, damaged, self._tell)
+        for entry in found.models:
+            _insert_model(connection, entry)
+        for run in found.runs:
+            _insert_run(connection, run)
+        for generation in found.generations:
+            _insert_generation(connection, generation)
+
+
+def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry:
+    """The entry of that name, or the only one whose name begins so; those whose files are gone stand back.
+
+    Raises:
+        LibraryError: if there is none, or more than one.
+    """
+    for is_meant in (
+        lambda entry: entry.name == name,
+        lambda entry: bool(name) and entry.name.casefold().startswith(name.casefold()),
+    ):
+        meant = [entry for entry in entries if is_meant(entry)]
+        meant = [entry for entry in meant if entry.is_there] or meant
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            shown = "".join(f"\n    {entry.name}   {entry.path}" for entry in meant[:10])
+            more = f"\n    and {len(meant) - 10} more" if len(meant) > 10 else ""
+            raise LibraryError(
+                f"'{name}' could be any of {len(meant)} models:{shown}{more}", "Give more of the name, or the path."
+            )
+    raise LibraryError(
+        f"There is no model '{name}' in the library.",
+        "See those there are with: distill models list. Or give the path of a .distill file, made by distill train.",
+    )
+
+
+def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
+    fields = asdict(entry)
+    del fields["is_there"]
+    _insert(connection, "models", fields | {"path": _text(entry.path), "recordings": json.dumps(entry.recordings)})
+
+
+def _insert_run(connection: sqlite3.Connection, run: Run) -> None:
+    fields = asdict(run)
+    del fields["id"]
+    encoded = {name: json.dumps(fields[name]) for name in ("settings", "figures", "curves")}
+    given = fields | encoded | {name: _text(fields[name]) for name in ("model", "folder", "events")}
+    connection.execute(
+        f"INSERT INTO runs ({', '.join(given)}) VALUES ({', '.join('?' * len(given))}) "
+        "ON CONFLICT (events, kind, started) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in given if name not in ("events", "kind", "started")),
+        tuple(given.values()),
+    )
+
+
+def _insert_generation(connection: sqlite3.Connection, generation: Generation) -> int | None:
+    encoded = {name: json.dumps(getattr(generation, name)) for name in ("shares", "request")}
+    return _insert(connection, "generations", asdict(generation) | encoded | {"file": _text(generation.file)})
+
+
+def _insert(connection: sqlite3.Connection, table: str, fields: dict[str, Any]) -> int | None:
+    """The number of the row, which takes the place of one with the same key."""
+    names, marks = ", ".join(fields), ", ".join("?" * len(fields))
+    return connection.execute(
+        f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(fields.values())
+    ).lastrowid
+
+
+def _model(row: sqlite3.Row) -> ModelEntry:
+    fields = _decoded(row, "recordings")
+    return ModelEntry(
+        **fields
+        | {"path": Path(fields["path"]), "recordings": tuple(fields["recordings"]), "has_prior": bool(fields["has_prior"])}
+    )
+
+
+def _generation(row: sqlite3.Row) -> Generation:
+    return Generation(**_decoded(row, "shares", "request"))
+
+
+def _decoded(row: sqlite3.Row, *names: str) -> dict[str, Any]:
+    fields = dict(row)
+    return fields | {name: json.loads(fields[name]) for name in names}
+
+
+def _text(path: Path | str) -> str:
+    """A path as it can be stored.
+
+    Raises:
+        LibraryError: if its name is not text (on Linux, any bytes can be a name).
+    """
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise LibraryError(
+            f"{text.encode(errors='replace').decode()} cannot be noted: its name is not valid text.", "Rename it."
+        ) from error
+    return text

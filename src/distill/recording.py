@@ -1,0 +1,140 @@
+"""What Distill notes down of its own work: every run as it begins and ends, every new piece, and the models they concern.
+
+This is the one place that writes to the library on the way, and it never stands in the way: where the library cannot be
+written to, a warning says so and the work goes on.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from distill.errors import DistillError
+from distill.library import Generation, Library, Run
+from distill.training import metrics as m
+from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent
+
+
+@contextmanager
+def recorded_run(
+    kind: str,
+    model_path: Path,
+    folder: Path,
+    events: Path,
+    settings: Mapping[str, Any],
+    callback: MetricsCallback | None,
+    cancel_event: Event | None,
+) -> Iterator[MetricsCallback]:
+    """A training that is noted in the library: gives the callback that logs, remembers and hands on its events.
+
+    The model is to be written within the block.
+
+    Args:
+        kind: ``codec``, ``refinement`` or ``prior``.
+        events: the JSON-lines file for its events.
+    """
+    library = _Noting(callback)
+    model, recordings, log_file = (str(path.resolve()) for path in (model_path, folder, events))
+    run = Run(kind, model, recordings, log_file, _now(), dict(settings))
+    memory = _Memory()
+    had_model = kind != "codec"
+    with EventLog(events) as log:
+        library.save(run, had_model)
+
+        def tell(event: TrainingEvent) -> None:
+            log(event)
+            memory.take(event)
+            if callback is not None:
+                callback(event)
+
+        try:
+            yield tell
+        except BaseException as error:
+            outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            words = error.what if isinstance(error, DistillError) else f"{type(error).__name__}: {error}".rstrip(": ")
+            library.save(memory.ended(run, outcome, words), had_model)
+            raise
+        stopped = cancel_event is not None and cancel_event.is_set()
+        library.save(memory.ended(run, "stopped" if stopped else "finished"), True)
+
+
+def recorded_pieces(pieces: Sequence[Generation], model: Path | None, callback: MetricsCallback | None) -> list[int | None]:
+    """Notes new audio and the model file that made it; the numbers of the pieces, None where the library takes none."""
+    noted: list[int | None] = [None] * len(pieces)
+
+    def note(library: Library) -> None:
+        if model is not None:
+            library.note_model(model)
+        noted[:] = [piece.id for piece in library.add_generations(list(pieces))]
+
+    _Noting(callback).note(note)
+    return noted
+
+
+@dataclass
+class _Memory:
+    """What is kept of a run's events: its curves and how it came out."""
+
+    figures: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+    def take(self, event: TrainingEvent) -> None:
+        match event:
+            case m.VQEpochMetrics():
+                self._draw(train_loss=event.train_loss, val_loss=event.val_loss)
+            case m.PriorEpochMetrics():
+                self._draw(train_loss=event.train_loss, val_loss=event.val_loss, perplexity=event.val_perplexity)
+            case m.RefinementEpochMetrics():
+                self._draw(train_mel=event.mel_loss, val_mel=event.val_mel)
+            case m.VQTrainingCompleteEvent() | m.PriorTrainingCompleteEvent() | m.RefinementCompleteEvent():
+                self.figures = dataclasses.asdict(event)
+                self.figures.pop("levels", None)
+
+    def _draw(self, **values: float) -> None:
+        for name, value in values.items():
+            self.curves.setdefault(name, []).append(value)
+
+    def ended(self, run: Run, outcome: str, message: str = "") -> Run:
+        return dataclasses.replace(
+            run, ended=_now(), outcome=outcome, message=message, figures=self.figures, curves=self.curves
+        )
+
+
+class _Noting:
+    """Writes to the library, or says once that it could not."""
+
+    def __init__(self, callback: MetricsCallback | None) -> None:
+        self._callback = callback
+        self._has_warned = False
+
+    def save(self, run: Run, has_model: bool) -> None:
+        """Notes a run, and the model file as it is now, where there is one already."""
+
+        def note(library: Library) -> None:
+            origin = library.note_model(Path(run.model)).origin if has_model else None
+            library.save_run(dataclasses.replace(run, origin=origin))
+
+        self.note(note)
+
+    def note(self, work: Callable[[Library], None]) -> None:
+        try:
+            work(Library(self._tell))
+        except DistillError as error:
+            if not self._has_warned:
+                self._tell(f"This is not noted in the library, but goes on. {error.what} {error.fix}")
+            self._has_warned = True
+
+    def _tell(self, text: str) -> None:
+        if self._callback is not None:
+            self._callback(Notice(text, is_warning=True))
+        else:
+            warnings.warn(text, stacklevel=2)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
