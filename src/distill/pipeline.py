@@ -211,6 +211,7 @@ def add_prior(
                 "prior": trained["prior_config"],
                 "prior_training": trained["prior_metadata"],
                 "curves": model.header.curves | trained["curves"],
+                "digest": None,  # these tensors are in no file yet
             }
         )
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
@@ -402,5 +403,5 @@ def _refined_header(header: Header, result: RefinementResult) -> Header:
     }
     curves = {f"refinement_{name}": values for name, values in result.curves.items()}
     return header.model_copy(
-        update={"codec_training": header.codec_training | record, "curves": header.curves | curves}
+        update={"codec_training": header.codec_training | record, "curves": header.curves | curves, "digest": None}
     )

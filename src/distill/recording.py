@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+import soundfile
+
+from distill.audio.files import SAMPLE_RATE
 from distill.errors import DistillError
 from distill.library import Generation, Library, Run
+from distill.library.records import origin_of
+from distill.models.model_file import Model
 from distill.training import metrics as m
 from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent
 
@@ -63,17 +69,59 @@ def recorded_run(
         library.save(memory.ended(run, "stopped" if stopped else "finished"), True)
 
 
-def recorded_pieces(pieces: Sequence[Generation], model: Path | None, callback: MetricsCallback | None) -> list[int | None]:
-    """Notes new audio and the model file that made it; the numbers of the pieces, None where the library takes none."""
-    noted: list[int | None] = [None] * len(pieces)
+@dataclass(frozen=True)
+class NewPiece:
+    """What there is to note of one piece of new audio."""
+
+    file: Path
+    seed: int
+    verdict: str
+    """Where it came from, in words."""
+    shares: dict[str, float]
+    """How much of it is original, close and copy, 0 to 1."""
+    request: dict[str, Any]
+    """What was asked for, as JSON takes it."""
+
+
+def record_pieces(model: Model, pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
+    """Notes new audio and the model that made it.
+
+    A model that is in no file is not noted, nor is what it makes, since that could not be made again.
+
+    Returns:
+        The number each piece is known by; None where it was not noted.
+    """
+    numbers: list[int | None] = [None] * len(pieces)
+    path, digest = model.path, model.header.digest
+    if path is None or digest is None:
+        return numbers
+    place, origin, now = str(path.resolve()), origin_of(model.header), datetime.now(UTC).isoformat(timespec="seconds")
 
     def note(library: Library) -> None:
-        if model is not None:
-            library.note_model(model)
-        noted[:] = [piece.id for piece in library.add_generations(list(pieces))]
+        library.note_model(path)
+        generations = [
+            Generation(
+                now, place, digest, origin, str(piece.file.resolve()), sound_digest(piece.file),
+                piece.seed, piece.verdict, piece.shares, piece.request,
+            )
+            for piece in pieces
+        ]  # fmt: skip
+        numbers[:] = [generation.id for generation in library.add_generations(generations)]
 
     _Noting(callback).note(note)
-    return noted
+    return numbers
+
+
+def sound_digest(path: Path) -> str:
+    """SHA-256 of the samples in an audio file that Distill wrote, whatever its tags say.
+
+    Samples of 24 bits fit float32 exactly.
+    """
+    digest = sha256()
+    with soundfile.SoundFile(path) as file:
+        for block in file.blocks(blocksize=SAMPLE_RATE, dtype="float32", always_2d=True):
+            digest.update(block.tobytes())
+    return digest.hexdigest()
 
 
 @dataclass

@@ -11,8 +11,8 @@ from distill.atomic import output_error, written_aside
 from distill.errors import LibraryError, ModelFileError
 from distill.home import home
 from distill.library.database import Database
-from distill.library.records import Generation, ModelEntry, Run, to_json
 from distill.library.rebuilding import Found, find_everything
+from distill.library.records import Generation, ModelEntry, Run, to_json
 from distill.outputs import MODEL_SUFFIX
 
 JOURNAL = "generations.jsonl"
@@ -214,7 +214,11 @@ def _model(row: sqlite3.Row) -> ModelEntry:
     fields = _decoded(row, "recordings")
     return ModelEntry(
         **fields
-        | {"path": Path(fields["path"]), "recordings": tuple(fields["recordings"]), "has_prior": bool(fields["has_prior"])}
+        | {
+            "path": Path(fields["path"]),
+            "recordings": tuple(fields["recordings"]),
+            "has_prior": bool(fields["has_prior"]),
+        }
     )
 
 

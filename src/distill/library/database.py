@@ -65,7 +65,8 @@ class Database:
         if schema.version(connection) > len(schema.MIGRATIONS):
             connection.close()
             raise LibraryError(
-                f"The library {self.path} was written by a newer Distill.", "Update Distill: pip install -U distill-audio"
+                f"The library {self.path} was written by a newer Distill.",
+                "Update Distill: pip install -U distill-audio",
             )
         return connection
 

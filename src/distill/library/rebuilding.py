@@ -46,7 +46,9 @@ def find_everything(journal: Path, damaged: Path | None, tell: Callable[[str], N
             except ModelFileError:
                 unreadable.append(str(path))
     if unreadable:
-        tell(f"Left out of the library, as they cannot be read: {', '.join(unreadable[:5])}{' …' * (len(unreadable) > 5)}.")
+        tell(
+            f"Left out of the library, as they cannot be read: {', '.join(unreadable[:5])}{' …' * (len(unreadable) > 5)}."
+        )
     return Found(models, runs, generations)
 
 

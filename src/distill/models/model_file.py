@@ -117,7 +117,7 @@ class Model:
     sources: tuple[Source, ...] = ()
     """The recordings as codes; there is at least one that was trained on where there is a prior."""
     path: Path | None = None
-    """Where it was read from."""
+    """The file it was read from."""
 
     @property
     def device(self) -> torch.device:
@@ -128,11 +128,6 @@ class Model:
     def fingerprint(self) -> str:
         """SHA-256 of the codec."""
         return codec_fingerprint(self.codec)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all tensors, as :func:`save_model` writes them: what new audio depends on."""
-        return hashlib.sha256(_body(_tensors(self))).hexdigest()
 
     @property
     def alphabet(self) -> str:
@@ -193,7 +188,14 @@ def save_model(path: Path, model: Model) -> Path:
     Raises:
         OutputError: if the file system refuses.
     """
-    tensors = _tensors(model)
+    tensors = {f"codec.{name}": tensor for name, tensor in _codec_tensors(model.codec).items()}
+    tensors["code_counts"] = model.code_counts
+    if model.prior is not None:
+        tensors |= {f"prior.{name}": tensor for name, tensor in model.prior.state_dict().items()}
+        tensors["sources"] = torch.cat([source.codes for source in model.sources]).short()
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = safetensors.torch.save(tensors)
+    body = plain[8 + int.from_bytes(plain[:8], "little") :]
     records = tuple(
         SourceRecord(
             name=source.name,
@@ -209,7 +211,7 @@ def save_model(path: Path, model: Model) -> Path:
         update={
             "major": major,
             "minor": minor,
-            "digest": hashlib.sha256(_body(tensors)).hexdigest(),
+            "digest": hashlib.sha256(body).hexdigest(),
             "sources": records,
         }
     )
@@ -296,22 +298,6 @@ def _fingerprint(tensors: dict[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _tensors(model: Model) -> dict[str, Tensor]:
-    """Everything that a model file holds beside its header."""
-    tensors = {f"codec.{name}": tensor for name, tensor in _codec_tensors(model.codec).items()}
-    tensors["code_counts"] = model.code_counts
-    if model.prior is not None:
-        tensors |= {f"prior.{name}": tensor for name, tensor in model.prior.state_dict().items()}
-        tensors["sources"] = torch.cat([source.codes for source in model.sources]).short()
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def _body(tensors: dict[str, Tensor]) -> bytes:
-    """The bytes of the tensors in the order of the file."""
-    plain = safetensors.torch.save(tensors)
-    return plain[8 + int.from_bytes(plain[:8], "little") :]
 
 
 def _codec_tensors(codec: ConvVQVAE) -> dict[str, Tensor]:
