@@ -24,7 +24,7 @@ from distill.audio.corpus import import_corpus
 from distill.audio.split import Passage, split_corpus
 from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
-from distill.generation import Sampling, draw, sample_codes
+from distill.generation import Sampling, draw, opening, sample_codes
 from distill.models.model_file import Model, load_model
 from distill.models.prior import PriorConfig
 from distill.training.metrics import PriorStepMetrics, TrainingEvent
@@ -143,9 +143,9 @@ def sample_plainly(config: PriorConfig, positions: int) -> float:
 def sampling_speed(model: Model, count: int, seconds: float) -> float:
     """Seconds of codes drawn per second of wall time, ``count`` streams at once."""
     started = time.monotonic()
-    sample_codes(
-        model.require_prior(), model.openings, round(seconds * model.codec.frame_rate), Sampling(), range(count)
-    )
+    openings = torch.stack([opening(model.trained_on, seed) for seed in range(count)])
+    positions = round(seconds * model.codec.frame_rate)
+    sample_codes(model.require_prior(), openings, positions, Sampling(), range(count))
     return count * seconds / (time.monotonic() - started)
 
 

@@ -15,11 +15,13 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
-from distill.models.model_file import Model
+from distill.models.model_file import Model, Source
 from distill.models.prior import CodePrior
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
 MAX_COUNT = 64
+_GOLDEN = 0x9E3779B1
+"""The golden ratio's fraction, times 2 to the power of 32."""
 FORGOTTEN_AFTER = 94
 """Positions after which variety has mostly forgotten a code: about two seconds at the default rate."""
 
@@ -31,7 +33,7 @@ class Sampling:
     temperature: float | tuple[float, ...] = 1.0
     """One for all levels, or one a level, coarse to fine."""
     top_k: int = 0
-    top_p: float = 0.95
+    top_p: float = 0.975
     variety: float = 0.0
     """How much coarse codes heard in the last seconds are avoided: each time makes one e^variety times less likely."""
 
@@ -146,7 +148,8 @@ def generate(
     seeds = [seed + index for index in range(count)]
     lead = 0
     if prompt is None:
-        codes = sample_codes(prior, model.openings, positions, sampling, seeds, progress)
+        openings = torch.stack([opening(model.trained_on, one) for one in seeds])
+        codes = sample_codes(prior, openings, positions, sampling, seeds, progress)
     else:
         generators = [torch.Generator().manual_seed(one) for one in seeds]
         given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
@@ -157,6 +160,18 @@ def generate(
         Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead)
         for piece, piece_seed in zip(codes, seeds, strict=True)
     ]
+
+
+def opening(sources: Sequence[Source], seed: int) -> Tensor:
+    """The codes ``[Q]`` with which a piece begins: those with which one of the recordings begins.
+
+    Seeds in a row go through the recordings evenly, longer ones more often, so that a few pieces already stand for the whole
+    corpus: multiples of the golden ratio fall evenly between 0 and 1, however many are taken (Knuth, The Art of Computer
+    Programming 3, 6.4).
+    """
+    ends = np.cumsum([len(source.codes) for source in sources])
+    place = (seed * _GOLDEN % 2**32) / 2**32 * int(ends[-1])
+    return sources[int(np.searchsorted(ends, place, side="right"))].codes[0]
 
 
 @torch.inference_mode()
@@ -170,14 +185,12 @@ def sample_codes(
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
-    A stream opens with the first position of a random recording (``openings [n, Q]``): a fiftieth of a second that makes it
-    begin as a recording begins.
+    A stream begins with its own of the ``openings [B, Q]``: a fiftieth of a second that makes it begin as a recording begins.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    first = [openings[torch.randint(len(openings), (), generator=generator)] for generator in generators]
-    opening = torch.stack(first)[:, None]
-    new = continue_codes(prior, opening, positions - 1, sampling, generators, progress=progress)
-    return torch.cat([opening, new], dim=1)
+    first = openings[:, None]
+    new = continue_codes(prior, first, positions - 1, sampling, generators, progress=progress)
+    return torch.cat([first, new], dim=1)
 
 
 @torch.inference_mode()

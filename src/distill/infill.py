@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import SettingError
-from distill.generation import Sampling, continue_codes
+from distill.generation import Sampling, continue_codes, opening
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02
@@ -114,7 +114,7 @@ def infill(
     codes = codes[first_new - before - low : after_new + after - low]
     left, right = codes[:before], codes[before + after_new - first_new :]
     if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps
-        left, first_new = _opening(model, seed), first_new + 1
+        left, first_new = opening(model.trained_on, seed)[None], first_new + 1
     sampling = sampling or Sampling()
     streams = [torch.Generator().manual_seed(seed + index) for index in range(count)]
     new = continue_codes(
@@ -131,8 +131,3 @@ def infill(
         Infill(recording, torch.cat([left, piece, right]), first, start, stop, seed + index, sampling)
         for index, piece in enumerate(new)
     ]
-
-
-def _opening(model: Model, seed: int) -> Tensor:
-    chosen = torch.randint(len(model.openings), (1,), generator=torch.Generator().manual_seed(seed))
-    return model.openings[chosen]

@@ -90,7 +90,7 @@ def test_what_held_out_recordings_share_by_nature(tiny: Path) -> None:
     assert natural_runs(model) is None
 
 
-def test_the_dial_turns_temperature_and_limit(distill: Distill, tiny: Path) -> None:
+def test_the_dial_turns_the_nucleus(distill: Distill, tiny: Path) -> None:
     """Guards against a dial that does nothing, and against one that overrules what was asked for by name."""
 
     def comment(*words: object) -> str:
@@ -99,11 +99,11 @@ def test_the_dial_turns_temperature_and_limit(distill: Distill, tiny: Path) -> N
         with soundfile.SoundFile(answer.json["audio"][0]) as file:
             return str(file.comment)
 
-    assert "temperature 0.9," in comment("--originality", "close")
-    assert "temperature 1," in comment()
-    assert "temperature 1.1," in comment("--originality", "original")
-    assert "temperature 0.95," in comment("--originality", 0.25)
-    assert "temperature 1.3," in comment("--originality", "close", "--temperature", 1.3)
+    assert "temperature 1, top-p 0.95," in comment("--originality", "close")
+    assert "temperature 1, top-p 0.975," in comment()
+    assert "temperature 1, model" in comment("--originality", "original")
+    assert "top-p 0.96," in comment("--originality", 0.2)
+    assert "temperature 1.3, top-p 0.8," in comment("--temperature", 1.3, "--top-p", 0.8)
 
 
 def test_the_original_end_of_the_dial_draws_again(

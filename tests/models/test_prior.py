@@ -130,3 +130,16 @@ def test_codes_that_sound_alike_begin_alike() -> None:
     alike, unlike = (rows[32 + 5] - rows[32 + 9]).norm(), (rows[32 + 5] - rows[32 + 10]).norm()
     assert alike < 0.1 * unlike
     assert (model.heads[1, 5] - model.heads[1, 9]).norm() < 0.1 * (model.heads[1, 5] - model.heads[1, 10]).norm()
+
+
+def test_a_code_held_on_is_expected(prior: CodePrior) -> None:
+    """Guards against textures that flicker: a sound that lasts is the same codes again, or codes that sound like them."""
+    fresh = CodePrior(prior.config)
+    q, k = prior.config.num_quantizers, prior.config.codebook_size
+    codebooks = torch.randn(q, k, 8, generator=torch.Generator().manual_seed(1))
+    codebooks[:, 1] = codebooks[:, 0] + 0.1
+    fresh.start_from_codebooks(codebooks)
+    before = torch.zeros(1, q, dtype=torch.int64)
+    probability = fresh(before)[0, -1].softmax(dim=-1)
+    assert probability[0] > 2 / k
+    assert probability[0] > probability[1] > 1.2 / k

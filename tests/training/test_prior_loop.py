@@ -26,7 +26,6 @@ from distill.training import (
     validate_prior_epoch,
 )
 from distill.training.launch import make_fabric
-from distill.training.prior_loop import add_token_noise
 from distill.training.schedule import Schedule
 
 CONFIG = PriorConfig(
@@ -187,50 +186,6 @@ def test_memorization_thresholds(files: int, threshold: float) -> None:
     assert warns
     assert "reciting" in message
     assert check_memorization(threshold, 256, files) == (False, "")
-
-
-def test_token_noise_replaces_its_share() -> None:
-    tokens = torch.zeros(100, 100, dtype=torch.int64)
-    noisy = add_token_noise(tokens, 0.2, 1000, torch.Generator().manual_seed(0))
-    assert (noisy != 0).float().mean() == pytest.approx(0.2, abs=0.02)
-    assert torch.equal(add_token_noise(tokens, 0.0, 1000, torch.Generator()), tokens)
-
-
-def test_targets_stay_clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against noise in what the prior is asked to predict."""
-    seen: list[torch.Tensor] = []
-    true_loss = F.nll_loss
-
-    def keep(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        seen.append(targets)
-        return true_loss(logits, targets)
-
-    monkeypatch.setattr("distill.training.prior_loop.F.nll_loss", keep)
-    fabric = make_fabric("cpu")
-    model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
-    train_prior_epoch(
-        model, optimizer, torch.full((4, 16), 3), Schedule(1, epochs=1, minutes=None, peak_rate=1e-3), fabric,
-        epoch=0, batch_size=4, seed=0, token_noise=1.0,
-    )  # fmt: skip
-    assert (seen[0] == 3).all()
-
-
-def test_the_loss_that_is_told_is_not_smoothed() -> None:
-    """Guards against training curves that cannot be compared with held-out ones, and against a smoothing that is not there."""
-
-    def trained(smoothing: float) -> tuple[float, torch.Tensor]:
-        torch.manual_seed(0)
-        fabric = make_fabric("cpu")
-        model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
-        loss = train_prior_epoch(
-            model, optimizer, torch.full((4, 16), 3), Schedule(1, epochs=1, minutes=None, peak_rate=1e-3), fabric,
-            epoch=0, batch_size=4, seed=0, label_smoothing=smoothing,
-        )  # fmt: skip
-        return loss, prior.heads.detach().clone()
-
-    (plain, plain_heads), (smoothed, smoothed_heads) = trained(0.0), trained(0.5)
-    assert smoothed == plain, "of the first step, before either has learned"
-    assert not torch.equal(plain_heads, smoothed_heads)
 
 
 def test_some_steps_learn_to_lead_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,16 +32,16 @@ def generate(
         str, typer.Option(help="How far from your recordings: close, balanced, original, or a number from 0 to 1.")
     ] = "balanced",
     temperature: Annotated[
-        str | None,
-        typer.Option(
-            help="Under 1 safer, over 1 wilder, 0 always the likeliest; one, or one a level: 0.8,0.9,1,1.",
-            show_default="by --originality",
-        ),
-    ] = None,
+        str,
+        typer.Option(help="Under 1 safer, over 1 wilder, 0 always the likeliest; one, or one a level: 0.8,0.9,1,1."),
+    ] = "1",
     top_k: Annotated[int, typer.Option(help="Draw from the k likeliest codes only; 0 is all.")] = 0,
     top_p: Annotated[
-        float, typer.Option(help="Draw from the fewest codes that hold this share of the probability.")
-    ] = 0.95,
+        float | None,
+        typer.Option(
+            help="Draw from the fewest codes that hold this share of the probability.", show_default="by --originality"
+        ),
+    ] = None,
     variety: Annotated[
         float, typer.Option(help="How much sounds heard in the last seconds are avoided, 0 to 5.")
     ] = 0.0,
@@ -75,8 +75,7 @@ def generate(
 
     _check_together(prompt, loop, beats, bpm, infill, begin, end)
     dial = Dial.at(options.dial(originality))
-    chosen = dial.temperature if temperature is None else options.temperatures(temperature)
-    sampling = Sampling(chosen, top_k, top_p, variety)
+    sampling = Sampling(options.temperatures(temperature), top_k, dial.top_p if top_p is None else top_p, variety)
     loaded = load_model(model, choose_device(device))
     started = time.monotonic()
     with TrainingView() as view:

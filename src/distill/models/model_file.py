@@ -152,11 +152,6 @@ class Model:
         """The sources that were not kept aside."""
         return tuple(source for source in self.sources if not source.held_out)
 
-    @property
-    def openings(self) -> Tensor:
-        """How the sources that were trained on begin: ``[n, Q]``."""
-        return torch.stack([source.codes[0] for source in self.trained_on])
-
 
 def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: Any) -> Header:
     """A header with today's date and the versions at work."""

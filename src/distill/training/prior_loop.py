@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 
 LEARNING_RATE = 2e-3
 BATCH_SIZE = 8
-TOKEN_NOISE = 0.1
-"""Share of input tokens replaced by random ones in training: the prior learns not to lean on any one of them."""
-LABEL_SMOOTHING = 0.1
-"""Share of the probability that is asked to lie on all codes alike: a small corpus never shows all that may follow."""
 INFILL_SHARE = 0.25
 """Of the steps, how many teach the prior to lead to something that is known beforehand."""
 VIEWS = 24
@@ -84,7 +80,6 @@ def train_prior(
     learning_rate: float = LEARNING_RATE,
     views: int = VIEWS,
     transpose: int = TRANSPOSE,
-    token_noise: float = TOKEN_NOISE,
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
@@ -101,7 +96,6 @@ def train_prior(
         views: in how many ways every recording is encoded, shifted by less than a hop and transposed; fewer if they would take
             over a fifth of the minutes.
         transpose: semitones up to which views are transposed.
-        token_noise: share of input tokens replaced by random ones in training.
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
@@ -159,8 +153,8 @@ def train_prior(
         started = time.monotonic()
         train_loss = train_prior_epoch(
             model, optimizer, tokens, schedule, fabric,
-            epoch=epoch, sequences=epoch_sequences, batch_size=batch_size, seed=seed, token_noise=token_noise,
-            label_smoothing=LABEL_SMOOTHING, infill_share=INFILL_SHARE, callback=callback, cancel_event=cancel_event,
+            epoch=epoch, sequences=epoch_sequences, batch_size=batch_size, seed=seed, infill_share=INFILL_SHARE,
+            callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         cancelled = cancel_event is not None and cancel_event.is_set()
         validating = time.monotonic()
@@ -216,7 +210,6 @@ def train_prior(
             "seed": seed,
             "views": views,
             "transpose": transpose,
-            "token_noise": token_noise,
             "corpus_fingerprint": corpus.fingerprint,
         },
         "sources": sources,
@@ -235,8 +228,6 @@ def train_prior_epoch(
     batch_size: int,
     seed: int,
     sequences: int | None = None,
-    token_noise: float = 0.0,
-    label_smoothing: float = 0.0,
     infill_share: float = 0.0,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
@@ -259,9 +250,8 @@ def train_prior_epoch(
     order = torch.randperm(len(tokens), generator=generator)[:sequences]
     for chosen in order.split(batch_size):
         started = time.monotonic()
-        batch = tokens[chosen]
-        inputs, targets = batch[:, :-1], batch[:, 1:].to(fabric.device)
-        inputs = add_token_noise(inputs, token_noise, config.codebook_size, generator).to(fabric.device)
+        batch = tokens[chosen].to(fabric.device)
+        inputs, targets = batch[:, :-1], batch[:, 1:]
         rate = schedule.learning_rate
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -270,13 +260,11 @@ def train_prior_epoch(
         if positions > 1 and float(torch.rand(1, generator=generator)) < infill_share:
             known_from = int(torch.randint(1, positions, (1,), generator=generator))
         logits = model(inputs, known_from=known_from)  # [B, T - 1, K]
-        log_probability = logits.log_softmax(dim=-1)
-        loss = F.nll_loss(log_probability.flatten(0, 1), targets.flatten())
-        smoothed = (1 - label_smoothing) * loss - label_smoothing * log_probability.mean()
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
-        finite = bool(torch.isfinite(smoothed))
+        finite = bool(torch.isfinite(loss))
         if finite:
-            fabric.backward(smoothed)
+            fabric.backward(loss)
             norm = fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
             finite = norm is None or bool(torch.isfinite(norm))
         if finite:
@@ -315,14 +303,6 @@ def _not_finite(steps: int, rate: float) -> TrainingError:
         f"The prior's loss was not finite {steps} times in a row.",
         f"Train again with a lower learning rate than {rate:.1e} (--lr).",
     )
-
-
-def add_token_noise(tokens: Tensor, share: float, codebook_size: int, generator: torch.Generator) -> Tensor:
-    """Replaces a ``share`` of the tokens ``[B, T]`` by random codes."""
-    if share == 0:
-        return tokens
-    replaced = torch.rand(tokens.shape, generator=generator) < share
-    return torch.where(replaced, torch.randint(codebook_size, tokens.shape, generator=generator), tokens)
 
 
 @torch.no_grad()
@@ -450,6 +430,11 @@ def _other_corpus(corpus: Corpus, model: Model) -> str:
 
 def _parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:
     """Weight decay on matrices only: on biases, norms and embeddings it would only pull small ones to zero."""
-    matrices = [p for name, p in prior.named_parameters() if p.ndim >= 2 and not name.startswith("embedding")]
-    others = [p for name, p in prior.named_parameters() if p.ndim < 2 or name.startswith("embedding")]
+
+    def is_matrix(name: str, parameter: Tensor) -> bool:
+        return parameter.ndim >= 2 and not name.startswith("embedding") and not name.endswith("bias")
+
+    named = list(prior.named_parameters())
+    matrices = [parameter for name, parameter in named if is_matrix(name, parameter)]
+    others = [parameter for name, parameter in named if not is_matrix(name, parameter)]
     return [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
