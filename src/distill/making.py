@@ -147,15 +147,10 @@ def make(
     count: int = 1,
     *,
     max_similarity: float | None = None,
-    title: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
-    """Makes what is asked for, judges it, writes it and notes it in the library.
-
-    Args:
-        title: the name of the files without their ending; after the model and the seed if not given.
-    """
+    """Makes what is asked for, judges and writes it (files are named after model and seed), and notes it in the library."""
     check_output_format(request.audio_format, request.bit_depth)
     model.require_prior()
     ensure_writable(out)
@@ -166,8 +161,8 @@ def make(
     draw = _drawer(model, request, progress, callback)
     given = None if request.given is None else file_digest(request.given)
     pieces = [
-        _written(model, out, request, take, originality, title)
-        for take, originality in _judged(model, draw, seed, count, max_similarity, callback)
+        _written(model, out, request, take, originality)
+        for take, originality in _judged(model, draw, range(seed, seed + count), max_similarity, callback)
     ]
     # What was drawn together is drawn together again: arithmetic in a batch need not be the same to the last bit.
     noted = [
@@ -182,6 +177,29 @@ def make(
     ]
     numbers = record_pieces(model, noted, callback)
     return tuple(replace(piece, number=number) for piece, number in zip(pieces, numbers, strict=True))
+
+
+def make_again(
+    model: Model,
+    out: Path,
+    request: Request,
+    seeds: range,
+    seed: int,
+    name: str,
+    progress: Callable[[int, int], None] | None = None,
+    callback: MetricsCallback | None = None,
+) -> Piece:
+    """Makes the piece of one seed as it was made before, and writes it under the name it had, if that is free.
+
+    Args:
+        seeds: those that were drawn together.
+        name: of the file, without its ending.
+    """
+    check_output_format(request.audio_format, request.bit_depth)
+    ensure_writable(out)
+    takes = _drawer(model, request, progress, callback)(seeds.start, len(seeds))
+    take = takes[seeds.index(seed)]
+    return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), name)
 
 
 def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Tensor:
@@ -232,26 +250,24 @@ def _read_recording(model: Model, audio: Path) -> np.ndarray:
 def _judged(
     model: Model,
     draw: Callable[[int, int], Sequence[Take]],
-    seed: int,
-    count: int,
+    seeds: range,
     max_similarity: float | None,
     callback: MetricsCallback | None,
 ) -> list[tuple[Take, Originality]]:
-    """``count`` takes and where each of them came from."""
+    """A take a seed, and where each of them came from."""
     judge = OriginalityJudge(model)
 
     def judged(take: Take) -> Originality:
         return judge.judge(*take.new_sound(model))
 
     if max_similarity is None:
-        return [(take, judged(take)) for take in draw(seed, count)]
-    seeds = range(seed, seed + count)
+        return [(take, judged(take)) for take in draw(seeds.start, len(seeds))]
     drawn = draw_until_original(lambda one: draw(one, 1)[0], judged, seeds, max_similarity)
     over = sum(not one.is_within for one in drawn)
     if over and callback is not None:
         callback(
             Notice(
-                f"{over} of {count} pieces stayed above the percentile {max_similarity:g} in {MOST_TRIES} tries; the most "
+                f"{over} of {len(seeds)} pieces stayed above the percentile {max_similarity:g} in {MOST_TRIES} tries; the most "
                 "original try of each is kept. A higher temperature or originality helps.",
                 is_warning=True,
             )
@@ -260,7 +276,7 @@ def _judged(
 
 
 def _written(
-    model: Model, out: Path, request: Request, take: Take, originality: Originality, title: str | None
+    model: Model, out: Path, request: Request, take: Take, originality: Originality, title: str | None = None
 ) -> Piece:
     path = free_path(out / f"{title or f'{model.header.name}-{take.seed}'}.{request.audio_format}")
     tags = {

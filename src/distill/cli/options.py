@@ -31,7 +31,10 @@ FolderArgument = Annotated[
     Path,
     typer.Argument(metavar="FOLDER", help="Folder of your recordings; subfolders are read too.", show_default=False),
 ]
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)]
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="A .distill file, or a model's name or its beginning.", show_default=False),
+]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
 SeedOption = Annotated[
     int,
@@ -58,6 +61,18 @@ EpochsOption = Annotated[
     int | None,
     typer.Option(help="Train this many epochs (with --minutes: whichever ends first).", show_default=False),
 ]
+
+
+def model_file(given: Path) -> Path:
+    """The file of a MODEL: a path always wins, then names in the library.
+
+    Raises:
+        LibraryError: if no model is called so, or more than one.
+    """
+    from distill.cli.console import warn
+    from distill.library import Library
+
+    return Library(warn).path_of(given)
 
 
 def channels(text: str) -> int | None:

@@ -84,7 +84,7 @@ def train(
                 "--resume goes on with a model whose name and sizes are settled.",
                 "Leave out --name, --channels, --rvq-levels, --codebook-size and --commitment-weight.",
             )
-        _resume(folder, resume, epochs, minutes, device, as_json)
+        _resume(folder, options.model_file(resume), epochs, minutes, device, as_json)
     else:
         _begin(folder, quality, epochs, minutes, name, out, chosen, wanted_channels, device, seed, as_json)
 

@@ -50,6 +50,7 @@ def train_prior(
     }
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
     check_learning_rate(lr)
+    model = options.model_file(model)
     codec = load_model(model)
     ensure_writable(model.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model):

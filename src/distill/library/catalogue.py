@@ -65,11 +65,26 @@ class Library:
         """
         return chosen(name.removesuffix(MODEL_SUFFIX), self.models())
 
-    def at(self, path: Path) -> ModelEntry | None:
-        """What is known of the file at a path."""
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT * FROM models WHERE path = ?", (_text(path.resolve()),)).fetchone()
-        return None if row is None else self._seen(_model(row))
+    def path_of(self, given: Path) -> Path:
+        """The file that is meant by a path, which always wins, or by a name or its beginning.
+
+        Raises:
+            LibraryError: if no model is meant, or more than one.
+        """
+        if given.is_file() or str(given) != given.name:
+            return given
+        try:
+            entry = self.find(str(given))
+        except LibraryError:
+            if given.exists():  # a folder, of which the loader says what is wrong with it
+                return given
+            raise
+        if not entry.is_there:
+            raise LibraryError(
+                f"The model '{entry.name}' was in {entry.path.parent} and is gone from there.",
+                "If it was moved: distill models import ITS-FILE --in-place",
+            )
+        return entry.path
 
     # Runs
 
