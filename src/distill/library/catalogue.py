@@ -5,15 +5,17 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from distill.atomic import output_error, written_aside
+from distill.atomic import written_aside
 from distill.errors import LibraryError, ModelFileError
 from distill.home import home
 from distill.library.database import Database
 from distill.library.rebuilding import Found, find_everything
 from distill.library.records import Generation, ModelEntry, Run, to_json
 from distill.outputs import MODEL_SUFFIX
+
+R = TypeVar("R")
 
 JOURNAL = "generations.jsonl"
 """Beside the database: every generation, one a line."""
@@ -36,9 +38,7 @@ class Library:
 
     def models(self) -> list[ModelEntry]:
         """All models, the newest first. Files that changed since are read again; those that are gone are marked."""
-        with self._database.reading() as connection:
-            rows = connection.execute("SELECT * FROM models").fetchall()
-        entries = [self._seen(_model(row)) for row in rows]
+        entries = map(self._seen, self._database.read(_all(_model, "SELECT * FROM models")))
         return sorted(entries, key=lambda entry: (entry.created, entry.name), reverse=True)
 
     def note_model(self, path: Path) -> ModelEntry:
@@ -48,14 +48,12 @@ class Library:
             ModelFileError: if it is no model file.
         """
         entry = ModelEntry.read(path)
-        with self._database.writing() as connection:
-            _insert_model(connection, entry)
+        self._database.write(lambda connection: _insert_model(connection, entry))
         return entry
 
     def forget_model(self, path: Path) -> None:
         """Leaves a file out from now on; its runs and generations are kept."""
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM models WHERE path = ?", (_text(path),))
+        self._database.write(lambda connection: connection.execute("DELETE FROM models WHERE path = ?", (_text(path),)))
 
     def find(self, name: str) -> ModelEntry:
         """The model of that name, or the only one whose name begins so.
@@ -97,30 +95,28 @@ class Library:
         if run.record.parent.parent == home() / "runs":
             with written_aside(run.record) as aside:
                 aside.write_text(to_json(run), encoding="utf-8")
-        with self._database.writing() as connection:
-            _insert_run(connection, run)
+        self._database.write(lambda connection: _insert_run(connection, run))
 
     def runs(self, origin: str | None = None) -> list[Run]:
         """The runs of a model, or all, the oldest first."""
-        where, values = ("", ()) if origin is None else (" WHERE origin = ?", (origin,))
-        with self._database.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM runs{where} ORDER BY started", values).fetchall()
-        return [Run(**_decoded(row, "settings", "figures", "curves")) for row in rows]
+        return self._database.read(
+            _all(_run, "SELECT * FROM runs WHERE ?1 IS NULL OR origin = ?1 ORDER BY started", origin)
+        )
 
     # Generations
 
     def add_generations(self, generations: list[Generation]) -> list[Generation]:
         """Notes new audio, and gives each piece the number it is known by."""
-        with self._database.writing() as connection:
+        journal = home() / JOURNAL
+
+        def note(connection: sqlite3.Connection) -> list[Generation]:
             numbered = [replace(one, id=_insert_generation(connection, one)) for one in generations]
             # Within the transaction, so that no two processes write to the journal at once.
-            journal = home() / JOURNAL
-            try:
-                with journal.open("a", encoding="utf-8") as lines:
-                    lines.writelines(to_json(one) + "\n" for one in numbered)
-            except OSError as error:
-                raise output_error(journal, error) from error
-        return numbered
+            with journal.open("a", encoding="utf-8") as lines:
+                lines.writelines(to_json(one) + "\n" for one in numbered)
+            return numbered
+
+        return self._database.write(note)
 
     def generation(self, number: int) -> Generation:
         """One piece by its number.
@@ -128,20 +124,17 @@ class Library:
         Raises:
             LibraryError: if there is none.
         """
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT * FROM generations WHERE id = ?", (number,)).fetchone()
-        if row is None:
+        found = self._database.read(_all(_generation, "SELECT * FROM generations WHERE id = ?", number))
+        if not found:
             raise LibraryError(
                 f"The library knows of no generation {number}.", "See the numbers with: distill models info MODEL"
             )
-        return _generation(row)
+        return found[0]
 
     def generations(self, origin: str | None = None) -> list[Generation]:
         """The pieces made with a model, or all, the oldest first."""
-        where, values = ("", ()) if origin is None else (" WHERE origin = ?", (origin,))
-        with self._database.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM generations{where} ORDER BY id", values).fetchall()
-        return [_generation(row) for row in rows]
+        every = "SELECT * FROM generations WHERE ?1 IS NULL OR origin = ?1 ORDER BY id"
+        return self._database.read(_all(_generation, every, origin))
 
     def _seen(self, entry: ModelEntry) -> ModelEntry:
         """The entry as its file is now."""
@@ -217,6 +210,12 @@ def _insert_generation(connection: sqlite3.Connection, generation: Generation) -
     return _insert(connection, "generations", asdict(generation) | encoded | {"file": _text(generation.file)})
 
 
+def _all(
+    decode: Callable[[sqlite3.Row], R], statement: str, *values: str | int | None
+) -> Callable[[sqlite3.Connection], list[R]]:
+    return lambda connection: [decode(row) for row in connection.execute(statement, values)]
+
+
 def _insert(connection: sqlite3.Connection, table: str, fields: dict[str, Any]) -> int | None:
     """The number of the row, which takes the place of one with the same key."""
     names, marks = ", ".join(fields), ", ".join("?" * len(fields))
@@ -235,6 +234,10 @@ def _model(row: sqlite3.Row) -> ModelEntry:
             "has_prior": bool(fields["has_prior"]),
         }
     )
+
+
+def _run(row: sqlite3.Row) -> Run:
+    return Run(**_decoded(row, "settings", "figures", "curves"))
 
 
 def _generation(row: sqlite3.Row) -> Generation:

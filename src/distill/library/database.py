@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import filelock
 
@@ -17,9 +18,12 @@ from distill.errors import LibraryError
 from distill.library import schema
 from distill.outputs import free_path
 
+T = TypeVar("T")
+
 BUSY_SECONDS = 60.0
 """How long one waits for another's transaction; each takes milliseconds."""
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""The last one says that tables are not as they should be: the statements themselves are always the same."""
 
 
 class Database:
@@ -36,25 +40,37 @@ class Database:
     ) -> None:
         self.path, self._fill, self._tell = path, fill, tell
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection to read from.
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``work`` reads. If it cannot make sense of what it finds, the database is made anew and read again.
 
         Raises:
             LibraryError: if the database cannot be used.
         """
-        with self._in_words(), closing(self._opened()) as connection:
-            yield connection
+        return self._tried(work, sqlite3.DatabaseError, ValueError, TypeError)
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it counts, or none.
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does ``work`` in one transaction: all of it counts, or none.
 
         Raises:
             LibraryError: if the database cannot be used.
         """
-        with self._in_words(), closing(self._opened()) as connection, _transaction(connection):
-            yield connection
+
+        def whole(connection: sqlite3.Connection) -> T:
+            with _transaction(connection):
+                return work(connection)
+
+        return self._tried(whole, sqlite3.DatabaseError)
+
+    def _tried(self, work: Callable[[sqlite3.Connection], T], *mendable: type[Exception]) -> T:
+        with self._in_words():
+            try:
+                with closing(self._opened()) as connection:
+                    return work(connection)
+            except mendable as error:
+                if isinstance(error, sqlite3.Error) and not _is_damage(error):
+                    raise
+                with closing(self._prepared(make_anew=True)) as connection:
+                    return work(connection)
 
     def _opened(self) -> sqlite3.Connection:
         connection = self._sound()
@@ -73,12 +89,11 @@ class Database:
     def _sound(self) -> sqlite3.Connection | None:
         """The file as it is; None if it is damaged."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.row_factory = sqlite3.Row
+        connection = self._connected()
         try:
             is_sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and not _is_damage(error):
                 connection.close()
                 raise
             is_sound = False
@@ -86,14 +101,20 @@ class Database:
             connection.close()
         return connection if is_sound else None
 
-    def _prepared(self) -> sqlite3.Connection:
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _prepared(self, make_anew: bool = False) -> sqlite3.Connection:
         """Makes the database, mends it or brings it up to date; one process at a time, the others find it done."""
         with filelock.FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS):
             connection, damaged = self._sound(), None
-            if connection is None:
+            if connection is not None and make_anew:
+                connection.close()
+            if connection is None or make_anew:
                 damaged = self._set_aside()
-                connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-                connection.row_factory = sqlite3.Row
+                connection = self._connected()
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 with _transaction(connection):
@@ -129,13 +150,21 @@ class Database:
         except filelock.Timeout as error:
             raise self._refused("another process is making it") from error
         except sqlite3.Error as error:
-            raise self._refused(str(error)) from error
+            is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            raise self._refused("another process does not let go of it" if is_busy else str(error)) from error
 
     def _refused(self, reason: str) -> LibraryError:
         return LibraryError(
             f"The library {self.path} cannot be used: {reason}.",
             "Try again. If that does not help, move the file away: a new one is made from the models and runs there are.",
         )
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # Python's own word for text that is garbled
+        return isinstance(error, sqlite3.OperationalError)
+    return code & 0xFF in _DAMAGED
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def find_everything(journal: Path, damaged: Path | None, tell: Callable[[str], N
     """Reads what is left; what cannot be read is told and left where it is."""
     unreadable: list[str] = []
     runs = []
-    for record in sorted(path for folder in run_folders() for path in folder.glob("*-*.json")):
+    for record in sorted(path for folder in run_folders() for path in folder.glob("[!.]*-*.json")):
         try:
             runs.append(from_json(Run, record.read_bytes()))
         except (ValueError, OSError):
