@@ -227,9 +227,11 @@ def _library() -> "Library":
 
 def _entry(library: "Library", given: Path, is_needed: bool = True) -> "ModelEntry":
     """What is known of a model; with ``is_needed`` its file must be there."""
+    from distill.library import naming
+
     if not is_needed and not given.is_file() and str(given) == given.name:
-        return library.find(str(given))
-    return library.note_model(library.path_of(given))
+        return naming.find(library, str(given))
+    return library.note_model(naming.path_of(library, given))
 
 
 def _model_files(given: Iterable[Path]) -> list[Path]:

@@ -71,8 +71,9 @@ def model_file(given: Path) -> Path:
     """
     from distill.cli.console import warn
     from distill.library import Library
+    from distill.library.naming import path_of
 
-    return Library(warn).path_of(given)
+    return path_of(Library(warn), given)
 
 
 def channels(text: str) -> int | None:

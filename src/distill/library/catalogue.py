@@ -13,7 +13,6 @@ from distill.home import home
 from distill.library.database import Database
 from distill.library.rebuilding import Found, find_everything
 from distill.library.records import Generation, ModelEntry, Run, to_json
-from distill.outputs import MODEL_SUFFIX
 
 R = TypeVar("R")
 
@@ -54,35 +53,6 @@ class Library:
     def forget_model(self, path: Path) -> None:
         """Leaves a file out from now on; its runs and generations are kept."""
         self._database.write(lambda connection: connection.execute("DELETE FROM models WHERE path = ?", (_text(path),)))
-
-    def find(self, name: str) -> ModelEntry:
-        """The model of that name, or the only one whose name begins so.
-
-        Raises:
-            LibraryError: if there is none, or more than one.
-        """
-        return chosen(name.removesuffix(MODEL_SUFFIX), self.models())
-
-    def path_of(self, given: Path) -> Path:
-        """The file that is meant by a path, which always wins, or by a name or its beginning.
-
-        Raises:
-            LibraryError: if no model is meant, or more than one.
-        """
-        if given.is_file() or str(given) != given.name:
-            return given
-        try:
-            entry = self.find(str(given))
-        except LibraryError:
-            if given.exists():  # a folder, of which the loader says what is wrong with it
-                return given
-            raise
-        if not entry.is_there:
-            raise LibraryError(
-                f"The model '{entry.name}' was in {entry.path.parent} and is gone from there.",
-                "If it was moved: distill models import ITS-FILE --in-place",
-            )
-        return entry.path
 
     # Runs
 
@@ -158,32 +128,6 @@ class Library:
             _insert_run(connection, run)
         for generation in found.generations:
             _insert_generation(connection, generation)
-
-
-def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry:
-    """The entry of that name, or the only one whose name begins so; those whose files are gone stand back.
-
-    Raises:
-        LibraryError: if there is none, or more than one.
-    """
-    for is_meant in (
-        lambda entry: entry.name == name,
-        lambda entry: bool(name) and entry.name.casefold().startswith(name.casefold()),
-    ):
-        meant = [entry for entry in entries if is_meant(entry)]
-        meant = [entry for entry in meant if entry.is_there] or meant
-        if len(meant) == 1:
-            return meant[0]
-        if meant:
-            shown = "".join(f"\n    {entry.name}   {entry.path}" for entry in meant[:10])
-            more = f"\n    and {len(meant) - 10} more" if len(meant) > 10 else ""
-            raise LibraryError(
-                f"'{name}' could be any of {len(meant)} models:{shown}{more}", "Give more of the name, or the path."
-            )
-    raise LibraryError(
-        f"There is no model '{name}' in the library.",
-        "See those there are with: distill models list. Or give the path of a .distill file, made by distill train.",
-    )
 
 
 def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
