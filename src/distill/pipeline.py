@@ -299,6 +299,7 @@ def run(
             count=count,
             seed=seed,
             progress=lambda done, total: tell("Composing", done, total),
+            callback=callback,
         )
         tell("Writing the report", 0, 1)
         report = report_run(

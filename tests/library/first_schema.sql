@@ -16,7 +16,6 @@ CREATE TABLE models (
 );
 
 CREATE TABLE runs (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,           -- codec, refinement or prior
     model TEXT NOT NULL,          -- path at that time
     origin TEXT,                  -- of the model; NULL until a codec is written for the first time
@@ -29,7 +28,7 @@ CREATE TABLE runs (
     settings TEXT NOT NULL,       -- JSON
     figures TEXT NOT NULL,        -- JSON
     curves TEXT NOT NULL,         -- JSON
-    UNIQUE (events, kind, started)
+    PRIMARY KEY (events, kind, started)
 );
 
 CREATE INDEX runs_of_a_model ON runs (origin);

@@ -138,15 +138,9 @@ def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
 
 def _insert_run(connection: sqlite3.Connection, run: Run) -> None:
     fields = asdict(run)
-    del fields["id"]
     encoded = {name: json.dumps(fields[name]) for name in ("settings", "figures", "curves")}
-    given = fields | encoded | {name: _text(fields[name]) for name in ("model", "folder", "events")}
-    connection.execute(
-        f"INSERT INTO runs ({', '.join(given)}) VALUES ({', '.join('?' * len(given))}) "
-        "ON CONFLICT (events, kind, started) DO UPDATE SET "
-        + ", ".join(f"{name} = excluded.{name}" for name in given if name not in ("events", "kind", "started")),
-        tuple(given.values()),
-    )
+    paths = {name: _text(fields[name]) for name in ("model", "folder", "events")}
+    _insert(connection, "runs", fields | encoded | paths)
 
 
 def _insert_generation(connection: sqlite3.Connection, generation: Generation) -> int | None:
@@ -163,9 +157,9 @@ def _all(
 def _insert(connection: sqlite3.Connection, table: str, fields: dict[str, Any]) -> int | None:
     """The number of the row, which takes the place of one with the same key."""
     names, marks = ", ".join(fields), ", ".join("?" * len(fields))
-    return connection.execute(
-        f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(fields.values())
-    ).lastrowid
+    # Words that come from elsewhere, as names of recordings do, may hold what is no text; only paths must be kept exactly.
+    values = [value.encode(errors="replace").decode() if isinstance(value, str) else value for value in fields.values()]
+    return connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values).lastrowid
 
 
 def _model(row: sqlite3.Row) -> ModelEntry:

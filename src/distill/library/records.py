@@ -110,7 +110,6 @@ class Run:
     figures: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
     """A value an epoch."""
-    id: int | None = None
 
     @property
     def record(self) -> Path:

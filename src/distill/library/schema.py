@@ -19,7 +19,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             modified INTEGER NOT NULL     -- the file's, nanoseconds: a file that changed is read again
         )""",
         """CREATE TABLE runs (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
             kind TEXT NOT NULL,           -- codec, refinement or prior
             model TEXT NOT NULL,          -- path at that time
             origin TEXT,                  -- of the model; NULL until a codec is written for the first time
@@ -32,7 +31,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             settings TEXT NOT NULL,       -- JSON
             figures TEXT NOT NULL,        -- JSON
             curves TEXT NOT NULL,         -- JSON
-            UNIQUE (events, kind, started)
+            PRIMARY KEY (events, kind, started)
         )""",
         "CREATE INDEX runs_of_a_model ON runs (origin)",
         """CREATE TABLE generations (
