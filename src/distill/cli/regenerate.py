@@ -19,7 +19,9 @@ def regenerate(
     ],
     given: Annotated[
         Path | None,
-        typer.Option(help="Where the file of --prompt or --infill is now, if it was moved.", show_default=False),
+        typer.Option(
+            help="Where the prompt or the recording it was made from is now, if it was moved.", show_default=False
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
