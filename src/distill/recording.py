@@ -172,9 +172,9 @@ class _Noting:
     def note(self, work: Callable[[Library], None]) -> None:
         try:
             work(Library(self._tell))
-        except DistillError as error:
+        except (DistillError, OSError, soundfile.SoundFileError) as error:
             if not self._has_warned:
-                self._tell(f"This is not noted in the library, but goes on. {error.what} {error.fix}")
+                self._tell(f"This is not noted in the library, but goes on. {error}")
             self._has_warned = True
 
     def _tell(self, text: str) -> None:

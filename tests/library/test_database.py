@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,42 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_kept(
     (words,) = told
     assert str(run(0).record) in words
     assert "line 3" in words
+
+
+def test_a_home_that_is_reached_by_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Run]
+) -> None:
+    """Guards against runs that are noted in the database alone, because their folder looks like somebody else's."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "home"))
+    library = Library(pytest.fail)
+    one = run(0)
+    one = replace(one, events=str(Path(one.events).resolve()))
+    library.save_run(one)
+    (home() / "library.db").unlink()
+    assert library.runs() == [one]
+
+
+def test_a_run_elsewhere_leaves_nothing_beside_its_events(
+    library: Library, run: Callable[..., Run], tmp_path: Path
+) -> None:
+    """Guards against files in a folder that the person named for something else."""
+    library.save_run(run(0, events=str(tmp_path / "events.jsonl")))
+    assert len(library.runs()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_line_cut_short_by_a_crash_takes_no_other_with_it(
+    library: Library, told: list[str], piece: Callable[..., Generation]
+) -> None:
+    library.add_generations([piece(0)])
+    with (home() / "generations.jsonl").open("a") as lines:
+        lines.write('{"made": "20')
+    library.add_generations([piece(1)])
+    (home() / "library.db").unlink()
+    assert [one.seed for one in library.generations()] == [0, 1]
+    assert "line 2" in told[0]
 
 
 def test_it_is_refused_in_words_while_another_holds_it(

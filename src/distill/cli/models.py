@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from distill.library.trash import Trashed
 
 SHOWN_GENERATIONS = 10
+_OUTCOMES = {
+    "best_val_loss": "held-out distance",
+    "best_perplexity": "held-out perplexity",
+    "mel_before": "held-out distance before",
+    "mel_after": "and after",
+}
 
 app = typer.Typer(
     help="The models there are, what was made with them, and where they lie.",
@@ -308,11 +314,11 @@ def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
 
 
 def _show_run(run: "Run") -> None:
-    figures = {
-        name: run.figures[name] for name in ("best_val_loss", "best_perplexity", "mel_after") if name in run.figures
-    }
-    came_out = "".join(f", {name.replace('_', ' ')} {_figure(value, 2)}" for name, value in figures.items())
-    epochs = f" after {run.figures['epochs_trained']} epochs" if "epochs_trained" in run.figures else ""
+    came_out = "".join(
+        f", {words} {_figure(run.figures[name], 2)}" for name, words in _OUTCOMES.items() if name in run.figures
+    )
+    count = run.figures.get("epochs_trained")
+    epochs = "" if count is None else " after 1 epoch" if count == 1 else f" after {count} epochs"
     what = f"  {run.kind:<11}{_when(run.started)}  {run.outcome}{epochs}{came_out}"
     note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")
     settings = ", ".join(f"{name} {value}" for name, value in run.settings.items() if value is not None)

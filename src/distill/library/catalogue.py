@@ -62,7 +62,7 @@ class Library:
         Raises:
             OutputError: if its folder cannot be written to.
         """
-        if run.record.parent.parent == home() / "runs":
+        if run.record.parent.parent == (home() / "runs").resolve():
             with written_aside(run.record) as aside:
                 aside.write_text(to_json(run), encoding="utf-8")
         self._database.write(lambda connection: _insert_run(connection, run))
@@ -82,8 +82,11 @@ class Library:
         def note(connection: sqlite3.Connection) -> list[Generation]:
             numbered = [replace(one, id=_insert_generation(connection, one)) for one in generations]
             # Within the transaction, so that no two processes write to the journal at once.
-            with journal.open("a", encoding="utf-8") as lines:
-                lines.writelines(to_json(one) + "\n" for one in numbered)
+            with journal.open("ab+") as lines:
+                lines.seek(max(lines.tell() - 1, 0))
+                if lines.read(1) not in (b"", b"\n"):  # a crash cut the last line short
+                    lines.write(b"\n")
+                lines.write("".join(to_json(one) + "\n" for one in numbered).encode())
             return numbered
 
         return self._database.write(note)
@@ -138,13 +141,13 @@ def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
 
 def _insert_run(connection: sqlite3.Connection, run: Run) -> None:
     fields = asdict(run)
-    encoded = {name: json.dumps(fields[name]) for name in ("settings", "figures", "curves")}
+    encoded = {name: json.dumps(fields[name], default=str) for name in ("settings", "figures", "curves")}
     paths = {name: _text(fields[name]) for name in ("model", "folder", "events")}
     _insert(connection, "runs", fields | encoded | paths)
 
 
 def _insert_generation(connection: sqlite3.Connection, generation: Generation) -> int | None:
-    encoded = {name: json.dumps(getattr(generation, name)) for name in ("shares", "request")}
+    encoded = {name: json.dumps(getattr(generation, name), default=str) for name in ("shares", "request")}
     return _insert(connection, "generations", asdict(generation) | encoded | {"file": _text(generation.file)})
 
 

@@ -144,7 +144,7 @@ class Generation:
 
 def to_json(record: Run | Generation) -> str:
     """One line."""
-    return json.dumps(asdict(record))
+    return json.dumps(asdict(record), default=str)
 
 
 def from_json(kind: type[R], text: str | bytes) -> R:
