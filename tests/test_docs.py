@@ -43,8 +43,12 @@ def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             app.main()
         assert ended.value.code in (0, None), line
     assert len(list((folder / "my-recordings-distilled").glob("*.wav"))) == 3
-    # Three pieces of the first call; then one continued, four loops, one infilled, one redrawn: none overwrites another.
-    assert len(list((folder / "new").glob("*.wav"))) == 3 + 1 + 4 + 1 + 1
+    # Three pieces of the first call; then one continued, four loops, one infilled, one redrawn, one by the model's name:
+    # none overwrites another.
+    assert len(list((folder / "new").glob("*.wav"))) == 3 + 1 + 4 + 1 + 1 + 1
+    assert [path.read_bytes() for path in (folder / "again").iterdir()] == [
+        path.read_bytes() for path in (folder / "my-recordings-distilled").glob("*-0.wav")
+    ]
     assert (folder / "take-0-decoded.wav").exists()
 
 

@@ -10,7 +10,8 @@ DistillError                 exit code 1: ours, or the machine's
 │   ├── CodesFileError       a .codes file is damaged or belongs to another model
 │   ├── SettingError         an option is out of its range
 │   ├── DeviceError          the asked-for device is not on this machine
-│   └── OutputError          the result cannot be written where it was asked for
+│   ├── OutputError          the result cannot be written where it was asked for
+│   └── LibraryError         the library has no such thing, more than one, or cannot be used
 └── TrainingError            training cannot go on (a loss that is not finite, again and again)
 """
 
@@ -66,6 +67,10 @@ class DeviceError(InputError):
 
 class OutputError(InputError):
     """The result cannot be written where it was asked for."""
+
+
+class LibraryError(InputError):
+    """The library has no such thing, more than one, or cannot be used."""
 
 
 class TrainingError(DistillError):

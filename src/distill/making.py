@@ -1,12 +1,14 @@
 """New audio on disk: pieces, loops and passages made anew, each judged for its originality and tagged with how it was made."""
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from distill import loops
@@ -14,12 +16,13 @@ from distill.atomic import ensure_writable
 from distill.audio.files import probe, read_audio, read_blocks
 from distill.audio.writing import check_output_format, write_audio
 from distill.codes.extract import encode_blocks
-from distill.errors import SettingError
+from distill.errors import AudioFileError, SettingError
 from distill.generation import Generation, Sampling, generate
 from distill.infill import Infill, infill
 from distill.models.model_file import Model
-from distill.originality import MOST_TRIES, Originality, OriginalityJudge, draw_until_original
+from distill.originality import MOST_TRIES, Originality, OriginalityJudge, Verdict, draw_until_original
 from distill.outputs import free_path
+from distill.recording import NewPiece, record_pieces
 from distill.settings import describe_sampling
 from distill.training.metrics import MetricsCallback, Notice
 
@@ -27,8 +30,36 @@ LONGEST_INFILLED_SECONDS = 600.0
 SILENT_PEAK = 1e-3
 """-60 dBFS: a prompt that stays below it is as good as silent."""
 
+HEARD = (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
+
 Take: TypeAlias = Generation | loops.Loop | Infill
 """What can be made with a model."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a model, but for the seed: with it, and with the same model, the same sound is made again."""
+
+    kind: Literal["audio", "loop", "infill"]
+    sampling: Sampling
+    audio_format: str = "wav"
+    bit_depth: int = 24
+    seconds: float = 0.0
+    """Of new audio."""
+    samples: int = 0
+    """Of a loop."""
+    begin: float = 0.0
+    """Of the passage that is made anew, in seconds."""
+    end: float = 0.0
+    given: Path | None = None
+    """The prompt, or the recording in which a passage is made anew."""
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        if self.kind == "infill" and self.given is not None:
+            return f"{self.begin:g} to {self.end:g} s of {self.given.name} made anew"
+        return "loop" if self.kind == "loop" else "new audio"
 
 
 @dataclass(frozen=True)
@@ -38,6 +69,8 @@ class Piece:
     path: Path
     generation: Take
     originality: Originality
+    number: int | None = None
+    """By which the library knows it."""
 
 
 def make_audio(
@@ -62,13 +95,8 @@ def make_audio(
         max_similarity: draw again, up to eight times a piece, until its nearest second is at most at this percentile of
             what held-out recordings come to.
     """
-    _check_output(model, out, audio_format, bit_depth)
-    given = None if prompt is None else read_prompt(model, prompt, callback)
-
-    def draw(first: int, number: int) -> list[Generation]:
-        return generate(model, seconds, number, sampling, first, progress, prompt=given)
-
-    return _written(model, out, draw, seed, count, "new audio", audio_format, bit_depth, max_similarity, callback)
+    request = Request("audio", sampling or Sampling(), audio_format, bit_depth, seconds, given=prompt)
+    return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
 
 
 def make_loops(
@@ -86,12 +114,8 @@ def make_loops(
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
     """Makes seamless loops of exactly ``samples`` at 48 kHz and writes them as :func:`make_audio` does."""
-    _check_output(model, out, audio_format, bit_depth)
-
-    def draw(first: int, number: int) -> list[loops.Loop]:
-        return loops.make_loops(model, samples, number, sampling, first, progress)
-
-    return _written(model, out, draw, seed, count, "loop", audio_format, bit_depth, max_similarity, callback)
+    request = Request("loop", sampling or Sampling(), audio_format, bit_depth, samples=samples)
+    return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
 
 
 def infill_file(
@@ -111,21 +135,71 @@ def infill_file(
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
     """Makes the seconds ``begin`` to ``end`` of a recording anew and writes the whole recording with each version in it."""
-    _check_output(model, out, audio_format, bit_depth)
-    info = probe(audio)
-    if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
+    request = Request("infill", sampling or Sampling(), audio_format, bit_depth, begin=begin, end=end, given=audio)
+    return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
+
+
+def make(
+    model: Model,
+    out: Path,
+    request: Request,
+    seed: int = 0,
+    count: int = 1,
+    *,
+    max_similarity: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    callback: MetricsCallback | None = None,
+) -> tuple[Piece, ...]:
+    """Makes what is asked for, judges and writes it (files are named after model and seed), and notes it in the library."""
+    check_output_format(request.audio_format, request.bit_depth)
+    model.require_prior()
+    ensure_writable(out)
+    if max_similarity is not None and not 0 <= max_similarity <= 100:
         raise SettingError(
-            f"{audio.name} lasts {info.frames / info.sample_rate / 60:.0f} minutes; to make a passage anew the whole recording "
-            "must be held in memory.",
-            f"Cut out at most {LONGEST_INFILLED_SECONDS / 60:.0f} minutes around the passage.",
+            f"A similarity of at most {max_similarity:g} cannot be asked for.", "Choose a percentile from 0 to 100."
         )
-    recording = read_audio(audio, model.codec.channels)
+    draw = _drawer(model, request, progress, callback)
+    given = None if request.given is None else file_digest(request.given)
+    pieces = [
+        _written(model, out, request, take, originality)
+        for take, originality in _judged(model, draw, range(seed, seed + count), max_similarity, callback)
+    ]
+    # What was drawn together is drawn together again: arithmetic in a batch need not be the same to the last bit.
+    noted = [
+        NewPiece(
+            piece.path,
+            piece.generation.seed,
+            piece.originality.summary(),
+            {verdict.value.lower(): piece.originality.share(verdict) for verdict in HEARD},
+            _as_json(request, given, *((seed, count) if max_similarity is None else (piece.generation.seed, 1))),
+        )
+        for piece in pieces
+    ]
+    numbers = record_pieces(model, noted, callback)
+    return tuple(replace(piece, number=number) for piece, number in zip(pieces, numbers, strict=True))
 
-    def draw(first: int, number: int) -> list[Infill]:
-        return infill(model, recording, begin, end, number, sampling, first, progress)
 
-    what = f"{begin:g} to {end:g} s of {audio.name} made anew"
-    return _written(model, out, draw, seed, count, what, audio_format, bit_depth, max_similarity, callback)
+def make_again(
+    model: Model,
+    out: Path,
+    request: Request,
+    seeds: range,
+    seed: int,
+    name: str,
+    progress: Callable[[int, int], None] | None = None,
+    callback: MetricsCallback | None = None,
+) -> Piece:
+    """Makes the piece of one seed as it was made before, and writes it under the name it had, if that is free.
+
+    Args:
+        seeds: those that were drawn together.
+        name: of the file, without its ending.
+    """
+    check_output_format(request.audio_format, request.bit_depth)
+    ensure_writable(out)
+    takes = _drawer(model, request, progress, callback)(seeds.start, len(seeds))
+    take = takes[seeds.index(seed)]
+    return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), name)
 
 
 def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Tensor:
@@ -146,66 +220,97 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     return encode_blocks(codec, [tail[:, rest:] if tail.shape[1] > rest else tail], model.device)
 
 
-def _check_output(model: Model, out: Path, audio_format: str, bit_depth: int) -> None:
-    """Refuses, before anything is drawn, what could not be written at the end."""
-    check_output_format(audio_format, bit_depth)
-    model.require_prior()
-    ensure_writable(out)
+def _drawer(
+    model: Model, request: Request, progress: Callable[[int, int], None] | None, callback: MetricsCallback | None
+) -> Callable[[int, int], Sequence[Take]]:
+    """``draw(first seed, how many)``, with everything read that the request speaks of."""
+    sampling, given = request.sampling, request.given
+    if request.kind == "loop":
+        return lambda first, count: loops.make_loops(model, request.samples, count, sampling, first, progress)
+    if request.kind == "infill" and given is not None:
+        recording = _read_recording(model, given)
+        return lambda first, count: infill(
+            model, recording, request.begin, request.end, count, sampling, first, progress
+        )
+    prompt = None if given is None else read_prompt(model, given, callback)
+    return lambda first, count: generate(model, request.seconds, count, sampling, first, progress, prompt=prompt)
 
 
-def _written(
+def _read_recording(model: Model, audio: Path) -> np.ndarray:
+    info = probe(audio)
+    if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
+        raise SettingError(
+            f"{audio.name} lasts {info.frames / info.sample_rate / 60:.0f} minutes; to make a passage anew the whole recording "
+            "must be held in memory.",
+            f"Cut out at most {LONGEST_INFILLED_SECONDS / 60:.0f} minutes around the passage.",
+        )
+    return read_audio(audio, model.codec.channels)
+
+
+def _judged(
     model: Model,
-    out: Path,
     draw: Callable[[int, int], Sequence[Take]],
-    seed: int,
-    count: int,
-    what: str,
-    audio_format: str,
-    bit_depth: int,
+    seeds: range,
     max_similarity: float | None,
     callback: MetricsCallback | None,
-) -> tuple[Piece, ...]:
-    """Draws ``count`` takes (``draw(first seed, how many)``), judges and writes them."""
-    if max_similarity is not None and not 0 <= max_similarity <= 100:
-        raise SettingError(
-            f"A similarity of at most {max_similarity:g} cannot be asked for.", "Choose a percentile from 0 to 100."
-        )
+) -> list[tuple[Take, Originality]]:
+    """A take a seed, and where each of them came from."""
     judge = OriginalityJudge(model)
 
     def judged(take: Take) -> Originality:
         return judge.judge(*take.new_sound(model))
 
     if max_similarity is None:
-        takes = [(take, judged(take)) for take in draw(seed, count)]
-    else:
-        seeds = range(seed, seed + count)
-        drawn = draw_until_original(lambda one: draw(one, 1)[0], judged, seeds, max_similarity)
-        takes = [(one.take, one.originality) for one in drawn]
-        over = sum(not one.is_within for one in drawn)
-        if over and callback is not None:
-            callback(
-                Notice(
-                    f"{over} of {count} pieces stayed above the percentile {max_similarity:g} in {MOST_TRIES} tries; the most "
-                    "original try of each is kept. A higher temperature or originality helps.",
-                    is_warning=True,
-                )
+        return [(take, judged(take)) for take in draw(seeds.start, len(seeds))]
+    drawn = draw_until_original(lambda one: draw(one, 1)[0], judged, seeds, max_similarity)
+    over = sum(not one.is_within for one in drawn)
+    if over and callback is not None:
+        callback(
+            Notice(
+                f"{over} of {len(seeds)} pieces stayed above the percentile {max_similarity:g} in {MOST_TRIES} tries; the most "
+                "original try of each is kept. A higher temperature or originality helps.",
+                is_warning=True,
             )
-    pieces = []
-    for take, originality in takes:
-        path = free_path(out / f"{model.header.name}-{take.seed}.{audio_format}")
-        tags = {
-            "title": path.stem,
-            "software": f"Distill {version('distill-audio')}",
-            "comment": f"{what}, seed {take.seed}, {describe_sampling(take.sampling)}, model {model.fingerprint[:12]}; "
-            f"{originality.summary()}",
-        }
-        write_audio(
-            path,
-            take.blocks(model),
-            format=audio_format,
-            bit_depth=bit_depth,
-            channels=model.codec.channels,
-            tags=tags,
         )
-        pieces.append(Piece(path, take, originality))
-    return tuple(pieces)
+    return [(one.take, one.originality) for one in drawn]
+
+
+def _written(
+    model: Model, out: Path, request: Request, take: Take, originality: Originality, title: str | None = None
+) -> Piece:
+    path = free_path(out / f"{title or f'{model.header.name}-{take.seed}'}.{request.audio_format}")
+    tags = {
+        "title": title or path.stem,
+        "software": f"Distill {version('distill-audio')}",
+        "comment": f"{request.words}, seed {take.seed}, {describe_sampling(take.sampling)}, "
+        f"model {model.fingerprint[:12]}; {originality.summary()}",
+    }
+    write_audio(
+        path,
+        take.blocks(model),
+        format=request.audio_format,
+        bit_depth=request.bit_depth,
+        channels=model.codec.channels,
+        tags=tags,
+    )
+    return Piece(path, take, originality)
+
+
+def _as_json(request: Request, given_digest: str | None, first_seed: int, count: int) -> dict[str, Any]:
+    """The request as the library keeps it, with the seeds that were drawn together and what identifies its input."""
+    asked: dict[str, Any] = TypeAdapter(Request).dump_python(request, mode="json")
+    place = None if request.given is None else str(request.given.resolve())
+    return asked | {"given": place, "given_digest": given_digest, "first_seed": first_seed, "count": count}
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AudioFileError(f"{path} cannot be read: {error.strerror}.", "Give another file.") from error

@@ -35,6 +35,7 @@ from distill.outputs import (
     new_model_path,
     new_run_folder,
 )
+from distill.recording import recorded_run
 from distill.report import (
     NewAudio,
     RefinementReport,
@@ -126,15 +127,19 @@ def train_codec(
         )
     else:
         config, seed = resumed.config(VQVAEConfig), resumed.state.value("plan.seed", int)
-    with EventLog(events, _kept(resumed)) as log:
+    settings = {"minutes": minutes, "epochs": epochs, "seed": seed, "device": device, **dataclasses.asdict(config)}
+    with recorded_run(
+        "codec", model_path, folder, events, settings, callback, cancel_event, keep=_kept(resumed)
+    ) as record:
         result = train_vqvae(
-            folder, config, _both(log, callback), cancel_event,
+            folder, config, record.tell, cancel_event,
             corpus=corpus, epochs=epochs, minutes=minutes, seed=seed, device=device,
             state_path=events.with_name(CODEC_STATE), resumed=None if resumed is None else resumed.state,
-            about=lambda: {**(about or {}), **_whereabouts(model_path, folder, log)},
+            about=lambda: {**(about or {}), **_whereabouts(model_path, folder, record.log)},
         )  # fmt: skip
-    model = Model(_codec_header(model_path.stem, result, seed, events.parent.name), result.codec, result.code_counts)
-    save_model(model_path, model)
+        header = _codec_header(model_path.stem, result, seed, events.parent.name)
+        model = Model(header, result.codec, result.code_counts)
+        save_model(model_path, model)
     forget_finished()
     return model
 
@@ -156,18 +161,19 @@ def refine_codec(
     model = load_model(model_path)
     corpus = corpus or import_corpus(folder, channels=model.codec.channels)
     keep = None if sitting.resumed is None else sitting.resumed.values.get("about", {}).get("events")
-    with EventLog(sitting.run_folder / "events.jsonl", keep) as log:
+    events, settings = sitting.run_folder / "events.jsonl", {**dataclasses.asdict(sitting.plan), "device": device}
+    with recorded_run("refinement", model_path, folder, events, settings, callback, cancel_event, keep=keep) as record:
         result = refine_decoder(
-            model.codec, corpus, sitting.plan, _both(log, callback), cancel_event,
+            model.codec, corpus, sitting.plan, record.tell, cancel_event,
             state_path=sitting.run_folder / REFINEMENT_STATE, resumed=sitting.resumed, device=device,
-            about=lambda: _whereabouts(model_path, folder, log),
+            about=lambda: _whereabouts(model_path, folder, record.log),
         )  # fmt: skip
-    if result.cancelled:
-        return Refined(model, None, result)
-    header = _refined_header(model.header, result)
+        if result.cancelled:
+            return Refined(model, None, result)
+        header = _refined_header(model.header, result)
+        refined = dataclasses.replace(model, header=header, codec=result.codec)
+        save_model(model_path, refined)
     first, after = (dataclasses.replace(model, codec=codec) for codec in (result.first, result.refined))
-    refined = dataclasses.replace(model, header=header, codec=result.codec)
-    save_model(model_path, refined)
     held_out = held_out_names(model, corpus)
     page = write_refinement_report(
         free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
@@ -219,34 +225,40 @@ def add_prior(
     else:
         config, seed = resumed.config(PriorConfig), resumed.state.value("plan.seed", int)
         learning_rate = resumed.state.value("plan.learning_rate", float)
-    with EventLog(events, _kept(resumed)) as log:
+    settings = {
+        "minutes": minutes, "epochs": epochs, "learning_rate": learning_rate, "seed": seed, "device": device,
+        **dataclasses.asdict(config),
+    }  # fmt: skip
+    with recorded_run(
+        "prior", model_path, folder, events, settings, callback, cancel_event, keep=_kept(resumed)
+    ) as record:
         trained = train_prior(
-            model_path, folder, config, _both(log, callback), cancel_event,
+            model_path, folder, config, record.tell, cancel_event,
             corpus=corpus, epochs=epochs, minutes=minutes, learning_rate=learning_rate, seed=seed, device=device,
             state_path=events.with_name(PRIOR_STATE), resumed=None if resumed is None else resumed.state,
-            about=lambda: _whereabouts(model_path, folder, log),
+            about=lambda: _whereabouts(model_path, folder, record.log),
         )  # fmt: skip
-    before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
-    same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
-    is_continued = resumed is not None and before.get("run") == after["run"]
-    if same_corpus and not is_continued and float(before["best_perplexity"]) <= after["best_perplexity"]:
-        if callback is not None:
-            callback(
+        before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
+        same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
+        is_continued = resumed is not None and before.get("run") == after["run"]
+        if same_corpus and not is_continued and float(before["best_perplexity"]) <= after["best_perplexity"]:
+            record.tell(
                 Notice(
                     f"The prior that {model_path} has is better (perplexity {before['best_perplexity']:.1f}, the new one "
                     f"{after['best_perplexity']:.1f}); it is kept."
                 )
             )
-        return model
-    header = model.header.model_copy(
-        update={
-            "prior": trained["prior_config"],
-            "prior_training": after,
-            "curves": model.header.curves | trained["curves"],
-        }
-    )
-    bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
-    save_model(model_path, bundled)
+            return model
+        header = model.header.model_copy(
+            update={
+                "prior": trained["prior_config"],
+                "prior_training": after,
+                "curves": model.header.curves | trained["curves"],
+                "digest": None,  # these tensors are in no file yet
+            }
+        )
+        bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
+        save_model(model_path, bundled)
     return bundled
 
 
@@ -332,6 +344,7 @@ def run(
             count=count,
             seed=seed,
             progress=lambda done, total: tell("Composing", done, total),
+            callback=callback,
         )
         tell("Writing the report", 0, 1)
         report = report_run(
@@ -437,7 +450,7 @@ def _refined_header(header: Header, result: RefinementResult) -> Header:
     }
     curves = {f"refinement_{name}": values for name, values in result.curves.items()}
     return header.model_copy(
-        update={"codec_training": header.codec_training | record, "curves": header.curves | curves}
+        update={"codec_training": header.codec_training | record, "curves": header.curves | curves, "digest": None}
     )
 
 
@@ -447,18 +460,3 @@ def _kept(resumed: Stopped | None) -> int | None:
 
 def _whereabouts(model_path: Path, folder: Path, log: EventLog) -> dict[str, Any]:
     return {"model": str(model_path.resolve()), "folder": str(folder.resolve()), "events": log.position}
-
-
-def _both(log: EventLog, callback: MetricsCallback | None) -> MetricsCallback:
-    refused = False
-
-    def tell(event: TrainingEvent) -> None:
-        nonlocal refused
-        log(event)
-        if callback is not None:
-            callback(event)
-            if log.refused and not refused:
-                callback(Notice(f"{log.refused.what} Training goes on. {log.refused.fix}", is_warning=True))
-        refused = log.refused is not None
-
-    return tell

@@ -23,19 +23,28 @@ VERBS = {
     "decode": "--out --bit-depth --device",
     "reconstruct": "--out --device",
     "info": "",
+    "regenerate": "--given --out --device",
+    "models list": "--trash",
+    "models search": "",
+    "models info": "",
+    "models rename": "",
+    "models delete": "--empty-trash",
+    "models restore": "--out",
+    "models export": "--out",
+    "models import": "--in-place",
 }
 
 
 def test_help_lists_every_verb(distill: Callable[..., Any]) -> None:
-    answer = distill("--help")
-    assert answer.code == 0
+    pages = {group: distill(*group.split(), "--help").out for group in ("", "models")}
     for verb in VERBS:
-        assert re.search(rf"│ {verb} ", answer.out), verb
+        group, _, name = verb.rpartition(" ")
+        assert re.search(rf"│ {name} ", pages[group]), verb
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_a_verb_lists_its_options(verb: str, distill: Callable[..., Any]) -> None:
-    answer = distill(verb, "--help")
+    answer = distill(*verb.split(), "--help")
     assert answer.code == 0
     assert set(re.findall(r"│ [* ]*(--[a-z-]+)", answer.out)) == {*VERBS[verb].split(), "--json", "--debug", "--help"}
 
@@ -62,6 +71,7 @@ def test_a_mistyped_verb_is_answered_with_the_right_one(distill: Callable[..., A
         (["check", "f", "--fast"], "--fast"),
         (["generate", "m", "--count", "many"], "--count"),
         (["generate", "m", "--format", "aac"], "flac"),
+        (["models", "rename", "m"], "NEW-NAME"),
     ],
 )
 def test_a_call_that_cannot_be_understood(words: list[str], named: str, distill: Callable[..., Any]) -> None:

@@ -16,9 +16,11 @@ from distill.cli import (
     evaluate,
     generate,
     info,
+    models,
     options,
     originality,
     reconstruct,
+    regenerate,
     run,
     train,
     train_prior,
@@ -56,12 +58,14 @@ app.command("check", rich_help_panel="Step by step")(check.check)
 app.command("train", rich_help_panel="Step by step")(train.train)
 app.command("train-prior", rich_help_panel="Step by step")(train_prior.train_prior)
 app.command("generate", rich_help_panel="Step by step")(generate.generate)
+app.command("regenerate", rich_help_panel="Step by step")(regenerate.regenerate)
 app.command("originality", rich_help_panel="Step by step")(originality.originality)
 app.command("encode", rich_help_panel="The codec alone")(codes.encode)
 app.command("decode", rich_help_panel="The codec alone")(codes.decode)
 app.command("reconstruct", rich_help_panel="The codec alone")(reconstruct.reconstruct)
 app.command("evaluate", rich_help_panel="The codec alone")(evaluate.evaluate)
 app.command("info", rich_help_panel="The codec alone")(info.info)
+app.add_typer(models.app, name="models", rich_help_panel="The library")
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ def encode(
     from distill.outputs import file_to_write
     from distill.training.launch import choose_device
 
+    model = options.model_file(model)
     target = file_to_write(out, Path(f"{audio.stem}.codes"), audio, model)
     loaded = load_model(model, choose_device(device))
     ensure_writable(target.parent)
@@ -55,6 +56,7 @@ def decode(
     from distill.outputs import file_to_write
     from distill.training.launch import choose_device
 
+    model = options.model_file(model)
     target = file_to_write(out, Path(f"{codes.stem}.wav"), codes, model)
     loaded = load_model(model, choose_device(device))
     read = load_codes(codes, loaded.alphabet, loaded.codec)

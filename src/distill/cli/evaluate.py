@@ -31,6 +31,7 @@ def evaluate(
     from distill.settings import named_levels
     from distill.training.launch import choose_device
 
+    model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     with TrainingView() as view:
         evaluation, page = pipeline.evaluate_folder(

@@ -76,6 +76,7 @@ def generate(
     _check_together(prompt, loop, beats, bpm, infill, begin, end)
     dial = Dial.at(options.dial(originality))
     sampling = Sampling(options.temperatures(temperature), top_k, dial.top_p if top_p is None else top_p, variety)
+    model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     started = time.monotonic()
     with TrainingView() as view:
@@ -105,6 +106,7 @@ def generate(
         print_json(
             {
                 "audio": [piece.path.resolve() for piece in pieces],
+                "ids": [piece.number for piece in pieces],
                 "seeds": [take.seed for take in takes],
                 "seconds": seconds,
                 "originality": [dataclasses.asdict(piece.originality) for piece in pieces],
@@ -117,7 +119,8 @@ def generate(
     for piece in pieces:
         take = piece.generation
         seam = f", seam {take.seam:.2f} (0 cannot be heard, 1 is any cut)" if isinstance(take, Loop) else ""
-        place("New audio", piece.path, f"seed {take.seed}{seam}")
+        again = "" if piece.number is None else f", distill regenerate {piece.number}"
+        place("New audio", piece.path, f"seed {take.seed}{seam}{again}")
         note(f"          {visible(piece.originality.summary())}", "dim")
     good(f"{count * seconds:.1f} s of audio in {taken:.1f} s")
 

@@ -13,6 +13,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False, debu
     from distill.models.model_file import load_model
     from distill.settings import codec_settings, model_health, prior_settings
 
+    model = options.model_file(model)
     loaded = load_model(model)
     header = loaded.header
     levels = model_health(loaded)

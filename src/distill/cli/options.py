@@ -32,12 +32,15 @@ FolderArgument = Annotated[
     Path,
     typer.Argument(metavar="FOLDER", help=FOLDER_HELP, show_default=False),
 ]
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)]
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="A .distill file, or a model's name or its beginning.", show_default=False),
+]
 ResumeOption = Annotated[
     Path | None,
     typer.Option(
         metavar="RUN",
-        help="Go on where a training stopped: RUN is its model file or its run folder. --minutes or --epochs say how much "
+        help="Go on where a training stopped: RUN is its model (file or name) or its run folder. --minutes or --epochs say how much "
         "further; without them it goes on to the end it was begun with.",
         show_default=False,
     ),
@@ -79,6 +82,19 @@ def given(value: Path | None, name: str) -> Path:
     if value is None:
         raise typer.BadParameter("it is needed unless --resume is given.", param_hint=name)
     return value
+
+
+def model_file(given: Path) -> Path:
+    """The file of a MODEL: a path always wins, then names in the library.
+
+    Raises:
+        LibraryError: if no model is called so, or more than one.
+    """
+    from distill.cli.console import warn
+    from distill.library import Library
+    from distill.library.naming import path_of
+
+    return path_of(Library(warn), given)
 
 
 def channels(text: str) -> int | None:

@@ -31,6 +31,7 @@ def originality(
     from distill.originality import OriginalityJudge
     from distill.training.launch import choose_device
 
+    model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     loaded.require_prior()
     with TrainingView() as view:

@@ -23,6 +23,7 @@ def reconstruct(
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device
 
+    model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     with TrainingView() as view:
         written = coding.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"))

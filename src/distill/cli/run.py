@@ -109,7 +109,8 @@ def show_result(result: "RunResult", as_json: bool) -> None:
         return
     good(f"Done in {duration(result.seconds_taken)}")
     for piece in result.pieces:
-        place("New audio", piece.path, f"seed {piece.generation.seed}")
+        again = "" if piece.number is None else f", distill regenerate {piece.number}"
+        place("New audio", piece.path, f"seed {piece.generation.seed}{again}")
         note(f"          {visible(piece.originality.summary())}", "dim")
     place("Model", result.model_path)
     if result.report_path is not None:
@@ -128,6 +129,7 @@ def _figures(result: "RunResult") -> dict[str, Any]:
     return {
         "model": result.model_path.resolve(),
         "audio": [piece.path.resolve() for piece in result.pieces],
+        "ids": [piece.number for piece in result.pieces],
         "seeds": [piece.generation.seed for piece in result.pieces],
         "originality": [dataclasses.asdict(piece.originality) for piece in result.pieces],
         "report": result.report_path and result.report_path.resolve(),

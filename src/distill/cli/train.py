@@ -169,6 +169,9 @@ def _resume(
     from distill.resuming import has_second_stage, refined_model, stopped_codec
 
     first = stopped_codec(run)
+    if first is None and not run.exists():
+        run = options.model_file(run)
+        first = stopped_codec(run)
     if first is None:
         _resume_second(folder, refined_model(run), None, epochs, minutes, device, as_json)
         return

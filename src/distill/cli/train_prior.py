@@ -84,6 +84,7 @@ def _begin(
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
     rate = LEARNING_RATE if lr is None else lr
     check_learning_rate(rate)
+    model_path = options.model_file(model_path)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
@@ -117,8 +118,8 @@ def _resume(
     from distill.resuming import stopped_prior
     from distill.settings import prior_settings, resumed_settings
 
-    stopped = stopped_prior(run)
-    model_path, dataset_dir = model_path or stopped.model_path, dataset_dir or stopped.folder
+    stopped = stopped_prior(run if run.exists() else options.model_file(run))
+    model_path, dataset_dir = (model_path and options.model_file(model_path)) or stopped.model_path, dataset_dir or stopped.folder
     settings = resumed_settings(stopped.step, epochs, minutes, device)
     end = stopped.end(epochs, minutes)
     codec = load_model(model_path)

@@ -116,6 +116,8 @@ class Model:
     prior: CodePrior | None = None
     sources: tuple[Source, ...] = ()
     """The recordings as codes; there is at least one that was trained on where there is a prior."""
+    path: Path | None = None
+    """The file it was read from."""
 
     @property
     def device(self) -> torch.device:
@@ -243,7 +245,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         strict=False,
     )
     codec.quantizer.set_codebooks(codebooks)
-    model = Model(header, _frozen(codec, device), tensors["code_counts"])
+    model = Model(header, _frozen(codec, device), tensors["code_counts"], path=path)
     if header.prior is not None:
         prior = CodePrior(header.prior)
         prior.load_state_dict(

@@ -18,6 +18,10 @@ STUCK_AFTER = 100
 LEAST_LEVEL = 0.5
 """What counts as a good state's loss at least: near zero, a threefold loss is still a small one."""
 SMOOTHING = 0.9
+SETTLING = 10
+"""So many steps say what the loss is at first: a single batch may be a silent one."""
+EXPLODED_AT_ONCE = 100.0
+"""Until then, one step may lose this many times what those before it did."""
 COLLAPSED = 0.1
 """A level collapses when the number of codes it really uses, less one, falls to this share of what a good state used."""
 STILL_IN_USE = 0.3
@@ -32,6 +36,7 @@ class Watch:
     def __init__(self) -> None:
         self.healthy_steps = 0
         """Since the last good state, or since the last trouble."""
+        self._measured = 0
         self._smoothed = math.nan
         self._level = math.nan
         # Per level, how many codes were really used: smoothed, in good states at most, and in the last step.
@@ -49,8 +54,12 @@ class Watch:
         """
         if not is_finite:
             return "the loss was not finite"
-        self._smoothed = loss if math.isnan(self._smoothed) else SMOOTHING * self._smoothed + (1 - SMOOTHING) * loss
-        if math.isnan(self._level):
+        if 0 < self._measured < SETTLING and loss > EXPLODED_AT_ONCE * max(self._level, LEAST_LEVEL):
+            return f"the loss exploded, from {self._level:.2f} to {loss:.2f}"
+        self._measured += 1
+        weight = max(1 / self._measured, 1 - SMOOTHING)
+        self._smoothed = loss if self._measured == 1 else (1 - weight) * self._smoothed + weight * loss
+        if self._measured <= SETTLING:
             self._level = self._smoothed
         if self._smoothed > EXPLODED * max(self._level, LEAST_LEVEL):
             return f"the loss exploded, from {self._level:.2f} to {loss:.2f}"
@@ -77,7 +86,7 @@ class Watch:
     def forget(self) -> None:
         """The loss means something else from here on."""
         self._smoothed = self._level = math.nan
-        self.healthy_steps = 0
+        self._measured = self.healthy_steps = 0
 
     def went_back(self) -> None:
         """Things stand again as they did at the last good state."""
@@ -89,6 +98,7 @@ class Watch:
         """As plain JSON, for :meth:`restore`."""
         return {
             "healthy_steps": self.healthy_steps,
+            "measured": self._measured,
             "smoothed": self._smoothed,
             "level": self._level,
             "codes": self._codes,
@@ -99,6 +109,7 @@ class Watch:
     def restore(self, values: dict[str, Any]) -> None:
         """Stands where :meth:`values` was taken."""
         self.healthy_steps = int(values["healthy_steps"])
+        self._measured = int(values["measured"])
         self._smoothed, self._level = float(values["smoothed"]), float(values["level"])
         self._codes, self._most_codes, self._last_codes = (
             [float(value) for value in values[name]] for name in ("codes", "most_codes", "last_codes")

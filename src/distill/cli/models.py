@@ -1,0 +1,354 @@
+"""``distill models …``: the library of what was trained and made."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from distill.cli import options
+from distill.cli.console import console, good, note, place, print_json, table, visible, warn
+from distill.errors import SettingError
+from distill.outputs import command
+
+if TYPE_CHECKING:
+    from distill.library import Library, ModelEntry, Run
+    from distill.library.trash import Trashed
+
+SHOWN_GENERATIONS = 10
+_OUTCOMES = {
+    "best_val_loss": "held-out distance",
+    "best_perplexity": "held-out perplexity",
+    "mel_before": "held-out distance before",
+    "mel_after": "and after",
+}
+
+app = typer.Typer(
+    help="The models there are, what was made with them, and where they lie.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+Name = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Its name, the beginning of it, or a path.", show_default=False)
+]
+
+
+@app.command("list")
+def list_models(
+    trash: Annotated[bool, typer.Option("--trash", help="Those that were deleted and can be restored.")] = False,
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Every model, the newest first: how much audio it learnt from, how good it is, how large, and where."""
+    from distill.library.trash import trashed
+
+    if trash:
+        _show_trash(trashed(), as_json)
+        return
+    _show_models(_library().models(), as_json, "No models yet.", "distill run FOLDER")
+
+
+@app.command("search")
+def search(
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORD...", help="All of them are looked for.", show_default=False)
+    ],
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Models whose name, folder, date or recordings hold every WORD."""
+    library = _library()
+    folders: dict[str | None, str] = {}
+    for run in library.runs():
+        folders[run.origin] = f"{folders.get(run.origin, '')}\n{run.folder}"
+
+    def text(entry: "ModelEntry") -> str:
+        parts = (str(entry.path), entry.created, folders.get(entry.origin, ""), *entry.recordings)
+        return "\n".join(parts).casefold()
+
+    found = [entry for entry in library.models() if all(word.casefold() in text(entry) for word in words)]
+    _show_models(found, as_json, f"No model has to do with '{' '.join(words)}'.", "distill models list")
+
+
+@app.command("info")
+def info(model: Name, as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
+    """Where a model comes from: its trainings with settings and outcome, and what was made with it."""
+    library = _library()
+    entry = _entry(library, model)
+    runs, generations = library.runs(entry.origin), library.generations(entry.origin)
+    if as_json:
+        print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
+        return
+    note(entry.name, "bold")
+    learnt = f"{entry.file_count} recordings, {_minutes(entry.seconds)}"
+    rows = [
+        ("trained", _when(entry.created)),
+        ("learnt from", learnt),
+        ("codec distance", _figure(entry.codec_distance, 2)),
+    ]
+    table(
+        [
+            *rows,
+            ("prior perplexity", _figure(entry.perplexity, 1)),
+            ("size", _size(entry.size)),
+            ("file", str(entry.path)),
+        ]
+    )
+    note("\nTrainings", "bold")
+    for run in runs:
+        _show_run(run)
+    if not runs:
+        note("  none on this computer")
+    note("\nMade with it", "bold")
+    for generation in generations[-SHOWN_GENERATIONS:]:
+        is_same = "" if generation.digest == entry.digest else "; by an earlier state of the model"
+        place(f"  {generation.id}", generation.file, f"{_when(generation.made)}, seed {generation.seed}{is_same}")
+        note(f"            {visible(generation.verdict)}", "dim")
+    if not generations:
+        note("  nothing yet")
+        return
+    if len(generations) > SHOWN_GENERATIONS:
+        note(f"  and {len(generations) - SHOWN_GENERATIONS} earlier ones; --json lists them all")
+    place("Again", command("distill", "regenerate", str(generations[-1].id)))
+
+
+@app.command("rename")
+def rename(
+    model: Name,
+    name: Annotated[str, typer.Argument(metavar="NEW-NAME", help="Without folder and ending.", show_default=False)],
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Give MODEL another name. Its file stays in its folder; what was trained and made with it goes along."""
+    from distill.library import moving
+
+    library = _library()
+    entry = moving.rename(library, _entry(library, model), name)
+    _done(f"It is called {entry.name} now", entry, as_json)
+
+
+@app.command("delete")
+def delete(
+    models: Annotated[
+        list[Path] | None, typer.Argument(metavar="MODEL...", help="Names or paths.", show_default=False)
+    ] = None,
+    empty_trash: Annotated[
+        bool, typer.Option("--empty-trash", help="Remove for good what was deleted before; takes no MODEL.")
+    ] = False,
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Move models into the trash; distill models restore brings them back."""
+    from distill.library import trash
+
+    if empty_trash == bool(models):
+        raise SettingError("Nothing says what to delete.", "Name models, or empty the trash with --empty-trash alone.")
+    if empty_trash:
+        gone = trash.empty()
+        if as_json:
+            print_json({"removed": [item.name for item in gone], "bytes": sum(item.size for item in gone)})
+            return
+        good(f"Removed {len(gone)} for good, {_size(sum(item.size for item in gone))}")
+        return
+    library = _library()
+    entries = [_entry(library, model, is_needed=False) for model in models or ()]
+    items = [(entry, trash.delete(library, entry)) for entry in entries]
+    if as_json:
+        print_json({"deleted": [{"name": e.name, "was": e.path, "trash": item and item.key} for e, item in items]})
+        return
+    for entry, item in items:
+        if item is None:
+            good(f"{entry.name} is forgotten; its file was gone already")
+            continue
+        good(f"{entry.name} is in the trash")
+        place("Was", entry.path)
+        place("Undo", command("distill", "models", "restore", item.key))
+
+
+@app.command("restore")
+def restore(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="As distill models list --trash shows it.", show_default=False)
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder to put it into.", show_default="the one it was in")] = None,
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Bring a deleted model back to where it was. Nothing is overwritten."""
+    from distill.library import trash
+
+    _done("Restored", trash.restore(_library(), name, out), as_json)
+
+
+@app.command("export")
+def export(
+    model: Name,
+    out: Annotated[Path, typer.Option(help="Folder, or a path that ends in .distill.")] = Path(),
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Copy MODEL's file, to keep it or to give it away. It holds the recordings as codes: whoever has it can hear them."""
+    from distill.library import moving
+
+    library = _library()
+    entry = _entry(library, model)
+    target = moving.export(entry, out)
+    if as_json:
+        print_json({"model": target.resolve(), "was": entry.path})
+        return
+    good(f"A copy of {entry.name}, {_size(entry.size)}")
+    place("Model", target)
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help=".distill files, or folders of them.", show_default=False)
+    ],
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Leave the files where they are, and only note them.")
+    ] = False,
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Take model files into the library, as copies in Distill's own folder, so that each can be used by its name."""
+    from distill.library import moving
+
+    library = _library()
+    entries = [moving.add(library, path, in_place=in_place) for path in _model_files(files)]
+    if as_json:
+        print_json({"models": [_as_json(entry) for entry in entries]})
+        return
+    good(f"{len(entries)} in the library")
+    _print_models(entries)
+
+
+def _library() -> "Library":
+    from distill.library import Library
+
+    return Library(warn)
+
+
+def _entry(library: "Library", given: Path, is_needed: bool = True) -> "ModelEntry":
+    """What is known of a model; with ``is_needed`` its file must be there."""
+    from distill.library import naming
+
+    if not is_needed and not given.is_file() and str(given) == given.name:
+        return naming.find(library, str(given))
+    return library.note_model(naming.path_of(library, given))
+
+
+def _model_files(given: Iterable[Path]) -> list[Path]:
+    from distill.outputs import MODEL_SUFFIX
+
+    files: list[Path] = []
+    for path in given:
+        inside = sorted(path.rglob(f"*{MODEL_SUFFIX}")) if path.is_dir() else [path]
+        if not inside:
+            raise SettingError(f"There is no {MODEL_SUFFIX} file in {path}.", "Name another folder, or a file.")
+        files += inside
+    return files
+
+
+def _done(words: str, entry: "ModelEntry", as_json: bool) -> None:
+    if as_json:
+        print_json({"model": _as_json(entry)})
+        return
+    good(words)
+    place("Model", entry.path)
+
+
+def _as_json(entry: "ModelEntry") -> dict[str, Any]:
+    import dataclasses
+
+    fields = dataclasses.asdict(entry)
+    del fields["modified"]
+    return {"name": entry.name, **fields}
+
+
+def _show_models(entries: Sequence["ModelEntry"], as_json: bool, if_none: str, then: str) -> None:
+    if as_json:
+        print_json({"models": [_as_json(entry) for entry in entries]})
+        return
+    if not entries:
+        note(if_none)
+        place("Next", then)
+        return
+    _print_models(entries)
+
+
+def _print_models(entries: Sequence["ModelEntry"]) -> None:
+    rows = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    rows.add_column("name", overflow="fold")
+    rows.add_column("trained", no_wrap=True)
+    for heading in ("audio", "codec", "prior", "size"):
+        rows.add_column(heading, justify="right", no_wrap=True)
+    rows.add_column("in", overflow="fold")
+    for entry in entries:
+        where = str(entry.path.parent) if entry.is_there else f"gone from {entry.path.parent}"
+        rows.add_row(
+            Text(visible(entry.name)), _when(entry.created), _minutes(entry.seconds), _figure(entry.codec_distance, 2),
+            _figure(entry.perplexity, 1) if entry.has_prior else "–", _size(entry.size), Text(visible(where)),
+            style=None if entry.is_there else "dim",
+        )  # fmt: skip
+    console.print(rows)
+
+
+def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
+    if as_json:
+        print_json({"trash": [{"key": item.key, "name": item.name, **item.__dict__} for item in items]})
+        return
+    if not items:
+        note("The trash is empty.")
+        return
+    rows = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("name", "deleted", "size", "was"):
+        rows.add_column(heading, overflow="fold")
+    for item in items:
+        was = "not known any more" if item.was is None else str(item.was)
+        rows.add_row(Text(visible(item.key)), _when(item.deleted), _size(item.size), Text(visible(was)))
+    console.print(rows)
+    place("Undo", command("distill", "models", "restore", items[0].key))
+
+
+def _show_run(run: "Run") -> None:
+    came_out = "".join(
+        f", {words} {_figure(run.figures[name], 2)}" for name, words in _OUTCOMES.items() if name in run.figures
+    )
+    count = run.figures.get("epochs_trained")
+    epochs = "" if count is None else " after 1 epoch" if count == 1 else f" after {count} epochs"
+    what = f"  {run.kind:<11}{_when(run.started)}  {run.outcome}{epochs}{came_out}"
+    note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")
+    settings = ", ".join(f"{name} {value}" for name, value in run.settings.items() if value is not None)
+    note(f"             {settings}", "dim")
+    place("", run.events)
+
+
+def _when(moment: str) -> str:
+    """A moment in UTC as people here write it; what is none is shown as it is."""
+    from datetime import datetime
+
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return visible(moment[:16])
+
+
+def _minutes(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.1f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _figure(value: object, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "unknown"

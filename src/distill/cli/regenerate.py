@@ -1,0 +1,66 @@
+"""``distill regenerate ID``: a piece that was made before, made again to the sample."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill.cli import options
+from distill.cli.console import good, note, place, print_json, visible, warn
+from distill.cli.training_view import TrainingView
+
+
+def regenerate(
+    number: Annotated[
+        int,
+        typer.Argument(
+            metavar="ID", help="The number that generate gave it; see distill models info.", show_default=False
+        ),
+    ],
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the prompt or the recording it was made from is now, if it was moved.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
+    device: options.DeviceOption = options.Device.AUTO,
+    as_json: options.JsonOption = False,
+    debug: options.DebugOption = False,
+) -> None:
+    """Make the piece ID again: the identical file, from the same model, seed and settings."""
+    import dataclasses
+
+    from distill import regeneration
+    from distill.library import Library
+    from distill.training.launch import choose_device
+
+    library = Library(warn)
+    generation = library.generation(number)
+    with TrainingView() as view:
+        again = regeneration.regenerate(
+            library, generation, out, choose_device(device),
+            given=given, progress=view.counting("Composing"), callback=view,
+        )  # fmt: skip
+    piece = again.piece
+    if as_json:
+        print_json(
+            {
+                "id": number,
+                "audio": piece.path.resolve(),
+                "seed": generation.seed,
+                "identical": again.is_identical,
+                "first_written_to": generation.file,
+                "originality": dataclasses.asdict(piece.originality),
+            }
+        )
+        return
+    place("Audio", piece.path, f"seed {generation.seed}")
+    note(f"          {visible(piece.originality.summary())}", "dim")
+    if again.is_identical:
+        good("Identical, sample for sample, to what was made before")
+    else:
+        warn(
+            "Some samples are not what they were: other versions of Distill or PyTorch, or another device, can round "
+            "differently."
+        )

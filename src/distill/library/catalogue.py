@@ -1,0 +1,206 @@
+"""What is in the library, and what it learns of: models, runs and generations."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from distill.atomic import written_aside
+from distill.errors import LibraryError, ModelFileError
+from distill.home import home
+from distill.library.database import Database
+from distill.library.rebuilding import Found, find_everything
+from distill.library.records import Generation, ModelEntry, Run, to_json
+
+R = TypeVar("R")
+
+JOURNAL = "generations.jsonl"
+"""Beside the database: every generation, one a line."""
+
+
+class Library:
+    """The library in Distill's own folder.
+
+    Every method raises LibraryError if the database cannot be used.
+
+    Args:
+        tell: hears, in a sentence, what a person should know: that a damaged library was made anew, for example.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._database = Database(home() / "library.db", self._fill, tell)
+
+    # Models
+
+    def models(self) -> list[ModelEntry]:
+        """All models, the newest first. Files that changed since are read again; those that are gone are marked."""
+        entries = map(self._seen, self._database.read(_all(_model, "SELECT * FROM models")))
+        return sorted(entries, key=lambda entry: (entry.created, entry.name), reverse=True)
+
+    def note_model(self, path: Path) -> ModelEntry:
+        """Takes a model file into the library, or looks at it again.
+
+        Raises:
+            ModelFileError: if it is no model file.
+        """
+        entry = ModelEntry.read(path)
+        self._database.write(lambda connection: _insert_model(connection, entry))
+        return entry
+
+    def forget_model(self, path: Path) -> None:
+        """Leaves a file out from now on; its runs and generations are kept."""
+        self._database.write(lambda connection: connection.execute("DELETE FROM models WHERE path = ?", (_text(path),)))
+
+    # Runs
+
+    def save_run(self, run: Run) -> None:
+        """Notes a run, or what has become of it, in its own folder and in the database.
+
+        Raises:
+            OutputError: if its folder cannot be written to.
+        """
+        if run.record.parent.parent == (home() / "runs").resolve():
+            with written_aside(run.record) as aside:
+                aside.write_text(to_json(run), encoding="utf-8")
+        self._database.write(lambda connection: _insert_run(connection, run))
+
+    def runs(self, origin: str | None = None) -> list[Run]:
+        """The runs of a model, or all, the oldest first."""
+        return self._database.read(
+            _all(_run, "SELECT * FROM runs WHERE ?1 IS NULL OR origin = ?1 ORDER BY started", origin)
+        )
+
+    # Generations
+
+    def add_generations(self, generations: list[Generation]) -> list[Generation]:
+        """Notes new audio, and gives each piece the number it is known by."""
+        journal = home() / JOURNAL
+
+        def note(connection: sqlite3.Connection) -> list[Generation]:
+            numbered = [replace(one, id=_insert_generation(connection, one)) for one in generations]
+            # Within the transaction, so that no two processes write to the journal at once.
+            with journal.open("ab+") as lines:
+                lines.seek(max(lines.tell() - 1, 0))
+                if lines.read(1) not in (b"", b"\n"):  # a crash cut the last line short
+                    lines.write(b"\n")
+                lines.write("".join(to_json(one) + "\n" for one in numbered).encode())
+            return numbered
+
+        return self._database.write(note)
+
+    def generation(self, number: int) -> Generation:
+        """One piece by its number.
+
+        Raises:
+            LibraryError: if there is none.
+        """
+        found = self._database.read(_all(_generation, "SELECT * FROM generations WHERE id = ?", number))
+        if not found:
+            raise LibraryError(
+                f"The library knows of no generation {number}.", "See the numbers with: distill models info MODEL"
+            )
+        return found[0]
+
+    def generations(self, origin: str | None = None) -> list[Generation]:
+        """The pieces made with a model, or all, the oldest first."""
+        every = "SELECT * FROM generations WHERE ?1 IS NULL OR origin = ?1 ORDER BY id"
+        return self._database.read(_all(_generation, every, origin))
+
+    def _seen(self, entry: ModelEntry) -> ModelEntry:
+        """The entry as its file is now."""
+        try:
+            status = entry.path.stat()
+        except OSError:
+            return replace(entry, is_there=False)
+        if (status.st_size, status.st_mtime_ns) == (entry.size, entry.modified):
+            return entry
+        try:
+            return self.note_model(entry.path)
+        except ModelFileError as error:
+            self._tell(f"{error.what} {error.fix}")
+            return replace(entry, is_there=False)
+
+    def _fill(self, connection: sqlite3.Connection, damaged: Path | None) -> None:
+        found: Found = find_everything(home() / JOURNAL, damaged, self._tell)
+        for entry in found.models:
+            _insert_model(connection, entry)
+        for run in found.runs:
+            _insert_run(connection, run)
+        for generation in found.generations:
+            _insert_generation(connection, generation)
+
+
+def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
+    fields = asdict(entry)
+    del fields["is_there"]
+    _insert(connection, "models", fields | {"path": _text(entry.path), "recordings": json.dumps(entry.recordings)})
+
+
+def _insert_run(connection: sqlite3.Connection, run: Run) -> None:
+    fields = asdict(run)
+    encoded = {name: json.dumps(fields[name], default=str) for name in ("settings", "figures", "curves")}
+    paths = {name: _text(fields[name]) for name in ("model", "folder", "events")}
+    _insert(connection, "runs", fields | encoded | paths)
+
+
+def _insert_generation(connection: sqlite3.Connection, generation: Generation) -> int | None:
+    encoded = {name: json.dumps(getattr(generation, name), default=str) for name in ("shares", "request")}
+    return _insert(connection, "generations", asdict(generation) | encoded | {"file": _text(generation.file)})
+
+
+def _all(
+    decode: Callable[[sqlite3.Row], R], statement: str, *values: str | int | None
+) -> Callable[[sqlite3.Connection], list[R]]:
+    return lambda connection: [decode(row) for row in connection.execute(statement, values)]
+
+
+def _insert(connection: sqlite3.Connection, table: str, fields: dict[str, Any]) -> int | None:
+    """The number of the row, which takes the place of one with the same key."""
+    names, marks = ", ".join(fields), ", ".join("?" * len(fields))
+    # Words that come from elsewhere, as names of recordings do, may hold what is no text; only paths must be kept exactly.
+    values = [value.encode(errors="replace").decode() if isinstance(value, str) else value for value in fields.values()]
+    return connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values).lastrowid
+
+
+def _model(row: sqlite3.Row) -> ModelEntry:
+    fields = _decoded(row, "recordings")
+    return ModelEntry(
+        **fields
+        | {
+            "path": Path(fields["path"]),
+            "recordings": tuple(fields["recordings"]),
+            "has_prior": bool(fields["has_prior"]),
+        }
+    )
+
+
+def _run(row: sqlite3.Row) -> Run:
+    return Run(**_decoded(row, "settings", "figures", "curves"))
+
+
+def _generation(row: sqlite3.Row) -> Generation:
+    return Generation(**_decoded(row, "shares", "request"))
+
+
+def _decoded(row: sqlite3.Row, *names: str) -> dict[str, Any]:
+    fields = dict(row)
+    return fields | {name: json.loads(fields[name]) for name in names}
+
+
+def _text(path: Path | str) -> str:
+    """A path as it can be stored.
+
+    Raises:
+        LibraryError: if its name is not text (on Linux, any bytes can be a name).
+    """
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise LibraryError(
+            f"{text.encode(errors='replace').decode()} cannot be noted: its name is not valid text.", "Rename it."
+        ) from error
+    return text

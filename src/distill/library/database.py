@@ -1,0 +1,178 @@
+"""The SQLite file: opened for a moment at a time, by any number of processes at once, and made anew when it is damaged.
+
+Readers never wait for a writer (WAL), writers wait for each other, and a transaction that is going to write says so at its
+beginning, because one that turns from reading to writing cannot wait (https://www.sqlite.org/isolation.html).
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import filelock
+
+from distill.atomic import output_error
+from distill.errors import LibraryError
+from distill.library import schema
+from distill.outputs import free_path
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 60.0
+"""How long one waits for another's transaction; each takes milliseconds."""
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""The last one says that tables are not as they should be: the statements themselves are always the same."""
+
+
+class Database:
+    """The library's file.
+
+    Args:
+        fill: writes everything that can be found elsewhere into a database that has just been made; its second argument
+            is the damaged one, if there was one.
+        tell: hears, in a sentence, what a person should know.
+    """
+
+    def __init__(
+        self, path: Path, fill: Callable[[sqlite3.Connection, Path | None], None], tell: Callable[[str], None]
+    ) -> None:
+        self.path, self._fill, self._tell = path, fill, tell
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``work`` reads. If it cannot make sense of what it finds, the database is made anew and read again.
+
+        Raises:
+            LibraryError: if the database cannot be used.
+        """
+        return self._tried(work, sqlite3.DatabaseError, ValueError, TypeError)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does ``work`` in one transaction: all of it counts, or none.
+
+        Raises:
+            LibraryError: if the database cannot be used.
+        """
+
+        def whole(connection: sqlite3.Connection) -> T:
+            with _transaction(connection):
+                return work(connection)
+
+        return self._tried(whole, sqlite3.DatabaseError)
+
+    def _tried(self, work: Callable[[sqlite3.Connection], T], *mendable: type[Exception]) -> T:
+        with self._in_words():
+            try:
+                with closing(self._opened()) as connection:
+                    return work(connection)
+            except mendable as error:
+                if isinstance(error, sqlite3.Error) and not _is_damage(error):
+                    raise
+                with closing(self._prepared(make_anew=True)) as connection:
+                    return work(connection)
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = self._sound()
+        if connection is None or schema.version(connection) < len(schema.MIGRATIONS):
+            if connection is not None:
+                connection.close()
+            connection = self._prepared()
+        if schema.version(connection) > len(schema.MIGRATIONS):
+            connection.close()
+            raise LibraryError(
+                f"The library {self.path} was written by a newer Distill.",
+                "Update Distill: pip install -U distill-audio",
+            )
+        return connection
+
+    def _sound(self) -> sqlite3.Connection | None:
+        """The file as it is; None if it is damaged."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._connected()
+        try:
+            is_sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and not _is_damage(error):
+                connection.close()
+                raise
+            is_sound = False
+        if not is_sound:
+            connection.close()
+        return connection if is_sound else None
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _prepared(self, make_anew: bool = False) -> sqlite3.Connection:
+        """Makes the database, mends it or brings it up to date; one process at a time, the others find it done."""
+        with filelock.FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS):
+            connection, damaged = self._sound(), None
+            if connection is not None and make_anew:
+                connection.close()
+            if connection is None or make_anew:
+                damaged = self._set_aside()
+                connection = self._connected()
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                with _transaction(connection):
+                    is_new = schema.version(connection) == 0
+                    schema.migrate(connection)
+                    if is_new:
+                        self._fill(connection, damaged)
+            except BaseException:
+                connection.close()
+                raise
+        if damaged is not None:
+            self._tell(
+                f"The library was damaged. It lies in {damaged} now, and a new one was made from the models, runs and "
+                "generations that could be found."
+            )
+        return connection
+
+    def _set_aside(self) -> Path:
+        aside = free_path(self.path.with_name(f"{self.path.stem}-damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}.db"))
+        for ending in ("", "-wal", "-shm"):
+            part = self.path.with_name(self.path.name + ending)
+            if part.exists():
+                part.replace(aside.with_name(aside.name + ending))
+        return aside
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            refusal = output_error(self.path, error)
+            raise LibraryError(refusal.what, f"{refusal.fix} DISTILL_HOME says where the library is.") from error
+        except filelock.Timeout as error:
+            raise self._refused("another process is making it") from error
+        except sqlite3.Error as error:
+            is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            raise self._refused("another process does not let go of it" if is_busy else str(error)) from error
+
+    def _refused(self, reason: str) -> LibraryError:
+        return LibraryError(
+            f"The library {self.path} cannot be used: {reason}.",
+            "Try again. If that does not help, move the file away: a new one is made from the models and runs there are.",
+        )
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # Python's own word for text that is garbled
+        return isinstance(error, sqlite3.OperationalError)
+    return code & 0xFF in _DAMAGED
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()

@@ -1,0 +1,119 @@
+"""Model files on the move: into the library and out of it, and to another name. Nothing is ever overwritten."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distill.atomic import make_folder, output_error, written_aside
+from distill.errors import OutputError
+from distill.home import home
+from distill.library.catalogue import Library
+from distill.library.records import ModelEntry
+from distill.outputs import MODEL_SUFFIX, claimed, free_path, new_model_path
+
+
+def add(library: Library, source: Path, *, in_place: bool) -> ModelEntry:
+    """Takes a model into the library: a copy of the file in Distill's own folder, or the file where it is.
+
+    The whole file is checked. A model that is there already is not copied again.
+
+    Raises:
+        ModelFileError: if it is no usable model file.
+        OutputError: if the copy cannot be written.
+    """
+    from distill.models.model_file import load_model
+
+    digest = load_model(source).header.digest
+    own = home() / "models"
+    if not in_place and not source.resolve().is_relative_to(own.resolve()):
+        kept = [entry for entry in library.models() if entry.digest == digest and entry.path.parent == own.resolve()]
+        there = [entry for entry in kept if entry.is_there and entry.name == source.stem]
+        if there:
+            return there[0]
+        source = _copied(source, free_path(make_folder(own) / f"{source.stem}{MODEL_SUFFIX}"))
+    return library.note_model(source)
+
+
+def export(entry: ModelEntry, out: Path) -> Path:
+    """Copies a model's file to a folder, under a free name, or to the very path that ends in ``.distill``.
+
+    Raises:
+        OutputError: if that path is taken or cannot be written.
+    """
+    target = out if out.suffix == MODEL_SUFFIX else free_path(out / entry.path.name)
+    make_folder(target.parent)
+    return _copied(entry.path, target)
+
+
+def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
+    """Gives a model another name: its file, beside the old one's place, and what it calls itself.
+
+    Raises:
+        ModelFileError: if the file is damaged.
+        OutputError: if the name is none, is taken, or something is just being written there.
+    """
+    from distill.models.model_file import load_model, save_model
+
+    target = new_model_path(entry.path.parent, name, entry.path.parent)
+    with claimed(entry.path), claimed(target), reserved(target):
+        model = load_model(entry.path)
+        model.header = model.header.model_copy(update={"name": target.stem})
+        save_model(target, model)
+        _unlink(entry.path)
+    library.forget_model(entry.path)
+    return library.note_model(target)
+
+
+def move(source: Path, target: Path) -> None:
+    """Moves a file to a free name, to another disk too.
+
+    Raises:
+        OutputError: if the name is taken or the file system refuses; then the file is where it was.
+    """
+    with reserved(target):
+        try:
+            source.replace(target)
+            return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise output_error(target, error) from error
+        with written_aside(target) as aside:
+            shutil.copyfile(source, aside)
+        _unlink(source)
+
+
+@contextmanager
+def reserved(target: Path) -> Iterator[None]:
+    """Holds a free name with an empty file, which the block is to replace and which is removed if it fails.
+
+    So a file that another program writes at the same moment is not overwritten either.
+
+    Raises:
+        OutputError: if the name is taken.
+    """
+    try:
+        target.touch(exist_ok=False)
+    except FileExistsError as error:
+        raise OutputError(f"{target} is there already.", "Choose another --out, or move it away.") from error
+    except OSError as error:
+        raise output_error(target, error) from error
+    try:
+        yield
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _copied(source: Path, target: Path) -> Path:
+    with reserved(target), written_aside(target) as aside:
+        shutil.copyfile(source, aside)
+    return target
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise output_error(path, error) from error

@@ -1,0 +1,76 @@
+"""Which model is meant: by its path, its name, or the beginning of its name."""
+
+from pathlib import Path
+
+from distill.errors import LibraryError
+from distill.library.catalogue import Library
+from distill.library.records import ModelEntry
+from distill.library.trash import trashed
+from distill.outputs import MODEL_SUFFIX
+
+
+def path_of(library: Library, given: Path) -> Path:
+    """The file that is meant by a path, which always wins, or by a name or its beginning.
+
+    Raises:
+        LibraryError: if no model is meant, or more than one.
+    """
+    if given.is_file() or str(given) != given.name:
+        return given
+    try:
+        entry = find(library, str(given))
+    except LibraryError:
+        if given.exists():  # a folder, of which the loader says what is wrong with it
+            return given
+        raise
+    if not entry.is_there:
+        raise LibraryError(
+            f"The model '{entry.name}' was in {entry.path.parent} and is gone from there.",
+            "If it was moved: distill models import ITS-FILE --in-place",
+        )
+    return entry.path
+
+
+def find(library: Library, name: str) -> ModelEntry:
+    """The model of that name, or the only one whose name begins so, whether its file is there or not.
+
+    Raises:
+        LibraryError: if there is none, or more than one.
+    """
+    name = name.removesuffix(MODEL_SUFFIX)
+    entry = chosen(name, library.models())
+    if entry is not None:
+        return entry
+    for item in trashed():
+        if item.name == name:
+            raise LibraryError(
+                f"There is no model '{name}' in the library; one is in the trash.",
+                f"Put it back with: distill models restore {item.key}",
+            )
+    raise LibraryError(
+        f"There is no model '{name}' in the library.",
+        "See those there are with: distill models list. Or give the path of a .distill file, made by distill train.",
+    )
+
+
+def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
+    """The entry of that name, or the only one whose name begins so; those whose files are gone stand back.
+
+    Raises:
+        LibraryError: if there is more than one.
+    """
+    for is_meant in (
+        lambda entry: entry.name == name,
+        lambda entry: bool(name) and entry.name.casefold().startswith(name.casefold()),
+    ):
+        meant = [entry for entry in entries if is_meant(entry)]
+        meant = [entry for entry in meant if entry.is_there] or meant
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            shown = "".join(f"\n    {entry.name}   {entry.path}" for entry in meant[:10])
+            more = f"\n    and {len(meant) - 10} more" if len(meant) > 10 else ""
+            raise LibraryError(
+                f"'{name}' could be any of {len(meant)} models:{shown}{more}", "Give more of the name, or the path."
+            )
+    return None

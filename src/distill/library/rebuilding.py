@@ -1,0 +1,66 @@
+"""What a lost database can be made from: run folders, the journal of generations, and the model files these speak of."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.errors import ModelFileError
+from distill.home import home
+from distill.library.records import Generation, ModelEntry, Run, from_json
+from distill.outputs import MODEL_SUFFIX, run_folders
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything there is to know."""
+
+    models: list[ModelEntry]
+    runs: list[Run]
+    generations: list[Generation]
+
+
+def find_everything(journal: Path, damaged: Path | None, tell: Callable[[str], None]) -> Found:
+    """Reads what is left; what cannot be read is told and left where it is."""
+    unreadable: list[str] = []
+    runs = []
+    for record in sorted(path for folder in run_folders() for path in folder.glob("[!.]*-*.json")):
+        try:
+            runs.append(from_json(Run, record.read_bytes()))
+        except (ValueError, OSError):
+            unreadable.append(str(record))
+    generations = []
+    for number, line in enumerate(journal.read_bytes().splitlines() if journal.exists() else (), 1):
+        try:
+            generations.append(from_json(Generation, line))
+        except ValueError:
+            unreadable.append(f"{journal}, line {number}")
+    paths = {Path(run.model) for run in runs} | {Path(one.model) for one in generations if one.model}
+    paths |= set((home() / "models").glob(f"*{MODEL_SUFFIX}")) | _paths_in(damaged)
+    models = []
+    for path in sorted(paths):
+        if path.suffix == MODEL_SUFFIX and path.is_file():
+            try:
+                models.append(ModelEntry.read(path))
+            except ModelFileError:
+                unreadable.append(str(path))
+    if unreadable:
+        tell(
+            f"Left out of the library, as they cannot be read: {', '.join(unreadable[:5])}{' …' * (len(unreadable) > 5)}."
+        )
+    return Found(models, runs, generations)
+
+
+def _paths_in(damaged: Path | None) -> set[Path]:
+    """The models that a damaged database still names, as far as it can be read."""
+    paths: set[Path] = set()
+    if damaged is None:
+        return paths
+    try:
+        with closing(sqlite3.connect(damaged)) as connection:
+            for (path,) in connection.execute("SELECT path FROM models"):
+                paths.add(Path(path))
+    except (sqlite3.DatabaseError, TypeError):
+        pass  # as far as it can be read
+    return paths

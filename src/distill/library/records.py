@@ -1,0 +1,163 @@
+"""What the library knows of a model, a run and a generation, and how each is read from a file."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from distill.models.model_file import Header
+
+R = TypeVar("R", "Run", "Generation")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model file as it was when it was last looked at."""
+
+    path: Path
+    """Absolute, without links."""
+    digest: str
+    """SHA-256 of all its tensors."""
+    origin: str
+    """The same for all files that come from one training of a codec, whatever they are called and learnt since."""
+    created: str
+    """When the codec was trained: ISO 8601, UTC."""
+    file_count: int
+    """Recordings it learnt from."""
+    seconds: float
+    """Of these recordings."""
+    codec_distance: float | None
+    """Held-out mel distance; None where the file does not say."""
+    perplexity: float | None
+    """Held-out, of the prior."""
+    has_prior: bool
+    recordings: tuple[str, ...]
+    """Their names; none until there is a prior."""
+    size: int
+    """Bytes."""
+    modified: int
+    """Nanoseconds since 1970."""
+    is_there: bool = True
+    """Whether the file still is where it was."""
+
+    @property
+    def name(self) -> str:
+        """What it is called: the file's name without its ending."""
+        return self.path.stem
+
+    @classmethod
+    def read(cls, path: Path) -> "ModelEntry":
+        """Reads a model file's header.
+
+        Raises:
+            ModelFileError: if it is missing, damaged, foreign or from a newer version.
+        """
+        from distill.models.model_file import read_header
+
+        path = path.resolve()
+        header = read_header(path)
+        status = path.stat()
+        codec = header.codec_training
+        distance = codec.get("refinement_mel_after") if codec.get("refinement_kept") else codec.get("best_val_loss")
+        return cls(
+            path,
+            header.digest or "",
+            origin_of(header),
+            header.created,
+            header.corpus.file_count,
+            header.corpus.seconds,
+            _number(distance),
+            _number((header.prior_training or {}).get("best_perplexity")),
+            header.has_prior,
+            tuple(dict.fromkeys(source.name for source in header.sources)),
+            status.st_size,
+            status.st_mtime_ns,
+        )
+
+
+def origin_of(header: "Header") -> str:
+    """Tells the training of a codec from all others: later stages, a prior and a new name leave these fields alone."""
+    codec = header.codec_training
+    said = [header.created, header.corpus.fingerprint, codec.get("seed"), codec.get("best_val_loss")]
+    return sha256(json.dumps(said).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, from its beginning on."""
+
+    kind: str
+    """``codec``, ``refinement`` or ``prior``."""
+    model: str
+    """The model file's path at that time."""
+    folder: str
+    """Of the recordings."""
+    events: str
+    """The JSON-lines file that its events went to."""
+    started: str
+    """ISO 8601, UTC, to the microsecond."""
+    settings: dict[str, Any]
+    origin: str | None = None
+    """Of the model; None until the file is written."""
+    ended: str | None = None
+    outcome: str = "unfinished"
+    """``unfinished`` (it is at work, or the machine went down), ``finished``, ``stopped`` (and kept what was best),
+    ``interrupted`` or ``failed``."""
+    message: str = ""
+    """What went wrong."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    """A value an epoch."""
+
+    @property
+    def record(self) -> Path:
+        """Where the run's folder keeps this, for the day the database is lost."""
+        return Path(self.events).with_name(f"{self.kind}-{''.join(filter(str.isdigit, self.started))}.json")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One piece of new audio, with what is needed to make it again."""
+
+    made: str
+    """ISO 8601, UTC."""
+    model: str | None
+    """The model file's path at that time."""
+    digest: str
+    """SHA-256 of the model's tensors."""
+    origin: str
+    file: str
+    """Where the audio was written."""
+    sound: str
+    """SHA-256 of its samples."""
+    seed: int
+    verdict: str
+    """Where it came from, in words."""
+    shares: dict[str, float]
+    """How much of it is original, close and copy, 0 to 1."""
+    request: dict[str, Any]
+    """What was asked for."""
+    id: int | None = None
+
+
+def to_json(record: Run | Generation) -> str:
+    """One line."""
+    return json.dumps(asdict(record), default=str)
+
+
+def from_json(kind: type[R], text: str | bytes) -> R:
+    """Reads what :func:`to_json` wrote.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_json(text)
+
+
+def _number(value: object) -> float | None:
+    """A measured figure. Another program's file may hold words in its place, or nothing."""
+    return float(value) if isinstance(value, int | float) else None

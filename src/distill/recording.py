@@ -1,0 +1,213 @@
+"""What Distill notes down of its own work: every run as it begins and ends, every new piece, and the models they concern.
+
+This is the one place that writes to the library on the way, and it never stands in the way: where the library cannot be
+written to, a warning says so and the work goes on.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import soundfile
+
+from distill.audio.files import SAMPLE_RATE
+from distill.errors import DistillError
+from distill.library import Generation, Library, Run
+from distill.library.records import origin_of
+from distill.models.model_file import Model
+from distill.training import metrics as m
+from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent, read_events
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A training as it is being noted."""
+
+    tell: MetricsCallback
+    """Logs an event, remembers it, and hands it on."""
+    log: EventLog
+
+
+_EVENTS = {"codec": "VQ", "prior": "Prior", "refinement": "Refinement"}
+"""How the names of each kind's events begin; the stages of a whole run share a file."""
+
+
+@contextmanager
+def recorded_run(
+    kind: str,
+    model_path: Path,
+    folder: Path,
+    events: Path,
+    settings: Mapping[str, Any],
+    callback: MetricsCallback | None,
+    cancel_event: Event | None,
+    *,
+    keep: int | None = None,
+) -> Iterator[Recorded]:
+    """A training that is noted in the library.
+
+    The model is to be written within the block.
+
+    Args:
+        kind: ``codec``, ``refinement`` or ``prior``.
+        events: the JSON-lines file for its events.
+        keep: where a training goes on, how many bytes of that file count (:class:`EventLog`).
+    """
+    library = _Noting(callback)
+    model, recordings, log_file = (str(path.resolve()) for path in (model_path, folder, events))
+    run = Run(kind, model, recordings, log_file, _now(), dict(settings))
+    memory = _Memory()
+    had_model = kind != "codec"
+    refused = False
+    with EventLog(events, keep) as log:
+        library.save(run, had_model)
+        if keep is not None:
+            for event in read_events(events):
+                if type(event).__name__.startswith(_EVENTS[kind]):
+                    memory.take(event)
+
+        def tell(event: TrainingEvent) -> None:
+            nonlocal refused
+            log(event)
+            memory.take(event)
+            if callback is not None:
+                callback(event)
+                if log.refused and not refused:
+                    callback(Notice(f"{log.refused.what} Training goes on. {log.refused.fix}", is_warning=True))
+            refused = log.refused is not None
+
+        try:
+            yield Recorded(tell, log)
+        except BaseException as error:
+            outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            words = error.what if isinstance(error, DistillError) else f"{type(error).__name__}: {error}".rstrip(": ")
+            library.save(memory.ended(run, outcome, words), had_model)
+            raise
+        stopped = cancel_event is not None and cancel_event.is_set()
+        library.save(memory.ended(run, "stopped" if stopped else "finished"), True)
+
+
+@dataclass(frozen=True)
+class NewPiece:
+    """What there is to note of one piece of new audio."""
+
+    file: Path
+    seed: int
+    verdict: str
+    """Where it came from, in words."""
+    shares: dict[str, float]
+    """How much of it is original, close and copy, 0 to 1."""
+    request: dict[str, Any]
+    """What was asked for, as JSON takes it."""
+
+
+def record_pieces(model: Model, pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
+    """Notes new audio and the model that made it.
+
+    A model that is in no file is not noted, nor is what it makes, since that could not be made again.
+
+    Returns:
+        The number each piece is known by; None where it was not noted.
+    """
+    numbers: list[int | None] = [None] * len(pieces)
+    path, digest = model.path, model.header.digest
+    if path is None or digest is None:
+        return numbers
+    place, origin, now = str(path.resolve()), origin_of(model.header), datetime.now(UTC).isoformat(timespec="seconds")
+
+    def note(library: Library) -> None:
+        library.note_model(path)
+        generations = [
+            Generation(
+                now, place, digest, origin, str(piece.file.resolve()), sound_digest(piece.file),
+                piece.seed, piece.verdict, piece.shares, piece.request,
+            )
+            for piece in pieces
+        ]  # fmt: skip
+        numbers[:] = [generation.id for generation in library.add_generations(generations)]
+
+    _Noting(callback).note(note)
+    return numbers
+
+
+def sound_digest(path: Path) -> str:
+    """SHA-256 of the samples in an audio file that Distill wrote, whatever its tags say.
+
+    Samples of 24 bits fit float32 exactly.
+    """
+    digest = sha256()
+    with soundfile.SoundFile(path) as file:
+        for block in file.blocks(blocksize=SAMPLE_RATE, dtype="float32", always_2d=True):
+            digest.update(block.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass
+class _Memory:
+    """What is kept of a run's events: its curves and how it came out."""
+
+    figures: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+    def take(self, event: TrainingEvent) -> None:
+        match event:
+            case m.VQEpochMetrics():
+                self._draw(train_loss=event.train_loss, val_loss=event.val_loss)
+            case m.PriorEpochMetrics():
+                self._draw(train_loss=event.train_loss, val_loss=event.val_loss, perplexity=event.val_perplexity)
+            case m.RefinementEpochMetrics():
+                self._draw(train_mel=event.mel_loss, val_mel=event.val_mel)
+            case m.VQTrainingCompleteEvent() | m.PriorTrainingCompleteEvent() | m.RefinementCompleteEvent():
+                self.figures = dataclasses.asdict(event)
+                self.figures.pop("levels", None)
+
+    def _draw(self, **values: float) -> None:
+        for name, value in values.items():
+            self.curves.setdefault(name, []).append(value)
+
+    def ended(self, run: Run, outcome: str, message: str = "") -> Run:
+        return dataclasses.replace(
+            run, ended=_now(), outcome=outcome, message=message, figures=self.figures, curves=self.curves
+        )
+
+
+class _Noting:
+    """Writes to the library, or says once that it could not."""
+
+    def __init__(self, callback: MetricsCallback | None) -> None:
+        self._callback = callback
+        self._has_warned = False
+
+    def save(self, run: Run, has_model: bool) -> None:
+        """Notes a run, and the model file as it is now, where there is one already."""
+
+        def note(library: Library) -> None:
+            origin = library.note_model(Path(run.model)).origin if has_model else None
+            library.save_run(dataclasses.replace(run, origin=origin))
+
+        self.note(note)
+
+    def note(self, work: Callable[[Library], None]) -> None:
+        try:
+            work(Library(self._tell))
+        except (DistillError, OSError, soundfile.SoundFileError) as error:
+            if not self._has_warned:
+                self._tell(f"This is not noted in the library, but goes on. {error}")
+            self._has_warned = True
+
+    def _tell(self, text: str) -> None:
+        if self._callback is not None:
+            self._callback(Notice(text, is_warning=True))
+        else:
+            warnings.warn(text, stacklevel=2)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

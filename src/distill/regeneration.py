@@ -1,0 +1,100 @@
+"""New audio made again: from what the library noted of a piece, to the identical file."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from distill.errors import AudioFileError, LibraryError, ModelFileError
+from distill.library import Generation, Library
+from distill.library.trash import trashed
+from distill.making import Piece, Request, file_digest, make_again
+from distill.models.model_file import Model, load_model
+from distill.recording import sound_digest
+from distill.training.metrics import MetricsCallback
+
+
+@dataclass(frozen=True)
+class Regenerated:
+    """A piece that was made again."""
+
+    piece: Piece
+    is_identical: bool
+    """Whether every sample is as it was the first time."""
+
+
+def regenerate(
+    library: Library,
+    generation: Generation,
+    out: Path,
+    device: torch.device | str,
+    *,
+    given: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    callback: MetricsCallback | None = None,
+) -> Regenerated:
+    """Makes a piece again with the same model, seed and settings, and writes it to ``out`` under the same name, if it is free.
+
+    Args:
+        given: where its prompt or recording is now, if it was moved.
+
+    Raises:
+        ModelFileError: if the model is gone or has changed.
+        AudioFileError: if the prompt is gone or has changed.
+    """
+    model = _same_model(library, generation, device)
+    try:
+        request = TypeAdapter(Request).validate_python(generation.request)
+        first, count = int(generation.request["first_seed"]), int(generation.request["count"])
+    except (ValidationError, KeyError, TypeError, ValueError) as error:
+        raise LibraryError(
+            f"What the library says of generation {generation.id} cannot be understood.",
+            "It was noted by another version of Distill; make new audio with: distill generate MODEL",
+        ) from error
+    if request.given is not None:
+        request = dataclasses.replace(request, given=_same_file(generation, given or request.given))
+    name = Path(generation.file).stem
+    piece = make_again(model, out, request, range(first, first + count), generation.seed, name, progress, callback)
+    return Regenerated(piece, sound_digest(piece.path) == generation.sound)
+
+
+def _same_model(library: Library, generation: Generation, device: torch.device | str) -> Model:
+    """The model that made the piece, wherever its file is now."""
+    entries = library.models()
+    for entry in (entry for entry in entries if entry.is_there and entry.digest == generation.digest):
+        return load_model(entry.path, device)
+    there = Path(generation.model) if generation.model is not None else None
+    for item in trashed():
+        if item.digest == generation.digest:
+            raise ModelFileError(
+                f"The model that made generation {generation.id} is in the trash.",
+                f"Put it back with: distill models restore {item.key}",
+            )
+    if there is not None and there.is_file():
+        raise ModelFileError(
+            f"{there} has been trained on or replaced since it made generation {generation.id}, and would make other sound now "
+            f"(its fingerprint was {generation.digest[:12]}).",
+            "If you have a copy of the file as it was: distill models import COPY --in-place",
+        )
+    raise ModelFileError(
+        f"The model that made generation {generation.id} is gone{'' if there is None else f': it was {there}'}.",
+        "If it was moved: distill models import ITS-FILE --in-place",
+    )
+
+
+def _same_file(generation: Generation, path: Path) -> Path:
+    """The prompt, or the recording a passage was made anew in, as it was."""
+    if not path.is_file():
+        raise AudioFileError(
+            f"{path}, which generation {generation.id} was made from, is gone.",
+            "If it was moved, say where: --given FILE",
+        )
+    if file_digest(path) != generation.request.get("given_digest"):
+        raise AudioFileError(
+            f"{path} is not the file any more that generation {generation.id} was made from.",
+            "If there is a copy of it as it was, say where: --given FILE",
+        )
+    return path

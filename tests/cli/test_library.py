@@ -1,0 +1,208 @@
+"""What training and generating leave in the library, and making it again."""
+
+import dataclasses
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.home import home
+from distill.models import Model, load_model, save_model
+from distill.training.metrics import PriorEpochMetrics
+
+Distill = Callable[..., Any]
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_a_training_is_noted_with_settings_curves_and_outcome(distill: Distill, small_corpus: Path) -> None:
+    assert distill("train", small_corpus, "--epochs", 3, "--seed", 5, "--name", "mine").code == 0
+    assert distill("train-prior", "mine", small_corpus, "--epochs", 2, "--lr", "0.004").code == 0
+    answer = distill("models", "info", "mine", "--json").json
+    codec, prior = answer["runs"]
+    assert (codec["kind"], codec["outcome"], codec["folder"]) == ("codec", "finished", str(small_corpus))
+    assert (codec["settings"]["seed"], codec["settings"]["epochs"]) == (5, 3)
+    assert len(codec["curves"]["val_loss"]) == 3
+    assert codec["figures"]["best_val_loss"] == answer["model"]["codec_distance"]
+    assert (prior["kind"], prior["settings"]["learning_rate"], len(prior["curves"]["perplexity"])) == (
+        "prior",
+        0.004,
+        2,
+    )
+    assert prior["figures"]["best_perplexity"] == answer["model"]["perplexity"]
+    assert codec["started"] < codec["ended"] < prior["started"]
+    shown = distill("models", "info", "mine").err
+    for words in ("finished after 3 epochs", "learning_rate 0.004", "6 recordings"):
+        assert words in shown, words
+
+    (home() / "library.db").write_bytes(b"no database at all")
+    again = distill("models", "info", "mine", "--json")
+    assert "was damaged" in again.err
+    assert again.json["runs"] == answer["runs"]
+    assert again.json["model"] == answer["model"]
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_a_training_that_breaks_off_is_noted_too(
+    distill: Distill, tiny: Path, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distill.cli.training_view import TrainingView
+
+    def fail(error: BaseException) -> None:
+        def event(view: TrainingView, event: object) -> None:
+            if isinstance(event, PriorEpochMetrics):
+                # While it is at work, another process sees it.
+                seen.append(distill_in_another_process())
+                raise error
+
+        monkeypatch.setattr(TrainingView, "__call__", event)
+
+    def distill_in_another_process() -> list[str]:
+        from distill.library import Library
+
+        return [run.outcome for run in Library(pytest.fail).runs()]
+
+    seen: list[list[str]] = []
+    before = tiny.read_bytes()
+    for error in (KeyboardInterrupt(), RuntimeError("the sky fell")):
+        fail(error)
+        assert distill("train-prior", tiny, small_corpus, "--epochs", 9).code != 0
+    runs = distill("models", "info", tiny, "--json").json["runs"]
+    assert [(run["outcome"], run["message"]) for run in runs] == [
+        ("interrupted", "KeyboardInterrupt"), ("failed", "RuntimeError: the sky fell"),
+    ]  # fmt: skip
+    assert seen == [["unfinished"], ["interrupted", "unfinished"]]
+    assert tiny.read_bytes() == before
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_a_library_that_cannot_be_written_stops_nothing(distill: Distill, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against an hour of training lost to a list that could not be kept."""
+    (home() / "library.db").mkdir()
+    answer = distill(
+        "run", small_corpus, "--minutes", "0.03", "--seconds", 0.5, "--count", 1, "--out", tmp_path / "new"
+    )
+    assert answer.code == 0, answer.err
+    assert "not noted in the library" in answer.err
+    assert "distill regenerate" not in answer.err
+    assert len(list((tmp_path / "new").glob("*.wav"))) == 1
+
+
+def test_a_newer_library_is_left_alone(distill: Distill, tiny: Path) -> None:
+    with closing(sqlite3.connect(home() / "library.db")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    answer = distill("generate", tiny, "--seconds", 0.5, "--json")
+    assert answer.json["ids"] == [None]
+    assert "newer Distill" in answer.err
+    distill("models", "list").refused("library.db", "newer Distill", "pip install -U")
+
+
+MADE = {
+    "new audio": ("--seconds", 1, "--temperature", "0.9,1.1", "--top-k", 9, "--count", 2),
+    "flac": ("--seconds", 0.7, "--format", "flac", "--bit-depth", 16),
+    "ogg": ("--seconds", 0.7, "--format", "ogg"),
+    "a loop": ("--loop", "--beats", 2, "--bpm", 120),
+    "what follows a prompt": ("--prompt", "take.wav", "--seconds", 0.8),
+    "a passage": ("--infill", "take.wav", "--from", 0.3, "--to", 0.5),
+    "redrawn": ("--seconds", 0.5, "--max-similarity", 0, "--count", 2),
+}
+
+
+@pytest.fixture
+def take(distill: Distill, noise: Any, save: Any) -> Path:
+    """A recording in the folder where the command runs."""
+    return save(Path("take.wav"), noise(1.0))  # type: ignore[no-any-return]
+
+
+@pytest.mark.usefixtures("take")
+@pytest.mark.parametrize("words", MADE.values(), ids=list(MADE))
+def test_the_identical_file_is_made_again(words: tuple[Any, ...], distill: Distill, tiny: Path) -> None:
+    made = distill("generate", tiny, *words, "--seed", 7, "--json").json
+    for number, path in zip(made["ids"], made["audio"], strict=True):
+        again = distill("regenerate", number, "--out", "again", "--json")
+        assert again.code == 0, again.err
+        assert again.json["identical"] is True
+        assert Path(again.json["audio"]).name == Path(path).name
+        assert Path(again.json["audio"]).read_bytes() == Path(path).read_bytes()
+    listed = distill("models", "info", tiny, "--json").json["generations"]
+    assert [one["id"] for one in listed] == made["ids"]
+    assert [one["verdict"] for one in listed] != [""] * len(listed)
+
+
+def test_the_first_file_is_not_overwritten(distill: Distill, tiny: Path) -> None:
+    made = distill("generate", tiny, "--seconds", 0.5, "--json").json
+    Path(made["audio"][0]).write_text("precious")
+    again = distill("regenerate", made["ids"][0], "--json").json
+    assert Path(again["audio"]).name == "tiny-0-2.wav"
+    assert Path(made["audio"][0]).read_text() == "precious"
+
+
+def test_other_sound_is_said_to_be_so(distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a promise that is only printed: the samples are compared."""
+    made = distill("generate", tiny, "--seconds", 0.5, "--json").json
+    draw = torch.rand
+    monkeypatch.setattr("torch.rand", lambda *sizes, **words: 1 - draw(*sizes, **words))
+    answer = distill("regenerate", made["ids"][0])
+    assert answer.code == 0
+    assert "not what they were" in answer.err
+    assert distill("regenerate", made["ids"][0], "--json").json["identical"] is False
+
+
+def test_a_model_that_was_moved_or_renamed_is_found(distill: Distill, tiny: Path, tmp_path: Path) -> None:
+    number = distill("generate", tiny, "--seconds", 0.5, "--json").json["ids"][0]
+    assert distill("models", "rename", tiny, "renamed").code == 0
+    assert distill("regenerate", number, "--json").json["identical"]
+    moved = shutil.move(tiny.with_name("renamed.distill"), tmp_path / "moved.distill")
+    distill("regenerate", number).refused("is gone", "--in-place")
+    assert distill("models", "import", moved, "--in-place").code == 0
+    assert distill("regenerate", number, "--json").json["identical"]
+
+
+def test_a_model_that_has_changed_is_refused(distill: Distill, tiny: Path, make_model: Callable[..., Model]) -> None:
+    """Guards against other sound under the name of the old."""
+    number = distill("generate", tiny, "--seconds", 0.5, "--json").json["ids"][0]
+    digest = load_model(tiny).header.digest
+    save_model(tiny, make_model(4))
+    distill("regenerate", number, "--out", "again").refused(
+        "tiny.distill has been trained on", str(digest)[:12], "copy"
+    )
+    assert not Path("again").exists()
+
+
+@pytest.mark.parametrize("words", [MADE["what follows a prompt"], MADE["a passage"]], ids=["prompt", "infill"])
+def test_an_input_that_is_gone_or_has_changed_is_refused(
+    words: tuple[Any, ...], distill: Distill, tiny: Path, take: Path, tmp_path: Path
+) -> None:
+    number = distill("generate", tiny, *words, "--json").json["ids"][0]
+    moved = shutil.move(take, tmp_path / "moved.wav")
+    distill("regenerate", number).refused("take.wav", "is gone", "--given")
+    assert distill("regenerate", number, "--given", moved, "--json").json["identical"]
+    shutil.copy(moved, take)
+    with take.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x55")
+    distill("regenerate", number).refused("take.wav", "not the file any more", "--given")
+
+
+def test_numbers_that_are_none(distill: Distill) -> None:
+    distill("regenerate", 3).refused("no generation 3", "distill models info")
+    distill("regenerate", "three").refused("ID")
+
+
+def test_what_is_in_no_file_is_not_noted(make_model: Callable[..., Model], tmp_path: Path) -> None:
+    """Guards against a number that leads to a model nobody has: one that was changed after it had been read."""
+    from distill.library import Library
+    from distill.making import make_audio
+
+    path = save_model(tmp_path / "a.distill", make_model())
+    model = load_model(path)
+    changed = dataclasses.replace(model, header=model.header.model_copy(update={"digest": None}))
+    assert make_audio(make_model(), tmp_path, seconds=0.5)[0].number is None
+    assert make_audio(changed, tmp_path, seconds=0.5)[0].number is None
+    assert make_audio(model, tmp_path, seconds=0.5)[0].number == 1
+    assert len(Library(pytest.fail).generations()) == 1

@@ -1,0 +1,228 @@
+"""``distill models``: the library as a person uses it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.home import home
+from distill.models import Model, load_model, save_model
+from distill.outputs import claimed
+
+Distill = Callable[..., Any]
+Tree = Callable[[Path], dict[str, int]]
+
+
+@pytest.fixture
+def noted(distill: Distill, tiny: Path) -> Path:
+    """A model in the person's own folder that the library knows."""
+    assert distill("models", "import", tiny, "--in-place").code == 0
+    return tiny
+
+
+def listed(distill: Distill, *words: object) -> list[str]:
+    return [model["name"] for model in distill("models", *(words or ("list",)), "--json").json["models"]]
+
+
+def test_an_empty_library_says_what_to_do(distill: Distill) -> None:
+    assert "distill run FOLDER" in distill("models", "list").err
+    assert "empty" in distill("models", "list", "--trash").err
+    assert listed(distill) == []
+
+
+def test_the_list_shows_what_one_chooses_by(distill: Distill, tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    for number, name in enumerate(("old", "new", "bare")):
+        model = make_model(number, with_prior=name != "bare", name=name)
+        model.header = model.header.model_copy(update={"created": f"2026-0{1 + number % 2}-01T00:00:0{number}+00:00"})
+        save_model(tmp_path / f"{name}.distill", model)
+    distill("models", "import", tmp_path, "--in-place")
+    assert listed(distill) == ["new", "bare", "old"]
+    lines = {line.split()[0]: line for line in distill("models", "list").err.splitlines()}
+    for shown in ("2026-02-01", "6 s", "2.50", "20.0", "MB"):
+        assert shown in lines["new"], shown
+    assert "–" in lines["bare"]
+    first = distill("models", "list", "--json").json["models"][0]
+    assert (first["codec_distance"], first["perplexity"], first["path"]) == (2.5, 20.0, str(tmp_path / "new.distill"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train-prior", "yours", "FOLDER"], ["info", "yours"], ["generate", "yours"], ["originality", "yours"],
+        ["encode", "yours", "a.wav"], ["decode", "yours", "a.codes"], ["reconstruct", "yours", "FOLDER", "--out", "out"],
+        ["evaluate", "yours", "FOLDER"], ["train", "FOLDER", "--resume", "yours"],
+        *(["models", verb, "yours"] for verb in ("info", "delete", "export")), ["models", "rename", "yours", "mine"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_every_verb_asks_the_library_for_a_name(words: list[str], distill: Distill, small_corpus: Path) -> None:
+    """Guards against a verb that was forgotten when names came in."""
+    answer = distill(*(small_corpus if word == "FOLDER" else word for word in words))
+    answer.refused("no model 'yours'", "distill models list")
+
+
+def test_a_file_wins_over_a_name_and_a_folder_does_not(
+    distill: Distill, noted: Path, make_model: Callable[..., Model]
+) -> None:
+    """Guards against ``distill info loops`` which fails because the recordings' folder is called so too."""
+    Path("tiny").mkdir()
+    assert distill("info", "tiny", "--json").json["name"] == "tiny"
+    Path("tiny").rmdir()
+    save_model(Path("tiny"), make_model(2, name="another"))
+    assert distill("info", "tiny", "--json").json["name"] == "another"
+
+
+def test_a_name_that_two_could_mean(distill: Distill, model_files: Path) -> None:
+    distill("models", "import", model_files, "--in-place")
+    distill("models", "import", model_files / "tiny.distill")
+    answer = distill("generate", "ti")
+    answer.refused("could be any of 2", str(model_files / "tiny.distill"), str(home() / "models" / "tiny.distill"))
+
+
+def test_search_finds_by_recording_folder_and_date(distill: Distill, noted: Path, small_corpus: Path) -> None:
+    for words in (["TAKE-2.wav"], ["tin", "20"], [noted.parent.name]):
+        assert listed(distill, "search", *words) == ["tiny"], words
+    for words in (["take-9"], ["tiny", "take-9"]):
+        assert listed(distill, "search", *words) == [], words
+
+
+def test_a_renamed_model_keeps_its_history_and_its_sound(distill: Distill, noted: Path) -> None:
+    digest = load_model(noted).header.digest
+    made = distill("generate", noted, "--seconds", 0.5, "--json").json["ids"]
+    answer = distill("models", "rename", "ti", "other name", "--json")
+    renamed = noted.with_name("other name.distill")
+    assert answer.json["model"]["path"] == str(renamed)
+    assert not noted.exists()
+    assert load_model(renamed).header.name == "other name"
+    assert load_model(renamed).header.digest == digest
+    assert listed(distill) == ["other name"]
+    assert [one["id"] for one in distill("models", "info", "other name", "--json").json["generations"]] == made
+
+
+@pytest.mark.parametrize("name", ["taken", "../up", "a/b", ""])
+def test_a_name_that_cannot_be_given(name: str, distill: Distill, noted: Path, tree: Tree) -> None:
+    noted.with_name("taken.distill").write_text("precious")
+    before = tree(noted.parent)
+    distill("models", "rename", "tiny", name).refused("name")
+    assert tree(noted.parent) == before
+
+
+def test_what_is_deleted_comes_back_where_it_was(distill: Distill, noted: Path, tree: Tree) -> None:
+    before, content = tree(noted.parent), noted.read_bytes()
+    made = distill("generate", "tiny", "--seconds", 0.5, "--out", home() / "new", "--json").json["ids"]
+    answer = distill("models", "delete", "tiny", "--json")
+    key = answer.json["deleted"][0]["trash"]
+    assert not noted.exists()
+    assert listed(distill) == []
+    assert key in distill("models", "list", "--trash").err
+    distill("generate", "tiny").refused("no model 'tiny'", "in the trash", f"distill models restore {key}")
+    distill("regenerate", made[0]).refused("in the trash", f"distill models restore {key}")
+    assert distill("models", "restore", "tin", "--json").json["model"]["path"] == str(noted)
+    assert noted.read_bytes() == content
+    assert tree(noted.parent) == before
+    assert [one["id"] for one in distill("models", "info", "tiny", "--json").json["generations"]] == made
+    assert distill("models", "list", "--trash", "--json").json["trash"] == []
+
+
+def test_restoring_overwrites_nothing(distill: Distill, noted: Path, tmp_path: Path) -> None:
+    distill("models", "delete", noted)
+    noted.write_text("precious")
+    distill("models", "restore", "tiny").refused("tiny.distill is there already", "--out")
+    assert noted.read_text() == "precious"
+    assert len(distill("models", "list", "--trash", "--json").json["trash"]) == 1
+    answer = distill("models", "restore", "tiny", "--out", tmp_path / "elsewhere", "--json")
+    assert answer.json["model"]["path"] == str(tmp_path / "elsewhere" / "tiny.distill")
+
+
+def test_restoring_makes_no_folder_that_nobody_named(distill: Distill, noted: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "deep" / "er"
+    deep.mkdir(parents=True)
+    distill("models", "import", shutil.move(noted, deep / "tiny.distill"), "--in-place")
+    distill("models", "delete", deep / "tiny.distill")
+    shutil.rmtree(tmp_path / "deep")
+    distill("models", "restore", "tiny").refused("is gone", "--out")
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_tampered_note_cannot_send_a_model_just_anywhere(distill: Distill, noted: Path, tmp_path: Path) -> None:
+    """Guards against a trash that somebody prepared so that restoring writes a start-up file."""
+    key = distill("models", "delete", "tiny", "--json").json["deleted"][0]["trash"]
+    note = home() / "trash" / key / "was.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "was": str(tmp_path / "profile")}))
+    distill("models", "restore", "tiny").refused("--out")
+    assert not (tmp_path / "profile").exists()
+
+
+def test_a_file_that_is_no_model_is_not_deleted(distill: Distill, tmp_path: Path, tree: Tree) -> None:
+    (tmp_path / "diary.txt").write_text("precious")
+    before = tree(tmp_path)
+    distill("models", "delete", tmp_path / "diary.txt").refused("not a usable model file")
+    assert tree(tmp_path) == before
+    assert not (home() / "trash").exists()
+
+
+def test_two_deleted_models_of_one_name(distill: Distill, noted: Path, model_files: Path) -> None:
+    first = distill("models", "delete", "tiny", "--json").json["deleted"][0]["trash"]
+    shutil.copy(model_files / "tiny.distill", noted)
+    second = distill("models", "delete", noted, "--json").json["deleted"][0]["trash"]
+    distill("models", "restore", "tiny").refused("any of 2", first, second)
+    assert distill("models", "restore", second).code == 0
+    assert noted.exists()
+
+
+def test_a_model_that_is_being_trained_stays(distill: Distill, noted: Path) -> None:
+    with claimed(noted):
+        distill("models", "delete", "tiny").refused("Another run")
+        distill("models", "rename", "tiny", "new").refused("Another run")
+    assert noted.exists()
+
+
+def test_the_trash_is_emptied_only_when_it_is_said(distill: Distill, noted: Path) -> None:
+    distill("models", "delete", "tiny")
+    distill("models", "delete").refused("--empty-trash")
+    assert distill("models", "delete", "--empty-trash", "--json").json["removed"] == ["tiny"]
+    distill("models", "restore", "tiny").refused("no model 'tiny' in the trash")
+
+
+def test_a_file_deleted_by_hand_is_shown_and_forgotten(distill: Distill, noted: Path) -> None:
+    noted.unlink()
+    assert "gone from" in distill("models", "list").err
+    distill("generate", "tiny").refused("is gone from there", "--in-place")
+    assert "forgotten" in distill("models", "delete", "tiny").err
+    assert listed(distill) == []
+
+
+def test_a_model_trained_on_by_another_program_is_looked_at_again(
+    distill: Distill, noted: Path, make_model: Callable[..., Model]
+) -> None:
+    save_model(noted, make_model(3, with_prior=False))
+    (model,) = distill("models", "list", "--json").json["models"]
+    assert model["digest"] == load_model(noted).header.digest
+    assert not model["has_prior"]
+
+
+def test_export_and_import(distill: Distill, noted: Path, tmp_path: Path) -> None:
+    first = distill("models", "export", "tiny", "--out", tmp_path / "give", "--json").json["model"]
+    second = distill("models", "export", "tiny", "--out", tmp_path / "give", "--json").json["model"]
+    assert [Path(path).name for path in (first, second)] == ["tiny.distill", "tiny-2.distill"]
+    assert Path(first).read_bytes() == Path(second).read_bytes() == noted.read_bytes()
+    distill("models", "export", "tiny", "--out", noted).refused("is there already")
+    distill("models", "delete", "tiny")
+    for _ in range(2):
+        (model,) = distill("models", "import", first, "--json").json["models"]
+    assert model["path"] == str(home() / "models" / "tiny.distill")
+    shutil.rmtree(tmp_path / "give")
+    assert distill("generate", "tiny", "--seconds", 0.5).code == 0
+
+
+def test_what_is_damaged_is_not_imported(distill: Distill, tiny: Path) -> None:
+    content = bytearray(tiny.read_bytes())
+    content[-1] ^= 1
+    tiny.write_bytes(content)
+    for words in ([tiny], [tiny, "--in-place"]):
+        distill("models", "import", *words).refused("tiny.distill", "checksum")
+    distill("models", "import", tiny.parent / "here").refused("no .distill file")
+    assert listed(distill) == []

@@ -1,0 +1,52 @@
+-- The library as the first Distill that had one made it. Never to be changed: such files are out there.
+
+CREATE TABLE models (
+    path TEXT PRIMARY KEY,        -- absolute
+    digest TEXT NOT NULL,         -- SHA-256 of all tensors in the file
+    origin TEXT NOT NULL,         -- the same for all files that come from one training of a codec
+    created TEXT NOT NULL,
+    file_count INTEGER NOT NULL,  -- recordings
+    seconds REAL NOT NULL,        -- of recordings
+    codec_distance REAL,
+    perplexity REAL,
+    has_prior INTEGER NOT NULL,
+    recordings TEXT NOT NULL,     -- JSON: their names
+    size INTEGER NOT NULL,        -- of the file, bytes
+    modified INTEGER NOT NULL     -- the file's, nanoseconds: a file that changed is read again
+);
+
+CREATE TABLE runs (
+    kind TEXT NOT NULL,           -- codec, refinement or prior
+    model TEXT NOT NULL,          -- path at that time
+    origin TEXT,                  -- of the model; NULL until a codec is written for the first time
+    folder TEXT NOT NULL,         -- of the recordings
+    events TEXT NOT NULL,
+    started TEXT NOT NULL,
+    ended TEXT,
+    outcome TEXT NOT NULL,        -- unfinished, finished, stopped, interrupted or failed
+    message TEXT NOT NULL,        -- what went wrong
+    settings TEXT NOT NULL,       -- JSON
+    figures TEXT NOT NULL,        -- JSON
+    curves TEXT NOT NULL,         -- JSON
+    PRIMARY KEY (events, kind, started)
+);
+
+CREATE INDEX runs_of_a_model ON runs (origin);
+
+CREATE TABLE generations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    made TEXT NOT NULL,
+    model TEXT,                   -- path at that time, if it had one
+    digest TEXT NOT NULL,         -- of the model
+    origin TEXT NOT NULL,
+    file TEXT NOT NULL,
+    sound TEXT NOT NULL,          -- SHA-256 of the samples in that file
+    seed INTEGER NOT NULL,
+    verdict TEXT NOT NULL,        -- where it came from, in words
+    shares TEXT NOT NULL,         -- JSON: of seconds that are original, close, copy
+    request TEXT NOT NULL         -- JSON: what was asked for
+);
+
+CREATE INDEX generations_of_a_model ON generations (origin);
+
+PRAGMA user_version = 1;

@@ -1,0 +1,250 @@
+"""The library's file: of any age, used by many at once, and damaged."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.errors import LibraryError
+from distill.home import home
+from distill.library import Generation, Library, Run, database, schema
+
+FIRST = (Path(__file__).parent / "first_schema.sql").read_text(encoding="utf-8")
+
+
+def in_first_schema(path: Path) -> None:
+    """A library of the first Distill that had one, with a run and a piece."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FIRST)
+        connection.execute(
+            "INSERT INTO runs VALUES ('prior', '/m/a.distill', 'o', '/r', '/e.jsonl', '2026', NULL, 'unfinished', '', "
+            """'{"seed": 1}', '{}', '{"val_loss": [2.0, 1.5]}')"""
+        )
+        connection.execute(
+            "INSERT INTO generations VALUES (7, '2026', NULL, 'd', 'o', '/a.wav', 's', 5, 'silent', '{}', '{\"count\": 1}')"
+        )
+        connection.commit()
+
+
+def shape(path: Path) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        return [(name, connection.execute(f"PRAGMA table_info({name})").fetchall()) for (name,) in tables]
+
+
+def test_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it(library: Library, tmp_path: Path) -> None:
+    """Guards against a step that was changed after it had been released, and against one that loses rows."""
+    in_first_schema(home() / "library.db")
+    (run,) = library.runs()
+    assert (run.settings, run.curves, run.outcome) == ({"seed": 1}, {"val_loss": [2.0, 1.5]}, "unfinished")
+    (piece,) = library.generations()
+    assert (piece.id, piece.seed, piece.request) == (7, 5, {"count": 1})
+    fresh = tmp_path / "fresh.db"
+    database.Database(fresh, lambda *_: None, pytest.fail).read(schema.version)
+    assert shape(home() / "library.db") == shape(fresh)
+
+
+def test_a_step_that_fails_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a database that is half old and half new after a crash."""
+    path = tmp_path / "library.db"
+    in_first_schema(path)
+    before = shape(path)
+    steps = ("ALTER TABLE runs ADD COLUMN mood TEXT", "DELETE FROM generations", "INSERT INTO nowhere VALUES (1)")
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, steps))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="nowhere"), database._transaction(connection):
+            schema.migrate(connection)
+        assert schema.version(connection) == 1
+        assert connection.execute("SELECT count(*) FROM generations").fetchone() == (1,)
+    assert shape(path) == before
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS[:-1], steps[:1]))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with database._transaction(connection):
+            schema.migrate(connection)
+        assert schema.version(connection) == 2
+    assert shape(path) != before
+
+
+def test_a_library_of_a_newer_distill_is_left_alone(library: Library, piece: Callable[..., Generation]) -> None:
+    library.add_generations([piece()])
+    with closing(sqlite3.connect(home() / "library.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before = (home() / "library.db").read_bytes()
+    for use in (library.models, lambda: library.add_generations([piece()])):
+        with pytest.raises(LibraryError, match="newer Distill"):
+            use()
+    assert (home() / "library.db").read_bytes() == before
+
+
+def garbage(content: bytes) -> bytes:
+    return bytes(range(256)) * 64
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def holed(content: bytes) -> bytes:
+    """As a bad disk leaves it: the pages behind the first are noise."""
+    return content[:4096] + bytes(7 * number % 251 for number in range(len(content) - 4096))
+
+
+def garbled_json(content: bytes) -> bytes:
+    """Nothing that SQLite itself would notice."""
+    assert b'{"kind": "audio"' in content
+    return content.replace(b'{"kind": "audio"', b'{"kind" ? "audio"')
+
+
+@pytest.mark.parametrize("damage", [garbage, cut, holed, garbled_json])
+def test_a_damaged_library_is_set_aside_and_made_anew(
+    damage: Callable[[bytes], bytes],
+    library: Library,
+    told: list[str],
+    run: Callable[..., Run],
+    piece: Callable[..., Generation],
+) -> None:
+    """Guards against a person who loses what was noted in months to one bad sector."""
+    for number in range(3):
+        library.save_run(run(number))
+        library.save_run(run(number, outcome="finished", curves={"val_loss": [3.0, 2.5]}))
+    noted = library.add_generations([piece(seed) for seed in range(20)])
+    before = library.runs()
+    path = home() / "library.db"
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+
+    assert library.generations() == noted
+    assert library.runs() == before
+    (aside,) = home().glob("library-damaged-*.db")
+    assert aside.read_bytes() == damaged
+    assert len(told) == 1
+    assert str(aside) in told[0]
+    assert library.add_generations([piece()])[0].id == 21
+    assert len(told) == 1
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_kept(
+    library: Library, told: list[str], run: Callable[..., Run], piece: Callable[..., Generation]
+) -> None:
+    library.save_run(run(0))
+    library.save_run(run(1))
+    library.add_generations([piece(0), piece(1)])
+    run(0).record.write_text("{")
+    with (home() / "generations.jsonl").open("a") as lines:
+        lines.write('{"seed": "none"}\n')
+    (home() / "library.db").unlink()
+    assert [one.settings["seed"] for one in library.runs()] == [1]
+    assert [one.seed for one in library.generations()] == [0, 1]
+    (words,) = told
+    assert str(run(0).record) in words
+    assert "line 3" in words
+
+
+def test_a_home_that_is_reached_by_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Run]
+) -> None:
+    """Guards against runs that are noted in the database alone, because their folder looks like somebody else's."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "home"))
+    library = Library(pytest.fail)
+    one = run(0)
+    one = replace(one, events=str(Path(one.events).resolve()))
+    library.save_run(one)
+    (home() / "library.db").unlink()
+    assert library.runs() == [one]
+
+
+def test_a_run_elsewhere_leaves_nothing_beside_its_events(
+    library: Library, run: Callable[..., Run], tmp_path: Path
+) -> None:
+    """Guards against files in a folder that the person named for something else."""
+    library.save_run(run(0, events=str(tmp_path / "events.jsonl")))
+    assert len(library.runs()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_line_cut_short_by_a_crash_takes_no_other_with_it(
+    library: Library, told: list[str], piece: Callable[..., Generation]
+) -> None:
+    library.add_generations([piece(0)])
+    with (home() / "generations.jsonl").open("a") as lines:
+        lines.write('{"made": "20')
+    library.add_generations([piece(1)])
+    (home() / "library.db").unlink()
+    assert [one.seed for one in library.generations()] == [0, 1]
+    assert "line 2" in told[0]
+
+
+def test_it_is_refused_in_words_while_another_holds_it(
+    library: Library, piece: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add_generations([piece()])
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    with closing(sqlite3.connect(home() / "library.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert len(library.generations()) == 1  # reading goes on
+        with pytest.raises(LibraryError, match="does not let go") as refused:
+            library.add_generations([piece()])
+        assert "locked" not in str(refused.value)
+    assert len((home() / "generations.jsonl").read_text().splitlines()) == 1
+
+
+WORK = textwrap.dedent("""
+    import json, sys
+    from distill.home import home
+    from distill.library import Generation, Library, Run
+
+    def tell(text):
+        raise SystemExit(text)
+
+    role, who, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    library = Library(tell)
+    for number in range(times):
+        if role == "train":
+            events = home() / "runs" / f"{who}-{number}" / "events.jsonl"
+            run = Run("codec", f"/{who}.distill", "/r", str(events), f"2026-{number}", {"number": number})
+            library.save_run(run)
+            library.save_run(Run(**{**run.__dict__, "outcome": "finished"}))
+        elif role == "make":
+            made = library.add_generations(
+                [Generation("2026", None, "d", "o", f"/{who}-{number}-{k}", "s", k, "v", {}, {}) for k in range(2)]
+            )
+            assert made[1].id == made[0].id + 1
+        else:
+            library.models()
+            seen = [piece.file for piece in library.generations()]
+            assert len(seen) % 2 == 0, "half of somebody's transaction"
+    print("done")
+""")
+
+
+def test_many_processes_at_once_on_a_library_that_is_not_there_yet(library: Library) -> None:
+    """Guards against 'database is locked', against two that make the library, and against numbers given twice.
+
+    Training, generating and reading begin together, two processes each.
+    """
+    times = 12
+    calls = [
+        [sys.executable, "-c", WORK, role, f"{role}{k}", str(times)] for role in ("train", "make", "read") for k in "ab"
+    ]
+    workers = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for call in calls]
+    for worker in workers:
+        out, err = worker.communicate(timeout=120)
+        assert (worker.returncode, out, err) == (0, "done\n", "")
+    runs, pieces = library.runs(), library.generations()
+    assert len(runs) == 2 * times
+    assert {run.outcome for run in runs} == {"finished"}
+    assert [piece.id for piece in pieces] == list(range(1, 4 * times + 1))
+    journal = (home() / "generations.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in journal] == [piece.id for piece in pieces]
+    assert not list(home().glob("library-damaged*"))

@@ -1,0 +1,59 @@
+"""Models by name, by the beginning of a name, and by path."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.errors import LibraryError
+from distill.library import Library, ModelEntry
+from distill.library.naming import chosen, path_of
+
+
+@pytest.fixture
+def entry() -> Callable[..., ModelEntry]:
+    """``entry(name, **fields)``: a model that nobody looks for on the disk."""
+
+    def make(name: str, folder: str = "/models", **fields: Any) -> ModelEntry:
+        return ModelEntry(**{
+            "path": Path(folder) / f"{name}.distill", "digest": "d" * 64, "origin": "o" * 64, "created": "2026",
+            "file_count": 1, "seconds": 60.0, "codec_distance": 1.5, "perplexity": None, "has_prior": False,
+            "recordings": (), "size": 10, "modified": 0, **fields,
+        })  # fmt: skip
+
+    return make
+
+
+def test_a_name_or_its_beginning(entry: Callable[..., ModelEntry]) -> None:
+    entries = [entry(name) for name in ("drums", "drums-2", "Dusk")]
+    assert chosen("drums", entries) == entries[0]  # though it is also how another begins
+    assert chosen("drums-", entries) == entries[1]
+    assert chosen("du", entries) == entries[2]
+
+
+def test_what_could_be_meant_is_named(entry: Callable[..., ModelEntry]) -> None:
+    entries = [entry("drums"), entry("drums", "/elsewhere"), entry("dusk")]
+    for name, candidates in (("d", ("/elsewhere", "dusk")), ("drums", (str(Path("/elsewhere/drums.distill")),))):
+        with pytest.raises(LibraryError) as refused:
+            chosen(name, entries)
+        assert all(candidate in refused.value.what for candidate in candidates)
+    for name in ("x", "", "rums"):
+        assert chosen(name, entries) is None
+
+
+def test_files_that_are_gone_stand_back(entry: Callable[..., ModelEntry]) -> None:
+    """Guards against a model deleted by hand last year that makes a name ambiguous for ever."""
+    entries = [entry("drums", is_there=False), entry("drums", "/elsewhere"), entry("dub", is_there=False)]
+    assert chosen("drums", entries) == entries[1]
+    assert chosen("du", entries) == entries[2]
+
+
+def test_a_path_wins(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("drums").touch()
+    assert path_of(library, Path("drums")) == Path("drums")
+    for path in (Path("models/none.distill"), tmp_path / "none"):
+        assert path_of(library, path) == path  # the loader says what is wrong with it
+    with pytest.raises(LibraryError, match="There is no model 'none'"):
+        path_of(library, Path("none"))
