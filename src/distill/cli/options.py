@@ -40,8 +40,8 @@ ResumeOption = Annotated[
     Path | None,
     typer.Option(
         metavar="RUN",
-        help="Go on where a training stopped: RUN is its model (file or name) or its run folder. --minutes or --epochs say how much "
-        "further; without them it goes on to the end it was begun with.",
+        help="Go on where a training stopped: RUN is its model (file or name) or its run folder. --minutes or --epochs say how "
+        "much further; without them it goes on to the end it was begun with.",
         show_default=False,
     ),
 ]

@@ -119,7 +119,8 @@ def _resume(
     from distill.settings import prior_settings, resumed_settings
 
     stopped = stopped_prior(run if run.exists() else options.model_file(run))
-    model_path, dataset_dir = (model_path and options.model_file(model_path)) or stopped.model_path, dataset_dir or stopped.folder
+    model_path = options.model_file(model_path) if model_path else stopped.model_path
+    dataset_dir = dataset_dir or stopped.folder
     settings = resumed_settings(stopped.step, epochs, minutes, device)
     end = stopped.end(epochs, minutes)
     codec = load_model(model_path)
