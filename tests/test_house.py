@@ -11,8 +11,8 @@ PACKAGE = SRC / "distill"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "home"}),
-    frozenset({"atomic"}),
+    frozenset({"errors", "home", "reading"}),
+    frozenset({"atomic", "tensor_file"}),
     frozenset({"outputs", "audio"}),
     frozenset({"codes", "models"}),
     frozenset({"training", "generation", "library"}),

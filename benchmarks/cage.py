@@ -1,0 +1,139 @@
+"""A child process with little memory and little time, in which files meant to do harm are opened one after the other.
+
+A crash, a hang, an open door (a program started, a file written, a pickle opened) and too much memory or time are all seen
+from outside and told as that file's outcome; the next file gets a fresh child.
+"""
+
+import collections
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+MEMORY = 500 << 20
+"""Bytes that a file may take beyond what the child has when everything is imported."""
+SECONDS = 1.0
+"""Of the child's own work; on a busy machine the clock on the wall says more about the others."""
+HANG = 20.0
+WELL = frozenset({"refused", "equal", "consistent"})
+"""Outcomes as they should be; all others are findings."""
+
+_DOORS = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "pickle.find_class", "socket.connect")
+
+Attempt = Callable[[int], tuple[str, str, str]]
+"""File number to (what was done to it, outcome, its words)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one file."""
+
+    number: int
+    kind: str
+    """What was done to the file."""
+    verdict: str
+    words: str
+    seconds: float = 0.0
+    memory: int = 0
+    """Bytes the child has grown by at most since its beginning."""
+
+
+def outcomes(prepare: Callable[[Any], Attempt], given: Any, numbers: Iterable[int]) -> Iterator[Outcome]:
+    """Runs the attempts in a child; ``prepare(given)`` is called there once, and makes the function that is."""
+    context = multiprocessing.get_context("spawn")
+    child: Any = None
+    for number in numbers:
+        if child is None:
+            ours, theirs = context.Pipe()
+            child = context.Process(target=_work, args=(theirs, prepare, given), daemon=True)
+            child.start()
+            theirs.close()
+            ours.recv()
+        try:
+            ours.send(number)
+            kind, verdict, words, seconds, memory = ours.recv() if ours.poll(HANG) else ("?", "hang", "", HANG, 0)
+        except EOFError:
+            child.join()
+            kind, verdict, words, seconds, memory = "?", "crash", f"the child ended with {child.exitcode}", 0.0, 0
+        if verdict in WELL and seconds > SECONDS:
+            verdict, words = "slow", f"{verdict}: {words}"
+        if verdict in {"hang", "crash"}:
+            child.kill()
+            child.join()
+            child = None
+        yield Outcome(number, kind, verdict, words, seconds, memory)
+    if child is not None:
+        child.kill()
+        child.join()
+
+
+def tell(found: Iterable[Outcome], what: str) -> int:
+    """Prints a row a kind and every finding; 0 if there is none, else 1: the script's exit code."""
+    table: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    reasons: collections.Counter[str] = collections.Counter()
+    slowest = largest = 0.0
+    findings = 0
+    begin = time.monotonic()
+    for one in found:
+        table[one.kind][one.verdict] += 1
+        slowest, largest = max(slowest, one.seconds), max(largest, one.memory)
+        if one.verdict not in WELL:
+            findings += 1
+            print(f"FINDING {one.number} ({one.kind}): {one.verdict}: {one.words[:500]}", flush=True)
+        elif one.verdict == "refused":
+            reasons[one.words] += 1
+    columns = sorted(WELL | {verdict for row in table.values() for verdict in row})
+    print(f"{'':36}" + "".join(f"{column:>12}" for column in columns))
+    for kind, row in sorted(table.items()):
+        print(f"{kind:36}" + "".join(f"{row[column]:12}" for column in columns))
+    total = sum((row for row in table.values()), collections.Counter())
+    print(f"{'in all':36}" + "".join(f"{total[column]:12}" for column in columns))
+    print("refused because:")
+    for reason, count in reasons.most_common():
+        print(f"{count:8}  {reason[:150]}")
+    print(
+        f"{total.total()} {what} in {time.monotonic() - begin:.0f} s; {findings} findings; "
+        f"the slowest took {slowest:.2f} s, the most memory was {largest / 2**20:.0f} MiB"
+    )
+    return 1 if findings else 0
+
+
+def _work(pipe: Connection, prepare: Callable[[Any], Attempt], given: Any) -> None:
+    attempt = prepare(given)
+    opened: list[str] = []
+    watching = False
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        if not watching:
+            return
+        if event in _DOORS or (event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")):
+            opened.append(f"{event} {args[:2]}")
+
+    sys.addaudithook(watch)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        ceiling = int(pages.read_text().split()[0]) * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    pipe.send("ready")
+    while True:
+        number = pipe.recv()
+        start = time.process_time()
+        watching = True
+        try:
+            kind, verdict, words = attempt(number)
+        except MemoryError:
+            kind, verdict, words = "?", "memory", f"more than {MEMORY >> 20} MiB"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            kind, verdict, words = "?", "error", f"{type(error).__name__}: {error}"
+        watching = False
+        if opened:
+            verdict, words = "open door", "; ".join(opened)
+            opened.clear()
+        grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        pipe.send((kind, verdict, words, time.process_time() - start, grown))
