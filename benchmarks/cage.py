@@ -6,6 +6,7 @@ from outside and told as that file's outcome; the next file gets a fresh child.
 
 import collections
 import multiprocessing
+import re
 import resource
 import sys
 import time
@@ -23,10 +24,19 @@ HANG = 20.0
 WELL = frozenset({"refused", "equal", "consistent"})
 """Outcomes as they should be; all others are findings."""
 
-_DOORS = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "pickle.find_class", "socket.connect")
+_DOORS = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "subprocess.Popen",
+    "pickle.find_class",
+    "socket.connect",
+)
 
-Attempt = Callable[[int], tuple[str, str, str]]
-"""File number to (what was done to it, outcome, its words)."""
+Attempt = Callable[[int], tuple[str, Callable[[], tuple[str, str]], Callable[[], str]]]
+"""File number to three things: what was done to the file; the opening of it, which gives the outcome and its words; and,
+for what opens as "consistent", the proof that it is: no words if so. The proof takes what time it needs."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +64,14 @@ def outcomes(prepare: Callable[[Any], Attempt], given: Any, numbers: Iterable[in
             child.start()
             theirs.close()
             ours.recv()
+        kind = "?"
         try:
             ours.send(number)
-            kind, verdict, words, seconds, memory = ours.recv() if ours.poll(HANG) else ("?", "hang", "", HANG, 0)
+            kind = ours.recv()
+            verdict, words, seconds, memory = ours.recv() if ours.poll(HANG) else ("hang", "", HANG, 0)
         except EOFError:
             child.join()
-            kind, verdict, words, seconds, memory = "?", "crash", f"the child ended with {child.exitcode}", 0.0, 0
+            verdict, words, seconds, memory = "crash", f"the child ended with {child.exitcode}", 0.0, 0
         if verdict in WELL and seconds > SECONDS:
             verdict, words = "slow", f"{verdict}: {words}"
         if verdict in {"hang", "crash"}:
@@ -86,7 +98,7 @@ def tell(found: Iterable[Outcome], what: str) -> int:
             findings += 1
             print(f"FINDING {one.number} ({one.kind}): {one.verdict}: {one.words[:500]}", flush=True)
         elif one.verdict == "refused":
-            reasons[one.words] += 1
+            reasons[re.sub(r"[0-9a-f]{8}|\d+|'[^']*'", "…", one.words)] += 1
     columns = sorted(WELL | {verdict for row in table.values() for verdict in row})
     print(f"{'':36}" + "".join(f"{column:>12}" for column in columns))
     for kind, row in sorted(table.items()):
@@ -122,18 +134,23 @@ def _work(pipe: Connection, prepare: Callable[[Any], Attempt], given: Any) -> No
         resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     pipe.send("ready")
     while True:
-        number = pipe.recv()
+        kind, opening, proof = attempt(pipe.recv())
+        pipe.send(kind)
         start = time.process_time()
+        seconds = 0.0
         watching = True
         try:
-            kind, verdict, words = attempt(number)
+            verdict, words = opening()
+            watching, seconds = False, time.process_time() - start
+            if verdict == "consistent" and (words := proof()):
+                verdict = "inconsistent"
         except MemoryError:
-            kind, verdict, words = "?", "memory", f"more than {MEMORY >> 20} MiB"
+            verdict, words = "memory", f"more than {MEMORY >> 20} MiB"
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
-            kind, verdict, words = "?", "error", f"{type(error).__name__}: {error}"
+            verdict, words = "error", f"{type(error).__name__}: {error}"
         watching = False
         if opened:
             verdict, words = "open door", "; ".join(opened)
             opened.clear()
         grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-        pipe.send((kind, verdict, words, time.process_time() - start, grown))
+        pipe.send((verdict, words, seconds or time.process_time() - start, grown))

@@ -18,6 +18,7 @@ from torch import Tensor
 
 MAX_TABLE_BYTES = 8 << 20
 """Names of some 50 000 recordings. Read, JSON can take thirty times the room it has in the file."""
+_SEAL = "sha256"
 _CHUNK = 1 << 20
 
 Size = Annotated[int, Field(ge=0, lt=1 << 48)]
@@ -65,7 +66,8 @@ def encode(tensors: Mapping[str, Tensor], key: str, about: Callable[[str], str])
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     plain = memoryview(safetensors.torch.save(whole))
     digest = hashlib.sha256(plain[8 + int.from_bytes(plain[:8], "little") :]).hexdigest()
-    content = safetensors.torch.save(whole, {key: about(digest)})
+    text = about(digest)
+    content = safetensors.torch.save(whole, {key: text, _SEAL: _seal(text)})
     if int.from_bytes(content[:8], "little") > MAX_TABLE_BYTES:
         raise UnusableError(f"what is to be said of it takes more than {MAX_TABLE_BYTES >> 20} MiB")
     return content
@@ -83,11 +85,16 @@ def read_table(file: BinaryIO, key: str) -> Table:
     if len(start) < 8 or not 2 <= length <= min(MAX_TABLE_BYTES, size - 8):
         raise UnusableError("it is too short or does not begin as it should")
     try:
-        table = _parsed(file.read(length))
-        about = table.pop("__metadata__")[key]
-        return Table(about, _parsed(about), _ENTRIES.validate_python(table), size - 8 - length)
+        table = _parsed(file.read(length).decode())
+        said = table.pop("__metadata__")
+        about = said[key]
+        found = Table(about, _parsed(about), _ENTRIES.validate_python(table), size - 8 - length)
+        is_whole = said.get(_SEAL, _seal(about)) == _seal(about)  # the first files had no seal
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnusableError("its header cannot be understood") from error
+    if not is_whole:
+        raise UnusableError("its header does not match its checksum")
+    return found
 
 
 def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str | None) -> dict[str, Tensor]:
@@ -111,7 +118,11 @@ def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str |
         raise UnusableError(f"its tensors take {table.body >> 20} MiB, more memory than there is") from error
 
 
-def _parsed(text: str | bytes) -> dict[str, Any]:
+def _seal(about: str) -> str:
+    return hashlib.sha256(about.encode()).hexdigest()
+
+
+def _parsed(text: str) -> dict[str, Any]:
     found = json.loads(text, object_pairs_hook=_unique)
     if not isinstance(found, dict):
         raise TypeError("not an object")

@@ -30,6 +30,8 @@ _KEY = "distill"
 _CODEBOOKS = "codec.quantizer.codebooks"
 _LONGEST_SECONDS = 1e9  # 30 years
 _MOST_COUNTS = 1 << 48
+_LARGEST_WEIGHT = 1e5
+"""Far beyond what training leads to, and small enough that no layer of any size can overflow."""
 
 M = TypeVar("M", ConvVQVAE, CodePrior)
 Words = Annotated[str, Field(max_length=1000)]
@@ -344,8 +346,9 @@ def _checked_header(path: Path, table: Table) -> Header:
 
 def _check_content(tensors: dict[str, Tensor], codebook_size: int) -> None:
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise UnusableError(f"the weights '{name}' hold values that are not numbers")
+        # A value that is not a number fails every comparison.
+        if tensor.is_floating_point() and not bool((tensor.abs() <= _LARGEST_WEIGHT).all()):
+            raise UnusableError(f"the weights '{name}' hold values that are not numbers, or beyond all measure")
     counts = tensors["code_counts"]
     if not 0 <= int(counts.min()) <= int(counts.max()) < _MOST_COUNTS:
         raise UnusableError("it counts its codes in numbers that cannot be")
