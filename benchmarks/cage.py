@@ -53,14 +53,16 @@ class Outcome:
     """Bytes the child has grown by at most since its beginning."""
 
 
-def outcomes(prepare: Callable[[Any], Attempt], given: Any, numbers: Iterable[int]) -> Iterator[Outcome]:
-    """Runs the attempts in a child; ``prepare(given)`` is called there once, and makes the function that is."""
+def outcomes(
+    prepare: Callable[[Any], Attempt], given: Any, numbers: Iterable[int], may_write: str | None = None
+) -> Iterator[Outcome]:
+    """Runs the attempts in a child, where ``prepare(given)`` makes the function that does; they may write to one folder."""
     context = multiprocessing.get_context("spawn")
     child: Any = None
     for number in numbers:
         if child is None:
             ours, theirs = context.Pipe()
-            child = context.Process(target=_work, args=(theirs, prepare, given), daemon=True)
+            child = context.Process(target=_work, args=(theirs, prepare, given, may_write), daemon=True)
             child.start()
             theirs.close()
             ours.recv()
@@ -115,7 +117,7 @@ def tell(found: Iterable[Outcome], what: str) -> int:
     return 1 if findings else 0
 
 
-def _work(pipe: Connection, prepare: Callable[[Any], Attempt], given: Any) -> None:
+def _work(pipe: Connection, prepare: Callable[[Any], Attempt], given: Any, may_write: str | None) -> None:
     attempt = prepare(given)
     opened: list[str] = []
     watching = False
@@ -123,7 +125,8 @@ def _work(pipe: Connection, prepare: Callable[[Any], Attempt], given: Any) -> No
     def watch(event: str, args: tuple[Any, ...]) -> None:
         if not watching:
             return
-        if event in _DOORS or (event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")):
+        writes = event == "open" and isinstance(args[1], str) and bool(set(args[1]) & set("wax+"))
+        if event in _DOORS or (writes and not (may_write and str(args[0]).startswith(may_write))):
             opened.append(f"{event} {args[:2]}")
 
     sys.addaudithook(watch)

@@ -32,7 +32,7 @@ from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import CodesFileError, DistillError, ModelFileError
 from distill.generation import generate
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, Source, VQVAEConfig, load_model, save_model
-from distill.models.model_file import CorpusRecord, new_header, read_header
+from distill.models.model_file import CorpusRecord, new_header
 
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 2, 3, 5, 7, 2**31, 2**31 - 1, 2**32, 2**53, 2**63, 2**64, -(2**63), 10**30, 10**4000, 0.5,
@@ -344,7 +344,7 @@ def contents(model: Model) -> tuple[bytes, ...]:
     """Everything that a model says and everything that sounds."""
     prior = [] if model.prior is None else list(model.prior.state_dict().values())
     tensors = [*prior, model.code_counts, *(source.codes for source in model.sources)]
-    said = model.header.model_dump_json(exclude={"digest"})
+    said = model.header.model_dump_json(exclude={"major", "minor", "digest"})
     return (said.encode(), model.fingerprint.encode(), *(tensor.numpy().tobytes() for tensor in tensors))
 
 
@@ -361,7 +361,6 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
 
     def open_model(spoilt: Spoilt) -> tuple[str, str]:
         try:
-            read_header(path)
             loaded = load_model(path)
         except ModelFileError as error:
             return "refused", error.what.partition("file: ")[2] or error.what.partition(".distill")[2]

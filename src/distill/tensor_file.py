@@ -16,8 +16,8 @@ import safetensors.torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Tensor
 
-MAX_TABLE_BYTES = 8 << 20
-"""Names of some 50 000 recordings. Read, JSON can take thirty times the room it has in the file."""
+MAX_TABLE_BYTES = 4 << 20
+"""Names of some 25 000 recordings. Read, JSON can take thirty times the room it has in the file."""
 _SEAL = "sha256"
 _CHUNK = 1 << 20
 

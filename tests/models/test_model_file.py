@@ -171,6 +171,8 @@ def test_a_file_that_does_not_know_near_copies_loads(model: Model, tmp_path: Pat
         {"codec": {"hidden_size": 16.0}},
         {"format": "other"},
         {"major": 0},
+        {"major": 10**30},
+        {"major": 2, "minor": "\x1b[2J"},
         {"major": True},
         {"minor": -1},
         {"minor": math.inf},

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -324,7 +324,7 @@ def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None)
 
 def _checked_header(path: Path, table: Table) -> Header:
     major, minor = table.fields.get("major"), table.fields.get("minor")
-    if type(major) is int and major > FORMAT_VERSION[0]:
+    if _is_version(major) and _is_version(minor) and major > FORMAT_VERSION[0]:
         raise ModelFileError(
             f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
             f"{FORMAT_VERSION[0]}.x).",
@@ -342,6 +342,11 @@ def _checked_header(path: Path, table: Table) -> Header:
     if header.prior is not None and all(record.held_out for record in header.sources):
         raise UnusableError("it has a prior but none of the recordings that the prior learned from")
     return header
+
+
+def _is_version(number: Any) -> TypeGuard[int]:
+    # Anything else would stand in the message as a stranger wrote it.
+    return type(number) is int and 0 <= number < 10_000
 
 
 def _check_content(tensors: dict[str, Tensor], codebook_size: int) -> None:
