@@ -145,7 +145,7 @@ def with_checksums(content: bytes) -> bytes:
     return bytes(spoilt)
 
 
-def _checksum(page: bytes) -> int:
+def _checksum(page: bytes | bytearray) -> int:
     register = 0
     for byte in page:
         register = (register << 8 & 0xFFFFFFFF) ^ _TABLE[register >> 24 ^ byte]

@@ -19,7 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"loops", "infill", "originality", "extraction"}),
     frozenset({"settings", "report", "refinement"}),
     frozenset({"making", "coding"}),
-    frozenset({"evaluation"}),
+    frozenset({"evaluation", "doctor"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),
     frozenset({"cli", "web"}),

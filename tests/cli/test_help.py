@@ -23,6 +23,7 @@ VERBS = {
     "decode": "--out --bit-depth --device",
     "reconstruct": "--out --device",
     "info": "",
+    "doctor": "",
 }
 
 

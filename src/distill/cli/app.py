@@ -13,6 +13,7 @@ from distill.cli import (
     check,
     codes,
     demo,
+    doctor,
     evaluate,
     generate,
     info,
@@ -62,6 +63,7 @@ app.command("decode", rich_help_panel="The codec alone")(codes.decode)
 app.command("reconstruct", rich_help_panel="The codec alone")(reconstruct.reconstruct)
 app.command("evaluate", rich_help_panel="The codec alone")(evaluate.evaluate)
 app.command("info", rich_help_panel="The codec alone")(info.info)
+app.command("doctor", rich_help_panel="When something is wrong")(doctor.doctor)
 
 
 def main() -> None:
@@ -97,7 +99,8 @@ def _end(error: DistillError, debug: bool) -> NoReturn:
 def _unforeseen(error: Exception) -> DistillError:
     return DistillError(
         f"Something went wrong that should not have ({type(error).__name__}: {error}).",
-        "This is a fault of Distill's or of the machine. Run it again with --debug to see where.",
+        "This is a fault of Distill's or of the machine. Run it again with --debug to see where; distill doctor looks at the "
+        "machine.",
     )
 
 
