@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Tensor
 
 MAX_TABLE_BYTES = 4 << 20
-"""Names of some 25 000 recordings. Read, JSON can take thirty times the room it has in the file."""
+"""Names of some 25 000 recordings."""
+MOST_PARTS = 100_000
+"""JSON objects and lists; in memory each takes up to a hundred times the room it has in the file."""
 _SEAL = "sha256"
 _CHUNK = 1 << 20
 
@@ -123,6 +125,8 @@ def _seal(about: str) -> str:
 
 
 def _parsed(text: str) -> dict[str, Any]:
+    if text.count("{") + text.count("[") > MOST_PARTS:
+        raise ValueError("more parts than a file of ours can have")
     found = json.loads(text, object_pairs_hook=_unique)
     if not isinstance(found, dict):
         raise TypeError("not an object")

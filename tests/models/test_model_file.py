@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +271,19 @@ def test_tables_that_lie_are_refused(model: Model, tmp_path: Path, old: str, new
     path.write_bytes(with_table(path.read_bytes(), old, new))
     with pytest.raises(ModelFileError, match=r"m\.distill"):
         load_model(path)
+
+
+def test_a_wide_header_is_not_taken_apart(model: Model, tmp_path: Path) -> None:
+    """Guards against a small file that takes a hundred times its size in memory."""
+    path = save_model(tmp_path / "m.distill", model)
+    content = with_table(path.read_bytes(), '"code_counts":', '"a":[' + "{}," * 1_000_000 + '{}],"code_counts":')
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ModelFileError):
+        load_model(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
