@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,40 @@ def test_a_model_whose_name_is_a_path(distill: Distill, tmp_path: Path, make_mod
     save_model(tmp_path / "hostile.distill", hostile)
     distill("generate", tmp_path / "hostile.distill", "--seconds", "0.5").refused("hostile.distill", "cannot be")
     assert not list(tmp_path.parent.glob("elsewhere*"))
+
+
+_touched: list[str] = []
+_watching: list[bool] = []
+sys.addaudithook(lambda event, args: _touched.append(str(args[0])) if _watching and event in _FILE_EVENTS else None)
+_FILE_EVENTS = frozenset({"open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.mkdir", "os.truncate"})
+
+
+def test_recordings_named_like_paths_are_never_looked_for(
+    distill: Distill, tmp_path: Path, make_model: Callable[..., Model], tree: Callable[..., Any]
+) -> None:
+    """Guards against somebody's model file whose recordings are called like files of yours."""
+    model = make_model()
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(b"mine")
+    names = ["../../etc/passwd", str(secret), "../secret.wav"]
+    sources = tuple(dataclasses.replace(one, name=name) for one, name in zip(model.sources, names, strict=True))
+    save_model(tmp_path / "hostile.distill", dataclasses.replace(model, sources=sources))
+    before = tree(tmp_path)
+    _watching.append(True)
+    try:
+        answers = [
+            distill("info", tmp_path / "hostile.distill"),
+            distill("originality", tmp_path / "hostile.distill"),
+            distill("generate", tmp_path / "hostile.distill", "--seconds", "0.5", "--out", tmp_path / "new"),
+        ]
+    finally:
+        _watching.clear()
+    assert [answer.code for answer in answers] == [0, 0, 0], answers
+    assert [path for path in _touched if path.endswith("hostile.distill")]
+    assert not [path for path in _touched if "passwd" in path or "secret" in path]
+    made = set(tree(tmp_path)) - set(before)
+    assert all(name.split("/")[0] in {"new", "here"} for name in made)
+    assert len([name for name in made if name.endswith(".wav")]) == 1
 
 
 def test_figures_of_another_kind_do_not_break_info(

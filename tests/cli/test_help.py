@@ -32,6 +32,7 @@ VERBS = {
     "models restore": "--out",
     "models export": "--out",
     "models import": "--in-place",
+    "doctor": "",
 }
 
 

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
+
+from distill.cli.training_view import TrainingView
 
 Distill = Callable[..., Any]
 
@@ -119,6 +123,40 @@ def test_names_cannot_steer_the_terminal(distill: Distill, folder: Path, noise: 
     assert answer.code == 0
     assert "\x1b" not in answer.err
     assert json.loads(distill("check", folder, "--json").out)["usable"] == 1
+
+
+def test_names_cannot_begin_a_line_of_their_own(distill: Distill, folder: Path, noise: Any, save: Any) -> None:
+    """Guards against a file name that says "all is well" as if Distill said it; emoji stay whole."""
+    save(folder / "a\n✓ All is well.wav", noise(1))
+    save(folder / "👩‍🚀.wav", noise(1, 1))
+    (folder / "c\n✓ Nothing was left out.wav").write_text("no sound")
+    answer = distill("check", folder)
+    assert answer.code == 0
+    assert not [line for line in answer.err.splitlines() if line.startswith("✓")]
+    assert "a␤✓ All is well.wav" in answer.err.replace("\n", "")
+    assert "👩‍🚀.wav" in answer.err
+
+
+def test_names_on_the_live_line_cannot_steer_the_terminal() -> None:
+    """Guards against what the progress bar writes: Rich takes escape sequences in a text as they are."""
+    shown = StringIO()
+    live = Console(file=shown, force_terminal=True, width=100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("distill.cli.training_view.console", live)
+        with TrainingView() as view:
+            view.counting("Reading")(1, 2, "a\x1b]0;mine\x07b.wav")
+            view._progress.refresh()
+    assert "a�]0;mine�b.wav" in shown.getvalue()
+    assert "\x1b]0;" not in shown.getvalue()
+
+
+def test_a_file_too_long_is_named_with_its_length(distill: Distill, folder: Path, noise: Any, save: Any) -> None:
+    """Guards against a verdict that the table of ``check`` has no colour for."""
+    save(folder / "good.wav", noise(1))
+    save(folder / "day.wav", np.zeros((1, 7 * 3600 * 1000), np.float32), 1000, "PCM_U8")
+    answer = distill("check", folder)
+    assert "day.wav: It lasts 7 hours; at most 6" in answer.err
+    assert verdicts(distill("check", folder, "--json"))["day.wav"] == "too long"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"words"])

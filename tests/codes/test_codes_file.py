@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from distill.codes.codes_file import Codes, load_codes, save_codes
@@ -33,16 +34,34 @@ def test_round_trip(tmp_path: Path, codec: ConvVQVAE) -> None:
     [
         (Codes(grid(), OTHER, 3072, 48_000), "another model"),
         (Codes(grid() + 30, MINE, 3072, 48_000), "does not have"),
-        (Codes(grid()[:, :2], MINE, 3072, 48_000), "does not have"),
-        (Codes(grid(), MINE, 3073, 48_000), "another length"),
-        (Codes(grid(), MINE, 10**12, 48_000), "another length"),
-        (Codes(grid(), MINE, 3072, 44_100), "another length"),
+        (Codes(grid()[:, :2], MINE, 3072, 48_000), "other sizes"),
+        (Codes(grid(), MINE, 3073, 48_000), "other sizes"),
+        (Codes(grid(), MINE, 10**12, 48_000), "other sizes"),
+        (Codes(grid(), MINE, 3072, 44_100), "44100 samples a second"),
     ],
 )
 def test_what_does_not_belong_is_refused(tmp_path: Path, codec: ConvVQVAE, codes: Codes, words: str) -> None:
     """Guards against noise decoded from another model's codes, and lengths a doctored file makes up."""
     with pytest.raises(CodesFileError, match=words):
         load_codes(save_codes(tmp_path / "a.codes", codes), MINE, codec)
+
+
+def test_every_flipped_bit_of_the_codes_is_noticed(tmp_path: Path, codec: ConvVQVAE) -> None:
+    """Guards against a bad copy that plays other sounds: a code with a flipped bit is as good a code."""
+    path = save_codes(tmp_path / "a.codes", Codes(grid(), MINE, 3072, 48_000))
+    content = path.read_bytes()
+    for place in range(len(content) - 24, len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(CodesFileError, match="checksum"):
+            load_codes(path, MINE, codec)
+
+
+def test_a_file_of_the_first_version_has_no_digest(tmp_path: Path, codec: ConvVQVAE) -> None:
+    """Guards against codes of yesterday that cannot be decoded today."""
+    header = f'{{"format":"distill-codes","major":1,"codec":"{MINE}","samples":3072,"sample_rate":48000}}'
+    tensors = {"codes": grid().to(torch.int16).contiguous()}
+    (tmp_path / "a.codes").write_bytes(safetensors.torch.save(tensors, {"distill": header}))
+    assert torch.equal(load_codes(tmp_path / "a.codes", MINE, codec).codes, grid())
 
 
 @pytest.mark.parametrize("content", [b"", b"codes", b"\xff" * 100, b"\x10\0\0\0\0\0\0\0" + b"[" * 16])

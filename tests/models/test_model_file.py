@@ -1,15 +1,25 @@
 """The model file: what goes in comes out, and what is not right is refused before a tensor is built."""
 
+import hashlib
 import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from distill.errors import ModelFileError
+from distill.codes.codes_file import load_codes
+from distill.errors import CodesFileError, ModelFileError, OutputError, StateFileError
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
 from distill.models.model_file import CorpusRecord, Source, new_header, read_header
+from distill.training.state import load_state
 
 
 @pytest.fixture
@@ -34,12 +44,15 @@ def model() -> Model:
     return Model(header, codec, torch.arange(128).view(4, 32), prior, sources)
 
 
-def edit_header(path: Path, **changes: Any) -> None:
+def edit_header(path: Path, *, sealed: bool = True, **changes: Any) -> None:
+    """Changes fields as somebody would who makes the checksum anew, or who wrote before there was one."""
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     table = json.loads(content[8 : 8 + length])
     header = json.loads(table["__metadata__"]["distill"]) | changes
-    table["__metadata__"]["distill"] = json.dumps(header)
+    text = json.dumps(header)
+    seal = {"sha256": hashlib.sha256(text.encode()).hexdigest()} if sealed else {}
+    table["__metadata__"] = {"distill": text, **seal}
     encoded = json.dumps(table).encode()
     path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[8 + length :])
 
@@ -96,8 +109,8 @@ def test_header_alone(model: Model, tmp_path: Path) -> None:
 
 
 def test_every_flipped_byte_is_noticed(model: Model, tmp_path: Path) -> None:
-    path = save_model(tmp_path / "m.distill", model)
-    content = bytearray(path.read_bytes())
+    whole = save_model(tmp_path / "whole.distill", model)
+    path, content = tmp_path / "m.distill", whole.read_bytes()
     for place in torch.randint(0, len(content), (60,), generator=torch.Generator().manual_seed(0)).tolist():
         broken = bytearray(content)
         broken[place] ^= 0x10
@@ -106,8 +119,9 @@ def test_every_flipped_byte_is_noticed(model: Model, tmp_path: Path) -> None:
             loaded = load_model(path)
         except ModelFileError:
             continue
-        # A flip inside the header's free text or numbers can leave a valid file, but never other tensors.
+        # A flip in the name of the header's own checksum leaves a file like those that had none yet.
         assert loaded.fingerprint == model.fingerprint
+        assert loaded.header == load_model(whole).header
 
 
 @pytest.mark.parametrize("length", [0, 4, 8, 100, 3000, -1])
@@ -138,7 +152,7 @@ def test_a_file_that_does_not_know_near_copies_loads(model: Model, tmp_path: Pat
         {"name": "a.wav", "start_seconds": 0, "positions": 2, "held_out": False},
         {"name": "b.wav", "start_seconds": 1.5, "positions": 1, "held_out": True},
     ]
-    edit_header(path, minor=0, sources=records)
+    edit_header(path, sealed=False, minor=0, sources=records)
     old = load_model(path)
     assert [source.take for source in old.sources] == [-1, -1]
     assert read_header(save_model(tmp_path / "again.distill", old)).minor == 1
@@ -155,7 +169,21 @@ def test_a_file_that_does_not_know_near_copies_loads(model: Model, tmp_path: Pat
         {"codec": {"hidden_size": 10**6}},
         {"codec": {"hidden_size": 32, "codebook_size": 32, "latent_size": 8}},
         {"codec": {"hop": 1000}},
+        {"codec": {"hidden_size": 16.0}},
         {"format": "other"},
+        {"major": 0},
+        {"major": 10**30},
+        {"major": 2, "minor": "\x1b[2J"},
+        {"major": True},
+        {"minor": -1},
+        {"minor": math.inf},
+        {"minor": "1"},
+        {"created": "x" * 10_000},
+        {"name": "a/b"},
+        {"name": "a\x1b[2Jb"},
+        {"name": "\ud800"},
+        {"sources": [{"name": "a\x00", "start_seconds": 0, "positions": 3, "held_out": False}]},
+        {"sources": [{"name": "a", "start_seconds": math.nan, "positions": 3, "held_out": False}]},
         {"digest": "b" * 64},
         {"corpus": None},
     ],
@@ -166,3 +194,157 @@ def test_headers_that_lie_are_refused(model: Model, tmp_path: Path, changes: dic
     edit_header(path, **changes)
     with pytest.raises(ModelFileError):
         load_model(path)
+
+
+def change(path: Path, name: str, value: float) -> None:
+    """Sets the first number of a tensor and makes the digest anew."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    entry = json.loads(content[8 : 8 + length])[name]
+    number = np.array([value], {"F32": "<f4", "I64": "<i8", "I16": "<i2"}[entry["dtype"]]).tobytes()
+    body = bytearray(content[8 + length :])
+    start = entry["data_offsets"][0]
+    body[start : start + len(number)] = number
+    path.write_bytes(content[: 8 + length] + body)
+    edit_header(path, digest=hashlib.sha256(body).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("codec.quantizer.codebooks", math.nan),
+        ("codec.decoder.0.weight", math.inf),
+        ("codec.decoder.0.weight", 1e30),
+        ("prior.norm.weight", -math.inf),
+        ("code_counts", -1),
+        ("code_counts", 2**62),
+        ("sources", 32),
+        ("sources", -1),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_though_the_digest_fits(
+    model: Model, tmp_path: Path, name: str, value: float
+) -> None:
+    """Guards against a stranger's weights that end in silence, noise or an error in the middle of a piece."""
+    path = save_model(tmp_path / "m.distill", model)
+    change(path, name, value)
+    with pytest.raises(ModelFileError, match=r"m\.distill is not a usable"):
+        load_model(path)
+
+
+def test_the_header_has_a_checksum_too(model: Model, tmp_path: Path) -> None:
+    """Guards against a bad copy in which another recording was kept aside, or another sound is told."""
+    path = save_model(tmp_path / "m.distill", model)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"5.5", b"7.5", 1))
+    assert path.read_bytes() != content
+    for read in (load_model, read_header):
+        with pytest.raises(ModelFileError, match="checksum"):
+            read(path)
+
+
+def with_table(content: bytes, old: str, new: str) -> bytes:
+    length = int.from_bytes(content[:8], "little")
+    table = content[8 : 8 + length].decode()
+    assert old in table
+    changed = table.replace(old, new, 1).encode()
+    return len(changed).to_bytes(8, "little") + changed + content[8 + length :]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"shape":[4,32]', '"shape":[4.0,32]'),
+        ('"shape":[4,32]', '"shape":[true,32]'),
+        ('"data_offsets":[0,', '"data_offsets":[0.0,'),
+        ('"data_offsets":[0,', '"data_offsets":[Infinity,'),
+        ('"data_offsets":[0,', '"data_offsets":[' + "9" * 5000 + ","),
+        ('"code_counts":', '"code_counts":' + '{"a":' * 100_000),
+        ('"code_counts":', '"code_counts":{},"code_counts":'),
+        ('"__metadata__":', '"__metadata__":{},"__metadata__":'),
+        ('"dtype":"I64"', '"dtype":["I64"]'),
+    ],
+)
+def test_tables_that_lie_are_refused(model: Model, tmp_path: Path, old: str, new: str) -> None:
+    """Guards against numbers that Python takes for others, names that come twice, and depths that overflow a stack."""
+    path = save_model(tmp_path / "m.distill", model)
+    path.write_bytes(with_table(path.read_bytes(), old, new))
+    with pytest.raises(ModelFileError, match=r"m\.distill"):
+        load_model(path)
+
+
+def test_a_wide_header_is_not_taken_apart(model: Model, tmp_path: Path) -> None:
+    """Guards against a small file that takes a hundred times its size in memory."""
+    path = save_model(tmp_path / "m.distill", model)
+    content = with_table(path.read_bytes(), '"code_counts":', '"a":[' + "{}," * 1_000_000 + '{}],"code_counts":')
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ModelFileError):
+        load_model(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Guards against a model that never opens, or that fills the memory."""
+    os.mkfifo(tmp_path / "pipe.distill")
+    (tmp_path / "endless.distill").symlink_to("/dev/zero")
+    (tmp_path / "round.distill").symlink_to(tmp_path / "round.distill")
+    for name in ("pipe", "endless", "round"):
+        for read in (load_model, read_header):
+            with pytest.raises(ModelFileError, match=f"{name}.distill cannot be read"):
+                read(tmp_path / f"{name}.distill")
+
+
+class _Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.canary,))
+
+
+def test_a_pickle_is_not_opened(model: Model, tmp_path: Path) -> None:
+    """Guards against code that comes with a model."""
+    canary = tmp_path / "ran"
+    trap = tmp_path / "trap.distill"
+    torch.save({"weights": _Trap(canary)}, trap)
+    (tmp_path / "plain.distill").write_bytes(pickle.dumps(_Trap(canary)))
+    for path in (trap, tmp_path / "plain.distill"):
+        with pytest.raises(ModelFileError):
+            load_model(path)
+        with pytest.raises(CodesFileError):
+            load_codes(path, model.alphabet, model.codec)
+        with pytest.raises(StateFileError):
+            load_state(path, "refinement")
+    assert not canary.exists()
+
+
+def test_a_file_that_would_not_be_read_again_is_not_written(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against hours of training in a file whose header is longer than what is read of one."""
+    path = save_model(tmp_path / "m.distill", model)
+    content = path.read_bytes()
+    monkeypatch.setattr("distill.tensor_file.MAX_TABLE_BYTES", 4000)
+    with pytest.raises(OutputError, match="takes more than"):
+        save_model(path, model)
+    assert path.read_bytes() == content
+
+
+def test_spoilt_files() -> None:
+    """A small part of ``python benchmarks/fuzz_model_file.py``, with another seed: no crash, hang or wrong model."""
+    script = Path(__file__).parents[2] / "benchmarks" / "fuzz_model_file.py"
+    done = subprocess.run(
+        [sys.executable, script, "--count", "150", "--seed", "1"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "150 files" in done.stdout

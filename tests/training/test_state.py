@@ -69,6 +69,9 @@ def test_damage_is_refused(path: Path) -> None:
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(StateFileError, match="checksum"):
         load_state(path, "test")
+    path.write_bytes(whole.replace(b"step", b"stop", 1))
+    with pytest.raises(StateFileError, match="checksum"):
+        load_state(path, "test")
     for content in (b"", whole[:40], whole[:-8], b"\x80\x04pickle", b"RIFF" + bytes(100)):
         path.write_bytes(content)
         with pytest.raises(StateFileError, match="train that stage again"):

@@ -42,6 +42,12 @@ def decoded(path: Path, sha256: str) -> np.memmap:
     return found
 
 
+def forget(sha256: str) -> None:
+    """Deletes what was decoded of a file that turned out to be another one by then."""
+    with contextlib.suppress(OSError):  # mapped on Windows: then it goes with the next trimming
+        (cache_folder() / f"{sha256}.npy").unlink(missing_ok=True)
+
+
 def trim_cache(limit_bytes: int = 8 * 2**30, keep: Collection[str] = ()) -> int:
     """Deletes the least recently used files until the cache fits in ``limit_bytes``; returns the bytes freed.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.cache import decoded, trim_cache
+from distill.audio.cache import decoded, forget, trim_cache
 from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, probe
 from distill.audio.takes import group_takes
 from distill.errors import AudioFileError, CorpusError, SettingError
@@ -21,6 +21,8 @@ except ImportError:  # Windows, where no such limit stands in the way
     resource = None  # type: ignore[assignment]
 
 SHORTEST_SECONDS = 0.05
+LONGEST_SECONDS = 6 * 3600.0
+"""Decoded, six hours in stereo fill the whole cache; a header that says more is more often damaged than true."""
 _OPEN_FILES = 8192
 _FRAME = SAMPLE_RATE // 20  # 50 ms
 _BLOCK = 200 * _FRAME  # 10 s
@@ -42,6 +44,7 @@ class Verdict(StrEnum):
 
     USED = "used"
     SHORT = "too short"
+    LONG = "too long"
     SILENT = "silent"
     DUPLICATE = "duplicate"
     UNREADABLE = "unreadable"
@@ -191,7 +194,7 @@ def import_corpus(
     by_bytes: dict[str, str] = {}
     by_samples: dict[str, str] = {}
     for done, path in enumerate(paths):
-        name = path.relative_to(folder).as_posix()
+        name = _name(path, folder)
         if progress is not None:
             progress(done, len(paths), name)
         judged = _judge(path, name, by_bytes, by_samples)
@@ -233,8 +236,8 @@ def import_corpus(
 
 def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str, str]) -> _Found | FileReport:
     try:
+        before = _stamp(path)
         info = probe(path)
-        sha256 = _sha256(path)
         report = FileReport(
             name, Verdict.USED, seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels
         )
@@ -245,7 +248,20 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
                 reason=f"It lasts {1000 * info.seconds:.0f} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
                 fix="Export it with its decay or some silence after it, join it with others, or leave it out.",
             )
+        if info.seconds > LONGEST_SECONDS:
+            return replace(
+                report,
+                verdict=Verdict.LONG,
+                reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learnt from.",
+                fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
+            )
+        sha256 = _sha256(path)
         audio = decoded(path, sha256)
+        if _stamp(path) != before:
+            forget(sha256)
+            raise AudioFileError(
+                f"{path.name} changed while it was read.", "Wait until whatever writes it is done, and try again."
+            )
     except AudioFileError as error:
         return FileReport(name, Verdict.UNREADABLE, error.what, error.fix)
     levels = _measure(audio)
@@ -316,6 +332,15 @@ def _amplitudes(block: np.ndarray) -> np.ndarray:
     return amplitudes
 
 
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Differs when the file was written to in between; none where there is none, which reading it says better."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
+
+
 def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
@@ -348,34 +373,46 @@ def _audio_files(folder: Path) -> tuple[list[Path], int]:
     """Audio files below ``folder`` sorted by name, and how many others were passed over."""
     found: list[Path] = []
     ignored = 0
-    for path in _walk(folder, {folder.resolve()}):
+    for path in _walk(folder):
         if path.suffix.lower() in AUDIO_SUFFIXES:
             found.append(path)
         else:
             ignored += 1
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix()), ignored
+    return sorted(found, key=lambda path: _name(path, folder)), ignored
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Files below ``folder`` that are not hidden (macOS' ``._`` companions are); no folder is entered twice."""
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise CorpusError(
-            f"The folder {folder} cannot be read: {error.strerror}.",
-            "Change its permissions, or move it away.",
-        ) from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if not entry.is_dir():
-            yield entry
-            continue
-        target = entry.resolve()
-        # A link to a folder above would bring in its whole surroundings, and this folder once more.
-        if target not in seen and not any(one.is_relative_to(target) for one in seen):
-            seen.add(target)
-            yield from _walk(entry, seen)
+def _walk(top: Path) -> Iterator[Path]:
+    """Files below ``top`` that are not hidden (macOS' ``._`` companions are); no folder is entered twice."""
+    folders = [(top, top.resolve())]
+    seen = {folders[0][1]}
+    while folders:
+        folder, real = folders.pop()
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            raise CorpusError(
+                f"The folder {folder} cannot be read: {error.strerror}.",
+                "Change its permissions, or move it away.",
+            ) from error
+        below = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if not entry.is_dir():
+                yield entry
+                continue
+            is_link = entry.is_symlink()
+            target = entry.resolve() if is_link else real / entry.name
+            # A link to a folder above would bring in its whole surroundings, and this folder once more.
+            if target not in seen and not (is_link and any(one.is_relative_to(target) for one in seen)):
+                seen.add(target)
+                below.append((entry, target))
+        folders += reversed(below)
+
+
+def _name(path: Path, folder: Path) -> str:
+    """The path below the folder, with slashes; bytes that are no letters (as old disks have them) are written out as \\xff."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _some(names: list[str]) -> str:

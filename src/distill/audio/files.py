@@ -1,5 +1,6 @@
 """One audio file: look at it, read it as 48 kHz float32 in bounded memory, write it whole or not at all."""
 
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,9 +42,9 @@ def probe(path: Path) -> AudioInfo:
     path = Path(path)
     _check_regular(path)
     try:
-        with soundfile.SoundFile(path) as file:
+        with _opened(path) as file:
             frames = file.frames
-            if frames >= _UNKNOWN_FRAMES:
+            if frames >= _UNKNOWN_FRAMES and file.channels <= 2:
                 frames = sum(len(block) for block in _native_blocks(path, file, 65_536))
             info = AudioInfo(path, file.samplerate, file.channels, frames, file.format, file.subtype)
     except soundfile.LibsndfileError as error:
@@ -96,10 +97,12 @@ def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
     )
     given = heard = 0
     try:
-        with soundfile.SoundFile(info.path) as file:
+        with _opened(info.path) as file:
             for native in _native_blocks(info.path, file, max(1, round(block_seconds * info.sample_rate))):
                 kept = native[: info.frames - heard]
                 heard += len(kept)
+                if not len(kept):  # the file has grown since it was looked at; what came later is not waited for
+                    break
                 block = kept if resampler is None else resampler.resample_chunk(kept)
                 block = block[: wanted - given]
                 given += len(block)
@@ -132,6 +135,11 @@ def to_channels(audio: np.ndarray, channels: int) -> np.ndarray:
     if channels == 1:
         return audio.mean(axis=0, keepdims=True, dtype=np.float32)
     return np.repeat(audio, 2, axis=0)
+
+
+def _opened(path: Path) -> soundfile.SoundFile:
+    # As bytes: soundfile cannot encode a name that is no UTF-8, as old disks have them.
+    return soundfile.SoundFile(str(path) if os.name == "nt" else os.fsencode(path))
 
 
 def _native_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterator[np.ndarray]:

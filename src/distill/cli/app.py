@@ -13,6 +13,7 @@ from distill.cli import (
     check,
     codes,
     demo,
+    doctor,
     evaluate,
     generate,
     info,
@@ -66,6 +67,7 @@ app.command("reconstruct", rich_help_panel="The codec alone")(reconstruct.recons
 app.command("evaluate", rich_help_panel="The codec alone")(evaluate.evaluate)
 app.command("info", rich_help_panel="The codec alone")(info.info)
 app.add_typer(models.app, name="models", rich_help_panel="The library")
+app.command("doctor", rich_help_panel="When something is wrong")(doctor.doctor)
 
 
 def main() -> None:
@@ -101,7 +103,8 @@ def _end(error: DistillError, debug: bool) -> NoReturn:
 def _unforeseen(error: Exception) -> DistillError:
     return DistillError(
         f"Something went wrong that should not have ({type(error).__name__}: {error}).",
-        "This is a fault of Distill's or of the machine. Run it again with --debug to see where.",
+        "This is a fault of Distill's or of the machine. Run it again with --debug to see where; distill doctor looks at the "
+        "machine.",
     )
 
 

@@ -20,6 +20,7 @@ _STYLES = {
     "used": "green",
     "duplicate": "yellow",
     "too short": "yellow",
+    "too long": "yellow",
     "silent": "yellow",
     "unreadable": "red",
 }
@@ -67,15 +68,18 @@ def check(
     console.print(_table(corpus.files))
     unused = [file for file in corpus.files if str(file.verdict) != "used"]
     if unused:
-        note("\nLeft out:")
+        note()
+        note("Left out:")
     for file in unused:
         note(f"  {file.name}: {file.reason} {file.fix}", _STYLES[str(file.verdict)])
     files = "1 file is" if len(corpus.files) == 1 else f"{len(corpus.files)} files are"
-    note(f"\n{corpus.file_count} of {files} usable, {corpus.seconds:.1f} s in all.")
+    note()
+    note(f"{corpus.file_count} of {files} usable, {corpus.seconds:.1f} s in all.")
     for warning in corpus.warnings:
         note(warning, "yellow")
     note(split.explanation)
-    note(f"{explain_codec(corpus, config)}\n")
+    note(explain_codec(corpus, config))
+    note()
     settings_table(settings)
     note()
     place("Next", command("distill", "run", folder))

@@ -18,6 +18,10 @@ from rich.text import Text
 
 console = Console(stderr=True, highlight=False)
 
+_JOINER = "\N{ZERO WIDTH JOINER}"  # within emoji
+_SEEN = {"\n": "\N{SYMBOL FOR NEWLINE}"}
+_ODD = "\N{REPLACEMENT CHARACTER}"
+
 
 def print_json(result: Mapping[str, Any]) -> None:
     """The machine-readable result, on stdout. A figure that is not finite becomes null, as JSON knows no other way."""
@@ -47,7 +51,9 @@ def complain(what: str, fix: str) -> None:
 
 def place(label: str, where: str | Path, remark: str = "") -> None:
     """A path or a command to copy: never broken into lines."""
-    text = Text.assemble((f"{label:<10}", "dim"), visible(str(where)), (f"   {remark}" if remark else "", "dim"))
+    text = Text.assemble(
+        (f"{label:<10}", "dim"), visible(str(where)), (f"   {visible(remark)}" if remark else "", "dim")
+    )
     console.print(text, soft_wrap=True)
 
 
@@ -97,8 +103,9 @@ def percent(share: float) -> str:
 
 
 def visible(text: str) -> str:
-    """The text without anything that could steer a terminal: names come from files and from other people's models."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    """The text without anything that could steer a terminal or begin a line of its own: names come from files and from
+    other people's models."""
+    return "".join(letter if letter.isprintable() or letter == _JOINER else _SEEN.get(letter, _ODD) for letter in text)
 
 
 def _show(text: Text) -> None:

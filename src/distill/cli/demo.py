@@ -29,5 +29,6 @@ def demo(
     result = run_pipeline(recordings, out, name=None, minutes=minutes, seed=seed, device=device)
     show_result(result, as_json)
     if not as_json:
-        note("\nThe same with your own recordings:")
+        note()
+        note("The same with your own recordings:")
         place("Next", "distill run FOLDER")

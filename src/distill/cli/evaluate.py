@@ -54,7 +54,8 @@ def evaluate(
     console.print(_table(evaluation))
     note()
     table(evaluation.summary())
-    note("\nCodebooks over these recordings", "bold")
+    note()
+    note("Codebooks over these recordings", "bold")
     levels_table(levels)
     if evaluation.opus_note:
         note(evaluation.opus_note, "dim")

@@ -35,7 +35,8 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False, debu
             ("learnt from", f"{corpus.file_count} recordings, {corpus.seconds:.0f} s ({corpus.fingerprint[:12]})"),
         ]
     )
-    note(f"\nCodec {loaded.fingerprint[:12]}", "bold")
+    note()
+    note(f"Codec {loaded.fingerprint[:12]}", "bold")
     table(
         [
             ("held-out distance", _figure(header.codec_training, "best_val_loss", 2)),
@@ -43,9 +44,11 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False, debu
             *((name, value) for name, (value, _) in codec_settings(header.codec).items()),
         ]
     )
-    note("\nCodebooks over all recordings", "bold")
+    note()
+    note("Codebooks over all recordings", "bold")
     levels_table(levels)
-    note("\nPrior", "bold")
+    note()
+    note("Prior", "bold")
     if header.prior is None or header.prior_training is None:
         note("  none yet")
         place("Next", command("distill", "train-prior", model, "DATASET_DIR"))

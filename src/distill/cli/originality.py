@@ -63,9 +63,11 @@ def originality(
     if natural is not None:
         rows.append(("longest run of equal coarse codes", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)"))
     table(rows)
-    note("\nWhat the prior makes of beginnings, 5 s each", "bold")
+    note()
+    note("What the prior makes of beginnings, 5 s each", "bold")
     console.print(_table(recitals))
-    note(f"\n{said}")
+    note()
+    note(said)
 
 
 def _table(recitals: "Sequence[Recital]") -> Table:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from distill.cli.console import console, duration, good, levels_table, note, percent, warn
+from distill.cli.console import console, duration, good, levels_table, note, percent, visible, warn
 
 if TYPE_CHECKING:
     from distill.training.metrics import (
@@ -125,7 +125,7 @@ class TrainingView:
                 self._progress.remove_task(self._task)
             self._task = self._progress.add_task(step, total=1.0, detail="")
             self._step = step
-        self._progress.update(self._task, completed=share, detail=detail)
+        self._progress.update(self._task, completed=share, detail=visible(detail))
 
     def _epoch_of_codec(self, event: "VQEpochMetrics") -> None:
         if not self._explained:

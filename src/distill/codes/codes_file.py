@@ -1,27 +1,30 @@
 """A ``.codes`` file: one recording as codes, in safetensors, tied to the codec that can make it sound again."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import safetensors.torch
 import torch
 from pydantic import BaseModel, Field, ValidationError
-from safetensors import SafetensorError
 from torch import Tensor
 
 from distill.atomic import written_aside
 from distill.codes.extract import Codec
 from distill.errors import CodesFileError
+from distill.reading import open_regular
+from distill.tensor_file import Digest, UnusableError, encode, read_table, read_tensors
+
+_KEY = "distill"
 
 
 class _Header(BaseModel):
     format: Literal["distill-codes"] = "distill-codes"
     major: Literal[1] = 1
-    codec: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    samples: Annotated[int, Field(ge=1)]
-    sample_rate: Annotated[int, Field(ge=1)]
+    codec: Digest
+    samples: Annotated[int, Field(ge=1, lt=1 << 48)]
+    sample_rate: Annotated[int, Field(ge=1, lt=1 << 31)]
+    digest: Digest | None = None
+    """SHA-256 of the tensor bytes; the first files had none."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ def save_codes(path: Path, codes: Codes) -> Path:
     Raises:
         OutputError: if the file system refuses.
     """
-    header = _Header(codec=codes.codec, samples=codes.samples, sample_rate=codes.sample_rate)
-    content = safetensors.torch.save(
-        {"codes": codes.codes.to(torch.int16).contiguous()}, {"distill": header.model_dump_json()}
-    )
+
+    def header(digest: str) -> str:
+        return _Header(
+            codec=codes.codec, samples=codes.samples, sample_rate=codes.sample_rate, digest=digest
+        ).model_dump_json()
+
     with written_aside(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(encode({"codes": codes.codes.to(torch.int16)}, _KEY, header))
     return path
 
 
@@ -61,32 +66,32 @@ def load_codes(path: Path, fingerprint: str, codec: Codec) -> Codes:
     """
     fix = "Make it again with: distill encode MODEL AUDIO"
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            table = read_table(file, _KEY)
+            header = _Header.model_validate_json(table.about, strict=True)
+            _check_codec(path, header, fingerprint)
+            positions = -(-header.samples // codec.hop)
+            if header.sample_rate != codec.sample_rate:
+                raise UnusableError(f"it is for {header.sample_rate} samples a second")
+            expected = {"codes": ("I16", [positions, codec.num_quantizers])}
+            grid = read_tensors(file, table, expected, header.digest)["codes"].long()
     except OSError as error:
         raise CodesFileError(f"{path} cannot be read: {error.strerror}.", fix) from error
-    try:
-        length = int.from_bytes(content[:8], "little")
-        table = json.loads(content[8 : 8 + length])
-        header = _Header.model_validate_json(table["__metadata__"]["distill"])
-        grid = safetensors.torch.load(content)["codes"].long()
-    except (ValueError, KeyError, TypeError, RecursionError, ValidationError, SafetensorError) as error:
-        raise CodesFileError(f"{path} is not a usable .codes file.", fix) from error
+    except ValidationError as error:
+        raise CodesFileError(
+            f"{path} is not a usable .codes file: its header holds values that cannot be.", fix
+        ) from error
+    except UnusableError as error:
+        raise CodesFileError(f"{path} is not a usable .codes file: {error}.", fix) from error
+    if not 0 <= int(grid.min()) <= int(grid.max()) < codec.codebook_size:
+        raise CodesFileError(f"{path} holds codes that its model does not have.", fix)
+    return Codes(grid, header.codec, header.samples, header.sample_rate)
+
+
+def _check_codec(path: Path, header: _Header, fingerprint: str) -> None:
     if header.codec != fingerprint:
         raise CodesFileError(
             f"{path} was made by another model (codec {header.codec[:8]}, this one is {fingerprint[:8]}); its codes mean "
             "other sounds here.",
             "Decode it with the model that made it, or encode the recording again with this one.",
         )
-    known = (
-        grid.ndim == 2
-        and len(grid) > 0
-        and grid.shape[1] == codec.num_quantizers
-        and 0 <= int(grid.min()) <= int(grid.max()) < codec.codebook_size
-    )
-    if not known:
-        raise CodesFileError(f"{path} holds codes that its model does not have.", fix)
-    if header.sample_rate != codec.sample_rate or len(grid) != -(-header.samples // codec.hop):
-        raise CodesFileError(
-            f"{path} says it is {header.samples} samples long and holds codes for another length.", fix
-        )
-    return Codes(grid, header.codec, header.samples, header.sample_rate)

@@ -1,37 +1,41 @@
 """One ``.distill`` file holds codec and prior: safetensors with a JSON header. Opening one can never run code.
 
-    8 bytes   length of the table
-    table     JSON: {"__metadata__": {"distill": header}, name: {dtype, shape, offsets}, ...}
-    bytes     the tensors
-
 The header is checked field by field, then every tensor's name, type and shape against the sizes the header declares, then
-the digest of the bytes. Only after that is a tensor built.
+the digest of the bytes (``tensor_file.py``). Only after that is a tensor built. What is built is checked once more: weights
+are finite, codes and counts are ones that there can be.
 """
 
 import hashlib
-import json
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar
 
-import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from distill.atomic import written_aside
-from distill.errors import MissingPriorError, ModelFileError
+from distill.errors import MissingPriorError, ModelFileError, OutputError
 from distill.models.prior import CodePrior, PriorConfig
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.reading import open_regular
+from distill.tensor_file import Digest, Table, UnusableError, encode, read_table, read_tensors
 
 FORMAT_VERSION = (1, 1)
-_MAX_TABLE_BYTES = 32 << 20
+_KEY = "distill"
+_CODEBOOKS = "codec.quantizer.codebooks"
+_LONGEST_SECONDS = 1e9  # 30 years
+_MOST_COUNTS = 1 << 48
+_LARGEST_WEIGHT = 1e5
+"""Far beyond what training leads to, and small enough that no layer of any size can overflow."""
 
 M = TypeVar("M", ConvVQVAE, CodePrior)
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Words = Annotated[str, Field(max_length=1000)]
+Figures = Annotated[dict[Words, float | int | Words], Field(max_length=1000)]
 
 
 class CorpusRecord(BaseModel):
@@ -40,9 +44,9 @@ class CorpusRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     fingerprint: Digest
-    file_count: Annotated[int, Field(ge=1)]
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    split_seed: int
+    file_count: Annotated[int, Field(ge=1, le=10**9)]
+    seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)]
+    split_seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
 
 
 class SourceRecord(BaseModel):
@@ -50,13 +54,13 @@ class SourceRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: Annotated[str, Field(max_length=4096)]
+    name: Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
     """Of the recording, for people to read; never used as a path."""
-    start_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    start_seconds: Annotated[float, Field(ge=0, le=_LONGEST_SECONDS)]
     """Where in the recording the stretch begins."""
     positions: Annotated[int, Field(ge=1, le=1 << 32)]
     held_out: bool
-    take: Annotated[int, Field(ge=-1)] = -1
+    take: Annotated[int, Field(ge=-1, le=10**9)] = -1
 
 
 @dataclass(frozen=True)
@@ -82,21 +86,21 @@ class Header(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
     format: Literal["distill"] = "distill"
-    major: int = FORMAT_VERSION[0]
-    minor: int = FORMAT_VERSION[1]
+    major: Annotated[int, Field(ge=1, le=FORMAT_VERSION[0])] = FORMAT_VERSION[0]
+    minor: Annotated[int, Field(ge=0, le=10**6)] = FORMAT_VERSION[1]
     name: Annotated[str, Field(max_length=255, pattern=r"^[^/\\:\x00-\x1f]+$")]
     """New audio is named after it, so a name that is a path could lead out of the folder that was asked for."""
     codec: VQVAEConfig
-    codec_training: dict[str, float | int | str]
+    codec_training: Figures
     corpus: CorpusRecord
     prior: PriorConfig | None = None
-    prior_training: dict[str, float | int | str] | None = None
+    prior_training: Figures | None = None
     sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)] = ()
     """The recordings that are stored as codes; written by :func:`save_model`."""
     curves: dict[str, list[float]] = Field(default_factory=dict)
-    created: str
-    distill_version: str
-    torch_version: str
+    created: Words
+    distill_version: Words
+    torch_version: Words
     digest: Digest | None = None
     """SHA-256 of the tensor bytes; written by :func:`save_model`."""
 
@@ -188,9 +192,6 @@ def save_model(path: Path, model: Model) -> Path:
     if model.prior is not None:
         tensors |= {f"prior.{name}": tensor for name, tensor in model.prior.state_dict().items()}
         tensors["sources"] = torch.cat([source.codes for source in model.sources]).short()
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    plain = safetensors.torch.save(tensors)
-    body = plain[8 + int.from_bytes(plain[:8], "little") :]
     records = tuple(
         SourceRecord(
             name=source.name,
@@ -202,16 +203,17 @@ def save_model(path: Path, model: Model) -> Path:
         for source in model.sources
     )
     major, minor = FORMAT_VERSION  # of this file, whatever an older codec's was
-    header = model.header.model_copy(
-        update={
-            "major": major,
-            "minor": minor,
-            "digest": hashlib.sha256(body).hexdigest(),
-            "sources": records,
-        }
-    )
+    changes: dict[str, Any] = {"major": major, "minor": minor, "sources": records}
+
+    def header(digest: str) -> str:
+        return model.header.model_copy(update={**changes, "digest": digest}).model_dump_json()
+
+    try:
+        content = encode(tensors, _KEY, header)
+    except UnusableError as error:
+        raise OutputError(f"{path} cannot be written: {error}.", "Use fewer recordings, or shorter names.") from error
     with written_aside(path) as temporary:
-        temporary.write_bytes(safetensors.torch.save(tensors, {"distill": header.model_dump_json()}))
+        temporary.write_bytes(content)
     return path
 
 
@@ -221,30 +223,24 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     Raises:
         ModelFileError: if the file is missing, damaged, foreign or from a newer version.
     """
-    try:
-        with path.open("rb") as file:
-            header, table, body_start = _read_header(path, file.read(8), file)
-            body_bytes = os.fstat(file.fileno()).st_size - body_start
-            with torch.device("meta"):
-                codec = ConvVQVAE(header.codec)
-                prior = CodePrior(header.prior) if header.prior is not None else None
-            _check_table(path, table, _expected_tensors(header, codec, prior), body_bytes)
-            content = file.read()
-    except OSError as error:
-        raise ModelFileError(
-            f"{path} cannot be read: {error.strerror}.",
-            "Give the path of a .distill file made by distill train.",
-        ) from error
-    if hashlib.sha256(content).hexdigest() != header.digest:
-        raise _damaged(path, "its content does not match its checksum")
-    tensors = safetensors.torch.load(_with_table(table, content))
+    with _in_words(path), open_regular(path) as file:
+        table = read_table(file, _KEY)
+        header = _checked_header(path, table)
+        with torch.device("meta"):
+            codec = ConvVQVAE(header.codec)
+            prior = CodePrior(header.prior) if header.prior is not None else None
+        tensors = read_tensors(file, table, _expected_tensors(header, codec, prior), header.digest or "")
+        _check_content(tensors, header.codec.codebook_size)
     codec = ConvVQVAE(header.codec)
-    codebooks = tensors.pop("codec.quantizer.codebooks")
     codec.load_state_dict(
-        {name.removeprefix("codec."): tensor for name, tensor in tensors.items() if name.startswith("codec.")},
+        {
+            name.removeprefix("codec."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("codec.") and name != _CODEBOOKS
+        },
         strict=False,
     )
-    codec.quantizer.set_codebooks(codebooks)
+    codec.quantizer.set_codebooks(tensors[_CODEBOOKS])
     model = Model(header, _frozen(codec, device), tensors["code_counts"], path=path)
     if header.prior is not None:
         prior = CodePrior(header.prior)
@@ -252,17 +248,11 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
             {name.removeprefix("prior."): tensor for name, tensor in tensors.items() if name.startswith("prior.")}
         )
         model.prior = _frozen(prior, device)
-        codes = tensors["sources"].long()
-        _check_range(path, "sources", codes, header.codec.codebook_size)
+        parts = tensors["sources"].long().split([record.positions for record in header.sources])
         model.sources = tuple(
             Source(record.name, record.start_seconds, record.held_out, part, record.take)
-            for record, part in zip(
-                header.sources, codes.split([record.positions for record in header.sources]), strict=True
-            )
+            for record, part in zip(header.sources, parts, strict=True)
         )
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise _damaged(path, f"the weights '{name}' hold values that are not numbers")
     return model
 
 
@@ -272,13 +262,23 @@ def read_header(path: Path) -> Header:
     Raises:
         ModelFileError: as :func:`load_model`, but for the checks of tensor bytes.
     """
+    with _in_words(path), open_regular(path) as file:
+        return _checked_header(path, read_table(file, _KEY))
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            return _read_header(path, file.read(8), file)[0]
+        yield
     except OSError as error:
         raise ModelFileError(
             f"{path} cannot be read: {error.strerror}.",
             "Give the path of a .distill file made by distill train.",
+        ) from error
+    except UnusableError as error:
+        raise ModelFileError(
+            f"{path} is not a usable model file: {error}.",
+            "Use another copy of it, or train it again with distill train.",
         ) from error
 
 
@@ -312,7 +312,7 @@ def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None)
         for name, tensor in codec.state_dict().items()
         if not name.startswith("quantizer.")
     }
-    expected["codec.quantizer.codebooks"] = (
+    expected[_CODEBOOKS] = (
         "F32",
         [config.num_quantizers, config.codebook_size, config.latent_size],
     )
@@ -324,68 +324,41 @@ def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None)
     return expected
 
 
-def _read_header(path: Path, length_bytes: bytes, file: Any) -> tuple[Header, dict[str, Any], int]:
-    size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(length_bytes, "little")
-    if len(length_bytes) < 8 or not 2 <= length <= min(_MAX_TABLE_BYTES, size - 8):
-        raise _damaged(path, "it is too short or does not begin as a model file does")
-    try:
-        table = json.loads(file.read(length))
-        fields = json.loads(table.pop("__metadata__")["distill"])
-        major, minor = int(fields["major"]), int(fields["minor"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(path, "its header cannot be understood") from error
-    if major > FORMAT_VERSION[0]:
+def _checked_header(path: Path, table: Table) -> Header:
+    major, minor = table.fields.get("major"), table.fields.get("minor")
+    if _is_version(major) and _is_version(minor) and major > FORMAT_VERSION[0]:
         raise ModelFileError(
             f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
             f"{FORMAT_VERSION[0]}.x).",
             f"Install distill-audio {major}.0 or newer: pip install -U distill-audio",
         )
     try:
-        header = Header.model_validate(fields)
-    except (ValidationError, RecursionError) as error:
-        raise _damaged(path, "its header holds values that cannot be") from error
+        header = Header.model_validate_json(table.about, strict=True)
+    except ValidationError as error:
+        raise UnusableError("its header holds values that cannot be") from error
     if header.prior is not None and (
         header.prior.codebook_size != header.codec.codebook_size
         or header.prior.num_quantizers != header.codec.num_quantizers
     ):
-        raise _damaged(path, "its prior speaks another alphabet than its codec")
+        raise UnusableError("its prior speaks another alphabet than its codec")
     if header.prior is not None and all(record.held_out for record in header.sources):
-        raise _damaged(path, "it has a prior but none of the recordings that the prior learned from")
-    return header, table, 8 + length
+        raise UnusableError("it has a prior but none of the recordings that the prior learned from")
+    return header
 
 
-def _check_table(path: Path, table: dict[str, Any], expected: dict[str, tuple[str, list[int]]], body: int) -> None:
-    if table.keys() != expected.keys():
-        raise _damaged(path, "it holds other tensors than its header declares")
-    position = 0
-    try:
-        for entry in sorted(table.values(), key=lambda entry: int(entry["data_offsets"][0])):
-            start, stop = entry["data_offsets"]
-            if start != position or stop < start:
-                raise _damaged(path, "its tensors overlap or leave gaps")
-            position = stop
-        found = {name: (entry["dtype"], list(entry["shape"])) for name, entry in table.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, "its table of tensors cannot be understood") from error
-    if found != expected:
-        raise _damaged(path, "its tensors have other sizes than its header declares")
-    if position != body:
-        raise _damaged(path, f"{body} bytes of tensors are there and {position} were expected")
+def _is_version(number: Any) -> TypeGuard[int]:
+    # Anything else would stand in the message as a stranger wrote it.
+    return type(number) is int and 0 <= number < 10_000
 
 
-def _with_table(table: dict[str, Any], content: bytes) -> bytes:
-    encoded = json.dumps(table).encode()
-    return len(encoded).to_bytes(8, "little") + encoded + content
-
-
-def _check_range(path: Path, name: str, codes: Tensor, codebook_size: int) -> None:
-    if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < codebook_size:
-        raise _damaged(path, f"'{name}' holds codes outside 0..{codebook_size - 1}")
-
-
-def _damaged(path: Path, reason: str) -> ModelFileError:
-    return ModelFileError(
-        f"{path} is not a usable model file: {reason}.",
-        "Use another copy of it, or train it again with distill train.",
-    )
+def _check_content(tensors: dict[str, Tensor], codebook_size: int) -> None:
+    for name, tensor in tensors.items():
+        # A value that is not a number fails every comparison.
+        if tensor.is_floating_point() and not bool((tensor.abs() <= _LARGEST_WEIGHT).all()):
+            raise UnusableError(f"the weights '{name}' hold values that are not numbers, or beyond all measure")
+    counts = tensors["code_counts"]
+    if not 0 <= int(counts.min()) <= int(counts.max()) < _MOST_COUNTS:
+        raise UnusableError("it counts its codes in numbers that cannot be")
+    codes = tensors.get("sources")
+    if codes is not None and not 0 <= int(codes.min()) <= int(codes.max()) < codebook_size:
+        raise UnusableError(f"it holds recordings in codes outside 0..{codebook_size - 1}")

@@ -32,7 +32,7 @@ class PriorConfig:
     hidden_size: Annotated[int, Ge(8), Le(4096)] = 192
     num_layers: Annotated[int, Ge(1), Le(48)] = 4
     num_heads: Annotated[int, Ge(1), Le(64)] = 4
-    context: Annotated[int, Ge(8), Le(65_536)] = 1024
+    context: Annotated[int, Ge(8), Le(16_384)] = 1024
     """Tokens the prior can look back over; a multiple of ``num_quantizers``."""
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
     """Off by default: drawing the masks is slow on a CPU (docs/prior.md), and token noise regularises for nothing."""

@@ -14,7 +14,14 @@ _ROWS_SHOWN_AT_ONCE = 12
 _NO_SOUND_DB = -200.0
 _CHANNELS = {1: "mono", 2: "stereo"}
 _USED = "used"
-_TONES = {_USED: "good", "duplicate": "plain", "too short": "warn", "silent": "warn", "unreadable": "bad"}
+_TONES = {
+    _USED: "good",
+    "duplicate": "plain",
+    "too short": "warn",
+    "too long": "warn",
+    "silent": "warn",
+    "unreadable": "bad",
+}
 
 
 def is_used(file: FileReport) -> bool:

@@ -65,7 +65,7 @@ def save_state(path: Path, kind: str, state: TrainingState) -> Path:
         for part, named in state.parts.items()
         for name, tensor in named.items()
     }
-    about = {"format": _FORMAT, "kind": kind, "digest": _digest(tensors), "values": dict(state.values)}
+    about = {"format": _FORMAT, "kind": kind, "digest": _digest(tensors, state.values), "values": dict(state.values)}
     with written_aside(path) as temporary:
         # In one piece: safetensors' own writing to files reports a full disk as an error of its own kind.
         temporary.write_bytes(safetensors.torch.save(tensors, {_KEY: json.dumps(about)}))
@@ -83,7 +83,7 @@ def load_state(path: Path, kind: str) -> TrainingState:
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise _unusable(path, "its tensors cannot be read") from error
-    if _digest(tensors) != about["digest"]:
+    if _digest(tensors, about["values"]) != about["digest"]:
         raise _unusable(path, "its content does not match its checksum")
     parts: dict[str, dict[str, Tensor]] = {}
     for whole, tensor in tensors.items():
@@ -149,8 +149,8 @@ def _about(path: Path, kind: str) -> dict[str, Any]:
     return about
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(dict(values)).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)

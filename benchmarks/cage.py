@@ -1,0 +1,159 @@
+"""A child process with little memory and little time, in which files meant to do harm are opened one after the other.
+
+A crash, a hang, an open door (a program started, a file written, a pickle opened) and too much memory or time are all seen
+from outside and told as that file's outcome; the next file gets a fresh child.
+"""
+
+import collections
+import multiprocessing
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+MEMORY = 500 << 20
+"""Bytes that a file may take beyond what the child has when everything is imported."""
+SECONDS = 1.0
+"""Of the child's own work; on a busy machine the clock on the wall says more about the others."""
+HANG = 20.0
+WELL = frozenset({"refused", "equal", "consistent"})
+"""Outcomes as they should be; all others are findings."""
+
+_DOORS = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "subprocess.Popen",
+    "pickle.find_class",
+    "socket.connect",
+)
+
+Attempt = Callable[[int], tuple[str, Callable[[], tuple[str, str]], Callable[[], str]]]
+"""File number to three things: what was done to the file; the opening of it, which gives the outcome and its words; and,
+for what opens as "consistent", the proof that it is: no words if so. The proof takes what time it needs."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one file."""
+
+    number: int
+    kind: str
+    """What was done to the file."""
+    verdict: str
+    words: str
+    seconds: float = 0.0
+    memory: int = 0
+    """Bytes the child has grown by at most since its beginning."""
+
+
+def outcomes(
+    prepare: Callable[[Any], Attempt], given: Any, numbers: Iterable[int], may_write: str | None = None
+) -> Iterator[Outcome]:
+    """Runs the attempts in a child, where ``prepare(given)`` makes the function that does; they may write to one folder."""
+    context = multiprocessing.get_context("spawn")
+    child: Any = None
+    for number in numbers:
+        if child is None:
+            ours, theirs = context.Pipe()
+            child = context.Process(target=_work, args=(theirs, prepare, given, may_write), daemon=True)
+            child.start()
+            theirs.close()
+            ours.recv()
+        kind = "?"
+        try:
+            ours.send(number)
+            kind = ours.recv()
+            verdict, words, seconds, memory = ours.recv() if ours.poll(HANG) else ("hang", "", HANG, 0)
+        except EOFError:
+            child.join()
+            verdict, words, seconds, memory = "crash", f"the child ended with {child.exitcode}", 0.0, 0
+        if verdict in WELL and seconds > SECONDS:
+            verdict, words = "slow", f"{verdict}: {words}"
+        if verdict in {"hang", "crash"}:
+            child.kill()
+            child.join()
+            child = None
+        yield Outcome(number, kind, verdict, words, seconds, memory)
+    if child is not None:
+        child.kill()
+        child.join()
+
+
+def tell(found: Iterable[Outcome], what: str) -> int:
+    """Prints a row a kind and every finding; 0 if there is none, else 1: the script's exit code."""
+    table: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    reasons: collections.Counter[str] = collections.Counter()
+    slowest = largest = 0.0
+    findings = 0
+    begin = time.monotonic()
+    for one in found:
+        table[one.kind][one.verdict] += 1
+        slowest, largest = max(slowest, one.seconds), max(largest, one.memory)
+        if one.verdict not in WELL:
+            findings += 1
+            print(f"FINDING {one.number} ({one.kind}): {one.verdict}: {one.words[:500]}", flush=True)
+        elif one.verdict == "refused":
+            reasons[re.sub(r"[0-9a-f]{8}|\d+|'[^']*'", "…", one.words)] += 1
+    columns = sorted(WELL | {verdict for row in table.values() for verdict in row})
+    print(f"{'':36}" + "".join(f"{column:>12}" for column in columns))
+    for kind, row in sorted(table.items()):
+        print(f"{kind:36}" + "".join(f"{row[column]:12}" for column in columns))
+    total = sum((row for row in table.values()), collections.Counter())
+    print(f"{'in all':36}" + "".join(f"{total[column]:12}" for column in columns))
+    print("refused because:")
+    for reason, count in reasons.most_common():
+        print(f"{count:8}  {reason[:150]}")
+    print(
+        f"{total.total()} {what} in {time.monotonic() - begin:.0f} s; {findings} findings; "
+        f"the slowest took {slowest:.2f} s, the most memory was {largest / 2**20:.0f} MiB"
+    )
+    return 1 if findings else 0
+
+
+def _work(pipe: Connection, prepare: Callable[[Any], Attempt], given: Any, may_write: str | None) -> None:
+    attempt = prepare(given)
+    opened: list[str] = []
+    watching = False
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        if not watching:
+            return
+        writes = event == "open" and isinstance(args[1], str) and bool(set(args[1]) & set("wax+"))
+        if event in _DOORS or (writes and not (may_write and str(args[0]).startswith(may_write))):
+            opened.append(f"{event} {args[:2]}")
+
+    sys.addaudithook(watch)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pages = Path("/proc/self/statm")
+    if pages.exists():
+        ceiling = int(pages.read_text().split()[0]) * resource.getpagesize() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    pipe.send("ready")
+    while True:
+        kind, opening, proof = attempt(pipe.recv())
+        pipe.send(kind)
+        start = time.process_time()
+        seconds = 0.0
+        watching = True
+        try:
+            verdict, words = opening()
+            watching, seconds = False, time.process_time() - start
+            if verdict == "consistent" and (words := proof()):
+                verdict = "inconsistent"
+        except MemoryError:
+            verdict, words = "memory", f"more than {MEMORY >> 20} MiB"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            verdict, words = "error", f"{type(error).__name__}: {error}"
+        watching = False
+        if opened:
+            verdict, words = "open door", "; ".join(opened)
+            opened.clear()
+        grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        pipe.send((verdict, words, seconds or time.process_time() - start, grown))

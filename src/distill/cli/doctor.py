@@ -1,0 +1,65 @@
+"""``distill doctor``: whether all is well on this computer."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from distill.cli import options
+from distill.cli.console import complain, console, good, note, print_json, table, warn
+from distill.errors import DistillError
+
+if TYPE_CHECKING:
+    from distill.doctor import Finding
+
+
+def doctor(as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
+    """Check versions, devices (each with a self-test), disk room, speed, and Distill's own folder; takes some seconds.
+
+    Exit code 0 if all is well, 1 if something is wrong.
+    """
+    try:
+        from distill.doctor import examine
+    except (ImportError, OSError) as error:
+        raise DistillError(
+            f"A library that Distill needs cannot be loaded ({error}).",
+            "Install Distill again: pip install --force-reinstall distill-audio",
+        ) from error
+    with console.status("Looking") as status:
+        findings = list(examine(lambda part: status.update(f"Looking at {part}")))
+    wrong = [finding for finding in findings if not finding.is_well]
+    if as_json:
+        print_json(
+            {
+                "well": not wrong,
+                "findings": [
+                    {
+                        "section": finding.section,
+                        "name": finding.name,
+                        "well": finding.is_well,
+                        "value": finding.value,
+                        "number": finding.number,
+                        "fix": finding.fix,
+                    }
+                    for finding in findings
+                ],
+            }
+        )
+    else:
+        _show(findings)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _show(findings: "list[Finding]") -> None:
+    for section in dict.fromkeys(finding.section for finding in findings):
+        note(section, "bold")
+        mine = [finding for finding in findings if finding.section == section]
+        table(((("  " if one.is_well else "✗ ") + one.name, one.value) for one in mine), indent=0)
+        note()
+    wrong = [finding for finding in findings if not finding.is_well]
+    for finding in wrong:
+        complain(f"{finding.section}, {finding.name}: {finding.value}.", finding.fix)
+    if wrong:
+        warn("1 thing is wrong." if len(wrong) == 1 else f"{len(wrong)} things are wrong.")
+    else:
+        good("All is well.")

@@ -1,0 +1,262 @@
+"""Is all well with this computer and with Distill's own folder? Looked at and tried out, not taken on trust.
+
+A device can give wrong codes without any error. So each one quantises vectors whose codes are known beforehand, measures a tone
+whose spectrum is known, and rebuilds a sound that the CPU rebuilds too.
+"""
+
+import platform
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import soundfile
+import torch
+from torch import Tensor
+
+from distill.atomic import ensure_writable
+from distill.audio.distance import WINDOWS, Magnitude, MultiScaleMel
+from distill.audio.opus import has_opus
+from distill.errors import OutputError
+from distill.home import home
+from distill.models.quantizer import ResidualQuantizer
+from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.outputs import run_folders
+from distill.training.launch import choose_device
+from distill.training.vqvae_loop import BATCH_SIZE, SCALES_PER_STEP, WINDOW_POSITIONS
+
+READ = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
+LITTLE_ROOM = 2 << 30
+"""Bytes: an hour of stereo, decoded, takes 1.4 GB."""
+CORPUS_SECONDS = 600.0
+PASSES = 25
+"""Over a corpus of ten minutes: 15 000 s of audio, about what the codecs in docs/codec.md heard in ten minutes of training."""
+PROBE_SECONDS = 1.5
+SLOW = 0.5
+"""Seconds of audio trained per second; below that even a small corpus takes hours."""
+TOLERANCE = 1e-2
+"""Between devices; the arithmetic of GPUs differs from the CPU's in the fourth decimal, a wrong kernel's in the first."""
+
+_PACKAGES = ("numpy", "pydantic", "safetensors", "soundfile", "soxr", "vector-quantize-pytorch", "lightning-fabric")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the page."""
+
+    section: str
+    name: str
+    value: str
+    """What was found."""
+    fix: str = ""
+    """What to do about it; empty where all is well."""
+    number: float | None = None
+    """The figure behind the value, if there is one: bytes, seconds, seconds per second."""
+
+    @property
+    def is_well(self) -> bool:
+        return not self.fix
+
+
+def examine(tell: Callable[[str], None] | None = None) -> Iterator[Finding]:
+    """Everything, one finding after the other; ``tell`` is called with what is looked at next."""
+    parts: dict[str, Callable[[], Iterable[Finding]]] = {
+        "versions": versions, "devices": devices, "disk": disk, "speed": speed, "Distill's folder": data_folder,
+    }  # fmt: skip
+    for name, part in parts.items():
+        if tell is not None:
+            tell(name)
+        yield from part()
+
+
+def versions() -> Iterator[Finding]:
+    """Of Distill and everything that it rests on, and whether all kinds of audio files can be read."""
+    section = "Versions"
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    yield Finding(section, "Distill", version("distill-audio"))
+    yield Finding(section, "Python", f"{platform.python_version()} on {system}")
+    yield Finding(section, "PyTorch", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    missing = [name for name in READ if name not in soundfile.available_formats()]
+    yield Finding(
+        section,
+        "libsndfile",
+        soundfile.__libsndfile_version__ + (f", cannot read {', '.join(missing)}" if missing else ""),
+        "Install soundfile with its own library: pip install --force-reinstall soundfile" if missing else "",
+    )
+    for package in _PACKAGES:
+        try:
+            yield Finding(section, package, version(package))
+        except PackageNotFoundError:
+            yield Finding(
+                section, package, "not installed", "Install Distill again: pip install --upgrade distill-audio"
+            )
+    yield Finding(
+        section, "opus-tools", "installed" if has_opus() else "not installed; only distill evaluate uses them"
+    )
+
+
+def devices() -> Iterator[Finding]:
+    """The CPU, and each GPU kind that PyTorch finds, with its self-test."""
+    for name, title in available_devices().items():
+        try:
+            faults = self_test(torch.device(name))
+        except (RuntimeError, NotImplementedError) as error:  # what PyTorch raises when a driver or a kernel fails
+            faults = [f"it fails ({str(error).splitlines()[0][:200]})"]
+        fix = {
+            "cpu": "Install PyTorch again, or another version of it: what is trained here cannot be trusted.",
+        }.get(name, "Compute with --device cpu until PyTorch or the driver is updated.")
+        said = "codes, spectrum and sound are right" if not faults else "; ".join(faults)
+        yield Finding("Devices", name, f"{title}: {said}", fix if faults else "")
+
+
+def available_devices() -> dict[str, str]:
+    """Name to what it is."""
+    found = {"cpu": platform.processor() or platform.machine()}
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory
+        found["cuda"] = f"{torch.cuda.get_device_name(0)}, {_bytes(memory)}"
+    if torch.backends.mps.is_available():
+        found["mps"] = "Apple GPU"
+    return found
+
+
+@torch.no_grad()
+def self_test(device: torch.device) -> list[str]:
+    """What the device computes wrongly; nothing if all is right."""
+    return [*_wrong_codes(device), *_wrong_spectrum(device), *_wrong_sound(device)]
+
+
+def disk() -> Iterator[Finding]:
+    """Room where Distill keeps decoded audio and runs, and where results go by default."""
+    for name, place in (("own folder", _existing(home())), ("this folder", Path.cwd())):
+        free = shutil.disk_usage(place).free
+        fix = f"Free some room on the disk of {place}." if free < LITTLE_ROOM else ""
+        yield Finding("Disk", name, f"{_bytes(free)} free ({place})", fix, free)
+
+
+def speed() -> Iterator[Finding]:
+    """Trains a codec of the default size on noise for a second or two."""
+    device = choose_device("auto")
+    rate = training_speed(device)
+    is_slow = rate < SLOW
+    yield Finding(
+        "Speed",
+        "training",
+        f"{rate:.1f} s of audio a second on {device}, from steps on noise at the default size in stereo",
+        "Close what else is running, and try again; or use a computer with a GPU." if is_slow else "",
+        rate,
+    )
+    minutes = PASSES * CORPUS_SECONDS / rate / 60
+    yield Finding(
+        "Speed",
+        "10 min corpus",
+        f"about {minutes:.0f} min for the codec: {PASSES} passes at that speed",
+        number=60 * minutes,
+    )
+
+
+def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
+    """Seconds of audio that the codec's training hears per second: the steps of the training loop, in the same sizes."""
+    config = VQVAEConfig(channels=2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        codec = ConvVQVAE(config)
+        codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.latent_size))
+        audio = 0.1 * torch.randn(BATCH_SIZE, config.channels, WINDOW_POSITIONS * config.hop)
+        codec, audio = codec.to(device).train(), audio.to(device)
+        distance = MultiScaleMel(config.sample_rate).to(device)
+        optimizer = torch.optim.AdamW(codec.parameters(), lr=1e-5, fused=True)
+        steps, draw = 0, random.Random(0)
+        started = time.monotonic()
+        while steps < 3 or time.monotonic() - started < seconds:
+            output = codec(audio)
+            scales = draw.sample(range(len(WINDOWS)), SCALES_PER_STEP)
+            loss = distance(output.reconstruction, audio, scales) + output.commitment_loss
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            float(loss.detach())  # waits for the device
+            steps += 1
+            if steps == 2:  # the first ones prepare what all others use
+                started = time.monotonic()
+    return (steps - 2) * audio.shape[0] * audio.shape[-1] / config.sample_rate / (time.monotonic() - started)
+
+
+def data_folder() -> Iterator[Finding]:
+    """Whether Distill's own folder can be written to, and what lies in it."""
+    section, place = "Distill's folder", home()
+    try:
+        ensure_writable(place)
+    except OutputError as error:
+        yield Finding(section, "place", error.what, f"{error.fix} DISTILL_HOME says where it is.")
+        return
+    yield Finding(section, "place", f"{place}, can be written to")
+    runs = run_folders()
+    size = sum(_size(folder) for folder in runs)
+    yield Finding(section, "runs", f"{len(runs)}, {_bytes(size)}", number=size)
+    cache = _size(place / "cache")
+    yield Finding(section, "decoded audio", f"{_bytes(cache)}, made again when needed", number=cache)
+
+
+def _wrong_codes(device: torch.device) -> list[str]:
+    """Sums of codebook entries, a tenth as large at each level, must give back the codes they were made of."""
+    draw = torch.Generator().manual_seed(0)
+    levels, size, width = 4, 256, 64
+    scale = 10.0 ** -torch.arange(levels)
+    codebooks = torch.randn(levels, size, width, generator=draw) * scale[:, None, None]
+    codes = torch.randint(0, size, (8, 128, levels), generator=draw)
+    latents = codebooks[torch.arange(levels), codes].sum(dim=-2)
+    with torch.random.fork_rng(devices=[]):
+        quantizer = ResidualQuantizer(width, levels, size)
+    quantizer.set_codebooks(codebooks)
+    quantizer = quantizer.to(device).eval()
+    quantized, found, _ = quantizer(latents.to(device))
+    wrong = float((found.cpu() != codes).float().mean())
+    return [
+        *([f"{wrong:.1%} of the codes are wrong"] if wrong else []),
+        *_differs("what codes stand for", quantized, latents),
+        *_differs("decoded codes", quantizer.decode(codes.to(device)), latents),
+    ]
+
+
+def _wrong_spectrum(device: torch.device) -> list[str]:
+    """A tone in the middle of a bin has its peak there, as high as half the sum of the taper."""
+    window, hop, tone = 1024, 256, 100
+    sound = torch.sin(2 * torch.pi * tone / window * torch.arange(16 * window, dtype=torch.float64)).float()
+    spectrum = Magnitude(window, hop).to(device)(sound.to(device)).cpu()[8:-8]
+    expected = torch.zeros(window // 2 + 1)
+    taper_sum = float(torch.hann_window(window).sum())
+    expected[tone - 1 : tone + 2] = taper_sum * torch.tensor([0.25, 0.5, 0.25])
+    return _differs("spectrum", spectrum / taper_sum, (expected / taper_sum).expand_as(spectrum))
+
+
+def _wrong_sound(device: torch.device) -> list[str]:
+    """The same codes sound the same as on the CPU: convolutions, perceptrons and the inverse Fourier transform."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = VQVAEConfig(hidden_size=64, encoder_blocks=1, decoder_blocks=2, latent_size=16, codebook_size=64)
+        codec = ConvVQVAE(config).eval()
+        codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.latent_size))
+        codes = torch.randint(0, config.codebook_size, (2, 32, config.num_quantizers))
+    here = codec.decode(codes)
+    return _differs("sound", codec.to(device).decode(codes.to(device)), here)
+
+
+def _differs(what: str, found: Tensor, expected: Tensor) -> list[str]:
+    off = float((found.cpu() - expected).abs().max() / expected.abs().max())
+    return [] if off <= TOLERANCE else [f"{what} off by {off:.2g} of the largest value"]  # NaN is off too
+
+
+def _existing(place: Path) -> Path:
+    return next(folder for folder in (place, *place.absolute().parents) if folder.is_dir())
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
