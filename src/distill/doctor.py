@@ -20,8 +20,9 @@ from torch import Tensor
 from distill.atomic import ensure_writable
 from distill.audio.distance import WINDOWS, Magnitude, MultiScaleMel
 from distill.audio.opus import has_opus
-from distill.errors import OutputError
+from distill.errors import LibraryError, OutputError
 from distill.home import home
+from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.outputs import run_folders
@@ -65,6 +66,7 @@ def examine(tell: Callable[[str], None] | None = None) -> Iterator[Finding]:
     """Everything, one finding after the other; ``tell`` is called with what is looked at next."""
     parts: dict[str, Callable[[], Iterable[Finding]]] = {
         "versions": versions, "devices": devices, "disk": disk, "speed": speed, "Distill's folder": data_folder,
+        "library": library,
     }  # fmt: skip
     for name, part in parts.items():
         if tell is not None:
@@ -199,6 +201,30 @@ def data_folder() -> Iterator[Finding]:
     yield Finding(section, "runs", f"{len(runs)}, {_bytes(size)}", number=size)
     cache = _size(place / "cache")
     yield Finding(section, "decoded audio", f"{_bytes(cache)}, made again when needed", number=cache)
+
+
+def library() -> Iterator[Finding]:
+    """Whether the library can be read, and every model that it knows."""
+    section = "Library"
+    said: list[str] = []
+    try:
+        index = Library(said.append)
+        entries, runs, pieces = index.models(), index.runs(), index.generations()
+    except LibraryError as error:
+        yield Finding(section, "database", error.what, error.fix)
+        return
+    there = sum(entry.is_there for entry in entries)
+    yield Finding(section, "database", f"models {there}, trainings {len(runs)}, new pieces {len(pieces)}", number=there)
+    for words in said:  # a library that was damaged and made anew, a model file that was spoilt since
+        yield Finding(section, "notice", words, "If a model is missing now: distill models import ITS-FILE --in-place")
+    for entry in entries:
+        if not entry.is_there:
+            yield Finding(
+                section,
+                entry.name,
+                f"was in {entry.path.parent} and is gone or damaged",
+                f"Moved: distill models import ITS-FILE --in-place. Not wanted any more: distill models delete {entry.name}",
+            )
 
 
 def _wrong_codes(device: torch.device) -> list[str]:

@@ -12,8 +12,9 @@ import torch
 
 from distill import doctor
 from distill.audio.distance import Magnitude
-from distill.doctor import Finding, data_folder, devices, disk, self_test, speed, training_speed, versions
+from distill.doctor import Finding, data_folder, devices, disk, library, self_test, speed, training_speed, versions
 from distill.home import home
+from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE
 
@@ -122,6 +123,19 @@ def test_runs_are_counted(tmp_path: Path) -> None:
     found = {one.name: one for one in data_folder()}
     assert found["runs"].value == "2, 4.0 MB"
     assert found["runs"].number == 4_000_000
+
+
+def test_a_library_in_good_health_is_counted_and_damage_is_found(model_files: Path, tmp_path: Path) -> None:
+    """Guards against a doctor who says that all is well while a model is gone or the database is rubbish."""
+    index = Library(lambda words: None)
+    mine = Path(shutil.copy(model_files / "tiny.distill", tmp_path))
+    index.note_model(mine)
+    assert wrong(library()) == {}
+    assert next(library()).value == "models 1, trainings 0, new pieces 0"
+    mine.unlink()
+    assert "gone or damaged" in wrong(library())["tiny"].value
+    (home() / "library.db").write_bytes(b"rubbish" * 1000)
+    assert "damaged" in wrong(library())["notice"].value
 
 
 def test_formats_that_cannot_be_read_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

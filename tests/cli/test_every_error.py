@@ -40,6 +40,10 @@ def a_damaged_state(here: Path, models: Path, corpus: Path) -> Words:
     return ["train", corpus, "--resume", models / "bare.distill"]
 
 
+def no_such_name(here: Path, models: Path, corpus: Path) -> Words:
+    return ["info", "never-made"]
+
+
 def no_codes(here: Path, models: Path, corpus: Path) -> Words:
     return ["decode", models / "tiny.distill", here / "a.codes"]
 
@@ -68,6 +72,7 @@ WAYS: dict[type[errors.DistillError], Callable[[Path, Path, Path], Words]] = {
     errors.ModelFileError: no_model,
     errors.MissingPriorError: no_prior,
     errors.StateFileError: a_damaged_state,
+    errors.LibraryError: no_such_name,
     errors.CodesFileError: no_codes,
     errors.SettingError: a_setting_out_of_range,
     errors.DeviceError: no_such_device,
