@@ -17,9 +17,10 @@ from distill import coding
 from distill.audio.corpus import import_corpus
 from distill.audio.distance import MultiScaleSTFT
 from distill.audio.opus import has_opus, through_opus
-from distill.evaluation import evaluate, evaluation_report
+from distill.evaluation import evaluate
 from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
+from distill.pages import evaluation_report
 
 ROOT = Path(__file__).parents[1]
 

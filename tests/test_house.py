@@ -20,6 +20,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"settings", "report", "resuming", "recording"}),
     frozenset({"making", "coding"}),
     frozenset({"evaluation", "regeneration", "doctor"}),
+    frozenset({"pages"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),
     frozenset({"cli", "web"}),

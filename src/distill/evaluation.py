@@ -19,14 +19,13 @@ from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import AudioFileError
 from distill.models.model_file import Model
 from distill.models.quantizer import count_codes
-from distill.report import EvaluationReport, Reconstruction
+from distill.report import Reconstruction
 from distill.training.metrics import LevelHealth
 from distill.training.vqvae_loop import level_health
 
 MEASURED_SECONDS = 120.0
 """Of each recording, from its beginning: enough to judge it by, and little enough to hold in memory."""
 OPUS_KILOBITS = (6, 12, 24)
-HEARD_OPUS = 12
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0
 
@@ -211,34 +210,6 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
         distance = _distance(mel, to_channels(decoded, 1), to_channels(original, 1))
         shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
     return shown
-
-
-def evaluation_report(model: Model, corpus: Corpus, evaluation: Evaluation) -> EvaluationReport:
-    """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
-    held_out = held_out_names(model, corpus) if evaluation.is_own_corpus else frozenset()
-    pairs = reconstructions(model, corpus, held_out)
-    others = {}
-    if evaluation.opus:
-        called = f"Opus, {HEARD_OPUS} kbit/s, in mono"
-        others = {called: [through_opus(to_channels(pair.original, 1), HEARD_OPUS)[0] for pair in pairs]}
-    return EvaluationReport(
-        title=model.header.name,
-        pairs=pairs,
-        others=others,
-        held_out=held_out,
-        headings=("recording", "seconds", "kept aside", "mel", "STFT"),
-        rows=[
-            (
-                score.name,
-                f"{score.seconds:.1f}",
-                "yes" if score.is_held_out else "",
-                f"{score.mel:.3f}",
-                f"{score.stft:.3f}",
-            )
-            for score in evaluation.scores
-        ],
-        facts=dict(evaluation.summary()),
-    )
 
 
 def _beginning(passage: Passage, seconds: float, channels: int) -> np.ndarray:

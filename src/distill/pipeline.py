@@ -8,56 +8,43 @@ files, so any of them can be run alone, and the model file between them is the o
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import torch
-
 from distill.atomic import ensure_writable
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import split_corpus
 from distill.errors import SettingError
-from distill.evaluation import Evaluation, evaluate, evaluation_report, held_out_names, reconstructions
+from distill.evaluation import Evaluation, evaluate
 from distill.generation import check_request
 from distill.making import Piece, make_audio
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
 from distill.models.prior import PriorConfig
-from distill.models.vqvae import LEVEL_NAMES, VQVAEConfig
+from distill.models.vqvae import VQVAEConfig
 from distill.outputs import (
-    MODEL_SUFFIX,
     claimed,
     command,
     free_path,
     new_model_path,
     new_run_folder,
 )
+from distill.pages import evaluation_report, refinement_report, run_report
 from distill.recording import recorded_run
-from distill.report import (
-    NewAudio,
-    RefinementReport,
-    RunReport,
-    write_evaluation_report,
-    write_refinement_report,
-    write_report,
-)
+from distill.report import write_evaluation_report, write_refinement_report, write_report
 from distill.resuming import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
 from distill.settings import (
     Settings,
     codec_config,
     codec_settings,
-    describe_sampling,
     prior_config,
-    prior_settings,
     run_settings,
 )
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.launch import choose_device
-from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent, read_events
-from distill.training.prior_loop import LEARNING_RATE, memorization_threshold, train_prior
+from distill.training.metrics import EventLog, MetricsCallback, Notice, read_events
+from distill.training.prior_loop import LEARNING_RATE, train_prior
 from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 
 DEFAULT_MINUTES = 8.0
@@ -173,22 +160,9 @@ def refine_codec(
         header = _refined_header(model.header, result)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         save_model(model_path, refined)
-    first, after = (dataclasses.replace(model, codec=codec) for codec in (result.first, result.refined))
-    held_out = held_out_names(model, corpus)
     page = write_refinement_report(
         free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
-        RefinementReport(
-            title=model.header.name,
-            before=reconstructions(first, corpus, held_out),
-            after=reconstructions(after, corpus, held_out),
-            held_out=held_out,
-            is_kept=result.is_kept,
-            facts={
-                "Held-out mel distance": f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
-                "Second stage": f"{result.steps} steps, {result.seconds_taken / 60:.1f} minutes",
-                "Model": f"{model.header.name}{MODEL_SUFFIX}, codec {refined.fingerprint[:12]}",
-            },
-        ),
+        refinement_report(refined, dataclasses.replace(model, codec=result.first), corpus, result),
     )
     return Refined(refined, page, result)
 
@@ -347,68 +321,17 @@ def run(
             callback=callback,
         )
         tell("Writing the report", 0, 1)
-        report = report_run(
-            model, corpus, list(read_events(events)), pieces, free_path(out / f"{model_path.stem}-report.html"),
-            settings=settings, seconds_taken=time.monotonic() - started,
-        )  # fmt: skip
+        contents = run_report(
+            model,
+            corpus,
+            list(read_events(events)),
+            pieces,
+            settings=settings,
+            seconds_taken=time.monotonic() - started,
+        )
+        report = write_report(free_path(out / f"{model_path.stem}-report.html"), contents)
         tell("Writing the report", 1, 1)
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
-
-
-def report_run(
-    model: Model,
-    corpus: Corpus,
-    events: list[TrainingEvent],
-    pieces: Iterable[Piece],
-    path: Path,
-    *,
-    settings: Settings,
-    seconds_taken: float,
-) -> Path:
-    """Writes the self-contained HTML page of a run."""
-    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    held_out = held_out_names(model, corpus)
-    config = model.header.codec
-    return write_report(
-        path,
-        RunReport(
-            title=model.header.name,
-            settings=dict(settings) | dict(_prior_settings(model)),
-            files=corpus.files,
-            split=split.explanation,
-            held_out=held_out,
-            events=events,
-            code_counts=model.code_counts.numpy(),
-            level_names=LEVEL_NAMES[config.num_quantizers],
-            bitrate=config.bitrate,
-            memorization_threshold=memorization_threshold(corpus.file_count),
-            reconstructions=reconstructions(model, corpus, held_out),
-            new_audio=[
-                NewAudio(
-                    piece.path.name,
-                    piece.path,
-                    piece.generation.audio(model),
-                    piece.generation.seed,
-                    describe_sampling(piece.generation.sampling),
-                    piece.originality,
-                )
-                for piece in pieces
-            ],
-            facts={
-                "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
-                "Time taken": f"{seconds_taken / 60:.1f} minutes",
-                "Device": str(model.device),
-                "Seed": str(model.header.codec_training["seed"]),
-                "Model": f"{model.header.name}{MODEL_SUFFIX}, codec {model.fingerprint[:12]}",
-                "Versions": f"Distill {version('distill-audio')}, PyTorch {torch.__version__}",
-            },
-        ),
-    )
-
-
-def _prior_settings(model: Model) -> Settings:
-    prior = model.header.prior
-    return {} if prior is None else prior_settings(prior, model.codec.frame_rate)
 
 
 def _closing_seconds(minutes: float, seconds: float, count: int) -> float:

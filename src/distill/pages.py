@@ -1,0 +1,120 @@
+"""What stands on the page of a run, of a second stage and of an evaluation, as the plain data that ``report`` shows."""
+
+import dataclasses
+from collections.abc import Iterable
+from importlib.metadata import version
+
+import torch
+
+from distill.audio.corpus import Corpus
+from distill.audio.files import to_channels
+from distill.audio.opus import through_opus
+from distill.audio.split import split_corpus
+from distill.evaluation import Evaluation, held_out_names, reconstructions
+from distill.making import Piece
+from distill.models.model_file import Model
+from distill.models.vqvae import LEVEL_NAMES
+from distill.outputs import MODEL_SUFFIX
+from distill.report import EvaluationReport, NewAudio, RefinementReport, RunReport
+from distill.settings import Settings, describe_sampling, prior_settings
+from distill.training.adversarial import RefinementResult
+from distill.training.metrics import TrainingEvent
+from distill.training.prior_loop import memorization_threshold
+
+HEARD_OPUS = 12
+"""Kilobits per second."""
+
+
+def run_report(
+    model: Model,
+    corpus: Corpus,
+    events: list[TrainingEvent],
+    pieces: Iterable[Piece],
+    *,
+    settings: Settings,
+    seconds_taken: float,
+) -> RunReport:
+    """The page of a whole run: new audio, reconstructions, curves, settings."""
+    config, held_out = model.header.codec, held_out_names(model, corpus)
+    prior = model.header.prior
+    return RunReport(
+        title=model.header.name,
+        settings={**settings, **({} if prior is None else prior_settings(prior, model.codec.frame_rate))},
+        files=corpus.files,
+        split=split_corpus(corpus, seed=model.header.corpus.split_seed).explanation,
+        held_out=held_out,
+        events=events,
+        code_counts=model.code_counts.numpy(),
+        level_names=LEVEL_NAMES[config.num_quantizers],
+        bitrate=config.bitrate,
+        memorization_threshold=memorization_threshold(corpus.file_count),
+        reconstructions=reconstructions(model, corpus, held_out),
+        new_audio=[
+            NewAudio(
+                piece.path.name,
+                piece.path,
+                piece.generation.audio(model),
+                piece.generation.seed,
+                describe_sampling(piece.generation.sampling),
+                piece.originality,
+            )
+            for piece in pieces
+        ],
+        facts={
+            "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
+            "Time taken": f"{seconds_taken / 60:.1f} minutes",
+            "Device": str(model.device),
+            "Seed": str(model.header.codec_training["seed"]),
+            "Model": _called(model),
+            "Versions": f"Distill {version('distill-audio')}, PyTorch {torch.__version__}",
+        },
+    )
+
+
+def refinement_report(refined: Model, before: Model, corpus: Corpus, result: RefinementResult) -> RefinementReport:
+    """The page of the codec's second stage: what it did to a few recordings."""
+    held_out = held_out_names(refined, corpus)
+    return RefinementReport(
+        title=refined.header.name,
+        before=reconstructions(before, corpus, held_out),
+        after=reconstructions(dataclasses.replace(refined, codec=result.refined), corpus, held_out),
+        held_out=held_out,
+        is_kept=result.is_kept,
+        facts={
+            "Held-out mel distance": f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
+            "Second stage": f"{result.steps} steps, {result.seconds_taken / 60:.1f} minutes",
+            "Model": _called(refined),
+        },
+    )
+
+
+def evaluation_report(model: Model, corpus: Corpus, evaluation: Evaluation) -> EvaluationReport:
+    """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
+    held_out = held_out_names(model, corpus) if evaluation.is_own_corpus else frozenset()
+    pairs = reconstructions(model, corpus, held_out)
+    others = {}
+    if evaluation.opus:
+        called = f"Opus, {HEARD_OPUS} kbit/s, in mono"
+        others = {called: [through_opus(to_channels(pair.original, 1), HEARD_OPUS)[0] for pair in pairs]}
+    return EvaluationReport(
+        title=model.header.name,
+        pairs=pairs,
+        others=others,
+        held_out=held_out,
+        headings=("recording", "seconds", "kept aside", "mel", "STFT"),
+        rows=[
+            (
+                score.name,
+                f"{score.seconds:.1f}",
+                "yes" if score.is_held_out else "",
+                f"{score.mel:.3f}",
+                f"{score.stft:.3f}",
+            )
+            for score in evaluation.scores
+        ],
+        facts=dict(evaluation.summary()),
+    )
+
+
+def _called(model: Model) -> str:
+    return f"{model.header.name}{MODEL_SUFFIX}, codec {model.fingerprint[:12]}"
