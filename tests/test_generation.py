@@ -1,12 +1,25 @@
 """Sampling: exact over any length, the same for the same seed, and inside its bounds."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
-from distill.generation import Generation, Sampling, continue_codes, draw, generate, opening, sample_codes
+from distill.generation import (
+    HELD_POSITIONS,
+    Generation,
+    Sampling,
+    continue_codes,
+    draw,
+    generate,
+    longest_held,
+    opening,
+    sample_codes,
+)
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
 from distill.models.model_file import CorpusRecord, Source, new_header
 
@@ -68,6 +81,38 @@ def test_a_few_pieces_stand_for_the_whole_corpus() -> None:
     heard = [int(opening(sources, seed)) for seed in range(7, 107)]
     assert [heard.count(number) for number in range(5)] == pytest.approx([10, 30, 10, 30, 20], abs=2)
     assert len(set(heard[:7])) == 5
+
+
+def test_a_long_piece_is_entered_anywhere() -> None:
+    """Guards against new audio that always begins as a long piece does: with a second of silence."""
+    long = Source("", 0.0, False, torch.arange(5000)[:, None])
+    places = sorted(int(opening([long], seed)) for seed in range(50))
+    assert np.diff(places).max() < 250
+    assert {int(opening([Source("", 0.0, False, torch.arange(400)[:, None])], seed)) for seed in range(50)} == {0}
+
+
+def test_no_code_is_held_for_longer_than_the_recordings_hold_it(prior: CodePrior, model: Model) -> None:
+    """Guards against silence that careful drawing never leaves again, because it is always the likeliest to come."""
+    stuck = copy.deepcopy(prior)
+    with torch.no_grad():
+        stuck.persistence_bias.fill_(30.0)
+    endless = sample_codes(stuck, OPENINGS[:1], 100, Sampling(top_p=0.9), [0])[0, :, 0]
+    assert len(endless.unique()) == 1
+    held = torch.cat([torch.full((40,), code) for code in range(16)])[:, None].expand(-1, 4)
+    model = dataclasses.replace(model, prior=stuck, sources=(Source("a.wav", 0.0, False, held),))
+    codes = generate(model, 20.0, 2, Sampling(top_p=0.9))
+    longest = longest_held(model)
+    assert longest.tolist() == [40] * 16 + [HELD_POSITIONS] * 16
+    for piece in codes:
+        found, counts = torch.unique_consecutive(piece.codes[:, 0], return_counts=True)
+        assert (counts <= longest[found]).all()
+        assert counts.max() >= HELD_POSITIONS
+    silent = held[:39].expand(2, -1, -1)  # what was held in a prompt counts
+    after = continue_codes(
+        stuck, silent, 2, Sampling(top_p=0.9), [torch.Generator(), torch.Generator()], longest=longest
+    )
+    assert after[:, 0, 0].tolist() == [0, 0]
+    assert 0 not in after[:, 1, 0].tolist()
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.2345, 3.0])

@@ -24,6 +24,10 @@ FADE_IN_SECONDS, FADE_OUT_SECONDS = 0.005, 0.03
 """Of a piece: short enough to keep the attack it begins with, long enough to end without a click."""
 _GOLDEN = 0x9E3779B1
 """The golden ratio's fraction, times 2 to the power of 32."""
+LONG_POSITIONS = 500
+"""A recording of so many, some ten seconds, is entered anywhere; a shorter one at its beginning."""
+HELD_POSITIONS = 12
+"""For so many, a quarter of a second, any coarse code may be held on to."""
 FORGOTTEN_AFTER = 94
 """Positions after which variety has mostly forgotten a code: about two seconds at the default rate."""
 
@@ -161,11 +165,13 @@ def generate(
     lead = 0
     if prompt is None:
         openings = torch.stack([opening(model.trained_on, one) for one in seeds])
-        codes = sample_codes(prior, openings, positions, sampling, seeds, progress)
+        codes = sample_codes(prior, openings, positions, sampling, seeds, progress, longest=longest_held(model))
     else:
         generators = [torch.Generator().manual_seed(one) for one in seeds]
         given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
-        new = continue_codes(prior, given, positions, sampling, generators, progress=progress)
+        new = continue_codes(
+            prior, given, positions, sampling, generators, longest=longest_held(model), progress=progress
+        )
         lead = min(given.shape[1], codec.context)
         codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
     return [
@@ -175,15 +181,30 @@ def generate(
 
 
 def opening(sources: Sequence[Source], seed: int) -> Tensor:
-    """The codes ``[Q]`` with which a piece begins: those with which one of the recordings begins.
+    """The codes ``[Q]`` with which a piece begins: those with which a recording begins, or from anywhere in a long one.
 
     Seeds in a row go through the recordings evenly, longer ones more often, so that a few pieces already stand for the whole
     corpus: multiples of the golden ratio fall evenly between 0 and 1, however many are taken (Knuth, The Art of Computer
-    Programming 3, 6.4).
+    Programming 3, 6.4). Where a long piece begins is often silent, and nothing follows from that.
     """
     ends = np.cumsum([len(source.codes) for source in sources])
-    place = (seed * _GOLDEN % 2**32) / 2**32 * int(ends[-1])
-    return sources[int(np.searchsorted(ends, place, side="right"))].codes[0]
+    place = int(((seed + 1) * _GOLDEN % 2**32) / 2**32 * int(ends[-1]))
+    index = int(np.searchsorted(ends, place, side="right"))
+    codes = sources[index].codes
+    return codes[place - int(ends[index])] if len(codes) >= LONG_POSITIONS else codes[0]
+
+
+def longest_held(model: Model) -> Tensor:
+    """How long new audio may hold each coarse code, in positions ``[K]``: as long as the recordings do.
+
+    A code that they held once for long, above all that of silence, is so likely to come again each time that careful
+    drawing would never leave it.
+    """
+    longest = torch.full((model.codec.codebook_size,), HELD_POSITIONS)
+    for source in model.trained_on:
+        codes, counts = torch.unique_consecutive(source.codes[:, 0], return_counts=True)
+        longest.scatter_reduce_(0, codes, counts, "amax")
+    return longest
 
 
 @torch.inference_mode()
@@ -194,14 +215,19 @@ def sample_codes(
     sampling: Sampling,
     seeds: Sequence[int],
     progress: Callable[[int, int], None] | None = None,
+    *,
+    longest: Tensor | None = None,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
     A stream begins with its own of the ``openings [B, Q]``: a fiftieth of a second that makes it begin as a recording begins.
+
+    Args:
+        longest: see :func:`longest_held`.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     first = openings[:, None]
-    new = continue_codes(prior, first, positions - 1, sampling, generators, progress=progress)
+    new = continue_codes(prior, first, positions - 1, sampling, generators, longest=longest, progress=progress)
     return torch.cat([first, new], dim=1)
 
 
@@ -214,6 +240,7 @@ def continue_codes(
     generators: Sequence[torch.Generator],
     *,
     ahead: Tensor | None = None,
+    longest: Tensor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
@@ -221,10 +248,11 @@ def continue_codes(
     Args:
         ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
             the prior's context.
+        longest: how many positions in a row each coarse code may be held ``[K]`` (:func:`longest_held`).
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = _Drawing(prior, prompt.to(device), positions, sampling)
+    drawing = _Drawing(prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device))
     with _one_thread(device):
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
@@ -237,13 +265,19 @@ def continue_codes(
 class _Drawing:
     """Several streams as they grow, position by position."""
 
-    def __init__(self, prior: CodePrior, prompt: Tensor, positions: int, sampling: Sampling) -> None:
+    def __init__(
+        self, prior: CodePrior, prompt: Tensor, positions: int, sampling: Sampling, longest: Tensor | None
+    ) -> None:
         b, self.given, q = prompt.shape
         self.prior, self.sampling = prior, sampling
         self.window = prior.config.context // q
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
         self.heard = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
+        self.longest = longest
+        # How many positions each stream's coarse code has been held so far.
+        same = prompt[:, :, 0].flip(1) == prompt[:, -1:, 0]
+        self.held = same.int().cumprod(dim=1).sum(dim=1)
 
     def begin(self, ahead: Tensor | None) -> None:
         """Lets the prior hear the prompt, and what is to come."""
@@ -266,10 +300,16 @@ class _Drawing:
             logits = self.logits
             if level == 0 and sampling.variety:
                 logits = logits - sampling.variety * self.heard
+            if level == 0 and self.longest is not None:
+                last = self.codes[:, self.done - 1, :1]  # [B, 1]
+                over = self.held[:, None] >= self.longest[last]
+                logits = logits.scatter_add(1, last, torch.where(over, -torch.inf, 0.0))
             token = draw(logits, sampling, uniform[:, level], level)
             self.codes[:, self.done, level] = token
             if level < q - 1:
                 self.logits = self.prior(token[:, None], self.cache)[:, -1]
+        stays = self.codes[:, self.done, 0] == self.codes[:, self.done - 1, 0]
+        self.held = torch.where(stays, self.held + 1, 1)
         self.done += 1
         if sampling.variety:
             self.heard *= 1 - 1 / FORGOTTEN_AFTER

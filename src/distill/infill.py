@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import SettingError
-from distill.generation import Sampling, continue_codes, opening
+from distill.generation import Sampling, continue_codes, longest_held, opening
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02
@@ -124,6 +124,7 @@ def infill(
         sampling,
         streams,
         ahead=right.expand(count, -1, -1) if len(right) else None,
+        longest=longest_held(model),
         progress=progress,
     )
     first = (first_new - len(left)) * hop
