@@ -59,6 +59,11 @@ def rounds(name: str, minutes: float) -> Iterator[int]:
             file.write(json.dumps(held) + "\n")
 
 
+def models(folder: Path) -> list[Path]:
+    """The newest first."""
+    return sorted(folder.parent.glob("model-*.distill"), key=lambda path: -int(path.stem.removeprefix("model-")))
+
+
 def train(folder: Path, minutes: float) -> None:
     """A new model a round: codec and prior, with states saved every second."""
     pipeline.train_vqvae = functools.partial(train_vqvae, batch_size=4, save_every_s=1.0)  # type: ignore[attr-defined]
@@ -69,7 +74,7 @@ def train(folder: Path, minutes: float) -> None:
             events = new_run_folder(model_path.stem) / "events.jsonl"
             pipeline.train_codec(folder, model_path, events, config_changes=CODEC, epochs=4, seed=number, device="cpu")
             pipeline.add_prior(model_path, folder, events, config_changes=PRIOR, epochs=4, seed=number, device="cpu")
-        for old in sorted(folder.parent.glob("*.distill"), key=lambda path: path.stat().st_mtime)[:-5]:
+        for old in models(folder)[5:]:
             Library(refuse).forget_model(old)
             old.unlink()
 
@@ -77,12 +82,11 @@ def train(folder: Path, minutes: float) -> None:
 def compose(folder: Path, minutes: float) -> None:
     """New pieces with the newest model, again and again."""
     out = folder.parent / "new"
-    while not any(load_model(path).prior for path in folder.parent.glob("*.distill")):
+    while not any(load_model(path).prior for path in models(folder)):
         time.sleep(0.2)
     made = 0
     for number in rounds("compose", minutes):
-        newest = max(folder.parent.glob("*.distill"), key=lambda path: path.stat().st_mtime)
-        model = load_model(newest)
+        model = load_model(models(folder)[0])
         if model.prior is None:  # its prior is still being trained
             time.sleep(0.2)
             continue
