@@ -1,11 +1,10 @@
 """Training the prior: next-token prediction on codes extracted once from a frozen codec."""
 
 import copy
-import functools
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,22 +16,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import Passage, split_corpus
-from distill.codes.extract import encode_blocks, extract_code_sequences
+from distill.audio.split import split_corpus
 from distill.codes.layout import flatten_codes
-from distill.errors import SettingError, TrainingError
-from distill.models.model_file import Model, Source, load_model
+from distill.errors import TrainingError
+from distill.models.model_file import Model, load_model
 from distill.models.prior import CodePrior, PriorConfig
 from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
-    ExtractionProgress,
     MetricsCallback,
     Notice,
     PriorEpochMetrics,
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
 )
+from distill.training.prior_data import Extraction, check_alphabet, other_corpus
 from distill.training.progress import EpochSums, Progress
 from distill.training.schedule import Schedule
 from distill.training.state import TrainingState
@@ -129,12 +127,12 @@ def train_prior(
         for warning in corpus.warnings:
             callback(Notice(warning, is_warning=True))
         if corpus.fingerprint != model_file.header.corpus.fingerprint:
-            callback(Notice(_other_corpus(corpus, model_file), is_warning=True))
+            callback(Notice(other_corpus(corpus, model_file), is_warning=True))
     config = prior_config or prior_config_for(model_file, corpus)
-    _check_alphabet(config, model_file)
+    check_alphabet(config, model_file)
 
     split = split_corpus(corpus, seed=model_file.header.corpus.split_seed)
-    extraction = _Extraction(model_file, config, seed, fabric, callback)
+    extraction = Extraction(model_file, config, seed, fabric, callback)
     held_out = extraction.sequences(split.held_out, views=1)
     if resumed is not None:
         views = resumed.value("views", int)
@@ -425,72 +423,6 @@ def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfi
         frame_rate=config.frame_rate,
     )
     return PriorConfig(**(asdict(automatic) | changes))
-
-
-class _Extraction:
-    """Encodes passages with the frozen codec, and keeps count of how fast that goes."""
-
-    def __init__(
-        self, model: Model, config: PriorConfig, seed: int, fabric: "Fabric", callback: MetricsCallback | None
-    ) -> None:
-        self._codec, self._device, self._seed, self._callback = model.codec, fabric.device, seed, callback
-        self._positions = config.context // config.num_quantizers
-        self.pace = 0.0
-        """Seconds of work per second of audio, as measured last."""
-
-    def sequences(self, passages: Sequence[Passage], views: int, transpose: int = 0) -> Tensor:
-        """Codes ``[N, S, Q]`` of all passages, each encoded in ``views`` ways."""
-        started = time.monotonic()
-
-        def progress(done: int, total: int) -> None:
-            if self._callback is not None:
-                self._callback(ExtractionProgress(done, total))
-
-        codes = extract_code_sequences(
-            self._codec,
-            [functools.partial(passage.blocks, self._codec.channels) for passage in passages],
-            self._positions,
-            views=views,
-            transpose=transpose,
-            generator=torch.Generator().manual_seed(self._seed),
-            device=self._device,
-            progress=progress,
-        )
-        self.pace = (time.monotonic() - started) / (views * sum(passage.seconds for passage in passages))
-        return codes
-
-    def sources(self, passages: Sequence[Passage], *, held_out: bool) -> tuple[Source, ...]:
-        """The passages as they are, unshifted, for the model file."""
-        return tuple(
-            Source(
-                passage.recording.name,
-                passage.start / self._codec.sample_rate,
-                held_out,
-                encode_blocks(self._codec, passage.blocks(self._codec.channels), self._device),
-                passage.recording.group,
-            )
-            for passage in passages
-        )
-
-
-def _check_alphabet(config: PriorConfig, model: Model) -> None:
-    codec = model.header.codec
-    if (config.codebook_size, config.num_quantizers) != (codec.codebook_size, codec.num_quantizers):
-        raise SettingError(
-            f"The prior's config speaks {config.num_quantizers} levels of {config.codebook_size} codes and the codec of "
-            f"'{model.header.name}' speaks {codec.num_quantizers} of {codec.codebook_size}.",
-            "Leave both to Distill, or set them to the codec's.",
-        )
-
-
-def _other_corpus(corpus: Corpus, model: Model) -> str:
-    trained = model.header.corpus
-    return (
-        f"{corpus.folder} is not the folder the codec was trained on: it holds {corpus.file_count} recordings, "
-        f"{corpus.seconds:.0f} s (fingerprint {corpus.fingerprint[:8]}), and the codec heard {trained.file_count} "
-        f"recordings, {trained.seconds:.0f} s (fingerprint {trained.fingerprint[:8]}). The prior will learn the new folder "
-        "in the codec's alphabet; sounds the codec never heard may come out coarse."
-    )
 
 
 def _parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:
