@@ -47,7 +47,7 @@ _MINUTE = 60 * 48_000
 class Dial:
     """How original new audio is to be, 0 (close to the recordings) to 1, as what is done about it.
 
-    The nucleus decides how freely the prior recombines: from 0.96 to 0.99 of the probability the longest shared run and the
+    The nucleus decides how freely the prior recombines: from 0.965 to 0.985 of the probability the longest shared run and the
     share of seconds that are nearly a recording's fall, while the sound stays the corpus's (docs/prior.md). Above the middle,
     pieces are also drawn again until none of their seconds is nearer to a recording than nearly all held-out ones are.
     """
@@ -69,7 +69,7 @@ class Dial:
                 f"Choose 0 to 1, or {', '.join(NAMED)}.",
             )
         limit = None if originality <= NAMED["balanced"] else 100 - 2 * (originality - 0.5)
-        return cls(0.96 + 0.03 * originality, limit)
+        return cls(0.965 + 0.02 * originality, limit)
 
 
 class Verdict(StrEnum):

@@ -22,6 +22,10 @@ from distill.report.sound import (
 _ORIGINAL_SECONDS = 20
 _NEW_SECONDS = 60
 _WAVE_COLUMNS = 600
+_ORIGIN_KEYS = "".join(
+    f'<span class="origin-key {verdict.value.lower()}">{verdict.value}</span>'
+    for verdict in (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
+)
 _HERTZ_MARKS = {200: "200 Hz", 1000: "1 kHz", 2000: "2", 5000: "5", 10_000: "10", 20_000: "20 kHz"}
 
 
@@ -61,9 +65,10 @@ def _new_card(piece: NewAudio, beside: Path) -> str:
         body = '<p class="note">This piece holds no sound.</p>'
     else:
         heard = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
-        body = track(heard, heard.shape[1], None, f"new audio {piece.name}", waveform=True)
+        strip = "" if piece.originality is None else _origin_strip(piece.originality, heard.shape[1] / SAMPLE_RATE)
+        body = track(heard, heard.shape[1], None, f"new audio {piece.name}", waveform=True, below=strip)
         if piece.originality is not None:
-            body += _origin_strip(piece.originality, heard.shape[1] / SAMPLE_RATE)
+            body += f'<p class="note">{_ORIGIN_KEYS} {text(piece.originality.summary())}</p>'
     said = f'<p class="how">Seed {piece.seed}<span class="dot">·</span>{text(piece.settings)}</p>'
     where = ""
     if piece.path is not None:
@@ -93,14 +98,8 @@ def _origin_strip(originality: Originality, shown: float) -> str:
             f'<i class="{second.verdict.value.lower()}" style="left:{100 * left:.2f}%;width:{100 * width:.2f}%" '
             f'title="{text(words)}"></i>'
         )
-    keys = "".join(
-        f'<span class="origin-key {verdict.value.lower()}">{verdict.value}</span>'
-        for verdict in (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
-    )
-    said = text(originality.summary())
     return (
-        f'<div class="origin" role="img" aria-label="Originality: {said}">{"".join(bars)}</div>'
-        f'<p class="note">{keys} {said}</p>'
+        f'<div class="origin" role="img" aria-label="Originality: {text(originality.summary())}">{"".join(bars)}</div>'
     )
 
 
@@ -148,9 +147,19 @@ def comparison(called: str, sides: Mapping[str, npt.NDArray[np.float32]], measur
 
 
 def track(
-    audio: npt.NDArray[np.float32], samples: int, loudest: float | None, label: str, waveform: bool = False
+    audio: npt.NDArray[np.float32],
+    samples: int,
+    loudest: float | None,
+    label: str,
+    *,
+    waveform: bool = False,
+    below: str = "",
 ) -> str:
-    """Picture and player of ``audio`` [C, N]; the picture spans ``samples``, 80 dB down from ``loudest``."""
+    """Picture and player of ``audio`` [C, N]; the picture spans ``samples``, 80 dB down from ``loudest``.
+
+    Args:
+        below: finished HTML between the two, on the picture's scale of time.
+    """
     picture = mel_picture(audio, samples)
     image = data_url("image/png", picture_png(picture, picture.loudest if loudest is None else loudest))
     wave = ""
@@ -168,7 +177,7 @@ def track(
         f'<div class="track" data-span="{span:.6f}"><div class="picture">{_hertz_axis()}'
         f'<div class="pane">{wave}<img alt="Spectrogram, {text(label)}" src="{image}">'
         f'<i class="playhead"></i></div>'
-        f"{_seconds_axis(span)}</div>{player}</div>"
+        f"{_seconds_axis(span)}</div>{below}{player}</div>"
     )
 
 
