@@ -127,9 +127,11 @@ def test_blocks_end_exactly_at_the_length(model: Model) -> None:
     assert sum(block.shape[1] for block in piece.blocks(model)) == 1024 * 1024
 
 
-def test_temperature_zero_takes_the_likeliest() -> None:
+@pytest.mark.parametrize("temperature", [0, 1e-40, 1e-6])
+def test_temperature_zero_and_nearly_zero_take_the_likeliest(temperature: float) -> None:
+    """Guards against logits that overflow when they are divided by next to nothing."""
     logits = torch.tensor([[0.0, 3.0, 1.0]])
-    assert draw(logits, Sampling(temperature=0), torch.tensor([0.99])).item() == 1
+    assert draw(logits, Sampling(temperature=temperature), torch.tensor([0.99])).item() == 1
 
 
 def test_top_k_and_top_p_cut_the_tail() -> None:

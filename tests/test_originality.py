@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from distill.generation import Generation, Sampling
+from distill.loops import Loop
 from distill.models import CodePrior, Model, PriorConfig, Source, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
 from distill.originality import MOST_TRIES, OriginalityJudge, Verdict, by_likeness, draw_until_original
@@ -211,8 +212,25 @@ def test_one_recording_alone_is_judged_by_likeness_alone() -> None:
     assert len(judge.reference.similarity) == 0
     found = judge.judge(*heard(alone, phrase(1)[:141]))
     assert found.share(Verdict.COPY) == 1
-    assert found.percentile == 0, "there is nothing to rank it by"
+    assert found.percentile == 100, "there is nothing to rank it by, and a limit must not take that for original"
     assert judge.judge(*heard(alone, phrase(60))).share(Verdict.COPY) == 0
+
+
+@pytest.mark.parametrize("positions", [12, 24, 40])
+def test_a_copy_shorter_than_a_second_is_found_out(model: Model, judge: OriginalityJudge, positions: int) -> None:
+    """Guards against a short passage that is called original because silence follows it."""
+    assert judge.judge(*heard(model, phrase(2)[100 : 100 + positions])).share(Verdict.COPY) == 1
+    assert judge.judge(*heard(model, phrase(70)[100 : 100 + positions])).share(Verdict.COPY) == 0
+
+
+def test_a_loop_is_judged_by_its_own_codes(model: Model, judge: OriginalityJudge) -> None:
+    """Guards against a copy that the loop was cut after, and that is said to be in it."""
+    piece = Generation(torch.cat([phrase(2)[:94], phrase(80, 188)]), 282 * HOP / RATE, 0, Sampling(), RATE)
+    after = Loop(piece, 94 * HOP + 500, 2 * RATE, 0.0)
+    codes, _ = after.new_sound(model)
+    assert torch.equal(codes, piece.codes[94:189])
+    assert judge.judge(*after.new_sound(model)).share(Verdict.COPY) == 0
+    assert judge.judge(*Loop(piece, 0, 2 * RATE, 0.0).new_sound(model)).share(Verdict.COPY) == 1
 
 
 def test_silence_is_no_verdict(model: Model, judge: OriginalityJudge) -> None:
@@ -256,8 +274,9 @@ def test_when_it_cannot_be_original_the_least_alike_is_kept(model: Model, judge:
 
     def draw(seed: int) -> Tensor:
         tried.append(seed)
-        return phrase(3)
+        return phrase(11) if len(tried) == 3 else phrase(3)
 
-    (kept,) = draw_until_original(draw, lambda codes: judge.judge(*heard(model, codes)), [10], 95)
+    (kept,) = draw_until_original(draw, lambda codes: judge.judge(*heard(model, codes)), [10], -1)
     assert not kept.is_within
     assert len(tried) == MOST_TRIES
+    assert torch.equal(kept.take, phrase(11)), "the others are a recording, code for code"

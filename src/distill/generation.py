@@ -28,6 +28,8 @@ LONG_POSITIONS = 500
 """A recording of so many, some ten seconds, is entered anywhere; a shorter one at its beginning."""
 HELD_POSITIONS = 12
 """For so many, a quarter of a second, any coarse code may be held on to."""
+COLDEST = 1e-3
+"""Below this temperature the likeliest code is taken; dividing by less would overflow."""
 FORGOTTEN_AFTER = 94
 """Positions after which variety has mostly forgotten a code: about two seconds at the default rate."""
 
@@ -132,6 +134,15 @@ def check_request(seconds: float, count: int) -> None:
         raise SettingError(
             f"{seconds:g} seconds cannot be made.", f"Ask for {MIN_SECONDS} to {MAX_SECONDS:.0f} seconds a piece."
         )
+    check_count(count)
+
+
+def check_count(count: int) -> None:
+    """Refuses a number of pieces that cannot be made.
+
+    Raises:
+        SettingError: if it is out of range.
+    """
     if not 1 <= count <= MAX_COUNT:
         raise SettingError(f"{count} pieces cannot be made at once.", f"Ask for 1 to {MAX_COUNT}.")
 
@@ -343,7 +354,7 @@ def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, level: int = 0) ->
     the probability. The draw inverts the cumulative distribution, so one number decides it, the same in any batch.
     """
     temperature = sampling.temperature_of(level)
-    if temperature == 0:
+    if temperature < COLDEST:
         return logits.argmax(dim=-1)
     probability, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
     if sampling.top_k:

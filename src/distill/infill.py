@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import SettingError
-from distill.generation import Sampling, continue_codes, longest_held, opening
+from distill.generation import Sampling, check_count, continue_codes, longest_held, opening
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02
@@ -87,8 +87,9 @@ def infill(
 
     Raises:
         MissingPriorError: if the model has no prior.
-        SettingError: if the passage is not within the recording, or too short or too long.
+        SettingError: if the passage is not within the recording, or too short or too long, or ``count`` is out of range.
     """
+    check_count(count)
     prior = model.require_prior()
     codec = model.codec
     rate, hop, samples = codec.sample_rate, codec.hop, recording.shape[1]
@@ -112,14 +113,15 @@ def infill(
     high = min(total, after_new + after + codec.context)
     codes = encode_blocks(codec, [recording[:, low * hop : high * hop]], model.device)
     codes = codes[first_new - before - low : after_new + after - low]
-    left, right = codes[:before], codes[before + after_new - first_new :]
+    left, right = codes[:before].expand(count, -1, -1), codes[before + after_new - first_new :]
     if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps
-        left, first_new = opening(model.trained_on, seed)[None], first_new + 1
+        left = torch.stack([opening(model.trained_on, seed + index) for index in range(count)])[:, None]
+        first_new += 1
     sampling = sampling or Sampling()
     streams = [torch.Generator().manual_seed(seed + index) for index in range(count)]
     new = continue_codes(
         prior,
-        left.expand(count, -1, -1),
+        left,
         after_new - first_new,
         sampling,
         streams,
@@ -127,8 +129,8 @@ def infill(
         longest=longest_held(model),
         progress=progress,
     )
-    first = (first_new - len(left)) * hop
+    first = (first_new - left.shape[1]) * hop
     return [
-        Infill(recording, torch.cat([left, piece, right]), first, start, stop, seed + index, sampling)
+        Infill(recording, torch.cat([left[index], piece, right]), first, start, stop, seed + index, sampling)
         for index, piece in enumerate(new)
     ]

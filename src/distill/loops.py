@@ -46,8 +46,9 @@ class Loop:
         return self.piece.sampling
 
     def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
-        """Codes ``[S, Q]`` of the piece, and the loop's sound in blocks."""
-        return self.piece.codes, self.blocks(model)
+        """Codes ``[S, Q]`` of the loop, from the position it begins in, and its sound in blocks."""
+        hop = model.codec.hop
+        return self.piece.codes[self.start // hop : -(-(self.start + self.samples) // hop)], self.blocks(model)
 
     def audio(self, model: Model) -> np.ndarray:
         """The loop, float32 ``[C, samples]``."""

@@ -17,7 +17,7 @@ from distill.audio.files import probe, read_audio, read_blocks
 from distill.audio.writing import check_output_format, write_audio
 from distill.codes.extract import encode_blocks
 from distill.errors import AudioFileError, SettingError
-from distill.generation import Generation, Sampling, generate
+from distill.generation import Generation, Sampling, check_count, check_request, generate
 from distill.infill import Infill, infill
 from distill.models.model_file import Model
 from distill.originality import MOST_TRIES, Originality, OriginalityJudge, Verdict, draw_until_original
@@ -158,6 +158,10 @@ def make(
         raise SettingError(
             f"A similarity of at most {max_similarity:g} cannot be asked for.", "Choose a percentile from 0 to 100."
         )
+    check_count(count)
+    if request.kind == "audio":
+        check_request(request.seconds, count)
+    request.sampling.check_levels(model.codec.num_quantizers)
     draw = _drawer(model, request, progress, callback)
     given = None if request.given is None else file_digest(request.given)
     pieces = [
@@ -213,7 +217,9 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     tail = np.zeros((codec.channels, 0), np.float32)
     for block in read_blocks(audio, codec.channels):
         tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
-    if callback is not None and not np.abs(tail).max() > SILENT_PEAK:
+    # Of what the prior is given, it hears the newest half of its window.
+    listened = prior.config.context // codec.num_quantizers // 2 * codec.hop
+    if callback is not None and not np.abs(tail[:, -listened:]).max() > SILENT_PEAK:
         callback(Notice(f"{audio.name} ends in silence, so what follows it may begin in silence too.", is_warning=True))
     # Whole positions that end where the file ends: a rest would be padded with silence, and silence is what would follow it.
     rest = tail.shape[1] % codec.hop

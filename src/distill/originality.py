@@ -32,6 +32,8 @@ like elsewhere in the recordings (difference: 1 - similarity; smaller ones than 
 COPY_RUN_SECONDS = 1.0
 """So long a run of equal codes (two levels), and a longer one than held-out recordings ever share, is a copy whatever the
 picture says."""
+SHORT_COPY_SHARE = 0.8
+"""Of the positions of a sound shorter than a second, how many in a run make it a copy."""
 WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
 """Seconds; with fewer held out, every recording that was trained on is compared with all others too."""
@@ -101,6 +103,15 @@ class Second:
     is_repeated: bool = False
     """Whether the recordings themselves repeat that passage nearly as closely."""
 
+    @property
+    def rank(self) -> float:
+        """The percentile; 100 of a copy, 0 of silence. Where nothing was held out to rank it by, likeness alone decides."""
+        if self.verdict == Verdict.COPY:
+            return 100.0
+        if math.isnan(self.percentile):
+            return 100.0 if self.verdict == Verdict.CLOSE else 0.0
+        return self.percentile
+
 
 @dataclass(frozen=True)
 class Run:
@@ -138,9 +149,11 @@ class Originality:
 
     @property
     def percentile(self) -> float:
-        """Of the second that is most like a passage, without what the recordings themselves repeat; 0 where nothing is left."""
-        own = [second.percentile for second in self.seconds if not second.is_repeated]
-        return max((percentile for percentile in own if not math.isnan(percentile)), default=0.0)
+        """Of the second that is most like a passage, without what the recordings themselves repeat; 0 where nothing is left.
+
+        A copy counts as 100, be it one by its codes or where there is nothing to rank it by.
+        """
+        return max((second.rank for second in self.seconds if not second.is_repeated), default=0.0)
 
     @property
     def nearest(self) -> Second | None:
@@ -250,7 +263,9 @@ class OriginalityJudge:
     def _copied(self, codes: Tensor) -> np.ndarray:
         """Which positions lie in a run that is too long for chance and stands in one recording only: bool ``[S]``."""
         levels = self._levels[-1]
-        least = max(COPY_RUN_SECONDS, self.reference.longest_run(levels)) * self._frame_rate
+        # Of less than a second the picture says little, so that codes must: there a run nearly as long as all of it will do.
+        shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * len(codes))
+        least = max(shortest, self.reference.longest_run(levels) * self._frame_rate)
         runs = [run for run in whole_runs(codes, self._codes, levels) if run.positions > least]
         own = [run for run in runs if not is_repeated(run, self._codes, self._takes, levels)]
         found: np.ndarray = covering(own, len(codes)) > 0

@@ -42,7 +42,10 @@ def test_the_prompt_decides_what_follows(
 
 
 def test_a_silent_prompt_is_said_to_be_silent(distill: Distill, tiny: Path, save: Save, tmp_path: Path) -> None:
-    prompt = save(tmp_path / "rest.wav", np.zeros((1, 48_000), np.float32))
+    """Also where the silence is only as long as what the prior hears of it: it looks back over half its window at first."""
+    rest = np.zeros((1, 48_000), np.float32)
+    rest[:, -12 * 1024 : -10 * 1024] = 0.5
+    prompt = save(tmp_path / "rest.wav", rest)
     answer = distill("generate", tiny, "--prompt", prompt, "--seconds", 0.5)
     assert answer.code == 0
     assert "ends in silence" in answer.err

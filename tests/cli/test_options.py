@@ -126,6 +126,31 @@ def test_demo(distill: Distill, tmp_path: Path, tree: Callable[..., Any]) -> Non
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("count", ["0", "-3", "65"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--loop", "--seconds", 1, "--max-similarity", 50],
+        ["--originality", "original"],
+        ["--infill", "noise.wav", "--from", 0.1, "--to", 0.3],
+    ],
+)
+def test_how_many_pieces_of_any_kind(
+    words: list[Any],
+    count: str,
+    distill: Distill,
+    tiny: Path,
+    save: Any,
+    noise: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Guards against kinds of audio that are made in any number: none, or minus three seconds of it."""
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "noise.wav", noise(1.0))
+    distill("generate", tiny, "--count", count, *words).refused(count, "1 to 64")
+
+
 @pytest.mark.parametrize("verb", ["run", "train", "train-prior", "generate", "encode", "decode", "reconstruct"])
 def test_a_device_that_is_not_there(
     verb: str, distill: Distill, tiny: Path, small_corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

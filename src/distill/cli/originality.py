@@ -61,7 +61,7 @@ def originality(
     rows = [("compared", f"{len(reference.similarity)} seconds{others}")]
     rows += [(f"similarity, {share} % of seconds are below", f"{value:.2f}") for share, value in similarity.items()]
     if natural is not None:
-        rows.append(("longest run of equal coarse codes", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)"))
+        rows.append(("longest run of equal codes, two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)"))
     table(rows)
     note()
     note("What the prior makes of beginnings, 5 s each", "bold")
