@@ -18,7 +18,7 @@ from torch import Tensor
 
 from distill.audio.files import SAMPLE_RATE
 from distill.codes.extract import decode_chunks
-from distill.generation import Sampling, generate
+from distill.making.sampling import Sampling, generate
 from distill.models.model_file import Model, load_model
 from distill.models.quantizer import code_perplexity, count_codes
 

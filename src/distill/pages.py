@@ -8,13 +8,13 @@ import torch
 
 from distill.audio.corpus import Corpus
 from distill.audio.files import to_channels
-from distill.audio.opus import through_opus
 from distill.audio.split import split_corpus
-from distill.evaluation import Evaluation, held_out_names, reconstructions
-from distill.making import Piece
+from distill.evaluation.measure import Evaluation, held_out_names, reconstructions
+from distill.evaluation.opus import through_opus
+from distill.files.names import MODEL_SUFFIX
+from distill.making.pieces import Piece
 from distill.models.model_file import Model
 from distill.models.vqvae import LEVEL_NAMES
-from distill.outputs import MODEL_SUFFIX
 from distill.report import EvaluationReport, NewAudio, RefinementReport, RunReport
 from distill.settings import Settings, describe_sampling, prior_settings
 from distill.training.adversarial import RefinementResult

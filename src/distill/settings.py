@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from distill.audio.corpus import Corpus
 from distill.errors import SettingError
-from distill.generation import Sampling
+from distill.making.sampling import Sampling
 from distill.models.model_file import Model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import LEVEL_NAMES, VQVAEConfig

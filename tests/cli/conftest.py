@@ -153,5 +153,5 @@ def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
     monkeypatch.setattr("distill.training.prior_loop.MIN_STEPS_PER_EPOCH", 3)
     monkeypatch.setattr(
-        "distill.resuming.RefinementPlan", functools.partial(RefinementPlan, batch_size=1, critic_width=4)
+        "distill.runs.resume.RefinementPlan", functools.partial(RefinementPlan, batch_size=1, critic_width=4)
     )

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from distill.errors import TrainingError
+from distill.files.names import claimed
 from distill.models import load_model
-from distill.outputs import claimed
 
 Distill = Callable[..., Any]
 Tree = Callable[[Path], dict[str, int]]

@@ -21,11 +21,11 @@ import pytest
 import soundfile
 
 from distill import pipeline
-from distill.home import home
+from distill.files.home import home
+from distill.files.names import claimed, new_run_folder
 from distill.library import Library
-from distill.making import make_audio
+from distill.making.pieces import make_audio
 from distill.models import load_model
-from distill.outputs import claimed, new_run_folder
 from distill.training import prior_loop, train_prior, train_vqvae, vqvae_loop
 from distill.training.metrics import (
     PriorStepMetrics,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from distill.home import home
+from distill.files.home import home
 from distill.library import Generation, Library, Run
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from distill.errors import LibraryError
-from distill.home import home
+from distill.files.home import home
 from distill.library import Generation, Library, Run, database, schema
 
 FIRST = (Path(__file__).parent / "first_schema.sql").read_text(encoding="utf-8")
@@ -201,7 +201,7 @@ def test_it_is_refused_in_words_while_another_holds_it(
 
 WORK = textwrap.dedent("""
     import json, sys
-    from distill.home import home
+    from distill.files.home import home
     from distill.library import Generation, Library, Run
 
     def tell(text):

@@ -9,7 +9,7 @@ from rich.text import Text
 from distill.cli import options
 from distill.cli.console import console, note, percent, place, print_json, settings_table, visible
 from distill.cli.training_view import TrainingView
-from distill.outputs import command
+from distill.files.names import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from distill.cli.console import console, levels_table, note, place, print_json, 
 from distill.cli.training_view import TrainingView
 
 if TYPE_CHECKING:
-    from distill.evaluation import Evaluation
+    from distill.evaluation.measure import Evaluation
 
 
 def evaluate(

@@ -5,7 +5,7 @@ from typing import Any
 
 from distill.cli import options
 from distill.cli.console import levels_table, note, place, print_json, table
-from distill.outputs import command
+from distill.files.names import command
 
 
 def info(model: options.ModelArgument, as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:

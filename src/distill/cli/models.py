@@ -11,7 +11,7 @@ from rich.text import Text
 from distill.cli import options
 from distill.cli.console import console, good, note, place, print_json, table, visible, warn
 from distill.errors import SettingError
-from distill.outputs import command
+from distill.files.names import command
 
 if TYPE_CHECKING:
     from distill.library import Library, ModelEntry, Run
@@ -241,7 +241,7 @@ def _entry(library: "Library", given: Path, is_needed: bool = True) -> "ModelEnt
 
 
 def _model_files(given: Iterable[Path]) -> list[Path]:
-    from distill.outputs import MODEL_SUFFIX
+    from distill.files.names import MODEL_SUFFIX
 
     files: list[Path] = []
     for path in given:

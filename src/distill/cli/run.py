@@ -18,7 +18,7 @@ from distill.cli.console import (
     warn,
 )
 from distill.cli.training_view import TrainingView
-from distill.outputs import MODEL_SUFFIX, command, run_folders
+from distill.files.names import MODEL_SUFFIX, command, run_folders
 
 if TYPE_CHECKING:
     from distill.pipeline import RunResult
@@ -79,7 +79,7 @@ def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
 
 def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> None:
     from distill.models.model_file import read_header
-    from distill.resuming import CODEC_STATE, PRIOR_STATE
+    from distill.runs.resume import CODEC_STATE, PRIOR_STATE
 
     for model in models:
         place("Kept", model)

@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from distill.atomic import written_aside
 from distill.errors import LibraryError, ModelFileError
-from distill.home import home
+from distill.files.atomic import written_aside
+from distill.files.home import home
 from distill.library.database import Database
 from distill.library.rebuilding import Found, find_everything
 from distill.library.records import Generation, ModelEntry, Run, to_json

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import ModelFileError
-from distill.home import home
+from distill.files.home import home
+from distill.files.names import MODEL_SUFFIX, run_folders
 from distill.library.records import Generation, ModelEntry, Run, from_json
-from distill.outputs import MODEL_SUFFIX, run_folders
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from distill.atomic import make_folder, output_error
 from distill.errors import OutputError
+from distill.files.atomic import make_folder, output_error
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from torch import Tensor
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.files import to_channels
-from distill.audio.opus import HOW_TO_GET_IT, has_opus, through_opus
 from distill.audio.split import Passage, split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import AudioFileError
+from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
 from distill.models.model_file import Model
 from distill.models.quantizer import count_codes
 from distill.report import Reconstruction

@@ -15,11 +15,11 @@ from typing import Generic, TypeVar
 import numpy as np
 from torch import Tensor
 
-from distill.codes.copying import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
 from distill.codes.extract import decode_chunks
-from distill.codes.passages import Nearest, Passages
 from distill.errors import SettingError
 from distill.models.model_file import Model, Source
+from distill.originality.passages import Nearest, Passages
+from distill.originality.runs import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
 
 T = TypeVar("T")
 

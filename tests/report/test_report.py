@@ -19,8 +19,8 @@ import soundfile
 
 from distill.audio.corpus import FileReport, Verdict
 from distill.errors import OutputError
-from distill.originality import Originality, Second
-from distill.originality import Verdict as Said
+from distill.originality.judge import Originality, Second
+from distill.originality.judge import Verdict as Said
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
 from distill.report.markup import duration
 from distill.report.sound import (

@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from distill.errors import AudioFileError, LibraryError, ModelFileError
 from distill.library import Generation, Library
 from distill.library.trash import trashed
-from distill.making import Piece, Request, file_digest, make_again
+from distill.making.pieces import Piece, Request, file_digest, make_again
 from distill.models.model_file import Model, load_model
-from distill.recording import sound_digest
+from distill.runs.journal import sound_digest
 from distill.training.metrics import MetricsCallback
 
 
