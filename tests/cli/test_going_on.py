@@ -13,15 +13,9 @@ import torch
 from distill.cli.training_view import TrainingView
 from distill.files.home import home
 from distill.models import load_model
+from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE
-from distill.training.metrics import (
-    PriorEpochMetrics,
-    PriorStepMetrics,
-    TrainingEvent,
-    VQEpochMetrics,
-    VQStepMetrics,
-    read_events,
-)
+from distill.training.metrics import PriorEpochMetrics, PriorStepMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
 Distill = Callable[..., Any]
 

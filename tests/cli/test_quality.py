@@ -15,8 +15,9 @@ from distill.cli.training_view import TrainingView
 from distill.files.home import home
 from distill.models import load_model
 from distill.models.model_file import alphabet_fingerprint
+from distill.runs.events import read_events
 from distill.runs.resume import REFINEMENT_STATE
-from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics, read_events
+from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics
 
 Distill = Callable[..., Any]
 

@@ -20,7 +20,7 @@ from distill.evaluation.measure import evaluate
 from distill.evaluation.opus import has_opus, through_opus
 from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
-from distill.pages import evaluation_report
+from distill.report.gather import evaluation_report
 
 ROOT = Path(__file__).parents[1]
 

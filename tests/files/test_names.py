@@ -65,7 +65,8 @@ def test_a_name_is_held_until_its_block_ends(tmp_path: Path) -> None:
 def test_a_name_is_held_against_another_process(tmp_path: Path) -> None:
     """Guards against a lock that only its own process sees."""
     code = (
-        "import sys; from pathlib import Path\nfrom distill.files.names import claimed\nfrom distill.errors import OutputError\n"
+        "import sys; from pathlib import Path\nfrom distill.files.names import claimed\n"
+        "from distill.errors import OutputError\n"
         "try:\n    with claimed(Path(sys.argv[1])): print('mine')\nexcept OutputError as error: print(error.what)"
     )
 

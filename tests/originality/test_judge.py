@@ -12,7 +12,9 @@ from distill.making.loops import Loop
 from distill.making.sampling import Generation, Sampling
 from distill.models import CodePrior, Model, PriorConfig, Source, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
-from distill.originality.judge import MOST_TRIES, OriginalityJudge, Verdict, by_likeness, draw_until_original
+from distill.originality.dial import MOST_TRIES, draw_until_original
+from distill.originality.judge import OriginalityJudge
+from distill.originality.verdict import Verdict, by_likeness
 
 RATE, HOP = 48_000, 1024
 ENTRIES = 64

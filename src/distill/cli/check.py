@@ -36,8 +36,8 @@ def check(
     """Look at every file of FOLDER: usable or not and why, duplicates, the split, the sizes it would get."""
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
-    from distill.settings import codec_config, codec_settings
-    from distill.training.vqvae_loop import explain_codec
+    from distill.settings import codec_settings
+    from distill.sizes import codec_config, explain_codec
 
     wanted_channels = options.channels(channels)
     with TrainingView() as view:

@@ -27,8 +27,8 @@ def evaluate(
 ) -> None:
     """Measure how close MODEL's codec comes to the recordings of FOLDER, and make a page to hear it."""
     from distill import pipeline
+    from distill.models.health import named_levels
     from distill.models.model_file import load_model
-    from distill.settings import named_levels
     from distill.training.launch import choose_device
 
     model = options.model_file(model)

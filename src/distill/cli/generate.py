@@ -70,7 +70,7 @@ def generate(
     from distill.making.pieces import infill_file, make_audio, make_loops
     from distill.making.sampling import Sampling
     from distill.models.model_file import load_model
-    from distill.originality.judge import Dial
+    from distill.originality.dial import Dial
     from distill.training.launch import choose_device
 
     _check_together(prompt, loop, beats, bpm, infill, begin, end)

@@ -121,8 +121,8 @@ def show_result(result: "RunResult", as_json: bool) -> None:
 def _figures(result: "RunResult") -> dict[str, Any]:
     import dataclasses
 
+    from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
-    from distill.settings import model_health
 
     model = load_model(result.model_path)
     codec = model.header.codec
@@ -141,7 +141,7 @@ def _figures(result: "RunResult") -> dict[str, Any]:
             **model.header.codec_training,
             "bitrate": codec.bitrate,
             "frame_rate": codec.frame_rate,
-            "levels": model_health(model),
+            "levels": named_levels(level_health(model.code_counts)),
         },
         "prior": model.header.prior_training,
     }

@@ -121,7 +121,8 @@ def _begin(
     from distill.audio.corpus import import_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
     from distill.runs.resume import first_sitting
-    from distill.settings import codec_config, codec_settings, run_settings, stage_settings
+    from distill.settings import codec_settings, run_settings, stage_settings
+    from distill.sizes import codec_config
 
     is_high = quality is Quality.HIGH
     default = DEFAULT_HIGH_MINUTES if is_high else DEFAULT_MINUTES
@@ -269,7 +270,7 @@ def _show(
     is_high: bool,
     as_json: bool,
 ) -> None:
-    from distill.settings import model_health
+    from distill.models.health import level_health, named_levels
 
     is_stopped = refined.result.cancelled if refined else is_high or bool(model.header.codec_training["cancelled"])
     if as_json:
@@ -283,7 +284,7 @@ def _show(
                 **training,
                 **({"page": refined and refined.page and refined.page.resolve()} if is_high else {}),
                 "bitrate": model.header.codec.bitrate,
-                "levels": model_health(model),
+                "levels": named_levels(level_health(model.code_counts)),
             }
         )
         return

@@ -78,7 +78,8 @@ def _begin(
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed, new_run_folder
     from distill.models.model_file import load_model
-    from distill.settings import check_learning_rate, prior_config, prior_settings, run_settings
+    from distill.settings import check_learning_rate, prior_settings, run_settings
+    from distill.sizes import prior_config
     from distill.training.prior_loop import LEARNING_RATE
 
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)

@@ -21,9 +21,10 @@ from distill.making import loops
 from distill.making.infill import Infill, infill
 from distill.making.sampling import Generation, Sampling, check_count, check_request, generate
 from distill.models.model_file import Model
-from distill.originality.judge import MOST_TRIES, Originality, OriginalityJudge, Verdict, draw_until_original
+from distill.originality.dial import MOST_TRIES, draw_until_original
+from distill.originality.judge import OriginalityJudge
+from distill.originality.verdict import Originality, Verdict
 from distill.runs.journal import NewPiece, record_pieces
-from distill.settings import describe_sampling
 from distill.training.metrics import MetricsCallback, Notice
 
 LONGEST_INFILLED_SECONDS = 600.0
@@ -288,7 +289,7 @@ def _written(
     tags = {
         "title": title or path.stem,
         "software": f"Distill {version('distill-audio')}",
-        "comment": f"{request.words}, seed {take.seed}, {describe_sampling(take.sampling)}, "
+        "comment": f"{request.words}, seed {take.seed}, {take.sampling.describe()}, "
         f"model {model.fingerprint[:12]}; {originality.summary()}",
     }
     write_audio(

@@ -22,8 +22,9 @@ from distill.errors import DistillError
 from distill.library import Generation, Library, Run
 from distill.library.records import origin_of
 from distill.models.model_file import Model
+from distill.runs.events import EventLog, read_events
 from distill.training import metrics as m
-from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent, read_events
+from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
 
 
 @dataclass(frozen=True)

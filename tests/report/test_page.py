@@ -19,8 +19,9 @@ import soundfile
 
 from distill.audio.corpus import FileReport, Verdict
 from distill.errors import OutputError
-from distill.originality.judge import Originality, Second
-from distill.originality.judge import Verdict as Said
+from distill.models.health import LevelHealth
+from distill.originality.verdict import Originality, Second
+from distill.originality.verdict import Verdict as Said
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
 from distill.report.markup import duration
 from distill.report.sound import (
@@ -31,7 +32,7 @@ from distill.report.sound import (
     picture_png,
     waveform_path,
 )
-from distill.training.metrics import LevelHealth, PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+from distill.training.metrics import PriorEpochMetrics, TrainingEvent, VQEpochMetrics
 
 _VOID = {"meta", "img", "br", "link"}
 HOSTILE = "a<script>alert(1)</script>\"'&\n\u202e\udcff.wav"
