@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from distill.audio.alike import Alike, find_alike
 from distill.audio.cache import decoded, forget, trim_cache
 from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, probe
-from distill.audio.takes import group_takes
+from distill.audio.takes import copies, group_takes, shared_parts
 from distill.errors import AudioFileError, CorpusError, SettingError
 
 try:
@@ -47,6 +48,7 @@ class Verdict(StrEnum):
     LONG = "too long"
     SILENT = "silent"
     DUPLICATE = "duplicate"
+    COPY = "copy"
     UNREADABLE = "unreadable"
 
 
@@ -79,8 +81,8 @@ class FileReport:
 class Recording:
     """A usable file.
 
-    ``audio`` is a read-only memory map ``[C, N]`` of float32 at 48 kHz; near-copies of one take share their
-    ``group``; ``sha256`` is that of the file's bytes.
+    ``audio`` is a read-only memory map ``[C, N]`` of float32 at 48 kHz; recordings that share half of their sound, at one
+    and the same place, share their ``group``; ``sha256`` is that of the file's bytes.
     """
 
     name: str
@@ -95,13 +97,17 @@ class Recording:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The usable recordings of a folder, sorted by name, and a report on every audio file in it."""
+    """The usable recordings of a folder, sorted by name, and a report on every audio file in it.
+
+    Of copies of one take one stands for all. ``alike`` says which stretches of the recordings sound alike.
+    """
 
     folder: Path
     recordings: tuple[Recording, ...]
     files: tuple[FileReport, ...]
     channels: int
     fingerprint: str
+    alike: tuple[Alike, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -121,15 +127,15 @@ class Corpus:
         """What will show in the result though every recording is usable: plain sentences, none for a healthy corpus."""
         used = [file for file in self.files if file.verdict == Verdict.USED]
         silence = sum(file.silence * file.seconds for file in used) / self.seconds
-        copies = sum(file.verdict == Verdict.DUPLICATE for file in self.files)
+        copied = sum(file.verdict in (Verdict.DUPLICATE, Verdict.COPY) for file in self.files)
         found = []
         if self.seconds < _LITTLE_SECONDS:
             found.append(
                 f"{self.seconds:.1f} s are very little to learn from: what comes out will mostly repeat them. "
                 "A minute or more of different recordings makes new sound possible."
             )
-        if len(used) == 1 and copies:
-            found.append(f"All {copies + 1} files are the same sound, so there is one recording to learn from.")
+        if len(used) == 1 and copied:
+            found.append(f"All {copied + 1} files are the same sound, so there is one recording to learn from.")
         if silence > _MUCH_SILENCE:
             found.append(f"{silence:.0%} of the sound is silence, and so will be much of what comes out. Trim it.")
         if displaced := [file.name for file in used if abs(file.offset) > _OFFSET]:
@@ -142,6 +148,25 @@ class Corpus:
                 f"At full scale for more than {_CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
             )
         return tuple(found)
+
+    @property
+    def shared(self) -> str:
+        """Which recordings share sound with others, named, and what that means; empty where none does."""
+        found: dict[int, set[int]] = {}
+        for one in self.alike:
+            if one.one != one.other:
+                for number in (one.one, one.other):
+                    found.setdefault(number, set()).update({one.one, one.other})
+        if not found:
+            return ""
+        named = sorted(found)
+        names = _some([self.recordings[number].name for number in named], 2 * _NAMED)
+        what = (
+            f"{names} share sound (a bar that comes back, a loop, a jingle)"
+            if len(named) < self.file_count or len(named) <= 2 * _NAMED
+            else f"All {len(named)} recordings share sound with others (bars that come back, a loop, a jingle)"
+        )
+        return f"{what}. All of it is trained on, but for what sounds like a stretch that is kept aside."
 
 
 @dataclass(frozen=True)
@@ -209,7 +234,7 @@ def import_corpus(
     if not used:
         raise _nothing_usable(folder, reports)
 
-    groups = group_takes([found.audio for found in used.values()])
+    used, reports, alike, groups = _one_of_each_take(used, reports)
     recordings = tuple(
         Recording(
             name=name,
@@ -231,6 +256,59 @@ def import_corpus(
         files=tuple(reports),
         channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),
         fingerprint=hashlib.sha256("".join(sorted(one.sha256 for one in recordings)).encode()).hexdigest(),
+        alike=alike,
+    )
+
+
+def _one_of_each_take(
+    used: dict[str, _Found], reports: list[FileReport]
+) -> tuple[dict[str, _Found], list[FileReport], tuple[Alike, ...], list[int]]:
+    """Of copies of one take the one with most in it; what sounds alike in those that stay, and their groups."""
+    names = list(used)
+    found = list(used.values())
+    alike = find_alike([one.audio for one in found])
+    parts = shared_parts([one.audio for one in found], alike)
+    # By what is in them, not by their names: a renamed folder is the same corpus.
+    preferred = sorted(range(len(found)), key=lambda number: _worth(found[number]), reverse=True)
+    originals = copies(parts, preferred)
+    stays = [number for number in range(len(found)) if number not in originals]
+    place = {number: at for at, number in enumerate(stays)}
+    judged = {names[copy]: names[original] for copy, original in originals.items()}
+    reports = [
+        report
+        if report.name not in judged
+        else replace(
+            report,
+            verdict=Verdict.COPY,
+            reason=f"It is the same take as {judged[report.name]}, which holds all of it (another rate, level, length or mix).",
+            fix="Nothing needs doing: a take counts once, and the other file is used.",
+            duplicate_of=judged[report.name],
+        )
+        for report in reports
+    ]
+    return (
+        {names[number]: found[number] for number in stays},
+        reports,
+        tuple(
+            replace(one, one=place[one.one], other=place[one.other])
+            for one in alike
+            if one.one in place and one.other in place
+        ),
+        group_takes(
+            len(stays), {(place[a], place[b]): part for (a, b), part in parts.items() if a in place and b in place}
+        ),
+    )
+
+
+def _worth(found: _Found) -> tuple[int, int, bool, int, str]:
+    """Of copies the one with most sound in it, then the one with most of the spectrum, then the one in stereo."""
+    sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE
+    return (
+        round(2 * sounding),
+        round(found.levels.bandwidth / 1000),
+        found.levels.stereo,
+        found.audio.shape[1],
+        found.sha256,
     )
 
 
@@ -415,9 +493,10 @@ def _name(path: Path, folder: Path) -> str:
     return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def _some(names: list[str], most: int = _NAMED) -> str:
+    if len(names) > most:
+        return ", ".join(names[:most]) + f" and {len(names) - most} more"
+    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
 
 
 def _nothing_usable(folder: Path, reports: list[FileReport]) -> CorpusError:

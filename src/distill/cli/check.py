@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _STYLES = {
     "used": "green",
     "duplicate": "yellow",
+    "copy": "yellow",
     "too short": "yellow",
     "too long": "yellow",
     "silent": "yellow",
@@ -77,6 +78,8 @@ def check(
     note(f"{corpus.file_count} of {files} usable, {corpus.seconds:.1f} s in all.")
     for warning in corpus.warnings:
         note(warning, "yellow")
+    if corpus.shared:
+        note(corpus.shared)
     note(split.explanation)
     note(explain_codec(corpus, config))
     note()

@@ -17,6 +17,7 @@ _USED = "used"
 _TONES = {
     _USED: "good",
     "duplicate": "plain",
+    "copy": "plain",
     "too short": "warn",
     "too long": "warn",
     "silent": "warn",
