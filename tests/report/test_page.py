@@ -20,8 +20,8 @@ import soundfile
 from distill.audio.corpus import FileReport, FileVerdict
 from distill.errors import OutputError
 from distill.models.health import LevelHealth
-from distill.originality.verdict import Verdict as Said
 from distill.originality.verdict import Originality, Second
+from distill.originality.verdict import Verdict as Said
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
 from distill.report.markup import duration
 from distill.report.sound import (

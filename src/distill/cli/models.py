@@ -14,7 +14,7 @@ from distill.errors import SettingError
 from distill.files.names import command
 
 if TYPE_CHECKING:
-    from distill.library import Library, ModelEntry
+    from distill.library import Library, ModelEntry, RunRecord
     from distill.library.trash import Trashed
 
 SHOWN_GENERATIONS = 10
