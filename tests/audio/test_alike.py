@@ -5,7 +5,7 @@ import pytest
 import soxr
 
 from distill.audio.alike import find_alike
-from distill.audio.corpus import Verdict, import_corpus
+from distill.audio.corpus import FileVerdict, import_corpus
 from distill.audio.split import split_corpus
 from distill.audio.takes import copies, shared_parts
 
@@ -69,7 +69,7 @@ def test_a_jingle_is_shared_and_makes_no_copy_of_the_rest(tmp_path, piece, melod
     for seed in range(6):
         save(tmp_path / f"{seed}.wav", np.concatenate([jingle, melody(6.0, seed)], axis=1))
     corpus = import_corpus(tmp_path)
-    assert [file.verdict for file in corpus.files] == [Verdict.USED] * 6
+    assert [file.verdict for file in corpus.files] == [FileVerdict.USED] * 6
     assert len({recording.group for recording in corpus.recordings}) == 6
     split = split_corpus(corpus)
     assert _seconds(split.train) > 36
@@ -92,10 +92,10 @@ def test_a_take_exported_many_times_counts_once(tmp_path, noise, save):
     assert corpus.seconds == pytest.approx(12.5, abs=1.0)
     assert {recording.name[0] for recording in corpus.recordings} == set("01234")
     for file in corpus.files:
-        if file.verdict == Verdict.COPY:
+        if file.verdict == FileVerdict.COPY:
             assert file.duplicate_of[0] == file.name[0]
             assert file.duplicate_of in file.reason
-    assert sum(file.verdict == Verdict.COPY for file in corpus.files) == 30
+    assert sum(file.verdict == FileVerdict.COPY for file in corpus.files) == 30
 
 
 def test_one_loop_over_and_over_is_trained_on_and_the_check_called_weak(tmp_path, piece, save):

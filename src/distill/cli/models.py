@@ -14,7 +14,7 @@ from distill.errors import SettingError
 from distill.files.names import command
 
 if TYPE_CHECKING:
-    from distill.library import Library, ModelEntry, Run
+    from distill.library import Library, ModelEntry, RunRecord
     from distill.library.trash import Trashed
 
 SHOWN_GENERATIONS = 10
@@ -313,7 +313,7 @@ def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
     place("Undo", command("distill", "models", "restore", items[0].key))
 
 
-def _show_run(run: "Run") -> None:
+def _show_run(run: "RunRecord") -> None:
     came_out = "".join(
         f", {words} {_figure(run.figures[name], 2)}" for name, words in _OUTCOMES.items() if name in run.figures
     )
