@@ -5,9 +5,10 @@ import pytest
 import soxr
 
 from distill.audio.alike import find_alike
-from distill.audio.corpus import FileVerdict, import_corpus
+from distill.audio.corpus import import_corpus
 from distill.audio.split import split_corpus
 from distill.audio.takes import copies, shared_parts
+from distill.audio.verdicts import FileVerdict
 
 RATE = 48_000
 
@@ -59,7 +60,8 @@ def test_a_loud_hum_makes_no_copy_of_the_music(melody, decibels):
         take = melody(5.0, seed)
         level = np.sqrt(np.square(take).mean() / np.square(hum).mean()) * 10 ** (decibels / 20)
         takes.append((0.3 * (take + level * hum)).astype(np.float32))
-    parts = shared_parts(takes, find_alike(takes))
+    sounds = [(take, "mean") for take in takes]
+    parts = shared_parts(sounds, find_alike(sounds))
     assert max(parts.values(), default=0.0) < 0.3
 
 
@@ -121,7 +123,7 @@ def test_stretches_lie_where_they_are_said_to_lie(piece, melody):
     bar = piece(2.0, form="A", seed=3)
     first = np.concatenate([melody(3.0, 1), bar, melody(1.0, 2)], axis=1)
     second = np.concatenate([melody(1.0, 3), 0.5 * bar, melody(3.0, 4)], axis=1)
-    found = [one for one in find_alike([first, second]) if one.one != one.other]
+    found = [one for one in find_alike([(first, "mean"), (second, "mean")]) if one.one != one.other]
     assert found
     for one in found:
         start, stop = (one.start, one.stop) if one.one == 0 else (one.start + one.lag, one.stop + one.lag)

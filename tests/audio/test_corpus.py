@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from distill.audio.corpus import FileVerdict, import_corpus
+from distill.audio.corpus import import_corpus
+from distill.audio.verdicts import FileVerdict
 from distill.errors import CorpusError, SettingError
 
 

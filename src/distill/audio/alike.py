@@ -15,7 +15,8 @@ from functools import cache
 import numpy as np
 import soxr
 
-from distill.audio.files import SAMPLE_RATE, to_channels
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.mixing import Mix, mixed
 
 RATE = 16_000
 """What is compared, in samples a second: octaves up to 8 kHz tell recordings apart."""
@@ -60,13 +61,13 @@ class Alike:
     """Of the whitened waveforms, 0 to 1."""
 
 
-def find_alike(recordings: Sequence[np.ndarray]) -> tuple[Alike, ...]:
-    """All stretches of a second or more that sound alike in recordings ``[C, N]`` at 48 kHz, sorted.
+def find_alike(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[Alike, ...]:
+    """All stretches of a second or more that sound alike in recordings ``[C, N]`` at 48 kHz, each mixed its own way; sorted.
 
     A second that recurs all over the place is found at the dozen places most like it; what is asked about is thinned out
     beyond some three hours of sound, so that the work stays bounded.
     """
-    sketches = [_Sketch(audio) for audio in recordings]
+    sketches = [_Sketch(audio, mix) for audio, mix in recordings]
     found: list[Alike] = []
     tried = 0
     for one, other, frame, coarse in _proposals(sketches):
@@ -101,26 +102,28 @@ def _each_once(found: Sequence[Alike]) -> list[Alike]:
             and one.start <= last.stop
         ):
             stretch = min(last.start, one.start), max(last.stop, one.stop)
-            joined[-1] = replace(last, start=stretch[0], stop=stretch[1], agreement=min(last.agreement, one.agreement))
+            sizes = last.stop - last.start, one.stop - one.start
+            agreement = (sizes[0] * last.agreement + sizes[1] * one.agreement) / sum(sizes)
+            joined[-1] = replace(last, start=stretch[0], stop=stretch[1], agreement=agreement)
         else:
             joined.append(one)
     return joined
 
 
-def _end(recordings: Sequence[np.ndarray], found: Alike) -> int:
+def _end(recordings: Sequence[tuple[np.ndarray, Mix]], found: Alike) -> int:
     """Rounding to 16 kHz must not lead beyond the end."""
-    one, other = recordings[found.one].shape[1], recordings[found.other].shape[1]
+    one, other = recordings[found.one][0].shape[1], recordings[found.other][0].shape[1]
     return min(_STEP * found.stop, one, other - _STEP * found.lag)
 
 
 class _Sketch:
     """One recording as it is compared."""
 
-    def __init__(self, audio: np.ndarray) -> None:
+    def __init__(self, audio: np.ndarray, mix: Mix) -> None:
         size = _BLOCK_SECONDS * SAMPLE_RATE
         scale = max(float(np.abs(audio[:, at : at + size]).max()) for at in range(0, audio.shape[1], size))
         # In half the memory, at a precision well below what is whitened up.
-        self.sound = np.concatenate([(block / max(scale, 1e-9)).astype(np.float16) for block in _reduced(audio)])
+        self.sound = np.concatenate([(block / max(scale, 1e-9)).astype(np.float16) for block in _reduced(audio, mix)])
         frames = max(1, round(len(self.sound) / _HOP))
         bands = np.zeros((frames, _BANDS), np.float32)
         self.level = np.zeros(frames, np.float32)
@@ -148,11 +151,11 @@ class _Sketch:
         return len(self.sound)
 
 
-def _reduced(audio: np.ndarray) -> Iterator[np.ndarray]:
+def _reduced(audio: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
     stream = soxr.ResampleStream(SAMPLE_RATE, RATE, 1, dtype="float32")
     size = _BLOCK_SECONDS * SAMPLE_RATE
     for start in range(0, audio.shape[1], size):
-        block = to_channels(np.asarray(audio[:, start : start + size]), 1)[0]
+        block = np.ascontiguousarray(mixed(np.asarray(audio[:, start : start + size]), mix)[0])
         yield stream.resample_chunk(block, last=start + size >= audio.shape[1])
 
 

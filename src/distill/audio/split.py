@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from distill.audio.corpus import Corpus, Recording
-from distill.audio.files import SAMPLE_RATE, to_channels
+from distill.audio.files import SAMPLE_RATE
 from distill.errors import SettingError
 
 SHORTEST_PASSAGE = SAMPLE_RATE // 4
@@ -55,8 +55,7 @@ class Passage:
         """A fresh float32 ``[channels, stop - start]``, counted from the passage's beginning."""
         if not 0 <= start <= stop <= self.samples:
             raise ValueError(f"Samples {start} to {stop} are not within a passage of {self.samples}.")
-        piece = np.array(self.recording.audio[:, self.start + start : self.start + stop], dtype=np.float32)
-        return to_channels(piece, channels)
+        return self.recording.heard(self.start + start, self.start + stop, channels)
 
     def blocks(self, channels: int, samples: int = 10 * SAMPLE_RATE) -> Iterator[np.ndarray]:
         """All of it, float32 ``[channels, n]``, at most ``samples`` a block."""

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from distill.audio.alike import Alike
-from distill.audio.files import SAMPLE_RATE, to_channels
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.mixing import Mix, mixed
 
 COPIED = 0.9
 """Of a recording's sound, by amplitude, that another one holds: from here on it is a copy."""
+_SURE, _SURE_OF_SHORT = 0.9, 0.97
+_SHORT = SAMPLE_RATE
 ONE_TAKE = 0.5
 """From here on two recordings count as one take where new sound is compared with *other* takes."""
 
@@ -23,7 +26,7 @@ _SAME_LAG = SAMPLE_RATE // 200
 _BLOCK = 600 * _FRAME
 
 
-def shared_parts(recordings: Sequence[np.ndarray], alike: Sequence[Alike]) -> dict[tuple[int, int], float]:
+def shared_parts(recordings: Sequence[tuple[np.ndarray, Mix]], alike: Sequence[Alike]) -> dict[tuple[int, int], float]:
     """How much of the first recording's sound, by amplitude, lies in the second at one single lag: 0 to 1, by pair.
 
     Pairs that share nothing are not there.
@@ -33,8 +36,13 @@ def shared_parts(recordings: Sequence[np.ndarray], alike: Sequence[Alike]) -> di
         if one.one != one.other:
             stretches[one.one, one.other].append((one.lag, one.start, one.stop))
             stretches[one.other, one.one].append((-one.lag, one.start + one.lag, one.stop + one.lag))
-    levels = {number: _levels(recordings[number]) for number in {first for first, _ in stretches}}
+    levels = {number: _levels(*recordings[number]) for number in {first for first, _ in stretches}}
     return {pair: _largest_part(levels[pair[0]], found) for pair, found in stretches.items()}
+
+
+def surely(alike: Sequence[Alike]) -> list[Alike]:
+    """Those so alike that they can be copies: two strokes of one drum are none, and no sound may be lost for a likeness."""
+    return [one for one in alike if one.agreement >= (_SURE if one.stop - one.start >= _SHORT else _SURE_OF_SHORT)]
 
 
 def copies(parts: dict[tuple[int, int], float], preferred: Sequence[int]) -> dict[int, int]:
@@ -83,11 +91,11 @@ def _largest_part(levels: np.ndarray, stretches: Sequence[tuple[int, int, int]])
     return largest
 
 
-def _levels(audio: np.ndarray) -> np.ndarray:
+def _levels(audio: np.ndarray, mix: Mix) -> np.ndarray:
     """The amplitude of every twentieth of a second."""
     levels = []
     for start in range(0, audio.shape[1], _BLOCK):
-        sound = to_channels(np.asarray(audio[:, start : start + _BLOCK]), 1)[0]
+        sound = mixed(np.asarray(audio[:, start : start + _BLOCK]), mix)[0]
         begins = np.arange(0, len(sound), _FRAME)
         levels.append(np.sqrt(np.add.reduceat(np.square(sound - sound.mean()), begins) / _FRAME))
     return np.concatenate(levels)

@@ -14,7 +14,7 @@ from distill.files.names import command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from distill.audio.corpus import FileReport
+    from distill.audio.verdicts import FileReport
 
 _STYLES = {
     "used": "green",
@@ -73,9 +73,17 @@ def check(
         note("Left out:")
     for file in unused:
         note(f"  {file.name}: {file.reason} {file.fix}", _STYLES[str(file.verdict)])
-    files = "1 file is" if len(corpus.files) == 1 else f"{len(corpus.files)} files are"
+    remarked = [file for file in corpus.files if file.remark and str(file.verdict) == "used"]
+    if remarked:
+        note()
+        note("Used, but:")
+    for file in remarked:
+        note(f"  {file.name}: {file.remark}")
+    files = "1 file" if len(corpus.files) == 1 else f"{len(corpus.files)} files"
     note()
-    note(f"{corpus.file_count} of {files} usable, {corpus.seconds:.1f} s in all.")
+    note(
+        f"{corpus.file_count} of {files} {'is' if corpus.file_count == 1 else 'are'} usable, {corpus.seconds:.1f} s in all."
+    )
     for warning in corpus.warnings:
         note(warning, "yellow")
     if corpus.shared:

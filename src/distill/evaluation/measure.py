@@ -70,6 +70,8 @@ class Evaluation:
     opus: tuple[OpusScore, ...]
     opus_note: str
     """Why there is no Opus to compare with; empty where there is, or none was wanted."""
+    left_out: tuple[str, ...] = ()
+    """What of the folder was not measured, a sentence each."""
 
     def mean(self, figure: str, held_out: bool | None = None) -> float:
         """Mean ``mel`` or ``stft`` of all recordings, or of those (not) held out; NaN where there are none."""
@@ -168,6 +170,7 @@ def evaluate(
         seconds / max(decoding, 1e-9),
         tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
         opus_note,
+        corpus.left_out,
     )
 
 

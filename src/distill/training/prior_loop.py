@@ -125,6 +125,8 @@ def train_prior(
     model_file.codec.requires_grad_(False).eval()
     corpus = corpus or import_corpus(Path(dataset_dir))
     if callback is not None:
+        for sentence in corpus.left_out:
+            callback(Notice(sentence))
         for warning in corpus.warnings:
             callback(Notice(warning, is_warning=True))
         if corpus.fingerprint != model_file.header.corpus.fingerprint:

@@ -126,6 +126,8 @@ def train_vqvae(
     split = split_corpus(corpus, seed=seed)
     if callback is not None and resumed is None:
         callback(Notice(split.explanation))
+        for sentence in corpus.left_out:
+            callback(Notice(sentence))
         for warning in corpus.warnings:
             callback(Notice(warning, is_warning=True))
     torch.manual_seed(seed)
