@@ -25,6 +25,7 @@ import torch
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
+from distill.audio.split import split_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.models import load_model
@@ -51,18 +52,19 @@ def write_recordings(folder: Path) -> None:
 def train(folder: Path, model_path: Path, interval: float, epochs: int) -> None:
     """The codec, then the prior, each from where it stands."""
     corpus = import_corpus(folder)
+    split = split_corpus(corpus)
     codec_plan = CodecPlan(epochs, batch_size=4, least_steps=40, save_every_s=interval, device="cpu")
     prior_plan = PriorPlan(epochs, views=2, least_steps=40, save_every_s=interval, device="cpu")
     with claimed(model_path):
         codec = stopped_codec(model_path)
         if codec is None or not codec.is_finished:
             events = codec.events if codec else new_run_folder(model_path.stem) / "events.jsonl"
-            pipeline.train_codec(corpus, model_path, events, codec_plan, config_changes=CODEC, resumed=codec)
+            pipeline.train_codec(corpus, split, model_path, events, codec_plan, config_changes=CODEC, resumed=codec)
         else:
             events = codec.events
         prior = stopped_prior(model_path) if events.with_name(PRIOR_STATE).exists() else None
         if prior is None or not prior.is_finished:
-            pipeline.add_prior(model_path, corpus, events, prior_plan, config_changes=PRIOR, resumed=prior)
+            pipeline.add_prior(model_path, corpus, split, events, prior_plan, config_changes=PRIOR, resumed=prior)
 
 
 def forked(work: Callable[[], None], kill_after: float | None) -> tuple[bool, float]:

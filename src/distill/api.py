@@ -45,10 +45,10 @@ def train(
         corpus = import_corpus(folder)
         split = split_corpus(corpus, seed=seed)
         plan = pipeline.CodecPlan(minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device)
-        pipeline.train_codec(corpus, target, events, plan, split=split, callback=callback)
+        pipeline.train_codec(corpus, split, target, events, plan, callback=callback)
         left = max(minutes - (time.monotonic() - started) / 60, 0.02)
         prior_plan = pipeline.PriorPlan(minutes=left, seed=seed, device=device)
-        return pipeline.add_prior(target, corpus, events, prior_plan, split=split, callback=callback)
+        return pipeline.add_prior(target, corpus, split, events, prior_plan, callback=callback)
 
 
 def load(model_path: Path | str, device: str = "cpu") -> Model:

@@ -72,7 +72,7 @@ def stage_settings(epochs: int | None, first_minutes: float | None, minutes: flo
     spans = [", at most ".join([*each, *([] if share is None else [f"{share:.3g} minutes"])]) for share in shares]
     return {
         "first-stage": (f"{spans[0]}: encoder, codes and decoder", "auto"),
-        "second-stage": (f"{spans[1]}: the decoder alone, against a critic", "auto"),
+        "second-stage": (f"{spans[1]}: the decoder alone, against discriminators", "auto"),
     }
 
 

@@ -54,7 +54,12 @@ def test_a_second_stage_goes_on(before: Path, distill: Distill) -> None:
 
 def test_a_prior_goes_on(before: Path, distill: Distill) -> None:
     answer = distill(
-        "train-prior", before / "refined.distill", before / "recordings", "--resume", before / "refined.distill", "--json"
+        "train-prior",
+        before / "refined.distill",
+        before / "recordings",
+        "--resume",
+        before / "refined.distill",
+        "--json",
     )
     assert answer.code == 0, answer.err
     assert "at step 70" in answer.err

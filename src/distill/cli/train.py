@@ -9,7 +9,6 @@ import typer
 from distill.cli import options
 from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
-from distill.errors import SettingError
 from distill.files.names import command
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ class Quality(StrEnum):
 
 
 def train(
+    context: typer.Context,
     folder: Annotated[
         Path | None,
         typer.Argument(
@@ -39,7 +39,9 @@ def train(
     ] = None,
     quality: Annotated[
         Quality,
-        typer.Option(help="high adds a second stage, for a GPU or a night: the decoder learns on against a critic."),
+        typer.Option(
+            help="high adds a second stage, for a GPU or a night: the decoder trains on against discriminators."
+        ),
     ] = Quality.STANDARD,
     minutes: Annotated[
         float | None,
@@ -78,13 +80,10 @@ def train(
         }.items()
         if value is not None
     }
-    wanted_channels = options.channels(channels)
     if resume is not None:
-        if chosen or wanted_channels or name is not None:
-            raise SettingError(
-                "--resume goes on with a model whose name and sizes are settled.",
-                "Leave out --name, --channels, --rvq-levels, --codebook-size and --commitment-weight.",
-            )
+        options.refuse_with_resume(
+            context, "name", "out", "rvq_levels", "codebook_size", "commitment_weight", "channels", "seed"
+        )
         _resume(folder, resume, quality, epochs, minutes, device, as_json)
     else:
         _begin(
@@ -95,7 +94,7 @@ def train(
             name,
             out,
             chosen,
-            wanted_channels,
+            options.channels(channels),
             device,
             seed,
             as_json,
@@ -146,11 +145,11 @@ def _begin(
         split = split_corpus(corpus, seed=seed)
         model = pipeline.train_codec(
             corpus,
+            split,
             model_path,
             run_folder / "events.jsonl",
             pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device),
             config_changes=chosen,
-            split=split,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
             callback=view,
             cancel_event=cancel,
@@ -158,7 +157,7 @@ def _begin(
         if is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
             second = Sitting(run_folder, pipeline.RefinementPlan(epochs, left, seed=seed, device=device))
-            refined = pipeline.refine_codec(model_path, corpus, second, split=split, callback=view, cancel_event=cancel)
+            refined = pipeline.refine_codec(model_path, corpus, split, second, callback=view, cancel_event=cancel)
     _show(folder, model_path, run_folder, refined.model if refined else model, refined, is_high, as_json)
 
 
@@ -223,10 +222,10 @@ def _resume_first(
         split = split_corpus(corpus, seed=plan.seed)
         model = pipeline.train_codec(
             corpus,
+            split,
             model_path,
             first.events,
             plan,
-            split=split,
             resumed=first,
             about={"second_stage": {"epochs": second[0], "minutes": second[1]} if is_high else None},
             callback=view,
@@ -234,9 +233,7 @@ def _resume_first(
         )
         if is_high and not cancel.is_set():
             sitting = Sitting(first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device))
-            refined = pipeline.refine_codec(
-                model_path, corpus, sitting, split=split, callback=view, cancel_event=cancel
-            )
+            refined = pipeline.refine_codec(model_path, corpus, split, sitting, callback=view, cancel_event=cancel)
     _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, is_high, as_json)
 
 
@@ -251,6 +248,7 @@ def _resume_second(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
@@ -268,7 +266,8 @@ def _resume_second(
             settings_table(run_settings(sitting.plan.epochs, sitting.plan.minutes, device, 0.0))
         else:
             settings_table(resumed_settings(sitting.resumed.value("schedule.step", int), epochs, minutes, device))
-        refined = pipeline.refine_codec(model_path, corpus, sitting, callback=view, cancel_event=cancel)
+        split = split_corpus(corpus, seed=sitting.plan.seed)
+        refined = pipeline.refine_codec(model_path, corpus, split, sitting, callback=view, cancel_event=cancel)
     _show(folder, model_path, sitting.run_folder, refined.model, refined, True, as_json)
 
 

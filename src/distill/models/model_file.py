@@ -1,8 +1,8 @@
 """One ``.distill`` file holds codec and prior: safetensors with a JSON header. Opening one can never run code.
 
 The header is checked field by field, then every tensor's name, type and shape against the sizes the header declares, then
-the digest of the bytes (``tensor_file.py``). Only after that is a tensor built. What is built is checked once more: weights
-are finite, codes and counts are ones that there can be.
+the digest of the bytes (``files/tensors.py``). Only after that is a tensor built. What is built is checked once more: weights
+are finite, and codes and counts are possible ones.
 """
 
 import hashlib
@@ -55,9 +55,9 @@ class SourceRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
-    """Of the recording, for people to read; never used as a path."""
+    """The recording's name, for people to read; never used as a path."""
     start_seconds: Annotated[float, Field(ge=0, le=_LONGEST_SECONDS)]
-    """Where in the recording the stretch begins."""
+    """Where in the recording the stretch begins, in seconds."""
     positions: Annotated[int, Field(ge=1, le=1 << 32)]
     held_out: bool
     take: Annotated[int, Field(ge=-1, le=10**9)] = -1
@@ -68,9 +68,9 @@ class Source:
     """One stretch of the recordings as codes: what new audio is compared with and begins with."""
 
     name: str
-    """Of the recording."""
+    """The recording's name."""
     start_seconds: float
-    """Where in the recording it begins; 0 for whole recordings."""
+    """Where in the recording the stretch begins, in seconds; 0 for whole recordings."""
     held_out: bool
     """Whether it was kept aside when the models were trained."""
     codes: Tensor
@@ -121,7 +121,7 @@ class Model:
     sources: tuple[Source, ...] = ()
     """The recordings as codes; there is at least one that was trained on where there is a prior."""
     path: Path | None = None
-    """The file it was read from."""
+    """The file it was read from; None for a model that is in no file."""
 
     @property
     def device(self) -> torch.device:
@@ -340,9 +340,9 @@ def _checked_header(path: Path, table: Table) -> Header:
         header.prior.codebook_size != header.codec.codebook_size
         or header.prior.num_quantizers != header.codec.num_quantizers
     ):
-        raise UnusableError("its prior speaks another alphabet than its codec")
+        raise UnusableError("its prior's codebooks are not of the number and size of its codec's")
     if header.prior is not None and all(record.held_out for record in header.sources):
-        raise UnusableError("it has a prior but none of the recordings that the prior learned from")
+        raise UnusableError("it has a prior but none of the recordings that the prior was trained on")
     return header
 
 

@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
-from distill.codes.layout import flatten_codes
 from distill.errors import TrainingError
 from distill.models.model_file import load_model
 from distill.models.prior import CodePrior, PriorConfig
@@ -34,7 +33,7 @@ from distill.training.metrics import (
     ignore,
 )
 from distill.training.plan import Plan
-from distill.training.prior_data import Extraction, check_codebooks, other_corpus
+from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
 
@@ -137,21 +136,9 @@ def train_prior(
     config = prior_config or prior_config_for(model_file, corpus)
     check_codebooks(config, model_file)
 
-    # Encode everything once, with the frozen codec.
-    extraction = Extraction(model_file, config, plan.seed, fabric, tell)
-    held_out = flatten_codes(extraction.sequences(split.held_out, views=1))
-    if file.resumed is not None:
-        plan = dataclasses.replace(plan, views=file.resumed.value("plan.views", int))
-    elif plan.minutes is not None:
-        seconds_a_view = extraction.pace * sum(passage.seconds for passage in split.train)
-        affordable = int(plan.extraction_share * plan.minutes * 60 / max(seconds_a_view, 1e-6))
-        plan = dataclasses.replace(plan, views=max(1, min(plan.views, affordable)))
-    tokens = flatten_codes(extraction.sequences(split.train, plan.views, plan.transpose))
-    # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
-    tokens = tokens.repeat(max(1, plan.least_steps * plan.batch_size // len(tokens)), 1)
-    # With split kind "none" both are the same passages; they were all trained on.
-    kept_aside = split.held_out if split.kind != "none" else ()
-    sources = (*extraction.sources(split.train, held_out=False), *extraction.sources(kept_aside, held_out=True))
+    views = None if file.resumed is None else file.resumed.value("plan.views", int)
+    data = PriorData.of(model_file, split, config, plan, views, fabric, tell)
+    plan, tokens = dataclasses.replace(plan, views=data.views), data.tokens
 
     torch.manual_seed(plan.seed)
     prior = CodePrior(config)
@@ -191,10 +178,10 @@ def train_prior(
 
         # Evaluate.
         validating = time.monotonic()
-        validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+        validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
         if not math.isfinite(validation.loss):
             state.roll_back("the held-out loss was not finite", tell)
-            validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+            validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
         schedule.reserve(1.5 * (time.monotonic() - validating))
         if validation.perplexity < state.best_score:
             state.best_score, state.best_loss = validation.perplexity, validation.loss
@@ -253,7 +240,7 @@ def train_prior(
             "transpose": plan.transpose,
             "corpus_fingerprint": corpus.fingerprint,
         },
-        "sources": sources,
+        "sources": data.sources,
         "curves": {"prior_train_loss": train_losses, "prior_val_loss": val_losses},
     }
 

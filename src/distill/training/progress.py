@@ -77,7 +77,7 @@ class State:
         self.curves: dict[str, list[float]] = {}
         """One value an epoch of everything that is drawn over time."""
         self.figures: dict[str, float] = {}
-        """Single numbers of the loop's own."""
+        """Single numbers that a loop keeps, by name."""
         self.best_score = math.inf
         """Score of the best weights; every loop says by what it chooses them."""
         self.best_loss = math.inf
@@ -206,7 +206,7 @@ class State:
             self.epoch = int(values["epoch"])
             self.sums = EpochSums(**values["sums"], tensors=dict(parts.get("sums", {})))
             self.curves = {name: list(curve) for name, curve in values["curves"].items()}
-            self.figures = {name: float(figure) for name, figure in values["figures"].items()}
+            self.figures |= {name: float(figure) for name, figure in values["figures"].items()}
             self.best_score, self.best_loss = float(values["best_score"]), float(values["best_loss"])
             self.mark_good()
             self._good |= {name.removeprefix("good-"): part for name, part in parts.items() if name.startswith("good-")}
