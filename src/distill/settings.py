@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from distill.errors import SettingError
-from distill.models.prior import PriorConfig
-from distill.models.vqvae import VQVAEConfig
+from distill.models.config import PriorConfig, VQVAEConfig
 from distill.sizes import OPTIONS
-from distill.training.launch import choose_device
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 Settings = Mapping[str, tuple[str, str]]
@@ -44,6 +42,8 @@ def run_settings(epochs: int | None, minutes: float | None, device: str, default
         SettingError: as :func:`check_length`.
         DeviceError: if the device is not on this machine.
     """
+    from distill.training.launch import choose_device  # the one thing here that needs PyTorch
+
     check_length(epochs, minutes)
     rows = {"minutes": (f"{default_minutes:g}", "auto")} if epochs is None and minutes is None else {}
     if epochs is not None:

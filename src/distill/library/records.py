@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from distill.models.model_file import Header
+    from distill.models.header import Header
 
 R = TypeVar("R", "RunRecord", "GenerationRecord")
 
@@ -54,7 +54,7 @@ class ModelEntry:
         Raises:
             ModelFileError: if it is missing, damaged, foreign or from a newer version.
         """
-        from distill.models.model_file import read_header
+        from distill.models.header import read_header
 
         path = path.resolve()
         header = read_header(path)

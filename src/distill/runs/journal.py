@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import soundfile
 
@@ -21,10 +21,12 @@ from distill.audio.files import SAMPLE_RATE
 from distill.errors import DistillError
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import origin_of
-from distill.models.model_file import Model
 from distill.runs.events import EventLog, read_events
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
+
+if TYPE_CHECKING:
+    from distill.models.model_file import Model
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class NewPiece:
     """What was asked for, as JSON takes it."""
 
 
-def record_pieces(model: Model, pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
+def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
     """Notes new audio and the model that made it.
 
     A model that is in no file is not noted, nor is what it makes, since that could not be made again.
