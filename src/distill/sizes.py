@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from annotated_types import Ge, Le
-from pydantic import TypeAdapter, ValidationError
 
 from distill.audio.corpus import Corpus
 from distill.errors import SettingError
@@ -88,6 +87,10 @@ def prior_config_for(model: "Model", corpus: Corpus, **changes: Any) -> PriorCon
 
 
 def _changed(config: C, changes: Mapping[str, Any]) -> C:
+    if not changes:
+        return config
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config) | dict(changes))
     except ValidationError as error:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -49,6 +48,8 @@ def _main(
     debug: options.DebugOption = False,
 ) -> None:
     if show_version:
+        from importlib.metadata import version
+
         typer.echo(f"distill {version('distill-audio')}")
         raise typer.Exit
 

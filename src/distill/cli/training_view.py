@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-
 from distill.cli.console import console, duration, good, levels_table, note, percent, visible, warn
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from distill.models.health import LevelHealth
     from distill.training.metrics import PriorEpochMetrics, RefinementCompleteEvent, TrainingEvent, VQEpochMetrics
 
@@ -16,6 +16,8 @@ class TrainingView:
     """Draws training events. Where stderr is no terminal the live line is left out and the lasting lines remain."""
 
     def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),

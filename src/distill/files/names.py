@@ -11,8 +11,6 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-import filelock
-
 from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error
 from distill.files.home import home
@@ -99,6 +97,8 @@ def claimed(model_path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if another run holds it.
     """
+    import filelock  # a twentieth of a second that only who writes pays for
+
     locks = _own_folder("locks")
     lock = filelock.FileLock(locks / f"{sha256(str(model_path.resolve()).encode()).hexdigest()[:32]}.lock", timeout=0)
     try:

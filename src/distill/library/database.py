@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import filelock
-
 from distill.errors import LibraryError
 from distill.files.atomic import output_error
 from distill.files.names import free_path
@@ -108,7 +106,7 @@ class Database:
 
     def _prepared(self, make_anew: bool = False) -> sqlite3.Connection:
         """Makes the database, mends it or brings it up to date; one process at a time, the others find it done."""
-        with filelock.FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS):
+        with self._lock():
             connection, damaged = self._sound(), None
             if connection is not None and make_anew:
                 connection.close()
@@ -132,6 +130,20 @@ class Database:
             )
         return connection
 
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        import filelock
+
+        lock = filelock.FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise self._refused("another process is making it") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _set_aside(self) -> Path:
         aside = free_path(self.path.with_name(f"{self.path.stem}-damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}.db"))
         for ending in ("", "-wal", "-shm"):
@@ -147,8 +159,6 @@ class Database:
         except OSError as error:
             refusal = output_error(self.path, error)
             raise LibraryError(refusal.what, f"{refusal.fix} DISTILL_HOME says where the library is.") from error
-        except filelock.Timeout as error:
-            raise self._refused("another process is making it") from error
         except sqlite3.Error as error:
             is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             raise self._refused("another process does not let go of it" if is_busy else str(error)) from error
