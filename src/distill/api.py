@@ -16,6 +16,7 @@ from distill.files.names import claimed, new_model_path, new_run_folder
 from distill.making.sampling import Generation, Sampling
 from distill.making.sampling import generate as generate_pieces
 from distill.models.model_file import Model, load_model
+from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback
@@ -39,17 +40,18 @@ def train(
     choose_device(device)
     folder, path = Path(folder), Path(model_path)
     with claimed(new_model_path(path.parent, path.name, folder)) as target:
-        events = new_run_folder(target.stem) / "events.jsonl"
+        run_folder = new_run_folder(target.stem)
         started = time.monotonic()
         corpus = import_corpus(folder)
         pipeline.train_codec(
-            folder, target, events, minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device,
+            folder, target, events_file(run_folder, "codec"), minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device,
             corpus=corpus, callback=callback,
         )  # fmt: skip
         left = max(minutes - (time.monotonic() - started) / 60, 0.02)
         return pipeline.add_prior(
-            target, folder, events, minutes=left, seed=seed, device=device, corpus=corpus, callback=callback
-        )
+            target, folder, events_file(run_folder, "prior"), minutes=left, seed=seed, device=device,
+            corpus=corpus, callback=callback,
+        )  # fmt: skip
 
 
 def load(model_path: Path | str, device: str = "cpu") -> Model:

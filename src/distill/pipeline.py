@@ -32,7 +32,7 @@ from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
 from distill.report import write_evaluation_report, write_refinement_report, write_report
 from distill.report.gather import evaluation_report, refinement_report, run_report
-from distill.runs.events import EventLog, read_events
+from distill.runs.events import EventLog, events_file, read_run
 from distill.runs.journal import recorded_run
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
 from distill.settings import Settings, codec_settings, run_settings
@@ -144,7 +144,10 @@ def refine_codec(
     model = load_model(model_path)
     corpus = corpus or import_corpus(folder, channels=model.codec.channels)
     keep = None if sitting.resumed is None else sitting.resumed.values.get("about", {}).get("events")
-    events, settings = sitting.run_folder / "events.jsonl", {**dataclasses.asdict(sitting.plan), "device": device}
+    events, settings = (
+        events_file(sitting.run_folder, "refinement"),
+        {**dataclasses.asdict(sitting.plan), "device": device},
+    )
     with recorded_run("refinement", model_path, folder, events, settings, callback, cancel_event, keep=keep) as record:
         result = refine_decoder(
             model.codec, corpus, sitting.plan, record.tell, cancel_event,
@@ -283,14 +286,14 @@ def run(
         settings = {**chosen, **codec_settings(codec_config(corpus, {}), {"channels"} if channels else ())}
         if on_settings is not None:
             on_settings(settings)
-        events = new_run_folder(model_path.stem) / "events.jsonl"
+        run_folder = new_run_folder(model_path.stem)
 
         def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str, resume: str = "") -> RunResult:
             cancelled = cancel_event is not None and cancel_event.is_set()
             return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
 
         train_codec(
-            folder, model_path, events, minutes=CODEC_SHARE * minutes, seed=seed, device=device,
+            folder, model_path, events_file(run_folder, "codec"), minutes=CODEC_SHARE * minutes, seed=seed, device=device,
             corpus=corpus, callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         if cancel_event is not None and cancel_event.is_set():
@@ -299,7 +302,7 @@ def run(
 
         left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
         add_prior(
-            model_path, folder, events, minutes=max(left / 60, 0.02), seed=seed, device=device,
+            model_path, folder, events_file(run_folder, "prior"), minutes=max(left / 60, 0.02), seed=seed, device=device,
             corpus=corpus, callback=callback, cancel_event=cancel_event,
         )  # fmt: skip
         if cancel_event is not None and cancel_event.is_set():
@@ -320,7 +323,7 @@ def run(
         contents = run_report(
             model,
             corpus,
-            list(read_events(events)),
+            list(read_run(run_folder)),
             pieces,
             settings=settings,
             seconds_taken=time.monotonic() - started,

@@ -31,7 +31,6 @@ def check(
     channels: options.ChannelsOption = "auto",
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Look at every file of FOLDER: usable or not and why, duplicates, the split, the sizes it would get."""
     from distill.audio.corpus import import_corpus

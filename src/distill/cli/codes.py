@@ -15,7 +15,6 @@ def encode(
     out: Annotated[Path | None, typer.Option(help="The .codes file.", show_default="AUDIO's name + .codes")] = None,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Turn AUDIO into MODEL's codes."""
     from distill.evaluation import codec_files
@@ -47,7 +46,6 @@ def decode(
     bit_depth: options.BitDepthOption = 24,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Turn CODES back into audio with the MODEL that made them."""
     from distill.codes.codes_file import load_codes

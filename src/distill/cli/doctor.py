@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from distill.doctor import Finding
 
 
-def doctor(as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
+def doctor(as_json: options.JsonOption = False) -> None:
     """Check versions, devices (each with a self-test), disk room, speed, and Distill's own folder; takes some seconds.
 
     Exit code 0 if all is well, 1 if something is wrong.

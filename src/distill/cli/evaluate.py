@@ -23,7 +23,6 @@ def evaluate(
     opus: Annotated[bool, typer.Option(help="Compare with Opus at 6, 12 and 24 kbit/s, if it is installed.")] = True,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Measure how close MODEL's codec comes to the recordings of FOLDER, and make a page to hear it."""
     from distill import pipeline

@@ -60,7 +60,6 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Make new audio with MODEL. No file that is there already is touched."""
     import dataclasses

@@ -8,7 +8,7 @@ from distill.cli.console import levels_table, note, place, print_json, table
 from distill.files.names import command
 
 
-def info(model: options.ModelArgument, as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
+def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> None:
     """Show MODEL's sizes, training and codebook health; checks the whole file on the way."""
     from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model

@@ -36,10 +36,10 @@ Name = Annotated[
 
 
 @app.command("list")
+@options.verb
 def list_models(
     trash: Annotated[bool, typer.Option("--trash", help="Those that were deleted and can be restored.")] = False,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Every model, the newest first: how much audio it learnt from, how good it is, how large, and where."""
     from distill.library.trash import trashed
@@ -51,12 +51,12 @@ def list_models(
 
 
 @app.command("search")
+@options.verb
 def search(
     words: Annotated[
         list[str], typer.Argument(metavar="WORD...", help="All of them are looked for.", show_default=False)
     ],
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Models whose name, folder, date or recordings hold every WORD."""
     library = _library()
@@ -73,7 +73,8 @@ def search(
 
 
 @app.command("info")
-def info(model: Name, as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
+@options.verb
+def info(model: Name, as_json: options.JsonOption = False) -> None:
     """Where a model comes from: its trainings with settings and outcome, and what was made with it."""
     library = _library()
     entry = _entry(library, model)
@@ -115,11 +116,11 @@ def info(model: Name, as_json: options.JsonOption = False, debug: options.DebugO
 
 
 @app.command("rename")
+@options.verb
 def rename(
     model: Name,
     name: Annotated[str, typer.Argument(metavar="NEW-NAME", help="Without folder and ending.", show_default=False)],
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Give MODEL another name. Its file stays in its folder; what was trained and made with it goes along."""
     from distill.library import moving
@@ -130,6 +131,7 @@ def rename(
 
 
 @app.command("delete")
+@options.verb
 def delete(
     models: Annotated[
         list[Path] | None, typer.Argument(metavar="MODEL...", help="Names or paths.", show_default=False)
@@ -138,7 +140,6 @@ def delete(
         bool, typer.Option("--empty-trash", help="Remove for good what was deleted before; takes no MODEL.")
     ] = False,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Move models into the trash; distill models restore brings them back."""
     from distill.library import trash
@@ -168,13 +169,13 @@ def delete(
 
 
 @app.command("restore")
+@options.verb
 def restore(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="As distill models list --trash shows it.", show_default=False)
     ],
     out: Annotated[Path | None, typer.Option(help="Folder to put it into.", show_default="the one it was in")] = None,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Bring a deleted model back to where it was. Nothing is overwritten."""
     from distill.library import trash
@@ -183,11 +184,11 @@ def restore(
 
 
 @app.command("export")
+@options.verb
 def export(
     model: Name,
     out: Annotated[Path, typer.Option(help="Folder, or a path that ends in .distill.")] = Path(),
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Copy MODEL's file, to keep it or to give it away. It holds the recordings as codes: whoever has it can hear them."""
     from distill.library import moving
@@ -203,6 +204,7 @@ def export(
 
 
 @app.command("import")
+@options.verb
 def import_(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help=".distill files, or folders of them.", show_default=False)
@@ -211,7 +213,6 @@ def import_(
         bool, typer.Option("--in-place", help="Leave the files where they are, and only note them.")
     ] = False,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Take model files into the library, as copies in Distill's own folder, so that each can be used by its name."""
     from distill.library import moving

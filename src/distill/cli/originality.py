@@ -19,7 +19,6 @@ def originality(
     seed: options.SeedOption = 0,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Prompt MODEL's prior with beginnings of the recordings it learned from, and tell whether it recites them."""
     import dataclasses

@@ -26,7 +26,6 @@ def regenerate(
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Make the piece ID again: the identical file, from the same model, seed and settings."""
     import dataclasses

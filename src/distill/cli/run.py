@@ -38,7 +38,6 @@ def run(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Learn FOLDER's sound and make new audio in it: codec, prior, audio and report in one go."""
     if out is None:

@@ -66,7 +66,6 @@ def train(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
     chosen = {
@@ -120,6 +119,7 @@ def _begin(
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
+    from distill.runs.events import events_file
     from distill.runs.resume import first_sitting
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import codec_config
@@ -143,7 +143,7 @@ def _begin(
         run_folder = new_run_folder(model_path.stem)
         started = time.monotonic()
         model = pipeline.train_codec(
-            folder, model_path, run_folder / "events.jsonl", config_changes=chosen, epochs=epochs, minutes=first_minutes,
+            folder, model_path, events_file(run_folder, "codec"), config_changes=chosen, epochs=epochs, minutes=first_minutes,
             seed=seed, device=device, corpus=corpus, callback=view, cancel_event=cancel,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
         )  # fmt: skip
@@ -271,6 +271,7 @@ def _show(
     as_json: bool,
 ) -> None:
     from distill.models.health import level_health, named_levels
+    from distill.runs.events import events_file
 
     is_stopped = refined.result.cancelled if refined else is_high or bool(model.header.codec_training["cancelled"])
     if as_json:
@@ -280,7 +281,8 @@ def _show(
         print_json(
             {
                 "model": model_path.resolve(),
-                "events": run_folder / "events.jsonl",
+                "run": run_folder,
+                "events": events_file(run_folder, "refinement" if refined else "codec"),
                 **training,
                 **({"page": refined and refined.page and refined.page.resolve()} if is_high else {}),
                 "bitrate": model.header.codec.bitrate,

@@ -42,7 +42,6 @@ def train_prior(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Train the prior over MODEL's codes of DATASET_DIR and bundle it into the same file."""
     chosen = {
@@ -78,6 +77,7 @@ def _begin(
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed, new_run_folder
     from distill.models.model_file import load_model
+    from distill.runs.events import events_file
     from distill.settings import check_learning_rate, prior_settings, run_settings
     from distill.sizes import prior_config
     from distill.training.prior_loop import LEARNING_RATE
@@ -92,7 +92,7 @@ def _begin(
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
-        events = new_run_folder(model_path.stem) / "events.jsonl"
+        events = events_file(new_run_folder(model_path.stem), "prior")
         bundled = pipeline.add_prior(
             model_path, dataset_dir, events, config_changes=chosen, epochs=epochs,
             minutes=DEFAULT_MINUTES if epochs is None and minutes is None else minutes,

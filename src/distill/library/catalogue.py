@@ -141,6 +141,7 @@ def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
 
 def _insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:
     fields = asdict(run)
+    del fields["process"]
     encoded = {name: json.dumps(fields[name], default=str) for name in ("settings", "figures", "curves")}
     paths = {name: _text(fields[name]) for name in ("model", "folder", "events")}
     _insert(connection, "runs", fields | encoded | paths)

@@ -110,6 +110,9 @@ class RunRecord:
     figures: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
     """A value an epoch."""
+    process: dict[str, Any] | None = None
+    """The process that trains: ``host``, ``pid`` and ``began`` (``runs/process.py``). Only in the run's folder, not in the
+    database."""
 
     @property
     def record(self) -> Path:

@@ -21,7 +21,8 @@ from distill.audio.files import SAMPLE_RATE
 from distill.errors import DistillError
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import origin_of
-from distill.runs.events import EventLog, read_events
+from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
+from distill.runs.process import this_process
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
 
@@ -39,7 +40,7 @@ class Recorded:
 
 
 _EVENTS = {"codec": "VQ", "prior": "Prior", "refinement": "Refinement"}
-"""How the names of each kind's events begin; the stages of a whole run share a file."""
+"""How the names of each kind's events begin; whoever calls a stage may let it report to a file that others share."""
 
 
 @contextmanager
@@ -65,10 +66,13 @@ def recorded_run(
     """
     library = _Noting(callback)
     model, recordings, log_file = (str(path.resolve()) for path in (model_path, folder, events))
-    run = RunRecord(kind, model, recordings, log_file, _now(), dict(settings))
+    run = RunRecord(kind, model, recordings, log_file, _now(), dict(settings), process=this_process())
     memory = _Memory()
     had_model = kind != "codec"
     refused = False
+    if keep is not None and not events.exists() and (events.parent / OLD_LOG).exists():
+        take_along(events.parent, kind, keep)
+        keep = events.stat().st_size
     with EventLog(events, keep) as log:
         library.save(run, had_model)
         if keep is not None:

@@ -1,9 +1,8 @@
 """Where a stopped run goes on: its folder in Distill's own folder, and the states that its stages left there.
 
-    runs/NAME-DATE/     events.jsonl      all that was reported
-                        codec.state       the codec's first stage
-                        refinement.state  its second stage, if there is one
-                        prior.state       the prior
+    runs/NAME-DATE/     codec.state       codec.jsonl       the codec's first stage, and what it reported
+                        refinement.state  refinement.jsonl  its second stage, if there is one
+                        prior.state       prior.jsonl       the prior
 
 A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
 later stages belong to a model if both have the same codes.
@@ -22,6 +21,7 @@ from distill.files.names import new_run_folder, run_folders
 from distill.models.model_file import Model, load_model, read_header
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
+from distill.runs.events import events_file
 from distill.training import adversarial, prior_loop, vqvae_loop
 from distill.training.adversarial import RefinementPlan
 from distill.training.state import TrainingState, load_state, read_values
@@ -49,6 +49,8 @@ class Stopped:
     state: TrainingState
     written_epochs: float | str = 0
     """Of this stage, in the model file."""
+    stage: str = "codec"
+    """``codec`` or ``prior``."""
 
     @property
     def is_finished(self) -> bool:
@@ -62,8 +64,8 @@ class Stopped:
 
     @property
     def events(self) -> Path:
-        """What the run reported."""
-        return self.run_folder / "events.jsonl"
+        """What the stage reported, and where it goes on reporting."""
+        return events_file(self.run_folder, self.stage)
 
     @property
     def second_stage(self) -> tuple[int | None, float | None] | None:
@@ -280,7 +282,7 @@ def _refinement_of(model: Model) -> Path | None:
 
 def _load(run_folder: Path, name: str) -> Stopped:
     state = load_state(run_folder / name, _KINDS[name])
-    return Stopped(run_folder, Path(state.value("about.model", str)), state)
+    return Stopped(run_folder, Path(state.value("about.model", str)), state, stage=name.removesuffix(".state"))
 
 
 def _newest(model_name: str, name: str, belongs: Callable[[Mapping[str, Any]], bool]) -> Path | None:
