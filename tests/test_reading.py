@@ -22,6 +22,7 @@ READERS = (
     "distill.report",
     "distill.runs.events",
     "distill.runs.journal",
+    "distill.runs.status",
     "distill.settings",
     "distill.sizes",
     "distill.training",

@@ -15,7 +15,7 @@ from distill.cli.training_view import TrainingView
 from distill.files.home import home
 from distill.models import load_model
 from distill.models.model_file import alphabet_fingerprint
-from distill.runs.events import read_events
+from distill.runs.events import read_run
 from distill.runs.resume import REFINEMENT_STATE
 from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics
 
@@ -45,7 +45,7 @@ def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> Non
     assert answer.code == 0, answer.err
     assert "first-stage" in answer.err
     assert "1 epoch: the decoder alone" in answer.err
-    kinds = {type(event).__name__ for event in read_events(Path(answer.json["events"]))}
+    kinds = {type(event).__name__ for event in read_run(Path(answer.json["run"]))}
     assert {"VQEpochMetrics", "RefinementStepMetrics", "RefinementEpochMetrics", "RefinementCompleteEvent"} <= kinds
     page = Path(answer.json["page"]).read_text(encoding="utf-8")
     assert page.count("<audio") == 3 * 4

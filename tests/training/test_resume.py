@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import resource
 import shutil
 import subprocess
 import sys
@@ -176,6 +175,7 @@ def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:
 def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path) -> None:
     """The last good state stays, the person is told, and it still is a state to go on from."""
     whole = train(state_path=None)
+    resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     events: list[TrainingEvent] = []
 

@@ -70,8 +70,10 @@ def _folders_of(model: Path) -> list[Path]:
     from distill.models.header import read_header
     from distill.runs.status import records_of
 
-    header, path = read_header(model), str(model.resolve())
-    named = {header.codec_training.get("run"), (header.prior_training or {}).get("run")}
+    path, named = str(model.resolve()), set()
+    if model.exists():
+        header = read_header(model)
+        named = {header.codec_training.get("run"), (header.prior_training or {}).get("run")}
     return [
         folder
         for folder in run_folders()
