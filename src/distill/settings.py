@@ -1,4 +1,4 @@
-"""The sizes at work: what the corpus suggests, what the person wants instead, and how both are shown."""
+"""The settings of a run as they are shown to the person: what Distill chose, and what the person chose."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ Settings = Mapping[str, tuple[str, str]]
 
 
 def check_length(epochs: int | None, minutes: float | None) -> None:
-    """Refuses a run that could not begin or would never end.
+    """Refuses a run with no epochs or no time.
 
     Raises:
         SettingError: if there is less than one epoch, or the minutes are not a number above 0.
@@ -22,7 +22,7 @@ def check_length(epochs: int | None, minutes: float | None) -> None:
     if epochs is not None and epochs < 1:
         raise SettingError(f"{epochs} epochs are too few to train.", "Ask for 1 or more with --epochs.")
     if minutes is not None and not 0 < minutes < math.inf:
-        raise SettingError(f"{minutes:g} minutes are no time to train in.", "Ask for more than 0 with --minutes.")
+        raise SettingError(f"{minutes:g} minutes is not a time to train for.", "Ask for more than 0 with --minutes.")
 
 
 def check_learning_rate(rate: float) -> None:
@@ -72,7 +72,7 @@ def stage_settings(epochs: int | None, first_minutes: float | None, minutes: flo
     spans = [", at most ".join([*each, *([] if share is None else [f"{share:.3g} minutes"])]) for share in shares]
     return {
         "first-stage": (f"{spans[0]}: encoder, codes and decoder", "auto"),
-        "second-stage": (f"{spans[1]}: the decoder alone, against a critic", "auto"),
+        "second-stage": (f"{spans[1]}: the decoder alone, against a discriminator", "auto"),
     }
 
 

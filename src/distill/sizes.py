@@ -49,10 +49,10 @@ def prior_config(model: "Model", corpus: Corpus, changes: Mapping[str, Any]) -> 
 
 
 def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
-    """Sizes that follow how much audio there is; ``changes`` are the person's own wishes.
+    """Sizes that follow how much audio there is; ``changes`` are the person's own choices.
 
     The codebooks grow until a recording of every second would give each entry fewer than a dozen uses: an entry seen less
-    often is neither placed well by the quantizer nor ever learnt by the prior. Where the recordings have no highs (MP3, low
+    often is neither placed well by the quantizer nor ever learned by the prior. Where the recordings have no highs (MP3, low
     sample rates), the decoder makes none: a whole number of steps of 250 Hz, so that the edge itself is kept.
     """
     bandwidth = min(24_000.0, max(1000.0, 250.0 * math.ceil(corpus.bandwidth / 250)))
@@ -67,15 +67,15 @@ def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     """Why the codec is as large as it is, in a sentence."""
     positions = round(corpus.seconds * config.frame_rate)
     return (
-        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each is told by "
-        f"{config.num_quantizers} codes of {config.codebook_size}, so that a code is heard "
-        f"{positions / config.codebook_size:.0f} times on average ({USES_PER_CODE} or more are wanted, "
-        f"{LARGEST_CODEBOOK} codes a level are the most)."
+        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each is described by "
+        f"{config.num_quantizers} codes out of {config.codebook_size}, so each code is used "
+        f"{positions / config.codebook_size:.0f} times on average ({USES_PER_CODE} or more is the aim; "
+        f"codebooks have at most {LARGEST_CODEBOOK} entries)."
     )
 
 
 def prior_config_for(model: "Model", corpus: Corpus, **changes: Any) -> PriorConfig:
-    """Sizes that follow the corpus; ``changes`` are the person's own wishes."""
+    """Sizes that follow the corpus; ``changes`` are the person's own choices."""
     config = model.header.codec
     automatic = PriorConfig.for_corpus(
         corpus.seconds,
@@ -104,7 +104,7 @@ def _changed(config: C, changes: Mapping[str, Any]) -> C:
         reason = first["msg"].removeprefix("Value error, ")
         for field, option in OPTIONS.items():
             reason = reason.replace(field, option)
-        raise SettingError(f"{given} cannot be.", f"Choose sizes that fit each other: {reason}.") from error
+        raise SettingError(f"{given} is not possible.", f"Choose sizes that fit each other: {reason}.") from error
 
 
 def _range(config: type, field: str) -> str:

@@ -71,7 +71,7 @@ def test_a_codec_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp
     assert steps[0] == steps[1]
     assert epochs[0] == epochs[1]
 
-    distill("train", "--resume", moved).refused("at its end", "--minutes")
+    distill("train", "--resume", moved).refused("is finished", "--minutes")
     further = distill("train", "--resume", moved, "--epochs", 1, "--json")
     assert further.json["epochs_trained"] == 3
 
@@ -172,7 +172,7 @@ def test_states_of_finished_runs_do_not_pile_up(
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
     model = tmp_path / "small.distill"
     distill("train-prior", "--resume", tiny).refused("No prior", "train-prior MODEL")
-    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("settled", "--lr")
+    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("already decided", "--lr")
     distill("train", "--resume", tmp_path).refused("no training of a codec")
     stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 2, "--out", tmp_path)
     distill("train", tmp_path / "elsewhere", "--resume", model).refused("elsewhere")

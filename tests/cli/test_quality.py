@@ -73,7 +73,7 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     stop_at(RefinementStepMetrics, 2)
     answer = distill(*words, "--out", tmp_path / "stopped")
     assert answer.code == 0
-    assert "the model is as it was before it" in answer.err
+    assert "the model is unchanged" in answer.err
     assert f"--resume {tmp_path / 'stopped' / 'small.distill'}" in answer.err
     assert not list((tmp_path / "stopped").glob("*.html"))
     monkeypatch.setattr(TrainingView, "__call__", show)
@@ -89,7 +89,7 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     assert resumed.header.curves == whole.header.curves
     assert alphabet_fingerprint(resumed.codec) == alphabet_fingerprint(stopped.codec)
 
-    distill("train", small_corpus, "--resume", moved).refused("is at its end", "--minutes")
+    distill("train", small_corpus, "--resume", moved).refused("is finished", "--minutes")
     further = distill("train", small_corpus, "--resume", moved, "--epochs", 1, "--json")
     assert further.json["refinement_epochs"] == 2
 

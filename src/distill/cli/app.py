@@ -74,7 +74,7 @@ app.command("doctor", rich_help_panel="When something is wrong")(options.verb(do
 
 
 def main() -> None:
-    """Runs the command line. Exit code 2: something you can mend; 1: ours or the machine's; 130: interrupted."""
+    """Runs the command line. Exit code 2: the person can correct it; 1: ours or the machine's fault; 130: interrupted."""
     # Threads that never spin while they wait halve the speed of training on a quiet machine, threads that always do make it
     # twenty times slower on a busy one; a short spin loses little on either (docs/codec.md). Read when torch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -106,7 +106,7 @@ def _end(error: DistillError, debug: bool) -> NoReturn:
 def _unforeseen(error: Exception) -> DistillError:
     return DistillError(
         f"Something went wrong that should not have ({type(error).__name__}: {error}).",
-        "This is a fault of Distill's or of the machine. Run it again with --debug to see where; distill doctor looks at the "
+        "This is a fault in Distill or the machine. Run it again with --debug to see where; distill doctor checks the "
         "machine.",
     )
 

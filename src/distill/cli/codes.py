@@ -16,7 +16,7 @@ def encode(
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Turn AUDIO into MODEL's codes."""
+    """Encode AUDIO as MODEL's codes."""
     from distill.evaluation import codec_files
     from distill.files.atomic import ensure_writable
     from distill.files.names import file_to_write
@@ -47,7 +47,7 @@ def decode(
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Turn CODES back into audio with the MODEL that made them."""
+    """Decode CODES into audio with the MODEL that made them."""
     from distill.codes.codes_file import load_codes
     from distill.evaluation import codec_files
     from distill.files.names import file_to_write

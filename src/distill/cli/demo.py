@@ -1,4 +1,4 @@
-"""``distill demo``: the whole way on recordings that Distill makes up itself."""
+"""``distill demo``: the whole way on recordings that Distill synthesises itself."""
 
 from pathlib import Path
 from typing import Annotated

@@ -24,7 +24,7 @@ def evaluate(
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Measure how close MODEL's codec comes to the recordings of FOLDER, and make a page to hear it."""
+    """Measure how close MODEL's codec comes to the recordings in FOLDER, and write a page to listen to."""
     from distill import pipeline
     from distill.models.health import named_levels
     from distill.models.model_file import load_model

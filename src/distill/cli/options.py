@@ -44,7 +44,7 @@ ResumeOption = Annotated[
     typer.Option(
         metavar="RUN",
         help="Go on where a training stopped: RUN is its model (file or name) or its run folder. --minutes or --epochs say how "
-        "much further; without them it goes on to the end it was begun with.",
+        "much further; without them it goes on to the end that was planned.",
         show_default=False,
     ),
 ]
@@ -91,7 +91,7 @@ def verb(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def given(value: Path | None, name: str) -> Path:
-    """An argument that only ``--resume`` makes needless.
+    """An argument that is required unless ``--resume`` is given.
 
     Raises:
         BadParameter: if it is missing.

@@ -17,7 +17,7 @@ def reconstruct(
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Send every recording of FOLDER through MODEL's codec, to 48 kHz WAV files of the same names."""
+    """Encode and decode every recording in FOLDER with MODEL's codec, as 48 kHz WAV files of the same names."""
     from distill.evaluation import codec_files
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device

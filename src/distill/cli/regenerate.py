@@ -59,7 +59,4 @@ def regenerate(
     if again.is_identical:
         good("Identical, sample for sample, to what was made before")
     else:
-        warn(
-            "Some samples are not what they were: other versions of Distill or PyTorch, or another device, can round "
-            "differently."
-        )
+        warn("Some samples differ: other versions of Distill or PyTorch, or another device, may round differently.")

@@ -22,7 +22,7 @@ DEFAULT_HIGH_MINUTES = 30.0
 
 
 class Quality(StrEnum):
-    """How much is spent on the sound."""
+    """How much time is spent on the sound."""
 
     STANDARD = "standard"
     HIGH = "high"
@@ -33,18 +33,20 @@ def train(
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help=f"{options.FOLDER_HELP} With --resume only needed if it was moved.",
+            help=f"{options.FOLDER_HELP} With --resume it is only needed if it was moved.",
             show_default=False,
         ),
     ] = None,
     quality: Annotated[
         Quality,
-        typer.Option(help="high adds a second stage, for a GPU or a night: the decoder learns on against a critic."),
+        typer.Option(
+            help="high adds a second stage, for a GPU or a night: the decoder is refined against a discriminator."
+        ),
     ] = Quality.STANDARD,
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="How long to train in all; with --quality high the second stage has 60 % of it.",
+            help="How long to train in all; with --quality high the second stage takes 60 % of it.",
             show_default="5, or 30 for high",
         ),
     ] = None,
@@ -58,7 +60,7 @@ def train(
     name: options.NameOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the model file.")] = Path(),
     rvq_levels: Annotated[int | None, typer.Option(help="Quantizer levels, 2 to 4.", show_default="auto")] = None,
-    codebook_size: Annotated[int | None, typer.Option(help="Codes a level, 16 to 1024.", show_default="auto")] = None,
+    codebook_size: Annotated[int | None, typer.Option(help="Codes per level, 16 to 1024.", show_default="auto")] = None,
     commitment_weight: Annotated[
         float | None, typer.Option(help="Weight of the commitment loss, 0 to 10.", show_default="auto")
     ] = None,
@@ -81,7 +83,7 @@ def train(
     if resume is not None:
         if chosen or wanted_channels or name is not None:
             raise SettingError(
-                "--resume goes on with a model whose name and sizes are settled.",
+                "--resume goes on with a model whose name and sizes are already decided.",
                 "Leave out --name, --channels, --rvq-levels, --codebook-size and --commitment-weight.",
             )
         _resume(folder, resume, quality, epochs, minutes, device, as_json)

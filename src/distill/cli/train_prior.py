@@ -43,7 +43,7 @@ def train_prior(
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Train the prior over MODEL's codes of DATASET_DIR and bundle it into the same file."""
+    """Train the prior on MODEL's codes of DATASET_DIR and add it to the same file."""
     chosen = {
         key: value
         for key, value in {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}.items()
@@ -54,7 +54,7 @@ def train_prior(
         _begin(model_path, dataset_dir, epochs, minutes, chosen, lr, device, seed, as_json)
     elif chosen or lr is not None:
         raise SettingError(
-            "--resume goes on with a prior whose sizes and learning rate are settled.",
+            "--resume goes on with a prior whose sizes and learning rate are already decided.",
             "Leave out --hidden-size, --layers, --heads and --lr.",
         )
     else:

@@ -31,7 +31,7 @@ Expected = Mapping[str, tuple[str, list[int]]]
 
 
 class UnusableError(ValueError):
-    """Why a file cannot be used, as the end of a sentence; whoever reads the file knows what to call it and what to do."""
+    """Why a file cannot be used, as the end of a sentence; the caller knows what the file is and what to do."""
 
 
 class Entry(BaseModel):

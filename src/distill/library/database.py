@@ -1,4 +1,4 @@
-"""The SQLite file: opened for a moment at a time, by any number of processes at once, and made anew when it is damaged.
+"""The SQLite file: opened briefly each time, by any number of processes at once, and made anew when it is damaged.
 
 Readers never wait for a writer (WAL), writers wait for each other, and a transaction that is going to write says so at its
 beginning, because one that turns from reading to writing cannot wait (https://www.sqlite.org/isolation.html).
@@ -19,9 +19,9 @@ from distill.library import schema
 T = TypeVar("T")
 
 BUSY_SECONDS = 60.0
-"""How long one waits for another's transaction; each takes milliseconds."""
+"""How long to wait for another process's transaction; each takes milliseconds."""
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
-"""The last one says that tables are not as they should be: the statements themselves are always the same."""
+"""The last one means that the tables are not as they should be, as the statements themselves never change."""
 
 
 class Database:
@@ -30,7 +30,7 @@ class Database:
     Args:
         fill: writes everything that can be found elsewhere into a database that has just been made; its second argument
             is the damaged one, if there was one.
-        tell: hears, in a sentence, what a person should know.
+        tell: called with a sentence that a person should read.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""What Distill notes down of its own work: every run as it begins and ends, every new piece, and the models they concern.
+"""Notes in the library about Distill's own work: every run as it begins and ends, every new piece, and their models.
 
-This is the one place that writes to the library on the way, and it never stands in the way: where the library cannot be
-written to, a warning says so and the work goes on.
+Nothing else writes to the library during a run, and a library that cannot be written to never stops one: a warning says so
+and the work goes on.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A training as it is being noted."""
+    """A training that is being noted."""
 
     tell: MetricsCallback
     """Logs an event, remembers it, and hands it on."""
@@ -103,7 +103,7 @@ def recorded_run(
 
 @dataclass(frozen=True)
 class NewPiece:
-    """What there is to note of one piece of new audio."""
+    """What to note about one piece of new audio."""
 
     file: Path
     seed: int
@@ -112,13 +112,13 @@ class NewPiece:
     shares: dict[str, float]
     """How much of it is original, close and copy, 0 to 1."""
     request: dict[str, Any]
-    """What was asked for, as JSON takes it."""
+    """What was asked for, as JSON values."""
 
 
 def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
     """Notes new audio and the model that made it.
 
-    A model that is in no file is not noted, nor is what it makes, since that could not be made again.
+    A model that was never written to a file is not noted, nor is its audio, since that could not be made again.
 
     Returns:
         The number each piece is known by; None where it was not noted.
@@ -145,7 +145,7 @@ def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsC
 
 
 def sound_digest(path: Path) -> str:
-    """SHA-256 of the samples in an audio file that Distill wrote, whatever its tags say.
+    """SHA-256 of the samples in an audio file that Distill wrote, independent of its tags.
 
     Samples of 24 bits fit float32 exactly.
     """
@@ -158,7 +158,7 @@ def sound_digest(path: Path) -> str:
 
 @dataclass
 class _Memory:
-    """What is kept of a run's events: its curves and how it came out."""
+    """What is kept of a run's events: its curves and its result."""
 
     figures: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
@@ -206,7 +206,7 @@ class _Noting:
             work(Library(self._tell))
         except (DistillError, OSError, soundfile.SoundFileError) as error:
             if not self._has_warned:
-                self._tell(f"This is not noted in the library, but goes on. {error}")
+                self._tell(f"This is not noted in the library, but the work goes on. {error}")
             self._has_warned = True
 
     def _tell(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Where a stopped run goes on: its folder in Distill's own folder, and the states that its stages left there.
+"""Resuming a stopped run: its folder in Distill's own folder, and the states that its stages saved there.
 
     runs/NAME-DATE/     codec.state       codec.jsonl       the codec's first stage, and what it reported
                         refinement.state  refinement.jsonl  its second stage, if there is one
@@ -34,21 +34,21 @@ _KINDS = {
 }
 
 FINISHED_KEPT = 5
-"""So many runs keep the states of stages that are at their end (some 200 MB a codec), to be trained further."""
+"""How many runs keep the states of finished stages (some 200 MB a codec), so that they can be trained further."""
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """One stage of a run as it was saved last."""
+    """One stage of a run as it was last saved."""
 
     run_folder: Path
     model_path: Path
     """Where its model is, or will be."""
     state: TrainingState
     written_epochs: float | str = 0
-    """Of this stage, in the model file."""
+    """How many epochs of this stage the model file holds."""
     stage: str = "codec"
     """``codec`` or ``prior``."""
 
@@ -59,7 +59,7 @@ class Stopped:
 
     @property
     def folder(self) -> Path:
-        """The recordings, where they were."""
+        """Where the recordings were."""
         return Path(self.state.value("about.folder", str))
 
     @property
@@ -84,7 +84,7 @@ class Stopped:
             return TypeAdapter(kind).validate_python(self.state.value("config", dict))
         except ValidationError as error:
             raise StateFileError(
-                f"{self.run_folder} says sizes that cannot be.", "Train that stage again from its beginning."
+                f"{self.run_folder} holds sizes that are not possible.", "Train that stage again from its beginning."
             ) from error
 
     def end(self, epochs: int | None, minutes: float | None) -> tuple[int | None, float | None]:
@@ -102,7 +102,7 @@ class Stopped:
         if epochs is None and minutes is None:
             if self.is_finished:
                 raise SettingError(
-                    f"The training of {self.model_path} is at its end.",
+                    f"The training of {self.model_path} is finished.",
                     "Say how much further with --minutes or --epochs (or, for a codec, add --quality high).",
                 )
             return plan.get("epochs"), plan.get("minutes")
@@ -216,7 +216,7 @@ def forget_finished() -> None:
             try:
                 if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
                     (folder / name).unlink(missing_ok=True)
-            except (StateFileError, OSError):  # not ours to judge: whoever resumes it will be told
+            except (StateFileError, OSError):  # not judged here: whoever resumes it will be told
                 continue
 
 
@@ -265,7 +265,7 @@ def next_sitting(
             )
         elif state.values["finished"] and state.values["step"] == model.header.codec_training.get("refinement_steps"):
             raise SettingError(
-                f"The second stage of {path} is at its end.", "Say how much further with --minutes or --epochs."
+                f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."
             )
     except (KeyError, TypeError) as error:
         raise StateFileError(
@@ -294,7 +294,7 @@ def _newest(model_name: str, name: str, belongs: Callable[[Mapping[str, Any]], b
             if belongs(read_values(folder / name, _KINDS[name])):
                 return folder
         except (StateFileError, KeyError, TypeError) as error:
-            # Another model's damaged state is nobody's trouble here; this model's own would be.
+            # Another model's damaged state does not matter here; this model's own does.
             if folder.name.startswith(f"{model_name}-"):
                 raise error if isinstance(error, StateFileError) else _load_error(folder / name) from error
     return None
