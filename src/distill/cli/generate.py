@@ -10,10 +10,14 @@ from distill.cli.console import good, note, place, print_json, visible
 from distill.cli.training_view import TrainingView
 from distill.errors import SettingError
 
+DEFAULT_SECONDS = 10.0
+
 
 def generate(
     model: options.ModelArgument,
-    seconds: options.SecondsOption = 10.0,
+    wanted_seconds: Annotated[
+        float | None, typer.Option("--seconds", help="Length of each new piece, 0.5 to 600.", show_default="10")
+    ] = None,
     count: Annotated[int, typer.Option(help="How many pieces, 1 to 64.")] = 1,
     prompt: Annotated[
         Path | None, typer.Option(help="An audio file to continue; the piece begins where it ends.", show_default=False)
@@ -80,7 +84,8 @@ def generate(
     from distill.originality.dial import Dial
     from distill.training.launch import choose_device
 
-    _check_together(prompt, loop, beats, bpm, infill, begin, end)
+    _check_together(wanted_seconds, prompt, loop, beats, bpm, infill, begin, end)
+    seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
     sampling = Sampling(options.temperatures(temperature), top_k, dial.top_p if top_p is None else top_p, variety)
     model = options.model_file(model)
@@ -133,6 +138,7 @@ def generate(
 
 
 def _check_together(
+    seconds: float | None,
     prompt: Path | None,
     loop: bool,
     beats: int | None,
@@ -153,3 +159,9 @@ def _check_together(
         raise SettingError("--from and --to mark a passage of a recording.", "Name the recording with --infill.")
     if infill is not None and given < 2:
         raise SettingError("--infill needs to know which passage to replace.", "Give --from and --to, in seconds.")
+    if infill is not None and seconds is not None:
+        raise SettingError("--from and --to set the length of what --infill makes.", "Leave out --seconds.")
+    if beats is not None and seconds is not None:
+        raise SettingError(
+            "--beats and --seconds both set the length of a loop.", "Give --beats with --bpm, or --seconds."
+        )
