@@ -27,7 +27,7 @@ from distill import pipeline
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.models import load_model
-from distill.runs.events import read_events
+from distill.runs.events import events_file, read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
 from distill.training import prior_loop, train_prior, train_vqvae, vqvae_loop
 from distill.training.metrics import PriorStepMetrics, VQStepMetrics
@@ -54,7 +54,7 @@ def train(folder: Path, model_path: Path, interval: float, epochs: int) -> None:
     with claimed(model_path):
         codec = stopped_codec(model_path)
         if codec is None or not codec.is_finished:
-            events = codec.events if codec else new_run_folder(model_path.stem) / "events.jsonl"
+            events = codec.events if codec else events_file(new_run_folder(model_path.stem), "codec")
             pipeline.train_codec(
                 folder, model_path, events, config_changes=CODEC, epochs=epochs, device="cpu", resumed=codec
             )
@@ -63,7 +63,13 @@ def train(folder: Path, model_path: Path, interval: float, epochs: int) -> None:
         prior = stopped_prior(model_path) if events.with_name(PRIOR_STATE).exists() else None
         if prior is None or not prior.is_finished:
             pipeline.add_prior(
-                model_path, folder, events, config_changes=PRIOR, epochs=epochs, device="cpu", resumed=prior
+                model_path,
+                folder,
+                events_file(events.parent, "prior"),
+                config_changes=PRIOR,
+                epochs=epochs,
+                device="cpu",
+                resumed=prior,
             )
 
 
@@ -106,7 +112,7 @@ def check_files(model_path: Path) -> Iterator[tuple[str, float]]:
     for path in sorted(path for name in KINDS for path in home().glob(f"runs/*/{name}")):
         kind = KINDS[path.name]
         saved = load_state(path, kind).values["schedule"]["step"]
-        events = list(read_events(path.with_name("events.jsonl")))
+        events = list(read_events(events_file(path.parent, path.stem)))
         steps: list[VQStepMetrics | PriorStepMetrics] = [
             event for event in events if isinstance(event, VQStepMetrics if kind == "codec" else PriorStepMetrics)
         ]
@@ -114,7 +120,7 @@ def check_files(model_path: Path) -> Iterator[tuple[str, float]]:
 
 
 def fingerprint(model_path: Path) -> str:
-    """Of everything that was learnt."""
+    """Digest of everything that was learned."""
     model = load_model(model_path)
     tensors = [*model.codec.state_dict().values(), *model.require_prior().state_dict().values()]
     return json.dumps([model.fingerprint, [round(float(tensor.double().sum()), 12) for tensor in tensors]])

@@ -65,9 +65,13 @@ class Finding:
 def examine(tell: Callable[[str], None] | None = None) -> Iterator[Finding]:
     """Checks everything, one finding after the other; ``tell`` is called with what is checked next."""
     parts: dict[str, Callable[[], Iterable[Finding]]] = {
-        "versions": versions, "devices": devices, "disk": disk, "speed": speed, "Distill's folder": data_folder,
+        "versions": versions,
+        "devices": devices,
+        "disk": disk,
+        "speed": speed,
+        "Distill's folder": data_folder,
         "library": library,
-    }  # fmt: skip
+    }
     for name, part in parts.items():
         if tell is not None:
             tell(name)

@@ -288,10 +288,15 @@ def _print_models(entries: Sequence["ModelEntry"]) -> None:
     for entry in entries:
         where = str(entry.path.parent) if entry.is_there else f"gone from {entry.path.parent}"
         rows.add_row(
-            Text(visible(entry.name)), _when(entry.created), _minutes(entry.seconds), _figure(entry.codec_distance, 2),
-            _figure(entry.perplexity, 1) if entry.has_prior else "–", _size(entry.size), Text(visible(where)),
+            Text(visible(entry.name)),
+            _when(entry.created),
+            _minutes(entry.seconds),
+            _figure(entry.codec_distance, 2),
+            _figure(entry.perplexity, 1) if entry.has_prior else "–",
+            _size(entry.size),
+            Text(visible(where)),
             style=None if entry.is_there else "dim",
-        )  # fmt: skip
+        )
     console.print(rows)
 
 

@@ -38,9 +38,14 @@ def regenerate(
     generation = library.generation(number)
     with TrainingView() as view:
         again = make_again(
-            library, generation, out, choose_device(device),
-            given=given, progress=view.counting("Composing"), callback=view,
-        )  # fmt: skip
+            library,
+            generation,
+            out,
+            choose_device(device),
+            given=given,
+            progress=view.counting("Composing"),
+            callback=view,
+        )
     piece = again.piece
     if as_json:
         print_json(

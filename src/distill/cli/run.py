@@ -47,9 +47,16 @@ def run(
             f"{out} lies inside {folder}: the new audio would be read as recordings the next time. Choose another --out."
         )
     result = run_pipeline(
-        folder, out, name=name, minutes=minutes, seconds=seconds, count=count,
-        channels=options.channels(channels), device=device, seed=seed,
-    )  # fmt: skip
+        folder,
+        out,
+        name=name,
+        minutes=minutes,
+        seconds=seconds,
+        count=count,
+        channels=options.channels(channels),
+        device=device,
+        seed=seed,
+    )
     show_result(result, as_json)
 
 

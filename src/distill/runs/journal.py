@@ -133,11 +133,19 @@ def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsC
         library.note_model(path)
         generations = [
             GenerationRecord(
-                now, place, digest, origin, str(piece.file.resolve()), sound_digest(piece.file),
-                piece.seed, piece.verdict, piece.shares, piece.request,
+                now,
+                place,
+                digest,
+                origin,
+                str(piece.file.resolve()),
+                sound_digest(piece.file),
+                piece.seed,
+                piece.verdict,
+                piece.shares,
+                piece.request,
             )
             for piece in pieces
-        ]  # fmt: skip
+        ]
         numbers[:] = [generation.id for generation in library.add_generations(generations)]
 
     _Noting(callback).note(note)

@@ -250,9 +250,15 @@ def _after_steps(stage: StageStatus, steps: list[bytes]) -> StageStatus:
     if not isinstance(last, _StepEvent):
         return stage
     return dataclasses.replace(
-        stage, step=last.step, total_steps=last.total_steps, epoch=last.epoch, progress=last.progress,
-        remaining_s=last.remaining_s, extracted=None, is_complete=False,
-    )  # fmt: skip
+        stage,
+        step=last.step,
+        total_steps=last.total_steps,
+        epoch=last.epoch,
+        progress=last.progress,
+        remaining_s=last.remaining_s,
+        extracted=None,
+        is_complete=False,
+    )
 
 
 def _after(stage: StageStatus, event: m.TrainingEvent | None) -> StageStatus:
