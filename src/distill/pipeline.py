@@ -33,7 +33,7 @@ from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
 from distill.report import write_evaluation_report, write_refinement_report, write_report
 from distill.report.gather import evaluation_report, refinement_report, run_report
-from distill.runs.events import EventLog, read_events
+from distill.runs.events import EventLog, events_file, read_run
 from distill.runs.journal import recorded_run
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
 from distill.settings import Settings, codec_settings, run_settings
@@ -143,7 +143,7 @@ def refine_codec(
     """
     model = load_model(model_path)
     keep = None if sitting.resumed is None else sitting.resumed.values.get("about", {}).get("events")
-    events, plan = sitting.run_folder / "events.jsonl", sitting.plan
+    events, plan = events_file(sitting.run_folder, "refinement"), sitting.plan
     with recorded_run(
         "refinement", model_path, corpus.folder, events, _noted(plan), callback, cancel_event, keep=keep
     ) as record:
@@ -278,7 +278,7 @@ def run(
         settings = {**chosen, **codec_settings(codec_config(corpus, {}), {"channels"} if channels else ())}
         if on_settings is not None:
             on_settings(settings)
-        events = new_run_folder(model_path.stem) / "events.jsonl"
+        run_folder = new_run_folder(model_path.stem)
 
         def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str, resume: str = "") -> RunResult:
             cancelled = cancel_event is not None and cancel_event.is_set()
@@ -286,6 +286,7 @@ def run(
 
         split = split_corpus(corpus, seed=seed)
         plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device)
+        events = events_file(run_folder, "codec")
         train_codec(corpus, split, model_path, events, plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
             go_on = command("distill", "train", "--resume", model_path)
@@ -293,6 +294,7 @@ def run(
 
         left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
         prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device)
+        events = events_file(run_folder, "prior")
         add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
             go_on = command("distill", "train-prior", "--resume", model_path)
@@ -313,7 +315,7 @@ def run(
             model,
             corpus,
             split,
-            list(read_events(events)),
+            list(read_run(run_folder)),
             pieces,
             settings=settings,
             seconds_taken=time.monotonic() - started,

@@ -4,16 +4,16 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from annotated_types import Ge, Le
-from pydantic import TypeAdapter, ValidationError
 
 from distill.audio.corpus import Corpus
 from distill.errors import SettingError
-from distill.models.model_file import Model
-from distill.models.prior import PriorConfig
-from distill.models.vqvae import VQVAEConfig
+from distill.models.config import PriorConfig, VQVAEConfig
+
+if TYPE_CHECKING:
+    from distill.models.model_file import Model
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 USES_PER_CODE = 12
@@ -39,7 +39,7 @@ def codec_config(corpus: Corpus, changes: Mapping[str, Any]) -> VQVAEConfig:
     return _changed(codec_config_for(corpus), changes)
 
 
-def prior_config(model: Model, corpus: Corpus, changes: Mapping[str, Any]) -> PriorConfig:
+def prior_config(model: "Model", corpus: Corpus, changes: Mapping[str, Any]) -> PriorConfig:
     """The prior's sizes for this corpus and codec with the person's changes.
 
     Raises:
@@ -74,7 +74,7 @@ def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     )
 
 
-def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfig:
+def prior_config_for(model: "Model", corpus: Corpus, **changes: Any) -> PriorConfig:
     """Sizes that follow the corpus; ``changes`` are the person's own choices."""
     config = model.header.codec
     automatic = PriorConfig.for_corpus(
@@ -87,6 +87,10 @@ def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfi
 
 
 def _changed(config: C, changes: Mapping[str, Any]) -> C:
+    if not changes:
+        return config
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config) | dict(changes))
     except ValidationError as error:
@@ -100,7 +104,7 @@ def _changed(config: C, changes: Mapping[str, Any]) -> C:
         reason = first["msg"].removeprefix("Value error, ")
         for field, option in OPTIONS.items():
             reason = reason.replace(field, option)
-        raise SettingError(f"{given} cannot be.", f"Choose sizes that fit each other: {reason}.") from error
+        raise SettingError(f"{given} is not possible.", f"Choose sizes that fit each other: {reason}.") from error
 
 
 def _range(config: type, field: str) -> str:

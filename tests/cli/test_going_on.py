@@ -68,7 +68,7 @@ def test_a_codec_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp
     assert steps[0] == steps[1]
     assert epochs[0] == epochs[1]
 
-    distill("train", "--resume", moved).refused("at its end", "--minutes")
+    distill("train", "--resume", moved).refused("is finished", "--minutes")
     further = distill("train", "--resume", moved, "--epochs", 1, "--json")
     assert further.json["epochs_trained"] == 3
 
@@ -160,7 +160,7 @@ def test_states_of_finished_runs_do_not_pile_up(
         assert distill(*words, "--name", name).code == 0
     kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
     assert kept == {"stopped", "two"}
-    assert len(list((home() / "runs").glob("*/events.jsonl"))) == 3
+    assert len(list((home() / "runs").glob("*/codec.jsonl"))) == 3
 
 
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from distill.files.home import home
 from distill.models import load_model
 from distill.models.model_file import alphabet_fingerprint
-from distill.runs.events import read_events
+from distill.runs.events import read_run
 from distill.runs.resume import REFINEMENT_STATE
 from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics
 
@@ -42,7 +42,7 @@ def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> Non
     assert answer.code == 0, answer.err
     assert "first-stage" in answer.err
     assert "1 epoch: the decoder alone" in answer.err
-    kinds = {type(event).__name__ for event in read_events(Path(answer.json["events"]))}
+    kinds = {type(event).__name__ for event in read_run(Path(answer.json["run"]))}
     assert {"VQEpochMetrics", "RefinementStepMetrics", "RefinementEpochMetrics", "RefinementCompleteEvent"} <= kinds
     page = Path(answer.json["page"]).read_text(encoding="utf-8")
     assert page.count("<audio") == 3 * 4
@@ -69,7 +69,7 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     stop_at(RefinementStepMetrics, 2)
     answer = distill(*words, "--out", tmp_path / "stopped")
     assert answer.code == 0
-    assert "the model is as it was before it" in answer.err
+    assert "the model is unchanged" in answer.err
     assert f"--resume {tmp_path / 'stopped' / 'small.distill'}" in answer.err
     assert not list((tmp_path / "stopped").glob("*.html"))
     on_event(None)
@@ -85,7 +85,7 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     assert resumed.header.curves == whole.header.curves
     assert alphabet_fingerprint(resumed.codec) == alphabet_fingerprint(stopped.codec)
 
-    distill("train", small_corpus, "--resume", moved).refused("is at its end", "--minutes")
+    distill("train", small_corpus, "--resume", moved).refused("is finished", "--minutes")
     further = distill("train", small_corpus, "--resume", moved, "--epochs", 1, "--json")
     assert further.json["refinement_epochs"] == 2
 

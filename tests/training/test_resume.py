@@ -258,7 +258,7 @@ def test_how_much_further(tmp_path: Path) -> None:
     assert stopped.end(None, None) == (None, 8.0), "its model was never written"
     assert stopped.end(2, None) == (5, None)
     assert stopped.end(None, 1.0) == (None, 4.0)
-    with pytest.raises(SettingError, match="at its end"):
+    with pytest.raises(SettingError, match="is finished"):
         dataclasses.replace(stopped, written_epochs=3).end(None, None)
 
 

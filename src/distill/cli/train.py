@@ -21,7 +21,7 @@ DEFAULT_HIGH_MINUTES = 30.0
 
 
 class Quality(StrEnum):
-    """How much is spent on the sound."""
+    """How much time is spent on the sound."""
 
     STANDARD = "standard"
     HIGH = "high"
@@ -33,20 +33,20 @@ def train(
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help=f"{options.FOLDER_HELP} With --resume only needed if it was moved.",
+            help=f"{options.FOLDER_HELP} With --resume it is only needed if it was moved.",
             show_default=False,
         ),
     ] = None,
     quality: Annotated[
         Quality,
         typer.Option(
-            help="high adds a second stage, for a GPU or a night: the decoder trains on against discriminators."
+            help="high adds a second stage, for a GPU or a night: the decoder is refined against a discriminator."
         ),
     ] = Quality.STANDARD,
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="How long to train in all; with --quality high the second stage has 60 % of it.",
+            help="How long to train in all; with --quality high the second stage takes 60 % of it.",
             show_default="5, or 30 for high",
         ),
     ] = None,
@@ -60,7 +60,7 @@ def train(
     name: options.NameOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the model file.")] = Path(),
     rvq_levels: Annotated[int | None, typer.Option(help="Quantizer levels, 2 to 4.", show_default="auto")] = None,
-    codebook_size: Annotated[int | None, typer.Option(help="Codes a level, 16 to 1024.", show_default="auto")] = None,
+    codebook_size: Annotated[int | None, typer.Option(help="Codes per level, 16 to 1024.", show_default="auto")] = None,
     commitment_weight: Annotated[
         float | None, typer.Option(help="Weight of the commitment loss, 0 to 10.", show_default="auto")
     ] = None,
@@ -68,7 +68,6 @@ def train(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
     chosen = {
@@ -120,6 +119,7 @@ def _begin(
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
+    from distill.runs.events import events_file
     from distill.runs.resume import Sitting
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import codec_config
@@ -147,7 +147,7 @@ def _begin(
             corpus,
             split,
             model_path,
-            run_folder / "events.jsonl",
+            events_file(run_folder, "codec"),
             pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device),
             config_changes=chosen,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
@@ -281,6 +281,7 @@ def _show(
     as_json: bool,
 ) -> None:
     from distill.models.health import level_health, named_levels
+    from distill.runs.events import events_file
 
     is_stopped = refined.result.cancelled if refined else is_high or bool(model.header.codec_training["cancelled"])
     if as_json:
@@ -290,7 +291,8 @@ def _show(
         print_json(
             {
                 "model": model_path.resolve(),
-                "events": run_folder / "events.jsonl",
+                "run": run_folder,
+                "events": events_file(run_folder, "refinement" if refined else "codec"),
                 **training,
                 **({"page": refined and refined.page and refined.page.resolve()} if is_high else {}),
                 "bitrate": model.header.codec.bitrate,

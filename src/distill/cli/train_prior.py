@@ -43,9 +43,8 @@ def train_prior(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Train the prior over MODEL's codes of DATASET_DIR and bundle it into the same file."""
+    """Train the prior on MODEL's codes of DATASET_DIR and add it to the same file."""
     chosen = {
         key: value
         for key, value in {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}.items()
@@ -76,6 +75,7 @@ def _begin(
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed, new_run_folder
     from distill.models.model_file import load_model
+    from distill.runs.events import events_file
     from distill.settings import check_learning_rate, prior_settings, run_settings
     from distill.sizes import prior_config
 
@@ -93,7 +93,7 @@ def _begin(
         split = split_corpus(corpus, seed=codec.header.corpus.split_seed)
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
-        events = new_run_folder(model_path.stem) / "events.jsonl"
+        events = events_file(new_run_folder(model_path.stem), "prior")
         bundled = pipeline.add_prior(
             model_path, corpus, split, events, plan, config_changes=chosen, callback=view, cancel_event=cancel
         )

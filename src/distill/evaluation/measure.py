@@ -31,14 +31,16 @@ class Score:
     """One recording, or one stretch of it, beside its reconstruction, both in mono; lower is closer."""
 
     name: str
-    """With the times, where it is a stretch."""
+    """The recording, and where in it, if it is a stretch."""
     seconds: float
-    """Measured ones."""
+    """How many seconds were measured."""
     is_held_out: bool
     mel: float
+    """Multi-scale mel distance."""
     stft: float
+    """Multi-scale STFT distance."""
     clipped: int
-    """Samples beyond full scale that were not so in the recording."""
+    """How many samples are beyond full scale that are not so in the recording."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class OpusScore:
     """Opus on the same sound: means over the recordings."""
 
     kilobits: int
-    """Asked for."""
+    """The rate asked for, kbit/s."""
     bits_per_second: float
-    """What the packets took."""
+    """The rate of the packets themselves."""
     mel: float
+    """Mean multi-scale mel distance."""
     stft: float
+    """Mean multi-scale STFT distance."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,21 @@ class Evaluation:
 
     scores: tuple[Score, ...]
     is_own_corpus: bool
-    """Whether these are the very recordings the codec learned from; only then some of them are known as held out."""
+    """Whether these are the recordings the codec was trained on; only then is it known which were held out."""
     bits_per_second: float
+    """The codec's rate."""
     levels: tuple[LevelHealth, ...]
+    """Use of each codebook."""
     silence_db: float
     """Peak of what digital silence decodes to, in dBFS."""
     encode_speed: float
-    """Seconds of audio per second of wall time, reading excluded."""
+    """Seconds of audio encoded per second of wall time, reading excluded."""
     decode_speed: float
+    """Seconds of audio decoded per second of wall time."""
     opus: tuple[OpusScore, ...]
+    """One score per bit rate; empty without Opus."""
     opus_note: str
-    """Why there is no Opus to compare with; empty where there is, or none was wanted."""
+    """Why there is no comparison with Opus; empty where there is one, or none was asked for."""
 
     def mean(self, figure: str, held_out: bool | None = None) -> float:
         """Mean ``mel`` or ``stft`` of all recordings, or of those (not) held out; NaN where there are none."""
@@ -77,7 +85,7 @@ class Evaluation:
         return statistics.fmean(chosen) if chosen else float("nan")
 
     def summary(self) -> list[tuple[str, str]]:
-        """What was measured, name and value, for a person to read."""
+        """The figures as rows of name and value, for a person to read."""
         rows = [("recordings", f"{len(self.scores)}, at most {MEASURED_SECONDS:.0f} s of each")]
         if any(score.is_held_out for score in self.scores):
             rows += [
@@ -113,7 +121,7 @@ def evaluate(
     with_opus: bool = True,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
-    """Sends every recording through the codec and measures what comes back.
+    """Encodes and decodes every recording and measures how far the result is from it.
 
     Args:
         split: the one the model was trained with (:func:`own_split`); None for other recordings.
@@ -183,9 +191,9 @@ def own_split(model: Model, corpus: Corpus) -> Split | None:
 
 
 def _measured_passages(corpus: Corpus, split: Split | None) -> list[tuple[Passage, bool]]:
-    """What is measured, each with whether it was kept aside in training.
+    """The passages to measure, each with whether it was held out in training.
 
-    Whole recordings, but the stretches themselves where stretches of recordings were kept aside.
+    These are whole recordings, or stretches of them where stretches were held out.
     """
     if split is not None and split.kind == "passages":
         return [(passage, False) for passage in split.train] + [(passage, True) for passage in split.held_out]
@@ -205,12 +213,12 @@ def beginning(passage: Passage, seconds: float, channels: int) -> np.ndarray:
 
 
 def joined(blocks: Iterable[np.ndarray], samples: int) -> np.ndarray:
-    """The first ``samples`` of a sound in blocks, as one array ``[C, samples]``."""
+    """The first ``samples`` of a sound that comes in blocks, as one array ``[C, samples]``."""
     return np.concatenate(list(blocks), axis=1)[:, :samples]
 
 
 def distance_between(measure: Callable[[Tensor, Tensor], Tensor], estimate: np.ndarray, reference: np.ndarray) -> float:
-    """What a measure of torch tensors says of two sounds ``[C, N]``."""
+    """The distance between two sounds ``[C, N]`` by a measure that takes tensors."""
     with torch.no_grad():
         return float(measure(torch.from_numpy(estimate), torch.from_numpy(reference)))
 

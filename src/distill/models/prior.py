@@ -14,61 +14,13 @@ transformer takes long to learn that, so each level also takes as input the code
 much to favour that code, or one like it, again (docs/prior.md: worth 0.5 to 0.9 bits a code).
 """
 
-from dataclasses import dataclass
-from typing import Annotated
-
 import torch
-from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from distill.models.config import PriorConfig
 
-@dataclass(frozen=True)
-class PriorConfig:
-    """Sizes of the prior. Stored in the model file beside the weights."""
-
-    codebook_size: Annotated[int, Ge(2), Le(65_536)] = 256
-    num_quantizers: Annotated[int, Ge(1), Le(16)] = 4
-    hidden_size: Annotated[int, Ge(8), Le(4096)] = 192
-    num_layers: Annotated[int, Ge(1), Le(48)] = 4
-    num_heads: Annotated[int, Ge(1), Le(64)] = 4
-    context: Annotated[int, Ge(8), Le(16_384)] = 1024
-    """Tokens the prior can look back over; a multiple of ``num_quantizers``."""
-    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
-    """Off by default: drawing the masks is slow on a CPU (docs/prior.md), and token noise regularises at no cost."""
-
-    def __post_init__(self) -> None:
-        if self.hidden_size % (2 * self.num_heads):
-            raise ValueError(f"hidden_size {self.hidden_size} must be a multiple of twice num_heads {self.num_heads}")
-        if self.context % self.num_quantizers or self.context < 2 * self.num_quantizers:
-            raise ValueError(f"context {self.context} must be two or more times num_quantizers {self.num_quantizers}")
-
-    @classmethod
-    def for_corpus(cls, seconds: float, *, codebook_size: int, num_quantizers: int, frame_rate: float) -> "PriorConfig":
-        """Sizes that grow with the seconds of audio: a prior too large for its corpus recites it.
-
-        The context is about six seconds, rounded to whole positions, and never more than a third of the corpus.
-        """
-        hidden_size, num_layers, num_heads = next(sizes for limit, sizes in _TIERS if seconds < limit)
-        positions = max(8, int(min(_CONTEXT_SECONDS, seconds / 3) * frame_rate))
-        return cls(
-            codebook_size=codebook_size,
-            num_quantizers=num_quantizers,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            num_heads=num_heads,
-            context=positions * num_quantizers,
-        )
-
-
-_CONTEXT_SECONDS = 6.0
-_TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
-    # seconds of audio below, (hidden size, layers, heads)
-    (60, (96, 3, 4)),
-    (900, (128, 4, 4)),
-    (3_600, (256, 6, 8)),
-    (float("inf"), (384, 8, 8)),
-)
+__all__ = ["CodePrior", "PriorCache", "PriorConfig"]
 
 
 class PriorCache:

@@ -1,4 +1,4 @@
-"""Gathers what the pages show: of a run, of a second stage, of an evaluation. The pages need no PyTorch; this does."""
+"""Gathers the contents of the pages on a run, a second stage and an evaluation. The pages need no PyTorch; this does."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from distill.training.metrics import TrainingEvent
 from distill.training.prior_loop import memorization_threshold
 
 HEARD_OPUS = 12
-"""Kilobits per second."""
+"""The rate of Opus on the page, in kilobits per second."""
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distill.models.health import LevelHealth
-from distill.runs.events import EventLog, read_events
-from distill.training.metrics import Notice, PriorEpochMetrics, PriorStepMetrics, VQEpochMetrics
+from distill.runs.events import EventLog, events_file, read_events, read_run, take_along
+from distill.training.metrics import Notice, PriorEpochMetrics, PriorStepMetrics, TrainingEvent, VQEpochMetrics
 
 EVENTS = (
     VQEpochMetrics(1, 2, 1.5, 1.6, 1.6, (LevelHealth(0, 0.5, 12.0, 8),), "", 3.0, 1e-3),
@@ -67,3 +67,43 @@ def test_a_full_disk_loses_no_event(tmp_path: Path, full_disk: Callable[[int | N
     events = list(read_events(tmp_path / "events.jsonl"))
     assert [event.text for event in events] == [*(f"number {number}" for number in range(10)), "there is room again"]
     assert position == sum(len(line) for line in (tmp_path / "events.jsonl").read_bytes().splitlines(True)[:-1])
+
+
+def test_an_event_of_a_newer_version_is_skipped_and_kept(tmp_path: Path) -> None:
+    """Guards against a reader that dies of what it does not know, and a writer that throws it away."""
+    path = tmp_path / "codec.jsonl"
+    newer = b'{"event": "MoodMetrics", "mood": 3}\n'
+    fuller = b'{"event": "Notice", "text": "known", "is_warning": false, "colour": "red"}\n'
+    poorer = b'{"event": "PriorStepMetrics", "epoch": 1}\n'
+    path.write_bytes(newer + fuller + poorer + b"[1, 2]\n" + b"no JSON\n")
+    assert list(read_events(path)) == [Notice("known")]
+    with EventLog(path) as log:
+        log(Notice("went on"))
+    assert path.read_bytes().startswith(newer + fuller + poorer)
+    assert list(read_events(path)) == [Notice("known"), Notice("went on")]
+
+
+def test_a_stage_that_goes_on_cuts_no_other(tmp_path: Path) -> None:
+    for stage, event in zip(("codec", "prior"), EVENTS[:2], strict=True):
+        with EventLog(events_file(tmp_path, stage)) as log:
+            log(event)
+    with EventLog(events_file(tmp_path, "prior"), keep=0) as log:
+        log(EVENTS[2])
+    assert list(read_run(tmp_path)) == [EVENTS[0], EVENTS[2]]
+
+
+def test_a_run_of_the_first_version_is_read_and_goes_on(tmp_path: Path) -> None:
+    """All its stages reported to one file; what a stage that goes on reported before comes along, and nothing twice."""
+    old = tmp_path / "events.jsonl"
+    events: list[TrainingEvent] = [Notice("of the codec"), EVENTS[0], EVENTS[1], Notice("of the prior")]
+    with EventLog(old) as log:
+        for event in events:
+            log(event)
+        saved = log.position
+        log(EVENTS[2])
+    before = old.read_bytes()
+    assert list(read_run(tmp_path)) == [*events, EVENTS[2]]
+    take_along(tmp_path, "prior", saved)
+    assert list(read_events(events_file(tmp_path, "prior"))) == events[2:]
+    assert list(read_run(tmp_path)) == events
+    assert old.read_bytes() == before
