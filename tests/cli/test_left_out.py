@@ -7,7 +7,7 @@ import pytest
 
 from distill.audio.corpus import import_corpus
 from distill.training.metrics import Notice, TrainingEvent
-from distill.training.vqvae_loop import train_vqvae
+from distill.training.vqvae_loop import CodecPlan, train_vqvae
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_training_names_what_it_leaves_out(mixed_folder: Path) -> None:
         latent_size=8,
         codebook_size=32,
     )
-    train_vqvae(mixed_folder, tiny, told.append, epochs=1, minutes=0.01)
+    train_vqvae(mixed_folder, tiny, told.append, plan=CodecPlan(epochs=1))
     words = " ".join(event.text for event in told if isinstance(event, Notice))
     for name in ("voice.m4a", "broken.wav", "again.flac"):
         assert name in words

@@ -71,6 +71,7 @@ class Corpus:
     """The usable recordings of a folder, sorted by name, and a report on every audio file in it.
 
     Of copies of one take one stands for all. ``alike`` says which stretches of the recordings sound alike.
+    ``folder`` is absolute, so that it says where the recordings are whatever the working directory becomes.
     """
 
     folder: Path
@@ -236,7 +237,7 @@ def import_corpus(
     trim_cache(keep={one.sha256 for one in recordings})
     stereo = sum(found.report.seconds for found in used.values() if found.levels.stereo)
     return Corpus(
-        folder=folder,
+        folder=folder.resolve(),
         recordings=recordings,
         files=tuple(reports),
         channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),
