@@ -18,6 +18,7 @@ from distill.audio.mixing import Mix, in_channels, mix_in_words
 from distill.audio.takes import copies, group_takes, shared_parts, surely
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import AudioFileError, CorpusError, SettingError
+from distill.files.names import normalised
 
 try:
     import resource
@@ -199,10 +200,14 @@ def import_corpus(
         raise CorpusError(what, f"Put recordings in it ({known}).")
 
     used: dict[str, _Found] = {}
+    by_name: set[str] = set()
     by_bytes: dict[str, str] = {}
     by_samples: dict[str, str] = {}
     for done, path in enumerate(paths):
         name = name_below(path, folder)
+        # Composed, as it is typed; two files of which one name is composed and the other is not keep theirs.
+        name = composed if (composed := normalised(name)) not in by_name else name
+        by_name.add(name)
         if progress is not None:
             progress(done, len(paths), name)
         judged = _judge(path, name, by_bytes, by_samples)
