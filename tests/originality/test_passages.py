@@ -155,3 +155,19 @@ def test_near_copies_of_a_take_are_no_repetition() -> None:
 def test_nothing_to_compare_with() -> None:
     for nothing in (Passages([]), Passages([[np.zeros((1, RATE), np.float32)]])):
         assert nothing.nearest([take(1)], Search()).is_silent.all()
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda audio: -audio,
+        lambda audio: np.concatenate([audio, -audio]),
+        lambda audio: np.concatenate([audio, 0 * audio]),
+    ],
+    ids=["upside down", "channels that cancel", "one channel"],
+)
+def test_a_copy_cannot_hide_behind_its_channels(passages: Passages, turned: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Guards against a mix to mono in which left and right cancel: that copy was called silence."""
+    found = passages.nearest([turned(take(3)[:, RATE : 4 * RATE])], AS_IT_IS)
+    assert found.source.tolist() == [3, 3, 3]
+    assert found.similarity.min() > 0.97

@@ -163,8 +163,10 @@ class Passages:
             )
         return result
 
-    def elsewhere(self, source: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    def elsewhere(self, source: np.ndarray, seconds: np.ndarray, *, exclude: int | None = None) -> np.ndarray:
         """How like each of these passages ``[W]`` the recordings are elsewhere: in other takes, or a second away or more.
+
+        One take, ``exclude``, can be left out, as in :meth:`nearest`.
 
         A passage with a near twin is one that the recordings repeat: a loop, a drone, a rest full of hiss. NaN where there is
         nothing to compare with, or no passage (source -1).
@@ -176,6 +178,8 @@ class Passages:
             is_here = self._source == here
             same_take = self.takes[self._source] == self.takes[here]
             kept = ~same_take | (is_here & ((self._starts - frame).abs() >= FRAMES))
+            if exclude is not None:
+                kept &= self.takes[self._source] != exclude
             picture = self._mel[None, None, frame : frame + FRAMES]
             self._search(result, [int(number)], picture, [(0.0, 1.0)], kept[None])
         return result.similarity
@@ -238,29 +242,33 @@ class Passages:
 
 
 def spectra(blocks: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Spectra of a sound in blocks ``[C, n]``, mixed to mono: magnitudes ``[F, 1025]``, and the power ``[F]`` of 10 ms each.
+    """Spectra of a sound in blocks ``[C, n]``: magnitudes ``[F, 1025]``, and the power ``[F]`` of 10 ms each.
 
-    Frames are centred on multiples of 10 ms, where their power begins, with silence beyond both ends of the sound; they come
-    a thousand at a time at most.
+    Both are root mean squares over the channels, not of their mean: a copy whose channels cancel each other, or one of
+    which was turned upside down, looks as it did before. Frames are centred on multiples of 10 ms, where their power begins,
+    with silence beyond both ends of the sound; they come a thousand at a time at most.
     """
     taper = torch.hann_window(_WINDOW)
-    pending = torch.zeros(_WINDOW // 2)
+    pending = torch.zeros(1, _WINDOW // 2)
 
     def framed(samples: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        for first in range(0, (len(samples) - _WINDOW) // FRAME + 1, _FRAMES_AT_ONCE):
-            part = samples[first * FRAME : (first + _FRAMES_AT_ONCE - 1) * FRAME + _WINDOW]
-            frames = part.unfold(0, _WINDOW, FRAME)
-            own = frames[:, _WINDOW // 2 : _WINDOW // 2 + FRAME]
-            yield torch.fft.rfft(frames * taper).abs(), own.square().mean(dim=1)
+        for first in range(0, (samples.shape[1] - _WINDOW) // FRAME + 1, _FRAMES_AT_ONCE):
+            part = samples[:, first * FRAME : (first + _FRAMES_AT_ONCE - 1) * FRAME + _WINDOW]
+            frames = part.unfold(1, _WINDOW, FRAME)  # [C, F, _WINDOW]
+            own = frames[..., _WINDOW // 2 : _WINDOW // 2 + FRAME]
+            magnitudes = torch.fft.rfft(frames * taper).abs()
+            together = magnitudes[0] if len(magnitudes) == 1 else magnitudes.square().mean(dim=0).sqrt()
+            yield together, own.square().mean(dim=(0, 2))
 
     for block in blocks:
-        pending = torch.cat([pending, torch.from_numpy(block.mean(axis=0, dtype=np.float32))])
-        if len(pending) >= _WINDOW:
+        new = torch.from_numpy(np.ascontiguousarray(block, dtype=np.float32))
+        pending = torch.cat([pending.expand(len(new), -1), new], dim=1)
+        if pending.shape[1] >= _WINDOW:
             yield from framed(pending)
-            pending = pending[((len(pending) - _WINDOW) // FRAME + 1) * FRAME :]
+            pending = pending[:, ((pending.shape[1] - _WINDOW) // FRAME + 1) * FRAME :]
     # A sound of no samples still has the frame around its beginning.
     pending = F.pad(pending, (0, _WINDOW // 2))
-    if len(pending) >= _WINDOW:
+    if pending.shape[1] >= _WINDOW:
         yield from framed(pending)
 
 

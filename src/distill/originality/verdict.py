@@ -52,7 +52,7 @@ class Second:
 
 
 @dataclass(frozen=True)
-class SharedRun:
+class LongestRun:
     """The longest stretch of a piece whose codes stand in a recording, one for one."""
 
     levels: int
@@ -73,7 +73,7 @@ class Originality:
     """What is known of where one piece came from."""
 
     seconds: tuple[Second, ...]
-    runs: tuple[SharedRun, ...]
+    runs: tuple[LongestRun, ...]
     """By the first level of codes, and by the first two."""
     equal_windows: float
     """Share of five-second windows of which four fifths of the coarse codes stand, in step, in one recording."""
