@@ -303,3 +303,16 @@ def test_where_recordings_share_nearly_everything_that_is_their_nature() -> None
     songs = [torch.cat([bars[index] for index in order]) for order in ((0, 1, 2), (2, 3, 0), (1, 3, 2), (3, 0, 1))]
     model = model_of(songs[:3], songs[3:])
     assert OriginalityJudge(model).reference.natural_run(2) > 1
+
+
+def test_a_second_judge_of_a_model_takes_what_the_first_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against every command decoding all recordings again before it says a word."""
+    planted = model_of([phrase(seed) for seed in range(3)], [phrase(20)])
+    planted.header = planted.header.model_copy(update={"digest": "c" * 64})
+    first = OriginalityJudge(planted)
+    piece = torch.cat([phrase(50, 94), phrase(2)[47:188]])
+    found = first.judge(*heard(planted, piece))
+    sound = list(heard(planted, piece)[1])
+    monkeypatch.setattr(Chimes, "decode", None)
+    again = OriginalityJudge(planted).judge(piece, sound)
+    assert repr(again) == repr(found)

@@ -8,18 +8,17 @@ as codes, so a model can judge by itself, without the folder.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
-from distill.originality.passages import Nearest, Passages
+from distill.originality.passages import Nearest, Passages, pictured
+from distill.originality.reference import Reference, keep, read_kept
 from distill.originality.runs import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
 from distill.originality.verdict import (
     CLOSE_SIMILARITY,
-    COPY_PERCENTILE,
     COPY_SIMILARITY,
     LongestRun,
     Originality,
@@ -45,36 +44,6 @@ IN_STEP_SECONDS = 0.025
 _MINUTE = 60 * 48_000
 
 
-@dataclass(frozen=True)
-class Reference:
-    """How near recordings of the corpus come to each other by nature, second by second, each figure in order."""
-
-    similarity: np.ndarray
-    """Of held-out seconds to their nearest passage ``[n]``; silent ones left out."""
-    runs: tuple[np.ndarray, ...]
-    """Seconds of the longest shared run that each held-out second lies in, by the first level and by the first two."""
-    equal_windows: float
-    """Share of windows that stand in a recording; NaN where there are none."""
-    is_widened: bool
-    """Whether recordings that were trained on had to help out, each compared with all others."""
-
-    def percentile(self, similarity: float) -> float:
-        """How many per cent of held-out seconds are less like their nearest passage; NaN where there are none."""
-        return _percentile(self.similarity, similarity)
-
-    def run_percentile(self, levels: int, seconds: float) -> float:
-        """How many per cent of held-out seconds lie in a shorter run of so many levels; NaN where there are none."""
-        return _percentile(self.runs[levels - 1], seconds)
-
-    def natural_run(self, levels: int) -> float:
-        """Seconds of a run of so many levels that 99 % of held-out seconds do not exceed; 0 with nothing to compare with.
-
-        Never the longest: one passage that two recordings share would speak for all of them.
-        """
-        runs = self.runs[levels - 1]
-        return float(np.quantile(runs, COPY_PERCENTILE / 100)) if len(runs) else 0.0
-
-
 class OriginalityJudge:
     """Knows a model's recordings, and how near the held-out ones come to the others.
 
@@ -89,9 +58,13 @@ class OriginalityJudge:
         self._codes = [source.codes for source in self._trained]
         self._takes = _takes(self._trained)
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
-        self._passages = Passages((_sound(model, codes) for codes in self._codes), self._takes)
-        self.reference = self._natural(model)
+        kept = read_kept(model.header.digest)
+        pictures = kept[0] if kept else [pictured(_sound(model, codes)) for codes in self._codes]
+        self._passages = Passages(pictures, self._takes)
+        self.reference = kept[1] if kept else self._natural(model)
         """How near recordings come to each other by nature."""
+        if kept is None:
+            keep(model.header.digest, pictures, self.reference)
 
     def judge(self, codes: Tensor, blocks: Iterable[np.ndarray]) -> Originality:
         """What is known of a piece: its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
@@ -231,10 +204,6 @@ def _span(figures: np.ndarray, number: int, frame_rate: float) -> np.ndarray:
 
 def _part(flags: np.ndarray, number: int, frame_rate: float) -> float:
     return float(_span(flags, number, frame_rate).mean())
-
-
-def _percentile(ordered: np.ndarray, figure: float) -> float:
-    return 100 * float(np.searchsorted(ordered, figure)) / len(ordered) if len(ordered) else math.nan
 
 
 def _sound(model: Model, codes: Tensor) -> Iterator[np.ndarray]:

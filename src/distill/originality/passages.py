@@ -95,34 +95,39 @@ class Passages:
     """Every second of the recordings, at every twentieth of a second.
 
     Args:
-        recordings: each in blocks, float32 ``[C, n]`` at 48 kHz; what is kept of them is 92 MB of log-mel an hour. Shorter
-            ones than a second are followed by silence.
+        pictures: of each recording its log-mel ``[F, BINS]`` and the power ``[F]`` of its frames, as :func:`pictured` gives
+            them; what is kept is 92 MB an hour. Shorter ones than a second are followed by silence.
         takes: a number for each recording; near-copies of one take share theirs and are never each other's neighbours.
         depth: decibels under its peak that a picture is seen; infinite to see all.
     """
 
     def __init__(
-        self, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+        self, pictures: Iterable[tuple[Tensor, Tensor]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
     ) -> None:
         self._depth = depth * math.log(10) / 20
-        pictures, power = [], []
-        for blocks in recordings:
-            parts = [(log_mel(magnitudes), level) for magnitudes, level in spectra(blocks)]
-            mel, level = (torch.cat(column) for column in zip(*parts, strict=True))
+        whole, power = [], []
+        for mel, level in pictures:
             # Whole tiles, so that the grid begins anew with each recording.
             short = max(0, FRAMES - len(mel)) or -len(mel) % _STEP
-            pictures.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
+            whole.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
             power.append(F.pad(level, (0, short)))
         lengths = [len(one) for one in power]
         self.takes = torch.tensor(list(range(len(lengths)) if takes is None else takes), dtype=torch.int64)
         self._begins = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int64)
-        self._mel = torch.cat([torch.zeros(0, BINS), *pictures])  # [F, BINS]
+        self._mel = torch.cat([torch.zeros(0, BINS), *whole])  # [F, BINS]
         self._starts = _heard_starts(lengths, torch.cat([torch.zeros(0), *power]))  # [P], frames
         self._source = torch.searchsorted(self._begins, self._starts, right=True) - 1
         tiles = _tiled(self._mel[None])[0] if lengths else torch.zeros(0, BINS // _TILE_BINS)
         self._axes = self._principal_axes(tiles)
         places = [self._thumbnails(tiles, starts) @ self._axes for starts in self._starts.split(4096)]
         self._coarse = torch.cat(places) if places else torch.zeros(0, _AXES)
+
+    @classmethod
+    def of(
+        cls, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+    ) -> "Passages":
+        """The passages of recordings, each in blocks, float32 ``[C, n]`` at 48 kHz."""
+        return cls((pictured(blocks) for blocks in recordings), takes, depth)
 
     def nearest(
         self, blocks: Iterable[np.ndarray], search: Search | None = None, *, exclude: int | None = None
@@ -270,6 +275,13 @@ def spectra(blocks: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
     pending = F.pad(pending, (0, _WINDOW // 2))
     if pending.shape[1] >= _WINDOW:
         yield from framed(pending)
+
+
+def pictured(blocks: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """What is kept of a recording in blocks ``[C, n]``: its log-mel ``[F, BINS]``, and the power ``[F]`` of its frames."""
+    parts = [(log_mel(magnitudes), level) for magnitudes, level in spectra(blocks)]
+    mel, level = (torch.cat(column) for column in zip(*parts, strict=True))
+    return mel, level
 
 
 def log_mel(magnitudes: Tensor, semitones: float = 0.0) -> Tensor:
