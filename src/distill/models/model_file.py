@@ -85,7 +85,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the codec is."""
+        """The device that the codec is on."""
         return next(self.codec.parameters()).device
 
     @property

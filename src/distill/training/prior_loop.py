@@ -60,8 +60,8 @@ class PriorPlan(Plan):
     infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
     """Share of the steps that teach the prior to lead to something that is known beforehand."""
     views: Annotated[int, Ge(1)] = 24
-    """In how many ways every recording is encoded, shifted by less than a hop and transposed; fewer if that would take more
-    than ``extraction_share`` of the minutes."""
+    """The number of ways every recording is encoded in, shifted by less than a hop and transposed. There are fewer if encoding
+    would take more than ``extraction_share`` of the minutes."""
     transpose: Annotated[int, Ge(0), Le(12)] = 1
     """Semitones up to which views are transposed."""
     extraction_share: Annotated[float, Gt(0), Le(1)] = 0.2
@@ -70,8 +70,10 @@ class PriorPlan(Plan):
     """So many steps in a row without trouble make a state that training can go back to."""
 
     def sequences_per_epoch(self, sequences: int) -> int:
-        """Of so many sequences, how many an epoch takes: as many as one view of every recording has, but enough for the least
-        steps. Which of all the views' sequences they are is drawn anew each time."""
+        """How many of all the views' sequences an epoch takes: as many as one view has, but enough for the least steps.
+
+        Which ones they are is drawn anew in every epoch.
+        """
         return min(sequences, max(sequences // self.views, self.least_steps * self.batch_size))
 
 
