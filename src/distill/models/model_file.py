@@ -37,8 +37,8 @@ __all__ = [
     "Header",
     "Model",
     "Source",
-    "alphabet_fingerprint",
     "codec_fingerprint",
+    "codes_fingerprint",
     "load_model",
     "new_header",
     "read_header",
@@ -94,9 +94,9 @@ class Model:
         return codec_fingerprint(self.codec)
 
     @property
-    def alphabet(self) -> str:
+    def codes_fingerprint(self) -> str:
         """SHA-256 of encoder and codebooks: codes belong to them, whatever prior or refined decoder there is now."""
-        return alphabet_fingerprint(self.codec)
+        return codes_fingerprint(self.codec)
 
     def require_prior(self) -> CodePrior:
         """The prior.
@@ -122,7 +122,7 @@ def codec_fingerprint(codec: ConvVQVAE) -> str:
     return _fingerprint(_codec_tensors(codec))
 
 
-def alphabet_fingerprint(codec: ConvVQVAE) -> str:
+def codes_fingerprint(codec: ConvVQVAE) -> str:
     """SHA-256 over everything of the codec but its decoder: where it is equal, equal sound has equal codes."""
     tensors = _codec_tensors(codec)
     return _fingerprint({name: tensor for name, tensor in tensors.items() if not name.startswith("decoder.")})

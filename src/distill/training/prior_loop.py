@@ -158,7 +158,7 @@ def train_prior(
     schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60)
     state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
     belongs_to = {
-        "codec": model_file.alphabet,
+        "codec": model_file.codes_fingerprint,
         "folder of recordings": corpus.fingerprint,
         "set of codes": hashlib.sha256(tokens.numpy().data).hexdigest(),
     }
