@@ -9,6 +9,7 @@ import numpy as np
 from distill import pipeline
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
+from distill.audio.split import split_corpus
 from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import CodesFileError, SettingError
@@ -43,15 +44,14 @@ def train(
         run_folder = new_run_folder(target.stem)
         started = time.monotonic()
         corpus = import_corpus(folder)
-        pipeline.train_codec(
-            folder, target, events_file(run_folder, "codec"), minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device,
-            corpus=corpus, callback=callback,
-        )  # fmt: skip
+        split = split_corpus(corpus, seed=seed)
+        plan = pipeline.CodecPlan(minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device)
+        pipeline.train_codec(corpus, split, target, events_file(run_folder, "codec"), plan, callback=callback)
         left = max(minutes - (time.monotonic() - started) / 60, 0.02)
+        prior_plan = pipeline.PriorPlan(minutes=left, seed=seed, device=device)
         return pipeline.add_prior(
-            target, folder, events_file(run_folder, "prior"), minutes=left, seed=seed, device=device,
-            corpus=corpus, callback=callback,
-        )  # fmt: skip
+            target, corpus, split, events_file(run_folder, "prior"), prior_plan, callback=callback
+        )
 
 
 def load(model_path: Path | str, device: str = "cpu") -> Model:

@@ -27,7 +27,7 @@ from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.launch import choose_device
-from distill.training.vqvae_loop import BATCH_SIZE, SCALES_PER_STEP, WINDOW_POSITIONS
+from distill.training.vqvae_loop import CodecPlan
 
 READ = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
 LITTLE_ROOM = 2 << 30
@@ -171,7 +171,8 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
         torch.manual_seed(0)
         codec = ConvVQVAE(config)
         codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.latent_size))
-        audio = 0.1 * torch.randn(BATCH_SIZE, config.channels, WINDOW_POSITIONS * config.hop)
+        plan = CodecPlan()
+        audio = 0.1 * torch.randn(plan.batch_size, config.channels, plan.window_positions * config.hop)
         codec, audio = codec.to(device).train(), audio.to(device)
         distance = MultiScaleMel(config.sample_rate).to(device)
         optimizer = torch.optim.AdamW(codec.parameters(), lr=1e-5, fused=True)
@@ -179,7 +180,7 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
         started = time.monotonic()
         while steps < 3 or time.monotonic() - started < seconds:
             output = codec(audio)
-            scales = draw.sample(range(len(WINDOWS)), SCALES_PER_STEP)
+            scales = draw.sample(range(len(WINDOWS)), plan.scales_per_step)
             loss = distance(output.reconstruction, audio, scales) + output.commitment_loss
             optimizer.zero_grad()
             loss.backward()

@@ -52,7 +52,7 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
     """Sizes that follow how much audio there is; ``changes`` are the person's own choices.
 
     The codebooks grow until a recording of every second would give each entry fewer than a dozen uses: an entry seen less
-    often is neither placed well by the quantizer nor ever learned by the prior. Where the recordings have no highs (MP3, low
+    often is neither placed well by the quantizer nor learned by the prior. Where the recordings have no highs (MP3, low
     sample rates), the decoder makes none: a whole number of steps of 250 Hz, so that the edge itself is kept.
     """
     bandwidth = min(24_000.0, max(1000.0, 250.0 * math.ceil(corpus.bandwidth / 250)))
@@ -67,10 +67,10 @@ def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     """Why the codec is as large as it is, in a sentence."""
     positions = round(corpus.seconds * config.frame_rate)
     return (
-        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each is described by "
-        f"{config.num_quantizers} codes out of {config.codebook_size}, so each code is used "
-        f"{positions / config.codebook_size:.0f} times on average ({USES_PER_CODE} or more is the aim; "
-        f"codebooks have at most {LARGEST_CODEBOOK} entries)."
+        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
+        f"{config.num_quantizers} codes, one from each of as many codebooks with {config.codebook_size} entries, so an "
+        f"entry is used {positions / config.codebook_size:.0f} times on average. Codebooks grow up to {LARGEST_CODEBOOK} "
+        f"entries as long as each is used {USES_PER_CODE} times or more."
     )
 
 

@@ -1,8 +1,7 @@
 """The stream of events."""
 
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from distill.models.health import LevelHealth
 from distill.runs.events import EventLog, events_file, read_events, read_run, take_along
@@ -54,18 +53,14 @@ def test_a_run_that_goes_on_reports_nothing_twice(tmp_path: Path) -> None:
     assert [event.text for event in read_events(path)] == ["first", "second", "third"]
 
 
-def test_a_full_disk_loses_no_event(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+def test_a_full_disk_loses_no_event(tmp_path: Path, full_disk: Callable[[int | None], None]) -> None:
     with EventLog(tmp_path / "events.jsonl") as log:
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-            for number in range(10):
-                log(Notice(f"number {number}"))
-            assert log.refused is not None
-            position = log.position
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        full_disk(100)
+        for number in range(10):
+            log(Notice(f"number {number}"))
+        assert log.refused is not None
+        position = log.position
+        full_disk(None)
         assert (tmp_path / "events.jsonl").stat().st_size == 100
         log(Notice("there is room again"))
         assert log.refused is None

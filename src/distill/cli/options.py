@@ -101,6 +101,26 @@ def given(value: Path | None, name: str) -> Path:
     return value
 
 
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether the person gave the option, be it with its default value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_with_resume(context: typer.Context, *names: str) -> None:
+    """Refuses options that would do nothing with ``--resume``, as the run they belong to has begun.
+
+    Raises:
+        SettingError: with the ones that were given.
+    """
+    given = [f"--{name.replace('_', '-')}" for name in names if is_given(context, name)]
+    if given:
+        raise SettingError(
+            "--resume goes on with a training whose name, place, sizes, learning rate and seed are settled.",
+            f"Leave out {' and '.join(given)}.",
+        )
+
+
 def model_file(given: Path) -> Path:
     """The file of a MODEL: a path always wins, then names in the library.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.files import to_channels
-from distill.audio.split import Passage, split_corpus, whole_recordings
+from distill.audio.split import Passage, Split, split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import AudioFileError
 from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
@@ -114,18 +114,23 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model, corpus: Corpus, *, with_opus: bool = True, progress: Callable[[int, int, str], None] | None = None
+    model: Model,
+    corpus: Corpus,
+    split: Split | None,
+    *,
+    with_opus: bool = True,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
     """Encodes and decodes every recording and measures how far the result is from it.
 
     Args:
+        split: the one the model was trained with (:func:`own_split`); None for other recordings.
         with_opus: compare with Opus at 6, 12 and 24 kbit/s, if it is installed.
         progress: called with (recordings done, recordings, name of the next).
     """
     codec, device = model.codec, model.device
     mel, stft = MultiScaleMel(codec.sample_rate), MultiScaleSTFT()
-    is_own_corpus = model.header.corpus.fingerprint == corpus.fingerprint
-    passages = _measured_passages(model, corpus)
+    passages = _measured_passages(corpus, split)
     opus_note = "" if has_opus() or not with_opus else HOW_TO_GET_IT
     wants_opus = with_opus and not opus_note
     opus: dict[int, list[tuple[float, float, float, float]]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
@@ -168,7 +173,7 @@ def evaluate(
     hiss = joined(decode_chunks(codec, encode_blocks(codec, [silence], device), device), codec.sample_rate)
     return Evaluation(
         tuple(scores),
-        is_own_corpus,
+        split is not None,
         codec.config.bitrate,
         level_health(counts),
         20 * math.log10(max(float(np.abs(hiss).max()), 1e-10)),
@@ -179,24 +184,26 @@ def evaluate(
     )
 
 
-def _measured_passages(model: Model, corpus: Corpus) -> list[tuple[Passage, bool]]:
+def own_split(model: Model, corpus: Corpus) -> Split | None:
+    """The split that the model was trained with; None if these are not the recordings it was trained on."""
+    record = model.header.corpus
+    return split_corpus(corpus, seed=record.split_seed) if record.fingerprint == corpus.fingerprint else None
+
+
+def _measured_passages(corpus: Corpus, split: Split | None) -> list[tuple[Passage, bool]]:
     """The passages to measure, each with whether it was held out in training.
 
     These are whole recordings, or stretches of them where stretches were held out.
     """
-    if model.header.corpus.fingerprint != corpus.fingerprint:
-        return [(passage, False) for passage in whole_recordings(corpus.recordings)]
-    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    if split.kind == "passages":
+    if split is not None and split.kind == "passages":
         return [(passage, False) for passage in split.train] + [(passage, True) for passage in split.held_out]
-    held_out = held_out_names(model, corpus)
+    held_out = held_out_names(split)
     return [(passage, passage.recording.name in held_out) for passage in whole_recordings(corpus.recordings)]
 
 
-def held_out_names(model: Model, corpus: Corpus) -> frozenset[str]:
-    """Names of the recordings that were held out as a whole when the model was trained."""
-    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    kept = split.held_out if split.kind == "recordings" else ()
+def held_out_names(split: Split | None) -> frozenset[str]:
+    """Names of the recordings that a split keeps aside whole; none without a split."""
+    kept = split.held_out if split is not None and split.kind == "recordings" else ()
     return frozenset(passage.recording.name for passage in kept)
 
 

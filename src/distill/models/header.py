@@ -40,9 +40,9 @@ class SourceRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
-    """Of the recording, for people to read; never used as a path."""
+    """The recording's name, for people to read; never used as a path."""
     start_seconds: Annotated[float, Field(ge=0, le=_LONGEST_SECONDS)]
-    """Where in the recording the stretch begins."""
+    """Where in the recording the stretch begins, in seconds."""
     positions: Annotated[int, Field(ge=1, le=1 << 32)]
     held_out: bool
     take: Annotated[int, Field(ge=-1, le=10**9)] = -1
@@ -106,7 +106,7 @@ def checked_header(path: Path, table: Table) -> Header:
 
     Raises:
         ModelFileError: if a newer version wrote it.
-        UnusableError: if it holds values that cannot be.
+        UnusableError: if it holds values that are not possible.
     """
     major, minor = table.fields.get("major"), table.fields.get("minor")
     if _is_version(major) and _is_version(minor) and major > FORMAT_VERSION[0]:
@@ -118,14 +118,14 @@ def checked_header(path: Path, table: Table) -> Header:
     try:
         header = Header.model_validate_json(table.about, strict=True)
     except ValidationError as error:
-        raise UnusableError("its header holds values that cannot be") from error
+        raise UnusableError("its header holds values that are not possible") from error
     if header.prior is not None and (
         header.prior.codebook_size != header.codec.codebook_size
         or header.prior.num_quantizers != header.codec.num_quantizers
     ):
-        raise UnusableError("its prior speaks another alphabet than its codec")
+        raise UnusableError("its prior's codebooks are not of the number and size of its codec's")
     if header.prior is not None and all(record.held_out for record in header.sources):
-        raise UnusableError("it has a prior but none of the recordings that the prior learned from")
+        raise UnusableError("it has a prior but none of the recordings that the prior was trained on")
     return header
 
 

@@ -2,7 +2,7 @@
 
 The header is checked field by field, then every tensor's name, type and shape against the sizes the header declares, then
 the digest of the bytes (``files/tensors.py``). Only after that is a tensor built. What is built is checked once more: weights
-are finite, codes and counts are ones that there can be.
+are finite, and codes and counts are possible ones.
 """
 
 import hashlib
@@ -59,9 +59,9 @@ class Source:
     """One stretch of the recordings as codes: what new audio is compared with and begins with."""
 
     name: str
-    """Of the recording."""
+    """The recording's name."""
     start_seconds: float
-    """Where in the recording it begins; 0 for whole recordings."""
+    """Where in the recording the stretch begins, in seconds; 0 for whole recordings."""
     held_out: bool
     """Whether it was kept aside when the models were trained."""
     codes: Tensor
@@ -82,11 +82,11 @@ class Model:
     sources: tuple[Source, ...] = ()
     """The recordings as codes; there is at least one that was trained on where there is a prior."""
     path: Path | None = None
-    """The file it was read from."""
+    """The file it was read from; None for a model that is in no file."""
 
     @property
     def device(self) -> torch.device:
-        """Where the codec is."""
+        """The device that the codec is on."""
         return next(self.codec.parameters()).device
 
     @property

@@ -23,7 +23,7 @@ _LEAST_SQUARE = 1e-8
 
 
 class ResidualQuantizer(nn.Module):
-    """Q codebooks of K entries each; level q quantises what levels 0..q-1 left over.
+    """Q codebooks of K entries each; level q quantises the remainder of levels 0..q-1.
 
     Args:
         dim: width of the vectors, C.
@@ -67,9 +67,9 @@ class ResidualQuantizer(nn.Module):
         return self.residual_vq
 
     def expect(self, vectors_per_step: int) -> None:
-        """Says how many vectors each training step brings, which decides how rarely used an entry must be to count as dead.
+        """Sets how many vectors each training step has, which decides how rarely an entry must be used to count as dead.
 
-        This is no part of the weights: whoever goes on training says it again.
+        This is not part of the weights: whoever resumes training sets it again.
         """
         dead_below = DEAD_CODE_SHARE * vectors_per_step / self.codebook_size
         for level in self.begin_training().layers:

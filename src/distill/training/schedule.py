@@ -3,8 +3,10 @@
 import math
 import time
 from collections.abc import Callable
+from typing import Self
 
 from distill.errors import SettingError
+from distill.training.plan import Plan
 
 WARMUP_STEPS = 50
 FINAL_SHARE = 0.02
@@ -41,6 +43,13 @@ class Schedule:
         self._reserved = 0.0
         self.step = 0
 
+    @classmethod
+    def of(cls, plan: Plan, steps_per_epoch: int, minutes_spent: float = 0.0) -> Self:
+        """The schedule of a plan, of whose minutes some may be spent before its first step."""
+        epochs, minutes = plan.end
+        left = None if minutes is None else max(minutes - minutes_spent, 1e-3)
+        return cls(steps_per_epoch, epochs=epochs, minutes=left, peak_rate=plan.learning_rate)
+
     def reserve(self, seconds: float) -> None:
         """Keeps time at the end of the budget for work that must still follow the last step."""
         self._reserved = seconds
@@ -50,7 +59,7 @@ class Schedule:
         self.peak_rate /= 2
 
     def values(self) -> dict[str, float]:
-        """Where the run stands, as plain JSON, for :meth:`resume`."""
+        """How far the run is, as plain JSON, for :meth:`resume`."""
         return {
             "step": self.step,
             "elapsed_s": self.elapsed_s,
@@ -59,7 +68,7 @@ class Schedule:
         }
 
     def resume(self, step: int, elapsed_s: float, reserved_s: float = 0.0, peak_rate: float | None = None) -> None:
-        """Stands where an earlier run stood after so many steps and seconds."""
+        """Goes on from where an earlier run was after so many steps and seconds."""
         self.step = int(step)
         self._started = self._clock() - float(elapsed_s)
         self._reserved = float(reserved_s)
