@@ -78,6 +78,8 @@ class Evaluation:
     """One score per bit rate; empty without Opus."""
     opus_note: str
     """Why there is no comparison with Opus; empty where there is one, or none was asked for."""
+    left_out: tuple[str, ...] = ()
+    """What of the folder was not measured, a sentence each."""
 
     def mean(self, figure: str, held_out: bool | None = None) -> float:
         """Mean ``mel`` or ``stft`` of all recordings, or of those (not) held out; NaN where there are none."""
@@ -181,6 +183,7 @@ def evaluate(
         seconds / max(decoding, 1e-9),
         tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
         opus_note,
+        corpus.left_out,
     )
 
 

@@ -135,6 +135,8 @@ def train_prior(
     model_file.codec.requires_grad_(False).eval()
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
     split = split or split_corpus(corpus, seed=model_file.header.corpus.split_seed)
+    for sentence in corpus.left_out:
+        tell(Notice(sentence))
     for warning in corpus.warnings:
         tell(Notice(warning, is_warning=True))
     if corpus.fingerprint != model_file.header.corpus.fingerprint:
