@@ -123,7 +123,7 @@ class Spliced(io.RawIOBase):
         return done
 
 
-def spliced(path: Path) -> tuple[list[BinaryIO | Spliced], float | None]:
+def spliced(path: Path) -> tuple[list["Spliced"], float | None]:
     """The file as libsndfile reads all of it, one after the other, and the seconds its header claims where that is wrong.
 
     Raises:
@@ -135,7 +135,7 @@ def spliced(path: Path) -> tuple[list[BinaryIO | Spliced], float | None]:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         if not size or kind not in ("WAV", "AIFF", "CAF", "AU", "MP3", "Ogg", "FLAC"):
-            return [file], None
+            return [Spliced(file, [(0, size)])], None
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             read = {"WAV": _wav, "AIFF": _aiff, "CAF": _caf, "AU": _au, "MP3": _mp3, "Ogg": _ogg, "FLAC": _flac}[kind]
             links, claim = read(content)
@@ -143,7 +143,7 @@ def spliced(path: Path) -> tuple[list[BinaryIO | Spliced], float | None]:
         file.close()
         raise
     if not links:
-        return [file], claim
+        return [Spliced(file, [(0, size)])], claim
     return [Spliced(file, parts) for parts in links], claim
 
 

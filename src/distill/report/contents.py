@@ -44,12 +44,14 @@ class NewAudio:
     path: Path | None
     """Where the whole piece is kept, if it was written."""
     audio: npt.NDArray[np.float32]
-    """[C, N] at 48 kHz."""
+    """[C, N] at 48 kHz: the piece, or its beginning."""
     seed: int
     settings: str
     """How it was sampled, in words."""
     originality: Originality | None = None
     """Where its sounds came from, second by second; None where nobody looked."""
+    whole_seconds: float | None = None
+    """How long the piece is; as long as ``audio`` if not given."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from importlib.metadata import version
 
+import numpy as np
 import torch
 
 from distill.audio.corpus import Corpus
@@ -17,6 +18,7 @@ from distill.files.names import MODEL_SUFFIX
 from distill.making.pieces import Piece
 from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
+from distill.originality.verdict import Originality
 from distill.report import EvaluationReport, NewAudio, Reconstruction, RefinementReport, RunReport
 from distill.settings import Settings, prior_settings
 from distill.training.adversarial import RefinementResult
@@ -25,6 +27,10 @@ from distill.training.prior_loop import memorization_threshold
 
 HEARD_OPUS = 12
 """The rate of Opus on the page, in kilobits per second."""
+_SHOWN_SECONDS = 60.0
+"""Of each piece, on the page of a run."""
+_SHOWN_IN_ALL = 1200.0
+"""Of all pieces together, so that the page stays under 30 MB and its sound fits into memory."""
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0
 
@@ -41,7 +47,7 @@ def run_report(
 ) -> RunReport:
     """The page of a whole run: new audio, reconstructions, curves, settings."""
     config, held_out = model.header.codec, held_out_names(split)
-    prior = model.header.prior
+    prior, made = model.header.prior, list(pieces)
     return RunReport(
         title=model.header.name,
         settings={**settings, **({} if prior is None else prior_settings(prior, model.codec.frame_rate))},
@@ -58,12 +64,9 @@ def run_report(
             NewAudio(
                 piece.path.name,
                 piece.path,
-                piece.generation.audio(model),
-                piece.generation.seed,
-                piece.generation.sampling.describe(),
-                piece.originality,
+                *_beginning(piece, model, min(_SHOWN_SECONDS, _SHOWN_IN_ALL / len(made))),
             )
-            for piece in pieces
+            for piece in made
         ],
         facts={
             "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
@@ -74,6 +77,16 @@ def run_report(
             "Versions": f"Distill {version('distill-audio')}, PyTorch {torch.__version__}",
         },
     )
+
+
+def _beginning(piece: Piece, model: Model, seconds: float) -> tuple[np.ndarray, int, str, Originality, float]:
+    """What a page shows of a piece: never more of its sound than it plays, however many pieces there are and however long."""
+    take, wanted, kept, total = piece.generation, round(seconds * model.codec.sample_rate), [], 0
+    for block in take.blocks(model):
+        kept.append(block[:, : max(0, wanted - total)].copy())
+        total += block.shape[1]
+    shown = np.concatenate(kept, axis=1)
+    return shown, take.seed, take.sampling.describe(), piece.originality, total / model.codec.sample_rate
 
 
 def refinement_report(
