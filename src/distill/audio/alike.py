@@ -31,7 +31,7 @@ _RANGE_DB = 60.0
 _QUERY = 20  # frames, 1 s
 _COARSE = 0.62
 _PROPOSALS = 12  # of one second
-_MOST_WORK = 25_000
+_MOST_WORK = 12_000
 """Blocks compared, at most; a place looked at counts as two. What is likeliest is looked at first."""
 _LEAST_WORK, _WORK_PER_SECOND = 400, 25
 _MOST_PRODUCTS = 3e8  # seconds asked about times frames they are compared with
