@@ -7,6 +7,7 @@ import pytest
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
+from distill.audio.recorded_split import SPLIT_VERSION
 from distill.audio.split import split_corpus
 from distill.models.model_file import load_model
 from distill.training import Notice, PriorValidation, TrainingEvent
@@ -28,6 +29,7 @@ def test_a_worse_prior_does_not_replace_a_better_one(
     good = pipeline.add_prior(path, corpus, split, log, dataclasses.replace(plan, epochs=3), config_changes=PRIOR)
     groups = {recording.name: recording.group for recording in corpus.recordings}
     assert {source.name: source.take for source in good.sources} == groups
+    assert good.header.corpus.split_version == SPLIT_VERSION, "or it would be taken for a model of before"
     before = path.read_bytes()
 
     events: list[TrainingEvent] = []

@@ -200,7 +200,7 @@ def _resume_first(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
-    from distill.audio.split import split_corpus
+    from distill.audio.recorded_split import recorded_split
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.vqvae import VQVAEConfig
@@ -219,7 +219,7 @@ def _resume_first(
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
         settings_table({**rows, **codec_settings(config)})
-        split = split_corpus(corpus, seed=plan.seed)
+        split = recorded_split(corpus, plan.seed, plan.split_version)
         model = pipeline.train_codec(
             corpus,
             split,
@@ -233,7 +233,8 @@ def _resume_first(
         )
         if is_high and not cancel.is_set():
             refinement_run = RefinementRun(
-                first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device)
+                first.run_folder,
+                pipeline.RefinementPlan(*second, seed=plan.seed, split_version=plan.split_version, device=device),
             )
             refined = pipeline.refine_codec(
                 model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel
@@ -252,7 +253,7 @@ def _resume_second(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
-    from distill.audio.split import split_corpus
+    from distill.audio.recorded_split import recorded_split
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
@@ -274,7 +275,7 @@ def _resume_second(
             settings_table(
                 resumed_settings(refinement_run.resumed.value("schedule.step", int), epochs, minutes, device)
             )
-        split = split_corpus(corpus, seed=refinement_run.plan.seed)
+        split = recorded_split(corpus, refinement_run.plan.seed, refinement_run.plan.split_version)
         refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel)
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, True, as_json)
 

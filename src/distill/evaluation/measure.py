@@ -13,7 +13,8 @@ from torch import Tensor
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.files import to_channels
-from distill.audio.split import Passage, Split, split_corpus, whole_recordings
+from distill.audio.recorded_split import recorded_split
+from distill.audio.split import Passage, Split, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import AudioFileError
 from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
@@ -190,7 +191,9 @@ def evaluate(
 def own_split(model: Model, corpus: Corpus) -> Split | None:
     """The split that the model was trained with; None if these are not the recordings it was trained on."""
     record = model.header.corpus
-    return split_corpus(corpus, seed=record.split_seed) if record.fingerprint == corpus.fingerprint else None
+    if record.fingerprint != corpus.fingerprint:
+        return None
+    return recorded_split(corpus, record.split_seed, record.split_version)
 
 
 def _measured_passages(corpus: Corpus, split: Split | None) -> list[tuple[Passage, bool]]:

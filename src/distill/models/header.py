@@ -32,6 +32,8 @@ class CorpusRecord(BaseModel):
     file_count: Annotated[int, Field(ge=1, le=10**9)]
     seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)]
     split_seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+    split_version: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Which way of splitting the corpus it was; files before November 2026 do not say, and had the first."""
 
 
 class SourceRecord(BaseModel):

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import WINDOWS, MultiScaleMel
-from distill.audio.split import Split, split_corpus
+from distill.audio.recorded_split import recorded_split
+from distill.audio.split import Split
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.errors import TrainingError
 from distill.models.discriminator import (
@@ -204,7 +205,7 @@ def refine_decoder(
         StateFileError: if the state to go on from belongs to another codec or other recordings.
     """
     file, tell = state_file or StateFile(), callback or ignore
-    split = split or split_corpus(corpus, seed=plan.seed)
+    split = split or recorded_split(corpus, plan.seed, plan.split_version)
     torch.manual_seed(plan.seed)
     fabric = make_fabric(plan.device)
     networks = Networks.of(codec, plan, fabric)

@@ -38,8 +38,9 @@ def values_of_format_1(values: Mapping[str, Any]) -> dict[str, Any]:
     now["sums"] = {"step": sums["step"], "totals": {"loss": sums["loss"]}, "count": sums["count"]}
     now["curves"] = {"train_loss": values["train_losses"], "val_loss": values["val_losses"]}
     now["figures"] = {}
+    now["plan"] = {**values["plan"], "split_version": 1}
     if "views" in values:
-        now["plan"] = {**values["plan"], "views": values["views"]}
+        now["plan"]["views"] = values["views"]
     return now
 
 
@@ -48,7 +49,7 @@ def _stage(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "codec": values["alphabet"],
         "folder of recordings": values["corpus"],
-        "plan": plan,
+        "plan": {**plan, "split_version": 1},
         "about": values["about"],
         "finished": values["finished"],
         "schedule": {"step": values["step"], "elapsed_s": values["elapsed_s"]},

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import WINDOWS, MultiScaleMel
-from distill.audio.split import Passage, Split, split_corpus, whole_recordings
+from distill.audio.recorded_split import recorded_split
+from distill.audio.split import Passage, Split, whole_recordings
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.errors import TrainingError
@@ -159,7 +160,7 @@ def train_vqvae(
     plan, file, tell = plan or CodecPlan(), state_file or StateFile(), callback or ignore
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
     config = config or codec_config_for(corpus)
-    split = split or split_corpus(corpus, seed=plan.seed)
+    split = split or recorded_split(corpus, plan.seed, plan.split_version)
     if file.resumed is None:
         tell(Notice(split.explanation))
         for sentence in corpus.left_out:
