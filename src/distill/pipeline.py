@@ -340,6 +340,7 @@ def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
             file_count=corpus.file_count,
             seconds=corpus.seconds,
             split_seed=seed,
+            split_rule=result.plan.split_rule,
         ),
         codec_training={
             "seed": seed,

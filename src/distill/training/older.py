@@ -40,11 +40,13 @@ def values_of_format_1(values: Mapping[str, Any]) -> dict[str, Any]:
     now["figures"] = {}
     if "views" in values:
         now["plan"] = {**values["plan"], "views": values["views"]}
+    now["plan"] = {**now["plan"], "split_rule": 1}
     return now
 
 
 def _stage(values: Mapping[str, Any]) -> dict[str, Any]:
     plan = {name.replace("critic", "discriminator"): value for name, value in values["plan"].items()}
+    plan["split_rule"] = 1
     return {
         "codec": values["alphabet"],
         "folder of recordings": values["corpus"],
