@@ -19,13 +19,8 @@ from distill.audio.split import Split, split_corpus
 from distill.errors import SettingError
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
-from distill.files.names import (
-    claimed,
-    command,
-    free_path,
-    new_model_path,
-    new_run_folder,
-)
+from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
+from distill.library import trash
 from distill.making.pieces import Piece, make_audio
 from distill.making.sampling import check_request
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
@@ -160,10 +155,9 @@ def refine_codec(
         header = _refined_header(model.header, result)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         save_model(model_path, refined)
-    page = write_refinement_report(
-        free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
-        refinement_report(refined, dataclasses.replace(model, codec=result.first), corpus, split, result),
-    )
+    with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
+        before = dataclasses.replace(model, codec=result.first)
+        write_refinement_report(page, refinement_report(refined, before, corpus, split, result))
     return Refined(refined, page, result)
 
 
@@ -202,6 +196,7 @@ def add_prior(
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
+        is_stopped = cancel_event is not None and cancel_event.is_set()
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
         is_continued = resumed is not None and before.get("run") == after["run"]
@@ -213,6 +208,17 @@ def add_prior(
                 )
             )
             return model
+        if before and not same_corpus and not is_continued and is_stopped:
+            record.tell(
+                Notice(
+                    f"{model_path} keeps the prior it has, which learned from other recordings: the new one was stopped before "
+                    "its end. It takes its place once it is done."
+                )
+            )
+            return model
+        if before and not is_continued:
+            kept = trash.keep_copy(model_path)
+            record.tell(Notice(f"The model with the prior it had is in the trash: distill models restore {kept.key}"))
         header = model.header.model_copy(
             update={
                 "prior": trained["prior_config"],
@@ -239,8 +245,9 @@ def evaluate_folder(
     ensure_writable(out)
     split = own_split(model, corpus)
     evaluation = evaluate(model, corpus, split, with_opus=with_opus, progress=progress)
-    page = free_path(out / f"{model.header.name}-evaluation.html")
-    return evaluation, write_evaluation_report(page, evaluation_report(model, corpus, split, evaluation))
+    with reserving(out / f"{model.header.name}-evaluation.html") as page:
+        write_evaluation_report(page, evaluation_report(model, corpus, split, evaluation))
+    return evaluation, page
 
 
 def run(
@@ -320,7 +327,8 @@ def run(
             settings=settings,
             seconds_taken=time.monotonic() - started,
         )
-        report = write_report(free_path(out / f"{model_path.stem}-report.html"), contents)
+        with reserving(out / f"{model_path.stem}-report.html") as report:
+            write_report(report, contents)
         tell("Writing the report", 1, 1)
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
 

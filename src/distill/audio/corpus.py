@@ -200,14 +200,14 @@ def import_corpus(
         raise CorpusError(what, f"Put recordings in it ({known}).")
 
     used: dict[str, _Found] = {}
-    by_name: set[str] = set()
+    taken = {name_below(path, folder) for path in paths}
     by_bytes: dict[str, str] = {}
     by_samples: dict[str, str] = {}
     for done, path in enumerate(paths):
         name = name_below(path, folder)
         # Composed, as it is typed; two files of which one name is composed and the other is not keep theirs.
-        name = composed if (composed := normalised(name)) not in by_name else name
-        by_name.add(name)
+        name = composed if (composed := normalised(name)) not in taken else name
+        taken.add(name)
         if progress is not None:
             progress(done, len(paths), name)
         judged = _judge(path, name, by_bytes, by_samples)
