@@ -36,9 +36,12 @@ SHORTEST = 2
 NEAR_POSITIONS = 6
 """A join does not lead back to within so many positions of where the recording would have gone on: that would be the same passage
 with a stumble in it, and a way around the limit on stretches."""
-JOIN_COST, DISTANCE_COST = 1.0, 1.0
+JOIN_COST, DISTANCE_COST = 40.0, 1.0
 """What a join costs at least, and for each natural change that its sides are apart; in units of what codes of successive positions
 differ by."""
+ROBUST = 20.0
+"""Squared distances, in steps, far beyond which one asked-for code counts no more than another: what the prior draws is noisy, and a
+single odd code is not to tear a sound apart."""
 BARRED = 1e6
 """What a way on costs that is only taken where there is no other: in a corpus of a tenth of a second, say."""
 MOST_CHANGES = 30.0
@@ -128,6 +131,7 @@ class Bank:
         """Of one vector ``[D]`` to these positions ``[M]``, in steps: ``[M]``."""
         apart = (self._vectors[torch.from_numpy(places)] - wanted).square().sum(dim=1)
         found: np.ndarray = apart.numpy() / self.step
+        found = found / (1 + found / ROBUST)
         return found
 
     def nearest(self, wanted: Tensor, count: int) -> Iterator[np.ndarray]:
