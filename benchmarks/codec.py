@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from distill.audio.files import read_audio
-from distill.audio.opus import through_opus
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.evaluation.opus import through_opus
 from distill.models.model_file import load_model
 from distill.report.sound import mel_picture, picture_png
 

@@ -24,9 +24,9 @@ from distill.audio.corpus import import_corpus
 from distill.audio.files import to_channels
 from distill.audio.split import whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
-from distill.codes.passages import DEPTH_DB, Passages
 from distill.models.model_file import load_model
-from distill.originality import Verdict, by_likeness
+from distill.originality.passages import DEPTH_DB, Passages
+from distill.originality.verdict import Verdict, by_likeness
 
 RATE = 48_000
 SECONDS_A_COPY = 5

@@ -30,7 +30,7 @@ from pydantic import TypeAdapter
 from cage import Attempt, outcomes, tell
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import CodesFileError, DistillError, ModelFileError
-from distill.generation import generate
+from distill.making.sampling import generate
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, Source, VQVAEConfig, load_model, save_model
 from distill.models.model_file import CorpusRecord, new_header
 

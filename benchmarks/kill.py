@@ -24,12 +24,13 @@ import soundfile
 import torch
 
 from distill import pipeline
-from distill.home import home
+from distill.files.home import home
+from distill.files.names import claimed, new_run_folder
 from distill.models import load_model
-from distill.outputs import claimed, new_run_folder
-from distill.resuming import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
+from distill.runs.events import read_events
+from distill.runs.resume import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
 from distill.training import prior_loop, train_prior, train_vqvae, vqvae_loop
-from distill.training.metrics import PriorStepMetrics, VQStepMetrics, read_events
+from distill.training.metrics import PriorStepMetrics, VQStepMetrics
 from distill.training.state import load_state
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}

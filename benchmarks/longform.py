@@ -18,9 +18,10 @@ from torch import Tensor
 
 from distill.audio.files import SAMPLE_RATE
 from distill.codes.extract import decode_chunks
-from distill.generation import Sampling, generate
+from distill.making.sampling import Sampling, generate
+from distill.models.health import code_perplexity
 from distill.models.model_file import Model, load_model
-from distill.models.quantizer import code_perplexity, count_codes
+from distill.models.quantizer import count_codes
 
 COLUMNS = ("level", "quietest second", "codes in use", "commonest code", "code stays", "longest held", "memory")
 

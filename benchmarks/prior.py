@@ -24,11 +24,12 @@ from distill.audio.corpus import import_corpus
 from distill.audio.split import Passage, split_corpus
 from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
-from distill.generation import Sampling, draw, opening, sample_codes
+from distill.making.sampling import Sampling, draw, opening, sample_codes
 from distill.models.model_file import Model, load_model
 from distill.models.prior import PriorConfig
+from distill.sizes import prior_config_for
 from distill.training.metrics import PriorStepMetrics, TrainingEvent
-from distill.training.prior_loop import BATCH_SIZE, LEARNING_RATE, prior_config_for, train_prior
+from distill.training.prior_loop import BATCH_SIZE, LEARNING_RATE, train_prior
 
 ORDERS = range(1, 9)
 

@@ -27,8 +27,8 @@ def folder(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     codec = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
     prior = PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)
-    monkeypatch.setattr("distill.settings.codec_config_for", lambda corpus: codec)
-    monkeypatch.setattr("distill.settings.prior_config_for", lambda model, corpus: prior)
+    monkeypatch.setattr("distill.sizes.codec_config_for", lambda corpus: codec)
+    monkeypatch.setattr("distill.sizes.prior_config_for", lambda model, corpus: prior)
     return tmp_path
 
 

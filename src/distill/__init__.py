@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from distill.api import decode, encode, generate, load, train
     from distill.codes.codes_file import Codes
     from distill.errors import DistillError
-    from distill.generation import Generation, Sampling
+    from distill.making.sampling import Generation, Sampling
     from distill.models.model_file import Model
 
 __all__ = [
@@ -40,9 +40,9 @@ _HOMES = {
     **dict.fromkeys(("decode", "encode", "generate", "load", "train"), "distill.api"),
     "Codes": "distill.codes.codes_file",
     "DistillError": "distill.errors",
-    "Generation": "distill.generation",
+    "Generation": "distill.making.sampling",
     "Model": "distill.models.model_file",
-    "Sampling": "distill.generation",
+    "Sampling": "distill.making.sampling",
 }
 
 

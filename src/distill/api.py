@@ -12,10 +12,10 @@ from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
 from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import CodesFileError, SettingError
-from distill.generation import Generation, Sampling
-from distill.generation import generate as generate_pieces
+from distill.files.names import claimed, new_model_path, new_run_folder
+from distill.making.sampling import Generation, Sampling
+from distill.making.sampling import generate as generate_pieces
 from distill.models.model_file import Model, load_model
-from distill.outputs import claimed, new_model_path, new_run_folder
 from distill.settings import check_length
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback

@@ -17,15 +17,15 @@ import soundfile
 import torch
 from torch import Tensor
 
-from distill.atomic import ensure_writable
 from distill.audio.distance import WINDOWS, Magnitude, MultiScaleMel
-from distill.audio.opus import has_opus
 from distill.errors import LibraryError, OutputError
-from distill.home import home
+from distill.evaluation.opus import has_opus
+from distill.files.atomic import ensure_writable
+from distill.files.home import home
+from distill.files.names import run_folders
 from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
-from distill.outputs import run_folders
 from distill.training.launch import choose_device
 from distill.training.vqvae_loop import BATCH_SIZE, SCALES_PER_STEP, WINDOW_POSITIONS
 

@@ -14,36 +14,32 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from distill.atomic import ensure_writable
 from distill.audio.corpus import Corpus, import_corpus
 from distill.errors import SettingError
-from distill.evaluation import Evaluation, evaluate
-from distill.generation import check_request
-from distill.making import Piece, make_audio
-from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
-from distill.models.prior import PriorConfig
-from distill.models.vqvae import VQVAEConfig
-from distill.outputs import (
+from distill.evaluation.measure import Evaluation, evaluate
+from distill.files.atomic import ensure_writable
+from distill.files.names import (
     claimed,
     command,
     free_path,
     new_model_path,
     new_run_folder,
 )
-from distill.pages import evaluation_report, refinement_report, run_report
-from distill.recording import recorded_run
+from distill.making.pieces import Piece, make_audio
+from distill.making.sampling import check_request
+from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
+from distill.models.prior import PriorConfig
+from distill.models.vqvae import VQVAEConfig
 from distill.report import write_evaluation_report, write_refinement_report, write_report
-from distill.resuming import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
-from distill.settings import (
-    Settings,
-    codec_config,
-    codec_settings,
-    prior_config,
-    run_settings,
-)
+from distill.report.gather import evaluation_report, refinement_report, run_report
+from distill.runs.events import EventLog, read_events
+from distill.runs.journal import recorded_run
+from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
+from distill.settings import Settings, codec_settings, run_settings
+from distill.sizes import codec_config, prior_config
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.launch import choose_device
-from distill.training.metrics import EventLog, MetricsCallback, Notice, read_events
+from distill.training.metrics import MetricsCallback, Notice
 from distill.training.prior_loop import LEARNING_RATE, train_prior
 from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 

@@ -1,55 +1,18 @@
 """The sizes at work: what the corpus suggests, what the person wants instead, and how both are shown."""
 
-import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, get_type_hints
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
-from annotated_types import Ge, Le
-from pydantic import TypeAdapter, ValidationError
-
-from distill.audio.corpus import Corpus
 from distill.errors import SettingError
-from distill.generation import Sampling
-from distill.models.model_file import Model
 from distill.models.prior import PriorConfig
-from distill.models.vqvae import LEVEL_NAMES, VQVAEConfig
+from distill.models.vqvae import VQVAEConfig
+from distill.sizes import OPTIONS
 from distill.training.launch import choose_device
-from distill.training.metrics import LevelHealth
-from distill.training.prior_loop import prior_config_for
-from distill.training.vqvae_loop import codec_config_for, level_health
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 Settings = Mapping[str, tuple[str, str]]
 """Name to (value, "auto" or "set"): what Distill chose and what the person chose."""
-
-_OPTIONS = {
-    "num_quantizers": "rvq-levels",
-    "codebook_size": "codebook-size",
-    "commitment_weight": "commitment-weight",
-    "hidden_size": "hidden-size",
-    "num_layers": "layers",
-    "num_heads": "heads",
-}
-"""What the fields of the configs are called on the command line."""
-
-
-def codec_config(corpus: Corpus, changes: Mapping[str, Any]) -> VQVAEConfig:
-    """The codec's sizes for this corpus with the person's changes.
-
-    Raises:
-        SettingError: if a change is out of range.
-    """
-    return _changed(codec_config_for(corpus), changes)
-
-
-def prior_config(model: Model, corpus: Corpus, changes: Mapping[str, Any]) -> PriorConfig:
-    """The prior's sizes for this corpus and codec with the person's changes.
-
-    Raises:
-        SettingError: if a change is out of range.
-    """
-    return _changed(prior_config_for(model, corpus), changes)
 
 
 def check_length(epochs: int | None, minutes: float | None) -> None:
@@ -113,30 +76,6 @@ def stage_settings(epochs: int | None, first_minutes: float | None, minutes: flo
     }
 
 
-def _changed(config: C, changes: Mapping[str, Any]) -> C:
-    try:
-        return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config) | dict(changes))
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["loc"]:
-            field = str(first["loc"][0])
-            raise SettingError(
-                f"--{_OPTIONS.get(field, field)} {changes.get(field)} is out of range.", _range(type(config), field)
-            ) from error
-        given = " with ".join(f"--{_OPTIONS.get(field, field)} {value}" for field, value in changes.items())
-        reason = first["msg"].removeprefix("Value error, ")
-        for field, option in _OPTIONS.items():
-            reason = reason.replace(field, option)
-        raise SettingError(f"{given} cannot be.", f"Choose sizes that fit each other: {reason}.") from error
-
-
-def _range(config: type, field: str) -> str:
-    limits = get_type_hints(config, include_extras=True)[field].__metadata__
-    lowest = next(limit.ge for limit in limits if isinstance(limit, Ge))
-    highest = next(f"{limit.le:g}" if isinstance(limit, Le) else f"under {limit.lt:g}" for limit in limits[1:])
-    return f"Choose {lowest:g} to {highest}."
-
-
 def codec_settings(config: VQVAEConfig, chosen: Iterable[str] = ()) -> Settings:
     """The codec's sizes; ``chosen`` names the fields the person set."""
     return _marked(
@@ -170,28 +109,4 @@ def prior_settings(config: PriorConfig, frame_rate: float, chosen: Iterable[str]
 
 def _marked(rows: Mapping[str, str], chosen: Iterable[str]) -> Settings:
     fields = set(chosen)
-    return {_OPTIONS.get(field, field): (value, "set" if field in fields else "auto") for field, value in rows.items()}
-
-
-def describe_sampling(sampling: Sampling) -> str:
-    """The sampling settings in one line."""
-    chosen = sampling.temperature if isinstance(sampling.temperature, tuple) else (sampling.temperature,)
-    parts = ["temperature " + ",".join(f"{one:g}" for one in chosen)]
-    if sampling.top_k:
-        parts.append(f"top-k {sampling.top_k}")
-    if sampling.top_p < 1:
-        parts.append(f"top-p {sampling.top_p:g}")
-    if sampling.variety:
-        parts.append(f"variety {sampling.variety:g}")
-    return ", ".join(parts)
-
-
-def model_health(model: Model) -> list[dict[str, Any]]:
-    """Per quantizer level: its name, utilisation, perplexity and dead codes over the whole corpus."""
-    return named_levels(level_health(model.code_counts))
-
-
-def named_levels(levels: Sequence[LevelHealth]) -> list[dict[str, Any]]:
-    """The levels' health with what people call them."""
-    names = LEVEL_NAMES[len(levels)]
-    return [{"name": names[health.level], **dataclasses.asdict(health)} for health in levels]
+    return {OPTIONS.get(field, field): (value, "set" if field in fields else "auto") for field, value in rows.items()}

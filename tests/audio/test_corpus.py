@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import soxr
 
-from distill.audio.corpus import Verdict, import_corpus
+from distill.audio.corpus import FileVerdict, import_corpus
 from distill.errors import CorpusError, SettingError
 
 
@@ -36,16 +36,16 @@ def test_every_file_gets_a_verdict(tmp_path, noise, save):
     corpus = import_corpus(tmp_path, progress=lambda *call: calls.append(call))
     verdicts = {report.name: report.verdict for report in corpus.files}
     assert verdicts == {
-        "b/good.wav": Verdict.USED,
-        "c copy.wav": Verdict.DUPLICATE,
-        "d same.flac": Verdict.USED,
-        "e half.WAV": Verdict.USED,
-        "f blip.wav": Verdict.SHORT,
-        "g silent.wav": Verdict.SILENT,
-        "h constant.wav": Verdict.SILENT,
-        "i nan.wav": Verdict.UNREADABLE,
-        "j text.mp3": Verdict.UNREADABLE,
-        "source.flac": Verdict.DUPLICATE,
+        "b/good.wav": FileVerdict.USED,
+        "c copy.wav": FileVerdict.DUPLICATE,
+        "d same.flac": FileVerdict.USED,
+        "e half.WAV": FileVerdict.USED,
+        "f blip.wav": FileVerdict.SHORT,
+        "g silent.wav": FileVerdict.SILENT,
+        "h constant.wav": FileVerdict.SILENT,
+        "i nan.wav": FileVerdict.UNREADABLE,
+        "j text.mp3": FileVerdict.UNREADABLE,
+        "source.flac": FileVerdict.DUPLICATE,
     }
     reports = {report.name: report for report in corpus.files}
     assert list(reports) == sorted(reports)
@@ -54,7 +54,7 @@ def test_every_file_gets_a_verdict(tmp_path, noise, save):
     assert reports["e half.WAV"].silence == pytest.approx(0.5, abs=0.11)
     assert reports["b/good.wav"].peak_db == pytest.approx(20 * np.log10(np.abs(noise(1.0, channels=2)).max()))
     for report in corpus.files:
-        assert bool(report.reason) == bool(report.fix) == (report.verdict != Verdict.USED)
+        assert bool(report.reason) == bool(report.fix) == (report.verdict != FileVerdict.USED)
     assert calls[0] == (0, 10, "b/good.wav")
     assert calls[-1] == (10, 10, "")
     assert [recording.name for recording in corpus.recordings] == ["b/good.wav", "d same.flac", "e half.WAV"]
@@ -68,7 +68,7 @@ def test_the_same_samples_in_another_file_format_are_a_duplicate(tmp_path, noise
     samples, rate = soundfile.read(save(tmp_path / "a.flac", noise(0.5), subtype="PCM_16"), dtype="int16")
     soundfile.write(tmp_path / "b.wav", samples, rate)
     corpus = import_corpus(tmp_path)
-    assert [report.verdict for report in corpus.files] == [Verdict.USED, Verdict.DUPLICATE]
+    assert [report.verdict for report in corpus.files] == [FileVerdict.USED, FileVerdict.DUPLICATE]
 
 
 def test_folders_with_nothing_to_learn_from_say_why(tmp_path, save):

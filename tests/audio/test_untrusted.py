@@ -13,7 +13,7 @@ import pytest
 
 from distill.audio import corpus as importing
 from distill.audio.cache import cache_folder
-from distill.audio.corpus import Verdict, import_corpus
+from distill.audio.corpus import FileVerdict, import_corpus
 from distill.audio.files import probe, read_blocks
 from distill.errors import AudioFileError, CorpusError
 
@@ -36,10 +36,10 @@ def folder(tmp_path, noise, save):
     return tmp_path / "mine"
 
 
-def verdict(folder: Path, name: str) -> tuple[Verdict, str]:
+def verdict(folder: Path, name: str) -> tuple[FileVerdict, str]:
     """Of one file; the good one must be used whatever the verdict is."""
     files = {file.name: file for file in import_corpus(folder).files}
-    assert files["good.wav"].verdict == Verdict.USED
+    assert files["good.wav"].verdict == FileVerdict.USED
     return files[name].verdict, files[name].reason
 
 
@@ -56,7 +56,7 @@ def test_a_day_of_nothing(folder):
     judged, reason = verdict(folder, "day.wav")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert judged == Verdict.LONG
+    assert judged == FileVerdict.LONG
     assert "24 hours" in reason
     assert time.process_time() - started < 2
     assert peak < 50e6
@@ -69,7 +69,7 @@ def test_a_header_that_promises_hours_spoils_nothing_else(folder, noise, save):
     place = next(at for tag in (b"Xing", b"Info") if (at := content.find(tag)) >= 0)
     content[place + 8 : place + 12] = b"\xff\xff\xff\x7f"
     (folder / "liar.mp3").write_bytes(content)
-    assert verdict(folder, "liar.mp3")[0] in (Verdict.LONG, Verdict.UNREADABLE)
+    assert verdict(folder, "liar.mp3")[0] in (FileVerdict.LONG, FileVerdict.UNREADABLE)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_header_that_promises_hours_spoils_nothing_else(folder, noise, save):
 def test_headers_beyond_reason(folder, changes, words):
     wav(folder / "odd.wav", **changes)
     judged, reason = verdict(folder, "odd.wav")
-    assert judged == Verdict.UNREADABLE
+    assert judged == FileVerdict.UNREADABLE
     assert words in reason
 
 
@@ -107,10 +107,10 @@ def test_a_file_that_grows_while_it_is_read(folder, noise, save, monkeypatch):
     with monkeypatch.context() as growing:
         growing.setattr(importing, "decoded", decoded)
         judged, reason = verdict(folder, "growing.au")
-        assert judged == Verdict.UNREADABLE
+        assert judged == FileVerdict.UNREADABLE
         assert "changed while it was read" in reason
         assert len(list(cache_folder().iterdir())) == 1
-    assert verdict(folder, "growing.au")[0] == Verdict.USED
+    assert verdict(folder, "growing.au")[0] == FileVerdict.USED
 
 
 def test_reading_ends_though_the_file_grows_for_ever(tmp_path, noise, save):
@@ -146,7 +146,7 @@ def test_links_that_lead_in_circles(folder):
     (folder / "below").symlink_to(folder, target_is_directory=True)
     for name in ("round.wav", "to.wav", "fro.wav"):
         judged, reason = verdict(folder, name)
-        assert judged == Verdict.UNREADABLE
+        assert judged == FileVerdict.UNREADABLE
         assert "cannot be opened" in reason
     assert "does not exist" in verdict(folder, "gone.wav")[1]
     assert len(import_corpus(folder).files) == 5
@@ -181,7 +181,7 @@ def test_a_pipe_or_a_device_among_the_recordings(folder):
     (folder / "endless.wav").symlink_to("/dev/zero")
     for name in ("pipe.wav", "endless.wav"):
         judged, reason = verdict(folder, name)
-        assert judged == Verdict.UNREADABLE
+        assert judged == FileVerdict.UNREADABLE
         assert "not a regular file" in reason
 
 
@@ -202,7 +202,7 @@ def test_names_as_odd_as_a_disk_can_hold(folder, noise, save):
     for number, name in enumerate([b"\xff.wav", b"\xfe.wav"]):
         save(folder / "raw.wav", noise(0.3, 30 + number)).rename(folder / os.fsdecode(name))
     corpus = import_corpus(folder)
-    assert {file.verdict for file in corpus.files} == {Verdict.USED}
+    assert {file.verdict for file in corpus.files} == {FileVerdict.USED}
     names = {file.name for file in corpus.files}
     assert names == {"good.wav", "\\xff.wav", "\\xfe.wav", *odd}
     for name in names:

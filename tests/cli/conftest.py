@@ -147,11 +147,11 @@ def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
         sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 16 * codec.num_quantizers}
         return PriorConfig(codec.codebook_size, codec.num_quantizers, **{**sizes, **changes})
 
-    monkeypatch.setattr("distill.settings.codec_config_for", codec_config)
-    monkeypatch.setattr("distill.settings.prior_config_for", prior_config)
+    monkeypatch.setattr("distill.sizes.codec_config_for", codec_config)
+    monkeypatch.setattr("distill.sizes.prior_config_for", prior_config)
     monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 3)
     monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
     monkeypatch.setattr("distill.training.prior_loop.MIN_STEPS_PER_EPOCH", 3)
     monkeypatch.setattr(
-        "distill.resuming.RefinementPlan", functools.partial(RefinementPlan, batch_size=1, critic_width=4)
+        "distill.runs.resume.RefinementPlan", functools.partial(RefinementPlan, batch_size=1, critic_width=4)
     )

@@ -13,7 +13,7 @@ import torch
 from distill import doctor
 from distill.audio.distance import Magnitude
 from distill.doctor import Finding, data_folder, devices, disk, library, self_test, speed, training_speed, versions
-from distill.home import home
+from distill.files.home import home
 from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE

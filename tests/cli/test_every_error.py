@@ -11,7 +11,7 @@ import torch
 from distill import errors
 from distill.audio.distance import MultiScaleMel
 from distill.cli import app
-from distill.home import home
+from distill.files.home import home
 
 Words = list[object]
 

@@ -11,17 +11,11 @@ import pytest
 import torch
 
 from distill.cli.training_view import TrainingView
-from distill.home import home
+from distill.files.home import home
 from distill.models import load_model
-from distill.resuming import CODEC_STATE, PRIOR_STATE
-from distill.training.metrics import (
-    PriorEpochMetrics,
-    PriorStepMetrics,
-    TrainingEvent,
-    VQEpochMetrics,
-    VQStepMetrics,
-    read_events,
-)
+from distill.runs.events import read_events
+from distill.runs.resume import CODEC_STATE, PRIOR_STATE
+from distill.training.metrics import PriorEpochMetrics, PriorStepMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
 Distill = Callable[..., Any]
 
@@ -165,7 +159,7 @@ def test_the_second_stage_follows_a_first_one_that_was_stopped(
 def test_states_of_finished_runs_do_not_pile_up(
     distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distill.resuming.FINISHED_KEPT", 1)
+    monkeypatch.setattr("distill.runs.resume.FINISHED_KEPT", 1)
     words = ("train", small_corpus, "--out", tmp_path, "--epochs", 2)
     stopped(VQStepMetrics, 2, *words, "--name", "stopped")
     for name in ("one", "two"):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from distill.home import home
+from distill.files.home import home
 from distill.models import Model, load_model, save_model
 from distill.training.metrics import PriorEpochMetrics
 
@@ -197,7 +197,7 @@ def test_numbers_that_are_none(distill: Distill) -> None:
 def test_what_is_in_no_file_is_not_noted(make_model: Callable[..., Model], tmp_path: Path) -> None:
     """Guards against a number that leads to a model nobody has: one that was changed after it had been read."""
     from distill.library import Library
-    from distill.making import make_audio
+    from distill.making.pieces import make_audio
 
     path = save_model(tmp_path / "a.distill", make_model())
     model = load_model(path)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from distill.home import home
+from distill.files.home import home
+from distill.files.names import claimed
 from distill.models import Model, load_model, save_model
-from distill.outputs import claimed
 
 Distill = Callable[..., Any]
 Tree = Callable[[Path], dict[str, int]]

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from distill.cli.training_view import TrainingView
-from distill.home import home
+from distill.files.home import home
 from distill.models import load_model
 from distill.models.model_file import alphabet_fingerprint
-from distill.resuming import REFINEMENT_STATE
-from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics, read_events
+from distill.runs.events import read_events
+from distill.runs.resume import REFINEMENT_STATE
+from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics
 
 Distill = Callable[..., Any]
 

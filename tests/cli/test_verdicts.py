@@ -8,8 +8,8 @@ import pytest
 import soundfile
 import torch
 
-from distill.extraction import extract, natural_runs
-from distill.generation import Sampling
+from distill.evaluation.recital import extract, natural_runs
+from distill.making.sampling import Sampling
 from distill.models import Source, load_model
 
 Distill = Callable[..., Any]
@@ -29,7 +29,7 @@ def test_generate_says_how_original_it_is(distill: Distill, tiny: Path) -> None:
 
 def test_a_limit_that_cannot_be_kept_is_said(distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against a --max-similarity that is quietly broken."""
-    monkeypatch.setattr("distill.originality.OriginalityJudge.percentile", lambda self, similarity: 99.9)
+    monkeypatch.setattr("distill.originality.judge.OriginalityJudge.percentile", lambda self, similarity: 99.9)
     answer = distill("generate", tiny, "--seconds", 0.5, "--max-similarity", 50)
     assert answer.code == 0
     assert "stayed above" in answer.err
@@ -69,7 +69,7 @@ def test_a_prior_that_recites_is_found_out(tiny: Path, monkeypatch: pytest.Monke
         whole = [next(codes for codes in known if torch.equal(codes[: len(one)], one)) for one in prompt]
         return torch.stack([codes[prompt.shape[1] : prompt.shape[1] + positions] for codes in whole])
 
-    monkeypatch.setattr("distill.extraction.continue_codes", by_heart)
+    monkeypatch.setattr("distill.evaluation.recital.continue_codes", by_heart)
     for recital in extract(model)[:4]:  # prompts of 0 and 1 s: 5 s of every recording are left
         assert recital.share == 1
         for runs in (recital.anywhere, recital.own_coarse, recital.own_whole):
@@ -109,6 +109,6 @@ def test_the_dial_turns_the_nucleus(distill: Distill, tiny: Path) -> None:
 def test_the_original_end_of_the_dial_draws_again(
     distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distill.originality.OriginalityJudge.percentile", lambda self, similarity: 99.9)
+    monkeypatch.setattr("distill.originality.judge.OriginalityJudge.percentile", lambda self, similarity: 99.9)
     assert "8 tries" in distill("generate", tiny, "--seconds", 0.5, "--originality", "original").err
     assert "tries" not in distill("generate", tiny, "--seconds", 0.5, "--originality", "balanced").err

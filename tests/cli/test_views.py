@@ -12,8 +12,8 @@ from rich.console import Console
 from distill.cli import console as words
 from distill.cli import training_view
 from distill.cli.training_view import TrainingView
+from distill.models.health import LevelHealth
 from distill.training.metrics import (
-    LevelHealth,
     Notice,
     PriorEpochMetrics,
     RefinementCompleteEvent,

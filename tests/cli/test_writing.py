@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from distill.errors import TrainingError
+from distill.files.names import claimed
 from distill.models import load_model
-from distill.outputs import claimed
 
 Distill = Callable[..., Any]
 Tree = Callable[[Path], dict[str, int]]
@@ -108,7 +108,7 @@ def test_a_disk_that_fills_up_while_events_are_logged(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     before = tree(tmp_path)
-    monkeypatch.setattr("distill.training.metrics.EventLog.__call__", log)
+    monkeypatch.setattr("distill.runs.events.EventLog.__call__", log)
     answer = distill("train", small_corpus, "--epochs", 1, "--out", tmp_path / "new")
     assert answer.code == 2
     assert "the disk is full" in answer.err

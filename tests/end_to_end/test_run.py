@@ -9,8 +9,10 @@ import soundfile
 import torch
 
 import distill
-from distill import coding, making, pipeline
+from distill import pipeline
 from distill.audio.demo import write_demo_corpus
+from distill.evaluation import codec_files
+from distill.making.pieces import make_audio
 from distill.models.model_file import load_model
 from distill.training import PriorEpochMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
@@ -51,7 +53,7 @@ def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
     assert prior_epochs[-1].train_loss < prior_epochs[0].train_loss < math.log(64), "the prior did not learn"
     assert prior_epochs[-1].best_perplexity < 64
 
-    (first, second) = making.make_audio(load_model(path), tmp_path / "out", seconds=2.5, count=2, seed=1)
+    (first, second) = make_audio(load_model(path), tmp_path / "out", seconds=2.5, count=2, seed=1)
     info = soundfile.info(first.path)
     assert (info.samplerate, info.subtype, info.frames) == (48_000, "PCM_24", 120_000)
     assert info.channels == model.codec.channels
@@ -76,7 +78,9 @@ def test_codes_there_and_back(corpus_dir: Path, tmp_path: Path) -> None:
     audio = distill.decode(model, codes)
     assert audio.shape == (model.codec.channels, codes.samples)
     (only,) = [
-        file for file in coding.reconstruct_folder(model, corpus_dir, tmp_path / "out") if file.stem == recording.stem
+        file
+        for file in codec_files.reconstruct_folder(model, corpus_dir, tmp_path / "out")
+        if file.stem == recording.stem
     ]
     written, rate = soundfile.read(only, always_2d=True)
     assert rate == 48_000

@@ -21,18 +21,18 @@ import pytest
 import soundfile
 
 from distill import pipeline
-from distill.home import home
+from distill.files.home import home
+from distill.files.names import claimed, new_run_folder
 from distill.library import Library
-from distill.making import make_audio
+from distill.making.pieces import make_audio
 from distill.models import load_model
-from distill.outputs import claimed, new_run_folder
+from distill.runs.events import read_events
 from distill.training import prior_loop, train_prior, train_vqvae, vqvae_loop
 from distill.training.metrics import (
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
     VQStepMetrics,
     VQTrainingCompleteEvent,
-    read_events,
 )
 
 CODEC = {"hidden_size": 32, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}

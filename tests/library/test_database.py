@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from distill.errors import LibraryError
-from distill.home import home
-from distill.library import Generation, Library, Run, database, schema
+from distill.files.home import home
+from distill.library import GenerationRecord, Library, RunRecord, database, schema
 
 FIRST = (Path(__file__).parent / "first_schema.sql").read_text(encoding="utf-8")
 
@@ -74,7 +74,7 @@ def test_a_step_that_fails_leaves_everything_as_it_was(tmp_path: Path, monkeypat
     assert shape(path) != before
 
 
-def test_a_library_of_a_newer_distill_is_left_alone(library: Library, piece: Callable[..., Generation]) -> None:
+def test_a_library_of_a_newer_distill_is_left_alone(library: Library, piece: Callable[..., GenerationRecord]) -> None:
     library.add_generations([piece()])
     with closing(sqlite3.connect(home() / "library.db")) as connection:
         connection.execute("PRAGMA user_version = 99")
@@ -109,8 +109,8 @@ def test_a_damaged_library_is_set_aside_and_made_anew(
     damage: Callable[[bytes], bytes],
     library: Library,
     told: list[str],
-    run: Callable[..., Run],
-    piece: Callable[..., Generation],
+    run: Callable[..., RunRecord],
+    piece: Callable[..., GenerationRecord],
 ) -> None:
     """Guards against a person who loses what was noted in months to one bad sector."""
     for number in range(3):
@@ -133,7 +133,7 @@ def test_a_damaged_library_is_set_aside_and_made_anew(
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_kept(
-    library: Library, told: list[str], run: Callable[..., Run], piece: Callable[..., Generation]
+    library: Library, told: list[str], run: Callable[..., RunRecord], piece: Callable[..., GenerationRecord]
 ) -> None:
     library.save_run(run(0))
     library.save_run(run(1))
@@ -150,7 +150,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_kept(
 
 
 def test_a_home_that_is_reached_by_a_link(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Run]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., RunRecord]
 ) -> None:
     """Guards against runs that are noted in the database alone, because their folder looks like somebody else's."""
     (tmp_path / "disk").mkdir()
@@ -165,7 +165,7 @@ def test_a_home_that_is_reached_by_a_link(
 
 
 def test_a_run_elsewhere_leaves_nothing_beside_its_events(
-    library: Library, run: Callable[..., Run], tmp_path: Path
+    library: Library, run: Callable[..., RunRecord], tmp_path: Path
 ) -> None:
     """Guards against files in a folder that the person named for something else."""
     library.save_run(run(0, events=str(tmp_path / "events.jsonl")))
@@ -174,7 +174,7 @@ def test_a_run_elsewhere_leaves_nothing_beside_its_events(
 
 
 def test_a_line_cut_short_by_a_crash_takes_no_other_with_it(
-    library: Library, told: list[str], piece: Callable[..., Generation]
+    library: Library, told: list[str], piece: Callable[..., GenerationRecord]
 ) -> None:
     library.add_generations([piece(0)])
     with (home() / "generations.jsonl").open("a") as lines:
@@ -186,7 +186,7 @@ def test_a_line_cut_short_by_a_crash_takes_no_other_with_it(
 
 
 def test_it_is_refused_in_words_while_another_holds_it(
-    library: Library, piece: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
+    library: Library, piece: Callable[..., GenerationRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.add_generations([piece()])
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
@@ -201,8 +201,8 @@ def test_it_is_refused_in_words_while_another_holds_it(
 
 WORK = textwrap.dedent("""
     import json, sys
-    from distill.home import home
-    from distill.library import Generation, Library, Run
+    from distill.files.home import home
+    from distill.library import GenerationRecord, Library, RunRecord
 
     def tell(text):
         raise SystemExit(text)
@@ -212,12 +212,12 @@ WORK = textwrap.dedent("""
     for number in range(times):
         if role == "train":
             events = home() / "runs" / f"{who}-{number}" / "events.jsonl"
-            run = Run("codec", f"/{who}.distill", "/r", str(events), f"2026-{number}", {"number": number})
+            run = RunRecord("codec", f"/{who}.distill", "/r", str(events), f"2026-{number}", {"number": number})
             library.save_run(run)
-            library.save_run(Run(**{**run.__dict__, "outcome": "finished"}))
+            library.save_run(RunRecord(**{**run.__dict__, "outcome": "finished"}))
         elif role == "make":
             made = library.add_generations(
-                [Generation("2026", None, "d", "o", f"/{who}-{number}-{k}", "s", k, "v", {}, {}) for k in range(2)]
+                [GenerationRecord("2026", None, "d", "o", f"/{who}-{number}-{k}", "s", k, "v", {}, {}) for k in range(2)]
             )
             assert made[1].id == made[0].id + 1
         else:

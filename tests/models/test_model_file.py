@@ -330,7 +330,7 @@ def test_a_file_that_would_not_be_read_again_is_not_written(
     """Guards against hours of training in a file whose header is longer than what is read of one."""
     path = save_model(tmp_path / "m.distill", model)
     content = path.read_bytes()
-    monkeypatch.setattr("distill.tensor_file.MAX_TABLE_BYTES", 4000)
+    monkeypatch.setattr("distill.files.tensors.MAX_TABLE_BYTES", 4000)
     with pytest.raises(OutputError, match="takes more than"):
         save_model(path, model)
     assert path.read_bytes() == content

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from distill.models.quantizer import ResidualQuantizer, code_perplexity, count_codes
+from distill.models.health import code_perplexity
+from distill.models.quantizer import ResidualQuantizer, count_codes
 
 
 def test_start_uses_the_whole_codebook() -> None:

@@ -3,15 +3,9 @@
 import resource
 from pathlib import Path
 
-from distill.training.metrics import (
-    EventLog,
-    LevelHealth,
-    Notice,
-    PriorEpochMetrics,
-    PriorStepMetrics,
-    VQEpochMetrics,
-    read_events,
-)
+from distill.models.health import LevelHealth
+from distill.runs.events import EventLog, read_events
+from distill.training.metrics import Notice, PriorEpochMetrics, PriorStepMetrics, VQEpochMetrics
 
 EVENTS = (
     VQEpochMetrics(1, 2, 1.5, 1.6, 1.6, (LevelHealth(0, 0.5, 12.0, 8),), "", 3.0, 1e-3),

@@ -9,6 +9,7 @@ import torch
 
 from distill.errors import TrainingError
 from distill.models import VQVAEConfig
+from distill.models.health import level_health, utilisation_warning
 from distill.training import (
     LevelHealth,
     TrainingEvent,
@@ -17,7 +18,6 @@ from distill.training import (
     VQTrainingCompleteEvent,
     train_vqvae,
 )
-from distill.training.vqvae_loop import level_health, utilisation_warning
 
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.atomic import output_error
 from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.errors import OutputError
-from distill.home import home
+from distill.files.atomic import output_error
+from distill.files.home import home
 
 _LEFTOVER_SECONDS = 24 * 3600  # an unfinished file this old was left by a process that died
 

@@ -39,7 +39,7 @@ _INAUDIBLE = 1e-5
 """Amplitude, -100 dBFS: a frequency that never reaches it is as good as not there."""
 
 
-class Verdict(StrEnum):
+class FileVerdict(StrEnum):
     """What became of one audio file."""
 
     USED = "used"
@@ -61,7 +61,7 @@ class FileReport:
     """
 
     name: str
-    verdict: Verdict
+    verdict: FileVerdict
     reason: str = ""
     fix: str = ""
     seconds: float = 0.0
@@ -114,14 +114,14 @@ class Corpus:
     @property
     def bandwidth(self) -> float:
         """The highest frequency (Hz) in any of the recordings: lossy formats and low sample rates hold nothing above it."""
-        return max(file.bandwidth for file in self.files if file.verdict == Verdict.USED)
+        return max(file.bandwidth for file in self.files if file.verdict == FileVerdict.USED)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What will show in the result though every recording is usable: plain sentences, none for a healthy corpus."""
-        used = [file for file in self.files if file.verdict == Verdict.USED]
+        used = [file for file in self.files if file.verdict == FileVerdict.USED]
         silence = sum(file.silence * file.seconds for file in used) / self.seconds
-        copies = sum(file.verdict == Verdict.DUPLICATE for file in self.files)
+        copies = sum(file.verdict == FileVerdict.DUPLICATE for file in self.files)
         found = []
         if self.seconds < _LITTLE_SECONDS:
             found.append(
@@ -239,19 +239,19 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
         before = _stamp(path)
         info = probe(path)
         report = FileReport(
-            name, Verdict.USED, seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels
+            name, FileVerdict.USED, seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels
         )
         if info.seconds < SHORTEST_SECONDS:
             return replace(
                 report,
-                verdict=Verdict.SHORT,
+                verdict=FileVerdict.SHORT,
                 reason=f"It lasts {1000 * info.seconds:.0f} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
                 fix="Export it with its decay or some silence after it, join it with others, or leave it out.",
             )
         if info.seconds > LONGEST_SECONDS:
             return replace(
                 report,
-                verdict=Verdict.LONG,
+                verdict=FileVerdict.LONG,
                 reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learnt from.",
                 fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
             )
@@ -263,7 +263,7 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
                 f"{path.name} changed while it was read.", "Wait until whatever writes it is done, and try again."
             )
     except AudioFileError as error:
-        return FileReport(name, Verdict.UNREADABLE, error.what, error.fix)
+        return FileReport(name, FileVerdict.UNREADABLE, error.what, error.fix)
     levels = _measure(audio)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
     report = replace(report, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
@@ -271,7 +271,7 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
         constant = levels.peak >= _QUIET
         return replace(
             report,
-            verdict=Verdict.SILENT,
+            verdict=FileVerdict.SILENT,
             reason="It holds one constant value." if constant else "Nothing in it is louder than -60 dBFS.",
             fix="Raise its level, record it again, or leave it out.",
         )
@@ -279,7 +279,7 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
     if twin:
         return replace(
             report,
-            verdict=Verdict.DUPLICATE,
+            verdict=FileVerdict.DUPLICATE,
             reason=f"It is the same sound as {twin}, sample by sample.",
             fix="Nothing needs doing: one of the two is used.",
             duplicate_of=twin,

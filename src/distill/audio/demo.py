@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from distill.atomic import make_folder
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.writing import write_audio
+from distill.files.atomic import make_folder
 
 _BEAT = 60 / 96  # seconds, at 96 beats a minute
 _BAR = 4 * _BEAT

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from distill.atomic import written_aside
 from distill.audio.files import SAMPLE_RATE
 from distill.errors import DistillError, OutputError, SettingError
+from distill.files.atomic import written_aside
 
 VALID_FORMATS = ("wav", "flac", "ogg", "mp3")
 

@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from distill.atomic import NO_ROOM, output_error
 from distill.cli import (
     check,
     codes,
@@ -28,6 +27,7 @@ from distill.cli import (
 )
 from distill.cli.console import complain, console
 from distill.errors import DistillError
+from distill.files.atomic import NO_ROOM, output_error
 
 INTERRUPTED = 130
 """What Typer ends with after Ctrl-C, and every shell knows."""

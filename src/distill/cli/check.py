@@ -9,7 +9,7 @@ from rich.text import Text
 from distill.cli import options
 from distill.cli.console import console, note, percent, place, print_json, settings_table, visible
 from distill.cli.training_view import TrainingView
-from distill.outputs import command
+from distill.files.names import command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,8 @@ def check(
     """Look at every file of FOLDER: usable or not and why, duplicates, the split, the sizes it would get."""
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
-    from distill.settings import codec_config, codec_settings
-    from distill.training.vqvae_loop import explain_codec
+    from distill.settings import codec_settings
+    from distill.sizes import codec_config, explain_codec
 
     wanted_channels = options.channels(channels)
     with TrainingView() as view:

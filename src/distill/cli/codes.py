@@ -18,17 +18,17 @@ def encode(
     debug: options.DebugOption = False,
 ) -> None:
     """Turn AUDIO into MODEL's codes."""
-    from distill import coding
-    from distill.atomic import ensure_writable
+    from distill.evaluation import codec_files
+    from distill.files.atomic import ensure_writable
+    from distill.files.names import file_to_write
     from distill.models.model_file import load_model
-    from distill.outputs import file_to_write
     from distill.training.launch import choose_device
 
     model = options.model_file(model)
     target = file_to_write(out, Path(f"{audio.stem}.codes"), audio, model)
     loaded = load_model(model, choose_device(device))
     ensure_writable(target.parent)
-    codes = coding.encode_file(loaded, audio, target)
+    codes = codec_files.encode_file(loaded, audio, target)
     positions, levels = codes.codes.shape
     if as_json:
         print_json({"codes": target.resolve(), "positions": positions, "levels": levels, "samples": codes.samples})
@@ -50,17 +50,17 @@ def decode(
     debug: options.DebugOption = False,
 ) -> None:
     """Turn CODES back into audio with the MODEL that made them."""
-    from distill import coding
     from distill.codes.codes_file import load_codes
+    from distill.evaluation import codec_files
+    from distill.files.names import file_to_write
     from distill.models.model_file import load_model
-    from distill.outputs import file_to_write
     from distill.training.launch import choose_device
 
     model = options.model_file(model)
     target = file_to_write(out, Path(f"{codes.stem}.wav"), codes, model)
     loaded = load_model(model, choose_device(device))
     read = load_codes(codes, loaded.alphabet, loaded.codec)
-    coding.decode_file(loaded, read, target, bit_depth)
+    codec_files.decode_file(loaded, read, target, bit_depth)
     if as_json:
         print_json({"audio": target.resolve(), "samples": read.samples, "sample_rate": read.sample_rate})
         return

@@ -13,7 +13,7 @@ from distill.cli.console import console, levels_table, note, place, print_json, 
 from distill.cli.training_view import TrainingView
 
 if TYPE_CHECKING:
-    from distill.evaluation import Evaluation
+    from distill.evaluation.measure import Evaluation
 
 
 def evaluate(
@@ -27,8 +27,8 @@ def evaluate(
 ) -> None:
     """Measure how close MODEL's codec comes to the recordings of FOLDER, and make a page to hear it."""
     from distill import pipeline
+    from distill.models.health import named_levels
     from distill.models.model_file import load_model
-    from distill.settings import named_levels
     from distill.training.launch import choose_device
 
     model = options.model_file(model)

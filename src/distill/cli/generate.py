@@ -66,11 +66,11 @@ def generate(
     import dataclasses
     import time
 
-    from distill import making
-    from distill.generation import Sampling
-    from distill.loops import Loop, loop_samples
+    from distill.making.loops import Loop, loop_samples
+    from distill.making.pieces import infill_file, make_audio, make_loops
+    from distill.making.sampling import Sampling
     from distill.models.model_file import load_model
-    from distill.originality import Dial
+    from distill.originality.dial import Dial
     from distill.training.launch import choose_device
 
     _check_together(prompt, loop, beats, bpm, infill, begin, end)
@@ -93,12 +93,12 @@ def generate(
         if loop:
             samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
             seconds = samples / loaded.codec.sample_rate
-            pieces = making.make_loops(loaded, out, samples, **told)
+            pieces = make_loops(loaded, out, samples, **told)
         elif infill is not None and begin is not None and end is not None:
             seconds = end - begin
-            pieces = making.infill_file(loaded, out, infill, begin, end, **told)
+            pieces = infill_file(loaded, out, infill, begin, end, **told)
         else:
-            pieces = making.make_audio(loaded, out, seconds=seconds, prompt=prompt, **told)
+            pieces = make_audio(loaded, out, seconds=seconds, prompt=prompt, **told)
     taken = time.monotonic() - started
     takes = [piece.generation for piece in pieces]
     seams = [round(take.seam, 3) for take in takes if isinstance(take, Loop)]

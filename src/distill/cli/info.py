@@ -5,18 +5,19 @@ from typing import Any
 
 from distill.cli import options
 from distill.cli.console import levels_table, note, place, print_json, table
-from distill.outputs import command
+from distill.files.names import command
 
 
 def info(model: options.ModelArgument, as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
     """Show MODEL's sizes, training and codebook health; checks the whole file on the way."""
+    from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
-    from distill.settings import codec_settings, model_health, prior_settings
+    from distill.settings import codec_settings, prior_settings
 
     model = options.model_file(model)
     loaded = load_model(model)
     header = loaded.header
-    levels = model_health(loaded)
+    levels = named_levels(level_health(loaded.code_counts))
     if as_json:
         print_json(
             {

@@ -11,10 +11,10 @@ from rich.text import Text
 from distill.cli import options
 from distill.cli.console import console, good, note, place, print_json, table, visible, warn
 from distill.errors import SettingError
-from distill.outputs import command
+from distill.files.names import command
 
 if TYPE_CHECKING:
-    from distill.library import Library, ModelEntry, Run
+    from distill.library import Library, ModelEntry, RunRecord
     from distill.library.trash import Trashed
 
 SHOWN_GENERATIONS = 10
@@ -241,7 +241,7 @@ def _entry(library: "Library", given: Path, is_needed: bool = True) -> "ModelEnt
 
 
 def _model_files(given: Iterable[Path]) -> list[Path]:
-    from distill.outputs import MODEL_SUFFIX
+    from distill.files.names import MODEL_SUFFIX
 
     files: list[Path] = []
     for path in given:
@@ -313,7 +313,7 @@ def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
     place("Undo", command("distill", "models", "restore", items[0].key))
 
 
-def _show_run(run: "Run") -> None:
+def _show_run(run: "RunRecord") -> None:
     came_out = "".join(
         f", {words} {_figure(run.figures[name], 2)}" for name, words in _OUTCOMES.items() if name in run.figures
     )

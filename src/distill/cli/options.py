@@ -129,7 +129,7 @@ def dial(text: str) -> float:
     Raises:
         SettingError: if it is neither.
     """
-    from distill.originality import NAMED
+    from distill.originality.dial import NAMED
 
     try:
         return NAMED[text] if text in NAMED else float(text)

@@ -11,7 +11,7 @@ from distill.cli.console import console, note, percent, print_json, table
 from distill.cli.training_view import TrainingView
 
 if TYPE_CHECKING:
-    from distill.extraction import Recital, RunLengths
+    from distill.evaluation.recital import Recital, RunLengths
 
 
 def originality(
@@ -26,9 +26,9 @@ def originality(
 
     import numpy as np
 
-    from distill.extraction import extract, natural_runs
+    from distill.evaluation.recital import extract, natural_runs
     from distill.models.model_file import load_model
-    from distill.originality import OriginalityJudge
+    from distill.originality.judge import OriginalityJudge
     from distill.training.launch import choose_device
 
     model = options.model_file(model)

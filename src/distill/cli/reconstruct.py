@@ -19,14 +19,14 @@ def reconstruct(
     debug: options.DebugOption = False,
 ) -> None:
     """Send every recording of FOLDER through MODEL's codec, to 48 kHz WAV files of the same names."""
-    from distill import coding
+    from distill.evaluation import codec_files
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device
 
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     with TrainingView() as view:
-        written = coding.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"))
+        written = codec_files.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"))
     if as_json:
         print_json({"audio": [path.resolve() for path in written]})
         return

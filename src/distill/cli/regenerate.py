@@ -31,14 +31,14 @@ def regenerate(
     """Make the piece ID again: the identical file, from the same model, seed and settings."""
     import dataclasses
 
-    from distill import regeneration
     from distill.library import Library
+    from distill.making.again import regenerate as make_again
     from distill.training.launch import choose_device
 
     library = Library(warn)
     generation = library.generation(number)
     with TrainingView() as view:
-        again = regeneration.regenerate(
+        again = make_again(
             library, generation, out, choose_device(device),
             given=given, progress=view.counting("Composing"), callback=view,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from distill.cli.console import (
     warn,
 )
 from distill.cli.training_view import TrainingView
-from distill.outputs import MODEL_SUFFIX, command, run_folders
+from distill.files.names import MODEL_SUFFIX, command, run_folders
 
 if TYPE_CHECKING:
     from distill.pipeline import RunResult
@@ -79,7 +79,7 @@ def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
 
 def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> None:
     from distill.models.model_file import read_header
-    from distill.resuming import CODEC_STATE, PRIOR_STATE
+    from distill.runs.resume import CODEC_STATE, PRIOR_STATE
 
     for model in models:
         place("Kept", model)
@@ -121,8 +121,8 @@ def show_result(result: "RunResult", as_json: bool) -> None:
 def _figures(result: "RunResult") -> dict[str, Any]:
     import dataclasses
 
+    from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
-    from distill.settings import model_health
 
     model = load_model(result.model_path)
     codec = model.header.codec
@@ -141,7 +141,7 @@ def _figures(result: "RunResult") -> dict[str, Any]:
             **model.header.codec_training,
             "bitrate": codec.bitrate,
             "frame_rate": codec.frame_rate,
-            "levels": model_health(model),
+            "levels": named_levels(level_health(model.code_counts)),
         },
         "prior": model.header.prior_training,
     }

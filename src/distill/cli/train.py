@@ -10,12 +10,12 @@ from distill.cli import options
 from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
 from distill.errors import SettingError
-from distill.outputs import command
+from distill.files.names import command
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
-    from distill.resuming import Stopped
+    from distill.runs.resume import Stopped
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_HIGH_MINUTES = 30.0
@@ -119,9 +119,10 @@ def _begin(
 
     from distill import pipeline
     from distill.audio.corpus import import_corpus
-    from distill.outputs import claimed, new_model_path, new_run_folder
-    from distill.resuming import first_sitting
-    from distill.settings import codec_config, codec_settings, run_settings, stage_settings
+    from distill.files.names import claimed, new_model_path, new_run_folder
+    from distill.runs.resume import first_sitting
+    from distill.settings import codec_settings, run_settings, stage_settings
+    from distill.sizes import codec_config
 
     is_high = quality is Quality.HIGH
     default = DEFAULT_HIGH_MINUTES if is_high else DEFAULT_MINUTES
@@ -166,7 +167,7 @@ def _resume(
 ) -> None:
     """Goes on with the stage that is not at its end; where the first one is, with the second, if there is one or is to be."""
     from distill.models.model_file import load_model
-    from distill.resuming import has_second_stage, refined_model, stopped_codec
+    from distill.runs.resume import has_second_stage, refined_model, stopped_codec
 
     first = stopped_codec(run)
     if first is None and not run.exists():
@@ -193,11 +194,11 @@ def _resume_first(
     as_json: bool,
 ) -> None:
     from distill import pipeline
-    from distill.atomic import ensure_writable
     from distill.audio.corpus import import_corpus
+    from distill.files.atomic import ensure_writable
+    from distill.files.names import claimed
     from distill.models.vqvae import VQVAEConfig
-    from distill.outputs import claimed
-    from distill.resuming import first_sitting
+    from distill.runs.resume import first_sitting
     from distill.settings import codec_settings, resumed_settings
 
     share = pipeline.REFINEMENT_SHARE if is_high else 0.0
@@ -235,11 +236,11 @@ def _resume_second(
     as_json: bool,
 ) -> None:
     from distill import pipeline
-    from distill.atomic import ensure_writable
     from distill.audio.corpus import import_corpus
+    from distill.files.atomic import ensure_writable
+    from distill.files.names import claimed
     from distill.models.model_file import load_model
-    from distill.outputs import claimed
-    from distill.resuming import next_sitting
+    from distill.runs.resume import next_sitting
     from distill.settings import resumed_settings, run_settings
 
     model = load_model(model_path)
@@ -269,7 +270,7 @@ def _show(
     is_high: bool,
     as_json: bool,
 ) -> None:
-    from distill.settings import model_health
+    from distill.models.health import level_health, named_levels
 
     is_stopped = refined.result.cancelled if refined else is_high or bool(model.header.codec_training["cancelled"])
     if as_json:
@@ -283,7 +284,7 @@ def _show(
                 **training,
                 **({"page": refined and refined.page and refined.page.resolve()} if is_high else {}),
                 "bitrate": model.header.codec.bitrate,
-                "levels": model_health(model),
+                "levels": named_levels(level_health(model.code_counts)),
             }
         )
         return

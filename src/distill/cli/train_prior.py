@@ -9,7 +9,7 @@ from distill.cli import options
 from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
 from distill.errors import SettingError
-from distill.outputs import command
+from distill.files.names import command
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -74,11 +74,12 @@ def _begin(
     as_json: bool,
 ) -> None:
     from distill import pipeline
-    from distill.atomic import ensure_writable
     from distill.audio.corpus import import_corpus
+    from distill.files.atomic import ensure_writable
+    from distill.files.names import claimed, new_run_folder
     from distill.models.model_file import load_model
-    from distill.outputs import claimed, new_run_folder
-    from distill.settings import check_learning_rate, prior_config, prior_settings, run_settings
+    from distill.settings import check_learning_rate, prior_settings, run_settings
+    from distill.sizes import prior_config
     from distill.training.prior_loop import LEARNING_RATE
 
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
@@ -110,12 +111,12 @@ def _resume(
     as_json: bool,
 ) -> None:
     from distill import pipeline
-    from distill.atomic import ensure_writable
     from distill.audio.corpus import import_corpus
+    from distill.files.atomic import ensure_writable
+    from distill.files.names import claimed
     from distill.models.model_file import load_model
     from distill.models.prior import PriorConfig
-    from distill.outputs import claimed
-    from distill.resuming import stopped_prior
+    from distill.runs.resume import stopped_prior
     from distill.settings import prior_settings, resumed_settings
 
     stopped = stopped_prior(run if run.exists() else options.model_file(run))

@@ -8,13 +8,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from distill.cli.console import console, duration, good, levels_table, note, percent, visible, warn
 
 if TYPE_CHECKING:
-    from distill.training.metrics import (
-        LevelHealth,
-        PriorEpochMetrics,
-        RefinementCompleteEvent,
-        TrainingEvent,
-        VQEpochMetrics,
-    )
+    from distill.models.health import LevelHealth
+    from distill.training.metrics import PriorEpochMetrics, RefinementCompleteEvent, TrainingEvent, VQEpochMetrics
 
 
 class TrainingView:
@@ -165,7 +160,7 @@ class TrainingView:
 
 
 def _named(levels: "tuple[LevelHealth, ...]") -> "list[tuple[str, LevelHealth]]":
-    from distill.models.vqvae import LEVEL_NAMES
+    from distill.models.health import LEVEL_NAMES
 
     return [(LEVEL_NAMES[len(levels)][level.level], level) for level in levels]
 

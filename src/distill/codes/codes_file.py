@@ -8,11 +8,11 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
-from distill.atomic import written_aside
 from distill.codes.extract import Codec
 from distill.errors import CodesFileError
-from distill.reading import open_regular
-from distill.tensor_file import Digest, UnusableError, encode, read_table, read_tensors
+from distill.files.atomic import written_aside
+from distill.files.regular import open_regular
+from distill.files.tensors import Digest, UnusableError, encode, read_table, read_tensors
 
 _KEY = "distill"
 

@@ -6,6 +6,6 @@ from these.
 """
 
 from distill.library.catalogue import Library
-from distill.library.records import Generation, ModelEntry, Run
+from distill.library.records import GenerationRecord, ModelEntry, RunRecord
 
-__all__ = ["Generation", "Library", "ModelEntry", "Run"]
+__all__ = ["GenerationRecord", "Library", "ModelEntry", "RunRecord"]

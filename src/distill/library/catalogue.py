@@ -7,12 +7,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from distill.atomic import written_aside
 from distill.errors import LibraryError, ModelFileError
-from distill.home import home
+from distill.files.atomic import written_aside
+from distill.files.home import home
 from distill.library.database import Database
 from distill.library.rebuilding import Found, find_everything
-from distill.library.records import Generation, ModelEntry, Run, to_json
+from distill.library.records import GenerationRecord, ModelEntry, RunRecord, to_json
 
 R = TypeVar("R")
 
@@ -56,7 +56,7 @@ class Library:
 
     # Runs
 
-    def save_run(self, run: Run) -> None:
+    def save_run(self, run: RunRecord) -> None:
         """Notes a run, or what has become of it, in its own folder and in the database.
 
         Raises:
@@ -67,7 +67,7 @@ class Library:
                 aside.write_text(to_json(run), encoding="utf-8")
         self._database.write(lambda connection: _insert_run(connection, run))
 
-    def runs(self, origin: str | None = None) -> list[Run]:
+    def runs(self, origin: str | None = None) -> list[RunRecord]:
         """The runs of a model, or all, the oldest first."""
         return self._database.read(
             _all(_run, "SELECT * FROM runs WHERE ?1 IS NULL OR origin = ?1 ORDER BY started", origin)
@@ -75,11 +75,11 @@ class Library:
 
     # Generations
 
-    def add_generations(self, generations: list[Generation]) -> list[Generation]:
+    def add_generations(self, generations: list[GenerationRecord]) -> list[GenerationRecord]:
         """Notes new audio, and gives each piece the number it is known by."""
         journal = home() / JOURNAL
 
-        def note(connection: sqlite3.Connection) -> list[Generation]:
+        def note(connection: sqlite3.Connection) -> list[GenerationRecord]:
             numbered = [replace(one, id=_insert_generation(connection, one)) for one in generations]
             # Within the transaction, so that no two processes write to the journal at once.
             with journal.open("ab+") as lines:
@@ -91,7 +91,7 @@ class Library:
 
         return self._database.write(note)
 
-    def generation(self, number: int) -> Generation:
+    def generation(self, number: int) -> GenerationRecord:
         """One piece by its number.
 
         Raises:
@@ -104,7 +104,7 @@ class Library:
             )
         return found[0]
 
-    def generations(self, origin: str | None = None) -> list[Generation]:
+    def generations(self, origin: str | None = None) -> list[GenerationRecord]:
         """The pieces made with a model, or all, the oldest first."""
         every = "SELECT * FROM generations WHERE ?1 IS NULL OR origin = ?1 ORDER BY id"
         return self._database.read(_all(_generation, every, origin))
@@ -139,14 +139,14 @@ def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
     _insert(connection, "models", fields | {"path": _text(entry.path), "recordings": json.dumps(entry.recordings)})
 
 
-def _insert_run(connection: sqlite3.Connection, run: Run) -> None:
+def _insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:
     fields = asdict(run)
     encoded = {name: json.dumps(fields[name], default=str) for name in ("settings", "figures", "curves")}
     paths = {name: _text(fields[name]) for name in ("model", "folder", "events")}
     _insert(connection, "runs", fields | encoded | paths)
 
 
-def _insert_generation(connection: sqlite3.Connection, generation: Generation) -> int | None:
+def _insert_generation(connection: sqlite3.Connection, generation: GenerationRecord) -> int | None:
     encoded = {name: json.dumps(getattr(generation, name), default=str) for name in ("shares", "request")}
     return _insert(connection, "generations", asdict(generation) | encoded | {"file": _text(generation.file)})
 
@@ -177,12 +177,12 @@ def _model(row: sqlite3.Row) -> ModelEntry:
     )
 
 
-def _run(row: sqlite3.Row) -> Run:
-    return Run(**_decoded(row, "settings", "figures", "curves"))
+def _run(row: sqlite3.Row) -> RunRecord:
+    return RunRecord(**_decoded(row, "settings", "figures", "curves"))
 
 
-def _generation(row: sqlite3.Row) -> Generation:
-    return Generation(**_decoded(row, "shares", "request"))
+def _generation(row: sqlite3.Row) -> GenerationRecord:
+    return GenerationRecord(**_decoded(row, "shares", "request"))
 
 
 def _decoded(row: sqlite3.Row, *names: str) -> dict[str, Any]:

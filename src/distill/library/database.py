@@ -13,10 +13,10 @@ from typing import TypeVar
 
 import filelock
 
-from distill.atomic import output_error
 from distill.errors import LibraryError
+from distill.files.atomic import output_error
+from distill.files.names import free_path
 from distill.library import schema
-from distill.outputs import free_path
 
 T = TypeVar("T")
 

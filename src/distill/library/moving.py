@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distill.atomic import make_folder, output_error, written_aside
 from distill.errors import OutputError
-from distill.home import home
+from distill.files.atomic import make_folder, output_error, written_aside
+from distill.files.home import home
+from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_model_path
 from distill.library.catalogue import Library
 from distill.library.records import ModelEntry
-from distill.outputs import MODEL_SUFFIX, claimed, free_path, new_model_path
 
 
 def add(library: Library, source: Path, *, in_place: bool) -> ModelEntry:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from distill.errors import LibraryError
+from distill.files.names import MODEL_SUFFIX
 from distill.library.catalogue import Library
 from distill.library.records import ModelEntry
 from distill.library.trash import trashed
-from distill.outputs import MODEL_SUFFIX
 
 
 def path_of(library: Library, given: Path) -> Path:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.errors import ModelFileError
-from distill.home import home
-from distill.library.records import Generation, ModelEntry, Run, from_json
-from distill.outputs import MODEL_SUFFIX, run_folders
+from distill.files.home import home
+from distill.files.names import MODEL_SUFFIX, run_folders
+from distill.library.records import GenerationRecord, ModelEntry, RunRecord, from_json
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Found:
     """Everything there is to know."""
 
     models: list[ModelEntry]
-    runs: list[Run]
-    generations: list[Generation]
+    runs: list[RunRecord]
+    generations: list[GenerationRecord]
 
 
 def find_everything(journal: Path, damaged: Path | None, tell: Callable[[str], None]) -> Found:
@@ -27,13 +27,13 @@ def find_everything(journal: Path, damaged: Path | None, tell: Callable[[str], N
     runs = []
     for record in sorted(path for folder in run_folders() for path in folder.glob("[!.]*-*.json")):
         try:
-            runs.append(from_json(Run, record.read_bytes()))
+            runs.append(from_json(RunRecord, record.read_bytes()))
         except (ValueError, OSError):
             unreadable.append(str(record))
     generations = []
     for number, line in enumerate(journal.read_bytes().splitlines() if journal.exists() else (), 1):
         try:
-            generations.append(from_json(Generation, line))
+            generations.append(from_json(GenerationRecord, line))
         except ValueError:
             unreadable.append(f"{journal}, line {number}")
     paths = {Path(run.model) for run in runs} | {Path(one.model) for one in generations if one.model}

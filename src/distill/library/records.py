@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from distill.models.model_file import Header
 
-R = TypeVar("R", "Run", "Generation")
+R = TypeVar("R", "RunRecord", "GenerationRecord")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def origin_of(header: "Header") -> str:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """One training, from its beginning on."""
 
     kind: str
@@ -118,7 +118,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Generation:
+class GenerationRecord:
     """One piece of new audio, with what is needed to make it again."""
 
     made: str
@@ -142,7 +142,7 @@ class Generation:
     id: int | None = None
 
 
-def to_json(record: Run | Generation) -> str:
+def to_json(record: RunRecord | GenerationRecord) -> str:
     """One line."""
     return json.dumps(asdict(record), default=str)
 

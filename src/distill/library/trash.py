@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from distill.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.errors import LibraryError, OutputError
-from distill.home import home
+from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
+from distill.files.home import home
+from distill.files.names import MODEL_SUFFIX, claimed, free_path
 from distill.library.catalogue import Library
 from distill.library.moving import move
 from distill.library.records import ModelEntry
-from distill.outputs import MODEL_SUFFIX, claimed, free_path
 
 _NOTE = "was.json"
 

@@ -1,0 +1,1 @@
+"""New audio: codes drawn by the prior, made to sound, judged, and written."""

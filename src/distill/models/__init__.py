@@ -1,8 +1,12 @@
 """The two models and their one file."""
 
-from distill.models.model_file import Model, Source, load_model, save_model
-from distill.models.prior import CodePrior, PriorConfig
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig, VQVAEOutput
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distill.models.model_file import Model, Source, load_model, save_model
+    from distill.models.prior import CodePrior, PriorConfig
+    from distill.models.vqvae import ConvVQVAE, VQVAEConfig, VQVAEOutput
 
 __all__ = [
     "CodePrior",
@@ -15,3 +19,37 @@ __all__ = [
     "load_model",
     "save_model",
 ]
+
+_HOMES = {
+    **dict.fromkeys(
+        (
+            "Model",
+            "Source",
+            "load_model",
+            "save_model",
+        ),
+        "distill.models.model_file",
+    ),
+    **dict.fromkeys(
+        (
+            "CodePrior",
+            "PriorConfig",
+        ),
+        "distill.models.prior",
+    ),
+    **dict.fromkeys(
+        (
+            "ConvVQVAE",
+            "VQVAEConfig",
+            "VQVAEOutput",
+        ),
+        "distill.models.vqvae",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # PyTorch takes seconds to import, so it waits until something here is used.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -38,7 +38,7 @@ class DiscriminatorConfig:
     filters of its own."""
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """What one window length makes of a batch."""
 
     logits: tuple[Tensor, ...]
@@ -48,18 +48,18 @@ class Verdict(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """One :class:`SpectrumCritic` a window length: ``[B, C, N] →`` that many verdicts."""
+    """One :class:`SpectrumDiscriminator` a window length: ``[B, C, N] →`` that many verdicts."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
-        self.critics = nn.ModuleList(SpectrumCritic(window, config) for window in config.windows)
+        self.critics = nn.ModuleList(SpectrumDiscriminator(window, config) for window in config.windows)
 
-    def forward(self, audio: Tensor) -> list[Verdict]:
+    def forward(self, audio: Tensor) -> list[Judgement]:
         return [critic(audio) for critic in self.critics]
 
 
-class SpectrumCritic(nn.Module):
+class SpectrumDiscriminator(nn.Module):
     """Judges complex spectra of one window length."""
 
     def __init__(self, window: int, config: DiscriminatorConfig) -> None:
@@ -95,14 +95,14 @@ class SpectrumCritic(nn.Module):
         parts = parts.permute(0, 3, 2, 1)  # [B·C, 2, F, bins]
         return parts.reshape(b, 2 * c, *parts.shape[2:])
 
-    def forward(self, audio: Tensor) -> Verdict:
+    def forward(self, audio: Tensor) -> Judgement:
         spectrum = self.spectrum(audio)
         logits, features = [], []
         for (low, high), stack, verdict in zip(self.bands, self.stacks, self.verdicts, strict=True):
             layers = stack(spectrum[..., low:high])
             features.extend(layers)
             logits.append(verdict(layers[-1]))
-        return Verdict(tuple(logits), tuple(features))
+        return Judgement(tuple(logits), tuple(features))
 
 
 class Stack(nn.Module):
@@ -123,7 +123,7 @@ class Stack(nn.Module):
         return seen
 
 
-def discriminator_loss(real: list[Verdict], fake: list[Verdict]) -> Tensor:
+def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> Tensor:
     """Least squares (Mao et al. 2016, arXiv:1611.04076): recordings should be judged 1, the decoder's sound 0. A scalar."""
     losses = [
         (1 - true).square().mean() + made.square().mean()
@@ -133,13 +133,13 @@ def discriminator_loss(real: list[Verdict], fake: list[Verdict]) -> Tensor:
     return torch.stack(losses).mean() * len(real)
 
 
-def adversarial_loss(fake: list[Verdict]) -> Tensor:
+def adversarial_loss(fake: list[Judgement]) -> Tensor:
     """How far the decoder's sound is from being judged 1; a scalar, summed over window lengths."""
     losses = [(1 - made).square().mean() for verdict in fake for made in verdict.logits]
     return torch.stack(losses).mean() * len(fake)
 
 
-def feature_distance(real: list[Verdict], fake: list[Verdict]) -> Tensor:
+def feature_distance(real: list[Judgement], fake: list[Judgement]) -> Tensor:
     """L1 distance between what the critic's layers see in both; a scalar, summed over window lengths and layers."""
     bands = len(real[0].logits)
     distances = [

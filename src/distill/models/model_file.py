@@ -18,12 +18,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from distill.atomic import written_aside
 from distill.errors import MissingPriorError, ModelFileError, OutputError
+from distill.files.atomic import written_aside
+from distill.files.regular import open_regular
+from distill.files.tensors import Digest, Table, UnusableError, encode, read_table, read_tensors
 from distill.models.prior import CodePrior, PriorConfig
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
-from distill.reading import open_regular
-from distill.tensor_file import Digest, Table, UnusableError, encode, read_table, read_tensors
 
 FORMAT_VERSION = (1, 1)
 _KEY = "distill"

@@ -5,8 +5,6 @@ gradients by the rotation trick (Fifty et al. 2024, arXiv:2410.06424). It detach
 before but keeps it attached to the encoder, so every level's commitment loss reaches the encoder.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from vector_quantize_pytorch import ResidualVQ
@@ -104,13 +102,3 @@ def count_codes(codes: Tensor, codebook_size: int) -> Tensor:
     """How often each entry of each level occurs: codes ``[..., Q] →`` counts ``[Q, K]``."""
     levels = codes.reshape(-1, codes.shape[-1]).T
     return torch.stack([torch.bincount(level, minlength=codebook_size) for level in levels])
-
-
-def code_perplexity(counts: Tensor) -> list[float]:
-    """Effective number of entries per level, exp of the entropy of their use: counts ``[Q, K] →`` Q numbers.
-
-    Levels without any use have perplexity 0.
-    """
-    share = counts.double() / counts.sum(dim=1, keepdim=True).clamp(min=1)
-    entropy = -(share * share.clamp(min=1e-30).log()).sum(dim=1)
-    return [math.exp(value) if used else 0.0 for value, used in zip(entropy.tolist(), counts.sum(dim=1), strict=True)]

@@ -27,13 +27,6 @@ from torch.nn import functional as F
 from distill.audio.distance import LogMel, overlap_add
 from distill.models.quantizer import ResidualQuantizer
 
-LEVEL_NAMES: dict[int, tuple[str, ...]] = {
-    2: ("Structure", "Detail"),
-    3: ("Structure", "Timbre", "Detail"),
-    4: ("Structure", "Timbre", "Texture", "Detail"),
-}
-"""What the quantizer levels are called in front of people."""
-
 _MAX_LOG_MAGNITUDE = 6.0
 """Above any magnitude a full-scale sine reaches in one frame; bounds the exponential."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from distill.originality import Originality
+from distill.originality.verdict import Originality
 from distill.training.metrics import TrainingEvent
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from distill.atomic import written_aside
+from distill.files.atomic import written_aside
 from distill.report.contents import Reconstruction
 from distill.report.listening import comparison
 from distill.report.markup import Section, section, text

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
-from distill.atomic import written_aside
+from distill.files.atomic import written_aside
 from distill.report.contents import RunReport
 from distill.report.learning import best_epoch, codebook_section, learning_section
 from distill.report.listening import new_audio_section, reconstruction_section

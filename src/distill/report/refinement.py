@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.atomic import written_aside
+from distill.files.atomic import written_aside
 from distill.report.contents import Reconstruction
 from distill.report.listening import comparison
 from distill.report.markup import Section, section

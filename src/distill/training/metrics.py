@@ -4,31 +4,10 @@ The command line, the report and any program that passes a callback read the sam
 writes them as JSON lines, one event a line, so that a run can be followed or drawn again after it has ended.
 """
 
-import dataclasses
-import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from distill.atomic import make_folder, output_error
-from distill.errors import OutputError
-
-
-@dataclass(frozen=True)
-class LevelHealth:
-    """How well one quantizer level uses its codebook.
-
-    ``utilisation`` is the share of entries used at least once, ``perplexity`` the effective number of entries
-    (exp of the entropy of their use, in nats), ``dead`` the number of entries never used.
-    """
-
-    level: int
-    utilisation: float
-    perplexity: float
-    dead: int
+from distill.models.health import LevelHealth
 
 
 @dataclass(frozen=True)
@@ -231,82 +210,3 @@ TrainingEvent = (
     | RolledBack
 )
 MetricsCallback = Callable[[TrainingEvent], None]
-
-_KINDS: dict[str, type] = {
-    kind.__name__: kind
-    for kind in (
-        VQStepMetrics,
-        VQEpochMetrics,
-        VQTrainingCompleteEvent,
-        RefinementStepMetrics,
-        RefinementEpochMetrics,
-        RefinementCompleteEvent,
-        ExtractionProgress,
-        PriorStepMetrics,
-        PriorEpochMetrics,
-        PriorTrainingCompleteEvent,
-        Notice,
-        RolledBack,
-    )
-}
-
-
-class EventLog:
-    """Appends events to a JSON-lines file, each written at once: ``{"event": "VQStepMetrics", ...}``.
-
-    What a full disk refuses waits in memory until there is room again; ``refused`` says so.
-
-    Args:
-        keep: where a run goes on, how much of the file counts: what was reported after the state was saved will be reported
-            again. Everything counts if not given.
-    """
-
-    def __init__(self, path: Path, keep: int | None = None) -> None:
-        make_folder(path.parent)
-        try:
-            self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
-            whole = self._file.read()[:keep]
-            self._file.truncate(whole.rfind(b"\n") + 1)  # a crash may have cut the last line short
-            self._file.seek(0, os.SEEK_END)
-        except OSError as error:
-            raise output_error(path, error) from error
-        self._path, self._waiting = path, b""
-        self.refused: OutputError | None = None
-
-    def __call__(self, event: TrainingEvent) -> None:
-        line = {"event": type(event).__name__, **dataclasses.asdict(event)}
-        self._waiting += json.dumps(line).encode() + b"\n"
-        try:
-            while self._waiting:
-                self._waiting = self._waiting[self._file.write(self._waiting) :]
-            self.refused = None
-        except OSError as error:
-            self.refused = output_error(self._path, error)
-
-    @property
-    def position(self) -> int:
-        """Bytes of all events so far."""
-        return self._file.tell() + len(self._waiting)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-
-def read_events(path: Path) -> Iterator[TrainingEvent]:
-    """The events of a JSON-lines file, in order. A last line cut short by a crash is left out."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                return
-            fields = json.loads(line)
-            kind = _KINDS[fields.pop("event")]
-            if "levels" in fields:
-                fields["levels"] = tuple(LevelHealth(**level) for level in fields["levels"])
-            if "level_losses" in fields:
-                fields["level_losses"] = tuple(fields["level_losses"])
-            yield kind(**fields)

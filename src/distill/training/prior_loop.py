@@ -19,8 +19,9 @@ from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import split_corpus
 from distill.codes.layout import flatten_codes
 from distill.errors import TrainingError
-from distill.models.model_file import Model, load_model
+from distill.models.model_file import load_model
 from distill.models.prior import CodePrior, PriorConfig
+from distill.sizes import prior_config_for
 from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
@@ -411,18 +412,6 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
         "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on; more recordings, "
         "a smaller --hidden-size or fewer epochs help."
     )
-
-
-def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfig:
-    """Sizes that follow the corpus; ``changes`` are the person's own wishes."""
-    config = model.header.codec
-    automatic = PriorConfig.for_corpus(
-        corpus.seconds,
-        codebook_size=config.codebook_size,
-        num_quantizers=config.num_quantizers,
-        frame_rate=config.frame_rate,
-    )
-    return PriorConfig(**(asdict(automatic) | changes))
 
 
 def _parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from distill.atomic import written_aside
 from distill.errors import StateFileError
+from distill.files.atomic import written_aside
 
 _FORMAT = 1
 _KEY = "distill-state"

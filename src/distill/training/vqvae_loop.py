@@ -19,18 +19,13 @@ from distill.audio.split import Split, split_corpus, whole_recordings
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.errors import TrainingError
-from distill.models.quantizer import code_perplexity, count_codes
-from distill.models.vqvae import LEVEL_NAMES, ConvVQVAE, VQVAEConfig, swap_mid_side
+from distill.models.health import LevelHealth, level_health, utilisation_warning
+from distill.models.quantizer import count_codes
+from distill.models.vqvae import ConvVQVAE, VQVAEConfig, swap_mid_side
+from distill.sizes import codec_config_for
 from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
 from distill.training.launch import make_fabric
-from distill.training.metrics import (
-    LevelHealth,
-    MetricsCallback,
-    Notice,
-    VQEpochMetrics,
-    VQStepMetrics,
-    VQTrainingCompleteEvent,
-)
+from distill.training.metrics import MetricsCallback, Notice, VQEpochMetrics, VQStepMetrics, VQTrainingCompleteEvent
 from distill.training.progress import EpochSums, Progress
 from distill.training.schedule import Schedule
 from distill.training.state import TrainingState
@@ -52,10 +47,6 @@ VALIDATION_WINDOWS = 16
 VALIDATION_POSITIONS = 94
 VALIDATION_BATCH = 4
 SCALES_PER_STEP = 2
-LOW_UTILISATION = 0.3
-USES_PER_CODE = 12
-LARGEST_CODEBOOK = 256
-"""Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
 
@@ -401,32 +392,6 @@ def _start_codebooks(model: Any, windows: TrainingWindows, batch_size: int, fabr
     model.module.quantizer.start(latents, vectors_per_step=WINDOW_POSITIONS * batch_size)
 
 
-def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
-    """Sizes that follow how much audio there is; ``changes`` are the person's own wishes.
-
-    The codebooks grow until a recording of every second would give each entry fewer than a dozen uses: an entry seen less
-    often is neither placed well by the quantizer nor ever learnt by the prior. Where the recordings have no highs (MP3, low
-    sample rates), the decoder makes none: a whole number of steps of 250 Hz, so that the edge itself is kept.
-    """
-    bandwidth = min(24_000.0, max(1000.0, 250.0 * math.ceil(corpus.bandwidth / 250)))
-    settings: dict[str, Any] = {"channels": corpus.channels, "codebook_size": 32, "bandwidth": bandwidth}
-    positions = corpus.seconds * VQVAEConfig().frame_rate
-    while settings["codebook_size"] < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * settings["codebook_size"]:
-        settings["codebook_size"] *= 2
-    return VQVAEConfig(**(settings | changes))
-
-
-def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
-    """Why the codec is as large as it is, in a sentence."""
-    positions = round(corpus.seconds * config.frame_rate)
-    return (
-        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each is told by "
-        f"{config.num_quantizers} codes of {config.codebook_size}, so that a code is heard "
-        f"{positions / config.codebook_size:.0f} times on average ({USES_PER_CODE} or more are wanted, "
-        f"{LARGEST_CODEBOOK} codes a level are the most)."
-    )
-
-
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
     """How often the whole corpus uses each codebook entry: ``[Q, K]``."""
     counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
@@ -434,27 +399,3 @@ def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -
         codes = encode_blocks(codec, recording.blocks(codec.channels), device)
         counts += count_codes(codes, codec.codebook_size)
     return counts
-
-
-def level_health(counts: Tensor) -> tuple[LevelHealth, ...]:
-    """Utilisation, perplexity and dead codes of each level from counts ``[Q, K]``."""
-    used = (counts > 0).sum(dim=1).tolist()
-    entries = counts.shape[1]
-    return tuple(
-        LevelHealth(level, alive / entries, perplexity, entries - alive)
-        for level, (alive, perplexity) in enumerate(zip(used, code_perplexity(counts), strict=True))
-    )
-
-
-def utilisation_warning(levels: tuple[LevelHealth, ...]) -> str:
-    """Plain words when a level uses less than 30 % of its codebook; empty otherwise."""
-    names = LEVEL_NAMES[len(levels)]
-    low = [
-        f"{names[health.level]} ({health.utilisation:.0%})" for health in levels if health.utilisation < LOW_UTILISATION
-    ]
-    if not low or not any(health.utilisation for health in levels):  # nothing used: nothing was quantised yet
-        return ""
-    return (
-        f"Less than {LOW_UTILISATION:.0%} of the codebook is in use at: {', '.join(low)}. "
-        "The sound will be coarser than it could be; a smaller --codebook-size or more recordings help."
-    )

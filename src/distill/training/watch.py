@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from distill.models.quantizer import code_perplexity
+from distill.models.health import code_perplexity
 
 GOOD_EVERY = 25
 """So many steps in a row without trouble make a state a good one."""

@@ -9,7 +9,7 @@ import torch
 
 from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
-from distill.generation import (
+from distill.making.sampling import (
     HELD_POSITIONS,
     Generation,
     Sampling,

@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from distill.errors import OutputError, SettingError, StateFileError
+from distill.files.names import new_run_folder, run_folders
 from distill.models.model_file import Model, load_model, read_header
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
-from distill.outputs import new_run_folder, run_folders
 from distill.training import adversarial, prior_loop, vqvae_loop
 from distill.training.adversarial import RefinementPlan
 from distill.training.state import TrainingState, load_state, read_values

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from distill.errors import SettingError
-from distill.loops import best_cut, cut_loop, loop_samples
+from distill.making.loops import best_cut, cut_loop, loop_samples
 
 RATE = 48_000
 

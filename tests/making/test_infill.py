@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from distill.errors import SettingError
-from distill.generation import Sampling
-from distill.infill import infill, longest_passage
+from distill.making.infill import infill, longest_passage
+from distill.making.sampling import Sampling
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
 from distill.models.model_file import CorpusRecord, Source, new_header
 

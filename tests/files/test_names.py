@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from distill import outputs
 from distill.errors import OutputError
-from distill.outputs import (
+from distill.files import names as names_module
+from distill.files.names import (
     claimed,
     command,
     file_to_write,
@@ -65,7 +65,8 @@ def test_a_name_is_held_until_its_block_ends(tmp_path: Path) -> None:
 def test_a_name_is_held_against_another_process(tmp_path: Path) -> None:
     """Guards against a lock that only its own process sees."""
     code = (
-        "import sys; from pathlib import Path; from distill.outputs import claimed; from distill.errors import OutputError\n"
+        "import sys; from pathlib import Path\nfrom distill.files.names import claimed\n"
+        "from distill.errors import OutputError\n"
         "try:\n    with claimed(Path(sys.argv[1])): print('mine')\nexcept OutputError as error: print(error.what)"
     )
 
@@ -82,7 +83,7 @@ def test_two_runs_in_one_second_have_folders_of_their_own(monkeypatch: pytest.Mo
     """Guards against the events of two runs mixed in one file, even when both saw the same free name."""
     first = new_run_folder("mine")
     names = iter([first, first.with_name("another")])
-    monkeypatch.setattr(outputs, "free_path", lambda path: next(names))
+    monkeypatch.setattr(names_module, "free_path", lambda path: next(names))
     assert new_run_folder("mine") == first.with_name("another")
     assert first.is_dir()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from distill.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.errors import OutputError
+from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 
 
 def names(folder: Path) -> list[str]:

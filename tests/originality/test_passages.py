@@ -7,7 +7,7 @@ import pytest
 import soxr
 import torch
 
-from distill.codes.passages import AS_IT_IS, DEPTH_DB, FRAMES, Passages, Search, log_mel, spectra
+from distill.originality.passages import AS_IT_IS, DEPTH_DB, FRAMES, Passages, Search, log_mel, spectra
 
 RATE = 48_000
 

@@ -68,6 +68,17 @@ class Sampling:
         """The temperature of one level."""
         return self._temperatures[min(level, len(self._temperatures) - 1)]
 
+    def describe(self) -> str:
+        """The settings in one line."""
+        parts = ["temperature " + ",".join(f"{one:g}" for one in self._temperatures)]
+        if self.top_k:
+            parts.append(f"top-k {self.top_k}")
+        if self.top_p < 1:
+            parts.append(f"top-p {self.top_p:g}")
+        if self.variety:
+            parts.append(f"variety {self.variety:g}")
+        return ", ".join(parts)
+
     def check_levels(self, levels: int) -> None:
         """Refuses temperatures that are neither one nor one a level.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import SettingError
-from distill.generation import Sampling, check_count, continue_codes, longest_held, opening
+from distill.making.sampling import Sampling, check_count, continue_codes, longest_held, opening
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.atomic import ensure_writable
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.audio.split import whole_recordings
 from distill.audio.writing import check_output_format, write_audio
 from distill.codes.codes_file import Codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.files.atomic import ensure_writable
+from distill.files.names import reconstruction_paths
 from distill.models.model_file import Model
-from distill.outputs import reconstruction_paths
 
 
 def encode_file(model: Model, audio: Path, out: Path) -> Codes:

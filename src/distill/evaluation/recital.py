@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.codes.copying import longest_shared_run
-from distill.generation import Sampling, continue_codes
+from distill.making.sampling import Sampling, continue_codes
 from distill.models.model_file import Model
+from distill.originality.runs import longest_shared_run
 
 PROMPT_SECONDS = (0.0, 1.0, 2.0, 5.0)
 CONTINUED_SECONDS = 5.0

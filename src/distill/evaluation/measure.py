@@ -13,21 +13,17 @@ from torch import Tensor
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.files import to_channels
-from distill.audio.opus import HOW_TO_GET_IT, has_opus, through_opus
 from distill.audio.split import Passage, split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import AudioFileError
+from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
+from distill.models.health import LevelHealth, level_health
 from distill.models.model_file import Model
 from distill.models.quantizer import count_codes
-from distill.report import Reconstruction
-from distill.training.metrics import LevelHealth
-from distill.training.vqvae_loop import level_health
 
 MEASURED_SECONDS = 120.0
 """Of each recording, from its beginning: enough to judge it by, and little enough to hold in memory."""
 OPUS_KILOBITS = (6, 12, 24)
-SHOWN_RECORDINGS = 4
-SHOWN_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -132,11 +128,11 @@ def evaluate(
     for number, (passage, is_held_out) in enumerate(passages):
         if progress is not None:
             progress(number, len(passages), passage.label)
-        audio = _beginning(passage, MEASURED_SECONDS, codec.channels)
+        audio = beginning(passage, MEASURED_SECONDS, codec.channels)
         started = time.perf_counter()
         codes = encode_blocks(codec, [audio], device)
         encoded = time.perf_counter()
-        decoded = _joined(decode_chunks(codec, codes, device), audio.shape[1])
+        decoded = joined(decode_chunks(codec, codes, device), audio.shape[1])
         encoding, decoding = encoding + encoded - started, decoding + time.perf_counter() - encoded
         counts += count_codes(codes, codec.codebook_size)
         mono, rebuilt = to_channels(audio, 1), to_channels(decoded, 1)
@@ -145,8 +141,8 @@ def evaluate(
                 passage.label,
                 audio.shape[1] / codec.sample_rate,
                 is_held_out,
-                _distance(mel, rebuilt, mono),
-                _distance(stft, rebuilt, mono),
+                distance_between(mel, rebuilt, mono),
+                distance_between(stft, rebuilt, mono),
                 int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
             )
         )
@@ -154,14 +150,14 @@ def evaluate(
             try:
                 for kilobits in OPUS_KILOBITS:
                     other, bits = through_opus(mono, kilobits)
-                    figures = bits, _distance(mel, other, mono), _distance(stft, other, mono)
+                    figures = bits, distance_between(mel, other, mono), distance_between(stft, other, mono)
                     opus[kilobits].append((scores[-1].seconds, *figures))
             except AudioFileError as error:
                 opus_note, wants_opus = f"{error.what} {error.fix}", False
 
     seconds = sum(score.seconds for score in scores)
     silence = np.zeros((codec.channels, codec.sample_rate), np.float32)
-    hiss = _joined(decode_chunks(codec, encode_blocks(codec, [silence], device), device), codec.sample_rate)
+    hiss = joined(decode_chunks(codec, encode_blocks(codec, [silence], device), device), codec.sample_rate)
     return Evaluation(
         tuple(scores),
         is_own_corpus,
@@ -196,31 +192,18 @@ def held_out_names(model: Model, corpus: Corpus) -> frozenset[str]:
     return frozenset(passage.recording.name for passage in kept)
 
 
-def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> list[Reconstruction]:
-    """Up to four recordings beside what the codec makes of them, held-out ones first; the first ten seconds of each."""
-    by_interest = sorted(corpus.recordings, key=lambda one: (one.name not in held_out, -one.seconds))
-    kept_aside = [one for one in by_interest if one.name in held_out][: SHOWN_RECORDINGS // 2]
-    trained = [one for one in by_interest if one.name not in held_out]
-    mel, device = MultiScaleMel(model.codec.sample_rate), model.device
-    shown = []
-    for passage in whole_recordings(kept_aside + trained[: SHOWN_RECORDINGS - len(kept_aside)]):
-        original = _beginning(passage, SHOWN_SECONDS, model.codec.channels)
-        codes = encode_blocks(model.codec, [original], device)
-        decoded = _joined(decode_chunks(model.codec, codes, device), original.shape[1])
-        distance = _distance(mel, to_channels(decoded, 1), to_channels(original, 1))
-        shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
-    return shown
-
-
-def _beginning(passage: Passage, seconds: float, channels: int) -> np.ndarray:
+def beginning(passage: Passage, seconds: float, channels: int) -> np.ndarray:
+    """The first ``seconds`` of a passage, float32 ``[C, N]``."""
     return passage.read(0, min(passage.samples, round(seconds * passage.samples / passage.seconds)), channels)
 
 
-def _joined(blocks: Iterable[np.ndarray], samples: int) -> np.ndarray:
+def joined(blocks: Iterable[np.ndarray], samples: int) -> np.ndarray:
+    """The first ``samples`` of a sound in blocks, as one array ``[C, samples]``."""
     return np.concatenate(list(blocks), axis=1)[:, :samples]
 
 
-def _distance(measure: Callable[[Tensor, Tensor], Tensor], estimate: np.ndarray, reference: np.ndarray) -> float:
+def distance_between(measure: Callable[[Tensor, Tensor], Tensor], estimate: np.ndarray, reference: np.ndarray) -> float:
+    """What a measure of torch tensors says of two sounds ``[C, N]``."""
     with torch.no_grad():
         return float(measure(torch.from_numpy(estimate), torch.from_numpy(reference)))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from distill.codes.copying import (
+from distill.originality.runs import (
     covering,
     is_repeated,
     longest_shared_run,

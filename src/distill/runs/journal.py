@@ -19,11 +19,12 @@ import soundfile
 
 from distill.audio.files import SAMPLE_RATE
 from distill.errors import DistillError
-from distill.library import Generation, Library, Run
+from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import origin_of
 from distill.models.model_file import Model
+from distill.runs.events import EventLog, read_events
 from distill.training import metrics as m
-from distill.training.metrics import EventLog, MetricsCallback, Notice, TrainingEvent, read_events
+from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def recorded_run(
     """
     library = _Noting(callback)
     model, recordings, log_file = (str(path.resolve()) for path in (model_path, folder, events))
-    run = Run(kind, model, recordings, log_file, _now(), dict(settings))
+    run = RunRecord(kind, model, recordings, log_file, _now(), dict(settings))
     memory = _Memory()
     had_model = kind != "codec"
     refused = False
@@ -125,7 +126,7 @@ def record_pieces(model: Model, pieces: Sequence[NewPiece], callback: MetricsCal
     def note(library: Library) -> None:
         library.note_model(path)
         generations = [
-            Generation(
+            GenerationRecord(
                 now, place, digest, origin, str(piece.file.resolve()), sound_digest(piece.file),
                 piece.seed, piece.verdict, piece.shares, piece.request,
             )
@@ -172,7 +173,7 @@ class _Memory:
         for name, value in values.items():
             self.curves.setdefault(name, []).append(value)
 
-    def ended(self, run: Run, outcome: str, message: str = "") -> Run:
+    def ended(self, run: RunRecord, outcome: str, message: str = "") -> RunRecord:
         return dataclasses.replace(
             run, ended=_now(), outcome=outcome, message=message, figures=self.figures, curves=self.curves
         )
@@ -185,7 +186,7 @@ class _Noting:
         self._callback = callback
         self._has_warned = False
 
-    def save(self, run: Run, has_model: bool) -> None:
+    def save(self, run: RunRecord, has_model: bool) -> None:
         """Notes a run, and the model file as it is now, where there is one already."""
 
         def note(library: Library) -> None:

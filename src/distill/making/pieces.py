@@ -11,19 +11,20 @@ import numpy as np
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from distill import loops
-from distill.atomic import ensure_writable
 from distill.audio.files import probe, read_audio, read_blocks
 from distill.audio.writing import check_output_format, write_audio
 from distill.codes.extract import encode_blocks
 from distill.errors import AudioFileError, SettingError
-from distill.generation import Generation, Sampling, check_count, check_request, generate
-from distill.infill import Infill, infill
+from distill.files.atomic import ensure_writable
+from distill.files.names import free_path
+from distill.making import loops
+from distill.making.infill import Infill, infill
+from distill.making.sampling import Generation, Sampling, check_count, check_request, generate
 from distill.models.model_file import Model
-from distill.originality import MOST_TRIES, Originality, OriginalityJudge, Verdict, draw_until_original
-from distill.outputs import free_path
-from distill.recording import NewPiece, record_pieces
-from distill.settings import describe_sampling
+from distill.originality.dial import MOST_TRIES, draw_until_original
+from distill.originality.judge import OriginalityJudge
+from distill.originality.verdict import Originality, Verdict
+from distill.runs.journal import NewPiece, record_pieces
 from distill.training.metrics import MetricsCallback, Notice
 
 LONGEST_INFILLED_SECONDS = 600.0
@@ -288,7 +289,7 @@ def _written(
     tags = {
         "title": title or path.stem,
         "software": f"Distill {version('distill-audio')}",
-        "comment": f"{request.words}, seed {take.seed}, {describe_sampling(take.sampling)}, "
+        "comment": f"{request.words}, seed {take.seed}, {take.sampling.describe()}, "
         f"model {model.fingerprint[:12]}; {originality.summary()}",
     }
     write_audio(

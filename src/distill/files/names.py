@@ -13,9 +13,9 @@ from pathlib import Path
 
 import filelock
 
-from distill.atomic import ensure_writable, make_folder, output_error
 from distill.errors import OutputError
-from distill.home import home
+from distill.files.atomic import ensure_writable, make_folder, output_error
+from distill.files.home import home
 
 MODEL_SUFFIX = ".distill"
 

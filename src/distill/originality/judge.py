@@ -7,28 +7,18 @@ as codes, so a model can judge by itself, without the folder.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Generic, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from distill.codes.copying import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
 from distill.codes.extract import decode_chunks
-from distill.codes.passages import Nearest, Passages
-from distill.errors import SettingError
 from distill.models.model_file import Model, Source
+from distill.originality.passages import Nearest, Passages
+from distill.originality.runs import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
+from distill.originality.verdict import CLOSE_SIMILARITY, Originality, Second, SharedRun, Verdict, by_likeness
 
-T = TypeVar("T")
-
-COPY_SIMILARITY, COPY_PERCENTILE = 0.93, 99.0
-"""A second is a copy when it is this like a passage, and more like it than this share of held-out seconds ever are."""
-CLOSE_SIMILARITY, CLOSE_PERCENTILE = 0.88, 95.0
-REPEATED_RATIO, INDISTINGUISHABLE = 0.5, 0.005
-"""The passage found is common property when new audio differs from it by more than this many times what it differs from its
-like elsewhere in the recordings (difference: 1 - similarity; smaller ones than the second figure count as that)."""
 COPY_RUN_SECONDS = 1.0
 """So long a run of equal codes (two levels), and a longer one than held-out recordings ever share, is a copy whatever the
 picture says."""
@@ -39,142 +29,7 @@ FEWEST_REFERENCES = 30
 """Seconds; with fewer held out, every recording that was trained on is compared with all others too."""
 MOST_REFERENCES = 120
 """Seconds; enough for a percentile, and no more, since comparing takes time."""
-MOST_TRIES = 8
-NAMED = {"close": 0.0, "balanced": 0.5, "original": 1.0}
-"""The marks on the dial."""
 _MINUTE = 60 * 48_000
-
-
-@dataclass(frozen=True)
-class Dial:
-    """How original new audio is to be, 0 (close to the recordings) to 1, as what is done about it.
-
-    The nucleus decides how freely the prior recombines: from 0.965 to 0.985 of the probability the longest shared run and the
-    share of seconds that are nearly a recording's fall, while the sound stays the corpus's (docs/prior.md). Above the middle,
-    pieces are also drawn again until none of their seconds is nearer to a recording than nearly all held-out ones are.
-    """
-
-    top_p: float
-    max_similarity: float | None
-    """Percentile of held-out seconds; None for no limit."""
-
-    @classmethod
-    def at(cls, originality: float) -> "Dial":
-        """The dial turned to a number from 0 to 1.
-
-        Raises:
-            SettingError: if it is out of range.
-        """
-        if not 0 <= originality <= 1:
-            raise SettingError(
-                f"An originality of {originality:g} is out of range.",
-                f"Choose 0 to 1, or {', '.join(NAMED)}.",
-            )
-        limit = None if originality <= NAMED["balanced"] else 100 - 2 * (originality - 0.5)
-        return cls(0.965 + 0.02 * originality, limit)
-
-
-class Verdict(StrEnum):
-    """What is said of one second."""
-
-    ORIGINAL = "Original"
-    CLOSE = "Close"
-    COPY = "Copy"
-    SILENCE = "Silence"
-
-
-@dataclass(frozen=True)
-class Second:
-    """One second of new audio and the passage that is most like it."""
-
-    verdict: Verdict
-    similarity: float
-    """Correlation of the log-mel pictures; NaN in silence."""
-    percentile: float
-    """How many per cent of held-out seconds are less like their nearest passage; NaN in silence."""
-    recording: str
-    """Empty in silence."""
-    at_seconds: float
-    """Where in that recording."""
-    semitones: float
-    """How much higher than there."""
-    stretch: float
-    """How much longer than there."""
-    is_repeated: bool = False
-    """Whether the recordings themselves repeat that passage nearly as closely."""
-
-    @property
-    def rank(self) -> float:
-        """The percentile; 100 of a copy, 0 of silence. Where nothing was held out to rank it by, likeness alone decides."""
-        if self.verdict == Verdict.COPY:
-            return 100.0
-        if math.isnan(self.percentile):
-            return 100.0 if self.verdict == Verdict.CLOSE else 0.0
-        return self.percentile
-
-
-@dataclass(frozen=True)
-class Run:
-    """The longest stretch of a piece whose codes stand in a recording, one for one."""
-
-    levels: int
-    """How many levels of codes are compared, from the coarsest."""
-    seconds: float
-    percentile: float
-    """How many per cent of held-out seconds lie in a shorter one; NaN where there are none to compare with."""
-    begin_seconds: float
-    """Where in the piece it begins."""
-    recording: str
-    """Empty where nothing is shared."""
-    at_seconds: float
-    """Where in that recording it begins."""
-
-
-@dataclass(frozen=True)
-class Originality:
-    """What is known of where one piece came from."""
-
-    seconds: tuple[Second, ...]
-    runs: tuple[Run, ...]
-    """By the first level of codes, and by the first two."""
-    equal_windows: float
-    """Share of five-second windows of which four fifths of the coarse codes stand, in step, in one recording."""
-    held_out_equal_windows: float
-    """The same of held-out recordings; NaN where there are none."""
-
-    def share(self, verdict: Verdict) -> float:
-        """Of the seconds that are not silent."""
-        heard = [second.verdict == verdict for second in self.seconds if second.verdict != Verdict.SILENCE]
-        return sum(heard) / len(heard) if heard else 0.0
-
-    @property
-    def percentile(self) -> float:
-        """Of the second that is most like a passage, without what the recordings themselves repeat; 0 where nothing is left.
-
-        A copy counts as 100, be it one by its codes or where there is nothing to rank it by.
-        """
-        return max((second.rank for second in self.seconds if not second.is_repeated), default=0.0)
-
-    @property
-    def nearest(self) -> Second | None:
-        """The second that is most like a passage."""
-        heard = [second for second in self.seconds if second.verdict != Verdict.SILENCE]
-        return max(heard, key=lambda second: second.similarity, default=None)
-
-    def summary(self) -> str:
-        """One line for a person."""
-        nearest = self.nearest
-        if nearest is None:
-            return "silent"
-        words = ", ".join(
-            f"{100 * self.share(verdict):.0f} % {verdict.value.lower()}"
-            for verdict in (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
-            if self.share(verdict)
-        )
-        return (
-            f"{words}; nearest {nearest.recording} at {nearest.at_seconds:.1f} s (similarity {nearest.similarity:.2f}"
-            + (", which the recordings repeat)" if nearest.is_repeated else ")")
-        )
 
 
 @dataclass(frozen=True)
@@ -201,24 +56,6 @@ class Reference:
     def longest_run(self, levels: int) -> float:
         """Seconds; 0 where there is nothing to compare with."""
         return float(self.runs[levels - 1].max(initial=0.0))
-
-
-def by_likeness(similarity: float, percentile: float, elsewhere: float) -> tuple[Verdict, bool]:
-    """The verdict on a second that is not silent, and whether the recordings repeat the passage it is like.
-
-    Args:
-        percentile: of the similarity among held-out seconds; NaN where there are none: then likeness alone must do.
-        elsewhere: how like that passage the recordings are elsewhere; NaN where there is no elsewhere.
-    """
-    repeated = elsewhere >= CLOSE_SIMILARITY and max(1 - similarity, INDISTINGUISHABLE) >= REPEATED_RATIO * (
-        1 - elsewhere
-    )
-    rank = 100.0 if math.isnan(percentile) else percentile
-    if similarity >= COPY_SIMILARITY and rank >= COPY_PERCENTILE and not repeated:
-        return Verdict.COPY, repeated
-    if similarity >= CLOSE_SIMILARITY and rank >= CLOSE_PERCENTILE:
-        return Verdict.CLOSE, repeated
-    return Verdict.ORIGINAL, repeated
 
 
 class OriginalityJudge:
@@ -271,12 +108,12 @@ class OriginalityJudge:
         found: np.ndarray = covering(own, len(codes)) > 0
         return found
 
-    def _run(self, codes: Tensor, levels: int) -> Run:
+    def _run(self, codes: Tensor, levels: int) -> SharedRun:
         run = longest_shared_run(codes, self._codes, levels)
         if run.source < 0:
-            return Run(levels, 0.0, self.reference.run_percentile(levels, 0.0), 0.0, "", 0.0)
+            return SharedRun(levels, 0.0, self.reference.run_percentile(levels, 0.0), 0.0, "", 0.0)
         source, seconds = self._trained[run.source], run.positions / self._frame_rate
-        return Run(
+        return SharedRun(
             levels,
             seconds,
             self.reference.run_percentile(levels, seconds),
@@ -378,36 +215,3 @@ def _in_minutes(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
     # A rest of less than a second would be compared as if silence followed it.
     if not begun or rest.shape[1] >= 48_000:
         yield rest
-
-
-@dataclass(frozen=True)
-class Drawn(Generic[T]):
-    """A take that was drawn until it was original enough, or the most original of those drawn."""
-
-    take: T
-    originality: Originality
-    is_within: bool
-    """Whether it stayed within the limit."""
-
-
-def draw_until_original(
-    draw: Callable[[int], T], judge: Callable[[T], Originality], seeds: Sequence[int], limit: float
-) -> list[Drawn[T]]:
-    """For each of ``seeds`` a take whose nearest second is within ``limit`` (percentile), trying eight seeds at most.
-
-    The seeds tried next are those that follow the last of ``seeds``, so that the same call always tries the same ones; what
-    comes nearest to the limit is kept when none is within.
-    """
-    found = []
-    for index, seed in enumerate(seeds):
-        best: Drawn[T] | None = None
-        for attempt in range(MOST_TRIES):
-            take = draw(seed if not attempt else seeds[-1] + 1 + index * (MOST_TRIES - 1) + attempt - 1)
-            originality = judge(take)
-            if best is None or originality.percentile < best.originality.percentile:
-                best = Drawn(take, originality, originality.percentile <= limit)
-            if best.is_within:
-                break
-        assert best is not None
-        found.append(best)
-    return found

@@ -1,4 +1,4 @@
-"""What stands on the page of a run, of a second stage and of an evaluation, as the plain data that ``report`` shows."""
+"""Gathers what the pages show: of a run, of a second stage, of an evaluation. The pages need no PyTorch; this does."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -7,22 +7,26 @@ from importlib.metadata import version
 import torch
 
 from distill.audio.corpus import Corpus
+from distill.audio.distance import MultiScaleMel
 from distill.audio.files import to_channels
-from distill.audio.opus import through_opus
-from distill.audio.split import split_corpus
-from distill.evaluation import Evaluation, held_out_names, reconstructions
-from distill.making import Piece
+from distill.audio.split import split_corpus, whole_recordings
+from distill.codes.extract import decode_chunks, encode_blocks
+from distill.evaluation.measure import Evaluation, beginning, distance_between, held_out_names, joined
+from distill.evaluation.opus import through_opus
+from distill.files.names import MODEL_SUFFIX
+from distill.making.pieces import Piece
+from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
-from distill.models.vqvae import LEVEL_NAMES
-from distill.outputs import MODEL_SUFFIX
-from distill.report import EvaluationReport, NewAudio, RefinementReport, RunReport
-from distill.settings import Settings, describe_sampling, prior_settings
+from distill.report import EvaluationReport, NewAudio, Reconstruction, RefinementReport, RunReport
+from distill.settings import Settings, prior_settings
 from distill.training.adversarial import RefinementResult
 from distill.training.metrics import TrainingEvent
 from distill.training.prior_loop import memorization_threshold
 
 HEARD_OPUS = 12
 """Kilobits per second."""
+SHOWN_RECORDINGS = 4
+SHOWN_SECONDS = 10.0
 
 
 def run_report(
@@ -55,7 +59,7 @@ def run_report(
                 piece.path,
                 piece.generation.audio(model),
                 piece.generation.seed,
-                describe_sampling(piece.generation.sampling),
+                piece.generation.sampling.describe(),
                 piece.originality,
             )
             for piece in pieces
@@ -114,6 +118,22 @@ def evaluation_report(model: Model, corpus: Corpus, evaluation: Evaluation) -> E
         ],
         facts=dict(evaluation.summary()),
     )
+
+
+def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> list[Reconstruction]:
+    """Up to four recordings beside what the codec makes of them, held-out ones first; the first ten seconds of each."""
+    by_interest = sorted(corpus.recordings, key=lambda one: (one.name not in held_out, -one.seconds))
+    kept_aside = [one for one in by_interest if one.name in held_out][: SHOWN_RECORDINGS // 2]
+    trained = [one for one in by_interest if one.name not in held_out]
+    mel, device = MultiScaleMel(model.codec.sample_rate), model.device
+    shown = []
+    for passage in whole_recordings(kept_aside + trained[: SHOWN_RECORDINGS - len(kept_aside)]):
+        original = beginning(passage, SHOWN_SECONDS, model.codec.channels)
+        codes = encode_blocks(model.codec, [original], device)
+        decoded = joined(decode_chunks(model.codec, codes, device), original.shape[1])
+        distance = distance_between(mel, to_channels(decoded, 1), to_channels(original, 1))
+        shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
+    return shown
 
 
 def _called(model: Model) -> str:

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.generation import Generation, Sampling
-from distill.loops import Loop
+from distill.making.loops import Loop
+from distill.making.sampling import Generation, Sampling
 from distill.models import CodePrior, Model, PriorConfig, Source, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
-from distill.originality import MOST_TRIES, OriginalityJudge, Verdict, by_likeness, draw_until_original
+from distill.originality.dial import MOST_TRIES, draw_until_original
+from distill.originality.judge import OriginalityJudge
+from distill.originality.verdict import Verdict, by_likeness
 
 RATE, HOP = 48_000, 1024
 ENTRIES = 64
@@ -246,7 +248,7 @@ def test_a_long_piece_is_judged_to_its_end(
     model: Model, judge: OriginalityJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a second that is lost, or shifted, where one minute meets the next."""
-    monkeypatch.setattr("distill.originality._MINUTE", 2 * RATE)
+    monkeypatch.setattr("distill.originality.judge._MINUTE", 2 * RATE)
     codes = torch.cat([phrase(50, 94), phrase(2)[94:235], phrase(51, 94)])
     found = judge.judge(*heard(model, codes))
     assert len(found.seconds) == 7

@@ -17,10 +17,11 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from distill.audio.corpus import FileReport, Verdict
+from distill.audio.corpus import FileReport, FileVerdict
 from distill.errors import OutputError
-from distill.originality import Originality, Second
-from distill.originality import Verdict as Said
+from distill.models.health import LevelHealth
+from distill.originality.verdict import Originality, Second
+from distill.originality.verdict import Verdict as Said
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
 from distill.report.markup import duration
 from distill.report.sound import (
@@ -31,7 +32,7 @@ from distill.report.sound import (
     picture_png,
     waveform_path,
 )
-from distill.training.metrics import LevelHealth, PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+from distill.training.metrics import PriorEpochMetrics, TrainingEvent, VQEpochMetrics
 
 _VOID = {"meta", "img", "br", "link"}
 HOSTILE = "a<script>alert(1)</script>\"'&\n\u202e\udcff.wav"
@@ -88,7 +89,7 @@ def prior_epoch(epoch: int, loss: float, val_loss: float, message: str = "") -> 
     return PriorEpochMetrics(epoch, 9, loss, val_loss, perplexity, perplexity, bool(message), message, 1.0, 1e-3)
 
 
-def a_file(name: str, verdict: Verdict = Verdict.USED, reason: str = "", fix: str = "") -> FileReport:
+def a_file(name: str, verdict: FileVerdict = FileVerdict.USED, reason: str = "", fix: str = "") -> FileReport:
     return FileReport(name, verdict, reason, fix, 3.5, 44_100, 2, -1.5, 0.1)
 
 
@@ -102,7 +103,7 @@ FULL = RunReport(
     files=[
         a_file("one.wav"),
         a_file("two.wav"),
-        a_file("bad.wav", Verdict.UNREADABLE, "It is text.", "Leave it out."),
+        a_file("bad.wav", FileVerdict.UNREADABLE, "It is text.", "Leave it out."),
     ],
     split="One of two recordings is kept aside.",
     held_out=frozenset({"two.wav"}),
@@ -186,7 +187,7 @@ def test_names_cannot_become_markup(tmp_path: Path) -> None:
         FULL,
         title=HOSTILE,
         settings={HOSTILE: (HOSTILE, HOSTILE)},
-        files=[FileReport(HOSTILE, Verdict.DUPLICATE, HOSTILE, HOSTILE, 1, 48_000, 1, -1, 0, "other" + HOSTILE)],
+        files=[FileReport(HOSTILE, FileVerdict.DUPLICATE, HOSTILE, HOSTILE, 1, 48_000, 1, -1, 0, "other" + HOSTILE)],
         split=HOSTILE,
         held_out=frozenset({HOSTILE}),
         events=[*EVENTS, codec_epoch(6, 1, 1, HOSTILE), prior_epoch(6, 1, 1, HOSTILE)],
@@ -343,7 +344,7 @@ def test_a_sound_without_samples_is_named_not_dropped(tmp_path: Path) -> None:
 def test_three_hundred_files_fold_away_and_odd_ones_stay_in_sight(tmp_path: Path) -> None:
     """Guards against a wall of rows that hides the one file something is wrong with."""
     files = [a_file(f"loop {index}.wav") for index in range(300)]
-    files.insert(150, a_file("broken.wav", Verdict.UNREADABLE, "It is text.", "Leave it out."))
+    files.insert(150, a_file("broken.wav", FileVerdict.UNREADABLE, "It is text.", "Leave it out."))
     page = page_of(tmp_path, replace(EMPTY, new_audio=FULL.new_audio, files=files, held_out=frozenset({"loop 3.wav"})))
     assert len(page.all("tr")) == 301 + 2
     assert ["open" in details for details in page.all("details")] == [True, False]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distill.audio.distance import LogMel
 from distill.errors import SettingError
-from distill.generation import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, generate
+from distill.making.sampling import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, generate
 from distill.models.model_file import Model
 
 SPARE_SECONDS = 2.0

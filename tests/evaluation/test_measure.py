@@ -13,14 +13,14 @@ import pytest
 import soundfile
 import torch
 
-from distill import coding
 from distill.audio.corpus import import_corpus
 from distill.audio.distance import MultiScaleSTFT
-from distill.audio.opus import has_opus, through_opus
-from distill.evaluation import evaluate
+from distill.evaluation import codec_files
+from distill.evaluation.measure import evaluate
+from distill.evaluation.opus import has_opus, through_opus
 from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
-from distill.pages import evaluation_report
+from distill.report.gather import evaluation_report
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +46,7 @@ def model(small_corpus: Path) -> Model:
 def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path, tmp_path: Path) -> None:
     """Guards against a report that measures something nicer than what a person gets as files."""
     evaluation = evaluate(model, import_corpus(small_corpus, channels=1), with_opus=False)
-    coding.reconstruct_folder(model, small_corpus, tmp_path / "rebuilt")
+    codec_files.reconstruct_folder(model, small_corpus, tmp_path / "rebuilt")
     printed = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "reconstruction.py", small_corpus, tmp_path / "rebuilt"],
         check=True,
@@ -147,7 +147,7 @@ def test_a_long_recording_is_measured_from_its_beginning_only(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against an hour of sound in memory."""
-    monkeypatch.setattr("distill.evaluation.MEASURED_SECONDS", 0.5)
+    monkeypatch.setattr("distill.evaluation.measure.MEASURED_SECONDS", 0.5)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 48_000).astype(np.float32)
     soundfile.write(tmp_path / "long.wav", noise, 48_000)
     (score,) = evaluate(model, import_corpus(tmp_path, channels=1), with_opus=False).scores

@@ -9,11 +9,11 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from distill.errors import AudioFileError, LibraryError, ModelFileError
-from distill.library import Generation, Library
+from distill.library import GenerationRecord, Library
 from distill.library.trash import trashed
-from distill.making import Piece, Request, file_digest, make_again
+from distill.making.pieces import Piece, Request, file_digest, make_again
 from distill.models.model_file import Model, load_model
-from distill.recording import sound_digest
+from distill.runs.journal import sound_digest
 from distill.training.metrics import MetricsCallback
 
 
@@ -28,7 +28,7 @@ class Regenerated:
 
 def regenerate(
     library: Library,
-    generation: Generation,
+    generation: GenerationRecord,
     out: Path,
     device: torch.device | str,
     *,
@@ -61,7 +61,7 @@ def regenerate(
     return Regenerated(piece, sound_digest(piece.path) == generation.sound)
 
 
-def _same_model(library: Library, generation: Generation, device: torch.device | str) -> Model:
+def _same_model(library: Library, generation: GenerationRecord, device: torch.device | str) -> Model:
     """The model that made the piece, wherever its file is now."""
     entries = library.models()
     for entry in (entry for entry in entries if entry.is_there and entry.digest == generation.digest):
@@ -85,7 +85,7 @@ def _same_model(library: Library, generation: Generation, device: torch.device |
     )
 
 
-def _same_file(generation: Generation, path: Path) -> Path:
+def _same_file(generation: GenerationRecord, path: Path) -> Path:
     """The prompt, or the recording a passage was made anew in, as it was."""
     if not path.is_file():
         raise AudioFileError(

@@ -1,0 +1,76 @@
+"""The originality dial: what is done to stay close to the recordings, or to keep away from them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from distill.errors import SettingError
+from distill.originality.verdict import Originality
+
+T = TypeVar("T")
+
+MOST_TRIES = 8
+NAMED = {"close": 0.0, "balanced": 0.5, "original": 1.0}
+"""The marks on the dial."""
+
+
+@dataclass(frozen=True)
+class Dial:
+    """How original new audio is to be, 0 (close to the recordings) to 1, as what is done about it.
+
+    The nucleus decides how freely the prior recombines: from 0.965 to 0.985 of the probability the longest shared run and the
+    share of seconds that are nearly a recording's fall, while the sound stays the corpus's (docs/prior.md). Above the middle,
+    pieces are also drawn again until none of their seconds is nearer to a recording than nearly all held-out ones are.
+    """
+
+    top_p: float
+    max_similarity: float | None
+    """Percentile of held-out seconds; None for no limit."""
+
+    @classmethod
+    def at(cls, originality: float) -> "Dial":
+        """The dial turned to a number from 0 to 1.
+
+        Raises:
+            SettingError: if it is out of range.
+        """
+        if not 0 <= originality <= 1:
+            raise SettingError(
+                f"An originality of {originality:g} is out of range.",
+                f"Choose 0 to 1, or {', '.join(NAMED)}.",
+            )
+        limit = None if originality <= NAMED["balanced"] else 100 - 2 * (originality - 0.5)
+        return cls(0.965 + 0.02 * originality, limit)
+
+
+@dataclass(frozen=True)
+class Drawn(Generic[T]):
+    """A take that was drawn until it was original enough, or the most original of those drawn."""
+
+    take: T
+    originality: Originality
+    is_within: bool
+    """Whether it stayed within the limit."""
+
+
+def draw_until_original(
+    draw: Callable[[int], T], judge: Callable[[T], Originality], seeds: Sequence[int], limit: float
+) -> list[Drawn[T]]:
+    """For each of ``seeds`` a take whose nearest second is within ``limit`` (percentile), trying eight seeds at most.
+
+    The seeds tried next are those that follow the last of ``seeds``, so that the same call always tries the same ones; what
+    comes nearest to the limit is kept when none is within.
+    """
+    found = []
+    for index, seed in enumerate(seeds):
+        best: Drawn[T] | None = None
+        for attempt in range(MOST_TRIES):
+            take = draw(seed if not attempt else seeds[-1] + 1 + index * (MOST_TRIES - 1) + attempt - 1)
+            originality = judge(take)
+            if best is None or originality.percentile < best.originality.percentile:
+                best = Drawn(take, originality, originality.percentile <= limit)
+            if best.is_within:
+                break
+        assert best is not None
+        found.append(best)
+    return found

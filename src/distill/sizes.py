@@ -1,0 +1,110 @@
+"""How large the two models are: what the corpus suggests, and what the person wants instead."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar, get_type_hints
+
+from annotated_types import Ge, Le
+from pydantic import TypeAdapter, ValidationError
+
+from distill.audio.corpus import Corpus
+from distill.errors import SettingError
+from distill.models.model_file import Model
+from distill.models.prior import PriorConfig
+from distill.models.vqvae import VQVAEConfig
+
+C = TypeVar("C", VQVAEConfig, PriorConfig)
+USES_PER_CODE = 12
+LARGEST_CODEBOOK = 256
+"""Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
+OPTIONS = {
+    "num_quantizers": "rvq-levels",
+    "codebook_size": "codebook-size",
+    "commitment_weight": "commitment-weight",
+    "hidden_size": "hidden-size",
+    "num_layers": "layers",
+    "num_heads": "heads",
+}
+"""What the fields of the configs are called on the command line."""
+
+
+def codec_config(corpus: Corpus, changes: Mapping[str, Any]) -> VQVAEConfig:
+    """The codec's sizes for this corpus with the person's changes.
+
+    Raises:
+        SettingError: if a change is out of range.
+    """
+    return _changed(codec_config_for(corpus), changes)
+
+
+def prior_config(model: Model, corpus: Corpus, changes: Mapping[str, Any]) -> PriorConfig:
+    """The prior's sizes for this corpus and codec with the person's changes.
+
+    Raises:
+        SettingError: if a change is out of range.
+    """
+    return _changed(prior_config_for(model, corpus), changes)
+
+
+def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
+    """Sizes that follow how much audio there is; ``changes`` are the person's own wishes.
+
+    The codebooks grow until a recording of every second would give each entry fewer than a dozen uses: an entry seen less
+    often is neither placed well by the quantizer nor ever learnt by the prior. Where the recordings have no highs (MP3, low
+    sample rates), the decoder makes none: a whole number of steps of 250 Hz, so that the edge itself is kept.
+    """
+    bandwidth = min(24_000.0, max(1000.0, 250.0 * math.ceil(corpus.bandwidth / 250)))
+    settings: dict[str, Any] = {"channels": corpus.channels, "codebook_size": 32, "bandwidth": bandwidth}
+    positions = corpus.seconds * VQVAEConfig().frame_rate
+    while settings["codebook_size"] < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * settings["codebook_size"]:
+        settings["codebook_size"] *= 2
+    return VQVAEConfig(**(settings | changes))
+
+
+def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
+    """Why the codec is as large as it is, in a sentence."""
+    positions = round(corpus.seconds * config.frame_rate)
+    return (
+        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each is told by "
+        f"{config.num_quantizers} codes of {config.codebook_size}, so that a code is heard "
+        f"{positions / config.codebook_size:.0f} times on average ({USES_PER_CODE} or more are wanted, "
+        f"{LARGEST_CODEBOOK} codes a level are the most)."
+    )
+
+
+def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfig:
+    """Sizes that follow the corpus; ``changes`` are the person's own wishes."""
+    config = model.header.codec
+    automatic = PriorConfig.for_corpus(
+        corpus.seconds,
+        codebook_size=config.codebook_size,
+        num_quantizers=config.num_quantizers,
+        frame_rate=config.frame_rate,
+    )
+    return PriorConfig(**(asdict(automatic) | changes))
+
+
+def _changed(config: C, changes: Mapping[str, Any]) -> C:
+    try:
+        return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config) | dict(changes))
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["loc"]:
+            field = str(first["loc"][0])
+            raise SettingError(
+                f"--{OPTIONS.get(field, field)} {changes.get(field)} is out of range.", _range(type(config), field)
+            ) from error
+        given = " with ".join(f"--{OPTIONS.get(field, field)} {value}" for field, value in changes.items())
+        reason = first["msg"].removeprefix("Value error, ")
+        for field, option in OPTIONS.items():
+            reason = reason.replace(field, option)
+        raise SettingError(f"{given} cannot be.", f"Choose sizes that fit each other: {reason}.") from error
+
+
+def _range(config: type, field: str) -> str:
+    limits = get_type_hints(config, include_extras=True)[field].__metadata__
+    lowest = next(limit.ge for limit in limits if isinstance(limit, Ge))
+    highest = next(f"{limit.le:g}" if isinstance(limit, Le) else f"under {limit.lt:g}" for limit in limits[1:])
+    return f"Choose {lowest:g} to {highest}."
