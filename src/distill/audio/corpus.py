@@ -234,6 +234,17 @@ def import_corpus(
     )
 
 
+def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every audio file below ``folder`` that can be read, with the SHA-256 of its bytes."""
+    _check_folder(folder)
+    for path in _audio_files(folder)[0]:
+        try:
+            digest = _sha256(path)
+        except AudioFileError:  # whoever looks for certain bytes does not find them here
+            continue
+        yield path, digest
+
+
 def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str, str]) -> _Found | FileReport:
     try:
         before = _stamp(path)

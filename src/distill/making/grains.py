@@ -70,6 +70,8 @@ class Stretch:
     """``[S, Q]``"""
     take: int = -1
     """Near-copies share theirs and count as one recording; -1: like no other."""
+    sha256: str = ""
+    """Of the recording's file."""
 
 
 @dataclass(frozen=True)

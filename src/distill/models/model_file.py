@@ -61,6 +61,8 @@ class SourceRecord(BaseModel):
     positions: Annotated[int, Field(ge=1, le=1 << 32)]
     held_out: bool
     take: Annotated[int, Field(ge=-1, le=10**9)] = -1
+    sha256: Digest | None = None
+    """Of the recording's file; the first files had none."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Source:
     """``[S, Q]`` int64, at least one position."""
     take: int = -1
     """Near-copies of one take share this number; -1 where it is not known (format 1.0)."""
+    sha256: str = ""
+    """Of the recording's file, by which it is found again; empty where it is not known."""
 
 
 class Header(BaseModel):
@@ -98,6 +102,8 @@ class Header(BaseModel):
     sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)] = ()
     """The recordings that are stored as codes; written by :func:`save_model`."""
     curves: dict[str, list[float]] = Field(default_factory=dict)
+    voices: Figures = Field(default_factory=dict)
+    """How near new audio in the codec's voice and in the recordings' came to the recordings; empty where it was not measured."""
     created: Words
     distill_version: Words
     torch_version: Words
@@ -107,6 +113,11 @@ class Header(BaseModel):
     @property
     def has_prior(self) -> bool:
         return self.prior is not None
+
+    @property
+    def nearer_voice(self) -> str:
+        """``recordings`` or ``codec``: the one measured to be nearer to the recordings; the codec's where none was measured."""
+        return "recordings" if self.voices.get("nearer") == "recordings" else "codec"
 
 
 @dataclass
@@ -199,6 +210,7 @@ def save_model(path: Path, model: Model) -> Path:
             positions=len(source.codes),
             held_out=source.held_out,
             take=source.take,
+            sha256=source.sha256 or None,
         )
         for source in model.sources
     )
@@ -250,7 +262,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         model.prior = _frozen(prior, device)
         parts = tensors["sources"].long().split([record.positions for record in header.sources])
         model.sources = tuple(
-            Source(record.name, record.start_seconds, record.held_out, part, record.take)
+            Source(record.name, record.start_seconds, record.held_out, part, record.take, record.sha256 or "")
             for record, part in zip(header.sources, parts, strict=True)
         )
     return model

@@ -61,6 +61,7 @@ class Extraction:
                 held_out,
                 encode_blocks(self._codec, passage.blocks(self._codec.channels), self._device),
                 passage.recording.group,
+                passage.recording.sha256,
             )
             for passage in passages
         )
