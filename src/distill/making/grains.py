@@ -12,18 +12,20 @@ selection (Hunt and Black 1996) over grains as in concatenative synthesis (Schwa
                            ▼
     cheapest path          a7 ─────▶ a8 ─────▶ a9 ─────▶ c9 ─────▶ c10       two grains, of 3 and 2 positions
 
-What a join costs is learnt from the recordings themselves: spectra and levels on both of its sides may differ by as much as the
-recordings change there of their own accord. Where a tone is held that is little, so joins are dear; where sound changes fast, cheap.
+What a join costs is learnt from the recordings themselves: spectra and levels on both of its sides may differ by as much
+as the recordings change there of their own accord. Where a tone is held that is little, so joins are dear; where sound
+changes fast, they are cheap.
 
 How long one recording may be quoted at a stretch is part of the path's state, so the limit is kept exactly.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from distill.making.likeness import Likeness
 
@@ -34,14 +36,14 @@ CONTINUED = 24
 SHORTEST = 2
 """Positions a grain has at least: shorter ones would join at the rate of codes, which is heard as a buzz."""
 NEAR_POSITIONS = 6
-"""A join does not lead back to within so many positions of where the recording would have gone on: that would be the same passage
-with a stumble in it, and a way around the limit on stretches."""
+"""A join does not lead back to within so many positions of where the recording would have gone on: that would be the same
+passage with a stumble in it, and a way around the limit on stretches."""
 JOIN_COST, DISTANCE_COST = 40.0, 1.0
-"""What a join costs at least, and for each natural change that its sides are apart; in units of what codes of successive positions
-differ by."""
+"""What a join costs at least, and for each natural change that its sides are apart; in units of what codes of successive
+positions differ by."""
 ROBUST = 20.0
-"""Squared distances, in steps, far beyond which one asked-for code counts no more than another: what the prior draws is noisy, and a
-single odd code is not to tear a sound apart."""
+"""Squared distances, in steps, far beyond which one asked-for code counts no more than another: what the prior draws is
+noisy, and a single odd code is not to tear a sound apart."""
 BARRED = 1e6
 """What a way on costs that is only taken where there is no other: in a corpus of a tenth of a second, say."""
 MOST_CHANGES = 30.0
@@ -110,8 +112,7 @@ class Bank:
         # Places on one line, so that a distance between places of different takes is beyond any limit.
         takes: dict[object, int] = {}
         numbers = [
-            takes.setdefault(stretch.take if stretch.take >= 0 else stretch.name, len(takes))
-            for stretch in stretches
+            takes.setdefault(stretch.take if stretch.take >= 0 else stretch.name, len(takes)) for stretch in stretches
         ]
         span = 2 * NEAR_POSITIONS + max(stretch.begin // hop + len(stretch.codes) for stretch in stretches)
         own = np.concatenate([stretch.begin // hop + np.arange(len(stretch.codes)) for stretch in stretches])
@@ -130,27 +131,26 @@ class Bank:
         return self._codebooks[torch.arange(codes.shape[1]), codes.long()].sum(dim=1)
 
     def distances(self, wanted: Tensor, places: np.ndarray) -> np.ndarray:
-        """Of one vector ``[D]`` to these positions ``[M]``, in steps: ``[M]``."""
+        """Of one vector ``[D]`` to these positions ``[M]``, in steps and never beyond ``ROBUST``: ``[M]``."""
         apart = (self._vectors[torch.from_numpy(places)] - wanted).square().sum(dim=1)
-        found: np.ndarray = apart.numpy() / self.step
-        found = found / (1 + found / ROBUST)
+        steps = apart.numpy() / self.step
+        found: np.ndarray = steps / (1 + steps / ROBUST)
         return found
 
     def nearest(self, wanted: Tensor, count: int) -> Iterator[np.ndarray]:
         """For each vector of ``wanted [S, D]`` the positions nearest to it, at most ``count``, in order of their place."""
         run = _RUN if len(self) > _LARGE else 1
         squares = self._vectors.square().sum(dim=1)
-        whole = len(self) // run * run
-        for part in wanted.split(max(1, _BLOCK // len(self))):
+        for part in torch.split(wanted, max(1, _BLOCK // len(self))):
             apart = torch.addmm(squares, part, self._vectors.T, alpha=-2)
             if run > 1:
-                best, within = apart[:, :whole].unflatten(1, (-1, run)).min(dim=2)
+                apart = functional.pad(apart, (0, -len(self) % run), value=torch.inf)
+                best, within = apart.reshape(len(part), -1, run).min(dim=2)
                 places = best.topk(min(count, best.shape[1]), largest=False).indices
                 places = places * run + within.gather(1, places)
             else:
                 places = apart.topk(min(count, len(self)), largest=False).indices
-            for row in places.sort(dim=1).values.numpy():
-                yield row
+            yield from places.sort(dim=1).values.numpy()
 
 
 @dataclass
@@ -233,7 +233,9 @@ class _Path:
     ) -> tuple[np.ndarray, _Step]:
         bank = self.bank
         lowest = cost.min(axis=1)
-        goes_on = np.flatnonzero(~bank.is_last[before] & (cost[:, : self.longest - 1].min(axis=1, initial=np.inf) < np.inf))
+        goes_on = np.flatnonzero(
+            ~bank.is_last[before] & (cost[:, : self.longest - 1].min(axis=1, initial=np.inf) < np.inf)
+        )
         goes_on = goes_on[np.argsort(lowest[goes_on], kind="stable")[:CONTINUED]]
         places = np.union1d(nearest, before[goes_on] + 1)
         new = np.full((len(places), self.longest), np.inf)
@@ -265,7 +267,7 @@ class _Path:
         cost[(apart == 0) & (len(bank) > 1)] = np.inf  # that would be no join
         return cost
 
-    def _settle(self, steps: list[_Step], cost: np.ndarray, kept: int) -> Iterator[tuple[int, bool]]:
+    def _settle(self, steps: list[_Step], cost: np.ndarray, kept: int) -> Generator[tuple[int, bool], None, np.ndarray]:
         """Gives the cheapest path up to ``kept`` positions before the end, and forgets all that parts from it there.
 
         Returns:

@@ -48,9 +48,7 @@ class Infill:
     def audio(self, model: Model) -> np.ndarray:
         """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
         samples = self.recording.shape[1]
-        new = np.concatenate(list(spoken(model, self.codes, self.voice)), axis=1)[
-            :, : samples - self.first
-        ]
+        new = np.concatenate(list(spoken(model, self.codes, self.voice)), axis=1)[:, : samples - self.first]
         fade = min(round(FADE_SECONDS * model.codec.sample_rate), (self.stop - self.start) // 2)
         share = np.zeros(samples, np.float32)
         share[self.start : self.stop] = 1

@@ -1,12 +1,12 @@
 """Grains laid over each other so that nobody hears where one ends: alignment, cross-fades and levels.
 
-    old grain   ~~~~~~~~~~~~~~~~~~~~~~~~~╲ ~ ~ ~ ~      it would have gone on in its recording; that is compared with the new one
+    old grain   ~~~~~~~~~~~~~~~~~~~~~~~~~╲ ~ ~ ~ ~      it would have gone on; that is compared with the new one
     new grain               ~ ~ ~ ~ ~ ~ ╱~~~~~~~~~~~~~~~~~~~~~~~~
                                        │                the border of positions that the path chose
                             ◀── room ──┼── room ──▶     the cross-fade lies somewhere in here, never in another join's room
 
-1. The new grain is moved by up to half a position to where its waveform agrees best with the old one's, so a tone keeps its phase.
-2. The cross-fade is put where it touches no attack of either, nor lets one be heard twice: 2 ms beside an attack, 40 ms in a tone.
+1. The new grain is moved by up to half a position to where its waveform agrees best with the old one's: tones keep their phase.
+2. The cross-fade is put where it touches no attack of either, nor lets one be heard twice: 2 ms beside one, 40 ms in a tone.
 3. Its gains keep the power: they add up to 1 where the waveforms agree, and their squares do where they do not.
 4. The level of the new grain leans towards that of the old.
 """
@@ -117,11 +117,20 @@ def speak(
             out, into = _gains(join.length, join.correlation)
             done = replace(begun, length=stop - begun.start, fade_out=join.length)
             yield (
-                np.concatenate([voice.read(given, start), voice.read(start, stop) * out + new.read(start, stop) * into], axis=1),
+                np.concatenate(
+                    [voice.read(given, start), voice.read(start, stop) * out + new.read(start, stop) * into], axis=1
+                ),
                 (done,),
             )
             begun = Placed(
-                grain.stretch, start, 0, start + new.offset, round(new.gain, 2), join.length, 0, round(join.correlation, 3)
+                grain.stretch,
+                start,
+                0,
+                start + new.offset,
+                round(new.gain, 2),
+                join.length,
+                0,
+                round(join.correlation, 3),
             )
             given = stop
         voice, border, last = new, border + length, length
@@ -140,7 +149,10 @@ def _join(old: _Voice, new: _Voice, border: int, room: int) -> _Join:
     lead = 12 * _MILLISECOND
     heard, coming = old.read(border - room - lead, border + room), moved.plain(border - room - lead, border + room)
     attacks, arrivals = attack_strength(heard, lead), attack_strength(coming, lead)
-    start, length = _fade_place(attacks, arrivals, room)
+    # The fade lies where both recordings have sound to give: not before the new one begins, nor after the old one ends.
+    first_sound = max(-room, -(border + moved.offset))
+    last_sound = min(room, old.audio.shape[1] - border - old.offset)
+    start, length = _fade_place(attacks, arrivals, room, first_sound, last_sound)
     first = lead + room + start
     a, b = heard[:, first : first + length], coming[:, first : first + length]
     correlation = _correlation(a, b)
@@ -185,12 +197,16 @@ def attack_strength(audio: np.ndarray, lead: int) -> np.ndarray:
     return np.where(is_peak, found, 0)
 
 
-def _fade_place(attacks: np.ndarray, arrivals: np.ndarray, room: int) -> tuple[int, int]:
+def _fade_place(
+    attacks: np.ndarray, arrivals: np.ndarray, room: int, first: int, last: int
+) -> tuple[int, int]:
     """Start (in samples from the border) and length of the cross-fade.
 
     Args:
         attacks: of the old grain, a number a millisecond from ``-room`` on.
         arrivals: of the new one.
+        first: samples from the border before which there is nothing of the new one.
+        last: samples from the border after which there is nothing of the old one.
     """
     count = min(len(attacks), len(arrivals))
     old = np.concatenate([[0.0], np.cumsum(attacks[:count])])
@@ -205,7 +221,9 @@ def _fade_place(attacks: np.ndarray, arrivals: np.ndarray, room: int) -> tuple[i
         twice = np.minimum(old[starts], new[-1] - new[starts + span])
         lost = np.maximum(np.maximum(old[-1], new[-1]) - old[starts] - (new[-1] - new[starts + span]) - within, 0)
         off = np.abs(starts + span / 2 - count / 2) / max(count / 2, 1)
-        cost = 3 * within + 3 * twice + lost + 0.15 * np.log2(FADES[-1] / length) + 0.3 * off
+        begins = starts * _MILLISECOND - room
+        silent = np.maximum(first - begins, 0) + np.maximum(begins + length - last, 0)
+        cost = 3 * within + 3 * twice + lost + 5 * silent / max(room, 1) + 0.15 * np.log2(FADES[-1] / length) + 0.3 * off
         place = int(cost.argmin())
         if cost[place] < best:
             best, found = float(cost[place]), (place * _MILLISECOND - room, length)
@@ -222,7 +240,8 @@ def _gains(length: int, correlation: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     norm = float(np.sqrt(np.square(a, dtype=np.float64).sum() * np.square(b, dtype=np.float64).sum()))
-    return float((a.astype(np.float64) * b).sum() / norm) if norm > _QUIET else 1.0
+    product = float((a.astype(np.float64) * b).sum())
+    return product / norm if norm > _QUIET else 1.0
 
 
 def _without_clipping(new: _Voice, border: int, length: int, gain: float) -> float:

@@ -1,10 +1,12 @@
 """How unlike two places of the recordings sound, in units of how much recordings change there of their own accord.
 
-At every border between code positions stands a description: levels of bands over 43 ms, for what sounds, and a fine spectrum over
-171 ms, for which pitches it has. The natural change at a border is how much its description differs from those of the borders beside
-it. Two places may be put together where they are not further apart than that. Descriptions are made when they are first asked for.
+At every border between code positions stands a description: levels of bands over 43 ms, for what sounds, and a fine spectrum
+over 171 ms, for which pitches it has. The natural change at a border is how much its description differs from those of the
+borders beside it. Two places may be put together where they are not further apart than that. Descriptions are made when they
+are first asked for.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,7 +73,8 @@ class Likeness:
             part = missing[first : first + _AT_ONCE]
             self._described[part] = self._describe(part)
             self._is_described[part] = True
-        return self._described[borders]
+        found: np.ndarray = self._described[borders]
+        return found
 
     def _natural_changes(self, borders: np.ndarray) -> np.ndarray:
         """Mean squared distance of these borders to those beside them ``[M]``."""
@@ -83,10 +86,13 @@ class Likeness:
             needed = np.union1d(np.union1d(before, missing), after)
             self.described(needed)
             here = self._described[missing]
-            steps = np.square(here - self._described[before]).sum(axis=1) + np.square(here - self._described[after]).sum(axis=1)
+            steps = np.square(here - self._described[before]).sum(axis=1) + np.square(
+                here - self._described[after]
+            ).sum(axis=1)
             self._natural[missing] = steps / np.maximum((before != missing) * 1 + (after != missing), 1)
             self._has_natural[missing] = True
-        return self._natural[borders]
+        found: np.ndarray = self._natural[borders]
+        return found
 
     def _describe(self, borders: np.ndarray) -> np.ndarray:
         windows = []
@@ -94,7 +100,9 @@ class Likeness:
             centre = self._begins[owner] + int(border - self._first[owner]) * self._hop
             windows.append(excerpt(self._audio[owner], centre - _LONG // 2, centre + _LONG // 2))
         channels = max(len(one) for one in windows)
-        both = torch.from_numpy(np.stack([one if len(one) == channels else np.repeat(one, channels, 0) for one in windows]))
+        both = torch.from_numpy(
+            np.stack([one if len(one) == channels else np.repeat(one, channels, 0) for one in windows])
+        )
         middle = both[..., (_LONG - _SHORT) // 2 : (_LONG + _SHORT) // 2]
         bands = 10 * torch.log10(_powers(middle) @ self._short + _FLOOR)
         fine = 10 * torch.log10(_powers(both) @ self._fine + _FLOOR)
@@ -104,7 +112,7 @@ class Likeness:
 
 
 def excerpt(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Samples ``start`` to ``stop`` of ``audio [C, N]``, with silence where there are none: a fresh float32 ``[C, stop - start]``."""
+    """Samples ``start`` to ``stop`` of ``audio [C, N]``, silence where there are none; a fresh array."""
     found = np.zeros((audio.shape[0], stop - start), np.float32)
     first, last = max(start, 0), min(stop, audio.shape[1])
     if first < last:
@@ -117,14 +125,15 @@ def _powers(windows: Tensor) -> Tensor:
     size = windows.shape[-1]
     taper = torch.hann_window(size)
     spectra = torch.fft.rfft(windows * taper)
-    return spectra.abs().square().mean(dim=1) * (16 / size**2 / 2)
+    powers: Tensor = spectra.abs().square().mean(dim=1) * (16 / size**2 / 2)
+    return powers
 
 
 def _band_matrix(size: int, edges: np.ndarray) -> Tensor:
     """``[bins, bands]``: the sum of the bins within each band, at least the nearest one."""
     frequencies = np.fft.rfftfreq(size, 1 / RATE)
     matrix = np.zeros((len(frequencies), len(edges) - 1), np.float32)
-    for band, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for band, (low, high) in enumerate(itertools.pairwise(edges)):
         within = (frequencies >= low) & (frequencies < high)
         if not within.any():
             within[np.argmin(np.abs(frequencies - (low + high) / 2))] = True

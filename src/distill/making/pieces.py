@@ -164,7 +164,9 @@ def infill_file(
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
     """Makes the seconds ``begin`` to ``end`` of a recording anew and writes the whole recording with each version in it."""
-    request = _asked(Request("infill", sampling or Sampling(), audio_format, bit_depth, begin=begin, end=end, given=audio), voice)
+    request = _asked(
+        Request("infill", sampling or Sampling(), audio_format, bit_depth, begin=begin, end=end, given=audio), voice
+    )
     return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
 
 
@@ -375,7 +377,13 @@ def _as_json(request: Request, given_digest: str | None, first_seed: int, count:
     asked: dict[str, Any] = TypeAdapter(Request).dump_python(request, mode="json")
     place = None if request.given is None else str(request.given.resolve())
     moved = None if request.recordings is None else str(request.recordings.resolve())
-    return asked | {"given": place, "recordings": moved, "given_digest": given_digest, "first_seed": first_seed, "count": count}
+    return asked | {
+        "given": place,
+        "recordings": moved,
+        "given_digest": given_digest,
+        "first_seed": first_seed,
+        "count": count,
+    }
 
 
 def file_digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The recordings behind a model, found again by what is in them: in the cache, in their folder, or wherever the folder is now."""
+"""The recordings behind a model, found again by what is in them: in the cache, in their folder, or where the folder is now."""
 
 import contextlib
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Two voices for the same codes: the codec's decoder, and grains of the recordings themselves.
 
-The decoder speaks anywhere and everything, also between the recordings. The recordings' voice needs them, and sounds as they do.
+The decoder speaks everything, also what lies between the recordings. The recordings' voice needs them, and sounds as they do.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from distill.errors import AudioFileError
@@ -73,7 +74,7 @@ class RecordingsVoice:
         if key not in self._chosen:
             while len(self._chosen) >= _REMEMBERED:
                 del self._chosen[next(iter(self._chosen))]
-            self._chosen[key] = tuple(choose(self.bank, codes.split(_PART), self.longest_positions))
+            self._chosen[key] = tuple(choose(self.bank, torch.split(codes, _PART), self.longest_positions))
         return self._chosen[key]
 
 

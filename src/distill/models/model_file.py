@@ -103,7 +103,7 @@ class Header(BaseModel):
     """The recordings that are stored as codes; written by :func:`save_model`."""
     curves: dict[str, list[float]] = Field(default_factory=dict)
     voices: Figures = Field(default_factory=dict)
-    """How near new audio in the codec's voice and in the recordings' came to the recordings; empty where it was not measured."""
+    """How near to the recordings each voice was measured to be (``making/nearness.py``); empty where it was not."""
     created: Words
     distill_version: Words
     torch_version: Words

@@ -27,7 +27,7 @@ class Dial:
     max_similarity: float | None
     """Percentile of held-out seconds; None for no limit."""
     longest_seconds: float
-    """How long a stretch of one recording may be in the recordings' voice: 2 s (close), 1 s (balanced), half a second (original)."""
+    """How long a stretch of one recording may be in the recordings' voice: 2 s (close), 1 s (balanced), 0.5 s (original)."""
 
     @classmethod
     def at(cls, originality: float) -> "Dial":
