@@ -1,7 +1,7 @@
-"""Is all well with this computer and with Distill's own folder? Looked at and tried out, not taken on trust.
+"""Checks this computer and Distill's own folder, by trying things out.
 
-A device can give wrong codes without any error. So each one quantises vectors whose codes are known beforehand, measures a tone
-whose spectrum is known, and rebuilds a sound that the CPU rebuilds too.
+A device can compute wrong codes without any error. So each one quantises vectors whose codes are known, measures a tone whose
+spectrum is known, and decodes a sound that the CPU decodes too.
 """
 
 import platform
@@ -27,14 +27,14 @@ from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.launch import choose_device
-from distill.training.vqvae_loop import BATCH_SIZE, SCALES_PER_STEP, WINDOW_POSITIONS
+from distill.training.vqvae_loop import CodecPlan
 
 READ = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
 LITTLE_ROOM = 2 << 30
 """Bytes: an hour of stereo, decoded, takes 1.4 GB."""
 CORPUS_SECONDS = 600.0
 PASSES = 25
-"""Over a corpus of ten minutes: 15 000 s of audio, about what the codecs in docs/codec.md heard in ten minutes of training."""
+"""Over a corpus of ten minutes: 15 000 s of audio, about what the codecs in docs/codec.md were trained on in ten minutes."""
 PROBE_SECONDS = 1.5
 SLOW = 0.5
 """Seconds of audio trained per second; below that even a small corpus takes hours."""
@@ -46,7 +46,7 @@ _PACKAGES = ("numpy", "pydantic", "safetensors", "soundfile", "soxr", "vector-qu
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the page."""
+    """One line of the report."""
 
     section: str
     name: str
@@ -63,11 +63,15 @@ class Finding:
 
 
 def examine(tell: Callable[[str], None] | None = None) -> Iterator[Finding]:
-    """Everything, one finding after the other; ``tell`` is called with what is looked at next."""
+    """Checks everything, one finding after the other; ``tell`` is called with what is checked next."""
     parts: dict[str, Callable[[], Iterable[Finding]]] = {
-        "versions": versions, "devices": devices, "disk": disk, "speed": speed, "Distill's folder": data_folder,
+        "versions": versions,
+        "devices": devices,
+        "disk": disk,
+        "speed": speed,
+        "Distill's folder": data_folder,
         "library": library,
-    }  # fmt: skip
+    }
     for name, part in parts.items():
         if tell is not None:
             tell(name)
@@ -75,7 +79,7 @@ def examine(tell: Callable[[str], None] | None = None) -> Iterator[Finding]:
 
 
 def versions() -> Iterator[Finding]:
-    """Of Distill and everything that it rests on, and whether all kinds of audio files can be read."""
+    """Versions of Distill and of what it depends on, and whether all kinds of audio files can be read."""
     section = "Versions"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     yield Finding(section, "Distill", version("distill-audio"))
@@ -115,7 +119,7 @@ def devices() -> Iterator[Finding]:
 
 
 def available_devices() -> dict[str, str]:
-    """Name to what it is."""
+    """The devices on this computer, by name, with a description of each."""
     found = {"cpu": platform.processor() or platform.machine()}
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory
@@ -127,20 +131,20 @@ def available_devices() -> dict[str, str]:
 
 @torch.no_grad()
 def self_test(device: torch.device) -> list[str]:
-    """What the device computes wrongly; nothing if all is right."""
+    """What the device computes wrongly; empty if everything is right."""
     return [*_wrong_codes(device), *_wrong_spectrum(device), *_wrong_sound(device)]
 
 
 def disk() -> Iterator[Finding]:
-    """Room where Distill keeps decoded audio and runs, and where results go by default."""
+    """Free space where Distill keeps decoded audio and runs, and where results go by default."""
     for name, place in (("own folder", _existing(home())), ("this folder", Path.cwd())):
         free = shutil.disk_usage(place).free
-        fix = f"Free some room on the disk of {place}." if free < LITTLE_ROOM else ""
+        fix = f"Free some space on the disk of {place}." if free < LITTLE_ROOM else ""
         yield Finding("Disk", name, f"{_bytes(free)} free ({place})", fix, free)
 
 
 def speed() -> Iterator[Finding]:
-    """Trains a codec of the default size on noise for a second or two."""
+    """Trains a codec of the default size on noise for a second or two, to measure its speed."""
     device = choose_device("auto")
     rate = training_speed(device)
     is_slow = rate < SLOW
@@ -161,13 +165,14 @@ def speed() -> Iterator[Finding]:
 
 
 def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
-    """Seconds of audio that the codec's training hears per second: the steps of the training loop, in the same sizes."""
+    """Seconds of audio that the codec is trained on per second: the steps of the training loop, in the same sizes."""
     config = VQVAEConfig(channels=2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         codec = ConvVQVAE(config)
         codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.latent_size))
-        audio = 0.1 * torch.randn(BATCH_SIZE, config.channels, WINDOW_POSITIONS * config.hop)
+        plan = CodecPlan()
+        audio = 0.1 * torch.randn(plan.batch_size, config.channels, plan.window_positions * config.hop)
         codec, audio = codec.to(device).train(), audio.to(device)
         distance = MultiScaleMel(config.sample_rate).to(device)
         optimizer = torch.optim.AdamW(codec.parameters(), lr=1e-5, fused=True)
@@ -175,7 +180,7 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
         started = time.monotonic()
         while steps < 3 or time.monotonic() - started < seconds:
             output = codec(audio)
-            scales = draw.sample(range(len(WINDOWS)), SCALES_PER_STEP)
+            scales = draw.sample(range(len(WINDOWS)), plan.scales_per_step)
             loss = distance(output.reconstruction, audio, scales) + output.commitment_loss
             optimizer.zero_grad()
             loss.backward()
@@ -188,7 +193,7 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
 
 
 def data_folder() -> Iterator[Finding]:
-    """Whether Distill's own folder can be written to, and what lies in it."""
+    """Whether Distill's own folder can be written to, and what is in it."""
     section, place = "Distill's folder", home()
     try:
         ensure_writable(place)
@@ -204,7 +209,7 @@ def data_folder() -> Iterator[Finding]:
 
 
 def library() -> Iterator[Finding]:
-    """Whether the library can be read, and every model that it knows."""
+    """Whether the library can be read, and whether every model in it is there."""
     section = "Library"
     said: list[str] = []
     try:
@@ -223,7 +228,7 @@ def library() -> Iterator[Finding]:
                 section,
                 entry.name,
                 f"was in {entry.path.parent} and is gone or damaged",
-                f"Moved: distill models import ITS-FILE --in-place. Not wanted any more: distill models delete {entry.name}",
+                f"Moved: distill models import ITS-FILE --in-place. No longer wanted: distill models delete {entry.name}",
             )
 
 

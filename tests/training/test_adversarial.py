@@ -12,28 +12,40 @@ import torch
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import whole_recordings
+from distill.audio.windows import TrainingWindows
 from distill.codes.extract import encode_blocks
 from distill.errors import StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import alphabet_fingerprint, codec_fingerprint
-from distill.training.adversarial import STATE_KIND, RefinementPlan, RefinementResult, refine_decoder
+from distill.training.adversarial import (
+    STATE_KIND,
+    Networks,
+    RefinementPlan,
+    RefinementResult,
+    refine_decoder,
+    train_step,
+)
+from distill.training.checkpoint import StateFile
+from distill.training.launch import make_fabric
 from distill.training.metrics import (
     RefinementCompleteEvent,
     RefinementEpochMetrics,
     RefinementStepMetrics,
     TrainingEvent,
 )
-from distill.training.state import load_state, read_values
+from distill.training.schedule import Schedule
+from distill.training.state import TrainingState, load_state, read_values
 
 CONFIG = VQVAEConfig(hidden_size=8, encoder_blocks=1, decoder_blocks=1, latent_size=4, codebook_size=16)
-PLAN = RefinementPlan(epochs=2, batch_size=1, critic_width=4)
-
-
-@pytest.fixture(autouse=True)
-def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
-    monkeypatch.setattr("distill.training.adversarial.WINDOW_POSITIONS", 16)
-    monkeypatch.setattr("distill.training.adversarial.VALIDATION_POSITIONS", 32)
+PLAN = RefinementPlan(
+    epochs=2,
+    batch_size=1,
+    discriminator_width=4,
+    least_steps=3,
+    window_positions=16,
+    validation_positions=32,
+    device="cpu",
+)
 
 
 def make_codec(channels: int = 1) -> ConvVQVAE:
@@ -51,8 +63,10 @@ def corpus(save: Callable[..., Path], noise: Callable[..., np.ndarray], tmp_path
 
 @pytest.fixture
 def refine(corpus: Corpus, tmp_path: Path) -> Callable[..., RefinementResult]:
-    def call(codec: ConvVQVAE, plan: RefinementPlan = PLAN, **settings: Any) -> RefinementResult:
-        return refine_decoder(codec, corpus, plan, state_path=tmp_path / "state", device="cpu", **settings)
+    def call(
+        codec: ConvVQVAE, plan: RefinementPlan = PLAN, resumed: TrainingState | None = None, **request: Any
+    ) -> RefinementResult:
+        return refine_decoder(codec, corpus, plan, state_file=StateFile(tmp_path / "state", resumed), **request)
 
     return call
 
@@ -109,7 +123,7 @@ def test_resumed_equals_uninterrupted(refine: Any, tmp_path: Path) -> None:
     assert stopped.cancelled
     assert not stopped.is_kept
     state = load_state(tmp_path / "state", STATE_KIND)
-    assert (state.values["step"], state.values["epoch"], state.values["index"]) == (4, 1, 1)
+    assert (state.values["schedule"]["step"], state.values["epoch"], state.values["sums"]["step"]) == (4, 1, 1)
     torch.manual_seed(99)  # what another process would have drawn meanwhile
     rest = refine(codec, resumed=state, callback=events.append)
 
@@ -134,9 +148,9 @@ def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
 
     def look(event: TrainingEvent) -> None:
         if isinstance(event, RefinementStepMetrics) and (tmp_path / "state").exists():
-            steps_saved.append(read_values(tmp_path / "state", STATE_KIND)["step"])
+            steps_saved.append(read_values(tmp_path / "state", STATE_KIND)["schedule"]["step"])
 
-    refine(make_codec(), save_every_s=0.0, callback=look)
+    refine(make_codec(), dataclasses.replace(PLAN, save_every_s=0.0), callback=look)
     assert steps_saved == [1, 2, 3, 4, 5]
 
 
@@ -147,33 +161,41 @@ def test_a_state_of_another_model_or_folder_is_refused(
     state = load_state(tmp_path / "state", STATE_KIND)
     other = make_codec()
     other.quantizer.set_codebooks(torch.zeros(4, 16, 4))
-    with pytest.raises(StateFileError, match="another model"):
+    with pytest.raises(StateFileError, match="another codec"):
         refine(other, resumed=state)
     save(tmp_path / "elsewhere" / "b.wav", noise(1.0, seed=5))
     with pytest.raises(StateFileError, match="another folder"):
-        refine_decoder(
-            make_codec(), import_corpus(tmp_path / "elsewhere"), PLAN, state_path=tmp_path / "state", resumed=state
-        )
+        refine_decoder(make_codec(), import_corpus(tmp_path / "elsewhere"), PLAN, state_file=StateFile(None, state))
     with pytest.raises(StateFileError, match="does not fit"):
-        refine(make_codec(), resumed=dataclasses.replace(state, parts={**state.parts, "critic": {}}))
+        refine(make_codec(), resumed=dataclasses.replace(state, parts={**state.parts, "discriminator": {}}))
 
 
-def test_a_loss_that_is_not_finite_never_reaches_an_optimizer(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: Any, **__: Any) -> None:
-        pytest.fail("an optimizer stepped on a loss that is not finite")
+def step_on(audio: torch.Tensor) -> tuple[dict[str, float], bool, Networks]:
+    """One step of a new stage on that batch."""
+    fabric = make_fabric("cpu")
+    networks = Networks.of(make_codec(), PLAN, fabric)
+    state = networks.state(Schedule(100, epochs=1, minutes=None, peak_rate=1e-3))
+    plan = dataclasses.replace(PLAN, discriminator_first_steps=0)
+    return *train_step(state, audio, plan, networks, fabric), networks
 
+
+def test_a_loss_that_is_not_finite_never_reaches_an_optimizer() -> None:
+    _, finite, networks = step_on(torch.full((1, 1, 16 * CONFIG.hop), torch.nan))
+    assert not finite
+    assert not networks.decoder_optimizer.state_dict()["state"]
+    assert not networks.discriminator_optimizer.state_dict()["state"]
+
+
+def test_losses_that_stay_not_finite_end_the_stage(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Any, epoch: int, index: int, batch_size: int) -> np.ndarray:
         return np.full((batch_size, 1, 16 * CONFIG.hop), np.nan, np.float32)
 
-    monkeypatch.setattr("distill.training.adversarial.TrainingWindows.batch", broken)
-    monkeypatch.setattr(torch.optim.AdamW, "step", never)
+    monkeypatch.setattr(TrainingWindows, "batch", broken)
     with pytest.raises(TrainingError, match="not finite"):
         refine(make_codec())
 
 
 def test_one_bad_batch_is_stepped_over(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distill.audio.windows import TrainingWindows
-
     whole = TrainingWindows.batch
 
     def batch(self: TrainingWindows, epoch: int, index: int, batch_size: int) -> np.ndarray:
@@ -185,29 +207,20 @@ def test_one_bad_batch_is_stepped_over(refine: Any, monkeypatch: pytest.MonkeyPa
     assert np.isfinite(result.curves["mel_loss"]).all()
 
 
-def test_silence_is_no_trouble(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(self: Any, epoch: int, index: int, batch_size: int) -> np.ndarray:
-        return np.zeros((batch_size, 1, 16 * CONFIG.hop), np.float32)
-
-    monkeypatch.setattr("distill.training.adversarial.TrainingWindows.batch", silent)
-    events: list[TrainingEvent] = []
-    refine(make_codec(), callback=events.append)
-    losses = [
-        (event.mel_loss, event.feature_loss, event.adversarial_loss, event.discriminator_loss)
-        for event in events
-        if isinstance(event, RefinementStepMetrics)
-    ]
-    assert np.isfinite(losses).all()
+def test_silence_is_no_trouble() -> None:
+    losses, finite, networks = step_on(torch.zeros(1, 1, 16 * CONFIG.hop))
+    assert finite
+    assert np.isfinite(list(losses.values())).all()
+    assert networks.decoder_optimizer.state_dict()["state"], "the decoder has stepped"
 
 
-def test_a_stage_that_fails_keeps_the_first(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill.training.adversarial.WORST_MEL", 0.0)
-    result = refine(make_codec())
+def test_a_stage_that_fails_keeps_the_first(refine: Any) -> None:
+    result = refine(make_codec(), dataclasses.replace(PLAN, worst_mel=0.0))
     assert not result.cancelled
     assert result.codec is result.first
 
 
 def test_minutes_end_it(refine: Any) -> None:
-    result = refine(make_codec(), RefinementPlan(minutes=0.01, batch_size=1, critic_width=4))
+    result = refine(make_codec(), dataclasses.replace(PLAN, epochs=None, minutes=0.01))
     assert not result.cancelled
     assert 0.3 < result.seconds_taken < 10

@@ -1,9 +1,9 @@
-"""How original new audio is: for every second Original, Close or Copy, and where in the recordings the like of it stands.
+"""How original new audio is: a verdict for every second, Original, Close or Copy, and the passage that is most like it.
 
-A number alone says little: drums resemble drums. So every figure is set beside how near *held-out* recordings of the same
+A number alone says little: drums resemble drums. So every figure is compared with how near *held-out* recordings of the same
 corpus come to those that were trained on; what comes no nearer than they do is original, whatever the number. And what the
-recordings themselves repeat, a loop or a drone, belongs to no recording in particular. The model file keeps the recordings
-as codes, so a model can judge by itself, without the folder.
+recordings themselves repeat, such as a loop or a drone, belongs to no recording in particular. The model file keeps the
+recordings as codes, so new audio can be judged without the folder.
 """
 
 import math
@@ -20,13 +20,13 @@ from distill.originality.runs import covering, is_repeated, longest_shared_run, 
 from distill.originality.verdict import CLOSE_SIMILARITY, Originality, Second, SharedRun, Verdict, by_likeness
 
 COPY_RUN_SECONDS = 1.0
-"""So long a run of equal codes (two levels), and a longer one than held-out recordings ever share, is a copy whatever the
-picture says."""
+"""A run of equal codes (two levels) that is this long, and longer than any that held-out recordings share, is a copy whatever
+the spectrograms say."""
 SHORT_COPY_SHARE = 0.8
-"""Of the positions of a sound shorter than a second, how many in a run make it a copy."""
+"""In a sound shorter than a second, the share of its positions that must be one run for it to be a copy."""
 WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
-"""Seconds; with fewer held out, every recording that was trained on is compared with all others too."""
+"""Seconds; if fewer are held out, every recording that was trained on is compared with all others too."""
 MOST_REFERENCES = 120
 """Seconds; enough for a percentile, and no more, since comparing takes time."""
 _MINUTE = 60 * 48_000
@@ -34,16 +34,16 @@ _MINUTE = 60 * 48_000
 
 @dataclass(frozen=True)
 class Reference:
-    """How near recordings of the corpus come to each other by nature, second by second, each figure in order."""
+    """How near recordings of the corpus come to each other naturally, second by second; each array is sorted."""
 
     similarity: np.ndarray
-    """Of held-out seconds to their nearest passage ``[n]``; silent ones left out."""
+    """Similarity of held-out seconds to their nearest passage ``[n]``; silent ones are left out."""
     runs: tuple[np.ndarray, ...]
     """Seconds of the longest shared run that each held-out second lies in, by the first level and by the first two."""
     equal_windows: float
-    """Share of windows that stand in a recording; NaN where there are none."""
+    """Share of windows that occur in a recording; NaN where there are none."""
     is_widened: bool
-    """Whether recordings that were trained on had to help out, each compared with all others."""
+    """Whether recordings that were trained on had to be included, each compared with all others."""
 
     def percentile(self, similarity: float) -> float:
         """How many per cent of held-out seconds are less like their nearest passage; NaN where there are none."""
@@ -54,12 +54,12 @@ class Reference:
         return _percentile(self.runs[levels - 1], seconds)
 
     def longest_run(self, levels: int) -> float:
-        """Seconds; 0 where there is nothing to compare with."""
+        """The longest run of so many levels in seconds; 0 where there is nothing to compare with."""
         return float(self.runs[levels - 1].max(initial=0.0))
 
 
 class OriginalityJudge:
-    """Knows a model's recordings, and how near the held-out ones come to the others.
+    """Judges new audio by a model's recordings, and by how near the held-out ones come to the others.
 
     Raises:
         MissingPriorError: if the model has no prior, and so no recordings either.
@@ -74,10 +74,10 @@ class OriginalityJudge:
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
         self._passages = Passages((_sound(model, codes) for codes in self._codes), self._takes)
         self.reference = self._natural(model)
-        """How near recordings come to each other by nature."""
+        """How near recordings come to each other naturally."""
 
     def judge(self, codes: Tensor, blocks: Iterable[np.ndarray]) -> Originality:
-        """What is known of a piece: its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
+        """The verdicts on a piece, from its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
         nearest = Nearest.joined([self._passages.nearest([audio]) for audio in _in_minutes(blocks)])
         is_near = nearest.similarity >= CLOSE_SIMILARITY
         elsewhere = self._passages.elsewhere(np.where(is_near, nearest.source, -1), nearest.seconds)
@@ -98,9 +98,9 @@ class OriginalityJudge:
         return self.reference.percentile(similarity)
 
     def _copied(self, codes: Tensor) -> np.ndarray:
-        """Which positions lie in a run that is too long for chance and stands in one recording only: bool ``[S]``."""
+        """Which positions are in a run that is too long for chance and occurs in one recording only: bool ``[S]``."""
         levels = self._levels[-1]
-        # Of less than a second the picture says little, so that codes must: there a run nearly as long as all of it will do.
+        # Of less than a second the spectrogram says little, so the codes decide: a run nearly as long as the sound is enough.
         shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * len(codes))
         least = max(shortest, self.reference.longest_run(levels) * self._frame_rate)
         runs = [run for run in whole_runs(codes, self._codes, levels) if run.positions > least]
@@ -143,7 +143,7 @@ class OriginalityJudge:
         )
 
     def _natural(self, model: Model) -> Reference:
-        """Held-out recordings beside those that were trained on; with few of them, also each take beside all others."""
+        """Compares held-out recordings with those that were trained on; if there are few, also each take with all others."""
         held_out = [source for source in model.sources if source.held_out]
         asked: list[tuple[Tensor, int | None]] = [(source.codes, None) for source in held_out]
         found = self._compared(model, asked)
@@ -158,7 +158,7 @@ class OriginalityJudge:
         return Reference(similarity, tuple(runs), equal, is_widened)
 
     def _compared(self, model: Model, asked: Sequence[tuple[Tensor, int | None]]) -> list[np.ndarray]:
-        """Similarity and runs of every second of some codes; of each so much, from its beginning, as all together may have."""
+        """Similarity and runs of every second of some codes; only the beginning of each is used where there are many."""
         each = max(1, MOST_REFERENCES // max(1, len(asked))) * self._frame_rate
         similarity: list[np.ndarray] = []
         runs: list[list[float]] = [[] for _ in self._levels]

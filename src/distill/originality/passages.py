@@ -1,12 +1,12 @@
 """Where a sound came from: for every second the passage of the recordings that is most like it.
 
 Passages are pictures: a second of log-mel, 64 bins by 100 frames. Two are compared by the correlation of their mean-free
-pictures, so that level does not matter. Whatever lies more than 50 dB under a picture's peak counts as silence: the empty
+pictures, so that level does not matter. Whatever lies more than 50 dB below a picture's peak counts as silence: the empty
 parts of two clean recordings resemble each other, and hiss would hide a copy (docs/copying.md has the figures). The query is
-also tried higher and lower, faster and slower, as a copy that was transposed or stretched is a copy.
+also tried higher and lower, faster and slower, since a copy that was transposed or stretched is still a copy.
 
-All with all at full size would take far longer than making the sound did. So pictures are first compared as thumbnails, on
-the corpus' own principal axes, at every 50 ms; then the best few as they are, to 10 ms:
+Comparing all with all at full size would take far longer than making the sound did. So pictures are first compared as
+thumbnails, on the corpus' own principal axes, at every 50 ms; then the best few as they are, to 10 ms:
 
     picture 100 × 64  ──means of 5 × 2──▶  thumbnail 20 × 32  ──project──▶  96 numbers  ──product with all──▶  best 24
                                                                                                                   │
@@ -29,11 +29,11 @@ from distill.audio.files import SAMPLE_RATE
 FRAME = 480
 """Samples a frame: 10 ms."""
 FRAMES = 100
-"""A passage: one second."""
+"""Frames in a passage: one second."""
 BINS = 64
 LOWEST_HZ = 40.0
 DEPTH_DB = 50.0
-"""How far under its peak a picture is seen."""
+"""How far below its peak a picture counts."""
 SILENT = 1e-3
 """RMS below which a second counts as silent: -60 dBFS."""
 _WINDOW = 2048
@@ -43,20 +43,20 @@ _AXES = 96
 _REFINED = 24
 """Candidates of the coarse search that are compared exactly."""
 _SAMPLE = 4000
-"""Thumbnails that the principal axes are found from."""
+"""How many thumbnails the principal axes are computed from."""
 _AT_ONCE = 10_000_000
-"""Coarse comparisons made at once, and _FRAMES_AT_ONCE spectra; both bound the memory."""
+"""Coarse comparisons made at once; like _FRAMES_AT_ONCE, it bounds the memory."""
 _FRAMES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a sound may have gone through and still be found."""
+    """The changes a sound may have been through and still be found."""
 
     semitones: tuple[float, ...] = tuple(step / 2 for step in range(-6, 7))
-    """How much higher it may be."""
+    """How many semitones higher it may be."""
     stretches: tuple[float, ...] = (0.9, 0.95, 1.0, 1.05, 1.1)
-    """How much longer it may be."""
+    """How many times as long it may be."""
 
     @property
     def variants(self) -> list[tuple[float, float]]:
@@ -73,13 +73,13 @@ class Nearest:
     similarity: np.ndarray
     """Correlation of the pictures, -1 to 1; NaN where the second is silent, or there is nothing to compare it with."""
     source: np.ndarray
-    """Which recording, as counted in the list that was given; -1 where silent."""
+    """Index of the recording in the list that was given; -1 where silent."""
     seconds: np.ndarray
     """Where in that recording the passage begins."""
     semitones: np.ndarray
-    """How much higher than the passage the sound is."""
+    """How many semitones higher than the passage the sound is."""
     stretch: np.ndarray
-    """How much longer than the passage the sound is."""
+    """How many times as long as the passage the sound is."""
 
     @classmethod
     def joined(cls, parts: "Sequence[Nearest]") -> "Nearest":
@@ -127,7 +127,7 @@ class Passages:
     def nearest(
         self, blocks: Iterable[np.ndarray], search: Search | None = None, *, exclude: int | None = None
     ) -> Nearest:
-        """The nearest passage for every second of a sound; a rest is looked at as part of the last whole second.
+        """The nearest passage for every second of a sound; a remainder is judged with the end of the last whole second.
 
         Args:
             blocks: float32 ``[C, n]`` at 48 kHz; shorter ones than a second are followed by silence.
@@ -166,7 +166,7 @@ class Passages:
     def elsewhere(self, source: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         """How like each of these passages ``[W]`` the recordings are elsewhere: in other takes, or a second away or more.
 
-        A passage with a near twin is one that the recordings repeat: a loop, a drone, a rest full of hiss. NaN where there is
+        A passage with a near twin is one that the recordings repeat: a loop, a drone, a pause full of hiss. NaN where there is
         nothing to compare with, or no passage (source -1).
         """
         result = _unknown(len(source))
@@ -231,7 +231,7 @@ class Passages:
         return self._normal(windows.flatten(1))
 
     def _normal(self, pictures: Tensor) -> Tensor:
-        """Seen to the depth, mean-free, of length one: ``[..., d]``, so that products are correlations."""
+        """Cut off at the depth, mean-free, of length one: ``[..., d]``, so that products are correlations."""
         seen = torch.maximum(pictures, pictures.amax(dim=-1, keepdim=True) - self._depth)
         centred = seen - seen.mean(dim=-1, keepdim=True)
         return centred / centred.norm(dim=-1, keepdim=True).clamp(min=1e-6)
@@ -280,12 +280,12 @@ def _filters(semitones: float) -> Tensor:
 def _seconds(frames: int) -> list[int]:
     """The first frame of every second of a sound, and of its last second if a tenth or more is left over."""
     starts = list(range(0, max(1, frames - FRAMES + 1), FRAMES))
-    rest = frames - FRAMES - starts[-1]
-    return [*starts, frames - FRAMES] if rest >= FRAMES // 10 else starts
+    remainder = frames - FRAMES - starts[-1]
+    return [*starts, frames - FRAMES] if remainder >= FRAMES // 10 else starts
 
 
 def _heard_starts(lengths: Sequence[int], power: Tensor) -> Tensor:
-    """The first frame of every passage that is not silent; silence resembles silence, and says nothing."""
+    """The first frame of every passage that is not silent; silence resembles silence, which means nothing."""
     begins = np.cumsum([0, *lengths])
     ranges = [torch.arange(begin, begin + n - FRAMES + 1, _STEP) for begin, n in zip(begins, lengths, strict=False)]
     starts = torch.cat([torch.zeros(0, dtype=torch.int64), *ranges])

@@ -1,9 +1,8 @@
-"""Where a stopped run goes on: its folder in Distill's own folder, and the states that its stages left there.
+"""Resuming a stopped run: its folder in Distill's own folder, and the states that its stages saved there.
 
-    runs/NAME-DATE/     events.jsonl      all that was reported
-                        codec.state       the codec's first stage
-                        refinement.state  its second stage, if there is one
-                        prior.state       the prior
+    runs/NAME-DATE/     codec.state       codec.jsonl       the codec's first stage, and what it reported
+                        refinement.state  refinement.jsonl  its second stage, if there is one
+                        prior.state       prior.jsonl       the prior
 
 A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
 later stages belong to a model if both have the same codes.
@@ -22,8 +21,10 @@ from distill.files.names import new_run_folder, run_folders
 from distill.models.model_file import Model, load_model, read_header
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
+from distill.runs.events import events_file
 from distill.training import adversarial, prior_loop, vqvae_loop
 from distill.training.adversarial import RefinementPlan
+from distill.training.plan import Plan
 from distill.training.state import TrainingState, load_state, read_values
 
 CODEC_STATE, REFINEMENT_STATE, PRIOR_STATE = "codec.state", "refinement.state", "prior.state"
@@ -34,21 +35,24 @@ _KINDS = {
 }
 
 FINISHED_KEPT = 5
-"""So many runs keep the states of stages that are at their end (some 200 MB a codec), to be trained further."""
+"""How many runs keep the states of finished stages (some 200 MB a codec), so that they can be trained further."""
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
+P = TypeVar("P", bound=Plan)
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """One stage of a run as it was saved last."""
+    """One stage of a run as it was last saved."""
 
     run_folder: Path
     model_path: Path
     """Where its model is, or will be."""
     state: TrainingState
     written_epochs: float | str = 0
-    """Of this stage, in the model file."""
+    """How many epochs of this stage the model file holds."""
+    stage: str = "codec"
+    """``codec`` or ``prior``."""
 
     @property
     def is_finished(self) -> bool:
@@ -57,13 +61,13 @@ class Stopped:
 
     @property
     def folder(self) -> Path:
-        """The recordings, where they were."""
+        """Where the recordings were."""
         return Path(self.state.value("about.folder", str))
 
     @property
     def events(self) -> Path:
-        """What the run reported."""
-        return self.run_folder / "events.jsonl"
+        """What the stage reported, and where it goes on reporting."""
+        return events_file(self.run_folder, self.stage)
 
     @property
     def second_stage(self) -> tuple[int | None, float | None] | None:
@@ -82,8 +86,18 @@ class Stopped:
             return TypeAdapter(kind).validate_python(self.state.value("config", dict))
         except ValidationError as error:
             raise StateFileError(
-                f"{self.run_folder} says sizes that cannot be.", "Train that stage again from its beginning."
+                f"{self.run_folder} holds sizes that are not possible.", "Train that stage again from its beginning."
             ) from error
+
+    def plan(self, kind: type[P], epochs: int | None = None, minutes: float | None = None, device: str = "auto") -> P:
+        """The plan it was begun with, ending so much further on from here; with neither, where it was to end.
+
+        Raises:
+            SettingError: if the stage is at its end and nothing says how much further.
+        """
+        plan = kind.of(self.state.value("plan", dict))
+        epochs, minutes = self.end(epochs, minutes)
+        return dataclasses.replace(plan, epochs=epochs, minutes=minutes, device=device)
 
     def end(self, epochs: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """The end in epochs and minutes from the very beginning: so much further, or with neither, as it was planned.
@@ -100,7 +114,7 @@ class Stopped:
         if epochs is None and minutes is None:
             if self.is_finished:
                 raise SettingError(
-                    f"The training of {self.model_path} is at its end.",
+                    f"The training of {self.model_path} is finished.",
                     "Say how much further with --minutes or --epochs (or, for a codec, add --quality high).",
                 )
             return plan.get("epochs"), plan.get("minutes")
@@ -214,35 +228,25 @@ def forget_finished() -> None:
             try:
                 if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
                     (folder / name).unlink(missing_ok=True)
-            except (StateFileError, OSError):  # not ours to judge: whoever resumes it will be told
+            except (StateFileError, OSError):  # not judged here: whoever resumes it will be told
                 continue
 
 
-def first_sitting(model: Model, run_folder: Path, epochs: int | None, minutes: float | None) -> Sitting:
-    """The beginning of the second stage, with the same recordings kept aside as in the first stage."""
-    return Sitting(run_folder, RefinementPlan(epochs, minutes, seed=model.header.corpus.split_seed))
-
-
 def next_sitting(
-    path: Path,
-    model: Model,
-    epochs: int | None,
-    minutes: float | None,
-    default_minutes: float,
-    first: Stopped | None = None,
+    path: Path, model: Model, wanted: RefinementPlan, default_minutes: float, first: Stopped | None = None
 ) -> Sitting:
     """Where the second stage of the model at ``path`` goes on; its beginning, if the model has had none yet.
 
     Args:
-        epochs, minutes: how much further from here. With neither, to the end it was begun with, or that was planned for it, or
-            for the default minutes.
+        wanted: its epochs and minutes say how much further from here. With neither, the stage goes on to the end it was begun
+            with, or that was planned for it, or for the default minutes.
         first: the stage before, if it was trained on this computer.
 
     Raises:
         SettingError: if the stage is at its end and nothing says how much further, or its state is not on this computer.
         StateFileError: if the state is damaged.
     """
-    found = _refinement_of(model)
+    found, epochs, minutes = _refinement_of(model), wanted.epochs, wanted.minutes
     if found is None:
         if "refinement_steps" in model.header.codec_training:
             raise SettingError(
@@ -251,36 +255,35 @@ def next_sitting(
             )
         if epochs is None and minutes is None:
             epochs, minutes = (first and first.second_stage) or (None, default_minutes)
-        return first_sitting(model, first.run_folder if first else new_run_folder(path.stem), epochs, minutes)
+        run_folder = first.run_folder if first else new_run_folder(path.stem)
+        # The same recordings are kept aside as in the first stage.
+        seed = model.header.corpus.split_seed
+        return Sitting(run_folder, dataclasses.replace(wanted, epochs=epochs, minutes=minutes, seed=seed))
     state = load_state(found / REFINEMENT_STATE, adversarial.STATE_KIND)
-    try:
-        plan = RefinementPlan(**state.values["plan"])
-        if epochs is not None or minutes is not None:
-            plan = dataclasses.replace(
-                plan,
-                epochs=None if epochs is None else state.values["epoch"] + epochs,
-                minutes=None if minutes is None else state.values["elapsed_s"] / 60 + minutes,
-            )
-        elif state.values["finished"] and state.values["step"] == model.header.codec_training.get("refinement_steps"):
-            raise SettingError(
-                f"The second stage of {path} is at its end.", "Say how much further with --minutes or --epochs."
-            )
-    except (KeyError, TypeError) as error:
-        raise StateFileError(
-            f"{found / REFINEMENT_STATE} does not say what was planned.",
-            "Move it away, and train that stage again from its beginning.",
-        ) from error
+    plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
+    if epochs is not None or minutes is not None:
+        plan = dataclasses.replace(
+            plan,
+            epochs=None if epochs is None else state.value("epoch", int) + epochs,
+            minutes=None if minutes is None else state.value("schedule.elapsed_s", float) / 60 + minutes,
+        )
+    elif state.value("finished", bool) and state.value("schedule.step", int) == model.header.codec_training.get(
+        "refinement_steps"
+    ):
+        raise SettingError(
+            f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."
+        )
     return Sitting(found, plan, state)
 
 
 def _refinement_of(model: Model) -> Path | None:
     alphabet = model.alphabet
-    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["alphabet"] == alphabet)
+    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == alphabet)
 
 
 def _load(run_folder: Path, name: str) -> Stopped:
     state = load_state(run_folder / name, _KINDS[name])
-    return Stopped(run_folder, Path(state.value("about.model", str)), state)
+    return Stopped(run_folder, Path(state.value("about.model", str)), state, stage=name.removesuffix(".state"))
 
 
 def _newest(model_name: str, name: str, belongs: Callable[[Mapping[str, Any]], bool]) -> Path | None:
@@ -292,7 +295,7 @@ def _newest(model_name: str, name: str, belongs: Callable[[Mapping[str, Any]], b
             if belongs(read_values(folder / name, _KINDS[name])):
                 return folder
         except (StateFileError, KeyError, TypeError) as error:
-            # Another model's damaged state is nobody's trouble here; this model's own would be.
+            # Another model's damaged state does not matter here; this model's own does.
             if folder.name.startswith(f"{model_name}-"):
                 raise error if isinstance(error, StateFileError) else _load_error(folder / name) from error
     return None
