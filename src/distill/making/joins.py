@@ -197,9 +197,7 @@ def attack_strength(audio: np.ndarray, lead: int) -> np.ndarray:
     return np.where(is_peak, found, 0)
 
 
-def _fade_place(
-    attacks: np.ndarray, arrivals: np.ndarray, room: int, first: int, last: int
-) -> tuple[int, int]:
+def _fade_place(attacks: np.ndarray, arrivals: np.ndarray, room: int, first: int, last: int) -> tuple[int, int]:
     """Start (in samples from the border) and length of the cross-fade.
 
     Args:
@@ -223,7 +221,9 @@ def _fade_place(
         off = np.abs(starts + span / 2 - count / 2) / max(count / 2, 1)
         begins = starts * _MILLISECOND - room
         silent = np.maximum(first - begins, 0) + np.maximum(begins + length - last, 0)
-        cost = 3 * within + 3 * twice + lost + 5 * silent / max(room, 1) + 0.15 * np.log2(FADES[-1] / length) + 0.3 * off
+        cost = (
+            3 * within + 3 * twice + lost + 5 * silent / max(room, 1) + 0.15 * np.log2(FADES[-1] / length) + 0.3 * off
+        )
         place = int(cost.argmin())
         if cost[place] < best:
             best, found = float(cost[place]), (place * _MILLISECOND - room, length)
