@@ -72,6 +72,7 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     voice: options.VoiceOption = options.Voice.AUTO,
     recordings: options.RecordingsOption = None,
+    edl: options.EditListOption = False,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -102,7 +103,7 @@ def generate(
             "audio_format": audio_format,
             "bit_depth": bit_depth,
             "max_similarity": dial.max_similarity if max_similarity is None else max_similarity,
-            "voice": Wanted(Choice(voice), dial.longest_seconds, recordings),
+            "voice": Wanted(Choice(voice), dial.longest_seconds, recordings, edl),
             "progress": view.counting("Composing"),
             "callback": view,
         }
@@ -127,6 +128,7 @@ def generate(
                 "seconds": seconds,
                 "originality": [dataclasses.asdict(piece.originality) for piece in pieces],
                 "voices": ["recordings" if piece.made_of else "codec" for piece in pieces],
+                "edit_lists": [piece.edit_list and piece.edit_list.resolve() for piece in pieces],
                 "sidecars": [piece.sidecar and piece.sidecar.resolve() for piece in pieces],
                 **({"seams": seams} if seams else {}),
                 "seconds_taken": round(taken, 2),

@@ -87,6 +87,10 @@ RecordingsOption = Annotated[
     Path | None,
     typer.Option(help="Where your recordings are now, if they were moved.", metavar="FOLDER", show_default=False),
 ]
+EditListOption = Annotated[
+    bool,
+    typer.Option("--edl", help="Also write a Reaper project (.rpp) with every grain of a recording as an item."),
+]
 SecondsOption = Annotated[float, typer.Option(help="Length of each new piece, 0.5 to 600.")]
 EpochsOption = Annotated[
     int | None,

@@ -60,7 +60,7 @@ def regenerate(
         )
         return
     place("Audio", piece.path, f"seed {generation.seed}")
-    note(f"          {visible(piece.originality.summary())}", "dim")
+    note(f"          {visible(piece.summary())}", "dim")
     if again.is_identical:
         good("Identical, sample for sample, to what was made before")
     else:

@@ -21,6 +21,7 @@ How long one recording may be quoted at a stretch is part of the path's state, s
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -74,6 +75,8 @@ class Stretch:
     """Near-copies share theirs and count as one recording; -1: like no other."""
     sha256: str = ""
     """Of the recording's file."""
+    path: Path | None = None
+    """Where that file is; None where only its sound is at hand."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ class _Path:
     def _join_cost(self, before: np.ndarray, places: np.ndarray) -> np.ndarray:
         bank = self.bank
         changes = bank.likeness.changes(before, places)
-        cost = JOIN_COST + DISTANCE_COST * np.minimum(changes, MOST_CHANGES)
+        cost: np.ndarray = JOIN_COST + DISTANCE_COST * np.minimum(changes, MOST_CHANGES)
         apart = bank.place[places][None] - bank.place[before][:, None] - 1
         cost[np.abs(apart) < NEAR_POSITIONS] += BARRED
         cost[(apart == 0) & (len(bank) > 1)] = np.inf  # that would be no join

@@ -11,6 +11,7 @@
 4. The level of the new grain leans towards that of the old.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -249,4 +250,4 @@ def _without_clipping(new: _Voice, border: int, length: int, gain: float) -> flo
     if gain <= 0:
         return gain
     peak = float(np.abs(new.plain(border - ROOM, border + length + ROOM)).max(initial=0))
-    return min(gain, max(0.0, -20 * np.log10(max(peak, 1e-6))))
+    return min(gain, max(0.0, -20 * math.log10(max(peak, 1e-6))))

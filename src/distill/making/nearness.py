@@ -1,13 +1,14 @@
 """How near new audio comes to the recordings, without a counterpart for each: does all of it move, ring and vary as they do?
 
-Three figures, and each judges what the others cannot hear. *Movement*: how the levels of 24 bands from 1 to 16 kHz move, 4 to 180
-times a second, beside how they move in the recordings; a codec that repeats itself at every position buzzes there, a blurred one
-stands still. *Comb*: the share of partials that lie at multiples of the rate of positions; by chance it is 12 %. *Fréchet*: the
-Fréchet distance of what all seconds sound like (means and deviations of 64 log-mel bands), of the same distribution where it is 0.
+Three figures, and each judges what the others cannot hear. *Movement*: how the levels of 24 bands from 1 to 16 kHz move, 4 to
+180 times a second, beside how they move in the recordings; a codec that repeats itself at every position buzzes there, a
+blurred one stands still. *Comb*: the share of partials that lie at multiples of the rate of positions; by chance it is 12 %.
+*Fréchet*: the Fréchet distance of what all seconds sound like (means and deviations of 64 log-mel bands); 0 is the same
+distribution.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ class Nearness:
 
     @property
     def distance(self) -> float:
-        """All three as one number, to choose by: half of a Fréchet distance weighs as much as 2 dB of movement or 14 % of comb."""
+        """All three as one number, to choose by: half the Fréchet distance weighs as much as 2 dB of movement or 14 % of comb."""
         comb = max(0.0, self.comb - max(self.natural_comb, 0.12))
         return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3))
 
@@ -86,7 +87,8 @@ class Reference:
         )
 
     def _projected(self, seconds: Tensor) -> Tensor:
-        return (seconds - self._centre) / self._spread @ self._axes
+        found: Tensor = (seconds - self._centre) / self._spread @ self._axes
+        return found
 
 
 def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int | str]:
@@ -118,6 +120,18 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
     return figures
 
 
+def in_words(voices: Mapping[str, float | int | str]) -> str:
+    """Which voice speaks by default and why, in a sentence."""
+    order = ("recordings", "codec") if voices["nearer"] == "recordings" else ("codec", "recordings")
+    figures = " and ".join(f"{voices[f'{one}_frechet']:g}" for one in order)
+    moves = " and ".join(f"{voices[f'{one}_movement_db']:g} dB" for one in order)
+    name = {"recordings": "grains of the recordings", "codec": "the codec"}
+    return (
+        f"New audio is spoken by {name[order[0]]}: that came nearer to the recordings than {name[order[1]]} (Fréchet distance "
+        f"{figures}, movement {moves}). --voice chooses."
+    )
+
+
 def excerpts(passages: Sequence[Passage], channels: int) -> list[np.ndarray]:
     """Parts of ten seconds from all over the recordings, four minutes at most."""
     length = 10 * SAMPLE_RATE
@@ -136,16 +150,20 @@ def _spectra(sound: Tensor, size: int, window: int, step: int, *, centred: bool 
     """Magnitudes ``[F, size // 2 + 1]``."""
     least = window if centred else size
     padded = torch.nn.functional.pad(sound, (0, max(0, least - len(sound))))
-    found: Tensor = torch.stft(
-        padded,
-        size,
-        step,
-        window,
-        torch.hann_window(window),
-        center=centred,
-        pad_mode="constant",
-        return_complex=True,
-    ).abs().T
+    found: Tensor = (
+        torch.stft(
+            padded,
+            size,
+            step,
+            window,
+            torch.hann_window(window),
+            center=centred,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        .abs()
+        .T
+    )
     return found
 
 

@@ -20,7 +20,7 @@ from distill.files.names import free_path
 from distill.making import loops
 from distill.making.infill import Infill, infill
 from distill.making.sampling import Generation, Sampling, Voice, check_count, check_request, generate
-from distill.making.sidecar import Quote, in_words, quotes, write_sidecar
+from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
 from distill.making.voices import Choice, RecordingsVoice, Wanted, voice_of
 from distill.models.model_file import Model
 from distill.originality.dial import MOST_TRIES, draw_until_original
@@ -353,7 +353,13 @@ def _written(
         channels=model.codec.channels,
         tags=tags,
     )
-    return replace(piece, sidecar=write_sidecar(path, piece.made_of, about) if piece.made_of else None)
+    if not piece.made_of:
+        return piece
+    piece = replace(piece, sidecar=write_sidecar(path, piece.made_of, about))
+    if request.edit_list:
+        edit_list = write_edit_list(path, piece.made_of, probe(path).seconds, model.codec.sample_rate)
+        piece = replace(piece, edit_list=edit_list)
+    return piece
 
 
 def _made_of(model: Model, take: Take) -> tuple[Quote, ...]:

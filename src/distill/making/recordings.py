@@ -37,13 +37,19 @@ class Found:
         return f"{named}{more} {verb} gone or changed, and cannot be quoted."
 
 
-def find_recordings(model: Model, folder: Path | None = None, callback: MetricsCallback | None = None) -> Found:
+def find_recordings(
+    model: Model, folder: Path | None = None, callback: MetricsCallback | None = None, *, with_files: bool = False
+) -> Found:
     """The sound of the recordings a model was trained on.
 
     They are known by the SHA-256 of their files; nothing is taken for one of them by its name alone.
 
     Args:
         folder: where they may be, before all folders that the library knows this model was trained on.
+        with_files: also looks for the files of those whose sound is in the cache.
+
+    Raises:
+        CorpusError: if ``folder`` is none.
     """
     sources = model.trained_on
     digests = tuple(source.sha256 for source in sources)
@@ -54,15 +60,27 @@ def find_recordings(model: Model, folder: Path | None = None, callback: MetricsC
     for digest in dict.fromkeys(digest for digest in digests if digest):
         if (there := cached(digest)) is not None:
             audio[digest] = there
-    wanted = {digest for digest in digests if digest} - set(audio)
-    for place in folders if wanted else ():
+    files: dict[str, Path] = {}
+    known = {digest for digest in digests if digest}
+    for place in folders:
+        if known <= set(files if with_files else audio):
+            break
         for path, digest in audio_digests(place):
-            if digest in wanted:
-                audio[digest] = decoded(path, digest)
-                wanted.discard(digest)
+            if digest in known:
+                files.setdefault(digest, path)
+                if digest not in audio:
+                    audio[digest] = decoded(path, digest)
     rate = model.codec.sample_rate
     stretches = tuple(
-        Stretch(source.name, audio[digest], round(source.start_seconds * rate), source.codes, source.take, digest)
+        Stretch(
+            source.name,
+            audio[digest],
+            round(source.start_seconds * rate),
+            source.codes,
+            source.take,
+            digest,
+            files.get(digest),
+        )
         for source, digest in zip(sources, digests, strict=True)
         if digest in audio
     )
@@ -82,8 +100,8 @@ def _folders(model: Model, folder: Path | None, callback: MetricsCallback | None
         known = [run.folder for run in reversed(Library(tell).runs(origin_of(model.header)))]
     except LibraryError as error:
         tell(f"{error.what} So recordings are only looked for in the cache.")
-    places = [*([] if folder is None else [folder]), *map(Path, dict.fromkeys(known))]
-    return tuple(place for place in places if place.is_dir())
+    given = () if folder is None else (folder,)
+    return (*given, *(Path(place) for place in dict.fromkeys(known) if Path(place).is_dir()))
 
 
 def _digests_by_fingerprint(model: Model, sources: Sequence[Source], folders: Sequence[Path]) -> tuple[str, ...]:

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from distill.audio.files import to_channels
 from distill.files.atomic import written_aside
 from distill.files.names import free_path
 from distill.making.grains import Stretch
 from distill.making.joins import Placed
+from distill.making.likeness import excerpt
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,21 @@ class Quote:
     fade_out: float
     sha256: str
     """Of the recording's file."""
+    audio: np.ndarray = field(repr=False, compare=False)
+    """The whole recording, float32 ``[C, N]``."""
+    sample_rate: int
+    file: Path | None = None
+    """Where the recording lies, if that was looked for."""
+
+    @property
+    def words(self) -> str:
+        """Where it is from, for people."""
+        return f"{self.recording}, {self.place:.2f} to {self.place + self.seconds:.2f} s"
+
+    def original(self, channels: int) -> np.ndarray:
+        """The place as it is in the recording, float32 ``[channels, n]``."""
+        first = round(self.place * self.sample_rate)
+        return to_channels(excerpt(self.audio, first, first + round(self.seconds * self.sample_rate)), channels)
 
 
 def quotes(
@@ -55,6 +74,9 @@ def quotes(
                 max(0, grain.fade_in - (first - grain.start)) / sample_rate,
                 max(0, grain.fade_out - (grain.start + grain.length - stop)) / sample_rate,
                 stretch.sha256,
+                stretch.audio,
+                sample_rate,
+                stretch.path,
             )
         )
     return tuple(found)
@@ -101,3 +123,61 @@ def write_sidecar(piece: Path, made_of: Sequence[Quote], about: str) -> Path:
     with written_aside(path) as aside:
         aside.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def write_edit_list(piece: Path, made_of: Sequence[Quote], seconds: float, sample_rate: int) -> Path:
+    """Writes ``PIECE.rpp`` beside a piece, or a free name like it: a Reaper project in which every grain is an item.
+
+    Grains take turns on two tracks, so that those that are cross-faded lie over each other as they sound; a third, muted,
+    holds the piece itself. The format is plain text (github.com/ReaTeam/Doc, "State Chunk Definitions").
+
+    Args:
+        seconds: how long the piece is.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    lines = ['<REAPER_PROJECT 0.1 "6.0" 0', f"  SAMPLERATE {sample_rate} 1 0"]
+    for track, called in ((0, "grains 1"), (1, "grains 2")):
+        lines += ["  <TRACK", f"    NAME {_quoted(called)}"]
+        for quote in made_of[track::2]:
+            lines += _item(quote)
+        lines.append("  >")
+    whole = ["    <ITEM", "      POSITION 0", f"      LENGTH {seconds:.6f}", f"      NAME {_quoted(piece.name)}"]
+    whole += ["      <SOURCE WAVE", f"        FILE {_quoted(piece.name)}", "      >", "    >"]
+    lines += ["  <TRACK", f"    NAME {_quoted('the piece')}", "    MUTESOLO 1 0 0", *whole, "  >", ">"]
+    path = free_path(piece.with_suffix(".rpp"))
+    with written_aside(path) as aside:
+        aside.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
+    return path
+
+
+def _item(quote: Quote) -> list[str]:
+    # Fades of shape 1 start fast, as those do that keep the power.
+    lines = [
+        "    <ITEM",
+        f"      POSITION {quote.at:.6f}",
+        f"      LENGTH {quote.seconds:.6f}",
+        f"      FADEIN 1 {quote.fade_in:.6f} 0 1 0 0 0",
+        f"      FADEOUT 1 {quote.fade_out:.6f} 0 1 0 0 0",
+        f"      NAME {_quoted(quote.words)}",
+        f"      VOLPAN {10 ** (quote.gain_db / 20):.6f} 0 1 -1",
+        f"      SOFFS {quote.place:.6f}",
+    ]
+    if (file := quote.file) is not None:
+        lines += [
+            f"      <SOURCE {_KINDS.get(file.suffix.lower(), 'WAVE')}",
+            f"        FILE {_quoted(str(file.resolve()))}",
+            "      >",
+        ]
+    return [*lines, "    >"]
+
+
+_KINDS = {".flac": "FLAC", ".mp3": "MP3", ".ogg": "VORBIS"}
+
+
+def _quoted(words: str) -> str:
+    """Words as a Reaper project holds them: between whichever quotes are not in them."""
+    flat = " ".join(words.split())
+    mark = next((mark for mark in "\"'`" if mark not in flat), "`")
+    return f"{mark}{flat.replace('`', chr(39)) if mark == '`' else flat}{mark}"

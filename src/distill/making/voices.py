@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.errors import AudioFileError
+from distill.errors import AudioFileError, SettingError
 from distill.making.grains import Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, speak
 from distill.making.recordings import find_recordings
@@ -83,8 +83,11 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
 
     Raises:
         AudioFileError: if the recordings' voice was asked for and none of them is there.
+        SettingError: if an edit list is asked for of the codec's voice.
     """
     choice, folder = wanted.choice, wanted.recordings
+    if wanted.edit_list and choice == Choice.CODEC:
+        raise SettingError("The codec's voice is made of no recordings to list.", "Leave out --edl or --voice codec.")
     if choice == Choice.CODEC or (choice == Choice.AUTO and model.header.nearer_voice != Choice.RECORDINGS):
         return None
 
@@ -92,7 +95,7 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
         if callback is not None:
             callback(Notice(words, is_warning=True))
 
-    found = find_recordings(model, folder, callback)
+    found = find_recordings(model, folder, callback, with_files=wanted.edit_list)
     if not found.stretches:
         what = f"None of the recordings that '{model.header.name}' learnt from is where it was, nor in the cache."
         if choice == Choice.RECORDINGS:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from importlib.metadata import version
 
+import numpy as np
 import torch
 
 from distill.audio.corpus import Corpus
@@ -18,6 +19,7 @@ from distill.making.pieces import Piece
 from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
 from distill.report import EvaluationReport, NewAudio, Reconstruction, RefinementReport, RunReport
+from distill.report.contents import QuotedPlace
 from distill.settings import Settings, prior_settings
 from distill.training.adversarial import RefinementResult
 from distill.training.metrics import TrainingEvent
@@ -25,6 +27,8 @@ from distill.training.prior_loop import memorization_threshold
 
 HEARD_OPUS = 12
 """The rate of Opus on the page, in kilobits per second."""
+SHOWN_NEW_SECONDS = 60.0
+"""Of a new piece on the page."""
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0
 
@@ -54,17 +58,7 @@ def run_report(
         bitrate=config.bitrate,
         memorization_threshold=memorization_threshold(corpus.file_count),
         reconstructions=reconstructions(model, corpus, held_out),
-        new_audio=[
-            NewAudio(
-                piece.path.name,
-                piece.path,
-                piece.generation.audio(model),
-                piece.generation.seed,
-                piece.generation.sampling.describe(),
-                piece.originality,
-            )
-            for piece in pieces
-        ],
+        new_audio=[_new_audio(model, piece) for piece in pieces],
         facts={
             "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
             "Time taken": f"{seconds_taken / 60:.1f} minutes",
@@ -73,6 +67,26 @@ def run_report(
             "Model": _called(model),
             "Versions": f"Distill {version('distill-audio')}, PyTorch {torch.__version__}",
         },
+    )
+
+
+def _new_audio(model: Model, piece: Piece) -> NewAudio:
+    grains, parts, begin = [], [], 0.0
+    for quote in piece.made_of:
+        if quote.at < SHOWN_NEW_SECONDS:
+            grains.append(QuotedPlace(quote.at, quote.seconds, quote.words, begin))
+            parts.append(quote.original(model.codec.channels))
+            begin += parts[-1].shape[1] / model.codec.sample_rate
+    return NewAudio(
+        piece.path.name,
+        piece.path,
+        piece.generation.audio(model),
+        piece.generation.seed,
+        piece.generation.sampling.describe(),
+        piece.originality,
+        piece.summary(),
+        grains,
+        np.concatenate(parts, axis=1) if parts else None,
     )
 
 
