@@ -23,6 +23,7 @@ def regenerate(
             help="Where the prompt or the recording it was made from is now, if it was moved.", show_default=False
         ),
     ] = None,
+    recordings: options.RecordingsOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
@@ -43,6 +44,7 @@ def regenerate(
             out,
             choose_device(device),
             given=given,
+            recordings=recordings,
             progress=view.counting("Composing"),
             callback=view,
         )

@@ -54,7 +54,7 @@ class Nearness:
 
     @property
     def distance(self) -> float:
-        """All three as one number, to choose by: half the Fréchet distance weighs as much as 2 dB of movement or 14 % of comb."""
+        """All three as one number to choose by: half the Fréchet distance weighs as much as 2 dB of movement or 14 % comb."""
         comb = max(0.0, self.comb - max(self.natural_comb, 0.12))
         return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3))
 
