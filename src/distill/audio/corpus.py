@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -302,6 +302,17 @@ def _worth(found: _Found) -> tuple[int, int, bool, int, str]:
         found.audio.shape[1],
         found.sha256,
     )
+
+
+def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every audio file below ``folder`` that can be read, with the SHA-256 of its bytes."""
+    _check_folder(folder)
+    for path in audio_files(folder)[0]:
+        try:
+            digest = _sha256(path)
+        except AudioFileError:  # whoever looks for certain bytes does not find them here
+            continue
+        yield path, digest
 
 
 def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str, str]) -> _Found | FileReport:
