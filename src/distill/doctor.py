@@ -5,7 +5,6 @@ whose spectrum is known, and rebuilds a sound that the CPU rebuilds too.
 """
 
 import platform
-import random
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +12,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import soundfile
 import torch
 from torch import Tensor
 
-from distill.audio.distance import WINDOWS, Magnitude, MultiScaleMel
+from distill.audio.distance import Magnitude
 from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
 from distill.files.atomic import ensure_writable
@@ -26,8 +26,9 @@ from distill.files.names import run_folders
 from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.training.codec_loss import CodecLoss
 from distill.training.launch import choose_device
-from distill.training.vqvae_loop import BATCH_SIZE, SCALES_PER_STEP, WINDOW_POSITIONS
+from distill.training.vqvae_loop import BATCH_SIZE, WINDOW_POSITIONS
 
 READ = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
 LITTLE_ROOM = 2 << 30
@@ -162,21 +163,21 @@ def speed() -> Iterator[Finding]:
 
 def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
     """Seconds of audio that the codec's training hears per second: the steps of the training loop, in the same sizes."""
-    config = VQVAEConfig(channels=2)
+    config = VQVAEConfig(channels=2, voice="tones")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         codec = ConvVQVAE(config)
         codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.latent_size))
         audio = 0.1 * torch.randn(BATCH_SIZE, config.channels, WINDOW_POSITIONS * config.hop)
         codec, audio = codec.to(device).train(), audio.to(device)
-        distance = MultiScaleMel(config.sample_rate).to(device)
+        criterion = CodecLoss(config.sample_rate).to(device)
         optimizer = torch.optim.AdamW(codec.parameters(), lr=1e-5, fused=True)
-        steps, draw = 0, random.Random(0)
+        steps, draw = 0, np.random.default_rng(0)
         started = time.monotonic()
         while steps < 3 or time.monotonic() - started < seconds:
-            output = codec(audio)
-            scales = draw.sample(range(len(WINDOWS)), SCALES_PER_STEP)
-            loss = distance(output.reconstruction, audio, scales) + output.commitment_loss
+            output, tones = codec.forward_with_tones(audio)
+            parts = criterion(codec, output.reconstruction, tones, audio, draw)
+            loss = torch.stack(list(parts.values())).sum() + output.commitment_loss
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

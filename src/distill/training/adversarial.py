@@ -38,6 +38,7 @@ from distill.models.discriminator import (
 from distill.models.model_file import alphabet_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
+from distill.training.codec_loss import SCALES_PER_STEP
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -54,7 +55,6 @@ from distill.training.state import (
     restore_random_state,
 )
 from distill.training.vqvae_loop import (
-    SCALES_PER_STEP,
     SILENCED,
     VALIDATION_POSITIONS,
     VALIDATION_WINDOWS,

@@ -14,16 +14,18 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.distance import WINDOWS, MultiScaleMel
+from distill.audio.distance import MultiScaleMel
 from distill.audio.split import Split, split_corpus, whole_recordings
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.errors import TrainingError
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig, swap_mid_side
+from distill.models.tones import TonesAndNoise
+from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.sizes import codec_config_for
 from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
+from distill.training.codec_loss import CodecLoss
 from distill.training.launch import make_fabric
 from distill.training.metrics import MetricsCallback, Notice, VQEpochMetrics, VQStepMetrics, VQTrainingCompleteEvent
 from distill.training.progress import EpochSums, Progress
@@ -35,18 +37,17 @@ if TYPE_CHECKING:
 
 STATE_KIND = "codec"
 LEARNING_RATE = 3e-3
-BATCH_SIZE = 24
+BATCH_SIZE = 12
 CONTINUOUS_STEPS = 30
 """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
-WINDOW_POSITIONS = 8
-"""A sixth of a second at the default rate: many short windows teach more than a few long ones (docs/codec.md)."""
+WINDOW_POSITIONS = 16
+"""A third of a second at the default rate: many short windows teach more than a few long ones, but pitch needs some length."""
 SILENCED = 1 / 16
 """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
 MIN_STEPS_PER_EPOCH = 100
 VALIDATION_WINDOWS = 16
 VALIDATION_POSITIONS = 94
 VALIDATION_BATCH = 4
-SCALES_PER_STEP = 2
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
 
@@ -136,7 +137,8 @@ def train_vqvae(
     )
     model, optimizer = fabric.setup(model, optimizer)
     model.mark_forward_method("latents")
-    distance = MultiScaleMel(config.sample_rate).to(fabric.device)
+    model.mark_forward_method("forward_with_tones")
+    criterion = CodecLoss(config.sample_rate).to(fabric.device)
 
     windows = TrainingWindows(split.train, WINDOW_POSITIONS * config.hop, config.channels, seed, SILENCED)
     held_out, trained_on = (
@@ -154,7 +156,10 @@ def train_vqvae(
     model.module.quantizer.expect(WINDOW_POSITIONS * batch_size)
     progress = Progress(model, optimizer, schedule)
     belongs_to = {"folder of recordings": corpus.fingerprint}
-    if resumed is not None:
+    if resumed is None:
+        _start_levels(model, windows, batch_size, fabric)
+        progress.mark_good()
+    else:
         progress.restore(resumed, belongs_to)
     finished = cancelled = False
 
@@ -172,8 +177,8 @@ def train_vqvae(
     def distances() -> tuple[float, float]:
         # The codec will speak for all recordings, so the weights to keep are the best for those that were trained on and for
         # those that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
-        val_loss = validate_vqvae_epoch(model, distance, held_out, fabric)
-        return val_loss, (val_loss + validate_vqvae_epoch(model, distance, trained_on, fabric)) / 2
+        val_loss = validate_vqvae_epoch(model, criterion.mel, held_out, fabric)
+        return val_loss, (val_loss + validate_vqvae_epoch(model, criterion.mel, trained_on, fabric)) / 2
 
     checkpoint = Checkpoint(state_path, STATE_KIND, state, callback, every_s=save_every_s)
     levels: tuple[LevelHealth, ...] = ()
@@ -181,7 +186,7 @@ def train_vqvae(
         started = time.monotonic()
         try:
             trained = train_vqvae_epoch(
-                model, distance, optimizer, windows, schedule, fabric,
+                model, criterion, optimizer, windows, schedule, fabric,
                 epoch=progress.epoch, steps=steps_per_epoch, batch_size=batch_size, seed=seed,
                 callback=callback, cancel_event=cancel_event, progress=progress, checkpoint=checkpoint,
             )  # fmt: skip
@@ -263,7 +268,7 @@ def train_vqvae(
 
 def train_vqvae_epoch(
     model: Any,
-    distance: MultiScaleMel,
+    criterion: CodecLoss,
     optimizer: torch.optim.Optimizer,
     windows: TrainingWindows,
     schedule: Schedule,
@@ -297,7 +302,6 @@ def train_vqvae_epoch(
         started = time.monotonic()
         audio = torch.from_numpy(windows.batch(epoch, index, batch_size)).to(fabric.device)
         draw = np.random.default_rng((seed, epoch, index, 1 << 20))
-        scales = draw.choice(len(WINDOWS), SCALES_PER_STEP, replace=False).tolist()
         rate = schedule.learning_rate
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -308,9 +312,9 @@ def train_vqvae_epoch(
             model.train()
             quantizing = True
             progress.watch.forget()
-        output = model(audio, quantizing)
-        reconstruction = distance(*_heard(output.reconstruction, audio, draw), scales)
-        loss = reconstruction + config.commitment_weight * output.commitment_loss
+        output, tones = model.forward_with_tones(audio, quantizing)
+        parts = criterion(model.module, output.reconstruction, tones, audio, draw)
+        loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
         optimizer.zero_grad()
         finite = bool(torch.isfinite(loss))
         if finite:
@@ -338,7 +342,7 @@ def train_vqvae_epoch(
                     step=schedule.step,
                     total_steps=max(schedule.step, schedule.total_steps),
                     train_loss=float(loss.detach()),
-                    reconstruction_loss=float(reconstruction.detach()),
+                    reconstruction_loss=float(parts["reconstruction"].detach()),
                     commitment_loss=float(output.commitment_loss.detach()),
                     learning_rate=rate,
                     step_time_s=time.monotonic() - started,
@@ -367,14 +371,13 @@ def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarr
     return total / len(held_out)
 
 
-def _heard(estimate: Tensor, audio: Tensor, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """What one step listens to: of stereo, left and right or mid and side by turns.
-
-    Left and right must sound right, and so must their sum and difference, or the image wanders.
-    """
-    if audio.shape[1] == 2 and draw.random() < 0.5:
-        return swap_mid_side(estimate), swap_mid_side(audio)
-    return estimate, audio
+@torch.no_grad()
+def _start_levels(model: Any, windows: TrainingWindows, batch_size: int, fabric: "Fabric") -> None:
+    """Begins the voice at the mean spectrum of the recordings."""
+    head = model.module.decoder[2]
+    if isinstance(head, TonesAndNoise):
+        batches = [windows.batch(_START_EPOCH, index, batch_size) for index in range(4)]
+        head.start(torch.from_numpy(np.concatenate(batches)).to(fabric.device))
 
 
 def _start_codebooks(model: Any, windows: TrainingWindows, batch_size: int, fabric: "Fabric") -> None:
