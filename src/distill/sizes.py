@@ -17,6 +17,8 @@ from distill.models.vqvae import VQVAEConfig
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 USES_PER_CODE = 12
+DECODER_BLOCKS = 5
+"""As many as the base codec has, whose weights fit into 16 MB."""
 LARGEST_CODEBOOK = 256
 """Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
 OPTIONS = {
@@ -61,6 +63,7 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
         "codebook_size": 32,
         "bandwidth": bandwidth,
         "voice": "tones",
+        "decoder_blocks": DECODER_BLOCKS,
     }
     positions = corpus.seconds * VQVAEConfig().frame_rate
     while settings["codebook_size"] < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * settings["codebook_size"]:

@@ -43,7 +43,7 @@ def taught(audio: Tensor, surely: float) -> tuple[ToneHead, Tones]:
         ahead = (now[:, 0] * now[:, 1].conj()).angle()
         difference = surely * torch.stack([ahead.cos(), ahead.sin()], dim=1)
     level = now.abs().clamp(min=1e-6).log()
-    gain = torch.zeros(1, 3, level.shape[2] * 16)
+    gain = torch.zeros(1, 2, level.shape[2] * 16)
     return head, Tones(level, surely * torch.stack([advance.cos(), advance.sin()], dim=1), difference, gain)
 
 

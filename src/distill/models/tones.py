@@ -12,7 +12,7 @@ parameters of a von Mises distribution, learnt by likelihood against the recordi
 sure it may be. To sound, the advance is drawn with that spread and added up outside the network; the bins around a sure
 peak share its phase. Where the network is sure there is a tone, where it is not there is noise.
 
-Frames of 4096 samples alone would smear an attack over 85 ms. So the tones of each of three bands are multiplied by a
+Frames of 4096 samples alone would smear an attack over 85 ms. So the tones of each of two bands are multiplied by a
 gain that moves every 64 samples: before an attack it is closed."""
 
 import math
@@ -30,7 +30,7 @@ from distill.models.draws import normal, uniform
 TONE_WINDOW = 4096
 TONE_TOP = 5000.0
 """Hz up to which partials are told one by one; noise begins there."""
-TONE_BANDS = (0.0, 500.0, 1500.0)
+TONE_BANDS = (0.0, 800.0)
 """Hz at which the bands with a gain of their own begin."""
 GAIN_STEP = 64
 """Samples between two values of a gain."""

@@ -148,11 +148,15 @@ class Features(nn.Module):
             LogMel(config.sample_rate, window, min(hop, config.hop), bins) for window, hop, bins in self._SCALES
         )
         heard = 1 if config.channels == 1 else 3
-        self.width = heard * sum(bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES)
+        self.scale_widths = [bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES]
+        """Of each scale, for one channel."""
+        self.fine_width = 0
+        self.width = heard * sum(self.scale_widths)
         self.fine = None
         if config.voice == "tones":
             self.fine = Magnitude(self.longest_window(config), config.hop)
-            self.width += config.channels * (self._FINE_BINS.stop - self._FINE_BINS.start)
+            self.fine_width = self._FINE_BINS.stop - self._FINE_BINS.start
+            self.width += config.channels * self.fine_width
 
     @classmethod
     def longest_window(cls, config: VQVAEConfig) -> int:

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import MultiScaleMel
+from distill.audio.files import to_channels
+from distill.audio.likeness import Likeness, judge
 from distill.audio.split import Split, split_corpus, whole_recordings
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.codes.extract import encode_blocks
@@ -44,8 +46,8 @@ WINDOW_POSITIONS = 16
 """A third of a second at the default rate: many short windows teach more than a few long ones, but pitch needs some length."""
 SILENCED = 1 / 16
 """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
-MIN_STEPS_PER_EPOCH = 100
-VALIDATION_WINDOWS = 16
+MIN_STEPS_PER_EPOCH = 200
+VALIDATION_WINDOWS = 8
 VALIDATION_POSITIONS = 94
 VALIDATION_BATCH = 4
 _START_EPOCH = 1 << 30
@@ -174,11 +176,11 @@ def train_vqvae(
         values = {"config": asdict(config), "plan": plan, "finished": finished, "about": dict(about())}
         return progress.state(belongs_to | values)
 
-    def distances() -> tuple[float, float]:
+    def heard() -> tuple[Likeness, float]:
         # The codec will speak for all recordings, so the weights to keep are the best for those that were trained on and for
         # those that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
-        val_loss = validate_vqvae_epoch(model, criterion.mel, held_out, fabric)
-        return val_loss, (val_loss + validate_vqvae_epoch(model, criterion.mel, trained_on, fabric)) / 2
+        unknown, known = (judge_windows(model, criterion.mel, one, fabric) for one in (held_out, trained_on))
+        return unknown, (unknown.score + known.score) / 2
 
     checkpoint = Checkpoint(state_path, STATE_KIND, state, callback, every_s=save_every_s)
     levels: tuple[LevelHealth, ...] = ()
@@ -204,11 +206,12 @@ def train_vqvae(
         ):  # the first epoch ended early: what is kept must be able to speak in codes
             _start_codebooks(model, windows, batch_size, fabric)
         validating = time.monotonic()
-        val_loss, both = distances()
+        likeness, both = heard()
         if not math.isfinite(both):
             progress.roll_back("the held-out distance was not finite", callback)
-            val_loss, both = distances()
+            likeness, both = heard()
         schedule.reserve(1.5 * (time.monotonic() - validating))
+        val_loss = likeness.mel
         progress.train_losses.append(trained.loss)
         progress.val_losses.append(val_loss)
         if both < progress.best_score:
@@ -360,15 +363,31 @@ def train_vqvae_epoch(
     return VQEpochResult(sums.loss / sums.count, counts)
 
 
-@torch.no_grad()
 def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
     """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
+    return sum(mel * len(made) for made, mel in _rebuilt(model, distance, held_out, fabric)) / len(held_out)
+
+
+def judge_windows(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
+    """What spectra, pitch and texture say of the reconstructions of windows ``[n, C, N]``."""
+    made, distances = zip(*_rebuilt(model, distance, windows, fabric), strict=True)
+    mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
+    if not math.isfinite(mel):
+        return judge((), mel)
+    pairs = zip((one for batch in made for one in batch), windows, strict=True)
+    return judge(((to_channels(one, 1)[0], to_channels(window, 1)[0]) for one, window in pairs), mel)
+
+
+@torch.no_grad()
+def _rebuilt(
+    model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Batches of reconstructions ``[b, C, N]``, each with its mel distance."""
     model.eval()
-    total = 0.0
-    for start in range(0, len(held_out), VALIDATION_BATCH):
-        audio = torch.from_numpy(held_out[start : start + VALIDATION_BATCH]).to(fabric.device)
-        total += float(distance(model(audio).reconstruction, audio)) * len(audio)
-    return total / len(held_out)
+    for start in range(0, len(windows), VALIDATION_BATCH):
+        audio = torch.from_numpy(windows[start : start + VALIDATION_BATCH]).to(fabric.device)
+        made = model(audio).reconstruction
+        yield made.cpu().numpy(), float(distance(made, audio))
 
 
 @torch.no_grad()
