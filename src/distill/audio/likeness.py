@@ -1,6 +1,7 @@
 """How like its recordings a codec sounds, by more than one ear: spectra, pitch and texture."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,14 @@ class Likeness:
             "line": self.texture.line,
             "grain": self.texture.grain,
         }
+
+
+def pooled(some: Sequence[Likeness]) -> Likeness:
+    """Of several recordings: partials and moments added up, the mean of the mel distances."""
+    mel = sum(one.mel for one in some) / len(some) if some else math.nan
+    return Likeness(
+        mel, sum((one.pitch for one in some), PitchScore()), sum((one.texture for one in some), TextureScore.nothing())
+    )
 
 
 def judge(pairs: Iterable[tuple[np.ndarray, np.ndarray]], mel: float) -> Likeness:

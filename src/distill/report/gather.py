@@ -1,6 +1,7 @@
 """Gathers what the pages show: of a run, of a second stage, of an evaluation. The pages need no PyTorch; this does."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from importlib.metadata import version
 
@@ -105,13 +106,15 @@ def evaluation_report(model: Model, corpus: Corpus, evaluation: Evaluation) -> E
         pairs=pairs,
         others=others,
         held_out=held_out,
-        headings=("recording", "seconds", "kept aside", "mel", "STFT"),
+        headings=("recording", "seconds", "kept aside", "mel", "partials kept", "movement", "STFT"),
         rows=[
             (
                 score.name,
                 f"{score.seconds:.1f}",
                 "yes" if score.is_held_out else "",
                 f"{score.mel:.3f}",
+                "–" if math.isnan(score.kept) else f"{score.kept:.2f}",
+                "–" if math.isnan(score.movement) else f"{score.movement:.1f} dB",
                 f"{score.stft:.3f}",
             )
             for score in evaluation.scores
