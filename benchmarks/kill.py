@@ -24,14 +24,16 @@ import soundfile
 import torch
 
 from distill import pipeline
+from distill.audio.corpus import import_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
-from distill.training import prior_loop, train_prior, train_vqvae, vqvae_loop
 from distill.training.metrics import PriorStepMetrics, VQStepMetrics
+from distill.training.prior_loop import PriorPlan
 from distill.training.state import load_state
+from distill.training.vqvae_loop import CodecPlan
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}
@@ -48,23 +50,19 @@ def write_recordings(folder: Path) -> None:
 
 def train(folder: Path, model_path: Path, interval: float, epochs: int) -> None:
     """The codec, then the prior, each from where it stands."""
-    pipeline.train_vqvae = functools.partial(train_vqvae, batch_size=4, save_every_s=interval)  # type: ignore[attr-defined]
-    pipeline.train_prior = functools.partial(train_prior, views=2, save_every_s=interval)  # type: ignore[attr-defined]
-    vqvae_loop.MIN_STEPS_PER_EPOCH = prior_loop.MIN_STEPS_PER_EPOCH = 40
+    corpus = import_corpus(folder)
+    codec_plan = CodecPlan(epochs, batch_size=4, least_steps=40, save_every_s=interval, device="cpu")
+    prior_plan = PriorPlan(epochs, views=2, least_steps=40, save_every_s=interval, device="cpu")
     with claimed(model_path):
         codec = stopped_codec(model_path)
         if codec is None or not codec.is_finished:
             events = codec.events if codec else new_run_folder(model_path.stem) / "events.jsonl"
-            pipeline.train_codec(
-                folder, model_path, events, config_changes=CODEC, epochs=epochs, device="cpu", resumed=codec
-            )
+            pipeline.train_codec(corpus, model_path, events, codec_plan, config_changes=CODEC, resumed=codec)
         else:
             events = codec.events
         prior = stopped_prior(model_path) if events.with_name(PRIOR_STATE).exists() else None
         if prior is None or not prior.is_finished:
-            pipeline.add_prior(
-                model_path, folder, events, config_changes=PRIOR, epochs=epochs, device="cpu", resumed=prior
-            )
+            pipeline.add_prior(model_path, corpus, events, prior_plan, config_changes=PRIOR, resumed=prior)
 
 
 def forked(work: Callable[[], None], kill_after: float | None) -> tuple[bool, float]:

@@ -10,6 +10,7 @@ transformer over single tokens, no cache, every token a full pass over the windo
 
 import argparse
 import collections
+import dataclasses
 import functools
 import math
 import time
@@ -29,8 +30,9 @@ from distill.models.model_file import Model, load_model
 from distill.models.prior import PriorConfig
 from distill.sizes import prior_config_for
 from distill.training.metrics import PriorStepMetrics, TrainingEvent
-from distill.training.prior_loop import BATCH_SIZE, LEARNING_RATE, train_prior
+from distill.training.prior_loop import PriorPlan, train_prior
 
+PLAN = PriorPlan()
 ORDERS = range(1, 9)
 
 
@@ -98,15 +100,15 @@ def train_plain(config: PriorConfig, tokens: Tensor, held_out: Tensor, seconds: 
     """Trains the plain transformer on ``tokens [N, T]``; its best held-out bits per token, and tokens per second."""
     torch.manual_seed(0)
     model = PlainTransformer(config)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE / 2, betas=(0.9, 0.95), weight_decay=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PLAN.learning_rate / 2, betas=(0.9, 0.95), weight_decay=0.1)
     best, started, learning, seen = math.inf, time.monotonic(), 0.0, 0
     while time.monotonic() - started < seconds:
         model.train()
         begun = time.monotonic()
-        for chosen in torch.randperm(len(tokens)).split(BATCH_SIZE):
+        for chosen in torch.randperm(len(tokens)).split(PLAN.batch_size):
             rate = (1 + math.cos(math.pi * min(1.0, (time.monotonic() - started) / seconds))) / 2
             for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE / 2 * rate
+                group["lr"] = PLAN.learning_rate / 2 * rate
             batch = tokens[chosen]
             loss = F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
             optimizer.zero_grad()
@@ -119,7 +121,7 @@ def train_plain(config: PriorConfig, tokens: Tensor, held_out: Tensor, seconds: 
         with torch.no_grad():
             losses = [
                 F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten(), reduction="sum")
-                for batch in held_out.split(BATCH_SIZE)
+                for batch in held_out.split(PLAN.batch_size)
             ]
         best = min(best, float(sum(losses)) / held_out[:, 1:].numel() / math.log(2))
     return best, seen / learning
@@ -196,7 +198,9 @@ def main() -> None:
         if isinstance(event, PriorStepMetrics):
             paces.append(event.tokens / event.step_time_s)
 
-    trained = train_prior(wanted.model, wanted.folder, config, listen, corpus=corpus, minutes=wanted.minutes)
+    trained = train_prior(
+        wanted.model, corpus, config, listen, plan=dataclasses.replace(PLAN, minutes=wanted.minutes), split=split
+    )
     rows.append((f"Distill, {wanted.minutes:g} min", math.log2(trained["prior_metadata"]["best_perplexity"])))
     print(f"| {wanted.folder.name}: held-out guess | bits/token | bits/s |\n|---|---|---|")
     for name, bits in rows:

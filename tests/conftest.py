@@ -1,5 +1,6 @@
 """What every test shares: a home of its own, and sounds made by arithmetic."""
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,32 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the person's own data folder."""
     monkeypatch.setenv("DISTILL_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture
+def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the command line or the Python API trains has short epochs and saves its state at once."""
+    from distill import pipeline
+
+    @dataclasses.dataclass(frozen=True)
+    class ShortCodec(pipeline.CodecPlan):
+        least_steps: int = 3
+        first_save_s: float = 0.0
+
+    @dataclasses.dataclass(frozen=True)
+    class ShortRefinement(pipeline.RefinementPlan):
+        least_steps: int = 3
+        first_save_s: float = 0.0
+        batch_size: int = 1
+        discriminator_width: int = 4
+
+    @dataclasses.dataclass(frozen=True)
+    class ShortPrior(pipeline.PriorPlan):
+        least_steps: int = 3
+        first_save_s: float = 0.0
+
+    for plan in (ShortCodec, ShortRefinement, ShortPrior):
+        monkeypatch.setattr(pipeline, plan.__bases__[0].__name__, plan)
 
 
 @pytest.fixture

@@ -37,9 +37,8 @@ def test_everything_promised_is_there() -> None:
 
 
 @pytest.fixture
-def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny_training(short_training: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill.sizes.codec_config_for", lambda corpus: VQVAEConfig(num_quantizers=2, **SIZES))
-    monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 2)
 
 
 @pytest.mark.usefixtures("tiny_training")

@@ -1,5 +1,6 @@
 """The pipeline's own promises: what is there already is not made worse."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ def test_a_worse_prior_does_not_replace_a_better_one(
     small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against an interrupted second training that destroys the first one's work."""
-    monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 5)
-    monkeypatch.setattr("distill.training.vqvae_loop.CONTINUOUS_STEPS", 2)
+    corpus = import_corpus(small_corpus)
+    codec_plan = pipeline.CodecPlan(epochs=4, least_steps=5, continuous_steps=2, device="cpu")
+    plan = pipeline.PriorPlan(epochs=1, device="cpu")
     path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
-    pipeline.train_codec(small_corpus, path, log, config_changes=CODEC, epochs=4, device="cpu")
-    good = pipeline.add_prior(path, small_corpus, log, config_changes=PRIOR, epochs=3, device="cpu")
-    groups = {recording.name: recording.group for recording in import_corpus(small_corpus).recordings}
+    pipeline.train_codec(corpus, path, log, codec_plan, config_changes=CODEC)
+    good = pipeline.add_prior(path, corpus, log, dataclasses.replace(plan, epochs=3), config_changes=PRIOR)
+    groups = {recording.name: recording.group for recording in corpus.recordings}
     assert {source.name: source.take for source in good.sources} == groups
     before = path.read_bytes()
 
@@ -30,15 +32,13 @@ def test_a_worse_prior_does_not_replace_a_better_one(
     hopeless = PriorValidation(loss=15.0, level_losses=(15.0,) * 4)
     with monkeypatch.context() as spoilt:
         spoilt.setattr("distill.training.prior_loop.validate_prior_epoch", lambda *_: hopeless)
-        kept = pipeline.add_prior(
-            path, small_corpus, log, config_changes=PRIOR, epochs=1, device="cpu", callback=events.append
-        )
+        kept = pipeline.add_prior(path, corpus, log, plan, config_changes=PRIOR, callback=events.append)
     assert path.read_bytes() == before
     assert kept.header.prior_training == load_model(path).header.prior_training == good.header.prior_training
     assert any("is kept" in event.text for event in events if isinstance(event, Notice))
 
     perfect = PriorValidation(loss=0.1, level_losses=(0.1,) * 4)
     monkeypatch.setattr("distill.training.prior_loop.validate_prior_epoch", lambda *_: perfect)
-    better = pipeline.add_prior(path, small_corpus, log, config_changes=PRIOR, epochs=1, device="cpu")
+    better = pipeline.add_prior(path, corpus, log, plan, config_changes=PRIOR)
     assert path.read_bytes() != before
     assert better.header.prior_training != good.header.prior_training

@@ -9,6 +9,7 @@ import numpy as np
 from distill import pipeline
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
+from distill.audio.split import split_corpus
 from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import CodesFileError, SettingError
@@ -42,14 +43,12 @@ def train(
         events = new_run_folder(target.stem) / "events.jsonl"
         started = time.monotonic()
         corpus = import_corpus(folder)
-        pipeline.train_codec(
-            folder, target, events, minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device,
-            corpus=corpus, callback=callback,
-        )  # fmt: skip
+        split = split_corpus(corpus, seed=seed)
+        plan = pipeline.CodecPlan(minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device)
+        pipeline.train_codec(corpus, target, events, plan, split=split, callback=callback)
         left = max(minutes - (time.monotonic() - started) / 60, 0.02)
-        return pipeline.add_prior(
-            target, folder, events, minutes=left, seed=seed, device=device, corpus=corpus, callback=callback
-        )
+        prior_plan = pipeline.PriorPlan(minutes=left, seed=seed, device=device)
+        return pipeline.add_prior(target, corpus, events, prior_plan, split=split, callback=callback)
 
 
 def load(model_path: Path | str, device: str = "cpu") -> Model:

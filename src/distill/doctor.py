@@ -28,7 +28,7 @@ from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.codec_loss import CodecLoss
 from distill.training.launch import choose_device
-from distill.training.vqvae_loop import BATCH_SIZE, WINDOW_POSITIONS
+from distill.training.vqvae_loop import CodecPlan
 
 READ = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
 LITTLE_ROOM = 2 << 30
@@ -168,9 +168,10 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
         torch.manual_seed(0)
         codec = ConvVQVAE(config)
         codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.latent_size))
-        audio = 0.1 * torch.randn(BATCH_SIZE, config.channels, WINDOW_POSITIONS * config.hop)
+        plan = CodecPlan()
+        audio = 0.1 * torch.randn(plan.batch_size, config.channels, plan.window_positions * config.hop)
         codec, audio = codec.to(device).train(), audio.to(device)
-        criterion = CodecLoss(config.sample_rate).to(device)
+        criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(device)
         optimizer = torch.optim.AdamW(codec.parameters(), lr=1e-5, fused=True)
         steps, draw = 0, np.random.default_rng(0)
         started = time.monotonic()

@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any
 
 from distill.audio.corpus import Corpus, import_corpus
+from distill.audio.split import Split, split_corpus
 from distill.errors import SettingError
 from distill.evaluation.measure import Evaluation, evaluate
 from distill.files.atomic import ensure_writable
@@ -37,10 +38,15 @@ from distill.runs.journal import recorded_run
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
+from distill.training.adversarial import RefinementPlan as RefinementPlan
 from distill.training.adversarial import RefinementResult, refine_decoder
+from distill.training.checkpoint import StateFile
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback, Notice
-from distill.training.prior_loop import LEARNING_RATE, train_prior
+from distill.training.plan import Plan
+from distill.training.prior_loop import PriorPlan as PriorPlan
+from distill.training.prior_loop import train_prior
+from distill.training.vqvae_loop import CodecPlan as CodecPlan
 from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 
 DEFAULT_MINUTES = 8.0
@@ -76,51 +82,47 @@ class RunResult:
 
 
 def train_codec(
-    folder: Path,
+    corpus: Corpus,
     model_path: Path,
     events: Path,
+    plan: CodecPlan,
     *,
     config_changes: Mapping[str, Any] | None = None,
-    epochs: int | None = None,
-    minutes: float | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    corpus: Corpus | None = None,
+    split: Split | None = None,
     resumed: Stopped | None = None,
     about: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Model:
-    """Trains a codec on the folder and writes it to ``model_path``, without a prior.
+    """Trains a codec on the corpus and writes it to ``model_path``, without a prior.
 
     Events go to a JSON-lines file, and the state to resume from beside it.
 
     Args:
-        resumed: where an earlier training goes on, with its own sizes and seed; ``epochs`` and ``minutes`` then count from
-            its beginning.
+        split: of the corpus; drawn by the plan's seed if not given.
+        resumed: where an earlier training goes on, with its own sizes; the plan is then its own as well, but for its end.
         about: what is to be found in the state, for whoever resumes.
     """
-    corpus = corpus or import_corpus(folder)
     if resumed is None:
         config = codec_config(corpus, config_changes or {})
     elif model_path.exists() and read_header(model_path).has_prior:
         raise SettingError(
-            f"{model_path} has a prior by now, which speaks the codes of this codec; another codec would make it useless.",
+            f"{model_path} has a prior by now, trained on the codes of this codec; another codec would make it useless.",
             f"Move the model away to keep it, then go on with: {command('distill', 'train', '--resume', events.parent)}",
         )
     else:
-        config, seed = resumed.config(VQVAEConfig), resumed.state.value("plan.seed", int)
-    settings = {"minutes": minutes, "epochs": epochs, "seed": seed, "device": device, **dataclasses.asdict(config)}
+        config = resumed.config(VQVAEConfig)
+    settings = _noted(plan) | dataclasses.asdict(config)
     with recorded_run(
-        "codec", model_path, folder, events, settings, callback, cancel_event, keep=_kept(resumed)
+        "codec", model_path, corpus.folder, events, settings, callback, cancel_event, keep=_kept(resumed)
     ) as record:
-        result = train_vqvae(
-            folder, config, record.tell, cancel_event,
-            corpus=corpus, epochs=epochs, minutes=minutes, seed=seed, device=device,
-            state_path=events.with_name(CODEC_STATE), resumed=None if resumed is None else resumed.state,
-            about=lambda: {**(about or {}), **_whereabouts(model_path, folder, record.log)},
-        )  # fmt: skip
-        header = _codec_header(model_path.stem, result, seed, events.parent.name)
+        state_file = StateFile(
+            events.with_name(CODEC_STATE),
+            None if resumed is None else resumed.state,
+            lambda: {**(about or {}), **_whereabouts(model_path, corpus, record.log)},
+        )
+        result = train_vqvae(corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file)
+        header = _codec_header(model_path.stem, result, events.parent.name)
         model = Model(header, result.codec, result.code_counts)
         save_model(model_path, model)
     forget_finished()
@@ -129,11 +131,10 @@ def train_codec(
 
 def refine_codec(
     model_path: Path,
-    folder: Path,
+    corpus: Corpus,
     sitting: Sitting,
     *,
-    device: str = "auto",
-    corpus: Corpus | None = None,
+    split: Split | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Refined:
@@ -142,15 +143,19 @@ def refine_codec(
     Codes, and with them a prior, keep their meaning. A stop leaves the file as it is and a state to resume from.
     """
     model = load_model(model_path)
-    corpus = corpus or import_corpus(folder, channels=model.codec.channels)
     keep = None if sitting.resumed is None else sitting.resumed.values.get("about", {}).get("events")
-    events, settings = sitting.run_folder / "events.jsonl", {**dataclasses.asdict(sitting.plan), "device": device}
-    with recorded_run("refinement", model_path, folder, events, settings, callback, cancel_event, keep=keep) as record:
+    events, plan = sitting.run_folder / "events.jsonl", sitting.plan
+    with recorded_run(
+        "refinement", model_path, corpus.folder, events, _noted(plan), callback, cancel_event, keep=keep
+    ) as record:
+        state_file = StateFile(
+            sitting.run_folder / REFINEMENT_STATE,
+            sitting.resumed,
+            lambda: _whereabouts(model_path, corpus, record.log),
+        )
         result = refine_decoder(
-            model.codec, corpus, sitting.plan, record.tell, cancel_event,
-            state_path=sitting.run_folder / REFINEMENT_STATE, resumed=sitting.resumed, device=device,
-            about=lambda: _whereabouts(model_path, folder, record.log),
-        )  # fmt: skip
+            model.codec, corpus, plan, record.tell, cancel_event, split=split, state_file=state_file
+        )
         if result.cancelled:
             return Refined(model, None, result)
         header = _refined_header(model.header, result)
@@ -165,16 +170,12 @@ def refine_codec(
 
 def add_prior(
     model_path: Path,
-    folder: Path,
+    corpus: Corpus,
     events: Path,
+    plan: PriorPlan,
     *,
     config_changes: Mapping[str, Any] | None = None,
-    epochs: int | None = None,
-    minutes: float | None = None,
-    learning_rate: float = LEARNING_RATE,
-    seed: int = 0,
-    device: str = "auto",
-    corpus: Corpus | None = None,
+    split: Split | None = None,
     resumed: Stopped | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
@@ -185,29 +186,23 @@ def add_prior(
     own continuation.
 
     Args:
-        resumed: where an earlier training goes on, with its own sizes, learning rate and seed; ``epochs`` and ``minutes`` then
-            count from its beginning.
+        split: of the corpus, as the codec was trained with; drawn by the codec's seed if not given.
+        resumed: where an earlier training goes on, with its own sizes; the plan is then its own as well, but for its end.
     """
     model = load_model(model_path)
-    corpus = corpus or import_corpus(folder, channels=model.codec.channels)
-    if resumed is None:
-        config = prior_config(model, corpus, config_changes or {})
-    else:
-        config, seed = resumed.config(PriorConfig), resumed.state.value("plan.seed", int)
-        learning_rate = resumed.state.value("plan.learning_rate", float)
-    settings = {
-        "minutes": minutes, "epochs": epochs, "learning_rate": learning_rate, "seed": seed, "device": device,
-        **dataclasses.asdict(config),
-    }  # fmt: skip
+    config = prior_config(model, corpus, config_changes or {}) if resumed is None else resumed.config(PriorConfig)
+    settings = _noted(plan) | dataclasses.asdict(config)
     with recorded_run(
-        "prior", model_path, folder, events, settings, callback, cancel_event, keep=_kept(resumed)
+        "prior", model_path, corpus.folder, events, settings, callback, cancel_event, keep=_kept(resumed)
     ) as record:
+        state_file = StateFile(
+            events.with_name(PRIOR_STATE),
+            None if resumed is None else resumed.state,
+            lambda: _whereabouts(model_path, corpus, record.log),
+        )
         trained = train_prior(
-            model_path, folder, config, record.tell, cancel_event,
-            corpus=corpus, epochs=epochs, minutes=minutes, learning_rate=learning_rate, seed=seed, device=device,
-            state_path=events.with_name(PRIOR_STATE), resumed=None if resumed is None else resumed.state,
-            about=lambda: _whereabouts(model_path, folder, record.log),
-        )  # fmt: skip
+            model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
+        )
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
         is_continued = resumed is not None and before.get("run") == after["run"]
@@ -259,6 +254,7 @@ def run(
     channels: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    from_scratch: bool = False,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
@@ -268,6 +264,7 @@ def run(
 
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
+        from_scratch: whether the codec starts from random weights even where there is a base codec.
         on_settings: called once with the sizes at work, before training begins.
 
     Raises:
@@ -289,19 +286,16 @@ def run(
             cancelled = cancel_event is not None and cancel_event.is_set()
             return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
 
-        train_codec(
-            folder, model_path, events, minutes=CODEC_SHARE * minutes, seed=seed, device=device,
-            corpus=corpus, callback=callback, cancel_event=cancel_event,
-        )  # fmt: skip
+        split = split_corpus(corpus, seed=seed)
+        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device, from_scratch=from_scratch)
+        train_codec(corpus, model_path, events, plan, split=split, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
             go_on = command("distill", "train", "--resume", model_path)
             return result((), None, command("distill", "train-prior", model_path, folder), go_on)
 
         left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
-        add_prior(
-            model_path, folder, events, minutes=max(left / 60, 0.02), seed=seed, device=device,
-            corpus=corpus, callback=callback, cancel_event=cancel_event,
-        )  # fmt: skip
+        prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device)
+        add_prior(model_path, corpus, events, prior_plan, split=split, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
             go_on = command("distill", "train-prior", "--resume", model_path)
             return result((), None, command("distill", "generate", model_path), go_on)
@@ -335,8 +329,8 @@ def _closing_seconds(minutes: float, seconds: float, count: int) -> float:
     return min(0.3 * 60 * minutes, 8 + 0.15 * seconds * count)
 
 
-def _codec_header(name: str, result: VQTrainingResult, seed: int, run: str) -> Header:
-    corpus = result.corpus
+def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
+    corpus, seed = result.corpus, result.plan.seed
     return new_header(
         name,
         result.config,
@@ -352,9 +346,10 @@ def _codec_header(name: str, result: VQTrainingResult, seed: int, run: str) -> H
             "best_val_loss": result.best_val_loss,
             "seconds_taken": round(result.seconds_taken, 1),
             "cancelled": int(result.cancelled),
+            "from_base": int(result.is_from_base),
             "run": run,
         },
-        curves={"codec_train_loss": result.train_losses, "codec_val_loss": result.val_losses},
+        curves={f"codec_{name}": values for name, values in result.curves.items()},
     )
 
 
@@ -377,5 +372,10 @@ def _kept(resumed: Stopped | None) -> int | None:
     return None if resumed is None else resumed.state.value("about.events", int)
 
 
-def _whereabouts(model_path: Path, folder: Path, log: EventLog) -> dict[str, Any]:
-    return {"model": str(model_path.resolve()), "folder": str(folder.resolve()), "events": log.position}
+def _noted(plan: Plan) -> dict[str, Any]:
+    """What the library notes of a plan."""
+    return {name: getattr(plan, name) for name in ("minutes", "epochs", "learning_rate", "seed", "device")}
+
+
+def _whereabouts(model_path: Path, corpus: Corpus, log: EventLog) -> dict[str, Any]:
+    return {"model": str(model_path.resolve()), "folder": str(corpus.folder), "events": log.position}

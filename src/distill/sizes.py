@@ -11,14 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from distill.audio.corpus import Corpus
 from distill.errors import SettingError
+from distill.models.base import DECODER_BLOCKS
 from distill.models.model_file import Model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 USES_PER_CODE = 12
-DECODER_BLOCKS = 5
-"""As many as the base codec has, whose weights fit into 16 MB."""
 LARGEST_CODEBOOK = 256
 """Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
 OPTIONS = {

@@ -1,7 +1,6 @@
 """The command line as a person meets it: exit code, stdout, stderr, and what lies in the folder afterwards."""
 
 import dataclasses
-import functools
 import json
 import shutil
 import signal
@@ -17,7 +16,6 @@ from distill.audio.corpus import Corpus
 from distill.cli.app import main
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, Source, new_header
-from distill.training.adversarial import RefinementPlan
 
 TINY = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
 
@@ -136,7 +134,7 @@ def hears_ctrl_c() -> Iterator[None]:
 
 
 @pytest.fixture
-def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny_training(short_training: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What training would size for the corpus becomes tiny, so that an epoch takes no time."""
 
     def codec_config(corpus: Corpus, **changes: Any) -> VQVAEConfig:
@@ -149,9 +147,3 @@ def tiny_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("distill.sizes.codec_config_for", codec_config)
     monkeypatch.setattr("distill.sizes.prior_config_for", prior_config)
-    monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 3)
-    monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
-    monkeypatch.setattr("distill.training.prior_loop.MIN_STEPS_PER_EPOCH", 3)
-    monkeypatch.setattr(
-        "distill.runs.resume.RefinementPlan", functools.partial(RefinementPlan, batch_size=1, critic_width=4)
-    )

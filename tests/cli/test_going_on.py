@@ -101,10 +101,9 @@ def test_a_prior_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tin
 
 
 def test_a_model_that_was_never_written_is_resumed_by_its_name_or_its_run(
-    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
     """Ctrl-C twice ends at once, as a crash does: what was saved on the way is there."""
-    monkeypatch.setattr("distill.training.checkpoint.FIRST_SAVE_S", 0.0)
     model = tmp_path / "small.distill"
     answer = stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 2, "--out", tmp_path, times=2)
     assert answer.code == 130
@@ -135,9 +134,7 @@ def test_a_run_that_ends_at_once_tells_it_too(
     stopped: Any,
     small_corpus: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("distill.training.checkpoint.FIRST_SAVE_S", 0.0)
     answer = stopped(kind, 2, "run", small_corpus, "--minutes", 0.05, "--out", tmp_path / "new", times=2)
     assert answer.code == 130
     (line,) = [line for line in answer.err.splitlines() if words in line]

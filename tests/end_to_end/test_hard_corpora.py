@@ -11,9 +11,11 @@ import torch
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.models import VQVAEConfig
 from distill.training import Notice, TrainingEvent, train_vqvae
+from distill.training.vqvae_loop import CodecPlan
 
 RATE = 48_000
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+PLAN = CodecPlan(epochs=1, batch_size=2, least_steps=40, continuous_steps=10, device="cpu")
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
@@ -66,17 +68,15 @@ def a_thousand_tiny_files() -> Iterator[np.ndarray]:
     ],
 )
 def test_a_hard_corpus_ends_in_a_sentence_and_a_usable_codec(
-    corpus: Callable[[], Iterator[np.ndarray]], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Callable[[], Iterator[np.ndarray]], sentence: str, tmp_path: Path
 ) -> None:
     """Guards against NaN, dead codebooks, dropped short files, and crashes where there is next to nothing to learn."""
-    monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 40)
-    monkeypatch.setattr("distill.training.vqvae_loop.CONTINUOUS_STEPS", 10)
     folder = tmp_path / "corpus"
     folder.mkdir()
     for number, audio in enumerate(corpus()):
         soundfile.write(folder / f"{number}.wav", audio, RATE, subtype="FLOAT")
     events: list[TrainingEvent] = []
-    result = train_vqvae(folder, CONFIG, events.append, epochs=1, batch_size=2, device="cpu")
+    result = train_vqvae(folder, CONFIG, events.append, plan=PLAN)
 
     said = " ".join(event.text for event in events if isinstance(event, Notice))
     assert sentence in said

@@ -10,10 +10,12 @@ import torch
 
 import distill
 from distill import pipeline
+from distill.audio.corpus import import_corpus
 from distill.audio.demo import write_demo_corpus
 from distill.evaluation import codec_files
 from distill.making.pieces import make_audio
 from distill.models.model_file import load_model
+from distill.pipeline import CodecPlan, PriorPlan
 from distill.training import PriorEpochMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
 CODEC = {"hidden_size": 48, "encoder_blocks": 1, "decoder_blocks": 2, "latent_size": 16, "codebook_size": 64}
@@ -41,10 +43,9 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
 def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
     events: list[TrainingEvent] = []
     path, log = tmp_path / "demo.distill", tmp_path / "events.jsonl"
-    pipeline.train_codec(corpus_dir, path, log, config_changes=CODEC, epochs=2, device="cpu", callback=events.append)
-    model = pipeline.add_prior(
-        path, corpus_dir, log, config_changes=PRIOR, epochs=2, device="cpu", callback=events.append
-    )
+    corpus, end = import_corpus(corpus_dir), {"epochs": 2, "device": "cpu"}
+    pipeline.train_codec(corpus, path, log, CodecPlan(**end), config_changes=CODEC, callback=events.append)
+    model = pipeline.add_prior(path, corpus, log, PriorPlan(**end), config_changes=PRIOR, callback=events.append)
 
     steps = [event.reconstruction_loss for event in events if isinstance(event, VQStepMetrics)]
     assert np.mean(steps[-20:]) < 0.5 * np.mean(steps[:5]), "the codec did not learn"
@@ -71,7 +72,8 @@ def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
 
 def test_codes_there_and_back(corpus_dir: Path, tmp_path: Path) -> None:
     path = tmp_path / "demo.distill"
-    pipeline.train_codec(corpus_dir, path, tmp_path / "e.jsonl", config_changes=CODEC, epochs=1, device="cpu")
+    plan = CodecPlan(epochs=1, device="cpu")
+    pipeline.train_codec(import_corpus(corpus_dir), path, tmp_path / "e.jsonl", plan, config_changes=CODEC)
     model = distill.load(path)
     recording = recordings(corpus_dir)[0]
     codes = distill.encode(model, recording)

@@ -6,7 +6,6 @@ Each of the three works in a process of its own, all in the same folder, and say
 files it holds. The first quarter is for warming up.
 """
 
-import functools
 import json
 import os
 import statistics
@@ -21,13 +20,13 @@ import pytest
 import soundfile
 
 from distill import pipeline
+from distill.audio.corpus import import_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.library import Library
 from distill.making.pieces import make_audio
 from distill.models import load_model
 from distill.runs.events import read_events
-from distill.training import prior_loop, train_prior, train_vqvae, vqvae_loop
 from distill.training.metrics import (
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
@@ -66,14 +65,15 @@ def models(folder: Path) -> list[Path]:
 
 def train(folder: Path, minutes: float) -> None:
     """A new model a round: codec and prior, with states saved every second."""
-    pipeline.train_vqvae = functools.partial(train_vqvae, batch_size=4, save_every_s=1.0)  # type: ignore[attr-defined]
-    pipeline.train_prior = functools.partial(train_prior, views=2, save_every_s=1.0)  # type: ignore[attr-defined]
-    vqvae_loop.MIN_STEPS_PER_EPOCH = prior_loop.MIN_STEPS_PER_EPOCH = 20
+    shared: dict[str, Any] = {"epochs": 4, "least_steps": 20, "save_every_s": 1.0, "device": "cpu"}
     for number in rounds("train", minutes):
         with claimed(folder.parent / f"model-{number}.distill") as model_path:
             events = new_run_folder(model_path.stem) / "events.jsonl"
-            pipeline.train_codec(folder, model_path, events, config_changes=CODEC, epochs=4, seed=number, device="cpu")
-            pipeline.add_prior(model_path, folder, events, config_changes=PRIOR, epochs=4, seed=number, device="cpu")
+            corpus = import_corpus(folder)
+            codec_plan = pipeline.CodecPlan(batch_size=4, seed=number, **shared)
+            pipeline.train_codec(corpus, model_path, events, codec_plan, config_changes=CODEC)
+            prior_plan = pipeline.PriorPlan(views=2, seed=number, **shared)
+            pipeline.add_prior(model_path, corpus, events, prior_plan, config_changes=PRIOR)
         for old in models(folder)[5:]:
             Library(refuse).forget_model(old)
             old.unlink()

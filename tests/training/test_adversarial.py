@@ -17,23 +17,25 @@ from distill.errors import StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import alphabet_fingerprint, codec_fingerprint
 from distill.training.adversarial import STATE_KIND, RefinementPlan, RefinementResult, refine_decoder
+from distill.training.checkpoint import StateFile
 from distill.training.metrics import (
     RefinementCompleteEvent,
     RefinementEpochMetrics,
     RefinementStepMetrics,
     TrainingEvent,
 )
-from distill.training.state import load_state, read_values
+from distill.training.state import TrainingState, load_state, read_values
 
 CONFIG = VQVAEConfig(hidden_size=8, encoder_blocks=1, decoder_blocks=1, latent_size=4, codebook_size=16)
-PLAN = RefinementPlan(epochs=2, batch_size=1, critic_width=4)
-
-
-@pytest.fixture(autouse=True)
-def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill.training.adversarial.MIN_STEPS_PER_EPOCH", 3)
-    monkeypatch.setattr("distill.training.adversarial.WINDOW_POSITIONS", 16)
-    monkeypatch.setattr("distill.training.adversarial.VALIDATION_POSITIONS", 32)
+PLAN = RefinementPlan(
+    epochs=2,
+    batch_size=1,
+    discriminator_width=4,
+    least_steps=3,
+    window_positions=16,
+    validation_positions=32,
+    device="cpu",
+)
 
 
 def make_codec(channels: int = 1) -> ConvVQVAE:
@@ -51,8 +53,10 @@ def corpus(save: Callable[..., Path], noise: Callable[..., np.ndarray], tmp_path
 
 @pytest.fixture
 def refine(corpus: Corpus, tmp_path: Path) -> Callable[..., RefinementResult]:
-    def call(codec: ConvVQVAE, plan: RefinementPlan = PLAN, **settings: Any) -> RefinementResult:
-        return refine_decoder(codec, corpus, plan, state_path=tmp_path / "state", device="cpu", **settings)
+    def call(
+        codec: ConvVQVAE, plan: RefinementPlan = PLAN, resumed: TrainingState | None = None, **request: Any
+    ) -> RefinementResult:
+        return refine_decoder(codec, corpus, plan, state_file=StateFile(tmp_path / "state", resumed), **request)
 
     return call
 
@@ -109,7 +113,7 @@ def test_resumed_equals_uninterrupted(refine: Any, tmp_path: Path) -> None:
     assert stopped.cancelled
     assert not stopped.is_kept
     state = load_state(tmp_path / "state", STATE_KIND)
-    assert (state.values["step"], state.values["epoch"], state.values["index"]) == (4, 1, 1)
+    assert (state.values["schedule"]["step"], state.values["epoch"], state.values["sums"]["step"]) == (4, 1, 1)
     torch.manual_seed(99)  # what another process would have drawn meanwhile
     rest = refine(codec, resumed=state, callback=events.append)
 
@@ -134,9 +138,9 @@ def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
 
     def look(event: TrainingEvent) -> None:
         if isinstance(event, RefinementStepMetrics) and (tmp_path / "state").exists():
-            steps_saved.append(read_values(tmp_path / "state", STATE_KIND)["step"])
+            steps_saved.append(read_values(tmp_path / "state", STATE_KIND)["schedule"]["step"])
 
-    refine(make_codec(), save_every_s=0.0, callback=look)
+    refine(make_codec(), dataclasses.replace(PLAN, save_every_s=0.0), callback=look)
     assert steps_saved == [1, 2, 3, 4, 5]
 
 
@@ -147,15 +151,13 @@ def test_a_state_of_another_model_or_folder_is_refused(
     state = load_state(tmp_path / "state", STATE_KIND)
     other = make_codec()
     other.quantizer.set_codebooks(torch.zeros(4, 16, 4))
-    with pytest.raises(StateFileError, match="another model"):
+    with pytest.raises(StateFileError, match="another codec"):
         refine(other, resumed=state)
     save(tmp_path / "elsewhere" / "b.wav", noise(1.0, seed=5))
     with pytest.raises(StateFileError, match="another folder"):
-        refine_decoder(
-            make_codec(), import_corpus(tmp_path / "elsewhere"), PLAN, state_path=tmp_path / "state", resumed=state
-        )
+        refine_decoder(make_codec(), import_corpus(tmp_path / "elsewhere"), PLAN, state_file=StateFile(None, state))
     with pytest.raises(StateFileError, match="does not fit"):
-        refine(make_codec(), resumed=dataclasses.replace(state, parts={**state.parts, "critic": {}}))
+        refine(make_codec(), resumed=dataclasses.replace(state, parts={**state.parts, "discriminator": {}}))
 
 
 def test_a_loss_that_is_not_finite_never_reaches_an_optimizer(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,14 +202,13 @@ def test_silence_is_no_trouble(refine: Any, monkeypatch: pytest.MonkeyPatch) -> 
     assert np.isfinite(losses).all()
 
 
-def test_a_stage_that_fails_keeps_the_first(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill.training.adversarial.WORST_MEL", 0.0)
-    result = refine(make_codec())
+def test_a_stage_that_fails_keeps_the_first(refine: Any) -> None:
+    result = refine(make_codec(), dataclasses.replace(PLAN, worst_mel=0.0))
     assert not result.cancelled
     assert result.codec is result.first
 
 
 def test_minutes_end_it(refine: Any) -> None:
-    result = refine(make_codec(), RefinementPlan(minutes=0.01, batch_size=1, critic_width=4))
+    result = refine(make_codec(), dataclasses.replace(PLAN, epochs=None, minutes=0.01))
     assert not result.cancelled
     assert 0.3 < result.seconds_taken < 10

@@ -1,6 +1,7 @@
 """The prior's training loop, to the letter."""
 
 import copy
+import dataclasses
 import math
 import threading
 from pathlib import Path
@@ -26,11 +27,22 @@ from distill.training import (
     validate_prior_epoch,
 )
 from distill.training.launch import make_fabric
+from distill.training.prior_loop import PriorPlan
+from distill.training.progress import State
 from distill.training.schedule import Schedule
 
 CONFIG = PriorConfig(
     codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0
 )
+
+
+PLAN = PriorPlan(epochs=3, views=1, device="cpu")
+
+
+def state_of(model: Any, optimizer: torch.optim.Optimizer, steps: int) -> State:
+    """A run of one epoch of so many steps, at its beginning."""
+    schedule = Schedule(steps, epochs=1, minutes=None, peak_rate=1e-3)
+    return State({"weights": model}, {"optimizer": optimizer}, schedule)
 
 
 @pytest.fixture
@@ -46,9 +58,7 @@ def model_path(tmp_path: Path) -> Path:
 
 def run(model_path: Path, folder: Path, **settings: Any) -> tuple[dict[str, Any], list[TrainingEvent]]:
     events: list[TrainingEvent] = []
-    result = train_prior(
-        model_path, folder, CONFIG, events.append, **({"epochs": 3, "views": 1, "device": "cpu"} | settings)
-    )
+    result = train_prior(model_path, folder, CONFIG, events.append, plan=dataclasses.replace(PLAN, **settings))
     return result, events
 
 
@@ -112,7 +122,7 @@ def test_cancel_keeps_the_best_so_far(model_path: Path, small_corpus: Path) -> N
         if isinstance(event, PriorStepMetrics) and event.step == 2:
             cancel.set()
 
-    result = train_prior(model_path, small_corpus, CONFIG, stop, cancel, epochs=50, views=1, device="cpu")
+    result = train_prior(model_path, small_corpus, CONFIG, stop, cancel, plan=dataclasses.replace(PLAN, epochs=50))
     assert result["prior_metadata"]["cancelled"]
     assert result["prior_metadata"]["epochs_trained"] == 1
     assert math.isfinite(result["prior_metadata"]["best_perplexity"])
@@ -126,9 +136,9 @@ def test_another_folder_is_told(model_path: Path, small_corpus: Path) -> None:
     assert "00000000" in notices[0]
 
 
-def test_another_alphabet_is_refused(model_path: Path, small_corpus: Path) -> None:
+def test_other_codebooks_are_refused(model_path: Path, small_corpus: Path) -> None:
     with pytest.raises(SettingError, match="64 codes"):
-        train_prior(model_path, small_corpus, PriorConfig(codebook_size=64, num_quantizers=4), epochs=1)
+        train_prior(model_path, small_corpus, PriorConfig(codebook_size=64, num_quantizers=4), plan=PLAN)
 
 
 def test_a_loss_that_is_not_finite_never_reaches_the_optimizer() -> None:
@@ -140,10 +150,7 @@ def test_a_loss_that_is_not_finite_never_reaches_the_optimizer() -> None:
     model, optimizer = fabric.setup(prior, torch.optim.AdamW(prior.parameters()))
     tokens = torch.zeros(100, 16, dtype=torch.int64)
     with pytest.raises(TrainingError, match="not finite"):
-        train_prior_epoch(
-            model, optimizer, tokens, Schedule(100, epochs=1, minutes=None, peak_rate=1e-3), fabric,
-            epoch=0, batch_size=1, seed=0,
-        )  # fmt: skip
+        train_prior_epoch(state_of(model, optimizer, 100), tokens, PriorPlan(views=1, batch_size=1), fabric)
     for name, tensor in prior.state_dict().items():
         torch.testing.assert_close(tensor, before[name], equal_nan=True)
 
@@ -203,10 +210,8 @@ def test_some_steps_learn_to_lead_somewhere(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(CodePrior, "forward", keep)
     fabric = make_fabric("cpu")
     model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
-    train_prior_epoch(
-        model, optimizer, torch.full((40, 16), 3), Schedule(40, epochs=1, minutes=None, peak_rate=1e-3), fabric,
-        epoch=0, batch_size=1, seed=0, infill_share=0.5,
-    )  # fmt: skip
+    plan = PriorPlan(views=1, batch_size=1, infill_share=0.5)
+    train_prior_epoch(state_of(model, optimizer, 40), torch.full((40, 16), 3), plan, fabric)
     places = [place for place in seen if place is not None]
     assert 10 < len(places) < 30
     assert all(0 < place < 16 // CONFIG.num_quantizers for place in places)

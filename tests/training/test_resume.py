@@ -23,13 +23,14 @@ from distill.training import (
     PriorStepMetrics,
     TrainingEvent,
     VQStepMetrics,
-    prior_loop,
     train_prior,
     train_vqvae,
-    vqvae_loop,
 )
-from distill.training.metrics import RolledBack
+from distill.training.checkpoint import StateFile
+from distill.training.metrics import MetricsCallback, RolledBack
+from distill.training.prior_loop import PriorPlan
 from distill.training.state import TrainingState, load_state, read_values
+from distill.training.vqvae_loop import CodecPlan
 
 Loop = Callable[..., Any]
 Step = VQStepMetrics | PriorStepMetrics
@@ -37,26 +38,44 @@ CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_s
 PRIOR = PriorConfig(16, 4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.2)
 
 
+# Good states every few steps, so that there is one to go back to.
+SHARED: dict[str, Any] = {"epochs": 2, "batch_size": 4, "least_steps": 12, "good_every": 5, "device": "cpu"}
+PLANS = {
+    "codec": CodecPlan(continuous_steps=4, validation_positions=16, **SHARED),
+    "prior": PriorPlan(views=2, **SHARED),
+}
+
+
 @pytest.fixture(autouse=True)
-def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vqvae_loop, "MIN_STEPS_PER_EPOCH", 12)
-    monkeypatch.setattr(vqvae_loop, "CONTINUOUS_STEPS", 4)
-    monkeypatch.setattr(vqvae_loop, "VALIDATION_POSITIONS", 16)
-    monkeypatch.setattr(prior_loop, "MIN_STEPS_PER_EPOCH", 12)
-    monkeypatch.setattr("distill.training.watch.GOOD_EVERY", 5)
-    monkeypatch.setattr(
-        "distill.models.quantizer.DEAD_CODE_SHARE", 0.9
-    )  # entries are replaced, at random, all the time
+def _entries_are_replaced_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At random, so that a random state that is not restored shows."""
+    monkeypatch.setattr("distill.models.quantizer.DEAD_CODE_SHARE", 0.9)
 
 
 def train_of(kind: str, corpus: Path, place: Path) -> Loop:
-    shared = {"epochs": 2, "batch_size": 4, "device": "cpu", "state_path": place / "state"}
+    def request(path: Path | None, resumed: TrainingState | None, changes: dict[str, Any]) -> dict[str, Any]:
+        return {"plan": dataclasses.replace(PLANS[kind], **changes), "state_file": StateFile(path, resumed)}
 
-    def codec(folder: Path = corpus, **settings: Any) -> Any:
-        return train_vqvae(folder, CODEC, **(shared | settings))
+    def codec(
+        folder: Path = corpus,
+        callback: MetricsCallback | None = None,
+        cancel_event: threading.Event | None = None,
+        resumed: TrainingState | None = None,
+        path: Path | None = place / "state",
+        **changes: Any,
+    ) -> Any:
+        return train_vqvae(folder, CODEC, callback, cancel_event, **request(path, resumed, changes))
 
-    def prior(folder: Path = corpus, **settings: Any) -> Any:
-        return train_prior(place / "m.distill", folder, PRIOR, **(shared | {"views": 2} | settings))
+    def prior(
+        folder: Path = corpus,
+        callback: MetricsCallback | None = None,
+        cancel_event: threading.Event | None = None,
+        resumed: TrainingState | None = None,
+        path: Path | None = place / "state",
+        **changes: Any,
+    ) -> Any:
+        model_path = place / "m.distill"
+        return train_prior(model_path, folder, PRIOR, callback, cancel_event, **request(path, resumed, changes))
 
     torch.manual_seed(0)
     untrained = ConvVQVAE(CODEC)
@@ -81,12 +100,12 @@ def stop_at(step: int, events: list[TrainingEvent]) -> dict[str, Any]:
     """The arguments that cancel a run after that step."""
     cancel = threading.Event()
 
-    def heard(event: TrainingEvent) -> None:
+    def listen(event: TrainingEvent) -> None:
         events.append(event)
         if isinstance(event, Step) and event.step == step:
             cancel.set()
 
-    return {"callback": heard, "cancel_event": cancel}
+    return {"callback": listen, "cancel_event": cancel}
 
 
 def weights(result: Any) -> dict[str, torch.Tensor]:
@@ -94,7 +113,7 @@ def weights(result: Any) -> dict[str, torch.Tensor]:
 
 
 def curves(result: Any) -> Any:
-    return result["curves"] if isinstance(result, dict) else (result.train_losses, result.val_losses)
+    return result["curves"] if isinstance(result, dict) else result.curves
 
 
 def measured(events: list[TrainingEvent]) -> list[tuple[int, int, float, float]]:
@@ -105,7 +124,7 @@ def measured(events: list[TrainingEvent]) -> list[tuple[int, int, float, float]]
 @pytest.mark.parametrize("step", [2, 12, 19])
 def test_resumed_equals_uninterrupted(step: int, train: Loop, tmp_path: Path) -> None:
     whole_events: list[TrainingEvent] = []
-    whole = train(callback=whole_events.append, state_path=None)
+    whole = train(callback=whole_events.append, path=None)
 
     events: list[TrainingEvent] = []
     train(**stop_at(step, events))
@@ -132,7 +151,7 @@ def test_going_back_is_resumed_too(train: Loop, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Watch, "trouble", trouble)
     events: list[TrainingEvent] = []
     steps = itertools.count(1)
-    whole = train(callback=events.append, state_path=None)
+    whole = train(callback=events.append, path=None)
     (back,) = [event for event in events if isinstance(event, RolledBack)]
     assert back.good_step < 17
     steps = itertools.count(1)
@@ -175,7 +194,7 @@ def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:
 
 def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path) -> None:
     """The last good state stays, the person is told, and it still is a state to go on from."""
-    whole = train(state_path=None)
+    whole = train(path=None)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     events: list[TrainingEvent] = []
 

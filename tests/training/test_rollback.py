@@ -1,5 +1,6 @@
 """Training that goes wrong: noticed, undone, told, and a usable model in the end."""
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -20,29 +21,25 @@ from distill.training import (
     VQStepMetrics,
     train_prior_epoch,
     train_vqvae,
-    vqvae_loop,
 )
 from distill.training.launch import make_fabric
 from distill.training.metrics import RolledBack
-from distill.training.progress import MAX_ROLLBACKS, Progress
+from distill.training.prior_loop import PriorPlan
+from distill.training.progress import MAX_ROLLBACKS, State
 from distill.training.schedule import Schedule
+from distill.training.vqvae_loop import CodecPlan
 from distill.training.watch import GOOD_EVERY, Watch
 
 CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 PRIOR = PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0)
 
 
-@pytest.fixture(autouse=True)
-def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vqvae_loop, "MIN_STEPS_PER_EPOCH", 40)
-    monkeypatch.setattr(vqvae_loop, "CONTINUOUS_STEPS", 4)
-    monkeypatch.setattr(vqvae_loop, "VALIDATION_POSITIONS", 16)
+PLAN = CodecPlan(epochs=2, batch_size=4, least_steps=40, continuous_steps=4, validation_positions=16, device="cpu")
 
 
-def train_codec(folder: Path, **settings: Any) -> tuple[Any, list[TrainingEvent]]:
+def train_codec(folder: Path, **changes: Any) -> tuple[Any, list[TrainingEvent]]:
     events: list[TrainingEvent] = []
-    settings = {"epochs": 2, "batch_size": 4, "device": "cpu", "callback": events.append} | settings
-    return train_vqvae(folder, CODEC, **settings), events
+    return train_vqvae(folder, CODEC, events.append, plan=dataclasses.replace(PLAN, **changes)), events
 
 
 def rollbacks(events: list[TrainingEvent]) -> list[RolledBack]:
@@ -77,7 +74,7 @@ def test_a_batch_that_is_not_finite(small_corpus: Path, monkeypatch: pytest.Monk
     assert "not finite" in event.reason
     steps = [one for one in events if isinstance(one, VQStepMetrics)]
     assert len(steps) == 80
-    assert event.peak_learning_rate == vqvae_loop.LEARNING_RATE / 2
+    assert event.peak_learning_rate == PLAN.learning_rate / 2
     assert all(math.isfinite(one.train_loss) for one in steps if one.step != 71)
     assert_usable(result.codec)
     assert math.isfinite(result.best_val_loss)
@@ -149,15 +146,14 @@ def test_a_codebook_that_collapses(small_corpus: Path, monkeypatch: pytest.Monke
     assert_usable(result.codec)
 
 
-def prior_run(schedule: Schedule, **settings: Any) -> tuple[CodePrior, list[TrainingEvent]]:
+def prior_run(schedule: Schedule) -> tuple[CodePrior, list[TrainingEvent]]:
     torch.manual_seed(0)
     events: list[TrainingEvent] = []
     fabric = make_fabric("cpu")
     model, optimizer = fabric.setup(prior := CodePrior(PRIOR), torch.optim.AdamW(prior.parameters()))
     tokens = torch.randint(0, 32, (80, 32), generator=torch.Generator().manual_seed(1))
-    train_prior_epoch(
-        model, optimizer, tokens, schedule, fabric, epoch=0, batch_size=1, seed=0, callback=events.append, **settings
-    )
+    state = State({"weights": model}, {"optimizer": optimizer}, schedule)
+    train_prior_epoch(state, tokens, PriorPlan(views=1, batch_size=1, infill_share=0.0), fabric, events.append)
     return prior, events
 
 
@@ -197,12 +193,13 @@ def test_weights_and_optimizer_go_back_together() -> None:
         return layer.weight.detach().clone()
 
     step(1.0)
-    progress = Progress(layer, optimizer, Schedule(10, epochs=1, minutes=None, peak_rate=1.0))
+    schedule = Schedule(10, epochs=1, minutes=None, peak_rate=1.0)
+    state = State({"weights": layer}, {"optimizer": optimizer}, schedule)
     after = step(2.0)
     step(-50.0)
-    progress.roll_back("a test", None)
+    state.roll_back("a test", None)
     assert torch.equal(step(2.0), after)
-    assert progress.schedule.peak_rate == 0.5
+    assert schedule.peak_rate == 0.5
 
 
 def test_ordinary_training_is_left_alone(small_corpus: Path) -> None:

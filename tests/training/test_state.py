@@ -64,7 +64,7 @@ def test_random_numbers_go_on() -> None:
 
 def test_damage_is_refused(path: Path) -> None:
     whole = path.read_bytes()
-    with pytest.raises(StateFileError, match="'test' in format 1, and 'other'"):
+    with pytest.raises(StateFileError, match="'test' in format 2, and 'other'"):
         load_state(path, "other")
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(StateFileError, match="checksum"):

@@ -1,5 +1,6 @@
 """The codec's training loop."""
 
+import dataclasses
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,16 @@ from distill.training import (
     VQTrainingCompleteEvent,
     train_vqvae,
 )
+from distill.training.vqvae_loop import CodecPlan
 
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 
 
-@pytest.fixture(autouse=True)
-def _short_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill.training.vqvae_loop.MIN_STEPS_PER_EPOCH", 5)
-    monkeypatch.setattr("distill.training.vqvae_loop.CONTINUOUS_STEPS", 4)
+PLAN = CodecPlan(epochs=1, batch_size=1, least_steps=5, continuous_steps=4, device="cpu")
 
 
-def run(folder: Path, **settings: Any) -> Any:
-    return train_vqvae(folder, CONFIG, **({"epochs": 1, "batch_size": 1, "device": "cpu"} | settings))
+def run(folder: Path, plan: CodecPlan = PLAN, **request: Any) -> Any:
+    return train_vqvae(folder, CONFIG, plan=plan, **request)
 
 
 def test_events_and_result(small_corpus: Path) -> None:
@@ -46,7 +45,8 @@ def test_events_and_result(small_corpus: Path) -> None:
 
 
 def test_same_seed_same_weights(small_corpus: Path) -> None:
-    first, second = run(small_corpus, seed=3), run(small_corpus, seed=3)
+    plan = dataclasses.replace(PLAN, seed=3)
+    first, second = run(small_corpus, plan), run(small_corpus, plan)
     for name, tensor in first.codec.state_dict().items():
         assert torch.equal(tensor, second.codec.state_dict()[name]), name
 
@@ -58,7 +58,7 @@ def test_cancel_keeps_what_is_there(small_corpus: Path) -> None:
         if isinstance(event, VQStepMetrics) and event.step == 3:
             cancel.set()
 
-    result = run(small_corpus, epochs=50, callback=stop, cancel_event=cancel)
+    result = run(small_corpus, dataclasses.replace(PLAN, epochs=50), callback=stop, cancel_event=cancel)
     assert result.cancelled
     assert result.epochs_trained == 1
     # Guards against a codec stopped in its first steps, before quantisation began: one code for everything.

@@ -95,7 +95,10 @@ class Recording:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The usable recordings of a folder, sorted by name, and a report on every audio file in it."""
+    """The usable recordings of a folder, sorted by name, and a report on every audio file in it.
+
+    ``folder`` is absolute, so that it says where the recordings are whatever the working directory becomes.
+    """
 
     folder: Path
     recordings: tuple[Recording, ...]
@@ -226,7 +229,7 @@ def import_corpus(
     trim_cache(keep={one.sha256 for one in recordings})
     stereo = sum(found.report.seconds for found in used.values() if found.levels.stereo)
     return Corpus(
-        folder=folder,
+        folder=folder.resolve(),
         recordings=recordings,
         files=tuple(reports),
         channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),

@@ -37,6 +37,7 @@ def run(
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
+    from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
@@ -49,7 +50,7 @@ def run(
         )
     result = run_pipeline(
         folder, out, name=name, minutes=minutes, seconds=seconds, count=count,
-        channels=options.channels(channels), device=device, seed=seed,
+        channels=options.channels(channels), device=device, seed=seed, from_scratch=from_scratch,
     )  # fmt: skip
     show_result(result, as_json)
 

@@ -65,6 +65,7 @@ def train(
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
+    from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
     debug: options.DebugOption = False,
 ) -> None:
@@ -80,10 +81,10 @@ def train(
     }
     wanted_channels = options.channels(channels)
     if resume is not None:
-        if chosen or wanted_channels or name is not None:
+        if chosen or wanted_channels or name is not None or from_scratch:
             raise SettingError(
                 "--resume goes on with a model whose name and sizes are settled.",
-                "Leave out --name, --channels, --rvq-levels, --codebook-size and --commitment-weight.",
+                "Leave out --name, --channels, --rvq-levels, --codebook-size, --commitment-weight and --from-scratch.",
             )
         _resume(folder, resume, quality, epochs, minutes, device, as_json)
     else:
@@ -98,6 +99,7 @@ def train(
             wanted_channels,
             device,
             seed,
+            from_scratch,
             as_json,
         )
 
@@ -113,14 +115,16 @@ def _begin(
     channels: int | None,
     device: str,
     seed: int,
+    from_scratch: bool,
     as_json: bool,
 ) -> None:
     import time
 
     from distill import pipeline
     from distill.audio.corpus import import_corpus
+    from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
-    from distill.runs.resume import first_sitting
+    from distill.runs.resume import Sitting
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import codec_config
 
@@ -142,17 +146,22 @@ def _begin(
         settings_table({**settings, **stages, **codec_settings(codec_config(corpus, chosen), marked)})
         run_folder = new_run_folder(model_path.stem)
         started = time.monotonic()
+        split = split_corpus(corpus, seed=seed)
         model = pipeline.train_codec(
-            folder, model_path, run_folder / "events.jsonl", config_changes=chosen, epochs=epochs, minutes=first_minutes,
-            seed=seed, device=device, corpus=corpus, callback=view, cancel_event=cancel,
+            corpus,
+            model_path,
+            run_folder / "events.jsonl",
+            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch),
+            config_changes=chosen,
+            split=split,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
-        )  # fmt: skip
+            callback=view,
+            cancel_event=cancel,
+        )
         if is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
-            refined = pipeline.refine_codec(
-                model_path, folder, first_sitting(model, run_folder, epochs, left),
-                device=device, corpus=corpus, callback=view, cancel_event=cancel,
-            )  # fmt: skip
+            second = Sitting(run_folder, pipeline.RefinementPlan(epochs, left, seed=seed, device=device))
+            refined = pipeline.refine_codec(model_path, corpus, second, split=split, callback=view, cancel_event=cancel)
     _show(folder, model_path, run_folder, refined.model if refined else model, refined, is_high, as_json)
 
 
@@ -195,15 +204,16 @@ def _resume_first(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.vqvae import VQVAEConfig
-    from distill.runs.resume import first_sitting
+    from distill.runs.resume import Sitting
     from distill.settings import codec_settings, resumed_settings
 
     share = pipeline.REFINEMENT_SHARE if is_high else 0.0
     rows = resumed_settings(first.step, epochs, minutes, device)
-    end = first.end(epochs, minutes and minutes * (1 - share))
+    plan = first.plan(pipeline.CodecPlan, epochs, minutes and minutes * (1 - share), device)
     second = (epochs, minutes and minutes * share)
     if epochs is None and minutes is None:
         second = first.second_stage or (None, DEFAULT_HIGH_MINUTES * share)
@@ -213,16 +223,23 @@ def _resume_first(
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
         settings_table({**rows, **codec_settings(config)})
+        split = split_corpus(corpus, seed=plan.seed)
         model = pipeline.train_codec(
-            folder, model_path, first.events, epochs=end[0], minutes=end[1], device=device, corpus=corpus, resumed=first,
+            corpus,
+            model_path,
+            first.events,
+            plan,
+            split=split,
+            resumed=first,
             about={"second_stage": {"epochs": second[0], "minutes": second[1]} if is_high else None},
-            callback=view, cancel_event=cancel,
-        )  # fmt: skip
+            callback=view,
+            cancel_event=cancel,
+        )
         if is_high and not cancel.is_set():
+            sitting = Sitting(first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device))
             refined = pipeline.refine_codec(
-                model_path, folder, first_sitting(model, first.run_folder, *second),
-                device=device, corpus=corpus, callback=view, cancel_event=cancel,
-            )  # fmt: skip
+                model_path, corpus, sitting, split=split, callback=view, cancel_event=cancel
+            )
     _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, is_high, as_json)
 
 
@@ -246,18 +263,15 @@ def _resume_second(
     model = load_model(model_path)
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
-        sitting = next_sitting(
-            model_path, model, epochs, minutes, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
-        )
+        wanted = pipeline.RefinementPlan(epochs, minutes, device=device)
+        sitting = next_sitting(model_path, model, wanted, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first)
         folder = folder or sitting.recordings(first)
         corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"))
         if sitting.resumed is None:
             settings_table(run_settings(sitting.plan.epochs, sitting.plan.minutes, device, 0.0))
         else:
-            settings_table(resumed_settings(sitting.resumed.value("step", int), epochs, minutes, device))
-        refined = pipeline.refine_codec(
-            model_path, folder, sitting, device=device, corpus=corpus, callback=view, cancel_event=cancel
-        )
+            settings_table(resumed_settings(sitting.resumed.value("schedule.step", int), epochs, minutes, device))
+        refined = pipeline.refine_codec(model_path, corpus, sitting, callback=view, cancel_event=cancel)
     _show(folder, model_path, sitting.run_folder, refined.model, refined, True, as_json)
 
 

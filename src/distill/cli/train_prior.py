@@ -1,5 +1,6 @@
 """``distill train-prior MODEL DATASET_DIR``: the prior, bundled into the model file."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,11 +81,13 @@ def _begin(
     from distill.models.model_file import load_model
     from distill.settings import check_learning_rate, prior_settings, run_settings
     from distill.sizes import prior_config
-    from distill.training.prior_loop import LEARNING_RATE
 
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
-    rate = LEARNING_RATE if lr is None else lr
-    check_learning_rate(rate)
+    if lr is not None:
+        check_learning_rate(lr)
+    end = (None, DEFAULT_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
+    plan = pipeline.PriorPlan(*end, seed=seed, device=device)
+    plan = plan if lr is None else dataclasses.replace(plan, learning_rate=lr)
     model_path = options.model_file(model_path)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
@@ -94,10 +97,8 @@ def _begin(
         settings_table({**settings, **sizes})
         events = new_run_folder(model_path.stem) / "events.jsonl"
         bundled = pipeline.add_prior(
-            model_path, dataset_dir, events, config_changes=chosen, epochs=epochs,
-            minutes=DEFAULT_MINUTES if epochs is None and minutes is None else minutes,
-            learning_rate=rate, seed=seed, device=device, corpus=corpus, callback=view, cancel_event=cancel,
-        )  # fmt: skip
+            model_path, corpus, events, plan, config_changes=chosen, callback=view, cancel_event=cancel
+        )
     _show(model_path, events, bundled, cancel.is_set(), as_json)
 
 
@@ -123,16 +124,15 @@ def _resume(
     model_path = options.model_file(model_path) if model_path else stopped.model_path
     dataset_dir = dataset_dir or stopped.folder
     settings = resumed_settings(stopped.step, epochs, minutes, device)
-    end = stopped.end(epochs, minutes)
+    plan = stopped.plan(pipeline.PriorPlan, epochs, minutes, device)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
         bundled = pipeline.add_prior(
-            model_path, dataset_dir, stopped.events, epochs=end[0], minutes=end[1], device=device, corpus=corpus,
-            resumed=stopped, callback=view, cancel_event=cancel,
-        )  # fmt: skip
+            model_path, corpus, stopped.events, plan, resumed=stopped, callback=view, cancel_event=cancel
+        )
     _show(model_path, stopped.events, bundled, cancel.is_set(), as_json)
 
 

@@ -21,18 +21,21 @@ from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 
 SIZES = ("hop", "hidden_size", "encoder_blocks", "decoder_blocks", "latent_size", "kernel_size", "expansion", "voice")
 """What a codec must have in common with the base to start from it."""
+DECODER_BLOCKS = 5
+"""So many that the weights of the base codec fit into 16 MB."""
 _NAME = "base.safetensors"
 
 
-def base_path() -> Path | None:
-    """Where the base codec lies; None where this installation has none."""
+def base_config() -> VQVAEConfig:
+    """The sizes of the base codec."""
+    return VQVAEConfig(channels=1, voice="tones", decoder_blocks=DECODER_BLOCKS)
+
+
+def base_path(config: VQVAEConfig) -> Path | None:
+    """The base codec that a codec of these sizes can start from; None where there is none that fits."""
     path = Path(str(files("distill.models") / _NAME))
-    return path if path.is_file() else None
-
-
-def fits_base(config: VQVAEConfig, base: VQVAEConfig) -> bool:
-    """Whether a codec of these sizes can start from the base."""
-    return all(getattr(config, name) == getattr(base, name) for name in SIZES)
+    fits = all(getattr(config, name) == getattr(base_config(), name) for name in SIZES)
+    return path if fits and path.is_file() else None
 
 
 def save_base(path: Path, codec: ConvVQVAE) -> Path:

@@ -22,7 +22,8 @@ def uniform(positions: Tensor, count: int, stream: int) -> Tensor:
     places = torch.arange(count, device=positions.device)
     keys = _mixed((positions * 0x9E3779B1 + (stream + 1) * 0x85EBCA77) & _LOW)
     mixed = _mixed((keys[..., None] + places * 0xC2B2AE3D) & _LOW)
-    return ((mixed >> 8).float() + 0.5) * 2.0**-24
+    # 23 bits, so that the middle of the last step is not rounded up to 1, of which the normal distribution is infinite.
+    return ((mixed >> 9).float() + 0.5) * 2.0**-23
 
 
 def normal(positions: Tensor, count: int, stream: int) -> Tensor:

@@ -24,6 +24,7 @@ from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
 from distill.training import adversarial, prior_loop, vqvae_loop
 from distill.training.adversarial import RefinementPlan
+from distill.training.plan import Plan
 from distill.training.state import TrainingState, load_state, read_values
 
 CODEC_STATE, REFINEMENT_STATE, PRIOR_STATE = "codec.state", "refinement.state", "prior.state"
@@ -37,6 +38,7 @@ FINISHED_KEPT = 5
 """So many runs keep the states of stages that are at their end (some 200 MB a codec), to be trained further."""
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
+P = TypeVar("P", bound=Plan)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,16 @@ class Stopped:
             raise StateFileError(
                 f"{self.run_folder} says sizes that cannot be.", "Train that stage again from its beginning."
             ) from error
+
+    def plan(self, kind: type[P], epochs: int | None = None, minutes: float | None = None, device: str = "auto") -> P:
+        """The plan it was begun with, ending so much further on from here; with neither, where it was to end.
+
+        Raises:
+            SettingError: if the stage is at its end and nothing says how much further.
+        """
+        plan = kind.of(self.state.value("plan", dict))
+        epochs, minutes = self.end(epochs, minutes)
+        return dataclasses.replace(plan, epochs=epochs, minutes=minutes, device=device)
 
     def end(self, epochs: int | None, minutes: float | None) -> tuple[int | None, float | None]:
         """The end in epochs and minutes from the very beginning: so much further, or with neither, as it was planned.
@@ -218,31 +230,21 @@ def forget_finished() -> None:
                 continue
 
 
-def first_sitting(model: Model, run_folder: Path, epochs: int | None, minutes: float | None) -> Sitting:
-    """The beginning of the second stage, with the same recordings kept aside as in the first stage."""
-    return Sitting(run_folder, RefinementPlan(epochs, minutes, seed=model.header.corpus.split_seed))
-
-
 def next_sitting(
-    path: Path,
-    model: Model,
-    epochs: int | None,
-    minutes: float | None,
-    default_minutes: float,
-    first: Stopped | None = None,
+    path: Path, model: Model, wanted: RefinementPlan, default_minutes: float, first: Stopped | None = None
 ) -> Sitting:
     """Where the second stage of the model at ``path`` goes on; its beginning, if the model has had none yet.
 
     Args:
-        epochs, minutes: how much further from here. With neither, to the end it was begun with, or that was planned for it, or
-            for the default minutes.
+        wanted: its epochs and minutes say how much further from here. With neither, the stage goes on to the end it was begun
+            with, or that was planned for it, or for the default minutes.
         first: the stage before, if it was trained on this computer.
 
     Raises:
         SettingError: if the stage is at its end and nothing says how much further, or its state is not on this computer.
         StateFileError: if the state is damaged.
     """
-    found = _refinement_of(model)
+    found, epochs, minutes = _refinement_of(model), wanted.epochs, wanted.minutes
     if found is None:
         if "refinement_steps" in model.header.codec_training:
             raise SettingError(
@@ -251,31 +253,30 @@ def next_sitting(
             )
         if epochs is None and minutes is None:
             epochs, minutes = (first and first.second_stage) or (None, default_minutes)
-        return first_sitting(model, first.run_folder if first else new_run_folder(path.stem), epochs, minutes)
+        run_folder = first.run_folder if first else new_run_folder(path.stem)
+        # The same recordings are kept aside as in the first stage.
+        seed = model.header.corpus.split_seed
+        return Sitting(run_folder, dataclasses.replace(wanted, epochs=epochs, minutes=minutes, seed=seed))
     state = load_state(found / REFINEMENT_STATE, adversarial.STATE_KIND)
-    try:
-        plan = RefinementPlan(**state.values["plan"])
-        if epochs is not None or minutes is not None:
-            plan = dataclasses.replace(
-                plan,
-                epochs=None if epochs is None else state.values["epoch"] + epochs,
-                minutes=None if minutes is None else state.values["elapsed_s"] / 60 + minutes,
-            )
-        elif state.values["finished"] and state.values["step"] == model.header.codec_training.get("refinement_steps"):
-            raise SettingError(
-                f"The second stage of {path} is at its end.", "Say how much further with --minutes or --epochs."
-            )
-    except (KeyError, TypeError) as error:
-        raise StateFileError(
-            f"{found / REFINEMENT_STATE} does not say what was planned.",
-            "Move it away, and train that stage again from its beginning.",
-        ) from error
+    plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
+    if epochs is not None or minutes is not None:
+        plan = dataclasses.replace(
+            plan,
+            epochs=None if epochs is None else state.value("epoch", int) + epochs,
+            minutes=None if minutes is None else state.value("schedule.elapsed_s", float) / 60 + minutes,
+        )
+    elif state.value("finished", bool) and state.value("schedule.step", int) == model.header.codec_training.get(
+        "refinement_steps"
+    ):
+        raise SettingError(
+            f"The second stage of {path} is at its end.", "Say how much further with --minutes or --epochs."
+        )
     return Sitting(found, plan, state)
 
 
 def _refinement_of(model: Model) -> Path | None:
     alphabet = model.alphabet
-    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["alphabet"] == alphabet)
+    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == alphabet)
 
 
 def _load(run_folder: Path, name: str) -> Stopped:

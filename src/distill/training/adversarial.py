@@ -1,33 +1,31 @@
-"""The codec's second stage: the decoder alone learns on against a critic; encoder and codebooks stay as they are.
+"""The codec's second stage: the decoder alone trains on against a discriminator; encoder and codebooks stay as they are.
 
-A mel distance is deaf to phase and forgives blur, so the first stage ends up a little dull and rough. Here discriminators
-learn to tell recordings from reconstructions, and the decoder to please them, while the mel distance keeps it to the
-recording. Loss and weights are those of the Descript Audio Codec (Kumar et al. 2023, arXiv:2306.06546). Codes
+A mel distance does not see phase and forgives blur, so the first stage ends up a little dull and rough. Here discriminators
+learn to tell recordings from reconstructions, and the decoder to pass for recordings, while the mel distance keeps it close to
+the one it reconstructs. Loss and weights are those of the Descript Audio Codec (Kumar et al. 2023, arXiv:2306.06546). Codes
 keep their meaning: whatever was encoded before stays valid, and so does a prior.
 
 What is kept is the moving average of the decoder's weights, at the end. It is not chosen by the lowest held-out mel
-distance, which would choose the dull ones; but if that distance ends worse than ``WORST_MEL`` times what it was, the stage
+distance, which would choose the dull ones; but if that distance ends worse than ``worst_mel`` times what it was, the stage
 has failed and the first stage's decoder stays.
 """
 
 import copy
-import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import WINDOWS, MultiScaleMel
-from distill.audio.split import split_corpus
+from distill.audio.split import Split, split_corpus
 from distill.audio.windows import TrainingWindows, validation_windows
-from distill.errors import StateFileError, TrainingError
+from distill.errors import TrainingError
 from distill.models.discriminator import (
     Discriminator,
     DiscriminatorConfig,
@@ -37,62 +35,65 @@ from distill.models.discriminator import (
 )
 from distill.models.model_file import alphabet_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
-from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
-from distill.training.codec_loss import SCALES_PER_STEP
+from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
     RefinementCompleteEvent,
     RefinementEpochMetrics,
     RefinementStepMetrics,
+    ignore,
 )
+from distill.training.plan import Plan
+from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
-from distill.training.state import (
-    TrainingState,
-    optimizer_tensors,
-    random_state,
-    restore_optimizer,
-    restore_random_state,
-)
-from distill.training.vqvae_loop import (
-    SILENCED,
-    VALIDATION_POSITIONS,
-    VALIDATION_WINDOWS,
-    validate_vqvae_epoch,
-)
+from distill.training.vqvae_loop import validate_vqvae_epoch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 STATE_KIND = "codec refinement"
-WINDOW_POSITIONS = 47
-"""About a second at the default rate."""
-MEL_WEIGHT, FEATURE_WEIGHT, ADVERSARIAL_WEIGHT = 15.0, 2.0, 1.0
-CRITIC_FIRST_STEPS = 100
-CRITIC_FIRST_SHARE = 0.1
-"""The critic learns alone for the first steps, or the first share of a short stage: an untrained one would only mislead."""
-AVERAGE_DECAY = 0.999
-WORST_MEL = 1.1
-"""A held-out mel distance above this share of what it was means that the stage has failed."""
-MIN_STEPS_PER_EPOCH = 50
-MAX_BAD_STEPS = 20
-"""This many losses in a row that are not finite end the stage. One alone is stepped over: it has moved nothing."""
-_LOSSES = ("mel_loss", "feature_loss", "adversarial_loss", "discriminator_loss")
 
 
 @dataclass(frozen=True)
-class RefinementPlan:
-    """What is decided before the stage begins, and stays when it is resumed."""
+class RefinementPlan(Plan):
+    """The settings of one run of the codec's second stage."""
 
-    epochs: int | None = None
-    minutes: float | None = None
-    """The end of the stage, whichever comes first."""
-    seed: int = 0
-    batch_size: int = 4
-    learning_rate: float = 2e-4
-    critic_learning_rate: float = 1e-3
-    """A critic as slow as the decoder has nothing to say for hundreds of steps (measured: docs/codec.md)."""
-    critic_width: int = DiscriminatorConfig.width
+    DEFAULT_EPOCHS: ClassVar[int] = 100
+    batch_size: Annotated[int, Ge(1)] = 4
+    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 2e-4
+    least_steps: Annotated[int, Ge(1)] = 50
+    discriminator_learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
+    """Peak learning rate of the discriminator. One as slow as the decoder gives no useful gradient for hundreds of steps
+    (measured: docs/codec.md)."""
+    discriminator_width: Annotated[int, Ge(1)] = DiscriminatorConfig.width
+    """Channels of the discriminator's layers."""
+    discriminator_first_steps: Annotated[int, Ge(0)] = 100
+    """The discriminator trains alone for the first steps, as an untrained one would only mislead the decoder, ..."""
+    discriminator_first_share: Annotated[float, Ge(0), Le(1)] = 0.1
+    """... but for this share of a short stage at most."""
+    mel_weight: Annotated[float, Ge(0)] = 15.0
+    """Weight of the mel distance in the decoder's loss."""
+    feature_weight: Annotated[float, Ge(0)] = 2.0
+    """Weight of the distance between the discriminator's features."""
+    adversarial_weight: Annotated[float, Ge(0)] = 1.0
+    """Weight of the adversarial loss."""
+    window_positions: Annotated[int, Ge(1)] = 47
+    """Code positions of a training window, about a second at the default rate."""
+    silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
+    """Share of the windows that are cut to begin or end in silence."""
+    scales_per_step: Annotated[int, Ge(1), Le(len(WINDOWS))] = 2
+    """How many of the mel distance's window lengths a step is measured with."""
+    validation_windows: Annotated[int, Ge(1)] = 16
+    """Held-out windows that are validated on at most."""
+    validation_positions: Annotated[int, Ge(1)] = 94
+    """Code positions of such a window."""
+    average_decay: Annotated[float, Ge(0), Le(1)] = 0.999
+    """How much of the decoder's moving average a step keeps."""
+    worst_mel: Annotated[float, Ge(0)] = 1.1
+    """The stage has failed if the held-out mel distance ends above this many times what it was."""
+    max_bad_steps: Annotated[int, Ge(1)] = 20
+    """So many losses in a row that are not finite end the stage. One alone is stepped over: it has moved nothing."""
 
 
 @dataclass
@@ -100,38 +101,35 @@ class RefinementResult:
     """Both decoders, and which of them is to be kept."""
 
     first: ConvVQVAE
+    """With the first stage's decoder."""
     refined: ConvVQVAE
+    """With the second stage's."""
     is_kept: bool
+    """Whether the second stage's decoder is to take the first one's place."""
     mel_before: float
     mel_after: float
     steps: int
     epochs_trained: int
     seconds_taken: float
-    """Of the whole stage, earlier sittings included."""
+    """Training time of the whole stage in seconds, that of earlier runs it was resumed from included."""
     curves: dict[str, list[float]]
     """Held-out mel distance and mean losses of every epoch."""
     cancelled: bool
 
     @property
     def codec(self) -> ConvVQVAE:
+        """The one to keep."""
         return self.refined if self.is_kept else self.first
 
 
-@dataclass
-class _Stage:
-    """Everything that changes while the stage trains."""
+@dataclass(frozen=True)
+class _Networks:
+    """Both sides as Fabric wraps them, the average of one of them, and what they are measured with."""
 
     codec: Any
-    critic: Any
+    discriminator: Any
     averaged: ConvVQVAE
-    decoder_optimizer: torch.optim.Optimizer
-    critic_optimizer: torch.optim.Optimizer
-    schedule: Schedule
-    mel_before: float = float("nan")
-    decoder_steps: int = 0
-    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys((*_LOSSES, "steps"), 0.0))
-    """Losses summed over this epoch's steps, and how many there were."""
-    curves: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in ("val_mel", *_LOSSES)})
+    distance: MultiScaleMel
 
 
 def refine_decoder(
@@ -141,262 +139,196 @@ def refine_decoder(
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
     *,
-    state_path: Path | None = None,
-    resumed: TrainingState | None = None,
-    about: Callable[[], Mapping[str, Any]] = dict,
-    device: str = "auto",
-    save_every_s: float = SAVE_EVERY_S,
+    split: Split | None = None,
+    state_file: StateFile | None = None,
 ) -> RefinementResult:
     """Trains the decoder of a codec on against discriminators and gives back a codec with the same codes.
 
     Args:
         codec: as the first stage left it; it is not changed.
-        corpus: the recordings the first stage learned from; the same ones are kept aside.
+        corpus: the recordings the first stage learned from.
+        plan: the run's settings. A run that goes on needs the plan it was begun with, but for its end.
+        callback: gets every event.
         cancel_event: when set, the stage ends after the current step; its state can be resumed.
-        state_path: written every ``save_every_s`` seconds, first after ten, and at the end.
-        resumed: a state to go on from. On a CPU, a stage that lasts for epochs then ends with the same weights, bit for bit, as
-            if it had never stopped.
-        about: what the caller wants to find in the state beside the loop's own.
+        split: the first stage's; drawn by the plan's seed if not given.
+        state_file: where the state is kept, and what to go on from.
 
     Raises:
         TrainingError: if the losses stay not finite.
-        StateFileError: if ``resumed`` belongs to another codec or other recordings.
+        StateFileError: if the state to go on from belongs to another codec or other recordings.
     """
+    file, tell = state_file or StateFile(), callback or ignore
+    split = split or split_corpus(corpus, seed=plan.seed)
     torch.manual_seed(plan.seed)
-    fabric = make_fabric(device)
+    fabric = make_fabric(plan.device)
     first = copy.deepcopy(codec).cpu().requires_grad_(False).eval()
     averaged = copy.deepcopy(first).to(fabric.device)
     trained = copy.deepcopy(first)
     trained.decoder.requires_grad_(True)
-    critic = Discriminator(DiscriminatorConfig(codec.channels, width=plan.critic_width))
+    discriminator = Discriminator(DiscriminatorConfig(codec.channels, width=plan.discriminator_width))
     wrapped, decoder_optimizer = fabric.setup(trained, _optimizer(trained.decoder))
     wrapped.mark_forward_method("encode")
     wrapped.mark_forward_method("decode")
-    wrapped_critic, critic_optimizer = fabric.setup(critic, _optimizer(critic))
+    wrapped_discriminator, discriminator_optimizer = fabric.setup(discriminator, _optimizer(discriminator))
     distance = MultiScaleMel(codec.sample_rate).to(fabric.device)
+    networks = _Networks(wrapped, wrapped_discriminator, averaged, distance)
 
-    split = split_corpus(corpus, seed=plan.seed)
-    window = WINDOW_POSITIONS * codec.hop
-    windows = TrainingWindows(split.train, window, codec.channels, plan.seed, SILENCED)
-    held_out = validation_windows(split.held_out, VALIDATION_POSITIONS * codec.hop, codec.channels, VALIDATION_WINDOWS)
-    steps_per_epoch = max(-(-windows.windows_per_epoch // plan.batch_size), MIN_STEPS_PER_EPOCH)
-    schedule = Schedule(steps_per_epoch, epochs=plan.epochs, minutes=plan.minutes, peak_rate=plan.learning_rate)
-    stage = _Stage(wrapped, wrapped_critic, averaged, decoder_optimizer, critic_optimizer, schedule)
-    belongs_to = {"alphabet": alphabet_fingerprint(first), "corpus": corpus.fingerprint}
-    if resumed is None:
-        stage.mel_before = validate_vqvae_epoch(averaged, distance, held_out, fabric)
+    samples = plan.window_positions * codec.hop
+    windows = TrainingWindows(split.train, samples, codec.channels, plan.seed, plan.silenced)
+    held_out = validation_windows(
+        split.held_out, plan.validation_positions * codec.hop, codec.channels, plan.validation_windows
+    )
+    steps_per_epoch = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
+    schedule = Schedule.of(plan, steps_per_epoch)
+    models = {
+        "first": first.decoder, "decoder": trained.decoder, "average": averaged.decoder, "discriminator": discriminator,
+    }  # fmt: skip
+    optimizers = {"decoder-optimizer": decoder_optimizer, "discriminator-optimizer": discriminator_optimizer}
+    state = State(models, optimizers, schedule, good_every=None)
+    belongs_to = {"codec": alphabet_fingerprint(first), "folder of recordings": corpus.fingerprint}
+    if file.resumed is None:
+        mel_before = validate_vqvae_epoch(averaged, distance, held_out, fabric)
+        state.figures = {"decoder_steps": 0, "bad_steps": 0, "mel_before": mel_before}
     else:
-        _restore(stage, first, resumed, belongs_to)
+        state.restore(file.resumed, belongs_to)
+        mel_before = state.figures["mel_before"]
+    checkpoint = Checkpoint(file, STATE_KIND, state, belongs_to, plan, tell)
 
-    finished, cancelled, bad_steps = schedule.finished, False, 0
-
-    def state() -> TrainingState:
-        values = {"plan": dataclasses.asdict(plan), "finished": finished, "about": dict(about())}
-        return _state(stage, first, steps_per_epoch, belongs_to | values)
-
-    checkpoint = Checkpoint(state_path, STATE_KIND, state, callback, every_s=save_every_s)
+    state.finished, cancelled = schedule.finished, False
     epoch_started = time.monotonic()
-    while not (finished or cancelled):
+    while not (state.finished or cancelled):
         started = time.monotonic()
-        epoch, index = divmod(schedule.step, steps_per_epoch)
-        rate = schedule.learning_rate
-        for optimizer, peak in ((decoder_optimizer, plan.learning_rate), (critic_optimizer, plan.critic_learning_rate)):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * rate / plan.learning_rate
-
-        audio = torch.from_numpy(windows.batch(epoch, index, plan.batch_size)).to(fabric.device)
-        draw = np.random.default_rng((plan.seed, epoch, index, 1 << 20))
-        losses, finite = _step(stage, audio, distance, draw, fabric)
+        batch = windows.batch(state.epoch, state.sums.step, plan.batch_size)
+        metrics, finite = train_step(state, torch.from_numpy(batch).to(fabric.device), plan, networks, fabric)
         if finite:
-            bad_steps = 0
-            for name, loss in losses.items():
-                stage.sums[name] += loss
-            stage.sums["steps"] += 1
+            state.sums.add({name: loss for name, loss in metrics.items() if name != "learning_rate"})
+            state.figures["bad_steps"] = 0
         else:
-            bad_steps += 1
-            if bad_steps == MAX_BAD_STEPS:
-                raise _not_finite(bad_steps)
+            state.figures["bad_steps"] += 1
+            if state.figures["bad_steps"] >= plan.max_bad_steps:
+                raise _not_finite(plan.max_bad_steps)
         schedule.step += 1
-        if callback is not None:
-            callback(
-                RefinementStepMetrics(
-                    epoch=epoch + 1,
-                    step=schedule.step,
-                    total_steps=max(schedule.step, schedule.total_steps),
-                    **losses,
-                    learning_rate=rate,
-                    step_time_s=time.monotonic() - started,
-                    audio_seconds=audio.shape[0] * audio.shape[-1] / codec.sample_rate,
-                    progress=schedule.progress,
-                    remaining_s=schedule.remaining_s,
-                )
+        state.sums.step += 1
+        state.finished = schedule.finished
+        tell(
+            RefinementStepMetrics(
+                epoch=state.epoch + 1,
+                step=schedule.step,
+                total_steps=max(schedule.step, schedule.total_steps),
+                **metrics,
+                step_time_s=time.monotonic() - started,
+                audio_seconds=batch.shape[0] * batch.shape[-1] / codec.sample_rate,
+                progress=schedule.progress,
+                remaining_s=schedule.remaining_s,
             )
+        )
 
-        finished = schedule.finished
-        if schedule.step % steps_per_epoch == 0 or finished:
+        # Evaluate.
+        if state.sums.step == steps_per_epoch or state.finished:
             validating = time.monotonic()
             val_mel = validate_vqvae_epoch(averaged, distance, held_out, fabric)
             schedule.reserve(1.5 * (time.monotonic() - validating))
-            count = stage.sums.pop("steps")
-            if not count:
-                raise _not_finite(bad_steps)
-            means = {name: total / count for name, total in stage.sums.items()}
-            stage.sums = dict.fromkeys((*_LOSSES, "steps"), 0.0)
-            for name, value in {"val_mel": val_mel, **means}.items():
-                stage.curves[name].append(value)
-            if callback is not None:
-                callback(
-                    RefinementEpochMetrics(
-                        epoch=epoch + 1,
-                        total_epochs=max(epoch + 1, schedule.total_epochs),
-                        **means,
-                        val_mel=val_mel,
-                        mel_before=stage.mel_before,
-                        epoch_time_s=time.monotonic() - epoch_started,
-                        learning_rate=schedule.learning_rate,
-                    )
+            if not state.sums.count:
+                raise _not_finite(state.sums.step)
+            means = state.sums.means()
+            state.record(val_mel=val_mel, **means)
+            state.end_epoch()
+            tell(
+                RefinementEpochMetrics(
+                    epoch=state.epoch,
+                    total_epochs=max(state.epoch, schedule.total_epochs),
+                    **means,
+                    val_mel=val_mel,
+                    mel_before=mel_before,
+                    epoch_time_s=time.monotonic() - epoch_started,
+                    learning_rate=schedule.learning_rate,
                 )
+            )
             epoch_started = time.monotonic()
+
         checkpoint.save_if_due()
-        cancelled = not finished and cancel_event is not None and cancel_event.is_set()
+        cancelled = not state.finished and cancel_event is not None and cancel_event.is_set()
     checkpoint.save()
 
-    mel_after = (stage.curves["val_mel"] or [stage.mel_before])[-1]
-    is_kept = not cancelled and mel_after <= WORST_MEL * stage.mel_before
-    epochs_trained = len(stage.curves["val_mel"])
-    if callback is not None:
-        callback(
-            RefinementCompleteEvent(
-                mel_before=stage.mel_before,
-                mel_after=mel_after,
-                is_kept=is_kept,
-                epochs_trained=epochs_trained,
-                steps=schedule.step,
-                cancelled=cancelled,
-            )
-        )
+    mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
+    is_kept = not cancelled and mel_after <= plan.worst_mel * mel_before
+    tell(RefinementCompleteEvent(mel_before, mel_after, is_kept, state.epoch, schedule.step, cancelled))
     return RefinementResult(
-        first,
-        averaged.cpu(),
-        is_kept,
-        stage.mel_before,
-        mel_after,
-        schedule.step,
-        epochs_trained,
-        schedule.elapsed_s,
-        stage.curves,
-        cancelled,
+        first=first,
+        refined=averaged.cpu(),
+        is_kept=is_kept,
+        mel_before=mel_before,
+        mel_after=mel_after,
+        steps=schedule.step,
+        epochs_trained=state.epoch,
+        seconds_taken=schedule.elapsed_s,
+        curves=state.curves,
+        cancelled=cancelled,
     )
 
 
-def _step(
-    stage: _Stage, audio: Tensor, distance: MultiScaleMel, draw: np.random.Generator, fabric: "Fabric"
+def train_step(
+    state: State, audio: Tensor, plan: RefinementPlan, networks: _Networks, fabric: "Fabric"
 ) -> tuple[dict[str, float], bool]:
-    """The critic's turn, then the decoder's, on one batch ``[B, C, N]``. Gives the losses, and whether all were finite."""
-    schedule = stage.schedule
+    """The discriminator's step, then the decoder's, on one batch ``[B, C, N]``.
+
+    Returns:
+        Losses, not yet weighted, and the decoder's learning rate, by the names they have in :class:`RefinementStepMetrics`;
+        and whether all was finite. What is not finite moves nothing.
+    """
+    schedule, codec, discriminator = state.schedule, networks.codec, networks.discriminator
+    draw = np.random.default_rng((plan.seed, state.epoch, state.sums.step, 1 << 20))
+    rate = schedule.learning_rate
+    decoder_optimizer = state.optimizers["decoder-optimizer"]
+    discriminator_optimizer = state.optimizers["discriminator-optimizer"]
+    peaks = ((decoder_optimizer, plan.learning_rate), (discriminator_optimizer, plan.discriminator_learning_rate))
+    for optimizer, peak in peaks:
+        set_learning_rate(optimizer, peak * rate / plan.learning_rate)
+
     with torch.no_grad():
-        codes = stage.codec.encode(audio)
-    made = stage.codec.decode(codes)
-    # The critic hears quiet passages as loud as others, but never lifts silence out of the noise.
+        codes = codec.encode(audio)
+    made = codec.decode(codes)
+    # The discriminator gets quiet passages as loud as others, but silence is never lifted out of the noise.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 
-    stage.critic.requires_grad_(True)
-    critic_loss = discriminator_loss(stage.critic(gain * audio), stage.critic(gain * made.detach()))
-    finite = _descend(critic_loss, stage.critic, stage.critic_optimizer, 10.0, fabric)
+    discriminator.requires_grad_(True)
+    judged = discriminator_loss(discriminator(gain * audio), discriminator(gain * made.detach()))
+    finite = gradients(judged, discriminator, discriminator_optimizer, fabric, max_norm=10.0)
+    if finite:
+        discriminator_optimizer.step()
 
-    stage.critic.requires_grad_(False)
+    discriminator.requires_grad_(False)
     with torch.no_grad():
-        real = stage.critic(gain * audio)
-    fake = stage.critic(gain * made)
+        real = discriminator(gain * audio)
+    fake = discriminator(gain * made)
     features, adversarial = feature_distance(real, fake), adversarial_loss(fake)
     # Left and right must sound right, and so must their sum and difference: they take turns.
     sides = swap_mid_side if audio.shape[1] == 2 and draw.random() < 0.5 else torch.Tensor.clone
-    mel = distance(sides(made), sides(audio), draw.choice(len(WINDOWS), SCALES_PER_STEP, replace=False).tolist())
-    loss = MEL_WEIGHT * mel + FEATURE_WEIGHT * features + ADVERSARIAL_WEIGHT * adversarial
-    critic_first = schedule.step < CRITIC_FIRST_STEPS and schedule.progress < CRITIC_FIRST_SHARE
-    if critic_first or not finite:
+    scales = draw.choice(len(WINDOWS), plan.scales_per_step, replace=False).tolist()
+    mel = networks.distance(sides(made), sides(audio), scales)
+    loss = plan.mel_weight * mel + plan.feature_weight * features + plan.adversarial_weight * adversarial
+    is_alone = schedule.step < plan.discriminator_first_steps and schedule.progress < plan.discriminator_first_share
+    if is_alone or not finite:
         finite = finite and bool(torch.isfinite(loss))
     else:
-        finite = _descend(loss, stage.codec, stage.decoder_optimizer, 100.0, fabric)
+        finite = gradients(loss, codec, decoder_optimizer, fabric, max_norm=100.0)
         if finite:
-            _average(stage)
-    values = (mel, features, adversarial, critic_loss)
-    return {name: float(value.detach()) for name, value in zip(_LOSSES, values, strict=True)}, finite
-
-
-def _descend(loss: Tensor, module: Any, optimizer: torch.optim.Optimizer, max_norm: float, fabric: "Fabric") -> bool:
-    """One optimiser step, unless the loss or a gradient is not finite."""
-    optimizer.zero_grad()
-    if not bool(torch.isfinite(loss)):
-        return False
-    fabric.backward(loss)
-    norm = fabric.clip_gradients(module, optimizer, max_norm=max_norm, error_if_nonfinite=False)
-    if norm is not None and not bool(torch.isfinite(norm)):
-        return False
-    optimizer.step()
-    return True
+            decoder_optimizer.step()
+            state.figures["decoder_steps"] += 1
+            _average(networks, plan, state.figures["decoder_steps"])
+    losses = {
+        "mel_loss": mel, "feature_loss": features, "adversarial_loss": adversarial, "discriminator_loss": judged,
+    }  # fmt: skip
+    return {**{name: float(value.detach()) for name, value in losses.items()}, "learning_rate": rate}, finite
 
 
 @torch.no_grad()
-def _average(stage: _Stage) -> None:
+def _average(networks: _Networks, plan: RefinementPlan, decoder_steps: float) -> None:
     """Moves the average towards the decoder; it forgets faster while it is young."""
-    stage.decoder_steps += 1
-    decay = min(AVERAGE_DECAY, stage.decoder_steps / (stage.decoder_steps + 10))
-    now = stage.codec.module.decoder.parameters()
-    for mean, value in zip(stage.averaged.decoder.parameters(), now, strict=True):
+    decay = min(plan.average_decay, decoder_steps / (decoder_steps + 10))
+    now = networks.codec.module.decoder.parameters()
+    for mean, value in zip(networks.averaged.decoder.parameters(), now, strict=True):
         mean.lerp_(value, 1 - decay)
-
-
-def _state(stage: _Stage, first: ConvVQVAE, steps_per_epoch: int, about: Mapping[str, Any]) -> TrainingState:
-    epoch, index = divmod(stage.schedule.step, steps_per_epoch)
-    return TrainingState(
-        parts={
-            "first": first.decoder.state_dict(),
-            "decoder": stage.codec.module.decoder.state_dict(),
-            "average": stage.averaged.decoder.state_dict(),
-            "critic": stage.critic.module.state_dict(),
-            "decoder-optimizer": optimizer_tensors(stage.decoder_optimizer),
-            "critic-optimizer": optimizer_tensors(stage.critic_optimizer),
-            "random": random_state(),
-        },
-        values={
-            **about,
-            "step": stage.schedule.step,
-            "elapsed_s": stage.schedule.elapsed_s,
-            "epoch": epoch,
-            "index": index,
-            "decoder_steps": stage.decoder_steps,
-            "mel_before": stage.mel_before,
-            "sums": stage.sums,
-            "curves": stage.curves,
-        },
-    )
-
-
-def _restore(stage: _Stage, first: ConvVQVAE, state: TrainingState, belongs_to: Mapping[str, str]) -> None:
-    values, parts = state.values, state.parts
-    for name, what in (("alphabet", "model"), ("corpus", "folder of recordings")):
-        if values.get(name) != belongs_to[name]:
-            raise StateFileError(
-                f"The saved second stage belongs to another {what}.",
-                "Give the model and the very recordings it was begun with, or begin anew with distill train.",
-            )
-    try:
-        first.decoder.load_state_dict(parts["first"])
-        stage.codec.module.decoder.load_state_dict(parts["decoder"])
-        stage.averaged.decoder.load_state_dict(parts["average"])
-        stage.critic.module.load_state_dict(parts["critic"])
-        restore_optimizer(stage.decoder_optimizer, parts.get("decoder-optimizer", {}))
-        restore_optimizer(stage.critic_optimizer, parts.get("critic-optimizer", {}))
-        restore_random_state(parts["random"])
-        stage.schedule.resume(int(values["step"]), float(values["elapsed_s"]))
-        stage.decoder_steps, stage.mel_before = int(values["decoder_steps"]), float(values["mel_before"])
-        stage.sums, stage.curves = dict(values["sums"]), {name: list(kept) for name, kept in values["curves"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise StateFileError(
-            "The saved second stage does not fit this version of Distill or was changed.",
-            "Begin the second stage anew with distill train FOLDER --quality high.",
-        ) from error
 
 
 def _optimizer(module: nn.Module) -> torch.optim.Optimizer:

@@ -17,12 +17,12 @@ from torch import Tensor
 from distill.audio.corpus import import_corpus
 from distill.audio.split import whole_recordings
 from distill.audio.windows import TrainingWindows
-from distill.models.base import save_base, start_from_base
+from distill.errors import TrainingError
+from distill.models.base import base_config, save_base, start_from_base
 from distill.models.tones import TonesAndNoise
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig
-from distill.sizes import DECODER_BLOCKS
+from distill.models.vqvae import ConvVQVAE
 from distill.training.codec_loss import CodecLoss
-from distill.training.vqvae_loop import BATCH_SIZE, CONTINUOUS_STEPS, LEARNING_RATE, SILENCED, WINDOW_POSITIONS
+from distill.training.vqvae_loop import CodecPlan
 
 AVERAGE_DECAY = 0.998
 FINAL_SHARE = 0.15
@@ -49,12 +49,14 @@ def train_base(
     started = time.monotonic()
     torch.manual_seed(seed)
     corpus = import_corpus(folder, channels=1)
-    config = VQVAEConfig(channels=1, voice="tones", decoder_blocks=DECODER_BLOCKS)
+    config, plan = base_config(), CodecPlan(seed=seed, device=device)
     codec = ConvVQVAE(config).to(device).train()
-    windows = TrainingWindows(whole_recordings(corpus.recordings), WINDOW_POSITIONS * config.hop, 1, seed, SILENCED)
+    windows = TrainingWindows(
+        whole_recordings(corpus.recordings), plan.window_positions * config.hop, 1, seed, plan.silenced
+    )
 
     def batch(epoch: int, index: int) -> Tensor:
-        return torch.from_numpy(windows.batch(epoch, index, BATCH_SIZE)).to(device)
+        return torch.from_numpy(windows.batch(epoch, index, plan.batch_size)).to(device)
 
     head = codec.decoder[2]
     assert isinstance(head, TonesAndNoise)
@@ -65,23 +67,27 @@ def train_base(
     average = copy.deepcopy(codec)
     criterion = CodecLoss(config.sample_rate).to(device)
     optimizer = torch.optim.AdamW(codec.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    codec.quantizer.expect(WINDOW_POSITIONS * BATCH_SIZE)
+    codec.quantizer.expect(plan.window_positions * plan.batch_size)
     saved, step, losses = started, 0, {"": 0.0}
     while (share := (time.monotonic() - started) / (60 * minutes)) < 1:
-        rate = LEARNING_RATE * min(1.0, (step + 1) / 100) * min(1.0, (1 - share) / FINAL_SHARE + 0.02)
+        rate = plan.learning_rate * min(1.0, (step + 1) / 100) * min(1.0, (1 - share) / FINAL_SHARE + 0.02)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        if step == CONTINUOUS_STEPS:
+        if step == plan.continuous_steps:
             with torch.no_grad():
                 latents = torch.cat([codec.latents(batch(_PLACING, 8 + index)) for index in range(12)])
-            codec.quantizer.start(latents, WINDOW_POSITIONS * BATCH_SIZE)
+            codec.quantizer.start(latents, plan.window_positions * plan.batch_size)
         audio = batch(0, step)
         output, tones = codec.forward_with_tones(audio, codec.quantizer.started)
         parts = criterion(codec, output.reconstruction, tones, audio, np.random.default_rng((seed, step)))
         loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
+        if not bool(torch.isfinite(norm)):
+            raise TrainingError(
+                f"Step {step} of the base codec gave gradients that are not finite.", "Look for the cause."
+            )
         optimizer.step()
         step += 1
         decay = min(AVERAGE_DECAY, step / (step + 10))

@@ -12,7 +12,6 @@ from distill.audio.distance import WINDOWS, Magnitude, MultiScaleMel
 from distill.models.tones import Tones, TonesAndNoise
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 
-SCALES_PER_STEP = 2
 LONG_WINDOWS = (4096, 8192)
 LONG_TOP = 8000.0
 """Hz up to which long windows are compared."""
@@ -23,8 +22,9 @@ LONG_WEIGHT, PHASE_WEIGHT = 1.0, 0.5
 class CodecLoss(nn.Module):
     """The parts of the loss of one step; what each counts is already in them."""
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, scales_per_step: int = 2) -> None:
         super().__init__()
+        self.scales_per_step = scales_per_step
         self.mel = MultiScaleMel(sample_rate)
         self.long = nn.ModuleList(Magnitude(window, window // 4) for window in LONG_WINDOWS)
         self._bins = [int(LONG_TOP / sample_rate * window) for window in LONG_WINDOWS]
@@ -36,7 +36,7 @@ class CodecLoss(nn.Module):
 
         Of stereo, a step listens to left and right or to mid and side by turns: both must sound right, or the image wanders.
         """
-        scales = draw.choice(len(WINDOWS), SCALES_PER_STEP, replace=False).tolist()
+        scales = draw.choice(len(WINDOWS), self.scales_per_step, replace=False).tolist()
         wanted = audio
         if audio.shape[1] == 2 and draw.random() < 0.5:
             estimate, wanted = swap_mid_side(estimate), swap_mid_side(audio)

@@ -210,3 +210,7 @@ TrainingEvent = (
     | RolledBack
 )
 MetricsCallback = Callable[[TrainingEvent], None]
+
+
+def ignore(event: TrainingEvent) -> None:
+    """Takes the place of a callback that was not given."""

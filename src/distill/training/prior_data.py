@@ -1,4 +1,4 @@
-"""What a prior learns from: the codes of a corpus, as the frozen codec of a model file hears it."""
+"""What a prior learns from: a corpus as codes, encoded by the frozen codec of a model file."""
 
 import functools
 import time
@@ -24,7 +24,7 @@ class Extraction:
     """Encodes passages with the frozen codec, and keeps count of how fast that goes."""
 
     def __init__(
-        self, model: Model, config: PriorConfig, seed: int, fabric: "Fabric", callback: MetricsCallback | None
+        self, model: Model, config: PriorConfig, seed: int, fabric: "Fabric", callback: MetricsCallback
     ) -> None:
         self._codec, self._device, self._seed, self._callback = model.codec, fabric.device, seed, callback
         self._positions = config.context // config.num_quantizers
@@ -36,8 +36,7 @@ class Extraction:
         started = time.monotonic()
 
         def progress(done: int, total: int) -> None:
-            if self._callback is not None:
-                self._callback(ExtractionProgress(done, total))
+            self._callback(ExtractionProgress(done, total))
 
         codes = extract_code_sequences(
             self._codec,
@@ -66,17 +65,17 @@ class Extraction:
         )
 
 
-def check_alphabet(config: PriorConfig, model: Model) -> None:
-    """Refuses a prior that speaks other codes than the codec.
+def check_codebooks(config: PriorConfig, model: Model) -> None:
+    """Refuses a prior whose codebooks are not of the codec's number and size.
 
     Raises:
-        SettingError: with both alphabets.
+        SettingError: with both numbers and sizes.
     """
     codec = model.header.codec
     if (config.codebook_size, config.num_quantizers) != (codec.codebook_size, codec.num_quantizers):
         raise SettingError(
-            f"The prior's config speaks {config.num_quantizers} levels of {config.codebook_size} codes and the codec of "
-            f"'{model.header.name}' speaks {codec.num_quantizers} of {codec.codebook_size}.",
+            f"The prior's config has {config.num_quantizers} levels of {config.codebook_size} codes and the codec of "
+            f"'{model.header.name}' has {codec.num_quantizers} of {codec.codebook_size}.",
             "Leave both to Distill, or set them to the codec's.",
         )
 
@@ -86,7 +85,7 @@ def other_corpus(corpus: Corpus, model: Model) -> str:
     trained = model.header.corpus
     return (
         f"{corpus.folder} is not the folder the codec was trained on: it holds {corpus.file_count} recordings, "
-        f"{corpus.seconds:.0f} s (fingerprint {corpus.fingerprint[:8]}), and the codec heard {trained.file_count} "
+        f"{corpus.seconds:.0f} s (fingerprint {corpus.fingerprint[:8]}), and the codec was trained on {trained.file_count} "
         f"recordings, {trained.seconds:.0f} s (fingerprint {trained.fingerprint[:8]}). The prior will learn the new folder "
-        "in the codec's alphabet; sounds the codec never heard may come out coarse."
+        "in the codec's codes; sounds the codec was not trained on may come out coarse."
     )

@@ -1,28 +1,29 @@
 """Training the prior: next-token prediction on codes extracted once from a frozen codec."""
 
 import copy
+import dataclasses
 import hashlib
 import math
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import split_corpus
+from distill.audio.split import Split, split_corpus
 from distill.codes.layout import flatten_codes
 from distill.errors import TrainingError
 from distill.models.model_file import load_model
 from distill.models.prior import CodePrior, PriorConfig
 from distill.sizes import prior_config_for
-from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
+from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -30,31 +31,49 @@ from distill.training.metrics import (
     PriorEpochMetrics,
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
+    ignore,
 )
-from distill.training.prior_data import Extraction, check_alphabet, other_corpus
-from distill.training.progress import EpochSums, Progress
+from distill.training.plan import Plan
+from distill.training.prior_data import Extraction, check_codebooks, other_corpus
+from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
-from distill.training.state import TrainingState
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 STATE_KIND = "prior"
-LEARNING_RATE = 2e-3
-BATCH_SIZE = 8
-INFILL_SHARE = 0.25
-"""Of the steps, how many teach the prior to lead to something that is known beforehand."""
-VIEWS = 24
-TRANSPOSE = 1
-EXTRACTION_SHARE = 0.2
-"""Of a time budget, the most that encoding may take: fewer views are encoded if need be."""
-DEFAULT_EPOCHS = 50
-MIN_STEPS_PER_EPOCH = 50
+VALIDATION_BATCH = 8
 MAX_LOSS = 20.0
 """exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
 
 MEMORIZATION_THRESHOLDS = ((20, 2.0), (100, 3.0), (math.inf, 5.0))
 """(files up to, validation perplexity below which the prior is said to recite)."""
+
+
+@dataclass(frozen=True)
+class PriorPlan(Plan):
+    """The settings of one run of the prior."""
+
+    DEFAULT_EPOCHS: ClassVar[int] = 50
+    batch_size: Annotated[int, Ge(1)] = 8
+    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 2e-3
+    least_steps: Annotated[int, Ge(1)] = 50
+    infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
+    """Share of the steps that teach the prior to lead to something that is known beforehand."""
+    views: Annotated[int, Ge(1)] = 24
+    """In how many ways every recording is encoded, shifted by less than a hop and transposed; fewer if that would take more
+    than ``extraction_share`` of the minutes."""
+    transpose: Annotated[int, Ge(0), Le(12)] = 1
+    """Semitones up to which views are transposed."""
+    extraction_share: Annotated[float, Gt(0), Le(1)] = 0.2
+    """Share of a time budget that encoding may take at most."""
+    good_every: Annotated[int, Ge(1)] = 25
+    """So many steps in a row without trouble make a state that training can go back to."""
+
+    def sequences_per_epoch(self, sequences: int) -> int:
+        """Of so many sequences, how many an epoch takes: as many as one view of every recording has, but enough for the least
+        steps. Which of all the views' sequences they are is drawn anew each time."""
+        return min(sequences, max(sequences // self.views, self.least_steps * self.batch_size))
 
 
 @dataclass(frozen=True)
@@ -71,43 +90,28 @@ class PriorValidation:
 
 def train_prior(
     model_path: Path | str,
-    dataset_dir: Path | str,
+    dataset_dir: Path | str | Corpus,
     prior_config: PriorConfig | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
     *,
-    corpus: Corpus | None = None,
-    epochs: int | None = None,
-    minutes: float | None = None,
-    batch_size: int = BATCH_SIZE,
-    learning_rate: float = LEARNING_RATE,
-    views: int = VIEWS,
-    transpose: int = TRANSPOSE,
-    seed: int = 0,
-    device: str = "auto",
-    state_path: Path | None = None,
-    resumed: TrainingState | None = None,
-    about: Callable[[], Mapping[str, Any]] = dict,
-    save_every_s: float = SAVE_EVERY_S,
+    plan: PriorPlan | None = None,
+    split: Split | None = None,
+    state_file: StateFile | None = None,
 ) -> dict[str, Any]:
     """Trains a prior over the codes of a model file's frozen codec. The file itself is not changed.
 
     Args:
         model_path: ``.distill`` file with the codec.
-        dataset_dir: the folder of recordings the codec was trained on.
+        dataset_dir: the folder of recordings the codec was trained on, or the corpus imported from it.
         prior_config: sizes; sizes that follow the corpus if not given.
         callback: gets every event.
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
-        corpus: the folder as already imported, to spare importing it again.
-        epochs, minutes: the end of the run; 50 epochs if neither is given. The minutes count from the call.
-        views: in how many ways every recording is encoded, shifted by less than a hop and transposed; fewer if they would take
-            over a fifth of the minutes.
-        transpose: semitones up to which views are transposed.
-        state_path: written every ``save_every_s`` seconds, first after ten, and when training ends or is cancelled.
-        resumed: a state to go on from, with the other arguments as they were; ``epochs`` and ``minutes`` count from the very
-            beginning, and the codes, which are extracted again, must be the same ones (that time is not counted twice). On a
-            CPU, a run that lasts for epochs then ends with the same weights, bit for bit, as if it had never stopped.
-        about: what the caller wants to find in the state beside the loop's own.
+        plan: the run's settings; the default ones if not given. Its minutes count from the call. A run that goes on needs the
+            plan it was begun with, but for its end.
+        split: the codec's split of the corpus; drawn by the codec's seed if not given.
+        state_file: where the state is kept, and what to go on from. The codes are extracted again then, must be the same ones,
+            and that time is not counted twice.
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
@@ -115,191 +119,159 @@ def train_prior(
 
     Raises:
         ModelFileError, CorpusError: if one of the two inputs is unusable.
-        SettingError: if the config speaks another alphabet than the codec.
-        StateFileError: if ``resumed`` belongs to another codec or other recordings.
+        SettingError: if the config's codebooks are not of the codec's number and size.
+        StateFileError: if the state to go on from belongs to another codec or other recordings.
         TrainingError: if training goes wrong again and again before the first epoch is done.
     """
     called = time.monotonic()
-    fabric = make_fabric(device)
+    plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
+    fabric = make_fabric(plan.device)
     model_file = load_model(Path(model_path), fabric.device)
     model_file.codec.requires_grad_(False).eval()
-    corpus = corpus or import_corpus(Path(dataset_dir))
-    if callback is not None:
-        for warning in corpus.warnings:
-            callback(Notice(warning, is_warning=True))
-        if corpus.fingerprint != model_file.header.corpus.fingerprint:
-            callback(Notice(other_corpus(corpus, model_file), is_warning=True))
+    corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
+    split = split or split_corpus(corpus, seed=model_file.header.corpus.split_seed)
+    for warning in corpus.warnings:
+        tell(Notice(warning, is_warning=True))
+    if corpus.fingerprint != model_file.header.corpus.fingerprint:
+        tell(Notice(other_corpus(corpus, model_file), is_warning=True))
     config = prior_config or prior_config_for(model_file, corpus)
-    check_alphabet(config, model_file)
+    check_codebooks(config, model_file)
 
-    split = split_corpus(corpus, seed=model_file.header.corpus.split_seed)
-    extraction = Extraction(model_file, config, seed, fabric, callback)
-    held_out = extraction.sequences(split.held_out, views=1)
-    if resumed is not None:
-        views = resumed.value("views", int)
-    elif minutes is not None:
+    # Encode everything once, with the frozen codec.
+    extraction = Extraction(model_file, config, plan.seed, fabric, tell)
+    held_out = flatten_codes(extraction.sequences(split.held_out, views=1))
+    if file.resumed is not None:
+        plan = dataclasses.replace(plan, views=file.resumed.value("plan.views", int))
+    elif plan.minutes is not None:
         seconds_a_view = extraction.pace * sum(passage.seconds for passage in split.train)
-        views = max(1, min(views, int(EXTRACTION_SHARE * minutes * 60 / max(seconds_a_view, 1e-6))))
-    codes = extraction.sequences(split.train, views, transpose)
+        affordable = int(plan.extraction_share * plan.minutes * 60 / max(seconds_a_view, 1e-6))
+        plan = dataclasses.replace(plan, views=max(1, min(plan.views, affordable)))
+    tokens = flatten_codes(extraction.sequences(split.train, plan.views, plan.transpose))
+    # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
+    tokens = tokens.repeat(max(1, plan.least_steps * plan.batch_size // len(tokens)), 1)
     # With split kind "none" both are the same passages; they were all trained on.
     kept_aside = split.held_out if split.kind != "none" else ()
     sources = (*extraction.sources(split.train, held_out=False), *extraction.sources(kept_aside, held_out=True))
-    tokens, held_out_tokens = flatten_codes(codes), flatten_codes(held_out)
-    # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
-    tokens = tokens.repeat(max(1, MIN_STEPS_PER_EPOCH * batch_size // len(tokens)), 1)
 
-    torch.manual_seed(seed)
+    torch.manual_seed(plan.seed)
     prior = CodePrior(config)
     prior.start_from_codebooks(model_file.codec.quantizer.codebooks.cpu())
-    optimizer = torch.optim.AdamW(_parameter_groups(prior), lr=learning_rate, betas=(0.9, 0.95), fused=True)
+    optimizer = torch.optim.AdamW(_parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
     model, optimizer = fabric.setup(prior, optimizer)
-    if epochs is None and minutes is None:
-        epochs = DEFAULT_EPOCHS
-    # An epoch is as much as one view of every recording; which of all the views' sequences it takes is drawn anew each time.
-    epoch_sequences = min(len(tokens), max(len(tokens) // views, MIN_STEPS_PER_EPOCH * batch_size))
     # Extraction comes out of the same budget; what is extracted again after a stop does not.
-    extraction_s = time.monotonic() - called if resumed is None else resumed.value("extraction_s", float)
-    schedule = Schedule(
-        -(-epoch_sequences // batch_size),
-        epochs=epochs,
-        minutes=None if minutes is None else max(minutes - extraction_s / 60, 1e-3),
-        peak_rate=learning_rate,
-    )
-
-    progress = Progress(model, optimizer, schedule)
+    again = time.monotonic() - called
+    extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
+    steps_per_epoch = -(-plan.sequences_per_epoch(len(tokens)) // plan.batch_size)
+    schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60)
+    state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
     belongs_to = {
         "codec": model_file.alphabet,
         "folder of recordings": corpus.fingerprint,
         "set of codes": hashlib.sha256(tokens.numpy().data).hexdigest(),
     }
-    if resumed is not None:
-        progress.restore(resumed, belongs_to)
-        if callback is not None:
-            again = time.monotonic() - called
-            callback(
-                Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training.")
-            )
-    finished = False
+    if file.resumed is not None:
+        state.restore(file.resumed, belongs_to)
+        tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
+    facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
+    checkpoint = Checkpoint(file, STATE_KIND, state, facts, plan, tell)
 
-    def state() -> TrainingState:
-        plan = {"epochs": epochs, "minutes": minutes, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
-                "transpose": transpose}  # fmt: skip
-        values = {"config": asdict(config), "plan": plan, "finished": finished, "about": dict(about()), "views": views,
-                  "extraction_s": extraction_s}  # fmt: skip
-        return progress.state(belongs_to | values)
-
-    checkpoint = Checkpoint(state_path, STATE_KIND, state, callback, every_s=save_every_s)
-    memorizing, message, cancelled = False, "", False
-    if progress.val_losses:
-        last = math.exp(min(progress.val_losses[-1], MAX_LOSS))
-        memorizing, message = check_memorization(last, config.codebook_size, corpus.file_count)
-    while progress.epoch == 0 or not (schedule.finished or cancelled):
+    cancelled = False
+    while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         try:
-            train_loss = train_prior_epoch(
-                model, optimizer, tokens, schedule, fabric,
-                epoch=progress.epoch, sequences=epoch_sequences, batch_size=batch_size, seed=seed, infill_share=INFILL_SHARE,
-                callback=callback, cancel_event=cancel_event, progress=progress, checkpoint=checkpoint,
-            )  # fmt: skip
+            train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, cancel_event, checkpoint)
         except TrainingError as error:
-            if not progress.val_losses:
+            if state.epoch == 0:
                 raise
-            if callback is not None:
-                callback(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
+            tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
         cancelled = not schedule.finished and cancel_event is not None and cancel_event.is_set()
         if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
             checkpoint.save()
-        validating = time.monotonic()
-        validation = validate_prior_epoch(model, held_out_tokens, batch_size, fabric.device)
-        if not math.isfinite(validation.loss):
-            progress.roll_back("the held-out loss was not finite", callback)
-            validation = validate_prior_epoch(model, held_out_tokens, batch_size, fabric.device)
-        schedule.reserve(1.5 * (time.monotonic() - validating))
-        progress.train_losses.append(train_loss)
-        progress.val_losses.append(validation.loss)
-        if validation.perplexity < progress.best_score:
-            progress.best_score, progress.best_loss = validation.perplexity, validation.loss
-            progress.best_weights = copy.deepcopy(model.state_dict())
-        memorizing, message = check_memorization(validation.perplexity, config.codebook_size, corpus.file_count)
-        progress.epoch, progress.sums = progress.epoch + 1, EpochSums()
-        if callback is not None:
-            callback(
-                PriorEpochMetrics(
-                    epoch=progress.epoch,
-                    total_epochs=max(progress.epoch, schedule.total_epochs),
-                    train_loss=train_loss,
-                    val_loss=validation.loss,
-                    val_perplexity=validation.perplexity,
-                    best_perplexity=progress.best_score,
-                    is_memorizing=memorizing,
-                    memorization_message=message,
-                    epoch_time_s=time.monotonic() - started,
-                    learning_rate=schedule.learning_rate,
-                    level_losses=validation.level_losses,
-                )
-            )
-    if not cancelled:
-        finished = True
-        progress.mark_good()
-        checkpoint.save()
 
-    model.load_state_dict(progress.best_weights)
-    if callback is not None:
-        callback(
-            PriorTrainingCompleteEvent(
-                final_train_loss=progress.train_losses[-1],
-                final_val_loss=progress.val_losses[-1],
-                final_perplexity=math.exp(min(progress.val_losses[-1], MAX_LOSS)),
-                best_perplexity=progress.best_score,
-                epochs_trained=progress.epoch,
-                was_memorizing=memorizing,
+        # Evaluate.
+        validating = time.monotonic()
+        validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+        if not math.isfinite(validation.loss):
+            state.roll_back("the held-out loss was not finite", tell)
+            validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+        schedule.reserve(1.5 * (time.monotonic() - validating))
+        if validation.perplexity < state.best_score:
+            state.best_score, state.best_loss = validation.perplexity, validation.loss
+            state.best_weights = copy.deepcopy(model.state_dict())
+        memorizing, message = check_memorization(validation.perplexity, config.codebook_size, corpus.file_count)
+        state.record(train_loss=train_loss, val_loss=validation.loss)
+        state.end_epoch()
+        tell(
+            PriorEpochMetrics(
+                epoch=state.epoch,
+                total_epochs=max(state.epoch, schedule.total_epochs),
+                train_loss=train_loss,
+                val_loss=validation.loss,
+                val_perplexity=validation.perplexity,
+                best_perplexity=state.best_score,
+                is_memorizing=memorizing,
+                memorization_message=message,
+                epoch_time_s=time.monotonic() - started,
+                learning_rate=schedule.learning_rate,
+                level_losses=validation.level_losses,
             )
         )
+    if not cancelled:
+        state.finished = True
+        state.mark_good()
+        checkpoint.save()
+
+    model.load_state_dict(state.best_weights)
+    train_losses, val_losses = state.curves["train_loss"], state.curves["val_loss"]
+    final_perplexity = math.exp(min(val_losses[-1], MAX_LOSS))
+    memorizing, _ = check_memorization(final_perplexity, config.codebook_size, corpus.file_count)
+    tell(
+        PriorTrainingCompleteEvent(
+            final_train_loss=train_losses[-1],
+            final_val_loss=val_losses[-1],
+            final_perplexity=final_perplexity,
+            best_perplexity=state.best_score,
+            epochs_trained=state.epoch,
+            was_memorizing=memorizing,
+        )
+    )
     return {
-        "prior_model": model.module.requires_grad_(False).eval().cpu(),
+        "prior_model": prior.requires_grad_(False).eval().cpu(),
         "prior_config": config,
         "prior_metadata": {
-            "epochs_trained": progress.epoch,
-            "final_perplexity": math.exp(min(progress.val_losses[-1], MAX_LOSS)),
-            "best_perplexity": progress.best_score,
+            "epochs_trained": state.epoch,
+            "final_perplexity": final_perplexity,
+            "best_perplexity": state.best_score,
             "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "final_train_loss": progress.train_losses[-1],
-            "final_val_loss": progress.val_losses[-1],
+            "final_train_loss": train_losses[-1],
+            "final_val_loss": val_losses[-1],
             "was_memorizing": int(memorizing),
             "cancelled": int(cancelled),
-            "seed": seed,
-            "views": views,
-            "transpose": transpose,
+            "seed": plan.seed,
+            "views": plan.views,
+            "transpose": plan.transpose,
             "corpus_fingerprint": corpus.fingerprint,
         },
         "sources": sources,
-        "curves": {"prior_train_loss": progress.train_losses, "prior_val_loss": progress.val_losses},
+        "curves": {"prior_train_loss": train_losses, "prior_val_loss": val_losses},
     }
 
 
 def train_prior_epoch(
-    model: Any,
-    optimizer: torch.optim.Optimizer,
+    state: State,
     tokens: Tensor,
-    schedule: Schedule,
+    plan: PriorPlan,
     fabric: "Fabric",
-    *,
-    epoch: int,
-    batch_size: int,
-    seed: int,
-    sequences: int | None = None,
-    infill_share: float = 0.0,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
-    progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> float:
-    """One pass over ``sequences`` (or all) of the token sequences ``[N, T]`` in random order.
+    """One pass over the plan's share of the token sequences ``[N, T]`` in random order.
 
-    Ended early by the schedule or a cancel; what ``progress`` has already done of it is not done again. A step that goes
-    wrong (a loss that is not finite or explodes) never reaches the optimizer: training goes back to its last good state,
-    halves the learning rate, and goes on with the next batch.
+    Ended early by the schedule or a cancel; what the state has already done of it is not done again. A step that goes wrong (a
+    loss that is not finite or explodes) never reaches the optimizer: training goes back to its last good state, halves the
+    learning rate, and goes on with the next batch.
 
     In a share of the steps the sequences' second part, from a random position on, is known to the first
     (:meth:`CodePrior.forward`), so that the prior can fill gaps. Gives the mean loss in nats per token.
@@ -307,71 +279,73 @@ def train_prior_epoch(
     Raises:
         TrainingError: if that does not help, time after time.
     """
-    model.train()
-    progress = progress or Progress(model, optimizer, schedule)
-    sums = progress.sums
-    config: PriorConfig = model.module.config
-    positions = tokens.shape[1] // config.num_quantizers
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    order = torch.randperm(len(tokens), generator=generator)[:sequences]
+    schedule, sums = state.schedule, state.sums
+    positions = tokens.shape[1] // state.model.module.config.num_quantizers
+    generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + state.epoch)
+    order = torch.randperm(len(tokens), generator=generator)[: plan.sequences_per_epoch(len(tokens))]
     if sums.step:
         generator.set_state(sums.tensors["generator"])
-    for chosen in order.split(batch_size)[sums.step :]:
+    state.model.train()
+    for chosen in order.split(plan.batch_size)[sums.step :]:
         started = time.monotonic()
-        batch = tokens[chosen].to(fabric.device)
-        inputs, targets = batch[:, :-1], batch[:, 1:]
-        rate = schedule.learning_rate
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-
         known_from = None
-        if positions > 1 and float(torch.rand(1, generator=generator)) < infill_share:
+        if positions > 1 and float(torch.rand(1, generator=generator)) < plan.infill_share:
             known_from = int(torch.randint(1, positions, (1,), generator=generator))
-        logits = model(inputs, known_from=known_from)  # [B, T - 1, K]
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        optimizer.zero_grad()
-        finite = bool(torch.isfinite(loss))
-        if finite:
-            fabric.backward(loss)
-            norm = fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
-            finite = norm is None or bool(torch.isfinite(norm))
-        trouble = progress.watch.trouble(float(loss.detach()), finite)
+        batch = tokens[chosen].to(fabric.device)
+        predicted = batch[:, 1:].numel()
+        metrics, trouble = train_step(state, batch, known_from, fabric)
         if trouble:
-            progress.roll_back(trouble, callback)
+            state.roll_back(trouble, callback)
         else:
-            optimizer.step()
-            sums.loss += float(loss.detach()) * targets.numel()
-            sums.count += targets.numel()
+            sums.add({"loss": metrics["train_loss"]}, predicted)
         schedule.step += 1
         sums.step, sums.tensors["generator"] = sums.step + 1, generator.get_state()
-        if progress.watch.is_good:
-            progress.mark_good()
+        if state.watch.is_good:
+            state.mark_good()
         if callback is not None:
             callback(
                 PriorStepMetrics(
-                    epoch=epoch + 1,
+                    epoch=state.epoch + 1,
                     step=schedule.step,
                     total_steps=max(schedule.step, schedule.total_steps),
-                    train_loss=float(loss.detach()),
-                    learning_rate=rate,
+                    **metrics,
                     step_time_s=time.monotonic() - started,
-                    tokens=targets.numel(),
+                    tokens=predicted,
                     progress=schedule.progress,
                     remaining_s=schedule.remaining_s,
                 )
             )
         if checkpoint is not None:
-            checkpoint.save_if_due(is_small=progress.is_at_good_state)
+            checkpoint.save_if_due()
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
     if not sums.count:
-        raise progress.given_up("not one step of an epoch went well, the loss was not finite")
-    return sums.loss / sums.count
+        raise state.given_up("not one step of an epoch went well, the loss was not finite")
+    return sums.means()["loss"]
+
+
+def train_step(state: State, batch: Tensor, known_from: int | None, fabric: "Fabric") -> tuple[dict[str, float], str]:
+    """One optimisation step on token sequences ``[B, T]``: every token is predicted from all before it.
+
+    Returns:
+        Loss and learning rate by the names they have in :class:`PriorStepMetrics`, and what went wrong, in words. Empty words
+        mean that all went well; otherwise the optimizer has not stepped.
+    """
+    rate = state.schedule.learning_rate
+    set_learning_rate(state.optimizer, rate)
+    inputs, targets = batch[:, :-1], batch[:, 1:]
+    logits = state.model(inputs, known_from=known_from)  # [B, T - 1, K]
+    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    finite = gradients(loss, state.model, state.optimizer, fabric)
+    trouble = state.watch.trouble(float(loss.detach()), finite)
+    if not trouble:
+        state.optimizer.step()
+    return {"train_loss": float(loss.detach()), "learning_rate": rate}, trouble
 
 
 @torch.no_grad()
 def validate_prior_epoch(
-    model: Any, tokens: Tensor, batch_size: int = BATCH_SIZE, device: torch.device | str = "cpu"
+    model: Any, tokens: Tensor, batch_size: int = VALIDATION_BATCH, device: torch.device | str = "cpu"
 ) -> PriorValidation:
     """Cross-entropy on held-out sequences ``[N, T]``: summed over all predicted tokens, divided once by their number.
 

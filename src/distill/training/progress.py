@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,7 +20,10 @@ from distill.training.state import (
     restore_optimizer,
     restore_random_state,
 )
-from distill.training.watch import Watch
+from distill.training.watch import GOOD_EVERY, Watch
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 MAX_ROLLBACKS = 6
 """Going back so often in a row, without a good state in between, ends the training."""
@@ -31,49 +34,103 @@ class EpochSums:
     """The epoch under way: how many of its steps are done, and what they gave."""
 
     step: int = 0
-    loss: float = 0.0
+    """Steps done, the ones that went wrong included."""
+    totals: dict[str, float] = field(default_factory=dict)
+    """Each loss by name, summed over the steps that went well."""
     count: int = 0
-    """What the summed loss is divided by in the end."""
+    """What the totals are divided by in the end: steps, or tokens."""
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    """What else a loop gathers: the codec how its codes are used, the prior where its generator stands."""
+    """What else a loop gathers: the codec counts its codes, the prior keeps its generator."""
+
+    def add(self, losses: Mapping[str, float], weight: int = 1) -> None:
+        """Takes in the losses of a step that went well, each of them a mean over ``weight`` items."""
+        for name, loss in losses.items():
+            self.totals[name] = self.totals.get(name, 0.0) + loss * weight
+        self.count += weight
+
+    def means(self) -> dict[str, float]:
+        """Each loss as a mean over the epoch so far: summed over all items, divided once."""
+        return {name: total / self.count for name, total in self.totals.items()}
 
 
-class Progress:
-    """One training run as it stands. ``model`` and ``optimizer`` are as Fabric gave them back."""
+class State:
+    """One training run as it stands.
 
-    def __init__(self, model: Any, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
-        self.model, self.optimizer, self.schedule = model, optimizer, schedule
+    Args:
+        models: modules whose weights change, by the name they are saved under. They may be wrapped by Fabric.
+        optimizers: the same of the optimizers.
+        good_every: after so many steps in a row without trouble, weights and optimizers are kept as a good state to go back
+            to; None where the loop never goes back.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Any],
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        schedule: Schedule,
+        good_every: int | None = GOOD_EVERY,
+    ) -> None:
+        self.models, self.optimizers, self.schedule = dict(models), dict(optimizers), schedule
         self.epoch = 0
         """Epochs that are done."""
         self.sums = EpochSums()
-        self.train_losses: list[float] = []
-        self.val_losses: list[float] = []
+        self.curves: dict[str, list[float]] = {}
+        """One value an epoch of everything that is drawn over time."""
+        self.figures: dict[str, float] = {}
+        """Single numbers of the loop's own."""
         self.best_score = math.inf
-        """Of the best weights, by whatever the loop chooses them."""
+        """Score of the best weights; every loop says by what it chooses them."""
         self.best_loss = math.inf
         """Held-out loss of the best weights."""
-        self.best_weights: Mapping[str, Tensor] = copy.deepcopy(model.state_dict())
-        self.watch = Watch()
+        self.best_weights: Mapping[str, Tensor] = {}
+        """Copy of the best weights so far, where the loop chooses among them."""
+        self.finished = False
+        """Whether the run came to its planned end."""
+        self.watch = Watch(good_every or GOOD_EVERY)
+        self._goes_back = good_every is not None
+        self._good: dict[str, Part] = {}
+        self._good_step = 0
         self._rollbacks = 0
+        if self._goes_back:
+            self.best_weights = copy.deepcopy(self.model.state_dict())
         self.mark_good()
+
+    @property
+    def model(self) -> Any:
+        """The model of a loop that trains one."""
+        return self.models["weights"]
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer of a loop that trains one model."""
+        return self.optimizers["optimizer"]
 
     @property
     def is_at_good_state(self) -> bool:
         """Whether the last good state is the present one."""
         return self._good_step == self.schedule.step
 
+    def record(self, **values: float) -> None:
+        """Adds an epoch's values to the curves."""
+        for name, value in values.items():
+            self.curves.setdefault(name, []).append(value)
+
+    def end_epoch(self) -> None:
+        """Counts the epoch and begins to sum anew."""
+        self.epoch, self.sums = self.epoch + 1, EpochSums()
+
     def mark_good(self) -> None:
-        """Keeps weights and optimizer as they are now, to go back to."""
-        self._good: dict[str, Part] = {
-            "weights": copy.deepcopy(dict(self.model.state_dict())),
-            "optimizer": {name: tensor.clone() for name, tensor in optimizer_tensors(self.optimizer).items()},
-        }
-        self._good_step = self.schedule.step
-        self._rollbacks = 0
-        self.watch.mark_good()
+        """Keeps weights and optimizers as they are now, to go back to."""
+        if self._goes_back:
+            self._good = {name: copy.deepcopy(dict(model.state_dict())) for name, model in self.models.items()}
+            for name, optimizer in self.optimizers.items():
+                self._good[name] = {key: tensor.clone() for key, tensor in optimizer_tensors(optimizer).items()}
+            self._good_step = self.schedule.step
+            self._rollbacks = 0
+            self.watch.mark_good()
 
     def roll_back(self, reason: str, callback: MetricsCallback | None) -> None:
-        """Puts weights and optimizer back to the last good state and halves the learning rate; the data goes on.
+        """Puts weights and optimizers back to the last good state and halves the learning rate; the data goes on.
 
         Raises:
             TrainingError: if that was done too often in a row.
@@ -81,8 +138,10 @@ class Progress:
         if self._rollbacks == MAX_ROLLBACKS:
             raise self.given_up(reason)
         self._rollbacks += 1
-        self.model.load_state_dict(self._good["weights"])
-        restore_optimizer(self.optimizer, {name: tensor.clone() for name, tensor in self._good["optimizer"].items()})
+        for name, model in self.models.items():
+            model.load_state_dict(self._good[name])
+        for name, optimizer in self.optimizers.items():
+            restore_optimizer(optimizer, {key: tensor.clone() for key, tensor in self._good[name].items()})
         self.schedule.slow_down()
         self.watch.went_back()
         if callback is not None:
@@ -96,15 +155,11 @@ class Progress:
             f"Train again with a lower learning rate than {self.schedule.peak_rate:.1e}, or look for damaged recordings.",
         )
 
-    def state(self, values: Mapping[str, Any]) -> TrainingState:
-        """All of it, with further ``values`` of the loop's own."""
-        parts: dict[str, Part] = {
-            "weights": self.model.state_dict(),
-            "optimizer": optimizer_tensors(self.optimizer),
-            "best": self.best_weights,
-            "sums": self.sums.tensors,
-            "random": random_state(),
-        }
+    def save(self, values: Mapping[str, Any]) -> TrainingState:
+        """All of it as one moment of the run, with further ``values`` that explain it."""
+        parts: dict[str, Part] = {name: model.state_dict() for name, model in self.models.items()}
+        parts |= {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers.items()}
+        parts |= {"best": self.best_weights, "sums": self.sums.tensors, "random": random_state()}
         if not self.is_at_good_state:
             parts |= {f"good-{name}": part for name, part in self._good.items()}
         return TrainingState(
@@ -113,19 +168,20 @@ class Progress:
                 **values,
                 "schedule": self.schedule.values(),
                 "epoch": self.epoch,
-                "sums": {"step": self.sums.step, "loss": self.sums.loss, "count": self.sums.count},
-                "train_losses": self.train_losses,
-                "val_losses": self.val_losses,
+                "sums": {"step": self.sums.step, "totals": self.sums.totals, "count": self.sums.count},
+                "curves": self.curves,
+                "figures": self.figures,
                 "best_score": self.best_score,
                 "best_loss": self.best_loss,
+                "finished": self.finished,
                 "watch": self.watch.values(),
                 "good_step": self._good_step,
                 "rollbacks": self._rollbacks,
             },
         )
 
-    def restore(self, state: TrainingState, belongs_to: Mapping[str, str]) -> None:
-        """Stands where :meth:`state` was taken.
+    def restore(self, saved: TrainingState, belongs_to: Mapping[str, str]) -> None:
+        """Stands where :meth:`save` was called.
 
         Args:
             belongs_to: what the state must have been trained on: a name in its values, and what must be there.
@@ -133,7 +189,7 @@ class Progress:
         Raises:
             StateFileError: if it belongs to something else, or does not fit.
         """
-        values, parts = state.values, state.parts
+        values, parts = saved.values, saved.parts
         for name, wanted in belongs_to.items():
             if values.get(name) != wanted:
                 raise StateFileError(
@@ -141,17 +197,19 @@ class Progress:
                     "Give the very recordings and the model it was begun with, or train anew.",
                 )
         try:
-            self.model.load_state_dict(parts["weights"])
-            restore_optimizer(self.optimizer, parts.get("optimizer", {}))
-            self.best_weights = parts["best"]
+            for name, model in self.models.items():
+                model.load_state_dict(parts[name])
+            for name, optimizer in self.optimizers.items():
+                restore_optimizer(optimizer, parts.get(name, {}))
+            self.best_weights = parts["best"] if self._goes_back else {}
             self.schedule.resume(**values["schedule"])
             self.epoch = int(values["epoch"])
             self.sums = EpochSums(**values["sums"], tensors=dict(parts.get("sums", {})))
-            self.train_losses, self.val_losses = list(values["train_losses"]), list(values["val_losses"])
+            self.curves = {name: list(curve) for name, curve in values["curves"].items()}
+            self.figures = {name: float(figure) for name, figure in values["figures"].items()}
             self.best_score, self.best_loss = float(values["best_score"]), float(values["best_loss"])
             self.mark_good()
-            if "good-weights" in parts:
-                self._good = {"weights": parts["good-weights"], "optimizer": parts.get("good-optimizer", {})}
+            self._good |= {name.removeprefix("good-"): part for name, part in parts.items() if name.startswith("good-")}
             self._good_step, self._rollbacks = int(values["good_step"]), int(values["rollbacks"])
             self.watch.restore(values["watch"])
             restore_random_state(parts["random"])
@@ -159,3 +217,21 @@ class Progress:
             raise StateFileError(
                 "The saved training does not fit this version of Distill or was changed.", "Train that stage anew."
             ) from error
+
+
+def gradients(
+    loss: Tensor, module: Any, optimizer: torch.optim.Optimizer, fabric: "Fabric", max_norm: float = 1.0
+) -> bool:
+    """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; says whether loss and gradients are finite."""
+    optimizer.zero_grad()
+    if not bool(torch.isfinite(loss)):
+        return False
+    fabric.backward(loss)
+    norm = fabric.clip_gradients(module, optimizer, max_norm=max_norm, error_if_nonfinite=False)
+    return norm is None or bool(torch.isfinite(norm))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The rate of the next step, for all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -3,8 +3,10 @@
 import math
 import time
 from collections.abc import Callable
+from typing import Self
 
 from distill.errors import SettingError
+from distill.training.plan import Plan
 
 WARMUP_STEPS = 50
 FINAL_SHARE = 0.02
@@ -40,6 +42,13 @@ class Schedule:
         self.peak_rate = peak_rate
         self._reserved = 0.0
         self.step = 0
+
+    @classmethod
+    def of(cls, plan: Plan, steps_per_epoch: int, minutes_spent: float = 0.0) -> Self:
+        """The schedule of a plan, of whose minutes some may be spent before its first step."""
+        epochs, minutes = plan.end
+        left = None if minutes is None else max(minutes - minutes_spent, 1e-3)
+        return cls(steps_per_epoch, epochs=epochs, minutes=left, peak_rate=plan.learning_rate)
 
     def reserve(self, seconds: float) -> None:
         """Keeps time at the end of the budget for work that must still follow the last step."""

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from distill.errors import StateFileError
 from distill.files.atomic import written_aside
+from distill.training.older import parts_of_format_1, values_of_format_1
 
-_FORMAT = 1
+_FORMAT = 2
 _KEY = "distill-state"
 
 Part = Mapping[str, Tensor]
@@ -89,6 +90,8 @@ def load_state(path: Path, kind: str) -> TrainingState:
     for whole, tensor in tensors.items():
         part, _, name = whole.partition("/")
         parts.setdefault(part, {})[name] = tensor
+    if about["format"] == 1:
+        return TrainingState(parts_of_format_1(parts), _values_of_today(path, about))
     return TrainingState(parts, about["values"])
 
 
@@ -98,7 +101,7 @@ def read_values(path: Path, kind: str) -> Mapping[str, Any]:
     Raises:
         StateFileError: as :func:`load_state`, but for damage to the tensors.
     """
-    return dict(_about(path, kind)["values"])
+    return _values_of_today(path, _about(path, kind))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -142,11 +145,20 @@ def _about(path: Path, kind: str) -> dict[str, Any]:
         complete = isinstance(about["digest"], str) and isinstance(about["values"], dict)
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise _unusable(path, "it is missing, damaged or something else") from error
-    if known != (_FORMAT, kind) or not complete:
+    if known not in ((_FORMAT, kind), (1, kind)) or not complete:
         raise _unusable(
             path, f"it holds '{known[1]}' in format {known[0]}, and '{kind}' in format {_FORMAT} was needed"
         )
     return about
+
+
+def _values_of_today(path: Path, about: Mapping[str, Any]) -> Mapping[str, Any]:
+    if about["format"] == _FORMAT:
+        return dict(about["values"])
+    try:
+        return values_of_format_1(about["values"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unusable(path, "an earlier version saved it, and something is missing in it") from error
 
 
 def _digest(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> str:

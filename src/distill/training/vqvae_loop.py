@@ -3,55 +3,81 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.distance import MultiScaleMel
+from distill.audio.distance import WINDOWS, MultiScaleMel
 from distill.audio.files import to_channels
 from distill.audio.likeness import Likeness, judge
-from distill.audio.split import Split, split_corpus, whole_recordings
+from distill.audio.split import Passage, Split, split_corpus, whole_recordings
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.errors import TrainingError
+from distill.models.base import base_path, start_from_base
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
 from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.sizes import codec_config_for
-from distill.training.checkpoint import SAVE_EVERY_S, Checkpoint
+from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_loss import CodecLoss
 from distill.training.launch import make_fabric
-from distill.training.metrics import MetricsCallback, Notice, VQEpochMetrics, VQStepMetrics, VQTrainingCompleteEvent
-from distill.training.progress import EpochSums, Progress
+from distill.training.metrics import (
+    MetricsCallback,
+    Notice,
+    VQEpochMetrics,
+    VQStepMetrics,
+    VQTrainingCompleteEvent,
+    ignore,
+)
+from distill.training.plan import Plan
+from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
-from distill.training.state import TrainingState
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 STATE_KIND = "codec"
-LEARNING_RATE = 3e-3
-BATCH_SIZE = 12
-CONTINUOUS_STEPS = 30
-"""The first steps train without quantisation; the codebooks then start from latents that already mean something."""
-WINDOW_POSITIONS = 16
-"""A third of a second at the default rate: many short windows teach more than a few long ones, but pitch needs some length."""
-SILENCED = 1 / 16
-"""Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
-MIN_STEPS_PER_EPOCH = 200
-VALIDATION_WINDOWS = 8
-VALIDATION_POSITIONS = 94
 VALIDATION_BATCH = 4
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
+
+
+@dataclass(frozen=True)
+class CodecPlan(Plan):
+    """The settings of one run of the codec's first stage."""
+
+    DEFAULT_EPOCHS: ClassVar[int] = 100
+    batch_size: Annotated[int, Ge(1)] = 12
+    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 3e-3
+    continuous_steps: Annotated[int, Ge(0)] = 30
+    """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
+    window_positions: Annotated[int, Ge(1)] = 16
+    """Code positions of a training window, a third of a second at the default rate: many short windows teach more than a few
+    long ones, but what is to know a pitch needs some length (docs/codec.md)."""
+    silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
+    """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
+    scales_per_step: Annotated[int, Ge(1), Le(len(WINDOWS))] = 2
+    """How many of the mel distance's window lengths a step is measured with."""
+    validation_windows: Annotated[int, Ge(1)] = 8
+    """Windows that are validated on at most, of the held-out recordings and of those trained on alike."""
+    validation_positions: Annotated[int, Ge(1)] = 94
+    """Code positions of such a window."""
+    least_steps: Annotated[int, Ge(1)] = 200
+    """Steps of an epoch at least: with fewer, validation would take more than a twentieth of the time."""
+    from_scratch: bool = False
+    """Whether to start from random weights even where there is a base codec to start from."""
+    good_every: Annotated[int, Ge(1)] = 25
+    """So many steps in a row without trouble make a state that training can go back to."""
 
 
 @dataclass
@@ -60,6 +86,7 @@ class VQTrainingResult:
 
     codec: ConvVQVAE
     config: VQVAEConfig
+    plan: CodecPlan
     corpus: Corpus
     split: Split
     code_counts: Tensor
@@ -68,10 +95,12 @@ class VQTrainingResult:
     epochs_trained: int
     best_val_loss: float
     """Held-out distance of the weights that were kept."""
-    train_losses: list[float]
-    val_losses: list[float]
+    curves: dict[str, list[float]]
+    """``train_loss`` and ``val_loss`` of every epoch."""
+    is_from_base: bool
+    """Whether training started from the base codec."""
     seconds_taken: float
-    """Training time, earlier sittings included."""
+    """Training time in seconds, that of earlier runs it was resumed from included."""
     cancelled: bool
 
 
@@ -85,208 +114,181 @@ class VQEpochResult:
     """How often each codebook entry was used: ``[Q, K]``."""
 
 
+@dataclass(frozen=True)
+class CodecData:
+    """What the codec trains on and what it is validated on; the same for the same split, config and plan."""
+
+    windows: TrainingWindows
+    held_out: np.ndarray
+    """Windows of held-out passages ``[n, C, N]``."""
+    trained_on: np.ndarray
+    """Windows of passages that are trained on ``[n, C, N]``."""
+    steps_per_epoch: int
+    """An epoch is one pass over the seconds of the corpus, or the plan's least steps."""
+
+    @classmethod
+    def of(cls, split: Split, config: VQVAEConfig, plan: CodecPlan) -> "CodecData":
+        """Lays out the windows."""
+
+        def validated(passages: Sequence[Passage]) -> np.ndarray:
+            samples = plan.validation_positions * config.hop
+            return validation_windows(passages, samples, config.channels, plan.validation_windows)
+
+        samples = plan.window_positions * config.hop
+        windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
+        steps = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
+        return cls(windows, validated(split.held_out), validated(split.train), steps)
+
+
 def train_vqvae(
-    dataset_dir: Path | str,
+    dataset_dir: Path | str | Corpus,
     config: VQVAEConfig | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
     *,
-    corpus: Corpus | None = None,
-    epochs: int | None = None,
-    minutes: float | None = None,
-    batch_size: int = BATCH_SIZE,
-    learning_rate: float = LEARNING_RATE,
-    seed: int = 0,
-    device: str = "auto",
-    state_path: Path | None = None,
-    resumed: TrainingState | None = None,
-    about: Callable[[], Mapping[str, Any]] = dict,
-    save_every_s: float = SAVE_EVERY_S,
+    plan: CodecPlan | None = None,
+    split: Split | None = None,
+    state_file: StateFile | None = None,
 ) -> VQTrainingResult:
     """Trains a codec on a folder of recordings and gives it back with its best weights, in eval mode.
 
     Args:
-        dataset_dir: folder of recordings.
+        dataset_dir: folder of recordings, or the corpus imported from one.
         config: sizes; its ``channels`` must be the corpus's. Sizes that follow the corpus if not given.
         callback: gets every event.
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
-        corpus: the folder as already imported, to spare importing it again.
-        epochs, minutes: the end of the run; 100 epochs if neither is given. An epoch is one pass over the seconds of
-            the corpus, at least 100 steps.
-        state_path: written every ``save_every_s`` seconds, first after ten, and when training ends or is cancelled.
-        resumed: a state to go on from, with the other arguments as they were; ``epochs`` and ``minutes`` count from the very
-            beginning. On a CPU, a run that lasts for epochs then ends with the same weights, bit for bit, as if it had
-            never stopped.
-        about: what the caller wants to find in the state beside the loop's own.
+        plan: the run's settings; the default ones if not given. A run that goes on needs the plan it was begun with, but for
+            its end.
+        split: of the corpus into what is trained on and what is held out; drawn by the plan's seed if not given.
+        state_file: where the state is kept, and what to go on from.
 
     Raises:
         CorpusError: if the folder holds nothing usable.
-        StateFileError: if ``resumed`` belongs to other recordings.
+        StateFileError: if the state to go on from belongs to other recordings.
         TrainingError: if training goes wrong again and again before the first epoch is done.
     """
-    corpus = corpus or import_corpus(Path(dataset_dir))
+    plan, file, tell = plan or CodecPlan(), state_file or StateFile(), callback or ignore
+    corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
     config = config or codec_config_for(corpus)
-    split = split_corpus(corpus, seed=seed)
-    if callback is not None and resumed is None:
-        callback(Notice(split.explanation))
+    split = split or split_corpus(corpus, seed=plan.seed)
+    if file.resumed is None:
+        tell(Notice(split.explanation))
         for warning in corpus.warnings:
-            callback(Notice(warning, is_warning=True))
-    torch.manual_seed(seed)
-    fabric = make_fabric(device)
-    model = ConvVQVAE(config)
+            tell(Notice(warning, is_warning=True))
+
+    torch.manual_seed(plan.seed)
+    fabric = make_fabric(plan.device)
+    codec = ConvVQVAE(config)
+    base = None if plan.from_scratch else base_path(config)
+    if base is not None and file.resumed is None:
+        start_from_base(codec, base)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
-    model, optimizer = fabric.setup(model, optimizer)
+    model, optimizer = fabric.setup(codec, optimizer)
     model.mark_forward_method("latents")
     model.mark_forward_method("forward_with_tones")
-    criterion = CodecLoss(config.sample_rate).to(fabric.device)
-
-    windows = TrainingWindows(split.train, WINDOW_POSITIONS * config.hop, config.channels, seed, SILENCED)
-    held_out, trained_on = (
-        validation_windows(passages, VALIDATION_POSITIONS * config.hop, config.channels, VALIDATION_WINDOWS)
-        for passages in (split.held_out, split.train)
-    )
-    steps_per_epoch = max(-(-windows.windows_per_epoch // batch_size), MIN_STEPS_PER_EPOCH)
-    schedule = Schedule(
-        steps_per_epoch,
-        epochs=100 if epochs is None and minutes is None else epochs,
-        minutes=minutes,
-        peak_rate=learning_rate,
-    )
-
-    model.module.quantizer.expect(WINDOW_POSITIONS * batch_size)
-    progress = Progress(model, optimizer, schedule)
+    criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
+    codec.quantizer.expect(plan.window_positions * plan.batch_size)
+    data = CodecData.of(split, config, plan)
+    if base is None and file.resumed is None:
+        _start_levels(codec, data.windows, plan, fabric)
+    schedule = Schedule.of(plan, data.steps_per_epoch)
+    state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
     belongs_to = {"folder of recordings": corpus.fingerprint}
-    if resumed is None:
-        _start_levels(model, windows, batch_size, fabric)
-        progress.mark_good()
-    else:
-        progress.restore(resumed, belongs_to)
-    finished = cancelled = False
+    if file.resumed is not None:
+        state.restore(file.resumed, belongs_to)
+    checkpoint = Checkpoint(file, STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
 
-    def state() -> TrainingState:
-        plan = {
-            "epochs": epochs,
-            "minutes": minutes,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "seed": seed,
-        }
-        values = {"config": asdict(config), "plan": plan, "finished": finished, "about": dict(about())}
-        return progress.state(belongs_to | values)
-
-    def heard() -> tuple[Likeness, float]:
-        # The codec will speak for all recordings, so the weights to keep are the best for those that were trained on and for
-        # those that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
-        unknown, known = (judge_windows(model, criterion.mel, one, fabric) for one in (held_out, trained_on))
-        return unknown, (unknown.score + known.score) / 2
-
-    checkpoint = Checkpoint(state_path, STATE_KIND, state, callback, every_s=save_every_s)
-    levels: tuple[LevelHealth, ...] = ()
-    while progress.epoch == 0 or not (schedule.finished or cancelled):
+    cancelled = False
+    while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         try:
-            trained = train_vqvae_epoch(
-                model, criterion, optimizer, windows, schedule, fabric,
-                epoch=progress.epoch, steps=steps_per_epoch, batch_size=batch_size, seed=seed,
-                callback=callback, cancel_event=cancel_event, progress=progress, checkpoint=checkpoint,
-            )  # fmt: skip
+            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, cancel_event, checkpoint)
         except TrainingError as error:
-            if not progress.val_losses:
+            if state.epoch == 0:
                 raise
-            if callback is not None:
-                callback(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
+            tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
         cancelled = not schedule.finished and cancel_event is not None and cancel_event.is_set()
         if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
             checkpoint.save()
-        if (
-            not model.module.quantizer.started
-        ):  # the first epoch ended early: what is kept must be able to speak in codes
-            _start_codebooks(model, windows, batch_size, fabric)
-        validating = time.monotonic()
-        likeness, both = heard()
-        if not math.isfinite(both):
-            progress.roll_back("the held-out distance was not finite", callback)
-            likeness, both = heard()
-        schedule.reserve(1.5 * (time.monotonic() - validating))
-        val_loss = likeness.mel
-        progress.train_losses.append(trained.loss)
-        progress.val_losses.append(val_loss)
-        if both < progress.best_score:
-            progress.best_score, progress.best_loss = both, val_loss
-            progress.best_weights = copy.deepcopy(model.state_dict())
-        levels = level_health(trained.code_counts)
-        progress.epoch, progress.sums = progress.epoch + 1, EpochSums()
-        if callback is not None:
-            callback(
-                VQEpochMetrics(
-                    epoch=progress.epoch,
-                    total_epochs=max(progress.epoch, schedule.total_epochs),
-                    train_loss=trained.loss,
-                    val_loss=val_loss,
-                    best_val_loss=progress.best_loss,
-                    levels=levels,
-                    warning=utilisation_warning(levels),
-                    epoch_time_s=time.monotonic() - started,
-                    learning_rate=schedule.learning_rate,
-                )
-            )
-    if not cancelled:
-        finished = True
-        progress.mark_good()
-        checkpoint.save()
+        if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
+            _start_codebooks(model, data.windows, plan, fabric)
 
-    model.load_state_dict(progress.best_weights)
-    codec: ConvVQVAE = model.module.requires_grad_(False).eval()
-    code_counts = count_corpus_codes(codec, corpus, fabric.device)
-    levels = level_health(code_counts)
-    if callback is not None:
-        callback(
-            VQTrainingCompleteEvent(
-                final_train_loss=progress.train_losses[-1],
-                final_val_loss=progress.val_losses[-1],
-                best_val_loss=progress.best_loss,
-                epochs_trained=progress.epoch,
-                cancelled=cancelled,
+        # Evaluate.
+        validating = time.monotonic()
+        val_loss, score = _heard(model, criterion.mel, data, fabric)
+        if not math.isfinite(score):
+            state.roll_back("the held-out distance was not finite", tell)
+            val_loss, score = _heard(model, criterion.mel, data, fabric)
+        schedule.reserve(1.5 * (time.monotonic() - validating))
+        if score < state.best_score:
+            state.best_score, state.best_loss = score, val_loss
+            state.best_weights = copy.deepcopy(model.state_dict())
+        levels = level_health(trained.code_counts)
+        state.record(train_loss=trained.loss, val_loss=val_loss)
+        state.end_epoch()
+        tell(
+            VQEpochMetrics(
+                epoch=state.epoch,
+                total_epochs=max(state.epoch, schedule.total_epochs),
+                train_loss=trained.loss,
+                val_loss=val_loss,
+                best_val_loss=state.best_loss,
                 levels=levels,
+                warning=utilisation_warning(levels),
+                epoch_time_s=time.monotonic() - started,
+                learning_rate=schedule.learning_rate,
             )
         )
+    if not cancelled:
+        state.finished = True
+        state.mark_good()
+        checkpoint.save()
+
+    model.load_state_dict(state.best_weights)
+    codec.requires_grad_(False).eval()
+    code_counts = count_corpus_codes(codec, corpus, fabric.device)
+    levels = level_health(code_counts)
+    tell(
+        VQTrainingCompleteEvent(
+            final_train_loss=state.curves["train_loss"][-1],
+            final_val_loss=state.curves["val_loss"][-1],
+            best_val_loss=state.best_loss,
+            epochs_trained=state.epoch,
+            cancelled=cancelled,
+            levels=levels,
+        )
+    )
     return VQTrainingResult(
-        codec.cpu(),
-        config,
-        corpus,
-        split,
-        code_counts,
-        levels,
-        progress.epoch,
-        progress.best_loss,
-        progress.train_losses,
-        progress.val_losses,
-        schedule.elapsed_s,
-        cancelled,
+        codec=codec.cpu(),
+        config=config,
+        plan=plan,
+        corpus=corpus,
+        split=split,
+        code_counts=code_counts,
+        levels=levels,
+        is_from_base=base is not None,
+        epochs_trained=state.epoch,
+        best_val_loss=state.best_loss,
+        curves=state.curves,
+        seconds_taken=schedule.elapsed_s,
+        cancelled=cancelled,
     )
 
 
 def train_vqvae_epoch(
-    model: Any,
+    state: State,
+    data: CodecData,
+    plan: CodecPlan,
     criterion: CodecLoss,
-    optimizer: torch.optim.Optimizer,
-    windows: TrainingWindows,
-    schedule: Schedule,
     fabric: "Fabric",
-    *,
-    epoch: int,
-    steps: int,
-    batch_size: int,
-    seed: int,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
-    progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> VQEpochResult:
-    """One epoch, ended early by the schedule or a cancel; what ``progress`` has already done of it is not done again.
+    """One epoch, ended early by the schedule or a cancel; what the state has already done of it is not done again.
 
     A step that goes wrong (a loss that is not finite or explodes, a codebook that collapses) never reaches the optimizer:
     training goes back to its last good state, halves the learning rate, and goes on with the next batch.
@@ -294,60 +296,35 @@ def train_vqvae_epoch(
     Raises:
         TrainingError: if that does not help, time after time.
     """
-    model.train()
+    model, schedule, sums = state.model, state.schedule, state.sums
     config: VQVAEConfig = model.module.config
-    progress = progress or Progress(model, optimizer, schedule)
-    sums = progress.sums
     counts = sums.tensors.setdefault(
         "code_counts", torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
     )
-    for index in range(sums.step, steps):
+    model.train()
+    while sums.step < data.steps_per_epoch:
         started = time.monotonic()
-        audio = torch.from_numpy(windows.batch(epoch, index, batch_size)).to(fabric.device)
-        draw = np.random.default_rng((seed, epoch, index, 1 << 20))
-        rate = schedule.learning_rate
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-
-        quantizing = model.module.quantizer.started
-        if not quantizing and schedule.step >= CONTINUOUS_STEPS:
-            _start_codebooks(model, windows, batch_size, fabric)
+        audio = torch.from_numpy(data.windows.batch(state.epoch, sums.step, plan.batch_size)).to(fabric.device)
+        if not model.module.quantizer.started and schedule.step >= plan.continuous_steps:
+            _start_codebooks(model, data.windows, plan, fabric)
             model.train()
-            quantizing = True
-            progress.watch.forget()
-        output, tones = model.forward_with_tones(audio, quantizing)
-        parts = criterion(model.module, output.reconstruction, tones, audio, draw)
-        loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
-        optimizer.zero_grad()
-        finite = bool(torch.isfinite(loss))
-        if finite:
-            fabric.backward(loss)
-            norm = fabric.clip_gradients(model, optimizer, max_norm=1.0, error_if_nonfinite=False)
-            finite = norm is None or bool(torch.isfinite(norm))
-        used = count_codes(output.indices, config.codebook_size).cpu() if quantizing else None
-        trouble = progress.watch.trouble(float(loss.detach()), finite, used)
+            state.watch.forget()  # the loss means something else from here on
+        metrics, trouble = train_step(state, audio, plan, criterion, fabric)
         if trouble:
-            progress.roll_back(trouble, callback)
+            state.roll_back(trouble, callback)
         else:
-            optimizer.step()
-            sums.loss += float(loss.detach())
-            sums.count += 1
-            if used is not None:
-                counts += used
+            sums.add({"loss": metrics["train_loss"]})
         schedule.step += 1
         sums.step += 1
-        if progress.watch.is_good:
-            progress.mark_good()
+        if state.watch.is_good:
+            state.mark_good()
         if callback is not None:
             callback(
                 VQStepMetrics(
-                    epoch=epoch + 1,
+                    epoch=state.epoch + 1,
                     step=schedule.step,
                     total_steps=max(schedule.step, schedule.total_steps),
-                    train_loss=float(loss.detach()),
-                    reconstruction_loss=float(parts["reconstruction"].detach()),
-                    commitment_loss=float(output.commitment_loss.detach()),
-                    learning_rate=rate,
+                    **metrics,
                     step_time_s=time.monotonic() - started,
                     audio_seconds=audio.shape[0] * audio.shape[-1] / config.sample_rate,
                     progress=schedule.progress,
@@ -355,12 +332,46 @@ def train_vqvae_epoch(
                 )
             )
         if checkpoint is not None:
-            checkpoint.save_if_due(is_small=progress.is_at_good_state)
+            checkpoint.save_if_due()
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
     if not sums.count:
-        raise progress.given_up("not one step of an epoch went well, the loss was not finite")
-    return VQEpochResult(sums.loss / sums.count, counts)
+        raise state.given_up("not one step of an epoch went well, the loss was not finite")
+    return VQEpochResult(sums.means()["loss"], counts)
+
+
+def train_step(
+    state: State, audio: Tensor, plan: CodecPlan, criterion: CodecLoss, fabric: "Fabric"
+) -> tuple[dict[str, float], str]:
+    """One optimisation step on a batch ``[B, C, N]``.
+
+    Returns:
+        Losses and learning rate by the names they have in :class:`VQStepMetrics`, and what went wrong, in words. Empty words
+        mean that all went well; otherwise the optimizer has not stepped.
+    """
+    model, config = state.model, state.model.module.config
+    draw = np.random.default_rng((plan.seed, state.epoch, state.sums.step, 1 << 20))
+    rate = state.schedule.learning_rate
+    set_learning_rate(state.optimizer, rate)
+
+    is_quantizing = model.module.quantizer.started
+    output, tones = model.forward_with_tones(audio, is_quantizing)
+    parts = criterion(model.module, output.reconstruction, tones, audio, draw)
+    loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
+
+    finite = gradients(loss, model, state.optimizer, fabric)
+    used = count_codes(output.indices, config.codebook_size).cpu() if is_quantizing else None
+    trouble = state.watch.trouble(float(loss.detach()), finite, used)
+    if not trouble:
+        state.optimizer.step()
+        if used is not None:
+            state.sums.tensors["code_counts"] += used
+    losses = {
+        "train_loss": loss,
+        "reconstruction_loss": parts["reconstruction"],
+        "commitment_loss": output.commitment_loss,
+    }
+    return {**{name: float(value.detach()) for name, value in losses.items()}, "learning_rate": rate}, trouble
 
 
 def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
@@ -390,28 +401,36 @@ def _rebuilt(
         yield made.cpu().numpy(), float(distance(made, audio))
 
 
-@torch.no_grad()
-def _start_levels(model: Any, windows: TrainingWindows, batch_size: int, fabric: "Fabric") -> None:
+def _heard(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[float, float]:
+    """The held-out mel distance, and the score by which the best weights are chosen: spectra, pitch and texture together.
+
+    The codec will stand for all recordings, so the weights to keep are the best for those that were trained on and for those
+    that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
+    """
+    unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
+    return unknown.mel, (unknown.score + known.score) / 2
+
+
+def _start_levels(codec: ConvVQVAE, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
     """Begins the voice at the mean spectrum of the recordings."""
-    head = model.module.decoder[2]
+    head = codec.decoder[2]
     if isinstance(head, TonesAndNoise):
-        batches = [windows.batch(_START_EPOCH, index, batch_size) for index in range(4)]
+        batches = [windows.batch(_START_EPOCH, index, plan.batch_size) for index in range(4)]
         head.start(torch.from_numpy(np.concatenate(batches)).to(fabric.device))
 
 
-def _start_codebooks(model: Any, windows: TrainingWindows, batch_size: int, fabric: "Fabric") -> None:
+def _start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
     # Eight vectors an entry are ample for a start; the moving averages do the rest.
     config: VQVAEConfig = model.module.config
-    count = max(1, -(-8 * config.codebook_size // (WINDOW_POSITIONS * batch_size)))
+    vectors = plan.window_positions * plan.batch_size
+    batches = (
+        torch.from_numpy(windows.batch(_START_EPOCH, index, plan.batch_size)).to(fabric.device)
+        for index in range(max(1, -(-8 * config.codebook_size // vectors)))
+    )
     model.eval()
     with torch.no_grad():
-        latents = torch.cat(
-            [
-                model.latents(torch.from_numpy(windows.batch(_START_EPOCH, index, batch_size)).to(fabric.device))
-                for index in range(count)
-            ]
-        )
-    model.module.quantizer.start(latents, vectors_per_step=WINDOW_POSITIONS * batch_size)
+        latents = torch.cat([model.latents(batch) for batch in batches])
+    model.module.quantizer.start(latents, vectors_per_step=vectors)
 
 
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:

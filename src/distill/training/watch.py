@@ -8,7 +8,7 @@ from torch import Tensor
 from distill.models.health import code_perplexity
 
 GOOD_EVERY = 25
-"""So many steps in a row without trouble make a state a good one."""
+"""So many steps in a row without trouble make a state a good one, where a plan does not say otherwise."""
 EXPLODED = 3.0
 """The smoothed loss may rise to this many times what it was at the best of the good states."""
 STILL_GOOD = 1.5
@@ -33,7 +33,8 @@ LEAST_CODES = 4.0
 class Watch:
     """Looks at every step before the optimizer does. Feels nothing of the clock, so that a resumed run sees the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, good_every: int = GOOD_EVERY) -> None:
+        self._good_every = good_every
         self.healthy_steps = 0
         """Since the last good state, or since the last trouble."""
         self._measured = 0
@@ -75,7 +76,7 @@ class Watch:
             now - 1 >= STILL_IN_USE * (before - 1) for now, before in zip(self._last_codes, self._codes, strict=True)
         )
         is_low = self._smoothed <= STILL_GOOD * max(self._level, LEAST_LEVEL)
-        return self.healthy_steps >= GOOD_EVERY and is_low and in_use
+        return self.healthy_steps >= self._good_every and is_low and in_use
 
     def mark_good(self) -> None:
         """From here on, trouble is measured by how things stand now, or by the best they ever stood."""

@@ -1,0 +1,75 @@
+"""What earlier versions saved, laid out as this version expects it, so that a run of theirs can go on.
+
+Format 1 (until November 2026) had one layout for the codec and the prior and another for the second stage.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+Parts = dict[str, dict[str, Tensor]]
+
+_RENAMED = {"critic": "discriminator", "critic-optimizer": "discriminator-optimizer"}
+_STAGE_LOSSES = ("mel_loss", "feature_loss", "adversarial_loss", "discriminator_loss")
+
+
+def parts_of_format_1(parts: Parts) -> Parts:
+    """The tensors of a state in format 1 under the names of format 2."""
+    return {_RENAMED.get(name, name): part for name, part in parts.items()}
+
+
+def values_of_format_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a state in format 1, of any loop, as format 2 has them.
+
+    Raises:
+        KeyError, TypeError: if it is no such state.
+    """
+    if "decoder_steps" in values:
+        return _stage(values)
+    if "train_losses" not in values:
+        return dict(values)
+    now = {name: value for name, value in values.items() if name not in ("train_losses", "val_losses", "views")}
+    sums = values["sums"]
+    now["sums"] = {"step": sums["step"], "totals": {"loss": sums["loss"]}, "count": sums["count"]}
+    now["curves"] = {"train_loss": values["train_losses"], "val_loss": values["val_losses"]}
+    now["figures"] = {}
+    if "views" in values:
+        now["plan"] = {**values["plan"], "views": values["views"]}
+    return now
+
+
+def _stage(values: Mapping[str, Any]) -> dict[str, Any]:
+    plan = {name.replace("critic", "discriminator"): value for name, value in values["plan"].items()}
+    return {
+        "codec": values["alphabet"],
+        "folder of recordings": values["corpus"],
+        "plan": plan,
+        "about": values["about"],
+        "finished": values["finished"],
+        "schedule": {"step": values["step"], "elapsed_s": values["elapsed_s"]},
+        "epoch": values["epoch"],
+        "sums": {
+            "step": values["index"],
+            "totals": {name: values["sums"][name] for name in _STAGE_LOSSES},
+            "count": int(values["sums"]["steps"]),
+        },
+        "curves": values["curves"],
+        "figures": {"decoder_steps": values["decoder_steps"], "mel_before": values["mel_before"]},
+        "best_score": float("inf"),
+        "best_loss": float("inf"),
+        "watch": _UNUSED_WATCH,
+        "good_step": 0,
+        "rollbacks": 0,
+    }
+
+
+_UNUSED_WATCH = {
+    "healthy_steps": 0,
+    "measured": 0,
+    "smoothed": float("nan"),
+    "level": float("nan"),
+    "codes": [],
+    "most_codes": [],
+    "last_codes": [],
+}
