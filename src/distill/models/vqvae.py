@@ -308,11 +308,12 @@ class ConvVQVAE(nn.Module):
         if not isinstance(head, TonesAndNoise):
             return limit_peaks(self.decoder(quantized)), None, None
         positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
-        if self.training:  # no two windows share their draws
+        is_training = self.decoder.training
+        if is_training:  # no two windows share their draws
             positions = positions + torch.randint(1 << 30, (len(quantized), 1), device=quantized.device)
         audio, phases, tones = head(self.decoder[:2](quantized), positions, held, held_at)
         # Filtering takes a twentieth of a step, and no loss hears what it takes out.
-        return limit_peaks(audio if self.training else self.subsonic(audio)), phases, tones
+        return limit_peaks(audio if is_training else self.subsonic(audio)), phases, tones
 
     def forward(self, audio: Tensor, quantize: bool = True) -> VQVAEOutput:
         """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar).

@@ -87,6 +87,8 @@ def refinement_report(refined: Model, before: Model, corpus: Corpus, result: Ref
         is_kept=result.is_kept,
         facts={
             "Held-out mel distance": f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
+            "Partials kept": f"{result.heard_before['kept']:.2f} before, {result.heard_after['kept']:.2f} after",
+            "Movement": f"{result.heard_before['movement']:.1f} dB off before, {result.heard_after['movement']:.1f} after",
             "Second stage": f"{result.steps} steps, {result.seconds_taken / 60:.1f} minutes",
             "Model": _called(refined),
         },

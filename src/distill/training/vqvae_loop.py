@@ -57,12 +57,12 @@ class CodecPlan(Plan):
     """The settings of one run of the codec's first stage."""
 
     DEFAULT_EPOCHS: ClassVar[int] = 100
-    batch_size: Annotated[int, Ge(1)] = 12
+    batch_size: Annotated[int, Ge(1)] = 16
     learning_rate: Annotated[float, Gt(0), Le(100.0)] = 3e-3
     continuous_steps: Annotated[int, Ge(0)] = 30
     """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
-    window_positions: Annotated[int, Ge(1)] = 16
-    """Code positions of a training window, a third of a second at the default rate: many short windows teach more than a few
+    window_positions: Annotated[int, Ge(1)] = 12
+    """Code positions of a training window, a quarter of a second at the default rate: many short windows teach more than a few
     long ones, but what is to know a pitch needs some length (docs/codec.md)."""
     silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
     """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
