@@ -25,10 +25,11 @@ import torch
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
+from distill.audio.split import split_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.models import load_model
-from distill.runs.events import read_events
+from distill.runs.events import events_file, read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
 from distill.training.metrics import PriorStepMetrics, VQStepMetrics
 from distill.training.prior_loop import PriorPlan
@@ -51,18 +52,20 @@ def write_recordings(folder: Path) -> None:
 def train(folder: Path, model_path: Path, interval: float, epochs: int) -> None:
     """The codec, then the prior, each from where it stands."""
     corpus = import_corpus(folder)
+    split = split_corpus(corpus)
     codec_plan = CodecPlan(epochs, batch_size=4, least_steps=40, save_every_s=interval, device="cpu")
     prior_plan = PriorPlan(epochs, views=2, least_steps=40, save_every_s=interval, device="cpu")
     with claimed(model_path):
         codec = stopped_codec(model_path)
         if codec is None or not codec.is_finished:
-            events = codec.events if codec else new_run_folder(model_path.stem) / "events.jsonl"
-            pipeline.train_codec(corpus, model_path, events, codec_plan, config_changes=CODEC, resumed=codec)
+            events = codec.events if codec else events_file(new_run_folder(model_path.stem), "codec")
+            pipeline.train_codec(corpus, split, model_path, events, codec_plan, config_changes=CODEC, resumed=codec)
         else:
             events = codec.events
         prior = stopped_prior(model_path) if events.with_name(PRIOR_STATE).exists() else None
         if prior is None or not prior.is_finished:
-            pipeline.add_prior(model_path, corpus, events, prior_plan, config_changes=PRIOR, resumed=prior)
+            prior_events = events_file(events.parent, "prior")
+            pipeline.add_prior(model_path, corpus, split, prior_events, prior_plan, config_changes=PRIOR, resumed=prior)
 
 
 def forked(work: Callable[[], None], kill_after: float | None) -> tuple[bool, float]:
@@ -104,7 +107,7 @@ def check_files(model_path: Path) -> Iterator[tuple[str, float]]:
     for path in sorted(path for name in KINDS for path in home().glob(f"runs/*/{name}")):
         kind = KINDS[path.name]
         saved = load_state(path, kind).values["schedule"]["step"]
-        events = list(read_events(path.with_name("events.jsonl")))
+        events = list(read_events(events_file(path.parent, path.stem)))
         steps: list[VQStepMetrics | PriorStepMetrics] = [
             event for event in events if isinstance(event, VQStepMetrics if kind == "codec" else PriorStepMetrics)
         ]
@@ -112,7 +115,7 @@ def check_files(model_path: Path) -> Iterator[tuple[str, float]]:
 
 
 def fingerprint(model_path: Path) -> str:
-    """Of everything that was learnt."""
+    """Digest of everything that was learned."""
     model = load_model(model_path)
     tensors = [*model.codec.state_dict().values(), *model.require_prior().state_dict().values()]
     return json.dumps([model.fingerprint, [round(float(tensor.double().sum()), 12) for tensor in tensors]])

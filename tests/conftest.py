@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,19 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the person's own data folder."""
     monkeypatch.setenv("DISTILL_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[int | None], None]]:
+    """``full_disk(size)``: no file grows beyond so many bytes from here on; None lifts that again."""
+    resource = pytest.importorskip("resource", reason="there is no such limit on Windows")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size: int | None) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft if size is None else size, hard))
+
+    yield limit
+    limit(None)
 
 
 @pytest.fixture

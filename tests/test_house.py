@@ -142,12 +142,7 @@ def test_every_error_is_raised_and_drawn() -> None:
     tree = parsed(PACKAGE / "errors.py")
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     parents = {ast.unparse(base) for node in classes.values() for base in node.bases}
-    made = {
-        ast.unparse(node.func)
-        for path in FILES
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Call)
-    }  # fmt: skip
+    made = {ast.unparse(node.func) for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)}
     drawing = ast.get_docstring(tree) or ""
     for name in classes:
         assert name in drawing, f"{name} is not in the tree at the top of errors.py"

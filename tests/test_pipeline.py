@@ -7,6 +7,7 @@ import pytest
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
+from distill.audio.split import split_corpus
 from distill.models.model_file import load_model
 from distill.training import Notice, PriorValidation, TrainingEvent
 
@@ -19,11 +20,12 @@ def test_a_worse_prior_does_not_replace_a_better_one(
 ) -> None:
     """Guards against an interrupted second training that destroys the first one's work."""
     corpus = import_corpus(small_corpus)
+    split = split_corpus(corpus)
     codec_plan = pipeline.CodecPlan(epochs=4, least_steps=5, continuous_steps=2, device="cpu")
     plan = pipeline.PriorPlan(epochs=1, device="cpu")
     path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
-    pipeline.train_codec(corpus, path, log, codec_plan, config_changes=CODEC)
-    good = pipeline.add_prior(path, corpus, log, dataclasses.replace(plan, epochs=3), config_changes=PRIOR)
+    pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC)
+    good = pipeline.add_prior(path, corpus, split, log, dataclasses.replace(plan, epochs=3), config_changes=PRIOR)
     groups = {recording.name: recording.group for recording in corpus.recordings}
     assert {source.name: source.take for source in good.sources} == groups
     before = path.read_bytes()
@@ -32,13 +34,13 @@ def test_a_worse_prior_does_not_replace_a_better_one(
     hopeless = PriorValidation(loss=15.0, level_losses=(15.0,) * 4)
     with monkeypatch.context() as spoilt:
         spoilt.setattr("distill.training.prior_loop.validate_prior_epoch", lambda *_: hopeless)
-        kept = pipeline.add_prior(path, corpus, log, plan, config_changes=PRIOR, callback=events.append)
+        kept = pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR, callback=events.append)
     assert path.read_bytes() == before
     assert kept.header.prior_training == load_model(path).header.prior_training == good.header.prior_training
     assert any("is kept" in event.text for event in events if isinstance(event, Notice))
 
     perfect = PriorValidation(loss=0.1, level_losses=(0.1,) * 4)
     monkeypatch.setattr("distill.training.prior_loop.validate_prior_epoch", lambda *_: perfect)
-    better = pipeline.add_prior(path, corpus, log, plan, config_changes=PRIOR)
+    better = pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR)
     assert path.read_bytes() != before
     assert better.header.prior_training != good.header.prior_training

@@ -17,6 +17,7 @@ from distill.files.names import claimed, new_model_path, new_run_folder
 from distill.making.sampling import Generation, Sampling
 from distill.making.sampling import generate as generate_pieces
 from distill.models.model_file import Model, load_model
+from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback
@@ -40,15 +41,17 @@ def train(
     choose_device(device)
     folder, path = Path(folder), Path(model_path)
     with claimed(new_model_path(path.parent, path.name, folder)) as target:
-        events = new_run_folder(target.stem) / "events.jsonl"
+        run_folder = new_run_folder(target.stem)
         started = time.monotonic()
         corpus = import_corpus(folder)
         split = split_corpus(corpus, seed=seed)
         plan = pipeline.CodecPlan(minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device)
-        pipeline.train_codec(corpus, target, events, plan, split=split, callback=callback)
+        pipeline.train_codec(corpus, split, target, events_file(run_folder, "codec"), plan, callback=callback)
         left = max(minutes - (time.monotonic() - started) / 60, 0.02)
         prior_plan = pipeline.PriorPlan(minutes=left, seed=seed, device=device)
-        return pipeline.add_prior(target, corpus, events, prior_plan, split=split, callback=callback)
+        return pipeline.add_prior(
+            target, corpus, split, events_file(run_folder, "prior"), prior_plan, callback=callback
+        )
 
 
 def load(model_path: Path | str, device: str = "cpu") -> Model:

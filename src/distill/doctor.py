@@ -1,7 +1,7 @@
-"""Is all well with this computer and with Distill's own folder? Looked at and tried out, not taken on trust.
+"""Checks this computer and Distill's own folder, by trying things out.
 
-A device can give wrong codes without any error. So each one quantises vectors whose codes are known beforehand, measures a tone
-whose spectrum is known, and rebuilds a sound that the CPU rebuilds too.
+A device can compute wrong codes without any error. So each one quantises vectors whose codes are known, measures a tone whose
+spectrum is known, and decodes a sound that the CPU decodes too.
 """
 
 import platform
@@ -35,7 +35,7 @@ LITTLE_ROOM = 2 << 30
 """Bytes: an hour of stereo, decoded, takes 1.4 GB."""
 CORPUS_SECONDS = 600.0
 PASSES = 25
-"""Over a corpus of ten minutes: 15 000 s of audio, about what the codecs in docs/codec.md heard in ten minutes of training."""
+"""Over a corpus of ten minutes: 15 000 s of audio, about what the codecs in docs/codec.md were trained on in ten minutes."""
 PROBE_SECONDS = 1.5
 SLOW = 0.5
 """Seconds of audio trained per second; below that even a small corpus takes hours."""
@@ -47,7 +47,7 @@ _PACKAGES = ("numpy", "pydantic", "safetensors", "soundfile", "soxr", "vector-qu
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the page."""
+    """One line of the report."""
 
     section: str
     name: str
@@ -64,11 +64,15 @@ class Finding:
 
 
 def examine(tell: Callable[[str], None] | None = None) -> Iterator[Finding]:
-    """Everything, one finding after the other; ``tell`` is called with what is looked at next."""
+    """Checks everything, one finding after the other; ``tell`` is called with what is checked next."""
     parts: dict[str, Callable[[], Iterable[Finding]]] = {
-        "versions": versions, "devices": devices, "disk": disk, "speed": speed, "Distill's folder": data_folder,
+        "versions": versions,
+        "devices": devices,
+        "disk": disk,
+        "speed": speed,
+        "Distill's folder": data_folder,
         "library": library,
-    }  # fmt: skip
+    }
     for name, part in parts.items():
         if tell is not None:
             tell(name)
@@ -76,7 +80,7 @@ def examine(tell: Callable[[str], None] | None = None) -> Iterator[Finding]:
 
 
 def versions() -> Iterator[Finding]:
-    """Of Distill and everything that it rests on, and whether all kinds of audio files can be read."""
+    """Versions of Distill and of what it depends on, and whether all kinds of audio files can be read."""
     section = "Versions"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     yield Finding(section, "Distill", version("distill-audio"))
@@ -116,7 +120,7 @@ def devices() -> Iterator[Finding]:
 
 
 def available_devices() -> dict[str, str]:
-    """Name to what it is."""
+    """The devices on this computer, by name, with a description of each."""
     found = {"cpu": platform.processor() or platform.machine()}
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory
@@ -128,20 +132,20 @@ def available_devices() -> dict[str, str]:
 
 @torch.no_grad()
 def self_test(device: torch.device) -> list[str]:
-    """What the device computes wrongly; nothing if all is right."""
+    """What the device computes wrongly; empty if everything is right."""
     return [*_wrong_codes(device), *_wrong_spectrum(device), *_wrong_sound(device)]
 
 
 def disk() -> Iterator[Finding]:
-    """Room where Distill keeps decoded audio and runs, and where results go by default."""
+    """Free space where Distill keeps decoded audio and runs, and where results go by default."""
     for name, place in (("own folder", _existing(home())), ("this folder", Path.cwd())):
         free = shutil.disk_usage(place).free
-        fix = f"Free some room on the disk of {place}." if free < LITTLE_ROOM else ""
+        fix = f"Free some space on the disk of {place}." if free < LITTLE_ROOM else ""
         yield Finding("Disk", name, f"{_bytes(free)} free ({place})", fix, free)
 
 
 def speed() -> Iterator[Finding]:
-    """Trains a codec of the default size on noise for a second or two."""
+    """Trains a codec of the default size on noise for a second or two, to measure its speed."""
     device = choose_device("auto")
     rate = training_speed(device)
     is_slow = rate < SLOW
@@ -162,7 +166,7 @@ def speed() -> Iterator[Finding]:
 
 
 def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
-    """Seconds of audio that the codec's training hears per second: the steps of the training loop, in the same sizes."""
+    """Seconds of audio that the codec is trained on per second: the steps of the training loop, in the same sizes."""
     config = VQVAEConfig(channels=2, voice="tones")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -190,7 +194,7 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
 
 
 def data_folder() -> Iterator[Finding]:
-    """Whether Distill's own folder can be written to, and what lies in it."""
+    """Whether Distill's own folder can be written to, and what is in it."""
     section, place = "Distill's folder", home()
     try:
         ensure_writable(place)
@@ -206,7 +210,7 @@ def data_folder() -> Iterator[Finding]:
 
 
 def library() -> Iterator[Finding]:
-    """Whether the library can be read, and every model that it knows."""
+    """Whether the library can be read, and whether every model in it is there."""
     section = "Library"
     said: list[str] = []
     try:
@@ -225,7 +229,7 @@ def library() -> Iterator[Finding]:
                 section,
                 entry.name,
                 f"was in {entry.path.parent} and is gone or damaged",
-                f"Moved: distill models import ITS-FILE --in-place. Not wanted any more: distill models delete {entry.name}",
+                f"Moved: distill models import ITS-FILE --in-place. No longer wanted: distill models delete {entry.name}",
             )
 
 

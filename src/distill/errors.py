@@ -1,7 +1,7 @@
 """Every error a person can meet, in one tree.
 
 DistillError                 exit code 1: ours, or the machine's
-├── InputError               exit code 2: something the person gave can be mended by the person
+├── InputError               exit code 2: the person can correct what they gave
 │   ├── CorpusError          the folder is missing, empty, or holds nothing usable
 │   ├── AudioFileError       one audio file cannot be read or used
 │   ├── ModelFileError       a .distill file is damaged, foreign or from a newer version
@@ -17,7 +17,7 @@ DistillError                 exit code 1: ours, or the machine's
 
 
 class DistillError(Exception):
-    """Says in words what came and what was needed (``what``), and what to do about it (``fix``)."""
+    """Says in words what was found and what was needed (``what``), and what to do about it (``fix``)."""
 
     exit_code = 1
 
@@ -28,7 +28,7 @@ class DistillError(Exception):
 
 
 class InputError(DistillError):
-    """The person can mend this."""
+    """Something the person can correct."""
 
     exit_code = 2
 

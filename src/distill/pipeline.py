@@ -2,8 +2,8 @@
 
     folder ──import──▶ corpus ──train──▶ codec ──freeze, encode once──▶ codes ──train──▶ prior ──sample, decode──▶ audio
 
-Each step is a function here and a verb of the command line; ``run`` walks them all. A step takes and gives plain values and
-files, so any of them can be run alone, and the model file between them is the only thing they share.
+Each step is a function here and a verb of the command line; ``run`` takes them all in turn. A step takes and gives plain values
+and files, so any of them can be run alone, and the model file is the only thing they share.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from typing import Any
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
 from distill.errors import SettingError
-from distill.evaluation.measure import Evaluation, evaluate
+from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
 from distill.files.names import (
     claimed,
@@ -33,7 +33,7 @@ from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
 from distill.report import write_evaluation_report, write_refinement_report, write_report
 from distill.report.gather import evaluation_report, refinement_report, run_report
-from distill.runs.events import EventLog, read_events
+from distill.runs.events import EventLog, events_file, read_run
 from distill.runs.journal import recorded_run
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
 from distill.settings import Settings, codec_settings, run_settings
@@ -61,9 +61,9 @@ class Refined:
     """What the codec's second stage leaves behind."""
 
     model: Model
-    """As it is in the file now; after a stop, as it was before."""
+    """The model as it is in the file now; after a stop, as it was before."""
     page: Path | None
-    """Before and after, to listen to; none after a stop."""
+    """A page to hear the codec before and after; none after a stop."""
     result: RefinementResult
 
 
@@ -78,17 +78,17 @@ class RunResult:
     cancelled: bool
     next_command: str
     resume_command: str = ""
-    """After a stop: what goes on where it stopped."""
+    """After a stop, the command that goes on from there."""
 
 
 def train_codec(
     corpus: Corpus,
+    split: Split,
     model_path: Path,
     events: Path,
     plan: CodecPlan,
     *,
     config_changes: Mapping[str, Any] | None = None,
-    split: Split | None = None,
     resumed: Stopped | None = None,
     about: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
@@ -99,7 +99,6 @@ def train_codec(
     Events go to a JSON-lines file, and the state to resume from beside it.
 
     Args:
-        split: of the corpus; drawn by the plan's seed if not given.
         resumed: where an earlier training goes on, with its own sizes; the plan is then its own as well, but for its end.
         about: what is to be found in the state, for whoever resumes.
     """
@@ -132,9 +131,9 @@ def train_codec(
 def refine_codec(
     model_path: Path,
     corpus: Corpus,
+    split: Split,
     sitting: Sitting,
     *,
-    split: Split | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Refined:
@@ -144,7 +143,7 @@ def refine_codec(
     """
     model = load_model(model_path)
     keep = None if sitting.resumed is None else sitting.resumed.values.get("about", {}).get("events")
-    events, plan = sitting.run_folder / "events.jsonl", sitting.plan
+    events, plan = events_file(sitting.run_folder, "refinement"), sitting.plan
     with recorded_run(
         "refinement", model_path, corpus.folder, events, _noted(plan), callback, cancel_event, keep=keep
     ) as record:
@@ -163,7 +162,7 @@ def refine_codec(
         save_model(model_path, refined)
     page = write_refinement_report(
         free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
-        refinement_report(refined, dataclasses.replace(model, codec=result.first), corpus, result),
+        refinement_report(refined, dataclasses.replace(model, codec=result.first), corpus, split, result),
     )
     return Refined(refined, page, result)
 
@@ -171,11 +170,11 @@ def refine_codec(
 def add_prior(
     model_path: Path,
     corpus: Corpus,
+    split: Split,
     events: Path,
     plan: PriorPlan,
     *,
     config_changes: Mapping[str, Any] | None = None,
-    split: Split | None = None,
     resumed: Stopped | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
@@ -186,7 +185,7 @@ def add_prior(
     own continuation.
 
     Args:
-        split: of the corpus, as the codec was trained with; drawn by the codec's seed if not given.
+        split: the one the codec was trained with.
         resumed: where an earlier training goes on, with its own sizes; the plan is then its own as well, but for its end.
     """
     model = load_model(model_path)
@@ -238,9 +237,10 @@ def evaluate_folder(
     """Measures the codec on every usable recording of the folder; gives the figures, and a page in ``out`` to listen to."""
     corpus = import_corpus(folder, channels=model.codec.channels)
     ensure_writable(out)
-    evaluation = evaluate(model, corpus, with_opus=with_opus, progress=progress)
+    split = own_split(model, corpus)
+    evaluation = evaluate(model, corpus, split, with_opus=with_opus, progress=progress)
     page = free_path(out / f"{model.header.name}-evaluation.html")
-    return evaluation, write_evaluation_report(page, evaluation_report(model, corpus, evaluation))
+    return evaluation, write_evaluation_report(page, evaluation_report(model, corpus, split, evaluation))
 
 
 def run(
@@ -260,7 +260,7 @@ def run(
     on_settings: Callable[[Settings], None] | None = None,
     cancel_event: Event | None = None,
 ) -> RunResult:
-    """The whole way: import, codec, prior, new audio, report, all inside ``minutes`` (8 if not given).
+    """The whole pipeline: import, codec, prior, new audio, report, all inside ``minutes`` (8 if not given).
 
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
@@ -280,7 +280,7 @@ def run(
         settings = {**chosen, **codec_settings(codec_config(corpus, {}), {"channels"} if channels else ())}
         if on_settings is not None:
             on_settings(settings)
-        events = new_run_folder(model_path.stem) / "events.jsonl"
+        run_folder = new_run_folder(model_path.stem)
 
         def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str, resume: str = "") -> RunResult:
             cancelled = cancel_event is not None and cancel_event.is_set()
@@ -288,14 +288,16 @@ def run(
 
         split = split_corpus(corpus, seed=seed)
         plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device, from_scratch=from_scratch)
-        train_codec(corpus, model_path, events, plan, split=split, callback=callback, cancel_event=cancel_event)
+        events = events_file(run_folder, "codec")
+        train_codec(corpus, split, model_path, events, plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
             go_on = command("distill", "train", "--resume", model_path)
             return result((), None, command("distill", "train-prior", model_path, folder), go_on)
 
         left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
         prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device)
-        add_prior(model_path, corpus, events, prior_plan, split=split, callback=callback, cancel_event=cancel_event)
+        events = events_file(run_folder, "prior")
+        add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
             go_on = command("distill", "train-prior", "--resume", model_path)
             return result((), None, command("distill", "generate", model_path), go_on)
@@ -314,7 +316,8 @@ def run(
         contents = run_report(
             model,
             corpus,
-            list(read_events(events)),
+            split,
+            list(read_run(run_folder)),
             pieces,
             settings=settings,
             seconds_taken=time.monotonic() - started,

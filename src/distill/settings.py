@@ -1,14 +1,12 @@
-"""The sizes at work: what the corpus suggests, what the person wants instead, and how both are shown."""
+"""The settings of a run as they are shown to the person: what Distill chose, and what the person chose."""
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from distill.errors import SettingError
-from distill.models.prior import PriorConfig
-from distill.models.vqvae import VQVAEConfig
+from distill.models.config import PriorConfig, VQVAEConfig
 from distill.sizes import OPTIONS
-from distill.training.launch import choose_device
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 Settings = Mapping[str, tuple[str, str]]
@@ -16,7 +14,7 @@ Settings = Mapping[str, tuple[str, str]]
 
 
 def check_length(epochs: int | None, minutes: float | None) -> None:
-    """Refuses a run that could not begin or would never end.
+    """Refuses a run with no epochs or no time.
 
     Raises:
         SettingError: if there is less than one epoch, or the minutes are not a number above 0.
@@ -24,7 +22,7 @@ def check_length(epochs: int | None, minutes: float | None) -> None:
     if epochs is not None and epochs < 1:
         raise SettingError(f"{epochs} epochs are too few to train.", "Ask for 1 or more with --epochs.")
     if minutes is not None and not 0 < minutes < math.inf:
-        raise SettingError(f"{minutes:g} minutes are no time to train in.", "Ask for more than 0 with --minutes.")
+        raise SettingError(f"{minutes:g} minutes is not a time to train for.", "Ask for more than 0 with --minutes.")
 
 
 def check_learning_rate(rate: float) -> None:
@@ -44,6 +42,8 @@ def run_settings(epochs: int | None, minutes: float | None, device: str, default
         SettingError: as :func:`check_length`.
         DeviceError: if the device is not on this machine.
     """
+    from distill.training.launch import choose_device  # the one thing here that needs PyTorch
+
     check_length(epochs, minutes)
     rows = {"minutes": (f"{default_minutes:g}", "auto")} if epochs is None and minutes is None else {}
     if epochs is not None:
@@ -72,7 +72,7 @@ def stage_settings(epochs: int | None, first_minutes: float | None, minutes: flo
     spans = [", at most ".join([*each, *([] if share is None else [f"{share:.3g} minutes"])]) for share in shares]
     return {
         "first-stage": (f"{spans[0]}: encoder, codes and decoder", "auto"),
-        "second-stage": (f"{spans[1]}: the decoder alone, against a critic", "auto"),
+        "second-stage": (f"{spans[1]}: the decoder alone, against a discriminator", "auto"),
     }
 
 

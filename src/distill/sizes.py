@@ -4,17 +4,16 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from annotated_types import Ge, Le
-from pydantic import TypeAdapter, ValidationError
 
 from distill.audio.corpus import Corpus
 from distill.errors import SettingError
-from distill.models.base import DECODER_BLOCKS
-from distill.models.model_file import Model
-from distill.models.prior import PriorConfig
-from distill.models.vqvae import VQVAEConfig
+from distill.models.config import BASE_DECODER_BLOCKS, PriorConfig, VQVAEConfig
+
+if TYPE_CHECKING:
+    from distill.models.model_file import Model
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 USES_PER_CODE = 12
@@ -40,7 +39,7 @@ def codec_config(corpus: Corpus, changes: Mapping[str, Any]) -> VQVAEConfig:
     return _changed(codec_config_for(corpus), changes)
 
 
-def prior_config(model: Model, corpus: Corpus, changes: Mapping[str, Any]) -> PriorConfig:
+def prior_config(model: "Model", corpus: Corpus, changes: Mapping[str, Any]) -> PriorConfig:
     """The prior's sizes for this corpus and codec with the person's changes.
 
     Raises:
@@ -50,10 +49,10 @@ def prior_config(model: Model, corpus: Corpus, changes: Mapping[str, Any]) -> Pr
 
 
 def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
-    """Sizes that follow how much audio there is; ``changes`` are the person's own wishes.
+    """Sizes that follow how much audio there is; ``changes`` are the person's own choices.
 
     The codebooks grow until a recording of every second would give each entry fewer than a dozen uses: an entry seen less
-    often is neither placed well by the quantizer nor ever learnt by the prior. Where the recordings have no highs (MP3, low
+    often is neither placed well by the quantizer nor learned by the prior. Where the recordings have no highs (MP3, low
     sample rates), the decoder makes none: a whole number of steps of 250 Hz, so that the edge itself is kept.
     """
     bandwidth = min(24_000.0, max(1000.0, 250.0 * math.ceil(corpus.bandwidth / 250)))
@@ -62,7 +61,7 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
         "codebook_size": 32,
         "bandwidth": bandwidth,
         "voice": "tones",
-        "decoder_blocks": DECODER_BLOCKS,
+        "decoder_blocks": BASE_DECODER_BLOCKS,
     }
     positions = corpus.seconds * VQVAEConfig().frame_rate
     while settings["codebook_size"] < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * settings["codebook_size"]:
@@ -74,15 +73,15 @@ def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     """Why the codec is as large as it is, in a sentence."""
     positions = round(corpus.seconds * config.frame_rate)
     return (
-        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each is told by "
-        f"{config.num_quantizers} codes of {config.codebook_size}, so that a code is heard "
-        f"{positions / config.codebook_size:.0f} times on average ({USES_PER_CODE} or more are wanted, "
-        f"{LARGEST_CODEBOOK} codes a level are the most)."
+        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
+        f"{config.num_quantizers} codes, one from each of as many codebooks with {config.codebook_size} entries, so an "
+        f"entry is used {positions / config.codebook_size:.0f} times on average. Codebooks grow up to {LARGEST_CODEBOOK} "
+        f"entries as long as each is used {USES_PER_CODE} times or more."
     )
 
 
-def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfig:
-    """Sizes that follow the corpus; ``changes`` are the person's own wishes."""
+def prior_config_for(model: "Model", corpus: Corpus, **changes: Any) -> PriorConfig:
+    """Sizes that follow the corpus; ``changes`` are the person's own choices."""
     config = model.header.codec
     automatic = PriorConfig.for_corpus(
         corpus.seconds,
@@ -94,6 +93,10 @@ def prior_config_for(model: Model, corpus: Corpus, **changes: Any) -> PriorConfi
 
 
 def _changed(config: C, changes: Mapping[str, Any]) -> C:
+    if not changes:
+        return config
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         return TypeAdapter(type(config)).validate_python(dataclasses.asdict(config) | dict(changes))
     except ValidationError as error:
@@ -107,7 +110,7 @@ def _changed(config: C, changes: Mapping[str, Any]) -> C:
         reason = first["msg"].removeprefix("Value error, ")
         for field, option in OPTIONS.items():
             reason = reason.replace(field, option)
-        raise SettingError(f"{given} cannot be.", f"Choose sizes that fit each other: {reason}.") from error
+        raise SettingError(f"{given} is not possible.", f"Choose sizes that fit each other: {reason}.") from error
 
 
 def _range(config: type, field: str) -> str:

@@ -14,6 +14,7 @@ import torch
 
 from distill.audio.corpus import Corpus
 from distill.cli.app import main
+from distill.cli.training_view import TrainingView
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, Source, new_header
 
@@ -131,6 +132,24 @@ def hears_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def on_event(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None] | None], None]:
+    """``on_event(look)``: every event of a training goes to ``look`` after the terminal showed it; None ends that."""
+    looks: list[Callable[[Any], None]] = []
+    show = TrainingView.__call__
+
+    def call(view: TrainingView, event: Any) -> None:
+        show(view, event)
+        for look in looks:
+            look(event)
+
+    def use(look: Callable[[Any], None] | None) -> None:
+        looks[:] = [] if look is None else [look]
+
+    monkeypatch.setattr(TrainingView, "__call__", call)
+    return use
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_the_page_and_the_exit_code(well: bool, distill: Callable[..., Any], mon
     answer = distill("doctor")
     assert answer.code == (0 if well else 1)
     assert answer.out == ""
-    assert ("All is well" in answer.err) == well
+    assert ("Everything works" in answer.err) == well
     assert ("Use --device cpu." in answer.err) != well
     figures = distill("doctor", "--json")
     assert figures.code == answer.code

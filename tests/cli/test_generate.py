@@ -90,6 +90,8 @@ def test_a_passage_is_made_anew_and_the_rest_stays(
         (("--loop", "--beats", 4), "--bpm"),
         (("--from", 1), "--infill"),
         (("--infill", "a.wav", "--from", 1), "--to"),
+        (("--infill", "a.wav", "--from", 1, "--to", 2, "--seconds", 5), "--seconds"),
+        (("--loop", "--beats", 4, "--bpm", 120, "--seconds", 5), "--seconds"),
         (("--temperature", "hot"), "not a number"),
         (("--temperature", "1,1,1"), "levels"),
         (("--variety", 7), "out of range"),

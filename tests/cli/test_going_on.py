@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from distill.cli.training_view import TrainingView
 from distill.files.home import home
 from distill.models import load_model
 from distill.runs.events import read_events
@@ -23,21 +22,19 @@ pytestmark = pytest.mark.usefixtures("tiny_training", "hears_ctrl_c")
 
 
 @pytest.fixture
-def stopped(distill: Distill, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def stopped(distill: Distill, on_event: Callable[..., None]) -> Callable[..., Any]:
     """``stopped(kind, step, *words)``: that command, with so many Ctrl-C at a step of a kind."""
 
     def call(kind: Any, step: int, *words: object, times: int = 1) -> Any:
-        show = TrainingView.__call__
-
-        def event(view: TrainingView, event: TrainingEvent) -> None:
-            show(view, event)
+        def look(event: TrainingEvent) -> None:
             if isinstance(event, kind) and event.step == step:
                 for _ in range(times):
                     os.kill(os.getpid(), signal.SIGINT)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(TrainingView, "__call__", event)
-            return distill(*words)
+        on_event(look)
+        answer = distill(*words)
+        on_event(None)
+        return answer
 
     return call
 
@@ -71,7 +68,7 @@ def test_a_codec_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp
     assert steps[0] == steps[1]
     assert epochs[0] == epochs[1]
 
-    distill("train", "--resume", moved).refused("at its end", "--minutes")
+    distill("train", "--resume", moved).refused("is finished", "--minutes")
     further = distill("train", "--resume", moved, "--epochs", 1, "--json")
     assert further.json["epochs_trained"] == 3
 
@@ -163,13 +160,15 @@ def test_states_of_finished_runs_do_not_pile_up(
         assert distill(*words, "--name", name).code == 0
     kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
     assert kept == {"stopped", "two"}
-    assert len(list((home() / "runs").glob("*/events.jsonl"))) == 3
+    assert len(list((home() / "runs").glob("*/codec.jsonl"))) == 3
 
 
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
     model = tmp_path / "small.distill"
     distill("train-prior", "--resume", tiny).refused("No prior", "train-prior MODEL")
-    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("settled", "--lr")
+    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("settled", "Leave out --lr.")
+    distill("train-prior", "--resume", tiny, "--seed", 0).refused("settled", "Leave out --seed.")
+    distill("train", "--resume", model, "--out", tmp_path, "--seed", 1).refused("Leave out --out and --seed.")
     distill("train", "--resume", tmp_path).refused("no training of a codec")
     stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 2, "--out", tmp_path)
     distill("train", tmp_path / "elsewhere", "--resume", model).refused("elsewhere")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("hears_ctrl_c")
 
 
 @pytest.fixture
-def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def interrupt(on_event: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """``interrupt(kind, times)``: that many Ctrl-C at the second event of a kind; a text is a step of the progress."""
 
     def at(kind: type | str, times: int = 1, number: signal.Signals = signal.SIGINT) -> None:
@@ -32,16 +32,15 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 for _ in range(times):
                     os.kill(os.getpid(), number)
 
-        def event(view: TrainingView, event: TrainingEvent) -> None:
-            call(view, event)
+        def look(event: TrainingEvent) -> None:
             strike(not isinstance(kind, str) and isinstance(event, kind))
 
         def progress(view: TrainingView, step: str, *numbers: Any) -> None:
             move(view, step, *numbers)
             strike(step == kind)
 
-        call, move = TrainingView.__call__, TrainingView.progress
-        monkeypatch.setattr(TrainingView, "__call__", event)
+        move = TrainingView.progress
+        on_event(look)
         monkeypatch.setattr(TrainingView, "progress", progress)
 
     return at

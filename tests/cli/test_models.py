@@ -130,7 +130,7 @@ def test_what_is_deleted_comes_back_where_it_was(distill: Distill, noted: Path, 
 def test_restoring_overwrites_nothing(distill: Distill, noted: Path, tmp_path: Path) -> None:
     distill("models", "delete", noted)
     noted.write_text("precious")
-    distill("models", "restore", "tiny").refused("tiny.distill is there already", "--out")
+    distill("models", "restore", "tiny").refused("tiny.distill already exists", "--out")
     assert noted.read_text() == "precious"
     assert len(distill("models", "list", "--trash", "--json").json["trash"]) == 1
     answer = distill("models", "restore", "tiny", "--out", tmp_path / "elsewhere", "--json")
@@ -191,7 +191,7 @@ def test_a_file_deleted_by_hand_is_shown_and_forgotten(distill: Distill, noted: 
     noted.unlink()
     assert "gone from" in distill("models", "list").err
     distill("generate", "tiny").refused("is gone from there", "--in-place")
-    assert "forgotten" in distill("models", "delete", "tiny").err
+    assert "removed from the list" in distill("models", "delete", "tiny").err
     assert listed(distill) == []
 
 
@@ -209,7 +209,7 @@ def test_export_and_import(distill: Distill, noted: Path, tmp_path: Path) -> Non
     second = distill("models", "export", "tiny", "--out", tmp_path / "give", "--json").json["model"]
     assert [Path(path).name for path in (first, second)] == ["tiny.distill", "tiny-2.distill"]
     assert Path(first).read_bytes() == Path(second).read_bytes() == noted.read_bytes()
-    distill("models", "export", "tiny", "--out", noted).refused("is there already")
+    distill("models", "export", "tiny", "--out", noted).refused("already exists")
     distill("models", "delete", "tiny")
     for _ in range(2):
         (model,) = distill("models", "import", first, "--json").json["models"]

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from distill.cli.training_view import TrainingView
 from distill.files.home import home
 from distill.models import load_model
 from distill.models.model_file import alphabet_fingerprint
-from distill.runs.events import read_events
+from distill.runs.events import read_run
 from distill.runs.resume import REFINEMENT_STATE
 from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics
 
@@ -25,17 +24,15 @@ pytestmark = pytest.mark.usefixtures("tiny_training", "hears_ctrl_c")
 
 
 @pytest.fixture
-def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[type, int], None]:
+def stop_at(on_event: Callable[..., None]) -> Callable[[type, int], None]:
     """``stop_at(kind, step)``: one Ctrl-C at that step."""
 
     def at(kind: Any, step: int) -> None:
-        def event(view: TrainingView, event: TrainingEvent) -> None:
-            call(view, event)
+        def look(event: TrainingEvent) -> None:
             if isinstance(event, kind) and event.step == step:
                 os.kill(os.getpid(), signal.SIGINT)
 
-        call = TrainingView.__call__
-        monkeypatch.setattr(TrainingView, "__call__", event)
+        on_event(look)
 
     return at
 
@@ -45,7 +42,7 @@ def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> Non
     assert answer.code == 0, answer.err
     assert "first-stage" in answer.err
     assert "1 epoch: the decoder alone" in answer.err
-    kinds = {type(event).__name__ for event in read_events(Path(answer.json["events"]))}
+    kinds = {type(event).__name__ for event in read_run(Path(answer.json["run"]))}
     assert {"VQEpochMetrics", "RefinementStepMetrics", "RefinementEpochMetrics", "RefinementCompleteEvent"} <= kinds
     page = Path(answer.json["page"]).read_text(encoding="utf-8")
     assert page.count("<audio") == 3 * 4
@@ -61,7 +58,7 @@ def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> Non
 
 
 def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
-    distill: Distill, stop_at: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
     words = ("train", small_corpus, "--quality", "high", "--epochs", 1)
     assert distill(*words, "--out", tmp_path / "whole").code == 0
@@ -69,14 +66,13 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     for state in (home() / "runs").glob(f"*/{REFINEMENT_STATE}"):
         state.unlink()
 
-    show = TrainingView.__call__
     stop_at(RefinementStepMetrics, 2)
     answer = distill(*words, "--out", tmp_path / "stopped")
     assert answer.code == 0
-    assert "the model is as it was before it" in answer.err
+    assert "the model is unchanged" in answer.err
     assert f"--resume {tmp_path / 'stopped' / 'small.distill'}" in answer.err
     assert not list((tmp_path / "stopped").glob("*.html"))
-    monkeypatch.setattr(TrainingView, "__call__", show)
+    on_event(None)
     stopped = load_model(tmp_path / "stopped" / "small.distill")
     assert "refinement_steps" not in stopped.header.codec_training
     moved = (tmp_path / "stopped" / "small.distill").rename(tmp_path / "another-name.distill")
@@ -89,21 +85,20 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     assert resumed.header.curves == whole.header.curves
     assert alphabet_fingerprint(resumed.codec) == alphabet_fingerprint(stopped.codec)
 
-    distill("train", small_corpus, "--resume", moved).refused("is at its end", "--minutes")
+    distill("train", small_corpus, "--resume", moved).refused("is finished", "--minutes")
     further = distill("train", small_corpus, "--resume", moved, "--epochs", 1, "--json")
     assert further.json["refinement_epochs"] == 2
 
 
 def test_a_stop_in_the_first_stage_leads_to_the_second(
-    distill: Distill, stop_at: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
-    show = TrainingView.__call__
     stop_at(VQStepMetrics, 2)
     answer = distill("train", small_corpus, "--quality", "high", "--epochs", 9, "--out", tmp_path, "--json")
     assert answer.code == 0
     assert answer.json["cancelled"] == 1
     assert answer.json["page"] is None
-    monkeypatch.setattr(TrainingView, "__call__", show)
+    on_event(None)
     model = tmp_path / "small.distill"
     assert distill("train", small_corpus, "--resume", model, "--epochs", 1).code == 0
     assert load_model(model).header.codec_training["refinement_epochs"] == 1

@@ -103,7 +103,7 @@ def test_the_second_stage(screen: Callable[[bool], io.StringIO]) -> None:
         view(RefinementCompleteEvent(1.5, 1.9, False, 2, 100, False))
     assert "adversarial 0.90" in shown.getvalue()
     assert "held-out distance 1.50 before, 1.40 after" in shown.getvalue()
-    assert "keeps the decoder of before" in " ".join(shown.getvalue().split())
+    assert "keeps its decoder from before" in " ".join(shown.getvalue().split())
 
 
 def test_the_same_warning_once(screen: Callable[[bool], io.StringIO]) -> None:

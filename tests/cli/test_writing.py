@@ -38,7 +38,7 @@ def refuse_writing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("code", "found", "fix"),
     [
-        (errno.ENOSPC, "the disk is full", "Free some room"),
+        (errno.ENOSPC, "the disk is full", "Free some space"),
         (errno.EROFS, "the disk is read-only", "that can be written to"),
         (errno.EACCES, "writing is not allowed there", "that can be written to"),
     ],
@@ -145,7 +145,7 @@ def test_a_name_that_is_there_already(verb: str, distill: Distill, small_corpus:
     (tmp_path / "mine.distill").write_text("precious")
     for name in ("mine", "mine.distill"):
         answer = distill(verb, small_corpus, "--name", name, "--out", tmp_path, "--minutes", "1e-4")
-        answer.refused("mine.distill is there already", "another --name")
+        answer.refused("mine.distill already exists", "another --name")
     assert (tmp_path / "mine.distill").read_text() == "precious"
 
 

@@ -12,6 +12,7 @@ import distill
 from distill import pipeline
 from distill.audio.corpus import import_corpus
 from distill.audio.demo import write_demo_corpus
+from distill.audio.split import split_corpus
 from distill.evaluation import codec_files
 from distill.making.pieces import make_audio
 from distill.models.model_file import load_model
@@ -44,8 +45,12 @@ def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
     events: list[TrainingEvent] = []
     path, log = tmp_path / "demo.distill", tmp_path / "events.jsonl"
     corpus, end = import_corpus(corpus_dir), {"epochs": 2, "device": "cpu"}
-    pipeline.train_codec(corpus, path, log, CodecPlan(**end), config_changes=CODEC, callback=events.append)
-    model = pipeline.add_prior(path, corpus, log, PriorPlan(**end), config_changes=PRIOR, callback=events.append)
+    pipeline.train_codec(
+        corpus, split_corpus(corpus), path, log, CodecPlan(**end), config_changes=CODEC, callback=events.append
+    )
+    model = pipeline.add_prior(
+        path, corpus, split_corpus(corpus), log, PriorPlan(**end), config_changes=PRIOR, callback=events.append
+    )
 
     steps = [event.reconstruction_loss for event in events if isinstance(event, VQStepMetrics)]
     assert np.mean(steps[-20:]) < 0.5 * np.mean(steps[:5]), "the codec did not learn"
@@ -73,7 +78,8 @@ def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
 def test_codes_there_and_back(corpus_dir: Path, tmp_path: Path) -> None:
     path = tmp_path / "demo.distill"
     plan = CodecPlan(epochs=1, device="cpu")
-    pipeline.train_codec(import_corpus(corpus_dir), path, tmp_path / "e.jsonl", plan, config_changes=CODEC)
+    corpus = import_corpus(corpus_dir)
+    pipeline.train_codec(corpus, split_corpus(corpus), path, tmp_path / "e.jsonl", plan, config_changes=CODEC)
     model = distill.load(path)
     recording = recordings(corpus_dir)[0]
     codes = distill.encode(model, recording)

@@ -21,6 +21,7 @@ import soundfile
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
+from distill.audio.split import split_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.library import Library
@@ -70,10 +71,11 @@ def train(folder: Path, minutes: float) -> None:
         with claimed(folder.parent / f"model-{number}.distill") as model_path:
             events = new_run_folder(model_path.stem) / "events.jsonl"
             corpus = import_corpus(folder)
+            split = split_corpus(corpus, seed=number)
             codec_plan = pipeline.CodecPlan(batch_size=4, seed=number, **shared)
-            pipeline.train_codec(corpus, model_path, events, codec_plan, config_changes=CODEC)
+            pipeline.train_codec(corpus, split, model_path, events, codec_plan, config_changes=CODEC)
             prior_plan = pipeline.PriorPlan(views=2, seed=number, **shared)
-            pipeline.add_prior(model_path, corpus, events, prior_plan, config_changes=PRIOR)
+            pipeline.add_prior(model_path, corpus, split, events, prior_plan, config_changes=PRIOR)
         for old in models(folder)[5:]:
             Library(refuse).forget_model(old)
             old.unlink()

@@ -13,16 +13,20 @@ import pytest
 import soundfile
 import torch
 
-from distill.audio.corpus import import_corpus
+from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import MultiScaleSTFT
 from distill.evaluation import codec_files
-from distill.evaluation.measure import evaluate
+from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.evaluation.opus import has_opus, through_opus
 from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
 from distill.report.gather import evaluation_report
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+
+
+def measured(model: Model, corpus: Corpus, with_opus: bool = True) -> Evaluation:
+    return evaluate(model, corpus, own_split(model, corpus), with_opus=with_opus)
 
 
 @pytest.fixture
@@ -45,7 +49,7 @@ def model(small_corpus: Path) -> Model:
 
 def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path, tmp_path: Path) -> None:
     """Guards against a report that measures something nicer than what a person gets as files."""
-    evaluation = evaluate(model, import_corpus(small_corpus, channels=1), with_opus=False)
+    evaluation = measured(model, import_corpus(small_corpus, channels=1), with_opus=False)
     codec_files.reconstruct_folder(model, small_corpus, tmp_path / "rebuilt")
     printed = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "reconstruction.py", small_corpus, tmp_path / "rebuilt"],
@@ -60,7 +64,7 @@ def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path
 def test_held_out_and_trained_recordings_are_told_apart(model: Model, small_corpus: Path) -> None:
     """Guards against one mean that hides which recordings the codec had seen."""
     corpus = import_corpus(small_corpus, channels=1)
-    evaluation = evaluate(model, corpus, with_opus=False)
+    evaluation = measured(model, corpus, with_opus=False)
     held_out = [score for score in evaluation.scores if score.is_held_out]
     assert 0 < len(held_out) < len(evaluation.scores)
     parts = [evaluation.mean("mel", held_out=True), evaluation.mean("mel", held_out=False)]
@@ -68,7 +72,7 @@ def test_held_out_and_trained_recordings_are_told_apart(model: Model, small_corp
     assert np.average(parts, weights=sizes) == pytest.approx(evaluation.mean("mel"))
     stranger = CorpusRecord(fingerprint="0" * 64, file_count=1, seconds=1, split_seed=0)
     elsewhere = dataclasses.replace(model, header=model.header.model_copy(update={"corpus": stranger}))
-    foreign = evaluate(elsewhere, corpus, with_opus=False)
+    foreign = measured(elsewhere, corpus, with_opus=False)
     assert not foreign.is_own_corpus
     assert not any(score.is_held_out for score in foreign.scores)
     assert ("corpus", "not the one it was trained on") in foreign.summary()
@@ -82,11 +86,11 @@ def test_of_a_long_recording_the_stretch_kept_aside_is_measured_apart(
     corpus = import_corpus(tmp_path / "long", channels=1)
     record = CorpusRecord(fingerprint=corpus.fingerprint, file_count=1, seconds=corpus.seconds, split_seed=0)
     own = dataclasses.replace(model, header=model.header.model_copy(update={"corpus": record}))
-    scores = evaluate(own, corpus, with_opus=False).scores
+    scores = measured(own, corpus, with_opus=False).scores
     assert [score.is_held_out for score in scores] == [False, False, True]
     assert [score.name.startswith("take.wav ") for score in scores] == [True] * 3
     assert sum(score.seconds for score in scores) < 12.0
-    page = evaluation_report(own, corpus, evaluate(own, corpus, with_opus=False))
+    page = evaluation_report(own, corpus, own_split(own, corpus), measured(own, corpus, with_opus=False))
     assert [row[2] for row in page.rows] == ["", "", "yes"]
 
 
@@ -105,14 +109,14 @@ def test_hiss_in_silence_is_told(model: Model, small_corpus: Path) -> None:
         head = model.codec.decoder[2]
         head.project.weight.zero_()
         head.project.bias.fill_(-20.0)
-        assert evaluate(model, corpus, with_opus=False).silence_db < -80
+        assert measured(model, corpus, with_opus=False).silence_db < -80
         head.project.bias.fill_(2.0)
-        assert -60 < evaluate(model, corpus, with_opus=False).silence_db < 0
+        assert -60 < measured(model, corpus, with_opus=False).silence_db < 0
 
 
 def test_without_opus_a_sentence_says_so(model: Model, small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    evaluation = evaluate(model, import_corpus(small_corpus, channels=1))
+    evaluation = measured(model, import_corpus(small_corpus, channels=1))
     assert evaluation.opus == ()
     assert "opus-tools" in evaluation.opus_note
 
@@ -127,7 +131,7 @@ def test_an_opus_that_fails_is_a_note(
         script.write_text("#!/bin/sh\necho out of luck >&2\nexit 3\n", encoding="utf-8")
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path))
-    evaluation = evaluate(model, import_corpus(small_corpus, channels=1))
+    evaluation = measured(model, import_corpus(small_corpus, channels=1))
     assert evaluation.scores
     assert evaluation.opus == ()
     assert "out of luck" in evaluation.opus_note
@@ -150,5 +154,5 @@ def test_a_long_recording_is_measured_from_its_beginning_only(
     monkeypatch.setattr("distill.evaluation.measure.MEASURED_SECONDS", 0.5)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 48_000).astype(np.float32)
     soundfile.write(tmp_path / "long.wav", noise, 48_000)
-    (score,) = evaluate(model, import_corpus(tmp_path, channels=1), with_opus=False).scores
+    (score,) = measured(model, import_corpus(tmp_path, channels=1), with_opus=False).scores
     assert score.seconds == pytest.approx(0.5)

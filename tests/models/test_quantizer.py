@@ -1,5 +1,7 @@
 """Residual vector quantisation: the traps others fell into."""
 
+import copy
+
 import pytest
 import torch
 
@@ -53,6 +55,37 @@ def test_decode_sums_the_levels() -> None:
     quantizer.set_codebooks(torch.randn(3, 16, 4))
     quantized, codes, _ = quantizer.eval()(torch.randn(2, 5, 4))
     torch.testing.assert_close(quantizer.decode(codes), quantized)
+
+
+def test_codes_are_the_library_s_own() -> None:
+    """Guards against a search of our own that gives other codes after training than the library gave in it."""
+    for seed in range(5):
+        torch.manual_seed(seed)
+        quantizer = ResidualQuantizer(16, 4, 64)
+        quantizer.set_codebooks(torch.randn(4, 64, 16) * 0.5 ** torch.arange(4)[:, None, None])
+        latents = torch.randn(3, 700, 16)
+        latents[0, :64] = quantizer.codebooks[0]  # distance zero, where rounding decides
+        quantized, codes, commitment = quantizer.eval()(latents)
+        theirs, their_codes, _ = quantizer.begin_training().eval()(latents)
+        assert torch.equal(codes, their_codes)
+        assert torch.equal(quantized, theirs)
+        assert commitment.tolist() == [0.0] * 4
+
+
+def test_weights_are_loaded_in_the_form_they_have() -> None:
+    """Guards against a state to resume from that a fresh quantizer does not take, or takes without its averages."""
+    torch.manual_seed(0)
+    trained = ResidualQuantizer(4, 2, 16)
+    trained.start(torch.randn(1, 256, 4), vectors_per_step=64)
+    settled = ResidualQuantizer(4, 2, 16)
+    settled.set_codebooks(trained.codebooks)
+    assert not any("settled" in name for name in trained.state_dict())
+    for source in (trained, settled):
+        for target in (ResidualQuantizer(4, 2, 16), copy.deepcopy(trained), copy.deepcopy(settled)):
+            target.load_state_dict(source.state_dict())
+            assert target.started
+            assert target.state_dict().keys() == source.state_dict().keys()
+            assert all(torch.equal(target.state_dict()[name], tensor) for name, tensor in source.state_dict().items())
 
 
 def test_eval_mode_changes_nothing() -> None:

@@ -149,7 +149,7 @@ def test_the_page_is_whole_and_asks_for_nothing_outside(full_page: Page) -> None
         "listen",
         "reconstructions",
         "learning",
-        "alphabet",
+        "codebooks",
         "recordings",
         "settings",
         "facts",

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import resource
 import shutil
 import subprocess
 import sys
@@ -192,22 +191,18 @@ def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:
     assert measured(events)[-1][1] < 500, "0.6 of 600 s were left"
 
 
-def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path) -> None:
+def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path, full_disk: Callable[[int | None], None]) -> None:
     """The last good state stays, the person is told, and it still is a state to go on from."""
     whole = train(path=None)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     events: list[TrainingEvent] = []
 
     def fill(event: TrainingEvent) -> None:
         events.append(event)
         if isinstance(event, Step) and event.step == 6:
-            size = (tmp_path / "state").stat().st_size
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
+            full_disk((tmp_path / "state").stat().st_size // 2)
 
-    try:
-        result = train(save_every_s=0.0, callback=fill)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    result = train(save_every_s=0.0, callback=fill)
+    full_disk(None)
     warnings = [event.text for event in events if isinstance(event, Notice) and event.is_warning]
     assert any("was not saved" in text and "Training goes on" in text for text in warnings)
     assert not list(tmp_path.glob("*.part*"))
@@ -263,7 +258,7 @@ def test_how_much_further(tmp_path: Path) -> None:
     assert stopped.end(None, None) == (None, 8.0), "its model was never written"
     assert stopped.end(2, None) == (5, None)
     assert stopped.end(None, 1.0) == (None, 4.0)
-    with pytest.raises(SettingError, match="at its end"):
+    with pytest.raises(SettingError, match="is finished"):
         dataclasses.replace(stopped, written_epochs=3).end(None, None)
 
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -22,6 +21,7 @@ from distill.cli import (
     reconstruct,
     regenerate,
     run,
+    status,
     train,
     train_prior,
 )
@@ -44,34 +44,37 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
+@options.verb
 def _main(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
-    debug: options.DebugOption = False,
 ) -> None:
     if show_version:
+        from importlib.metadata import version
+
         typer.echo(f"distill {version('distill-audio')}")
         raise typer.Exit
 
 
-app.command("run", rich_help_panel="The whole way")(run.run)
-app.command("demo", rich_help_panel="The whole way")(demo.demo)
-app.command("check", rich_help_panel="Step by step")(check.check)
-app.command("train", rich_help_panel="Step by step")(train.train)
-app.command("train-prior", rich_help_panel="Step by step")(train_prior.train_prior)
-app.command("generate", rich_help_panel="Step by step")(generate.generate)
-app.command("regenerate", rich_help_panel="Step by step")(regenerate.regenerate)
-app.command("originality", rich_help_panel="Step by step")(originality.originality)
-app.command("encode", rich_help_panel="The codec alone")(codes.encode)
-app.command("decode", rich_help_panel="The codec alone")(codes.decode)
-app.command("reconstruct", rich_help_panel="The codec alone")(reconstruct.reconstruct)
-app.command("evaluate", rich_help_panel="The codec alone")(evaluate.evaluate)
-app.command("info", rich_help_panel="The codec alone")(info.info)
+app.command("run", rich_help_panel="The whole way")(options.verb(run.run))
+app.command("demo", rich_help_panel="The whole way")(options.verb(demo.demo))
+app.command("check", rich_help_panel="Step by step")(options.verb(check.check))
+app.command("train", rich_help_panel="Step by step")(options.verb(train.train))
+app.command("train-prior", rich_help_panel="Step by step")(options.verb(train_prior.train_prior))
+app.command("status", rich_help_panel="Step by step")(options.verb(status.status))
+app.command("generate", rich_help_panel="Step by step")(options.verb(generate.generate))
+app.command("regenerate", rich_help_panel="Step by step")(options.verb(regenerate.regenerate))
+app.command("originality", rich_help_panel="Step by step")(options.verb(originality.originality))
+app.command("encode", rich_help_panel="The codec alone")(options.verb(codes.encode))
+app.command("decode", rich_help_panel="The codec alone")(options.verb(codes.decode))
+app.command("reconstruct", rich_help_panel="The codec alone")(options.verb(reconstruct.reconstruct))
+app.command("evaluate", rich_help_panel="The codec alone")(options.verb(evaluate.evaluate))
+app.command("info", rich_help_panel="The codec alone")(options.verb(info.info))
 app.add_typer(models.app, name="models", rich_help_panel="The library")
-app.command("doctor", rich_help_panel="When something is wrong")(doctor.doctor)
+app.command("doctor", rich_help_panel="When something is wrong")(options.verb(doctor.doctor))
 
 
 def main() -> None:
-    """Runs the command line. Exit code 2: something you can mend; 1: ours or the machine's; 130: interrupted."""
+    """Runs the command line. Exit code 2: the person can correct it; 1: ours or the machine's fault; 130: interrupted."""
     # Threads that never spin while they wait halve the speed of training on a quiet machine, threads that always do make it
     # twenty times slower on a busy one; a short spin loses little on either (docs/codec.md). Read when torch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -103,7 +106,7 @@ def _end(error: DistillError, debug: bool) -> NoReturn:
 def _unforeseen(error: Exception) -> DistillError:
     return DistillError(
         f"Something went wrong that should not have ({type(error).__name__}: {error}).",
-        "This is a fault of Distill's or of the machine. Run it again with --debug to see where; distill doctor looks at the "
+        "This is a fault in Distill or the machine. Run it again with --debug to see where; distill doctor checks the "
         "machine.",
     )
 

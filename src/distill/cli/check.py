@@ -1,4 +1,4 @@
-"""``distill check FOLDER``: what Distill makes of a folder, before any time is spent."""
+"""``distill check FOLDER``: what Distill can use in a folder, before any time is spent."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -31,9 +31,8 @@ def check(
     channels: options.ChannelsOption = "auto",
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Look at every file of FOLDER: usable or not and why, duplicates, the split, the sizes it would get."""
+    """Check every file in FOLDER: usable or not and why, duplicates, the split, and the sizes the models would get."""
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.settings import codec_settings

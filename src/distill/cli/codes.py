@@ -15,9 +15,8 @@ def encode(
     out: Annotated[Path | None, typer.Option(help="The .codes file.", show_default="AUDIO's name + .codes")] = None,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Turn AUDIO into MODEL's codes."""
+    """Encode AUDIO as MODEL's codes."""
     from distill.evaluation import codec_files
     from distill.files.atomic import ensure_writable
     from distill.files.names import file_to_write
@@ -47,9 +46,8 @@ def decode(
     bit_depth: options.BitDepthOption = 24,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Turn CODES back into audio with the MODEL that made them."""
+    """Decode CODES into audio with the MODEL that made them."""
     from distill.codes.codes_file import load_codes
     from distill.evaluation import codec_files
     from distill.files.names import file_to_write

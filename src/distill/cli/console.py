@@ -34,12 +34,12 @@ def note(text: str = "", style: str = "") -> None:
 
 
 def good(text: str) -> None:
-    """A sentence that says something is done."""
+    """A sentence saying that something is done."""
     _show(Text.assemble(("✓ ", "bold green"), visible(text)))
 
 
 def warn(text: str) -> None:
-    """A sentence the person should not miss."""
+    """A warning."""
     _show(Text(f"! {visible(text)}", style="yellow"))
 
 
@@ -58,7 +58,7 @@ def place(label: str, where: str | Path, remark: str = "") -> None:
 
 
 def table(rows: Iterable[Iterable[str | Text]], *, indent: int = 0) -> None:
-    """Rows of aligned cells without lines around them; the first column is the name of the rest."""
+    """Rows of aligned cells without lines around them; the first column names the others."""
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     for name, *cells in rows:
         grid.add_row(
@@ -77,7 +77,7 @@ def settings_table(settings: Mapping[str, tuple[str, str]]) -> None:
 
 
 def levels_table(levels: Iterable[Mapping[str, Any]]) -> None:
-    """A line a quantizer level: how much of its codebook is in use."""
+    """One line per quantizer level: how much of its codebook is in use."""
     rows = [(level["name"], level["utilisation"], level["perplexity"], level["dead"]) for level in levels]
     table(
         (

@@ -1,4 +1,4 @@
-"""``distill demo``: the whole way on recordings that Distill makes up itself."""
+"""``distill demo``: the whole way on recordings that Distill synthesises itself."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,6 @@ def demo(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Make a small demo corpus (plucked strings, bells, drums, drones) and learn it."""
     from distill.audio.demo import write_demo_corpus

@@ -1,4 +1,4 @@
-"""``distill doctor``: whether all is well on this computer."""
+"""``distill doctor``: whether everything works on this computer."""
 
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from distill.doctor import Finding
 
 
-def doctor(as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
-    """Check versions, devices (each with a self-test), disk room, speed, and Distill's own folder; takes some seconds.
+def doctor(as_json: options.JsonOption = False) -> None:
+    """Check versions, devices (each with a self-test), disk space, speed, and Distill's own folder; takes some seconds.
 
     Exit code 0 if all is well, 1 if something is wrong.
     """
@@ -60,6 +60,6 @@ def _show(findings: "list[Finding]") -> None:
     for finding in wrong:
         complain(f"{finding.section}, {finding.name}: {finding.value}.", finding.fix)
     if wrong:
-        warn("1 thing is wrong." if len(wrong) == 1 else f"{len(wrong)} things are wrong.")
+        warn("1 problem was found." if len(wrong) == 1 else f"{len(wrong)} problems were found.")
     else:
-        good("All is well.")
+        good("Everything works.")

@@ -24,9 +24,8 @@ def evaluate(
     opus: Annotated[bool, typer.Option(help="Compare with Opus at 6, 12 and 24 kbit/s, if it is installed.")] = True,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Measure how close MODEL's codec comes to the recordings of FOLDER, and make a page to hear it."""
+    """Measure how close MODEL's codec comes to the recordings in FOLDER, and write a page to listen to."""
     from distill import pipeline
     from distill.models.health import named_levels
     from distill.models.model_file import load_model

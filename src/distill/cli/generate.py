@@ -10,10 +10,14 @@ from distill.cli.console import good, note, place, print_json, visible
 from distill.cli.training_view import TrainingView
 from distill.errors import SettingError
 
+DEFAULT_SECONDS = 10.0
+
 
 def generate(
     model: options.ModelArgument,
-    seconds: options.SecondsOption = 10.0,
+    wanted_seconds: Annotated[
+        float | None, typer.Option("--seconds", help="Length of each new piece, 0.5 to 600.", show_default="10")
+    ] = None,
     count: Annotated[int, typer.Option(help="How many pieces, 1 to 64.")] = 1,
     prompt: Annotated[
         Path | None, typer.Option(help="An audio file to continue; the piece begins where it ends.", show_default=False)
@@ -24,16 +28,26 @@ def generate(
     beats: Annotated[int | None, typer.Option(help="Length of a loop in beats.", show_default=False)] = None,
     bpm: Annotated[float | None, typer.Option(help="Tempo of a loop, beats a minute.", show_default=False)] = None,
     infill: Annotated[
-        Path | None, typer.Option(help="A recording of which --from to --to is made anew.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="A recording in which the passage --from to --to is replaced by new audio.", show_default=False
+        ),
     ] = None,
-    begin: Annotated[float | None, typer.Option("--from", help="Seconds into --infill.", show_default=False)] = None,
-    end: Annotated[float | None, typer.Option("--to", help="Seconds into --infill.", show_default=False)] = None,
+    begin: Annotated[
+        float | None,
+        typer.Option("--from", help="Where in --infill the passage begins, in seconds.", show_default=False),
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option("--to", help="Where in --infill the passage ends, in seconds.", show_default=False)
+    ] = None,
     originality: Annotated[
         str, typer.Option(help="How far from your recordings: close, balanced, original, or a number from 0 to 1.")
     ] = "balanced",
     temperature: Annotated[
         str,
-        typer.Option(help="Under 1 safer, over 1 wilder, 0 always the likeliest; one, or one a level: 0.8,0.9,1,1."),
+        typer.Option(
+            help="Below 1 safer, above 1 wilder, 0 always the likeliest code; one for all levels, or one each: 0.8,0.9,1,1."
+        ),
     ] = "1",
     top_k: Annotated[int, typer.Option(help="Draw from the k likeliest codes only; 0 is all.")] = 0,
     top_p: Annotated[
@@ -42,13 +56,11 @@ def generate(
             help="Draw from the fewest codes that hold this share of the probability.", show_default="by --originality"
         ),
     ] = None,
-    variety: Annotated[
-        float, typer.Option(help="How much sounds heard in the last seconds are avoided, 0 to 5.")
-    ] = 0.0,
+    variety: Annotated[float, typer.Option(help="How strongly sounds of the last seconds are avoided, 0 to 5.")] = 0.0,
     max_similarity: Annotated[
         float | None,
         typer.Option(
-            help="Draw again until a piece is no nearer to your recordings than this many per cent of held-out seconds are.",
+            help="Draw again until a piece is no nearer to your recordings than this percentile of held-out seconds.",
             show_default="by --originality",
         ),
     ] = None,
@@ -60,9 +72,8 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Make new audio with MODEL. No file that is there already is touched."""
+    """Make new audio with MODEL. Existing files are never overwritten."""
     import dataclasses
     import time
 
@@ -73,7 +84,8 @@ def generate(
     from distill.originality.dial import Dial
     from distill.training.launch import choose_device
 
-    _check_together(prompt, loop, beats, bpm, infill, begin, end)
+    _check_together(wanted_seconds, prompt, loop, beats, bpm, infill, begin, end)
+    seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
     sampling = Sampling(options.temperatures(temperature), top_k, dial.top_p if top_p is None else top_p, variety)
     model = options.model_file(model)
@@ -118,7 +130,7 @@ def generate(
         return
     for piece in pieces:
         take = piece.generation
-        seam = f", seam {take.seam:.2f} (0 cannot be heard, 1 is any cut)" if isinstance(take, Loop) else ""
+        seam = f", seam {take.seam:.2f} (0 is inaudible, 1 is as audible as any cut)" if isinstance(take, Loop) else ""
         again = "" if piece.number is None else f", distill regenerate {piece.number}"
         place("New audio", piece.path, f"seed {take.seed}{seam}{again}")
         note(f"          {visible(piece.originality.summary())}", "dim")
@@ -126,6 +138,7 @@ def generate(
 
 
 def _check_together(
+    seconds: float | None,
     prompt: Path | None,
     loop: bool,
     beats: int | None,
@@ -140,9 +153,15 @@ def _check_together(
             "--prompt, --loop and --infill are three different things.", "Ask for one of them at a time."
         )
     if not loop and (beats is not None or bpm is not None):
-        raise SettingError("--beats and --bpm are the length of a loop.", "Add --loop, or give --seconds.")
+        raise SettingError("--beats and --bpm set the length of a loop.", "Add --loop, or give --seconds.")
     given = (begin is not None) + (end is not None)
     if given and infill is None:
-        raise SettingError("--from and --to are the passage of a recording.", "Name the recording with --infill.")
+        raise SettingError("--from and --to mark a passage of a recording.", "Name the recording with --infill.")
     if infill is not None and given < 2:
-        raise SettingError("--infill needs to know which passage is made anew.", "Give --from and --to, in seconds.")
+        raise SettingError("--infill needs to know which passage to replace.", "Give --from and --to, in seconds.")
+    if infill is not None and seconds is not None:
+        raise SettingError("--from and --to set the length of what --infill makes.", "Leave out --seconds.")
+    if beats is not None and seconds is not None:
+        raise SettingError(
+            "--beats and --seconds both set the length of a loop.", "Give --beats with --bpm, or --seconds."
+        )

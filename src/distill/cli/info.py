@@ -1,4 +1,4 @@
-"""``distill info MODEL``: what a model file says of itself."""
+"""``distill info MODEL``: what a model file says about itself."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,8 @@ from distill.cli.console import levels_table, note, place, print_json, table
 from distill.files.names import command
 
 
-def info(model: options.ModelArgument, as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
-    """Show MODEL's sizes, training and codebook health; checks the whole file on the way."""
+def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> None:
+    """Show MODEL's sizes, training and codebook use, and check the whole file."""
     from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
     from distill.settings import codec_settings, prior_settings
@@ -33,7 +33,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False, debu
     table(
         [
             ("made", f"{header.created} with Distill {header.distill_version}"),
-            ("learnt from", f"{corpus.file_count} recordings, {corpus.seconds:.0f} s ({corpus.fingerprint[:12]})"),
+            ("learned from", f"{corpus.file_count} recordings, {corpus.seconds:.0f} s ({corpus.fingerprint[:12]})"),
         ]
     )
     note()
@@ -68,6 +68,6 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False, debu
 
 
 def _figure(training: Mapping[str, Any], name: str, decimals: int) -> str:
-    """A measured figure. Another program's file may hold words in its place, or nothing."""
+    """A measured figure. A file from another program may hold text in its place, or nothing."""
     value = training.get(name)
     return f"{value:.{decimals}f}" if isinstance(value, int | float) else "unknown"

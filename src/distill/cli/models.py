@@ -1,4 +1,4 @@
-"""``distill models …``: the library of what was trained and made."""
+"""``distill models …``: the library of everything that was trained and made."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ _OUTCOMES = {
 }
 
 app = typer.Typer(
-    help="The models there are, what was made with them, and where they lie.",
+    help="Models, what was made with them, and where they are.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -36,12 +36,12 @@ Name = Annotated[
 
 
 @app.command("list")
+@options.verb
 def list_models(
     trash: Annotated[bool, typer.Option("--trash", help="Those that were deleted and can be restored.")] = False,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Every model, the newest first: how much audio it learnt from, how good it is, how large, and where."""
+    """List every model, the newest first: how much audio it learned from, how good it is, how large, and where."""
     from distill.library.trash import trashed
 
     if trash:
@@ -51,14 +51,12 @@ def list_models(
 
 
 @app.command("search")
+@options.verb
 def search(
-    words: Annotated[
-        list[str], typer.Argument(metavar="WORD...", help="All of them are looked for.", show_default=False)
-    ],
+    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="All of them must match.", show_default=False)],
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Models whose name, folder, date or recordings hold every WORD."""
+    """Find the models whose name, folder, date or recordings contain every WORD."""
     library = _library()
     folders: dict[str | None, str] = {}
     for run in library.runs():
@@ -69,12 +67,13 @@ def search(
         return "\n".join(parts).casefold()
 
     found = [entry for entry in library.models() if all(word.casefold() in text(entry) for word in words)]
-    _show_models(found, as_json, f"No model has to do with '{' '.join(words)}'.", "distill models list")
+    _show_models(found, as_json, f"No model matches '{' '.join(words)}'.", "distill models list")
 
 
 @app.command("info")
-def info(model: Name, as_json: options.JsonOption = False, debug: options.DebugOption = False) -> None:
-    """Where a model comes from: its trainings with settings and outcome, and what was made with it."""
+@options.verb
+def info(model: Name, as_json: options.JsonOption = False) -> None:
+    """Show where a model comes from: its trainings with settings and outcome, and what was made with it."""
     library = _library()
     entry = _entry(library, model)
     runs, generations = library.runs(entry.origin), library.generations(entry.origin)
@@ -82,10 +81,10 @@ def info(model: Name, as_json: options.JsonOption = False, debug: options.DebugO
         print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
         return
     note(entry.name, "bold")
-    learnt = f"{entry.file_count} recordings, {_minutes(entry.seconds)}"
+    learned = f"{entry.file_count} recordings, {_minutes(entry.seconds)}"
     rows = [
         ("trained", _when(entry.created)),
-        ("learnt from", learnt),
+        ("learned from", learned),
         ("codec distance", _figure(entry.codec_distance, 2)),
     ]
     table(
@@ -115,21 +114,22 @@ def info(model: Name, as_json: options.JsonOption = False, debug: options.DebugO
 
 
 @app.command("rename")
+@options.verb
 def rename(
     model: Name,
     name: Annotated[str, typer.Argument(metavar="NEW-NAME", help="Without folder and ending.", show_default=False)],
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Give MODEL another name. Its file stays in its folder; what was trained and made with it goes along."""
+    """Give MODEL another name. Its file stays in its folder; its trainings and what was made with it stay attached."""
     from distill.library import moving
 
     library = _library()
     entry = moving.rename(library, _entry(library, model), name)
-    _done(f"It is called {entry.name} now", entry, as_json)
+    _done(f"It is now called {entry.name}", entry, as_json)
 
 
 @app.command("delete")
+@options.verb
 def delete(
     models: Annotated[
         list[Path] | None, typer.Argument(metavar="MODEL...", help="Names or paths.", show_default=False)
@@ -138,13 +138,12 @@ def delete(
         bool, typer.Option("--empty-trash", help="Remove for good what was deleted before; takes no MODEL.")
     ] = False,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Move models into the trash; distill models restore brings them back."""
     from distill.library import trash
 
     if empty_trash == bool(models):
-        raise SettingError("Nothing says what to delete.", "Name models, or empty the trash with --empty-trash alone.")
+        raise SettingError("There is nothing to delete.", "Name models, or empty the trash with --empty-trash alone.")
     if empty_trash:
         gone = trash.empty()
         if as_json:
@@ -160,7 +159,7 @@ def delete(
         return
     for entry, item in items:
         if item is None:
-            good(f"{entry.name} is forgotten; its file was gone already")
+            good(f"{entry.name} was removed from the list; its file was already gone")
             continue
         good(f"{entry.name} is in the trash")
         place("Was", entry.path)
@@ -168,13 +167,13 @@ def delete(
 
 
 @app.command("restore")
+@options.verb
 def restore(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="As distill models list --trash shows it.", show_default=False)
     ],
     out: Annotated[Path | None, typer.Option(help="Folder to put it into.", show_default="the one it was in")] = None,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Bring a deleted model back to where it was. Nothing is overwritten."""
     from distill.library import trash
@@ -183,13 +182,13 @@ def restore(
 
 
 @app.command("export")
+@options.verb
 def export(
     model: Name,
     out: Annotated[Path, typer.Option(help="Folder, or a path that ends in .distill.")] = Path(),
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Copy MODEL's file, to keep it or to give it away. It holds the recordings as codes: whoever has it can hear them."""
+    """Copy MODEL's file, to keep it or to give it away. It holds the recordings as codes, which can be decoded."""
     from distill.library import moving
 
     library = _library()
@@ -203,17 +202,17 @@ def export(
 
 
 @app.command("import")
+@options.verb
 def import_(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help=".distill files, or folders of them.", show_default=False)
     ],
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Leave the files where they are, and only note them.")
+        bool, typer.Option("--in-place", help="Leave the files where they are, and only list them.")
     ] = False,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Take model files into the library, as copies in Distill's own folder, so that each can be used by its name."""
+    """Add model files to the library, as copies in Distill's own folder, so that each can be used by its name."""
     from distill.library import moving
 
     library = _library()
@@ -232,7 +231,7 @@ def _library() -> "Library":
 
 
 def _entry(library: "Library", given: Path, is_needed: bool = True) -> "ModelEntry":
-    """What is known of a model; with ``is_needed`` its file must be there."""
+    """The entry of a model; with ``is_needed`` its file must be there."""
     from distill.library import naming
 
     if not is_needed and not given.is_file() and str(given) == given.name:
@@ -289,10 +288,15 @@ def _print_models(entries: Sequence["ModelEntry"]) -> None:
     for entry in entries:
         where = str(entry.path.parent) if entry.is_there else f"gone from {entry.path.parent}"
         rows.add_row(
-            Text(visible(entry.name)), _when(entry.created), _minutes(entry.seconds), _figure(entry.codec_distance, 2),
-            _figure(entry.perplexity, 1) if entry.has_prior else "–", _size(entry.size), Text(visible(where)),
+            Text(visible(entry.name)),
+            _when(entry.created),
+            _minutes(entry.seconds),
+            _figure(entry.codec_distance, 2),
+            _figure(entry.perplexity, 1) if entry.has_prior else "–",
+            _size(entry.size),
+            Text(visible(where)),
             style=None if entry.is_there else "dim",
-        )  # fmt: skip
+        )
     console.print(rows)
 
 
@@ -307,7 +311,7 @@ def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
     for heading in ("name", "deleted", "size", "was"):
         rows.add_column(heading, overflow="fold")
     for item in items:
-        was = "not known any more" if item.was is None else str(item.was)
+        was = "no longer known" if item.was is None else str(item.was)
         rows.add_row(Text(visible(item.key)), _when(item.deleted), _size(item.size), Text(visible(was)))
     console.print(rows)
     place("Undo", command("distill", "models", "restore", items[0].key))
@@ -327,7 +331,7 @@ def _show_run(run: "RunRecord") -> None:
 
 
 def _when(moment: str) -> str:
-    """A moment in UTC as people here write it; what is none is shown as it is."""
+    """A moment in UTC as local time; text that is no moment is shown as it is."""
     from datetime import datetime
 
     try:

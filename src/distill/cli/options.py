@@ -1,8 +1,11 @@
 """Options that several verbs share, with one wording."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,7 +44,7 @@ ResumeOption = Annotated[
     typer.Option(
         metavar="RUN",
         help="Go on where a training stopped: RUN is its model (file or name) or its run folder. --minutes or --epochs say how "
-        "much further; without them it goes on to the end it was begun with.",
+        "much further; without them it goes on to the end that was planned.",
         show_default=False,
     ),
 ]
@@ -77,8 +80,22 @@ EpochsOption = Annotated[
 ]
 
 
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """The function with one more option, ``--debug``, which it does not see: ``app.py`` looks for it once an error comes."""
+
+    @functools.wraps(function)
+    def without_debug(*words: Any, debug: bool, **options: Any) -> None:
+        function(*words, **options)
+
+    own = inspect.signature(function)
+    option = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=DebugOption)
+    without_debug.__annotations__ = {**function.__annotations__, "debug": DebugOption}
+    without_debug.__signature__ = own.replace(parameters=[*own.parameters.values(), option])  # type: ignore[attr-defined]
+    return without_debug
+
+
 def given(value: Path | None, name: str) -> Path:
-    """An argument that only ``--resume`` makes needless.
+    """An argument that is required unless ``--resume`` is given.
 
     Raises:
         BadParameter: if it is missing.
@@ -86,6 +103,26 @@ def given(value: Path | None, name: str) -> Path:
     if value is None:
         raise typer.BadParameter("it is needed unless --resume is given.", param_hint=name)
     return value
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether the person gave the option, be it with its default value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_with_resume(context: typer.Context, *names: str) -> None:
+    """Refuses options that would do nothing with ``--resume``, as the run they belong to has begun.
+
+    Raises:
+        SettingError: with the ones that were given.
+    """
+    given = [f"--{name.replace('_', '-')}" for name in names if is_given(context, name)]
+    if given:
+        raise SettingError(
+            "--resume goes on with a training whose name, place, sizes, learning rate and seed are settled.",
+            f"Leave out {' and '.join(given)}.",
+        )
 
 
 def model_file(given: Path) -> Path:

@@ -19,9 +19,8 @@ def originality(
     seed: options.SeedOption = 0,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Prompt MODEL's prior with beginnings of the recordings it learned from, and tell whether it recites them."""
+    """Prompt MODEL's prior with beginnings of the recordings it was trained on, and see whether it recites them."""
     import dataclasses
 
     import numpy as np
@@ -56,15 +55,15 @@ def originality(
             }
         )
         return
-    note("How near recordings come to each other by nature", "bold")
-    others = ", those trained on among them: too few were kept aside" if reference.is_widened else ""
+    note("How near recordings come to each other naturally", "bold")
+    others = ", including recordings that were trained on, as too few were held out" if reference.is_widened else ""
     rows = [("compared", f"{len(reference.similarity)} seconds{others}")]
     rows += [(f"similarity, {share} % of seconds are below", f"{value:.2f}") for share, value in similarity.items()]
     if natural is not None:
         rows.append(("longest run of equal codes, two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)"))
     table(rows)
     note()
-    note("What the prior makes of beginnings, 5 s each", "bold")
+    note("How the prior continues a beginning, 5 s each", "bold")
     console.print(_table(recitals))
     note()
     note(said)
@@ -79,7 +78,7 @@ def _table(recitals: "Sequence[Recital]") -> Table:
     for recital in recitals:
         cells = [
             f"{recital.prompt_seconds:.0f} s",
-            "greedily" if recital.is_greedy else "by chance",
+            "greedily" if recital.is_greedy else "sampled",
             str(recital.count),
         ]
         if recital.count:
@@ -94,9 +93,9 @@ def _summary(recitals: "Sequence[Recital]", natural: "RunLengths | None") -> str
     count = sum(recital.count for recital in recitals)
     reciting = round(sum(recital.count * recital.share for recital in recitals))
     longest = max((recital.anywhere.longest for recital in recitals), default=0.0)
-    beside = f"; held-out recordings share up to {natural.longest:.2f} s by nature" if natural is not None else ""
+    beside = f"; held-out recordings share up to {natural.longest:.2f} s naturally" if natural is not None else ""
     if not count:
-        return "No recording is long enough to be asked for."
+        return "No recording is long enough for a prompt."
     if reciting:
         found = f"It recites: {reciting} of {count} continuations hold a second or more of a recording, up to"
     else:

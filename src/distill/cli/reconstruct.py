@@ -16,9 +16,8 @@ def reconstruct(
     out: Annotated[Path, typer.Option(help="Folder for the reconstructions.", show_default=False)],
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Send every recording of FOLDER through MODEL's codec, to 48 kHz WAV files of the same names."""
+    """Encode and decode every recording in FOLDER with MODEL's codec, as 48 kHz WAV files of the same names."""
     from distill.evaluation import codec_files
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device

@@ -26,7 +26,6 @@ def regenerate(
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Make the piece ID again: the identical file, from the same model, seed and settings."""
     import dataclasses
@@ -39,9 +38,14 @@ def regenerate(
     generation = library.generation(number)
     with TrainingView() as view:
         again = make_again(
-            library, generation, out, choose_device(device),
-            given=given, progress=view.counting("Composing"), callback=view,
-        )  # fmt: skip
+            library,
+            generation,
+            out,
+            choose_device(device),
+            given=given,
+            progress=view.counting("Composing"),
+            callback=view,
+        )
     piece = again.piece
     if as_json:
         print_json(
@@ -60,7 +64,4 @@ def regenerate(
     if again.is_identical:
         good("Identical, sample for sample, to what was made before")
     else:
-        warn(
-            "Some samples are not what they were: other versions of Distill or PyTorch, or another device, can round "
-            "differently."
-        )
+        warn("Some samples differ: other versions of Distill or PyTorch, or another device, may round differently.")

@@ -39,9 +39,8 @@ def run(
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Learn FOLDER's sound and make new audio in it: codec, prior, audio and report in one go."""
+    """Learn the sound of FOLDER and make new audio in it: codec, prior, audio and report in one go."""
     if out is None:
         out = Path(f"{folder.resolve().name or 'recordings'}-distilled")
     if out.resolve().is_relative_to(folder.resolve()):
@@ -49,14 +48,22 @@ def run(
             f"{out} lies inside {folder}: the new audio would be read as recordings the next time. Choose another --out."
         )
     result = run_pipeline(
-        folder, out, name=name, minutes=minutes, seconds=seconds, count=count,
-        channels=options.channels(channels), device=device, seed=seed, from_scratch=from_scratch,
-    )  # fmt: skip
+        folder,
+        out,
+        name=name,
+        minutes=minutes,
+        seconds=seconds,
+        count=count,
+        channels=options.channels(channels),
+        device=device,
+        seed=seed,
+        from_scratch=from_scratch,
+    )
     show_result(result, as_json)
 
 
 def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
-    """Walks the pipeline with a live view. After an interrupt it says which model is kept."""
+    """Runs the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
     before, runs = set(out.glob(f"*{MODEL_SUFFIX}")), set(run_folders())
@@ -96,13 +103,13 @@ def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> No
 
 
 def show_result(result: "RunResult", as_json: bool) -> None:
-    """Where everything lies, how good it is, and what to do next."""
+    """Where everything is, how good it is, and what to do next."""
     if as_json:
         print_json(_figures(result))
         return
     note()
     if result.cancelled:
-        good(f"Stopped after {duration(result.seconds_taken)}. What was learnt so far is kept.")
+        good(f"Stopped after {duration(result.seconds_taken)}. What was learned so far is kept.")
         place("Model", result.model_path)
         if result.resume_command:
             place("Go on", result.resume_command)

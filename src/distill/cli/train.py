@@ -9,7 +9,6 @@ import typer
 from distill.cli import options
 from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
-from distill.errors import SettingError
 from distill.files.names import command
 
 if TYPE_CHECKING:
@@ -22,29 +21,32 @@ DEFAULT_HIGH_MINUTES = 30.0
 
 
 class Quality(StrEnum):
-    """How much is spent on the sound."""
+    """How much time is spent on the sound."""
 
     STANDARD = "standard"
     HIGH = "high"
 
 
 def train(
+    context: typer.Context,
     folder: Annotated[
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help=f"{options.FOLDER_HELP} With --resume only needed if it was moved.",
+            help=f"{options.FOLDER_HELP} With --resume it is only needed if it was moved.",
             show_default=False,
         ),
     ] = None,
     quality: Annotated[
         Quality,
-        typer.Option(help="high adds a second stage, for a GPU or a night: the decoder learns on against a critic."),
+        typer.Option(
+            help="high adds a second stage, for a GPU or a night: the decoder is refined against a discriminator."
+        ),
     ] = Quality.STANDARD,
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="How long to train in all; with --quality high the second stage has 60 % of it.",
+            help="How long to train in all; with --quality high the second stage takes 60 % of it.",
             show_default="5, or 30 for high",
         ),
     ] = None,
@@ -58,7 +60,7 @@ def train(
     name: options.NameOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the model file.")] = Path(),
     rvq_levels: Annotated[int | None, typer.Option(help="Quantizer levels, 2 to 4.", show_default="auto")] = None,
-    codebook_size: Annotated[int | None, typer.Option(help="Codes a level, 16 to 1024.", show_default="auto")] = None,
+    codebook_size: Annotated[int | None, typer.Option(help="Codes per level, 16 to 1024.", show_default="auto")] = None,
     commitment_weight: Annotated[
         float | None, typer.Option(help="Weight of the commitment loss, 0 to 10.", show_default="auto")
     ] = None,
@@ -67,7 +69,6 @@ def train(
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
     chosen = {
@@ -79,13 +80,18 @@ def train(
         }.items()
         if value is not None
     }
-    wanted_channels = options.channels(channels)
     if resume is not None:
-        if chosen or wanted_channels or name is not None or from_scratch:
-            raise SettingError(
-                "--resume goes on with a model whose name and sizes are settled.",
-                "Leave out --name, --channels, --rvq-levels, --codebook-size, --commitment-weight and --from-scratch.",
-            )
+        options.refuse_with_resume(
+            context,
+            "name",
+            "out",
+            "rvq_levels",
+            "codebook_size",
+            "commitment_weight",
+            "channels",
+            "seed",
+            "from_scratch",
+        )
         _resume(folder, resume, quality, epochs, minutes, device, as_json)
     else:
         _begin(
@@ -96,7 +102,7 @@ def train(
             name,
             out,
             chosen,
-            wanted_channels,
+            options.channels(channels),
             device,
             seed,
             from_scratch,
@@ -124,6 +130,7 @@ def _begin(
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
+    from distill.runs.events import events_file
     from distill.runs.resume import Sitting
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import codec_config
@@ -149,11 +156,11 @@ def _begin(
         split = split_corpus(corpus, seed=seed)
         model = pipeline.train_codec(
             corpus,
+            split,
             model_path,
-            run_folder / "events.jsonl",
+            events_file(run_folder, "codec"),
             pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch),
             config_changes=chosen,
-            split=split,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
             callback=view,
             cancel_event=cancel,
@@ -161,7 +168,7 @@ def _begin(
         if is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
             second = Sitting(run_folder, pipeline.RefinementPlan(epochs, left, seed=seed, device=device))
-            refined = pipeline.refine_codec(model_path, corpus, second, split=split, callback=view, cancel_event=cancel)
+            refined = pipeline.refine_codec(model_path, corpus, split, second, callback=view, cancel_event=cancel)
     _show(folder, model_path, run_folder, refined.model if refined else model, refined, is_high, as_json)
 
 
@@ -226,10 +233,10 @@ def _resume_first(
         split = split_corpus(corpus, seed=plan.seed)
         model = pipeline.train_codec(
             corpus,
+            split,
             model_path,
             first.events,
             plan,
-            split=split,
             resumed=first,
             about={"second_stage": {"epochs": second[0], "minutes": second[1]} if is_high else None},
             callback=view,
@@ -237,9 +244,7 @@ def _resume_first(
         )
         if is_high and not cancel.is_set():
             sitting = Sitting(first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device))
-            refined = pipeline.refine_codec(
-                model_path, corpus, sitting, split=split, callback=view, cancel_event=cancel
-            )
+            refined = pipeline.refine_codec(model_path, corpus, split, sitting, callback=view, cancel_event=cancel)
     _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, is_high, as_json)
 
 
@@ -254,6 +259,7 @@ def _resume_second(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
@@ -271,7 +277,8 @@ def _resume_second(
             settings_table(run_settings(sitting.plan.epochs, sitting.plan.minutes, device, 0.0))
         else:
             settings_table(resumed_settings(sitting.resumed.value("schedule.step", int), epochs, minutes, device))
-        refined = pipeline.refine_codec(model_path, corpus, sitting, callback=view, cancel_event=cancel)
+        split = split_corpus(corpus, seed=sitting.plan.seed)
+        refined = pipeline.refine_codec(model_path, corpus, split, sitting, callback=view, cancel_event=cancel)
     _show(folder, model_path, sitting.run_folder, refined.model, refined, True, as_json)
 
 
@@ -285,6 +292,7 @@ def _show(
     as_json: bool,
 ) -> None:
     from distill.models.health import level_health, named_levels
+    from distill.runs.events import events_file
 
     is_stopped = refined.result.cancelled if refined else is_high or bool(model.header.codec_training["cancelled"])
     if as_json:
@@ -294,7 +302,8 @@ def _show(
         print_json(
             {
                 "model": model_path.resolve(),
-                "events": run_folder / "events.jsonl",
+                "run": run_folder,
+                "events": events_file(run_folder, "refinement" if refined else "codec"),
                 **training,
                 **({"page": refined and refined.page and refined.page.resolve()} if is_high else {}),
                 "bitrate": model.header.codec.bitrate,

@@ -9,7 +9,6 @@ import typer
 from distill.cli import options
 from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
-from distill.errors import SettingError
 from distill.files.names import command
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ DEFAULT_MINUTES = 3.0
 
 
 def train_prior(
+    context: typer.Context,
     model: Annotated[
         Path | None, typer.Argument(metavar="MODEL", help="A .distill model file.", show_default=False)
     ] = None,
@@ -43,9 +43,8 @@ def train_prior(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
-    debug: options.DebugOption = False,
 ) -> None:
-    """Train the prior over MODEL's codes of DATASET_DIR and bundle it into the same file."""
+    """Train the prior on MODEL's codes of DATASET_DIR and add it to the same file."""
     chosen = {
         key: value
         for key, value in {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}.items()
@@ -54,12 +53,8 @@ def train_prior(
     if resume is None:
         model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "DATASET_DIR")
         _begin(model_path, dataset_dir, epochs, minutes, chosen, lr, device, seed, as_json)
-    elif chosen or lr is not None:
-        raise SettingError(
-            "--resume goes on with a prior whose sizes and learning rate are settled.",
-            "Leave out --hidden-size, --layers, --heads and --lr.",
-        )
     else:
+        options.refuse_with_resume(context, "hidden_size", "layers", "heads", "lr", "seed")
         _resume(resume, model, dataset_dir, epochs, minutes, device, as_json)
 
 
@@ -76,9 +71,11 @@ def _begin(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed, new_run_folder
     from distill.models.model_file import load_model
+    from distill.runs.events import events_file
     from distill.settings import check_learning_rate, prior_settings, run_settings
     from distill.sizes import prior_config
 
@@ -93,11 +90,12 @@ def _begin(
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
+        split = split_corpus(corpus, seed=codec.header.corpus.split_seed)
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
-        events = new_run_folder(model_path.stem) / "events.jsonl"
+        events = events_file(new_run_folder(model_path.stem), "prior")
         bundled = pipeline.add_prior(
-            model_path, corpus, events, plan, config_changes=chosen, callback=view, cancel_event=cancel
+            model_path, corpus, split, events, plan, config_changes=chosen, callback=view, cancel_event=cancel
         )
     _show(model_path, events, bundled, cancel.is_set(), as_json)
 
@@ -113,6 +111,7 @@ def _resume(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
@@ -129,9 +128,10 @@ def _resume(
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
+        split = split_corpus(corpus, seed=codec.header.corpus.split_seed)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
         bundled = pipeline.add_prior(
-            model_path, corpus, stopped.events, plan, resumed=stopped, callback=view, cancel_event=cancel
+            model_path, corpus, split, stopped.events, plan, resumed=stopped, callback=view, cancel_event=cancel
         )
     _show(model_path, stopped.events, bundled, cancel.is_set(), as_json)
 

@@ -1,13 +1,13 @@
-"""Training as it is seen on a terminal: one live line with speed and remaining time, and lines an epoch that stay."""
+"""Training as it is shown on a terminal: one live line with speed and remaining time, and lasting lines for each epoch."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-
 from distill.cli.console import console, duration, good, levels_table, note, percent, visible, warn
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from distill.models.health import LevelHealth
     from distill.training.metrics import PriorEpochMetrics, RefinementCompleteEvent, TrainingEvent, VQEpochMetrics
 
@@ -16,6 +16,8 @@ class TrainingView:
     """Draws training events. Where stderr is no terminal the live line is left out and the lasting lines remain."""
 
     def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -42,11 +44,11 @@ class TrainingView:
         self._progress.stop()
 
     def is_training(self) -> bool:
-        """Whether there are weights that an interrupt should keep: from the first step until other work begins."""
+        """Whether there are weights for an interrupt to keep: from the first step until other work begins."""
         return self._training
 
     def progress(self, step: str, done: int, total: int, detail: str = "") -> None:
-        """Moves the live line of work that counts."""
+        """Moves the live line of work outside training."""
         self._training = False
         self._move(step, done / max(total, 1), detail)
 
@@ -106,7 +108,7 @@ class TrainingView:
                 )
             case m.RolledBack():
                 warn(event.text)
-            case m.Notice() if event.text not in self._told:  # a whole run hears of its corpus twice
+            case m.Notice() if event.text not in self._told:  # a whole run reports on its corpus twice
                 self._told.add(event.text)
                 (warn if event.is_warning else note)(event.text)
 
@@ -139,11 +141,11 @@ class TrainingView:
     def _end_of_refinement(self, event: "RefinementCompleteEvent") -> None:
         distances = f"held-out distance {event.mel_before:.2f} before, {event.mel_after:.2f} after"
         if event.cancelled:
-            note(f"Second stage stopped at step {event.steps}; the model is as it was before it.")
+            note(f"Second stage stopped at step {event.steps}; the model is unchanged.")
         elif event.is_kept:
             good(f"Second stage trained for {_epochs(event.epochs_trained)}: {distances}")
         else:
-            warn(f"The second stage made the codec worse ({distances}), so the model keeps the decoder of before.")
+            warn(f"The second stage made the codec worse ({distances}), so the model keeps its decoder from before.")
 
     def _epoch_of_prior(self, event: "PriorEpochMetrics") -> None:
         note(

@@ -1,4 +1,4 @@
-"""A ``.codes`` file: one recording as codes, in safetensors, tied to the codec that can make it sound again."""
+"""A ``.codes`` file: one recording as codes, in safetensors, tied to the codec that can decode it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class Codes:
     codes: Tensor
     """``[S, Q]`` int64."""
     codec: str
-    """Fingerprint of the encoder and codebooks that made them; the decoder may have learnt on since."""
+    """Fingerprint of the encoder and codebooks that made them; the decoder may have been trained further since."""
     samples: int
     """Length of the recording at ``sample_rate``; decoding gives exactly that many."""
     sample_rate: int

@@ -127,8 +127,8 @@ def extract_code_sequences(
     for view, (shift, semitones) in enumerate(_views(views, transpose, codec.hop)):
         coded: list[Tensor] = []
         for number, blocks in enumerate(recordings):
-            heard = _delayed(_transposed(blocks(), codec.sample_rate, semitones), codec.channels, shift)
-            coded.append(encode_blocks(codec, heard, device))
+            view_blocks = _delayed(_transposed(blocks(), codec.sample_rate, semitones), codec.channels, shift)
+            coded.append(encode_blocks(codec, view_blocks, device))
             if progress is not None:
                 progress(view * len(recordings) + number + 1, views * len(recordings))
         order = torch.randperm(len(coded), generator=generator).tolist()

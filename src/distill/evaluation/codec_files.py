@@ -1,4 +1,4 @@
-"""The codec by hand: audio files into codes and back, and whole folders through both."""
+"""The codec on its own: audio files into codes and back, and whole folders through both."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path

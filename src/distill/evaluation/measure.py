@@ -14,7 +14,7 @@ from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.files import to_channels
 from distill.audio.likeness import Likeness, judge, pooled
-from distill.audio.split import Passage, split_corpus, whole_recordings
+from distill.audio.split import Passage, Split, split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import AudioFileError
 from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
@@ -32,14 +32,16 @@ class Score:
     """One recording, or one stretch of it, beside its reconstruction, both in mono; lower is closer."""
 
     name: str
-    """With the times, where it is a stretch."""
+    """The recording, and where in it, if it is a stretch."""
     seconds: float
-    """Measured ones."""
+    """How many seconds were measured."""
     is_held_out: bool
     mel: float
+    """Multi-scale mel distance."""
     stft: float
+    """Multi-scale STFT distance."""
     clipped: int
-    """Samples beyond full scale that were not so in the recording."""
+    """How many samples are beyond full scale that are not so in the recording."""
     kept: float
     """Share of the recording's partials that are there at their pitch; NaN where it has none (``audio/pitch.py``)."""
     movement: float
@@ -60,11 +62,13 @@ class OpusScore:
     """Opus on the same sound: means over the recordings."""
 
     kilobits: int
-    """Asked for."""
+    """The rate asked for, kbit/s."""
     bits_per_second: float
-    """What the packets took."""
+    """The rate of the packets themselves."""
     mel: float
+    """Mean multi-scale mel distance."""
     stft: float
+    """Mean multi-scale STFT distance."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,21 @@ class Evaluation:
 
     scores: tuple[Score, ...]
     is_own_corpus: bool
-    """Whether these are the very recordings the codec learned from; only then some of them are known as held out."""
+    """Whether these are the recordings the codec was trained on; only then is it known which were held out."""
     bits_per_second: float
+    """The codec's rate."""
     levels: tuple[LevelHealth, ...]
+    """Use of each codebook."""
     silence_db: float
     """Peak of what digital silence decodes to, in dBFS."""
     encode_speed: float
-    """Seconds of audio per second of wall time, reading excluded."""
+    """Seconds of audio encoded per second of wall time, reading excluded."""
     decode_speed: float
+    """Seconds of audio decoded per second of wall time."""
     opus: tuple[OpusScore, ...]
+    """One score per bit rate; empty without Opus."""
     opus_note: str
-    """Why there is no Opus to compare with; empty where there is, or none was wanted."""
+    """Why there is no comparison with Opus; empty where there is one, or none was asked for."""
     judged: Mapping[str, Mapping[str, float]]
     """Pitch and texture, pooled over recordings: figures by name, of ``all``, ``trained`` and ``held_out`` ones."""
 
@@ -93,7 +101,7 @@ class Evaluation:
         return statistics.fmean(chosen) if chosen else float("nan")
 
     def summary(self) -> list[tuple[str, str]]:
-        """What was measured, name and value, for a person to read."""
+        """The figures as rows of name and value, for a person to read."""
         rows = [("recordings", f"{len(self.scores)}, at most {MEASURED_SECONDS:.0f} s of each")]
         if any(score.is_held_out for score in self.scores):
             rows += [
@@ -138,18 +146,23 @@ def _in_words(figures: Mapping[str, float]) -> list[tuple[str, str]]:
 
 
 def evaluate(
-    model: Model, corpus: Corpus, *, with_opus: bool = True, progress: Callable[[int, int, str], None] | None = None
+    model: Model,
+    corpus: Corpus,
+    split: Split | None,
+    *,
+    with_opus: bool = True,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
-    """Sends every recording through the codec and measures what comes back.
+    """Encodes and decodes every recording and measures how far the result is from it.
 
     Args:
+        split: the one the model was trained with (:func:`own_split`); None for other recordings.
         with_opus: compare with Opus at 6, 12 and 24 kbit/s, if it is installed.
         progress: called with (recordings done, recordings, name of the next).
     """
     codec, device = model.codec, model.device
     mel, stft = MultiScaleMel(codec.sample_rate), MultiScaleSTFT()
-    is_own_corpus = model.header.corpus.fingerprint == corpus.fingerprint
-    passages = _measured_passages(model, corpus)
+    passages = _measured_passages(corpus, split)
     opus_note = "" if has_opus() or not with_opus else HOW_TO_GET_IT
     wants_opus = with_opus and not opus_note
     opus: dict[int, list[tuple[float, float, float, float]]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
@@ -198,7 +211,7 @@ def evaluate(
     hiss = joined(decode_chunks(codec, encode_blocks(codec, [silence], device), device), codec.sample_rate)
     return Evaluation(
         tuple(scores),
-        is_own_corpus,
+        split is not None,
         codec.config.bitrate,
         level_health(counts),
         20 * math.log10(max(float(np.abs(hiss).max()), 1e-10)),
@@ -213,24 +226,26 @@ def evaluate(
     )
 
 
-def _measured_passages(model: Model, corpus: Corpus) -> list[tuple[Passage, bool]]:
-    """What is measured, each with whether it was kept aside in training.
+def own_split(model: Model, corpus: Corpus) -> Split | None:
+    """The split that the model was trained with; None if these are not the recordings it was trained on."""
+    record = model.header.corpus
+    return split_corpus(corpus, seed=record.split_seed) if record.fingerprint == corpus.fingerprint else None
 
-    Whole recordings, but the stretches themselves where stretches of recordings were kept aside.
+
+def _measured_passages(corpus: Corpus, split: Split | None) -> list[tuple[Passage, bool]]:
+    """The passages to measure, each with whether it was held out in training.
+
+    These are whole recordings, or stretches of them where stretches were held out.
     """
-    if model.header.corpus.fingerprint != corpus.fingerprint:
-        return [(passage, False) for passage in whole_recordings(corpus.recordings)]
-    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    if split.kind == "passages":
+    if split is not None and split.kind == "passages":
         return [(passage, False) for passage in split.train] + [(passage, True) for passage in split.held_out]
-    held_out = held_out_names(model, corpus)
+    held_out = held_out_names(split)
     return [(passage, passage.recording.name in held_out) for passage in whole_recordings(corpus.recordings)]
 
 
-def held_out_names(model: Model, corpus: Corpus) -> frozenset[str]:
-    """Names of the recordings that were kept aside whole when the model was trained."""
-    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
-    kept = split.held_out if split.kind == "recordings" else ()
+def held_out_names(split: Split | None) -> frozenset[str]:
+    """Names of the recordings that a split keeps aside whole; none without a split."""
+    kept = split.held_out if split is not None and split.kind == "recordings" else ()
     return frozenset(passage.recording.name for passage in kept)
 
 
@@ -240,12 +255,12 @@ def beginning(passage: Passage, seconds: float, channels: int) -> np.ndarray:
 
 
 def joined(blocks: Iterable[np.ndarray], samples: int) -> np.ndarray:
-    """The first ``samples`` of a sound in blocks, as one array ``[C, samples]``."""
+    """The first ``samples`` of a sound that comes in blocks, as one array ``[C, samples]``."""
     return np.concatenate(list(blocks), axis=1)[:, :samples]
 
 
 def distance_between(measure: Callable[[Tensor, Tensor], Tensor], estimate: np.ndarray, reference: np.ndarray) -> float:
-    """What a measure of torch tensors says of two sounds ``[C, N]``."""
+    """The distance between two sounds ``[C, N]`` by a measure that takes tensors."""
     with torch.no_grad():
         return float(measure(torch.from_numpy(estimate), torch.from_numpy(reference)))
 

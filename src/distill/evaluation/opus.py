@@ -1,4 +1,4 @@
-"""Opus for comparison: what a codec made for all sound keeps at a few kilobits, by opus-tools where they are installed."""
+"""Opus for comparison, a codec for all kinds of sound, by way of opus-tools where they are installed."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ import soundfile
 from distill.audio.files import SAMPLE_RATE
 from distill.errors import AudioFileError
 
-HOW_TO_GET_IT = "Install opus-tools (apt install opus-tools, brew install opus-tools) to see Opus beside it."
+HOW_TO_GET_IT = "Install opus-tools (apt install opus-tools, brew install opus-tools) to compare with Opus."
 _PATIENCE_S = 120.0
 
 

@@ -1,7 +1,7 @@
-"""Prompted extraction: does the prior go on reciting when it is given the beginning of a recording it learned from?
+"""Prompted extraction: given the beginning of a recording it was trained on, does the prior recite what follows?
 
-The test that is put to language models (Carlini et al. 2021, arXiv:2012.07805), for a codec's codes: the longer the prompt and
-the greedier the draw, the more a prior that has learned by heart gives itself away.
+This is the test for memorisation in language models (Carlini et al. 2021, arXiv:2012.07805), applied to a codec's codes: the
+longer the prompt and the greedier the sampling, the more a prior that has memorised gives itself away.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,27 +33,27 @@ class RunLengths:
 
 @dataclass(frozen=True)
 class Recital:
-    """What came of one kind of prompt."""
+    """The outcome of one kind of prompt."""
 
     prompt_seconds: float
     is_greedy: bool
     count: int
-    """Continuations; 0 where no recording is long enough for such a prompt."""
+    """How many continuations there are; 0 where no recording is long enough for such a prompt."""
     share: float
-    """Of the continuations that hold a second or more of a recording, by the first two levels of codes."""
+    """Share of the continuations that hold a second or more of a recording, by the first two levels of codes."""
     anywhere: RunLengths
-    """Shared with any recording, by the first two levels."""
+    """Runs shared with any recording, by the first two levels."""
     own_coarse: RunLengths
-    """Shared with what really follows the prompt, by the first level."""
+    """Runs shared with what really follows the prompt, by the first level."""
     own_whole: RunLengths
-    """Shared with what really follows the prompt, by all levels."""
+    """Runs shared with what really follows the prompt, by all levels."""
 
 
 def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> tuple[Recital, ...]:
     """Prompts the prior with beginnings of up to eight recordings, and with nothing, greedily and by sampling.
 
-    With nothing means: with the first position alone, as new audio begins. A recording is asked for only where a second or
-    more of it follows the prompt.
+    A prompt of nothing is the first position alone, as new audio begins. A recording is used only if a second or more of it
+    follows the prompt.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -89,7 +89,7 @@ def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | 
 
 
 def natural_runs(model: Model) -> RunLengths | None:
-    """What five seconds of held-out recordings share with the others, by the first two levels; None without any."""
+    """Runs that five seconds of held-out recordings share with the others, by the first two levels; None without any."""
     rate = model.codec.frame_rate
     sources = [source.codes for source in model.trained_on]
     parts = [

@@ -10,8 +10,8 @@ from pathlib import Path
 from distill.errors import OutputError
 
 _REASONS = {
-    errno.ENOSPC: ("the disk is full", "Free some room or choose another folder."),
-    errno.EDQUOT: ("the disk quota is used up", "Free some room or choose another folder."),
+    errno.ENOSPC: ("the disk is full", "Free some space or choose another folder."),
+    errno.EDQUOT: ("the disk quota is used up", "Free some space or choose another folder."),
     errno.EROFS: ("the disk is read-only", "Choose a folder that can be written to."),
     errno.EACCES: ("writing is not allowed there", "Choose a folder that can be written to."),
     errno.EPERM: ("writing is not allowed there", "Choose a folder that can be written to."),
@@ -22,11 +22,11 @@ _REASONS = {
 }
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-"""Refusals that can only have come from writing, wherever they surface."""
+"""Error numbers that can only have come from writing, wherever they surface."""
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
-    """An operating system's refusal to write, in words."""
+    """An operating system's refusal to write, as an error with words."""
     reason, fix = _REASONS.get(error.errno or 0, (_own_words(error), "Choose another folder."))
     return OutputError(f"{path} cannot be written: {reason}.", fix)
 
@@ -79,7 +79,7 @@ def ensure_writable(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> Path:
-    """Makes the folder if need be.
+    """Makes the folder if it does not exist.
 
     Raises:
         OutputError: if the file system refuses.

@@ -1,4 +1,4 @@
-"""Where results go: names that are free, names that are taken, and one writer at a time for each."""
+"""Where results go: free names, and one writer at a time for each file."""
 
 import os
 import re
@@ -11,8 +11,6 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-import filelock
-
 from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error
 from distill.files.home import home
@@ -24,7 +22,7 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
     """Where a new model goes: the person's name for it as it is, or the folder's name, numbered if it is taken.
 
     Raises:
-        OutputError: if the person's name is taken or is no file name, or the folder cannot be written to.
+        OutputError: if the person's name is taken or not a valid file name, or the folder cannot be written to.
     """
     ensure_writable(out)
     if name is None:
@@ -39,12 +37,12 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
         raise OutputError(f"The name '{name[:20]}…' is too long for a model.", "Choose a shorter one.")
     path = out / f"{stem}{MODEL_SUFFIX}"
     if path.exists():
-        raise OutputError(f"{path} is there already.", "Choose another --name or --out, or move it away.")
+        raise OutputError(f"{path} already exists.", "Choose another --name or --out, or move it away.")
     return path
 
 
 def free_path(path: Path) -> Path:
-    """``path``, or the first of ``path-2``, ``path-3``, … that is not there yet."""
+    """``path``, or the first of ``path-2``, ``path-3``, … that does not exist yet."""
     candidate, number = path, 2
     while candidate.exists():
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
@@ -61,7 +59,7 @@ def file_to_write(wanted: Path | None, default: Path, *sources: Path) -> Path:
     if wanted is None:
         return free_path(default)
     if wanted.resolve() in {source.resolve() for source in sources}:
-        raise OutputError(f"{wanted} is a file to read here and would be overwritten.", "Choose another --out.")
+        raise OutputError(f"{wanted} is one of the files to read and would be overwritten.", "Choose another --out.")
     return wanted
 
 
@@ -85,7 +83,7 @@ def reconstruction_paths(out: Path, recordings: Mapping[str, Path]) -> dict[str,
 
 
 def command(*words: str | Path) -> str:
-    """A command as it can be typed, quoted where a name needs it."""
+    """A command as it can be typed, with quotes where a name needs them."""
     texts = [str(word) for word in words]
     return subprocess.list2cmdline(texts) if os.name == "nt" else shlex.join(texts)
 
@@ -94,18 +92,20 @@ def command(*words: str | Path) -> str:
 def claimed(model_path: Path) -> Iterator[Path]:
     """Holds a model's name for as long as the block lasts, so that two runs never write the same file.
 
-    The lock lies in Distill's own folder and falls with the process, however it ends.
+    The lock is a file in Distill's own folder and is released when the process ends, however it ends.
 
     Raises:
         OutputError: if another run holds it.
     """
+    import filelock  # a twentieth of a second that only who writes pays for
+
     locks = _own_folder("locks")
     lock = filelock.FileLock(locks / f"{sha256(str(model_path.resolve()).encode()).hexdigest()[:32]}.lock", timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout as error:
         raise OutputError(
-            f"Another run is writing {model_path} at this moment.", "Wait for it, or choose another name."
+            f"Another run is writing {model_path} right now.", "Wait for it, or choose another name."
         ) from error
     try:
         yield model_path

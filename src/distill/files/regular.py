@@ -1,4 +1,4 @@
-"""Opening a file that somebody else made: a regular one, and never waited for."""
+"""Opening a file that somebody else made: only a regular file, and without ever waiting for it."""
 
 import errno
 import os

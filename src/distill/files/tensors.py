@@ -10,11 +10,12 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
-import safetensors.torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_TABLE_BYTES = 4 << 20
 """Names of some 25 000 recordings."""
@@ -30,7 +31,7 @@ Expected = Mapping[str, tuple[str, list[int]]]
 
 
 class UnusableError(ValueError):
-    """Why a file cannot be used, as the end of a sentence; whoever reads the file knows what to call it and what to do."""
+    """Why a file cannot be used, as the end of a sentence; the caller knows what the file is and what to do."""
 
 
 class Entry(BaseModel):
@@ -59,12 +60,14 @@ class Table:
     """Bytes of tensors that the file holds."""
 
 
-def encode(tensors: Mapping[str, Tensor], key: str, about: Callable[[str], str]) -> bytes:
+def encode(tensors: "Mapping[str, Tensor]", key: str, about: Callable[[str], str]) -> bytes:
     """A whole file; ``about`` is given the digest of the tensor bytes and says what goes under ``key``.
 
     Raises:
         UnusableError: if the table would be too long to be read again.
     """
+    import safetensors.torch  # takes seconds with PyTorch, so only whoever needs tensors pays for it
+
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     plain = memoryview(safetensors.torch.save(whole))
     digest = hashlib.sha256(plain[8 + int.from_bytes(plain[:8], "little") :]).hexdigest()
@@ -99,12 +102,14 @@ def read_table(file: BinaryIO, key: str) -> Table:
     return found
 
 
-def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str | None) -> dict[str, Tensor]:
+def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str | None) -> "dict[str, Tensor]":
     """The tensors, if they are exactly the expected ones; ``digest`` is the SHA-256 they must have.
 
     Raises:
         UnusableError: if they are others, or not whole.
     """
+    import safetensors.torch
+
     _check(table, expected)
     start = file.tell()
     if digest is not None and _sha256(file, table.body) != digest:

@@ -1,8 +1,7 @@
 """The library: which models there are, how they were trained, and what was made with them.
 
-A SQLite database in Distill's own folder, which is an index and no more than that: a model is its file, a run is the record in
-its folder, generations stand in a journal, and the trash is a folder. Whatever happens to the database, it is made again
-from these.
+A SQLite database in Distill's own folder. It is only an index: a model is its file, a run is the record in its folder,
+generations are lines of a journal, and the trash is a folder. Whatever happens to the database, it can be rebuilt from these.
 """
 
 from distill.library.catalogue import Library

@@ -1,4 +1,4 @@
-"""What is in the library, and what it learns of: models, runs and generations."""
+"""What the library holds, and how models, runs and generations are added to it."""
 
 import json
 import sqlite3
@@ -26,7 +26,7 @@ class Library:
     Every method raises LibraryError if the database cannot be used.
 
     Args:
-        tell: hears, in a sentence, what a person should know: that a damaged library was made anew, for example.
+        tell: called with a sentence that a person should read, such as that a damaged library was made anew.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
@@ -36,28 +36,28 @@ class Library:
     # Models
 
     def models(self) -> list[ModelEntry]:
-        """All models, the newest first. Files that changed since are read again; those that are gone are marked."""
+        """All models, the newest first. Files that have changed are read again; those that are gone are marked."""
         entries = map(self._seen, self._database.read(_all(_model, "SELECT * FROM models")))
         return sorted(entries, key=lambda entry: (entry.created, entry.name), reverse=True)
 
     def note_model(self, path: Path) -> ModelEntry:
-        """Takes a model file into the library, or looks at it again.
+        """Adds a model file to the library, or reads it again.
 
         Raises:
-            ModelFileError: if it is no model file.
+            ModelFileError: if it is not a model file.
         """
         entry = ModelEntry.read(path)
         self._database.write(lambda connection: _insert_model(connection, entry))
         return entry
 
     def forget_model(self, path: Path) -> None:
-        """Leaves a file out from now on; its runs and generations are kept."""
+        """Removes a file from the list; its runs and generations are kept."""
         self._database.write(lambda connection: connection.execute("DELETE FROM models WHERE path = ?", (_text(path),)))
 
     # Runs
 
     def save_run(self, run: RunRecord) -> None:
-        """Notes a run, or what has become of it, in its own folder and in the database.
+        """Notes a run, or how it ended, in its own folder and in the database.
 
         Raises:
             OutputError: if its folder cannot be written to.
@@ -68,7 +68,7 @@ class Library:
         self._database.write(lambda connection: _insert_run(connection, run))
 
     def runs(self, origin: str | None = None) -> list[RunRecord]:
-        """The runs of a model, or all, the oldest first."""
+        """The runs of one model, or of all, the oldest first."""
         return self._database.read(
             _all(_run, "SELECT * FROM runs WHERE ?1 IS NULL OR origin = ?1 ORDER BY started", origin)
         )
@@ -76,7 +76,7 @@ class Library:
     # Generations
 
     def add_generations(self, generations: list[GenerationRecord]) -> list[GenerationRecord]:
-        """Notes new audio, and gives each piece the number it is known by."""
+        """Notes new audio, and gives each piece its number."""
         journal = home() / JOURNAL
 
         def note(connection: sqlite3.Connection) -> list[GenerationRecord]:
@@ -95,22 +95,22 @@ class Library:
         """One piece by its number.
 
         Raises:
-            LibraryError: if there is none.
+            LibraryError: if there is no such piece.
         """
         found = self._database.read(_all(_generation, "SELECT * FROM generations WHERE id = ?", number))
         if not found:
             raise LibraryError(
-                f"The library knows of no generation {number}.", "See the numbers with: distill models info MODEL"
+                f"There is no generation {number} in the library.", "See the numbers with: distill models info MODEL"
             )
         return found[0]
 
     def generations(self, origin: str | None = None) -> list[GenerationRecord]:
-        """The pieces made with a model, or all, the oldest first."""
+        """The pieces made with one model, or with all, the oldest first."""
         every = "SELECT * FROM generations WHERE ?1 IS NULL OR origin = ?1 ORDER BY id"
         return self._database.read(_all(_generation, every, origin))
 
     def _seen(self, entry: ModelEntry) -> ModelEntry:
-        """The entry as its file is now."""
+        """The entry, brought up to date with its file."""
         try:
             status = entry.path.stat()
         except OSError:
@@ -141,6 +141,7 @@ def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:
 
 def _insert_run(connection: sqlite3.Connection, run: RunRecord) -> None:
     fields = asdict(run)
+    del fields["process"]
     encoded = {name: json.dumps(fields[name], default=str) for name in ("settings", "figures", "curves")}
     paths = {name: _text(fields[name]) for name in ("model", "folder", "events")}
     _insert(connection, "runs", fields | encoded | paths)
@@ -160,7 +161,7 @@ def _all(
 def _insert(connection: sqlite3.Connection, table: str, fields: dict[str, Any]) -> int | None:
     """The number of the row, which takes the place of one with the same key."""
     names, marks = ", ".join(fields), ", ".join("?" * len(fields))
-    # Words that come from elsewhere, as names of recordings do, may hold what is no text; only paths must be kept exactly.
+    # Text from elsewhere, such as names of recordings, may not be valid Unicode; only paths must be kept exactly.
     values = [value.encode(errors="replace").decode() if isinstance(value, str) else value for value in fields.values()]
     return connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values).lastrowid
 
@@ -191,7 +192,7 @@ def _decoded(row: sqlite3.Row, *names: str) -> dict[str, Any]:
 
 
 def _text(path: Path | str) -> str:
-    """A path as it can be stored.
+    """The path as text that can be stored.
 
     Raises:
         LibraryError: if its name is not text (on Linux, any bytes can be a name).

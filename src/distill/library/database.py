@@ -1,4 +1,4 @@
-"""The SQLite file: opened for a moment at a time, by any number of processes at once, and made anew when it is damaged.
+"""The SQLite file: opened briefly each time, by any number of processes at once, and made anew when it is damaged.
 
 Readers never wait for a writer (WAL), writers wait for each other, and a transaction that is going to write says so at its
 beginning, because one that turns from reading to writing cannot wait (https://www.sqlite.org/isolation.html).
@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-import filelock
-
 from distill.errors import LibraryError
 from distill.files.atomic import output_error
 from distill.files.names import free_path
@@ -21,9 +19,9 @@ from distill.library import schema
 T = TypeVar("T")
 
 BUSY_SECONDS = 60.0
-"""How long one waits for another's transaction; each takes milliseconds."""
+"""How long to wait for another process's transaction; each takes milliseconds."""
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
-"""The last one says that tables are not as they should be: the statements themselves are always the same."""
+"""The last one means that the tables are not as they should be, as the statements themselves never change."""
 
 
 class Database:
@@ -32,7 +30,7 @@ class Database:
     Args:
         fill: writes everything that can be found elsewhere into a database that has just been made; its second argument
             is the damaged one, if there was one.
-        tell: hears, in a sentence, what a person should know.
+        tell: called with a sentence that a person should read.
     """
 
     def __init__(
@@ -108,7 +106,7 @@ class Database:
 
     def _prepared(self, make_anew: bool = False) -> sqlite3.Connection:
         """Makes the database, mends it or brings it up to date; one process at a time, the others find it done."""
-        with filelock.FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS):
+        with self._lock():
             connection, damaged = self._sound(), None
             if connection is not None and make_anew:
                 connection.close()
@@ -132,6 +130,20 @@ class Database:
             )
         return connection
 
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        import filelock
+
+        lock = filelock.FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS)
+        try:
+            lock.acquire()
+        except filelock.Timeout as error:
+            raise self._refused("another process is making it") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _set_aside(self) -> Path:
         aside = free_path(self.path.with_name(f"{self.path.stem}-damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}.db"))
         for ending in ("", "-wal", "-shm"):
@@ -147,8 +159,6 @@ class Database:
         except OSError as error:
             refusal = output_error(self.path, error)
             raise LibraryError(refusal.what, f"{refusal.fix} DISTILL_HOME says where the library is.") from error
-        except filelock.Timeout as error:
-            raise self._refused("another process is making it") from error
         except sqlite3.Error as error:
             is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             raise self._refused("another process does not let go of it" if is_busy else str(error)) from error

@@ -1,4 +1,4 @@
-"""Model files on the move: into the library and out of it, and to another name. Nothing is ever overwritten."""
+"""Moving model files into the library, out of it, and to another name. Nothing is ever overwritten."""
 
 import errno
 import shutil
@@ -15,12 +15,12 @@ from distill.library.records import ModelEntry
 
 
 def add(library: Library, source: Path, *, in_place: bool) -> ModelEntry:
-    """Takes a model into the library: a copy of the file in Distill's own folder, or the file where it is.
+    """Adds a model to the library: as a copy in Distill's own folder, or the file where it is.
 
     The whole file is checked. A model that is there already is not copied again.
 
     Raises:
-        ModelFileError: if it is no usable model file.
+        ModelFileError: if it is not a usable model file.
         OutputError: if the copy cannot be written.
     """
     from distill.models.model_file import load_model
@@ -52,7 +52,7 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
 
     Raises:
         ModelFileError: if the file is damaged.
-        OutputError: if the name is none, is taken, or something is just being written there.
+        OutputError: if the name is not valid or taken, or another process is writing there.
     """
     from distill.models.model_file import load_model, save_model
 
@@ -96,7 +96,7 @@ def reserved(target: Path) -> Iterator[None]:
     try:
         target.touch(exist_ok=False)
     except FileExistsError as error:
-        raise OutputError(f"{target} is there already.", "Choose another --out, or move it away.") from error
+        raise OutputError(f"{target} already exists.", "Choose another --out, or move it away.") from error
     except OSError as error:
         raise output_error(target, error) from error
     try:

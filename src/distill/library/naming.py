@@ -10,7 +10,7 @@ from distill.library.trash import trashed
 
 
 def path_of(library: Library, given: Path) -> Path:
-    """The file that is meant by a path, which always wins, or by a name or its beginning.
+    """The file meant by a path, which always wins, or by a name or its beginning.
 
     Raises:
         LibraryError: if no model is meant, or more than one.

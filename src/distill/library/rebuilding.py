@@ -1,4 +1,4 @@
-"""What a lost database can be made from: run folders, the journal of generations, and the model files these speak of."""
+"""Rebuilding a lost database from the run folders, the journal of generations, and the model files these mention."""
 
 import sqlite3
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from distill.library.records import GenerationRecord, ModelEntry, RunRecord, fro
 
 @dataclass(frozen=True)
 class Found:
-    """Everything there is to know."""
+    """Everything that was found."""
 
     models: list[ModelEntry]
     runs: list[RunRecord]
@@ -22,7 +22,7 @@ class Found:
 
 
 def find_everything(journal: Path, damaged: Path | None, tell: Callable[[str], None]) -> Found:
-    """Reads what is left; what cannot be read is told and left where it is."""
+    """Reads what is left; what cannot be read is reported and left where it is."""
     unreadable: list[str] = []
     runs = []
     for record in sorted(path for folder in run_folders() for path in folder.glob("[!.]*-*.json")):

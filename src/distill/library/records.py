@@ -1,4 +1,4 @@
-"""What the library knows of a model, a run and a generation, and how each is read from a file."""
+"""What the library stores about a model, a run and a generation, and how each is read from a file."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from distill.models.model_file import Header
+    from distill.models.header import Header
 
 R = TypeVar("R", "RunRecord", "GenerationRecord")
 
@@ -21,26 +21,26 @@ class ModelEntry:
     digest: str
     """SHA-256 of all its tensors."""
     origin: str
-    """The same for all files that come from one training of a codec, whatever they are called and learnt since."""
+    """The same for all files that come from one training of a codec, whatever they are called and have learned since."""
     created: str
     """When the codec was trained: ISO 8601, UTC."""
     file_count: int
-    """Recordings it learnt from."""
+    """How many recordings it learned from."""
     seconds: float
-    """Of these recordings."""
+    """How long these recordings are together."""
     codec_distance: float | None
     """Held-out mel distance; None where the file does not say."""
     perplexity: float | None
-    """Held-out, of the prior."""
+    """Held-out perplexity of the prior; None without one."""
     has_prior: bool
     recordings: tuple[str, ...]
-    """Their names; none until there is a prior."""
+    """Names of the recordings; empty until there is a prior."""
     size: int
-    """Bytes."""
+    """Size of the file in bytes."""
     modified: int
-    """Nanoseconds since 1970."""
+    """When the file was last changed, in nanoseconds since 1970."""
     is_there: bool = True
-    """Whether the file still is where it was."""
+    """Whether the file is still where it was."""
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class ModelEntry:
         Raises:
             ModelFileError: if it is missing, damaged, foreign or from a newer version.
         """
-        from distill.models.model_file import read_header
+        from distill.models.header import read_header
 
         path = path.resolve()
         header = read_header(path)
@@ -78,7 +78,7 @@ class ModelEntry:
 
 
 def origin_of(header: "Header") -> str:
-    """Tells the training of a codec from all others: later stages, a prior and a new name leave these fields alone."""
+    """Identifies the training of a codec: later stages, a prior and a new name leave these fields unchanged."""
     codec = header.codec_training
     said = [header.created, header.corpus.fingerprint, codec.get("seed"), codec.get("best_val_loss")]
     return sha256(json.dumps(said).encode()).hexdigest()
@@ -93,41 +93,45 @@ class RunRecord:
     model: str
     """The model file's path at that time."""
     folder: str
-    """Of the recordings."""
+    """The folder of recordings."""
     events: str
-    """The JSON-lines file that its events went to."""
+    """The JSON-lines file with its events."""
     started: str
-    """ISO 8601, UTC, to the microsecond."""
+    """When it began: ISO 8601, UTC, to the microsecond."""
     settings: dict[str, Any]
     origin: str | None = None
-    """Of the model; None until the file is written."""
+    """The model's origin; None until the file is written."""
     ended: str | None = None
     outcome: str = "unfinished"
-    """``unfinished`` (it is at work, or the machine went down), ``finished``, ``stopped`` (and kept what was best),
+    """``unfinished`` (still running, or the machine went down), ``finished``, ``stopped`` (the best weights are kept),
     ``interrupted`` or ``failed``."""
     message: str = ""
     """What went wrong."""
     figures: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
-    """A value an epoch."""
+    """One value per epoch."""
+    process: dict[str, Any] | None = None
+    """The process that trains: ``host``, ``pid`` and ``began`` (``runs/process.py``). Only in the run's folder, not in the
+    database."""
 
     @property
     def record(self) -> Path:
-        """Where the run's folder keeps this, for the day the database is lost."""
+        """Where the run's folder keeps this record, in case the database is lost."""
         return Path(self.events).with_name(f"{self.kind}-{''.join(filter(str.isdigit, self.started))}.json")
 
 
 @dataclass(frozen=True)
 class GenerationRecord:
-    """One piece of new audio, with what is needed to make it again."""
+    """One piece of new audio, and everything needed to make it again."""
 
     made: str
-    """ISO 8601, UTC."""
+    """When it was made: ISO 8601, UTC."""
     model: str | None
     """The model file's path at that time."""
     digest: str
     """SHA-256 of the model's tensors."""
     origin: str
+    """The model's origin."""
     file: str
     """Where the audio was written."""
     sound: str
@@ -159,5 +163,5 @@ def from_json(kind: type[R], text: str | bytes) -> R:
 
 
 def _number(value: object) -> float | None:
-    """A measured figure. Another program's file may hold words in its place, or nothing."""
+    """A measured figure. A file from another program may hold text in its place, or nothing."""
     return float(value) if isinstance(value, int | float) else None

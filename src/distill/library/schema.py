@@ -1,4 +1,4 @@
-"""The tables, one step after the other: a database of any age is brought to the newest shape, whole or not at all."""
+"""The tables, and the steps that bring a database of any age to the newest schema, all or none."""
 
 import sqlite3
 
@@ -50,16 +50,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX generations_of_a_model ON generations (origin)",
     ),
 )
-"""Each step is a number of statements. A step that was once released is never changed: the next change is a step of its own."""
+"""Each step is a list of statements. A step that was released is never changed; the next change is a new step."""
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """How many steps this database has taken."""
+    """How many steps this database has been through."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Takes the steps that are missing. The caller's transaction is open and makes them all or none of them true."""
+    """Takes the missing steps. The caller has opened a transaction, so all of them count or none."""
     for number, statements in enumerate(MIGRATIONS[version(connection) :], version(connection) + 1):
         for statement in statements:
             connection.execute(statement)

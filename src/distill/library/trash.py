@@ -25,13 +25,13 @@ class Trashed:
     file: Path
     """In the trash."""
     was: Path | None
-    """Where it was; None if that is not known any more."""
+    """Where it was; None if that is no longer known."""
     deleted: str
-    """ISO 8601, UTC."""
+    """When it was deleted: ISO 8601, UTC."""
     size: int
-    """Bytes."""
+    """Size of the file in bytes."""
     digest: str
-    """SHA-256 of its tensors; empty if that is not known any more."""
+    """SHA-256 of its tensors; empty if that is no longer known."""
 
     @property
     def name(self) -> str:
@@ -40,15 +40,15 @@ class Trashed:
 
     @property
     def key(self) -> str:
-        """What tells it from others of its name."""
+        """What distinguishes it from others of the same name."""
         return self.file.parent.name
 
 
 def delete(library: Library, entry: ModelEntry) -> Trashed | None:
-    """Moves a model's file into the trash. One whose file is gone already is only forgotten: then None.
+    """Moves a model's file into the trash. A model whose file is gone is only removed from the list: then None.
 
     Raises:
-        ModelFileError: if the file is no model any more.
+        ModelFileError: if the file is no longer a model.
         OutputError: if a training is writing it, or it cannot be moved.
     """
     if not entry.path.exists():
@@ -90,7 +90,7 @@ def restore(library: Library, name: str, out: Path | None = None) -> ModelEntry:
     if out is not None:
         target = make_folder(out) / item.file.name
     elif item.was is None or item.was.suffix != MODEL_SUFFIX or not item.was.parent.is_dir():
-        place = "where it was is not known any more" if item.was is None else f"the folder {item.was.parent} is gone"
+        place = "where it was is no longer known" if item.was is None else f"the folder {item.was.parent} is gone"
         raise OutputError(f"{item.name} cannot be put back: {place}.", "Name another folder with --out.")
     else:
         target = item.was

@@ -16,19 +16,18 @@ import torch
 from torch import Tensor
 
 from distill.files.atomic import written_aside
+from distill.models.config import BASE_DECODER_BLOCKS, VQVAEConfig
 from distill.models.tones import TonesAndNoise
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.models.vqvae import ConvVQVAE
 
 SIZES = ("hop", "hidden_size", "encoder_blocks", "decoder_blocks", "latent_size", "kernel_size", "expansion", "voice")
 """What a codec must have in common with the base to start from it."""
-DECODER_BLOCKS = 5
-"""So many that the weights of the base codec fit into 16 MB."""
 _NAME = "base.safetensors"
 
 
 def base_config() -> VQVAEConfig:
     """The sizes of the base codec."""
-    return VQVAEConfig(channels=1, voice="tones", decoder_blocks=DECODER_BLOCKS)
+    return VQVAEConfig(channels=1, voice="tones", decoder_blocks=BASE_DECODER_BLOCKS)
 
 
 def base_path(config: VQVAEConfig) -> Path | None:

@@ -1,12 +1,12 @@
-"""The critic of the codec's second stage: it tells recordings from what the decoder makes of them.
+"""The discriminators of the codec's second stage: they learn to tell recordings from what the decoder makes of them.
 
     audio [B, C, N]
       │ short-time Fourier transform, once a window length      real and imaginary parts   [B, 2C, F, bins]
       │ cut into bands, a stack of 2-D convolutions each        features                   [B, W, F, bins / 16]
       ▼ one convolution
-    logits [B, 1, F, bins / 16], high where it believes to hear a recording
+    logits [B, 1, F, bins / 16], high where the input looks like a recording
 
-Complex spectra let it hear phase, to which a mel distance is deaf; several window lengths let it hear pitch and attacks.
+Complex spectra show phase, which a mel distance does not see; several window lengths show both pitch and attacks.
 The idea is that of EnCodec (Défossez et al. 2022, arXiv:2210.13438), the bands are those of the Descript Audio Codec (Kumar
 et al. 2023, arXiv:2306.06546).
 """
@@ -26,37 +26,37 @@ _SILENCE_POWER = 1e-6
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Sizes of the critic. It is thrown away after training, so no model file holds them."""
+    """Sizes of the discriminators. They are thrown away after training, so no model file holds them."""
 
     channels: int = 1
     windows: tuple[int, ...] = (2048, 1024, 512)
-    """Samples; the hop is a quarter of each."""
+    """Window lengths in samples; each has a hop of a quarter of its length."""
     width: int = 16
     """Channels of the convolutions, W."""
     bands: tuple[float, ...] = (0.0, 0.25, 1.0)
-    """Edges of the bands as shares of half the sample rate. What sounds high looks unlike what sounds low, so each band has
-    filters of its own."""
+    """Edges of the bands as shares of half the sample rate. High frequencies look unlike low ones, so each band has filters of
+    its own."""
 
 
 class Judgement(NamedTuple):
-    """What one window length makes of a batch."""
+    """What the discriminator of one window length gives for a batch."""
 
     logits: tuple[Tensor, ...]
-    """One a band, ``[B, 1, F, bins']``."""
+    """``[B, 1, F, bins']`` for each band."""
     features: tuple[Tensor, ...]
-    """Every layer of every band, ``[B, W, F, bins']``."""
+    """``[B, W, F, bins']`` for each layer of each band."""
 
 
 class Discriminator(nn.Module):
-    """One :class:`SpectrumDiscriminator` a window length: ``[B, C, N] →`` that many verdicts."""
+    """One :class:`SpectrumDiscriminator` for each window length: ``[B, C, N] →`` that many judgements."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
-        self.critics = nn.ModuleList(SpectrumDiscriminator(window, config) for window in config.windows)
+        self.spectra = nn.ModuleList(SpectrumDiscriminator(window, config) for window in config.windows)
 
     def forward(self, audio: Tensor) -> list[Judgement]:
-        return [critic(audio) for critic in self.critics]
+        return [spectrum(audio) for spectrum in self.spectra]
 
 
 class SpectrumDiscriminator(nn.Module):
@@ -106,7 +106,7 @@ class SpectrumDiscriminator(nn.Module):
 
 
 class Stack(nn.Module):
-    """The layers of one band: ``[B, 2C, F, bins] →`` what each of them sees, ``[B, W, F, bins']``."""
+    """The layers of one band: ``[B, 2C, F, bins] →`` the features of each layer, ``[B, W, F, bins']``."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -135,12 +135,12 @@ def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> Tensor:
 
 def adversarial_loss(fake: list[Judgement]) -> Tensor:
     """How far the decoder's sound is from being judged 1; a scalar, summed over window lengths."""
-    losses = [(1 - made).square().mean() for verdict in fake for made in verdict.logits]
+    losses = [(1 - made).square().mean() for judgement in fake for made in judgement.logits]
     return torch.stack(losses).mean() * len(fake)
 
 
 def feature_distance(real: list[Judgement], fake: list[Judgement]) -> Tensor:
-    """L1 distance between what the critic's layers see in both; a scalar, summed over window lengths and layers."""
+    """L1 distance between the discriminators' features of both; a scalar, summed over window lengths and layers."""
     bands = len(real[0].logits)
     distances = [
         (made - true.detach()).abs().mean()

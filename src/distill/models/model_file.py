@@ -1,66 +1,56 @@
 """One ``.distill`` file holds codec and prior: safetensors with a JSON header. Opening one can never run code.
 
 The header is checked field by field, then every tensor's name, type and shape against the sizes the header declares, then
-the digest of the bytes (``tensor_file.py``). Only after that is a tensor built. What is built is checked once more: weights
-are finite, codes and counts are ones that there can be.
+the digest of the bytes (``files/tensors.py``). Only after that is a tensor built. What is built is checked once more: weights
+are finite, and codes and counts are possible ones.
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from distill.errors import MissingPriorError, ModelFileError, OutputError
+from distill.errors import MissingPriorError, OutputError
 from distill.files.atomic import written_aside
 from distill.files.regular import open_regular
-from distill.files.tensors import Digest, Table, UnusableError, encode, read_table, read_tensors
-from distill.models.prior import CodePrior, PriorConfig
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.files.tensors import UnusableError, encode, read_table, read_tensors
+from distill.models.header import (
+    FORMAT_VERSION,
+    KEY,
+    CorpusRecord,
+    Header,
+    SourceRecord,
+    checked_header,
+    errors_in_words,
+    new_header,
+    read_header,
+)
+from distill.models.prior import CodePrior
+from distill.models.vqvae import ConvVQVAE
 
-FORMAT_VERSION = (1, 1)
-_KEY = "distill"
+__all__ = [
+    "FORMAT_VERSION",
+    "CorpusRecord",
+    "Header",
+    "Model",
+    "Source",
+    "alphabet_fingerprint",
+    "codec_fingerprint",
+    "load_model",
+    "new_header",
+    "read_header",
+    "save_model",
+]
+
 _CODEBOOKS = "codec.quantizer.codebooks"
-_LONGEST_SECONDS = 1e9  # 30 years
 _MOST_COUNTS = 1 << 48
 _LARGEST_WEIGHT = 1e5
 """Far beyond what training leads to, and small enough that no layer of any size can overflow."""
 
 M = TypeVar("M", ConvVQVAE, CodePrior)
-Words = Annotated[str, Field(max_length=1000)]
-Figures = Annotated[dict[Words, float | int | Words], Field(max_length=1000)]
-
-
-class CorpusRecord(BaseModel):
-    """The corpus a model was trained on, known by its fingerprint."""
-
-    model_config = ConfigDict(frozen=True)
-
-    fingerprint: Digest
-    file_count: Annotated[int, Field(ge=1, le=10**9)]
-    seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)]
-    split_seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
-
-
-class SourceRecord(BaseModel):
-    """What the header says of one stretch of the recordings."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
-    """Of the recording, for people to read; never used as a path."""
-    start_seconds: Annotated[float, Field(ge=0, le=_LONGEST_SECONDS)]
-    """Where in the recording the stretch begins."""
-    positions: Annotated[int, Field(ge=1, le=1 << 32)]
-    held_out: bool
-    take: Annotated[int, Field(ge=-1, le=10**9)] = -1
 
 
 @dataclass(frozen=True)
@@ -68,45 +58,15 @@ class Source:
     """One stretch of the recordings as codes: what new audio is compared with and begins with."""
 
     name: str
-    """Of the recording."""
+    """The recording's name."""
     start_seconds: float
-    """Where in the recording it begins; 0 for whole recordings."""
+    """Where in the recording the stretch begins, in seconds; 0 for whole recordings."""
     held_out: bool
     """Whether it was kept aside when the models were trained."""
     codes: Tensor
     """``[S, Q]`` int64, at least one position."""
     take: int = -1
     """Near-copies of one take share this number; -1 where it is not known (format 1.0)."""
-
-
-class Header(BaseModel):
-    """Everything a model file says about itself."""
-
-    # A curve may hold a loss that was not finite; written as null, it could not be read again.
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
-
-    format: Literal["distill"] = "distill"
-    major: Annotated[int, Field(ge=1, le=FORMAT_VERSION[0])] = FORMAT_VERSION[0]
-    minor: Annotated[int, Field(ge=0, le=10**6)] = FORMAT_VERSION[1]
-    name: Annotated[str, Field(max_length=255, pattern=r"^[^/\\:\x00-\x1f]+$")]
-    """New audio is named after it, so a name that is a path could lead out of the folder that was asked for."""
-    codec: VQVAEConfig
-    codec_training: Figures
-    corpus: CorpusRecord
-    prior: PriorConfig | None = None
-    prior_training: Figures | None = None
-    sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)] = ()
-    """The recordings that are stored as codes; written by :func:`save_model`."""
-    curves: dict[str, list[float]] = Field(default_factory=dict)
-    created: Words
-    distill_version: Words
-    torch_version: Words
-    digest: Digest | None = None
-    """SHA-256 of the tensor bytes; written by :func:`save_model`."""
-
-    @property
-    def has_prior(self) -> bool:
-        return self.prior is not None
 
 
 @dataclass
@@ -121,11 +81,11 @@ class Model:
     sources: tuple[Source, ...] = ()
     """The recordings as codes; there is at least one that was trained on where there is a prior."""
     path: Path | None = None
-    """The file it was read from."""
+    """The file it was read from; None for a model that is in no file."""
 
     @property
     def device(self) -> torch.device:
-        """Where the codec is."""
+        """The device that the codec is on."""
         return next(self.codec.parameters()).device
 
     @property
@@ -155,19 +115,6 @@ class Model:
     def trained_on(self) -> tuple[Source, ...]:
         """The sources that were not kept aside."""
         return tuple(source for source in self.sources if not source.held_out)
-
-
-def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: Any) -> Header:
-    """A header with today's date and the versions at work."""
-    return Header(
-        name=name,
-        codec=codec,
-        corpus=corpus,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        distill_version=version("distill-audio"),
-        torch_version=torch.__version__,
-        **fields,
-    )
 
 
 def codec_fingerprint(codec: ConvVQVAE) -> str:
@@ -209,7 +156,7 @@ def save_model(path: Path, model: Model) -> Path:
         return model.header.model_copy(update={**changes, "digest": digest}).model_dump_json()
 
     try:
-        content = encode(tensors, _KEY, header)
+        content = encode(tensors, KEY, header)
     except UnusableError as error:
         raise OutputError(f"{path} cannot be written: {error}.", "Use fewer recordings, or shorter names.") from error
     with written_aside(path) as temporary:
@@ -223,9 +170,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     Raises:
         ModelFileError: if the file is missing, damaged, foreign or from a newer version.
     """
-    with _in_words(path), open_regular(path) as file:
-        table = read_table(file, _KEY)
-        header = _checked_header(path, table)
+    with errors_in_words(path), open_regular(path) as file:
+        table = read_table(file, KEY)
+        header = checked_header(path, table)
         with torch.device("meta"):
             codec = ConvVQVAE(header.codec)
             prior = CodePrior(header.prior) if header.prior is not None else None
@@ -254,32 +201,6 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
             for record, part in zip(header.sources, parts, strict=True)
         )
     return model
-
-
-def read_header(path: Path) -> Header:
-    """What a model file says of itself, without reading a tensor.
-
-    Raises:
-        ModelFileError: as :func:`load_model`, but for the checks of tensor bytes.
-    """
-    with _in_words(path), open_regular(path) as file:
-        return _checked_header(path, read_table(file, _KEY))
-
-
-@contextmanager
-def _in_words(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ModelFileError(
-            f"{path} cannot be read: {error.strerror}.",
-            "Give the path of a .distill file made by distill train.",
-        ) from error
-    except UnusableError as error:
-        raise ModelFileError(
-            f"{path} is not a usable model file: {error}.",
-            "Use another copy of it, or train it again with distill train.",
-        ) from error
 
 
 def _frozen(model: M, device: torch.device | str) -> M:
@@ -322,33 +243,6 @@ def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None)
         positions = sum(record.positions for record in header.sources)
         expected["sources"] = ("I16", [positions, config.num_quantizers])
     return expected
-
-
-def _checked_header(path: Path, table: Table) -> Header:
-    major, minor = table.fields.get("major"), table.fields.get("minor")
-    if _is_version(major) and _is_version(minor) and major > FORMAT_VERSION[0]:
-        raise ModelFileError(
-            f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
-            f"{FORMAT_VERSION[0]}.x).",
-            f"Install distill-audio {major}.0 or newer: pip install -U distill-audio",
-        )
-    try:
-        header = Header.model_validate_json(table.about, strict=True)
-    except ValidationError as error:
-        raise UnusableError("its header holds values that cannot be") from error
-    if header.prior is not None and (
-        header.prior.codebook_size != header.codec.codebook_size
-        or header.prior.num_quantizers != header.codec.num_quantizers
-    ):
-        raise UnusableError("its prior speaks another alphabet than its codec")
-    if header.prior is not None and all(record.held_out for record in header.sources):
-        raise UnusableError("it has a prior but none of the recordings that the prior learned from")
-    return header
-
-
-def _is_version(number: Any) -> TypeGuard[int]:
-    # Anything else would stand in the message as a stranger wrote it.
-    return type(number) is int and 0 <= number < 10_000
 
 
 def _check_content(tensors: dict[str, Tensor], codebook_size: int) -> None:

@@ -9,70 +9,22 @@ so a second of context costs a Q²-th of the attention, and drawing a position c
 parts are the idea of the RQ-Transformer (Lee et al. 2022, arXiv:2203.01941). Blocks are pre-norm with rotary positions (Su et
 al. 2021, arXiv:2104.09864).
 
-Sound holds on: of a steady texture's coarse codes seven in ten are the code before once more, and most others one like it. A
-transformer takes long to find that out, so each level is told the code it had before, and decides how much to want it, or one
-like it, again (docs/prior.md: 0.5 to 0.9 bits a code).
+Sounds last: in a steady texture, seven in ten coarse codes repeat the code before, and most others are similar to it. A
+transformer takes long to learn that, so each level also takes as input the code it had at the position before, and predicts how
+much to favour that code, or one like it, again (docs/prior.md: worth 0.5 to 0.9 bits a code).
 """
 
-from dataclasses import dataclass
-from typing import Annotated
-
 import torch
-from annotated_types import Ge, Le, Lt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from distill.models.config import PriorConfig
 
-@dataclass(frozen=True)
-class PriorConfig:
-    """Sizes of the prior. Stored in the model file beside the weights."""
-
-    codebook_size: Annotated[int, Ge(2), Le(65_536)] = 256
-    num_quantizers: Annotated[int, Ge(1), Le(16)] = 4
-    hidden_size: Annotated[int, Ge(8), Le(4096)] = 192
-    num_layers: Annotated[int, Ge(1), Le(48)] = 4
-    num_heads: Annotated[int, Ge(1), Le(64)] = 4
-    context: Annotated[int, Ge(8), Le(16_384)] = 1024
-    """Tokens the prior can look back over; a multiple of ``num_quantizers``."""
-    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
-    """Off by default: drawing the masks is slow on a CPU (docs/prior.md), and token noise regularises for nothing."""
-
-    def __post_init__(self) -> None:
-        if self.hidden_size % (2 * self.num_heads):
-            raise ValueError(f"hidden_size {self.hidden_size} must be a multiple of twice num_heads {self.num_heads}")
-        if self.context % self.num_quantizers or self.context < 2 * self.num_quantizers:
-            raise ValueError(f"context {self.context} must be two or more times num_quantizers {self.num_quantizers}")
-
-    @classmethod
-    def for_corpus(cls, seconds: float, *, codebook_size: int, num_quantizers: int, frame_rate: float) -> "PriorConfig":
-        """Sizes that grow with the seconds of audio: a prior too large for its corpus recites it.
-
-        The context is about six seconds, rounded to whole positions, and never more than a third of the corpus.
-        """
-        hidden_size, num_layers, num_heads = next(sizes for limit, sizes in _TIERS if seconds < limit)
-        positions = max(8, int(min(_CONTEXT_SECONDS, seconds / 3) * frame_rate))
-        return cls(
-            codebook_size=codebook_size,
-            num_quantizers=num_quantizers,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            num_heads=num_heads,
-            context=positions * num_quantizers,
-        )
-
-
-_CONTEXT_SECONDS = 6.0
-_TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
-    # seconds of audio below, (hidden size, layers, heads)
-    (60, (96, 3, 4)),
-    (900, (128, 4, 4)),
-    (3_600, (256, 6, 8)),
-    (float("inf"), (384, 8, 8)),
-)
+__all__ = ["CodePrior", "PriorCache", "PriorConfig"]
 
 
 class PriorCache:
-    """What the prior has worked out of the tokens seen so far, for ``batch`` streams.
+    """What the prior has computed from the tokens so far, for ``batch`` streams.
 
     Keys and values ``[B, heads, positions, head size]`` a layer; the vector that the next position is drawn from; and the
     tokens of a position that is not complete yet.
@@ -86,13 +38,13 @@ class PriorCache:
         self.inputs = 0
         """Backbone inputs so far, the start included."""
         self.ahead = 0
-        """Of these, the ones that lie ahead in time (:meth:`CodePrior.look_ahead`)."""
+        """Backbone inputs that lie ahead in time (:meth:`CodePrior.look_ahead`)."""
         self.previous = torch.full((batch, 1, config.num_quantizers), -1, dtype=torch.int64, device=device)
         """The last complete position: ``[B, 1, Q]``; -1 before there is one."""
         self.pending = torch.zeros(batch, 0, dtype=torch.int64, device=device)
         """Tokens of the unfinished position: ``[B, 0..Q-1]``."""
         self.hidden = torch.zeros(batch, config.hidden_size, device=device, dtype=dtype)
-        """Of the position that comes next: ``[B, H]``."""
+        """The vector that the next position is drawn from: ``[B, H]``."""
         self._tokens_a_position = config.num_quantizers
 
     @property
@@ -166,13 +118,15 @@ class CodePrior(nn.Module):
         self.start = nn.Parameter(torch.zeros(h))
         self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(h)
-        self.within = nn.Linear(h, h, bias=False)  # what the levels below say, to those above
+        self.within = nn.Linear(h, h, bias=False)  # passes what the levels below are to those above
         self.level_norm = nn.LayerNorm(h)
         self.level_expand = nn.Parameter(torch.empty(q, h, 2 * h))
         self.level_contract = nn.Parameter(torch.empty(q, 2 * h, h))
         self.head_norm = nn.LayerNorm(h)
         self.heads = nn.Parameter(torch.empty(q, k, h))  # heads[l] scores the tokens of level l
-        self.persistence = nn.Parameter(torch.empty(q, h, 2))  # how much the same code is wanted again, and one like it
+        self.persistence = nn.Parameter(
+            torch.empty(q, h, 2)
+        )  # how much the same code is favoured again, and one like it
         self.persistence_bias = nn.Parameter(torch.empty(q, 2))
         head_size = h // config.num_heads
         frequency = 10_000.0 ** (-torch.arange(0, head_size, 2).float() / head_size)
@@ -217,8 +171,8 @@ class CodePrior(nn.Module):
     def forward(self, tokens: Tensor, cache: PriorCache | None = None, known_from: int | None = None) -> Tensor:
         """``[B, T] → [B, T, K]``. With a cache, ``tokens`` are the new ones only and follow those in the cache.
 
-        With ``known_from`` the positions from that one on are played first, so that all before them know what is to come;
-        they themselves know only each other. Without it, every token knows what came before it and nothing else.
+        With ``known_from`` the positions from that one on come first in the attention, so that all before them can attend to
+        what is to come; they themselves attend only to each other. Without it, every token depends on those before it alone.
 
         Raises:
             ValueError: if cache and tokens together are longer than the context.
@@ -239,7 +193,7 @@ class CodePrior(nn.Module):
         first = grid.new_full((len(grid), 1, q), -1) if cache is None else cache.previous
         previous = torch.cat([first, grid[:, :-1]], dim=1)  # [B, S, Q]
         if known_from is not None and 0 < known_from < previous.shape[1]:
-            previous[:, known_from] = -1  # it is played before what comes before it in time
+            previous[:, known_from] = -1  # in the attention it comes before what precedes it in time
         if cache is not None:
             cache.hidden, cache.pending = hidden[:, -1], line[:, complete * q :]
             cache.previous = previous[:, -1:]
@@ -250,7 +204,7 @@ class CodePrior(nn.Module):
         return self._score(hidden, embedded, previous).flatten(1, 2)[:, pending + 1 : line.shape[1] + 1]
 
     def look_ahead(self, codes: Tensor, first: int, cache: PriorCache) -> None:
-        """Lets an empty cache know the codes ``[B, S, Q]`` of what is to come from position ``first`` on.
+        """Puts the codes ``[B, S, Q]`` of what is to come from position ``first`` on into an empty cache.
 
         Raises:
             ValueError: if the cache is not empty, or the context too short for it.
@@ -279,7 +233,7 @@ class CodePrior(nn.Module):
         x = positions if begun else torch.cat([self.start.expand(b, 1, -1), positions], dim=1)
         places = torch.arange(begun, begun + x.shape[1], device=x.device)
         if known_from is not None and 0 < known_from < x.shape[1]:
-            # What is known beforehand begins anew, and is played before the rest; places in time stay what they are.
+            # What is known beforehand gets a start of its own and comes first; its places in time stay what they are.
             x = torch.cat([self.start.expand(b, 1, -1), x[:, known_from + 1 :], x[:, :known_from]], dim=1)
             x = self._run(x, places.roll(-known_from), None)
             return x.roll(known_from, dims=1)
@@ -314,7 +268,7 @@ class CodePrior(nn.Module):
         return torch.stack(logits).view(q, b, s, -1).permute(1, 2, 0, 3)
 
     def _score_level(self, hidden: Tensor, below: Tensor, previous: Tensor, level: int) -> Tensor:
-        """As :meth:`_score`, of one level: ``hidden [B, H]``, the sum of the levels below ``[B, H] → [B, K]``."""
+        """The same as :meth:`_score` for one level: ``hidden [B, H]``, the sum of the levels below ``[B, H] → [B, K]``."""
         x = hidden + self.within(below)
         x = x + F.gelu(self.level_norm(x) @ self.level_expand[level], approximate="tanh") @ self.level_contract[level]
         x = self.head_norm(x)

@@ -1,21 +1,29 @@
 """Residual vector quantisation, and how well its codebooks are used.
 
-The quantizer itself is ``vector-quantize-pytorch``'s: k-means start, moving-average codebooks, dead-code replacement,
-gradients by the rotation trick (Fifty et al. 2024, arXiv:2410.06424). It detaches each level's residual from the level
-before but keeps it attached to the encoder, so every level's commitment loss reaches the encoder.
+While it trains, the quantizer is ``vector-quantize-pytorch``'s: k-means start, moving-average codebooks, dead-code
+replacement, gradients by the rotation trick (Fifty et al. 2024, arXiv:2410.06424). It detaches each level's residual from
+the level before but keeps it attached to the encoder, so every level's commitment loss reaches the encoder. In evaluation
+nothing is left but the codebooks and the search for the nearest entry, so a model is opened without that library.
 """
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from vector_quantize_pytorch import ResidualVQ
+
+if TYPE_CHECKING:
+    from vector_quantize_pytorch import ResidualVQ
 
 DECAY = 0.98
 DEAD_CODE_SHARE = 0.15
 """An entry is replaced when its moving-average use falls below this share of an even use of the codebook."""
+_LEAST_SQUARE = 1e-8
+"""Below any squared distance that counts; rounding may leave one below zero, which has no root."""
 
 
 class ResidualQuantizer(nn.Module):
-    """Q codebooks of K entries each; level q quantises what levels 0..q-1 left over.
+    """Q codebooks of K entries each; level q quantises the remainder of levels 0..q-1.
 
     Args:
         dim: width of the vectors, C.
@@ -23,28 +31,48 @@ class ResidualQuantizer(nn.Module):
         codebook_size: entries a level, K.
     """
 
+    residual_vq: "ResidualVQ | None"
+    """The library's quantizer, from the first sign of training on; until then the codebooks are ``settled``."""
+    settled: Tensor | None
+
     def __init__(self, dim: int, num_quantizers: int, codebook_size: int) -> None:
         super().__init__()
-        self.num_quantizers, self.codebook_size = num_quantizers, codebook_size
-        self.residual_vq = ResidualVQ(
-            dim=dim,
-            num_quantizers=num_quantizers,
-            codebook_size=codebook_size,
-            kmeans_init=True,
-            kmeans_iters=10,
-            decay=DECAY,
-            threshold_ema_dead_code=DEAD_CODE_SHARE,
-            commitment_weight=1.0,
-            rotation_trick=True,
-        )
+        self.dim, self.num_quantizers, self.codebook_size = dim, num_quantizers, codebook_size
+        self.register_module("residual_vq", None)
+        self.register_buffer("settled", torch.zeros(num_quantizers, codebook_size, dim))
+        self._holds_something = False
+        self.register_load_state_dict_pre_hook(_take_the_form_of)
+
+    def begin_training(self) -> "ResidualVQ":
+        """The library's quantizer, made of the codebooks there are if it is not there yet."""
+        if self.residual_vq is None:
+            from vector_quantize_pytorch import ResidualVQ  # takes a second to import, so only training pays for it
+
+            codebooks = self.codebooks
+            self.residual_vq = ResidualVQ(
+                dim=self.dim,
+                num_quantizers=self.num_quantizers,
+                codebook_size=self.codebook_size,
+                kmeans_init=True,
+                kmeans_iters=10,
+                decay=DECAY,
+                threshold_ema_dead_code=DEAD_CODE_SHARE,
+                commitment_weight=1.0,
+                rotation_trick=True,
+            ).to(codebooks.device)
+            self.residual_vq.train(self.training)
+            self.settled = None
+            if self._holds_something:
+                self.set_codebooks(codebooks)
+        return self.residual_vq
 
     def expect(self, vectors_per_step: int) -> None:
-        """Says how many vectors each training step brings, which decides how rarely used an entry must be to count as dead.
+        """Sets how many vectors each training step has, which decides how rarely an entry must be used to count as dead.
 
-        This is no part of the weights: whoever goes on training says it again.
+        This is not part of the weights: whoever resumes training sets it again.
         """
         dead_below = DEAD_CODE_SHARE * vectors_per_step / self.codebook_size
-        for level in self.residual_vq.layers:
+        for level in self.begin_training().layers:
             level._codebook.threshold_ema_dead_code = dead_below
             level._codebook.reset_cluster_size = 2 * dead_below
 
@@ -55,28 +83,34 @@ class ResidualQuantizer(nn.Module):
         A single small batch would hold fewer vectors than the codebook has entries. ``vectors_per_step``: see :meth:`expect`.
         """
         self.expect(vectors_per_step)
-        was_training = self.training
+        quantizer, was_training = self.begin_training(), self.training
         self.train()
-        self.residual_vq(latents)
+        quantizer(latents)
         self.train(was_training)
         # k-means counts one large batch; later steps are smaller, and their averages must be on the same footing.
         shrink = vectors_per_step / (latents.shape[0] * latents.shape[1])
-        for level in self.residual_vq.layers:
+        for level in quantizer.layers:
             level._codebook.cluster_size.mul_(shrink)
             level._codebook.embed_avg.mul_(shrink)
 
     @property
     def started(self) -> bool:
         """Whether the codebooks hold something yet."""
+        if self.residual_vq is None:
+            return self._holds_something
         return bool(self.residual_vq.layers[0]._codebook.initted)
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``[B, S, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``, commitment loss per level ``[Q]``.
 
-        In training, latents that are not finite leave the codebooks and their averages as they are.
+        In training, latents that are not finite leave the codebooks and their averages as they are. In evaluation the
+        commitment loss is zero.
         """
-        spoilt = self.training and not bool(torch.isfinite(latents).all())
-        quantized, codes, commitment = self.residual_vq(latents, freeze_codebook=spoilt)
+        if not self.training:
+            quantized, codes = nearest(latents, self.codebooks)
+            return quantized, codes, latents.new_zeros(self.num_quantizers)
+        spoilt = not bool(torch.isfinite(latents).all())
+        quantized, codes, commitment = self.begin_training()(latents, freeze_codebook=spoilt)
         return quantized, codes, commitment
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -87,15 +121,49 @@ class ResidualQuantizer(nn.Module):
     @property
     def codebooks(self) -> Tensor:
         """``[Q, K, C]``"""
-        return self.residual_vq.codebooks
+        if self.residual_vq is not None:
+            return self.residual_vq.codebooks
+        assert self.settled is not None
+        return self.settled
 
+    @torch.no_grad()
     def set_codebooks(self, codebooks: Tensor) -> None:
         """Takes ``[Q, K, C]`` from a model file; no k-means start will happen after that."""
-        for level, vectors in zip(self.residual_vq.layers, codebooks, strict=True):
+        self._holds_something = True
+        if self.settled is not None:
+            self.settled.copy_(codebooks)
+            return
+        for level, vectors in zip(self.begin_training().layers, codebooks, strict=True):
             level._codebook.embed.copy_(vectors[None])
             level._codebook.embed_avg.copy_(vectors[None])
             level._codebook.cluster_size.fill_(1)
             level._codebook.initted.fill_(True)
+
+
+def nearest(latents: Tensor, codebooks: Tensor) -> tuple[Tensor, Tensor]:
+    """The entry nearest to what the levels before left over, level by level; the first of several that are as near.
+
+    Latents ``[B, S, C]`` and codebooks ``[Q, K, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``. The arithmetic is the
+    library's, rounding and all, so that codes are the same in training and after it.
+    """
+    residual = latents.reshape(1, -1, latents.shape[-1])
+    quantized, codes = torch.zeros_like(residual), []
+    for entries in codebooks[:, None]:  # [1, K, C]
+        squares = residual.square().sum(-1)[..., None] + entries.square().sum(-1)[:, None]
+        distances = (squares + torch.einsum("bic,bjc->bij", residual, entries) * -2).clamp(min=_LEAST_SQUARE).sqrt()
+        codes.append((-distances).argmax(dim=-1))  # [1, B·S]
+        chosen = entries[0, codes[-1]]
+        residual, quantized = residual - chosen, quantized + chosen
+    return quantized.view(latents.shape), torch.stack(codes, dim=-1).view(*latents.shape[:-1], -1)
+
+
+def _take_the_form_of(quantizer: ResidualQuantizer, state: Mapping[str, Any], prefix: str, *_: object) -> None:
+    """Weights of a quantizer that trains are loaded into one that trains, settled ones into one at rest."""
+    if any(name.startswith(f"{prefix}residual_vq.") for name in state):
+        quantizer.begin_training()
+    elif f"{prefix}settled" in state:
+        quantizer.residual_vq, quantizer.settled = None, torch.empty_like(quantizer.codebooks)
+        quantizer._holds_something = True
 
 
 def count_codes(codes: Tensor, codebook_size: int) -> Tensor:

@@ -20,62 +20,22 @@ Files of before Distill had tones have the voice "frames": short frames whose ph
 position.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.distance import LogMel, Magnitude, overlap_add
+from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.subsonic import SubsonicFilter
 from distill.models.tones import Tones, TonesAndNoise
 
+__all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "limit_peaks", "swap_mid_side"]
+
 _MAX_LOG_MAGNITUDE = 6.0
 """Above any magnitude a full-scale sine reaches in one frame; bounds the exponential."""
-
-
-@dataclass(frozen=True)
-class VQVAEConfig:
-    """Sizes of the codec. Stored in the model file beside the weights."""
-
-    sample_rate: Annotated[int, Ge(48_000), Le(48_000)] = 48_000
-    channels: Annotated[int, Ge(1), Le(2)] = 1
-    hop: Annotated[int, Ge(256), Le(8192)] = 1024
-    """Samples per code position; a multiple of 256."""
-    hidden_size: Annotated[int, Ge(8), Le(2048)] = 384
-    encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
-    decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
-    latent_size: Annotated[int, Ge(2), Le(512)] = 64
-    num_quantizers: Annotated[int, Ge(2), Le(4)] = 4
-    codebook_size: Annotated[int, Ge(16), Le(1024)] = 256
-    commitment_weight: Annotated[float, Ge(0.0), Le(10.0)] = 0.25
-    kernel_size: Annotated[int, Ge(3), Le(15)] = 3
-    expansion: Annotated[int, Ge(1), Le(8)] = 3
-    frame_hop: Annotated[int, Ge(64), Le(1024)] = 256
-    """Samples between the decoder's inverse-FFT frames, each four times as long."""
-    bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
-    """Hz; above it the decoder is silent, as the recordings are."""
-    voice: Literal["frames", "tones"] = "frames"
-    """How it sounds: files that do not say it were written when there were only ``frames``. New codecs get ``tones``."""
-
-    def __post_init__(self) -> None:
-        if self.hop % self.frame_hop or self.hop % 256:
-            raise ValueError(f"hop {self.hop} must be a multiple of 256 and of frame_hop {self.frame_hop}")
-        if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size {self.kernel_size} must be odd")
-
-    @property
-    def frame_rate(self) -> float:
-        """Code positions per second."""
-        return self.sample_rate / self.hop
-
-    @property
-    def bitrate(self) -> float:
-        """Bits per second of audio when every code is stored plainly."""
-        return self.frame_rate * self.num_quantizers * (self.codebook_size - 1).bit_length()
 
 
 class VQVAEOutput(NamedTuple):

@@ -1,65 +1,51 @@
-"""How original new audio is: for every second Original, Close or Copy, and where in the recordings the like of it stands.
+"""How original new audio is: a verdict for every second, Original, Close or Copy, and the passage that is most like it.
 
-A number alone says little: drums resemble drums. So every figure is set beside how near *held-out* recordings of the same
+A number alone says little: drums resemble drums. So every figure is compared with how near *held-out* recordings of the same
 corpus come to those that were trained on; what comes no nearer than they do is original, whatever the number. And what the
-recordings themselves repeat, a loop or a drone, belongs to no recording in particular. The model file keeps the recordings
-as codes, so a model can judge by itself, without the folder.
+recordings themselves repeat, such as a loop or a drone, belongs to no recording in particular. The model file keeps the
+recordings as codes, so new audio can be judged without the folder.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
-from distill.originality.passages import Nearest, Passages
+from distill.originality.passages import Nearest, Passages, pictured
+from distill.originality.reference import Reference, keep, read_kept
 from distill.originality.runs import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
-from distill.originality.verdict import CLOSE_SIMILARITY, Originality, Second, SharedRun, Verdict, by_likeness
+from distill.originality.verdict import (
+    CLOSE_SIMILARITY,
+    COPY_SIMILARITY,
+    LongestRun,
+    Originality,
+    Second,
+    Verdict,
+    by_likeness,
+)
 
 COPY_RUN_SECONDS = 1.0
-"""So long a run of equal codes (two levels), and a longer one than held-out recordings ever share, is a copy whatever the
-picture says."""
+"""A run of equal codes (two levels) that is this long, and longer than any that held-out recordings share, is a copy whatever
+the spectrograms say."""
 SHORT_COPY_SHARE = 0.8
-"""Of the positions of a sound shorter than a second, how many in a run make it a copy."""
+"""In a sound shorter than a second, the share of its positions that must be one run for it to be a copy."""
 WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
-"""Seconds; with fewer held out, every recording that was trained on is compared with all others too."""
+"""Seconds; if fewer are held out, every recording that was trained on is compared with all others too."""
+MOST_SHARED = 0.5
+"""Held-out seconds that stand in another recording as they are (a jingle, a sample used twice) say nothing of how alike the
+others are, and are left out; where they are more than this share of all, that is how the corpus is, and they stay."""
 MOST_REFERENCES = 120
 """Seconds; enough for a percentile, and no more, since comparing takes time."""
+IN_STEP_SECONDS = 0.025
 _MINUTE = 60 * 48_000
 
 
-@dataclass(frozen=True)
-class Reference:
-    """How near recordings of the corpus come to each other by nature, second by second, each figure in order."""
-
-    similarity: np.ndarray
-    """Of held-out seconds to their nearest passage ``[n]``; silent ones left out."""
-    runs: tuple[np.ndarray, ...]
-    """Seconds of the longest shared run that each held-out second lies in, by the first level and by the first two."""
-    equal_windows: float
-    """Share of windows that stand in a recording; NaN where there are none."""
-    is_widened: bool
-    """Whether recordings that were trained on had to help out, each compared with all others."""
-
-    def percentile(self, similarity: float) -> float:
-        """How many per cent of held-out seconds are less like their nearest passage; NaN where there are none."""
-        return _percentile(self.similarity, similarity)
-
-    def run_percentile(self, levels: int, seconds: float) -> float:
-        """How many per cent of held-out seconds lie in a shorter run of so many levels; NaN where there are none."""
-        return _percentile(self.runs[levels - 1], seconds)
-
-    def longest_run(self, levels: int) -> float:
-        """Seconds; 0 where there is nothing to compare with."""
-        return float(self.runs[levels - 1].max(initial=0.0))
-
-
 class OriginalityJudge:
-    """Knows a model's recordings, and how near the held-out ones come to the others.
+    """Judges new audio by a model's recordings, and by how near the held-out ones come to the others.
 
     Raises:
         MissingPriorError: if the model has no prior, and so no recordings either.
@@ -72,12 +58,16 @@ class OriginalityJudge:
         self._codes = [source.codes for source in self._trained]
         self._takes = _takes(self._trained)
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
-        self._passages = Passages((_sound(model, codes) for codes in self._codes), self._takes)
-        self.reference = self._natural(model)
-        """How near recordings come to each other by nature."""
+        kept = read_kept(model.header.digest)
+        pictures = kept[0] if kept else [pictured(_sound(model, codes)) for codes in self._codes]
+        self._passages = Passages(pictures, self._takes)
+        self.reference = kept[1] if kept else self._natural(model)
+        """How near recordings come to each other naturally."""
+        if kept is None:
+            keep(model.header.digest, pictures, self.reference)
 
     def judge(self, codes: Tensor, blocks: Iterable[np.ndarray]) -> Originality:
-        """What is known of a piece: its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
+        """The verdicts on a piece, from its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
         nearest = Nearest.joined([self._passages.nearest([audio]) for audio in _in_minutes(blocks)])
         is_near = nearest.similarity >= CLOSE_SIMILARITY
         elsewhere = self._passages.elsewhere(np.where(is_near, nearest.source, -1), nearest.seconds)
@@ -98,22 +88,22 @@ class OriginalityJudge:
         return self.reference.percentile(similarity)
 
     def _copied(self, codes: Tensor) -> np.ndarray:
-        """Which positions lie in a run that is too long for chance and stands in one recording only: bool ``[S]``."""
+        """Which positions are in a run that is too long for chance and occurs in one recording only: bool ``[S]``."""
         levels = self._levels[-1]
-        # Of less than a second the picture says little, so that codes must: there a run nearly as long as all of it will do.
+        # Of less than a second the spectrogram says little, so the codes decide: a run nearly as long as the sound is enough.
         shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * len(codes))
-        least = max(shortest, self.reference.longest_run(levels) * self._frame_rate)
+        least = max(shortest, self.reference.natural_run(levels) * self._frame_rate)
         runs = [run for run in whole_runs(codes, self._codes, levels) if run.positions > least]
         own = [run for run in runs if not is_repeated(run, self._codes, self._takes, levels)]
         found: np.ndarray = covering(own, len(codes)) > 0
         return found
 
-    def _run(self, codes: Tensor, levels: int) -> SharedRun:
+    def _run(self, codes: Tensor, levels: int) -> LongestRun:
         run = longest_shared_run(codes, self._codes, levels)
         if run.source < 0:
-            return SharedRun(levels, 0.0, self.reference.run_percentile(levels, 0.0), 0.0, "", 0.0)
+            return LongestRun(levels, 0.0, self.reference.run_percentile(levels, 0.0), 0.0, "", 0.0)
         source, seconds = self._trained[run.source], run.positions / self._frame_rate
-        return SharedRun(
+        return LongestRun(
             levels,
             seconds,
             self.reference.run_percentile(levels, seconds),
@@ -143,7 +133,7 @@ class OriginalityJudge:
         )
 
     def _natural(self, model: Model) -> Reference:
-        """Held-out recordings beside those that were trained on; with few of them, also each take beside all others."""
+        """Compares held-out recordings with those that were trained on; if there are few, also each take with all others."""
         held_out = [source for source in model.sources if source.held_out]
         asked: list[tuple[Tensor, int | None]] = [(source.codes, None) for source in held_out]
         found = self._compared(model, asked)
@@ -158,19 +148,42 @@ class OriginalityJudge:
         return Reference(similarity, tuple(runs), equal, is_widened)
 
     def _compared(self, model: Model, asked: Sequence[tuple[Tensor, int | None]]) -> list[np.ndarray]:
-        """Similarity and runs of every second of some codes; of each so much, from its beginning, as all together may have."""
+        """Similarity and runs of every second of some codes; only the beginning of each is used where there are many."""
         each = max(1, MOST_REFERENCES // max(1, len(asked))) * self._frame_rate
-        similarity: list[np.ndarray] = []
-        runs: list[list[float]] = [[] for _ in self._levels]
+        rows: list[np.ndarray] = [np.zeros((0, 2 + len(self._levels)))]  # similarity, is shared, runs
         for codes, take in asked:
             part = codes[: round(each)]
-            nearest = self._passages.nearest(_sound(model, part), exclude=take).similarity
-            similarity.append(nearest[~np.isnan(nearest)])
+            nearest = self._passages.nearest(_sound(model, part), exclude=take)
+            seconds = range(len(nearest.similarity))
             others = [one for one, other in zip(self._codes, self._takes, strict=True) if other != take]
-            for levels, found in zip(self._levels, runs, strict=True):
+            columns = [nearest.similarity, self._stands_elsewhere(nearest, take).astype(float)]
+            for levels in self._levels:
                 longest = covering(whole_runs(part, others, levels), len(part)) / self._frame_rate
-                found += [float(_span(longest, number, self._frame_rate).max()) for number in range(len(nearest))]
-        return [np.concatenate([np.zeros(0), *similarity]), *(np.array(one, float) for one in runs)]
+                columns.append(np.array([_span(longest, number, self._frame_rate).max() for number in seconds]))
+            rows.append(np.stack(columns, axis=1))
+        table = np.concatenate(rows)
+        is_shared = table[:, 1] > 0
+        if is_shared.mean() <= MOST_SHARED if len(table) else False:
+            table = table[~is_shared]
+        similarity, _, *runs = table.T
+        return [similarity[~np.isnan(similarity)], *runs]
+
+    def _stands_elsewhere(self, nearest: Nearest, take: int | None) -> np.ndarray:
+        """Which seconds stand in recordings as they are, or hold an end of a passage that does: bool ``[W]``.
+
+        Two seconds in a row as like one as a copy is, at their own pitch and speed, and in step with it, or with several that
+        are as like each other: what is merely of one kind is not in step for long.
+        """
+        is_near = (nearest.similarity >= COPY_SIMILARITY) & (nearest.semitones == 0) & (nearest.stretch == 1)
+        elsewhere = self._passages.elsewhere(np.where(is_near, nearest.source, -1), nearest.seconds, exclude=take)
+        is_in_several = elsewhere >= COPY_SIMILARITY
+        is_in_step = np.abs(np.diff(nearest.seconds) - 1) < IN_STEP_SECONDS
+        goes_on = np.where(np.diff(nearest.source) == 0, is_in_step, is_in_several[1:] & is_in_several[:-1])
+        pair = is_near[1:] & is_near[:-1] & goes_on
+        found = np.zeros(len(is_near) + 2, bool)
+        for offset in range(4):  # the two of the pair, and the second on either side of them
+            found[offset : offset + len(pair)] |= pair
+        return found[1:-1]
 
 
 def _takes(sources: Sequence[Source]) -> list[int]:
@@ -191,10 +204,6 @@ def _span(figures: np.ndarray, number: int, frame_rate: float) -> np.ndarray:
 
 def _part(flags: np.ndarray, number: int, frame_rate: float) -> float:
     return float(_span(flags, number, frame_rate).mean())
-
-
-def _percentile(ordered: np.ndarray, figure: float) -> float:
-    return 100 * float(np.searchsorted(ordered, figure)) / len(ordered) if len(ordered) else math.nan
 
 
 def _sound(model: Model, codes: Tensor) -> Iterator[np.ndarray]:

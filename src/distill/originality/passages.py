@@ -1,12 +1,12 @@
 """Where a sound came from: for every second the passage of the recordings that is most like it.
 
 Passages are pictures: a second of log-mel, 64 bins by 100 frames. Two are compared by the correlation of their mean-free
-pictures, so that level does not matter. Whatever lies more than 50 dB under a picture's peak counts as silence: the empty
+pictures, so that level does not matter. Whatever lies more than 50 dB below a picture's peak counts as silence: the empty
 parts of two clean recordings resemble each other, and hiss would hide a copy (docs/copying.md has the figures). The query is
-also tried higher and lower, faster and slower, as a copy that was transposed or stretched is a copy.
+also tried higher and lower, faster and slower, since a copy that was transposed or stretched is still a copy.
 
-All with all at full size would take far longer than making the sound did. So pictures are first compared as thumbnails, on
-the corpus' own principal axes, at every 50 ms; then the best few as they are, to 10 ms:
+Comparing all with all at full size would take far longer than making the sound did. So pictures are first compared as
+thumbnails, on the corpus' own principal axes, at every 50 ms; then the best few as they are, to 10 ms:
 
     picture 100 × 64  ──means of 5 × 2──▶  thumbnail 20 × 32  ──project──▶  96 numbers  ──product with all──▶  best 24
                                                                                                                   │
@@ -29,11 +29,11 @@ from distill.audio.files import SAMPLE_RATE
 FRAME = 480
 """Samples a frame: 10 ms."""
 FRAMES = 100
-"""A passage: one second."""
+"""Frames in a passage: one second."""
 BINS = 64
 LOWEST_HZ = 40.0
 DEPTH_DB = 50.0
-"""How far under its peak a picture is seen."""
+"""How far below its peak a picture counts."""
 SILENT = 1e-3
 """RMS below which a second counts as silent: -60 dBFS."""
 _WINDOW = 2048
@@ -43,20 +43,20 @@ _AXES = 96
 _REFINED = 24
 """Candidates of the coarse search that are compared exactly."""
 _SAMPLE = 4000
-"""Thumbnails that the principal axes are found from."""
+"""How many thumbnails the principal axes are computed from."""
 _AT_ONCE = 10_000_000
-"""Coarse comparisons made at once, and _FRAMES_AT_ONCE spectra; both bound the memory."""
+"""Coarse comparisons made at once; like _FRAMES_AT_ONCE, it bounds the memory."""
 _FRAMES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a sound may have gone through and still be found."""
+    """The changes a sound may have been through and still be found."""
 
     semitones: tuple[float, ...] = tuple(step / 2 for step in range(-6, 7))
-    """How much higher it may be."""
+    """How many semitones higher it may be."""
     stretches: tuple[float, ...] = (0.9, 0.95, 1.0, 1.05, 1.1)
-    """How much longer it may be."""
+    """How many times as long it may be."""
 
     @property
     def variants(self) -> list[tuple[float, float]]:
@@ -73,13 +73,13 @@ class Nearest:
     similarity: np.ndarray
     """Correlation of the pictures, -1 to 1; NaN where the second is silent, or there is nothing to compare it with."""
     source: np.ndarray
-    """Which recording, as counted in the list that was given; -1 where silent."""
+    """Index of the recording in the list that was given; -1 where silent."""
     seconds: np.ndarray
     """Where in that recording the passage begins."""
     semitones: np.ndarray
-    """How much higher than the passage the sound is."""
+    """How many semitones higher than the passage the sound is."""
     stretch: np.ndarray
-    """How much longer than the passage the sound is."""
+    """How many times as long as the passage the sound is."""
 
     @classmethod
     def joined(cls, parts: "Sequence[Nearest]") -> "Nearest":
@@ -95,28 +95,26 @@ class Passages:
     """Every second of the recordings, at every twentieth of a second.
 
     Args:
-        recordings: each in blocks, float32 ``[C, n]`` at 48 kHz; what is kept of them is 92 MB of log-mel an hour. Shorter
-            ones than a second are followed by silence.
+        pictures: of each recording its log-mel ``[F, BINS]`` and the power ``[F]`` of its frames, as :func:`pictured` gives
+            them; what is kept is 92 MB an hour. Shorter ones than a second are followed by silence.
         takes: a number for each recording; near-copies of one take share theirs and are never each other's neighbours.
         depth: decibels under its peak that a picture is seen; infinite to see all.
     """
 
     def __init__(
-        self, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+        self, pictures: Iterable[tuple[Tensor, Tensor]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
     ) -> None:
         self._depth = depth * math.log(10) / 20
-        pictures, power = [], []
-        for blocks in recordings:
-            parts = [(log_mel(magnitudes), level) for magnitudes, level in spectra(blocks)]
-            mel, level = (torch.cat(column) for column in zip(*parts, strict=True))
+        whole, power = [], []
+        for mel, level in pictures:
             # Whole tiles, so that the grid begins anew with each recording.
             short = max(0, FRAMES - len(mel)) or -len(mel) % _STEP
-            pictures.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
+            whole.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
             power.append(F.pad(level, (0, short)))
         lengths = [len(one) for one in power]
         self.takes = torch.tensor(list(range(len(lengths)) if takes is None else takes), dtype=torch.int64)
         self._begins = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int64)
-        self._mel = torch.cat([torch.zeros(0, BINS), *pictures])  # [F, BINS]
+        self._mel = torch.cat([torch.zeros(0, BINS), *whole])  # [F, BINS]
         self._starts = _heard_starts(lengths, torch.cat([torch.zeros(0), *power]))  # [P], frames
         self._source = torch.searchsorted(self._begins, self._starts, right=True) - 1
         tiles = _tiled(self._mel[None])[0] if lengths else torch.zeros(0, BINS // _TILE_BINS)
@@ -124,10 +122,17 @@ class Passages:
         places = [self._thumbnails(tiles, starts) @ self._axes for starts in self._starts.split(4096)]
         self._coarse = torch.cat(places) if places else torch.zeros(0, _AXES)
 
+    @classmethod
+    def of(
+        cls, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+    ) -> "Passages":
+        """The passages of recordings, each in blocks, float32 ``[C, n]`` at 48 kHz."""
+        return cls((pictured(blocks) for blocks in recordings), takes, depth)
+
     def nearest(
         self, blocks: Iterable[np.ndarray], search: Search | None = None, *, exclude: int | None = None
     ) -> Nearest:
-        """The nearest passage for every second of a sound; a rest is looked at as part of the last whole second.
+        """The nearest passage for every second of a sound; a remainder is judged with the end of the last whole second.
 
         Args:
             blocks: float32 ``[C, n]`` at 48 kHz; shorter ones than a second are followed by silence.
@@ -163,10 +168,12 @@ class Passages:
             )
         return result
 
-    def elsewhere(self, source: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    def elsewhere(self, source: np.ndarray, seconds: np.ndarray, *, exclude: int | None = None) -> np.ndarray:
         """How like each of these passages ``[W]`` the recordings are elsewhere: in other takes, or a second away or more.
 
-        A passage with a near twin is one that the recordings repeat: a loop, a drone, a rest full of hiss. NaN where there is
+        One take, ``exclude``, can be left out, as in :meth:`nearest`.
+
+        A passage with a near twin is one that the recordings repeat: a loop, a drone, a pause full of hiss. NaN where there is
         nothing to compare with, or no passage (source -1).
         """
         result = _unknown(len(source))
@@ -176,6 +183,8 @@ class Passages:
             is_here = self._source == here
             same_take = self.takes[self._source] == self.takes[here]
             kept = ~same_take | (is_here & ((self._starts - frame).abs() >= FRAMES))
+            if exclude is not None:
+                kept &= self.takes[self._source] != exclude
             picture = self._mel[None, None, frame : frame + FRAMES]
             self._search(result, [int(number)], picture, [(0.0, 1.0)], kept[None])
         return result.similarity
@@ -231,37 +240,48 @@ class Passages:
         return self._normal(windows.flatten(1))
 
     def _normal(self, pictures: Tensor) -> Tensor:
-        """Seen to the depth, mean-free, of length one: ``[..., d]``, so that products are correlations."""
+        """Cut off at the depth, mean-free, of length one: ``[..., d]``, so that products are correlations."""
         seen = torch.maximum(pictures, pictures.amax(dim=-1, keepdim=True) - self._depth)
         centred = seen - seen.mean(dim=-1, keepdim=True)
         return centred / centred.norm(dim=-1, keepdim=True).clamp(min=1e-6)
 
 
 def spectra(blocks: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Spectra of a sound in blocks ``[C, n]``, mixed to mono: magnitudes ``[F, 1025]``, and the power ``[F]`` of 10 ms each.
+    """Spectra of a sound in blocks ``[C, n]``: magnitudes ``[F, 1025]``, and the power ``[F]`` of 10 ms each.
 
-    Frames are centred on multiples of 10 ms, where their power begins, with silence beyond both ends of the sound; they come
-    a thousand at a time at most.
+    Both are root mean squares over the channels, not of their mean: a copy whose channels cancel each other, or one of
+    which was turned upside down, looks as it did before. Frames are centred on multiples of 10 ms, where their power begins,
+    with silence beyond both ends of the sound; they come a thousand at a time at most.
     """
     taper = torch.hann_window(_WINDOW)
-    pending = torch.zeros(_WINDOW // 2)
+    pending = torch.zeros(1, _WINDOW // 2)
 
     def framed(samples: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        for first in range(0, (len(samples) - _WINDOW) // FRAME + 1, _FRAMES_AT_ONCE):
-            part = samples[first * FRAME : (first + _FRAMES_AT_ONCE - 1) * FRAME + _WINDOW]
-            frames = part.unfold(0, _WINDOW, FRAME)
-            own = frames[:, _WINDOW // 2 : _WINDOW // 2 + FRAME]
-            yield torch.fft.rfft(frames * taper).abs(), own.square().mean(dim=1)
+        for first in range(0, (samples.shape[1] - _WINDOW) // FRAME + 1, _FRAMES_AT_ONCE):
+            part = samples[:, first * FRAME : (first + _FRAMES_AT_ONCE - 1) * FRAME + _WINDOW]
+            frames = part.unfold(1, _WINDOW, FRAME)  # [C, F, _WINDOW]
+            own = frames[..., _WINDOW // 2 : _WINDOW // 2 + FRAME]
+            magnitudes = torch.fft.rfft(frames * taper).abs()
+            together = magnitudes[0] if len(magnitudes) == 1 else magnitudes.square().mean(dim=0).sqrt()
+            yield together, own.square().mean(dim=(0, 2))
 
     for block in blocks:
-        pending = torch.cat([pending, torch.from_numpy(block.mean(axis=0, dtype=np.float32))])
-        if len(pending) >= _WINDOW:
+        new = torch.from_numpy(np.ascontiguousarray(block, dtype=np.float32))
+        pending = torch.cat([pending.expand(len(new), -1), new], dim=1)
+        if pending.shape[1] >= _WINDOW:
             yield from framed(pending)
-            pending = pending[((len(pending) - _WINDOW) // FRAME + 1) * FRAME :]
+            pending = pending[:, ((pending.shape[1] - _WINDOW) // FRAME + 1) * FRAME :]
     # A sound of no samples still has the frame around its beginning.
     pending = F.pad(pending, (0, _WINDOW // 2))
-    if len(pending) >= _WINDOW:
+    if pending.shape[1] >= _WINDOW:
         yield from framed(pending)
+
+
+def pictured(blocks: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """What is kept of a recording in blocks ``[C, n]``: its log-mel ``[F, BINS]``, and the power ``[F]`` of its frames."""
+    parts = [(log_mel(magnitudes), level) for magnitudes, level in spectra(blocks)]
+    mel, level = (torch.cat(column) for column in zip(*parts, strict=True))
+    return mel, level
 
 
 def log_mel(magnitudes: Tensor, semitones: float = 0.0) -> Tensor:
@@ -280,12 +300,12 @@ def _filters(semitones: float) -> Tensor:
 def _seconds(frames: int) -> list[int]:
     """The first frame of every second of a sound, and of its last second if a tenth or more is left over."""
     starts = list(range(0, max(1, frames - FRAMES + 1), FRAMES))
-    rest = frames - FRAMES - starts[-1]
-    return [*starts, frames - FRAMES] if rest >= FRAMES // 10 else starts
+    remainder = frames - FRAMES - starts[-1]
+    return [*starts, frames - FRAMES] if remainder >= FRAMES // 10 else starts
 
 
 def _heard_starts(lengths: Sequence[int], power: Tensor) -> Tensor:
-    """The first frame of every passage that is not silent; silence resembles silence, and says nothing."""
+    """The first frame of every passage that is not silent; silence resembles silence, which means nothing."""
     begins = np.cumsum([0, *lengths])
     ranges = [torch.arange(begin, begin + n - FRAMES + 1, _STEP) for begin, n in zip(begins, lengths, strict=False)]
     starts = torch.cat([torch.zeros(0, dtype=torch.int64), *ranges])

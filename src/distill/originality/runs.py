@@ -1,7 +1,7 @@
-"""What of a piece of codes stands in the recordings, code for code.
+"""Which parts of a piece occur in the recordings, code for code.
 
-Exact answers to two questions: how long is the longest run of positions that also stands in a recording, and how many windows
-of some seconds are nearly a recording's. How near a *sound* comes to one is another question: codes/passages.py.
+Exact answers to two questions: how long is the longest run of positions that also occurs in a recording, and how many windows
+of some seconds are nearly the same as in a recording. How near a *sound* comes to one is another question: passages.py.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ _BLOCK = 1 << 24
 
 @dataclass(frozen=True)
 class SharedRun:
-    """The longest stretch of a piece that stands in a recording as well."""
+    """A stretch of a piece whose codes occur in a recording as well."""
 
     positions: int
-    """Its length; 0 where nothing is shared."""
+    """Length of the run; 0 where nothing is shared."""
     start: int
-    """Where it begins in the piece."""
+    """The position in the piece where it begins."""
     source: int
-    """Which recording, as counted in the list that was given; -1 where nothing is shared."""
+    """Index of the recording in the list that was given; -1 where nothing is shared."""
     source_start: int
-    """Where it begins there."""
+    """The position in the recording where it begins."""
 
 
 def shared_runs(codes: Tensor, sources: Sequence[Tensor], levels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +43,7 @@ def shared_runs(codes: Tensor, sources: Sequence[Tensor], levels: int) -> tuple[
     nothing = np.zeros(len(piece), np.int64)
     if not len(piece) or not len(joined):
         return nothing, nothing.copy()
-    # The last symbol stands nowhere else, so no two suffixes are equal.
+    # The last symbol occurs nowhere else, so no two suffixes are equal.
     lengths, places = _runs_from(np.concatenate([joined, piece, [-2]]), len(joined))
     # Runs never end earlier than those that begin before them, so the longest that ends at a place begins first of
     # all that reach it.
@@ -97,13 +97,13 @@ def _common(ranks: list[np.ndarray], here: np.ndarray, there: np.ndarray) -> np.
 
 
 def longest_shared_run(codes: Tensor, sources: Sequence[Tensor], levels: int) -> SharedRun:
-    """The longest run of positions of ``codes [S, Q]`` whose first ``levels`` codes also stand in one of ``sources``."""
+    """The longest run of positions of ``codes [S, Q]`` whose first ``levels`` codes also occur in one of ``sources``."""
     runs = whole_runs(codes, sources, levels)
     return max(runs, key=lambda run: run.positions, default=SharedRun(0, 0, -1, 0))
 
 
 def whole_runs(codes: Tensor, sources: Sequence[Tensor], levels: int) -> list[SharedRun]:
-    """Every shared run that cannot be made longer, in order of where it ends; each with one place where it stands."""
+    """Every shared run that cannot be made longer, in order of where it ends; each with one place where it occurs."""
     lengths, ends = shared_runs(codes, sources, levels)
     goes_on = np.append(lengths[1:] == lengths[:-1] + 1, False) if len(lengths) else np.zeros(0, bool)
     begins = _begins(sources)
@@ -118,7 +118,7 @@ def whole_runs(codes: Tensor, sources: Sequence[Tensor], levels: int) -> list[Sh
 def is_repeated(run: SharedRun, sources: Sequence[Tensor], takes: Sequence[int], levels: int) -> bool:
     """Whether the recordings hold the passage of a run more than once: in another take, or in the same one without overlap.
 
-    Such a passage is a loop, a drone or a rest, and belongs to no recording in particular.
+    Such a passage is a loop, a drone or a pause, and belongs to no recording in particular.
     """
     wanted = _symbols([sources[run.source][run.source_start :][: run.positions]], levels)[0]
     line = _joined(sources, levels)
@@ -147,7 +147,7 @@ def _begins(sources: Sequence[Tensor]) -> np.ndarray:
 
 
 def share_of_equal_windows(codes: Tensor, sources: Sequence[Tensor], window: int, equal: float = 0.8) -> float:
-    """Share of the windows of ``codes [S, Q]`` of whose level-1 codes ``equal`` or more stand, in step, in one recording.
+    """Share of the windows of ``codes [S, Q]`` of whose level-1 codes ``equal`` or more occur, in step, in one recording.
 
     A piece shorter than ``window`` positions is one window.
     """
@@ -155,7 +155,7 @@ def share_of_equal_windows(codes: Tensor, sources: Sequence[Tensor], window: int
     window = min(window, len(piece))
     if not window or not sources:
         return 0.0
-    # Padded so that a window may hang over either end of a recording; what hangs over is not equal.
+    # Padded so that a window may reach over either end of a recording; what lies beyond is not equal.
     line = np.concatenate([np.full(len(piece), -1), _joined(sources, 1), np.full(len(piece), -1)])
     alignments = sliding_window_view(line, len(piece))  # [A, S]
     found = np.zeros(len(piece) - window + 1, bool)
@@ -176,6 +176,6 @@ def _joined(sources: Sequence[Tensor], levels: int) -> np.ndarray:
 def _symbols(grids: Sequence[Tensor], levels: int) -> list[np.ndarray]:
     """One number a position, the same for the same first ``levels`` codes: int64 ``[S]`` of each ``[S, Q]``."""
     if not all(1 <= levels <= grid.shape[1] for grid in grids):
-        raise ValueError(f"{levels} levels cannot be compared of codes that have {[grid.shape[1] for grid in grids]}")
+        raise ValueError(f"{levels} levels cannot be compared in codes that have {[grid.shape[1] for grid in grids]}")
     weights = 65_536 ** torch.arange(levels)
     return [(grid[:, :levels].long() * weights).sum(dim=1).numpy() for grid in grids]

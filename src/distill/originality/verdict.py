@@ -1,19 +1,19 @@
-"""What is said of where new audio came from: of every second, of its longest shared run, of a whole piece."""
+"""Verdicts on where new audio came from: on every second, on its longest shared run, on a whole piece."""
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 COPY_SIMILARITY, COPY_PERCENTILE = 0.93, 99.0
-"""A second is a copy when it is this like a passage, and more like it than this share of held-out seconds ever are."""
+"""A second is a copy if it is at least this similar to a passage, and more so than this many per cent of held-out seconds."""
 CLOSE_SIMILARITY, CLOSE_PERCENTILE = 0.88, 95.0
 REPEATED_RATIO, INDISTINGUISHABLE = 0.5, 0.005
-"""The passage found is common property when new audio differs from it by more than this many times what it differs from its
-like elsewhere in the recordings (difference: 1 - similarity; smaller ones than the second figure count as that)."""
+"""A passage counts as repeated if new audio differs from it by more than this many times what it differs from its nearest
+passage elsewhere in the recordings (difference: 1 - similarity; at least the second figure)."""
 
 
 class Verdict(StrEnum):
-    """What is said of one second."""
+    """The verdict on one second."""
 
     ORIGINAL = "Original"
     CLOSE = "Close"
@@ -31,19 +31,19 @@ class Second:
     percentile: float
     """How many per cent of held-out seconds are less like their nearest passage; NaN in silence."""
     recording: str
-    """Empty in silence."""
+    """Name of the recording that holds the passage; empty in silence."""
     at_seconds: float
-    """Where in that recording."""
+    """Where in that recording the passage begins."""
     semitones: float
-    """How much higher than there."""
+    """How many semitones higher than the passage it is."""
     stretch: float
-    """How much longer than there."""
+    """How many times as long as the passage it is."""
     is_repeated: bool = False
     """Whether the recordings themselves repeat that passage nearly as closely."""
 
     @property
     def rank(self) -> float:
-        """The percentile; 100 of a copy, 0 of silence. Where nothing was held out to rank it by, likeness alone decides."""
+        """The percentile; 100 for a copy, 0 for silence. Where nothing was held out to rank it by, similarity alone decides."""
         if self.verdict == Verdict.COPY:
             return 100.0
         if math.isnan(self.percentile):
@@ -52,50 +52,51 @@ class Second:
 
 
 @dataclass(frozen=True)
-class SharedRun:
-    """The longest stretch of a piece whose codes stand in a recording, one for one."""
+class LongestRun:
+    """The longest stretch of a piece whose codes occur in a recording, one for one."""
 
     levels: int
     """How many levels of codes are compared, from the coarsest."""
     seconds: float
+    """Length of the run."""
     percentile: float
-    """How many per cent of held-out seconds lie in a shorter one; NaN where there are none to compare with."""
+    """How many per cent of held-out seconds lie in a shorter run; NaN where there are none to compare with."""
     begin_seconds: float
     """Where in the piece it begins."""
     recording: str
-    """Empty where nothing is shared."""
+    """Name of the recording; empty where nothing is shared."""
     at_seconds: float
     """Where in that recording it begins."""
 
 
 @dataclass(frozen=True)
 class Originality:
-    """What is known of where one piece came from."""
+    """Where one piece came from, as far as is known."""
 
     seconds: tuple[Second, ...]
-    runs: tuple[SharedRun, ...]
-    """By the first level of codes, and by the first two."""
+    runs: tuple[LongestRun, ...]
+    """The longest runs, by the first level of codes and by the first two."""
     equal_windows: float
-    """Share of five-second windows of which four fifths of the coarse codes stand, in step, in one recording."""
+    """Share of five-second windows of which four fifths of the coarse codes occur, in step, in one recording."""
     held_out_equal_windows: float
-    """The same of held-out recordings; NaN where there are none."""
+    """The same for held-out recordings; NaN where there are none."""
 
     def share(self, verdict: Verdict) -> float:
-        """Of the seconds that are not silent."""
+        """Share of the seconds with this verdict, silence left out."""
         heard = [second.verdict == verdict for second in self.seconds if second.verdict != Verdict.SILENCE]
         return sum(heard) / len(heard) if heard else 0.0
 
     @property
     def percentile(self) -> float:
-        """Of the second that is most like a passage, without what the recordings themselves repeat; 0 where nothing is left.
+        """Percentile of the second most like a passage, leaving out what the recordings repeat; 0 where nothing is left.
 
-        A copy counts as 100, be it one by its codes or where there is nothing to rank it by.
+        A copy counts as 100, whether by its codes or because there is nothing to rank it by.
         """
         return max((second.rank for second in self.seconds if not second.is_repeated), default=0.0)
 
     @property
     def nearest(self) -> Second | None:
-        """The second that is most like a passage."""
+        """The second that is most similar to a passage."""
         heard = [second for second in self.seconds if second.verdict != Verdict.SILENCE]
         return max(heard, key=lambda second: second.similarity, default=None)
 

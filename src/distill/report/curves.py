@@ -4,12 +4,10 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _WIDTH, _HEIGHT = 370, 270
 _SPAN_FOR_LOG = 8.0
@@ -48,6 +46,10 @@ def curves_svg(
     draws the memorisation alarm, ``best_epoch`` marks a point of the last curve. The value axis turns
     logarithmic when the values span a factor of eight.
     """
+    import matplotlib  # takes a second to import, so only whoever draws pays for it
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
     values = [value for curve in curves for value in curve.values]
     if threshold is not None:
         values.append(threshold)
@@ -82,7 +84,9 @@ def curves_svg(
     return _for_the_page(buffer.getvalue(), f"{y_label} over epochs")
 
 
-def _dress(axes: Axes, y_label: str, logarithmic: bool) -> None:
+def _dress(axes: "Axes", y_label: str, logarithmic: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
     axes.set_xlabel("epoch", color=_SOFT, fontsize=13)
     axes.set_ylabel(y_label, color=_SOFT, fontsize=13)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
@@ -103,7 +107,7 @@ def _dress(axes: Axes, y_label: str, logarithmic: bool) -> None:
     axes.spines["bottom"].set_color(_LINE)
 
 
-def _draw_threshold(axes: Axes, threshold: float) -> None:
+def _draw_threshold(axes: "Axes", threshold: float) -> None:
     axes.axhline(threshold, color=_WARN, linewidth=1.6, linestyle=(0, (5, 4)), zorder=2)
     # The line has widened the axis; from here it stays, or the shade below would leave a gap under itself.
     bottom, top = axes.get_ylim()
@@ -120,7 +124,7 @@ def _draw_threshold(axes: Axes, threshold: float) -> None:
     )
 
 
-def _mark_best(axes: Axes, curve: Curve, best_epoch: int, threshold: float | None) -> None:
+def _mark_best(axes: "Axes", curve: Curve, best_epoch: int, threshold: float | None) -> None:
     value = curve.values[list(curve.epochs).index(best_epoch)]
     axes.plot([best_epoch], [value], marker="o", markersize=9, color=_HELD, zorder=5)
     left, right = axes.get_xlim()

@@ -1,4 +1,4 @@
-"""The page of an evaluation: recordings, what the codec makes of them, and Opus, to listen to; then the figures."""
+"""The page of an evaluation: recordings, decoded by the codec and by Opus, to listen to; then the figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def _listening(report: EvaluationReport) -> Section:
             pair.name,
             {
                 "Original": pair.original,
-                "Rebuilt from codes": pair.decoded,
+                "Decoded from codes": pair.decoded,
                 **{called: sounds[place] for called, sounds in report.others.items()},
             },
             f"mel distance <b>{pair.mel_distance:.2f}</b>",
@@ -61,7 +61,7 @@ def _listening(report: EvaluationReport) -> Section:
     return section(
         "listen",
         "Listen",
-        "Each recording was squeezed into codes and rebuilt from them alone. The mel distance says how far the two are apart; "
+        "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
         "lower is closer.",
         cards,
     )

@@ -1,4 +1,4 @@
-"""Gathers what the pages show: of a run, of a second stage, of an evaluation. The pages need no PyTorch; this does."""
+"""Gathers the contents of the pages on a run, a second stage and an evaluation. The pages need no PyTorch; this does."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ import torch
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.files import to_channels
-from distill.audio.split import split_corpus, whole_recordings
+from distill.audio.split import Split, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.evaluation.measure import Evaluation, beginning, distance_between, held_out_names, joined
 from distill.evaluation.opus import through_opus
@@ -25,7 +25,7 @@ from distill.training.metrics import TrainingEvent
 from distill.training.prior_loop import memorization_threshold
 
 HEARD_OPUS = 12
-"""Kilobits per second."""
+"""The rate of Opus on the page, in kilobits per second."""
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0
 
@@ -33,6 +33,7 @@ SHOWN_SECONDS = 10.0
 def run_report(
     model: Model,
     corpus: Corpus,
+    split: Split,
     events: list[TrainingEvent],
     pieces: Iterable[Piece],
     *,
@@ -40,13 +41,13 @@ def run_report(
     seconds_taken: float,
 ) -> RunReport:
     """The page of a whole run: new audio, reconstructions, curves, settings."""
-    config, held_out = model.header.codec, held_out_names(model, corpus)
+    config, held_out = model.header.codec, held_out_names(split)
     prior = model.header.prior
     return RunReport(
         title=model.header.name,
         settings={**settings, **({} if prior is None else prior_settings(prior, model.codec.frame_rate))},
         files=corpus.files,
-        split=split_corpus(corpus, seed=model.header.corpus.split_seed).explanation,
+        split=split.explanation,
         held_out=held_out,
         events=events,
         code_counts=model.code_counts.numpy(),
@@ -76,9 +77,11 @@ def run_report(
     )
 
 
-def refinement_report(refined: Model, before: Model, corpus: Corpus, result: RefinementResult) -> RefinementReport:
+def refinement_report(
+    refined: Model, before: Model, corpus: Corpus, split: Split, result: RefinementResult
+) -> RefinementReport:
     """The page of the codec's second stage: what it did to a few recordings."""
-    held_out = held_out_names(refined, corpus)
+    held_out = held_out_names(split)
     return RefinementReport(
         title=refined.header.name,
         before=reconstructions(before, corpus, held_out),
@@ -95,9 +98,9 @@ def refinement_report(refined: Model, before: Model, corpus: Corpus, result: Ref
     )
 
 
-def evaluation_report(model: Model, corpus: Corpus, evaluation: Evaluation) -> EvaluationReport:
+def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluation: Evaluation) -> EvaluationReport:
     """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
-    held_out = held_out_names(model, corpus) if evaluation.is_own_corpus else frozenset()
+    held_out = held_out_names(split)
     pairs = reconstructions(model, corpus, held_out)
     others = {}
     if evaluation.opus:

@@ -35,7 +35,7 @@ def learning_section(
         return None
     lead = "One epoch is one pass through all the recordings."
     if any(math.isfinite(loss) for loss in [e.val_loss for e in codec] + [e.val_loss for e in prior]):
-        lead += " The green lines are sound that was kept aside: how it does with what it has never met."
+        lead += " The green lines are sound that was kept aside: how the model does on sound it was never trained on."
     notes = [epoch.memorization_message for epoch in prior if epoch.is_memorizing][-1:]
     said = "".join(f'<p class="alert">{text(note)}</p>' for note in notes if note)
     return section(
@@ -61,12 +61,12 @@ def codebook_section(
     titles = [*level_names, *(f"Level {level + 1}" for level in range(len(level_names), levels))]
     rows = "".join(_level_row(title, counts) for title, counts in zip(titles, code_counts, strict=False))
     return section(
-        "alphabet",
+        "codebooks",
         "Codebook use",
-        f"The model writes every moment with {count(levels, 'symbol', 'symbols')}, one a level from coarse "
-        f"to fine, each out of {entries}; that is {bit_rate(bitrate)}. Each strip shows one level's symbols "
-        "from most to least used: the longer and more even the colour, the richer the alphabet; a hatched "
-        "end is symbols never used.",
+        f"The codec describes every moment by {count(levels, 'code', 'codes')}, one per level from coarse "
+        f"to fine, each out of {entries}; that is {bit_rate(bitrate)}. Each strip shows the codes of one level "
+        "from most to least used: the longer and more even the colour, the better its codebook is used; a hatched "
+        "end stands for codes that are never used.",
         f'<div class="card levels">{rows}</div>{said}',
     )
 
@@ -99,7 +99,7 @@ def _codec_figure(epochs: Sequence[VQEpochMetrics]) -> str:
     curves += _curve("held", ((epoch.epoch, epoch.val_loss) for epoch in epochs))
     return _figure(
         "Codec loss",
-        "How far rebuilt sound is from the recordings; the lower, the sharper its ear.",
+        "How far decoded sound is from the recordings; lower is closer.",
         curves_svg("codec", curves, "loss") if curves else "",
         curves,
     )
@@ -110,8 +110,8 @@ def _prior_figure(epochs: Sequence[PriorEpochMetrics]) -> str:
     curves += _curve("held", ((epoch.epoch, epoch.val_loss) for epoch in epochs))
     return _figure(
         "Prior loss",
-        "How surprised it is by the next symbol; where the two lines part, it starts to learn by heart.",
-        curves_svg("prior", curves, "loss, nats per symbol") if curves else "",
+        "How badly it predicts the next code; where the two lines part, it begins to memorise.",
+        curves_svg("prior", curves, "loss, nats per code") if curves else "",
         curves,
     )
 
@@ -124,8 +124,8 @@ def _perplexity_figure(epochs: Sequence[PriorEpochMetrics], threshold: float | N
     of_all = f" out of {codebook_size}" if codebook_size else ""
     return _figure(
         "Validation perplexity",
-        f"Between how many symbols it wavers at each step; at its best between about "
-        f"{best.val_perplexity:.3g}{of_all}. That epoch is the one that was kept.",
+        f"Among how many codes it hesitates at each step; at its best, among about "
+        f"{best.val_perplexity:.3g}{of_all}. The weights of that epoch were kept.",
         curves_svg("perplexity", curves, "validation perplexity", threshold, best.epoch),
         curves,
     )
@@ -154,7 +154,7 @@ def _level_row(title: str, counts: npt.NDArray[np.integer]) -> str:
         image = data_url("image/png", strip_png(0.12 + 0.88 * np.sqrt(shares / shares[0]), _STRIP_COLOUR))
         strip = (
             f'<img style="width:{utilisation * 100:.2f}%" src="{image}" '
-            f'alt="Use of the symbols of {text(title)}, most used first">'
+            f'alt="Use of the codes of {text(title)}, most used first">'
         )
     else:
         perplexity, strip = "–", ""

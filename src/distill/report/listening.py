@@ -38,9 +38,9 @@ def new_audio_section(pieces: Sequence[NewAudio], beside: Path) -> Section | Non
     return section(
         "listen",
         "New audio",
-        f"{count(len(pieces), 'piece', 'pieces')} the model made up, symbol by symbol. Each picture shows "
-        "loudness above, and below it which pitches sound when, bright where they are strong. Press anywhere "
-        "on it to listen from there.",
+        f"{count(len(pieces), 'piece', 'pieces')} composed by the model, code by code. Each picture shows "
+        "loudness above, and below it which pitches sound when, bright where they are strong. Click anywhere "
+        "in it to listen from there.",
         f'<div class="cards {across}">{cards}</div>',
     )
 
@@ -52,8 +52,8 @@ def reconstruction_section(pairs: Sequence[Reconstruction], held_out: Collection
     return section(
         "reconstructions",
         "Reconstructions",
-        "Each recording was squeezed into codes and rebuilt from them alone: the rebuilt sound is the best "
-        "that new audio of this model can sound. The mel distance says how far the two are apart; 0 would be "
+        "Each recording was encoded and decoded from its codes alone: new audio of this model "
+        "can sound no better than that. The mel distance says how far the two are apart; 0 would be "
         "identical, and lower is closer.",
         "".join(_pair(pair, pair.name in held_out) for pair in pairs),
     )
@@ -84,7 +84,7 @@ def _new_card(piece: NewAudio, beside: Path) -> str:
 
 
 def _origin_strip(originality: Originality, shown: float) -> str:
-    """A bar a second under the picture, the higher the nearer to a recording; hovering tells which, and where in it."""
+    """One bar per second under the picture, the higher the nearer to a recording; its tooltip says which, and where in it."""
     bars = []
     for number, second in enumerate(originality.seconds):
         left, width = number / shown, min(1.0, shown - number) / shown
@@ -115,7 +115,7 @@ def _pair(pair: Reconstruction, is_held_out: bool) -> str:
         body = '<p class="note">This recording holds no sound.</p>'
     else:
         loudest = mel_picture(original, samples).loudest
-        sides = (("Original", original), ("Rebuilt from codes", decoded))
+        sides = (("Original", original), ("Decoded from codes", decoded))
         body = '<div class="pair">' + "".join(
             f"<div><h4>{title}</h4>{track(sound, samples, loudest, f'{title}: {pair.name}')}</div>"
             for title, sound in sides

@@ -46,7 +46,7 @@ def _opening(report: RefinementReport) -> str:
     verdict = (
         "The refined decoder is in the model now."
         if report.is_kept
-        else "The refined decoder came out worse and was not taken: the model still has the one of before."
+        else "The refined decoder was worse and is not used: the model still has the one from before."
     )
     numbers = [
         (statistics.fmean(pair.mel_distance for pair in pairs), label)
@@ -70,7 +70,7 @@ def _listening_section(report: RefinementReport) -> Section:
     return section(
         "before-and-after",
         "Before and after",
-        "The codes are the same in both; only the decoder that turns them into sound has learned on. The mel distance says how "
-        "far from the recording each is, lower is closer, but it is deaf to phase: let your ears decide.",
+        "The codes are the same in both; only the decoder that turns them into sound was trained further. The mel distance "
+        "says how far each is from the recording, lower is closer, but it cannot hear phase: let your ears decide.",
         cards,
     )

@@ -4,8 +4,6 @@ import base64
 import io
 from dataclasses import dataclass
 
-import matplotlib
-import matplotlib.image
 import numpy as np
 import numpy.typing as npt
 import soundfile
@@ -74,6 +72,8 @@ def mel_picture(audio: npt.NDArray[np.float32], samples: int, columns: int = 900
 
 def picture_png(picture: MelPicture, loudest: float) -> bytes:
     """The picture in colour, 80 dB deep below ``loudest``, so that two pictures can share a scale."""
+    import matplotlib  # takes a second to import, so only whoever draws pays for it
+
     depth = np.clip((picture.decibels - loudest) / _RANGE_DB + 1, 0, 1)
     # 64 shades are more than the eye tells apart here, and halve the file.
     shades = np.round(depth[::-1] * 63) / 63
@@ -116,6 +116,8 @@ def data_url(kind: str, content: bytes) -> str:
 
 
 def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    import matplotlib.image
+
     buffer = io.BytesIO()
     matplotlib.image.imsave(buffer, pixels, format="png", metadata={"Software": "Distill"})
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The sections to look things up in: the recordings, the settings, and further facts."""
+"""The reference sections: the recordings, the settings, and further facts."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _TONES = {
 
 
 def is_used(file: FileReport) -> bool:
-    """Whether the recording was learned from or measured on."""
+    """Whether the recording was trained on or measured."""
     return file.verdict == _USED
 
 
 def corpus_section(files: Sequence[FileReport], split: str, held_out: Collection[str]) -> Section | None:
-    """Every file with its verdict; those there is something to say about come first."""
+    """Every file with its verdict; those with a remark come first."""
     if not files:
         return None
     noted = [file for file in files if file.reason or file.fix or not is_used(file)]
     others = [file for file in files if not (file.reason or file.fix or not is_used(file))]
-    body = _file_table("to look at", noted, held_out) + _file_table("without remark", others, held_out)
+    body = _file_table("with a remark", noted, held_out) + _file_table("without a remark", others, held_out)
     return section("recordings", "Recordings", split, body)
 
 
 def settings_section(settings: Mapping[str, tuple[str, str]]) -> Section | None:
-    """Every setting, and whether the person set it or it followed from the recordings."""
+    """Every setting, and whether the person set it or it was chosen from the recordings."""
     if not settings:
         return None
     rows = "".join(
@@ -48,12 +48,12 @@ def settings_section(settings: Mapping[str, tuple[str, str]]) -> Section | None:
         f"{badge(origin, 'aside' if origin == 'set' else 'plain')}</dd></div>"
         for setting, (value, origin) in settings.items()
     )
-    lead = "What was chosen: by hand where it says set, from the recordings themselves where it says auto."
+    lead = "Settings marked set were chosen by hand, those marked auto from the recordings."
     return section("settings", "Settings", lead, f'<dl class="card rows">{rows}</dl>')
 
 
 def facts_section(facts: Mapping[str, str]) -> Section | None:
-    """Whatever else is worth knowing of the run."""
+    """Further facts about the run."""
     if not facts:
         return None
     rows = "".join(f"<div><dt>{text(fact)}</dt><dd>{text(value)}</dd></div>" for fact, value in facts.items())

@@ -1,1 +1,1 @@
-"""Training runs on disk: what they report, where they stand, what the library notes of them, how they go on."""
+"""Training runs on disk: their events, their status, what the library notes about them, and how they are resumed."""

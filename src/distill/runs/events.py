@@ -1,15 +1,21 @@
-"""Events on disk: a JSON-lines file that is written as training goes on, and read to follow or draw a run again."""
+"""Events on disk: a JSON-lines file a stage, written as training goes on, and read to follow or draw a run again.
+
+    runs/NAME-DATE/     codec.jsonl   refinement.jsonl   prior.jsonl
+
+Each stage has a file of its own, so that going on with one never cuts what another reported. Runs of the first version have
+a single ``events.jsonl``; it is read as it is, and a stage that goes on takes its part of it along.
+"""
 
 import dataclasses
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from distill.errors import OutputError
-from distill.files.atomic import make_folder, output_error
+from distill.files.atomic import make_folder, output_error, written_aside
 from distill.models.health import LevelHealth
 from distill.training.metrics import (
     ExtractionProgress,
@@ -26,6 +32,13 @@ from distill.training.metrics import (
     VQStepMetrics,
     VQTrainingCompleteEvent,
 )
+
+STAGES = ("codec", "refinement", "prior")
+"""In the order in which they are trained."""
+OLD_LOG = "events.jsonl"
+"""Where runs of the first version reported all their stages."""
+_FIRST_LETTERS = {b"VQ": "codec", b"Re": "refinement", b"Pr": "prior", b"Ex": "prior"}
+_EVENT = b'{"event": "'
 
 _KINDS: dict[str, type] = {
     kind.__name__: kind
@@ -92,16 +105,81 @@ class EventLog:
         self._file.close()
 
 
+def events_file(run_folder: Path, stage: str) -> Path:
+    """Where a stage of a run reports."""
+    return run_folder / f"{stage}.jsonl"
+
+
 def read_events(path: Path) -> Iterator[TrainingEvent]:
-    """The events of a JSON-lines file, in order. A last line cut short by a crash is left out."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                return
-            fields = json.loads(line)
-            kind = _KINDS[fields.pop("event")]
-            if "levels" in fields:
-                fields["levels"] = tuple(LevelHealth(**level) for level in fields["levels"])
-            if "level_losses" in fields:
-                fields["level_losses"] = tuple(fields["level_losses"])
-            yield kind(**fields)
+    """The events of a JSON-lines file, in order.
+
+    A last line cut short by a crash is left out, and so is what a newer version reports and this one does not know.
+    """
+    with path.open("rb") as lines:
+        yield from _known(lines)
+
+
+def read_run(run_folder: Path) -> Iterator[TrainingEvent]:
+    """The events of all stages of a run, one stage after the other."""
+    old = _old_lines(run_folder / OLD_LOG)
+    for stage in STAGES:
+        path = events_file(run_folder, stage)
+        if path.exists():
+            yield from read_events(path)
+        else:
+            yield from _known(line for where, line in old if where == stage)
+
+
+def parse_event(line: bytes) -> TrainingEvent | None:
+    """The event of one line; None for one that this version does not know.
+
+    A newer version may have given a kind of event further fields; they are left out.
+    """
+    try:
+        fields = json.loads(line)
+        kind = _KINDS[fields.pop("event")]
+        known = {field.name for field in dataclasses.fields(kind)}
+        fields = {name: value for name, value in fields.items() if name in known}
+        if "levels" in fields:
+            fields["levels"] = tuple(LevelHealth(**level) for level in fields["levels"])
+        if "level_losses" in fields:
+            fields["level_losses"] = tuple(fields["level_losses"])
+        event: TrainingEvent = kind(**fields)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return event
+
+
+def stage_of(line: bytes, before: str) -> str:
+    """Which stage of a run of the first version a line belongs to; a notice, to the stage of the line before it."""
+    start = len(_EVENT)
+    if line.startswith((b'{"event": "RolledBack"', b'{"event": "Notice"')) or not line.startswith(_EVENT):
+        return before
+    return _FIRST_LETTERS.get(line[start : start + 2], before)
+
+
+def take_along(run_folder: Path, stage: str, keep: int) -> None:
+    """Gives a stage of a run of the first version a file of its own, with what it reported in the first ``keep`` bytes.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    lines = [line for where, line in _old_lines(run_folder / OLD_LOG, keep) if where == stage]
+    with written_aside(events_file(run_folder, stage)) as aside:
+        aside.write_bytes(b"".join(lines))
+
+
+def _old_lines(path: Path, keep: int | None = None) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    stage = STAGES[0]
+    for line in path.read_bytes()[:keep].splitlines(keepends=True) if path.exists() else ():
+        stage = stage_of(line, stage)
+        if line.endswith(b"\n"):
+            found.append((stage, line))
+    return found
+
+
+def _known(lines: Iterable[bytes]) -> Iterator[TrainingEvent]:
+    for line in lines:
+        if line.endswith(b"\n") and (event := parse_event(line)) is not None:
+            yield event

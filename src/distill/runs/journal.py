@@ -1,7 +1,7 @@
-"""What Distill notes down of its own work: every run as it begins and ends, every new piece, and the models they concern.
+"""Notes in the library about Distill's own work: every run as it begins and ends, every new piece, and their models.
 
-This is the one place that writes to the library on the way, and it never stands in the way: where the library cannot be
-written to, a warning says so and the work goes on.
+Nothing else writes to the library during a run, and a library that cannot be written to never stops one: a warning says so
+and the work goes on.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import soundfile
 
@@ -21,15 +21,18 @@ from distill.audio.files import SAMPLE_RATE
 from distill.errors import DistillError
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import origin_of
-from distill.models.model_file import Model
-from distill.runs.events import EventLog, read_events
+from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
+from distill.runs.process import this_process
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
+
+if TYPE_CHECKING:
+    from distill.models.model_file import Model
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A training as it is being noted."""
+    """A training that is being noted."""
 
     tell: MetricsCallback
     """Logs an event, remembers it, and hands it on."""
@@ -37,7 +40,7 @@ class Recorded:
 
 
 _EVENTS = {"codec": "VQ", "prior": "Prior", "refinement": "Refinement"}
-"""How the names of each kind's events begin; the stages of a whole run share a file."""
+"""How the names of each kind's events begin; whoever calls a stage may let it report to a file that others share."""
 
 
 @contextmanager
@@ -63,10 +66,13 @@ def recorded_run(
     """
     library = _Noting(callback)
     model, recordings, log_file = (str(path.resolve()) for path in (model_path, folder, events))
-    run = RunRecord(kind, model, recordings, log_file, _now(), dict(settings))
+    run = RunRecord(kind, model, recordings, log_file, _now(), dict(settings), process=this_process())
     memory = _Memory()
     had_model = kind != "codec"
     refused = False
+    if keep is not None and not events.exists() and (events.parent / OLD_LOG).exists():
+        take_along(events.parent, kind, keep)
+        keep = events.stat().st_size
     with EventLog(events, keep) as log:
         library.save(run, had_model)
         if keep is not None:
@@ -97,7 +103,7 @@ def recorded_run(
 
 @dataclass(frozen=True)
 class NewPiece:
-    """What there is to note of one piece of new audio."""
+    """What to note about one piece of new audio."""
 
     file: Path
     seed: int
@@ -106,13 +112,13 @@ class NewPiece:
     shares: dict[str, float]
     """How much of it is original, close and copy, 0 to 1."""
     request: dict[str, Any]
-    """What was asked for, as JSON takes it."""
+    """What was asked for, as JSON values."""
 
 
-def record_pieces(model: Model, pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
+def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
     """Notes new audio and the model that made it.
 
-    A model that is in no file is not noted, nor is what it makes, since that could not be made again.
+    A model that was never written to a file is not noted, nor is its audio, since that could not be made again.
 
     Returns:
         The number each piece is known by; None where it was not noted.
@@ -127,11 +133,19 @@ def record_pieces(model: Model, pieces: Sequence[NewPiece], callback: MetricsCal
         library.note_model(path)
         generations = [
             GenerationRecord(
-                now, place, digest, origin, str(piece.file.resolve()), sound_digest(piece.file),
-                piece.seed, piece.verdict, piece.shares, piece.request,
+                now,
+                place,
+                digest,
+                origin,
+                str(piece.file.resolve()),
+                sound_digest(piece.file),
+                piece.seed,
+                piece.verdict,
+                piece.shares,
+                piece.request,
             )
             for piece in pieces
-        ]  # fmt: skip
+        ]
         numbers[:] = [generation.id for generation in library.add_generations(generations)]
 
     _Noting(callback).note(note)
@@ -139,7 +153,7 @@ def record_pieces(model: Model, pieces: Sequence[NewPiece], callback: MetricsCal
 
 
 def sound_digest(path: Path) -> str:
-    """SHA-256 of the samples in an audio file that Distill wrote, whatever its tags say.
+    """SHA-256 of the samples in an audio file that Distill wrote, independent of its tags.
 
     Samples of 24 bits fit float32 exactly.
     """
@@ -152,7 +166,7 @@ def sound_digest(path: Path) -> str:
 
 @dataclass
 class _Memory:
-    """What is kept of a run's events: its curves and how it came out."""
+    """What is kept of a run's events: its curves and its result."""
 
     figures: dict[str, Any] = field(default_factory=dict)
     curves: dict[str, list[float]] = field(default_factory=dict)
@@ -200,7 +214,7 @@ class _Noting:
             work(Library(self._tell))
         except (DistillError, OSError, soundfile.SoundFileError) as error:
             if not self._has_warned:
-                self._tell(f"This is not noted in the library, but goes on. {error}")
+                self._tell(f"This is not noted in the library, but the work goes on. {error}")
             self._has_warned = True
 
     def _tell(self, text: str) -> None:

@@ -1,9 +1,8 @@
-"""Where a stopped run goes on: its folder in Distill's own folder, and the states that its stages left there.
+"""Resuming a stopped run: its folder in Distill's own folder, and the states that its stages saved there.
 
-    runs/NAME-DATE/     events.jsonl      all that was reported
-                        codec.state       the codec's first stage
-                        refinement.state  its second stage, if there is one
-                        prior.state       the prior
+    runs/NAME-DATE/     codec.state       codec.jsonl       the codec's first stage, and what it reported
+                        refinement.state  refinement.jsonl  its second stage, if there is one
+                        prior.state       prior.jsonl       the prior
 
 A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
 later stages belong to a model if both have the same codes.
@@ -22,6 +21,7 @@ from distill.files.names import new_run_folder, run_folders
 from distill.models.model_file import Model, load_model, read_header
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
+from distill.runs.events import events_file
 from distill.training import adversarial, prior_loop, vqvae_loop
 from distill.training.adversarial import RefinementPlan
 from distill.training.plan import Plan
@@ -35,7 +35,7 @@ _KINDS = {
 }
 
 FINISHED_KEPT = 5
-"""So many runs keep the states of stages that are at their end (some 200 MB a codec), to be trained further."""
+"""How many runs keep the states of finished stages (some 200 MB a codec), so that they can be trained further."""
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 P = TypeVar("P", bound=Plan)
@@ -43,14 +43,16 @@ P = TypeVar("P", bound=Plan)
 
 @dataclass(frozen=True)
 class Stopped:
-    """One stage of a run as it was saved last."""
+    """One stage of a run as it was last saved."""
 
     run_folder: Path
     model_path: Path
     """Where its model is, or will be."""
     state: TrainingState
     written_epochs: float | str = 0
-    """Of this stage, in the model file."""
+    """How many epochs of this stage the model file holds."""
+    stage: str = "codec"
+    """``codec`` or ``prior``."""
 
     @property
     def is_finished(self) -> bool:
@@ -59,13 +61,13 @@ class Stopped:
 
     @property
     def folder(self) -> Path:
-        """The recordings, where they were."""
+        """Where the recordings were."""
         return Path(self.state.value("about.folder", str))
 
     @property
     def events(self) -> Path:
-        """What the run reported."""
-        return self.run_folder / "events.jsonl"
+        """What the stage reported, and where it goes on reporting."""
+        return events_file(self.run_folder, self.stage)
 
     @property
     def second_stage(self) -> tuple[int | None, float | None] | None:
@@ -84,7 +86,7 @@ class Stopped:
             return TypeAdapter(kind).validate_python(self.state.value("config", dict))
         except ValidationError as error:
             raise StateFileError(
-                f"{self.run_folder} says sizes that cannot be.", "Train that stage again from its beginning."
+                f"{self.run_folder} holds sizes that are not possible.", "Train that stage again from its beginning."
             ) from error
 
     def plan(self, kind: type[P], epochs: int | None = None, minutes: float | None = None, device: str = "auto") -> P:
@@ -112,7 +114,7 @@ class Stopped:
         if epochs is None and minutes is None:
             if self.is_finished:
                 raise SettingError(
-                    f"The training of {self.model_path} is at its end.",
+                    f"The training of {self.model_path} is finished.",
                     "Say how much further with --minutes or --epochs (or, for a codec, add --quality high).",
                 )
             return plan.get("epochs"), plan.get("minutes")
@@ -226,7 +228,7 @@ def forget_finished() -> None:
             try:
                 if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
                     (folder / name).unlink(missing_ok=True)
-            except (StateFileError, OSError):  # not ours to judge: whoever resumes it will be told
+            except (StateFileError, OSError):  # not judged here: whoever resumes it will be told
                 continue
 
 
@@ -269,7 +271,7 @@ def next_sitting(
         "refinement_steps"
     ):
         raise SettingError(
-            f"The second stage of {path} is at its end.", "Say how much further with --minutes or --epochs."
+            f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."
         )
     return Sitting(found, plan, state)
 
@@ -281,7 +283,7 @@ def _refinement_of(model: Model) -> Path | None:
 
 def _load(run_folder: Path, name: str) -> Stopped:
     state = load_state(run_folder / name, _KINDS[name])
-    return Stopped(run_folder, Path(state.value("about.model", str)), state)
+    return Stopped(run_folder, Path(state.value("about.model", str)), state, stage=name.removesuffix(".state"))
 
 
 def _newest(model_name: str, name: str, belongs: Callable[[Mapping[str, Any]], bool]) -> Path | None:
@@ -293,7 +295,7 @@ def _newest(model_name: str, name: str, belongs: Callable[[Mapping[str, Any]], b
             if belongs(read_values(folder / name, _KINDS[name])):
                 return folder
         except (StateFileError, KeyError, TypeError) as error:
-            # Another model's damaged state is nobody's trouble here; this model's own would be.
+            # Another model's damaged state does not matter here; this model's own does.
             if folder.name.startswith(f"{model_name}-"):
                 raise error if isinstance(error, StateFileError) else _load_error(folder / name) from error
     return None

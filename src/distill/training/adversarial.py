@@ -11,6 +11,7 @@ natural grain must cost some of it. Only if it ends worse than ``worst_mel`` tim
 """
 
 import copy
+import math
 import time
 from dataclasses import dataclass
 from threading import Event
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 import torch
 from annotated_types import Ge, Gt, Le
-from torch import Tensor, nn
+from torch import Tensor
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import WINDOWS, MultiScaleMel
@@ -69,9 +70,9 @@ class RefinementPlan(Plan):
     discriminator_width: Annotated[int, Ge(1)] = DiscriminatorConfig.width
     """Channels of the discriminator's layers."""
     discriminator_first_steps: Annotated[int, Ge(0)] = 100
-    """The discriminator trains alone for the first steps, as an untrained one would only mislead the decoder, ..."""
+    """The discriminator trains alone for so many steps at first, as an untrained one would only mislead the decoder."""
     discriminator_first_share: Annotated[float, Ge(0), Le(1)] = 0.1
-    """... but for this share of a short stage at most."""
+    """It trains alone for this share of the stage at most, however short the stage is."""
     mel_weight: Annotated[float, Ge(0)] = 15.0
     """Weight of the mel distance in the decoder's loss."""
     feature_weight: Annotated[float, Ge(0)] = 2.0
@@ -101,9 +102,9 @@ class RefinementResult:
     """Both decoders, and which of them is to be kept."""
 
     first: ConvVQVAE
-    """With the first stage's decoder."""
+    """The codec with the first stage's decoder."""
     refined: ConvVQVAE
-    """With the second stage's."""
+    """The codec with the second stage's decoder."""
     is_kept: bool
     """Whether the second stage's decoder is to take the first one's place."""
     mel_before: float
@@ -121,18 +122,64 @@ class RefinementResult:
 
     @property
     def codec(self) -> ConvVQVAE:
-        """The one to keep."""
+        """The codec to keep."""
         return self.refined if self.is_kept else self.first
 
 
 @dataclass(frozen=True)
-class _Networks:
-    """Both sides as Fabric wraps them, the average of one of them, and what they are measured with."""
+class Networks:
+    """Both sides as Fabric wraps them, what is kept of one of them, and what they are measured with."""
 
-    codec: Any
-    discriminator: Any
+    first: ConvVQVAE
+    """The codec with the first stage's decoder, on the CPU; it does not change."""
     averaged: ConvVQVAE
+    """The codec with the moving average of the trained decoder."""
+    codec: Any
+    """The codec whose decoder is trained."""
+    discriminator: Any
+    """What the decoder is trained against."""
+    decoder_optimizer: torch.optim.Optimizer
+    discriminator_optimizer: torch.optim.Optimizer
     distance: MultiScaleMel
+
+    @classmethod
+    def of(cls, codec: ConvVQVAE, plan: RefinementPlan, fabric: "Fabric") -> "Networks":
+        """Everything as it is before the first step."""
+        first = copy.deepcopy(codec).cpu().requires_grad_(False).eval()
+        averaged = copy.deepcopy(first).to(fabric.device)
+        trained = copy.deepcopy(first)
+        # The decoder alone trains: encoding must not move the codebooks.
+        trained.decoder.requires_grad_(True).train()
+        discriminator = Discriminator(DiscriminatorConfig(codec.channels, width=plan.discriminator_width))
+        # The loop sets the learning rates at every step.
+        optimizers = [
+            torch.optim.AdamW(module.parameters(), betas=(0.8, 0.99), fused=True)
+            for module in (trained.decoder, discriminator)
+        ]
+        wrapped, decoder_optimizer = fabric.setup(trained, optimizers[0])
+        wrapped.mark_forward_method("encode")
+        wrapped.mark_forward_method("decode")
+        wrapped_discriminator, discriminator_optimizer = fabric.setup(discriminator, optimizers[1])
+        distance = MultiScaleMel(codec.sample_rate).to(fabric.device)
+        return cls(
+            first, averaged, wrapped, wrapped_discriminator, decoder_optimizer, discriminator_optimizer, distance
+        )
+
+    def state(self, schedule: Schedule) -> State:
+        """All of it that changes."""
+        models = {
+            "first": self.first.decoder,
+            "decoder": self.codec.module.decoder,
+            "average": self.averaged.decoder,
+            "discriminator": self.discriminator.module,
+        }
+        optimizers = {
+            "decoder-optimizer": self.decoder_optimizer,
+            "discriminator-optimizer": self.discriminator_optimizer,
+        }
+        state = State(models, optimizers, schedule, good_every=None)
+        state.figures = {"decoder_steps": 0, "bad_steps": 0, "mel_before": math.nan}
+        return state
 
 
 def refine_decoder(
@@ -149,7 +196,7 @@ def refine_decoder(
 
     Args:
         codec: as the first stage left it; it is not changed.
-        corpus: the recordings the first stage learned from.
+        corpus: the recordings the first stage was trained on.
         plan: the run's settings. A run that goes on needs the plan it was begun with, but for its end.
         callback: gets every event.
         cancel_event: when set, the stage ends after the current step; its state can be resumed.
@@ -164,18 +211,7 @@ def refine_decoder(
     split = split or split_corpus(corpus, seed=plan.seed)
     torch.manual_seed(plan.seed)
     fabric = make_fabric(plan.device)
-    first = copy.deepcopy(codec).cpu().requires_grad_(False).eval()
-    averaged = copy.deepcopy(first).to(fabric.device)
-    trained = copy.deepcopy(first)
-    trained.decoder.requires_grad_(True).train()  # the decoder alone: encoding must not move the codebooks
-    discriminator = Discriminator(DiscriminatorConfig(codec.channels, width=plan.discriminator_width))
-    wrapped, decoder_optimizer = fabric.setup(trained, _optimizer(trained.decoder))
-    wrapped.mark_forward_method("encode")
-    wrapped.mark_forward_method("decode")
-    wrapped_discriminator, discriminator_optimizer = fabric.setup(discriminator, _optimizer(discriminator))
-    distance = MultiScaleMel(codec.sample_rate).to(fabric.device)
-    networks = _Networks(wrapped, wrapped_discriminator, averaged, distance)
-
+    networks = Networks.of(codec, plan, fabric)
     samples = plan.window_positions * codec.hop
     windows = TrainingWindows(split.train, samples, codec.channels, plan.seed, plan.silenced)
     held_out = validation_windows(
@@ -183,15 +219,11 @@ def refine_decoder(
     )
     steps_per_epoch = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
     schedule = Schedule.of(plan, steps_per_epoch)
-    models = {
-        "first": first.decoder, "decoder": trained.decoder, "average": averaged.decoder, "discriminator": discriminator,
-    }  # fmt: skip
-    optimizers = {"decoder-optimizer": decoder_optimizer, "discriminator-optimizer": discriminator_optimizer}
-    state = State(models, optimizers, schedule, good_every=None)
-    belongs_to = {"codec": alphabet_fingerprint(first), "folder of recordings": corpus.fingerprint}
-    before = judge_windows(averaged, distance, held_out, fabric)  # still as the first stage left it
+    state = networks.state(schedule)
+    belongs_to = {"codec": alphabet_fingerprint(codec), "folder of recordings": corpus.fingerprint}
+    before = judge_windows(networks.averaged, networks.distance, held_out, fabric)  # still as the first stage left it
     if file.resumed is None:
-        state.figures = {"decoder_steps": 0, "bad_steps": 0, "mel_before": before.mel}
+        state.figures["mel_before"] = before.mel
     else:
         state.restore(file.resumed, belongs_to)
     mel_before = state.figures["mel_before"]
@@ -229,7 +261,7 @@ def refine_decoder(
         # Evaluate.
         if state.sums.step == steps_per_epoch or state.finished:
             validating = time.monotonic()
-            val_mel = validate_vqvae_epoch(averaged, distance, held_out, fabric)
+            val_mel = validate_vqvae_epoch(networks.averaged, networks.distance, held_out, fabric)
             schedule.reserve(1.5 * (time.monotonic() - validating))
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
@@ -254,12 +286,12 @@ def refine_decoder(
     checkpoint.save()
 
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
-    after = judge_windows(averaged, distance, held_out, fabric)
+    after = judge_windows(networks.averaged, networks.distance, held_out, fabric)
     is_kept = not cancelled and after.score <= before.score and mel_after <= plan.worst_mel * mel_before
     tell(RefinementCompleteEvent(mel_before, mel_after, is_kept, state.epoch, schedule.step, cancelled))
     return RefinementResult(
-        first=first,
-        refined=averaged.cpu(),
+        first=networks.first,
+        refined=networks.averaged.cpu(),
         is_kept=is_kept,
         mel_before=mel_before,
         mel_after=mel_after,
@@ -274,7 +306,7 @@ def refine_decoder(
 
 
 def train_step(
-    state: State, audio: Tensor, plan: RefinementPlan, networks: _Networks, fabric: "Fabric"
+    state: State, audio: Tensor, plan: RefinementPlan, networks: Networks, fabric: "Fabric"
 ) -> tuple[dict[str, float], bool]:
     """The discriminator's step, then the decoder's, on one batch ``[B, C, N]``.
 
@@ -285,10 +317,10 @@ def train_step(
     schedule, codec, discriminator = state.schedule, networks.codec, networks.discriminator
     draw = np.random.default_rng((plan.seed, state.epoch, state.sums.step, 1 << 20))
     rate = schedule.learning_rate
-    decoder_optimizer = state.optimizers["decoder-optimizer"]
-    discriminator_optimizer = state.optimizers["discriminator-optimizer"]
-    peaks = ((decoder_optimizer, plan.learning_rate), (discriminator_optimizer, plan.discriminator_learning_rate))
-    for optimizer, peak in peaks:
+    for optimizer, peak in (
+        (networks.decoder_optimizer, plan.learning_rate),
+        (networks.discriminator_optimizer, plan.discriminator_learning_rate),
+    ):
         set_learning_rate(optimizer, peak * rate / plan.learning_rate)
 
     with torch.no_grad():
@@ -299,9 +331,9 @@ def train_step(
 
     discriminator.requires_grad_(True)
     judged = discriminator_loss(discriminator(gain * audio), discriminator(gain * made.detach()))
-    finite = gradients(judged, discriminator, discriminator_optimizer, fabric, max_norm=10.0)
+    finite = gradients(judged, discriminator, networks.discriminator_optimizer, fabric, max_norm=10.0)
     if finite:
-        discriminator_optimizer.step()
+        networks.discriminator_optimizer.step()
 
     discriminator.requires_grad_(False)
     with torch.no_grad():
@@ -317,28 +349,27 @@ def train_step(
     if is_alone or not finite:
         finite = finite and bool(torch.isfinite(loss))
     else:
-        finite = gradients(loss, codec, decoder_optimizer, fabric, max_norm=100.0)
+        finite = gradients(loss, codec, networks.decoder_optimizer, fabric, max_norm=100.0)
         if finite:
-            decoder_optimizer.step()
+            networks.decoder_optimizer.step()
             state.figures["decoder_steps"] += 1
             _average(networks, plan, state.figures["decoder_steps"])
     losses = {
-        "mel_loss": mel, "feature_loss": features, "adversarial_loss": adversarial, "discriminator_loss": judged,
-    }  # fmt: skip
+        "mel_loss": mel,
+        "feature_loss": features,
+        "adversarial_loss": adversarial,
+        "discriminator_loss": judged,
+    }
     return {**{name: float(value.detach()) for name, value in losses.items()}, "learning_rate": rate}, finite
 
 
 @torch.no_grad()
-def _average(networks: _Networks, plan: RefinementPlan, decoder_steps: float) -> None:
+def _average(networks: Networks, plan: RefinementPlan, decoder_steps: float) -> None:
     """Moves the average towards the decoder; it forgets faster while it is young."""
     decay = min(plan.average_decay, decoder_steps / (decoder_steps + 10))
     now = networks.codec.module.decoder.parameters()
     for mean, value in zip(networks.averaged.decoder.parameters(), now, strict=True):
         mean.lerp_(value, 1 - decay)
-
-
-def _optimizer(module: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(module.parameters(), betas=(0.8, 0.99), fused=True)  # the loop sets the rate at every step
 
 
 def _not_finite(steps: int) -> TrainingError:

@@ -25,7 +25,7 @@ class VQStepMetrics:
     audio_seconds: float
     """Seconds of audio in this step's batch."""
     progress: float
-    """Share of the run that is done, 0 to 1: of the time budget or of the epochs, whichever ends the run."""
+    """Share of the run that is done, 0 to 1, by the time budget or by the epochs, whichever ends the run."""
     remaining_s: float
 
 
@@ -67,9 +67,9 @@ class RefinementStepMetrics:
     mel_loss: float
     """Multi-scale mel distance."""
     feature_loss: float
-    """Distance between what the discriminators' layers see in recording and reconstruction."""
+    """Distance between the discriminators' features of recording and reconstruction."""
     adversarial_loss: float
-    """0 where the discriminators take every reconstruction for a recording."""
+    """0 when the discriminators take every reconstruction for a recording."""
     discriminator_loss: float
     learning_rate: float
     step_time_s: float
@@ -171,16 +171,16 @@ class RolledBack:
     """Training went wrong, and goes on from the last good state with half the learning rate."""
 
     step: int
-    """Where it went wrong; the data goes on from here."""
+    """The step that went wrong, counted from 0; the data goes on from here."""
     good_step: int
-    """Where the weights and the optimizer were taken that it went back to."""
+    """The step at which weights and optimizer were as they are again now."""
     reason: str
     peak_learning_rate: float
-    """From here on."""
+    """The peak of the learning rate from here on."""
 
     @property
     def text(self) -> str:
-        """The same in a sentence."""
+        """The whole event as a sentence."""
         return (
             f"Step {self.step + 1} went wrong: {self.reason}. Training went back to its last good state "
             f"(step {self.good_step}) and goes on at half the learning rate."

@@ -16,7 +16,11 @@ _STAGE_LOSSES = ("mel_loss", "feature_loss", "adversarial_loss", "discriminator_
 
 def parts_of_format_1(parts: Parts) -> Parts:
     """The tensors of a state in format 1 under the names of format 2."""
-    return {_RENAMED.get(name, name): part for name, part in parts.items()}
+    named = {_RENAMED.get(name, name): part for name, part in parts.items()}
+    if "discriminator" in named:
+        weights = named["discriminator"].items()
+        named["discriminator"] = {name.replace("critics.", "spectra.", 1): tensor for name, tensor in weights}
+    return named
 
 
 def values_of_format_1(values: Mapping[str, Any]) -> dict[str, Any]:

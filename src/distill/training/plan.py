@@ -40,7 +40,7 @@ class Plan:
     seed: Annotated[int, Ge(0), Lt(1 << 63)] = 0
     """Every random choice of the run derives from it."""
     device: str = "auto"
-    """Where the run computes: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
+    """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
     least_steps: Annotated[int, Ge(1)] = 100
     """Steps of an epoch at least: on a tiny corpus, validation would otherwise take most of the time."""
     save_every_s: Annotated[float, Ge(0)] = 60.0

@@ -1,64 +1,108 @@
 """What a prior learns from: a corpus as codes, encoded by the frozen codec of a model file."""
 
 import functools
+import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus
-from distill.audio.split import Passage
+from distill.audio.split import Passage, Split
 from distill.codes.extract import encode_blocks, extract_code_sequences
+from distill.codes.layout import flatten_codes
 from distill.errors import SettingError
 from distill.models.model_file import Model, Source
 from distill.models.prior import PriorConfig
+from distill.models.vqvae import ConvVQVAE
 from distill.training.metrics import ExtractionProgress, MetricsCallback
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from distill.training.prior_loop import PriorPlan
 
-class Extraction:
-    """Encodes passages with the frozen codec, and keeps count of how fast that goes."""
 
-    def __init__(
-        self, model: Model, config: PriorConfig, seed: int, fabric: "Fabric", callback: MetricsCallback
-    ) -> None:
-        self._codec, self._device, self._seed, self._callback = model.codec, fabric.device, seed, callback
-        self._positions = config.context // config.num_quantizers
-        self.pace = 0.0
-        """Seconds of work per second of audio, as measured last."""
+@dataclass(frozen=True)
+class PriorData:
+    """What the prior trains on and what it is validated on; the same for the same codec, split, config and plan."""
+
+    tokens: Tensor
+    """Sequences to train on ``[N, T]``; those of a tiny corpus several times over, for the plan's least steps."""
+    held_out: Tensor
+    """Held-out sequences ``[n, T]``."""
+    sources: tuple[Source, ...]
+    """The passages as they are, unshifted, for the model file."""
+    views: int
+    """The number of ways the recordings were encoded in."""
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        split: Split,
+        config: PriorConfig,
+        plan: "PriorPlan",
+        views: int | None,
+        fabric: "Fabric",
+        callback: MetricsCallback,
+    ) -> "PriorData":
+        """Encodes everything once, with the frozen codec.
+
+        Args:
+            views: how many an earlier run took; as many as the plan says and its minutes allow if not given.
+        """
+        encode = _Encoder(model.codec, config, plan.seed, fabric.device, callback)
+        started = time.monotonic()
+        held_out = encode.sequences(split.held_out, views=1)
+        if views is None:
+            pace = (time.monotonic() - started) / sum(passage.seconds for passage in split.held_out)
+            a_view = pace * sum(passage.seconds for passage in split.train)
+            allowed = math.inf if plan.minutes is None else plan.extraction_share * plan.minutes * 60
+            views = max(1, int(min(plan.views, allowed / max(a_view, 1e-6))))
+        tokens = encode.sequences(split.train, views, plan.transpose)
+        # With split kind "none" both are the same passages; they were all trained on.
+        kept_aside = split.held_out if split.kind != "none" else ()
+        sources = (*encode.sources(split.train, held_out=False), *encode.sources(kept_aside, held_out=True))
+        # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
+        repeats = max(1, plan.least_steps * plan.batch_size // len(tokens))
+        return cls(tokens.repeat(repeats, 1), held_out, sources, views)
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """Passages to codes, by a frozen codec."""
+
+    codec: ConvVQVAE
+    config: PriorConfig
+    seed: int
+    device: torch.device
+    callback: MetricsCallback
 
     def sequences(self, passages: Sequence[Passage], views: int, transpose: int = 0) -> Tensor:
-        """Codes ``[N, S, Q]`` of all passages, each encoded in ``views`` ways."""
-        started = time.monotonic()
-
-        def progress(done: int, total: int) -> None:
-            self._callback(ExtractionProgress(done, total))
-
+        """Token sequences ``[N, T]`` of all passages, each encoded in ``views`` ways."""
         codes = extract_code_sequences(
-            self._codec,
-            [functools.partial(passage.blocks, self._codec.channels) for passage in passages],
-            self._positions,
+            self.codec,
+            [functools.partial(passage.blocks, self.codec.channels) for passage in passages],
+            self.config.context // self.config.num_quantizers,
             views=views,
             transpose=transpose,
-            generator=torch.Generator().manual_seed(self._seed),
-            device=self._device,
-            progress=progress,
+            generator=torch.Generator().manual_seed(self.seed),
+            device=self.device,
+            progress=lambda done, total: self.callback(ExtractionProgress(done, total)),
         )
-        self.pace = (time.monotonic() - started) / (views * sum(passage.seconds for passage in passages))
-        return codes
+        return flatten_codes(codes)
 
     def sources(self, passages: Sequence[Passage], *, held_out: bool) -> tuple[Source, ...]:
-        """The passages as they are, unshifted, for the model file."""
         return tuple(
             Source(
                 passage.recording.name,
-                passage.start / self._codec.sample_rate,
+                passage.start / self.codec.sample_rate,
                 held_out,
-                encode_blocks(self._codec, passage.blocks(self._codec.channels), self._device),
+                encode_blocks(self.codec, passage.blocks(self.codec.channels), self.device),
                 passage.recording.group,
             )
             for passage in passages

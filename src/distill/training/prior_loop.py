@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
-from distill.codes.layout import flatten_codes
 from distill.errors import TrainingError
 from distill.models.model_file import load_model
 from distill.models.prior import CodePrior, PriorConfig
@@ -34,7 +33,7 @@ from distill.training.metrics import (
     ignore,
 )
 from distill.training.plan import Plan
-from distill.training.prior_data import Extraction, check_codebooks, other_corpus
+from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
 
@@ -61,8 +60,8 @@ class PriorPlan(Plan):
     infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
     """Share of the steps that teach the prior to lead to something that is known beforehand."""
     views: Annotated[int, Ge(1)] = 24
-    """In how many ways every recording is encoded, shifted by less than a hop and transposed; fewer if that would take more
-    than ``extraction_share`` of the minutes."""
+    """The number of ways every recording is encoded in, shifted by less than a hop and transposed. There are fewer if encoding
+    would take more than ``extraction_share`` of the minutes."""
     transpose: Annotated[int, Ge(0), Le(12)] = 1
     """Semitones up to which views are transposed."""
     extraction_share: Annotated[float, Gt(0), Le(1)] = 0.2
@@ -71,8 +70,10 @@ class PriorPlan(Plan):
     """So many steps in a row without trouble make a state that training can go back to."""
 
     def sequences_per_epoch(self, sequences: int) -> int:
-        """Of so many sequences, how many an epoch takes: as many as one view of every recording has, but enough for the least
-        steps. Which of all the views' sequences they are is drawn anew each time."""
+        """How many of all the views' sequences an epoch takes: as many as one view has, but enough for the least steps.
+
+        Which ones they are is drawn anew in every epoch.
+        """
         return min(sequences, max(sequences // self.views, self.least_steps * self.batch_size))
 
 
@@ -137,21 +138,9 @@ def train_prior(
     config = prior_config or prior_config_for(model_file, corpus)
     check_codebooks(config, model_file)
 
-    # Encode everything once, with the frozen codec.
-    extraction = Extraction(model_file, config, plan.seed, fabric, tell)
-    held_out = flatten_codes(extraction.sequences(split.held_out, views=1))
-    if file.resumed is not None:
-        plan = dataclasses.replace(plan, views=file.resumed.value("plan.views", int))
-    elif plan.minutes is not None:
-        seconds_a_view = extraction.pace * sum(passage.seconds for passage in split.train)
-        affordable = int(plan.extraction_share * plan.minutes * 60 / max(seconds_a_view, 1e-6))
-        plan = dataclasses.replace(plan, views=max(1, min(plan.views, affordable)))
-    tokens = flatten_codes(extraction.sequences(split.train, plan.views, plan.transpose))
-    # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
-    tokens = tokens.repeat(max(1, plan.least_steps * plan.batch_size // len(tokens)), 1)
-    # With split kind "none" both are the same passages; they were all trained on.
-    kept_aside = split.held_out if split.kind != "none" else ()
-    sources = (*extraction.sources(split.train, held_out=False), *extraction.sources(kept_aside, held_out=True))
+    views = None if file.resumed is None else file.resumed.value("plan.views", int)
+    data = PriorData.of(model_file, split, config, plan, views, fabric, tell)
+    plan, tokens = dataclasses.replace(plan, views=data.views), data.tokens
 
     torch.manual_seed(plan.seed)
     prior = CodePrior(config)
@@ -191,10 +180,10 @@ def train_prior(
 
         # Evaluate.
         validating = time.monotonic()
-        validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+        validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
         if not math.isfinite(validation.loss):
             state.roll_back("the held-out loss was not finite", tell)
-            validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+            validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
         schedule.reserve(1.5 * (time.monotonic() - validating))
         if validation.perplexity < state.best_score:
             state.best_score, state.best_loss = validation.perplexity, validation.loss
@@ -253,7 +242,7 @@ def train_prior(
             "transpose": plan.transpose,
             "corpus_fingerprint": corpus.fingerprint,
         },
-        "sources": sources,
+        "sources": data.sources,
         "curves": {"prior_train_loss": train_losses, "prior_val_loss": val_losses},
     }
 

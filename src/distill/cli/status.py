@@ -1,0 +1,181 @@
+"""``distill status [RUN]``: where trainings stand, seen from any terminal."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from distill.cli import options
+from distill.cli.console import console, duration, note, percent, place, print_json, visible, warn
+from distill.errors import SettingError
+
+if TYPE_CHECKING:
+    from distill.runs.status import RunStatus
+
+SHOWN = 10
+_STYLES = {"running": "bold green", "finished": "green", "failed": "red"}
+
+
+def status(
+    run: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="RUN", help="A run's folder or its name, or a model (file or name).", show_default=False
+        ),
+    ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Finished runs too, however old.")] = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Show which trainings are running, how far they are, and how those that stopped can go on."""
+    if run is not None:
+        found = _one(run)
+        if as_json:
+            print_json(_figures(found, with_curves=True))
+            return
+        _show_one(found)
+        return
+    runs, older = _unfinished(show_all)
+    if as_json:
+        print_json({"runs": [_figures(one) for one in runs]})
+        return
+    if not runs:
+        note("No training is running, and none is waiting to go on.")
+        place("All", "distill status --all")
+        return
+    _show_all(runs)
+    if older:
+        note(f"and {older} older ones; --all shows them", "dim")
+
+
+def _one(given: Path) -> "RunStatus":
+    from distill.files.home import home
+    from distill.runs.status import look
+
+    for folder in (given, home() / "runs" / given.name):
+        if folder.is_dir():
+            return look(folder)
+    folders = _folders_of(options.model_file(given))
+    if not folders:
+        raise SettingError(
+            f"No run of {given} is on this computer.", "See the runs there are with: distill status --all"
+        )
+    return look(folders[0])
+
+
+def _folders_of(model: Path) -> list[Path]:
+    """The runs that trained a model, the newest first: those it names itself, and those that were to write it."""
+    from distill.files.names import run_folders
+    from distill.models.header import read_header
+    from distill.runs.status import records_of
+
+    path, named = str(model.resolve()), set()
+    if model.exists():
+        header = read_header(model)
+        named = {header.codec_training.get("run"), (header.prior_training or {}).get("run")}
+    return [
+        folder
+        for folder in run_folders()
+        if folder.name in named or any(record.model == path for record in records_of(folder))
+    ]
+
+
+def _unfinished(show_all: bool) -> tuple[list["RunStatus"], int]:
+    """The newest runs that are at work or can go on, and how many older ones there are."""
+    from distill.files.names import run_folders
+    from distill.runs.status import look, records_of
+
+    wanted = []
+    for folder in run_folders():
+        records = records_of(folder)
+        if show_all or (records and records[-1].outcome != "finished"):
+            wanted.append(folder)
+    shown = wanted if show_all else wanted[:SHOWN]
+    return [look(folder) for folder in shown], len(wanted) - len(shown)
+
+
+def _show_all(runs: list["RunStatus"]) -> None:
+    rows = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("run", "stage", "state", "done", "left"):
+        rows.add_column(heading, overflow="fold", justify="right" if heading in ("done", "left") else "left")
+    for run in runs:
+        rows.add_row(
+            Text(visible(run.run_folder.name)),
+            Text(_stage_name(run)),
+            Text(run.state, style=_STYLES.get(run.state, "yellow")),
+            *_progress(run),
+        )
+    console.print(rows)
+    for run in runs:
+        if run.next_command:
+            place("Go on", run.next_command)
+
+
+def _show_one(run: "RunStatus") -> None:
+    done, left = _progress(run)
+    note(run.run_folder.name, "bold")
+    what = " · ".join(part for part in (run.state, _stage_name(run), done, f"{left} left" if left else "") if part)
+    note(what, _STYLES.get(run.state, "yellow"))
+    for stage in run.stages:
+        figures = [f"step {stage.step}" if stage.step else "", f"epoch {stage.epoch}" if stage.epoch else ""]
+        if stage.extracted is not None:
+            figures.append(f"encoded {stage.extracted[0]} of {stage.extracted[1]} recordings")
+        for name, curve in stage.curves.items():
+            if curve.values:
+                figures.append(f"{name.replace('_', '-')} {curve.values[-1]:.2f}")
+        note(f"  {stage.name:<11}{'  '.join(filter(None, figures))}", "dim")
+    if run.record is not None and run.record.message:
+        warn(run.record.message)
+    warning = run.stage.warning if run.stage is not None else ""
+    if warning:
+        warn(warning)
+    if run.record is not None:
+        place("Model", run.record.model, "" if Path(run.record.model).exists() else "not written yet, or moved")
+    place("Run", run.run_folder)
+    if run.next_command:
+        place("Next" if run.state == "finished" else "Go on", run.next_command)
+
+
+def _stage_name(run: "RunStatus") -> str:
+    names = {"codec": "codec", "refinement": "second stage", "prior": "prior"}
+    kind = run.record.kind if run.record is not None else run.stage.name if run.stage is not None else ""
+    return names.get(kind, kind)
+
+
+def _progress(run: "RunStatus") -> tuple[str, str]:
+    stage = run.stage
+    if stage is None:
+        return "", ""
+    is_going = run.state == "running" and stage.remaining_s is not None
+    done = 1.0 if run.state == "finished" else stage.progress
+    return percent(done), duration(stage.remaining_s or 0.0) if is_going else ""
+
+
+def _figures(run: "RunStatus", with_curves: bool = False) -> dict[str, Any]:
+    import dataclasses
+
+    from distill.runs.process import lives
+    from distill.runs.status import changed
+
+    record, stage = run.record, run.stage
+    stages = [dataclasses.asdict(one) for one in run.stages]
+    if not with_curves:
+        for one in stages:
+            del one["curves"]
+    return {
+        "run": run.run_folder,
+        "state": run.state,
+        "is_alive": None if record is None else lives(record.process),
+        "stage": None if stage is None else stage.name,
+        "progress": None if stage is None else stage.progress,
+        "remaining_s": stage.remaining_s if stage is not None and run.state == "running" else None,
+        "warning": "" if stage is None else stage.warning,
+        "message": "" if record is None else record.message,
+        "model": None if record is None else record.model,
+        "folder": None if record is None else record.folder,
+        "started": None if record is None else record.started,
+        "changed": changed(run.run_folder).isoformat(timespec="seconds"),
+        "stages": stages,
+        "next": run.next_command,
+    }

@@ -1,0 +1,98 @@
+"""Sizes of the two models, stored in the model file beside the weights. Needs no PyTorch to be read."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Le, Lt
+
+BASE_DECODER_BLOCKS = 5
+"""So many that the weights of the base codec fit into 16 MB."""
+
+
+@dataclass(frozen=True)
+class VQVAEConfig:
+    """Sizes of the codec. Stored in the model file beside the weights."""
+
+    sample_rate: Annotated[int, Ge(48_000), Le(48_000)] = 48_000
+    channels: Annotated[int, Ge(1), Le(2)] = 1
+    hop: Annotated[int, Ge(256), Le(8192)] = 1024
+    """Samples per code position; a multiple of 256."""
+    hidden_size: Annotated[int, Ge(8), Le(2048)] = 384
+    encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
+    decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
+    latent_size: Annotated[int, Ge(2), Le(512)] = 64
+    num_quantizers: Annotated[int, Ge(2), Le(4)] = 4
+    codebook_size: Annotated[int, Ge(16), Le(1024)] = 256
+    commitment_weight: Annotated[float, Ge(0.0), Le(10.0)] = 0.25
+    kernel_size: Annotated[int, Ge(3), Le(15)] = 3
+    expansion: Annotated[int, Ge(1), Le(8)] = 3
+    frame_hop: Annotated[int, Ge(64), Le(1024)] = 256
+    """Samples between the decoder's inverse-FFT frames, each four times as long."""
+    bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
+    """Hz; above it the decoder is silent, as the recordings are."""
+    voice: Literal["frames", "tones"] = "frames"
+    """How it sounds: files that do not say it were written when there were only ``frames``. New codecs get ``tones``."""
+
+    def __post_init__(self) -> None:
+        if self.hop % self.frame_hop or self.hop % 256:
+            raise ValueError(f"hop {self.hop} must be a multiple of 256 and of frame_hop {self.frame_hop}")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size} must be odd")
+
+    @property
+    def frame_rate(self) -> float:
+        """Code positions per second."""
+        return self.sample_rate / self.hop
+
+    @property
+    def bitrate(self) -> float:
+        """Bits per second of audio when every code is stored plainly."""
+        return self.frame_rate * self.num_quantizers * (self.codebook_size - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Sizes of the prior. Stored in the model file beside the weights."""
+
+    codebook_size: Annotated[int, Ge(2), Le(65_536)] = 256
+    num_quantizers: Annotated[int, Ge(1), Le(16)] = 4
+    hidden_size: Annotated[int, Ge(8), Le(4096)] = 192
+    num_layers: Annotated[int, Ge(1), Le(48)] = 4
+    num_heads: Annotated[int, Ge(1), Le(64)] = 4
+    context: Annotated[int, Ge(8), Le(16_384)] = 1024
+    """Tokens the prior can look back over; a multiple of ``num_quantizers``."""
+    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+    """Off by default: drawing the masks is slow on a CPU (docs/prior.md), and token noise regularises at no cost."""
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % (2 * self.num_heads):
+            raise ValueError(f"hidden_size {self.hidden_size} must be a multiple of twice num_heads {self.num_heads}")
+        if self.context % self.num_quantizers or self.context < 2 * self.num_quantizers:
+            raise ValueError(f"context {self.context} must be two or more times num_quantizers {self.num_quantizers}")
+
+    @classmethod
+    def for_corpus(cls, seconds: float, *, codebook_size: int, num_quantizers: int, frame_rate: float) -> "PriorConfig":
+        """Sizes that grow with the seconds of audio: a prior too large for its corpus recites it.
+
+        The context is about six seconds, rounded to whole positions, and never more than a third of the corpus.
+        """
+        hidden_size, num_layers, num_heads = next(sizes for limit, sizes in _TIERS if seconds < limit)
+        positions = max(8, int(min(_CONTEXT_SECONDS, seconds / 3) * frame_rate))
+        return cls(
+            codebook_size=codebook_size,
+            num_quantizers=num_quantizers,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            context=positions * num_quantizers,
+        )
+
+
+_CONTEXT_SECONDS = 6.0
+_TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
+    # seconds of audio below, (hidden size, layers, heads)
+    (60, (96, 3, 4)),
+    (900, (128, 4, 4)),
+    (3_600, (256, 6, 8)),
+    (float("inf"), (384, 8, 8)),
+)

@@ -1,0 +1,151 @@
+"""What a model file says of itself: its JSON header, checked field by field. Needs no PyTorch to be read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeGuard
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from distill.errors import ModelFileError
+from distill.files.regular import open_regular
+from distill.files.tensors import Digest, Table, UnusableError, read_table
+from distill.models.config import PriorConfig, VQVAEConfig
+
+FORMAT_VERSION = (1, 1)
+KEY = "distill"
+"""The name in the file's table under which the header stands."""
+_LONGEST_SECONDS = 1e9  # 30 years
+
+Words = Annotated[str, Field(max_length=1000)]
+Figures = Annotated[dict[Words, float | int | Words], Field(max_length=1000)]
+
+
+class CorpusRecord(BaseModel):
+    """The corpus a model was trained on, known by its fingerprint."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: Digest
+    file_count: Annotated[int, Field(ge=1, le=10**9)]
+    seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)]
+    split_seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+
+
+class SourceRecord(BaseModel):
+    """What the header says of one stretch of the recordings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
+    """The recording's name, for people to read; never used as a path."""
+    start_seconds: Annotated[float, Field(ge=0, le=_LONGEST_SECONDS)]
+    """Where in the recording the stretch begins, in seconds."""
+    positions: Annotated[int, Field(ge=1, le=1 << 32)]
+    held_out: bool
+    take: Annotated[int, Field(ge=-1, le=10**9)] = -1
+
+
+class Header(BaseModel):
+    """Everything a model file says about itself."""
+
+    # A curve may hold a loss that was not finite; written as null, it could not be read again.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
+
+    format: Literal["distill"] = "distill"
+    major: Annotated[int, Field(ge=1, le=FORMAT_VERSION[0])] = FORMAT_VERSION[0]
+    minor: Annotated[int, Field(ge=0, le=10**6)] = FORMAT_VERSION[1]
+    name: Annotated[str, Field(max_length=255, pattern=r"^[^/\\:\x00-\x1f]+$")]
+    """New audio is named after it, so a name that is a path could lead out of the folder that was asked for."""
+    codec: VQVAEConfig
+    codec_training: Figures
+    corpus: CorpusRecord
+    prior: PriorConfig | None = None
+    prior_training: Figures | None = None
+    sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)] = ()
+    """The recordings that are stored as codes; written by :func:`save_model`."""
+    curves: dict[str, list[float]] = Field(default_factory=dict)
+    created: Words
+    distill_version: Words
+    torch_version: Words
+    digest: Digest | None = None
+    """SHA-256 of the tensor bytes; written by :func:`save_model`."""
+
+    @property
+    def has_prior(self) -> bool:
+        return self.prior is not None
+
+
+def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: Any) -> Header:
+    """A header with today's date and the versions at work."""
+    return Header(
+        name=name,
+        codec=codec,
+        corpus=corpus,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        distill_version=version("distill-audio"),
+        torch_version=version("torch"),
+        **fields,
+    )
+
+
+def read_header(path: Path) -> Header:
+    """What a model file says of itself, without reading a tensor.
+
+    Raises:
+        ModelFileError: as :func:`load_model`, but for the checks of tensor bytes.
+    """
+    with errors_in_words(path), open_regular(path) as file:
+        return checked_header(path, read_table(file, KEY))
+
+
+def checked_header(path: Path, table: Table) -> Header:
+    """What the table of a model file says, checked field by field.
+
+    Raises:
+        ModelFileError: if a newer version wrote it.
+        UnusableError: if it holds values that are not possible.
+    """
+    major, minor = table.fields.get("major"), table.fields.get("minor")
+    if _is_version(major) and _is_version(minor) and major > FORMAT_VERSION[0]:
+        raise ModelFileError(
+            f"{path} was written by a newer Distill (format {major}.{minor}; this one reads up to "
+            f"{FORMAT_VERSION[0]}.x).",
+            f"Install distill-audio {major}.0 or newer: pip install -U distill-audio",
+        )
+    try:
+        header = Header.model_validate_json(table.about, strict=True)
+    except ValidationError as error:
+        raise UnusableError("its header holds values that are not possible") from error
+    if header.prior is not None and (
+        header.prior.codebook_size != header.codec.codebook_size
+        or header.prior.num_quantizers != header.codec.num_quantizers
+    ):
+        raise UnusableError("its prior's codebooks are not of the number and size of its codec's")
+    if header.prior is not None and all(record.held_out for record in header.sources):
+        raise UnusableError("it has a prior but none of the recordings that the prior was trained on")
+    return header
+
+
+@contextmanager
+def errors_in_words(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while a model file is read into a ModelFileError."""
+    try:
+        yield
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} cannot be read: {error.strerror}.",
+            "Give the path of a .distill file made by distill train.",
+        ) from error
+    except UnusableError as error:
+        raise ModelFileError(
+            f"{path} is not a usable model file: {error}.",
+            "Use another copy of it, or train it again with distill train.",
+        ) from error
+
+
+def _is_version(number: Any) -> TypeGuard[int]:
+    # Anything else would stand in the message as a stranger wrote it.
+    return type(number) is int and 0 <= number < 10_000

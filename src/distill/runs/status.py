@@ -1,0 +1,303 @@
+"""Where a run stands, from its files alone: which stage, how far, its curves, and whether its process lives.
+
+    status = look(run_folder)             everything there is
+    status = look(run_folder, status)     a moment later: only what was written since is read
+
+A log may be cut while it is followed, as a stage that goes on from its saved state first drops what it reported after it. So
+the length of the log and the checksum of the last line read are compared before reading goes on; where they do not fit, the
+log is read from its beginning. Needs no PyTorch.
+"""
+
+import dataclasses
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from distill.files.names import command
+from distill.library.records import RunRecord
+from distill.runs.events import OLD_LOG, STAGES, events_file, parse_event, stage_of
+from distill.runs.process import lives
+from distill.training import metrics as m
+
+MOST_POINTS = 2000
+"""A curve has no more; where there were more steps, every second, fourth, eighth, … of them is kept."""
+_STEPS = tuple(f'{{"event": "{name}StepMetrics"'.encode() for name in ("VQ", "Refinement", "Prior"))
+_EXTRACTION = b'{"event": "ExtractionProgress"'
+_StepEvent = m.VQStepMetrics | m.RefinementStepMetrics | m.PriorStepMetrics
+_EpochEvent = m.VQEpochMetrics | m.RefinementEpochMetrics | m.PriorEpochMetrics
+_RECORD_FIELDS = {field.name for field in dataclasses.fields(RunRecord)}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a log has been read."""
+
+    offset: int = 0
+    """Bytes of whole lines."""
+    length: int = 0
+    """Of the last of these lines, bytes."""
+    checksum: int = 0
+    """CRC-32 of that line."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A value over steps or epochs, at most ``MOST_POINTS`` of it."""
+
+    at: tuple[int, ...] = ()
+    """Steps or epochs."""
+    values: tuple[float, ...] = ()
+    reported: int = 0
+    """How many there were in all."""
+
+    def extended(self, count: int, point: Callable[[int], tuple[int, float] | None]) -> "Curve":
+        """With ``count`` more points; only those that are kept are asked for, by their number from 0 to ``count`` - 1.
+
+        However often a curve is extended, it holds the same points as one that is made at once.
+        """
+        now, then = _stride(self.reported), _stride(self.reported + count)
+        more = [found for number in range(-self.reported % then, count, then) if (found := point(number)) is not None]
+        at, values = self.at[:: then // now], self.values[:: then // now]
+        return Curve(
+            at + tuple(place for place, _ in more), values + tuple(value for _, value in more), self.reported + count
+        )
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How far one stage is, by what it reported."""
+
+    name: str
+    """``codec``, ``refinement`` or ``prior``."""
+    step: int = 0
+    total_steps: int = 0
+    """As planned now; with a limit of time it is an estimate."""
+    epoch: int = 0
+    total_epochs: int = 0
+    progress: float = 0.0
+    """Share that is done, 0 to 1."""
+    remaining_s: float | None = None
+    """None before the first step and after the last."""
+    is_complete: bool = False
+    """Whether training came to an end, by itself or because it was asked to stop."""
+    extracted: tuple[int, int] | None = None
+    """Recordings encoded and in all, while the prior waits for its codes."""
+    warning: str = ""
+    """The last one."""
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """``train`` over steps: the loss, or the mel distance of a second stage. ``held_out`` over epochs, and ``perplexity`` of a
+    prior."""
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where a run stands."""
+
+    run_folder: Path
+    stages: tuple[StageStatus, ...]
+    """Those that have begun, in the order in which they are trained."""
+    records: tuple[RunRecord, ...]
+    """The last training of each stage, the one begun last at the end."""
+    marks: Mapping[str, Mark]
+    """How far each log has been read, by its name."""
+
+    @property
+    def record(self) -> RunRecord | None:
+        """The training begun last; None where the library noted nothing of the run."""
+        return self.records[-1] if self.records else None
+
+    @property
+    def stage(self) -> StageStatus | None:
+        """The stage trained last."""
+        named = {stage.name: stage for stage in self.stages}
+        if self.record is not None:
+            return named.get(self.record.kind)
+        return self.stages[-1] if self.stages else None
+
+    @cached_property
+    def state(self) -> str:
+        """``running``, ``stopped``, ``interrupted``, ``failed``, ``finished`` or ``unknown``.
+
+        A training whose process is gone without a word counts as interrupted: it was killed, or the machine went down.
+        """
+        if self.record is None:
+            return "unknown"
+        if self.record.outcome != "unfinished":
+            return self.record.outcome
+        is_alive = lives(self.record.process)
+        return "unknown" if is_alive is None else "running" if is_alive else "interrupted"
+
+    @property
+    def next_command(self) -> str:
+        """What to type to go on; empty while the run is at work, and where there is nothing to go on from."""
+        if self.record is None or self.state == "running":
+            return ""
+        model, kind = Path(self.record.model), self.record.kind
+        if self.state == "finished" and model.exists():
+            if kind == "prior":
+                return command("distill", "generate", model)
+            return command("distill", "train-prior", model, self.record.folder)
+        if not (self.run_folder / f"{kind}.state").exists():
+            return ""
+        verb = "train-prior" if kind == "prior" else "train"
+        return command("distill", verb, "--resume", model if model.exists() else self.run_folder)
+
+
+def look(run_folder: Path, before: RunStatus | None = None) -> RunStatus:
+    """Where the run stands now.
+
+    Args:
+        before: what an earlier look at the same run found; only what was written since is read.
+    """
+    stages = {} if before is None else {stage.name: stage for stage in before.stages}
+    marks = {} if before is None else before.marks
+    read: dict[str, Mark] = {}
+    own = {stage: events_file(run_folder, stage) for stage in STAGES}
+    logs = [path for path in (run_folder / OLD_LOG, *own.values()) if path.exists()]
+    for path in logs:
+        mark, is_new, lines = _read_on(path, marks.get(path.name, Mark()))
+        read[path.name] = mark
+        if path.name == OLD_LOG:
+            told = {stage: found for stage, found in _by_stage(lines, stages).items() if not own[stage].exists()}
+        else:
+            told = {path.stem: lines}
+        for name, found in told.items():
+            stages[name] = _followed(stages.get(name, StageStatus(name)) if not is_new else StageStatus(name), found)
+    ordered = tuple(stages[name] for name in STAGES if name in stages)
+    return RunStatus(run_folder, ordered, records_of(run_folder), read)
+
+
+def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
+    """The last training of each stage of a run, the one begun last at the end."""
+    newest = {}
+    for stage in STAGES:
+        for path in sorted(run_folder.glob(f"{stage}-*.json"), reverse=True)[
+            :1
+        ]:  # named by the moment of their beginning
+            try:
+                told = json.loads(path.read_bytes())
+                newest[stage] = RunRecord(**{name: told[name] for name in told.keys() & _RECORD_FIELDS})
+            except (OSError, ValueError, TypeError, AttributeError):  # being replaced, or not ours to judge
+                continue
+    return tuple(sorted(newest.values(), key=lambda record: record.started))
+
+
+def changed(run_folder: Path) -> datetime:
+    """When a run last wrote anything."""
+    latest = max((path.stat().st_mtime for path in run_folder.iterdir()), default=run_folder.stat().st_mtime)
+    return datetime.fromtimestamp(latest, UTC)
+
+
+def _read_on(path: Path, mark: Mark) -> tuple[Mark, bool, list[bytes]]:
+    """How far the log is read then, whether it was read from its beginning, and the whole lines that are new."""
+    with path.open("rb") as file:
+        file.seek(mark.offset - mark.length)
+        is_new = zlib.crc32(file.read(mark.length)) != mark.checksum
+        if is_new:
+            mark = Mark()
+            file.seek(0)
+        content = file.read()
+    end = content.rfind(b"\n") + 1
+    if not end:
+        return mark, is_new, []
+    lines = content[:end].splitlines()
+    last = content[content.rfind(b"\n", 0, end - 1) + 1 : end]
+    return Mark(mark.offset + end, len(last), zlib.crc32(last)), is_new or not mark.offset, lines
+
+
+def _by_stage(lines: Iterable[bytes], known: Iterable[str]) -> dict[str, list[bytes]]:
+    stage = max(known, key=STAGES.index, default=STAGES[0])
+    found: dict[str, list[bytes]] = {}
+    for line in lines:
+        stage = stage_of(line, stage)
+        found.setdefault(stage, []).append(line)
+    return found
+
+
+def _followed(stage: StageStatus, lines: list[bytes]) -> StageStatus:
+    """The stage after these lines. Of the steps only those are parsed that the curve keeps, and the last one."""
+    steps = [number for number, line in enumerate(lines) if line.startswith(_STEPS)]
+    extractions = [number for number, line in enumerate(lines) if line.startswith(_EXTRACTION)]
+    skipped = {*steps, *extractions[:-1]}
+    last = steps[-1] if steps else -1
+    others = [(number, parse_event(line)) for number, line in enumerate(lines) if number not in skipped]
+    for event in (event for number, event in others if number < last):
+        stage = _after(stage, event)
+    if steps:
+        stage = _after_steps(stage, [lines[number] for number in steps])
+    for event in (event for number, event in others if number > last):
+        stage = _after(stage, event)
+    epochs = [event for _, event in others if isinstance(event, _EpochEvent)]
+    return dataclasses.replace(stage, curves=_with_epochs(stage.curves, epochs)) if epochs else stage
+
+
+def _after_steps(stage: StageStatus, steps: list[bytes]) -> StageStatus:
+    def point(number: int) -> tuple[int, float] | None:
+        match parse_event(steps[number]):
+            case m.VQStepMetrics() | m.PriorStepMetrics() as event:
+                return event.step, event.train_loss
+            case m.RefinementStepMetrics() as event:
+                return event.step, event.mel_loss
+        return None
+
+    curve = stage.curves.get("train", Curve()).extended(len(steps), point)
+    stage = dataclasses.replace(stage, curves={**stage.curves, "train": curve})
+    last = parse_event(steps[-1])
+    if not isinstance(last, _StepEvent):
+        return stage
+    return dataclasses.replace(
+        stage,
+        step=last.step,
+        total_steps=last.total_steps,
+        epoch=last.epoch,
+        progress=last.progress,
+        remaining_s=last.remaining_s,
+        extracted=None,
+        is_complete=False,
+    )
+
+
+def _after(stage: StageStatus, event: m.TrainingEvent | None) -> StageStatus:
+    match event:
+        case m.ExtractionProgress():
+            return dataclasses.replace(stage, extracted=(event.done, event.total))
+        case m.VQEpochMetrics():
+            warning = event.warning or stage.warning
+            return dataclasses.replace(stage, epoch=event.epoch, total_epochs=event.total_epochs, warning=warning)
+        case m.PriorEpochMetrics():
+            warning = event.memorization_message or stage.warning
+            return dataclasses.replace(stage, epoch=event.epoch, total_epochs=event.total_epochs, warning=warning)
+        case m.RefinementEpochMetrics():
+            return dataclasses.replace(stage, epoch=event.epoch, total_epochs=event.total_epochs)
+        case m.RolledBack():
+            return dataclasses.replace(stage, warning=event.text)
+        case m.Notice(is_warning=True):
+            return dataclasses.replace(stage, warning=event.text)
+        case m.VQTrainingCompleteEvent() | m.RefinementCompleteEvent() | m.PriorTrainingCompleteEvent():
+            return dataclasses.replace(stage, is_complete=True, remaining_s=None)
+    return stage
+
+
+def _with_epochs(curves: Mapping[str, Curve], epochs: list[_EpochEvent]) -> dict[str, Curve]:
+    figures: dict[str, list[tuple[int, float]]] = {}
+    for event in epochs:
+        held_out = event.val_mel if isinstance(event, m.RefinementEpochMetrics) else event.val_loss
+        figures.setdefault("held_out", []).append((event.epoch, held_out))
+        if isinstance(event, m.PriorEpochMetrics):
+            figures.setdefault("perplexity", []).append((event.epoch, event.val_perplexity))
+    more = {
+        name: curves.get(name, Curve()).extended(len(points), points.__getitem__) for name, points in figures.items()
+    }
+    return {**curves, **more}
+
+
+def _stride(count: int) -> int:
+    """The power of two at which so many points are few enough."""
+    stride = 1
+    while -(-count // stride) > MOST_POINTS:
+        stride *= 2
+    return stride

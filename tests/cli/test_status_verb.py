@@ -1,0 +1,81 @@
+"""``distill status``: where trainings stand, told to people and to programs."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.files.home import home
+from distill.library.records import RunRecord, to_json
+from distill.runs.events import EventLog, events_file
+from distill.runs.process import this_process
+from distill.training.metrics import Notice, VQStepMetrics
+
+Distill = Callable[..., Any]
+
+
+@pytest.fixture
+def run_of() -> Callable[..., Path]:
+    """``run_of(name, outcome, model)``: the folder of a codec's training, a quarter done."""
+
+    def make(name: str, model: Path, **changes: Any) -> Path:
+        folder = home() / "runs" / name
+        folder.mkdir(parents=True)
+        with EventLog(events_file(folder, "codec")) as log:
+            log(VQStepMetrics(1, 5, 20, 1.5, 1.5, 0.1, 1e-3, 0.2, 4.0, 0.25, 90.0))
+            log(Notice("One file is loud.", is_warning=True))
+        paths = str(model), str(folder), str(events_file(folder, "codec"))
+        record = RunRecord("codec", *paths, "2026-01-01T00:00:00.000000+00:00", {}, process=this_process())
+        record = dataclasses.replace(record, **changes)
+        record.record.write_text(to_json(record))
+        (folder / "codec.state").touch()
+        return folder
+
+    return make
+
+
+def test_nothing_is_running(distill: Distill) -> None:
+    assert "No training is running" in distill("status").err
+    assert distill("status", "--json").json == {"runs": []}
+
+
+def test_what_runs_and_what_can_go_on(distill: Distill, run_of: Any, tmp_path: Path) -> None:
+    run_of("busy-1", tmp_path / "busy.distill")
+    stopped = run_of("idle-1", tmp_path / "idle.distill", outcome="stopped")
+    run_of("done-1", tmp_path / "done.distill", outcome="finished")
+    shown = distill("status").err
+    assert "busy-1" in shown
+    assert "running" in shown
+    assert "25 %" in shown
+    assert "90 s" in shown or "1.5 min" in shown
+    assert f"train --resume {stopped}" in shown
+    assert "done-1" not in shown
+    assert "done-1" in distill("status", "--all").err
+    runs = {Path(run["run"]).name: run for run in distill("status", "--json").json["runs"]}
+    assert runs.keys() == {"busy-1", "idle-1"}
+    assert (runs["busy-1"]["state"], runs["busy-1"]["is_alive"], runs["busy-1"]["next"]) == ("running", True, "")
+    assert (runs["idle-1"]["state"], runs["idle-1"]["progress"]) == ("stopped", 0.25)
+
+
+def test_one_run_by_folder_name_or_model(distill: Distill, run_of: Any, tiny: Path, tmp_path: Path) -> None:
+    folder = run_of("tiny-1", tiny, outcome="stopped")
+    for given in (folder, "tiny-1", tiny):
+        shown = distill("status", given).err
+        assert "stopped" in shown
+        assert "One file is loud." in shown
+        assert f"train --resume {tiny}" in shown
+    told = distill("status", tiny, "--json").json
+    assert told["stages"][0]["curves"]["train"] == {"at": [5], "values": [1.5], "reported": 1}
+    assert told["warning"] == "One file is loud."
+
+
+def test_a_model_that_is_not_written_yet(distill: Distill, run_of: Any, tmp_path: Path) -> None:
+    run_of("early-1", tmp_path / "early.distill")
+    assert "not written yet" in distill("status", tmp_path / "early.distill").err
+
+
+def test_a_model_without_a_run_here(distill: Distill, tiny: Path) -> None:
+    distill("status", tiny).refused("No run of", "distill status --all")
+    distill("status", "nothing").refused("no model 'nothing'")

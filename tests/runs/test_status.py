@@ -1,0 +1,198 @@
+"""Where a run stands, told from its files alone."""
+
+import dataclasses
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.library.records import RunRecord, to_json
+from distill.runs import status
+from distill.runs.events import EventLog, events_file
+from distill.runs.process import began, lives, this_process
+from distill.runs.status import MOST_POINTS, RunStatus, look
+from distill.training.metrics import (
+    ExtractionProgress,
+    Notice,
+    PriorEpochMetrics,
+    PriorStepMetrics,
+    PriorTrainingCompleteEvent,
+    VQStepMetrics,
+)
+
+
+def step(number: int, loss: float = 1.0) -> VQStepMetrics:
+    return VQStepMetrics(1 + number // 100, number, 5000, loss, loss, 0.1, 1e-3, 0.2, 4.0, number / 5000, 60.0)
+
+
+def prior_step(number: int) -> PriorStepMetrics:
+    return PriorStepMetrics(1, number, 50, 5.0, 1e-3, 0.1, 1024, number / 50, 30.0)
+
+
+def report(folder: Path, stage: str, *events: Any, keep: int | None = None) -> None:
+    with EventLog(events_file(folder, stage), keep) as log:
+        for event in events:
+            log(event)
+
+
+def note(folder: Path, stage: str, number: int = 0, **changes: Any) -> RunRecord:
+    started = f"2026-01-01T00:00:{number:02}.000000+00:00"
+    paths = str(folder / "m.distill"), str(folder), str(events_file(folder, stage))
+    record = RunRecord(stage, *paths, started, {}, process=this_process())
+    record = dataclasses.replace(record, **changes)
+    record.record.write_text(to_json(record))
+    return record
+
+
+def what_is_told(run: RunStatus) -> tuple[Any, ...]:
+    return run.stages, run.marks, run.state
+
+
+def test_a_run_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    assert look(tmp_path).state == "unknown"
+    note(tmp_path, "codec")
+    run = look(tmp_path)
+    assert (run.state, run.stages, run.next_command) == ("running", (), "")
+    report(tmp_path, "codec", step(1), step(2), Notice("It is loud.", is_warning=True))
+    run = look(tmp_path, run)
+    assert run.stage is not None
+    assert (run.stage.step, run.stage.progress, run.stage.remaining_s) == (2, 2 / 5000, 60.0)
+    assert run.stage.warning == "It is loud."
+    note(tmp_path, "codec", outcome="finished")
+    note(tmp_path, "prior", 1)
+    report(tmp_path, "prior", ExtractionProgress(1, 3), ExtractionProgress(2, 3))
+    run = look(tmp_path, run)
+    assert run.stage is not None
+    assert (run.stage.name, run.stage.extracted) == ("prior", (2, 3))
+    epoch = PriorEpochMetrics(1, 2, 5.0, 4.9, 134.3, 134.3, True, "It recites.", 3.0, 1e-3)
+    report(tmp_path, "prior", prior_step(1), epoch, PriorTrainingCompleteEvent(5.0, 4.9, 134.3, 134.3, 1, True))
+    note(tmp_path, "prior", 1, outcome="finished")
+    (tmp_path / "m.distill").touch()
+    run = look(tmp_path, run)
+    assert run.stage is not None
+    assert (run.state, run.stage.is_complete, run.stage.warning) == ("finished", True, "It recites.")
+    assert run.stage.curves["perplexity"].values == (134.3,)
+    assert "generate" in run.next_command
+    assert what_is_told(run) == what_is_told(look(tmp_path))
+
+
+def test_how_a_run_can_go_on(tmp_path: Path) -> None:
+    note(tmp_path, "codec", outcome="stopped")
+    report(tmp_path, "codec", step(1))
+    assert look(tmp_path).next_command == "", "there is no state to go on from"
+    (tmp_path / "codec.state").touch()
+    assert look(tmp_path).next_command.endswith(f"train --resume {tmp_path}"), "its model was never written"
+    (tmp_path / "m.distill").touch()
+    assert look(tmp_path).next_command.endswith(f"train --resume {tmp_path / 'm.distill'}")
+    note(tmp_path, "codec", outcome="finished")
+    assert "train-prior" in look(tmp_path).next_command
+
+
+def test_a_process_that_died_without_a_word(tmp_path: Path) -> None:
+    """Guards against a run that looks alive for ever, or because its process's number was given to another."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    mark = {**this_process(), "pid": child.pid, "began": began(child.pid)}
+    note(tmp_path, "codec", process=mark)
+    assert look(tmp_path).state == "running"
+    child.communicate(b"\n")
+    assert look(tmp_path).state == "interrupted"
+    assert lives({**this_process(), "began": "another moment"}) is False
+    assert lives({**this_process(), "host": "another computer"}) is None
+    assert lives(None) is None
+
+
+@pytest.mark.parametrize("counts", [[5000], [1, 4999], [1999, 1, 1, 2999], [700] * 7 + [100]])
+def test_a_curve_is_thinned_the_same_however_it_is_followed(tmp_path: Path, counts: list[int]) -> None:
+    run, number = None, 0
+    for count in counts:
+        report(tmp_path, "codec", *(step(number + more, 0.5 * (number + more)) for more in range(count)))
+        number += count
+        run = look(tmp_path, run)
+    assert run is not None
+    assert run.stage is not None
+    curve = run.stage.curves["train"]
+    assert curve.at == tuple(range(0, 5000, 4))
+    assert curve.values == tuple(0.5 * at for at in curve.at)
+    assert len(curve.at) <= MOST_POINTS
+    assert what_is_told(run) == what_is_told(look(tmp_path))
+
+
+def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report(tmp_path, "codec", *map(step, range(50)))
+    run = look(tmp_path)
+    report(tmp_path, "codec", step(50))
+    parsed: list[bytes] = []
+    parse = status.parse_event
+    monkeypatch.setattr(status, "parse_event", lambda line: parsed.append(line) or parse(line))
+    assert look(tmp_path, run).stages[0].step == 50
+    assert len(set(parsed)) == 1
+    parsed.clear()
+    assert look(tmp_path, look(tmp_path)).stages[0].step == 50
+
+
+def test_a_line_that_is_being_written_waits(tmp_path: Path) -> None:
+    report(tmp_path, "codec", step(1), step(2))
+    path = events_file(tmp_path, "codec")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    run = look(tmp_path)
+    assert run.stages[0].step == 1
+    path.write_bytes(whole)
+    assert look(tmp_path, run).stages[0].step == 2
+
+
+def test_a_log_that_is_cut_and_grows_again(tmp_path: Path) -> None:
+    """A run that goes on drops what came after its saved state: shorter, as long or longer, it is read anew."""
+    draw = random.Random(0)
+    for _ in range(30):
+        path = events_file(tmp_path, "codec")
+        path.unlink(missing_ok=True)
+        before = [step(number, draw.random()) for number in range(draw.randrange(2, 12))]
+        report(tmp_path, "codec", *before)
+        run = look(tmp_path)
+        kept = draw.randrange(len(before))
+        keep = sum(map(len, path.read_bytes().splitlines(keepends=True)[:kept]))
+        after = [step(kept + number, draw.random()) for number in range(draw.randrange(1, 12))]
+        report(tmp_path, "codec", *after, keep=keep)
+        followed = look(tmp_path, run)
+        assert followed.stages[0].curves["train"].values == tuple(one.train_loss for one in before[:kept] + after)
+        assert what_is_told(followed) == what_is_told(look(tmp_path))
+
+
+def test_a_run_of_the_first_version(tmp_path: Path) -> None:
+    with EventLog(tmp_path / "events.jsonl") as log:
+        log(step(1))
+        log(Notice("of the codec", is_warning=True))
+    run = look(tmp_path)
+    with EventLog(tmp_path / "events.jsonl") as log:
+        log(prior_step(1))
+        log(Notice("of the prior", is_warning=True))
+    run = look(tmp_path, run)
+    assert [(stage.name, stage.step, stage.warning) for stage in run.stages] == [
+        ("codec", 1, "of the codec"),
+        ("prior", 1, "of the prior"),
+    ]
+    assert what_is_told(run) == what_is_told(look(tmp_path))
+    report(tmp_path, "prior", prior_step(7))
+    assert [stage.step for stage in look(tmp_path, run).stages] == [1, 7]
+
+
+def test_a_long_log_is_looked_at_at_once(tmp_path: Path) -> None:
+    """25 MB: a look that follows takes less than 0.1 s, and the first is no matter of seconds."""
+    path = events_file(tmp_path, "codec")
+    report(tmp_path, "codec", step(1))
+    line = path.read_bytes()
+    path.write_bytes(line * (25_000_000 // len(line)))
+    started = time.process_time()
+    run = look(tmp_path)
+    first = time.process_time() - started
+    report(tmp_path, "codec", step(2))
+    started = time.process_time()
+    assert look(tmp_path, run).stages[0].step == 2
+    following = time.process_time() - started
+    assert following < 0.1
+    assert first < 1.0

@@ -1,0 +1,56 @@
+"""Who only reads a run, a library or a folder waits for no library that only training and drawing need."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "matplotlib", "lightning_fabric", "vector_quantize_pytorch", "safetensors")
+READERS = (
+    "distill",
+    "distill.audio.corpus",
+    "distill.audio.split",
+    "distill.audio.writing",
+    "distill.cli.app",
+    "distill.library",
+    "distill.library.moving",
+    "distill.library.rebuilding",
+    "distill.library.trash",
+    "distill.models.header",
+    "distill.models.health",
+    "distill.originality.verdict",
+    "distill.report",
+    "distill.runs.events",
+    "distill.runs.journal",
+    "distill.runs.status",
+    "distill.settings",
+    "distill.sizes",
+    "distill.training",
+    "distill.training.metrics",
+)
+
+
+def loaded_after(code: str) -> set[str]:
+    """The modules of a fresh process that ran the code."""
+    told = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nsys.stdout.write(' '.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(told.stdout.split())
+
+
+def test_reading_needs_no_pytorch() -> None:
+    """Guards against an import at the top of a file that makes every reader wait for seconds."""
+    assert not set(HEAVY) & loaded_after("".join(f"import {module}\n" for module in READERS))
+
+
+@pytest.mark.parametrize("module", ["distill.evaluation.codec_files", "distill.models.model_file"])
+def test_opening_a_model_needs_no_quantizer_library(module: str) -> None:
+    code = f"import {module}\nfrom distill.models import ConvVQVAE, VQVAEConfig\nConvVQVAE(VQVAEConfig()).eval()\n"
+    assert "vector_quantize_pytorch" not in loaded_after(code)
+
+
+def test_training_draws_nothing_before_it_has_something_to_draw() -> None:
+    assert "matplotlib" not in loaded_after("import distill.pipeline\n")
