@@ -35,7 +35,7 @@ from distill.report import write_evaluation_report, write_refinement_report, wri
 from distill.report.gather import evaluation_report, refinement_report, run_report
 from distill.runs.events import EventLog, events_file, read_run
 from distill.runs.journal import recorded_run
-from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
+from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, RefinementRun, Stopped, forget_finished
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training.adversarial import RefinementPlan as RefinementPlan
@@ -132,7 +132,7 @@ def refine_codec(
     model_path: Path,
     corpus: Corpus,
     split: Split,
-    sitting: Sitting,
+    refinement_run: RefinementRun,
     *,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
@@ -142,14 +142,14 @@ def refine_codec(
     Codes, and with them a prior, keep their meaning. A stop leaves the file as it is and a state to resume from.
     """
     model = load_model(model_path)
-    keep = None if sitting.resumed is None else sitting.resumed.values.get("about", {}).get("events")
-    events, plan = events_file(sitting.run_folder, "refinement"), sitting.plan
+    keep = None if refinement_run.resumed is None else refinement_run.resumed.values.get("about", {}).get("events")
+    events, plan = events_file(refinement_run.run_folder, "refinement"), refinement_run.plan
     with recorded_run(
         "refinement", model_path, corpus.folder, events, _noted(plan), callback, cancel_event, keep=keep
     ) as record:
         state_file = StateFile(
-            sitting.run_folder / REFINEMENT_STATE,
-            sitting.resumed,
+            refinement_run.run_folder / REFINEMENT_STATE,
+            refinement_run.resumed,
             lambda: _whereabouts(model_path, corpus, record.log),
         )
         result = refine_decoder(

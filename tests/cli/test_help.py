@@ -15,7 +15,7 @@ VERBS = {
     "check": "--channels --seed",
     "train": "--quality --resume --minutes --epochs --name --out"
     " --rvq-levels --codebook-size --commitment-weight --channels --device --seed",
-    "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --device --seed",
+    "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --patience --device --seed",
     "status": "--all",
     "generate": "--seconds --count --prompt --loop --beats --bpm --infill --from --to --originality --temperature "
     "--top-k --top-p --variety --max-similarity --seed --format --bit-depth --out --device",

@@ -57,6 +57,8 @@ def evaluate(
     note()
     note("Codebooks over these recordings", "bold")
     levels_table(levels)
+    for sentence in evaluation.left_out:
+        note(sentence)
     if evaluation.opus_note:
         note(evaluation.opus_note, "dim")
     note()

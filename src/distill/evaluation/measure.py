@@ -94,6 +94,8 @@ class Evaluation:
     """Why there is no comparison with Opus; empty where there is one, or none was asked for."""
     judged: Mapping[str, Mapping[str, float]]
     """Pitch and texture, pooled over recordings: figures by name, of ``all``, ``trained`` and ``held_out`` ones."""
+    left_out: tuple[str, ...] = ()
+    """What of the folder was not measured, a sentence each."""
 
     def mean(self, figure: str, held_out: bool | None = None) -> float:
         """Mean ``mel`` or ``stft`` of all recordings, or of those (not) held out; NaN where there are none."""
@@ -223,6 +225,7 @@ def evaluate(
             name: pooled([one for one, score in zip(heard, scores, strict=True) if chosen(score)]).figures()
             for name, chosen in _PARTS.items()
         },
+        corpus.left_out,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, claimed, free_path
+from distill.files.names import MODEL_SUFFIX, claimed, free_path, normalised, searchable
 from distill.library.catalogue import Library
 from distill.library.moving import move
 from distill.library.records import ModelEntry
@@ -138,8 +138,8 @@ def _meant(name: str, items: Iterable[Trashed]) -> Trashed:
     items = list(items)
     for meant in (
         [item for item in items if item.key == name],
-        [item for item in items if item.name == name],
-        [item for item in items if name and item.name.casefold().startswith(name.casefold())],
+        [item for item in items if normalised(item.name) == normalised(name)],
+        [item for item in items if name and searchable(item.name).startswith(searchable(name))],
     ):
         if len(meant) == 1:
             return meant[0]

@@ -34,7 +34,7 @@ from distill.models.discriminator import (
     discriminator_loss,
     feature_distance,
 )
-from distill.models.model_file import alphabet_fingerprint
+from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.launch import make_fabric
@@ -220,7 +220,7 @@ def refine_decoder(
     steps_per_epoch = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
     schedule = Schedule.of(plan, steps_per_epoch)
     state = networks.state(schedule)
-    belongs_to = {"codec": alphabet_fingerprint(codec), "folder of recordings": corpus.fingerprint}
+    belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
     before = judge_windows(networks.averaged, networks.distance, held_out, fabric)  # still as the first stage left it
     if file.resumed is None:
         state.figures["mel_before"] = before.mel

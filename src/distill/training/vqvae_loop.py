@@ -173,6 +173,8 @@ def train_vqvae(
     split = split or split_corpus(corpus, seed=plan.seed)
     if file.resumed is None:
         tell(Notice(split.explanation))
+        for sentence in corpus.left_out:
+            tell(Notice(sentence))
         for warning in corpus.warnings:
             tell(Notice(warning, is_warning=True))
 
