@@ -271,6 +271,7 @@ def run(
     channels: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    from_scratch: bool = False,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
@@ -281,6 +282,7 @@ def run(
 
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
+        from_scratch: whether the codec starts from random weights even where there is a base codec.
         on_settings: called once with the sizes at work, before training begins.
         voice: which voice speaks; without it the one that is measured to be nearer to the recordings.
 
@@ -304,7 +306,7 @@ def run(
             return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=seed)
-        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device)
+        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device, from_scratch=from_scratch)
         events = events_file(run_folder, "codec")
         train_codec(corpus, split, model_path, events, plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
@@ -376,6 +378,7 @@ def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
             "best_val_loss": result.best_val_loss,
             "seconds_taken": round(result.seconds_taken, 1),
             "cancelled": int(result.cancelled),
+            "from_base": int(result.is_from_base),
             "run": run,
         },
         curves={f"codec_{name}": values for name, values in result.curves.items()},

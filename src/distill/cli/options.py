@@ -57,6 +57,10 @@ ResumeOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
+FromScratchOption = Annotated[
+    bool,
+    typer.Option("--from-scratch", help="Start from random weights, not from the base codec."),
+]
 SeedOption = Annotated[
     int,
     typer.Option(

@@ -67,6 +67,7 @@ def train(
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
+    from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
@@ -81,7 +82,15 @@ def train(
     }
     if resume is not None:
         options.refuse_with_resume(
-            context, "name", "out", "rvq_levels", "codebook_size", "commitment_weight", "channels", "seed"
+            context,
+            "name",
+            "out",
+            "rvq_levels",
+            "codebook_size",
+            "commitment_weight",
+            "channels",
+            "seed",
+            "from_scratch",
         )
         _resume(folder, resume, quality, epochs, minutes, device, as_json)
     else:
@@ -96,6 +105,7 @@ def train(
             options.channels(channels),
             device,
             seed,
+            from_scratch,
             as_json,
         )
 
@@ -111,6 +121,7 @@ def _begin(
     channels: int | None,
     device: str,
     seed: int,
+    from_scratch: bool,
     as_json: bool,
 ) -> None:
     import time
@@ -148,7 +159,7 @@ def _begin(
             split,
             model_path,
             events_file(run_folder, "codec"),
-            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device),
+            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch),
             config_changes=chosen,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
             callback=view,
