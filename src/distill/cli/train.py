@@ -67,6 +67,7 @@ def train(
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
+    from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
@@ -81,7 +82,15 @@ def train(
     }
     if resume is not None:
         options.refuse_with_resume(
-            context, "name", "out", "rvq_levels", "codebook_size", "commitment_weight", "channels", "seed"
+            context,
+            "name",
+            "out",
+            "rvq_levels",
+            "codebook_size",
+            "commitment_weight",
+            "channels",
+            "seed",
+            "from_scratch",
         )
         _resume(folder, resume, quality, epochs, minutes, device, as_json)
     else:
@@ -96,6 +105,7 @@ def train(
             options.channels(channels),
             device,
             seed,
+            from_scratch,
             as_json,
         )
 
@@ -111,6 +121,7 @@ def _begin(
     channels: int | None,
     device: str,
     seed: int,
+    from_scratch: bool,
     as_json: bool,
 ) -> None:
     import time
@@ -148,7 +159,7 @@ def _begin(
             split,
             model_path,
             events_file(run_folder, "codec"),
-            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device),
+            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch),
             config_changes=chosen,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
             callback=view,
@@ -200,7 +211,7 @@ def _resume_first(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
-    from distill.audio.recorded_split import recorded_split
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.vqvae import VQVAEConfig
@@ -219,7 +230,7 @@ def _resume_first(
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
         settings_table({**rows, **codec_settings(config)})
-        split = recorded_split(corpus, plan.seed, plan.split_version)
+        split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
         model = pipeline.train_codec(
             corpus,
             split,
@@ -233,8 +244,7 @@ def _resume_first(
         )
         if is_high and not cancel.is_set():
             refinement_run = RefinementRun(
-                first.run_folder,
-                pipeline.RefinementPlan(*second, seed=plan.seed, split_version=plan.split_version, device=device),
+                first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device)
             )
             refined = pipeline.refine_codec(
                 model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel
@@ -253,7 +263,7 @@ def _resume_second(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
-    from distill.audio.recorded_split import recorded_split
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
@@ -275,7 +285,7 @@ def _resume_second(
             settings_table(
                 resumed_settings(refinement_run.resumed.value("schedule.step", int), epochs, minutes, device)
             )
-        split = recorded_split(corpus, refinement_run.plan.seed, refinement_run.plan.split_version)
+        split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
         refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel)
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, True, as_json)
 

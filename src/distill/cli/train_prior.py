@@ -83,7 +83,7 @@ def _begin(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
-    from distill.audio.recorded_split import recorded_split
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed, new_run_folder
     from distill.models.model_file import load_model
@@ -101,8 +101,7 @@ def _begin(
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
-        record = codec.header.corpus
-        split = recorded_split(corpus, record.split_seed, record.split_version)
+        split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
         events = events_file(new_run_folder(model_path.stem), "prior")
@@ -123,7 +122,7 @@ def _resume(
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
-    from distill.audio.recorded_split import recorded_split
+    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
@@ -140,8 +139,7 @@ def _resume(
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
-        record = codec.header.corpus
-        split = recorded_split(corpus, record.split_seed, record.split_version)
+        split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
         bundled = pipeline.add_prior(
             model_path, corpus, split, stopped.events, plan, resumed=stopped, callback=view, cancel_event=cancel

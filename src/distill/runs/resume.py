@@ -258,10 +258,8 @@ def next_refinement(
         run_folder = first.run_folder if first else new_run_folder(path.stem)
         # The same recordings are kept aside as in the first stage.
         record = model.header.corpus
-        plan = dataclasses.replace(
-            wanted, epochs=epochs, minutes=minutes, seed=record.split_seed, split_version=record.split_version
-        )
-        return RefinementRun(run_folder, plan)
+        plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
+        return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
     state = load_state(found / REFINEMENT_STATE, adversarial.STATE_KIND)
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
     if epochs is not None or minutes is not None:

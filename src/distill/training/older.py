@@ -38,18 +38,19 @@ def values_of_format_1(values: Mapping[str, Any]) -> dict[str, Any]:
     now["sums"] = {"step": sums["step"], "totals": {"loss": sums["loss"]}, "count": sums["count"]}
     now["curves"] = {"train_loss": values["train_losses"], "val_loss": values["val_losses"]}
     now["figures"] = {}
-    now["plan"] = {**values["plan"], "split_version": 1}
     if "views" in values:
-        now["plan"]["views"] = values["views"]
+        now["plan"] = {**values["plan"], "views": values["views"]}
+    now["plan"] = {**now["plan"], "split_rule": 1}
     return now
 
 
 def _stage(values: Mapping[str, Any]) -> dict[str, Any]:
     plan = {name.replace("critic", "discriminator"): value for name, value in values["plan"].items()}
+    plan["split_rule"] = 1
     return {
         "codec": values["alphabet"],
         "folder of recordings": values["corpus"],
-        "plan": {**plan, "split_version": 1},
+        "plan": plan,
         "about": values["about"],
         "finished": values["finished"],
         "schedule": {"step": values["step"], "elapsed_s": values["elapsed_s"]},

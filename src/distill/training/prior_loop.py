@@ -18,8 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.recorded_split import recorded_split
-from distill.audio.split import Split
+from distill.audio.split import Split, split_corpus
 from distill.errors import TrainingError
 from distill.models.model_file import load_model
 from distill.models.prior import CodePrior, PriorConfig
@@ -136,7 +135,7 @@ def train_prior(
     model_file.codec.requires_grad_(False).eval()
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
     record = model_file.header.corpus
-    split = split or recorded_split(corpus, record.split_seed, record.split_version)
+    split = split or split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
     for sentence in corpus.left_out:
         tell(Notice(sentence))
     for warning in corpus.warnings:
