@@ -21,8 +21,10 @@ from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
+from distill.making.nearness import in_words, measured
 from distill.making.pieces import Piece, make_audio
 from distill.making.sampling import check_request
+from distill.making.voices import Wanted
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
@@ -47,6 +49,9 @@ from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 DEFAULT_MINUTES = 8.0
 CODEC_SHARE = 0.67
 """Of the minutes of a whole run, the part that trains the codec; the prior has what is left before the audio is made."""
+VOICES_SECONDS, VOICES_SHARE = 10.0, 0.05
+"""What comparing both voices takes after a prior is trained, on two cores, and the most of its time that it may have; where
+that is too little, they are not compared."""
 REFINEMENT_SHARE = 0.6
 """Of the minutes of a codec in high quality, the part that the second stage has."""
 
@@ -193,6 +198,7 @@ def add_prior(
             None if resumed is None else resumed.state,
             lambda: _whereabouts(model_path, corpus, record.log),
         )
+        compares, plan = _leaves_time_for_voices(plan)
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
@@ -228,6 +234,10 @@ def add_prior(
             }
         )
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
+        if compares and not (cancel_event is not None and cancel_event.is_set()):
+            voices = measured(bundled, split.train)
+            record.tell(Notice(in_words(voices)))
+            bundled.header = header.model_copy(update={"voices": voices})
         save_model(model_path, bundled)
     return bundled
 
@@ -261,16 +271,20 @@ def run(
     channels: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    from_scratch: bool = False,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
     cancel_event: Event | None = None,
+    voice: Wanted | None = None,
 ) -> RunResult:
     """The whole pipeline: import, codec, prior, new audio, report, all inside ``minutes`` (8 if not given).
 
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
+        from_scratch: whether the codec starts from random weights even where there is a base codec.
         on_settings: called once with the sizes at work, before training begins.
+        voice: which voice speaks; without it the one that is measured to be nearer to the recordings.
 
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
@@ -292,7 +306,7 @@ def run(
             return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=seed)
-        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device)
+        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device, from_scratch=from_scratch)
         events = events_file(run_folder, "codec")
         train_codec(corpus, split, model_path, events, plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
@@ -314,6 +328,7 @@ def run(
             seconds=seconds,
             count=count,
             seed=seed,
+            voice=voice,
             progress=lambda done, total: tell("Composing", done, total),
             callback=callback,
         )
@@ -333,6 +348,13 @@ def run(
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
 
 
+def _leaves_time_for_voices(plan: PriorPlan) -> tuple[bool, PriorPlan]:
+    """Whether both voices are compared after the training, and the plan that leaves time for it."""
+    if plan.minutes is None or plan.minutes * 60 * VOICES_SHARE < VOICES_SECONDS / 4:
+        return False, plan
+    return True, dataclasses.replace(plan, minutes=plan.minutes - min(VOICES_SECONDS / 60, VOICES_SHARE * plan.minutes))
+
+
 def _closing_seconds(minutes: float, seconds: float, count: int) -> float:
     # Sampling runs at several times real time even on a slow laptop; the report takes some seconds.
     return min(0.3 * 60 * minutes, 8 + 0.15 * seconds * count)
@@ -348,6 +370,7 @@ def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
             file_count=corpus.file_count,
             seconds=corpus.seconds,
             split_seed=seed,
+            split_rule=result.plan.split_rule,
         ),
         codec_training={
             "seed": seed,
@@ -355,6 +378,7 @@ def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
             "best_val_loss": result.best_val_loss,
             "seconds_taken": round(result.seconds_taken, 1),
             "cancelled": int(result.cancelled),
+            "from_base": int(result.is_from_base),
             "run": run,
         },
         curves={f"codec_{name}": values for name, values in result.curves.items()},

@@ -43,6 +43,15 @@ def decoded(path: Path, sha256: str) -> np.memmap:
     return found
 
 
+def cached(sha256: str) -> np.memmap | None:
+    """What :func:`decoded` gave for a file with these bytes; None where it is not kept any more."""
+    found = _open_whole(cache_folder() / f"{sha256}.npy")
+    if found is not None:
+        with contextlib.suppress(PermissionError):
+            os.utime(cache_folder() / f"{sha256}.npy")
+    return found
+
+
 def forget(sha256: str) -> None:
     """Deletes what was decoded of a file that turned out to be another one by then."""
     with contextlib.suppress(OSError):  # mapped on Windows: then it goes with the next trimming

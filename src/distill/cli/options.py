@@ -30,6 +30,14 @@ class AudioFormat(StrEnum):
     MP3 = "mp3"
 
 
+class Voice(StrEnum):
+    """What makes codes sound."""
+
+    AUTO = "auto"
+    RECORDINGS = "recordings"
+    CODEC = "codec"
+
+
 FOLDER_HELP = "Folder of your recordings; subfolders are read too."
 FolderArgument = Annotated[
     Path,
@@ -49,6 +57,10 @@ ResumeOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
+FromScratchOption = Annotated[
+    bool,
+    typer.Option("--from-scratch", help="Start from random weights, not from the base codec."),
+]
 SeedOption = Annotated[
     int,
     typer.Option(
@@ -78,6 +90,20 @@ NameOption = Annotated[
     ),
 ]
 BitDepthOption = Annotated[int, typer.Option(help="16, 24, or 32 (float, WAV only).")]
+VoiceOption = Annotated[
+    Voice,
+    typer.Option(
+        help="What makes the sound: grains of your recordings, or the codec; auto is the one measured to be nearer to them."
+    ),
+]
+RecordingsOption = Annotated[
+    Path | None,
+    typer.Option(help="Where your recordings are now, if they were moved.", metavar="FOLDER", show_default=False),
+]
+EditListOption = Annotated[
+    bool,
+    typer.Option("--edl", help="Also write a Reaper project (.rpp) with every grain of a recording as an item."),
+]
 SecondsOption = Annotated[float, typer.Option(help="Length of each new piece, 0.5 to 600.")]
 EpochsOption = Annotated[
     int | None,

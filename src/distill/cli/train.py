@@ -67,6 +67,7 @@ def train(
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
+    from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
@@ -81,7 +82,15 @@ def train(
     }
     if resume is not None:
         options.refuse_with_resume(
-            context, "name", "out", "rvq_levels", "codebook_size", "commitment_weight", "channels", "seed"
+            context,
+            "name",
+            "out",
+            "rvq_levels",
+            "codebook_size",
+            "commitment_weight",
+            "channels",
+            "seed",
+            "from_scratch",
         )
         _resume(folder, resume, quality, epochs, minutes, device, as_json)
     else:
@@ -96,6 +105,7 @@ def train(
             options.channels(channels),
             device,
             seed,
+            from_scratch,
             as_json,
         )
 
@@ -111,6 +121,7 @@ def _begin(
     channels: int | None,
     device: str,
     seed: int,
+    from_scratch: bool,
     as_json: bool,
 ) -> None:
     import time
@@ -148,7 +159,7 @@ def _begin(
             split,
             model_path,
             events_file(run_folder, "codec"),
-            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device),
+            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch),
             config_changes=chosen,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
             callback=view,
@@ -219,7 +230,7 @@ def _resume_first(
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
         settings_table({**rows, **codec_settings(config)})
-        split = split_corpus(corpus, seed=plan.seed)
+        split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
         model = pipeline.train_codec(
             corpus,
             split,
@@ -274,7 +285,7 @@ def _resume_second(
             settings_table(
                 resumed_settings(refinement_run.resumed.value("schedule.step", int), epochs, minutes, device)
             )
-        split = split_corpus(corpus, seed=refinement_run.plan.seed)
+        split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
         refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel)
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, True, as_json)
 

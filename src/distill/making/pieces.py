@@ -20,7 +20,9 @@ from distill.files.atomic import ensure_writable
 from distill.files.names import reserving
 from distill.making import loops
 from distill.making.infill import Infill, infill
-from distill.making.sampling import Generation, Sampling, check_count, check_request, generate
+from distill.making.sampling import Generation, Sampling, Voice, check_count, check_request, generate
+from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
+from distill.making.voices import Choice, RecordingsVoice, Wanted, voice_of
 from distill.models.model_file import Model
 from distill.originality.dial import MOST_TRIES, draw_until_original
 from distill.originality.judge import OriginalityJudge
@@ -30,7 +32,7 @@ from distill.training.metrics import MetricsCallback, Notice
 
 LONGEST_INFILLED_SECONDS = 600.0
 SILENT_PEAK = 1e-3
-"""-60 dB below the loudest sample of a prompt: an end that stays below it is as good as silent."""
+"""60 dB below the loudest sample of a prompt: an end that stays below it is as good as silent."""
 _FAINTEST = 1e-5
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 32}
 
@@ -57,6 +59,18 @@ class Request:
     end: float = 0.0
     given: Path | None = None
     """The prompt, or the recording in which a passage is made anew."""
+    voice: Choice = Choice.CODEC
+    longest_seconds: float = 1.0
+    """How long a stretch of one recording may be in the recordings' voice."""
+    recordings: Path | None = None
+    """Where the recordings are, if they were moved."""
+    edit_list: bool = False
+    """Whether a project for a DAW is written beside the piece."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """The voice that is asked for."""
+        return Wanted(self.voice, self.longest_seconds, self.recordings, self.edit_list)
 
     @property
     def words(self) -> str:
@@ -75,6 +89,16 @@ class Piece:
     originality: Originality
     number: int | None = None
     """By which the library knows it."""
+    made_of: tuple[Quote, ...] = ()
+    """The grains of recordings that are heard in it; none in the codec's voice."""
+    sidecar: Path | None = None
+    """The file that says where every moment comes from; none in the codec's voice."""
+    edit_list: Path | None = None
+    """The project in which a DAW shows the grains; none if it was not asked for."""
+
+    def summary(self) -> str:
+        """Where it came from, in a line for a person."""
+        return "; ".join(filter(None, (in_words(self.made_of), self.originality.summary())))
 
 
 def make_audio(
@@ -89,6 +113,7 @@ def make_audio(
     max_similarity: float | None = None,
     audio_format: str = "wav",
     bit_depth: int = 24,
+    voice: Wanted | None = None,
     progress: Callable[[int, int], None] | None = None,
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
@@ -98,8 +123,9 @@ def make_audio(
         prompt: an audio file of any kind; the pieces are what follows it.
         max_similarity: draw again, up to eight times a piece, until its nearest second is at most at this percentile of
             what held-out recordings come to.
+        voice: which voice speaks; without it the one that was measured to be nearer to the recordings.
     """
-    request = Request("audio", sampling or Sampling(), audio_format, bit_depth, seconds, given=prompt)
+    request = _asked(Request("audio", sampling or Sampling(), audio_format, bit_depth, seconds, given=prompt), voice)
     return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
 
 
@@ -114,11 +140,12 @@ def make_loops(
     max_similarity: float | None = None,
     audio_format: str = "wav",
     bit_depth: int = 24,
+    voice: Wanted | None = None,
     progress: Callable[[int, int], None] | None = None,
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
     """Makes seamless loops of exactly ``samples`` at 48 kHz and writes them as :func:`make_audio` does."""
-    request = Request("loop", sampling or Sampling(), audio_format, bit_depth, samples=samples)
+    request = _asked(Request("loop", sampling or Sampling(), audio_format, bit_depth, samples=samples), voice)
     return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
 
 
@@ -135,11 +162,14 @@ def infill_file(
     max_similarity: float | None = None,
     audio_format: str = "wav",
     bit_depth: int = 24,
+    voice: Wanted | None = None,
     progress: Callable[[int, int], None] | None = None,
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
     """Makes the seconds ``begin`` to ``end`` of a recording anew and writes the whole recording with each version in it."""
-    request = Request("infill", sampling or Sampling(), audio_format, bit_depth, begin=begin, end=end, given=audio)
+    request = _asked(
+        Request("infill", sampling or Sampling(), audio_format, bit_depth, begin=begin, end=end, given=audio), voice
+    )
     return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
 
 
@@ -166,7 +196,10 @@ def make(
     if request.kind == "audio":
         check_request(request.seconds, count)
     request.sampling.check_levels(model.codec.num_quantizers)
-    draw = _drawer(model, request, progress, callback)
+    voice = voice_of(model, request.wanted, callback)
+    # What is noted is what spoke, so that it can be made again.
+    request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
+    draw = _drawer(model, request, voice, progress, callback)
     given = None if request.given is None else file_digest(request.given)
     pieces = [
         _written(model, out, request, take, originality)
@@ -177,7 +210,7 @@ def make(
         NewPiece(
             piece.path,
             piece.generation.seed,
-            piece.originality.summary(),
+            piece.summary(),
             {verdict.value.lower(): piece.originality.share(verdict) for verdict in HEARD},
             _as_json(request, given, *((seed, count) if max_similarity is None else (piece.generation.seed, 1))),
         )
@@ -205,7 +238,8 @@ def make_again(
     """
     check_output_format(request.audio_format, request.bit_depth)
     ensure_writable(out)
-    takes = _drawer(model, request, progress, callback)(seeds.start, len(seeds))
+    voice = voice_of(model, request.wanted, callback)
+    takes = _drawer(model, request, voice, progress, callback)(seeds.start, len(seeds))
     take = takes[seeds.index(seed)]
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), name)
 
@@ -238,20 +272,38 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     return encode_blocks(codec, [tail[:, rest:] if tail.shape[1] > rest else tail], model.device)
 
 
+def _asked(request: Request, voice: Wanted | None) -> Request:
+    """The request with the voice that is wanted."""
+    wanted = voice or Wanted()
+    return replace(
+        request,
+        voice=wanted.choice,
+        longest_seconds=wanted.longest_seconds,
+        recordings=wanted.recordings,
+        edit_list=wanted.edit_list,
+    )
+
+
 def _drawer(
-    model: Model, request: Request, progress: Callable[[int, int], None] | None, callback: MetricsCallback | None
+    model: Model,
+    request: Request,
+    voice: Voice | None,
+    progress: Callable[[int, int], None] | None,
+    callback: MetricsCallback | None,
 ) -> Callable[[int, int], Sequence[Take]]:
     """``draw(first seed, how many)``, with everything read that the request speaks of."""
     sampling, given = request.sampling, request.given
     if request.kind == "loop":
-        return lambda first, count: loops.make_loops(model, request.samples, count, sampling, first, progress)
+        return lambda first, count: loops.make_loops(model, request.samples, count, sampling, first, progress, voice)
     if request.kind == "infill" and given is not None:
         recording = _read_recording(model, request, given, callback)
         return lambda first, count: infill(
-            model, recording, request.begin, request.end, count, sampling, first, progress
+            model, recording, request.begin, request.end, count, sampling, first, progress, voice
         )
     prompt = None if given is None else read_prompt(model, given, callback)
-    return lambda first, count: generate(model, request.seconds, count, sampling, first, progress, prompt=prompt)
+    return lambda first, count: generate(
+        model, request.seconds, count, sampling, first, progress, prompt=prompt, voice=voice
+    )
 
 
 def _read_recording(model: Model, request: Request, audio: Path, callback: MetricsCallback | None) -> np.ndarray:
@@ -320,11 +372,12 @@ def _written(
     model: Model, out: Path, request: Request, take: Take, originality: Originality, title: str | None = None
 ) -> Piece:
     with reserving(out / f"{title or f'{model.header.name}-{take.seed}'}.{request.audio_format}") as path:
+        piece = Piece(path, take, originality, made_of=_made_of(model, take))
+        about = f"{request.words}, seed {take.seed}, {take.sampling.describe()}, model {model.fingerprint[:12]}"
         tags = {
             "title": title or path.stem,
             "software": f"Distill {version('distill-audio')}",
-            "comment": f"{request.words}, seed {take.seed}, {take.sampling.describe()}, "
-            f"model {model.fingerprint[:12]}; {originality.summary()}",
+            "comment": f"{about}; {piece.summary()}",
         }
         write_audio(
             path,
@@ -334,14 +387,43 @@ def _written(
             channels=model.codec.channels,
             tags=tags,
         )
-    return Piece(path, take, originality)
+    if not piece.made_of:
+        return piece
+    piece = replace(piece, sidecar=write_sidecar(path, piece.made_of, about))
+    if request.edit_list:
+        edit_list = write_edit_list(path, piece.made_of, probe(path).seconds, model.codec.sample_rate)
+        piece = replace(piece, edit_list=edit_list)
+    return piece
+
+
+def _made_of(model: Model, take: Take) -> tuple[Quote, ...]:
+    """The grains that are heard in a take, where the recordings' voice speaks."""
+    match take:
+        case loops.Loop(piece=piece):
+            voice, codes, skip, samples, at = piece.voice, piece.codes, take.start, take.samples, 0
+        case Infill():
+            voice, codes, at = take.voice, take.codes, take.start
+            skip, samples = take.start - take.first, take.stop - take.start
+        case _:
+            voice, codes, skip, at = take.voice, take.codes, take.lead * model.codec.hop, 0
+            samples = round(take.seconds * take.sample_rate)
+    if not isinstance(voice, RecordingsVoice):
+        return ()
+    return quotes(voice.placed(codes), voice.bank.stretches, model.codec.sample_rate, skip, samples, at)
 
 
 def _as_json(request: Request, given_digest: str | None, first_seed: int, count: int) -> dict[str, Any]:
     """The request as the library keeps it, with the seeds that were drawn together and what identifies its input."""
     asked: dict[str, Any] = TypeAdapter(Request).dump_python(request, mode="json")
     place = None if request.given is None else str(request.given.resolve())
-    return asked | {"given": place, "given_digest": given_digest, "first_seed": first_seed, "count": count}
+    moved = None if request.recordings is None else str(request.recordings.resolve())
+    return asked | {
+        "given": place,
+        "recordings": moved,
+        "given_digest": given_digest,
+        "first_seed": first_seed,
+        "count": count,
+    }
 
 
 def file_digest(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Gathers the contents of the pages on a run, a second stage and an evaluation. The pages need no PyTorch; this does."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from importlib.metadata import version
 
@@ -15,11 +16,13 @@ from distill.codes.extract import decode_chunks, encode_blocks
 from distill.evaluation.measure import Evaluation, beginning, distance_between, held_out_names, joined
 from distill.evaluation.opus import through_opus
 from distill.files.names import MODEL_SUFFIX
+from distill.making.grains import Bank, Stretch
 from distill.making.pieces import Piece
+from distill.making.voices import RecordingsVoice
 from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
-from distill.originality.verdict import Originality
 from distill.report import EvaluationReport, NewAudio, Reconstruction, RefinementReport, RunReport
+from distill.report.contents import QuotedPlace
 from distill.settings import Settings, prior_settings
 from distill.training.adversarial import RefinementResult
 from distill.training.metrics import TrainingEvent
@@ -27,10 +30,10 @@ from distill.training.prior_loop import memorization_threshold
 
 HEARD_OPUS = 12
 """The rate of Opus on the page, in kilobits per second."""
-_SHOWN_SECONDS = 60.0
-"""Of each piece, on the page of a run."""
+SHOWN_NEW_SECONDS = 60.0
+"""Of a new piece on the page."""
 _SHOWN_IN_ALL = 1200.0
-"""Of all pieces together, so that the page stays under 30 MB and its sound fits into memory."""
+"""Seconds of all pieces together, so that the page stays under 30 MB and its sound fits into memory."""
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0
 
@@ -60,14 +63,7 @@ def run_report(
         bitrate=config.bitrate,
         memorization_threshold=memorization_threshold(corpus.file_count),
         reconstructions=reconstructions(model, corpus, held_out),
-        new_audio=[
-            NewAudio(
-                piece.path.name,
-                piece.path,
-                *_beginning(piece, model, min(_SHOWN_SECONDS, _SHOWN_IN_ALL / len(made))),
-            )
-            for piece in made
-        ],
+        new_audio=[_new_audio(model, piece, min(SHOWN_NEW_SECONDS, _SHOWN_IN_ALL / len(made))) for piece in made],
         facts={
             "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
             "Time taken": f"{seconds_taken / 60:.1f} minutes",
@@ -79,14 +75,30 @@ def run_report(
     )
 
 
-def _beginning(piece: Piece, model: Model, seconds: float) -> tuple[np.ndarray, int, str, Originality, float]:
-    """What a page shows of a piece: never more of its sound than it plays, however many pieces there are and however long."""
-    take, wanted, kept, total = piece.generation, round(seconds * model.codec.sample_rate), [], 0
-    for block in take.blocks(model):
-        kept.append(block[:, : max(0, wanted - total)].copy())
+def _new_audio(model: Model, piece: Piece, seconds: float) -> NewAudio:
+    grains, parts, begin = [], [], 0.0
+    for quote in piece.made_of:
+        if quote.at < seconds:
+            grains.append(QuotedPlace(quote.at, quote.seconds, quote.words, begin))
+            parts.append(quote.original(model.codec.channels))
+            begin += parts[-1].shape[1] / model.codec.sample_rate
+    # Never more of its sound at once than the page plays, however many pieces there are and however long.
+    heard, wanted, total = [], round(seconds * model.codec.sample_rate), 0
+    for block in piece.generation.blocks(model):
+        heard.append(block[:, : max(0, wanted - total)].copy())
         total += block.shape[1]
-    shown = np.concatenate(kept, axis=1)
-    return shown, take.seed, take.sampling.describe(), piece.originality, total / model.codec.sample_rate
+    return NewAudio(
+        piece.path.name,
+        piece.path,
+        np.concatenate(heard, axis=1),
+        piece.generation.seed,
+        piece.generation.sampling.describe(),
+        piece.originality,
+        piece.summary(),
+        grains,
+        np.concatenate(parts, axis=1) if parts else None,
+        total / model.codec.sample_rate,
+    )
 
 
 def refinement_report(
@@ -102,6 +114,8 @@ def refinement_report(
         is_kept=result.is_kept,
         facts={
             "Held-out mel distance": f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
+            "Partials kept": f"{result.heard_before['kept']:.2f} before, {result.heard_after['kept']:.2f} after",
+            "Movement": f"{result.heard_before['movement']:.1f} dB off before, {result.heard_after['movement']:.1f} after",
             "Second stage": f"{result.steps} steps, {result.seconds_taken / 60:.1f} minutes",
             "Model": _called(refined),
         },
@@ -112,22 +126,26 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
     """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
     held_out = held_out_names(split)
     pairs = reconstructions(model, corpus, held_out)
-    others = {}
+    others = {"The same codes, spoken by grains of the other recordings": by_others(model, corpus, pairs)}
+    if not all(sound.shape[1] for sides in others.values() for sound in sides):
+        others = {}
     if evaluation.opus:
         called = f"Opus, {HEARD_OPUS} kbit/s, in mono"
-        others = {called: [through_opus(to_channels(pair.original, 1), HEARD_OPUS)[0] for pair in pairs]}
+        others |= {called: [through_opus(to_channels(pair.original, 1), HEARD_OPUS)[0] for pair in pairs]}
     return EvaluationReport(
         title=model.header.name,
         pairs=pairs,
         others=others,
         held_out=held_out,
-        headings=("recording", "seconds", "kept aside", "mel", "STFT"),
+        headings=("recording", "seconds", "kept aside", "mel", "partials kept", "movement", "STFT"),
         rows=[
             (
                 score.name,
                 f"{score.seconds:.1f}",
                 "yes" if score.is_held_out else "",
                 f"{score.mel:.3f}",
+                "–" if math.isnan(score.kept) else f"{score.kept:.2f}",
+                "–" if math.isnan(score.movement) else f"{score.movement:.1f} dB",
                 f"{score.stft:.3f}",
             )
             for score in evaluation.scores
@@ -150,6 +168,29 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
         distance = distance_between(mel, to_channels(decoded, 1), to_channels(original, 1))
         shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
     return shown
+
+
+def by_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> list[np.ndarray]:
+    """Each recording's codes as grains of all recordings but itself and its near-copies; empty where there are no others."""
+    codec = model.codec
+    by_name = {recording.name: recording for recording in corpus.recordings}
+    codes = {
+        name: encode_blocks(codec, whole_recordings([one])[0].blocks(codec.channels), model.device)
+        for name, one in by_name.items()
+    }
+    found = []
+    for pair in pairs:
+        others = [one for one in corpus.recordings if one.group != by_name[pair.name].group]
+        stretches = [Stretch(one.name, one.audio, 0, codes[one.name], one.group, one.sha256) for one in others]
+        if not stretches:
+            found.append(np.zeros((codec.channels, 0), np.float32))
+            continue
+        voice = RecordingsVoice(
+            Bank(codec.quantizer.codebooks, stretches, codec.hop), codec.channels, codec.sample_rate, 1.0
+        )
+        positions = -(-pair.original.shape[1] // codec.hop)
+        found.append(joined(voice.blocks(codes[pair.name][:positions]), pair.original.shape[1]))
+    return found
 
 
 def _called(model: Model) -> str:
