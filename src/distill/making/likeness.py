@@ -25,7 +25,10 @@ _DEPTH_DB = 45.0
 _FLOOR = 1e-8
 """-80 dBFS: nothing quieter is told apart."""
 _SAMPLE = 512
-"""Borders from which it is learnt what little change is."""
+"""Borders from which it is learnt what little change is, and what much."""
+_TOLERANCES = (0.1, 0.5)
+"""Quantiles of the natural changes between which a join is judged: silence is not infinitely strict, and an attack, where all
+changes, is no free pass; with one, joins gather at attacks and there are too many of them (docs/voices.md)."""
 _AT_ONCE = 256
 """Spectra computed together; bounds the memory."""
 
@@ -51,11 +54,12 @@ class Likeness:
         self._is_described = np.zeros(len(self._owner), bool)
         self._natural = np.zeros(len(self._owner), np.float32)
         self._has_natural = np.zeros(len(self._owner), bool)
-        self._least = 1.0
+        self._least, self._most = 1.0, float("inf")
         sample = np.unique(np.linspace(0, len(self._owner) - 1, _SAMPLE).astype(np.int64))
         steps = self._natural_changes(sample)
         moving = steps[steps > 0]
-        self._least = float(np.quantile(moving, 0.1)) if len(moving) else 1.0
+        if len(moving):
+            self._least, self._most = (float(one) for one in np.quantile(moving, _TOLERANCES))
 
     def changes(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """How many natural changes lie between where positions ``before [M]`` end and where ``after [N]`` begin: ``[M, N]``."""
@@ -63,7 +67,7 @@ class Likeness:
         x, y = self.described(ends), self.described(begins)
         apart = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)[None] - 2 * (x @ y.T)
         natural = 0.5 * (self._natural_changes(ends)[:, None] + self._natural_changes(begins)[None])
-        found: np.ndarray = np.maximum(apart, 0) / np.maximum(natural, self._least)
+        found: np.ndarray = np.maximum(apart, 0) / np.clip(natural, self._least, self._most)
         return found
 
     def described(self, borders: np.ndarray) -> np.ndarray:
