@@ -29,8 +29,16 @@ from distill.report.sound import mel_picture, picture_png
 
 HEADINGS = (
     "corpus", "files", "kbit/s", "minutes", "steps", "audio s/s", "mel, trained on", "mel, held out", "mel, all", "STFT, all",
-    "used per level", "encode + decode", "memory",
+    "partials kept, all", "cents", "invented", "movement", "line", "grain", "used per level", "encode + decode", "memory",
 )  # fmt: skip
+JUDGED = (
+    ("kept", ".2f"),
+    ("cents", ".1f"),
+    ("invented", ".2f"),
+    ("movement", ".1f"),
+    ("line", ".1f"),
+    ("grain", "+.1f"),
+)
 
 
 def distill(*words: object) -> dict[str, Any]:
@@ -57,12 +65,13 @@ def measure(folder: Path, minutes: float, channels: str, out: Path) -> list[list
         [
             folder.name, str(len(found["scores"])), f"{found['bits_per_second'] / 1000:.2f}", f"{wall / 60:.1f}",
             str(len(steps)), f"{heard:.0f}", trained_on, held_out, f"{found['mel']:.3f}", f"{found['stft']:.3f}",
+            *(f"{found['judged']['all'][name]:{form}}" for name, form in JUDGED),
             f"{used} %", f"{speed:.0f}×", f"{memory:.1f} GiB",
         ]
     ]  # fmt: skip
     for opus in found["opus"]:
         row = [f"{folder.name}, Opus", "", f"{opus['bits_per_second'] / 1000:.1f}", "", "", "", "", ""]
-        rows.append([*row, f"{opus['mel']:.3f}", f"{opus['stft']:.3f}", "", "", ""])
+        rows.append([*row, f"{opus['mel']:.3f}", f"{opus['stft']:.3f}", *[""] * (len(JUDGED) + 3)])
     return rows
 
 

@@ -137,7 +137,7 @@ def measure(folder: Path, model_path: Path | None, axes: Axes) -> None:
     takes = [one.group for one in corpus.recordings]
     coded = through(model_path)
     sounds = [coded(audio) for audio in originals]
-    deep, passages = (Passages(([one] for one in sounds), takes, depth) for depth in (np.inf, DEPTH_DB))
+    deep, passages = (Passages.of(([one] for one in sounds), takes, depth) for depth in (np.inf, DEPTH_DB))
     innocents = [heard(passages, sound, take) for sound, take in zip(sounds, takes, strict=True)]
     innocent = joined(innocents).similarity
     deep_innocent = joined([heard(deep, sound, take) for sound, take in zip(sounds, takes, strict=True)]).similarity

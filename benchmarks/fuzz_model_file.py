@@ -355,8 +355,10 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
     path, again = Path(folder) / "a.distill", Path(folder) / "again.distill"
     model = load_model(save_model(path, tiny_model()))
     whole, original = path.read_bytes(), contents(model)
-    codes_path = save_codes(Path(folder) / "a.codes", Codes(model.sources[0].codes, model.alphabet, 51_000, 48_000))
-    whole_codes, codes = codes_path.read_bytes(), load_codes(codes_path, model.alphabet, model.codec)
+    codes_path = save_codes(
+        Path(folder) / "a.codes", Codes(model.sources[0].codes, model.codes_fingerprint, 51_000, 48_000)
+    )
+    whole_codes, codes = codes_path.read_bytes(), load_codes(codes_path, model.codes_fingerprint, model.codec)
     generate(model, 0.5)  # what is imported only now would look like memory later
 
     def open_model(spoilt: Spoilt) -> tuple[str, str]:
@@ -384,7 +386,7 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
 
     def open_codes(spoilt: Spoilt) -> tuple[str, str]:
         try:
-            loaded = load_codes(codes_path, model.alphabet, model.codec)
+            loaded = load_codes(codes_path, model.codes_fingerprint, model.codec)
         except CodesFileError as error:
             return "refused", error.what.partition(".codes")[2]
         if torch.equal(loaded.codes, codes.codes) and loaded.samples == codes.samples:

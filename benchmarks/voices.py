@@ -76,7 +76,7 @@ def compare(
     recordings = whole_recordings(corpus.recordings)
     audio = excerpts(recordings, model.codec.channels)
     reference = Reference(audio, model.codec.frame_rate)
-    bank = Passages((passage.blocks(model.codec.channels) for passage in recordings), depth=np.inf)
+    bank = Passages.of((passage.blocks(model.codec.channels) for passage in recordings), depth=np.inf)
     step = float(np.quantile(np.abs(np.diff(np.concatenate(audio, axis=1))), 0.999))
     voice = voice_of(model, stretches, dial)
     pieces = [
@@ -180,9 +180,9 @@ def draw(model: Model, folder: Path, voice: RecordingsVoice, dial: Dial, path: P
     figure = matplotlib.figure.Figure(figsize=(12, 9), layout="constrained")
     for axes, (title, sound) in zip(figure.subplots(3, 2, width_ratios=(2, 1)), sides.items(), strict=True):
         mono = sound.mean(axis=0)
-        axes[0].specgram(mono, 1024, RATE, noverlap=896, cmap="magma", vmin=-130, vmax=-30)
+        axes[0].specgram(mono, NFFT=1024, Fs=RATE, noverlap=896, cmap="magma", vmin=-130, vmax=-30)
         axes[0].set(title=title, ylabel="Hz", ylim=(0, 16_000))
-        axes[1].specgram(mono[: 2 * RATE], 8192, RATE, noverlap=8192 - 512, cmap="magma", vmin=-120, vmax=-30)
+        axes[1].specgram(mono[: 2 * RATE], NFFT=8192, Fs=RATE, noverlap=8192 - 512, cmap="magma", vmin=-120, vmax=-30)
         axes[1].set(title="lows, fine in pitch", ylim=(0, 1500))
     figure.savefig(path, dpi=80)
 

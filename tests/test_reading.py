@@ -2,8 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
+
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, Source, VQVAEConfig, save_model
+from distill.models.model_file import CorpusRecord, new_header
 
 HEAVY = ("torch", "matplotlib", "lightning_fabric", "vector_quantize_pytorch", "safetensors")
 READERS = (
@@ -54,3 +59,16 @@ def test_opening_a_model_needs_no_quantizer_library(module: str) -> None:
 
 def test_training_draws_nothing_before_it_has_something_to_draw() -> None:
     assert "matplotlib" not in loaded_after("import distill.pipeline\n")
+
+
+def test_opening_a_model_imports_no_symbolic_mathematics(tmp_path: Path) -> None:
+    """Guards against a second of imports that PyTorch needs to make tables without memory, on every model that is opened."""
+    path = tmp_path / "m.distill"
+    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, latent_size=8, codebook_size=16, num_quantizers=2))
+    prior = CodePrior(PriorConfig(16, 2, hidden_size=16, num_layers=1, num_heads=2, context=32))
+    record = CorpusRecord(fingerprint="0" * 64, file_count=1, seconds=1.0, split_seed=0)
+    header = new_header("m", codec.config, record, codec_training={}, prior=prior.config)
+    source = Source("a.wav", 0.0, False, torch.zeros(4, 2, dtype=torch.int64))
+    save_model(path, Model(header, codec, torch.ones(2, 16, dtype=torch.int64), prior, (source,)))
+    code = f"from pathlib import Path\nfrom distill.models import load_model\nload_model(Path({str(path)!r}))\n"
+    assert "sympy" not in loaded_after(code)

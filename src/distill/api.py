@@ -117,7 +117,7 @@ def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
         samples = samples_at_48k(probe(path))
         blocks = read_blocks(path, channels)
     codes = encode_blocks(model.codec, blocks, model.device)
-    return Codes(codes, model.alphabet, samples, model.codec.sample_rate)
+    return Codes(codes, model.codes_fingerprint, samples, model.codec.sample_rate)
 
 
 def decode(model: Model, codes: Codes) -> np.ndarray:
@@ -126,7 +126,7 @@ def decode(model: Model, codes: Codes) -> np.ndarray:
     Raises:
         CodesFileError: if another model made the codes, or some are not in its codebooks.
     """
-    if codes.codec != model.alphabet:
+    if codes.codec != model.codes_fingerprint:
         raise CodesFileError(
             "These codes were made by another model and mean other sounds here.",
             "Decode them with the model that made them.",

@@ -5,7 +5,6 @@ spectrum is known, and decodes a sound that the CPU decodes too.
 """
 
 import platform
-import random
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +12,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import soundfile
 import torch
 from torch import Tensor
 
-from distill.audio.distance import WINDOWS, Magnitude, MultiScaleMel
+from distill.audio.distance import Magnitude
 from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
 from distill.files.atomic import ensure_writable
@@ -26,6 +26,7 @@ from distill.files.names import run_folders
 from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.training.codec_loss import CodecLoss
 from distill.training.launch import choose_device
 from distill.training.vqvae_loop import CodecPlan
 
@@ -166,7 +167,7 @@ def speed() -> Iterator[Finding]:
 
 def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
     """Seconds of audio that the codec is trained on per second: the steps of the training loop, in the same sizes."""
-    config = VQVAEConfig(channels=2)
+    config = VQVAEConfig(channels=2, voice="tones")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         codec = ConvVQVAE(config)
@@ -174,14 +175,14 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
         plan = CodecPlan()
         audio = 0.1 * torch.randn(plan.batch_size, config.channels, plan.window_positions * config.hop)
         codec, audio = codec.to(device).train(), audio.to(device)
-        distance = MultiScaleMel(config.sample_rate).to(device)
+        criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(device)
         optimizer = torch.optim.AdamW(codec.parameters(), lr=1e-5, fused=True)
-        steps, draw = 0, random.Random(0)
+        steps, draw = 0, np.random.default_rng(0)
         started = time.monotonic()
         while steps < 3 or time.monotonic() - started < seconds:
-            output = codec(audio)
-            scales = draw.sample(range(len(WINDOWS)), plan.scales_per_step)
-            loss = distance(output.reconstruction, audio, scales) + output.commitment_loss
+            output, tones = codec.forward_with_tones(audio)
+            parts = criterion(codec, output.reconstruction, tones, audio, draw)
+            loss = torch.stack(list(parts.values())).sum() + output.commitment_loss
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -19,13 +19,8 @@ from distill.audio.split import Split, split_corpus
 from distill.errors import SettingError
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
-from distill.files.names import (
-    claimed,
-    command,
-    free_path,
-    new_model_path,
-    new_run_folder,
-)
+from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
+from distill.library import trash
 from distill.making.nearness import in_words, measured
 from distill.making.pieces import Piece, make_audio
 from distill.making.sampling import check_request
@@ -37,7 +32,7 @@ from distill.report import write_evaluation_report, write_refinement_report, wri
 from distill.report.gather import evaluation_report, refinement_report, run_report
 from distill.runs.events import EventLog, events_file, read_run
 from distill.runs.journal import recorded_run
-from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, Sitting, Stopped, forget_finished
+from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, RefinementRun, Stopped, forget_finished
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training.adversarial import RefinementPlan as RefinementPlan
@@ -137,7 +132,7 @@ def refine_codec(
     model_path: Path,
     corpus: Corpus,
     split: Split,
-    sitting: Sitting,
+    refinement_run: RefinementRun,
     *,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
@@ -147,14 +142,14 @@ def refine_codec(
     Codes, and with them a prior, keep their meaning. A stop leaves the file as it is and a state to resume from.
     """
     model = load_model(model_path)
-    keep = None if sitting.resumed is None else sitting.resumed.values.get("about", {}).get("events")
-    events, plan = events_file(sitting.run_folder, "refinement"), sitting.plan
+    keep = None if refinement_run.resumed is None else refinement_run.resumed.values.get("about", {}).get("events")
+    events, plan = events_file(refinement_run.run_folder, "refinement"), refinement_run.plan
     with recorded_run(
         "refinement", model_path, corpus.folder, events, _noted(plan), callback, cancel_event, keep=keep
     ) as record:
         state_file = StateFile(
-            sitting.run_folder / REFINEMENT_STATE,
-            sitting.resumed,
+            refinement_run.run_folder / REFINEMENT_STATE,
+            refinement_run.resumed,
             lambda: _whereabouts(model_path, corpus, record.log),
         )
         result = refine_decoder(
@@ -165,10 +160,9 @@ def refine_codec(
         header = _refined_header(model.header, result)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         save_model(model_path, refined)
-    page = write_refinement_report(
-        free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
-        refinement_report(refined, dataclasses.replace(model, codec=result.first), corpus, split, result),
-    )
+    with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
+        before = dataclasses.replace(model, codec=result.first)
+        write_refinement_report(page, refinement_report(refined, before, corpus, split, result))
     return Refined(refined, page, result)
 
 
@@ -208,6 +202,7 @@ def add_prior(
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
+        is_stopped = cancel_event is not None and cancel_event.is_set()
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
         is_continued = resumed is not None and before.get("run") == after["run"]
@@ -219,6 +214,17 @@ def add_prior(
                 )
             )
             return model
+        if before and not same_corpus and not is_continued and is_stopped:
+            record.tell(
+                Notice(
+                    f"{model_path} keeps the prior it has, which learned from other recordings: the new one was stopped before "
+                    "its end. It takes its place once it is done."
+                )
+            )
+            return model
+        if before and not is_continued:
+            kept = trash.keep_copy(model_path)
+            record.tell(Notice(f"The model with the prior it had is in the trash: distill models restore {kept.key}"))
         header = model.header.model_copy(
             update={
                 "prior": trained["prior_config"],
@@ -249,8 +255,9 @@ def evaluate_folder(
     ensure_writable(out)
     split = own_split(model, corpus)
     evaluation = evaluate(model, corpus, split, with_opus=with_opus, progress=progress)
-    page = free_path(out / f"{model.header.name}-evaluation.html")
-    return evaluation, write_evaluation_report(page, evaluation_report(model, corpus, split, evaluation))
+    with reserving(out / f"{model.header.name}-evaluation.html") as page:
+        write_evaluation_report(page, evaluation_report(model, corpus, split, evaluation))
+    return evaluation, page
 
 
 def run(
@@ -264,6 +271,7 @@ def run(
     channels: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    from_scratch: bool = False,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
@@ -274,6 +282,7 @@ def run(
 
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
+        from_scratch: whether the codec starts from random weights even where there is a base codec.
         on_settings: called once with the sizes at work, before training begins.
         voice: which voice speaks; without it the one that is measured to be nearer to the recordings.
 
@@ -297,7 +306,7 @@ def run(
             return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=seed)
-        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device)
+        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device, from_scratch=from_scratch)
         events = events_file(run_folder, "codec")
         train_codec(corpus, split, model_path, events, plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
@@ -333,7 +342,8 @@ def run(
             settings=settings,
             seconds_taken=time.monotonic() - started,
         )
-        report = write_report(free_path(out / f"{model_path.stem}-report.html"), contents)
+        with reserving(out / f"{model_path.stem}-report.html") as report:
+            write_report(report, contents)
         tell("Writing the report", 1, 1)
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
 
@@ -360,6 +370,7 @@ def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
             file_count=corpus.file_count,
             seconds=corpus.seconds,
             split_seed=seed,
+            split_rule=result.plan.split_rule,
         ),
         codec_training={
             "seed": seed,
@@ -367,6 +378,7 @@ def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
             "best_val_loss": result.best_val_loss,
             "seconds_taken": round(result.seconds_taken, 1),
             "cancelled": int(result.cancelled),
+            "from_base": int(result.is_from_base),
             "run": run,
         },
         curves={f"codec_{name}": values for name, values in result.curves.items()},

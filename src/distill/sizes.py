@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 
 from distill.audio.corpus import Corpus
 from distill.errors import SettingError
-from distill.models.config import PriorConfig, VQVAEConfig
+from distill.models.config import BASE_DECODER_BLOCKS, PriorConfig, VQVAEConfig
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -56,7 +56,13 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
     sample rates), the decoder makes none: a whole number of steps of 250 Hz, so that the edge itself is kept.
     """
     bandwidth = min(24_000.0, max(1000.0, 250.0 * math.ceil(corpus.bandwidth / 250)))
-    settings: dict[str, Any] = {"channels": corpus.channels, "codebook_size": 32, "bandwidth": bandwidth}
+    settings: dict[str, Any] = {
+        "channels": corpus.channels,
+        "codebook_size": 32,
+        "bandwidth": bandwidth,
+        "voice": "tones",
+        "decoder_blocks": BASE_DECODER_BLOCKS,
+    }
     positions = corpus.seconds * VQVAEConfig().frame_rate
     while settings["codebook_size"] < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * settings["codebook_size"]:
         settings["codebook_size"] *= 2

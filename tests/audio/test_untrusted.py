@@ -13,8 +13,9 @@ import pytest
 
 from distill.audio import corpus as importing
 from distill.audio.cache import cache_folder
-from distill.audio.corpus import FileVerdict, import_corpus
+from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks
+from distill.audio.verdicts import FileVerdict
 from distill.errors import AudioFileError, CorpusError
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

@@ -115,10 +115,10 @@ def test_a_model_that_was_never_written_is_resumed_by_its_name_or_its_run(
 
 
 def test_a_run_tells_what_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path) -> None:
-    answer = stopped(VQStepMetrics, 2, "run", small_corpus, "--minutes", 0.05, "--out", tmp_path / "new")
+    answer = stopped(VQStepMetrics, 2, "run", small_corpus, "--minutes", 1, "--out", tmp_path / "new")
     model = tmp_path / "new" / "small.distill"
     assert f"distill train --resume {model}" in answer.err
-    assert distill("train", "--resume", model).code == 0
+    assert distill("train", "--resume", model, "--epochs", 1).code == 0
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_run_that_ends_at_once_tells_it_too(
     answer = stopped(kind, 2, "run", small_corpus, "--minutes", 0.05, "--out", tmp_path / "new", times=2)
     assert answer.code == 130
     (line,) = [line for line in answer.err.splitlines() if words in line]
-    assert distill(*line.split("distill ")[1].split()).code == 0
+    assert distill(*line.split("distill ")[1].split(), "--epochs", 1).code == 0
 
 
 def test_the_second_stage_follows_a_first_one_that_was_stopped(

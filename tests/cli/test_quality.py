@@ -13,7 +13,7 @@ import torch
 
 from distill.files.home import home
 from distill.models import load_model
-from distill.models.model_file import alphabet_fingerprint
+from distill.models.model_file import codes_fingerprint
 from distill.runs.events import read_run
 from distill.runs.resume import REFINEMENT_STATE
 from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics
@@ -42,7 +42,7 @@ def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> Non
     assert answer.code == 0, answer.err
     assert "first-stage" in answer.err
     assert "1 epoch: the decoder alone" in answer.err
-    kinds = {type(event).__name__ for event in read_run(Path(answer.json["run"]))}
+    kinds = {type(event).__name__ for event in read_run(home() / "runs" / answer.json["run"])}
     assert {"VQEpochMetrics", "RefinementStepMetrics", "RefinementEpochMetrics", "RefinementCompleteEvent"} <= kinds
     page = Path(answer.json["page"]).read_text(encoding="utf-8")
     assert page.count("<audio") == 3 * 4
@@ -83,7 +83,7 @@ def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     for name, tensor in whole.codec.state_dict().items():
         assert torch.equal(tensor, resumed.codec.state_dict()[name]), name
     assert resumed.header.curves == whole.header.curves
-    assert alphabet_fingerprint(resumed.codec) == alphabet_fingerprint(stopped.codec)
+    assert codes_fingerprint(resumed.codec) == codes_fingerprint(stopped.codec)
 
     distill("train", small_corpus, "--resume", moved).refused("is finished", "--minutes")
     further = distill("train", small_corpus, "--resume", moved, "--epochs", 1, "--json")

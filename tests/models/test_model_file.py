@@ -84,14 +84,14 @@ def test_round_trip(model: Model, tmp_path: Path) -> None:
 
 def test_codes_stay_valid_when_only_the_decoder_learns_on(model: Model) -> None:
     """Guards against .codes files that a refined decoder refuses, and against ones that mean something else by now."""
-    before, whole = model.alphabet, model.fingerprint
+    before, whole = model.codes_fingerprint, model.fingerprint
     with torch.no_grad():
         model.codec.decoder[0].weight.add_(1)
-    assert model.alphabet == before
+    assert model.codes_fingerprint == before
     assert model.fingerprint != whole
     with torch.no_grad():
         model.codec.encoder[0].weight.add_(1)
-    assert model.alphabet != before
+    assert model.codes_fingerprint != before
 
 
 def test_a_loaded_codec_trains_on_without_a_new_start(model: Model, tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_pickle_is_not_opened(model: Model, tmp_path: Path) -> None:
         with pytest.raises(ModelFileError):
             load_model(path)
         with pytest.raises(CodesFileError):
-            load_codes(path, model.alphabet, model.codec)
+            load_codes(path, model.codes_fingerprint, model.codec)
         with pytest.raises(StateFileError):
             load_state(path, "refinement")
     assert not canary.exists()

@@ -282,3 +282,37 @@ def test_when_it_cannot_be_original_the_least_alike_is_kept(model: Model, judge:
     assert not kept.is_within
     assert len(tried) == MOST_TRIES
     assert torch.equal(kept.take, phrase(11)), "the others are a recording, code for code"
+
+
+def test_one_jingle_does_not_switch_copy_detection_off() -> None:
+    """Guards against a maximum over data that may hold one bad item: episodes of a show that share a jingle of 4 s."""
+    jingle = phrase(1, 188)
+    episodes = [torch.cat([jingle, phrase(seed, 470)]) for seed in range(30, 35)]  # 4 s and 10 s
+    show = model_of(episodes[:4], episodes[4:])
+    judge = OriginalityJudge(show)
+    assert judge.reference.natural_run(2) < 1
+    assert judge.percentile(0.9) > 95
+    verbatim = judge.judge(*heard(show, torch.cat([phrase(90, 94), episodes[2][300:488], phrase(91, 94)])))
+    assert [second.verdict for second in verbatim.seconds[2:6]].count(Verdict.COPY) >= 3
+    assert judge.judge(*heard(show, phrase(92))).share(Verdict.COPY) == 0
+
+
+def test_where_recordings_share_nearly_everything_that_is_their_nature() -> None:
+    """Guards against cleaning everything away: bars of one sequence in every recording, held-out ones too."""
+    bars = [phrase(seed, 94) for seed in range(4)]
+    songs = [torch.cat([bars[index] for index in order]) for order in ((0, 1, 2), (2, 3, 0), (1, 3, 2), (3, 0, 1))]
+    model = model_of(songs[:3], songs[3:])
+    assert OriginalityJudge(model).reference.natural_run(2) > 1
+
+
+def test_a_second_judge_of_a_model_takes_what_the_first_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against every command decoding all recordings again before it says a word."""
+    planted = model_of([phrase(seed) for seed in range(3)], [phrase(20)])
+    planted.header = planted.header.model_copy(update={"digest": "c" * 64})
+    first = OriginalityJudge(planted)
+    piece = torch.cat([phrase(50, 94), phrase(2)[47:188]])
+    found = first.judge(*heard(planted, piece))
+    sound = list(heard(planted, piece)[1])
+    monkeypatch.setattr(Chimes, "decode", None)
+    again = OriginalityJudge(planted).judge(piece, sound)
+    assert repr(again) == repr(found)

@@ -30,7 +30,7 @@ def take(seed: int, seconds: float = 6.0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def passages() -> Passages:
-    return Passages([[take(seed)] for seed in range(5)])
+    return Passages.of([[take(seed)] for seed in range(5)])
 
 
 def test_a_copy_is_found_where_it_is(passages: Passages) -> None:
@@ -87,8 +87,8 @@ def test_what_is_left_out_is_not_found(passages: Passages) -> None:
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.01, 1), (0.7, 1), (1.0, 1), (1.05, 1), (1.9, 2), (3.0, 3)])
 def test_every_second_and_the_rest_has_its_nearest(seconds: float, count: int) -> None:
-    assert len(Passages([[take(1)]]).nearest([take(0, seconds)]).similarity) == count
-    assert len(Passages([[take(0, seconds)]]).nearest([take(0)]).similarity) == 6
+    assert len(Passages.of([[take(1)]]).nearest([take(0, seconds)]).similarity) == count
+    assert len(Passages.of([[take(0, seconds)]]).nearest([take(0)]).similarity) == 6
 
 
 def test_equals_its_slow_twin(passages: Passages) -> None:
@@ -127,7 +127,7 @@ def test_hiss_neither_hides_a_copy_nor_makes_one() -> None:
     sound = take(2) - 0.001 * np.random.default_rng(2).standard_normal(take(2).shape).astype(np.float32)  # its own hiss
     hiss = (0.002 * np.random.default_rng(0).standard_normal(sound.shape)).astype(np.float32)
     clean = [[take(seed)] for seed in range(2)] + [[sound]]
-    shallow, whole = (Passages(clean, depth=depth).nearest([sound + hiss], AS_IT_IS) for depth in (DEPTH_DB, np.inf))
+    shallow, whole = (Passages.of(clean, depth=depth).nearest([sound + hiss], AS_IT_IS) for depth in (DEPTH_DB, np.inf))
     assert shallow.similarity.min() > 0.97
     assert shallow.similarity.min() > whole.similarity.min()
 
@@ -136,7 +136,7 @@ def test_what_the_recordings_repeat_is_known() -> None:
     """A bar four times, a drone, and a melody that never repeats: only the last belongs to itself alone."""
     loop = np.tile(take(1, 1.5), (1, 4))
     drone = sum(np.sin(2 * np.pi * hz * np.arange(6 * RATE) / RATE) for hz in (110, 165, 220))[None].astype(np.float32)
-    index = Passages([[loop], [drone], [take(3)]])
+    index = Passages.of([[loop], [drone], [take(3)]])
     found = index.elsewhere(np.array([0, 1, 2, -1]), np.array([1.0, 2.0, 2.0, 0.0]))
     assert found[:2].min() > 0.99
     assert found[2] < 0.9
@@ -147,11 +147,27 @@ def test_near_copies_of_a_take_are_no_repetition() -> None:
     """Guards against calling a recording common property because it was saved twice."""
     twice = [[take(3)], [0.5 * take(3)], [take(4)]]
     here = np.array([0]), np.array([2.0])
-    assert Passages(twice).elsewhere(*here)[0] > 0.99
-    assert Passages(twice, takes=[7, 7, 8]).elsewhere(*here)[0] < 0.9
-    assert set(Passages(twice, takes=[7, 7, 8]).nearest([take(3)], exclude=7).source.tolist()) == {2}
+    assert Passages.of(twice).elsewhere(*here)[0] > 0.99
+    assert Passages.of(twice, takes=[7, 7, 8]).elsewhere(*here)[0] < 0.9
+    assert set(Passages.of(twice, takes=[7, 7, 8]).nearest([take(3)], exclude=7).source.tolist()) == {2}
 
 
 def test_nothing_to_compare_with() -> None:
-    for nothing in (Passages([]), Passages([[np.zeros((1, RATE), np.float32)]])):
+    for nothing in (Passages.of([]), Passages.of([[np.zeros((1, RATE), np.float32)]])):
         assert nothing.nearest([take(1)], Search()).is_silent.all()
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda audio: -audio,
+        lambda audio: np.concatenate([audio, -audio]),
+        lambda audio: np.concatenate([audio, 0 * audio]),
+    ],
+    ids=["upside down", "channels that cancel", "one channel"],
+)
+def test_a_copy_cannot_hide_behind_its_channels(passages: Passages, turned: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Guards against a mix to mono in which left and right cancel: that copy was called silence."""
+    found = passages.nearest([turned(take(3)[:, RATE : 4 * RATE])], AS_IT_IS)
+    assert found.source.tolist() == [3, 3, 3]
+    assert found.similarity.min() > 0.97

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from distill.audio.corpus import FileReport, FileVerdict
+from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import OutputError
 from distill.models.health import LevelHealth
 from distill.originality.verdict import Originality, Second

@@ -16,7 +16,7 @@ from distill.audio.windows import TrainingWindows
 from distill.codes.extract import encode_blocks
 from distill.errors import StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig
-from distill.models.model_file import alphabet_fingerprint, codec_fingerprint
+from distill.models.model_file import codec_fingerprint, codes_fingerprint
 from distill.training.adversarial import (
     STATE_KIND,
     Networks,
@@ -84,7 +84,7 @@ def test_codes_stay_and_the_decoder_learns(channels: int, refine: Any, corpus: C
         same = torch.equal(tensor, result.refined.state_dict()[name])
         assert same is not name.startswith("decoder."), name
     assert torch.equal(codes_of(codec, corpus), codes_of(result.refined, corpus))
-    assert alphabet_fingerprint(codec) == alphabet_fingerprint(result.refined)
+    assert codes_fingerprint(codec) == codes_fingerprint(result.refined)
     assert codec_fingerprint(codec) == codec_fingerprint(result.first) != codec_fingerprint(result.refined)
     assert not any(parameter.requires_grad for parameter in result.codec.parameters())
 

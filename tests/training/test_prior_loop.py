@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from distill.errors import SettingError, TrainingError
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
-from distill.models.model_file import CorpusRecord, codec_fingerprint, new_header
+from distill.models import CodePrior, PriorConfig, load_model
+from distill.models.model_file import codec_fingerprint
 from distill.training import (
     Notice,
     PriorEpochMetrics,
@@ -43,17 +43,6 @@ def state_of(model: Any, optimizer: torch.optim.Optimizer, steps: int) -> State:
     """A run of one epoch of so many steps, at its beginning."""
     schedule = Schedule(steps, epochs=1, minutes=None, peak_rate=1e-3)
     return State({"weights": model}, {"optimizer": optimizer}, schedule)
-
-
-@pytest.fixture
-def model_path(tmp_path: Path) -> Path:
-    """A model file with a tiny, untrained codec."""
-    torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
-    codec.quantizer.set_codebooks(torch.randn(4, 32, 8) * 0.3)
-    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
-    header = new_header("tiny", codec.config, record, codec_training={"seed": 0, "best_val_loss": 1.0})
-    return save_model(tmp_path / "tiny.distill", Model(header, codec, torch.ones(4, 32, dtype=torch.int64)))
 
 
 def run(model_path: Path, folder: Path, **settings: Any) -> tuple[dict[str, Any], list[TrainingEvent]]:

@@ -5,6 +5,7 @@ can be deleted at any time; the next import makes them again.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import time
@@ -117,7 +118,9 @@ def _decode_to(place: Path, path: Path) -> None:
     except OSError as error:
         raise OutputError(
             f"The decoded audio of {path.name} cannot be kept: {output_error(place.parent, error).what}",
-            "Free some space, or set DISTILL_HOME to a folder on another disk.",
+            "Free some space, or set DISTILL_HOME to a folder on another disk."
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            else "Set DISTILL_HOME to a folder that can be written to.",
         ) from error
     finally:
         if place.parent.is_dir():

@@ -5,15 +5,20 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
+from distill.audio.alike import Alike, find_alike
 from distill.audio.cache import decoded, forget, trim_cache
 from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, probe
-from distill.audio.takes import group_takes
+from distill.audio.folder import audio_files, name_below
+from distill.audio.measure import Levels, measure
+from distill.audio.mixing import Mix, in_channels, mix_in_words
+from distill.audio.takes import copies, group_takes, shared_parts, surely
+from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import AudioFileError, CorpusError, SettingError
+from distill.files.names import normalised
 
 try:
     import resource
@@ -24,63 +29,23 @@ SHORTEST_SECONDS = 0.05
 LONGEST_SECONDS = 6 * 3600.0
 """Decoded, six hours in stereo fill the whole cache; a header that says more is more often damaged than true."""
 _OPEN_FILES = 8192
-_FRAME = SAMPLE_RATE // 20  # 50 ms
-_BLOCK = 200 * _FRAME  # 10 s
-_QUIET = 1e-3  # -60 dBFS
-_STEREO = 1e-6  # side energy above -60 dB of the mid energy
+_SILENT = 1e-4  # -80 dBFS: what a 16-bit file holds of nothing but its own rounding stays below
+_QUIET = 1e-2  # -40 dBFS
 _LITTLE_SECONDS = 10.0
 _MUCH_SILENCE = 0.8
 _OFFSET = 0.02
-_FULL_SCALE = 0.999
 _CLIPPED = 0.01
 _NAMED = 3  # files a warning names
-_SPECTRUM = 4096
-_INAUDIBLE = 1e-5
-"""Amplitude, -100 dBFS: a frequency that never reaches it is as good as not there."""
-
-
-class FileVerdict(StrEnum):
-    """What became of one audio file."""
-
-    USED = "used"
-    SHORT = "too short"
-    LONG = "too long"
-    SILENT = "silent"
-    DUPLICATE = "duplicate"
-    UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True)
-class FileReport:
-    """One audio file of the folder; ``reason`` and ``fix`` are empty when it is used.
-
-    ``name`` is the path below the folder, with slashes. ``sample_rate`` (Hz) and ``channels`` are the file's
-    own, 0 when unreadable. ``peak_db`` is in dBFS, ``silence`` the share of 50 ms frames under -60 dBFS, ``offset`` the
-    mean of all samples, ``clipped`` the share of samples at full scale (shares from 0 to 1), ``bandwidth`` the highest
-    frequency (Hz) that ever reaches -100 dBFS; all five are measured only in files that can be read and are long enough.
-    """
-
-    name: str
-    verdict: FileVerdict
-    reason: str = ""
-    fix: str = ""
-    seconds: float = 0.0
-    sample_rate: int = 0
-    channels: int = 0
-    peak_db: float = -200.0
-    silence: float = 1.0
-    offset: float = 0.0
-    clipped: float = 0.0
-    bandwidth: float = SAMPLE_RATE / 2
-    duplicate_of: str = ""
+_SPELT_OUT = 8
 
 
 @dataclass(frozen=True)
 class Recording:
     """A usable file.
 
-    ``audio`` is a read-only memory map ``[C, N]`` of float32 at 48 kHz; near-copies of one take share their
-    ``group``; ``sha256`` is that of the file's bytes.
+    ``audio`` is a read-only memory map ``[C, N]`` of float32 at 48 kHz, as it is on disk; :meth:`heard` gives it as it is
+    trained on: brought down by ``gain`` where it is louder than full scale, mixed by ``mix``. Recordings that share half of
+    their sound, at one and the same place, share their ``group``; ``sha256`` is that of the file's bytes.
     """
 
     name: str
@@ -91,12 +56,22 @@ class Recording:
     channels: int
     group: int
     audio: np.ndarray
+    gain: float = 1.0
+    mix: Mix = "mean"
+
+    def heard(self, start: int, stop: int, channels: int) -> np.ndarray:
+        """A fresh float32 ``[channels, stop - start]``."""
+        piece = np.array(self.audio[:, start:stop], dtype=np.float32)
+        if self.gain != 1.0:
+            piece *= np.float32(self.gain)
+        return in_channels(piece, channels, self.mix)
 
 
 @dataclass(frozen=True)
 class Corpus:
     """The usable recordings of a folder, sorted by name, and a report on every audio file in it.
 
+    Of copies of one take one stands for all. ``alike`` says which stretches of the recordings sound alike.
     ``folder`` is absolute, so that it says where the recordings are whatever the working directory becomes.
     """
 
@@ -105,6 +80,7 @@ class Corpus:
     files: tuple[FileReport, ...]
     channels: int
     fingerprint: str
+    alike: tuple[Alike, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -124,15 +100,15 @@ class Corpus:
         """What will show in the result though every recording is usable: plain sentences, none for a healthy corpus."""
         used = [file for file in self.files if file.verdict == FileVerdict.USED]
         silence = sum(file.silence * file.seconds for file in used) / self.seconds
-        copies = sum(file.verdict == FileVerdict.DUPLICATE for file in self.files)
+        copied = sum(file.verdict in (FileVerdict.DUPLICATE, FileVerdict.COPY) for file in self.files)
         found = []
         if self.seconds < _LITTLE_SECONDS:
             found.append(
                 f"{self.seconds:.1f} s are very little to learn from: what comes out will mostly repeat them. "
                 "A minute or more of different recordings makes new sound possible."
             )
-        if len(used) == 1 and copies:
-            found.append(f"All {copies + 1} files are the same sound, so there is one recording to learn from.")
+        if len(used) == 1 and copied:
+            found.append(f"All {copied + 1} files are the same sound, so there is one recording to learn from.")
         if silence > _MUCH_SILENCE:
             found.append(f"{silence:.0%} of the sound is silence, and so will be much of what comes out. Trim it.")
         if displaced := [file.name for file in used if abs(file.offset) > _OFFSET]:
@@ -140,23 +116,54 @@ class Corpus:
                 f"Off the middle by a constant (DC offset): {_some(displaced)}. "
                 "A high-pass filter at 20 Hz removes it and leaves more room for the sound."
             )
+        if quiet := [file.name for file in used if file.peak_db < 20 * math.log10(_QUIET)]:
+            found.append(
+                f"Quiet, with no sample above {20 * math.log10(_QUIET):.0f} dBFS: {_some(quiet)}. Raise the level, "
+                "or what comes out will be as quiet."
+            )
         if clipped := [file.name for file in used if file.clipped > _CLIPPED]:
             found.append(
-                f"At full scale for more than {_CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
+                f"At its highest level for more than {_CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
             )
         return tuple(found)
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What of the folder is not learned from, a sentence each, and what is used otherwise than it lies on the disk."""
+        twins = (FileVerdict.DUPLICATE, FileVerdict.COPY)
+        lost = [file for file in self.files if file.verdict not in (FileVerdict.USED, *twins)]
+        copied = [f"{file.name} (as {file.duplicate_of})" for file in self.files if file.verdict in twins]
+        remarked = [file for file in self.files if file.verdict == FileVerdict.USED and file.remark]
+        found = [f"Left out: {file.name}. {file.reason} {file.fix}" for file in lost[:_SPELT_OUT]]
+        if more := len(lost) - _SPELT_OUT:
+            found += [f"Left out, too: {_some([file.name for file in lost[_SPELT_OUT:]], 20)}."] if more > 0 else []
+        if copied:
+            found.append(f"Counted once, as the same sound is there twice: {_some(copied, 2 * _NAMED)}.")
+        found += [f"{file.name}: {file.remark}" for file in remarked[:_SPELT_OUT]]
+        if len(remarked) > _SPELT_OUT:
+            found.append(
+                f"So it is with {_some([file.name for file in remarked[_SPELT_OUT:]], 20)}: distill check says how."
+            )
+        return (*found, self.shared) if self.shared else tuple(found)
 
-@dataclass(frozen=True)
-class _Levels:
-    peak: float
-    span: float  # highest minus lowest sample
-    silence: float
-    stereo: bool
-    offset: float
-    clipped: float
-    bandwidth: float
-    digest: str  # of the decoded samples
+    @property
+    def shared(self) -> str:
+        """Which recordings share sound with others, named, and what that means; empty where none does."""
+        found: dict[int, set[int]] = {}
+        for one in self.alike:
+            if one.one != one.other:
+                for number in (one.one, one.other):
+                    found.setdefault(number, set()).update({one.one, one.other})
+        if not found:
+            return ""
+        named = sorted(found)
+        names = _some([self.recordings[number].name for number in named], 2 * _NAMED)
+        what = (
+            f"{names} share sound (a bar that comes back, a loop, a jingle)"
+            if len(named) < self.file_count or len(named) <= 2 * _NAMED
+            else f"All {len(named)} recordings share sound with others (bars that come back, a loop, a jingle)"
+        )
+        return f"{what}. All of it is trained on, but for what sounds like a stretch that is kept aside."
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,7 @@ class _Found:
     path: Path
     sha256: str
     audio: np.memmap
-    levels: _Levels
+    levels: Levels
 
 
 def import_corpus(
@@ -181,23 +188,26 @@ def import_corpus(
     next). Raises CorpusError when there is nothing to learn from, with up to three reasons.
     """
     if channels not in (None, 1, 2):
-        raise SettingError(f"{channels} channels cannot be learnt.", "Ask for 1 (mono) or 2 (stereo).")
+        raise SettingError(f"{channels} channels cannot be learned.", "Ask for 1 (mono) or 2 (stereo).")
     folder = Path(folder)
     _check_folder(folder)
     _allow_many_open_files()
-    paths, ignored = _audio_files(folder)
-    if not paths:
+    paths, ignored, reports = audio_files(folder)
+    if not paths and not reports:
         others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
         what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} is empty."
         known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
         raise CorpusError(what, f"Put recordings in it ({known}).")
 
     used: dict[str, _Found] = {}
-    reports: list[FileReport] = []
+    taken = {name_below(path, folder) for path in paths}
     by_bytes: dict[str, str] = {}
     by_samples: dict[str, str] = {}
     for done, path in enumerate(paths):
-        name = _name(path, folder)
+        name = name_below(path, folder)
+        # Composed, as it is typed; two files of which one name is composed and the other is not keep theirs.
+        name = composed if (composed := normalised(name)) not in taken else name
+        taken.add(name)
         if progress is not None:
             progress(done, len(paths), name)
         judged = _judge(path, name, by_bytes, by_samples)
@@ -207,12 +217,13 @@ def import_corpus(
             by_samples[judged.levels.digest] = name
             judged = judged.report
         reports.append(judged)
+    reports.sort(key=lambda report: report.name)
     if progress is not None:
         progress(len(paths), len(paths), "")
     if not used:
         raise _nothing_usable(folder, reports)
 
-    groups = group_takes([found.audio for found in used.values()])
+    used, reports, alike, groups = _one_of_each_take(used, reports)
     recordings = tuple(
         Recording(
             name=name,
@@ -223,6 +234,8 @@ def import_corpus(
             channels=found.audio.shape[0],
             group=group,
             audio=found.audio,
+            gain=found.levels.gain,
+            mix=found.levels.mix,
         )
         for (name, found), group in zip(used.items(), groups, strict=True)
     )
@@ -234,13 +247,67 @@ def import_corpus(
         files=tuple(reports),
         channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),
         fingerprint=hashlib.sha256("".join(sorted(one.sha256 for one in recordings)).encode()).hexdigest(),
+        alike=alike,
+    )
+
+
+def _one_of_each_take(
+    used: dict[str, _Found], reports: list[FileReport]
+) -> tuple[dict[str, _Found], list[FileReport], tuple[Alike, ...], list[int]]:
+    """Of copies of one take the one with most in it; what sounds alike in those that stay, and their groups."""
+    names = list(used)
+    found = list(used.values())
+    sounds = [(one.audio, one.levels.mix) for one in found]
+    alike = find_alike(sounds)
+    parts = shared_parts(sounds, alike)
+    # By what is in them, not by their names: a renamed folder is the same corpus.
+    preferred = sorted(range(len(found)), key=lambda number: _worth(found[number]), reverse=True)
+    originals = copies(shared_parts(sounds, surely(alike)), preferred)
+    stays = [number for number in range(len(found)) if number not in originals]
+    place = {number: at for at, number in enumerate(stays)}
+    judged = {names[copy]: names[original] for copy, original in originals.items()}
+    reports = [
+        report
+        if report.name not in judged
+        else replace(
+            report,
+            verdict=FileVerdict.COPY,
+            reason=f"It is the same take as {judged[report.name]}, which holds all of it (another rate, level, length or mix).",
+            fix="Nothing needs doing: a take counts once, and the other file is used.",
+            duplicate_of=judged[report.name],
+        )
+        for report in reports
+    ]
+    return (
+        {names[number]: found[number] for number in stays},
+        reports,
+        tuple(
+            replace(one, one=place[one.one], other=place[one.other])
+            for one in alike
+            if one.one in place and one.other in place
+        ),
+        group_takes(
+            len(stays), {(place[a], place[b]): part for (a, b), part in parts.items() if a in place and b in place}
+        ),
+    )
+
+
+def _worth(found: _Found) -> tuple[int, int, bool, int, str]:
+    """Of copies the one with most sound in it, then the one with most of the spectrum, then the one in stereo."""
+    sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE
+    return (
+        round(2 * sounding),
+        round(found.levels.bandwidth / 1000),
+        found.levels.stereo,
+        found.audio.shape[1],
+        found.sha256,
     )
 
 
 def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
     """Every audio file below ``folder`` that can be read, with the SHA-256 of its bytes."""
     _check_folder(folder)
-    for path in _audio_files(folder)[0]:
+    for path in audio_files(folder)[0]:
         try:
             digest = _sha256(path)
         except AudioFileError:  # whoever looks for certain bytes does not find them here
@@ -259,14 +326,14 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
             return replace(
                 report,
                 verdict=FileVerdict.SHORT,
-                reason=f"It lasts {1000 * info.seconds:.0f} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
+                reason=f"It lasts {1000 * info.seconds:.2f} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
                 fix="Export it with its decay or some silence after it, join it with others, or leave it out.",
             )
         if info.seconds > LONGEST_SECONDS:
             return replace(
                 report,
                 verdict=FileVerdict.LONG,
-                reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learnt from.",
+                reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learned from.",
                 fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
             )
         sha256 = _sha256(path)
@@ -277,16 +344,17 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
                 f"{path.name} changed while it was read.", "Wait until whatever writes it is done, and try again."
             )
     except AudioFileError as error:
-        return FileReport(name, FileVerdict.UNREADABLE, error.what, error.fix)
-    levels = _measure(audio)
+        return FileReport(name, FileVerdict.UNREADABLE, _without_name(error.what, path), error.fix)
+    levels = measure(audio, info.subtype)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
     report = replace(report, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
-    if levels.peak < _QUIET or levels.span < _QUIET:
-        constant = levels.peak >= _QUIET
+    report = replace(report, remark=_remark(info.remark, levels))
+    if levels.peak < _SILENT or levels.span < _SILENT:
+        constant = levels.peak >= _SILENT
         return replace(
             report,
             verdict=FileVerdict.SILENT,
-            reason="It holds one constant value." if constant else "Nothing in it is louder than -60 dBFS.",
+            reason="It holds one constant value." if constant else "Nothing in it is louder than -80 dBFS.",
             fix="Raise its level, record it again, or leave it out.",
         )
     twin = by_bytes.get(sha256) or by_samples.get(levels.digest)
@@ -301,49 +369,21 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
     return _Found(report, path, sha256, audio, levels)
 
 
-def _measure(audio: np.ndarray) -> _Levels:
-    """Block by block, so that a two-hour recording never lies in memory."""
-    channels, samples = audio.shape
-    digest = hashlib.sha256(f"{channels}".encode())
-    highest, lowest = -np.inf, np.inf
-    quiet = frames = full = 0
-    middle = side = total = 0.0
-    spectrum = np.zeros(_SPECTRUM // 2 + 1, np.float32)
-    for start in range(0, samples, _BLOCK):
-        block = np.array(audio[:, start : start + _BLOCK], dtype=np.float32)
-        digest.update(block.tobytes())
-        highest, lowest = max(highest, float(block.max())), min(lowest, float(block.min()))
-        total += float(block.sum(dtype=np.float64))
-        full += int((np.abs(block) >= _FULL_SCALE).sum())
-        spectrum = np.maximum(spectrum, _amplitudes(block))
-        loudness = np.add.reduceat(block**2, np.arange(0, block.shape[1], _FRAME), axis=1)
-        loudness[:, :-1] /= _FRAME
-        loudness[:, -1] /= (block.shape[1] - 1) % _FRAME + 1
-        quiet += int((loudness.max(axis=0) < _QUIET**2).sum())
-        frames += loudness.shape[1]
-        if channels == 2:
-            middle += float(np.square(block[0] + block[1], dtype=np.float64).sum())
-            side += float(np.square(block[0] - block[1], dtype=np.float64).sum())
-    return _Levels(
-        peak=max(highest, -lowest),
-        span=highest - lowest,
-        silence=quiet / frames,
-        stereo=side > _STEREO * middle,
-        offset=total / audio.size,
-        clipped=full / audio.size,
-        bandwidth=float(np.flatnonzero(spectrum >= _INAUDIBLE).max(initial=0)) * SAMPLE_RATE / _SPECTRUM,
-        digest=digest.hexdigest(),
+def _without_name(what: str, path: Path) -> str:
+    """A sentence about a file as it stands behind the file's name."""
+    for name in (str(path), path.name):
+        if what.startswith(f"{name} "):
+            return f"It {what[len(name) + 1 :]}"
+    return what
+
+
+def _remark(of_file: str, levels: Levels) -> str:
+    loud = (
+        f"It peaks {20 * math.log10(levels.peak):.1f} dB above full scale, is not clipped there, and is brought down to it."
+        if levels.peak > 1
+        else ""
     )
-
-
-def _amplitudes(block: np.ndarray) -> np.ndarray:
-    """The highest amplitude ``[bins]`` that each frequency has in any window of ``block [C, n]``."""
-    size = min(_SPECTRUM, block.shape[1])
-    # Whole windows only: one cut off by the block's end would have an edge, which holds every frequency.
-    windows = block[:, : block.shape[1] // size * size].reshape(-1, size)
-    taper = np.hanning(size).astype(np.float32)
-    amplitudes: np.ndarray = np.abs(np.fft.rfft(windows * taper, _SPECTRUM)).max(axis=0) / max(taper.sum() / 2, 1.0)
-    return amplitudes
+    return " ".join(filter(None, (of_file, mix_in_words(levels.mix), loud)))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -383,55 +423,10 @@ def _check_folder(folder: Path) -> None:
         raise CorpusError(f"The folder {folder} may not be read by you.", "Change its permissions.")
 
 
-def _audio_files(folder: Path) -> tuple[list[Path], int]:
-    """Audio files below ``folder`` sorted by name, and how many others were passed over."""
-    found: list[Path] = []
-    ignored = 0
-    for path in _walk(folder):
-        if path.suffix.lower() in AUDIO_SUFFIXES:
-            found.append(path)
-        else:
-            ignored += 1
-    return sorted(found, key=lambda path: _name(path, folder)), ignored
-
-
-def _walk(top: Path) -> Iterator[Path]:
-    """Files below ``top`` that are not hidden (macOS' ``._`` companions are); no folder is entered twice."""
-    folders = [(top, top.resolve())]
-    seen = {folders[0][1]}
-    while folders:
-        folder, real = folders.pop()
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError as error:
-            raise CorpusError(
-                f"The folder {folder} cannot be read: {error.strerror}.",
-                "Change its permissions, or move it away.",
-            ) from error
-        below = []
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if not entry.is_dir():
-                yield entry
-                continue
-            is_link = entry.is_symlink()
-            target = entry.resolve() if is_link else real / entry.name
-            # A link to a folder above would bring in its whole surroundings, and this folder once more.
-            if target not in seen and not (is_link and any(one.is_relative_to(target) for one in seen)):
-                seen.add(target)
-                below.append((entry, target))
-        folders += reversed(below)
-
-
-def _name(path: Path, folder: Path) -> str:
-    """The path below the folder, with slashes; bytes that are no letters (as old disks have them) are written out as \\xff."""
-    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def _some(names: list[str], most: int = _NAMED) -> str:
+    if len(names) > most:
+        return ", ".join(names[:most]) + f" and {len(names) - most} more"
+    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
 
 
 def _nothing_usable(folder: Path, reports: list[FileReport]) -> CorpusError:

@@ -1,6 +1,6 @@
-"""One audio file: look at it, read it as 48 kHz float32 in bounded memory, write it whole or not at all."""
+"""One audio file: look at it, read it as 48 kHz float32 in bounded memory."""
 
-import os
+import contextlib
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,20 +10,45 @@ import numpy as np
 import soundfile
 import soxr
 
+from distill.audio import more_formats
+from distill.audio.containers import kind_of, spliced
+from distill.audio.mixing import Balance, Mix, in_channels, mixed
 from distill.errors import AudioFileError
 
 SAMPLE_RATE = 48_000
 AUDIO_SUFFIXES = frozenset(
-    {".wav", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".w64", ".caf", ".au"}
+    {".wav", ".wave", ".bwf", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga"}
+    | {".w64", ".caf", ".au", ".snd"}
 )
+MORE_SUFFIXES = frozenset(
+    {
+        ".m4a",
+        ".m4b",
+        ".aac",
+        ".wma",
+        ".ape",
+        ".wv",
+        ".amr",
+        ".3ga",
+        ".mka",
+        ".dsf",
+        ".tta",
+        ".mp2",
+        ".ac3",
+        ".aax",
+        ".mid",
+    }
+)
+"""Sound, or taken for it, that libsndfile does not read: through PyAV, or named as left out."""
 _UNKNOWN_FRAMES = 2**62  # libsndfile says 2**63 - 1 for a FLAC stream whose header leaves the length open
 _MISSING_FRAMES = 4 * 1152  # some MP3 headers promise a few codec frames more than there are
 _LOUDEST = 64.0  # +36 dBFS: beyond that a float file holds integers or rubbish, not audio
+_CLAIM = 0.05  # seconds that a header may be off without a word
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says. ``frames`` are at the file's own ``sample_rate`` (Hz)."""
+    """What a file holds. ``frames`` are at the file's own ``sample_rate`` (Hz)."""
 
     path: Path
     sample_rate: int
@@ -31,6 +56,8 @@ class AudioInfo:
     frames: int
     format: str
     subtype: str
+    remark: str = ""
+    """What a person should know though the file is fine: a header that says something else. Empty, or a sentence."""
 
     @property
     def seconds(self) -> float:
@@ -38,38 +65,78 @@ class AudioInfo:
 
 
 def probe(path: Path) -> AudioInfo:
-    """Reads the header of ``path``; raises AudioFileError when it is not usable mono or stereo audio."""
+    """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable mono or stereo audio."""
     path = Path(path)
     _check_regular(path)
+    kind = _kind(path)
+    if kind in more_formats.FORMATS:
+        rate, channels, frames = more_formats.shape_of(path, kind)
+        return _checked(AudioInfo(path, rate, channels, frames, kind, kind))
     try:
-        with _opened(path) as file:
-            frames = file.frames
-            if frames >= _UNKNOWN_FRAMES and file.channels <= 2:
-                frames = sum(len(block) for block in _native_blocks(path, file, 65_536))
-            info = AudioInfo(path, file.samplerate, file.channels, frames, file.format, file.subtype)
-    except soundfile.LibsndfileError as error:
+        with contextlib.ExitStack() as stack:
+            files, claim = _opened(path, stack)
+            frames = 0
+            for file in files:
+                if file.frames >= _UNKNOWN_FRAMES and file.channels <= 2:
+                    frames += sum(len(block) for block in _native_blocks(path, file, 65_536))
+                else:
+                    frames += file.frames
+            first = files[0]
+            if first.format == "RAW":  # libsndfile's guess for an .au file without a header
+                raise _no_audio(path)
+            if len({(file.samplerate, file.channels) for file in files}) > 1:
+                raise AudioFileError(
+                    f"{path.name} is joined from parts of different sample rates or channels.",
+                    "Export the parts one by one.",
+                )
+            info = AudioInfo(path, first.samplerate, first.channels, frames, first.format, first.subtype)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _no_audio(path) from error
+    info = _checked(info)
+    if claim is not None and abs(claim - info.seconds) > _CLAIM:
+        says = f"Its header says {claim:.1f} s" if claim > _CLAIM else "Its header was never finished"
+        return AudioInfo(
+            info.path, info.sample_rate, info.channels, info.frames, info.format, info.subtype,
+            f"{says}; all {info.seconds:.1f} s that are in it are used.",
+        )  # fmt: skip
+    return info
+
+
+def _checked(info: AudioInfo) -> AudioInfo:
+    if info.channels not in (1, 2) and info.frames:
         raise AudioFileError(
-            f"{path.name} is not readable as audio: it is damaged, or not an audio file despite its name "
-            f"({_reason(error)}).",
-            "Export it again as WAV or FLAC, or leave it out.",
-        ) from error
-    if info.format == "RAW":  # libsndfile's guess for an .au file without a header
-        raise AudioFileError(
-            f"{path.name} is not an audio file despite its name (it has no audio header).",
-            "Export it again as WAV or FLAC, or leave it out.",
-        )
-    if info.channels not in (1, 2):
-        raise AudioFileError(
-            f"{path.name} has {info.channels} channels; one or two are needed.", "Mix it down to stereo."
-        )
-    if not 1_000 <= info.sample_rate <= 768_000:
-        raise AudioFileError(
-            f"{path.name} says it has {info.sample_rate} samples a second; 1000 to 768000 can be read.",
-            "Export it again at 44100 or 48000 Hz.",
+            f"{info.path.name} has {info.channels} channels; one or two are needed.", "Mix it down to stereo."
         )
     if info.frames <= 0:
-        raise AudioFileError(f"{path.name} holds no sound at all.", "Export it again, or leave it out.")
+        raise AudioFileError(f"{info.path.name} holds no sound at all.", "Export it again, or leave it out.")
+    if not 1_000 <= info.sample_rate <= 768_000:
+        raise AudioFileError(
+            f"{info.path.name} says it has {info.sample_rate} samples a second; 1000 to 768000 can be read.",
+            "Export it again at 44100 or 48000 Hz.",
+        )
     return info
+
+
+def _no_audio(path: Path) -> AudioFileError:
+    if path.suffix.lower() in AUDIO_SUFFIXES and not _kind(path):
+        return AudioFileError(
+            f"{path.name} is not readable as audio: it is none, despite its name.",
+            "Export it again as WAV or FLAC, or leave it out.",
+        )
+    if not _kind(path):
+        return AudioFileError(
+            f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
+        )
+    return AudioFileError(
+        f"{path.name} is damaged: its beginning is not readable as audio.", "Export it again, or leave it out."
+    )
+
+
+def _kind(path: Path) -> str:
+    try:
+        return kind_of(path)
+    except OSError as error:
+        raise AudioFileError(f"{path} cannot be opened: {error.strerror}.", "Check the name and the place.") from error
 
 
 def samples_at_48k(info: AudioInfo) -> int:
@@ -80,11 +147,21 @@ def samples_at_48k(info: AudioInfo) -> int:
 def read_blocks(path: Path, channels: int | None = None, block_seconds: float = 10.0) -> Iterator[np.ndarray]:
     """Yields float32 ``[C, n]`` at 48 kHz, in the file's own channels or as 1 or 2 ``channels``, in bounded memory.
 
-    The blocks add up to exactly ``samples_at_48k(probe(path))`` samples. Raises AudioFileError when the file
-    turns out to be damaged on the way, or holds samples that are not numbers.
+    The blocks add up to exactly ``samples_at_48k(probe(path))`` samples. One channel is made of two by the mix that keeps
+    the sound (``mixing.py``), for which the file is gone through beforehand. Raises AudioFileError when the file turns out
+    to be damaged on the way, or holds samples that are not numbers.
     """
+    mix = best_mix(path) if channels is not None and probe(path).channels == 2 else "mean"
     for block in _own_blocks(path, block_seconds):
-        yield block if channels is None else to_channels(block, channels)
+        yield block if channels is None else in_channels(block, channels, mix)
+
+
+def best_mix(path: Path) -> Mix:
+    """How one channel is made of the file's two without losing sound."""
+    balance = Balance()
+    for block in _own_blocks(path, 10.0):
+        balance.take(block)
+    return balance.mix
 
 
 def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
@@ -97,21 +174,20 @@ def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
     )
     given = heard = 0
     try:
-        with _opened(info.path) as file:
-            for native in _native_blocks(info.path, file, max(1, round(block_seconds * info.sample_rate))):
-                kept = native[: info.frames - heard]
-                heard += len(kept)
-                if not len(kept):  # the file has grown since it was looked at; what came later is not waited for
-                    break
-                block = kept if resampler is None else resampler.resample_chunk(kept)
-                block = block[: wanted - given]
-                given += len(block)
-                if len(block):
-                    yield np.ascontiguousarray(block.T)
-    except soundfile.LibsndfileError as error:
-        raise _damaged(info, heard, _reason(error)) from error
+        for native in _all_native_blocks(info, max(1, round(block_seconds * info.sample_rate))):
+            kept = native[: info.frames - heard]
+            heard += len(kept)
+            if not len(kept):  # the file has grown since it was looked at; what came later is not waited for
+                break
+            block = kept if resampler is None else resampler.resample_chunk(kept)
+            block = block[: wanted - given]
+            given += len(block)
+            if len(block):
+                yield np.ascontiguousarray(block.T)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _damaged(info, heard) from error
     if info.frames - heard > min(_MISSING_FRAMES, info.frames // 2):
-        raise _damaged(info, heard, f"the header promises {info.seconds:.1f} s")
+        raise _damaged(info, heard)
     if resampler is not None:
         tail = resampler.resample_chunk(np.zeros((0, info.channels), np.float32), last=True)[: wanted - given]
         given += len(tail)
@@ -133,13 +209,28 @@ def to_channels(audio: np.ndarray, channels: int) -> np.ndarray:
     if audio.shape[0] == channels:
         return audio
     if channels == 1:
-        return audio.mean(axis=0, keepdims=True, dtype=np.float32)
+        return mixed(audio, "mean")
     return np.repeat(audio, 2, axis=0)
 
 
-def _opened(path: Path) -> soundfile.SoundFile:
-    # As bytes: soundfile cannot encode a name that is no UTF-8, as old disks have them.
-    return soundfile.SoundFile(str(path) if os.name == "nt" else os.fsencode(path))
+def _opened(path: Path, stack: contextlib.ExitStack) -> tuple[list[soundfile.SoundFile], float | None]:
+    """The parts of a file, one after the other, and the seconds its header claims where it is wrong."""
+    parts, claim = spliced(path)
+    for part in parts:
+        stack.callback(part.close)
+    # By what they hold, never by a name: soundfile cannot encode one that is no UTF-8, as old disks have them.
+    return [stack.enter_context(soundfile.SoundFile(part)) for part in parts], claim
+
+
+def _all_native_blocks(info: AudioInfo, size: int) -> Iterator[np.ndarray]:
+    if info.format in more_formats.FORMATS:
+        for block in more_formats.blocks_of(info.path, info.format):
+            _check_numbers(info.path, block)
+            yield block
+        return
+    with contextlib.ExitStack() as stack:
+        for file in _opened(info.path, stack)[0]:
+            yield from _native_blocks(info.path, file, size)
 
 
 def _native_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterator[np.ndarray]:
@@ -148,15 +239,19 @@ def _native_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterator
     # hides holes in a damaged OGG file; a file that says it cannot seek is simply read on.
     file.seekable = lambda: False
     while len(block := file.read(size, dtype="float32", always_2d=True)):
-        # A NaN makes the largest magnitude NaN, so that one comparison finds both faults.
-        if not np.abs(block).max() <= _LOUDEST:
-            sane = bool(np.isfinite(block).all())
-            raise AudioFileError(
-                f"{path.name} holds samples that are "
-                + ("far louder than full scale." if sane else "not numbers (NaN or infinite)."),
-                "Export it again from the program that made it, or leave it out.",
-            )
+        _check_numbers(path, block)
         yield block
+
+
+def _check_numbers(path: Path, block: np.ndarray) -> None:
+    # A NaN makes the largest magnitude NaN, so that one comparison finds both faults.
+    if len(block) and not np.abs(block).max() <= _LOUDEST:
+        sane = bool(np.isfinite(block).all())
+        raise AudioFileError(
+            f"{path.name} holds samples that are "
+            + ("far louder than full scale." if sane else "not numbers (NaN or infinite)."),
+            "Export it again from the program that made it, or leave it out.",
+        )
 
 
 def _check_regular(path: Path) -> None:
@@ -178,12 +273,8 @@ def _check_regular(path: Path) -> None:
         raise AudioFileError(f"{path} cannot be opened: {error.strerror}.", fix) from error
 
 
-def _damaged(info: AudioInfo, heard: int, reason: str) -> AudioFileError:
+def _damaged(info: AudioInfo, heard: int) -> AudioFileError:
     return AudioFileError(
-        f"{info.path.name} is damaged: it cannot be read beyond {heard / info.sample_rate:.1f} s ({reason}).",
+        f"{info.path.name} is damaged: it cannot be read beyond {heard / info.sample_rate:.1f} s of {info.seconds:.1f} s.",
         "Export it again, or leave it out.",
     )
-
-
-def _reason(error: soundfile.LibsndfileError) -> str:
-    return str(error.error_string).strip().rstrip(".").lower() or f"libsndfile error {error.code}"

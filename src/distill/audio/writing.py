@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 
 from distill.audio.files import SAMPLE_RATE
+from distill.audio.tags import normalised, tag_mp3, tag_wav
 from distill.errors import DistillError, OutputError, SettingError
 from distill.files.atomic import written_aside
 
@@ -70,9 +71,10 @@ def write_audio(
         raise ValueError(f"Tags that cannot be written: {', '.join(unknown)}.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder, so no file can be written there.", "Give the name of a file.")
+    tags = normalised(tags or {})
     stream = iter((blocks,)) if isinstance(blocks, np.ndarray) else iter(blocks)
     with written_aside(path) as aside:
-        written = _write_stream(aside, path, stream, format, bit_depth, channels, tags or {})
+        written = _write_stream(aside, path, stream, format, bit_depth, channels, {} if format == "mp3" else tags)
         with _as_os_errors(aside):
             if soundfile.info(aside).frames < written:
                 raise OSError(errno.EIO, "not everything arrived on the disk")
@@ -80,6 +82,10 @@ def write_audio(
             _fix_ogg_serial(aside)
         elif (format, bit_depth) == ("wav", 32):
             _fix_wav_timestamp(aside)
+        if tags and format == "mp3":
+            tag_mp3(aside, tags)
+        elif tags and format == "wav":
+            tag_wav(aside, tags)
     return path
 
 

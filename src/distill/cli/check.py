@@ -14,11 +14,12 @@ from distill.files.names import command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from distill.audio.corpus import FileReport
+    from distill.audio.verdicts import FileReport
 
 _STYLES = {
     "used": "green",
     "duplicate": "yellow",
+    "copy": "yellow",
     "too short": "yellow",
     "too long": "yellow",
     "silent": "yellow",
@@ -71,11 +72,21 @@ def check(
         note("Left out:")
     for file in unused:
         note(f"  {file.name}: {file.reason} {file.fix}", _STYLES[str(file.verdict)])
-    files = "1 file is" if len(corpus.files) == 1 else f"{len(corpus.files)} files are"
+    remarked = [file for file in corpus.files if file.remark and str(file.verdict) == "used"]
+    if remarked:
+        note()
+        note("Used, but:")
+    for file in remarked:
+        note(f"  {file.name}: {file.remark}")
+    files = "1 file" if len(corpus.files) == 1 else f"{len(corpus.files)} files"
     note()
-    note(f"{corpus.file_count} of {files} usable, {corpus.seconds:.1f} s in all.")
+    note(
+        f"{corpus.file_count} of {files} {'is' if corpus.file_count == 1 else 'are'} usable, {corpus.seconds:.1f} s in all."
+    )
     for warning in corpus.warnings:
         note(warning, "yellow")
+    if corpus.shared:
+        note(corpus.shared)
     note(split.explanation)
     note(explain_codec(corpus, config))
     note()

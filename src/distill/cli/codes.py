@@ -57,7 +57,7 @@ def decode(
     model = options.model_file(model)
     target = file_to_write(out, Path(f"{codes.stem}.wav"), codes, model)
     loaded = load_model(model, choose_device(device))
-    read = load_codes(codes, loaded.alphabet, loaded.codec)
+    read = load_codes(codes, loaded.codes_fingerprint, loaded.codec)
     codec_files.decode_file(loaded, read, target, bit_depth)
     if as_json:
         print_json({"audio": target.resolve(), "samples": read.samples, "sample_rate": read.sample_rate})

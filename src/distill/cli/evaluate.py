@@ -1,6 +1,7 @@
 """``distill evaluate MODEL FOLDER``: how faithful the codec is."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +57,8 @@ def evaluate(
     note()
     note("Codebooks over these recordings", "bold")
     levels_table(levels)
+    for sentence in evaluation.left_out:
+        note(sentence)
     if evaluation.opus_note:
         note(evaluation.opus_note, "dim")
     note()
@@ -65,11 +68,13 @@ def evaluate(
 def _table(evaluation: "Evaluation") -> Table:
     rows = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     rows.add_column("recording", overflow="fold")
-    for heading in ("seconds", "mel", "STFT"):
+    for heading in ("seconds", "mel", "kept", "movement", "STFT"):
         rows.add_column(heading, justify="right", no_wrap=True)
     rows.add_column("", no_wrap=True)
     for score in evaluation.scores:
         aside = "held out" if score.is_held_out else ""
-        cells = (f"{score.seconds:.1f}", f"{score.mel:.3f}", f"{score.stft:.3f}", aside)
+        kept = "–" if math.isnan(score.kept) else f"{score.kept:.2f}"
+        movement = "–" if math.isnan(score.movement) else f"{score.movement:.1f}"
+        cells = (f"{score.seconds:.1f}", f"{score.mel:.3f}", kept, movement, f"{score.stft:.3f}", aside)
         rows.add_row(Text(visible(score.name)), *cells)
     return rows

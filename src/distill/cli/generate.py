@@ -64,7 +64,7 @@ def generate(
             show_default="by --originality",
         ),
     ] = None,
-    seed: options.SeedOption = 0,
+    seed: options.DrawnSeedOption = None,
     audio_format: Annotated[
         options.AudioFormat, typer.Option("--format", help="File format.")
     ] = options.AudioFormat.WAV,
@@ -78,6 +78,7 @@ def generate(
 ) -> None:
     """Make new audio with MODEL. Existing files are never overwritten."""
     import dataclasses
+    import secrets
     import time
 
     from distill.making.loops import Loop, loop_samples
@@ -99,7 +100,7 @@ def generate(
         told: dict[str, Any] = {
             "count": count,
             "sampling": sampling,
-            "seed": seed,
+            "seed": secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
             "audio_format": audio_format,
             "bit_depth": bit_depth,
             "max_similarity": dial.max_similarity if max_similarity is None else max_similarity,

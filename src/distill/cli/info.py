@@ -42,6 +42,10 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
         [
             ("held-out distance", _figure(header.codec_training, "best_val_loss", 2)),
             ("epochs", _figure(header.codec_training, "epochs_trained", 0)),
+            (
+                "training started from",
+                "the base codec" if header.codec_training.get("from_base") == 1 else "random weights",
+            ),
             *((name, value) for name, (value, _) in codec_settings(header.codec).items()),
         ]
     )

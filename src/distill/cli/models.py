@@ -11,7 +11,7 @@ from rich.text import Text
 from distill.cli import options
 from distill.cli.console import console, good, note, place, print_json, table, visible, warn
 from distill.errors import SettingError
-from distill.files.names import command
+from distill.files.names import command, searchable
 
 if TYPE_CHECKING:
     from distill.library import Library, ModelEntry, RunRecord
@@ -64,9 +64,9 @@ def search(
 
     def text(entry: "ModelEntry") -> str:
         parts = (str(entry.path), entry.created, folders.get(entry.origin, ""), *entry.recordings)
-        return "\n".join(parts).casefold()
+        return searchable("\n".join(parts))
 
-    found = [entry for entry in library.models() if all(word.casefold() in text(entry) for word in words)]
+    found = [entry for entry in library.models() if all(searchable(word) in text(entry) for word in words)]
     _show_models(found, as_json, f"No model matches '{' '.join(words)}'.", "distill models list")
 
 

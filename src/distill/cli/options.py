@@ -57,12 +57,23 @@ ResumeOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
+FromScratchOption = Annotated[
+    bool,
+    typer.Option("--from-scratch", help="Start from random weights, not from the base codec."),
+]
 SeedOption = Annotated[
     int,
     typer.Option(
         help="Same seed, same machine, same result; for training only by epochs, not by minutes.", min=0, max=2**31 - 1
     ),
 ]
+DrawnSeedOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Same seed, same model, same machine, same piece; each piece tells its own.", min=0, max=2**31 - 1,
+        show_default="another one each time",
+    ),
+]  # fmt: skip
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Machine-readable result on stdout, everything else on stderr.")
 ]

@@ -38,6 +38,7 @@ def run(
     device: options.DeviceOption = options.Device.AUTO,
     voice: options.VoiceOption = options.Voice.AUTO,
     seed: options.SeedOption = 0,
+    from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Learn the sound of FOLDER and make new audio in it: codec, prior, audio and report in one go."""
@@ -60,6 +61,7 @@ def run(
         device=device,
         seed=seed,
         voice=Wanted(Choice(voice)),
+        from_scratch=from_scratch,
     )
     show_result(result, as_json)
 

@@ -67,6 +67,7 @@ def train(
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
+    from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
@@ -81,7 +82,15 @@ def train(
     }
     if resume is not None:
         options.refuse_with_resume(
-            context, "name", "out", "rvq_levels", "codebook_size", "commitment_weight", "channels", "seed"
+            context,
+            "name",
+            "out",
+            "rvq_levels",
+            "codebook_size",
+            "commitment_weight",
+            "channels",
+            "seed",
+            "from_scratch",
         )
         _resume(folder, resume, quality, epochs, minutes, device, as_json)
     else:
@@ -96,6 +105,7 @@ def train(
             options.channels(channels),
             device,
             seed,
+            from_scratch,
             as_json,
         )
 
@@ -111,6 +121,7 @@ def _begin(
     channels: int | None,
     device: str,
     seed: int,
+    from_scratch: bool,
     as_json: bool,
 ) -> None:
     import time
@@ -120,7 +131,7 @@ def _begin(
     from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
     from distill.runs.events import events_file
-    from distill.runs.resume import Sitting
+    from distill.runs.resume import RefinementRun
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import codec_config
 
@@ -148,7 +159,7 @@ def _begin(
             split,
             model_path,
             events_file(run_folder, "codec"),
-            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device),
+            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch),
             config_changes=chosen,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
             callback=view,
@@ -156,7 +167,7 @@ def _begin(
         )
         if is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
-            second = Sitting(run_folder, pipeline.RefinementPlan(epochs, left, seed=seed, device=device))
+            second = RefinementRun(run_folder, pipeline.RefinementPlan(epochs, left, seed=seed, device=device))
             refined = pipeline.refine_codec(model_path, corpus, split, second, callback=view, cancel_event=cancel)
     _show(folder, model_path, run_folder, refined.model if refined else model, refined, is_high, as_json)
 
@@ -204,7 +215,7 @@ def _resume_first(
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.vqvae import VQVAEConfig
-    from distill.runs.resume import Sitting
+    from distill.runs.resume import RefinementRun
     from distill.settings import codec_settings, resumed_settings
 
     share = pipeline.REFINEMENT_SHARE if is_high else 0.0
@@ -219,7 +230,7 @@ def _resume_first(
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
         settings_table({**rows, **codec_settings(config)})
-        split = split_corpus(corpus, seed=plan.seed)
+        split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
         model = pipeline.train_codec(
             corpus,
             split,
@@ -232,8 +243,12 @@ def _resume_first(
             cancel_event=cancel,
         )
         if is_high and not cancel.is_set():
-            sitting = Sitting(first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device))
-            refined = pipeline.refine_codec(model_path, corpus, split, sitting, callback=view, cancel_event=cancel)
+            refinement_run = RefinementRun(
+                first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device)
+            )
+            refined = pipeline.refine_codec(
+                model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel
+            )
     _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, is_high, as_json)
 
 
@@ -252,23 +267,27 @@ def _resume_second(
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
-    from distill.runs.resume import next_sitting
+    from distill.runs.resume import next_refinement
     from distill.settings import resumed_settings, run_settings
 
     model = load_model(model_path)
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         wanted = pipeline.RefinementPlan(epochs, minutes, device=device)
-        sitting = next_sitting(model_path, model, wanted, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first)
-        folder = folder or sitting.recordings(first)
+        refinement_run = next_refinement(
+            model_path, model, wanted, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
+        )
+        folder = folder or refinement_run.recordings(first)
         corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"))
-        if sitting.resumed is None:
-            settings_table(run_settings(sitting.plan.epochs, sitting.plan.minutes, device, 0.0))
+        if refinement_run.resumed is None:
+            settings_table(run_settings(refinement_run.plan.epochs, refinement_run.plan.minutes, device, 0.0))
         else:
-            settings_table(resumed_settings(sitting.resumed.value("schedule.step", int), epochs, minutes, device))
-        split = split_corpus(corpus, seed=sitting.plan.seed)
-        refined = pipeline.refine_codec(model_path, corpus, split, sitting, callback=view, cancel_event=cancel)
-    _show(folder, model_path, sitting.run_folder, refined.model, refined, True, as_json)
+            settings_table(
+                resumed_settings(refinement_run.resumed.value("schedule.step", int), epochs, minutes, device)
+            )
+        split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
+        refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel)
+    _show(folder, model_path, refinement_run.run_folder, refined.model, refined, True, as_json)
 
 
 def _show(

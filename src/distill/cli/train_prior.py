@@ -1,6 +1,5 @@
 """``distill train-prior MODEL DATASET_DIR``: the prior, bundled into the model file."""
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +39,16 @@ def train_prior(
     layers: Annotated[int | None, typer.Option(help="Depth of the transformer.", show_default="auto")] = None,
     heads: Annotated[int | None, typer.Option(help="Attention heads.", show_default="auto")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate, 0.000001 to 0.1.", show_default="0.002")] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the run after which training ends early when held-out recordings are predicted no better; "
+            "1 uses all of the time.",
+            min=0.01,
+            max=1.0,
+            show_default="0.3",
+        ),
+    ] = None,
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
@@ -52,9 +61,12 @@ def train_prior(
     }
     if resume is None:
         model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "DATASET_DIR")
-        _begin(model_path, dataset_dir, epochs, minutes, chosen, lr, device, seed, as_json)
+        settings = {
+            name: value for name, value in {"learning_rate": lr, "patience": patience}.items() if value is not None
+        }
+        _begin(model_path, dataset_dir, epochs, minutes, chosen, settings, device, seed, as_json)
     else:
-        options.refuse_with_resume(context, "hidden_size", "layers", "heads", "lr", "seed")
+        options.refuse_with_resume(context, "hidden_size", "layers", "heads", "lr", "patience", "seed")
         _resume(resume, model, dataset_dir, epochs, minutes, device, as_json)
 
 
@@ -64,7 +76,7 @@ def _begin(
     epochs: int | None,
     minutes: float | None,
     chosen: dict[str, Any],
-    lr: float | None,
+    plan_changes: dict[str, Any],
     device: str,
     seed: int,
     as_json: bool,
@@ -80,17 +92,16 @@ def _begin(
     from distill.sizes import prior_config
 
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
-    if lr is not None:
-        check_learning_rate(lr)
+    if "learning_rate" in plan_changes:
+        check_learning_rate(plan_changes["learning_rate"])
     end = (None, DEFAULT_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
-    plan = pipeline.PriorPlan(*end, seed=seed, device=device)
-    plan = plan if lr is None else dataclasses.replace(plan, learning_rate=lr)
+    plan = pipeline.PriorPlan(*end, seed=seed, device=device, **plan_changes)
     model_path = options.model_file(model_path)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
-        split = split_corpus(corpus, seed=codec.header.corpus.split_seed)
+        split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
         events = events_file(new_run_folder(model_path.stem), "prior")
@@ -128,7 +139,7 @@ def _resume(
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
-        split = split_corpus(corpus, seed=codec.header.corpus.split_seed)
+        split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
         bundled = pipeline.add_prior(
             model_path, corpus, split, stopped.events, plan, resumed=stopped, callback=view, cancel_event=cancel

@@ -152,7 +152,7 @@ class TrainingView:
             f"prior {_count(event.epoch, event.total_epochs)}  train {event.train_loss:.2f}  "
             f"held-out {event.val_loss:.2f}  perplexity {event.val_perplexity:.1f}  best {event.best_perplexity:.1f}"
         )
-        self._warn_once(event.memorization_message)
+        self._warn_once(event.memorization_message or event.overfitting_message)
 
     def _warn_once(self, text: str) -> None:
         kind = text[:20]

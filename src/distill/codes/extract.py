@@ -42,6 +42,11 @@ class Codec(Protocol):
     def decode(self, codes: Tensor) -> Tensor:
         """``[B, S, Q] → [B, C, S·hop]``."""
 
+    def decode_part(
+        self, codes: Tensor, first: int, start: int, stop: int, held: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Positions ``start`` to ``stop`` of a longer sound, from codes ``[B, S, Q]`` that begin at ``first``."""
+
 
 def encode_blocks(
     codec: Codec,
@@ -79,12 +84,13 @@ def decode_chunks(
     codec: Codec, codes: Tensor, device: torch.device | str = "cpu", chunk: int = CHUNK_POSITIONS
 ) -> Iterator[np.ndarray]:
     """Decodes codes ``[S, Q]`` into blocks of audio, float32 ``[C, n]``, ``S·hop`` samples in all."""
-    hop, context = codec.hop, codec.context
+    context, held = codec.context, None
     for start in range(0, len(codes), chunk):
         first, stop = max(0, start - context), min(len(codes), start + chunk)
         with torch.no_grad():
-            audio = codec.decode(codes[None, first : stop + context].to(device))[0]
-        yield audio[:, (start - first) * hop : (stop - first) * hop].cpu().numpy()
+            part = codes[None, first : stop + context].to(device)
+            audio, held = codec.decode_part(part, first, start, stop, held)
+        yield audio[0].cpu().numpy()
 
 
 def extract_code_sequences(

@@ -21,7 +21,7 @@ def encode_file(model: Model, audio: Path, out: Path) -> Codes:
     info = probe(audio)
     codes = Codes(
         encode_blocks(model.codec, read_blocks(audio, model.codec.channels), model.device),
-        model.alphabet,
+        model.codes_fingerprint,
         samples_at_48k(info),
         model.codec.sample_rate,
     )

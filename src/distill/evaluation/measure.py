@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.files import to_channels
+from distill.audio.likeness import Likeness, judge, pooled
 from distill.audio.split import Passage, Split, split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import AudioFileError
@@ -41,6 +42,19 @@ class Score:
     """Multi-scale STFT distance."""
     clipped: int
     """How many samples are beyond full scale that are not so in the recording."""
+    kept: float
+    """Share of the recording's partials that are there at their pitch; NaN where it has none (``audio/pitch.py``)."""
+    movement: float
+    """dB by which the loudness of bands moves otherwise than the recording's; NaN in silence (``audio/texture.py``)."""
+    offset: float
+    """Largest mean of a channel."""
+
+
+_PARTS: Mapping[str, Callable[[Score], bool]] = {
+    "all": lambda score: True,
+    "trained": lambda score: not score.is_held_out,
+    "held_out": lambda score: score.is_held_out,
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,10 @@ class Evaluation:
     """One score per bit rate; empty without Opus."""
     opus_note: str
     """Why there is no comparison with Opus; empty where there is one, or none was asked for."""
+    judged: Mapping[str, Mapping[str, float]]
+    """Pitch and texture, pooled over recordings: figures by name, of ``all``, ``trained`` and ``held_out`` ones."""
+    left_out: tuple[str, ...] = ()
+    """What of the folder was not measured, a sentence each."""
 
     def mean(self, figure: str, held_out: bool | None = None) -> float:
         """Mean ``mel`` or ``stft`` of all recordings, or of those (not) held out; NaN where there are none."""
@@ -94,6 +112,7 @@ class Evaluation:
             ]
         rows += [
             ("mel distance, all", f"{self.mean('mel'):.3f}"),
+            *((f"{what}, {called}", said) for called, figures in self._judged() for what, said in _in_words(figures)),
             ("STFT distance, all", f"{self.mean('stft'):.3f}"),
             ("rate", f"{self.bits_per_second / 1000:.2f} kbit/s"),
             ("silence comes out at", f"{self.silence_db:.0f} dBFS"),
@@ -111,6 +130,21 @@ class Evaluation:
         if not self.is_own_corpus:
             rows.append(("corpus", "not the one it was trained on"))
         return rows
+
+    def _judged(self) -> list[tuple[str, Mapping[str, float]]]:
+        parts = [("held out", "held_out")] if any(score.is_held_out for score in self.scores) else []
+        return [(called, self.judged[part]) for called, part in [("all", "all"), *parts]]
+
+
+def _in_words(figures: Mapping[str, float]) -> list[tuple[str, str]]:
+    rows = []
+    if math.isfinite(figures["kept"]):
+        kept, off = f"{figures['kept']:.0%} of the partials kept", f"{figures['cents']:.1f} cents off"
+        rows.append(("pitch", f"{kept}, {off}, {figures['invented']:.2f} invented for each"))
+    if math.isfinite(figures["movement"]):
+        off, buzz = f"movement {figures['movement']:.1f} dB off", f"buzz {figures['line']:.1f} dB"
+        rows.append(("texture", f"{off}, {buzz}, grain {figures['grain']:+.1f} dB"))
+    return rows
 
 
 def evaluate(
@@ -135,7 +169,8 @@ def evaluate(
     wants_opus = with_opus and not opus_note
     opus: dict[int, list[tuple[float, float, float, float]]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
     counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
-    scores = []
+    scores: list[Score] = []
+    heard: list[Likeness] = []
     encoding = decoding = 0.0
 
     for number, (passage, is_held_out) in enumerate(passages):
@@ -149,14 +184,19 @@ def evaluate(
         encoding, decoding = encoding + encoded - started, decoding + time.perf_counter() - encoded
         counts += count_codes(codes, codec.codebook_size)
         mono, rebuilt = to_channels(audio, 1), to_channels(decoded, 1)
+        distance = distance_between(mel, rebuilt, mono)
+        heard.append(judge([(rebuilt[0], mono[0])], distance))
         scores.append(
             Score(
                 passage.label,
                 audio.shape[1] / codec.sample_rate,
                 is_held_out,
-                distance_between(mel, rebuilt, mono),
+                distance,
                 distance_between(stft, rebuilt, mono),
                 int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
+                heard[-1].pitch.kept_share,
+                heard[-1].texture.movement,
+                float(np.abs(decoded.mean(axis=1)).max()),
             )
         )
         if wants_opus:
@@ -181,13 +221,20 @@ def evaluate(
         seconds / max(decoding, 1e-9),
         tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
         opus_note,
+        {
+            name: pooled([one for one, score in zip(heard, scores, strict=True) if chosen(score)]).figures()
+            for name, chosen in _PARTS.items()
+        },
+        corpus.left_out,
     )
 
 
 def own_split(model: Model, corpus: Corpus) -> Split | None:
     """The split that the model was trained with; None if these are not the recordings it was trained on."""
     record = model.header.corpus
-    return split_corpus(corpus, seed=record.split_seed) if record.fingerprint == corpus.fingerprint else None
+    if record.fingerprint != corpus.fingerprint:
+        return None
+    return split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
 
 
 def _measured_passages(corpus: Corpus, split: Split | None) -> list[tuple[Passage, bool]]:

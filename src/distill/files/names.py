@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from distill.files.atomic import ensure_writable, make_folder, output_error
 from distill.files.home import home
 
 MODEL_SUFFIX = ".distill"
+_LONGEST_STEM = 40
+_JOINERS = "\u200c\u200d"
 
 
 def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
@@ -26,9 +29,8 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
     """
     ensure_writable(out)
     if name is None:
-        stem = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.")[:40] or "model"
-        return free_path(out / f"{stem}{MODEL_SUFFIX}")
-    stem = name.removesuffix(MODEL_SUFFIX)
+        return free_path(out / f"{stem_from(folder.resolve().name) or 'model'}{MODEL_SUFFIX}")
+    stem = normalised(name).removesuffix(MODEL_SUFFIX)
     if not stem.strip(". ") or not stem.isprintable() or set(stem) & set("/\\:"):
         raise OutputError(
             f"'{name}' cannot be the name of a model.", "Choose a name without slashes and colons, such as mine."
@@ -41,6 +43,31 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
     return path
 
 
+def normalised(text: str) -> str:
+    """The text composed (NFC): macOS writes names apart, letters and accents, and both are the same name."""
+    return unicodedata.normalize("NFC", text)
+
+
+def searchable(text: str) -> str:
+    """What two spellings of the same word have in common: composed, and without the difference of capitals."""
+    return normalised(normalised(text).casefold())
+
+
+def stem_from(text: str) -> str:
+    """A file name made from a text: letters, marks and digits of every script stay, all else becomes a hyphen; may be empty."""
+    kept = "".join(
+        letter if unicodedata.category(letter)[0] in "LMN" or letter in "._-" else "" if letter in _JOINERS else "-"
+        for letter in normalised(text)
+    )
+    whole = re.sub("-+", "-", kept).strip("-.")
+    stem = whole[:_LONGEST_STEM]
+    while len(stem.encode()) > 2 * _LONGEST_STEM:
+        stem = stem[:-1]
+    while len(stem) < len(whole) and unicodedata.category(whole[len(stem)])[0] == "M":
+        stem = stem[:-1]  # a mark belongs to the letter before it
+    return stem.strip("-.")
+
+
 def free_path(path: Path) -> Path:
     """``path``, or the first of ``path-2``, ``path-3``, … that does not exist yet."""
     candidate, number = path, 2
@@ -48,6 +75,32 @@ def free_path(path: Path) -> Path:
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return candidate
+
+
+@contextmanager
+def reserving(path: Path) -> Iterator[Path]:
+    """``path``, or the first of ``path-2``, ``path-3``, … that is free, held with an empty file while its content is made.
+
+    So two that write into one folder at once keep both files. The empty file is removed if the block fails.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    make_folder(path.parent)
+    while True:
+        candidate = free_path(path)
+        try:
+            candidate.touch(exist_ok=False)
+        except FileExistsError:  # another writer was quicker
+            continue
+        except OSError as error:
+            raise output_error(candidate, error) from error
+        break
+    try:
+        yield candidate
+    except BaseException:
+        candidate.unlink(missing_ok=True)
+        raise
 
 
 def file_to_write(wanted: Path | None, default: Path, *sources: Path) -> Path:

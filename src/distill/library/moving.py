@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from distill.errors import OutputError
-from distill.files.atomic import make_folder, output_error, written_aside
+from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_model_path
+from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_model_path, normalised
 from distill.library.catalogue import Library
 from distill.library.records import ModelEntry
 
@@ -29,7 +29,7 @@ def add(library: Library, source: Path, *, in_place: bool) -> ModelEntry:
     own = home() / "models"
     if not in_place and not source.resolve().is_relative_to(own.resolve()):
         kept = [entry for entry in library.models() if entry.digest == digest and entry.path.parent == own.resolve()]
-        there = [entry for entry in kept if entry.is_there and entry.name == source.stem]
+        there = [entry for entry in kept if entry.is_there and normalised(entry.name) == normalised(source.stem)]
         if there:
             return there[0]
         source = _copied(source, free_path(make_folder(own) / f"{source.stem}{MODEL_SUFFIX}"))
@@ -75,6 +75,7 @@ def move(source: Path, target: Path) -> None:
     with reserved(target):
         try:
             source.replace(target)
+            sync_folder(target.parent)
             return
         except OSError as error:
             if error.errno != errno.EXDEV:

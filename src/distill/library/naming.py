@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from distill.errors import LibraryError
-from distill.files.names import MODEL_SUFFIX
+from distill.files.names import MODEL_SUFFIX, normalised, searchable
 from distill.library.catalogue import Library
 from distill.library.records import ModelEntry
 from distill.library.trash import trashed
@@ -42,7 +42,7 @@ def find(library: Library, name: str) -> ModelEntry:
     if entry is not None:
         return entry
     for item in trashed():
-        if item.name == name:
+        if normalised(item.name) == normalised(name):
             raise LibraryError(
                 f"There is no model '{name}' in the library; one is in the trash.",
                 f"Put it back with: distill models restore {item.key}",
@@ -60,8 +60,8 @@ def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
         LibraryError: if there is more than one.
     """
     for is_meant in (
-        lambda entry: entry.name == name,
-        lambda entry: bool(name) and entry.name.casefold().startswith(name.casefold()),
+        lambda entry: normalised(entry.name) == normalised(name),
+        lambda entry: bool(name) and searchable(entry.name).startswith(searchable(name)),
     ):
         meant = [entry for entry in entries if is_meant(entry)]
         meant = [entry for entry in meant if entry.is_there] or meant

@@ -10,7 +10,7 @@ from pathlib import Path
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, claimed, free_path
+from distill.files.names import MODEL_SUFFIX, claimed, free_path, normalised, searchable
 from distill.library.catalogue import Library
 from distill.library.moving import move
 from distill.library.records import ModelEntry
@@ -68,6 +68,30 @@ def delete(library: Library, entry: ModelEntry) -> Trashed | None:
             raise
     library.forget_model(entry.path)
     return _read(folder / entry.path.name)
+
+
+def keep_copy(path: Path) -> Trashed:
+    """Puts a copy of a model's file into the trash, before something in it is replaced.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    now = datetime.now(UTC)
+    folder = make_folder(free_path(_trash() / f"{path.stem}-{now:%Y%m%d-%H%M%S}"))
+    note = {
+        "was": str(path.resolve()),
+        "deleted": now.isoformat(timespec="seconds"),
+        "digest": ModelEntry.read(path).digest,
+    }
+    try:
+        with written_aside(folder / _NOTE) as aside:
+            aside.write_text(json.dumps(note), encoding="utf-8")
+        with written_aside(folder / path.name) as aside:
+            shutil.copyfile(path, aside)
+    except OutputError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return _read(folder / path.name)
 
 
 def trashed() -> list[Trashed]:
@@ -138,8 +162,8 @@ def _meant(name: str, items: Iterable[Trashed]) -> Trashed:
     items = list(items)
     for meant in (
         [item for item in items if item.key == name],
-        [item for item in items if item.name == name],
-        [item for item in items if name and item.name.casefold().startswith(name.casefold())],
+        [item for item in items if normalised(item.name) == normalised(name)],
+        [item for item in items if name and searchable(item.name).startswith(searchable(name))],
     ):
         if len(meant) == 1:
             return meant[0]

@@ -25,7 +25,7 @@ _DEPTH_DB = 45.0
 _FLOOR = 1e-8
 """-80 dBFS: nothing quieter is told apart."""
 _SAMPLE = 512
-"""Borders from which it is learnt what little change is, and what much."""
+"""Borders from which it is learned what little change is, and what much."""
 _TOLERANCES = (0.1, 0.5)
 """Quantiles of the natural changes between which a join is judged: silence is not infinitely strict, and an attack, where all
 changes, is no free pass; with one, joins gather at attacks and there are too many of them (docs/voices.md)."""

@@ -1,6 +1,7 @@
 """New audio on disk: pieces, loops and passages made anew, each judged for its originality and tagged with how it was made."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -11,12 +12,12 @@ import numpy as np
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from distill.audio.files import probe, read_audio, read_blocks
+from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
 from distill.audio.writing import check_output_format, write_audio
 from distill.codes.extract import encode_blocks
 from distill.errors import AudioFileError, SettingError
 from distill.files.atomic import ensure_writable
-from distill.files.names import free_path
+from distill.files.names import reserving
 from distill.making import loops
 from distill.making.infill import Infill, infill
 from distill.making.sampling import Generation, Sampling, Voice, check_count, check_request, generate
@@ -31,7 +32,9 @@ from distill.training.metrics import MetricsCallback, Notice
 
 LONGEST_INFILLED_SECONDS = 600.0
 SILENT_PEAK = 1e-3
-"""-60 dBFS: a prompt that stays below it is as good as silent."""
+"""60 dB below the loudest sample of a prompt: an end that stays below it is as good as silent."""
+_FAINTEST = 1e-5
+_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 32}
 
 HEARD = (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
 
@@ -254,7 +257,15 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
         tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
     # Of what the prior is given, it hears the newest half of its window.
     listened = prior.config.context // codec.num_quantizers // 2 * codec.hop
-    if callback is not None and not np.abs(tail[:, -listened:]).max() > SILENT_PEAK:
+    peak = float(np.abs(tail).max(initial=0.0))
+    if peak > 1:
+        tail = tail / np.float32(peak)
+        if callback is not None:
+            callback(
+                Notice(f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale; it is brought down to it.")
+            )
+    # Quiet is not silent: what counts is how loud the end is beside the rest.
+    if callback is not None and not np.abs(tail[:, -listened:]).max() > max(_FAINTEST, SILENT_PEAK * min(peak, 1.0)):
         callback(Notice(f"{audio.name} ends in silence, so what follows it may begin in silence too.", is_warning=True))
     # Whole positions that end where the file ends: a rest would be padded with silence, and silence is what would follow it.
     rest = tail.shape[1] % codec.hop
@@ -285,7 +296,7 @@ def _drawer(
     if request.kind == "loop":
         return lambda first, count: loops.make_loops(model, request.samples, count, sampling, first, progress, voice)
     if request.kind == "infill" and given is not None:
-        recording = _read_recording(model, given)
+        recording = _read_recording(model, request, given, callback)
         return lambda first, count: infill(
             model, recording, request.begin, request.end, count, sampling, first, progress, voice
         )
@@ -295,7 +306,8 @@ def _drawer(
     )
 
 
-def _read_recording(model: Model, audio: Path) -> np.ndarray:
+def _read_recording(model: Model, request: Request, audio: Path, callback: MetricsCallback | None) -> np.ndarray:
+    """The recording as the codec takes it; what differs from the file is said before anything is made."""
     info = probe(audio)
     if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
         raise SettingError(
@@ -303,7 +315,29 @@ def _read_recording(model: Model, audio: Path) -> np.ndarray:
             "must be held in memory.",
             f"Cut out at most {LONGEST_INFILLED_SECONDS / 60:.0f} minutes around the passage.",
         )
-    return read_audio(audio, model.codec.channels)
+    recording = read_audio(audio, model.codec.channels)
+    if callback is not None and (changes := _changes(model, request, info, recording)):
+        callback(Notice(f"Outside of the passage {audio.name} does not stay as it is: {'; '.join(changes)}."))
+    return recording
+
+
+def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndarray) -> list[str]:
+    """In which ways an infilled recording cannot be the original's, sample for sample, outside of the passage."""
+    changes = []
+    if info.sample_rate != model.codec.sample_rate:
+        changes.append(f"{info.sample_rate} Hz become {model.codec.sample_rate}")
+    if info.channels != model.codec.channels:
+        become = ("one channel becomes two that are alike", "two channels become one")[info.channels - 1]
+        changes.append(f"{become}, as this model has {model.codec.channels}")
+    if request.audio_format in ("ogg", "mp3"):
+        changes.append(f"{request.audio_format} is lossy")
+    elif request.bit_depth < _BITS.get(info.subtype, 24):
+        changes.append(f"{request.bit_depth} bits are coarser than the file's")
+    if request.bit_depth != 32 and (peak := float(np.abs(recording).max(initial=0.0))) > 1:
+        changes.append(
+            f"it peaks {20 * math.log10(peak):.1f} dB above full scale and is clipped (not with --format wav --bit-depth 32)"
+        )
+    return changes
 
 
 def _judged(
@@ -337,22 +371,22 @@ def _judged(
 def _written(
     model: Model, out: Path, request: Request, take: Take, originality: Originality, title: str | None = None
 ) -> Piece:
-    path = free_path(out / f"{title or f'{model.header.name}-{take.seed}'}.{request.audio_format}")
-    piece = Piece(path, take, originality, made_of=_made_of(model, take))
-    about = f"{request.words}, seed {take.seed}, {take.sampling.describe()}, model {model.fingerprint[:12]}"
-    tags = {
-        "title": title or path.stem,
-        "software": f"Distill {version('distill-audio')}",
-        "comment": f"{about}; {piece.summary()}",
-    }
-    write_audio(
-        path,
-        take.blocks(model),
-        format=request.audio_format,
-        bit_depth=request.bit_depth,
-        channels=model.codec.channels,
-        tags=tags,
-    )
+    with reserving(out / f"{title or f'{model.header.name}-{take.seed}'}.{request.audio_format}") as path:
+        piece = Piece(path, take, originality, made_of=_made_of(model, take))
+        about = f"{request.words}, seed {take.seed}, {take.sampling.describe()}, model {model.fingerprint[:12]}"
+        tags = {
+            "title": title or path.stem,
+            "software": f"Distill {version('distill-audio')}",
+            "comment": f"{about}; {piece.summary()}",
+        }
+        write_audio(
+            path,
+            take.blocks(model),
+            format=request.audio_format,
+            bit_depth=request.bit_depth,
+            channels=model.codec.channels,
+            tags=tags,
+        )
     if not piece.made_of:
         return piece
     piece = replace(piece, sidecar=write_sidecar(path, piece.made_of, about))

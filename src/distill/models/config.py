@@ -1,9 +1,12 @@
 """Sizes of the two models, stored in the model file beside the weights. Needs no PyTorch to be read."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Lt
+
+BASE_DECODER_BLOCKS = 5
+"""So many that the weights of the base codec fit into 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class VQVAEConfig:
     """Samples between the decoder's inverse-FFT frames, each four times as long."""
     bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
     """Hz; above it the decoder is silent, as the recordings are."""
+    voice: Literal["frames", "tones"] = "frames"
+    """How it sounds: files that do not say it were written when there were only ``frames``. New codecs get ``tones``."""
 
     def __post_init__(self) -> None:
         if self.hop % self.frame_hop or self.hop % 256:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from distill.errors import MissingPriorError, OutputError
 from distill.files.atomic import written_aside
@@ -37,8 +38,8 @@ __all__ = [
     "Header",
     "Model",
     "Source",
-    "alphabet_fingerprint",
     "codec_fingerprint",
+    "codes_fingerprint",
     "load_model",
     "new_header",
     "read_header",
@@ -87,7 +88,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the codec is."""
+        """The device that the codec is on."""
         return next(self.codec.parameters()).device
 
     @property
@@ -96,9 +97,9 @@ class Model:
         return codec_fingerprint(self.codec)
 
     @property
-    def alphabet(self) -> str:
+    def codes_fingerprint(self) -> str:
         """SHA-256 of encoder and codebooks: codes belong to them, whatever prior or refined decoder there is now."""
-        return alphabet_fingerprint(self.codec)
+        return codes_fingerprint(self.codec)
 
     def require_prior(self) -> CodePrior:
         """The prior.
@@ -124,7 +125,7 @@ def codec_fingerprint(codec: ConvVQVAE) -> str:
     return _fingerprint(_codec_tensors(codec))
 
 
-def alphabet_fingerprint(codec: ConvVQVAE) -> str:
+def codes_fingerprint(codec: ConvVQVAE) -> str:
     """SHA-256 over everything of the codec but its decoder: where it is equal, equal sound has equal codes."""
     tensors = _codec_tensors(codec)
     return _fingerprint({name: tensor for name, tensor in tensors.items() if not name.startswith("decoder.")})
@@ -176,7 +177,9 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
     with errors_in_words(path), open_regular(path) as file:
         table = read_table(file, KEY)
         header = checked_header(path, table)
-        with torch.device("meta"):
+        if header.prior is not None and table.body < 4 * header.prior.hidden_size**2:
+            raise UnusableError("its tensors have other sizes than its header declares")
+        with _WeightsWithoutMemory():
             codec = ConvVQVAE(header.codec)
             prior = CodePrior(header.prior) if header.prior is not None else None
         tensors = read_tensors(file, table, _expected_tensors(header, codec, prior), header.digest or "")
@@ -204,6 +207,24 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
             for record, part in zip(header.sources, parts, strict=True)
         )
     return model
+
+
+class _WeightsWithoutMemory(TorchFunctionMode):
+    """Makes modules whose weights have shapes and nothing else, whatever sizes a stranger's header declares.
+
+    PyTorch's own way, ``torch.device("meta")``, puts the small tables there as well (tapers, frequencies) and draws first
+    values; for both it imports a second's worth of modules.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]  # there is nothing to draw
+        if isinstance(kwargs.get("out"), Tensor) and kwargs["out"].is_meta:
+            return kwargs["out"]
+        if func in (torch.empty, torch.zeros, torch.ones, torch.full) and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
 
 
 def _frozen(model: M, device: torch.device | str) -> M:

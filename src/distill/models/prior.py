@@ -268,7 +268,7 @@ class CodePrior(nn.Module):
         return torch.stack(logits).view(q, b, s, -1).permute(1, 2, 0, 3)
 
     def _score_level(self, hidden: Tensor, below: Tensor, previous: Tensor, level: int) -> Tensor:
-        """As :meth:`_score`, of one level: ``hidden [B, H]``, the sum of the levels below ``[B, H] → [B, K]``."""
+        """The same as :meth:`_score` for one level: ``hidden [B, H]``, the sum of the levels below ``[B, H] → [B, K]``."""
         x = hidden + self.within(below)
         x = x + F.gelu(self.level_norm(x) @ self.level_expand[level], approximate="tanh") @ self.level_contract[level]
         x = self.head_norm(x)

@@ -1,19 +1,23 @@
-"""The codec: a convolutional VQ-VAE that hears log-mel spectra and speaks inverse-FFT frames.
+"""The codec: a convolutional VQ-VAE that hears spectra and speaks inverse-FFT frames.
 
     audio [B, C, N]
-      │ log-mel at three time scales, one vector a position        features   [B, S, *]
+      │ log-mel at three time scales, fine pitch                   features   [B, S, *]
       │ ConvNeXt blocks                                            encoder    [B, S, H]
       │ residual vector quantisation                               codes      [B, S, Q]
       │ ConvNeXt blocks                                            decoder    [B, S, H]
-      │ magnitude and phase of a few short frames a position       head       [B, S·r, 2·bins]
+      │ tones whose phases go on, noise whose phases are drawn     head       (tones.py)
       ▼ inverse FFT, overlap-add
     audio [B, C, N]
 
-All work between the spectra happens at the rate of the code positions, so a laptop can train it. The inverse-FFT head is
-the idea of Vocos (Siuzdak 2023, arXiv:2306.00814), the blocks are those of ConvNeXt (Liu et al. 2022, arXiv:2201.03545).
-Nothing looks further than ``context`` positions to either side: a long file can be coded in chunks with that much overlap
-and comes out as in one pass. Stereo is told by the same codes: the encoder hears left, right and their difference, the head
-speaks mid and side of the *log-spectra*, so that where a sound stands is one number a bin and cannot wander with its phase.
+All work between the spectra happens at the rate of the code positions, so a laptop can train it. The inverse-FFT head
+is the idea of Vocos (Siuzdak 2023, arXiv:2306.00814), the blocks are those of ConvNeXt (Liu et al. 2022,
+arXiv:2201.03545). Nothing but the phase of a tone reaches further than ``context`` positions to either side: a long
+file is coded in chunks with that much overlap, hands its phases on from chunk to chunk, and comes out as in one pass.
+Stereo is told by the same codes: the encoder hears left, right and their difference, the head speaks mid and side of
+the *log-spectra*, so that where a sound stands is one number a bin.
+
+Files of before Distill had tones have the voice "frames": short frames whose phases are predicted anew at every
+position.
 """
 
 from typing import NamedTuple
@@ -22,9 +26,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.audio.distance import LogMel, overlap_add
+from distill.audio.distance import LogMel, Magnitude, overlap_add
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
+from distill.models.subsonic import SubsonicFilter
+from distill.models.tones import Tones, TonesAndNoise
 
 __all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "limit_peaks", "swap_mid_side"]
 
@@ -88,10 +94,12 @@ class Features(nn.Module):
     """What the encoder hears: log-mel spectra with fine pitch (2048 samples), fine time (512) and finest time (128).
 
     ``[B, C, N] → [B, S, width]`` with ``S = N / hop``. Of stereo it hears left, right and side: the magnitudes of mid and side
-    alone could not tell left from right, those of left and right alone not whether they add up or cancel.
+    alone could not tell left from right, those of left and right alone not whether they add up or cancel. A codec of tones
+    also hears windows of 171 ms up to 4 kHz, bin by bin: what is to sing at a pitch must know it to a hertz.
     """
 
     _SCALES = ((2048, 512, 160), (512, 128, 40), (128, 32, 12))  # window, hop, mel bins
+    _FINE_WINDOW, _FINE_BINS = 8192, slice(4, 684)
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
@@ -100,13 +108,29 @@ class Features(nn.Module):
             LogMel(config.sample_rate, window, min(hop, config.hop), bins) for window, hop, bins in self._SCALES
         )
         heard = 1 if config.channels == 1 else 3
-        self.width = heard * sum(bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES)
+        self.scale_widths = [bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES]
+        """Of each scale, for one channel."""
+        self.fine_width = 0
+        self.width = heard * sum(self.scale_widths)
+        self.fine = None
+        if config.voice == "tones":
+            self.fine = Magnitude(self.longest_window(config), config.hop)
+            self.fine_width = self._FINE_BINS.stop - self._FINE_BINS.start
+            self.width += config.channels * self.fine_width
+
+    @classmethod
+    def longest_window(cls, config: VQVAEConfig) -> int:
+        """Samples of the longest window of a codec of tones."""
+        return config.hop * -(-cls._FINE_WINDOW // config.hop)
 
     def forward(self, audio: Tensor) -> Tensor:
         positions = audio.shape[-1] // self.hop
+        parts = []
+        if self.fine is not None:
+            spectrum = self.fine(audio)[:, :, :positions, self._FINE_BINS].clamp(min=1e-5).log10() + 2
+            parts.append(spectrum.transpose(1, 2).flatten(2))
         if audio.shape[1] == 2:
             audio = torch.cat([audio, swap_mid_side(audio)[:, 1:]], dim=1)
-        parts = []
         for (_, hop, _), log_mel in zip(self._SCALES, self.log_mels, strict=True):
             spectrum = log_mel(audio) + 2  # [B, 1 or 3, F, bins], from -5..2 to about ±3
             frames = max(1, self.hop // hop)  # a position
@@ -181,15 +205,21 @@ class ConvVQVAE(nn.Module):
         self.decoder = nn.Sequential(
             nn.Linear(config.latent_size, config.hidden_size),
             blocks(config.decoder_blocks),
-            InverseFFTHead(config),
+            InverseFFTHead(config)
+            if config.voice == "frames"
+            else TonesAndNoise(config.hidden_size, config.channels, config.hop, config.sample_rate, config.bandwidth),
         )
+        self.subsonic = SubsonicFilter(config.sample_rate)
 
     @property
     def context(self) -> int:
         """Positions to either side that can change a position's codes or sound; chunks overlap by this much."""
         reach = self.config.kernel_size // 2
-        spectra = -(-2048 // self.config.hop) + 1
-        return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach + spectra
+        if isinstance(self.decoder[2], TonesAndNoise):
+            heard = -(-Features.longest_window(self.config) // (2 * self.hop)) + 1
+            spoken = self.decoder[2].reach - (-self.subsonic.reach // self.hop)
+            return max(self.config.encoder_blocks * reach + heard, self.config.decoder_blocks * reach + spoken)
+        return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach - (-2048 // self.hop) + 1
 
     def latents(self, audio: Tensor) -> Tensor:
         """``[B, C, N] → [B, S, latent_size]``, before quantisation; the end is padded with silence to whole positions."""
@@ -201,23 +231,67 @@ class ConvVQVAE(nn.Module):
         return self.quantizer(self.latents(audio))[1]
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes ``[B, S, Q] →`` audio ``[B, C, S·hop]``."""
-        return self._synthesize(self.quantizer.decode(codes))
+        """Codes ``[B, S, Q] →`` audio ``[B, C, S·hop]``, as a sound of its own: position 0 is its beginning."""
+        return self.decode_part(codes, 0, 0, codes.shape[1])[0]
 
-    def _synthesize(self, quantized: Tensor) -> Tensor:
-        return limit_peaks(self.decoder(quantized))
+    def decode_part(
+        self, codes: Tensor, first: int, start: int, stop: int, held: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """A part of a longer sound, as it sounds there.
+
+        Args:
+            codes: ``[B, S, Q]`` of the part and, to both sides, of ``context`` positions as far as there are any.
+            first: absolute position of the first of them; draws depend on it.
+            start, stop: the absolute positions wanted.
+            held: what the call for the part before gave; without it the tones begin anew.
+
+        Returns:
+            Audio ``[B, C, (stop - start)·hop]`` and what the next part, which begins at ``stop``, needs as ``held``.
+        """
+        held_at = start - self._before - 1 - first
+        audio, phases, _ = self._speak(self.quantizer.decode(codes), first, held, held_at)
+        next_at = stop - self._before - 1 - first
+        held = phases[:, next_at] if phases is not None and next_at >= 0 else None
+        return audio[..., (start - first) * self.hop : (stop - first) * self.hop], held
+
+    @property
+    def _before(self) -> int:
+        """Positions before a part from which on its sound needs the right phases."""
+        if not isinstance(self.decoder[2], TonesAndNoise):
+            return 0
+        return self.decoder[2].reach - (-self.subsonic.reach // self.hop)
+
+    def _speak(
+        self, quantized: Tensor, first: int = 0, held: Tensor | None = None, held_at: int = -1
+    ) -> tuple[Tensor, Tensor | None, Tones | None]:
+        head = self.decoder[2]
+        if not isinstance(head, TonesAndNoise):
+            return limit_peaks(self.decoder(quantized)), None, None
+        positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
+        is_training = self.decoder.training
+        if is_training:  # no two windows share their draws
+            positions = positions + torch.randint(1 << 30, (len(quantized), 1), device=quantized.device)
+        audio, phases, tones = head(self.decoder[:2](quantized), positions, held, held_at)
+        # Filtering takes a twentieth of a step, and no loss hears what it takes out.
+        return limit_peaks(audio if is_training else self.subsonic(audio)), phases, tones
 
     def forward(self, audio: Tensor, quantize: bool = True) -> VQVAEOutput:
         """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar).
 
         Without ``quantize`` the latents pass as they are, and indices and commitment loss are zero.
         """
+        return self.forward_with_tones(audio, quantize)[0]
+
+    def forward_with_tones(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Tones | None]:
+        """As :meth:`forward`, and what the decoder said of the tones, which its loss needs; None with the voice ``frames``."""
         latents = self.latents(audio)
-        if not quantize:
+        if quantize:
+            quantized, codes, commitment = self.quantizer(latents)
+        else:
+            quantized, commitment = latents, latents.new_zeros(1)
             codes = torch.zeros(*latents.shape[:2], self.num_quantizers, dtype=torch.int64, device=latents.device)
-            return VQVAEOutput(self._synthesize(latents)[..., : audio.shape[-1]], codes, latents.new_zeros(()))
-        quantized, codes, commitment = self.quantizer(latents)
-        return VQVAEOutput(self._synthesize(quantized)[..., : audio.shape[-1]], codes, commitment.sum())
+        spoken, _, tones = self._speak(quantized)
+        return VQVAEOutput(spoken[..., : audio.shape[-1]], codes, commitment.sum()), tones
 
 
 def limit_peaks(audio: Tensor) -> Tensor:

@@ -8,16 +8,24 @@ recordings as codes, so new audio can be judged without the folder.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
-from distill.originality.passages import Nearest, Passages
+from distill.originality.passages import Nearest, Passages, pictured
+from distill.originality.reference import Reference, keep, read_kept
 from distill.originality.runs import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
-from distill.originality.verdict import CLOSE_SIMILARITY, Originality, Second, SharedRun, Verdict, by_likeness
+from distill.originality.verdict import (
+    CLOSE_SIMILARITY,
+    COPY_SIMILARITY,
+    LongestRun,
+    Originality,
+    Second,
+    Verdict,
+    by_likeness,
+)
 
 COPY_RUN_SECONDS = 1.0
 """A run of equal codes (two levels) that is this long, and longer than any that held-out recordings share, is a copy whatever
@@ -27,35 +35,13 @@ SHORT_COPY_SHARE = 0.8
 WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
 """Seconds; if fewer are held out, every recording that was trained on is compared with all others too."""
+MOST_SHARED = 0.5
+"""Held-out seconds that stand in another recording as they are (a jingle, a sample used twice) say nothing of how alike the
+others are, and are left out; where they are more than this share of all, that is how the corpus is, and they stay."""
 MOST_REFERENCES = 120
 """Seconds; enough for a percentile, and no more, since comparing takes time."""
+IN_STEP_SECONDS = 0.025
 _MINUTE = 60 * 48_000
-
-
-@dataclass(frozen=True)
-class Reference:
-    """How near recordings of the corpus come to each other naturally, second by second; each array is sorted."""
-
-    similarity: np.ndarray
-    """Similarity of held-out seconds to their nearest passage ``[n]``; silent ones are left out."""
-    runs: tuple[np.ndarray, ...]
-    """Seconds of the longest shared run that each held-out second lies in, by the first level and by the first two."""
-    equal_windows: float
-    """Share of windows that occur in a recording; NaN where there are none."""
-    is_widened: bool
-    """Whether recordings that were trained on had to be included, each compared with all others."""
-
-    def percentile(self, similarity: float) -> float:
-        """How many per cent of held-out seconds are less like their nearest passage; NaN where there are none."""
-        return _percentile(self.similarity, similarity)
-
-    def run_percentile(self, levels: int, seconds: float) -> float:
-        """How many per cent of held-out seconds lie in a shorter run of so many levels; NaN where there are none."""
-        return _percentile(self.runs[levels - 1], seconds)
-
-    def longest_run(self, levels: int) -> float:
-        """The longest run of so many levels in seconds; 0 where there is nothing to compare with."""
-        return float(self.runs[levels - 1].max(initial=0.0))
 
 
 class OriginalityJudge:
@@ -72,9 +58,13 @@ class OriginalityJudge:
         self._codes = [source.codes for source in self._trained]
         self._takes = _takes(self._trained)
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
-        self._passages = Passages((_sound(model, codes) for codes in self._codes), self._takes)
-        self.reference = self._natural(model)
+        kept = read_kept(model.header.digest)
+        pictures = kept[0] if kept else [pictured(_sound(model, codes)) for codes in self._codes]
+        self._passages = Passages(pictures, self._takes)
+        self.reference = kept[1] if kept else self._natural(model)
         """How near recordings come to each other naturally."""
+        if kept is None:
+            keep(model.header.digest, pictures, self.reference)
 
     def judge(self, codes: Tensor, blocks: Iterable[np.ndarray]) -> Originality:
         """The verdicts on a piece, from its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
@@ -102,18 +92,18 @@ class OriginalityJudge:
         levels = self._levels[-1]
         # Of less than a second the spectrogram says little, so the codes decide: a run nearly as long as the sound is enough.
         shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * len(codes))
-        least = max(shortest, self.reference.longest_run(levels) * self._frame_rate)
+        least = max(shortest, self.reference.natural_run(levels) * self._frame_rate)
         runs = [run for run in whole_runs(codes, self._codes, levels) if run.positions > least]
         own = [run for run in runs if not is_repeated(run, self._codes, self._takes, levels)]
         found: np.ndarray = covering(own, len(codes)) > 0
         return found
 
-    def _run(self, codes: Tensor, levels: int) -> SharedRun:
+    def _run(self, codes: Tensor, levels: int) -> LongestRun:
         run = longest_shared_run(codes, self._codes, levels)
         if run.source < 0:
-            return SharedRun(levels, 0.0, self.reference.run_percentile(levels, 0.0), 0.0, "", 0.0)
+            return LongestRun(levels, 0.0, self.reference.run_percentile(levels, 0.0), 0.0, "", 0.0)
         source, seconds = self._trained[run.source], run.positions / self._frame_rate
-        return SharedRun(
+        return LongestRun(
             levels,
             seconds,
             self.reference.run_percentile(levels, seconds),
@@ -160,17 +150,40 @@ class OriginalityJudge:
     def _compared(self, model: Model, asked: Sequence[tuple[Tensor, int | None]]) -> list[np.ndarray]:
         """Similarity and runs of every second of some codes; only the beginning of each is used where there are many."""
         each = max(1, MOST_REFERENCES // max(1, len(asked))) * self._frame_rate
-        similarity: list[np.ndarray] = []
-        runs: list[list[float]] = [[] for _ in self._levels]
+        rows: list[np.ndarray] = [np.zeros((0, 2 + len(self._levels)))]  # similarity, is shared, runs
         for codes, take in asked:
             part = codes[: round(each)]
-            nearest = self._passages.nearest(_sound(model, part), exclude=take).similarity
-            similarity.append(nearest[~np.isnan(nearest)])
+            nearest = self._passages.nearest(_sound(model, part), exclude=take)
+            seconds = range(len(nearest.similarity))
             others = [one for one, other in zip(self._codes, self._takes, strict=True) if other != take]
-            for levels, found in zip(self._levels, runs, strict=True):
+            columns = [nearest.similarity, self._stands_elsewhere(nearest, take).astype(float)]
+            for levels in self._levels:
                 longest = covering(whole_runs(part, others, levels), len(part)) / self._frame_rate
-                found += [float(_span(longest, number, self._frame_rate).max()) for number in range(len(nearest))]
-        return [np.concatenate([np.zeros(0), *similarity]), *(np.array(one, float) for one in runs)]
+                columns.append(np.array([_span(longest, number, self._frame_rate).max() for number in seconds]))
+            rows.append(np.stack(columns, axis=1))
+        table = np.concatenate(rows)
+        is_shared = table[:, 1] > 0
+        if len(table) and is_shared.mean() <= MOST_SHARED:
+            table = table[~is_shared]
+        similarity, _, *runs = table.T
+        return [similarity[~np.isnan(similarity)], *runs]
+
+    def _stands_elsewhere(self, nearest: Nearest, take: int | None) -> np.ndarray:
+        """Which seconds stand in recordings as they are, or hold an end of a passage that does: bool ``[W]``.
+
+        Two seconds in a row as like one as a copy is, at their own pitch and speed, and in step with it, or with several that
+        are as like each other: what is merely of one kind is not in step for long.
+        """
+        is_near = (nearest.similarity >= COPY_SIMILARITY) & (nearest.semitones == 0) & (nearest.stretch == 1)
+        elsewhere = self._passages.elsewhere(np.where(is_near, nearest.source, -1), nearest.seconds, exclude=take)
+        is_in_several = elsewhere >= COPY_SIMILARITY
+        is_in_step = np.abs(np.diff(nearest.seconds) - 1) < IN_STEP_SECONDS
+        goes_on = np.where(np.diff(nearest.source) == 0, is_in_step, is_in_several[1:] & is_in_several[:-1])
+        pair = is_near[1:] & is_near[:-1] & goes_on
+        found = np.zeros(len(is_near) + 2, bool)
+        for offset in range(4):  # the two of the pair, and the second on either side of them
+            found[offset : offset + len(pair)] |= pair
+        return found[1:-1]
 
 
 def _takes(sources: Sequence[Source]) -> list[int]:
@@ -191,10 +204,6 @@ def _span(figures: np.ndarray, number: int, frame_rate: float) -> np.ndarray:
 
 def _part(flags: np.ndarray, number: int, frame_rate: float) -> float:
     return float(_span(flags, number, frame_rate).mean())
-
-
-def _percentile(ordered: np.ndarray, figure: float) -> float:
-    return 100 * float(np.searchsorted(ordered, figure)) / len(ordered) if len(ordered) else math.nan
 
 
 def _sound(model: Model, codes: Tensor) -> Iterator[np.ndarray]:

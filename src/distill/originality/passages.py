@@ -95,34 +95,39 @@ class Passages:
     """Every second of the recordings, at every twentieth of a second.
 
     Args:
-        recordings: each in blocks, float32 ``[C, n]`` at 48 kHz; what is kept of them is 92 MB of log-mel an hour. Shorter
-            ones than a second are followed by silence.
+        pictures: of each recording its log-mel ``[F, BINS]`` and the power ``[F]`` of its frames, as :func:`pictured` gives
+            them; what is kept is 92 MB an hour. Shorter ones than a second are followed by silence.
         takes: a number for each recording; near-copies of one take share theirs and are never each other's neighbours.
         depth: decibels under its peak that a picture is seen; infinite to see all.
     """
 
     def __init__(
-        self, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+        self, pictures: Iterable[tuple[Tensor, Tensor]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
     ) -> None:
         self._depth = depth * math.log(10) / 20
-        pictures, power = [], []
-        for blocks in recordings:
-            parts = [(log_mel(magnitudes), level) for magnitudes, level in spectra(blocks)]
-            mel, level = (torch.cat(column) for column in zip(*parts, strict=True))
+        whole, power = [], []
+        for mel, level in pictures:
             # Whole tiles, so that the grid begins anew with each recording.
             short = max(0, FRAMES - len(mel)) or -len(mel) % _STEP
-            pictures.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
+            whole.append(F.pad(mel, (0, 0, 0, short), value=math.log(FLOOR)))
             power.append(F.pad(level, (0, short)))
         lengths = [len(one) for one in power]
         self.takes = torch.tensor(list(range(len(lengths)) if takes is None else takes), dtype=torch.int64)
         self._begins = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int64)
-        self._mel = torch.cat([torch.zeros(0, BINS), *pictures])  # [F, BINS]
+        self._mel = torch.cat([torch.zeros(0, BINS), *whole])  # [F, BINS]
         self._starts = _heard_starts(lengths, torch.cat([torch.zeros(0), *power]))  # [P], frames
         self._source = torch.searchsorted(self._begins, self._starts, right=True) - 1
         tiles = _tiled(self._mel[None])[0] if lengths else torch.zeros(0, BINS // _TILE_BINS)
         self._axes = self._principal_axes(tiles)
         places = [self._thumbnails(tiles, starts) @ self._axes for starts in self._starts.split(4096)]
         self._coarse = torch.cat(places) if places else torch.zeros(0, _AXES)
+
+    @classmethod
+    def of(
+        cls, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
+    ) -> "Passages":
+        """The passages of recordings, each in blocks, float32 ``[C, n]`` at 48 kHz."""
+        return cls((pictured(blocks) for blocks in recordings), takes, depth)
 
     def nearest(
         self, blocks: Iterable[np.ndarray], search: Search | None = None, *, exclude: int | None = None
@@ -163,8 +168,10 @@ class Passages:
             )
         return result
 
-    def elsewhere(self, source: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    def elsewhere(self, source: np.ndarray, seconds: np.ndarray, *, exclude: int | None = None) -> np.ndarray:
         """How like each of these passages ``[W]`` the recordings are elsewhere: in other takes, or a second away or more.
+
+        One take, ``exclude``, can be left out, as in :meth:`nearest`.
 
         A passage with a near twin is one that the recordings repeat: a loop, a drone, a pause full of hiss. NaN where there is
         nothing to compare with, or no passage (source -1).
@@ -176,6 +183,8 @@ class Passages:
             is_here = self._source == here
             same_take = self.takes[self._source] == self.takes[here]
             kept = ~same_take | (is_here & ((self._starts - frame).abs() >= FRAMES))
+            if exclude is not None:
+                kept &= self.takes[self._source] != exclude
             picture = self._mel[None, None, frame : frame + FRAMES]
             self._search(result, [int(number)], picture, [(0.0, 1.0)], kept[None])
         return result.similarity
@@ -238,30 +247,41 @@ class Passages:
 
 
 def spectra(blocks: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Spectra of a sound in blocks ``[C, n]``, mixed to mono: magnitudes ``[F, 1025]``, and the power ``[F]`` of 10 ms each.
+    """Spectra of a sound in blocks ``[C, n]``: magnitudes ``[F, 1025]``, and the power ``[F]`` of 10 ms each.
 
-    Frames are centred on multiples of 10 ms, where their power begins, with silence beyond both ends of the sound; they come
-    a thousand at a time at most.
+    Both are root mean squares over the channels, not of their mean: a copy whose channels cancel each other, or one of
+    which was turned upside down, looks as it did before. Frames are centred on multiples of 10 ms, where their power begins,
+    with silence beyond both ends of the sound; they come a thousand at a time at most.
     """
     taper = torch.hann_window(_WINDOW)
-    pending = torch.zeros(_WINDOW // 2)
+    pending = torch.zeros(1, _WINDOW // 2)
 
     def framed(samples: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        for first in range(0, (len(samples) - _WINDOW) // FRAME + 1, _FRAMES_AT_ONCE):
-            part = samples[first * FRAME : (first + _FRAMES_AT_ONCE - 1) * FRAME + _WINDOW]
-            frames = part.unfold(0, _WINDOW, FRAME)
-            own = frames[:, _WINDOW // 2 : _WINDOW // 2 + FRAME]
-            yield torch.fft.rfft(frames * taper).abs(), own.square().mean(dim=1)
+        for first in range(0, (samples.shape[1] - _WINDOW) // FRAME + 1, _FRAMES_AT_ONCE):
+            part = samples[:, first * FRAME : (first + _FRAMES_AT_ONCE - 1) * FRAME + _WINDOW]
+            frames = part.unfold(1, _WINDOW, FRAME)  # [C, F, _WINDOW]
+            own = frames[..., _WINDOW // 2 : _WINDOW // 2 + FRAME]
+            magnitudes = torch.fft.rfft(frames * taper).abs()
+            together = magnitudes[0] if len(magnitudes) == 1 else magnitudes.square().mean(dim=0).sqrt()
+            yield together, own.square().mean(dim=(0, 2))
 
     for block in blocks:
-        pending = torch.cat([pending, torch.from_numpy(block.mean(axis=0, dtype=np.float32))])
-        if len(pending) >= _WINDOW:
+        new = torch.from_numpy(np.ascontiguousarray(block, dtype=np.float32))
+        pending = torch.cat([pending.expand(len(new), -1), new], dim=1)
+        if pending.shape[1] >= _WINDOW:
             yield from framed(pending)
-            pending = pending[((len(pending) - _WINDOW) // FRAME + 1) * FRAME :]
+            pending = pending[:, ((pending.shape[1] - _WINDOW) // FRAME + 1) * FRAME :]
     # A sound of no samples still has the frame around its beginning.
     pending = F.pad(pending, (0, _WINDOW // 2))
-    if len(pending) >= _WINDOW:
+    if pending.shape[1] >= _WINDOW:
         yield from framed(pending)
+
+
+def pictured(blocks: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """What is kept of a recording in blocks ``[C, n]``: its log-mel ``[F, BINS]``, and the power ``[F]`` of its frames."""
+    parts = [(log_mel(magnitudes), level) for magnitudes, level in spectra(blocks)]
+    mel, level = (torch.cat(column) for column in zip(*parts, strict=True))
+    return mel, level
 
 
 def log_mel(magnitudes: Tensor, semitones: float = 0.0) -> Tensor:

@@ -52,7 +52,7 @@ class Second:
 
 
 @dataclass(frozen=True)
-class SharedRun:
+class LongestRun:
     """The longest stretch of a piece whose codes occur in a recording, one for one."""
 
     levels: int
@@ -74,7 +74,7 @@ class Originality:
     """Where one piece came from, as far as is known."""
 
     seconds: tuple[Second, ...]
-    runs: tuple[SharedRun, ...]
+    runs: tuple[LongestRun, ...]
     """The longest runs, by the first level of codes and by the first two."""
     equal_windows: float
     """Share of five-second windows of which four fifths of the coarse codes occur, in step, in one recording."""

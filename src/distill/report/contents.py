@@ -17,7 +17,7 @@ from distill.originality.verdict import Originality
 from distill.training.metrics import TrainingEvent
 
 if TYPE_CHECKING:
-    from distill.audio.corpus import FileReport
+    from distill.audio.verdicts import FileReport
 
 SAMPLE_RATE = 48_000
 """Hz, of every sound handed to a report."""

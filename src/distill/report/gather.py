@@ -1,6 +1,7 @@
 """Gathers the contents of the pages on a run, a second stage and an evaluation. The pages need no PyTorch; this does."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from importlib.metadata import version
 
@@ -105,6 +106,8 @@ def refinement_report(
         is_kept=result.is_kept,
         facts={
             "Held-out mel distance": f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
+            "Partials kept": f"{result.heard_before['kept']:.2f} before, {result.heard_after['kept']:.2f} after",
+            "Movement": f"{result.heard_before['movement']:.1f} dB off before, {result.heard_after['movement']:.1f} after",
             "Second stage": f"{result.steps} steps, {result.seconds_taken / 60:.1f} minutes",
             "Model": _called(refined),
         },
@@ -126,13 +129,15 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
         pairs=pairs,
         others=others,
         held_out=held_out,
-        headings=("recording", "seconds", "kept aside", "mel", "STFT"),
+        headings=("recording", "seconds", "kept aside", "mel", "partials kept", "movement", "STFT"),
         rows=[
             (
                 score.name,
                 f"{score.seconds:.1f}",
                 "yes" if score.is_held_out else "",
                 f"{score.mel:.3f}",
+                "–" if math.isnan(score.kept) else f"{score.kept:.2f}",
+                "–" if math.isnan(score.movement) else f"{score.movement:.1f} dB",
                 f"{score.stft:.3f}",
             )
             for score in evaluation.scores

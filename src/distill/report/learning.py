@@ -37,6 +37,7 @@ def learning_section(
     if any(math.isfinite(loss) for loss in [e.val_loss for e in codec] + [e.val_loss for e in prior]):
         lead += " The green lines are sound that was kept aside: how the model does on sound it was never trained on."
     notes = [epoch.memorization_message for epoch in prior if epoch.is_memorizing][-1:]
+    notes += [epoch.overfitting_message for epoch in prior if epoch.is_overfitting][-1:]
     said = "".join(f'<p class="alert">{text(note)}</p>' for note in notes if note)
     return section(
         "learning",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from distill.report.markup import Section, badge, count, duration, name, section, text
 
 if TYPE_CHECKING:
-    from distill.audio.corpus import FileReport
+    from distill.audio.verdicts import FileReport
 
 _ROWS_SHOWN_AT_ONCE = 12
 _NO_SOUND_DB = -200.0
@@ -17,6 +17,7 @@ _USED = "used"
 _TONES = {
     _USED: "good",
     "duplicate": "plain",
+    "copy": "plain",
     "too short": "warn",
     "too long": "warn",
     "silent": "warn",

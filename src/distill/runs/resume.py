@@ -122,7 +122,7 @@ class Stopped:
 
 
 @dataclass(frozen=True)
-class Sitting:
+class RefinementRun:
     """One stretch of the second stage, from its beginning or from where it stopped."""
 
     run_folder: Path
@@ -208,8 +208,8 @@ def stopped_prior(run: Path) -> Stopped:
     if run.is_dir():
         found = run if (run / PRIOR_STATE).exists() else None
     else:
-        alphabet = load_model(run).alphabet
-        found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == alphabet)
+        fingerprint = load_model(run).codes_fingerprint
+        found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == fingerprint)
     if found is None:
         raise SettingError(
             f"No prior of {run} was begun on this computer.", "Begin one: distill train-prior MODEL DATASET_DIR"
@@ -232,9 +232,9 @@ def forget_finished() -> None:
                 continue
 
 
-def next_sitting(
+def next_refinement(
     path: Path, model: Model, wanted: RefinementPlan, default_minutes: float, first: Stopped | None = None
-) -> Sitting:
+) -> RefinementRun:
     """Where the second stage of the model at ``path`` goes on; its beginning, if the model has had none yet.
 
     Args:
@@ -257,8 +257,9 @@ def next_sitting(
             epochs, minutes = (first and first.second_stage) or (None, default_minutes)
         run_folder = first.run_folder if first else new_run_folder(path.stem)
         # The same recordings are kept aside as in the first stage.
-        seed = model.header.corpus.split_seed
-        return Sitting(run_folder, dataclasses.replace(wanted, epochs=epochs, minutes=minutes, seed=seed))
+        record = model.header.corpus
+        plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
+        return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
     state = load_state(found / REFINEMENT_STATE, adversarial.STATE_KIND)
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
     if epochs is not None or minutes is not None:
@@ -273,12 +274,12 @@ def next_sitting(
         raise SettingError(
             f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."
         )
-    return Sitting(found, plan, state)
+    return RefinementRun(found, plan, state)
 
 
 def _refinement_of(model: Model) -> Path | None:
-    alphabet = model.alphabet
-    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == alphabet)
+    fingerprint = model.codes_fingerprint
+    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == fingerprint)
 
 
 def _load(run_folder: Path, name: str) -> Stopped:

@@ -269,7 +269,7 @@ def _after(stage: StageStatus, event: m.TrainingEvent | None) -> StageStatus:
             warning = event.warning or stage.warning
             return dataclasses.replace(stage, epoch=event.epoch, total_epochs=event.total_epochs, warning=warning)
         case m.PriorEpochMetrics():
-            warning = event.memorization_message or stage.warning
+            warning = event.memorization_message or event.overfitting_message or stage.warning
             return dataclasses.replace(stage, epoch=event.epoch, total_epochs=event.total_epochs, warning=warning)
         case m.RefinementEpochMetrics():
             return dataclasses.replace(stage, epoch=event.epoch, total_epochs=event.total_epochs)

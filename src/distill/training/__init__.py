@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distill.models.health import LevelHealth
+    from distill.training.checkpoint import StateFile
     from distill.training.metrics import (
         ExtractionProgress,
         MetricsCallback,
@@ -19,24 +20,34 @@ if TYPE_CHECKING:
         VQTrainingCompleteEvent,
     )
     from distill.training.prior_loop import (
+        PriorPlan,
         PriorValidation,
         check_memorization,
         train_prior,
         train_prior_epoch,
         validate_prior_epoch,
     )
-    from distill.training.vqvae_loop import VQTrainingResult, train_vqvae, train_vqvae_epoch, validate_vqvae_epoch
+    from distill.training.vqvae_loop import (
+        CodecPlan,
+        VQTrainingResult,
+        train_vqvae,
+        train_vqvae_epoch,
+        validate_vqvae_epoch,
+    )
 
 __all__ = [
+    "CodecPlan",
     "ExtractionProgress",
     "LevelHealth",
     "MetricsCallback",
     "Notice",
     "PriorEpochMetrics",
+    "PriorPlan",
     "PriorStepMetrics",
     "PriorTrainingCompleteEvent",
     "PriorValidation",
     "RolledBack",
+    "StateFile",
     "TrainingEvent",
     "VQEpochMetrics",
     "VQStepMetrics",
@@ -53,6 +64,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("LevelHealth",), "distill.models.health"),
+    **dict.fromkeys(("StateFile",), "distill.training.checkpoint"),
     **dict.fromkeys(
         (
             "ExtractionProgress",
@@ -71,6 +83,7 @@ _HOMES = {
     ),
     **dict.fromkeys(
         (
+            "PriorPlan",
             "PriorValidation",
             "check_memorization",
             "train_prior",
@@ -81,6 +94,7 @@ _HOMES = {
     ),
     **dict.fromkeys(
         (
+            "CodecPlan",
             "VQTrainingResult",
             "train_vqvae",
             "train_vqvae_epoch",

@@ -5,9 +5,9 @@ learn to tell recordings from reconstructions, and the decoder to pass for recor
 the one it reconstructs. Loss and weights are those of the Descript Audio Codec (Kumar et al. 2023, arXiv:2306.06546). Codes
 keep their meaning: whatever was encoded before stays valid, and so does a prior.
 
-What is kept is the moving average of the decoder's weights, at the end. It is not chosen by the lowest held-out mel
-distance, which would choose the dull ones; but if that distance ends worse than ``worst_mel`` times what it was, the stage
-has failed and the first stage's decoder stays.
+What is kept is the moving average of the decoder's weights, at the end, if pitch, texture and mel distance of held-out
+recordings together are no worse than before (``audio/likeness.py``). The mel distance alone would choose the dull ones:
+natural grain must cost some of it. Only if it ends worse than ``worst_mel`` times what it was, the stage has failed anyway.
 """
 
 import copy
@@ -34,7 +34,7 @@ from distill.models.discriminator import (
     discriminator_loss,
     feature_distance,
 )
-from distill.models.model_file import alphabet_fingerprint
+from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.launch import make_fabric
@@ -48,7 +48,7 @@ from distill.training.metrics import (
 from distill.training.plan import Plan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
-from distill.training.vqvae_loop import validate_vqvae_epoch
+from distill.training.vqvae_loop import judge_windows, validate_vqvae_epoch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -91,8 +91,8 @@ class RefinementPlan(Plan):
     """Code positions of such a window."""
     average_decay: Annotated[float, Ge(0), Le(1)] = 0.999
     """How much of the decoder's moving average a step keeps."""
-    worst_mel: Annotated[float, Ge(0)] = 1.1
-    """The stage has failed if the held-out mel distance ends above this many times what it was."""
+    worst_mel: Annotated[float, Ge(0)] = 1.5
+    """The stage has failed if the held-out mel distance ends above this many times what it was, however lively it sounds."""
     max_bad_steps: Annotated[int, Ge(1)] = 20
     """So many losses in a row that are not finite end the stage. One alone is stepped over: it has moved nothing."""
 
@@ -109,6 +109,9 @@ class RefinementResult:
     """Whether the second stage's decoder is to take the first one's place."""
     mel_before: float
     mel_after: float
+    heard_before: dict[str, float]
+    """What all judges said of held-out recordings, by name (``Likeness.figures``)."""
+    heard_after: dict[str, float]
     steps: int
     epochs_trained: int
     seconds_taken: float
@@ -145,7 +148,8 @@ class Networks:
         first = copy.deepcopy(codec).cpu().requires_grad_(False).eval()
         averaged = copy.deepcopy(first).to(fabric.device)
         trained = copy.deepcopy(first)
-        trained.decoder.requires_grad_(True)
+        # The decoder alone trains: encoding must not move the codebooks.
+        trained.decoder.requires_grad_(True).train()
         discriminator = Discriminator(DiscriminatorConfig(codec.channels, width=plan.discriminator_width))
         # The loop sets the learning rates at every step.
         optimizers = [
@@ -204,7 +208,7 @@ def refine_decoder(
         StateFileError: if the state to go on from belongs to another codec or other recordings.
     """
     file, tell = state_file or StateFile(), callback or ignore
-    split = split or split_corpus(corpus, seed=plan.seed)
+    split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
     torch.manual_seed(plan.seed)
     fabric = make_fabric(plan.device)
     networks = Networks.of(codec, plan, fabric)
@@ -216,9 +220,10 @@ def refine_decoder(
     steps_per_epoch = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
     schedule = Schedule.of(plan, steps_per_epoch)
     state = networks.state(schedule)
-    belongs_to = {"codec": alphabet_fingerprint(codec), "folder of recordings": corpus.fingerprint}
+    belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
+    before = judge_windows(networks.averaged, networks.distance, held_out, fabric)  # still as the first stage left it
     if file.resumed is None:
-        state.figures["mel_before"] = validate_vqvae_epoch(networks.averaged, networks.distance, held_out, fabric)
+        state.figures["mel_before"] = before.mel
     else:
         state.restore(file.resumed, belongs_to)
     mel_before = state.figures["mel_before"]
@@ -281,7 +286,8 @@ def refine_decoder(
     checkpoint.save()
 
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
-    is_kept = not cancelled and mel_after <= plan.worst_mel * mel_before
+    after = judge_windows(networks.averaged, networks.distance, held_out, fabric)
+    is_kept = not cancelled and after.score <= before.score and mel_after <= plan.worst_mel * mel_before
     tell(RefinementCompleteEvent(mel_before, mel_after, is_kept, state.epoch, schedule.step, cancelled))
     return RefinementResult(
         first=networks.first,
@@ -289,6 +295,8 @@ def refine_decoder(
         is_kept=is_kept,
         mel_before=mel_before,
         mel_after=mel_after,
+        heard_before=before.figures(),
+        heard_after=after.figures(),
         steps=schedule.step,
         epochs_trained=state.epoch,
         seconds_taken=schedule.elapsed_s,

@@ -144,6 +144,12 @@ class PriorEpochMetrics:
     learning_rate: float
     level_losses: tuple[float, ...] = ()
     """Validation loss of each quantizer level, nats per token."""
+    best_epoch: int = 0
+    """The epoch whose weights would be kept now; 0 in events of earlier versions."""
+    is_overfitting: bool = False
+    """Whether the held-out loss has risen since the best epoch while the loss on what is trained on fell."""
+    overfitting_message: str = ""
+    """The same in plain words; empty where it is not so."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,8 @@ class PriorTrainingCompleteEvent:
     best_perplexity: float
     epochs_trained: int
     was_memorizing: bool
+    stopped_early: bool = False
+    """Whether training ended before its time because there was nothing more to learn."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class PriorData:
     sources: tuple[Source, ...]
     """The passages as they are, unshifted, for the model file."""
     views: int
-    """In how many ways the recordings were encoded."""
+    """The number of ways the recordings were encoded in."""
 
     @classmethod
     def of(

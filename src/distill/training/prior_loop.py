@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from distill.training.metrics import (
     PriorTrainingCompleteEvent,
     ignore,
 )
+from distill.training.overfitting import best_epoch, check_gap, has_learned_all
 from distill.training.plan import Plan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.progress import State, gradients, set_learning_rate
@@ -60,18 +62,22 @@ class PriorPlan(Plan):
     infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
     """Share of the steps that teach the prior to lead to something that is known beforehand."""
     views: Annotated[int, Ge(1)] = 24
-    """In how many ways every recording is encoded, shifted by less than a hop and transposed; fewer if that would take more
-    than ``extraction_share`` of the minutes."""
+    """The number of ways every recording is encoded in, shifted by less than a hop and transposed. There are fewer if encoding
+    would take more than ``extraction_share`` of the minutes."""
     transpose: Annotated[int, Ge(0), Le(12)] = 1
     """Semitones up to which views are transposed."""
     extraction_share: Annotated[float, Gt(0), Le(1)] = 0.2
     """Share of a time budget that encoding may take at most."""
+    patience: Annotated[float, Gt(0), Le(1)] = 0.3
+    """Share of the run for which the held-out loss may fail to improve before training ends early; 1 never ends it."""
     good_every: Annotated[int, Ge(1)] = 25
     """So many steps in a row without trouble make a state that training can go back to."""
 
     def sequences_per_epoch(self, sequences: int) -> int:
-        """Of so many sequences, how many an epoch takes: as many as one view of every recording has, but enough for the least
-        steps. Which of all the views' sequences they are is drawn anew each time."""
+        """How many of all the views' sequences an epoch takes: as many as one view has, but enough for the least steps.
+
+        Which ones they are is drawn anew in every epoch.
+        """
         return min(sequences, max(sequences // self.views, self.least_steps * self.batch_size))
 
 
@@ -128,7 +134,10 @@ def train_prior(
     model_file = load_model(Path(model_path), fabric.device)
     model_file.codec.requires_grad_(False).eval()
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
-    split = split or split_corpus(corpus, seed=model_file.header.corpus.split_seed)
+    record = model_file.header.corpus
+    split = split or split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
+    for sentence in corpus.left_out:
+        tell(Notice(sentence))
     for warning in corpus.warnings:
         tell(Notice(warning, is_warning=True))
     if corpus.fingerprint != model_file.header.corpus.fingerprint:
@@ -152,7 +161,7 @@ def train_prior(
     schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60)
     state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
     belongs_to = {
-        "codec": model_file.alphabet,
+        "codec": model_file.codes_fingerprint,
         "folder of recordings": corpus.fingerprint,
         "set of codes": hashlib.sha256(tokens.numpy().data).hexdigest(),
     }
@@ -162,8 +171,8 @@ def train_prior(
     facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, STATE_KIND, state, facts, plan, tell)
 
-    cancelled = False
-    while state.epoch == 0 or not (schedule.finished or cancelled):
+    cancelled = stopped_early = False
+    while state.epoch == 0 or not (schedule.finished or cancelled or stopped_early):
         started = time.monotonic()
         try:
             train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, cancel_event, checkpoint)
@@ -189,6 +198,9 @@ def train_prior(
         memorizing, message = check_memorization(validation.perplexity, config.codebook_size, corpus.file_count)
         state.record(train_loss=train_loss, val_loss=validation.loss)
         state.end_epoch()
+        curves = state.curves
+        overfitting, gap_message = check_gap(curves["train_loss"], curves["val_loss"])
+        stopped_early = has_learned_all(curves["val_loss"], schedule.total_epochs, plan.patience)
         tell(
             PriorEpochMetrics(
                 epoch=state.epoch,
@@ -202,8 +214,14 @@ def train_prior(
                 epoch_time_s=time.monotonic() - started,
                 learning_rate=schedule.learning_rate,
                 level_losses=validation.level_losses,
+                best_epoch=best_epoch(curves["val_loss"]) + 1,
+                is_overfitting=overfitting,
+                overfitting_message=gap_message,
             )
         )
+    stopped_early = stopped_early and not (cancelled or schedule.finished)
+    if stopped_early:
+        tell(Notice(_nothing_more(state.curves, schedule.remaining_s)))
     if not cancelled:
         state.finished = True
         state.mark_good()
@@ -221,6 +239,7 @@ def train_prior(
             best_perplexity=state.best_score,
             epochs_trained=state.epoch,
             was_memorizing=memorizing,
+            stopped_early=stopped_early,
         )
     )
     return {
@@ -372,6 +391,17 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
         f"{threshold:.1f}, with {dataset_file_count} files): it may be reciting your recordings instead of composing. "
         "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on; more recordings, "
         "a smaller --hidden-size or fewer epochs help."
+    )
+
+
+def _nothing_more(curves: Mapping[str, Sequence[float]], remaining_s: float) -> str:
+    train, val = curves["train_loss"], curves["val_loss"]
+    best = best_epoch(val)
+    time_left = f" {remaining_s / 60:.1f} minutes are given back." if math.isfinite(remaining_s) else ""
+    return (
+        f"There was nothing more to learn: the held-out loss has not improved since epoch {best + 1} ({val[best]:.2f} then, "
+        f"{val[-1]:.2f} now), while the loss on what is trained on went from {train[best]:.2f} to {train[-1]:.2f}. "
+        f"The weights of epoch {best + 1} are kept.{time_left}"
     )
 
 

@@ -31,7 +31,7 @@ MAX_ROLLBACKS = 6
 
 @dataclass
 class EpochSums:
-    """The epoch under way: how many of its steps are done, and what they gave."""
+    """The current epoch: how many of its steps are done, and their losses."""
 
     step: int = 0
     """Steps done, the ones that went wrong included."""
@@ -40,7 +40,7 @@ class EpochSums:
     count: int = 0
     """What the totals are divided by in the end: steps, or tokens."""
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    """What else a loop gathers: the codec counts its codes, the prior keeps its generator."""
+    """What else a loop keeps within an epoch: the codec counts its codes, the prior keeps its generator's state."""
 
     def add(self, losses: Mapping[str, float], weight: int = 1) -> None:
         """Takes in the losses of a step that went well, each of them a mean over ``weight`` items."""
@@ -54,7 +54,7 @@ class EpochSums:
 
 
 class State:
-    """One training run as it stands.
+    """Everything that changes in one training run.
 
     Args:
         models: modules whose weights change, by the name they are saved under. They may be wrapped by Fabric.
@@ -75,7 +75,7 @@ class State:
         """Epochs that are done."""
         self.sums = EpochSums()
         self.curves: dict[str, list[float]] = {}
-        """One value an epoch of everything that is drawn over time."""
+        """What is drawn over time, one value an epoch."""
         self.figures: dict[str, float] = {}
         """Single numbers that a loop keeps, by name."""
         self.best_score = math.inf
@@ -116,7 +116,7 @@ class State:
             self.curves.setdefault(name, []).append(value)
 
     def end_epoch(self) -> None:
-        """Counts the epoch and begins to sum anew."""
+        """Counts the epoch and starts the sums of the next one."""
         self.epoch, self.sums = self.epoch + 1, EpochSums()
 
     def mark_good(self) -> None:
@@ -148,7 +148,7 @@ class State:
             callback(RolledBack(self.schedule.step, self._good_step, reason, self.schedule.peak_rate))
 
     def given_up(self, reason: str) -> TrainingError:
-        """What to raise when going back does not help."""
+        """The error to raise when going back does not help."""
         often = "once" if self._rollbacks == 1 else f"{self._rollbacks} times"
         return TrainingError(
             f"Training goes wrong again and again: {reason}. It went back and slowed down {often}, to no avail.",
@@ -181,7 +181,7 @@ class State:
         )
 
     def restore(self, saved: TrainingState, belongs_to: Mapping[str, str]) -> None:
-        """Stands where :meth:`save` was called.
+        """Goes back to where :meth:`save` was called.
 
         Args:
             belongs_to: what the state must have been trained on: a name in its values, and what must be there.

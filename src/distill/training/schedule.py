@@ -59,7 +59,7 @@ class Schedule:
         self.peak_rate /= 2
 
     def values(self) -> dict[str, float]:
-        """Where the run stands, as plain JSON, for :meth:`resume`."""
+        """How far the run is, as plain JSON, for :meth:`resume`."""
         return {
             "step": self.step,
             "elapsed_s": self.elapsed_s,
@@ -68,7 +68,7 @@ class Schedule:
         }
 
     def resume(self, step: int, elapsed_s: float, reserved_s: float = 0.0, peak_rate: float | None = None) -> None:
-        """Stands where an earlier run stood after so many steps and seconds."""
+        """Goes on from where an earlier run was after so many steps and seconds."""
         self.step = int(step)
         self._started = self._clock() - float(elapsed_s)
         self._reserved = float(reserved_s)

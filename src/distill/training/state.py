@@ -1,7 +1,7 @@
 """Everything that changes while training, in one file, so that a run can go on exactly where it stopped.
 
     parts    tensors, as name to tensor within named parts: weights, optimizers, random state
-    values   plain JSON: where the data and the schedule stand, settings, curves so far
+    values   plain JSON: the plan, how far the data and the schedule are, curves so far
 
 Written whole or not at all, as safetensors with the values as JSON in its header. Opening one can never run code.
 """
@@ -105,7 +105,7 @@ def read_values(path: Path, kind: str) -> Mapping[str, Any]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimizer has gathered (moments, step counts) as ``<parameter's place>.<name>``.
+    """What an optimizer has accumulated (moments, step counts) as ``<parameter's place>.<name>``.
 
     Its settings are not part of it: whoever builds the optimizer again gives them again.
     """
@@ -125,7 +125,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
 
 
 def random_state() -> dict[str, Tensor]:
-    """Where PyTorch's random numbers stand, on the CPU and on the GPU if there is one."""
+    """The state of PyTorch's random generators, on the CPU and on the GPU if there is one."""
     there = torch.cuda.is_available()
     return {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if there else {})
 

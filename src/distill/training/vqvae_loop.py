@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
@@ -16,15 +16,20 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import WINDOWS, MultiScaleMel
+from distill.audio.files import to_channels
+from distill.audio.likeness import Likeness, judge
 from distill.audio.split import Passage, Split, split_corpus, whole_recordings
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.errors import TrainingError
+from distill.models.base import base_path, start_from_base
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig, swap_mid_side
+from distill.models.tones import TonesAndNoise
+from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.sizes import codec_config_for
 from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.codec_loss import CodecLoss
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -52,21 +57,25 @@ class CodecPlan(Plan):
     """The settings of one run of the codec's first stage."""
 
     DEFAULT_EPOCHS: ClassVar[int] = 100
-    batch_size: Annotated[int, Ge(1)] = 24
+    batch_size: Annotated[int, Ge(1)] = 16
     learning_rate: Annotated[float, Gt(0), Le(100.0)] = 3e-3
     continuous_steps: Annotated[int, Ge(0)] = 30
     """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
-    window_positions: Annotated[int, Ge(1)] = 8
-    """Code positions of a training window, a sixth of a second at the default rate: many short windows teach more than a few
-    long ones (docs/codec.md)."""
+    window_positions: Annotated[int, Ge(1)] = 12
+    """Code positions of a training window, a quarter of a second at the default rate: many short windows teach more than a few
+    long ones, but what is to know a pitch needs some length (docs/codec.md)."""
     silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
     """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
     scales_per_step: Annotated[int, Ge(1), Le(len(WINDOWS))] = 2
     """How many of the mel distance's window lengths a step is measured with."""
-    validation_windows: Annotated[int, Ge(1)] = 16
+    validation_windows: Annotated[int, Ge(1)] = 8
     """Windows that are validated on at most, of the held-out recordings and of those trained on alike."""
     validation_positions: Annotated[int, Ge(1)] = 94
     """Code positions of such a window."""
+    least_steps: Annotated[int, Ge(1)] = 200
+    """Steps of an epoch at least: with fewer, validation would take more than a twentieth of the time."""
+    from_scratch: bool = False
+    """Whether to start from random weights even where there is a base codec to start from."""
     good_every: Annotated[int, Ge(1)] = 25
     """So many steps in a row without trouble make a state that training can go back to."""
 
@@ -88,6 +97,8 @@ class VQTrainingResult:
     """Held-out distance of the weights that were kept."""
     curves: dict[str, list[float]]
     """``train_loss`` and ``val_loss`` of every epoch."""
+    is_from_base: bool
+    """Whether training started from the base codec."""
     seconds_taken: float
     """Training time in seconds, that of earlier runs it was resumed from included."""
     cancelled: bool
@@ -159,23 +170,31 @@ def train_vqvae(
     plan, file, tell = plan or CodecPlan(), state_file or StateFile(), callback or ignore
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
     config = config or codec_config_for(corpus)
-    split = split or split_corpus(corpus, seed=plan.seed)
+    split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
     if file.resumed is None:
         tell(Notice(split.explanation))
+        for sentence in corpus.left_out:
+            tell(Notice(sentence))
         for warning in corpus.warnings:
             tell(Notice(warning, is_warning=True))
 
     torch.manual_seed(plan.seed)
     fabric = make_fabric(plan.device)
     codec = ConvVQVAE(config)
+    base = None if plan.from_scratch else base_path(config)
+    if base is not None and file.resumed is None:
+        start_from_base(codec, base)
     optimizer = torch.optim.AdamW(
         codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
     model, optimizer = fabric.setup(codec, optimizer)
     model.mark_forward_method("latents")
-    distance = MultiScaleMel(config.sample_rate).to(fabric.device)
+    model.mark_forward_method("forward_with_tones")
+    criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
     codec.quantizer.expect(plan.window_positions * plan.batch_size)
     data = CodecData.of(split, config, plan)
+    if base is None and file.resumed is None:
+        _start_levels(codec, data.windows, plan, fabric)
     schedule = Schedule.of(plan, data.steps_per_epoch)
     state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
     belongs_to = {"folder of recordings": corpus.fingerprint}
@@ -187,7 +206,7 @@ def train_vqvae(
     while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         try:
-            trained = train_vqvae_epoch(state, data, plan, distance, fabric, tell, cancel_event, checkpoint)
+            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, cancel_event, checkpoint)
         except TrainingError as error:
             if state.epoch == 0:
                 raise
@@ -201,10 +220,10 @@ def train_vqvae(
 
         # Evaluate.
         validating = time.monotonic()
-        val_loss, score = _distances(model, distance, data, fabric)
+        val_loss, score = _heard(model, criterion.mel, data, fabric)
         if not math.isfinite(score):
             state.roll_back("the held-out distance was not finite", tell)
-            val_loss, score = _distances(model, distance, data, fabric)
+            val_loss, score = _heard(model, criterion.mel, data, fabric)
         schedule.reserve(1.5 * (time.monotonic() - validating))
         if score < state.best_score:
             state.best_score, state.best_loss = score, val_loss
@@ -252,6 +271,7 @@ def train_vqvae(
         split=split,
         code_counts=code_counts,
         levels=levels,
+        is_from_base=base is not None,
         epochs_trained=state.epoch,
         best_val_loss=state.best_loss,
         curves=state.curves,
@@ -264,7 +284,7 @@ def train_vqvae_epoch(
     state: State,
     data: CodecData,
     plan: CodecPlan,
-    distance: MultiScaleMel,
+    criterion: CodecLoss,
     fabric: "Fabric",
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
@@ -291,7 +311,7 @@ def train_vqvae_epoch(
             _start_codebooks(model, data.windows, plan, fabric)
             model.train()
             state.watch.forget()  # the loss means something else from here on
-        metrics, trouble = train_step(state, audio, plan, distance, fabric)
+        metrics, trouble = train_step(state, audio, plan, criterion, fabric)
         if trouble:
             state.roll_back(trouble, callback)
         else:
@@ -323,7 +343,7 @@ def train_vqvae_epoch(
 
 
 def train_step(
-    state: State, audio: Tensor, plan: CodecPlan, distance: MultiScaleMel, fabric: "Fabric"
+    state: State, audio: Tensor, plan: CodecPlan, criterion: CodecLoss, fabric: "Fabric"
 ) -> tuple[dict[str, float], str]:
     """One optimisation step on a batch ``[B, C, N]``.
 
@@ -333,14 +353,13 @@ def train_step(
     """
     model, config = state.model, state.model.module.config
     draw = np.random.default_rng((plan.seed, state.epoch, state.sums.step, 1 << 20))
-    scales = draw.choice(len(WINDOWS), plan.scales_per_step, replace=False).tolist()
     rate = state.schedule.learning_rate
     set_learning_rate(state.optimizer, rate)
 
     is_quantizing = model.module.quantizer.started
-    output = model(audio, is_quantizing)
-    reconstruction = distance(*_measured(output.reconstruction, audio, draw), scales)
-    loss = reconstruction + config.commitment_weight * output.commitment_loss
+    output, tones = model.forward_with_tones(audio, is_quantizing)
+    parts = criterion(model.module, output.reconstruction, tones, audio, draw)
+    loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)
     used = count_codes(output.indices, config.codebook_size).cpu() if is_quantizing else None
@@ -349,39 +368,57 @@ def train_step(
         state.optimizer.step()
         if used is not None:
             state.sums.tensors["code_counts"] += used
-    losses = {"train_loss": loss, "reconstruction_loss": reconstruction, "commitment_loss": output.commitment_loss}
+    losses = {
+        "train_loss": loss,
+        "reconstruction_loss": parts["reconstruction"],
+        "commitment_loss": output.commitment_loss,
+    }
     return {**{name: float(value.detach()) for name, value in losses.items()}, "learning_rate": rate}, trouble
 
 
-@torch.no_grad()
 def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
     """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
+    return sum(mel * len(made) for made, mel in _rebuilt(model, distance, held_out, fabric)) / len(held_out)
+
+
+def judge_windows(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
+    """What spectra, pitch and texture say of the reconstructions of windows ``[n, C, N]``."""
+    made, distances = zip(*_rebuilt(model, distance, windows, fabric), strict=True)
+    mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
+    if not math.isfinite(mel):
+        return judge((), mel)
+    pairs = zip((one for batch in made for one in batch), windows, strict=True)
+    return judge(((to_channels(one, 1)[0], to_channels(window, 1)[0]) for one, window in pairs), mel)
+
+
+@torch.no_grad()
+def _rebuilt(
+    model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Batches of reconstructions ``[b, C, N]``, each with its mel distance."""
     model.eval()
-    total = 0.0
-    for start in range(0, len(held_out), VALIDATION_BATCH):
-        audio = torch.from_numpy(held_out[start : start + VALIDATION_BATCH]).to(fabric.device)
-        total += float(distance(model(audio).reconstruction, audio)) * len(audio)
-    return total / len(held_out)
+    for start in range(0, len(windows), VALIDATION_BATCH):
+        audio = torch.from_numpy(windows[start : start + VALIDATION_BATCH]).to(fabric.device)
+        made = model(audio).reconstruction
+        yield made.cpu().numpy(), float(distance(made, audio))
 
 
-def _distances(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[float, float]:
-    """The held-out distance, and the score by which the best weights are chosen.
+def _heard(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[float, float]:
+    """The held-out mel distance, and the score by which the best weights are chosen: spectra, pitch and texture together.
 
     The codec will stand for all recordings, so the weights to keep are the best for those that were trained on and for those
     that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
     """
-    val_loss = validate_vqvae_epoch(model, distance, data.held_out, fabric)
-    return val_loss, (val_loss + validate_vqvae_epoch(model, distance, data.trained_on, fabric)) / 2
+    unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
+    return unknown.mel, (unknown.score + known.score) / 2
 
 
-def _measured(estimate: Tensor, audio: Tensor, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """What the distance of one step is taken of: of stereo, left and right or mid and side by turns.
-
-    Left and right must sound right, and so must their sum and difference, or the image wanders.
-    """
-    if audio.shape[1] == 2 and draw.random() < 0.5:
-        return swap_mid_side(estimate), swap_mid_side(audio)
-    return estimate, audio
+def _start_levels(codec: ConvVQVAE, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
+    """Begins the voice at the mean spectrum of the recordings."""
+    head = codec.decoder[2]
+    if isinstance(head, TonesAndNoise):
+        batches = [windows.batch(_START_EPOCH, index, plan.batch_size) for index in range(4)]
+        head.start(torch.from_numpy(np.concatenate(batches)).to(fabric.device))
 
 
 def _start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:

@@ -8,35 +8,35 @@ from torch import Tensor
 from distill.models.health import code_perplexity
 
 GOOD_EVERY = 25
-"""So many steps in a row without trouble make a state a good one, where a plan does not say otherwise."""
+"""After so many steps in a row without trouble a state is a good one; a plan may say otherwise."""
 EXPLODED = 3.0
-"""The smoothed loss may rise to this many times what it was at the best of the good states."""
+"""How many times its value at the best good state the smoothed loss may rise to."""
 STILL_GOOD = 1.5
-"""And to this many times, for a state to be called good: a slow explosion must not carry the measure along."""
+"""How many times that value it may reach in a state that is called good: a slow explosion must not move its own limit."""
 STUCK_AFTER = 100
-"""So many steps without a good state are trouble, too."""
+"""So many steps without a new good state count as trouble, too."""
 LEAST_LEVEL = 0.5
-"""What counts as a good state's loss at least: near zero, a threefold loss is still a small one."""
+"""The lowest loss that a good state is taken to have: near zero, three times the loss is still a small loss."""
 SMOOTHING = 0.9
 SETTLING = 10
-"""So many steps say what the loss is at first: a single batch may be a silent one."""
+"""The first loss is averaged over so many steps, as a single batch may be a silent one."""
 EXPLODED_AT_ONCE = 100.0
-"""Until then, one step may lose this many times what those before it did."""
+"""How many times the average so far the loss of one of those first steps may be."""
 COLLAPSED = 0.1
 """A level collapses when the number of codes it really uses, less one, falls to this share of what a good state used."""
 STILL_IN_USE = 0.3
-"""A good state uses, in its very last step, at least this share of what the steps before used: a collapse shows at once."""
+"""The last step before a good state uses at least this share of the codes that the steps before used."""
 LEAST_CODES = 4.0
-"""A level that never used this many has nothing to collapse from: some recordings are nearly silent."""
+"""A level that never used so many codes cannot collapse: some recordings are nearly silent."""
 
 
 class Watch:
-    """Looks at every step before the optimizer does. Feels nothing of the clock, so that a resumed run sees the same."""
+    """Looks at every step before the optimizer steps. It does not depend on time, so a resumed run sees the same."""
 
     def __init__(self, good_every: int = GOOD_EVERY) -> None:
         self._good_every = good_every
         self.healthy_steps = 0
-        """Since the last good state, or since the last trouble."""
+        """Steps without trouble since the last good state, or since the last trouble."""
         self._measured = 0
         self._smoothed = math.nan
         self._level = math.nan
@@ -46,11 +46,11 @@ class Watch:
         self._last_codes: list[float] = []
 
     def trouble(self, loss: float, is_finite: bool, used: Tensor | None = None) -> str:
-        """What is wrong with a step, in words; empty if nothing is.
+        """What is wrong with a step, in words; empty words if nothing is.
 
         Args:
-            loss: of the step.
-            is_finite: whether loss and gradients are.
+            loss: the step's loss.
+            is_finite: whether loss and gradients are finite.
             used: how often the step used each codebook entry ``[Q, K]``, where there are codebooks.
         """
         if not is_finite:
@@ -79,7 +79,7 @@ class Watch:
         return self.healthy_steps >= self._good_every and is_low and in_use
 
     def mark_good(self) -> None:
-        """From here on, trouble is measured by how things stand now, or by the best they ever stood."""
+        """From here on, trouble is measured against the state as it is now, or against the best it ever was."""
         self._level = min(self._smoothed, self._level)
         self._most_codes = [max(pair) for pair in zip(self._codes, self._most_codes or self._codes, strict=True)]
         self.healthy_steps = 0
@@ -90,13 +90,13 @@ class Watch:
         self._measured = self.healthy_steps = 0
 
     def went_back(self) -> None:
-        """Things stand again as they did at the last good state."""
+        """Training went back to its last good state."""
         self._smoothed = self._level
         self._codes, self._last_codes = list(self._most_codes), list(self._most_codes)
         self.healthy_steps = 0
 
     def values(self) -> dict[str, Any]:
-        """As plain JSON, for :meth:`restore`."""
+        """The watch as plain JSON, for :meth:`restore`."""
         return {
             "healthy_steps": self.healthy_steps,
             "measured": self._measured,
@@ -108,7 +108,7 @@ class Watch:
         }
 
     def restore(self, values: dict[str, Any]) -> None:
-        """Stands where :meth:`values` was taken."""
+        """Goes back to where :meth:`values` was called."""
         self.healthy_steps = int(values["healthy_steps"])
         self._measured = int(values["measured"])
         self._smoothed, self._level = float(values["smoothed"]), float(values["level"])

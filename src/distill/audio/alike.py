@@ -1,0 +1,355 @@
+"""Which stretches of recordings sound alike: bars that repeat, a jingle, a loop, the same take exported twice.
+
+Two steps. A coarse one proposes: log spectra of 24 bands, 20 frames a second, each band without its own mean (so that
+a hum or a drone that never changes proposes nothing), a second at a time, compared by cosine. The waveforms decide:
+both are whitened by what the two recordings hold on average, every octave counts alike, and the envelope of their
+normalised cross-correlation (deaf to gain, polarity and fractions of a sample) must be high in every block of a
+quarter of a second. Whitened, because a loud hum or a kick that two recordings share would otherwise outweigh the music
+in which they differ.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import soxr
+
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.mixing import Mix, mixed
+
+RATE = 16_000
+"""What is compared, in samples a second: octaves up to 8 kHz tell recordings apart."""
+LEAST_SECONDS = 1.0
+"""A shorter stretch (one note, one drum stroke) is no sign of anything, unless it is nearly all of a recording."""
+
+_STEP = SAMPLE_RATE // RATE
+_HOP = RATE // 20
+_WINDOW = 2048
+_BANDS = 24
+_RANGE_DB = 60.0
+_QUERY = 20  # frames, 1 s
+_COARSE = 0.62
+_PROPOSALS = 12  # of one second
+_MOST_TRIED = 6000
+_MOST_PRODUCTS = 3e8  # seconds asked about times frames they are compared with
+_SNIPPET = 6144  # samples whose place is searched first
+_SEARCH = 2 * _HOP  # samples that the coarse place may be off
+_FIRST = 0.55
+_BLOCK = 4096
+_AGREED = 0.75
+_DRIFT = 6  # samples of freedom: a resampled copy drifts by fractions of one
+_FLOOR_DB = 45.0  # below the loudest frequency: what is fainter is not whitened up
+_WHITENING = 0.85
+_LOWEST, _HIGHEST = 30.0, 7800.0
+_BLOCK_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Samples ``start`` to ``stop`` of recording ``one`` sound like those ``lag`` samples later in ``other``, at 48 kHz.
+
+    ``one`` and ``other`` are places in the list of recordings, and may be the same: a bar that comes back.
+    """
+
+    one: int
+    other: int
+    start: int
+    stop: int
+    lag: int
+    agreement: float
+    """Of the whitened waveforms, 0 to 1."""
+
+
+def find_alike(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[Alike, ...]:
+    """All stretches of a second or more that sound alike in recordings ``[C, N]`` at 48 kHz, each mixed its own way; sorted.
+
+    A second that recurs all over the place is found at the dozen places most like it; what is asked about is thinned out
+    beyond some three hours of sound, so that the work stays bounded.
+    """
+    sketches = [_Sketch(audio, mix) for audio, mix in recordings]
+    found: list[Alike] = []
+    tried = 0
+    for one, other, frame, coarse in _proposals(sketches):
+        start = max(0, frame + int(sketches[one].level[frame : frame + _QUERY].argmax()) - 1) * _HOP
+        if _is_covered(found, one, other, start + _HOP, coarse):
+            continue
+        tried += 1
+        if tried > _MOST_TRIED:
+            break
+        found += _compared(sketches, one, other, start, coarse)
+    return tuple(
+        replace(a, start=_STEP * a.start, stop=_end(recordings, a), lag=_STEP * a.lag) for a in _each_once(found)
+    )
+
+
+def _each_once(found: Sequence[Alike]) -> list[Alike]:
+    """Sorted, every pair in one direction, and joined where the same stretch was found from several seconds."""
+    turned = [
+        one
+        if (one.one, 0) < (one.other, one.lag)
+        else Alike(one.other, one.one, one.start + one.lag, one.stop + one.lag, -one.lag, one.agreement)
+        for one in found
+    ]
+    joined: list[Alike] = []
+    for one in sorted(turned, key=lambda a: (a.one, a.other, a.lag, a.start)):
+        last = joined[-1] if joined else None
+        if (
+            last is not None
+            and (last.one, last.other) == (one.one, one.other)
+            and one.lag - last.lag <= 2 * _DRIFT
+            and last.start <= one.stop
+            and one.start <= last.stop
+        ):
+            stretch = min(last.start, one.start), max(last.stop, one.stop)
+            sizes = last.stop - last.start, one.stop - one.start
+            agreement = (sizes[0] * last.agreement + sizes[1] * one.agreement) / sum(sizes)
+            joined[-1] = replace(last, start=stretch[0], stop=stretch[1], agreement=agreement)
+        else:
+            joined.append(one)
+    return joined
+
+
+def _end(recordings: Sequence[tuple[np.ndarray, Mix]], found: Alike) -> int:
+    """Rounding to 16 kHz must not lead beyond the end."""
+    one, other = recordings[found.one][0].shape[1], recordings[found.other][0].shape[1]
+    return min(_STEP * found.stop, one, other - _STEP * found.lag)
+
+
+class _Sketch:
+    """One recording as it is compared."""
+
+    def __init__(self, audio: np.ndarray, mix: Mix) -> None:
+        size = _BLOCK_SECONDS * SAMPLE_RATE
+        scale = max(float(np.abs(audio[:, at : at + size]).max()) for at in range(0, audio.shape[1], size))
+        # In half the memory, at a precision well below what is whitened up.
+        self.sound = np.concatenate([(block / max(scale, 1e-9)).astype(np.float16) for block in _reduced(audio, mix)])
+        frames = max(1, round(len(self.sound) / _HOP))
+        bands = np.zeros((frames, _BANDS), np.float32)
+        self.level = np.zeros(frames, np.float32)
+        mean = np.zeros(_WINDOW // 2 + 1)
+        for first in range(0, frames, 128):
+            last = min(first + 128, frames)
+            part = _cut(self.sound, first * _HOP, (last - 1) * _HOP + _WINDOW)
+            windows = np.lib.stride_tricks.sliding_window_view(part, _WINDOW)[::_HOP]
+            power = np.square(np.abs(np.fft.rfft(windows * _taper(_WINDOW), axis=1)))
+            bands[first:last] = power @ _band_weights()
+            self.level[first:last] = np.sqrt(power.sum(axis=1))
+            mean += power.sum(axis=0)
+        self.amplitude = np.sqrt(mean / frames)
+        self.amplitude = np.maximum(self.amplitude, self.amplitude.max() * 10 ** (-_FLOOR_DB / 20) + 1e-9)
+        decibels = 10 * np.log10(bands + 1e-12)
+        scaled = np.clip((decibels - decibels.max()) / _RANGE_DB + 1, 0, 1).astype(np.float32)
+        sounding = scaled.max(axis=1) >= 0.15
+        # What lasts says nothing; but in a short sound nothing is known to last.
+        scaled -= scaled[sounding].sum(axis=0) / (sounding.sum() + _QUERY)
+        scaled[~sounding] = 0
+        self.features = scaled
+
+    @property
+    def samples(self) -> int:
+        return len(self.sound)
+
+
+def _reduced(audio: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
+    stream = soxr.ResampleStream(SAMPLE_RATE, RATE, 1, dtype="float32")
+    size = _BLOCK_SECONDS * SAMPLE_RATE
+    for start in range(0, audio.shape[1], size):
+        block = np.ascontiguousarray(mixed(np.asarray(audio[:, start : start + size]), mix)[0])
+        yield stream.resample_chunk(block, last=start + size >= audio.shape[1])
+
+
+def _proposals(sketches: Sequence[_Sketch]) -> list[tuple[int, int, int, int]]:
+    """(one, other, frame, lag): the second of ``one`` that begins there could lie in ``other``, ``lag`` samples later.
+
+    The likeliest first.
+    """
+    frames = sum(len(sketch.features) for sketch in sketches)
+    step = max(1.0, frames / _QUERY * frames / _MOST_PRODUCTS) * _QUERY
+    asked = [(number, frame) for number, sketch in enumerate(sketches) for frame in _asked(sketch, round(step))]
+    queries = np.zeros((len(asked), _QUERY * _BANDS), np.float32)
+    mask = np.zeros_like(queries)
+    for row, (number, frame) in enumerate(asked):
+        query = sketches[number].features[frame : frame + _QUERY].ravel()
+        queries[row, : query.size] = query / max(float(np.linalg.norm(query)), 1e-9)
+        mask[row, : query.size] = 1
+    owner, begin = np.array(asked).T
+    scores = np.full((len(asked), 0), -1, np.float32)
+    places = np.zeros((len(asked), 0), np.int64)  # which recording and which frame, in one number
+    for other, sketch in enumerate(sketches):
+        best, at = _best_of_each_second(sketch.features, queries, mask)
+        best[(owner == other)[:, None] & (np.abs(at - begin[:, None]) < _QUERY)] = -1
+        scores = np.concatenate([scores, best], axis=1)
+        places = np.concatenate([places, at * len(sketches) + other], axis=1)
+        if scores.shape[1] > _PROPOSALS:
+            kept = np.argpartition(-scores, _PROPOSALS - 1, axis=1)[:, :_PROPOSALS]
+            scores, places = np.take_along_axis(scores, kept, 1), np.take_along_axis(places, kept, 1)
+    rows, columns = np.nonzero(scores >= _COARSE)
+    found = sorted(
+        (-float(scores[row, column]), int(owner[row]), int(places[row, column] % len(sketches)), int(begin[row]),
+         int(places[row, column] // len(sketches) - begin[row]) * _HOP)
+        for row, column in zip(rows, columns, strict=True)
+    )  # fmt: skip
+    return [proposal[1:] for proposal in found]
+
+
+def _asked(sketch: _Sketch, step: int) -> list[int]:
+    """Frames at which the seconds begin that are looked for elsewhere: all, and the one in which most happens."""
+    frames = len(sketch.features)
+    last = max(0, frames - _QUERY)
+    happens = np.convolve(np.square(sketch.features).sum(axis=1), np.ones(min(_QUERY, frames)), mode="valid")
+    return sorted({*range(0, last + 1, step), last, int(happens.argmax())})
+
+
+def _best_of_each_second(features: np.ndarray, queries: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The likeness ``[queries, seconds]`` of the best place in each second of a recording, and its frame."""
+    frames = len(features)
+    seconds = -(-frames // _QUERY)
+    padded = np.concatenate([features, np.zeros((_QUERY - 1, _BANDS), np.float32)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _QUERY, axis=0).transpose(0, 2, 1)
+    best = np.full((len(queries), seconds), -1, np.float32)
+    at = np.zeros((len(queries), seconds), np.int64)
+    is_whole = bool(mask.all())
+    for first in range(0, frames, 50 * _QUERY):
+        part = windows[first : first + 50 * _QUERY].reshape(-1, _QUERY * _BANDS)
+        whole = np.linalg.norm(part, axis=1)[:, None]
+        size = np.broadcast_to(whole, (len(part), len(queries))) if is_whole else np.sqrt(np.square(part) @ mask.T)
+        score = part @ queries.T / np.maximum(size, 0.3 * float(whole.max()) + 1e-9)
+        score = np.pad(score, ((0, -len(part) % _QUERY), (0, 0)), constant_values=-1)
+        score = score.reshape(-1, _QUERY, len(queries))
+        cells = slice(first // _QUERY, first // _QUERY + len(score))
+        best[:, cells] = score.max(axis=1).T
+        at[:, cells] = score.argmax(axis=1).T + first + _QUERY * np.arange(len(score))
+    return best, at
+
+
+def _is_covered(found: Sequence[Alike], one: int, other: int, place: int, lag: int) -> bool:
+    """Whether that is known already, in either direction."""
+    for a in found:
+        if (a.one, a.other) == (one, other) and abs(a.lag - lag) < 2 * _HOP and a.start <= place < a.stop:
+            return True
+        if (a.other, a.one) == (one, other) and abs(a.lag + lag) < 2 * _HOP and a.start <= place + lag < a.stop:
+            return True
+    return False
+
+
+def _compared(sketches: Sequence[_Sketch], one: int, other: int, start: int, coarse: int) -> list[Alike]:
+    """What the waveforms say: the stretches around ``start`` that agree, at the one lag near ``coarse`` that fits best."""
+    first, second = sketches[one], sketches[other]
+    weights = _weights(first, second)
+    stop = min(start + _SNIPPET, first.samples)
+    snippet = _cut(first.sound, start, stop)
+    score, place = _best_place(snippet, _cut(second.sound, start + coarse - _SEARCH, stop + coarse + _SEARCH), weights)
+    if score < _FIRST:
+        return []
+    lag = coarse + place - _SEARCH
+    if one == other and abs(lag) < RATE // 4:  # a tone is like itself a moment later
+        return []
+    begin, end = max(0, -lag), min(first.samples, second.samples - lag)
+    size = min(_BLOCK, max(end - begin, 64))
+    hop = size // 2
+
+    def walked(at: int, step: int) -> Iterator[tuple[int, float, float]]:
+        missed = 0
+        while begin - hop <= at <= end - hop and missed < 3:
+            low, high = max(at, begin), min(at + size, end)
+            block, counterpart = np.zeros((2, size), np.float32)
+            block[low - at : high - at] = first.sound[low:high]
+            counterpart[low - at : high - at] = second.sound[low + lag : high + lag]
+            score, energy = _agreement(block, counterpart, weights)
+            missed = 0 if score >= _AGREED else missed + 1
+            yield at, score, energy
+            at += step
+
+    middle = begin + (start - begin) // hop * hop
+    blocks = [*reversed(list(walked(middle - hop, -hop))), *walked(middle, hop)]
+    shortest = min(LEAST_SECONDS * RATE, 0.9 * min(first.samples, second.samples))
+    found = []
+    for run in _runs(blocks):
+        # Blocks are tapered: the outer quarter of a run says little, unless the sound begins or ends there.
+        run_start = begin if run[0][0] <= begin else run[0][0] + size // 4
+        run_stop = end if run[-1][0] + size >= end else run[-1][0] + size - size // 4
+        energy = sum(block[2] for block in run)
+        if run_stop - run_start >= shortest and energy > 0:
+            agreement = sum(score * weight for _, score, weight in run) / energy
+            found.append(Alike(one, other, run_start, run_stop, lag, agreement))
+    return found
+
+
+def _runs(blocks: Sequence[tuple[int, float, float]]) -> Iterator[list[tuple[int, float, float]]]:
+    run: list[tuple[int, float, float]] = []
+    for block in blocks:
+        if block[1] >= _AGREED:
+            run.append(block)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _weights(one: _Sketch, other: _Sketch) -> np.ndarray:
+    """``[_WINDOW // 2 + 1]``: what both spectra are multiplied by, so that all octaves of what both hold count alike."""
+    hertz = np.fft.rfftfreq(_WINDOW, 1 / RATE)
+    heard = (hertz > _LOWEST) & (hertz < _HIGHEST)
+    held = one.amplitude / one.amplitude.max() * other.amplitude / other.amplitude.max()
+    weights: np.ndarray = heard / np.sqrt(np.maximum(hertz, _LOWEST) * held**_WHITENING)
+    return weights.astype(np.float32)
+
+
+def _stretched(weights: np.ndarray, size: int) -> np.ndarray:
+    """``[size // 2 + 1]``; sizes are powers of two, so that a step of one is a step of the other."""
+    if size <= _WINDOW:
+        return weights[:: _WINDOW // size]
+    whole = np.repeat(weights, size // _WINDOW)
+    return whole[: size // 2 + 1] if len(whole) >= size // 2 + 1 else np.append(whole, whole[-1])
+
+
+def _best_place(short: np.ndarray, longer: np.ndarray, weights: np.ndarray) -> tuple[float, int]:
+    """Where in ``longer`` the envelope of the cross-correlation is highest, and how alike they are there (0 to 1)."""
+    size = 1 << (len(longer) - 1).bit_length()
+    whitening = _stretched(weights, size)
+    one = np.fft.rfft(short * _taper(len(short)), size) * whitening
+    other = np.fft.rfft(longer, size) * whitening
+    place = int(_envelope(np.conj(one) * other, size)[: len(longer) - len(short) + 1].argmax())
+    return _agreement(short, longer[place : place + len(short)], weights)[0], place
+
+
+def _agreement(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """How alike two blocks of one length are (0 to 1), within a few samples, and the amplitude of the louder one."""
+    size = 1 << (len(one) + _DRIFT).bit_length()
+    taper, whitening = _taper(len(one)), _stretched(weights, size)
+    first, second = (np.fft.rfft(block * taper, size) * whitening for block in (one, other))
+    powers = float(np.square(np.abs(first)).sum()), float(np.square(np.abs(second)).sum())
+    envelope = _envelope(np.conj(first) * second, size)
+    peak = max(float(envelope[: _DRIFT + 1].max()), float(envelope[-_DRIFT:].max()))
+    return peak * size / 2 / max(float(np.sqrt(powers[0] * powers[1])), 1e-12), float(np.sqrt(max(powers)))
+
+
+def _envelope(cross: np.ndarray, size: int) -> np.ndarray:
+    analytic = np.zeros(size, np.complex64)
+    analytic[1 : size // 2] = 2 * cross[1 : size // 2]
+    envelope: np.ndarray = np.abs(np.fft.ifft(analytic))
+    return envelope
+
+
+@cache
+def _taper(size: int) -> np.ndarray:
+    return np.hanning(size + 2)[1:-1].astype(np.float32)
+
+
+@cache
+def _band_weights() -> np.ndarray:
+    """``[_WINDOW // 2 + 1, _BANDS]``: which bins of the spectrum belong to which band."""
+    hertz = np.fft.rfftfreq(_WINDOW, 1 / RATE)
+    band = np.digitize(hertz, np.geomspace(60, 7_600, _BANDS + 1)) - 1
+    return (band[:, None] == np.arange(_BANDS)).astype(np.float32)
+
+
+def _cut(sound: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """``[stop - start]`` of float32, silence beyond the ends."""
+    part = np.zeros(stop - start, np.float32)
+    first, last = max(start, 0), min(stop, len(sound))
+    if last > first:
+        part[first - start : last - start] = sound[first:last]
+    return part

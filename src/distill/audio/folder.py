@@ -1,0 +1,96 @@
+"""All that looks like sound below a folder, by name or by content, and what could not be looked at."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from distill.audio.containers import kind_of
+from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
+from distill.audio.verdicts import FileReport, FileVerdict
+from distill.errors import CorpusError
+
+_PLACEHOLDER = ".icloud"
+
+
+def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
+    """All below ``folder`` that looks like sound, by name or content, sorted; how many others; what cannot be looked at."""
+    found: list[Path] = []
+    ignored = 0
+    reports: list[FileReport] = []
+    for path in _walk(folder, reports):
+        if _looks_like_sound(path):
+            found.append(path)
+        elif path.suffix == _PLACEHOLDER:
+            name = name_below(path.with_name(path.name[1:].removesuffix(_PLACEHOLDER)), folder)
+            reports.append(
+                FileReport(
+                    name,
+                    FileVerdict.UNREADABLE,
+                    "It lies in the cloud and not on this disk; only its placeholder is here.",
+                    "Download it, and try again.",
+                )
+            )
+        else:
+            ignored += 1
+    return sorted(found, key=lambda path: name_below(path, folder)), ignored, reports
+
+
+def _looks_like_sound(path: Path) -> bool:
+    if path.suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES:
+        return True
+    try:
+        kind = kind_of(path)
+    except OSError:  # no regular file, or none of ours
+        return False
+    # Most MPEG-4 and Matroska files are films, unless they are called otherwise.
+    return kind not in ("", "AAC", "Matroska") or (kind == "AAC" and not path.suffix)
+
+
+def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
+    """Files below ``top`` that are not hidden (macOS' ``._`` companions are); no folder is entered twice.
+
+    Folders that cannot be read go into ``reports``.
+    """
+    folders = [(top, top.resolve())]
+    seen = {folders[0][1]}
+    while folders:
+        folder, real = folders.pop()
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            why = (
+                "may not be read by you" if isinstance(error, PermissionError) else f"cannot be read ({error.strerror})"
+            )
+            if folder == top:
+                raise CorpusError(f"The folder {folder} {why}.", "Change its permissions.") from error
+            reports.append(
+                FileReport(
+                    name_below(folder, top) + "/",
+                    FileVerdict.UNREADABLE,
+                    f"This folder {why}, so nothing in it is used.",
+                    "Change its permissions, or move it away.",
+                )
+            )
+            continue
+        below = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                inner = entry.name.removesuffix(_PLACEHOLDER)
+                if inner != entry.name and Path(inner).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES:
+                    yield entry
+                continue
+            if not entry.is_dir():
+                yield entry
+                continue
+            is_link = entry.is_symlink()
+            target = entry.resolve() if is_link else real / entry.name
+            # A link to a folder above would bring in its whole surroundings, and this folder once more.
+            if target not in seen and not (is_link and any(one.is_relative_to(target) for one in seen)):
+                seen.add(target)
+                below.append((entry, target))
+        folders += reversed(below)
+
+
+def name_below(path: Path, folder: Path) -> str:
+    """The path below the folder, with slashes; bytes that are no letters (as old disks have them) are written out as \\xff."""
+    return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")

@@ -1,0 +1,64 @@
+"""How like its recordings a codec sounds, by more than one ear: spectra, pitch and texture."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from distill.audio.pitch import PitchScore, compare_pitch
+from distill.audio.texture import TextureScore, compare_texture
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What the judges say of some reconstructions. Figures are NaN where the recordings have nothing to judge by."""
+
+    mel: float
+    """Multi-scale mel distance, the mean over recordings."""
+    pitch: PitchScore
+    texture: TextureScore
+
+    @property
+    def score(self) -> float:
+        """One number to choose weights by, lower is better: mel distance, lost and invented partials, unnatural movement.
+
+        Each alone can be had at the cost of the others: the lowest mel distance is a blur that buzzes (docs/codec.md). 10 dB of
+        movement, which is what a codec that repeats itself has, count like losing all partials.
+        """
+        lost = 1 - self.pitch.kept_share + min(1.0, self.pitch.invented_share) if self.pitch.partials else 0.0
+        moved = self.texture.movement / 10 if self.texture.count else 0.0
+        return self.mel + lost + moved
+
+    def figures(self) -> dict[str, float]:
+        """By name."""
+        return {
+            "mel": self.mel,
+            "kept": self.pitch.kept_share,
+            "cents": self.pitch.cents,
+            "invented": self.pitch.invented_share,
+            "movement": self.texture.movement,
+            "line": self.texture.line,
+            "grain": self.texture.grain,
+        }
+
+
+def pooled(some: Sequence[Likeness]) -> Likeness:
+    """Of several recordings: partials and moments added up, the mean of the mel distances."""
+    mel = sum(one.mel for one in some) / len(some) if some else math.nan
+    return Likeness(
+        mel, sum((one.pitch for one in some), PitchScore()), sum((one.texture for one in some), TextureScore.nothing())
+    )
+
+
+def judge(pairs: Iterable[tuple[np.ndarray, np.ndarray]], mel: float) -> Likeness:
+    """Judges reconstructions beside their recordings: pairs of mono sounds ``[N]`` at 48 kHz, the reconstruction first.
+
+    Args:
+        mel: their mel distance, which whoever made them measures where they were made.
+    """
+    pitch, texture = PitchScore(), TextureScore.nothing()
+    for estimate, reference in pairs:
+        pitch += compare_pitch(estimate, reference)
+        texture += compare_texture(estimate, reference)
+    return Likeness(mel, pitch, texture)

@@ -1,0 +1,87 @@
+"""How loud, how silent, how wide and how clipped a recording is: of its channels, and as they are mixed."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.mixing import Balance, Mix
+
+_FRAME = SAMPLE_RATE // 20  # 50 ms
+_BLOCK = 200 * _FRAME  # 10 s
+_PAUSE = 1e-3  # -60 dB below the loudest sample
+_FULL_SCALE = 0.999
+_SPECTRUM = 4096
+_ROUNDING = {"PCM_24": 1e-8, "PCM_32": 1e-9, "FLOAT": 1e-9, "DOUBLE": 1e-9}
+_COARSE_ROUNDING = 2e-6  # of 16 bits and lossy formats, in one bin of the spectrum
+_INAUDIBLE = 1e-5
+"""-100 dB below the loudest sample: a frequency that never reaches it is as good as not there."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Amplitudes of 1 are full scale; ``offset`` is the largest mean of a channel, ``bandwidth`` in Hz."""
+
+    peak: float
+    span: float  # highest minus lowest sample
+    silence: float
+    stereo: bool
+    offset: float
+    clipped: float
+    bandwidth: float
+    digest: str  # of the decoded samples
+    mix: Mix
+
+    @property
+    def gain(self) -> float:
+        """What brings it down to full scale."""
+        return 1.0 if self.peak <= 1 else 1 / self.peak
+
+
+def measure(audio: np.ndarray, subtype: str) -> Levels:
+    """Of ``[C, N]``, block by block, so that a two-hour recording never lies in memory; ``subtype`` as libsndfile calls it."""
+    rounding = _ROUNDING.get(subtype, _COARSE_ROUNDING)
+    channels, samples = audio.shape
+    digest = hashlib.sha256(f"{channels}".encode())
+    highest, lowest = np.full(channels, -np.inf), np.full(channels, np.inf)
+    balance = Balance()
+    spectrum = np.zeros(_SPECTRUM // 2 + 1, np.float32)
+    loudness = []
+    for start in range(0, samples, _BLOCK):
+        block = np.array(audio[:, start : start + _BLOCK], dtype=np.float32)
+        digest.update(block.tobytes())
+        highest, lowest = np.maximum(highest, block.max(axis=1)), np.minimum(lowest, block.min(axis=1))
+        balance.take(block)
+        spectrum = np.maximum(spectrum, _amplitudes(block))
+        power = np.add.reduceat(np.square(block), np.arange(0, block.shape[1], _FRAME), axis=1)
+        power[:, :-1] /= _FRAME
+        power[:, -1] /= (block.shape[1] - 1) % _FRAME + 1
+        loudness.append(power.max(axis=0))
+    peak = float(max(highest.max(), -lowest.min()))
+    full = _FULL_SCALE * max(peak, 1.0)
+    clipped = sum(
+        int((np.abs(audio[:, start : start + _BLOCK]) >= full).sum()) for start in range(0, samples, _BLOCK)
+    ) if peak >= full else 0  # fmt: skip
+    heard = np.flatnonzero(spectrum >= max(_INAUDIBLE * peak, rounding))
+    return Levels(
+        peak=peak,
+        span=float((highest - lowest).max()),
+        silence=float((np.concatenate(loudness) < (_PAUSE * min(peak, 1.0)) ** 2).mean()),
+        stereo=balance.is_stereo,
+        offset=float(balance.offsets[np.abs(balance.offsets).argmax()]),
+        clipped=clipped / audio.size,
+        bandwidth=float(heard.max(initial=0)) * SAMPLE_RATE / _SPECTRUM,
+        digest=digest.hexdigest(),
+        mix=balance.mix,
+    )
+
+
+def _amplitudes(block: np.ndarray) -> np.ndarray:
+    """The highest amplitude ``[bins]`` that each frequency has in any window of ``block [C, n]``."""
+    size = min(_SPECTRUM, block.shape[1])
+    # Whole windows only: one cut off by the block's end would have an edge, which holds every frequency.
+    windows = block[:, : block.shape[1] // size * size].reshape(-1, size)
+    taper = np.hanning(size).astype(np.float32)
+    amplitudes: np.ndarray = np.abs(np.fft.rfft(windows * taper, _SPECTRUM)).max(axis=0) / max(taper.sum() / 2, 1.0)
+    return amplitudes

@@ -1,0 +1,45 @@
+"""What is said of one audio file of a folder."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from distill.audio.files import SAMPLE_RATE
+
+
+class FileVerdict(StrEnum):
+    """What became of one audio file."""
+
+    USED = "used"
+    SHORT = "too short"
+    LONG = "too long"
+    SILENT = "silent"
+    DUPLICATE = "duplicate"
+    COPY = "copy"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One audio file of the folder; ``reason`` and ``fix`` are empty when it is used.
+
+    ``name`` is the path below the folder, with slashes. ``sample_rate`` (Hz) and ``channels`` are the file's
+    own, 0 when unreadable. ``peak_db`` is in dBFS, ``silence`` the share of 50 ms frames 60 dB or more under the peak,
+    ``offset`` the largest mean of a channel, ``clipped`` the share of samples at full scale, or at the peak of what is louder
+    (shares from 0 to 1), ``bandwidth`` the highest frequency (Hz) that ever comes within 100 dB of the peak; all five are
+    measured only in files that can be read and are long enough. ``remark`` is what a person should know of a file that is used.
+    """
+
+    name: str
+    verdict: FileVerdict
+    reason: str = ""
+    fix: str = ""
+    seconds: float = 0.0
+    sample_rate: int = 0
+    channels: int = 0
+    peak_db: float = -200.0
+    silence: float = 1.0
+    offset: float = 0.0
+    clipped: float = 0.0
+    bandwidth: float = SAMPLE_RATE / 2
+    duplicate_of: str = ""
+    remark: str = ""

@@ -1,0 +1,89 @@
+"""The base codec: weights from which training starts, learned from half an hour of public-domain sound
+(docs/base-codec.md).
+
+Training from random weights on two minutes of sound spends most of its steps on what all sound has in common. The base
+knows that much already. Its codebooks are not taken over: they are placed anew among the latents of the person's own
+recordings.
+
+It is kept in mono and in half precision. A stereo codec starts from it as two equal channels.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from distill.files.atomic import written_aside
+from distill.models.config import BASE_DECODER_BLOCKS, VQVAEConfig
+from distill.models.tones import TonesAndNoise
+from distill.models.vqvae import ConvVQVAE
+
+SIZES = ("hop", "hidden_size", "encoder_blocks", "decoder_blocks", "latent_size", "kernel_size", "expansion", "voice")
+"""What a codec must have in common with the base to start from it."""
+_NAME = "base.safetensors"
+
+
+def base_config() -> VQVAEConfig:
+    """The sizes of the base codec."""
+    return VQVAEConfig(channels=1, voice="tones", decoder_blocks=BASE_DECODER_BLOCKS)
+
+
+def base_path(config: VQVAEConfig) -> Path | None:
+    """The base codec that a codec of these sizes can start from; None where there is none that fits."""
+    path = Path(str(files("distill.models") / _NAME))
+    fits = all(getattr(config, name) == getattr(base_config(), name) for name in SIZES)
+    return path if fits and path.is_file() else None
+
+
+def save_base(path: Path, codec: ConvVQVAE) -> Path:
+    """Writes a mono codec's weights, without its codebooks, in half precision."""
+    tensors = {
+        name: tensor.detach().cpu().to(torch.float16).contiguous()
+        for name, tensor in codec.state_dict().items()
+        if not name.startswith("quantizer.")
+    }
+    with written_aside(path) as temporary:
+        temporary.write_bytes(safetensors.torch.save(tensors))
+    return path
+
+
+def start_from_base(codec: ConvVQVAE, path: Path) -> None:
+    """Puts the base's weights into a mono or stereo codec of the same sizes; its codebooks stay empty."""
+    weights = {name: tensor.float() for name, tensor in safetensors.torch.load_file(path).items()}
+    if codec.channels == 2:
+        weights = _in_stereo(weights, codec)
+    missing, unexpected = codec.load_state_dict(weights, strict=False)
+    if unexpected or any(not name.startswith("quantizer.") for name in missing):
+        raise ValueError(f"the base at {path} does not fit: {unexpected or missing}")
+
+
+def _in_stereo(weights: dict[str, Tensor], codec: ConvVQVAE) -> dict[str, Tensor]:
+    """Both channels hear and say what the one did: what is *between* them starts at nothing."""
+    head = codec.decoder[2]
+    assert isinstance(head, TonesAndNoise)  # fits_base says so
+    own = codec.state_dict()
+
+    name = "encoder.0.weight"
+    blocks = weights[name].split([codec.features.fine_width, *codec.features.scale_widths], dim=1)
+    fine = torch.cat([blocks[0], blocks[0]], dim=1) / 2
+    # Each scale is laid out as left, right, side; side starts unheard.
+    scales = [torch.cat([block / 2, block / 2, torch.zeros_like(block)], dim=1) for block in blocks[1:]]
+    wide = {name: torch.cat([fine, *scales], dim=1)}
+
+    bins = head.tones.bins
+    for part in ("weight", "bias"):
+        name = f"decoder.2.tones.spectrum.{part}"
+        mono, stereo = weights[name], own[name].clone()
+        stereo[:bins], stereo[2 * bins : 4 * bins] = mono[:bins], mono[bins:]
+        wide[name] = stereo
+        name = f"decoder.2.noise.levels.{part}"
+        stereo = own[name].clone()
+        stereo[: len(weights[name])] = weights[name]
+        if part == "bias":
+            stereo[len(weights[name]) :] = 0
+        wide[name] = stereo
+        name = f"decoder.2.noise.alike.{part}"
+        wide[name] = own[name]
+    return weights | wide

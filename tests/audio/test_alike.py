@@ -1,0 +1,132 @@
+"""What sounds alike, what is a copy, and what becomes of it: a person's sound is not thrown away."""
+
+import numpy as np
+import pytest
+import soxr
+
+from distill.audio.alike import find_alike
+from distill.audio.corpus import import_corpus
+from distill.audio.split import split_corpus
+from distill.audio.takes import copies, shared_parts
+from distill.audio.verdicts import FileVerdict
+
+RATE = 48_000
+
+
+def _seconds(passages):
+    return sum(passage.seconds for passage in passages)
+
+
+def _likest(passages, others):
+    """The highest normalised correlation of any half second of ``passages`` with any place in ``others``, at 8 kHz."""
+    silence = np.zeros(800, np.float32)
+    parts = [part for one in others for part in (one.read(0, one.samples, 1)[0][::6], silence)]
+    whole = np.concatenate(parts)
+    size = 1 << (len(whole) + 4_000).bit_length()
+    spectrum = np.fft.rfft(whole, size)
+    energy = np.cumsum(np.concatenate([[0.0], np.square(whole, dtype=np.float64)]))
+    local = energy[4_000:-1] - energy[:-4_001]
+    highest = 0.0
+    for passage in passages:
+        sound = passage.read(0, passage.samples, 1)[0][::6]
+        for start in range(0, len(sound) - 4_000, 2_000):
+            short = sound[start : start + 4_000]
+            cross = np.abs(np.fft.irfft(spectrum * np.conj(np.fft.rfft(short, size)), size)[: len(local)])
+            score = cross / np.sqrt(np.maximum(local, 0.01 * local.max()) * np.square(short).sum(dtype=np.float64))
+            highest = max(highest, float(score.max()))
+    return highest
+
+
+def test_twelve_clips_of_a_sequenced_piece_are_nearly_all_trained_on(tmp_path, piece, save):
+    """Guards against bars that come back chaining all clips into one take, so that 41 of 60 seconds were never trained on."""
+    for number, clip in enumerate(np.split(piece(60.0), 12, axis=1)):
+        save(tmp_path / f"clip{number:02}.wav", clip)
+    corpus = import_corpus(tmp_path)
+    assert corpus.file_count == 12
+    assert "share sound" in corpus.shared
+    split = split_corpus(corpus)
+    assert _seconds(split.train) > 40
+    assert _seconds(split.held_out) > 4
+    assert _likest(split.held_out, split.train) < 0.97  # the drums are the same in every bar
+
+
+@pytest.mark.parametrize("decibels", [-12, 0, 12])
+def test_a_loud_hum_makes_no_copy_of_the_music(melody, decibels):
+    """Guards against six melodies over one hum being a single take, of which five are left out."""
+    time = np.arange(5 * RATE) / RATE
+    hum = sum(np.sin(2 * np.pi * 60 * k * time) / k for k in (1, 2, 3))
+    takes = []
+    for seed in range(6):
+        take = melody(5.0, seed)
+        level = np.sqrt(np.square(take).mean() / np.square(hum).mean()) * 10 ** (decibels / 20)
+        takes.append((0.3 * (take + level * hum)).astype(np.float32))
+    sounds = [(take, "mean") for take in takes]
+    parts = shared_parts(sounds, find_alike(sounds))
+    assert max(parts.values(), default=0.0) < 0.3
+
+
+def test_a_jingle_is_shared_and_makes_no_copy_of_the_rest(tmp_path, piece, melody, save):
+    """Guards against recordings that begin alike taken for one take."""
+    jingle = piece(3.0, seed=5)
+    for seed in range(6):
+        save(tmp_path / f"{seed}.wav", np.concatenate([jingle, melody(6.0, seed)], axis=1))
+    corpus = import_corpus(tmp_path)
+    assert [file.verdict for file in corpus.files] == [FileVerdict.USED] * 6
+    assert len({recording.group for recording in corpus.recordings}) == 6
+    split = split_corpus(corpus)
+    assert _seconds(split.train) > 36
+    assert _likest(split.held_out, split.train) < 0.9
+
+
+def test_a_take_exported_many_times_counts_once(tmp_path, noise, save):
+    """Guards against a corpus of one take in four files that is thought to be four times as long."""
+    takes = [noise(2.5, seed) for seed in range(5)]
+    for number, take in enumerate(takes):
+        save(tmp_path / f"{number} take.wav", take)
+        save(tmp_path / f"{number} quiet.wav", -0.3 * take)
+        save(tmp_path / f"{number} resampled.wav", soxr.resample(take.T, RATE, 44_100).T, 44_100)
+        save(tmp_path / f"{number} cut.wav", take[:, 25_123:100_000])
+        save(tmp_path / f"{number} late.flac", np.concatenate([np.zeros((1, 7_777), np.float32), take], axis=1))
+        save(tmp_path / f"{number} lossy.mp3", take)
+        save(tmp_path / f"{number} stereo.ogg", np.repeat(take, 2, axis=0))
+    corpus = import_corpus(tmp_path)
+    assert corpus.file_count == 5
+    assert corpus.seconds == pytest.approx(12.5, abs=1.0)
+    assert {recording.name[0] for recording in corpus.recordings} == set("01234")
+    for file in corpus.files:
+        if file.verdict == FileVerdict.COPY:
+            assert file.duplicate_of[0] == file.name[0]
+            assert file.duplicate_of in file.reason
+    assert sum(file.verdict == FileVerdict.COPY for file in corpus.files) == 30
+
+
+def test_one_loop_over_and_over_is_trained_on_and_the_check_called_weak(tmp_path, piece, save):
+    """Guards against nothing being trained on where everything comes back."""
+    loop = piece(24.0, form="A", drums=False)
+    for number, start in enumerate((0.0, 0.9, 1.4)):
+        first = round(start * RATE)
+        save(tmp_path / f"{number}.wav", loop[:, first : first + 5 * RATE])
+    split = split_corpus(import_corpus(tmp_path))
+    assert _seconds(split.train) > 0.6 * _seconds(split.train + split.held_out)
+    assert split.kind == "none" or "weak" in split.explanation
+
+
+def test_copies_stand_behind_one_that_is_none():
+    """Guards against a copy of a copy standing for both, or two copies standing for each other."""
+    parts = {(0, 1): 1.0, (1, 0): 0.95, (2, 1): 0.92, (1, 2): 0.3}
+    assert copies(parts, [0, 1, 2]) == {1: 0}
+    assert copies(parts, [1, 0, 2]) == {0: 1, 2: 1}
+
+
+def test_stretches_lie_where_they_are_said_to_lie(piece, melody):
+    """Guards against a lag of the wrong sign, and stretches beyond the ends."""
+    bar = piece(2.0, form="A", seed=3)
+    first = np.concatenate([melody(3.0, 1), bar, melody(1.0, 2)], axis=1)
+    second = np.concatenate([melody(1.0, 3), 0.5 * bar, melody(3.0, 4)], axis=1)
+    found = [one for one in find_alike([(first, "mean"), (second, "mean")]) if one.one != one.other]
+    assert found
+    for one in found:
+        start, stop = (one.start, one.stop) if one.one == 0 else (one.start + one.lag, one.stop + one.lag)
+        assert abs(one.lag) == pytest.approx(2 * RATE, abs=20)
+        assert start == pytest.approx(3 * RATE, abs=RATE / 5)
+        assert stop == pytest.approx(5 * RATE, abs=RATE / 5)

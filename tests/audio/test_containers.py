@@ -1,0 +1,186 @@
+"""A length from a header is a claim: all the sound is used, or it is said how much is not."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from distill.audio.containers import kind_of
+from distill.audio.corpus import import_corpus
+from distill.audio.files import probe, read_audio
+from distill.audio.verdicts import FileVerdict
+from distill.errors import AudioFileError
+
+RATE = 48_000
+
+
+@pytest.fixture
+def encoded(noise):
+    """``encoded(format, subtype, seconds, seed, channels, rate)``: the bytes of a file."""
+
+    def make(form, subtype, seconds=1.0, seed=0, channels=1, rate=RATE):
+        file = io.BytesIO()
+        soundfile.write(file, noise(seconds, seed, rate, channels).T, rate, subtype, format=form)
+        return file.getvalue()
+
+    return make
+
+
+def changed(content, place, number):
+    return content[:place] + number + content[place + len(number) :]
+
+
+def claims(encoded, kind):
+    """A file of a second whose header says 0, half a second, or leaves it open."""
+    wav, aiff, caf, au = (encoded(form, "PCM_16") for form in ("WAV", "AIFF", "CAF", "AU"))
+    flac = encoded("FLAC", "PCM_16")
+    sound, shape, chunk = aiff.find(b"SSND"), aiff.find(b"COMM"), caf.find(b"data")
+    return {
+        "wav zero": changed(wav, 40, bytes(4)),
+        "wav half": changed(wav, 40, struct.pack("<I", 48_000)),
+        "wav open": changed(wav, 40, b"\xff" * 4),
+        "wav two": changed(changed(wav, 40, struct.pack("<I", 48_000)), 44 + 48_000, b"data\x78\xbb\0\0"),
+        "wav BW64": b"BW64" + b"\xff" * 4 + b"WAVEds64" + struct.pack("<IQQQI", 28, 0, 96_000, 48_000, 0) + wav[12:36]
+        + b"data" + b"\xff" * 4 + wav[44:],
+        "aiff zero": changed(changed(aiff, sound + 4, struct.pack(">I", 8)), shape + 10, bytes(4)),
+        "aiff half": changed(aiff, sound + 4, struct.pack(">I", 48_008)),
+        "caf open": changed(caf, chunk + 4, struct.pack(">q", -1)),
+        "caf half": changed(caf, chunk + 4, struct.pack(">q", 48_004)),
+        "au half": changed(au, 8, struct.pack(">I", 48_000)),
+        "flac half": changed(flac, 22, struct.pack(">I", 24_000)),
+    }[kind]  # fmt: skip
+
+
+KINDS = [
+    "wav zero",
+    "wav half",
+    "wav open",
+    "wav two",
+    "wav BW64",
+    "aiff zero",
+    "aiff half",
+    "caf open",
+    "caf half",
+    "au half",
+]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "flac half"])
+def test_all_the_sound_is_used(tmp_path, encoded, noise, kind):
+    """Guards against half the sound or none: a recorder that lost power, a stream, a broadcast wave."""
+    path = tmp_path / f"a.{kind.split()[0]}"
+    path.write_bytes(claims(encoded, kind))
+    heard = read_audio(path)
+    assert heard.shape[1] == pytest.approx(RATE, abs=8)
+    if kind != "wav two":
+        np.testing.assert_allclose(heard, noise(1.0)[:, : heard.shape[1]], atol=1e-4)
+    remark = probe(path).remark
+    assert ("all 1.0 s that are in it are used" in remark) == (kind.split()[1] in ("zero", "half")), remark
+
+
+def test_what_comes_behind_the_sound_is_no_sound(tmp_path, encoded):
+    """Guards against tags and markers played as noise."""
+    wav = encoded("WAV", "PCM_16")
+    for name, behind in {"list": b"LIST\4\0\0\0INFO", "pad": b"\0\0\0", "two": b"bext\2\0\0\0abcue \0\0\0\0"}.items():
+        (tmp_path / f"{name}.wav").write_bytes(wav + behind)
+        assert probe(tmp_path / f"{name}.wav").frames == RATE
+        assert not probe(tmp_path / f"{name}.wav").remark
+
+
+def test_a_file_that_broke_off_says_so(tmp_path, encoded):
+    """Guards against a download of half a file that is used as if it were whole."""
+    (tmp_path / "a.wav").write_bytes(encoded("WAV", "PCM_16", 2.0)[: 44 + 96_000])
+    info = probe(tmp_path / "a.wav")
+    assert info.frames == RATE
+    assert info.remark == "Its header says 2.0 s; all 1.0 s that are in it are used."
+
+
+def test_joined_files_are_read_to_the_end(tmp_path, encoded):
+    """Guards against the first track of a stream taken for all of it."""
+    for suffix, form, subtype in (("ogg", "OGG", "VORBIS"), ("opus", "OGG", "OPUS"), ("mp3", "MP3", "MPEG_LAYER_III")):
+        path = tmp_path / f"a.{suffix}"
+        path.write_bytes(encoded(form, subtype, 1.0) + encoded(form, subtype, 2.0, seed=1))
+        heard = read_audio(path)
+        assert heard.shape[1] == pytest.approx(3 * RATE, abs=0.1 * RATE)
+        assert np.abs(heard[:, -RATE // 2 :]).max() > 0.01
+
+
+def test_an_mp3_without_its_table_is_counted(tmp_path, encoded, noise):
+    """Guards against a length guessed from the bitrate of the first frame."""
+    whole = encoded("MP3", "MPEG_LAYER_III", 3.0)
+    place = next(at for tag in (b"Xing", b"Info") if (at := whole.find(tag)) >= 0)
+    second = whole.find(whole[:2], place)
+    (tmp_path / "a.mp3").write_bytes(b"ID3\4\0\0\0\0\0\5hello" + whole[second:] + b"TAG" + bytes(125))
+    heard = read_audio(tmp_path / "a.mp3")
+    assert heard.shape[1] == pytest.approx(3 * RATE, abs=0.1 * RATE)
+    (tmp_path / "b.mp3").write_bytes(whole)
+    np.testing.assert_allclose(read_audio(tmp_path / "b.mp3"), noise(3.0), atol=0.2)
+
+
+def test_kinds_are_told_by_content(tmp_path, encoded):
+    """Guards against names being believed."""
+    for number, (begin, kind) in enumerate(
+        {
+            encoded("WAV", "PCM_16", 0.1): "WAV", encoded("AIFF", "PCM_16", 0.1): "AIFF",
+            encoded("FLAC", "PCM_16", 0.1): "FLAC",
+            encoded("OGG", "VORBIS", 0.2): "Ogg", encoded("MP3", "MPEG_LAYER_III", 0.5): "MP3", b"\0\0\0\x1cftypM4A ": "AAC",
+            b"\xff\xf1\x50\x80\0": "AAC", b"#!AMR\n": "AMR", b"a letter": "", b"": "", b"\xff\xfbno": "",
+        }.items()
+    ):  # fmt: skip
+        (tmp_path / str(number)).write_bytes(begin)
+        assert kind_of(tmp_path / str(number)) == kind
+
+
+def test_everything_that_looks_like_sound_has_a_row(tmp_path, encoded):
+    """Guards against ten telephone recordings left out without a word, and other spellings of a suffix."""
+    for number, name in enumerate(("a.BWF", "b.wave", "c.rf64", "d.AIF", "no suffix", "e.dat")):
+        (tmp_path / name).write_bytes(encoded("AIFF" if name == "d.AIF" else "WAV", "PCM_16", 0.5, seed=number))
+    (tmp_path / "voice.m4a").write_bytes(b"\0\0\0\x1cftypM4A \0\0\2\0")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "rubbish.wav").write_bytes(b"RIFF\0\0\0\0WAVErubbish")
+    (tmp_path / "odd.wma").write_bytes(b"no such thing")
+    (tmp_path / ".far.wav.icloud").write_bytes(b"bplist00")
+    (tmp_path / "letter.txt").write_bytes(b"not a sound")
+    files = {file.name: file for file in import_corpus(tmp_path).files}
+    assert {name for name, file in files.items() if file.verdict == FileVerdict.USED} == {
+        "a.BWF", "b.wave", "c.rf64", "d.AIF", "no suffix", "e.dat",
+    }  # fmt: skip
+    others = {name: file for name, file in files.items() if file.verdict != FileVerdict.USED}
+    assert set(others) == {"voice.m4a", "empty.wav", "rubbish.wav", "odd.wma", "far.wav"}
+    assert len({file.reason for file in others.values()}) == 5
+    assert "cloud" in others["far.wav"].reason
+    for name, file in others.items():
+        assert name not in file.reason
+        assert "libsndfile" not in file.reason
+        assert file.fix
+
+
+def test_what_takes_another_package_says_which(tmp_path):
+    """Guards against "file format not recognised" for what every telephone records."""
+    (tmp_path / "voice.m4a").write_bytes(b"\0\0\0\x1cftypM4A \0\0\2\0")
+    with pytest.raises(AudioFileError) as caught:
+        probe(tmp_path / "voice.m4a")
+    assert "more-formats" in caught.value.fix or "damaged" in caught.value.what
+    (tmp_path / "voice.mp3").write_bytes((tmp_path / "voice.m4a").read_bytes())
+    with pytest.raises(AudioFileError, match=r"AAC|damaged"):
+        probe(tmp_path / "voice.mp3")
+
+
+def test_aac_is_read_where_the_package_is(tmp_path, noise):
+    """Guards against a wrong rate, channels that are swapped, and a file that names other files."""
+    av = pytest.importorskip("av")
+    sound = noise(2.0, channels=2)
+    with av.open(str(tmp_path / "a.m4a"), "w", format="ipod") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="stereo")
+        frame.sample_rate = RATE
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            container.mux(packet)
+    heard = read_audio(tmp_path / "a.m4a")
+    assert heard.shape[0] == 2
+    assert heard.shape[1] == pytest.approx(2 * RATE, abs=4_000)
+    (tmp_path / "list.m4a").write_text("#EXTM3U\na.m4a\n")
+    with pytest.raises(AudioFileError):
+        read_audio(tmp_path / "list.m4a")

@@ -1,0 +1,84 @@
+"""What is judged is the sound that is trained on."""
+
+import numpy as np
+import pytest
+
+from distill.audio.corpus import import_corpus
+from distill.audio.files import read_audio
+from distill.audio.mixing import Balance
+from distill.audio.split import whole_recordings
+
+
+def balanced(audio):
+    balance = Balance()
+    for start in range(0, audio.shape[1], 10_000):
+        balance.take(audio[:, start : start + 10_000])
+    return balance
+
+
+def test_the_mix_keeps_the_sound(noise):
+    """Guards against stereo that cancels in mono, a dead channel, and offsets taken for sound."""
+    one, other = noise(1.0), noise(1.0, 1)
+    nothing = np.zeros_like(one)
+    for left, right, mix, is_stereo in (
+        (one, one, "mean", False),
+        (one, other, "mean", True),
+        (one, -one, "difference", True),
+        (one, 0.1 * other - one, "difference", True),
+        (one, nothing, "left", False),
+        (nothing + 0.2, one, "right", False),
+        (one + 0.1, one - 0.1, "mean", False),
+        (one + 0.3, -one + 0.3, "difference", True),
+    ):
+        found = balanced(np.concatenate([left, right]))
+        assert (found.mix, found.is_stereo) == (mix, is_stereo)
+    assert balanced(one).mix == "mean"
+    assert balanced(np.concatenate([one + 0.1, one - 0.1])).offsets == pytest.approx([0.1, -0.1], abs=0.01)
+
+
+def test_what_cancels_in_mono_is_trained_on_all_the_same(tmp_path, noise, save):
+    """Guards against three files of eleven trained on as silence."""
+    for seed in range(8):
+        save(tmp_path / f"mono{seed}.wav", noise(1.0, seed))
+    for seed in range(8, 11):
+        save(tmp_path / f"wide{seed}.wav", np.concatenate([noise(1.0, seed), -noise(1.0, seed)]))
+    save(tmp_path / "x dead.wav", np.concatenate([noise(1.0, 11), 0 * noise(1.0)]))
+    corpus = import_corpus(tmp_path)
+    assert corpus.channels == 1
+    for passage in whole_recordings(corpus.recordings):
+        assert np.abs(passage.read(0, passage.samples, 1)).max() == pytest.approx(0.4, abs=0.01)
+    remarks = {file.name: file.remark for file in corpus.files if file.remark}
+    assert set(remarks) == {"wide8.wav", "wide9.wav", "wide10.wav", "x dead.wav"}
+    assert "cancel" in remarks["wide8.wav"]
+    dead = next(one for one in corpus.recordings if one.name == "x dead.wav")
+    both = dead.heard(0, 1000, 2)
+    np.testing.assert_array_equal(both[0], both[1])
+    assert np.abs(read_audio(tmp_path / "wide8.wav", 1)).max() > 0.3
+
+
+def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, noise, save):
+    """Guards against floats above full scale called clipped, and -55 dBFS called silence."""
+    save(tmp_path / "hot.wav", 10 * noise(1.0), subtype="FLOAT")
+    save(tmp_path / "quiet.flac", 0.0045 * noise(1.0, 1), subtype="PCM_24")
+    flat = np.clip(30 * noise(1.0, 2), -1, 1)
+    save(tmp_path / "clipped.wav", flat)
+    corpus = import_corpus(tmp_path)
+    files = {file.name: file for file in corpus.files}
+    assert files["hot.wav"].clipped < 0.001
+    assert "12.0 dB above full scale" in files["hot.wav"].remark
+    assert files["clipped.wav"].clipped > 0.01
+    assert files["quiet.flac"].silence < 0.5
+    assert files["quiet.flac"].bandwidth > 15_000
+    hot = next(one for one in corpus.recordings if one.name == "hot.wav")
+    assert np.abs(hot.heard(0, hot.samples, 1)).max() == pytest.approx(1)
+    warnings = " ".join(corpus.warnings)
+    assert "Quiet" in warnings
+    assert "quiet.flac" in warnings
+    assert "silence" not in warnings
+
+
+def test_a_hair_too_short_reads_right(tmp_path, noise, save):
+    """Guards against "It lasts 50 ms; 50 ms are needed"."""
+    save(tmp_path / "a.wav", noise(2_203 / 44_100, rate=44_100), 44_100)
+    save(tmp_path / "b.wav", noise(1.0))
+    assert "49.95 ms; 50 ms are" in import_corpus(tmp_path).files[0].reason

@@ -1,0 +1,54 @@
+"""Plans: what cannot be followed is refused in words, and a saved plan comes back as it was."""
+
+import json
+from typing import Any
+
+import pytest
+
+from distill.errors import SettingError, StateFileError
+from distill.training.adversarial import RefinementPlan
+from distill.training.plan import Plan
+from distill.training.prior_loop import PriorPlan
+from distill.training.vqvae_loop import CodecPlan
+
+PLANS = (CodecPlan, RefinementPlan, PriorPlan)
+
+
+@pytest.mark.parametrize("kind", PLANS)
+def test_a_plan_comes_back_from_its_json(kind: type[Plan]) -> None:
+    plan = kind(epochs=3, minutes=1.5, seed=7, device="cpu")
+    assert kind.of(json.loads(json.dumps(plan.values()))) == plan
+    assert kind.of({"seed": 7}).batch_size == kind().batch_size, "what an earlier version did not say has its default"
+
+
+@pytest.mark.parametrize("kind", PLANS)
+@pytest.mark.parametrize(
+    ("changes", "range_"),
+    [
+        ({"epochs": 0}, "at least 1"),
+        ({"minutes": 0.0}, "above 0"),
+        ({"minutes": float("nan")}, "above 0"),
+        ({"minutes": float("inf")}, "below inf"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"batch_size": 1.5}, "at least 1"),
+        ({"learning_rate": -1.0}, "above 0 and at most 100"),
+        ({"seed": True}, "at least 0"),
+        ({"device": 3}, "of its type"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(kind: type[Plan], changes: dict[str, Any], range_: str) -> None:
+    (name,) = changes
+    with pytest.raises(SettingError, match=f"{name.replace('_', ' ')} .*{range_}"):
+        kind(**changes)
+
+
+@pytest.mark.parametrize("values", [{"batch": 3}, {"epochs": "three"}])
+def test_a_saved_plan_that_was_changed(values: dict[str, Any]) -> None:
+    with pytest.raises(StateFileError, match="does not fit this version"):
+        CodecPlan.of(values)
+
+
+def test_a_run_without_an_end_has_the_default_epochs() -> None:
+    assert CodecPlan().end == (100, None)
+    assert PriorPlan().end == (50, None)
+    assert PriorPlan(minutes=2.0).end == (None, 2.0)
