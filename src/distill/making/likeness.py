@@ -108,8 +108,8 @@ class Likeness:
             np.stack([one if len(one) == channels else np.repeat(one, channels, 0) for one in windows])
         )
         middle = both[..., (_LONG - _SHORT) // 2 : (_LONG + _SHORT) // 2]
-        bands = 10 * torch.log10(_powers(middle) @ self._short + _FLOOR)
-        fine = 10 * torch.log10(_powers(both) @ self._fine + _FLOOR)
+        bands = 10 * torch.log10(_powers(middle, len(self._short)) @ self._short + _FLOOR)
+        fine = 10 * torch.log10(_powers(both, len(self._fine)) @ self._fine + _FLOOR)
         fine = torch.maximum(fine, fine.amax(dim=1, keepdim=True) - _DEPTH_DB)
         found: np.ndarray = torch.cat([bands / bands.shape[1] ** 0.5, fine / fine.shape[1] ** 0.5], dim=1).numpy()
         return found
@@ -124,17 +124,17 @@ def excerpt(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
     return found
 
 
-def _powers(windows: Tensor) -> Tensor:
+def _powers(windows: Tensor, bins: int) -> Tensor:
     """Power spectra ``[M, bins]`` of ``[M, C, n]``, the mean of the channels; 1 is a full-scale sine."""
     size = windows.shape[-1]
     taper = torch.hann_window(size)
-    spectra = torch.fft.rfft(windows * taper)
+    spectra = torch.fft.rfft(windows * taper)[..., :bins]
     powers: Tensor = spectra.abs().square().mean(dim=1) * (16 / size**2 / 2)
     return powers
 
 
 def _band_matrix(size: int, edges: np.ndarray) -> Tensor:
-    """``[bins, bands]``: the sum of the bins within each band, at least the nearest one."""
+    """``[bins, bands]``: the sum of the bins within each band, at least the nearest one; bins up to the last that is used."""
     frequencies = np.fft.rfftfreq(size, 1 / RATE)
     matrix = np.zeros((len(frequencies), len(edges) - 1), np.float32)
     for band, (low, high) in enumerate(itertools.pairwise(edges)):
@@ -142,7 +142,8 @@ def _band_matrix(size: int, edges: np.ndarray) -> Tensor:
         if not within.any():
             within[np.argmin(np.abs(frequencies - (low + high) / 2))] = True
         matrix[within, band] = 1
-    return torch.from_numpy(matrix)
+    used = int(np.flatnonzero(matrix.any(axis=1)).max()) + 1  # nothing is computed of what lies above all bands
+    return torch.from_numpy(matrix[:used])
 
 
 def _fine_edges() -> np.ndarray:
