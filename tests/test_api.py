@@ -53,7 +53,7 @@ def test_from_a_folder_to_sound(small_corpus: Path, tmp_path: Path) -> None:
     first, second = distill.generate(model, seconds=0.5, count=2, seed=4)
     assert first.audio(model).shape == (1, 24_000)
     assert (first.seed, second.seed) == (4, 5)
-    with pytest.raises(OutputError, match="there already"):
+    with pytest.raises(OutputError, match="already exists"):
         distill.train(small_corpus, path)
 
 

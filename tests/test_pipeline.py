@@ -1,13 +1,17 @@
 """The pipeline's own promises: what is there already is not made worse."""
 
 import dataclasses
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
 from distill.audio.split import split_corpus
+from distill.library import trash
 from distill.models.model_file import load_model
 from distill.training import Notice, PriorValidation, TrainingEvent
 
@@ -44,3 +48,36 @@ def test_a_worse_prior_does_not_replace_a_better_one(
     better = pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR)
     assert path.read_bytes() != before
     assert better.header.prior_training != good.header.prior_training
+    (kept_copy,) = trash.trashed()
+    assert kept_copy.file.read_bytes() == before
+
+
+def test_a_stopped_prior_does_not_replace_that_of_other_recordings(
+    small_corpus: Path, tmp_path: Path, noise: Callable[..., np.ndarray], save: Callable[..., Path]
+) -> None:
+    """Guards against one step on another folder that takes the place of a good prior."""
+    for seed in range(5):
+        save(tmp_path / "others" / f"{seed}.wav", noise(1.0, seed))
+    corpus, others = import_corpus(small_corpus), import_corpus(tmp_path / "others")
+    plan = pipeline.PriorPlan(epochs=1, device="cpu")
+    path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
+    codec_plan = pipeline.CodecPlan(epochs=2, least_steps=5, continuous_steps=2, device="cpu")
+    pipeline.train_codec(corpus, split_corpus(corpus), path, log, codec_plan, config_changes=CODEC)
+    pipeline.add_prior(path, corpus, split_corpus(corpus), log, plan, config_changes=PRIOR)
+    before = path.read_bytes()
+    stopped = threading.Event()
+    stopped.set()
+    events: list[TrainingEvent] = []
+    pipeline.add_prior(
+        path, others, split_corpus(others), log, plan,
+        config_changes=PRIOR, callback=events.append, cancel_event=stopped,
+    )  # fmt: skip
+    assert path.read_bytes() == before
+    assert any("keeps the prior it has" in event.text for event in events if isinstance(event, Notice))
+    assert not trash.trashed()
+
+    pipeline.add_prior(path, others, split_corpus(others), log, plan, config_changes=PRIOR, callback=events.append)
+    assert path.read_bytes() != before
+    (kept_copy,) = trash.trashed()
+    assert kept_copy.file.read_bytes() == before
+    assert any(kept_copy.key in event.text for event in events if isinstance(event, Notice))

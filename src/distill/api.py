@@ -16,6 +16,7 @@ from distill.errors import CodesFileError, SettingError
 from distill.files.names import claimed, new_model_path, new_run_folder
 from distill.making.sampling import Generation, Sampling
 from distill.making.sampling import generate as generate_pieces
+from distill.making.voices import Choice, Wanted, voice_of
 from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
 from distill.settings import check_length
@@ -64,15 +65,31 @@ def load(model_path: Path | str, device: str = "cpu") -> Model:
 
 
 def generate(
-    model: Model, seconds: float = 10.0, count: int = 1, *, sampling: Sampling | None = None, seed: int = 0
+    model: Model,
+    seconds: float = 10.0,
+    count: int = 1,
+    *,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    voice: str = "auto",
+    recordings: Path | str | None = None,
 ) -> list[Generation]:
     """New pieces; ``piece.audio(model)`` gives the sound, float32 ``[C, N]`` at 48 kHz.
 
+    Args:
+        voice: ``recordings`` (grains of them), ``codec``, or ``auto``: the one measured to be nearer to the recordings.
+        recordings: the folder they are in now, if they were moved.
+
     Raises:
+        AudioFileError: if the recordings' voice is asked for and none of them is there.
         MissingPriorError: if the model has no prior.
         SettingError: if a setting is out of range.
     """
-    return generate_pieces(model, seconds, count, sampling, seed)
+    known = tuple(Choice)
+    if voice not in known:
+        raise SettingError(f"There is no voice '{voice}'.", f"Choose one of {', '.join(known)}.")
+    wanted = Wanted(Choice(voice), recordings=None if recordings is None else Path(recordings))
+    return generate_pieces(model, seconds, count, sampling, seed, voice=voice_of(model, wanted))
 
 
 def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:

@@ -19,15 +19,12 @@ from distill.audio.split import Split, split_corpus
 from distill.errors import SettingError
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
-from distill.files.names import (
-    claimed,
-    command,
-    free_path,
-    new_model_path,
-    new_run_folder,
-)
+from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
+from distill.library import trash
+from distill.making.nearness import in_words, measured
 from distill.making.pieces import Piece, make_audio
 from distill.making.sampling import check_request
+from distill.making.voices import Wanted
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
@@ -52,6 +49,9 @@ from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 DEFAULT_MINUTES = 8.0
 CODEC_SHARE = 0.67
 """Of the minutes of a whole run, the part that trains the codec; the prior has what is left before the audio is made."""
+VOICES_SECONDS, VOICES_SHARE = 10.0, 0.05
+"""What comparing both voices takes after a prior is trained, on two cores, and the most of its time that it may have; where
+that is too little, they are not compared."""
 REFINEMENT_SHARE = 0.6
 """Of the minutes of a codec in high quality, the part that the second stage has."""
 
@@ -160,10 +160,9 @@ def refine_codec(
         header = _refined_header(model.header, result)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         save_model(model_path, refined)
-    page = write_refinement_report(
-        free_path(model_path.with_name(f"{model_path.stem}-refined.html")),
-        refinement_report(refined, dataclasses.replace(model, codec=result.first), corpus, split, result),
-    )
+    with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
+        before = dataclasses.replace(model, codec=result.first)
+        write_refinement_report(page, refinement_report(refined, before, corpus, split, result))
     return Refined(refined, page, result)
 
 
@@ -199,9 +198,11 @@ def add_prior(
             None if resumed is None else resumed.state,
             lambda: _whereabouts(model_path, corpus, record.log),
         )
+        compares, plan = _leaves_time_for_voices(plan)
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
+        is_stopped = cancel_event is not None and cancel_event.is_set()
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
         is_continued = resumed is not None and before.get("run") == after["run"]
@@ -213,6 +214,17 @@ def add_prior(
                 )
             )
             return model
+        if before and not same_corpus and not is_continued and is_stopped:
+            record.tell(
+                Notice(
+                    f"{model_path} keeps the prior it has, which learned from other recordings: the new one was stopped before "
+                    "its end. It takes its place once it is done."
+                )
+            )
+            return model
+        if before and not is_continued:
+            kept = trash.keep_copy(model_path)
+            record.tell(Notice(f"The model with the prior it had is in the trash: distill models restore {kept.key}"))
         header = model.header.model_copy(
             update={
                 "prior": trained["prior_config"],
@@ -222,6 +234,10 @@ def add_prior(
             }
         )
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
+        if compares and not (cancel_event is not None and cancel_event.is_set()):
+            voices = measured(bundled, split.train)
+            record.tell(Notice(in_words(voices)))
+            bundled.header = header.model_copy(update={"voices": voices})
         save_model(model_path, bundled)
     return bundled
 
@@ -239,8 +255,9 @@ def evaluate_folder(
     ensure_writable(out)
     split = own_split(model, corpus)
     evaluation = evaluate(model, corpus, split, with_opus=with_opus, progress=progress)
-    page = free_path(out / f"{model.header.name}-evaluation.html")
-    return evaluation, write_evaluation_report(page, evaluation_report(model, corpus, split, evaluation))
+    with reserving(out / f"{model.header.name}-evaluation.html") as page:
+        write_evaluation_report(page, evaluation_report(model, corpus, split, evaluation))
+    return evaluation, page
 
 
 def run(
@@ -259,6 +276,7 @@ def run(
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
     cancel_event: Event | None = None,
+    voice: Wanted | None = None,
 ) -> RunResult:
     """The whole pipeline: import, codec, prior, new audio, report, all inside ``minutes`` (8 if not given).
 
@@ -266,6 +284,7 @@ def run(
         progress: called with (what is going on, done, in all) in the steps outside training.
         from_scratch: whether the codec starts from random weights even where there is a base codec.
         on_settings: called once with the sizes at work, before training begins.
+        voice: which voice speaks; without it the one that is measured to be nearer to the recordings.
 
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
@@ -309,6 +328,7 @@ def run(
             seconds=seconds,
             count=count,
             seed=seed,
+            voice=voice,
             progress=lambda done, total: tell("Composing", done, total),
             callback=callback,
         )
@@ -322,9 +342,17 @@ def run(
             settings=settings,
             seconds_taken=time.monotonic() - started,
         )
-        report = write_report(free_path(out / f"{model_path.stem}-report.html"), contents)
+        with reserving(out / f"{model_path.stem}-report.html") as report:
+            write_report(report, contents)
         tell("Writing the report", 1, 1)
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
+
+
+def _leaves_time_for_voices(plan: PriorPlan) -> tuple[bool, PriorPlan]:
+    """Whether both voices are compared after the training, and the plan that leaves time for it."""
+    if plan.minutes is None or plan.minutes * 60 * VOICES_SHARE < VOICES_SECONDS / 4:
+        return False, plan
+    return True, dataclasses.replace(plan, minutes=plan.minutes - min(VOICES_SECONDS / 60, VOICES_SHARE * plan.minutes))
 
 
 def _closing_seconds(minutes: float, seconds: float, count: int) -> float:
@@ -342,6 +370,7 @@ def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
             file_count=corpus.file_count,
             seconds=corpus.seconds,
             split_seed=seed,
+            split_rule=result.plan.split_rule,
         ),
         codec_training={
             "seed": seed,

@@ -1,7 +1,10 @@
 """The import of a folder, and which recordings are one take."""
 
+import errno
+import os
 import shutil
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ import soundfile
 
 from distill.audio.corpus import import_corpus
 from distill.audio.verdicts import FileVerdict
-from distill.errors import CorpusError, SettingError
+from distill.errors import CorpusError, OutputError, SettingError
 
 
 def test_every_file_gets_a_verdict(tmp_path, noise, save):
@@ -162,3 +165,46 @@ def test_the_highest_frequency_is_found(tmp_path, noise, save):
     assert 10_000 < low < 11_500
     assert 15_000 < high < 16_500
     assert corpus.bandwidth == high
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_left_out(tmp_path, noise, save, monkeypatch):
+    """Guards against one locked folder that ends the import of all others."""
+    save(tmp_path / "mine" / "a.wav", noise(0.5))
+    save(tmp_path / "mine" / "locked" / "b.wav", noise(0.5, 1))
+    plain = Path.iterdir
+
+    def iterdir(folder):
+        if folder.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return plain(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    corpus = import_corpus(tmp_path / "mine")
+    assert corpus.file_count == 1
+    locked = next(file for file in corpus.files if file.name == "locked/")
+    assert locked.verdict == FileVerdict.UNREADABLE
+    assert "may not be read by you" in locked.reason
+    assert any("locked/" in sentence for sentence in corpus.left_out)
+
+
+def test_two_spellings_of_one_name_are_two_files(tmp_path, noise, save):
+    """Guards against a file lost because its name, composed, is that of another."""
+    save(tmp_path / "tra\u0308ume.wav", noise(0.5))
+    save(tmp_path / "n\u0061chts.wav", noise(0.5, 1))
+    assert {file.name for file in import_corpus(tmp_path).files} == {"tr\u00e4ume.wav", "nachts.wav"}
+    save(tmp_path / "tr\u00e4ume.wav", noise(0.5, 2))
+    assert import_corpus(tmp_path).file_count == 3
+
+
+@pytest.mark.parametrize(("number", "fix"), [(errno.EROFS, "written to"), (errno.ENOSPC, "Free some space")])
+def test_what_keeps_the_cache_from_being_written_decides_the_advice(tmp_path, noise, save, monkeypatch, number, fix):
+    """Guards against "free some space" on a disk that is read-only."""
+
+    def full(*_):
+        raise OSError(number, os.strerror(number))
+
+    save(tmp_path / "a.wav", noise(0.5))
+    monkeypatch.setattr("distill.audio.cache.os.fsync", full)
+    with pytest.raises(OutputError) as caught:
+        import_corpus(tmp_path)
+    assert fix in caught.value.fix

@@ -101,3 +101,42 @@ def test_a_passage_is_made_anew_and_the_rest_stays(
 )
 def test_options_that_contradict_each_other(distill: Distill, tiny: Path, words: tuple[Any, ...], found: str) -> None:
     distill("generate", tiny, *words).refused(found)
+
+
+def test_without_a_seed_every_piece_is_another(distill: Distill, tiny: Path) -> None:
+    """Guards against the same piece whenever it is asked for."""
+    pieces = [distill("generate", tiny, "--seconds", 0.5, "--json").json for _ in range(2)]
+    assert pieces[0]["seeds"] != pieces[1]["seeds"]
+    again = distill("generate", tiny, "--seconds", 0.5, "--seed", pieces[0]["seeds"][0], "--json").json
+    assert np.array_equal(read(again["audio"][0]), read(pieces[0]["audio"][0]))
+
+
+def test_a_loud_or_quiet_prompt_is_what_it_is(
+    distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path
+) -> None:
+    """Guards against -70 dBFS called silence, channels that cancel called silence, and four times full scale taken as it is."""
+    quiet = save(tmp_path / "quiet.wav", 0.0008 * noise(1.0), subtype="PCM_24")
+    wide = save(tmp_path / "wide.wav", np.concatenate([noise(1.0), -noise(1.0)]))
+    for prompt in (quiet, wide):
+        assert "silence" not in distill("generate", tiny, "--prompt", prompt, "--seconds", 0.5).err
+    loud = save(tmp_path / "loud.wav", 10 * noise(1.0), subtype="FLOAT")
+    assert "dB above full scale" in distill("generate", tiny, "--prompt", loud, "--seconds", 0.5).err
+
+
+def test_what_an_infill_cannot_keep_is_said_before_it_is_made(
+    distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path
+) -> None:
+    """Guards against a recording that comes back in another rate or level without a word."""
+
+    def told(path: Path, *words: Any) -> str:
+        answer = distill("generate", tiny, "--infill", path, "--from", 0.4, "--to", 0.6, *words)
+        assert answer.code == 0, answer.err
+        return answer.err
+
+    same = save(tmp_path / "same.wav", noise(1.0), subtype="PCM_24")
+    assert "does not stay" not in told(same)
+    other = save(tmp_path / "other.wav", 12 * noise(1.0, rate=44_100, channels=2), 44_100, "FLOAT")
+    words = told(other)
+    for change in ("44100 Hz become 48000", "two channels become one", "24 bits are coarser", "above full scale"):
+        assert change in words
+    assert "lossy" in told(same, "--format", "ogg")

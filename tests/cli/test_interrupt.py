@@ -117,7 +117,7 @@ def test_a_run_stops_with_what_it_has(
     tree: Tree,
 ) -> None:
     interrupt(step)
-    answer = distill("run", small_corpus, "--minutes", "0.03", "--out", tmp_path / "new")
+    answer = distill("run", small_corpus, "--minutes", "0.1", "--out", tmp_path / "new")
     assert answer.code == 0
     assert f"{goes_on} {tmp_path / 'new' / 'small.distill'}" in answer.err
     assert list(tree(tmp_path / "new")) == ["small.distill"]

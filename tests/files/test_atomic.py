@@ -105,3 +105,22 @@ def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
             ensure_writable(folder)
         with pytest.raises(OutputError, match="file"):
             make_folder(folder)
+
+
+def test_a_missing_source_is_not_called_a_target_that_cannot_be_written(tmp_path: Path) -> None:
+    """Guards against "copy.txt cannot be written: no such file" when it is the original that is missing."""
+    with pytest.raises(OutputError) as caught, written_aside(tmp_path / "copy.txt") as aside:
+        aside.write_bytes((tmp_path / "original.txt").read_bytes())
+    assert "original.txt is not there" in caught.value.what
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_is_synced_after_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a file that is gone after a power cut although it was written to its end."""
+    synced = []
+    monkeypatch.setattr(
+        "distill.files.atomic.sync_folder", lambda folder: synced.append((folder, list(folder.iterdir())))
+    )
+    with written_aside(tmp_path / "a.txt") as aside:
+        aside.write_text("x")
+    assert synced == [(tmp_path, [tmp_path / "a.txt"])]

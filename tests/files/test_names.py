@@ -17,6 +17,7 @@ from distill.files.names import (
     new_model_path,
     new_run_folder,
     reconstruction_paths,
+    reserving,
 )
 
 
@@ -112,3 +113,15 @@ def test_commands_can_be_typed_as_shown() -> None:
     """Guards against a next step that breaks at the first folder with a space in its name."""
     words = ["distill", "run", Path("my drums"), "it's"]
     assert shlex.split(command(*words)) == [str(word) for word in words]
+
+
+def test_two_writers_in_one_folder_keep_both_files(tmp_path: Path) -> None:
+    """Guards against a name that is free when it is chosen and taken when, seconds later, the file is written."""
+    with reserving(tmp_path / "new" / "a.wav") as first, reserving(tmp_path / "new" / "a.wav") as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert (first.name, second.name) == ("a.wav", "a-2.wav")
+    assert (first.read_text(), second.read_text()) == ("first", "second")
+    with pytest.raises(KeyboardInterrupt), reserving(tmp_path / "b.wav"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "b.wav").exists()

@@ -5,6 +5,7 @@ can be deleted at any time; the next import makes them again.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import time
@@ -39,6 +40,15 @@ def decoded(path: Path, sha256: str) -> np.memmap:
         )
     with contextlib.suppress(PermissionError):  # another person's shared cache: usable, only its date stays
         os.utime(place)
+    return found
+
+
+def cached(sha256: str) -> np.memmap | None:
+    """What :func:`decoded` gave for a file with these bytes; None where it is not kept any more."""
+    found = _open_whole(cache_folder() / f"{sha256}.npy")
+    if found is not None:
+        with contextlib.suppress(PermissionError):
+            os.utime(cache_folder() / f"{sha256}.npy")
     return found
 
 
@@ -108,7 +118,9 @@ def _decode_to(place: Path, path: Path) -> None:
     except OSError as error:
         raise OutputError(
             f"The decoded audio of {path.name} cannot be kept: {output_error(place.parent, error).what}",
-            "Free some space, or set DISTILL_HOME to a folder on another disk.",
+            "Free some space, or set DISTILL_HOME to a folder on another disk."
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            else "Set DISTILL_HOME to a folder that can be written to.",
         ) from error
     finally:
         if place.parent.is_dir():

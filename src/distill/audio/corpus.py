@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -200,14 +200,14 @@ def import_corpus(
         raise CorpusError(what, f"Put recordings in it ({known}).")
 
     used: dict[str, _Found] = {}
-    by_name: set[str] = set()
+    taken = {name_below(path, folder) for path in paths}
     by_bytes: dict[str, str] = {}
     by_samples: dict[str, str] = {}
     for done, path in enumerate(paths):
         name = name_below(path, folder)
         # Composed, as it is typed; two files of which one name is composed and the other is not keep theirs.
-        name = composed if (composed := normalised(name)) not in by_name else name
-        by_name.add(name)
+        name = composed if (composed := normalised(name)) not in taken else name
+        taken.add(name)
         if progress is not None:
             progress(done, len(paths), name)
         judged = _judge(path, name, by_bytes, by_samples)
@@ -302,6 +302,17 @@ def _worth(found: _Found) -> tuple[int, int, bool, int, str]:
         found.audio.shape[1],
         found.sha256,
     )
+
+
+def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every audio file below ``folder`` that can be read, with the SHA-256 of its bytes."""
+    _check_folder(folder)
+    for path in audio_files(folder)[0]:
+        try:
+            digest = _sha256(path)
+        except AudioFileError:  # whoever looks for certain bytes does not find them here
+            continue
+        yield path, digest
 
 
 def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str, str]) -> _Found | FileReport:

@@ -120,7 +120,8 @@ def _checked(info: AudioInfo) -> AudioInfo:
 def _no_audio(path: Path) -> AudioFileError:
     if path.suffix.lower() in AUDIO_SUFFIXES and not _kind(path):
         return AudioFileError(
-            f"{path.name} is not an audio file despite its name.", "Export it again as WAV or FLAC, or leave it out."
+            f"{path.name} is not readable as audio: it is none, despite its name.",
+            "Export it again as WAV or FLAC, or leave it out.",
         )
     if not _kind(path):
         return AudioFileError(

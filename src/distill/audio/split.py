@@ -5,6 +5,7 @@ comes, and all the others are trained on. So the bars chosen are those that come
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,8 @@ from distill.audio.files import SAMPLE_RATE
 from distill.errors import SettingError
 
 SHORTEST_PASSAGE = SAMPLE_RATE // 4
+SPLIT_RULE = 2
+"""How the split is drawn now. Another rule keeps other recordings aside, so models and states note theirs."""
 _FEWEST_RECORDINGS = 5
 _SHORTEST_TO_CUT = 4 * SAMPLE_RATE
 _MOST = 1.7  # times the share wished for
@@ -78,16 +81,21 @@ class Split:
     explanation: str
 
 
-def split_corpus(corpus: Corpus, seed: int = 0, share: float = 0.15) -> Split:
+def split_corpus(corpus: Corpus, seed: int = 0, share: float = 0.15, rule: int = SPLIT_RULE) -> Split:
     """Keeps about ``share`` of the seconds aside: the same for the same sound and seed, whatever names and order.
 
     From five recordings on whole recordings are kept aside; where that makes too little or too much (one long recording
     among hits; bars that come back everywhere), and with fewer recordings, stretches of recordings of at least 4 s, with
     a gap on both sides that is neither trained on nor checked with; with nothing that long, nothing. What sounds like
     something kept aside is kept aside too. Raises SettingError for a ``share`` outside 0 to 0.5.
+
+    Args:
+        rule: the rule by which a model was trained, so that what it kept aside stays what was kept aside.
     """
     if not 0 < share <= 0.5:
         raise SettingError(f"A share of {share} cannot be kept aside.", "Give one above 0, of at most 0.5.")
+    if rule == 1:
+        return _split_by_groups(corpus, seed, share)
     # Nothing here may hang on a name.
     order = sorted(range(corpus.file_count), key=lambda number: _draw(seed, corpus.recordings[number].sha256))
     kept = _KeptAside(corpus)
@@ -290,3 +298,82 @@ def _count(recordings: int) -> str:
 def _seconds(passages: Sequence[Passage]) -> str:
     seconds = sum(passage.seconds for passage in passages)
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+# --- The rule of November 2026 and before, for the models and stopped runs that were split by it.
+
+
+def _split_by_groups(corpus: Corpus, seed: int, share: float) -> Split:
+    groups = _groups_in_drawn_order(corpus.recordings, seed)
+    return (
+        _split_by_recording(groups, share)
+        if len(groups) >= _FEWEST_RECORDINGS
+        else _split_by_passage(groups, seed, share)
+    )
+
+
+def _groups_in_drawn_order(recordings: Iterable[Recording], seed: int) -> list[list[Recording]]:
+    members: dict[int, list[Recording]] = defaultdict(list)
+    for recording in recordings:
+        members[recording.group].append(recording)
+    # Longest first, then by content: nothing here may hang on a name.
+    groups = [sorted(group, key=lambda one: (-one.samples, one.sha256)) for group in members.values()]
+    return sorted(groups, key=lambda group: _draw(seed, *sorted(one.sha256 for one in group)))
+
+
+def _split_by_recording(groups: Sequence[list[Recording]], share: float) -> Split:
+    sizes = [sum(one.samples for one in group) for group in groups]
+    most = 1.7 * share * sum(sizes)
+    wanted = max(1, round(share * len(groups)))
+    chosen: list[int] = []
+    taken = 0
+    for index, size in enumerate(sizes):
+        if len(chosen) < wanted and taken + size <= most:
+            chosen.append(index)
+            taken += size
+    if not chosen:
+        chosen = [min(range(len(sizes)), key=sizes.__getitem__)]
+    kept = whole_recordings(one for index in chosen for one in groups[index])
+    train = whole_recordings(one for index, group in enumerate(groups) if index not in chosen for one in group)
+    explanation = (
+        f"{len(kept)} of {len(kept) + len(train)} recordings ({_seconds(kept)} of {_seconds(kept + train)}) "
+        f"{'is' if len(kept) == 1 else 'are'} kept aside to check what was learned."
+    )
+    return Split(train, kept, "recordings", explanation)
+
+
+def _split_by_passage(groups: Sequence[list[Recording]], seed: int, share: float) -> Split:
+    train: list[Passage] = []
+    kept: list[Passage] = []
+    cut = 0
+    # A near-copy would give away in training what its twin keeps aside, and adds no sound of its own.
+    for recording in (group[0] for group in groups):
+        whole = recording.samples
+        if whole < _SHORTEST_TO_CUT:
+            train.append(Passage(recording, 0, whole))
+            continue
+        cut += 1
+        length = round(share * whole)
+        gap = min(SAMPLE_RATE, round(0.02 * whole))
+        first = max(gap + SHORTEST_PASSAGE, round(0.05 * whole))
+        draw = np.random.default_rng(int(_draw(seed, recording.sha256)[:16], 16))
+        start = int(draw.integers(first, whole - length - first, endpoint=True))
+        kept.append(Passage(recording, start, start + length))
+        train.append(Passage(recording, 0, start - gap))
+        train.append(Passage(recording, start + length + gap, whole))
+    if not kept:
+        everything = whole_recordings(one for group in groups for one in group)
+        return Split(
+            everything,
+            everything,
+            "none",
+            f"Nothing could be kept aside from so little sound ({_count(len(everything))}, "
+            f"{_seconds(everything)}), so the check is weak: it listens to what was trained on.",
+        )
+    copies = sum(len(group) - 1 for group in groups)
+    explanation = (
+        f"A stretch of {_count(cut) if cut == 1 else f'each of {cut} recordings'} ({_seconds(kept)} of "
+        f"{_seconds(train + kept)}) is kept aside to check what was learned"
+        + (f", and {copies} near-{'copy is' if copies == 1 else 'copies are'} left out." if copies else ".")
+    )
+    return Split(tuple(train), tuple(kept), "passages", explanation)

@@ -64,22 +64,27 @@ def generate(
             show_default="by --originality",
         ),
     ] = None,
-    seed: options.SeedOption = 0,
+    seed: options.DrawnSeedOption = None,
     audio_format: Annotated[
         options.AudioFormat, typer.Option("--format", help="File format.")
     ] = options.AudioFormat.WAV,
     bit_depth: options.BitDepthOption = 24,
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
+    voice: options.VoiceOption = options.Voice.AUTO,
+    recordings: options.RecordingsOption = None,
+    edl: options.EditListOption = False,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
     """Make new audio with MODEL. Existing files are never overwritten."""
     import dataclasses
+    import secrets
     import time
 
     from distill.making.loops import Loop, loop_samples
     from distill.making.pieces import infill_file, make_audio, make_loops
     from distill.making.sampling import Sampling
+    from distill.making.voices import Choice, Wanted
     from distill.models.model_file import load_model
     from distill.originality.dial import Dial
     from distill.training.launch import choose_device
@@ -95,10 +100,11 @@ def generate(
         told: dict[str, Any] = {
             "count": count,
             "sampling": sampling,
-            "seed": seed,
+            "seed": secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
             "audio_format": audio_format,
             "bit_depth": bit_depth,
             "max_similarity": dial.max_similarity if max_similarity is None else max_similarity,
+            "voice": Wanted(Choice(voice), dial.longest_seconds, recordings, edl),
             "progress": view.counting("Composing"),
             "callback": view,
         }
@@ -122,6 +128,9 @@ def generate(
                 "seeds": [take.seed for take in takes],
                 "seconds": seconds,
                 "originality": [dataclasses.asdict(piece.originality) for piece in pieces],
+                "voices": ["recordings" if piece.made_of else "codec" for piece in pieces],
+                "edit_lists": [piece.edit_list and piece.edit_list.resolve() for piece in pieces],
+                "sidecars": [piece.sidecar and piece.sidecar.resolve() for piece in pieces],
                 **({"seams": seams} if seams else {}),
                 "seconds_taken": round(taken, 2),
                 "real_time_factor": round(count * seconds / taken, 2),
@@ -133,7 +142,7 @@ def generate(
         seam = f", seam {take.seam:.2f} (0 is inaudible, 1 is as audible as any cut)" if isinstance(take, Loop) else ""
         again = "" if piece.number is None else f", distill regenerate {piece.number}"
         place("New audio", piece.path, f"seed {take.seed}{seam}{again}")
-        note(f"          {visible(piece.originality.summary())}", "dim")
+        note(f"          {visible(piece.summary())}", "dim")
     good(f"{count * seconds:.1f} s of audio in {taken:.1f} s")
 
 

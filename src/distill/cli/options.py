@@ -30,6 +30,14 @@ class AudioFormat(StrEnum):
     MP3 = "mp3"
 
 
+class Voice(StrEnum):
+    """What makes codes sound."""
+
+    AUTO = "auto"
+    RECORDINGS = "recordings"
+    CODEC = "codec"
+
+
 FOLDER_HELP = "Folder of your recordings; subfolders are read too."
 FolderArgument = Annotated[
     Path,
@@ -59,6 +67,13 @@ SeedOption = Annotated[
         help="Same seed, same machine, same result; for training only by epochs, not by minutes.", min=0, max=2**31 - 1
     ),
 ]
+DrawnSeedOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Same seed, same model, same machine, same piece; each piece tells its own.", min=0, max=2**31 - 1,
+        show_default="another one each time",
+    ),
+]  # fmt: skip
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Machine-readable result on stdout, everything else on stderr.")
 ]
@@ -73,6 +88,20 @@ NameOption = Annotated[
     ),
 ]
 BitDepthOption = Annotated[int, typer.Option(help="16, 24, or 32 (float, WAV only).")]
+VoiceOption = Annotated[
+    Voice,
+    typer.Option(
+        help="What makes the sound: grains of your recordings, or the codec; auto is the one measured to be nearer to them."
+    ),
+]
+RecordingsOption = Annotated[
+    Path | None,
+    typer.Option(help="Where your recordings are now, if they were moved.", metavar="FOLDER", show_default=False),
+]
+EditListOption = Annotated[
+    bool,
+    typer.Option("--edl", help="Also write a Reaper project (.rpp) with every grain of a recording as an item."),
+]
 SecondsOption = Annotated[float, typer.Option(help="Length of each new piece, 0.5 to 600.")]
 EpochsOption = Annotated[
     int | None,

@@ -23,6 +23,7 @@ def regenerate(
             help="Where the prompt or the recording it was made from is now, if it was moved.", show_default=False
         ),
     ] = None,
+    recordings: options.RecordingsOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
@@ -43,6 +44,7 @@ def regenerate(
             out,
             choose_device(device),
             given=given,
+            recordings=recordings,
             progress=view.counting("Composing"),
             callback=view,
         )
@@ -60,7 +62,7 @@ def regenerate(
         )
         return
     place("Audio", piece.path, f"seed {generation.seed}")
-    note(f"          {visible(piece.originality.summary())}", "dim")
+    note(f"          {visible(piece.summary())}", "dim")
     if again.is_identical:
         good("Identical, sample for sample, to what was made before")
     else:

@@ -36,11 +36,14 @@ def run(
     name: options.NameOption = None,
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
+    voice: options.VoiceOption = options.Voice.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Learn the sound of FOLDER and make new audio in it: codec, prior, audio and report in one go."""
+    from distill.making.voices import Choice, Wanted
+
     if out is None:
         out = Path(f"{folder.resolve().name or 'recordings'}-distilled")
     if out.resolve().is_relative_to(folder.resolve()):
@@ -57,6 +60,7 @@ def run(
         channels=options.channels(channels),
         device=device,
         seed=seed,
+        voice=Wanted(Choice(voice)),
         from_scratch=from_scratch,
     )
     show_result(result, as_json)
@@ -119,7 +123,7 @@ def show_result(result: "RunResult", as_json: bool) -> None:
     for piece in result.pieces:
         again = "" if piece.number is None else f", distill regenerate {piece.number}"
         place("New audio", piece.path, f"seed {piece.generation.seed}{again}")
-        note(f"          {visible(piece.originality.summary())}", "dim")
+        note(f"          {visible(piece.summary())}", "dim")
     place("Model", result.model_path)
     if result.report_path is not None:
         place("Report", result.report_path, "open it in a browser")

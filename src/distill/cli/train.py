@@ -230,7 +230,7 @@ def _resume_first(
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
         settings_table({**rows, **codec_settings(config)})
-        split = split_corpus(corpus, seed=plan.seed)
+        split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
         model = pipeline.train_codec(
             corpus,
             split,
@@ -285,7 +285,7 @@ def _resume_second(
             settings_table(
                 resumed_settings(refinement_run.resumed.value("schedule.step", int), epochs, minutes, device)
             )
-        split = split_corpus(corpus, seed=refinement_run.plan.seed)
+        split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
         refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel)
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, True, as_json)
 

@@ -101,7 +101,7 @@ def _begin(
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
-        split = split_corpus(corpus, seed=codec.header.corpus.split_seed)
+        split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
         events = events_file(new_run_folder(model_path.stem), "prior")
@@ -139,7 +139,7 @@ def _resume(
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
-        split = split_corpus(corpus, seed=codec.header.corpus.split_seed)
+        split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
         bundled = pipeline.add_prior(
             model_path, corpus, split, stopped.events, plan, resumed=stopped, callback=view, cancel_event=cancel

@@ -232,7 +232,9 @@ def evaluate(
 def own_split(model: Model, corpus: Corpus) -> Split | None:
     """The split that the model was trained with; None if these are not the recordings it was trained on."""
     record = model.header.corpus
-    return split_corpus(corpus, seed=record.split_seed) if record.fingerprint == corpus.fingerprint else None
+    if record.fingerprint != corpus.fingerprint:
+        return None
+    return split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
 
 
 def _measured_passages(corpus: Corpus, split: Split | None) -> list[tuple[Passage, bool]]:

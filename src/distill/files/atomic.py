@@ -38,7 +38,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     Missing parent folders are made. When anything fails the temporary file is removed and ``path`` stays as it was.
 
     Raises:
-        OutputError: if the file system refuses.
+        OutputError: if the file system refuses, or a file to read from is missing.
     """
     temporary = path.with_name(f".distill-{secrets.token_hex(4)}.part{path.suffix}")
     try:
@@ -47,11 +47,34 @@ def written_aside(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
+    except FileNotFoundError as error:
+        missing = None if error.filename is None else Path(os.fsdecode(error.filename))
+        if missing is None or missing == temporary or missing in (path, *path.parents):
+            raise output_error(path, error) from error
+        raise OutputError(
+            f"{missing} is not there (any more), so {path} was not written.",
+            "Check the name and the place of the former.",
+        ) from error
     except OSError as error:
         raise output_error(path, error) from error
     finally:
         if temporary.parent.is_dir():
             temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a new name in the folder outlast a power cut, where the system can (Windows and some network disks cannot)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def ensure_writable(folder: Path) -> None:

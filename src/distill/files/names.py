@@ -77,6 +77,32 @@ def free_path(path: Path) -> Path:
     return candidate
 
 
+@contextmanager
+def reserving(path: Path) -> Iterator[Path]:
+    """``path``, or the first of ``path-2``, ``path-3``, … that is free, held with an empty file while its content is made.
+
+    So two that write into one folder at once keep both files. The empty file is removed if the block fails.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    make_folder(path.parent)
+    while True:
+        candidate = free_path(path)
+        try:
+            candidate.touch(exist_ok=False)
+        except FileExistsError:  # another writer was quicker
+            continue
+        except OSError as error:
+            raise output_error(candidate, error) from error
+        break
+    try:
+        yield candidate
+    except BaseException:
+        candidate.unlink(missing_ok=True)
+        raise
+
+
 def file_to_write(wanted: Path | None, default: Path, *sources: Path) -> Path:
     """The one file a person asked for, or a free name like ``default``.
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from distill.errors import OutputError
-from distill.files.atomic import make_folder, output_error, written_aside
+from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_model_path, normalised
 from distill.library.catalogue import Library
@@ -75,6 +75,7 @@ def move(source: Path, target: Path) -> None:
     with reserved(target):
         try:
             source.replace(target)
+            sync_folder(target.parent)
             return
         except OSError as error:
             if error.errno != errno.EXDEV:

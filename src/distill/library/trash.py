@@ -70,6 +70,30 @@ def delete(library: Library, entry: ModelEntry) -> Trashed | None:
     return _read(folder / entry.path.name)
 
 
+def keep_copy(path: Path) -> Trashed:
+    """Puts a copy of a model's file into the trash, before something in it is replaced.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    now = datetime.now(UTC)
+    folder = make_folder(free_path(_trash() / f"{path.stem}-{now:%Y%m%d-%H%M%S}"))
+    note = {
+        "was": str(path.resolve()),
+        "deleted": now.isoformat(timespec="seconds"),
+        "digest": ModelEntry.read(path).digest,
+    }
+    try:
+        with written_aside(folder / _NOTE) as aside:
+            aside.write_text(json.dumps(note), encoding="utf-8")
+        with written_aside(folder / path.name) as aside:
+            shutil.copyfile(path, aside)
+    except OutputError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return _read(folder / path.name)
+
+
 def trashed() -> list[Trashed]:
     """What is in the trash, the latest first."""
     found = [_read(file) for file in _trash().glob(f"*/*{MODEL_SUFFIX}")]

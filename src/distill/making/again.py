@@ -33,6 +33,7 @@ def regenerate(
     device: torch.device | str,
     *,
     given: Path | None = None,
+    recordings: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     callback: MetricsCallback | None = None,
 ) -> Regenerated:
@@ -40,6 +41,7 @@ def regenerate(
 
     Args:
         given: where its prompt or recording is now, if it was moved.
+        recordings: where the recordings are now that speak in it, if they were moved.
 
     Raises:
         ModelFileError: if the model is gone or has changed.
@@ -56,6 +58,9 @@ def regenerate(
         ) from error
     if request.given is not None:
         request = dataclasses.replace(request, given=_same_file(generation, given or request.given))
+    if recordings is None and request.recordings is not None and request.recordings.is_dir():
+        recordings = request.recordings
+    request = dataclasses.replace(request, recordings=recordings)
     name = Path(generation.file).stem
     piece = make_again(model, out, request, range(first, first + count), generation.seed, name, progress, callback)
     return Regenerated(piece, sound_digest(piece.path) == generation.sound)

@@ -1,15 +1,15 @@
 """Infilling: a passage of a recording made anew, so that it follows from what is before it and leads to what is after it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from distill.codes.extract import decode_chunks, encode_blocks
+from distill.codes.extract import encode_blocks
 from distill.errors import SettingError
-from distill.making.sampling import Sampling, check_count, continue_codes, longest_held, opening
+from distill.making.sampling import Sampling, Voice, check_count, continue_codes, longest_held, opening, spoken
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02
@@ -32,6 +32,8 @@ class Infill:
     """The passage made anew, in samples of the recording."""
     seed: int
     sampling: Sampling
+    voice: Voice | None = field(default=None, repr=False, compare=False)
+    """None is the codec's."""
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """As :meth:`audio`, for a writer."""
@@ -46,9 +48,7 @@ class Infill:
     def audio(self, model: Model) -> np.ndarray:
         """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
         samples = self.recording.shape[1]
-        new = np.concatenate(list(decode_chunks(model.codec, self.codes, model.device)), axis=1)[
-            :, : samples - self.first
-        ]
+        new = np.concatenate(list(spoken(model, self.codes, self.voice)), axis=1)[:, : samples - self.first]
         fade = min(round(FADE_SECONDS * model.codec.sample_rate), (self.stop - self.start) // 2)
         share = np.zeros(samples, np.float32)
         share[self.start : self.stop] = 1
@@ -79,11 +79,13 @@ def infill(
     sampling: Sampling | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    voice: Voice | None = None,
 ) -> list[Infill]:
     """Makes the seconds ``begin`` to ``end`` of a recording anew, ``count`` times; version ``i`` has seed ``seed + i``.
 
     Args:
         recording: float32 ``[C, N]`` at 48 kHz, in the codec's channels.
+        voice: makes the passage sound in place of the codec's decoder.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -131,6 +133,6 @@ def infill(
     )
     first = (first_new - left.shape[1]) * hop
     return [
-        Infill(recording, torch.cat([left[index], piece, right]), first, start, stop, seed + index, sampling)
+        Infill(recording, torch.cat([left[index], piece, right]), first, start, stop, seed + index, sampling, voice)
         for index, piece in enumerate(new)
     ]

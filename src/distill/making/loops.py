@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distill.audio.distance import LogMel
 from distill.errors import SettingError
-from distill.making.sampling import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, generate
+from distill.making.sampling import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, Voice, generate
 from distill.models.model_file import Model
 
 SPARE_SECONDS = 2.0
@@ -85,8 +85,12 @@ def make_loops(
     sampling: Sampling | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    voice: Voice | None = None,
 ) -> list[Loop]:
     """``count`` loops of exactly ``samples``; loop ``i`` has seed ``seed + i``.
+
+    Args:
+        voice: makes them sound in place of the codec's decoder.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -95,7 +99,7 @@ def make_loops(
     rate = model.codec.sample_rate
     spare = round(min(SPARE_SECONDS, samples / rate) * rate)
     seconds = (samples + spare + round(FADE_SECONDS * rate)) / rate
-    pieces = generate(model, seconds, count, sampling, seed, progress)
+    pieces = generate(model, seconds, count, sampling, seed, progress, voice=voice)
     loops = []
     for piece in pieces:
         start, seam = best_cut(piece.audio(model), samples, rate)

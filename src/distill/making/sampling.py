@@ -7,7 +7,8 @@ stays flat, and nothing ever starts over from silence.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -92,6 +93,18 @@ class Sampling:
             )
 
 
+class Voice(Protocol):
+    """What makes codes sound in place of the codec's decoder."""
+
+    def blocks(self, codes: Tensor) -> Iterator[np.ndarray]:
+        """Codes ``[S, Q]`` as sound: float32 ``[C, n]`` a block, ``S · hop`` samples in all."""
+
+
+def spoken(model: Model, codes: Tensor, voice: Voice | None) -> Iterator[np.ndarray]:
+    """Codes ``[S, Q]`` as sound, in a voice or in the codec's own."""
+    return decode_chunks(model.codec, codes, model.device) if voice is None else voice.blocks(codes)
+
+
 @dataclass(frozen=True)
 class Generation:
     """One new piece: its codes ``[S, Q]``, and what is needed to make it again."""
@@ -103,11 +116,13 @@ class Generation:
     sample_rate: int
     lead: int = 0
     """Positions at the beginning of ``codes`` that are the end of a prompt; the piece begins after them."""
+    voice: Voice | None = field(default=None, repr=False, compare=False)
+    """None is the codec's."""
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """The sound, float32 ``[C, n]`` a block, ``round(seconds · sample_rate)`` samples in all."""
         skip, total, done = self.lead * model.codec.hop, round(self.seconds * self.sample_rate), 0
-        for block in decode_chunks(model.codec, self.codes, model.device):
+        for block in spoken(model, self.codes, self.voice):
             piece = block[:, skip : skip + total - done]
             skip -= min(skip, block.shape[1])
             if piece.shape[1]:
@@ -167,12 +182,14 @@ def generate(
     progress: Callable[[int, int], None] | None = None,
     *,
     prompt: Tensor | None = None,
+    voice: Voice | None = None,
 ) -> list[Generation]:
     """``count`` new pieces of ``seconds`` each, drawn as one batch; piece ``i`` has seed ``seed + i``.
 
     Args:
         progress: called with (positions drawn, positions in all).
         prompt: codes ``[P, Q]`` of what is to be continued; the pieces begin where it ends.
+        voice: makes them sound in place of the codec's decoder.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -197,7 +214,7 @@ def generate(
         lead = min(given.shape[1], codec.context)
         codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
     return [
-        Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead)
+        Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead, voice)
         for piece, piece_seed in zip(codes, seeds, strict=True)
     ]
 

@@ -32,6 +32,8 @@ class CorpusRecord(BaseModel):
     file_count: Annotated[int, Field(ge=1, le=10**9)]
     seconds: Annotated[float, Field(gt=0, le=_LONGEST_SECONDS)]
     split_seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+    split_rule: Annotated[int, Field(ge=1, le=2)] = 1
+    """The rule by which the split was drawn (``distill.audio.split``); files of earlier versions do not say theirs."""
 
 
 class SourceRecord(BaseModel):
@@ -46,6 +48,8 @@ class SourceRecord(BaseModel):
     positions: Annotated[int, Field(ge=1, le=1 << 32)]
     held_out: bool
     take: Annotated[int, Field(ge=-1, le=10**9)] = -1
+    sha256: Digest | None = None
+    """Of the recording's file; the first files had none."""
 
 
 class Header(BaseModel):
@@ -67,6 +71,8 @@ class Header(BaseModel):
     sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)] = ()
     """The recordings that are stored as codes; written by :func:`save_model`."""
     curves: dict[str, list[float]] = Field(default_factory=dict)
+    voices: Figures = Field(default_factory=dict)
+    """How near to the recordings each voice was measured to be (``making/nearness.py``); empty where it was not."""
     created: Words
     distill_version: Words
     torch_version: Words
@@ -76,6 +82,11 @@ class Header(BaseModel):
     @property
     def has_prior(self) -> bool:
         return self.prior is not None
+
+    @property
+    def nearer_voice(self) -> str:
+        """``recordings`` or ``codec``: the one measured to be nearer to the recordings; the codec's where none was measured."""
+        return "recordings" if self.voices.get("nearer") == "recordings" else "codec"
 
 
 def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: Any) -> Header:

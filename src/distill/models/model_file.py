@@ -68,6 +68,8 @@ class Source:
     """``[S, Q]`` int64, at least one position."""
     take: int = -1
     """Near-copies of one take share this number; -1 where it is not known (format 1.0)."""
+    sha256: str = ""
+    """Of the recording's file, by which it is found again; empty where it is not known."""
 
 
 @dataclass
@@ -147,6 +149,7 @@ def save_model(path: Path, model: Model) -> Path:
             positions=len(source.codes),
             held_out=source.held_out,
             take=source.take,
+            sha256=source.sha256 or None,
         )
         for source in model.sources
     )
@@ -200,7 +203,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         model.prior = _frozen(prior, device)
         parts = tensors["sources"].long().split([record.positions for record in header.sources])
         model.sources = tuple(
-            Source(record.name, record.start_seconds, record.held_out, part, record.take)
+            Source(record.name, record.start_seconds, record.held_out, part, record.take, record.sha256 or "")
             for record, part in zip(header.sources, parts, strict=True)
         )
     return model

@@ -26,6 +26,8 @@ class Dial:
     top_p: float
     max_similarity: float | None
     """Percentile of held-out seconds; None for no limit."""
+    longest_seconds: float
+    """How long a stretch of one recording may be in the recordings' voice: 2 s (close), 1 s (balanced), 0.5 s (original)."""
 
     @classmethod
     def at(cls, originality: float) -> "Dial":
@@ -40,7 +42,7 @@ class Dial:
                 f"Choose 0 to 1, or {', '.join(NAMED)}.",
             )
         limit = None if originality <= NAMED["balanced"] else 100 - 2 * (originality - 0.5)
-        return cls(0.965 + 0.02 * originality, limit)
+        return cls(0.965 + 0.02 * originality, limit, 2 * 0.25**originality)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,19 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
+class QuotedPlace:
+    """A grain of a recording in a piece, and where its original place is heard."""
+
+    at: float
+    """In the piece, in seconds."""
+    seconds: float
+    words: str
+    """Which recording, and where in it."""
+    begin: float
+    """In the piece's ``places``, in seconds."""
+
+
+@dataclass(frozen=True)
 class NewAudio:
     """One generated piece."""
 
@@ -50,6 +63,12 @@ class NewAudio:
     """How it was sampled, in words."""
     originality: Originality | None = None
     """Where its sounds came from, second by second; None where nobody looked."""
+    summary: str = ""
+    """The same in a line."""
+    grains: Sequence[QuotedPlace] = ()
+    """What it is made of, in the recordings' voice."""
+    places: npt.NDArray[np.float32] | None = None
+    """The original places of all grains, one after another: [C, N] at 48 kHz."""
 
 
 @dataclass(frozen=True)

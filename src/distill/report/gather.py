@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable
 from importlib.metadata import version
 
+import numpy as np
 import torch
 
 from distill.audio.corpus import Corpus
@@ -15,10 +16,13 @@ from distill.codes.extract import decode_chunks, encode_blocks
 from distill.evaluation.measure import Evaluation, beginning, distance_between, held_out_names, joined
 from distill.evaluation.opus import through_opus
 from distill.files.names import MODEL_SUFFIX
+from distill.making.grains import Bank, Stretch
 from distill.making.pieces import Piece
+from distill.making.voices import RecordingsVoice
 from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
 from distill.report import EvaluationReport, NewAudio, Reconstruction, RefinementReport, RunReport
+from distill.report.contents import QuotedPlace
 from distill.settings import Settings, prior_settings
 from distill.training.adversarial import RefinementResult
 from distill.training.metrics import TrainingEvent
@@ -26,6 +30,8 @@ from distill.training.prior_loop import memorization_threshold
 
 HEARD_OPUS = 12
 """The rate of Opus on the page, in kilobits per second."""
+SHOWN_NEW_SECONDS = 60.0
+"""Of a new piece on the page."""
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0
 
@@ -55,17 +61,7 @@ def run_report(
         bitrate=config.bitrate,
         memorization_threshold=memorization_threshold(corpus.file_count),
         reconstructions=reconstructions(model, corpus, held_out),
-        new_audio=[
-            NewAudio(
-                piece.path.name,
-                piece.path,
-                piece.generation.audio(model),
-                piece.generation.seed,
-                piece.generation.sampling.describe(),
-                piece.originality,
-            )
-            for piece in pieces
-        ],
+        new_audio=[_new_audio(model, piece) for piece in pieces],
         facts={
             "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
             "Time taken": f"{seconds_taken / 60:.1f} minutes",
@@ -74,6 +70,26 @@ def run_report(
             "Model": _called(model),
             "Versions": f"Distill {version('distill-audio')}, PyTorch {torch.__version__}",
         },
+    )
+
+
+def _new_audio(model: Model, piece: Piece) -> NewAudio:
+    grains, parts, begin = [], [], 0.0
+    for quote in piece.made_of:
+        if quote.at < SHOWN_NEW_SECONDS:
+            grains.append(QuotedPlace(quote.at, quote.seconds, quote.words, begin))
+            parts.append(quote.original(model.codec.channels))
+            begin += parts[-1].shape[1] / model.codec.sample_rate
+    return NewAudio(
+        piece.path.name,
+        piece.path,
+        piece.generation.audio(model),
+        piece.generation.seed,
+        piece.generation.sampling.describe(),
+        piece.originality,
+        piece.summary(),
+        grains,
+        np.concatenate(parts, axis=1) if parts else None,
     )
 
 
@@ -102,10 +118,12 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
     """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
     held_out = held_out_names(split)
     pairs = reconstructions(model, corpus, held_out)
-    others = {}
+    others = {"The same codes, spoken by grains of the other recordings": by_others(model, corpus, pairs)}
+    if not all(sound.shape[1] for sides in others.values() for sound in sides):
+        others = {}
     if evaluation.opus:
         called = f"Opus, {HEARD_OPUS} kbit/s, in mono"
-        others = {called: [through_opus(to_channels(pair.original, 1), HEARD_OPUS)[0] for pair in pairs]}
+        others |= {called: [through_opus(to_channels(pair.original, 1), HEARD_OPUS)[0] for pair in pairs]}
     return EvaluationReport(
         title=model.header.name,
         pairs=pairs,
@@ -142,6 +160,29 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
         distance = distance_between(mel, to_channels(decoded, 1), to_channels(original, 1))
         shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
     return shown
+
+
+def by_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> list[np.ndarray]:
+    """Each recording's codes as grains of all recordings but itself and its near-copies; empty where there are no others."""
+    codec = model.codec
+    by_name = {recording.name: recording for recording in corpus.recordings}
+    codes = {
+        name: encode_blocks(codec, whole_recordings([one])[0].blocks(codec.channels), model.device)
+        for name, one in by_name.items()
+    }
+    found = []
+    for pair in pairs:
+        others = [one for one in corpus.recordings if one.group != by_name[pair.name].group]
+        stretches = [Stretch(one.name, one.audio, 0, codes[one.name], one.group, one.sha256) for one in others]
+        if not stretches:
+            found.append(np.zeros((codec.channels, 0), np.float32))
+            continue
+        voice = RecordingsVoice(
+            Bank(codec.quantizer.codebooks, stretches, codec.hop), codec.channels, codec.sample_rate, 1.0
+        )
+        positions = -(-pair.original.shape[1] // codec.hop)
+        found.append(joined(voice.blocks(codes[pair.name][:positions]), pair.original.shape[1]))
+    return found
 
 
 def _called(model: Model) -> str:

@@ -66,9 +66,10 @@ def _new_card(piece: NewAudio, beside: Path) -> str:
     else:
         heard = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
         strip = "" if piece.originality is None else _origin_strip(piece.originality, heard.shape[1] / SAMPLE_RATE)
+        strip += _grain_strip(piece, heard.shape[1] / SAMPLE_RATE)
         body = track(heard, heard.shape[1], None, f"new audio {piece.name}", waveform=True, below=strip)
         if piece.originality is not None:
-            body += f'<p class="note">{_ORIGIN_KEYS} {text(piece.originality.summary())}</p>'
+            body += f'<p class="note">{_ORIGIN_KEYS} {text(piece.summary or piece.originality.summary())}</p>'
     said = f'<p class="how">Seed {piece.seed}<span class="dot">·</span>{text(piece.settings)}</p>'
     where = ""
     if piece.path is not None:
@@ -100,6 +101,24 @@ def _origin_strip(originality: Originality, shown: float) -> str:
         )
     return (
         f'<div class="origin" role="img" aria-label="Originality: {text(originality.summary())}">{"".join(bars)}</div>'
+    )
+
+
+def _grain_strip(piece: NewAudio, shown: float) -> str:
+    """The grains a piece is made of, a bar each; a press plays the place of the recording that it was taken from."""
+    if piece.places is None or not piece.grains:
+        return ""
+    bars = "".join(
+        f'<i style="left:{100 * grain.at / shown:.2f}%;width:{100 * min(grain.seconds, shown - grain.at) / shown:.2f}%" '
+        f'title="{text(grain.words)}" data-begin="{grain.begin:.4f}" data-seconds="{grain.seconds:.4f}"></i>'
+        for grain in piece.grains
+        if grain.at < shown
+    )
+    sound = data_url("audio/flac", flac_bytes(piece.places))
+    label = f"{count(len(piece.grains), 'grain', 'grains')} of the recordings; press one to hear its place"
+    return (
+        f'<div class="grains" role="img" aria-label="{text(label)}">{bars}'
+        f'<audio preload="none" src="{sound}"></audio></div>'
     )
 
 

@@ -1,7 +1,7 @@
 // A playhead over each picture, pressing on a picture to listen from there, and one sound at a time.
 // Without this script the page still shows and plays everything.
 "use strict";
-const players = [...document.querySelectorAll("audio")];
+const players = [...document.querySelectorAll(".track > audio")];
 
 for (const player of players) {
   const track = player.closest(".track");
@@ -24,4 +24,26 @@ for (const player of players) {
     player.play();
   });
   pane.classList.add("pressable");
+}
+
+// Under a piece of the recordings' voice: a press on a grain plays the place that it was taken from.
+for (const strip of document.querySelectorAll(".grains")) {
+  const places = strip.querySelector("audio");
+  let ends = 0;
+  let heard = null;
+  const stop = () => {
+    places.pause();
+    if (heard) heard.classList.remove("heard");
+  };
+  places.addEventListener("timeupdate", () => { if (places.currentTime >= ends) stop(); });
+  strip.addEventListener("click", (press) => {
+    if (!press.target.dataset.begin) return;
+    stop();
+    for (const other of players) other.pause();
+    heard = press.target;
+    heard.classList.add("heard");
+    ends = Number(heard.dataset.begin) + Number(heard.dataset.seconds);
+    places.currentTime = Number(heard.dataset.begin);
+    places.play();
+  });
 }

@@ -257,8 +257,9 @@ def next_refinement(
             epochs, minutes = (first and first.second_stage) or (None, default_minutes)
         run_folder = first.run_folder if first else new_run_folder(path.stem)
         # The same recordings are kept aside as in the first stage.
-        seed = model.header.corpus.split_seed
-        return RefinementRun(run_folder, dataclasses.replace(wanted, epochs=epochs, minutes=minutes, seed=seed))
+        record = model.header.corpus
+        plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
+        return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
     state = load_state(found / REFINEMENT_STATE, adversarial.STATE_KIND)
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
     if epochs is not None or minutes is not None:

@@ -208,7 +208,7 @@ def refine_decoder(
         StateFileError: if the state to go on from belongs to another codec or other recordings.
     """
     file, tell = state_file or StateFile(), callback or ignore
-    split = split or split_corpus(corpus, seed=plan.seed)
+    split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
     torch.manual_seed(plan.seed)
     fabric = make_fabric(plan.device)
     networks = Networks.of(codec, plan, fabric)

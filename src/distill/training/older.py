@@ -11,6 +11,33 @@ from torch import Tensor
 Parts = dict[str, dict[str, Tensor]]
 
 _RENAMED = {"critic": "discriminator", "critic-optimizer": "discriminator-optimizer"}
+# Format 1 held these in the code alone; the defaults of today's plans are others.
+_CODEC_CONSTANTS = {
+    "continuous_steps": 30,
+    "window_positions": 8,
+    "silenced": 1 / 16,
+    "scales_per_step": 2,
+    "least_steps": 100,
+    "validation_windows": 16,
+    "validation_positions": 94,
+    "good_every": 25,
+}
+_PRIOR_CONSTANTS = {"infill_share": 0.25, "extraction_share": 0.2, "least_steps": 50, "good_every": 25}
+_STAGE_CONSTANTS = {
+    "discriminator_first_steps": 100,
+    "discriminator_first_share": 0.1,
+    "mel_weight": 15.0,
+    "feature_weight": 2.0,
+    "adversarial_weight": 1.0,
+    "window_positions": 47,
+    "silenced": 1 / 16,
+    "scales_per_step": 2,
+    "least_steps": 50,
+    "validation_windows": 16,
+    "validation_positions": 94,
+    "average_decay": 0.999,
+    "max_bad_steps": 20,
+}
 _STAGE_LOSSES = ("mel_loss", "feature_loss", "adversarial_loss", "discriminator_loss")
 
 
@@ -39,12 +66,16 @@ def values_of_format_1(values: Mapping[str, Any]) -> dict[str, Any]:
     now["curves"] = {"train_loss": values["train_losses"], "val_loss": values["val_losses"]}
     now["figures"] = {}
     if "views" in values:
-        now["plan"] = {**values["plan"], "views": values["views"]}
+        now["plan"] = {**_PRIOR_CONSTANTS, **values["plan"], "views": values["views"], "split_rule": 1}
+    else:
+        now["plan"] = {**_CODEC_CONSTANTS, **values["plan"], "split_rule": 1}
     return now
 
 
 def _stage(values: Mapping[str, Any]) -> dict[str, Any]:
-    plan = {name.replace("critic", "discriminator"): value for name, value in values["plan"].items()}
+    given = {name.replace("critic", "discriminator"): value for name, value in values["plan"].items()}
+    plan = {**_STAGE_CONSTANTS, **given}
+    plan["split_rule"] = 1
     return {
         "codec": values["alphabet"],
         "folder of recordings": values["corpus"],

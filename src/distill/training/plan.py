@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
+from distill.audio.split import SPLIT_RULE
 from distill.errors import SettingError, StateFileError
 
 _SIGNS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}
@@ -39,6 +40,8 @@ class Plan:
     """Peak learning rate, reached after the warm-up."""
     seed: Annotated[int, Ge(0), Lt(1 << 63)] = 0
     """Every random choice of the run derives from it."""
+    split_rule: Annotated[int, Ge(1), Le(SPLIT_RULE)] = SPLIT_RULE
+    """The rule by which the recordings are split (``distill.audio.split``)."""
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
     least_steps: Annotated[int, Ge(1)] = 100

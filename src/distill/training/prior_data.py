@@ -104,6 +104,7 @@ class _Encoder:
                 held_out,
                 encode_blocks(self.codec, passage.blocks(self.codec.channels), self.device),
                 passage.recording.group,
+                passage.recording.sha256,
             )
             for passage in passages
         )

@@ -134,7 +134,8 @@ def train_prior(
     model_file = load_model(Path(model_path), fabric.device)
     model_file.codec.requires_grad_(False).eval()
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
-    split = split or split_corpus(corpus, seed=model_file.header.corpus.split_seed)
+    record = model_file.header.corpus
+    split = split or split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
     for sentence in corpus.left_out:
         tell(Notice(sentence))
     for warning in corpus.warnings:

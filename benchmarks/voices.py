@@ -1,0 +1,191 @@
+"""The codec's voice and the recordings' own, for the same codes, beside the recordings.
+
+    python benchmarks/voices.py MODEL FOLDER [--lots 4] [--count 12] [--seconds 10] [--originality balanced]
+    python benchmarks/voices.py MODEL FOLDER --picture docs/voices.png
+    python benchmarks/voices.py MODEL FOLDER --minutes 10 --hours 1
+
+Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``; *Fréchet* is the distance there, and *floor* the
+same for as much audio drawn from the recordings themselves (median of 15 draws). *Near-copies*: seconds whose log-mel picture
+correlates over 0.95 with a place of the recordings. *Step*: how many fades hold a step from sample to sample that is larger
+than the 99.9th percentile of the recordings' own. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if
+the recordings were so long.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+import torch
+
+from distill.audio.corpus import import_corpus
+from distill.audio.split import whole_recordings
+from distill.making.grains import Bank, Stretch
+from distill.making.nearness import Reference, excerpts
+from distill.making.recordings import find_recordings
+from distill.making.sampling import Generation, Sampling, generate
+from distill.making.voices import RecordingsVoice
+from distill.models.model_file import Model, load_model
+from distill.originality.dial import NAMED, Dial
+from distill.originality.passages import AS_IT_IS, Passages
+
+RATE = 48_000
+NEAR_COPY = 0.95
+DRAWS = 15
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--lots", type=int, default=4)
+    parser.add_argument("--count", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--originality", choices=NAMED, default="balanced")
+    parser.add_argument(
+        "--picture", type=Path, help="writes spectrograms of one piece in both voices beside a recording"
+    )
+    parser.add_argument("--minutes", type=float, help="measures time and memory of one piece of this length instead")
+    parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
+    asked = parser.parse_args()
+    model = load_model(asked.model)
+    dial = Dial.at(NAMED[asked.originality])
+    stretches = find_recordings(model, asked.folder).stretches
+    if asked.minutes:
+        measure_length(model, stretches, dial, asked.minutes, asked.hours)
+    elif asked.picture:
+        draw(model, asked.folder, voice_of(model, stretches, dial), dial, asked.picture)
+    else:
+        compare(model, asked.folder, stretches, dial, asked.lots, asked.count, asked.seconds)
+
+
+def voice_of(model: Model, stretches: Sequence[Stretch], dial: Dial) -> RecordingsVoice:
+    codec = model.codec
+    bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
+    return RecordingsVoice(bank, codec.channels, codec.sample_rate, dial.longest_seconds)
+
+
+def compare(
+    model: Model, folder: Path, stretches: Sequence[Stretch], dial: Dial, lots: int, count: int, seconds: float
+) -> None:
+    corpus = import_corpus(folder, channels=model.codec.channels)
+    recordings = whole_recordings(corpus.recordings)
+    audio = excerpts(recordings, model.codec.channels)
+    reference = Reference(audio, model.codec.frame_rate)
+    bank = Passages.of((passage.blocks(model.codec.channels) for passage in recordings), depth=np.inf)
+    step = float(np.quantile(np.abs(np.diff(np.concatenate(audio, axis=1))), 0.999))
+    voice = voice_of(model, stretches, dial)
+    pieces = [
+        piece
+        for lot in range(lots)
+        for piece in generate(model, seconds, count, Sampling(top_p=dial.top_p), seed=1000 * lot)
+    ]
+    floor = floor_of(reference, audio, count * lots, seconds)
+    print(f"Floor of the Fréchet distance {floor:.1f}; comb of the recordings {reference.nearness(audio).comb:.2f}\n")
+    print(
+        "| voice | movement | comb | Fréchet / floor | near-copies | grains a piece | longest | step | seconds a piece |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, speaker in (("codec", None), ("recordings", voice)):
+        started = time.perf_counter()
+        sounds = [replace(piece, voice=speaker).audio(model) for piece in pieces]
+        taken = (time.perf_counter() - started) / len(pieces)
+        near = reference.nearness(sounds)
+        similar = np.concatenate([bank.nearest([sound], AS_IT_IS).similarity for sound in sounds])
+        row = f"| {name} | {near.movement_db:.2f} dB | {near.comb:.2f} | {near.frechet / floor:.2f} "
+        row += f"| {np.mean(similar > NEAR_COPY):.1%} "
+        if speaker is None:
+            print(f"{row}| | | | {taken:.2f} |")
+            continue
+        placed = [speaker.placed(piece.codes) for piece in pieces]
+        longest = max(grain.length for one in placed for grain in one) / RATE
+        steps = [
+            float(np.abs(np.diff(sound[:, grain.start : grain.start + grain.fade_in])).max(initial=0))
+            for sound, one in zip(sounds, placed, strict=True)
+            for grain in one[1:]
+        ]
+        grains = np.mean([len(one) for one in placed])
+        print(
+            f"{row}| {grains:.0f} | {longest:.2f} s | {np.mean(np.array(steps) > step):.1%} over {step:.2f} | {taken:.2f} |"
+        )
+
+
+def floor_of(reference: Reference, audio: Sequence[np.ndarray], count: int, seconds: float) -> float:
+    """The Fréchet distance of as much audio of the recordings themselves, in passages as long as the pieces."""
+    draw_from = np.random.default_rng(0)
+    joined = np.concatenate(audio, axis=1)
+    length = round(seconds * RATE)
+    found = []
+    for _ in range(DRAWS):
+        starts = draw_from.integers(0, max(1, joined.shape[1] - length), count)
+        found.append(reference.nearness([joined[:, start : start + length] for start in starts]).frechet)
+    return float(np.median(found))
+
+
+def measure_length(model: Model, stretches: Sequence[Stretch], dial: Dial, minutes: float, hours: float) -> None:
+    """Time and memory of one long piece, its codes drawn from the recordings' own in stretches of a second."""
+    own = sum(len(stretch.codes) for stretch in stretches) / model.codec.frame_rate / 3600
+    times = max(1, round(hours / own))
+    many = [
+        replace(stretch, name=f"{turn} {stretch.name}", take=-1, codes=shuffled(stretch.codes, turn))
+        for turn in range(times)
+        for stretch in stretches
+    ]
+    started = time.perf_counter()
+    voice = voice_of(model, many, dial)
+    prepared = time.perf_counter() - started
+    draw_from = np.random.default_rng(0)
+    parts: list[torch.Tensor] = []
+    while sum(len(part) for part in parts) < minutes * 60 * model.codec.frame_rate:
+        codes = many[draw_from.integers(len(many))].codes
+        parts.append(codes[draw_from.integers(len(codes)) :][:47])
+    codes = torch.cat(parts)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    samples = sum(block.shape[1] for block in voice.blocks(codes))
+    taken = time.perf_counter() - started
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(
+        f"{times * own:.2f} h of recordings, {samples / RATE:.0f} s of audio: prepared in {prepared:.1f} s, "
+        f"spoken in {taken:.1f} s "
+        f"({10 * taken / (samples / RATE):.2f} s for 10 s); peak memory grew by {grown:.0f} MiB"
+    )
+
+
+def shuffled(codes: torch.Tensor, turn: int) -> torch.Tensor:
+    """The same codes with a few changed, so that copies of a corpus are not the same to the last code."""
+    if not turn:
+        return codes
+    draw_from = torch.Generator().manual_seed(turn)
+    other = codes[torch.randperm(len(codes), generator=draw_from)]
+    return torch.where(torch.rand(codes.shape, generator=draw_from) < 0.1, other, codes)
+
+
+def draw(model: Model, folder: Path, voice: RecordingsVoice, dial: Dial, path: Path) -> None:
+    """Spectrograms of a recording, and of one new piece in both voices."""
+    piece: Generation = generate(model, 4.0, 1, Sampling(top_p=dial.top_p), seed=1)[0]
+    corpus = import_corpus(folder, channels=model.codec.channels)
+    longest = max(whole_recordings(corpus.recordings), key=lambda one: one.samples)
+    sides = {
+        f"a recording ({longest.recording.name})": longest.read(
+            0, min(longest.samples, 4 * RATE), model.codec.channels
+        ),
+        "new audio, the codec's voice": piece.audio(model),
+        "the same codes, the recordings' voice": replace(piece, voice=voice).audio(model),
+    }
+    figure = matplotlib.figure.Figure(figsize=(12, 9), layout="constrained")
+    for axes, (title, sound) in zip(figure.subplots(3, 2, width_ratios=(2, 1)), sides.items(), strict=True):
+        mono = sound.mean(axis=0)
+        axes[0].specgram(mono, 1024, RATE, noverlap=896, cmap="magma", vmin=-130, vmax=-30)
+        axes[0].set(title=title, ylabel="Hz", ylim=(0, 16_000))
+        axes[1].specgram(mono[: 2 * RATE], 8192, RATE, noverlap=8192 - 512, cmap="magma", vmin=-120, vmax=-30)
+        axes[1].set(title="lows, fine in pitch", ylim=(0, 1500))
+    figure.savefig(path, dpi=80)
+
+
+if __name__ == "__main__":
+    main()

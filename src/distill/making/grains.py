@@ -1,0 +1,306 @@
+"""Which places of the recordings speak new codes: the cheapest path through all their positions.
+
+The prior says in codes what sounds when. Each code position is spoken by a position of a recording whose codes are near and
+which goes well with what sounds already; positions that follow each other in a recording make one grain. This is unit
+selection (Hunt and Black 1996) over grains as in concatenative synthesis (Schwarz 2006), with the prior as the score.
+
+    what was asked for     z1        z2        z3        z4        z5
+                           │ nearest positions of the recordings: a few candidates each
+    candidates             a7        a8 ─────▶ a9        a10       a11        ─────▶ the recording goes on: free
+                           b3        b4        b5 ╲      b6        b7         ╲      a join: costs what the ear
+                           c1        c2        c3  ╲───▶ c9 ─────▶ c10               would notice
+                           ▼
+    cheapest path          a7 ─────▶ a8 ─────▶ a9 ─────▶ c9 ─────▶ c10       two grains, of 3 and 2 positions
+
+What a join costs is learnt from the recordings themselves: spectra and levels on both of its sides may differ by as much
+as the recordings change there of their own accord. Where a tone is held that is little, so joins are dear; where sound
+changes fast, they are cheap.
+
+How long one recording may be quoted at a stretch is part of the path's state, so the limit is kept exactly.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from distill.making.likeness import Likeness
+
+NEAREST = 40
+"""Candidates a position by their codes."""
+CONTINUED = 24
+"""Candidates a position that follow the cheapest of the position before."""
+SHORTEST = 2
+"""Positions a grain has at least: shorter ones would join at the rate of codes, which is heard as a buzz."""
+NEAR_POSITIONS = 6
+"""A join does not lead back to within so many positions of where the recording would have gone on: that would be the same
+passage with a stumble in it, and a way around the limit on stretches."""
+JOIN_COST, DISTANCE_COST = 40.0, 1.0
+"""What a join costs at least, and for each natural change that its sides are apart; in units of what codes of successive
+positions differ by."""
+ROBUST = 20.0
+"""Squared distances, in steps, far beyond which one asked-for code counts no more than another: what the prior draws is
+noisy, and a single odd code is not to tear a sound apart."""
+BARRED = 1e6
+"""What a way on costs that is only taken where there is no other: in a corpus of a tenth of a second, say."""
+MOST_CHANGES = 30.0
+"""Beyond so many natural changes apart all joins are as dear."""
+HORIZON = 192
+"""Positions that the path looks ahead before a choice is final (about four seconds): more changed nothing that was measured."""
+_BLOCK = 1 << 23
+"""Distances computed at once; bounds the memory."""
+_RUN = 4
+"""In a large corpus only the best of so many neighbouring positions is a candidate."""
+_LARGE = 20_000
+"""Positions from which a corpus is large."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a recording that may be quoted."""
+
+    name: str
+    """Of the recording."""
+    audio: np.ndarray
+    """The whole recording, float32 ``[C, N]`` at the codec's rate, in any channels."""
+    begin: int
+    """Sample of the recording at which ``codes`` begin."""
+    codes: Tensor
+    """``[S, Q]``"""
+    take: int = -1
+    """Near-copies share theirs and count as one recording; -1: like no other."""
+    sha256: str = ""
+    """Of the recording's file."""
+    path: Path | None = None
+    """Where that file is; None where only its sound is at hand."""
+
+
+@dataclass(frozen=True)
+class Grain:
+    """A run of successive positions of one stretch."""
+
+    stretch: int
+    """As counted in the list that was given."""
+    position: int
+    """Its first, in that stretch."""
+    positions: int
+
+
+class Bank:
+    """All positions of the recordings, by what their codes stand for.
+
+    Args:
+        codebooks: ``[Q, K, D]``; a code grid stands for the sum of its entries.
+        hop: samples a position.
+    """
+
+    def __init__(self, codebooks: Tensor, stretches: Sequence[Stretch], hop: int) -> None:
+        if not stretches or not all(len(stretch.codes) for stretch in stretches):
+            raise ValueError("Grains need recordings of at least one position each.")
+        self.stretches, self.hop = tuple(stretches), hop
+        self._codebooks = codebooks.detach().float().cpu()
+        self._vectors = torch.cat([self.vectors(stretch.codes) for stretch in stretches])  # [n, D]
+        lengths = np.array([len(stretch.codes) for stretch in stretches])
+        self.begins = np.cumsum([0, *lengths])
+        """First position of each stretch in the line of all, and the end: ``[stretches + 1]``."""
+        self.owner = np.repeat(np.arange(len(stretches)), lengths)
+        """Stretch of each position ``[n]``."""
+        self.is_last = np.zeros(len(self.owner), bool)
+        """Whether a stretch ends after this position ``[n]``."""
+        self.is_last[self.begins[1:] - 1] = True
+        # Places on one line, so that a distance between places of different takes is beyond any limit.
+        takes: dict[object, int] = {}
+        numbers = [
+            takes.setdefault(stretch.take if stretch.take >= 0 else stretch.name, len(takes)) for stretch in stretches
+        ]
+        span = 2 * NEAR_POSITIONS + max(stretch.begin // hop + len(stretch.codes) for stretch in stretches)
+        own = np.concatenate([stretch.begin // hop + np.arange(len(stretch.codes)) for stretch in stretches])
+        self.place = np.array(numbers)[self.owner] * span + own
+        steps = (self._vectors[1:] - self._vectors[:-1]).square().sum(dim=1)[~torch.from_numpy(self.is_last[:-1])]
+        changing = steps[steps > 0]
+        self.step = float(changing.median()) if len(changing) else 1.0
+        """Squared distance of what codes of successive positions stand for, the median."""
+        self.likeness = Likeness([stretch.audio for stretch in stretches], [s.begin for s in stretches], lengths, hop)
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """What codes ``[S, Q]`` stand for: ``[S, D]``."""
+        return self._codebooks[torch.arange(codes.shape[1]), codes.long()].sum(dim=1)
+
+    def distances(self, wanted: Tensor, places: np.ndarray) -> np.ndarray:
+        """Of one vector ``[D]`` to these positions ``[M]``, in steps and never beyond ``ROBUST``: ``[M]``."""
+        apart = (self._vectors[torch.from_numpy(places)] - wanted).square().sum(dim=1)
+        steps = apart.numpy() / self.step
+        found: np.ndarray = steps / (1 + steps / ROBUST)
+        return found
+
+    def nearest(self, wanted: Tensor, count: int) -> Iterator[np.ndarray]:
+        """For each vector of ``wanted [S, D]`` the positions nearest to it, at most ``count``, in order of their place."""
+        run = _RUN if len(self) > _LARGE else 1
+        squares = self._vectors.square().sum(dim=1)
+        for part in torch.split(wanted, max(1, _BLOCK // len(self))):
+            apart = torch.addmm(squares, part, self._vectors.T, alpha=-2)
+            if run > 1:
+                apart = functional.pad(apart, (0, -len(self) % run), value=torch.inf)
+                best, within = apart.reshape(len(part), -1, run).min(dim=2)
+                places = best.topk(min(count, best.shape[1]), largest=False).indices
+                places = places * run + within.gather(1, places)
+            else:
+                places = apart.topk(min(count, len(self)), largest=False).indices
+            yield from places.sort(dim=1).values.numpy()
+
+
+@dataclass
+class _Step:
+    """The path's possible states at one position of the piece."""
+
+    places: np.ndarray
+    """Candidates ``[M]``, positions of the bank in order."""
+    stay: np.ndarray
+    """Which candidate of the step before each follows in its recording ``[M]``; -1 where none."""
+    jump: np.ndarray
+    """From which candidate of the step before a join to each is cheapest ``[M]``."""
+    age: np.ndarray
+    """How many positions that one has sounded then ``[M]``."""
+
+
+def choose(bank: Bank, codes: Iterable[Tensor], longest: int, horizon: int = HORIZON) -> Iterator[Grain]:
+    """The grains that speak codes, one after another; memory does not grow with the length.
+
+    Args:
+        codes: what is to be spoken, in parts ``[s, Q]``.
+        longest: positions that one grain may have.
+        horizon: how many positions the path looks ahead before a choice is final.
+    """
+    path = _Path(bank, max(longest, 1), horizon)
+    begun: tuple[int, int] | None = None  # first position and length of the grain that is not finished
+    for place, is_new in path.places(codes):
+        if begun is None:
+            begun = place, 1
+        elif is_new:
+            yield _grain(bank, *begun)
+            begun = place, 1
+        else:
+            begun = begun[0], begun[1] + 1
+    if begun is not None:
+        yield _grain(bank, *begun)
+
+
+def _grain(bank: Bank, place: int, positions: int) -> Grain:
+    stretch = int(bank.owner[place])
+    return Grain(stretch, place - int(bank.begins[stretch]), positions)
+
+
+class _Path:
+    """Viterbi over states (position of a recording, how long it has sounded), with candidates for positions.
+
+    ``cost[m, a]`` is that of the cheapest path that ends in candidate ``m``, the ``a + 1``-th position of its grain.
+    """
+
+    def __init__(self, bank: Bank, longest: int, horizon: int) -> None:
+        self.bank, self.longest, self.horizon = bank, longest, horizon
+        # A grain that is too short is only left where there is no other way, as at the end of a recording.
+        self.young = np.where(np.arange(longest) < min(SHORTEST, longest) - 1, BARRED, 0.0)
+
+    def places(self, codes: Iterable[Tensor]) -> Iterator[tuple[int, bool]]:
+        """Position by position: a place in the bank, and whether a grain begins there."""
+        steps: list[_Step] = []
+        cost = np.zeros((0, self.longest))
+        for part in codes:
+            wanted = self.bank.vectors(part)
+            for vector, nearest in zip(wanted, self.bank.nearest(wanted, NEAREST), strict=True):
+                if not steps:
+                    cost, step = self._first(vector, nearest)
+                else:
+                    cost, step = self._next(vector, nearest, steps[-1].places, cost)
+                steps.append(step)
+                if len(steps) >= 2 * self.horizon:
+                    cost = yield from self._settle(steps, cost, self.horizon)
+        if steps:
+            yield from self._settle(steps, cost, 0)
+
+    def _first(self, wanted: Tensor, places: np.ndarray) -> tuple[np.ndarray, _Step]:
+        cost = np.full((len(places), self.longest), np.inf)
+        cost[:, 0] = self.bank.distances(wanted, places)
+        nothing = np.full(len(places), -1)
+        return cost, _Step(places, nothing, nothing, nothing)
+
+    def _next(
+        self, wanted: Tensor, nearest: np.ndarray, before: np.ndarray, cost: np.ndarray
+    ) -> tuple[np.ndarray, _Step]:
+        bank = self.bank
+        lowest = cost.min(axis=1)
+        goes_on = np.flatnonzero(
+            ~bank.is_last[before] & (cost[:, : self.longest - 1].min(axis=1, initial=np.inf) < np.inf)
+        )
+        goes_on = goes_on[np.argsort(lowest[goes_on], kind="stable")[:CONTINUED]]
+        places = np.union1d(nearest, before[goes_on] + 1)
+        new = np.full((len(places), self.longest), np.inf)
+
+        # The recording goes on.
+        at = np.searchsorted(before, places - 1)
+        at = np.minimum(at, len(before) - 1)
+        follows = (before[at] == places - 1) & ~bank.is_last[before[at]]
+        stay = np.where(follows, at, -1)
+        new[follows, 1:] = cost[at[follows], :-1]
+
+        # A join, from whatever has sounded long enough.
+        ripe = cost + self.young
+        age = ripe.argmin(axis=1)
+        left = ripe[np.arange(len(before)), age]
+        joins = left[:, None] + self._join_cost(before, places)  # [M before, M]
+        jump = joins.argmin(axis=0)
+        new[:, 0] = joins[jump, np.arange(len(places))]
+        # Costs grow with every position; only their differences matter.
+        new += bank.distances(wanted, places)[:, None] - new.min()
+        return new, _Step(places, stay, jump, age[jump])
+
+    def _join_cost(self, before: np.ndarray, places: np.ndarray) -> np.ndarray:
+        bank = self.bank
+        changes = bank.likeness.changes(before, places)
+        cost: np.ndarray = JOIN_COST + DISTANCE_COST * np.minimum(changes, MOST_CHANGES)
+        apart = bank.place[places][None] - bank.place[before][:, None] - 1
+        cost[np.abs(apart) < NEAR_POSITIONS] += BARRED
+        cost[(apart == 0) & (len(bank) > 1)] = np.inf  # that would be no join
+        return cost
+
+    def _settle(self, steps: list[_Step], cost: np.ndarray, kept: int) -> Generator[tuple[int, bool], None, np.ndarray]:
+        """Gives the cheapest path up to ``kept`` positions before the end, and forgets all that parts from it there.
+
+        Returns:
+            ``cost`` with infinity for what is forgotten.
+        """
+        last = len(steps) - 1
+        states = np.argwhere(np.isfinite(cost))
+        candidate, age = states[:, 0], states[:, 1]
+        best = int(cost[candidate, age].argmin())
+        cut = last - kept
+        for number in range(last, cut, -1):
+            candidate, age = self._back(steps[number], candidate, age)
+        agrees = (candidate == candidate[best]) & (age == age[best])
+        pruned = np.full_like(cost, np.inf)
+        pruned[tuple(states[agrees].T)] = cost[tuple(states[agrees].T)]
+        m, a = candidate[best : best + 1], age[best : best + 1]
+        found: list[tuple[int, bool]] = []
+        for number in range(cut, -1, -1):
+            found.append((int(steps[number].places[m[0]]), int(a[0]) == 0))
+            if number:
+                m, a = self._back(steps[number], m, a)
+        del steps[: cut + 1]
+        yield from reversed(found)
+        return pruned
+
+    @staticmethod
+    def _back(step: _Step, candidate: np.ndarray, age: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The states of the step before that these came from."""
+        begins = age == 0
+        return (
+            np.where(begins, step.jump[candidate], step.stay[candidate]),
+            np.where(begins, step.age[candidate], age - 1),
+        )

@@ -1,0 +1,149 @@
+"""How unlike two places of the recordings sound, in units of how much recordings change there of their own accord.
+
+At every border between code positions stands a description: levels of bands over 43 ms, for what sounds, and a fine spectrum
+over 171 ms, for which pitches it has. The natural change at a border is how much its description differs from those of the
+borders beside it. Two places may be put together where they are not further apart than that. Descriptions are made when they
+are first asked for.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+RATE = 48_000
+_SHORT, _LONG = 2048, 8192
+"""Samples of the two windows."""
+_BANDS = np.geomspace(60, 16_000, 25)
+"""Hz; edges of the bands of the short window."""
+_LOWEST_HZ, _HIGHEST_HZ, _PER_OCTAVE = 60.0, 5000.0, 24
+"""Of the fine spectrum."""
+_DEPTH_DB = 45.0
+"""How far under its loudest partial a fine spectrum is seen."""
+_FLOOR = 1e-8
+"""-80 dBFS: nothing quieter is told apart."""
+_SAMPLE = 512
+"""Borders from which it is learnt what little change is."""
+_AT_ONCE = 256
+"""Spectra computed together; bounds the memory."""
+
+
+class Likeness:
+    """Descriptions of all borders between positions: a stretch of n positions has n + 1.
+
+    Args:
+        audio: of each stretch the whole recording, float32 ``[C, N]``.
+        begins: at which sample of it the stretch begins.
+        lengths: positions of each.
+        hop: samples a position.
+    """
+
+    def __init__(self, audio: Sequence[np.ndarray], begins: Sequence[int], lengths: np.ndarray, hop: int) -> None:
+        self._audio, self._begins, self._hop = audio, begins, hop
+        self._owner = np.repeat(np.arange(len(lengths)), lengths + 1)
+        self._first = np.cumsum([0, *(lengths + 1)])
+        self._shift = np.repeat(np.arange(len(lengths)), lengths)
+        self._short, self._fine = _band_matrix(_SHORT, _BANDS), _band_matrix(_LONG, _fine_edges())
+        size = self._short.shape[1] + self._fine.shape[1]
+        self._described = np.zeros((len(self._owner), size), np.float32)
+        self._is_described = np.zeros(len(self._owner), bool)
+        self._natural = np.zeros(len(self._owner), np.float32)
+        self._has_natural = np.zeros(len(self._owner), bool)
+        self._least = 1.0
+        sample = np.unique(np.linspace(0, len(self._owner) - 1, _SAMPLE).astype(np.int64))
+        steps = self._natural_changes(sample)
+        moving = steps[steps > 0]
+        self._least = float(np.quantile(moving, 0.1)) if len(moving) else 1.0
+
+    def changes(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """How many natural changes lie between where positions ``before [M]`` end and where ``after [N]`` begin: ``[M, N]``."""
+        ends, begins = before + self._shift[before] + 1, after + self._shift[after]
+        x, y = self.described(ends), self.described(begins)
+        apart = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)[None] - 2 * (x @ y.T)
+        natural = 0.5 * (self._natural_changes(ends)[:, None] + self._natural_changes(begins)[None])
+        found: np.ndarray = np.maximum(apart, 0) / np.maximum(natural, self._least)
+        return found
+
+    def described(self, borders: np.ndarray) -> np.ndarray:
+        """Descriptions ``[M, F]`` in decibels, weighted so that a squared distance is a mean over bands."""
+        missing = np.unique(borders[~self._is_described[borders]])
+        for first in range(0, len(missing), _AT_ONCE):
+            part = missing[first : first + _AT_ONCE]
+            self._described[part] = self._describe(part)
+            self._is_described[part] = True
+        found: np.ndarray = self._described[borders]
+        return found
+
+    def _natural_changes(self, borders: np.ndarray) -> np.ndarray:
+        """Mean squared distance of these borders to those beside them ``[M]``."""
+        missing = np.unique(borders[~self._has_natural[borders]])
+        if len(missing):
+            owner = self._owner[missing]
+            before = np.maximum(missing - 1, self._first[owner])
+            after = np.minimum(missing + 1, self._first[owner + 1] - 1)
+            needed = np.union1d(np.union1d(before, missing), after)
+            self.described(needed)
+            here = self._described[missing]
+            steps = np.square(here - self._described[before]).sum(axis=1) + np.square(
+                here - self._described[after]
+            ).sum(axis=1)
+            self._natural[missing] = steps / np.maximum((before != missing) * 1 + (after != missing), 1)
+            self._has_natural[missing] = True
+        found: np.ndarray = self._natural[borders]
+        return found
+
+    def _describe(self, borders: np.ndarray) -> np.ndarray:
+        windows = []
+        for border, owner in zip(borders, self._owner[borders], strict=True):
+            centre = self._begins[owner] + int(border - self._first[owner]) * self._hop
+            windows.append(excerpt(self._audio[owner], centre - _LONG // 2, centre + _LONG // 2))
+        channels = max(len(one) for one in windows)
+        both = torch.from_numpy(
+            np.stack([one if len(one) == channels else np.repeat(one, channels, 0) for one in windows])
+        )
+        middle = both[..., (_LONG - _SHORT) // 2 : (_LONG + _SHORT) // 2]
+        bands = 10 * torch.log10(_powers(middle) @ self._short + _FLOOR)
+        fine = 10 * torch.log10(_powers(both) @ self._fine + _FLOOR)
+        fine = torch.maximum(fine, fine.amax(dim=1, keepdim=True) - _DEPTH_DB)
+        found: np.ndarray = torch.cat([bands / bands.shape[1] ** 0.5, fine / fine.shape[1] ** 0.5], dim=1).numpy()
+        return found
+
+
+def excerpt(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Samples ``start`` to ``stop`` of ``audio [C, N]``, silence where there are none; a fresh array."""
+    found = np.zeros((audio.shape[0], stop - start), np.float32)
+    first, last = max(start, 0), min(stop, audio.shape[1])
+    if first < last:
+        found[:, first - start : last - start] = audio[:, first:last]
+    return found
+
+
+def _powers(windows: Tensor) -> Tensor:
+    """Power spectra ``[M, bins]`` of ``[M, C, n]``, the mean of the channels; 1 is a full-scale sine."""
+    size = windows.shape[-1]
+    taper = torch.hann_window(size)
+    spectra = torch.fft.rfft(windows * taper)
+    powers: Tensor = spectra.abs().square().mean(dim=1) * (16 / size**2 / 2)
+    return powers
+
+
+def _band_matrix(size: int, edges: np.ndarray) -> Tensor:
+    """``[bins, bands]``: the sum of the bins within each band, at least the nearest one."""
+    frequencies = np.fft.rfftfreq(size, 1 / RATE)
+    matrix = np.zeros((len(frequencies), len(edges) - 1), np.float32)
+    for band, (low, high) in enumerate(itertools.pairwise(edges)):
+        within = (frequencies >= low) & (frequencies < high)
+        if not within.any():
+            within[np.argmin(np.abs(frequencies - (low + high) / 2))] = True
+        matrix[within, band] = 1
+    return torch.from_numpy(matrix)
+
+
+def _fine_edges() -> np.ndarray:
+    """Hz: bins of the long window at first, then parts of an octave once these are wider."""
+    edges = [_LOWEST_HZ]
+    while edges[-1] < _HIGHEST_HZ:
+        edges.append(max(edges[-1] + RATE / _LONG, edges[-1] * 2 ** (1 / _PER_OCTAVE)))
+    return np.array(edges)

@@ -1,0 +1,262 @@
+"""How near new audio comes to the recordings, without a counterpart for each: does all of it move, ring and vary as they do?
+
+Three figures, and each judges what the others cannot hear. *Movement*: how the levels of 24 bands from 1 to 16 kHz move, 4 to
+180 times a second, beside how they move in the recordings; a codec that repeats itself at every position buzzes there, a
+blurred one stands still. *Comb*: the share of partials that lie at multiples of the rate of positions; by chance it is 12 %.
+*Fréchet*: the Fréchet distance of what all seconds sound like (means and deviations of 64 log-mel bands); 0 is the same
+distribution.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.audio.distance import mel_filterbank
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.split import Passage
+from distill.making.grains import Bank, Stretch
+from distill.making.sampling import Generation, Sampling, generate
+from distill.making.voices import RecordingsVoice
+from distill.models.model_file import Model
+
+PIECES, PIECE_SECONDS = 4, 5.0
+"""What is drawn to compare both voices: enough to tell them apart where it matters, in a few seconds."""
+FIRST_SEED = 1_000_000
+"""Far from those that a person begins with, so that nobody's piece has decided which voice it is given."""
+MOST_SECONDS = 240.0
+"""Of the recordings that are compared with, in parts from all over them."""
+AXES = 24
+"""Principal axes in which the Fréchet distance is taken."""
+_FRAME, _STEP, _FFT = 240, 120, 1024  # 5 ms every 2.5 ms
+_BANDS = np.geomspace(1000, 16_000, 25)
+_LIVE = 24e-7
+"""Power under which a band counts as silent."""
+_SLOWEST, _FASTEST = 4, 181
+_TONE_FRAME, _TONE_STEP = 16_384, 8192
+_COMB_WIDTH = 0.06
+"""Of the distance between two multiples, to either side."""
+_MEL_FRAME, _MEL_STEP, _MEL_BINS = 2048, 480, 64
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How far new audio is from the recordings; 0 is as near as they are to themselves."""
+
+    movement_db: float
+    comb: float
+    """As it is, not beside the recordings'."""
+    frechet: float
+    natural_comb: float
+
+    @property
+    def distance(self) -> float:
+        """All three as one number to choose by: half the Fréchet distance weighs as much as 2 dB of movement or 14 % comb."""
+        comb = max(0.0, self.comb - max(self.natural_comb, 0.12))
+        return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3))
+
+
+class Reference:
+    """What the recordings sound like as a whole.
+
+    Args:
+        audio: each recording, or a part of it, float32 ``[C, N]`` at 48 kHz.
+        frame_rate: positions a second, whose multiples a comb stands at.
+    """
+
+    def __init__(self, audio: Sequence[np.ndarray], frame_rate: float) -> None:
+        self._frame_rate = frame_rate
+        self._movement = _movement(audio)
+        self._comb = _comb(audio, frame_rate)
+        seconds = _seconds(audio)
+        self._centre, self._spread = seconds.mean(dim=0), seconds.std(dim=0, correction=0) + 1e-3
+        self._axes = torch.linalg.svd((seconds - self._centre) / self._spread, full_matrices=False)[2][:AXES].T
+        self._seconds = self._projected(seconds)
+
+    def nearness(self, audio: Sequence[np.ndarray]) -> Nearness:
+        """Of new audio, each piece float32 ``[C, N]`` at 48 kHz."""
+        apart = _decibels(_movement(audio)) - _decibels(self._movement)
+        return Nearness(
+            float(apart.square().mean().sqrt()),
+            _comb(audio, self._frame_rate),
+            _frechet(self._seconds, self._projected(_seconds(audio))),
+            self._comb,
+        )
+
+    def _projected(self, seconds: Tensor) -> Tensor:
+        found: Tensor = (seconds - self._centre) / self._spread @ self._axes
+        return found
+
+
+def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int | str]:
+    """Figures of both voices on the same few new pieces, and which is ``nearer``, for the model's header.
+
+    Args:
+        passages: what the model was trained on, in the order of ``model.trained_on``.
+    """
+    codec = model.codec
+    stretches = [
+        Stretch(source.name, passage.recording.audio, passage.start, source.codes, source.take, source.sha256)
+        for source, passage in zip(model.trained_on, passages, strict=True)
+    ]
+    bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
+    voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, longest_seconds=1.0)
+    pieces = generate(model, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)
+    spoken = [
+        Generation(one.codes, one.seconds, one.seed, one.sampling, one.sample_rate, voice=voice) for one in pieces
+    ]
+    reference = Reference(excerpts(passages, codec.channels), codec.frame_rate)
+    by_codec = reference.nearness([one.audio(model) for one in pieces])
+    by_recordings = reference.nearness([one.audio(model) for one in spoken])
+    nearer = "recordings" if by_recordings.distance < by_codec.distance else "codec"
+    figures: dict[str, float | int | str] = {"nearer": nearer}
+    for name, nearness in (("codec", by_codec), ("recordings", by_recordings)):
+        figures[f"{name}_movement_db"] = round(nearness.movement_db, 2)
+        figures[f"{name}_comb"] = round(nearness.comb, 3)
+        figures[f"{name}_frechet"] = round(nearness.frechet, 2)
+    return figures
+
+
+def in_words(voices: Mapping[str, float | int | str]) -> str:
+    """Which voice speaks by default and why, in a sentence."""
+    order = ("recordings", "codec") if voices["nearer"] == "recordings" else ("codec", "recordings")
+    figures = " and ".join(f"{voices[f'{one}_frechet']:g}" for one in order)
+    moves = " and ".join(f"{voices[f'{one}_movement_db']:g} dB" for one in order)
+    name = {"recordings": "grains of the recordings", "codec": "the codec"}
+    return (
+        f"New audio is spoken by {name[order[0]]}: that came nearer to the recordings than {name[order[1]]} (Fréchet distance "
+        f"{figures}, movement {moves}). --voice chooses."
+    )
+
+
+def excerpts(passages: Sequence[Passage], channels: int) -> list[np.ndarray]:
+    """Parts of ten seconds from all over the recordings, four minutes at most."""
+    length = 10 * SAMPLE_RATE
+    parts = [(passage, start) for passage in passages for start in range(0, passage.samples, length)]
+    most = max(1, round(MOST_SECONDS * SAMPLE_RATE / length))
+    if sum(passage.samples for passage in passages) > MOST_SECONDS * SAMPLE_RATE:
+        parts = [parts[index] for index in np.unique(np.linspace(0, len(parts) - 1, most).astype(np.int64))]
+    return [passage.read(start, min(start + length, passage.samples), channels) for passage, start in parts]
+
+
+def _mono(audio: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(audio.mean(axis=0)))
+
+
+def _spectra(sound: Tensor, size: int, window: int, step: int, *, centred: bool = True) -> Tensor:
+    """Magnitudes ``[F, size // 2 + 1]``."""
+    least = window if centred else size
+    padded = torch.nn.functional.pad(sound, (0, max(0, least - len(sound))))
+    found: Tensor = (
+        torch.stft(
+            padded,
+            size,
+            step,
+            window,
+            torch.hann_window(window),
+            center=centred,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        .abs()
+        .T
+    )
+    return found
+
+
+def _movement(audio: Iterable[np.ndarray]) -> Tensor:
+    """Mean spectrum over time of the levels of all bands that sound ``[201]``: a bin a hertz."""
+    frequencies = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)
+    places = np.searchsorted(_BANDS, frequencies, side="right") - 1
+    bands = torch.zeros(len(frequencies), len(_BANDS) - 1)
+    for bin_, place in enumerate(places):
+        if 0 <= place < len(_BANDS) - 1:
+            bands[bin_, place] = 1
+    for band in np.flatnonzero(bands.sum(dim=0).numpy() == 0):
+        bands[int(np.abs(frequencies - _BANDS[band : band + 2].mean()).argmin()), band] = 1
+    count = SAMPLE_RATE // _STEP
+    taper = torch.hann_window(count, periodic=False)
+    total, rows = torch.zeros(count // 2 + 1, dtype=torch.float64), 0
+    for one in audio:
+        sound = _mono(one)
+        sound = torch.nn.functional.pad(sound, (0, max(0, SAMPLE_RATE - len(sound))))
+        energy = _spectra(sound, _FFT, _FRAME, _STEP).square() @ bands  # [F, 24]
+        windows = energy.unfold(0, count, count // 2)  # [W, 24, count]
+        live = windows[(windows > _LIVE).float().mean(dim=2) > 0.5]
+        if not len(live):
+            continue
+        levels = 10 * torch.log10(live + 1e-9)
+        moving = torch.fft.rfft((levels - levels.mean(dim=1, keepdim=True)) * taper).abs().square()
+        total, rows = total + moving.sum(dim=0), rows + len(moving)
+    return total / max(rows, 1)
+
+
+def _decibels(movement: Tensor) -> Tensor:
+    return 10 * torch.log10(movement[_SLOWEST:_FASTEST] + 1e-9)
+
+
+def _comb(audio: Iterable[np.ndarray], frame_rate: float) -> float:
+    """Share of the partials from 60 to 5000 Hz near a multiple of the frame rate; 0 where there are no partials."""
+    bin_hz = SAMPLE_RATE / _TONE_FRAME
+    low, high = round(60 / bin_hz), round(5000 / bin_hz)
+    on = found = 0
+    for one in audio:
+        levels = _spectra(_mono(one), _TONE_FRAME, _TONE_FRAME, _TONE_STEP, centred=False)
+        levels = 20 * torch.log10((levels / (_TONE_FRAME / 4)).clamp(min=1e-7))[:, : 2 * high]
+        levels = levels[levels.amax(dim=1) >= -60]
+        if not len(levels):
+            continue
+        floor = _floor(levels)
+        centre = levels[:, low:high]
+        peak = (centre > levels[:, low - 1 : high - 1]) & (centre >= levels[:, low + 1 : high + 1])
+        peak &= (centre > levels[:, low - 2 : high - 2]) & (centre > levels[:, low + 2 : high + 2])
+        peak &= centre > centre.amax(dim=1, keepdim=True) - 30
+        peak &= centre - floor[:, low:high] > 12
+        frame, place = torch.nonzero(peak, as_tuple=True)
+        left, here, right = (levels[frame, place + low + step] for step in (-1, 0, 1))
+        shift = 0.5 * (left - right) / (left - 2 * here + right).clamp(max=-1e-6)
+        multiple = (place + low + shift) * bin_hz / frame_rate
+        on += int(((multiple - multiple.round()).abs() < _COMB_WIDTH).sum())
+        found += len(place)
+    return on / found if found else 0.0
+
+
+def _floor(levels: Tensor) -> Tensor:
+    """Median level around each bin ``[F, bins]``, over about half an octave."""
+    floor = torch.empty_like(levels)
+    edge = 8
+    while edge < levels.shape[1]:
+        stop = min(levels.shape[1], max(edge + 1, round(edge * 2**0.25)))
+        width = max(4, round(edge * 0.18))
+        around = levels[:, max(0, edge - width) : stop + width]
+        floor[:, edge:stop] = around.median(dim=1, keepdim=True).values
+        edge = stop
+    floor[:, :8] = levels[:, :8]
+    return floor
+
+
+def _seconds(audio: Iterable[np.ndarray]) -> Tensor:
+    """What every second sounds like ``[W, 2 · 64]``, every half second: means and deviations of log-mel bands over time."""
+    filters = mel_filterbank(SAMPLE_RATE, _MEL_FRAME, _MEL_BINS, 40.0)
+    found = []
+    for one in audio:
+        sound = _mono(one)
+        sound = torch.nn.functional.pad(sound, (0, max(0, SAMPLE_RATE - len(sound))))
+        mel = (_spectra(sound, _MEL_FRAME, _MEL_FRAME, _MEL_STEP) @ filters).clamp(min=1e-5).log()
+        windows = mel.unfold(0, 100, 50)  # [W, 64, 100]
+        found.append(torch.cat([windows.mean(dim=2), windows.std(dim=2, correction=0)], dim=1))
+    return torch.cat(found).double()
+
+
+def _frechet(a: Tensor, b: Tensor) -> float:
+    """Fréchet distance of two clouds of points ``[n, D]``, as if each were normally distributed."""
+    first, second = (
+        torch.cov(one.T) + 1e-3 * torch.eye(one.shape[1]) if len(one) > 1 else 1e-3 * torch.eye(one.shape[1]).double()
+        for one in (a, b)
+    )
+    root = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
+    apart = (a.mean(dim=0) - b.mean(dim=0)).square().sum()
+    return float(apart + first.trace() + second.trace() - 2 * root)

@@ -1,0 +1,115 @@
+"""The recordings behind a model, found again by what is in them: in the cache, in their folder, or where the folder is now."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from distill.audio.cache import cached, decoded
+from distill.audio.corpus import audio_digests, import_corpus
+from distill.errors import DistillError, LibraryError
+from distill.library import Library
+from distill.library.records import origin_of
+from distill.making.grains import Stretch
+from distill.models.model_file import Model, Source
+from distill.training.metrics import MetricsCallback, Notice
+
+_NAMED = 3  # recordings a sentence names
+
+
+@dataclass(frozen=True)
+class Found:
+    """What of a model's recordings is at hand."""
+
+    stretches: tuple[Stretch, ...]
+    """Of those it was trained on; what was kept aside is not quoted, since originality is judged without it."""
+    missing: tuple[str, ...]
+    """Names of those that are gone or have changed."""
+
+    @property
+    def words(self) -> str:
+        """What is missing, as a sentence."""
+        named = ", ".join(self.missing[:_NAMED])
+        more = f" and {len(self.missing) - _NAMED} more" if len(self.missing) > _NAMED else ""
+        verb = "is" if len(self.missing) == 1 else "are"
+        return f"{named}{more} {verb} gone or changed, and cannot be quoted."
+
+
+def find_recordings(
+    model: Model, folder: Path | None = None, callback: MetricsCallback | None = None, *, with_files: bool = False
+) -> Found:
+    """The sound of the recordings a model was trained on.
+
+    They are known by the SHA-256 of their files; nothing is taken for one of them by its name alone.
+
+    Args:
+        folder: where they may be, before all folders that the library knows this model was trained on.
+        with_files: also looks for the files of those whose sound is in the cache.
+
+    Raises:
+        CorpusError: if ``folder`` is none.
+    """
+    sources = model.trained_on
+    digests = tuple(source.sha256 for source in sources)
+    folders = _folders(model, folder, callback)
+    if not all(digests):
+        digests = _digests_by_fingerprint(model, sources, folders)
+    audio: dict[str, np.ndarray] = {}
+    for digest in dict.fromkeys(digest for digest in digests if digest):
+        if (there := cached(digest)) is not None:
+            audio[digest] = there
+    files: dict[str, Path] = {}
+    known = {digest for digest in digests if digest}
+    for place in folders:
+        if known <= set(files if with_files else audio):
+            break
+        for path, digest in audio_digests(place):
+            if digest in known:
+                files.setdefault(digest, path)
+                if digest not in audio:
+                    audio[digest] = decoded(path, digest)
+    rate = model.codec.sample_rate
+    stretches = tuple(
+        Stretch(
+            source.name,
+            audio[digest],
+            round(source.start_seconds * rate),
+            source.codes,
+            source.take,
+            digest,
+            files.get(digest),
+        )
+        for source, digest in zip(sources, digests, strict=True)
+        if digest in audio
+    )
+    missing = [source.name for source, digest in zip(sources, digests, strict=True) if digest not in audio]
+    return Found(stretches, tuple(dict.fromkeys(missing)))
+
+
+def _folders(model: Model, folder: Path | None, callback: MetricsCallback | None) -> tuple[Path, ...]:
+    """Where the recordings may be, the likeliest first."""
+    known: list[str] = []
+
+    def tell(words: str) -> None:
+        if callback is not None:
+            callback(Notice(words, is_warning=True))
+
+    try:
+        known = [run.folder for run in reversed(Library(tell).runs(origin_of(model.header)))]
+    except LibraryError as error:
+        tell(f"{error.what} So recordings are only looked for in the cache.")
+    given = () if folder is None else (folder,)
+    return (*given, *(Path(place) for place in dict.fromkeys(known) if Path(place).is_dir()))
+
+
+def _digests_by_fingerprint(model: Model, sources: Sequence[Source], folders: Sequence[Path]) -> tuple[str, ...]:
+    """Digests for a model of an older format, whose file knows only names: from a folder that is its corpus as a whole."""
+    for folder in folders:
+        with contextlib.suppress(DistillError):  # a folder that cannot be read holds none of them
+            corpus = import_corpus(folder, channels=model.codec.channels)
+            if corpus.fingerprint == model.header.corpus.fingerprint:
+                by_name = {recording.name: recording.sha256 for recording in corpus.recordings}
+                return tuple(by_name.get(source.name, "") for source in sources)
+    return tuple("" for _ in sources)

@@ -1,0 +1,183 @@
+"""Where every moment of a piece comes from: a JSON file beside it, and a project that a DAW opens to take it apart."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from distill.audio.files import to_channels
+from distill.files.atomic import written_aside
+from distill.files.names import free_path
+from distill.making.grains import Stretch
+from distill.making.joins import Placed
+from distill.making.likeness import excerpt
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A grain of a recording in a piece, in seconds, for people and programs."""
+
+    at: float
+    """In the piece; where its fade-in begins."""
+    seconds: float
+    """With both fades."""
+    recording: str
+    place: float
+    """In the recording."""
+    gain_db: float
+    fade_in: float
+    fade_out: float
+    sha256: str
+    """Of the recording's file."""
+    audio: np.ndarray = field(repr=False, compare=False)
+    """The whole recording, float32 ``[C, N]``."""
+    sample_rate: int
+    file: Path | None = None
+    """Where the recording lies, if that was looked for."""
+
+    @property
+    def words(self) -> str:
+        """Where it is from, for people."""
+        return f"{self.recording}, {self.place:.2f} to {self.place + self.seconds:.2f} s"
+
+    def original(self, channels: int) -> np.ndarray:
+        """The place as it is in the recording, float32 ``[channels, n]``."""
+        first = round(self.place * self.sample_rate)
+        return to_channels(excerpt(self.audio, first, first + round(self.seconds * self.sample_rate)), channels)
+
+
+def quotes(
+    placed: Sequence[Placed], stretches: Sequence[Stretch], sample_rate: int, skip: int, samples: int, at: int = 0
+) -> tuple[Quote, ...]:
+    """The grains that are heard in a piece.
+
+    Args:
+        skip: samples of the sound before the piece begins.
+        samples: of the piece.
+        at: sample of the file in which the piece begins.
+    """
+    found = []
+    for grain in placed:
+        first, stop = max(grain.start, skip), min(grain.start + grain.length, skip + samples)
+        if first >= stop:
+            continue
+        stretch = stretches[grain.stretch]
+        found.append(
+            Quote(
+                (at + first - skip) / sample_rate,
+                (stop - first) / sample_rate,
+                stretch.name,
+                (grain.source + first - grain.start) / sample_rate,
+                grain.gain,
+                max(0, grain.fade_in - (first - grain.start)) / sample_rate,
+                max(0, grain.fade_out - (grain.start + grain.length - stop)) / sample_rate,
+                stretch.sha256,
+                stretch.audio,
+                sample_rate,
+                stretch.path,
+            )
+        )
+    return tuple(found)
+
+
+def in_words(made_of: Sequence[Quote]) -> str:
+    """Of how much a piece is made; nothing for the codec's voice."""
+    if not made_of:
+        return ""
+    recordings = len({quote.recording for quote in made_of})
+    longest = max(quote.seconds for quote in made_of)
+    return (
+        f"made of {len(made_of)} {'grain' if len(made_of) == 1 else 'grains'} of {recordings} "
+        f"{'recording' if recordings == 1 else 'recordings'}, longest {longest:.2f} s"
+    )
+
+
+def write_sidecar(piece: Path, made_of: Sequence[Quote], about: str) -> Path:
+    """Writes ``PIECE.json`` beside a piece, or a free name like it.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    digests = {quote.recording: quote.sha256 for quote in made_of}
+    contents = {
+        "format": "distill-grains",
+        "piece": piece.name,
+        "about": about,
+        "recordings": [{"name": name, "sha256": digest} for name, digest in sorted(digests.items())],
+        "grains": [
+            {
+                "at": round(quote.at, 6),
+                "seconds": round(quote.seconds, 6),
+                "recording": quote.recording,
+                "place": round(quote.place, 6),
+                "gain_db": quote.gain_db,
+                "fade_in": round(quote.fade_in, 6),
+                "fade_out": round(quote.fade_out, 6),
+            }
+            for quote in made_of
+        ],
+    }
+    path = free_path(piece.with_suffix(".json"))
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def write_edit_list(piece: Path, made_of: Sequence[Quote], seconds: float, sample_rate: int) -> Path:
+    """Writes ``PIECE.rpp`` beside a piece, or a free name like it: a Reaper project in which every grain is an item.
+
+    Grains take turns on two tracks, so that those that are cross-faded lie over each other as they sound; a third, muted,
+    holds the piece itself. The format is plain text (github.com/ReaTeam/Doc, "State Chunk Definitions").
+
+    Args:
+        seconds: how long the piece is.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    lines = ['<REAPER_PROJECT 0.1 "6.0" 0', f"  SAMPLERATE {sample_rate} 1 0"]
+    for track, called in ((0, "grains 1"), (1, "grains 2")):
+        lines += ["  <TRACK", f"    NAME {_quoted(called)}"]
+        for quote in made_of[track::2]:
+            lines += _item(quote)
+        lines.append("  >")
+    whole = ["    <ITEM", "      POSITION 0", f"      LENGTH {seconds:.6f}", f"      NAME {_quoted(piece.name)}"]
+    whole += ["      <SOURCE WAVE", f"        FILE {_quoted(piece.name)}", "      >", "    >"]
+    lines += ["  <TRACK", f"    NAME {_quoted('the piece')}", "    MUTESOLO 1 0 0", *whole, "  >", ">"]
+    path = free_path(piece.with_suffix(".rpp"))
+    with written_aside(path) as aside:
+        aside.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
+    return path
+
+
+def _item(quote: Quote) -> list[str]:
+    # Fades of shape 1 start fast, as those do that keep the power.
+    lines = [
+        "    <ITEM",
+        f"      POSITION {quote.at:.6f}",
+        f"      LENGTH {quote.seconds:.6f}",
+        f"      FADEIN 1 {quote.fade_in:.6f} 0 1 0 0 0",
+        f"      FADEOUT 1 {quote.fade_out:.6f} 0 1 0 0 0",
+        f"      NAME {_quoted(quote.words)}",
+        f"      VOLPAN {10 ** (quote.gain_db / 20):.6f} 0 1 -1",
+        f"      SOFFS {quote.place:.6f}",
+    ]
+    if (file := quote.file) is not None:
+        lines += [
+            f"      <SOURCE {_KINDS.get(file.suffix.lower(), 'WAVE')}",
+            f"        FILE {_quoted(str(file.resolve()))}",
+            "      >",
+        ]
+    return [*lines, "    >"]
+
+
+_KINDS = {".flac": "FLAC", ".mp3": "MP3", ".ogg": "VORBIS"}
+
+
+def _quoted(words: str) -> str:
+    """Words as a Reaper project holds them: between whichever quotes are not in them."""
+    flat = " ".join(words.split())
+    mark = next((mark for mark in "\"'`" if mark not in flat), "`")
+    return f"{mark}{flat.replace('`', chr(39)) if mark == '`' else flat}{mark}"

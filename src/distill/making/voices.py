@@ -1,0 +1,109 @@
+"""Two voices for the same codes: the codec's decoder, and grains of the recordings themselves.
+
+The decoder speaks everything, also what lies between the recordings. The recordings' voice needs them, and sounds as they do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.errors import AudioFileError, SettingError
+from distill.making.grains import Bank, Grain, choose
+from distill.making.joins import ROOM, Placed, speak
+from distill.making.recordings import find_recordings
+from distill.models.model_file import Model
+from distill.training.metrics import MetricsCallback, Notice
+
+_PART = 512
+"""Positions whose nearest places are looked up at once."""
+_REMEMBERED = 64
+"""Pieces whose grains are kept: judging, writing and showing one ask for them three times."""
+
+
+class Choice(StrEnum):
+    """What a person may ask for."""
+
+    AUTO = "auto"
+    RECORDINGS = "recordings"
+    CODEC = "codec"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which voice is to speak, and how."""
+
+    choice: Choice = Choice.AUTO
+    longest_seconds: float = 1.0
+    """How long a stretch of one recording may be in the recordings' voice (part of the originality dial)."""
+    recordings: Path | None = None
+    """Where the recordings are now, if not where they were."""
+    edit_list: bool = False
+    """Whether a project for a DAW is written beside each piece of the recordings' voice."""
+
+
+class RecordingsVoice:
+    """Codes spoken by grains of recordings.
+
+    Args:
+        longest_seconds: how long one grain may be heard, with its fades.
+    """
+
+    def __init__(self, bank: Bank, channels: int, sample_rate: int, longest_seconds: float) -> None:
+        self.bank, self._channels, self._rate = bank, channels, sample_rate
+        self.longest_positions = max(1, int(longest_seconds * sample_rate - 2 * ROOM) // bank.hop)
+        self._chosen: dict[bytes, tuple[Grain, ...]] = {}
+
+    def blocks(self, codes: Tensor) -> Iterator[np.ndarray]:
+        """The sound of codes ``[S, Q]``: float32 ``[C, n]`` a block, ``S · hop`` samples in all."""
+        for block, _ in speak(self.bank.stretches, self.grains(codes), self.bank.hop, self._channels):
+            yield block
+
+    def placed(self, codes: Tensor) -> tuple[Placed, ...]:
+        """Every grain of the sound of codes ``[S, Q]``, as it is heard there."""
+        spoken = speak(self.bank.stretches, self.grains(codes), self.bank.hop, self._channels)
+        return tuple(grain for _, grains in spoken for grain in grains)
+
+    def grains(self, codes: Tensor) -> tuple[Grain, ...]:
+        """The grains that speak codes ``[S, Q]``."""
+        key = codes.numpy().tobytes()
+        if key not in self._chosen:
+            while len(self._chosen) >= _REMEMBERED:
+                del self._chosen[next(iter(self._chosen))]
+            self._chosen[key] = tuple(choose(self.bank, torch.split(codes, _PART), self.longest_positions))
+        return self._chosen[key]
+
+
+def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = None) -> RecordingsVoice | None:
+    """The voice a person gets; None is the codec's own.
+
+    Raises:
+        AudioFileError: if the recordings' voice was asked for and none of them is there.
+        SettingError: if an edit list is asked for of the codec's voice.
+    """
+    choice, folder = wanted.choice, wanted.recordings
+    if wanted.edit_list and choice == Choice.CODEC:
+        raise SettingError("The codec's voice is made of no recordings to list.", "Leave out --edl or --voice codec.")
+    if choice == Choice.CODEC or (choice == Choice.AUTO and model.header.nearer_voice != Choice.RECORDINGS):
+        return None
+
+    def tell(words: str) -> None:
+        if callback is not None:
+            callback(Notice(words, is_warning=True))
+
+    found = find_recordings(model, folder, callback, with_files=wanted.edit_list)
+    if not found.stretches:
+        what = f"None of the recordings that '{model.header.name}' learnt from is where it was, nor in the cache."
+        if choice == Choice.RECORDINGS:
+            raise AudioFileError(what, "Say where they are with --recordings FOLDER, or use --voice codec.")
+        tell(f"{what} The codec speaks instead; --recordings FOLDER says where they are.")
+        return None
+    if found.missing:
+        tell(f"{found.words} The others speak without them; --recordings FOLDER says where they are.")
+    codec = model.codec
+    bank = Bank(codec.quantizer.codebooks, found.stretches, codec.hop)
+    return RecordingsVoice(bank, codec.channels, codec.sample_rate, wanted.longest_seconds)

@@ -1,0 +1,165 @@
+"""Two voices on the command line: which one speaks, what is said of it, and what happens when the recordings are gone."""
+
+import dataclasses
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from distill.audio.cache import cache_folder
+from distill.audio.files import read_audio
+from distill.codes.extract import encode_blocks
+from distill.making.joins import ROOM
+from distill.models import Model, save_model
+from distill.models.model_file import Source
+
+Distill = Callable[..., Any]
+RATE = 48_000
+
+
+@pytest.fixture
+def spoken(
+    make_model: Callable[..., Model], noise: Callable[..., np.ndarray], save: Callable[..., Path], tmp_path: Path
+) -> Path:
+    """A model file whose recordings lie in ``tmp_path/recordings``; both voices were compared, and theirs is nearer."""
+    model = make_model()
+    sources = []
+    for number in range(3):
+        file = save(tmp_path / "recordings" / f"take-{number}.wav", noise(3.0, seed=number), RATE)
+        codes = encode_blocks(model.codec, [read_audio(file, 1)])
+        sources.append(Source(file.name, 0.0, False, codes, -1, sha256(file.read_bytes()).hexdigest()))
+    header = model.header.model_copy(update={"voices": {"nearer": "recordings"}})
+    return save_model(tmp_path / "spoken.distill", dataclasses.replace(model, header=header, sources=tuple(sources)))
+
+
+def generated(distill: Distill, *words: object) -> tuple[Path, dict[str, Any]]:
+    answer = distill("generate", *words, "--json")
+    assert answer.code == 0, answer.err
+    return Path(answer.json["audio"][0]), answer.json
+
+
+def test_every_moment_of_a_piece_is_named(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    """The sidecar says what is heard: outside of fades every sample is the recording's own, at the gain that is named."""
+    folder = tmp_path / "recordings"
+    piece, said = generated(distill, spoken, "--recordings", folder, "--seconds", 4)
+    assert said["voices"] == ["recordings"]
+    sidecar = json.loads(Path(said["sidecars"][0]).read_text(encoding="utf-8"))
+    sound = read_audio(piece)[0]
+    grains = sidecar["grains"]
+    assert grains[0]["at"] == 0
+    for before, after in itertools.pairwise(grains):
+        assert after["at"] == pytest.approx(before["at"] + before["seconds"] - before["fade_out"], abs=1e-5)
+    assert grains[-1]["at"] + grains[-1]["seconds"] == pytest.approx(4.0, abs=1e-5)
+    for grain in grains[1:-1]:
+        first, fade = round((grain["at"] + grain["fade_in"]) * RATE), round(grain["fade_in"] * RATE)
+        count = round((grain["seconds"] - grain["fade_in"] - grain["fade_out"]) * RATE)
+        place = round(grain["place"] * RATE) + fade
+        original = read_audio(folder / grain["recording"])[0, place : place + count]
+        np.testing.assert_allclose(sound[first : first + count], original * 10 ** (grain["gain_db"] / 20), atol=3e-3)
+
+
+@pytest.mark.parametrize(("originality", "limit"), [("close", 2.0), ("balanced", 1.0), ("original", 0.5)])
+def test_no_stretch_is_longer_than_the_dial_allows(
+    distill: Distill, spoken: Path, tmp_path: Path, originality: str, limit: float
+) -> None:
+    _, said = generated(
+        distill, spoken, "--recordings", tmp_path / "recordings", "--originality", originality, "--seconds", 8
+    )
+    grains = json.loads(Path(said["sidecars"][0]).read_text(encoding="utf-8"))["grains"]
+    assert max(grain["seconds"] for grain in grains) <= limit
+    assert limit * RATE > 2 * ROOM
+
+
+def test_a_piece_says_in_words_what_it_is_made_of(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    answer = distill("generate", spoken, "--recordings", tmp_path / "recordings", "--seconds", 2)
+    assert "made of" in answer.err + answer.out
+    assert "longest 0." in answer.err + answer.out
+    with soundfile.SoundFile("tiny-0.wav") as file:
+        assert "made of" in file.comment
+
+
+@pytest.mark.parametrize("kind", [("--loop",), ("--prompt",), ("--infill", "--from", 0.4, "--to", 0.7)])
+def test_everything_can_be_made_in_the_recordings_voice_and_again(
+    distill: Distill, spoken: Path, tmp_path: Path, kind: tuple[object, ...]
+) -> None:
+    """Loops, prompts, passages; each is made again from the library, sample for sample."""
+    folder = tmp_path / "recordings"
+    words = [*kind[:1], *([] if kind[0] == "--loop" else [folder / "take-0.wav"]), *kind[1:]]
+    if kind[0] != "--infill":
+        words += ["--seconds", 1]
+    _, said = generated(distill, spoken, *words, "--voice", "recordings", "--recordings", folder)
+    assert said["voices"] == ["recordings"]
+    answer = distill("regenerate", said["ids"][0], "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["identical"]
+
+
+def test_auto_takes_the_nearer_voice(distill: Distill, spoken: Path, tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    assert generated(distill, spoken, "--recordings", folder, "--seconds", 1)[1]["voices"] == ["recordings"]
+    assert generated(distill, spoken, "--voice", "codec", "--seconds", 1)[1]["voices"] == ["codec"]
+    assert generated(distill, tiny, "--seconds", 1)[1]["voices"] == ["codec"], "nothing was compared"
+
+
+def test_recordings_are_found_by_what_is_in_them(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    """Renamed and in another folder, then only in the cache."""
+    moved = tmp_path / "elsewhere" / "deep"
+    moved.mkdir(parents=True)
+    for number, file in enumerate(sorted((tmp_path / "recordings").iterdir())):
+        file.rename(moved / f"renamed {number}.wav")
+    first, _ = generated(distill, spoken, "--recordings", tmp_path / "elsewhere", "--seconds", 1)
+    shutil.rmtree(tmp_path / "elsewhere")
+    second, said = generated(distill, spoken, "--seconds", 1)
+    assert said["voices"] == ["recordings"]
+    assert first.read_bytes()[-40_000:] == second.read_bytes()[-40_000:]
+
+
+def test_missing_recordings_are_named_and_the_others_speak(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    (tmp_path / "recordings" / "take-1.wav").unlink()
+    answer = distill("generate", spoken, "--recordings", tmp_path / "recordings", "--seconds", 1, "--json")
+    assert answer.code == 0
+    assert "take-1.wav" in answer.err
+    assert "gone or changed" in answer.err
+    grains = json.loads(Path(answer.json["sidecars"][0]).read_text(encoding="utf-8"))["grains"]
+    assert {grain["recording"] for grain in grains} <= {"take-0.wav", "take-2.wav"}
+
+
+def test_without_any_recording_auto_falls_back_and_says_so(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "recordings")
+    answer = distill("generate", spoken, "--seconds", 1, "--json")
+    assert answer.code == 0
+    assert answer.json["voices"] == ["codec"]
+    assert "--recordings FOLDER" in answer.err
+    distill("generate", spoken, "--voice", "recordings", "--seconds", 1).refused("--voice codec")
+    distill("generate", spoken, "--recordings", tmp_path / "nowhere", "--seconds", 1).refused("nowhere")
+
+
+def test_a_changed_recording_is_not_quoted(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    """Whatever its name: guards against taking a file for the one that was learnt from."""
+    soundfile.write(tmp_path / "recordings" / "take-0.wav", np.zeros(3 * RATE) + 0.1, RATE)
+    answer = distill("generate", spoken, "--recordings", tmp_path / "recordings", "--seconds", 1)
+    assert "take-0.wav is gone or changed" in answer.err
+
+
+def test_a_daw_gets_every_grain(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    _, said = generated(distill, spoken, "--recordings", folder, "--seconds", 2, "--edl")
+    project = Path(said["edit_lists"][0]).read_text(encoding="utf-8")
+    grains = json.loads(Path(said["sidecars"][0]).read_text(encoding="utf-8"))["grains"]
+    assert project.count("SOFFS") == len(grains)
+    assert project.count(str(folder.resolve())) == len(grains), "each names its file"
+    blocks = [line.strip() for line in project.splitlines()]
+    assert sum(line.startswith("<") for line in blocks) == blocks.count(">")
+    distill("generate", spoken, "--voice", "codec", "--edl", "--seconds", 1).refused("--edl")
+
+
+def test_the_cache_alone_is_enough(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    generated(distill, spoken, "--recordings", tmp_path / "recordings", "--seconds", 1)
+    assert len(list(cache_folder().glob("*.npy"))) == 3

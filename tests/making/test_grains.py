@@ -1,0 +1,166 @@
+"""The path through the recordings' positions: the cheapest there is, within its limits, in any corpus."""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from distill.making import grains as g
+from distill.making.grains import Bank, Grain, Stretch, choose
+from distill.making.joins import speak
+
+HOP = 1024
+
+
+def make_bank(audio: list[np.ndarray], seed: int = 0, takes: list[int] | None = None) -> Bank:
+    """Random codebooks, and random codes for every position of every recording."""
+    draw = torch.Generator().manual_seed(seed)
+    codebooks = torch.randn(2, 16, 4, generator=draw)
+    stretches = [
+        Stretch(
+            f"{number}.wav",
+            one,
+            0,
+            torch.randint(0, 16, (-(-one.shape[1] // HOP), 2), generator=draw),
+            -1 if takes is None else takes[number],
+        )
+        for number, one in enumerate(audio)
+    ]
+    return Bank(codebooks, stretches, HOP)
+
+
+def wanted(positions: int, seed: int = 1) -> torch.Tensor:
+    return torch.randint(0, 16, (positions, 2), generator=torch.Generator().manual_seed(seed))
+
+
+def path_of(bank: Bank, grains: list[Grain]) -> list[int]:
+    return [int(bank.begins[one.stretch]) + one.position + step for one in grains for step in range(one.positions)]
+
+
+class Twin:
+    """The slow twin: what any path costs, read off the rules one by one; infinite where it breaks one."""
+
+    def __init__(self, bank: Bank, codes: torch.Tensor, longest: int) -> None:
+        every = np.arange(len(bank))
+        self.bank, self.longest = bank, longest
+        self.apart = np.array([bank.distances(vector, every) for vector in bank.vectors(codes)])
+        self.join = g.JOIN_COST + g.DISTANCE_COST * np.minimum(bank.likeness.changes(every, every), g.MOST_CHANGES)
+
+    def cost(self, path: tuple[int, ...] | list[int]) -> float:
+        total, age = float(self.apart[0, path[0]]), 1
+        for step, (before, place) in enumerate(itertools.pairwise(path), 1):
+            total += self.apart[step, place]
+            if place == before + 1 and not self.bank.is_last[before]:
+                age += 1
+                if age > self.longest:
+                    return np.inf
+                continue
+            total += self.join[before, place]
+            if age < min(g.SHORTEST, self.longest):
+                total += g.BARRED
+            if abs(self.bank.place[place] - self.bank.place[before] - 1) < g.NEAR_POSITIONS:
+                total += g.BARRED
+            age = 1
+        return total
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("join_cost", [0.5, 40.0])
+def test_path_is_the_cheapest_of_all(
+    noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch, seed: int, join_cost: float
+) -> None:
+    """Against every path there is. Guards against candidates, ages or back pointers that lose the best one."""
+    monkeypatch.setattr(g, "JOIN_COST", join_cost)
+    bank = make_bank([noise(length * HOP / 48_000, seed=length) for length in (3, 2, 2)], seed)
+    codes, longest = wanted(5, seed), 2
+    twin = Twin(bank, codes, longest)
+    found = path_of(bank, list(choose(bank, [codes], longest)))
+    best = min(map(twin.cost, itertools.product(range(len(bank)), repeat=5)))
+    assert np.isfinite(best)
+    assert twin.cost(found) == pytest.approx(best, rel=1e-4)
+
+
+def test_looking_ahead_only_so_far_gives_the_same_path(
+    noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where codes say clearly what sounds, nothing forgotten is needed; the parts in which they come change nothing either."""
+    monkeypatch.setattr(g, "JOIN_COST", 5.0)
+    bank = make_bank([noise(1.0, seed=one) for one in range(3)])
+    codes = torch.cat([bank.stretches[turn % 3].codes[5 * turn % 30 :][:12] for turn in range(25)])
+    whole = list(choose(bank, [codes], 100, horizon=1000))
+    assert list(choose(bank, codes.split(7), 100, horizon=48)) == whole
+    assert sum(one.positions for one in whole) == len(codes) > 4 * 48
+
+
+@pytest.mark.parametrize("horizon", [1, 3, 200])
+@pytest.mark.parametrize("longest", [1, 4, 20])
+def test_no_stretch_is_longer_than_the_limit(
+    noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch, longest: int, horizon: int
+) -> None:
+    """Also where the codes are those of one recording throughout, and a join may not lead on as if there were none."""
+    bank = make_bank([noise(1.0, seed=one) for one in range(3)])
+    codes = bank.stretches[0].codes
+    grains = list(choose(bank, [codes, codes], longest, horizon))
+    path = path_of(bank, grains)
+    assert len(path) == 2 * len(codes)
+    assert max(one.positions for one in grains) <= longest
+    ends = np.cumsum([one.positions for one in grains])[:-1]
+    assert all(path[end] != path[end - 1] + 1 for end in ends)
+
+
+def test_true_codes_are_spoken_by_the_recording_itself(noise: Callable[..., np.ndarray]) -> None:
+    bank = make_bank([noise(1.0, seed=one) for one in range(3)])
+    codes = bank.stretches[1].codes
+    assert list(choose(bank, [codes], 100)) == [Grain(1, 0, len(codes))]
+
+
+def test_near_copies_count_as_one_recording(noise: Callable[..., np.ndarray]) -> None:
+    """Or the limit could be passed by going on in the other take."""
+    sound = noise(1.0)
+    bank = make_bank([sound, sound.copy()], takes=[3, 3])
+    bank = Bank(bank._codebooks, [bank.stretches[0], Stretch("1.wav", sound, 0, bank.stretches[0].codes, 3)], HOP)
+    grains = list(choose(bank, [bank.stretches[0].codes], 10))
+    for before, after in itertools.pairwise(grains):
+        assert abs(after.position - (before.position + before.positions)) >= g.NEAR_POSITIONS
+
+
+HARD: dict[str, Callable[[Callable[..., np.ndarray]], list[np.ndarray]]] = {
+    "silence": lambda noise: [np.zeros((1, 48_000), np.float32)],
+    "one short file": lambda noise: [noise(0.3)],
+    "less than a position": lambda noise: [noise(0.01)],
+    "two positions": lambda noise: [noise(0.03)],
+    "five identical files": lambda noise: [noise(0.5)] * 5,
+    "mono and stereo": lambda noise: [noise(0.5), noise(0.5, seed=1, channels=2)],
+}
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("corpus", HARD)
+def test_hard_corpora_are_spoken_whole(noise: Callable[..., np.ndarray], corpus: str, channels: int) -> None:
+    bank = make_bank(HARD[corpus](noise))
+    grains = list(choose(bank, [wanted(100)], 10))
+    sound = np.concatenate([block for block, _ in speak(bank.stretches, grains, HOP, channels)], axis=1)
+    assert sound.shape == (channels, 100 * HOP)
+    assert np.isfinite(sound).all()
+    assert np.abs(sound).max() <= max(1.0, max(np.abs(one.audio).max() for one in bank.stretches)) * 1.5
+
+
+def test_same_codes_give_the_same_grains(noise: Callable[..., np.ndarray]) -> None:
+    first, second = (
+        list(choose(make_bank([noise(1.0, seed=one) for one in range(3)]), [wanted(100)], 20)) for _ in range(2)
+    )
+    assert first == second
+
+
+def test_a_large_corpus_is_searched_by_its_best_positions(
+    noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of neighbours only the best is a candidate there; the nearest of all must be among them."""
+    monkeypatch.setattr(g, "_LARGE", 10)
+    bank = make_bank([noise(1.0, seed=one) for one in range(3)])
+    vectors = bank.vectors(wanted(50))
+    for vector, places in zip(vectors, bank.nearest(vectors, 8), strict=True):
+        every = bank.distances(vector, np.arange(len(bank)))
+        assert every.min() == pytest.approx(bank.distances(vector, places).min())
