@@ -72,7 +72,7 @@ class WittenBell:
 
 
 class PlainTransformer(nn.Module):
-    """What one would write first: GPT-2's blocks over single tokens, learnt positions, one embedding and one head."""
+    """What one would write first: GPT-2's blocks over single tokens, learned positions, one embedding and one head."""
 
     def __init__(self, config: PriorConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Nothing is dropped in silence: what is not learnt from is named wherever a folder is learnt from."""
+"""Nothing is dropped in silence: what is not learned from is named wherever a folder is learned from."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -142,7 +142,7 @@ def test_without_any_recording_auto_falls_back_and_says_so(distill: Distill, spo
 
 
 def test_a_changed_recording_is_not_quoted(distill: Distill, spoken: Path, tmp_path: Path) -> None:
-    """Whatever its name: guards against taking a file for the one that was learnt from."""
+    """Whatever its name: guards against taking a file for the one that was learned from."""
     soundfile.write(tmp_path / "recordings" / "take-0.wav", np.zeros(3 * RATE) + 0.1, RATE)
     answer = distill("generate", spoken, "--recordings", tmp_path / "recordings", "--seconds", 1)
     assert "take-0.wav is gone or changed" in answer.err

@@ -129,7 +129,7 @@ class Corpus:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """What of the folder is not learnt from, a sentence each, and what is used otherwise than it lies on the disk."""
+        """What of the folder is not learned from, a sentence each, and what is used otherwise than it lies on the disk."""
         twins = (FileVerdict.DUPLICATE, FileVerdict.COPY)
         lost = [file for file in self.files if file.verdict not in (FileVerdict.USED, *twins)]
         copied = [f"{file.name} (as {file.duplicate_of})" for file in self.files if file.verdict in twins]
@@ -188,7 +188,7 @@ def import_corpus(
     next). Raises CorpusError when there is nothing to learn from, with up to three reasons.
     """
     if channels not in (None, 1, 2):
-        raise SettingError(f"{channels} channels cannot be learnt.", "Ask for 1 (mono) or 2 (stereo).")
+        raise SettingError(f"{channels} channels cannot be learned.", "Ask for 1 (mono) or 2 (stereo).")
     folder = Path(folder)
     _check_folder(folder)
     _allow_many_open_files()
@@ -333,7 +333,7 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
             return replace(
                 report,
                 verdict=FileVerdict.LONG,
-                reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learnt from.",
+                reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learned from.",
                 fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
             )
         sha256 = _sha256(path)

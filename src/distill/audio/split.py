@@ -287,7 +287,7 @@ def _explanation(kept: _KeptAside, held_out: Sequence[Passage], corpus: Corpus) 
     also = ", with all that sounds like it" if len(held_out) > len(recordings) else ""
     return (
         f"{what[0].upper()}{what[1:]} ({_seconds(held_out)} of {_seconds(whole_recordings(corpus.recordings))}) "
-        f"{'is' if whole + (cut > 0) == 1 else 'are'} kept aside to check what was learnt{also}."
+        f"{'is' if whole + (cut > 0) == 1 else 'are'} kept aside to check what was learned{also}."
     )
 
 

@@ -12,7 +12,7 @@ selection (Hunt and Black 1996) over grains as in concatenative synthesis (Schwa
                            ▼
     cheapest path          a7 ─────▶ a8 ─────▶ a9 ─────▶ c9 ─────▶ c10       two grains, of 3 and 2 positions
 
-What a join costs is learnt from the recordings themselves: spectra and levels on both of its sides may differ by as much
+What a join costs is learned from the recordings themselves: spectra and levels on both of its sides may differ by as much
 as the recordings change there of their own accord. Where a tone is held that is little, so joins are dear; where sound
 changes fast, they are cheap.
 

@@ -25,7 +25,7 @@ _DEPTH_DB = 45.0
 _FLOOR = 1e-8
 """-80 dBFS: nothing quieter is told apart."""
 _SAMPLE = 512
-"""Borders from which it is learnt what little change is."""
+"""Borders from which it is learned what little change is."""
 _AT_ONCE = 256
 """Spectra computed together; bounds the memory."""
 

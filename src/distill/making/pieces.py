@@ -32,7 +32,7 @@ from distill.training.metrics import MetricsCallback, Notice
 
 LONGEST_INFILLED_SECONDS = 600.0
 SILENT_PEAK = 1e-3
-"""-60 dB below the loudest sample of a prompt: an end that stays below it is as good as silent."""
+"""60 dB below the loudest sample of a prompt: an end that stays below it is as good as silent."""
 _FAINTEST = 1e-5
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 32}
 

@@ -88,16 +88,23 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
     choice, folder = wanted.choice, wanted.recordings
     if wanted.edit_list and choice == Choice.CODEC:
         raise SettingError("The codec's voice is made of no recordings to list.", "Leave out --edl or --voice codec.")
-    if choice == Choice.CODEC or (choice == Choice.AUTO and model.header.nearer_voice != Choice.RECORDINGS):
-        return None
 
     def tell(words: str) -> None:
         if callback is not None:
             callback(Notice(words, is_warning=True))
 
+    if choice == Choice.CODEC or (choice == Choice.AUTO and model.header.nearer_voice != Choice.RECORDINGS):
+        if wanted.edit_list:
+            tell(
+                "The codec's voice was measured to be nearer, so there is no edit list; --voice recordings writes one."
+            )
+        if folder is not None:
+            tell("--recordings is not looked at: the codec's voice speaks.")
+        return None
+
     found = find_recordings(model, folder, callback, with_files=wanted.edit_list)
     if not found.stretches:
-        what = f"None of the recordings that '{model.header.name}' learnt from is where it was, nor in the cache."
+        what = f"None of the recordings that '{model.header.name}' learned from is where it was, nor in the cache."
         if choice == Choice.RECORDINGS:
             raise AudioFileError(what, "Say where they are with --recordings FOLDER, or use --voice codec.")
         tell(f"{what} The codec speaks instead; --recordings FOLDER says where they are.")

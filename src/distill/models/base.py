@@ -1,4 +1,4 @@
-"""The base codec: weights from which training starts, learnt from half an hour of public-domain sound
+"""The base codec: weights from which training starts, learned from half an hour of public-domain sound
 (docs/base-codec.md).
 
 Training from random weights on two minutes of sound spends most of its steps on what all sound has in common. The base

@@ -8,7 +8,7 @@ bent to a multiple of that, every noise becomes a buzz. Here no phase is predict
 
 To hold a tone a phase must add up over time, which a feed-forward network cannot do (Morrison et al. 2022,
 arXiv:2110.10139). So the network tells for each bin the advance from one position to the next as the two natural
-parameters of a von Mises distribution, learnt by likelihood against the recording's own; it thereby also learns how
+parameters of a von Mises distribution, learned by likelihood against the recording's own; it thereby also learns how
 sure it may be. To sound, the advance is drawn with that spread and added up outside the network; the bins around a sure
 peak share its phase. Where the network is sure there is a tone, where it is not there is noise.
 

@@ -163,7 +163,7 @@ class OriginalityJudge:
             rows.append(np.stack(columns, axis=1))
         table = np.concatenate(rows)
         is_shared = table[:, 1] > 0
-        if is_shared.mean() <= MOST_SHARED if len(table) else False:
+        if len(table) and is_shared.mean() <= MOST_SHARED:
             table = table[~is_shared]
         similarity, _, *runs = table.T
         return [similarity[~np.isnan(similarity)], *runs]
