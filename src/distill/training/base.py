@@ -108,6 +108,7 @@ def train_base(
 
 
 def main() -> None:
+    """The command line of this module."""
     parser = argparse.ArgumentParser(description="Trains the base codec on a folder of public-domain sound.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)

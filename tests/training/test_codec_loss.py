@@ -1,0 +1,54 @@
+"""What a codec is trained by: each part reaches what it is meant for."""
+
+import numpy as np
+import pytest
+import torch
+
+from distill.models import ConvVQVAE, VQVAEConfig
+from distill.training.codec_loss import CodecLoss
+
+SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
+
+
+def parts_of(codec: ConvVQVAE, audio: torch.Tensor) -> dict[str, torch.Tensor]:
+    output, tones = codec.forward_with_tones(audio, quantize=False)
+    return CodecLoss(48_000)(codec, output.reconstruction, tones, audio, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_likelihood_teaches_how_phases_advance(channels: int) -> None:
+    """Guards against phases that no loss reaches: they are drawn, and a draw has no gradient."""
+    torch.manual_seed(0)
+    codec = ConvVQVAE(VQVAEConfig(channels=channels, voice="tones", **SIZES)).train()
+    head, bins = codec.decoder[2].tones, codec.decoder[2].tones.bins
+    audio = 0.1 * torch.randn(2, channels, 8 * 1024)
+    parts_of(codec, audio)["phases"].backward()
+    gradient = head.spectrum.weight.grad.unflatten(0, (-1, bins)).abs().sum(dim=(1, 2))
+    assert (gradient[:channels] == 0).all()  # magnitudes are the spectra's business
+    assert (gradient[channels:] > 0).all()
+    assert codec.encoder[0].weight.grad.norm() > 0
+
+
+def test_spectra_teach_magnitudes_and_gains() -> None:
+    torch.manual_seed(0)
+    codec = ConvVQVAE(VQVAEConfig(voice="tones", **SIZES)).train()
+    parts = parts_of(codec, 0.1 * torch.randn(2, 1, 8 * 1024))
+    assert set(parts) == {"reconstruction", "long", "phases"}
+    (parts["reconstruction"] + parts["long"]).backward()
+    head = codec.decoder[2]
+    for weight in (head.tones.spectrum.weight, head.tones.gain.weight, head.noise.levels.weight):
+        assert weight.grad.norm() > 0
+    assert torch.isfinite(head.tones.spectrum.weight.grad).all()
+
+
+def test_silence_gives_finite_gradients() -> None:
+    """Guards against angles and logarithms of nothing."""
+    codec = ConvVQVAE(VQVAEConfig(channels=2, voice="tones", **SIZES)).train()
+    torch.stack(list(parts_of(codec, torch.zeros(1, 2, 8 * 1024)).values())).sum().backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in codec.parameters() if weight.grad is not None)
+
+
+def test_the_voice_of_before_is_trained_as_before() -> None:
+    codec = ConvVQVAE(VQVAEConfig(**SIZES)).train()
+    assert codec.config.voice == "frames"  # files that do not say it mean this one
+    assert set(parts_of(codec, 0.1 * torch.randn(2, 1, 8 * 1024))) == {"reconstruction"}
