@@ -234,11 +234,15 @@ def add_prior(
             }
         )
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
+        save_model(model_path, bundled)
         if compares and not (cancel_event is not None and cancel_event.is_set()):
             voices = measured(bundled, split.train)
-            record.tell(Notice(in_words(voices)))
-            bundled.header = header.model_copy(update={"voices": voices})
-        save_model(model_path, bundled)
+            if voices:
+                record.tell(Notice(in_words(voices)))
+                bundled.header = header.model_copy(update={"voices": voices, "digest": None})
+                save_model(model_path, bundled)
+            else:
+                record.tell(Notice("There is too little sound to compare the two voices with, so the codec speaks."))
     return bundled
 
 

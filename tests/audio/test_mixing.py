@@ -1,11 +1,13 @@
 """What is judged is the sound that is trained on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from distill.audio.corpus import import_corpus
+from distill.audio.corpus import Recording, import_corpus
 from distill.audio.files import read_audio
-from distill.audio.mixing import Balance
+from distill.audio.mixing import Balance, Mix, as_trained, in_channels
 from distill.audio.split import whole_recordings
 
 
@@ -82,3 +84,19 @@ def test_a_hair_too_short_reads_right(tmp_path, noise, save):
     save(tmp_path / "a.wav", noise(2_203 / 44_100, rate=44_100), 44_100)
     save(tmp_path / "b.wav", noise(1.0))
     assert "49.95 ms; 50 ms are" in import_corpus(tmp_path).files[0].reason
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("mix", ["mean", "left", "right", "difference"])
+@pytest.mark.parametrize("gain", [1.0, 0.25])
+def test_a_whole_recording_as_it_is_trained_on(channels: int, mix: Mix, gain: float) -> None:
+    """Guards against quoting the file on disk where another sound was learned: silence where channels cancel."""
+    audio = np.random.default_rng(0).standard_normal((2, 480)).astype(np.float32)
+    recording = Recording("a", Path("a"), "0" * 64, 0.01, 480, 2, 0, audio, gain, mix)
+    whole = as_trained(audio, channels, gain, mix)
+    np.testing.assert_allclose(in_channels(whole, channels, "mean"), recording.heard(0, 480, channels), rtol=1e-5)
+
+
+def test_a_recording_that_is_as_it_should_be_is_not_copied() -> None:
+    audio = np.ones((2, 480), np.float32)
+    assert as_trained(audio, 1, 1.0, "mean") is audio

@@ -32,6 +32,16 @@ def in_channels(audio: np.ndarray, channels: int, mix: Mix) -> np.ndarray:
     return np.repeat(mixed(audio, mix), 2, axis=0)
 
 
+def as_trained(audio: np.ndarray, channels: int, gain: float, mix: Mix) -> np.ndarray:
+    """A whole recording ``[C, N]`` as it is trained on, for a codec of ``channels``.
+
+    The very array, a memory map as a rule, where the file is as it should be; otherwise a copy in memory.
+    """
+    if gain == 1.0 and (mix == "mean" or audio.shape[0] == 1 or (mix == "difference" and channels == 2)):
+        return audio
+    return in_channels(np.asarray(audio, dtype=np.float32) * np.float32(gain), channels, mix)
+
+
 @dataclass
 class Balance:
     """What two channels hold apart and together, without their offsets; counted block by block."""

@@ -66,7 +66,7 @@ class Stretch:
     name: str
     """Of the recording."""
     audio: np.ndarray
-    """The whole recording, float32 ``[C, N]`` at the codec's rate, in any channels."""
+    """The whole recording as it was trained on, float32 ``[C, N]`` at the codec's rate, in any channels."""
     begin: int
     """Sample of the recording at which ``codes`` begin."""
     codes: Tensor
@@ -77,6 +77,8 @@ class Stretch:
     """Of the recording's file."""
     path: Path | None = None
     """Where that file is; None where only its sound is at hand."""
+    gain: float = 1.0
+    """What brought it down to full scale: ``audio`` is the file's sound times this."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from distill.audio.distance import mel_filterbank
 from distill.audio.files import SAMPLE_RATE
+from distill.audio.mixing import as_trained
 from distill.audio.split import Passage
 from distill.making.grains import Bank, Stretch
 from distill.making.sampling import Generation, Sampling, generate
@@ -27,6 +28,8 @@ PIECES, PIECE_SECONDS = 4, 5.0
 """What is drawn to compare both voices: enough to tell them apart where it matters, in a few seconds."""
 FIRST_SEED = 1_000_000
 """Far from those that a person begins with, so that nobody's piece has decided which voice it is given."""
+FEWEST_WINDOWS = 10
+"""Fewer seconds of recordings say nothing of how near new audio comes to them."""
 MOST_SECONDS = 240.0
 """Of the recordings that are compared with, in parts from all over them."""
 AXES = 24
@@ -76,6 +79,11 @@ class Reference:
         self._axes = torch.linalg.svd((seconds - self._centre) / self._spread, full_matrices=False)[2][:AXES].T
         self._seconds = self._projected(seconds)
 
+    @property
+    def windows(self) -> int:
+        """How many seconds, every half second, there are to compare with."""
+        return len(self._seconds)
+
     def nearness(self, audio: Sequence[np.ndarray]) -> Nearness:
         """Of new audio, each piece float32 ``[C, N]`` at 48 kHz."""
         apart = _decibels(_movement(audio)) - _decibels(self._movement)
@@ -94,12 +102,24 @@ class Reference:
 def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int | str]:
     """Figures of both voices on the same few new pieces, and which is ``nearer``, for the model's header.
 
+    Nothing where the recordings are too short to compare anything with.
+
     Args:
         passages: what the model was trained on, in the order of ``model.trained_on``.
     """
     codec = model.codec
+    reference = Reference(excerpts(passages, codec.channels), codec.frame_rate)
+    if reference.windows < FEWEST_WINDOWS:
+        return {}
     stretches = [
-        Stretch(source.name, passage.recording.audio, passage.start, source.codes, source.take, source.sha256)
+        Stretch(
+            source.name,
+            as_trained(passage.recording.audio, codec.channels, source.gain, source.mix),
+            passage.start,
+            source.codes,
+            source.take,
+            source.sha256,
+        )
         for source, passage in zip(model.trained_on, passages, strict=True)
     ]
     bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
@@ -108,7 +128,6 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
     spoken = [
         Generation(one.codes, one.seconds, one.seed, one.sampling, one.sample_rate, voice=voice) for one in pieces
     ]
-    reference = Reference(excerpts(passages, codec.channels), codec.frame_rate)
     by_codec = reference.nearness([one.audio(model) for one in pieces])
     by_recordings = reference.nearness([one.audio(model) for one in spoken])
     nearer = "recordings" if by_recordings.distance < by_codec.distance else "codec"
@@ -123,7 +142,7 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
 def in_words(voices: Mapping[str, float | int | str]) -> str:
     """Which voice speaks by default and why, in a sentence."""
     order = ("recordings", "codec") if voices["nearer"] == "recordings" else ("codec", "recordings")
-    figures = " and ".join(f"{voices[f'{one}_frechet']:g}" for one in order)
+    figures = " and ".join(f"{voices[f'{one}_frechet']:.3g}" for one in order)
     moves = " and ".join(f"{voices[f'{one}_movement_db']:g} dB" for one in order)
     name = {"recordings": "grains of the recordings", "codec": "the codec"}
     return (
@@ -253,10 +272,9 @@ def _seconds(audio: Iterable[np.ndarray]) -> Tensor:
 
 def _frechet(a: Tensor, b: Tensor) -> float:
     """Fréchet distance of two clouds of points ``[n, D]``, as if each were normally distributed."""
-    first, second = (
-        torch.cov(one.T) + 1e-3 * torch.eye(one.shape[1]) if len(one) > 1 else 1e-3 * torch.eye(one.shape[1]).double()
-        for one in (a, b)
-    )
+    size = a.shape[1]
+    least = 1e-3 * torch.eye(size, dtype=torch.float64)
+    first, second = (torch.cov(one.T).reshape(size, size) + least if len(one) > 1 else least for one in (a, b))
     root = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
     apart = (a.mean(dim=0) - b.mean(dim=0)).square().sum()
     return float(apart + first.trace() + second.trace() - 2 * root)

@@ -9,6 +9,7 @@ import numpy as np
 
 from distill.audio.cache import cached, decoded
 from distill.audio.corpus import audio_digests, import_corpus
+from distill.audio.mixing import as_trained
 from distill.errors import DistillError, LibraryError
 from distill.library import Library
 from distill.library.records import origin_of
@@ -74,12 +75,13 @@ def find_recordings(
     stretches = tuple(
         Stretch(
             source.name,
-            audio[digest],
+            as_trained(audio[digest], model.codec.channels, source.gain, source.mix),
             round(source.start_seconds * rate),
             source.codes,
             source.take,
             digest,
             files.get(digest),
+            source.gain,
         )
         for source, digest in zip(sources, digests, strict=True)
         if digest in audio

@@ -1,6 +1,7 @@
 """Where every moment of a piece comes from: a JSON file beside it, and a project that a DAW opens to take it apart."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,7 @@ def quotes(
                 (stop - first) / sample_rate,
                 stretch.name,
                 (grain.source + first - grain.start) / sample_rate,
-                grain.gain,
+                grain.gain + 20 * math.log10(stretch.gain),
                 max(0, grain.fade_in - (first - grain.start)) / sample_rate,
                 max(0, grain.fade_out - (grain.start + grain.length - stop)) / sample_rate,
                 stretch.sha256,

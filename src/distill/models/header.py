@@ -50,6 +50,10 @@ class SourceRecord(BaseModel):
     take: Annotated[int, Field(ge=-1, le=10**9)] = -1
     sha256: Digest | None = None
     """Of the recording's file; the first files had none."""
+    gain: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """What brought the recording down to full scale."""
+    mix: Literal["mean", "left", "right", "difference"] = "mean"
+    """How one channel was made of two (``distill.audio.mixing``)."""
 
 
 class Header(BaseModel):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from distill.audio.mixing import Mix
 from distill.errors import MissingPriorError, OutputError
 from distill.files.atomic import written_aside
 from distill.files.regular import open_regular
@@ -70,6 +71,10 @@ class Source:
     """Near-copies of one take share this number; -1 where it is not known (format 1.0)."""
     sha256: str = ""
     """Of the recording's file, by which it is found again; empty where it is not known."""
+    gain: float = 1.0
+    """What brought the recording down to full scale."""
+    mix: Mix = "mean"
+    """How one channel was made of two."""
 
 
 @dataclass
@@ -150,6 +155,8 @@ def save_model(path: Path, model: Model) -> Path:
             held_out=source.held_out,
             take=source.take,
             sha256=source.sha256 or None,
+            gain=source.gain,
+            mix=source.mix,
         )
         for source in model.sources
     )
@@ -203,7 +210,16 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         model.prior = _frozen(prior, device)
         parts = tensors["sources"].long().split([record.positions for record in header.sources])
         model.sources = tuple(
-            Source(record.name, record.start_seconds, record.held_out, part, record.take, record.sha256 or "")
+            Source(
+                record.name,
+                record.start_seconds,
+                record.held_out,
+                part,
+                record.take,
+                record.sha256 or "",
+                record.gain,
+                record.mix,
+            )
             for record, part in zip(header.sources, parts, strict=True)
         )
     return model

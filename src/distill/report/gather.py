@@ -11,6 +11,7 @@ import torch
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.files import to_channels
+from distill.audio.mixing import as_trained
 from distill.audio.split import Split, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.evaluation.measure import Evaluation, beginning, distance_between, held_out_names, joined
@@ -181,7 +182,17 @@ def by_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> 
     found = []
     for pair in pairs:
         others = [one for one in corpus.recordings if one.group != by_name[pair.name].group]
-        stretches = [Stretch(one.name, one.audio, 0, codes[one.name], one.group, one.sha256) for one in others]
+        stretches = [
+            Stretch(
+                one.name,
+                as_trained(one.audio, codec.channels, one.gain, one.mix),
+                0,
+                codes[one.name],
+                one.group,
+                one.sha256,
+            )
+            for one in others
+        ]
         if not stretches:
             found.append(np.zeros((codec.channels, 0), np.float32))
             continue

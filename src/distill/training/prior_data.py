@@ -105,6 +105,8 @@ class _Encoder:
                 encode_blocks(self.codec, passage.blocks(self.codec.channels), self.device),
                 passage.recording.group,
                 passage.recording.sha256,
+                passage.recording.gain,
+                passage.recording.mix,
             )
             for passage in passages
         )
