@@ -252,6 +252,8 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     prior = model.require_prior()
     codec = model.codec
     wanted = (prior.config.context // codec.num_quantizers + codec.context) * codec.hop
+    if callback is not None and (remark := probe(audio).remark):
+        callback(Notice(f"{audio.name}: {remark}"))
     tail = np.zeros((codec.channels, 0), np.float32)
     for block in read_blocks(audio, codec.channels):
         tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
