@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 VERBS = {
-    "run": "--minutes --seconds --count --out --name --channels --device --seed --voice",
+    "run": "--minutes --seconds --count --out --name --channels --device --seed --voice --from-scratch",
     "demo": "--minutes --out --device --seed",
     "check": "--channels --seed",
-    "train": "--quality --resume --minutes --epochs --name --out"
+    "train": "--quality --resume --minutes --epochs --name --out --from-scratch"
     " --rvq-levels --codebook-size --commitment-weight --channels --device --seed",
     "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --patience --device --seed",
     "status": "--all",

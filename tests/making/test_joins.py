@@ -18,7 +18,8 @@ def stretch(audio: np.ndarray, name: str = "a.wav") -> Stretch:
 
 
 def spoken(stretches: list[Stretch], grains: list[Grain], channels: int = 1) -> tuple[np.ndarray, list[Placed]]:
-    blocks, placed = [], []
+    blocks: list[np.ndarray] = []
+    placed: list[Placed] = []
     for block, ended in speak(stretches, grains, HOP, channels):
         blocks.append(block)
         placed += ended
