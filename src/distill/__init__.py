@@ -13,6 +13,7 @@
 Everything else is in ``distill.models``, ``distill.codes``, ``distill.training`` and ``distill.pipeline``.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from distill.errors import DistillError
     from distill.making.sampling import Generation, Sampling
     from distill.models.model_file import Model
+
+# Threads that never spin while they wait halve the speed of training on a quiet machine, threads that always do make it
+# twenty times slower on a busy one; a short spin loses little on either (docs/codec.md). Read when PyTorch is imported, which
+# only what is used from here does: so the command line and a program of one's own have the same.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 __all__ = [
     "Codes",

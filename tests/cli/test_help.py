@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 VERBS = {
-    "run": "--minutes --seconds --count --out --name --channels --device --seed",
+    "run": "--minutes --seconds --count --out --name --channels --device --seed --voice",
     "demo": "--minutes --out --device --seed",
     "check": "--channels --seed",
     "train": "--quality --resume --minutes --epochs --name --out"
@@ -18,13 +18,13 @@ VERBS = {
     "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --patience --device --seed",
     "status": "--all",
     "generate": "--seconds --count --prompt --loop --beats --bpm --infill --from --to --originality --temperature "
-    "--top-k --top-p --variety --max-similarity --seed --format --bit-depth --out --device",
+    "--top-k --top-p --variety --max-similarity --seed --format --bit-depth --out --voice --recordings --edl --device",
     "originality": "--seed --device",
     "encode": "--out --device",
     "decode": "--out --bit-depth --device",
     "reconstruct": "--out --device",
     "info": "",
-    "regenerate": "--given --out --device",
+    "regenerate": "--given --recordings --out --device",
     "models list": "--trash",
     "models search": "",
     "models info": "",

@@ -40,7 +40,7 @@ def test_the_list_shows_what_one_chooses_by(distill: Distill, tmp_path: Path, ma
         save_model(tmp_path / f"{name}.distill", model)
     distill("models", "import", tmp_path, "--in-place")
     assert listed(distill) == ["new", "bare", "old"]
-    lines = {line.split()[0]: line for line in distill("models", "list").err.splitlines()}
+    lines = {line.split()[0]: line for line in distill("models", "list").out.splitlines()}
     for shown in ("2026-02-01", "6 s", "2.50", "20.0", "MB"):
         assert shown in lines["new"], shown
     assert "–" in lines["bare"]
@@ -117,7 +117,7 @@ def test_what_is_deleted_comes_back_where_it_was(distill: Distill, noted: Path, 
     key = answer.json["deleted"][0]["trash"]
     assert not noted.exists()
     assert listed(distill) == []
-    assert key in distill("models", "list", "--trash").err
+    assert key in distill("models", "list", "--trash").out
     distill("generate", "tiny").refused("no model 'tiny'", "in the trash", f"distill models restore {key}")
     distill("regenerate", made[0]).refused("in the trash", f"distill models restore {key}")
     assert distill("models", "restore", "tin", "--json").json["model"]["path"] == str(noted)
@@ -189,7 +189,7 @@ def test_the_trash_is_emptied_only_when_it_is_said(distill: Distill, noted: Path
 
 def test_a_file_deleted_by_hand_is_shown_and_forgotten(distill: Distill, noted: Path) -> None:
     noted.unlink()
-    assert "gone from" in distill("models", "list").err
+    assert "gone from" in distill("models", "list").out
     distill("generate", "tiny").refused("is gone from there", "--in-place")
     assert "removed from the list" in distill("models", "delete", "tiny").err
     assert listed(distill) == []

@@ -68,10 +68,9 @@ def test_one_bad_file_among_good_ones(distill: Distill, folder: Path, noise: Any
     (folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
     answer = distill("check", folder)
     assert answer.code == 0
-    assert answer.out == ""
-    assert "5 of 6 files are usable" in answer.err
-    assert "cut.flac: cut.flac is damaged" in answer.err
-    assert "leave it out" in answer.err
+    assert "5 of 6 files are usable" in answer.out
+    assert "cut.flac: It is damaged" in answer.out
+    assert "leave it out" in answer.out
     assert verdicts(distill("check", folder, "--json"))["cut.flac"] == "unreadable"
 
 
@@ -82,7 +81,7 @@ def test_only_20_ms(distill: Distill, folder: Path, noise: Any, save: Any) -> No
 
 def test_nothing_but_silence(distill: Distill, folder: Path, save: Any) -> None:
     save(folder / "empty-room.wav", np.zeros((1, 48_000), np.float32))
-    distill("check", folder).refused("empty-room.wav", "-60 dBFS", "Raise its level")
+    distill("check", folder).refused("empty-room.wav", "-80 dBFS", "Raise its level")
 
 
 def test_samples_that_are_not_numbers(distill: Distill, folder: Path, noise: Any, save: Any) -> None:
@@ -121,7 +120,7 @@ def test_names_cannot_steer_the_terminal(distill: Distill, folder: Path, noise: 
     (folder / "c\x1b]0;d.wav").write_text("no sound")
     answer = distill("check", folder)
     assert answer.code == 0
-    assert "\x1b" not in answer.err
+    assert "\x1b" not in answer.err + answer.out
     assert json.loads(distill("check", folder, "--json").out)["usable"] == 1
 
 
@@ -132,9 +131,9 @@ def test_names_cannot_begin_a_line_of_their_own(distill: Distill, folder: Path, 
     (folder / "c\n✓ Nothing was left out.wav").write_text("no sound")
     answer = distill("check", folder)
     assert answer.code == 0
-    assert not [line for line in answer.err.splitlines() if line.startswith("✓")]
-    assert "a␤✓ All is well.wav" in answer.err.replace("\n", "")
-    assert "👩‍🚀.wav" in answer.err
+    assert not [line for line in answer.out.splitlines() if line.startswith("✓")]
+    assert "a␤✓ All is well.wav" in answer.out
+    assert "👩‍🚀.wav" in answer.out
 
 
 def test_names_on_the_live_line_cannot_steer_the_terminal() -> None:
@@ -155,7 +154,7 @@ def test_a_file_too_long_is_named_with_its_length(distill: Distill, folder: Path
     save(folder / "good.wav", noise(1))
     save(folder / "day.wav", np.zeros((1, 7 * 3600 * 1000), np.float32), 1000, "PCM_U8")
     answer = distill("check", folder)
-    assert "day.wav: It lasts 7 hours; at most 6" in answer.err
+    assert "day.wav: It lasts 7 hours; at most 6" in answer.out
     assert verdicts(distill("check", folder, "--json"))["day.wav"] == "too long"
 
 

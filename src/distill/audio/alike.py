@@ -31,7 +31,9 @@ _RANGE_DB = 60.0
 _QUERY = 20  # frames, 1 s
 _COARSE = 0.62
 _PROPOSALS = 12  # of one second
-_MOST_TRIED = 6000
+_MOST_WORK = 12_000
+"""Blocks compared, at most; a place looked at counts as two. What is likeliest is looked at first."""
+_LEAST_WORK, _WORK_PER_SECOND = 400, 25
 _MOST_PRODUCTS = 3e8  # seconds asked about times frames they are compared with
 _SNIPPET = 6144  # samples whose place is searched first
 _SEARCH = 2 * _HOP  # samples that the coarse place may be off
@@ -69,15 +71,17 @@ def find_alike(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[Alike, ...
     """
     sketches = [_Sketch(audio, mix) for audio, mix in recordings]
     found: list[Alike] = []
-    tried = 0
+    seconds = sum(sketch.samples for sketch in sketches) / RATE
+    work = min(_MOST_WORK, round(_LEAST_WORK + _WORK_PER_SECOND * seconds))
     for one, other, frame, coarse in _proposals(sketches):
         start = max(0, frame + int(sketches[one].level[frame : frame + _QUERY].argmax()) - 1) * _HOP
         if _is_covered(found, one, other, start + _HOP, coarse):
             continue
-        tried += 1
-        if tried > _MOST_TRIED:
+        if work <= 0:
             break
-        found += _compared(sketches, one, other, start, coarse)
+        stretches, blocks = _compared(sketches, one, other, start, coarse)
+        work -= 2 + blocks
+        found += stretches
     return tuple(
         replace(a, start=_STEP * a.start, stop=_end(recordings, a), lag=_STEP * a.lag) for a in _each_once(found)
     )
@@ -233,18 +237,21 @@ def _is_covered(found: Sequence[Alike], one: int, other: int, place: int, lag: i
     return False
 
 
-def _compared(sketches: Sequence[_Sketch], one: int, other: int, start: int, coarse: int) -> list[Alike]:
-    """What the waveforms say: the stretches around ``start`` that agree, at the one lag near ``coarse`` that fits best."""
+def _compared(sketches: Sequence[_Sketch], one: int, other: int, start: int, coarse: int) -> tuple[list[Alike], int]:
+    """What the waveforms say: the stretches around ``start`` that agree, at the one lag near ``coarse`` that fits best.
+
+    And how many blocks were compared.
+    """
     first, second = sketches[one], sketches[other]
     weights = _weights(first, second)
     stop = min(start + _SNIPPET, first.samples)
     snippet = _cut(first.sound, start, stop)
     score, place = _best_place(snippet, _cut(second.sound, start + coarse - _SEARCH, stop + coarse + _SEARCH), weights)
     if score < _FIRST:
-        return []
+        return [], 0
     lag = coarse + place - _SEARCH
     if one == other and abs(lag) < RATE // 4:  # a tone is like itself a moment later
-        return []
+        return [], 0
     begin, end = max(0, -lag), min(first.samples, second.samples - lag)
     size = min(_BLOCK, max(end - begin, 64))
     hop = size // 2
@@ -273,7 +280,7 @@ def _compared(sketches: Sequence[_Sketch], one: int, other: int, start: int, coa
         if run_stop - run_start >= shortest and energy > 0:
             agreement = sum(score * weight for _, score, weight in run) / energy
             found.append(Alike(one, other, run_start, run_stop, lag, agreement))
-    return found
+    return found, len(blocks)
 
 
 def _runs(blocks: Sequence[tuple[int, float, float]]) -> Iterator[list[tuple[int, float, float]]]:

@@ -27,6 +27,7 @@ _MPEG_KILOBITS = {
 }
 _MPEG_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _OGG_MOST_LINKS = 1000
+_MOST_GAPS = 1000
 
 _KINDS = (
     (b"fLaC", "FLAC"),
@@ -123,28 +124,27 @@ class Spliced(io.RawIOBase):
         return done
 
 
-def spliced(path: Path) -> tuple[list[BinaryIO | Spliced], float | None]:
-    """The file as libsndfile reads all of it, one after the other, and the seconds its header claims where that is wrong.
+def spliced(path: Path) -> tuple[list["Spliced"], float | None]:
+    """The parts in which libsndfile reads all of a file, and the seconds its header claims where that is wrong.
+
+    Without parts the file is best read as it is.
 
     Raises:
         OSError: if it cannot be read.
     """
     kind = kind_of(path)
+    read = {"WAV": _wav, "AIFF": _aiff, "CAF": _caf, "AU": _au, "MP3": _mp3, "Ogg": _ogg, "FLAC": _flac}.get(kind)
+    if read is None:
+        return [], None
     file = open_regular(path)
+    links: list[list[Part]] = []
     try:
-        size = file.seek(0, io.SEEK_END)
-        file.seek(0)
-        if not size or kind not in ("WAV", "AIFF", "CAF", "AU", "MP3", "Ogg", "FLAC"):
-            return [file], None
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            read = {"WAV": _wav, "AIFF": _aiff, "CAF": _caf, "AU": _au, "MP3": _mp3, "Ogg": _ogg, "FLAC": _flac}[kind]
             links, claim = read(content)
-    except BaseException:
-        file.close()
-        raise
-    if not links:
-        return [file], claim
-    return [Spliced(file, parts) for parts in links], claim
+        return [Spliced(file, parts) for parts in links], claim
+    finally:
+        if not links:
+            file.close()
 
 
 _Links = tuple[list[list[Part]], float | None]
@@ -360,7 +360,7 @@ def _ogg(content: mmap.mmap) -> _Links:
 def _mp3(content: mmap.mmap) -> _Links:
     """Frames counted instead of believed: joined files, tables that are missing or tell of the first part only."""
     frames: list[list[int]] = []  # stretches of sound without gaps
-    count = tables = claimed = 0
+    count = tables = claimed = gaps = 0
     first = b""
     is_constant = True
     at = _after_id3(content[:10], 0)
@@ -368,6 +368,9 @@ def _mp3(content: mmap.mmap) -> _Links:
         size, samples, rate = _mpeg_frame(content[at : at + 4])
         if not size or (count and (content[at + 1] ^ first[1]) & 0xFE) or (count and rate != _mpeg_frame(first)[2]):
             at = _next_mpeg_frame(content, at + 1)
+            gaps += 1
+            if gaps > _MOST_GAPS:
+                return _AS_IT_IS
             continue
         if at + size > len(content):
             break

@@ -326,7 +326,7 @@ def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str
             return replace(
                 report,
                 verdict=FileVerdict.SHORT,
-                reason=f"It lasts {1000 * info.seconds:.2f} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
+                reason=f"It lasts {1000 * info.seconds:.4g} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
                 fix="Export it with its decay or some silence after it, join it with others, or leave it out.",
             )
         if info.seconds > LONGEST_SECONDS:

@@ -1,6 +1,7 @@
 """One audio file: look at it, read it as 48 kHz float32 in bounded memory."""
 
 import contextlib
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def _checked(info: AudioInfo) -> AudioInfo:
 def _no_audio(path: Path) -> AudioFileError:
     if path.suffix.lower() in AUDIO_SUFFIXES and not _kind(path):
         return AudioFileError(
-            f"{path.name} is not readable as audio: it is none, despite its name.",
+            f"{path.name} is not readable as audio: it is not an audio file despite its name.",
             "Export it again as WAV or FLAC, or leave it out.",
         )
     if not _kind(path):
@@ -218,8 +219,9 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> tuple[list[soundfile.Sou
     parts, claim = spliced(path)
     for part in parts:
         stack.callback(part.close)
-    # By what they hold, never by a name: soundfile cannot encode one that is no UTF-8, as old disks have them.
-    return [stack.enter_context(soundfile.SoundFile(part)) for part in parts], claim
+    # As bytes: soundfile cannot encode a name that is no UTF-8, as old disks have them.
+    whole = str(path) if os.name == "nt" else os.fsencode(path)
+    return [stack.enter_context(soundfile.SoundFile(part)) for part in parts or (whole,)], claim
 
 
 def _all_native_blocks(info: AudioInfo, size: int) -> Iterator[np.ndarray]:

@@ -1,6 +1,5 @@
 """The ``distill`` command: gathers the verbs and turns every error into words and an exit code."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -75,10 +74,6 @@ app.command("doctor", rich_help_panel="When something is wrong")(options.verb(do
 
 def main() -> None:
     """Runs the command line. Exit code 2: the person can correct it; 1: ours or the machine's fault; 130: interrupted."""
-    # Threads that never spin while they wait halve the speed of training on a quiet machine, threads that always do make it
-    # twenty times slower on a busy one; a short spin loses little on either (docs/codec.md). Read when torch is imported.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     debug = "--debug" in sys.argv[1:]
     try:
         app()

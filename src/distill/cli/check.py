@@ -3,11 +3,10 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from distill.cli import options
-from distill.cli.console import console, note, percent, place, print_json, settings_table, visible
+from distill.cli.console import line, listing, note, percent, place, print_json, settings_table
 from distill.cli.training_view import TrainingView
 from distill.files.names import command
 
@@ -65,52 +64,51 @@ def check(
             }
         )
         return
-    console.print(_table(corpus.files))
+    _show(corpus.files)
     unused = [file for file in corpus.files if str(file.verdict) != "used"]
     if unused:
-        note()
-        note("Left out:")
+        line()
+        line("Left out:")
     for file in unused:
-        note(f"  {file.name}: {file.reason} {file.fix}", _STYLES[str(file.verdict)])
+        line(f"  {file.name}: {file.reason} {file.fix}", _STYLES[str(file.verdict)])
     remarked = [file for file in corpus.files if file.remark and str(file.verdict) == "used"]
     if remarked:
-        note()
-        note("Used, but:")
+        line()
+        line("Used, but:")
     for file in remarked:
-        note(f"  {file.name}: {file.remark}")
+        line(f"  {file.name}: {file.remark}")
     files = "1 file" if len(corpus.files) == 1 else f"{len(corpus.files)} files"
-    note()
-    note(
+    line()
+    line(
         f"{corpus.file_count} of {files} {'is' if corpus.file_count == 1 else 'are'} usable, {corpus.seconds:.1f} s in all."
     )
     for warning in corpus.warnings:
-        note(warning, "yellow")
+        line(warning, "yellow")
     if corpus.shared:
-        note(corpus.shared)
-    note(split.explanation)
-    note(explain_codec(corpus, config))
+        line(corpus.shared)
+    line(split.explanation)
+    line(explain_codec(corpus, config))
     note()
     settings_table(settings)
     note()
     place("Next", command("distill", "run", folder))
 
 
-def _table(files: "Sequence[FileReport]") -> Table:
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("file", overflow="fold")
-    table.add_column("verdict", no_wrap=True)
-    for heading in ("seconds", "Hz", "ch", "peak dB", "silence"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def _show(files: "Sequence[FileReport]") -> None:
+    rows = []
     for file in files:
         known = file.sample_rate > 0
         measured = file.peak_db > -200
-        table.add_row(
-            Text(visible(file.name)),
-            Text(str(file.verdict), style=_STYLES[str(file.verdict)]),
-            f"{file.seconds:.2f}" if known else "",
-            str(file.sample_rate) if known else "",
-            str(file.channels) if known else "",
-            f"{file.peak_db:.1f}" if measured else "",
-            percent(file.silence) if measured else "",
+        rows.append(
+            (
+                file.name,
+                Text(str(file.verdict), style=_STYLES[str(file.verdict)]),
+                f"{file.seconds:.2f}" if known else "",
+                str(file.sample_rate) if known else "",
+                str(file.channels) if known else "",
+                f"{file.peak_db:.1f}" if measured else "",
+                percent(file.silence) if measured else "",
+            )
         )
-    return table
+    figures = ("seconds", "Hz", "ch", "peak dB", "silence")
+    listing(("file", "verdict", *figures), rows, figures)

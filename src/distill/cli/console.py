@@ -1,4 +1,4 @@
-"""What people see: everything goes to stderr, so that stdout stays free for ``--json``."""
+"""What people see: results that are lists go to stdout, as ``--json`` does, and all else to stderr."""
 
 import dataclasses
 import json
@@ -6,17 +6,20 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 console = Console(stderr=True, highlight=False)
+_output = Console(highlight=False)
 
 _JOINER = "\N{ZERO WIDTH JOINER}"  # within emoji
 _SEEN = {"\n": "\N{SYMBOL FOR NEWLINE}"}
@@ -31,6 +34,41 @@ def print_json(result: Mapping[str, Any]) -> None:
 def note(text: str = "", style: str = "") -> None:
     """A plain sentence."""
     _show(Text(visible(text), style=style))
+
+
+def line(text: str = "", style: str = "") -> None:
+    """A sentence that belongs to a listing, on stdout; in a file or a pipe it stays one line."""
+    _output.print(Text(visible(text), style=style), soft_wrap=not _output.is_terminal)
+
+
+def listing(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], figures: Collection[str] = ()) -> None:
+    """Rows on stdout, the first cell of each a name, which is always whole and on one line where it fits.
+
+    Where a terminal is too narrow for a table, the other cells stand below the name; in a file or a pipe no width is too small.
+
+    Args:
+        figures: headings of columns that are set to the right.
+    """
+    cells = [[cell if isinstance(cell, Text) else Text(visible(cell)) for cell in row] for row in rows]
+    widths = [max([cell_len(heading), *(row[at].cell_len for row in cells)]) for at, heading in enumerate(headings)]
+    if _output.is_terminal and sum(widths) + 2 * len(widths) > _output.width:
+        for row in cells:
+            _output.print(row[0], soft_wrap=True)
+            rest = [
+                Text.assemble((f"{heading} ", "dim"), cell) if heading in figures else cell
+                for heading, cell in zip(headings[1:], row[1:], strict=True)
+                if cell.plain.strip()
+            ]
+            _output.print(Padding(Text(" · ", style="dim").join(rest), (0, 0, 0, 2)))
+        return
+    for row in [[Text(heading, style="dim") for heading in headings], *cells]:
+        aligned = [
+            Text.assemble(" " * (width - cell.cell_len) * (heading in figures), cell)
+            for heading, cell, width in zip(headings, row, widths, strict=True)
+        ]
+        for cell, width in zip(aligned[:-1], widths, strict=False):
+            cell.append(" " * (width - cell.cell_len))
+        _output.print(Text("  ").join(aligned), soft_wrap=True)
 
 
 def good(text: str) -> None:
@@ -62,7 +100,7 @@ def table(rows: Iterable[Iterable[str | Text]], *, indent: int = 0) -> None:
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     for name, *cells in rows:
         grid.add_row(
-            Text(" " * indent + visible(str(name)), style="dim", no_wrap=True),
+            Text(" " * indent + visible(str(name)), style="dim", overflow="fold"),
             *(cell if isinstance(cell, Text) else Text(visible(cell), overflow="fold") for cell in cells),
         )
     console.print(grid)

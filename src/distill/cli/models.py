@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from distill.cli import options
-from distill.cli.console import console, good, note, place, print_json, table, visible, warn
+from distill.cli.console import good, listing, note, place, print_json, table, visible, warn
 from distill.errors import SettingError
 from distill.files.names import command, searchable
 
@@ -279,25 +278,21 @@ def _show_models(entries: Sequence["ModelEntry"], as_json: bool, if_none: str, t
 
 
 def _print_models(entries: Sequence["ModelEntry"]) -> None:
-    rows = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    rows.add_column("name", overflow="fold")
-    rows.add_column("trained", no_wrap=True)
-    for heading in ("audio", "codec", "prior", "size"):
-        rows.add_column(heading, justify="right", no_wrap=True)
-    rows.add_column("in", overflow="fold")
+    rows = []
     for entry in entries:
         where = str(entry.path.parent) if entry.is_there else f"gone from {entry.path.parent}"
-        rows.add_row(
-            Text(visible(entry.name)),
+        cells = (
+            entry.name,
             _when(entry.created),
             _minutes(entry.seconds),
             _figure(entry.codec_distance, 2),
             _figure(entry.perplexity, 1) if entry.has_prior else "–",
             _size(entry.size),
-            Text(visible(where)),
-            style=None if entry.is_there else "dim",
+            where,
         )
-    console.print(rows)
+        rows.append([Text(visible(cell), style="" if entry.is_there else "dim") for cell in cells])
+    figures = ("audio", "codec", "prior", "size")
+    listing(("name", "trained", *figures, "in"), rows, figures)
 
 
 def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
@@ -307,13 +302,11 @@ def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
     if not items:
         note("The trash is empty.")
         return
-    rows = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for heading in ("name", "deleted", "size", "was"):
-        rows.add_column(heading, overflow="fold")
+    rows = []
     for item in items:
         was = "no longer known" if item.was is None else str(item.was)
-        rows.add_row(Text(visible(item.key)), _when(item.deleted), _size(item.size), Text(visible(was)))
-    console.print(rows)
+        rows.append((item.key, _when(item.deleted), _size(item.size), was))
+    listing(("name", "deleted", "size", "was"), rows)
     place("Undo", command("distill", "models", "restore", items[0].key))
 
 

@@ -64,7 +64,9 @@ FromScratchOption = Annotated[
 SeedOption = Annotated[
     int,
     typer.Option(
-        help="Same seed, same machine, same result; for training only by epochs, not by minutes.", min=0, max=2**31 - 1
+        help="Same seed, same machine, same result: on a CPU, and for training only by epochs, not by minutes.",
+        min=0,
+        max=2**31 - 1,
     ),
 ]
 DrawnSeedOption = Annotated[

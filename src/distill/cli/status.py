@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from distill.cli import options
-from distill.cli.console import console, duration, note, percent, place, print_json, visible, warn
+from distill.cli.console import duration, listing, note, percent, place, print_json, warn
 from distill.errors import SettingError
 
 if TYPE_CHECKING:
@@ -96,17 +95,16 @@ def _unfinished(show_all: bool) -> tuple[list["RunStatus"], int]:
 
 
 def _show_all(runs: list["RunStatus"]) -> None:
-    rows = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    for heading in ("run", "stage", "state", "done", "left"):
-        rows.add_column(heading, overflow="fold", justify="right" if heading in ("done", "left") else "left")
-    for run in runs:
-        rows.add_row(
-            Text(visible(run.run_folder.name)),
-            Text(_stage_name(run)),
+    rows = [
+        (
+            run.run_folder.name,
+            _stage_name(run),
             Text(run.state, style=_STYLES.get(run.state, "yellow")),
             *_progress(run),
         )
-    console.print(rows)
+        for run in runs
+    ]
+    listing(("run", "stage", "state", "done", "left"), rows, ("done", "left"))
     for run in runs:
         if run.next_command:
             place("Go on", run.next_command)

@@ -55,8 +55,8 @@ _BLOCK = 1 << 23
 """Distances computed at once; bounds the memory."""
 _RUN = 4
 """In a large corpus only the best of so many neighbouring positions is a candidate."""
-_LARGE = 20_000
-"""Positions from which a corpus is large."""
+_LARGE, _LARGE_NEAREST = 20_000, 16
+"""Positions from which a corpus is large, and how many candidates are enough there, where many are near."""
 
 
 @dataclass(frozen=True)
@@ -212,9 +212,10 @@ class _Path:
         """Position by position: a place in the bank, and whether a grain begins there."""
         steps: list[_Step] = []
         cost = np.zeros((0, self.longest))
+        count = NEAREST if len(self.bank) <= _LARGE else _LARGE_NEAREST
         for part in codes:
             wanted = self.bank.vectors(part)
-            for vector, nearest in zip(wanted, self.bank.nearest(wanted, NEAREST), strict=True):
+            for vector, nearest in zip(wanted, self.bank.nearest(wanted, count), strict=True):
                 if not steps:
                     cost, step = self._first(vector, nearest)
                 else:

@@ -25,7 +25,10 @@ _DEPTH_DB = 45.0
 _FLOOR = 1e-8
 """-80 dBFS: nothing quieter is told apart."""
 _SAMPLE = 512
-"""Borders from which it is learned what little change is."""
+"""Borders from which it is learned what little change is, and what much."""
+_TOLERANCES = (0.1, 0.5)
+"""Quantiles of the natural changes between which a join is judged: silence is not infinitely strict, and an attack, where all
+changes, is no free pass; with one, joins gather at attacks and there are too many of them (docs/voices.md)."""
 _AT_ONCE = 256
 """Spectra computed together; bounds the memory."""
 
@@ -51,11 +54,12 @@ class Likeness:
         self._is_described = np.zeros(len(self._owner), bool)
         self._natural = np.zeros(len(self._owner), np.float32)
         self._has_natural = np.zeros(len(self._owner), bool)
-        self._least = 1.0
+        self._least, self._most = 1.0, float("inf")
         sample = np.unique(np.linspace(0, len(self._owner) - 1, _SAMPLE).astype(np.int64))
         steps = self._natural_changes(sample)
         moving = steps[steps > 0]
-        self._least = float(np.quantile(moving, 0.1)) if len(moving) else 1.0
+        if len(moving):
+            self._least, self._most = (float(one) for one in np.quantile(moving, _TOLERANCES))
 
     def changes(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """How many natural changes lie between where positions ``before [M]`` end and where ``after [N]`` begin: ``[M, N]``."""
@@ -63,7 +67,7 @@ class Likeness:
         x, y = self.described(ends), self.described(begins)
         apart = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)[None] - 2 * (x @ y.T)
         natural = 0.5 * (self._natural_changes(ends)[:, None] + self._natural_changes(begins)[None])
-        found: np.ndarray = np.maximum(apart, 0) / np.maximum(natural, self._least)
+        found: np.ndarray = np.maximum(apart, 0) / np.clip(natural, self._least, self._most)
         return found
 
     def described(self, borders: np.ndarray) -> np.ndarray:
@@ -104,8 +108,8 @@ class Likeness:
             np.stack([one if len(one) == channels else np.repeat(one, channels, 0) for one in windows])
         )
         middle = both[..., (_LONG - _SHORT) // 2 : (_LONG + _SHORT) // 2]
-        bands = 10 * torch.log10(_powers(middle) @ self._short + _FLOOR)
-        fine = 10 * torch.log10(_powers(both) @ self._fine + _FLOOR)
+        bands = 10 * torch.log10(_powers(middle, len(self._short)) @ self._short + _FLOOR)
+        fine = 10 * torch.log10(_powers(both, len(self._fine)) @ self._fine + _FLOOR)
         fine = torch.maximum(fine, fine.amax(dim=1, keepdim=True) - _DEPTH_DB)
         found: np.ndarray = torch.cat([bands / bands.shape[1] ** 0.5, fine / fine.shape[1] ** 0.5], dim=1).numpy()
         return found
@@ -120,17 +124,17 @@ def excerpt(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
     return found
 
 
-def _powers(windows: Tensor) -> Tensor:
+def _powers(windows: Tensor, bins: int) -> Tensor:
     """Power spectra ``[M, bins]`` of ``[M, C, n]``, the mean of the channels; 1 is a full-scale sine."""
     size = windows.shape[-1]
     taper = torch.hann_window(size)
-    spectra = torch.fft.rfft(windows * taper)
+    spectra = torch.fft.rfft(windows * taper)[..., :bins]
     powers: Tensor = spectra.abs().square().mean(dim=1) * (16 / size**2 / 2)
     return powers
 
 
 def _band_matrix(size: int, edges: np.ndarray) -> Tensor:
-    """``[bins, bands]``: the sum of the bins within each band, at least the nearest one."""
+    """``[bins, bands]``: the sum of the bins within each band, at least the nearest one; bins up to the last that is used."""
     frequencies = np.fft.rfftfreq(size, 1 / RATE)
     matrix = np.zeros((len(frequencies), len(edges) - 1), np.float32)
     for band, (low, high) in enumerate(itertools.pairwise(edges)):
@@ -138,7 +142,8 @@ def _band_matrix(size: int, edges: np.ndarray) -> Tensor:
         if not within.any():
             within[np.argmin(np.abs(frequencies - (low + high) / 2))] = True
         matrix[within, band] = 1
-    return torch.from_numpy(matrix)
+    used = int(np.flatnonzero(matrix.any(axis=1)).max()) + 1  # nothing is computed of what lies above all bands
+    return torch.from_numpy(matrix[:used])
 
 
 def _fine_edges() -> np.ndarray:

@@ -57,7 +57,7 @@ class NewAudio:
     path: Path | None
     """Where the whole piece is kept, if it was written."""
     audio: npt.NDArray[np.float32]
-    """[C, N] at 48 kHz."""
+    """[C, N] at 48 kHz: the piece, or its beginning."""
     seed: int
     settings: str
     """How it was sampled, in words."""
@@ -69,6 +69,8 @@ class NewAudio:
     """What it is made of, in the recordings' voice."""
     places: npt.NDArray[np.float32] | None = None
     """The original places of all grains, one after another: [C, N] at 48 kHz."""
+    whole_seconds: float | None = None
+    """How long the piece is; as long as ``audio`` if not given."""
 
 
 @dataclass(frozen=True)

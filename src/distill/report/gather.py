@@ -32,6 +32,8 @@ HEARD_OPUS = 12
 """The rate of Opus on the page, in kilobits per second."""
 SHOWN_NEW_SECONDS = 60.0
 """Of a new piece on the page."""
+_SHOWN_IN_ALL = 1200.0
+"""Seconds of all pieces together, so that the page stays under 30 MB and its sound fits into memory."""
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0
 
@@ -48,7 +50,7 @@ def run_report(
 ) -> RunReport:
     """The page of a whole run: new audio, reconstructions, curves, settings."""
     config, held_out = model.header.codec, held_out_names(split)
-    prior = model.header.prior
+    prior, made = model.header.prior, list(pieces)
     return RunReport(
         title=model.header.name,
         settings={**settings, **({} if prior is None else prior_settings(prior, model.codec.frame_rate))},
@@ -61,7 +63,7 @@ def run_report(
         bitrate=config.bitrate,
         memorization_threshold=memorization_threshold(corpus.file_count),
         reconstructions=reconstructions(model, corpus, held_out),
-        new_audio=[_new_audio(model, piece) for piece in pieces],
+        new_audio=[_new_audio(model, piece, min(SHOWN_NEW_SECONDS, _SHOWN_IN_ALL / len(made))) for piece in made],
         facts={
             "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
             "Time taken": f"{seconds_taken / 60:.1f} minutes",
@@ -73,23 +75,29 @@ def run_report(
     )
 
 
-def _new_audio(model: Model, piece: Piece) -> NewAudio:
+def _new_audio(model: Model, piece: Piece, seconds: float) -> NewAudio:
     grains, parts, begin = [], [], 0.0
     for quote in piece.made_of:
-        if quote.at < SHOWN_NEW_SECONDS:
+        if quote.at < seconds:
             grains.append(QuotedPlace(quote.at, quote.seconds, quote.words, begin))
             parts.append(quote.original(model.codec.channels))
             begin += parts[-1].shape[1] / model.codec.sample_rate
+    # Never more of its sound at once than the page plays, however many pieces there are and however long.
+    heard, wanted, total = [], round(seconds * model.codec.sample_rate), 0
+    for block in piece.generation.blocks(model):
+        heard.append(block[:, : max(0, wanted - total)].copy())
+        total += block.shape[1]
     return NewAudio(
         piece.path.name,
         piece.path,
-        piece.generation.audio(model),
+        np.concatenate(heard, axis=1),
         piece.generation.seed,
         piece.generation.sampling.describe(),
         piece.originality,
         piece.summary(),
         grains,
         np.concatenate(parts, axis=1) if parts else None,
+        total / model.codec.sample_rate,
     )
 
 

@@ -33,7 +33,7 @@ def learning_section(
     body = "".join(figure for figure in figures if figure)
     if not body:
         return None
-    lead = "One epoch is one pass through all the recordings."
+    lead = "In one epoch as many seconds are trained on as the recordings last, or more where they are short."
     if any(math.isfinite(loss) for loss in [e.val_loss for e in codec] + [e.val_loss for e in prior]):
         lead += " The green lines are sound that was kept aside: how the model does on sound it was never trained on."
     notes = [epoch.memorization_message for epoch in prior if epoch.is_memorizing][-1:]

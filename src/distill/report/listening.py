@@ -60,7 +60,7 @@ def reconstruction_section(pairs: Sequence[Reconstruction], held_out: Collection
 
 
 def _new_card(piece: NewAudio, beside: Path) -> str:
-    total = piece.audio.shape[1] / SAMPLE_RATE
+    total = piece.audio.shape[1] / SAMPLE_RATE if piece.whole_seconds is None else piece.whole_seconds
     if piece.audio.shape[1] == 0:
         body = '<p class="note">This piece holds no sound.</p>'
     else:
@@ -75,9 +75,10 @@ def _new_card(piece: NewAudio, beside: Path) -> str:
     if piece.path is not None:
         shown = piece.path.relative_to(beside) if piece.path.is_relative_to(beside) else piece.path
         where = f"<code>{name(shown)}</code>"
-    if total > _NEW_SECONDS:
+    played = min(_NEW_SECONDS, piece.audio.shape[1] / SAMPLE_RATE)
+    if total > played + 0.5:
         whole = f"; the whole piece is in {where}" if where else ""
-        said += f'<p class="note">The first {_NEW_SECONDS} s of {duration(total)}{whole}.</p>'
+        said += f'<p class="note">The first {played:.0f} s of {duration(total)}{whole}.</p>'
     elif where:
         said += f'<p class="note">{where}</p>'
     title = f'<header><h3>{name(piece.name)}</h3><span class="length">{duration(total)}</span></header>'

@@ -1,0 +1,53 @@
+"""Listings go to stdout; names stay whole in a narrow terminal and through a pipe."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from distill.cli import console
+
+Distill = Callable[..., Any]
+LONG = "a recording with quite a long name, take 17 of many.wav"
+
+
+@pytest.mark.parametrize("columns", [40, 50])
+def test_a_narrow_terminal_shows_whole_names(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Guards against a column of names that shrinks to nothing."""
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        console, "_output", Console(file=screen, force_terminal=True, width=columns, highlight=False, color_system=None)
+    )
+    console.listing(
+        ("file", "verdict", "seconds", "Hz"),
+        [(LONG, "used", "1.00", "48000"), ("b.wav", "silent", "", "")],
+        ("seconds", "Hz"),
+    )
+    text = screen.getvalue()
+    assert LONG in text.replace("\n", "")
+    for words in ("used · seconds 1.00 · Hz 48000", "b.wav\n", "silent"):
+        assert words in text
+    assert "…" not in text
+
+
+def test_a_pipe_has_no_width(
+    distill: Distill,
+    noise: Callable[..., np.ndarray],
+    save: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Guards against names cut off or broken where another program reads them."""
+    monkeypatch.setenv("COLUMNS", "40")
+    for number in range(2):
+        save(tmp_path / "mine" / f"{number} {LONG}", noise(0.5, number))
+    (tmp_path / "mine" / "broken.wav").write_bytes(b"RIFF")
+    answer = distill("check", tmp_path / "mine")
+    assert answer.code == 0
+    rows = [line for line in answer.out.splitlines() if LONG in line]
+    assert [" ".join(row.split()[-6:-4]) for row in rows[:2]] == ["0.50 48000"] * 2
+    assert any(line.startswith("  broken.wav: It ") for line in answer.out.splitlines())
