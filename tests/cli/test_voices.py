@@ -40,7 +40,7 @@ def spoken(
 
 
 def generated(distill: Distill, *words: object) -> tuple[Path, dict[str, Any]]:
-    answer = distill("generate", *words, "--json")
+    answer = distill("generate", *words, "--seed", 1, "--json")
     assert answer.code == 0, answer.err
     return Path(answer.json["audio"][0]), answer.json
 
@@ -86,7 +86,7 @@ def test_a_piece_says_in_words_what_it_is_made_of(distill: Distill, spoken: Path
         assert "made of" in file.comment
 
 
-@pytest.mark.parametrize("kind", [("--loop",), ("--prompt",), ("--infill", "--from", 0.4, "--to", 0.7)])
+@pytest.mark.parametrize("kind", [("--loop",), ("--prompt",), ("--infill", "--from", 0.4, "--to", 0.6)])
 def test_everything_can_be_made_in_the_recordings_voice_and_again(
     distill: Distill, spoken: Path, tmp_path: Path, kind: tuple[object, ...]
 ) -> None:
@@ -119,7 +119,7 @@ def test_recordings_are_found_by_what_is_in_them(distill: Distill, spoken: Path,
     shutil.rmtree(tmp_path / "elsewhere")
     second, said = generated(distill, spoken, "--seconds", 1)
     assert said["voices"] == ["recordings"]
-    assert first.read_bytes()[-40_000:] == second.read_bytes()[-40_000:]
+    np.testing.assert_array_equal(read_audio(first), read_audio(second))
 
 
 def test_missing_recordings_are_named_and_the_others_speak(distill: Distill, spoken: Path, tmp_path: Path) -> None:
