@@ -164,3 +164,13 @@ def test_a_large_corpus_is_searched_by_its_best_positions(
     for vector, places in zip(vectors, bank.nearest(vectors, 8), strict=True):
         every = bank.distances(vector, np.arange(len(bank)))
         assert every.min() == pytest.approx(bank.distances(vector, places).min())
+
+
+def test_many_copies_of_one_place_do_not_end_the_path() -> None:
+    """Guards against a search that has nothing left where every candidate is the same place of one take."""
+    codes = torch.arange(8)[:, None].expand(-1, 2) % 4
+    audio = 0.1 * np.random.default_rng(0).standard_normal((1, 8 * HOP)).astype(np.float32)
+    stretches = [Stretch(f"{number}.wav", audio, 0, codes, take=1) for number in range(70)]
+    bank = Bank(torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0)), stretches, HOP)
+    chosen = list(choose(bank, [codes.repeat(2, 1)], 4))
+    assert sum(grain.positions for grain in chosen) == 16

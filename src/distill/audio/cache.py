@@ -6,6 +6,7 @@ can be deleted at any time; the next import makes them again.
 
 import contextlib
 import errno
+import functools
 import os
 import secrets
 import time
@@ -19,6 +20,12 @@ from distill.errors import OutputError
 from distill.files.atomic import output_error
 from distill.files.home import home
 
+try:
+    import resource
+except ImportError:  # Windows, where no such limit stands in the way
+    resource = None  # type: ignore[assignment]
+
+_OPEN_FILES = 8192
 _LEFTOVER_SECONDS = 24 * 3600  # an unfinished file this old was left by a process that died
 
 
@@ -38,8 +45,7 @@ def decoded(path: Path, sha256: str) -> np.memmap:
             f"The decoded audio of {path.name} did not arrive whole in {place.parent}.",
             "Check that disk, or set DISTILL_HOME to a folder on another one.",
         )
-    with contextlib.suppress(PermissionError):  # another person's shared cache: usable, only its date stays
-        os.utime(place)
+    _used_now(place)
     return found
 
 
@@ -47,8 +53,7 @@ def cached(sha256: str) -> np.memmap | None:
     """What :func:`decoded` gave for a file with these bytes; None where it is not kept any more."""
     found = _open_whole(cache_folder() / f"{sha256}.npy")
     if found is not None:
-        with contextlib.suppress(PermissionError):
-            os.utime(cache_folder() / f"{sha256}.npy")
+        _used_now(cache_folder() / f"{sha256}.npy")
     return found
 
 
@@ -127,8 +132,25 @@ def _decode_to(place: Path, path: Path) -> None:
             aside.unlink(missing_ok=True)
 
 
+def _used_now(place: Path) -> None:
+    # Another person's shared cache is usable, only its date stays; another process may have trimmed it by now.
+    with contextlib.suppress(PermissionError, FileNotFoundError):
+        os.utime(place)
+
+
+@functools.cache
+def _allow_many_open_files() -> None:
+    """Every memory map holds a file open, and the usual limit of 256 on macOS is fewer than the recordings we promise."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _open_whole(place: Path) -> np.memmap | None:
     """The mapped array, or None when there is none or it is not whole."""
+    _allow_many_open_files()
     try:
         array = np.load(place, mmap_mode="r", allow_pickle=False)
         size = place.stat().st_size

@@ -20,15 +20,9 @@ from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import normalised
 
-try:
-    import resource
-except ImportError:  # Windows, where no such limit stands in the way
-    resource = None  # type: ignore[assignment]
-
 SHORTEST_SECONDS = 0.05
 LONGEST_SECONDS = 6 * 3600.0
 """Decoded, six hours in stereo fill the whole cache; a header that says more is more often damaged than true."""
-_OPEN_FILES = 8192
 _SILENT = 1e-4  # -80 dBFS: what a 16-bit file holds of nothing but its own rounding stays below
 _QUIET = 1e-2  # -40 dBFS
 _LITTLE_SECONDS = 10.0
@@ -191,7 +185,6 @@ def import_corpus(
         raise SettingError(f"{channels} channels cannot be learned.", "Ask for 1 (mono) or 2 (stereo).")
     folder = Path(folder)
     _check_folder(folder)
-    _allow_many_open_files()
     paths, ignored, reports = audio_files(folder)
     if not paths and not reports:
         others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
@@ -315,6 +308,19 @@ def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
         yield path, digest
 
 
+def sound_of(path: Path, sha256: str) -> np.ndarray | None:
+    """The sound of a file whose bytes have this digest, float32 ``[C, N]`` at 48 kHz; None if it was written to meanwhile.
+
+    Raises:
+        AudioFileError, OutputError: if it cannot be decoded, or not kept.
+    """
+    found = decoded(path, sha256)
+    if _sha256(path) == sha256:
+        return found
+    forget(sha256)
+    return None
+
+
 def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str, str]) -> _Found | FileReport:
     try:
         before = _stamp(path)
@@ -403,15 +409,6 @@ def _sha256(path: Path) -> str:
         raise AudioFileError(
             f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it anew from its source."
         ) from error
-
-
-def _allow_many_open_files() -> None:
-    """Every memory map holds a file open, and the usual limit of 256 on macOS is fewer than the recordings we promise."""
-    if resource is not None:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_folder(folder: Path) -> None:

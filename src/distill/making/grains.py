@@ -270,7 +270,7 @@ class _Path:
         cost: np.ndarray = JOIN_COST + DISTANCE_COST * np.minimum(changes, MOST_CHANGES)
         apart = bank.place[places][None] - bank.place[before][:, None] - 1
         cost[np.abs(apart) < NEAR_POSITIONS] += BARRED
-        cost[(apart == 0) & (len(bank) > 1)] = np.inf  # that would be no join
+        cost[(apart == 0) & (len(bank) > 1)] += 3 * BARRED  # that would be no join: only where there is nothing else
         return cost
 
     def _settle(self, steps: list[_Step], cost: np.ndarray, kept: int) -> Generator[tuple[int, bool], None, np.ndarray]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.cache import cached, decoded
-from distill.audio.corpus import audio_digests, import_corpus
+from distill.audio.cache import cached
+from distill.audio.corpus import audio_digests, import_corpus, sound_of
 from distill.audio.mixing import as_trained
 from distill.errors import DistillError, LibraryError
 from distill.library import Library
@@ -66,11 +66,17 @@ def find_recordings(
     for place in folders:
         if known <= set(files if with_files else audio):
             break
-        for path, digest in audio_digests(place):
-            if digest in known:
-                files.setdefault(digest, path)
-                if digest not in audio:
-                    audio[digest] = decoded(path, digest)
+        try:
+            for path, digest in audio_digests(place):
+                if digest in known:
+                    files.setdefault(digest, path)
+                    if digest not in audio and (found := sound_of(path, digest)) is not None:
+                        audio[digest] = found
+        except DistillError as error:
+            if place == folder:
+                raise
+            if callback is not None:  # the others may still hold them
+                callback(Notice(f"{place} could not be searched for recordings: {error.what}", is_warning=True))
     rate = model.codec.sample_rate
     stretches = tuple(
         Stretch(

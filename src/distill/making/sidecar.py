@@ -179,6 +179,6 @@ _KINDS = {".flac": "FLAC", ".mp3": "MP3", ".ogg": "VORBIS"}
 
 def _quoted(words: str) -> str:
     """Words as a Reaper project holds them: between whichever quotes are not in them."""
-    flat = " ".join(words.split())
+    flat = " ".join(words.splitlines())
     mark = next((mark for mark in "\"'`" if mark not in flat), "`")
     return f"{mark}{flat.replace('`', chr(39)) if mark == '`' else flat}{mark}"

@@ -8,6 +8,7 @@ the length of the log and the checksum of the last line read are compared before
 log is read from its beginning. Needs no PyTorch.
 """
 
+import contextlib
 import dataclasses
 import json
 import zlib
@@ -188,7 +189,10 @@ def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
 
 def changed(run_folder: Path) -> datetime:
     """When a run last wrote anything."""
-    latest = max((path.stat().st_mtime for path in run_folder.iterdir()), default=run_folder.stat().st_mtime)
+    latest = run_folder.stat().st_mtime
+    for path in run_folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # written aside and renamed by now
+            latest = max(latest, path.stat().st_mtime)
     return datetime.fromtimestamp(latest, UTC)
 
 
