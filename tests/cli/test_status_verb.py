@@ -45,14 +45,15 @@ def test_what_runs_and_what_can_go_on(distill: Distill, run_of: Any, tmp_path: P
     run_of("busy-1", tmp_path / "busy.distill")
     stopped = run_of("idle-1", tmp_path / "idle.distill", outcome="stopped")
     run_of("done-1", tmp_path / "done.distill", outcome="finished")
-    shown = distill("status").err
+    answer = distill("status")
+    shown = answer.out
     assert "busy-1" in shown
     assert "running" in shown
     assert "25 %" in shown
     assert "90 s" in shown or "1.5 min" in shown
-    assert f"train --resume {stopped}" in shown
+    assert f"train --resume {stopped}" in answer.err
     assert "done-1" not in shown
-    assert "done-1" in distill("status", "--all").err
+    assert "done-1" in distill("status", "--all").out
     runs = {Path(run["run"]).name: run for run in distill("status", "--json").json["runs"]}
     assert runs.keys() == {"busy-1", "idle-1"}
     assert (runs["busy-1"]["state"], runs["busy-1"]["is_alive"], runs["busy-1"]["next"]) == ("running", True, "")

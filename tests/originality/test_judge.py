@@ -47,6 +47,12 @@ class Chimes(torch.nn.Module):
         level = 0.3 * (codes[..., 1:] / ENTRIES) ** 2
         return (level * torch.sin(2 * math.pi * pitch * time)).flatten(1)[:, None]
 
+    def decode_part(
+        self, codes: Tensor, first: int, start: int, stop: int, held: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        """Nothing is carried from one part to the next."""
+        return self.decode(codes)[..., (start - first) * HOP : (stop - first) * HOP], None
+
 
 def phrase(seed: int, positions: int = 282) -> Tensor:
     """Six seconds of short notes: ``[S, 2]``."""

@@ -24,12 +24,10 @@ def mixed(audio: np.ndarray, mix: Mix) -> np.ndarray:
 
 
 def in_channels(audio: np.ndarray, channels: int, mix: Mix) -> np.ndarray:
-    """``[C, N]`` to ``[channels, N]``; two from one are twice the same, and so are two of which one is dead."""
+    """``[C, N]`` to ``[channels, N]``; two from one are twice the same, and two stay where they are, be one of them silent."""
     if channels == 1:
         return mixed(audio, mix)
-    if audio.shape[0] == 2 and mix not in ("left", "right"):
-        return audio
-    return np.repeat(mixed(audio, mix), 2, axis=0)
+    return audio if audio.shape[0] == 2 else np.repeat(audio, 2, axis=0)
 
 
 def as_trained(audio: np.ndarray, channels: int, gain: float, mix: Mix) -> np.ndarray:
@@ -37,7 +35,7 @@ def as_trained(audio: np.ndarray, channels: int, gain: float, mix: Mix) -> np.nd
 
     The very array, a memory map as a rule, where the file is as it should be; otherwise a copy in memory.
     """
-    if gain == 1.0 and (mix == "mean" or audio.shape[0] == 1 or (mix == "difference" and channels == 2)):
+    if gain == 1.0 and (mix == "mean" or channels == 2 or audio.shape[0] == 1):
         return audio
     return in_channels(np.asarray(audio, dtype=np.float32) * np.float32(gain), channels, mix)
 
@@ -100,7 +98,7 @@ def mix_in_words(mix: Mix) -> str:
     """Why a recording is not simply the mean of its channels; empty where it is."""
     return {
         "mean": "",
-        "left": "Its right channel is silent; the left one is used.",
-        "right": "Its left channel is silent; the right one is used.",
+        "left": "Its right channel is silent; in mono the left one is used.",
+        "right": "Its left channel is silent; in mono the right one is used.",
         "difference": "Its channels cancel each other in mono (one is turned over); one is turned back before they are mixed.",
     }[mix]
