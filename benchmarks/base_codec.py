@@ -1,9 +1,11 @@
-"""Trains the base codec from which all other codecs start: ``python -m distill.training.base FOLDER OUT --minutes
-120``.
+"""Trains the base codec from which all other codecs start, by hand, for a release (docs/base-codec.md).
 
-Only by hand, by whoever makes a release; see docs/base-codec.md. It is the codec of a folder like any other, with a few
-differences: nothing is kept aside, the learning rate stays high until a last short stretch, what is written is an
-average over the last steps, and it is written every few minutes, so that it can be taken at any time."""
+    python benchmarks/base_codec.py FOLDER src/distill/models/base.safetensors --minutes 120
+
+It is the codec of a folder like any other, with a few differences: nothing is kept aside, the learning rate stays high until
+a last short stretch, what is written is an average over the last steps, and it is written every few minutes, so that it can
+be taken at any time.
+"""
 
 import argparse
 import copy
