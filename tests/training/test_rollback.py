@@ -139,7 +139,9 @@ def test_a_codebook_that_collapses(small_corpus: Path, monkeypatch: pytest.Monke
         return forward(self, latents)
 
     monkeypatch.setattr(ResidualQuantizer, "forward", collapse)
-    result, events = train_codec(small_corpus, epochs=3)
+    result, events = train_codec(
+        small_corpus, epochs=3, batch_size=8, window_positions=8, continuous_steps=30, learning_rate=1e-3
+    )
     assert any("collapsed" in event.reason for event in rollbacks(events))
     last = [event for event in events if isinstance(event, VQEpochMetrics)][-1]
     assert all(level.perplexity > 3 for level in last.levels)

@@ -68,8 +68,8 @@ def test_cancel_keeps_what_is_there(small_corpus: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_never_reaches_the_optimizer() -> None:
-    def nothing(estimate: torch.Tensor, *_: Any) -> torch.Tensor:
-        return estimate.sum() * float("nan")
+    def nothing(codec: Any, estimate: torch.Tensor, *_: Any) -> dict[str, torch.Tensor]:
+        return {"reconstruction": estimate.sum() * float("nan")}
 
     fabric = make_fabric("cpu")
     model, optimizer = fabric.setup(codec := ConvVQVAE(CONFIG), torch.optim.AdamW(codec.parameters()))
