@@ -7,31 +7,35 @@ from pathlib import Path
 import pytest
 import torch
 
+import distill
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, Source, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, new_header
 
 HEAVY = ("torch", "matplotlib", "lightning_fabric", "vector_quantize_pytorch", "safetensors")
+ROOMS = ("library", "runs")
+"""Every module of these."""
 READERS = (
     "distill",
     "distill.audio.corpus",
     "distill.audio.split",
     "distill.audio.writing",
     "distill.cli.app",
-    "distill.library",
-    "distill.library.moving",
-    "distill.library.rebuilding",
-    "distill.library.trash",
     "distill.models.header",
     "distill.models.health",
     "distill.originality.verdict",
     "distill.report",
-    "distill.runs.events",
-    "distill.runs.journal",
-    "distill.runs.status",
+    "distill.report.contents",
     "distill.settings",
     "distill.sizes",
     "distill.training",
     "distill.training.metrics",
+    "distill.training.plan",
+    "distill.training.state",
+    *(
+        f"distill.{room}.{path.stem}"
+        for room in ROOMS
+        for path in sorted((Path(distill.__file__).parent / room).glob("*.py"))
+    ),
 )
 
 

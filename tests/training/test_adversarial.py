@@ -18,7 +18,6 @@ from distill.errors import StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import codec_fingerprint, codes_fingerprint
 from distill.training.adversarial import (
-    STATE_KIND,
     Networks,
     RefinementPlan,
     RefinementResult,
@@ -122,7 +121,7 @@ def test_resumed_equals_uninterrupted(refine: Any, tmp_path: Path) -> None:
     stopped = refine(codec, callback=stop, cancel_event=cancel)
     assert stopped.cancelled
     assert not stopped.is_kept
-    state = load_state(tmp_path / "state", STATE_KIND)
+    state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
     assert (state.values["schedule"]["step"], state.values["epoch"], state.values["sums"]["step"]) == (4, 1, 1)
     torch.manual_seed(99)  # what another process would have drawn meanwhile
     rest = refine(codec, resumed=state, callback=events.append)
@@ -148,7 +147,7 @@ def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
 
     def look(event: TrainingEvent) -> None:
         if isinstance(event, RefinementStepMetrics) and (tmp_path / "state").exists():
-            steps_saved.append(read_values(tmp_path / "state", STATE_KIND)["schedule"]["step"])
+            steps_saved.append(read_values(tmp_path / "state", RefinementPlan.STATE_KIND)["schedule"]["step"])
 
     refine(make_codec(), dataclasses.replace(PLAN, save_every_s=0.0), callback=look)
     assert steps_saved == [1, 2, 3, 4, 5]
@@ -158,7 +157,7 @@ def test_a_state_of_another_model_or_folder_is_refused(
     refine: Any, corpus: Corpus, tmp_path: Path, save: Any, noise: Any
 ) -> None:
     refine(make_codec())
-    state = load_state(tmp_path / "state", STATE_KIND)
+    state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
     other = make_codec()
     other.quantizer.set_codebooks(torch.zeros(4, 16, 4))
     with pytest.raises(StateFileError, match="another codec"):

@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 
+from distill.audio.distance import WINDOWS
 from distill.errors import SettingError, StateFileError
-from distill.training.adversarial import RefinementPlan
-from distill.training.plan import Plan
-from distill.training.prior_loop import PriorPlan
-from distill.training.vqvae_loop import CodecPlan
+from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 
 PLANS = (CodecPlan, RefinementPlan, PriorPlan)
 
@@ -52,3 +50,11 @@ def test_a_run_without_an_end_has_the_default_epochs() -> None:
     assert CodecPlan().end == (100, None)
     assert PriorPlan().end == (50, None)
     assert PriorPlan(minutes=2.0).end == (None, 2.0)
+
+
+@pytest.mark.parametrize("kind", [CodecPlan, RefinementPlan])
+def test_a_step_can_be_measured_with_every_scale_and_no_more(kind: type[CodecPlan | RefinementPlan]) -> None:
+    """Guards against the plans' limit and the mel distance's window lengths growing apart: plans need no PyTorch."""
+    assert kind(scales_per_step=len(WINDOWS))
+    with pytest.raises(SettingError, match="at most"):
+        kind(scales_per_step=len(WINDOWS) + 1)

@@ -6,16 +6,8 @@ import pytest
 import torch
 
 from distill.errors import StateFileError
-from distill.training.state import (
-    TrainingState,
-    load_state,
-    optimizer_tensors,
-    random_state,
-    read_values,
-    restore_optimizer,
-    restore_random_state,
-    save_state,
-)
+from distill.training.progress import optimizer_tensors, random_state, restore_optimizer, restore_random_state
+from distill.training.state import TrainingState, load_state, read_values, save_state
 
 
 @pytest.fixture

@@ -5,33 +5,34 @@
                         prior.state       prior.jsonl       the prior
 
 A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
-later stages belong to a model if both have the same codes.
+later stages belong to a model if both have the same codes. What is to be known of a run is read without PyTorch.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from distill import models
 from distill.errors import OutputError, SettingError, StateFileError
 from distill.files.names import new_run_folder, run_folders
-from distill.models.model_file import Model, load_model, read_header
-from distill.models.prior import PriorConfig
-from distill.models.vqvae import VQVAEConfig
+from distill.models.config import PriorConfig, VQVAEConfig
+from distill.models.header import read_header
 from distill.runs.events import events_file
-from distill.training import adversarial, prior_loop, vqvae_loop
-from distill.training.adversarial import RefinementPlan
-from distill.training.plan import Plan
+from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 from distill.training.state import TrainingState, load_state, read_values
+
+if TYPE_CHECKING:
+    from distill.models.model_file import Model
 
 CODEC_STATE, REFINEMENT_STATE, PRIOR_STATE = "codec.state", "refinement.state", "prior.state"
 _KINDS = {
-    CODEC_STATE: vqvae_loop.STATE_KIND,
-    REFINEMENT_STATE: adversarial.STATE_KIND,
-    PRIOR_STATE: prior_loop.STATE_KIND,
+    CODEC_STATE: CodecPlan.STATE_KIND,
+    REFINEMENT_STATE: RefinementPlan.STATE_KIND,
+    PRIOR_STATE: PriorPlan.STATE_KIND,
 }
 
 FINISHED_KEPT = 5
@@ -193,7 +194,7 @@ def refined_model(run: Path) -> Path:
     return _load(run, REFINEMENT_STATE).model_path if run.is_dir() else run
 
 
-def has_second_stage(model: Model) -> bool:
+def has_second_stage(model: "Model") -> bool:
     """Whether the model's second stage has begun."""
     return "refinement_steps" in model.header.codec_training or _refinement_of(model) is not None
 
@@ -208,7 +209,7 @@ def stopped_prior(run: Path) -> Stopped:
     if run.is_dir():
         found = run if (run / PRIOR_STATE).exists() else None
     else:
-        fingerprint = load_model(run).codes_fingerprint
+        fingerprint = models.load_model(run).codes_fingerprint
         found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == fingerprint)
     if found is None:
         raise SettingError(
@@ -233,7 +234,7 @@ def forget_finished() -> None:
 
 
 def next_refinement(
-    path: Path, model: Model, wanted: RefinementPlan, default_minutes: float, first: Stopped | None = None
+    path: Path, model: "Model", wanted: RefinementPlan, default_minutes: float, first: Stopped | None = None
 ) -> RefinementRun:
     """Where the second stage of the model at ``path`` goes on; its beginning, if the model has had none yet.
 
@@ -260,7 +261,7 @@ def next_refinement(
         record = model.header.corpus
         plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
         return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
-    state = load_state(found / REFINEMENT_STATE, adversarial.STATE_KIND)
+    state = load_state(found / REFINEMENT_STATE, RefinementPlan.STATE_KIND)
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
     if epochs is not None or minutes is not None:
         plan = dataclasses.replace(
@@ -277,7 +278,7 @@ def next_refinement(
     return RefinementRun(found, plan, state)
 
 
-def _refinement_of(model: Model) -> Path | None:
+def _refinement_of(model: "Model") -> Path | None:
     fingerprint = model.codes_fingerprint
     return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == fingerprint)
 

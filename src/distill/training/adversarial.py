@@ -15,11 +15,10 @@ import math
 import time
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from distill.audio.corpus import Corpus
@@ -45,56 +44,13 @@ from distill.training.metrics import (
     RefinementStepMetrics,
     ignore,
 )
-from distill.training.plan import Plan
+from distill.training.plan import RefinementPlan as RefinementPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
 from distill.training.vqvae_loop import judge_windows, validate_vqvae_epoch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-STATE_KIND = "codec refinement"
-
-
-@dataclass(frozen=True)
-class RefinementPlan(Plan):
-    """The settings of one run of the codec's second stage."""
-
-    DEFAULT_EPOCHS: ClassVar[int] = 100
-    batch_size: Annotated[int, Ge(1)] = 4
-    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 2e-4
-    least_steps: Annotated[int, Ge(1)] = 50
-    discriminator_learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
-    """Peak learning rate of the discriminator. One as slow as the decoder gives no useful gradient for hundreds of steps
-    (measured: docs/codec.md)."""
-    discriminator_width: Annotated[int, Ge(1)] = DiscriminatorConfig.width
-    """Channels of the discriminator's layers."""
-    discriminator_first_steps: Annotated[int, Ge(0)] = 100
-    """The discriminator trains alone for so many steps at first, as an untrained one would only mislead the decoder."""
-    discriminator_first_share: Annotated[float, Ge(0), Le(1)] = 0.1
-    """It trains alone for this share of the stage at most, however short the stage is."""
-    mel_weight: Annotated[float, Ge(0)] = 15.0
-    """Weight of the mel distance in the decoder's loss."""
-    feature_weight: Annotated[float, Ge(0)] = 2.0
-    """Weight of the distance between the discriminator's features."""
-    adversarial_weight: Annotated[float, Ge(0)] = 1.0
-    """Weight of the adversarial loss."""
-    window_positions: Annotated[int, Ge(1)] = 47
-    """Code positions of a training window, about a second at the default rate."""
-    silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
-    """Share of the windows that are cut to begin or end in silence."""
-    scales_per_step: Annotated[int, Ge(1), Le(len(WINDOWS))] = 2
-    """How many of the mel distance's window lengths a step is measured with."""
-    validation_windows: Annotated[int, Ge(1)] = 16
-    """Held-out windows that are validated on at most."""
-    validation_positions: Annotated[int, Ge(1)] = 94
-    """Code positions of such a window."""
-    average_decay: Annotated[float, Ge(0), Le(1)] = 0.999
-    """How much of the decoder's moving average a step keeps."""
-    worst_mel: Annotated[float, Ge(0)] = 1.5
-    """The stage has failed if the held-out mel distance ends above this many times what it was, however lively it sounds."""
-    max_bad_steps: Annotated[int, Ge(1)] = 20
-    """So many losses in a row that are not finite end the stage. One alone is stepped over: it has moved nothing."""
 
 
 @dataclass
@@ -227,7 +183,7 @@ def refine_decoder(
     else:
         state.restore(file.resumed, belongs_to)
     mel_before = state.figures["mel_before"]
-    checkpoint = Checkpoint(file, STATE_KIND, state, belongs_to, plan, tell)
+    checkpoint = Checkpoint(file, plan.STATE_KIND, state, belongs_to, plan, tell)
 
     state.finished, cancelled = schedule.finished, False
     epoch_started = time.monotonic()

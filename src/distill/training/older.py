@@ -4,11 +4,12 @@ Format 1 (until November 2026) had one layout for the codec and the prior and an
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Parts = dict[str, dict[str, Tensor]]
+Parts: TypeAlias = "dict[str, dict[str, Tensor]]"
 
 _RENAMED = {"critic": "discriminator", "critic-optimizer": "discriminator-optimizer"}
 # Format 1 held these in the code alone; the defaults of today's plans are others.

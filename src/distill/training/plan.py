@@ -1,4 +1,4 @@
-"""What is decided before a run begins and stays when it is resumed: the part that the plans of the three loops share.
+"""What is decided before a run begins and stays when it is resumed: the plans of the three loops. Needs no PyTorch to be read.
 
 A plan is frozen, checked field by field when it is made, and saved as JSON in the state, so that a saved state explains itself
 and a resumed run needs no setting given again.
@@ -28,6 +28,8 @@ class Plan:
         SettingError: if a value is out of its field's range.
     """
 
+    STATE_KIND: ClassVar[str]
+    """What the loop's saved states are called."""
     DEFAULT_EPOCHS: ClassVar[int]
     """How long a run lasts when neither epochs nor minutes are given."""
 
@@ -87,6 +89,108 @@ class Plan:
                 "The plan of the saved training does not fit this version of Distill or was changed.",
                 "Train that stage again from its beginning.",
             ) from error
+
+
+@dataclass(frozen=True)
+class CodecPlan(Plan):
+    """The settings of one run of the codec's first stage."""
+
+    STATE_KIND: ClassVar[str] = "codec"
+    DEFAULT_EPOCHS: ClassVar[int] = 100
+    batch_size: Annotated[int, Ge(1)] = 16
+    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 3e-3
+    continuous_steps: Annotated[int, Ge(0)] = 30
+    """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
+    window_positions: Annotated[int, Ge(1)] = 12
+    """Code positions of a training window, a quarter of a second at the default rate: many short windows teach more than a few
+    long ones, but what is to know a pitch needs some length (docs/codec.md)."""
+    silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
+    """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
+    scales_per_step: Annotated[int, Ge(1), Le(7)] = 2
+    """How many of the mel distance's seven window lengths a step is measured with."""
+    validation_windows: Annotated[int, Ge(1)] = 8
+    """Windows that are validated on at most, of the held-out recordings and of those trained on alike."""
+    validation_positions: Annotated[int, Ge(1)] = 94
+    """Code positions of such a window."""
+    least_steps: Annotated[int, Ge(1)] = 200
+    """Steps of an epoch at least: with fewer, validation would take more than a twentieth of the time."""
+    from_scratch: bool = False
+    """Whether to start from random weights even where there is a base codec to start from."""
+    good_every: Annotated[int, Ge(1)] = 25
+    """So many steps in a row without trouble make a state that training can go back to."""
+
+
+@dataclass(frozen=True)
+class RefinementPlan(Plan):
+    """The settings of one run of the codec's second stage."""
+
+    STATE_KIND: ClassVar[str] = "codec refinement"
+    DEFAULT_EPOCHS: ClassVar[int] = 100
+    batch_size: Annotated[int, Ge(1)] = 4
+    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 2e-4
+    least_steps: Annotated[int, Ge(1)] = 50
+    discriminator_learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
+    """Peak learning rate of the discriminator. One as slow as the decoder gives no useful gradient for hundreds of steps
+    (measured: docs/codec.md)."""
+    discriminator_width: Annotated[int, Ge(1)] = 16
+    """Channels of the discriminator's layers."""
+    discriminator_first_steps: Annotated[int, Ge(0)] = 100
+    """The discriminator trains alone for so many steps at first, as an untrained one would only mislead the decoder."""
+    discriminator_first_share: Annotated[float, Ge(0), Le(1)] = 0.1
+    """It trains alone for this share of the stage at most, however short the stage is."""
+    mel_weight: Annotated[float, Ge(0)] = 15.0
+    """Weight of the mel distance in the decoder's loss."""
+    feature_weight: Annotated[float, Ge(0)] = 2.0
+    """Weight of the distance between the discriminator's features."""
+    adversarial_weight: Annotated[float, Ge(0)] = 1.0
+    """Weight of the adversarial loss."""
+    window_positions: Annotated[int, Ge(1)] = 47
+    """Code positions of a training window, about a second at the default rate."""
+    silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
+    """Share of the windows that are cut to begin or end in silence."""
+    scales_per_step: Annotated[int, Ge(1), Le(7)] = 2
+    """How many of the mel distance's seven window lengths a step is measured with."""
+    validation_windows: Annotated[int, Ge(1)] = 16
+    """Held-out windows that are validated on at most."""
+    validation_positions: Annotated[int, Ge(1)] = 94
+    """Code positions of such a window."""
+    average_decay: Annotated[float, Ge(0), Le(1)] = 0.999
+    """How much of the decoder's moving average a step keeps."""
+    worst_mel: Annotated[float, Ge(0)] = 1.5
+    """The stage has failed if the held-out mel distance ends above this many times what it was, however lively it sounds."""
+    max_bad_steps: Annotated[int, Ge(1)] = 20
+    """So many losses in a row that are not finite end the stage. One alone is stepped over: it has moved nothing."""
+
+
+@dataclass(frozen=True)
+class PriorPlan(Plan):
+    """The settings of one run of the prior."""
+
+    STATE_KIND: ClassVar[str] = "prior"
+    DEFAULT_EPOCHS: ClassVar[int] = 50
+    batch_size: Annotated[int, Ge(1)] = 8
+    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 2e-3
+    least_steps: Annotated[int, Ge(1)] = 50
+    infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
+    """Share of the steps that teach the prior to lead to something that is known beforehand."""
+    views: Annotated[int, Ge(1)] = 24
+    """The number of ways every recording is encoded in, shifted by less than a hop and transposed. There are fewer if encoding
+    would take more than ``extraction_share`` of the minutes."""
+    transpose: Annotated[int, Ge(0), Le(12)] = 1
+    """Semitones up to which views are transposed."""
+    extraction_share: Annotated[float, Gt(0), Le(1)] = 0.2
+    """Share of a time budget that encoding may take at most."""
+    patience: Annotated[float, Gt(0), Le(1)] = 0.3
+    """Share of the run for which the held-out loss may fail to improve before training ends early; 1 never ends it."""
+    good_every: Annotated[int, Ge(1)] = 25
+    """So many steps in a row without trouble make a state that training can go back to."""
+
+    def sequences_per_epoch(self, sequences: int) -> int:
+        """How many of all the views' sequences an epoch takes: as many as one view has, but enough for the least steps.
+
+        Which ones they are is drawn anew in every epoch.
+        """
+        return min(sequences, max(sequences // self.views, self.least_steps * self.batch_size))
 
 
 def _hints(kind: type[Plan]) -> dict[str, Any]:

@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
-from annotated_types import Ge, Gt, Le
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,7 +33,7 @@ from distill.training.metrics import (
     ignore,
 )
 from distill.training.overfitting import best_epoch, check_gap, has_learned_all
-from distill.training.plan import Plan
+from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
@@ -42,43 +41,12 @@ from distill.training.schedule import Schedule
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-STATE_KIND = "prior"
 VALIDATION_BATCH = 8
 MAX_LOSS = 20.0
 """exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
 
 MEMORIZATION_THRESHOLDS = ((20, 2.0), (100, 3.0), (math.inf, 5.0))
 """(files up to, validation perplexity below which the prior is said to recite)."""
-
-
-@dataclass(frozen=True)
-class PriorPlan(Plan):
-    """The settings of one run of the prior."""
-
-    DEFAULT_EPOCHS: ClassVar[int] = 50
-    batch_size: Annotated[int, Ge(1)] = 8
-    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 2e-3
-    least_steps: Annotated[int, Ge(1)] = 50
-    infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
-    """Share of the steps that teach the prior to lead to something that is known beforehand."""
-    views: Annotated[int, Ge(1)] = 24
-    """The number of ways every recording is encoded in, shifted by less than a hop and transposed. There are fewer if encoding
-    would take more than ``extraction_share`` of the minutes."""
-    transpose: Annotated[int, Ge(0), Le(12)] = 1
-    """Semitones up to which views are transposed."""
-    extraction_share: Annotated[float, Gt(0), Le(1)] = 0.2
-    """Share of a time budget that encoding may take at most."""
-    patience: Annotated[float, Gt(0), Le(1)] = 0.3
-    """Share of the run for which the held-out loss may fail to improve before training ends early; 1 never ends it."""
-    good_every: Annotated[int, Ge(1)] = 25
-    """So many steps in a row without trouble make a state that training can go back to."""
-
-    def sequences_per_epoch(self, sequences: int) -> int:
-        """How many of all the views' sequences an epoch takes: as many as one view has, but enough for the least steps.
-
-        Which ones they are is drawn anew in every epoch.
-        """
-        return min(sequences, max(sequences // self.views, self.least_steps * self.batch_size))
 
 
 @dataclass(frozen=True)
@@ -169,7 +137,7 @@ def train_prior(
         state.restore(file.resumed, belongs_to)
         tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
     facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
-    checkpoint = Checkpoint(file, STATE_KIND, state, facts, plan, tell)
+    checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, tell)
 
     cancelled = stopped_early = False
     while state.epoch == 0 or not (schedule.finished or cancelled or stopped_early):

@@ -12,14 +12,7 @@ from torch import Tensor
 from distill.errors import StateFileError, TrainingError
 from distill.training.metrics import MetricsCallback, RolledBack
 from distill.training.schedule import Schedule
-from distill.training.state import (
-    Part,
-    TrainingState,
-    optimizer_tensors,
-    random_state,
-    restore_optimizer,
-    restore_random_state,
-)
+from distill.training.state import Part, TrainingState
 from distill.training.watch import GOOD_EVERY, Watch
 
 if TYPE_CHECKING:
@@ -235,3 +228,36 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """The rate of the next step, for all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimizer has accumulated (moments, step counts) as ``<parameter's place>.<name>``.
+
+    Its settings are not part of it: whoever builds the optimizer again gives them again.
+    """
+    gathered = optimizer.state_dict()["state"]
+    return {
+        f"{place}.{name}": torch.as_tensor(value) for place, kept in gathered.items() for name, value in kept.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
+    """Puts back what :func:`optimizer_tensors` took out of an optimizer over parameters of the same shapes."""
+    gathered: dict[int, dict[str, Tensor]] = {}
+    for whole, tensor in tensors.items():
+        place, _, name = whole.partition(".")
+        gathered.setdefault(int(place), {})[name] = tensor
+    optimizer.load_state_dict({"state": gathered, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def random_state() -> dict[str, Tensor]:
+    """The state of PyTorch's random generators, on the CPU and on the GPU if there is one."""
+    there = torch.cuda.is_available()
+    return {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if there else {})
+
+
+def restore_random_state(tensors: Part) -> None:
+    """Puts back what :func:`random_state` took; a GPU's state is left out where there is none."""
+    torch.set_rng_state(tensors["cpu"])
+    if "cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["cuda"])

@@ -3,7 +3,8 @@
     parts    tensors, as name to tensor within named parts: weights, optimizers, random state
     values   plain JSON: the plan, how far the data and the schedule are, curves so far
 
-Written whole or not at all, as safetensors with the values as JSON in its header. Opening one can never run code.
+Written whole or not at all, as safetensors with the values as JSON in its header. Opening one can never run code. The values
+alone are read without PyTorch.
 """
 
 import hashlib
@@ -11,21 +12,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from distill.errors import StateFileError
 from distill.files.atomic import written_aside
 from distill.training.older import parts_of_format_1, values_of_format_1
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _FORMAT = 2
 _KEY = "distill-state"
 
-Part = Mapping[str, Tensor]
+Part: TypeAlias = "Mapping[str, Tensor]"
 V = TypeVar("V")
 
 
@@ -61,6 +60,8 @@ def save_state(path: Path, kind: str, state: TrainingState) -> Path:
     Raises:
         OutputError: if the file system refuses.
     """
+    import safetensors.torch  # takes seconds with PyTorch, so only whoever needs tensors pays for it
+
     tensors = {
         f"{part}/{name}": tensor.detach().cpu().contiguous()
         for part, named in state.parts.items()
@@ -79,6 +80,8 @@ def load_state(path: Path, kind: str) -> TrainingState:
     Raises:
         StateFileError: if it is missing, damaged, or no state of this kind.
     """
+    import safetensors.torch
+
     about = _about(path, kind)
     try:
         tensors = safetensors.torch.load_file(path)
@@ -104,46 +107,14 @@ def read_values(path: Path, kind: str) -> Mapping[str, Any]:
     return _values_of_today(path, _about(path, kind))
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimizer has accumulated (moments, step counts) as ``<parameter's place>.<name>``.
-
-    Its settings are not part of it: whoever builds the optimizer again gives them again.
-    """
-    gathered = optimizer.state_dict()["state"]
-    return {
-        f"{place}.{name}": torch.as_tensor(value) for place, kept in gathered.items() for name, value in kept.items()
-    }
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
-    """Puts back what :func:`optimizer_tensors` took out of an optimizer over parameters of the same shapes."""
-    gathered: dict[int, dict[str, Tensor]] = {}
-    for whole, tensor in tensors.items():
-        place, _, name = whole.partition(".")
-        gathered.setdefault(int(place), {})[name] = tensor
-    optimizer.load_state_dict({"state": gathered, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def random_state() -> dict[str, Tensor]:
-    """The state of PyTorch's random generators, on the CPU and on the GPU if there is one."""
-    there = torch.cuda.is_available()
-    return {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if there else {})
-
-
-def restore_random_state(tensors: Part) -> None:
-    """Puts back what :func:`random_state` took; a GPU's state is left out where there is none."""
-    torch.set_rng_state(tensors["cpu"])
-    if "cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["cuda"])
-
-
 def _about(path: Path, kind: str) -> dict[str, Any]:
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()[_KEY])
+        with path.open("rb") as file:  # bytes of the table, the table, the tensors
+            length = min(int.from_bytes(file.read(8), "little"), path.stat().st_size)
+            about = json.loads(json.loads(file.read(length))["__metadata__"][_KEY])
         known = about["format"], about["kind"]
         complete = isinstance(about["digest"], str) and isinstance(about["values"], dict)
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise _unusable(path, "it is missing, damaged or something else") from error
     if known not in ((_FORMAT, kind), (1, kind)) or not complete:
         raise _unusable(
@@ -161,7 +132,9 @@ def _values_of_today(path: Path, about: Mapping[str, Any]) -> Mapping[str, Any]:
         raise _unusable(path, "an earlier version saved it, and something is missing in it") from error
 
 
-def _digest(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> str:
+def _digest(tensors: "Mapping[str, Tensor]", values: Mapping[str, Any]) -> str:
+    import torch
+
     digest = hashlib.sha256(json.dumps(dict(values)).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

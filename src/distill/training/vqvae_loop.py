@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.distance import WINDOWS, MultiScaleMel
+from distill.audio.distance import MultiScaleMel
 from distill.audio.files import to_channels
 from distill.audio.likeness import Likeness, judge
 from distill.audio.split import Passage, Split, split_corpus, whole_recordings
@@ -39,45 +38,16 @@ from distill.training.metrics import (
     VQTrainingCompleteEvent,
     ignore,
 )
-from distill.training.plan import Plan
+from distill.training.plan import CodecPlan as CodecPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-STATE_KIND = "codec"
 VALIDATION_BATCH = 4
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
-
-
-@dataclass(frozen=True)
-class CodecPlan(Plan):
-    """The settings of one run of the codec's first stage."""
-
-    DEFAULT_EPOCHS: ClassVar[int] = 100
-    batch_size: Annotated[int, Ge(1)] = 16
-    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 3e-3
-    continuous_steps: Annotated[int, Ge(0)] = 30
-    """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
-    window_positions: Annotated[int, Ge(1)] = 12
-    """Code positions of a training window, a quarter of a second at the default rate: many short windows teach more than a few
-    long ones, but what is to know a pitch needs some length (docs/codec.md)."""
-    silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
-    """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
-    scales_per_step: Annotated[int, Ge(1), Le(len(WINDOWS))] = 2
-    """How many of the mel distance's window lengths a step is measured with."""
-    validation_windows: Annotated[int, Ge(1)] = 8
-    """Windows that are validated on at most, of the held-out recordings and of those trained on alike."""
-    validation_positions: Annotated[int, Ge(1)] = 94
-    """Code positions of such a window."""
-    least_steps: Annotated[int, Ge(1)] = 200
-    """Steps of an epoch at least: with fewer, validation would take more than a twentieth of the time."""
-    from_scratch: bool = False
-    """Whether to start from random weights even where there is a base codec to start from."""
-    good_every: Annotated[int, Ge(1)] = 25
-    """So many steps in a row without trouble make a state that training can go back to."""
 
 
 @dataclass
@@ -200,7 +170,7 @@ def train_vqvae(
     belongs_to = {"folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
-    checkpoint = Checkpoint(file, STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
+    checkpoint = Checkpoint(file, plan.STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
 
     cancelled = False
     while state.epoch == 0 or not (schedule.finished or cancelled):

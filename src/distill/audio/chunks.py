@@ -1,0 +1,139 @@
+"""Files made of chunks that say how long they are, and what they hold where that is wrong: WAV, AIFF, CAF, and AU's one header.
+
+Formats as described in EBU Tech 3306 (RF64, BW64) and in Apple's CAF and AIFF-C specifications.
+"""
+
+import mmap
+import struct
+
+from distill.audio.spliced import AS_IT_IS, Links, Part
+
+_OPEN = 2**32 - 1
+_AS_MUCH_AS_CAN_BE = 2**31 - 2**16
+
+
+def wav(content: mmap.mmap) -> Links:
+    """Sizes that are zero, open or too small; several data chunks; BW64."""
+    order = ">" if content[:4] == b"RIFX" else "<"
+    end = len(content)
+    sound: list[tuple[int, int]] = []
+    shape = b""
+    long_size = None
+    at, claimed, is_plain = 12, 0, content[:4] in (b"RIFF", b"RIFX")
+    while at + 8 <= end:
+        name = content[at : at + 4]
+        size = struct.unpack(order + "I", content[at + 4 : at + 8])[0]
+        begin = at + 8
+        if name == b"ds64" and size >= 24:
+            long_size = struct.unpack("<Q", content[begin + 8 : begin + 16])[0]
+        elif name == b"fmt " and not shape:
+            shape = content[begin : begin + min(size, 4096)]
+        elif name == b"data":
+            claim = long_size if size == _OPEN and long_size is not None else size
+            claimed += claim
+            stop = begin + claim
+            if stop > end or size == 0 or not _is_chunk(content, stop + stop % 2, order):
+                stop = end
+            sound.append((begin, stop))
+            size = stop - begin
+        elif not _is_chunk(content, at, order):
+            break
+        at = begin + size + size % 2
+    if len(shape) < 16 or not sound:
+        return AS_IT_IS
+    alignment = max(1, struct.unpack(order + "H", shape[12:14])[0])
+    rate = struct.unpack(order + "I", shape[8:12])[0]  # bytes a second
+    sound = [(begin, stop - (stop - begin) % alignment) for begin, stop in sound]
+    held = sum(stop - begin for begin, stop in sound)
+    if is_plain and len(sound) == 1 and held <= claimed:
+        # What is written to a pipe claims as much as there can be; a download that broke off claims what it should have been.
+        return [], claimed / rate if rate and held < claimed < _AS_MUCH_AS_CAN_BE else None
+    header = content[:4] if content[:4] == b"RIFX" else b"RIFF"
+    total = 4 + 8 + len(shape) + len(shape) % 2 + 8 + held
+    parts: list[Part] = [header + struct.pack(order + "I", min(total, _OPEN)) + b"WAVE"]
+    if total >= _OPEN:
+        parts = [b"RF64" + b"\xff" * 4 + b"WAVE", b"ds64" + struct.pack("<IQQQI", 28, total + 36, held, 0, 0)]
+    parts.append(b"fmt " + struct.pack(order + "I", len(shape)) + shape + b"\0" * (len(shape) % 2))
+    parts.append(b"data" + struct.pack(order + "I", min(held, _OPEN)))
+    parts += sound
+    # Half a second of rubbish behind the sound is no sign of anything; a claim of nothing is.
+    return [parts], claimed / rate if rate and held != claimed else None
+
+
+def _is_chunk(content: mmap.mmap, at: int, order: str) -> bool:
+    """Whether a chunk begins there, or the file ends."""
+    if at + 8 > len(content):
+        return len(content) - at < 8
+    name, size = content[at : at + 4], struct.unpack(order + "I", content[at + 4 : at + 8])[0]
+    return all(32 <= letter < 127 for letter in name) and (at + 8 + size <= len(content) or name == b"data")
+
+
+def aiff(content: mmap.mmap) -> Links:
+    """Sound that is longer than its chunk says."""
+    at, end = 12, len(content)
+    common = None
+    while at + 8 <= end:
+        name, size = content[at : at + 4], struct.unpack(">I", content[at + 4 : at + 8])[0]
+        if name == b"COMM" and size >= 18:
+            common = at
+        if name == b"SSND" and common is not None:
+            stop = at + 8 + size
+            compression = content[common + 26 : common + 30] if content[8:12] == b"AIFC" else b"NONE"
+            if (size > 8 and stop <= end and _is_chunk(content, stop + stop % 2, ">")) or compression not in (
+                b"NONE", b"sowt", b"fl32", b"FL32", b"twos", b"in24",
+            ):  # fmt: skip
+                return AS_IT_IS
+            channels, frames, bits = struct.unpack(">hIh", content[common + 8 : common + 16])
+            width = max(1, channels * -(-bits // 8))
+            held = (end - at - 16) // width
+            if held <= min(frames, (size - 8) // width) and size > 8:
+                return AS_IT_IS
+            head = bytearray(content[: at + 8])
+            head[4:8] = struct.pack(">I", at + 16 + held * width - 8)
+            head[common + 10 : common + 14] = struct.pack(">I", held)
+            head[at + 4 : at + 8] = struct.pack(">I", 8 + held * width)
+            rate = _extended(content[common + 16 : common + 26])
+            claim = min(frames, max(0, size - 8) // width)
+            return [[bytes(head), (at + 8, at + 16 + held * width)]], claim / rate if rate else None
+        at += 8 + size + size % 2
+    return AS_IT_IS
+
+
+def _extended(number: bytes) -> float:
+    exponent, mantissa = struct.unpack(">HQ", number)
+    return float(mantissa) * 2.0 ** ((exponent & 0x7FFF) - 16383 - 63) if exponent & 0x7FFF < 16383 + 40 else 0.0
+
+
+def caf(content: mmap.mmap) -> Links:
+    """A data chunk of open length, or one that is longer than it says."""
+    at, end = 8, len(content)
+    rate = 0.0
+    while at + 12 <= end:
+        name, size = content[at : at + 4], struct.unpack(">q", content[at + 4 : at + 12])[0]
+        if name == b"desc" and at + 44 <= end:
+            frequency, _, _, width = struct.unpack(">d4sII", content[at + 12 : at + 32])
+            rate = frequency * width
+        if name == b"data":
+            stop = at + 12 + size
+            is_chunk = size > 0 and stop + 12 <= end and content[stop : stop + 4].isalnum()
+            if rate <= 0 or (size > 4 and stop <= end and (stop >= end - 12 or is_chunk)):
+                return AS_IT_IS
+            head = bytearray(content[: at + 12])
+            head[at + 4 : at + 12] = struct.pack(">q", end - at - 12)
+            return [[bytes(head), (at + 12, end)]], None if size < 0 else max(0, size - 4) / rate
+        if size < 0:
+            break
+        at += 12 + size
+    return AS_IT_IS
+
+
+def au(content: mmap.mmap) -> Links:
+    """Nothing follows the sound in this format, so that all of the rest is sound."""
+    if len(content) < 24:
+        return AS_IT_IS
+    begin, size, encoding, rate, channels = struct.unpack(">IIIII", content[4:24])
+    width = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}.get(encoding, 0) * channels
+    if size == _OPEN or begin + size >= len(content) or not width or not rate:
+        return AS_IT_IS
+    head = content[:8] + struct.pack(">I", _OPEN)
+    return [[head, (12, len(content))]], size / (width * rate)

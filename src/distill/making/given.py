@@ -1,0 +1,84 @@
+"""Audio that new sound continues or is put into: read for the model, and what is odd about it said before anything is made."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
+from distill.codes.extract import encode_blocks
+from distill.errors import SettingError
+from distill.making.request import Request
+from distill.models.model_file import Model
+from distill.training.metrics import MetricsCallback, Notice
+
+LONGEST_INFILLED_SECONDS = 600.0
+SILENT_PEAK = 1e-3
+"""60 dB below the loudest sample of a prompt: an end that stays below it is as good as silent."""
+_FAINTEST = 1e-5
+_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 32}
+
+
+def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Tensor:
+    """The codes ``[P, Q]`` of the end of an audio file, as much of it as the prior looks back over.
+
+    However long the file is, only its end is kept in memory. A silent end is said to be so.
+    """
+    prior = model.require_prior()
+    codec = model.codec
+    wanted = (prior.config.context // codec.num_quantizers + codec.context) * codec.hop
+    if callback is not None and (remark := probe(audio).remark):
+        callback(Notice(f"{audio.name}: {remark}"))
+    tail = np.zeros((codec.channels, 0), np.float32)
+    for block in read_blocks(audio, codec.channels):
+        tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
+    # Of what the prior is given, it hears the newest half of its window.
+    listened = prior.config.context // codec.num_quantizers // 2 * codec.hop
+    peak = float(np.abs(tail).max(initial=0.0))
+    if peak > 1:
+        tail = tail / np.float32(peak)
+        if callback is not None:
+            callback(
+                Notice(f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale; it is brought down to it.")
+            )
+    # Quiet is not silent: what counts is how loud the end is beside the rest.
+    if callback is not None and not np.abs(tail[:, -listened:]).max() > max(_FAINTEST, SILENT_PEAK * min(peak, 1.0)):
+        callback(Notice(f"{audio.name} ends in silence, so what follows it may begin in silence too.", is_warning=True))
+    # Whole positions that end where the file ends: a rest would be padded with silence, and silence is what would follow it.
+    rest = tail.shape[1] % codec.hop
+    return encode_blocks(codec, [tail[:, rest:] if tail.shape[1] > rest else tail], model.device)
+
+
+def read_recording(model: Model, request: Request, audio: Path, callback: MetricsCallback | None) -> np.ndarray:
+    """The recording as the codec takes it; what differs from the file is said before anything is made."""
+    info = probe(audio)
+    if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
+        raise SettingError(
+            f"{audio.name} lasts {info.frames / info.sample_rate / 60:.0f} minutes; to make a passage anew the whole recording "
+            "must be held in memory.",
+            f"Cut out at most {LONGEST_INFILLED_SECONDS / 60:.0f} minutes around the passage.",
+        )
+    recording = read_audio(audio, model.codec.channels)
+    if callback is not None and (changes := _changes(model, request, info, recording)):
+        callback(Notice(f"Outside of the passage {audio.name} does not stay as it is: {'; '.join(changes)}."))
+    return recording
+
+
+def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndarray) -> list[str]:
+    """In which ways an infilled recording cannot be the original's, sample for sample, outside of the passage."""
+    changes = []
+    if info.sample_rate != model.codec.sample_rate:
+        changes.append(f"{info.sample_rate} Hz become {model.codec.sample_rate}")
+    if info.channels != model.codec.channels:
+        become = ("one channel becomes two that are alike", "two channels become one")[info.channels - 1]
+        changes.append(f"{become}, as this model has {model.codec.channels}")
+    if request.audio_format in ("ogg", "mp3"):
+        changes.append(f"{request.audio_format} is lossy")
+    elif request.bit_depth < _BITS.get(info.subtype, 24):
+        changes.append(f"{request.bit_depth} bits are coarser than the file's")
+    if request.bit_depth != 32 and (peak := float(np.abs(recording).max(initial=0.0))) > 1:
+        changes.append(
+            f"it peaks {20 * math.log10(peak):.1f} dB above full scale and is clipped (not with --format wav --bit-depth 32)"
+        )
+    return changes

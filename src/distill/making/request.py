@@ -1,0 +1,69 @@
+"""What a person asks of a model: enough to make the same sound again."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from distill.making.sampling import Sampling
+from distill.making.voices import Choice, Wanted
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a model, but for the seed: with it, and with the same model, the same sound is made again."""
+
+    kind: Literal["audio", "loop", "infill"]
+    sampling: Sampling
+    audio_format: str = "wav"
+    bit_depth: int = 24
+    seconds: float = 0.0
+    """Of new audio."""
+    samples: int = 0
+    """Of a loop."""
+    begin: float = 0.0
+    """Of the passage that is made anew, in seconds."""
+    end: float = 0.0
+    given: Path | None = None
+    """The prompt, or the recording in which a passage is made anew."""
+    voice: Choice = Choice.CODEC
+    longest_seconds: float = 1.0
+    """How long a stretch of one recording may be in the recordings' voice."""
+    recordings: Path | None = None
+    """Where the recordings are, if they were moved."""
+    edit_list: bool = False
+    """Whether a project for a DAW is written beside the piece."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """The voice that is asked for."""
+        return Wanted(self.voice, self.longest_seconds, self.recordings, self.edit_list)
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        if self.kind == "infill" and self.given is not None:
+            return f"{self.begin:g} to {self.end:g} s of {self.given.name} made anew"
+        return "loop" if self.kind == "loop" else "new audio"
+
+    def spoken_by(self, wanted: Wanted) -> "Request":
+        """The same with the voice that is wanted."""
+        return replace(
+            self,
+            voice=wanted.choice,
+            longest_seconds=wanted.longest_seconds,
+            recordings=wanted.recordings,
+            edit_list=wanted.edit_list,
+        )
+
+    def noted(self, given_digest: str | None, first_seed: int, count: int) -> dict[str, Any]:
+        """The request as the library keeps it, with the seeds that were drawn together and what identifies its input."""
+        asked: dict[str, Any] = TypeAdapter(Request).dump_python(self, mode="json")
+        return asked | {
+            "given": None if self.given is None else str(self.given.resolve()),
+            "recordings": None if self.recordings is None else str(self.recordings.resolve()),
+            "given_digest": given_digest,
+            "first_seed": first_seed,
+            "count": count,
+        }
