@@ -22,8 +22,9 @@ from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
 from distill.making.nearness import in_words, measured
-from distill.making.pieces import Piece, make_audio
-from distill.making.sampling import check_request
+from distill.making.pieces import Piece, make
+from distill.making.request import Request
+from distill.making.sampling import Sampling, check_request
 from distill.making.voices import Wanted
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
 from distill.models.prior import PriorConfig
@@ -326,13 +327,12 @@ def run(
             return result((), None, command("distill", "generate", model_path), go_on)
 
         model = load_model(model_path, choose_device(device))
-        pieces = make_audio(
+        pieces = make(
             model,
             out,
-            seconds=seconds,
-            count=count,
-            seed=seed,
-            voice=voice,
+            Request("audio", Sampling(), seconds=seconds).spoken_by(voice or Wanted()),
+            seed,
+            count,
             progress=lambda done, total: tell("Composing", done, total),
             callback=callback,
         )

@@ -195,12 +195,15 @@ def test_numbers_that_are_none(distill: Distill) -> None:
 def test_what_is_in_no_file_is_not_noted(make_model: Callable[..., Model], tmp_path: Path) -> None:
     """Guards against a number that leads to a model nobody has: one that was changed after it had been read."""
     from distill.library import Library
-    from distill.making.pieces import make_audio
+    from distill.making.pieces import make
+    from distill.making.request import Request
+    from distill.making.sampling import Sampling
 
     path = save_model(tmp_path / "a.distill", make_model())
     model = load_model(path)
     changed = dataclasses.replace(model, header=model.header.model_copy(update={"digest": None}))
-    assert make_audio(make_model(), tmp_path, seconds=0.5)[0].number is None
-    assert make_audio(changed, tmp_path, seconds=0.5)[0].number is None
-    assert make_audio(model, tmp_path, seconds=0.5)[0].number == 1
+    request = Request("audio", Sampling(), seconds=0.5)
+    assert make(make_model(), tmp_path, request)[0].number is None
+    assert make(changed, tmp_path, request)[0].number is None
+    assert make(model, tmp_path, request)[0].number == 1
     assert len(Library(pytest.fail).generations()) == 1

@@ -14,7 +14,9 @@ from distill.audio.corpus import import_corpus
 from distill.audio.demo import write_demo_corpus
 from distill.audio.split import split_corpus
 from distill.evaluation import codec_files
-from distill.making.pieces import make_audio
+from distill.making.pieces import make
+from distill.making.request import Request
+from distill.making.sampling import Sampling
 from distill.models.model_file import load_model
 from distill.pipeline import CodecPlan, PriorPlan
 from distill.training import PriorEpochMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
@@ -59,7 +61,9 @@ def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
     assert prior_epochs[-1].train_loss < prior_epochs[0].train_loss < math.log(64), "the prior did not learn"
     assert prior_epochs[-1].best_perplexity < 64
 
-    (first, second) = make_audio(load_model(path), tmp_path / "out", seconds=2.5, count=2, seed=1)
+    (first, second) = make(
+        load_model(path), tmp_path / "out", Request("audio", Sampling(), seconds=2.5), seed=1, count=2
+    )
     info = soundfile.info(first.path)
     assert (info.samplerate, info.subtype, info.frames) == (48_000, "PCM_24", 120_000)
     assert info.channels == model.codec.channels

@@ -25,7 +25,9 @@ from distill.audio.split import split_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.library import Library
-from distill.making.pieces import make_audio
+from distill.making.pieces import make
+from distill.making.request import Request
+from distill.making.sampling import Sampling
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.training.metrics import (
@@ -92,7 +94,7 @@ def compose(folder: Path, minutes: float) -> None:
         if model.prior is None:  # its prior is still being trained
             time.sleep(0.2)
             continue
-        made += len(make_audio(model, out, seconds=2.0, count=2, seed=number))
+        made += len(make(model, out, Request("audio", Sampling(), seconds=2.0), seed=number, count=2))
         for old in sorted(out.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
             old.unlink()
     (home() / "made").write_text(str(made))

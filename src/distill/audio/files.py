@@ -1,6 +1,7 @@
 """One audio file: look at it, read it as 48 kHz float32 in bounded memory."""
 
 import contextlib
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -101,6 +102,21 @@ def probe(path: Path) -> AudioInfo:
             f"{says}; all {info.seconds:.1f} s that are in it are used.",
         )  # fmt: skip
     return info
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, by which a recording is known whatever it is called.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AudioFileError(
+            f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it anew from its source."
+        ) from error
 
 
 def _checked(info: AudioInfo) -> AudioInfo:

@@ -1,7 +1,7 @@
 """``distill generate MODEL``: new audio."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -82,7 +82,8 @@ def generate(
     import time
 
     from distill.making.loops import Loop, loop_samples
-    from distill.making.pieces import infill_file, make_audio, make_loops
+    from distill.making.pieces import make
+    from distill.making.request import Request
     from distill.making.sampling import Sampling
     from distill.making.voices import Choice, Wanted
     from distill.models.model_file import load_model
@@ -93,30 +94,28 @@ def generate(
     seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
     sampling = Sampling(options.temperatures(temperature), top_k, dial.top_p if top_p is None else top_p, variety)
-    model = options.model_file(model)
-    loaded = load_model(model, choose_device(device))
+    loaded = load_model(options.model_file(model), choose_device(device))
+    if loop:
+        samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
+        seconds = samples / loaded.codec.sample_rate
+        request = Request("loop", sampling, audio_format, bit_depth, samples=samples)
+    elif infill is not None and begin is not None and end is not None:
+        seconds = end - begin
+        request = Request("infill", sampling, audio_format, bit_depth, begin=begin, end=end, given=infill)
+    else:
+        request = Request("audio", sampling, audio_format, bit_depth, seconds, given=prompt)
     started = time.monotonic()
     with TrainingView() as view:
-        told: dict[str, Any] = {
-            "count": count,
-            "sampling": sampling,
-            "seed": secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
-            "audio_format": audio_format,
-            "bit_depth": bit_depth,
-            "max_similarity": dial.max_similarity if max_similarity is None else max_similarity,
-            "voice": Wanted(Choice(voice), dial.longest_seconds, recordings, edl),
-            "progress": view.counting("Composing"),
-            "callback": view,
-        }
-        if loop:
-            samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
-            seconds = samples / loaded.codec.sample_rate
-            pieces = make_loops(loaded, out, samples, **told)
-        elif infill is not None and begin is not None and end is not None:
-            seconds = end - begin
-            pieces = infill_file(loaded, out, infill, begin, end, **told)
-        else:
-            pieces = make_audio(loaded, out, seconds=seconds, prompt=prompt, **told)
+        pieces = make(
+            loaded,
+            out,
+            request.spoken_by(Wanted(Choice(voice), dial.longest_seconds, recordings, edl)),
+            secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
+            count,
+            max_similarity=dial.max_similarity if max_similarity is None else max_similarity,
+            progress=view.counting("Composing"),
+            callback=view,
+        )
     taken = time.monotonic() - started
     takes = [piece.generation for piece in pieces]
     seams = [round(take.seam, 3) for take in takes if isinstance(take, Loop)]

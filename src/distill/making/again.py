@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from distill.audio.files import file_digest
 from distill.errors import AudioFileError, LibraryError, ModelFileError
 from distill.library import GenerationRecord, Library
 from distill.library.trash import trashed
-from distill.making.pieces import Piece, Request, file_digest, make_again
+from distill.making.pieces import Piece, make_again
+from distill.making.request import Request
 from distill.models.model_file import Model, load_model
 from distill.runs.journal import sound_digest
 from distill.training.metrics import MetricsCallback

@@ -1,28 +1,23 @@
 """New audio on disk: pieces, loops and passages made anew, each judged for its originality and tagged with how it was made."""
 
-import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-from pydantic import TypeAdapter
-from torch import Tensor
-
-from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
+from distill.audio.files import file_digest, probe
 from distill.audio.writing import check_output_format, write_audio
-from distill.codes.extract import encode_blocks
-from distill.errors import AudioFileError, SettingError
+from distill.errors import SettingError
 from distill.files.atomic import ensure_writable
 from distill.files.names import reserving
 from distill.making import loops
+from distill.making.given import read_prompt, read_recording
 from distill.making.infill import Infill, infill
-from distill.making.sampling import Generation, Sampling, Voice, check_count, check_request, generate
+from distill.making.request import Request
+from distill.making.sampling import Generation, Voice, check_count, check_request, generate
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
-from distill.making.voices import Choice, RecordingsVoice, Wanted, voice_of
+from distill.making.voices import Choice, RecordingsVoice, voice_of
 from distill.models.model_file import Model
 from distill.originality.dial import MOST_TRIES, draw_until_original
 from distill.originality.judge import OriginalityJudge
@@ -30,54 +25,10 @@ from distill.originality.verdict import Originality, Verdict
 from distill.runs.journal import NewPiece, record_pieces
 from distill.training.metrics import MetricsCallback, Notice
 
-LONGEST_INFILLED_SECONDS = 600.0
-SILENT_PEAK = 1e-3
-"""60 dB below the loudest sample of a prompt: an end that stays below it is as good as silent."""
-_FAINTEST = 1e-5
-_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 32}
-
 HEARD = (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
 
 Take: TypeAlias = Generation | loops.Loop | Infill
 """What can be made with a model."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a model, but for the seed: with it, and with the same model, the same sound is made again."""
-
-    kind: Literal["audio", "loop", "infill"]
-    sampling: Sampling
-    audio_format: str = "wav"
-    bit_depth: int = 24
-    seconds: float = 0.0
-    """Of new audio."""
-    samples: int = 0
-    """Of a loop."""
-    begin: float = 0.0
-    """Of the passage that is made anew, in seconds."""
-    end: float = 0.0
-    given: Path | None = None
-    """The prompt, or the recording in which a passage is made anew."""
-    voice: Choice = Choice.CODEC
-    longest_seconds: float = 1.0
-    """How long a stretch of one recording may be in the recordings' voice."""
-    recordings: Path | None = None
-    """Where the recordings are, if they were moved."""
-    edit_list: bool = False
-    """Whether a project for a DAW is written beside the piece."""
-
-    @property
-    def wanted(self) -> Wanted:
-        """The voice that is asked for."""
-        return Wanted(self.voice, self.longest_seconds, self.recordings, self.edit_list)
-
-    @property
-    def words(self) -> str:
-        """What it is, for people."""
-        if self.kind == "infill" and self.given is not None:
-            return f"{self.begin:g} to {self.end:g} s of {self.given.name} made anew"
-        return "loop" if self.kind == "loop" else "new audio"
 
 
 @dataclass(frozen=True)
@@ -101,78 +52,6 @@ class Piece:
         return "; ".join(filter(None, (in_words(self.made_of), self.originality.summary())))
 
 
-def make_audio(
-    model: Model,
-    out: Path,
-    *,
-    seconds: float = 10.0,
-    count: int = 1,
-    sampling: Sampling | None = None,
-    seed: int = 0,
-    prompt: Path | None = None,
-    max_similarity: float | None = None,
-    audio_format: str = "wav",
-    bit_depth: int = 24,
-    voice: Wanted | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    callback: MetricsCallback | None = None,
-) -> tuple[Piece, ...]:
-    """Makes new pieces and writes each to its own file in ``out``; no file that is there already is touched.
-
-    Args:
-        prompt: an audio file of any kind; the pieces are what follows it.
-        max_similarity: draw again, up to eight times a piece, until its nearest second is at most at this percentile of
-            what held-out recordings come to.
-        voice: which voice speaks; without it the one that was measured to be nearer to the recordings.
-    """
-    request = _asked(Request("audio", sampling or Sampling(), audio_format, bit_depth, seconds, given=prompt), voice)
-    return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
-
-
-def make_loops(
-    model: Model,
-    out: Path,
-    samples: int,
-    *,
-    count: int = 1,
-    sampling: Sampling | None = None,
-    seed: int = 0,
-    max_similarity: float | None = None,
-    audio_format: str = "wav",
-    bit_depth: int = 24,
-    voice: Wanted | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    callback: MetricsCallback | None = None,
-) -> tuple[Piece, ...]:
-    """Makes seamless loops of exactly ``samples`` at 48 kHz and writes them as :func:`make_audio` does."""
-    request = _asked(Request("loop", sampling or Sampling(), audio_format, bit_depth, samples=samples), voice)
-    return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
-
-
-def infill_file(
-    model: Model,
-    out: Path,
-    audio: Path,
-    begin: float,
-    end: float,
-    *,
-    count: int = 1,
-    sampling: Sampling | None = None,
-    seed: int = 0,
-    max_similarity: float | None = None,
-    audio_format: str = "wav",
-    bit_depth: int = 24,
-    voice: Wanted | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    callback: MetricsCallback | None = None,
-) -> tuple[Piece, ...]:
-    """Makes the seconds ``begin`` to ``end`` of a recording anew and writes the whole recording with each version in it."""
-    request = _asked(
-        Request("infill", sampling or Sampling(), audio_format, bit_depth, begin=begin, end=end, given=audio), voice
-    )
-    return make(model, out, request, seed, count, max_similarity=max_similarity, progress=progress, callback=callback)
-
-
 def make(
     model: Model,
     out: Path,
@@ -184,7 +63,15 @@ def make(
     progress: Callable[[int, int], None] | None = None,
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
-    """Makes what is asked for, judges and writes it (files are named after model and seed), and notes it in the library."""
+    """Makes what is asked for, writes each piece to its own file in ``out``, and notes it in the library.
+
+    Files are named after model and seed; none that is there already is touched.
+
+    Args:
+        seed: of the first piece; each further one has the next.
+        max_similarity: draw again, up to eight times a piece, until its nearest second is at most at this percentile of
+            what held-out recordings come to.
+    """
     check_output_format(request.audio_format, request.bit_depth)
     model.require_prior()
     ensure_writable(out)
@@ -212,7 +99,7 @@ def make(
             piece.generation.seed,
             piece.summary(),
             {verdict.value.lower(): piece.originality.share(verdict) for verdict in HEARD},
-            _as_json(request, given, *((seed, count) if max_similarity is None else (piece.generation.seed, 1))),
+            request.noted(given, *((seed, count) if max_similarity is None else (piece.generation.seed, 1))),
         )
         for piece in pieces
     ]
@@ -244,48 +131,6 @@ def make_again(
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), name)
 
 
-def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Tensor:
-    """The codes ``[P, Q]`` of the end of an audio file, as much of it as the prior looks back over.
-
-    However long the file is, only its end is kept in memory. A silent end is said to be so.
-    """
-    prior = model.require_prior()
-    codec = model.codec
-    wanted = (prior.config.context // codec.num_quantizers + codec.context) * codec.hop
-    if callback is not None and (remark := probe(audio).remark):
-        callback(Notice(f"{audio.name}: {remark}"))
-    tail = np.zeros((codec.channels, 0), np.float32)
-    for block in read_blocks(audio, codec.channels):
-        tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
-    # Of what the prior is given, it hears the newest half of its window.
-    listened = prior.config.context // codec.num_quantizers // 2 * codec.hop
-    peak = float(np.abs(tail).max(initial=0.0))
-    if peak > 1:
-        tail = tail / np.float32(peak)
-        if callback is not None:
-            callback(
-                Notice(f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale; it is brought down to it.")
-            )
-    # Quiet is not silent: what counts is how loud the end is beside the rest.
-    if callback is not None and not np.abs(tail[:, -listened:]).max() > max(_FAINTEST, SILENT_PEAK * min(peak, 1.0)):
-        callback(Notice(f"{audio.name} ends in silence, so what follows it may begin in silence too.", is_warning=True))
-    # Whole positions that end where the file ends: a rest would be padded with silence, and silence is what would follow it.
-    rest = tail.shape[1] % codec.hop
-    return encode_blocks(codec, [tail[:, rest:] if tail.shape[1] > rest else tail], model.device)
-
-
-def _asked(request: Request, voice: Wanted | None) -> Request:
-    """The request with the voice that is wanted."""
-    wanted = voice or Wanted()
-    return replace(
-        request,
-        voice=wanted.choice,
-        longest_seconds=wanted.longest_seconds,
-        recordings=wanted.recordings,
-        edit_list=wanted.edit_list,
-    )
-
-
 def _drawer(
     model: Model,
     request: Request,
@@ -298,7 +143,7 @@ def _drawer(
     if request.kind == "loop":
         return lambda first, count: loops.make_loops(model, request.samples, count, sampling, first, progress, voice)
     if request.kind == "infill" and given is not None:
-        recording = _read_recording(model, request, given, callback)
+        recording = read_recording(model, request, given, callback)
         return lambda first, count: infill(
             model, recording, request.begin, request.end, count, sampling, first, progress, voice
         )
@@ -306,40 +151,6 @@ def _drawer(
     return lambda first, count: generate(
         model, request.seconds, count, sampling, first, progress, prompt=prompt, voice=voice
     )
-
-
-def _read_recording(model: Model, request: Request, audio: Path, callback: MetricsCallback | None) -> np.ndarray:
-    """The recording as the codec takes it; what differs from the file is said before anything is made."""
-    info = probe(audio)
-    if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
-        raise SettingError(
-            f"{audio.name} lasts {info.frames / info.sample_rate / 60:.0f} minutes; to make a passage anew the whole recording "
-            "must be held in memory.",
-            f"Cut out at most {LONGEST_INFILLED_SECONDS / 60:.0f} minutes around the passage.",
-        )
-    recording = read_audio(audio, model.codec.channels)
-    if callback is not None and (changes := _changes(model, request, info, recording)):
-        callback(Notice(f"Outside of the passage {audio.name} does not stay as it is: {'; '.join(changes)}."))
-    return recording
-
-
-def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndarray) -> list[str]:
-    """In which ways an infilled recording cannot be the original's, sample for sample, outside of the passage."""
-    changes = []
-    if info.sample_rate != model.codec.sample_rate:
-        changes.append(f"{info.sample_rate} Hz become {model.codec.sample_rate}")
-    if info.channels != model.codec.channels:
-        become = ("one channel becomes two that are alike", "two channels become one")[info.channels - 1]
-        changes.append(f"{become}, as this model has {model.codec.channels}")
-    if request.audio_format in ("ogg", "mp3"):
-        changes.append(f"{request.audio_format} is lossy")
-    elif request.bit_depth < _BITS.get(info.subtype, 24):
-        changes.append(f"{request.bit_depth} bits are coarser than the file's")
-    if request.bit_depth != 32 and (peak := float(np.abs(recording).max(initial=0.0))) > 1:
-        changes.append(
-            f"it peaks {20 * math.log10(peak):.1f} dB above full scale and is clipped (not with --format wav --bit-depth 32)"
-        )
-    return changes
 
 
 def _judged(
@@ -412,30 +223,3 @@ def _made_of(model: Model, take: Take) -> tuple[Quote, ...]:
     if not isinstance(voice, RecordingsVoice):
         return ()
     return quotes(voice.placed(codes), voice.bank.stretches, model.codec.sample_rate, skip, samples, at)
-
-
-def _as_json(request: Request, given_digest: str | None, first_seed: int, count: int) -> dict[str, Any]:
-    """The request as the library keeps it, with the seeds that were drawn together and what identifies its input."""
-    asked: dict[str, Any] = TypeAdapter(Request).dump_python(request, mode="json")
-    place = None if request.given is None else str(request.given.resolve())
-    moved = None if request.recordings is None else str(request.recordings.resolve())
-    return asked | {
-        "given": place,
-        "recordings": moved,
-        "given_digest": given_digest,
-        "first_seed": first_seed,
-        "count": count,
-    }
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes.
-
-    Raises:
-        AudioFileError: if it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise AudioFileError(f"{path} cannot be read: {error.strerror}.", "Give another file.") from error
