@@ -8,8 +8,9 @@ quarter of a second. Whitened, because a loud hum or a kick that two recordings 
 in which they differ.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -17,12 +18,15 @@ import soxr
 
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Mix, mixed
+from distill.audio.remembered import remembered
 
 RATE = 16_000
 """What is compared, in samples a second: octaves up to 8 kHz tell recordings apart."""
 LEAST_SECONDS = 1.0
 """A shorter stretch (one note, one drum stroke) is no sign of anything, unless it is nearly all of a recording."""
 
+_VERSION = 1
+"""To be raised when what is found changes: what was found before is kept under its number."""
 _STEP = SAMPLE_RATE // RATE
 _HOP = RATE // 20
 _WINDOW = 2048
@@ -61,6 +65,13 @@ class Alike:
     lag: int
     agreement: float
     """Of the whitened waveforms, 0 to 1."""
+
+
+def alike_in(recordings: Sequence[tuple[np.ndarray, Mix]], digests: Sequence[str]) -> tuple[Alike, ...]:
+    """What :func:`find_alike` gives of recordings whose files have these SHA-256, searched once."""
+    known = hashlib.sha256(" ".join(f"{one} {mix}" for one, (_, mix) in zip(digests, recordings, strict=True)).encode())
+    found = remembered(f"{known.hexdigest()}.alike-{_VERSION}", lambda: [asdict(one) for one in find_alike(recordings)])
+    return tuple(Alike(**one) for one in found)
 
 
 def find_alike(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[Alike, ...]:

@@ -1,7 +1,7 @@
 """Audio decoded once: 48 kHz float32 arrays on disk that training reads through a memory map.
 
-One ``.npy`` file per recording, named by the SHA-256 of the recording's bytes, under ``home()/cache``. They
-can be deleted at any time; the next import makes them again.
+One ``.npy`` file per recording, named by the SHA-256 of the recording's bytes, under ``home()/cache``, with what was measured
+of it beside it (``remembered``). All can be deleted at any time; the next import makes them again.
 """
 
 import contextlib
@@ -75,7 +75,7 @@ def trim_cache(limit_bytes: int = 8 * 2**30, keep: Collection[str] = ()) -> int:
             state = file.stat()
         except FileNotFoundError:  # another process trims too
             continue
-        if file.suffix == ".npy":
+        if file.suffix in (".npy", ".json"):
             files.append((state.st_mtime, state.st_size, file))
         elif file.suffix == ".tmp" and time.time() - state.st_mtime > _LEFTOVER_SECONDS:
             freed += _delete(file, state.st_size)
@@ -83,7 +83,7 @@ def trim_cache(limit_bytes: int = 8 * 2**30, keep: Collection[str] = ()) -> int:
     for _, size, file in sorted(files):
         if excess <= 0:
             break
-        if file.stem not in keep:
+        if file.name.partition(".")[0] not in keep:
             gone = _delete(file, size)
             freed += gone
             excess -= gone

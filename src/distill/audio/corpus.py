@@ -9,21 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.alike import Alike, find_alike
+from distill.audio.alike import Alike, alike_in
 from distill.audio.cache import decoded, forget, trim_cache
-from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, probe
+from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, file_digest
 from distill.audio.folder import audio_files, name_below
-from distill.audio.measure import Levels, measure
-from distill.audio.mixing import Mix, in_channels, mix_in_words
+from distill.audio.judging import Found, judge
+from distill.audio.mixing import Mix, in_channels
 from distill.audio.takes import copies, group_takes, shared_parts, surely
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import normalised
 
-SHORTEST_SECONDS = 0.05
-LONGEST_SECONDS = 6 * 3600.0
-"""Decoded, six hours in stereo fill the whole cache; a header that says more is more often damaged than true."""
-_SILENT = 1e-4  # -80 dBFS: what a 16-bit file holds of nothing but its own rounding stays below
 _QUIET = 1e-2  # -40 dBFS
 _LITTLE_SECONDS = 10.0
 _MUCH_SILENCE = 0.8
@@ -160,15 +156,6 @@ class Corpus:
         return f"{what}. All of it is trained on, but for what sounds like a stretch that is kept aside."
 
 
-@dataclass(frozen=True)
-class _Found:
-    report: FileReport
-    path: Path
-    sha256: str
-    audio: np.memmap
-    levels: Levels
-
-
 def import_corpus(
     folder: Path,
     *,
@@ -192,7 +179,7 @@ def import_corpus(
         known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
         raise CorpusError(what, f"Put recordings in it ({known}).")
 
-    used: dict[str, _Found] = {}
+    used: dict[str, Found] = {}
     taken = {name_below(path, folder) for path in paths}
     by_bytes: dict[str, str] = {}
     by_samples: dict[str, str] = {}
@@ -203,8 +190,8 @@ def import_corpus(
         taken.add(name)
         if progress is not None:
             progress(done, len(paths), name)
-        judged = _judge(path, name, by_bytes, by_samples)
-        if isinstance(judged, _Found):
+        judged = judge(path, name, by_bytes, by_samples)
+        if isinstance(judged, Found):
             used[name] = judged
             by_bytes[judged.sha256] = name
             by_samples[judged.levels.digest] = name
@@ -245,13 +232,13 @@ def import_corpus(
 
 
 def _one_of_each_take(
-    used: dict[str, _Found], reports: list[FileReport]
-) -> tuple[dict[str, _Found], list[FileReport], tuple[Alike, ...], list[int]]:
+    used: dict[str, Found], reports: list[FileReport]
+) -> tuple[dict[str, Found], list[FileReport], tuple[Alike, ...], list[int]]:
     """Of copies of one take the one with most in it; what sounds alike in those that stay, and their groups."""
     names = list(used)
     found = list(used.values())
     sounds = [(one.audio, one.levels.mix) for one in found]
-    alike = find_alike(sounds)
+    alike = alike_in(sounds, [one.sha256 for one in found])
     parts = shared_parts(sounds, alike)
     # By what is in them, not by their names: a renamed folder is the same corpus.
     preferred = sorted(range(len(found)), key=lambda number: _worth(found[number]), reverse=True)
@@ -285,7 +272,7 @@ def _one_of_each_take(
     )
 
 
-def _worth(found: _Found) -> tuple[int, int, bool, int, str]:
+def _worth(found: Found) -> tuple[int, int, bool, int, str]:
     """Of copies the one with most sound in it, then the one with most of the spectrum, then the one in stereo."""
     sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE
     return (
@@ -302,7 +289,7 @@ def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
     _check_folder(folder)
     for path in audio_files(folder)[0]:
         try:
-            digest = _sha256(path)
+            digest = file_digest(path)
         except AudioFileError:  # whoever looks for certain bytes does not find them here
             continue
         yield path, digest
@@ -315,100 +302,10 @@ def sound_of(path: Path, sha256: str) -> np.ndarray | None:
         AudioFileError, OutputError: if it cannot be decoded, or not kept.
     """
     found = decoded(path, sha256)
-    if _sha256(path) == sha256:
+    if file_digest(path) == sha256:
         return found
     forget(sha256)
     return None
-
-
-def _judge(path: Path, name: str, by_bytes: dict[str, str], by_samples: dict[str, str]) -> _Found | FileReport:
-    try:
-        before = _stamp(path)
-        info = probe(path)
-        report = FileReport(
-            name, FileVerdict.USED, seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels
-        )
-        if info.seconds < SHORTEST_SECONDS:
-            return replace(
-                report,
-                verdict=FileVerdict.SHORT,
-                reason=f"It lasts {1000 * info.seconds:.4g} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
-                fix="Export it with its decay or some silence after it, join it with others, or leave it out.",
-            )
-        if info.seconds > LONGEST_SECONDS:
-            return replace(
-                report,
-                verdict=FileVerdict.LONG,
-                reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learned from.",
-                fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
-            )
-        sha256 = _sha256(path)
-        audio = decoded(path, sha256)
-        if _stamp(path) != before:
-            forget(sha256)
-            raise AudioFileError(
-                f"{path.name} changed while it was read.", "Wait until whatever writes it is done, and try again."
-            )
-    except AudioFileError as error:
-        return FileReport(name, FileVerdict.UNREADABLE, _without_name(error.what, path), error.fix)
-    levels = measure(audio, info.subtype)
-    report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
-    report = replace(report, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
-    report = replace(report, remark=_remark(info.remark, levels))
-    if levels.peak < _SILENT or levels.span < _SILENT:
-        constant = levels.peak >= _SILENT
-        return replace(
-            report,
-            verdict=FileVerdict.SILENT,
-            reason="It holds one constant value." if constant else "Nothing in it is louder than -80 dBFS.",
-            fix="Raise its level, record it again, or leave it out.",
-        )
-    twin = by_bytes.get(sha256) or by_samples.get(levels.digest)
-    if twin:
-        return replace(
-            report,
-            verdict=FileVerdict.DUPLICATE,
-            reason=f"It is the same sound as {twin}, sample by sample.",
-            fix="Nothing needs doing: one of the two is used.",
-            duplicate_of=twin,
-        )
-    return _Found(report, path, sha256, audio, levels)
-
-
-def _without_name(what: str, path: Path) -> str:
-    """A sentence about a file as it stands behind the file's name."""
-    for name in (str(path), path.name):
-        if what.startswith(f"{name} "):
-            return f"It {what[len(name) + 1 :]}"
-    return what
-
-
-def _remark(of_file: str, levels: Levels) -> str:
-    loud = (
-        f"It peaks {20 * math.log10(levels.peak):.1f} dB above full scale, is not clipped there, and is brought down to it."
-        if levels.peak > 1
-        else ""
-    )
-    return " ".join(filter(None, (of_file, mix_in_words(levels.mix), loud)))
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Differs when the file was written to in between; none where there is none, which reading it says better."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_size, state.st_mtime_ns
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise AudioFileError(
-            f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it anew from its source."
-        ) from error
 
 
 def _check_folder(folder: Path) -> None:

@@ -1,13 +1,16 @@
 """How loud, how silent, how wide and how clipped a recording is: of its channels, and as they are mixed."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Balance, Mix
+from distill.audio.remembered import remembered
 
+_VERSION = 1
+"""To be raised when anything here is measured in another way: what was measured before is kept under its number."""
 _FRAME = SAMPLE_RATE // 20  # 50 ms
 _BLOCK = 200 * _FRAME  # 10 s
 _PAUSE = 1e-3  # -60 dB below the loudest sample
@@ -39,6 +42,11 @@ class Levels:
         return 1.0 if self.peak <= 1 else 1 / self.peak
 
 
+def levels_of(sha256: str, audio: np.ndarray, subtype: str) -> Levels:
+    """What :func:`measure` gives of the file with these bytes, measured once."""
+    return Levels(**remembered(f"{sha256}.levels-{_VERSION}", lambda: asdict(measure(audio, subtype))))
+
+
 def measure(audio: np.ndarray, subtype: str) -> Levels:
     """Of ``[C, N]``, block by block, so that a two-hour recording never lies in memory; ``subtype`` as libsndfile calls it."""
     rounding = _ROUNDING.get(subtype, _COARSE_ROUNDING)
@@ -68,7 +76,7 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
         peak=peak,
         span=float((highest - lowest).max()),
         silence=float((np.concatenate(loudness) < (_PAUSE * min(peak, 1.0)) ** 2).mean()),
-        stereo=balance.is_stereo,
+        stereo=bool(balance.is_stereo),
         offset=float(balance.offsets[np.abs(balance.offsets).argmax()]),
         clipped=clipped / audio.size,
         bandwidth=float(heard.max(initial=0)) * SAMPLE_RATE / _SPECTRUM,

@@ -1,0 +1,117 @@
+"""The verdict on one file: usable or not, why, and what to do."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from distill.audio.cache import decoded, forget
+from distill.audio.files import file_digest, probe
+from distill.audio.measure import Levels, levels_of
+from distill.audio.mixing import mix_in_words
+from distill.audio.verdicts import FileReport, FileVerdict
+from distill.errors import AudioFileError
+
+SHORTEST_SECONDS = 0.05
+LONGEST_SECONDS = 6 * 3600.0
+"""Decoded, six hours in stereo fill the whole cache; a header that says more is more often damaged than true."""
+_SILENT = 1e-4  # -80 dBFS: what a 16-bit file holds of nothing but its own rounding stays below
+
+
+@dataclass(frozen=True)
+class Found:
+    """A usable file, and what was measured of it."""
+
+    report: FileReport
+    path: Path
+    sha256: str
+    audio: np.memmap
+    levels: Levels
+
+
+def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mapping[str, str]) -> Found | FileReport:
+    """What can be used of a file that is called ``name`` in the report; otherwise the report says why it cannot.
+
+    Args:
+        by_bytes: names of the usable files so far, by the SHA-256 of their bytes.
+        by_samples: the same by their samples.
+    """
+    try:
+        before = _stamp(path)
+        info = probe(path)
+        report = FileReport(
+            name, FileVerdict.USED, seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels
+        )
+        if info.seconds < SHORTEST_SECONDS:
+            return replace(
+                report,
+                verdict=FileVerdict.SHORT,
+                reason=f"It lasts {1000 * info.seconds:.4g} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
+                fix="Export it with its decay or some silence after it, join it with others, or leave it out.",
+            )
+        if info.seconds > LONGEST_SECONDS:
+            return replace(
+                report,
+                verdict=FileVerdict.LONG,
+                reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learned from.",
+                fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
+            )
+        sha256 = file_digest(path)
+        audio = decoded(path, sha256)
+        if _stamp(path) != before:
+            forget(sha256)
+            raise AudioFileError(
+                f"{path.name} changed while it was read.", "Wait until whatever writes it is done, and try again."
+            )
+    except AudioFileError as error:
+        return FileReport(name, FileVerdict.UNREADABLE, _without_name(error.what, path), error.fix)
+    levels = levels_of(sha256, audio, info.subtype)
+    report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
+    report = replace(report, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
+    report = replace(report, remark=_remark(info.remark, levels))
+    if levels.peak < _SILENT or levels.span < _SILENT:
+        constant = levels.peak >= _SILENT
+        return replace(
+            report,
+            verdict=FileVerdict.SILENT,
+            reason="It holds one constant value." if constant else "Nothing in it is louder than -80 dBFS.",
+            fix="Raise its level, record it again, or leave it out.",
+        )
+    twin = by_bytes.get(sha256) or by_samples.get(levels.digest)
+    if twin:
+        return replace(
+            report,
+            verdict=FileVerdict.DUPLICATE,
+            reason=f"It is the same sound as {twin}, sample by sample.",
+            fix="Nothing needs doing: one of the two is used.",
+            duplicate_of=twin,
+        )
+    return Found(report, path, sha256, audio, levels)
+
+
+def _without_name(what: str, path: Path) -> str:
+    """A sentence about a file as it stands behind the file's name."""
+    for name in (str(path), path.name):
+        if what.startswith(f"{name} "):
+            return f"It {what[len(name) + 1 :]}"
+    return what
+
+
+def _remark(of_file: str, levels: Levels) -> str:
+    loud = (
+        f"It peaks {20 * math.log10(levels.peak):.1f} dB above full scale, is not clipped there, and is brought down to it."
+        if levels.peak > 1
+        else ""
+    )
+    return " ".join(filter(None, (of_file, mix_in_words(levels.mix), loud)))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Differs when the file was written to in between; none where there is none, which reading it says better."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns

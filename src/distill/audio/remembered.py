@@ -1,0 +1,33 @@
+"""Measured once: what takes long to find out about recordings, kept as JSON beside their decoded audio.
+
+Everything is kept under the SHA-256 of what it was measured of, so it is right as long as it is measured in the same way.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from distill.audio.cache import cache_folder
+
+
+def remembered(name: str, measured: Callable[[], Any]) -> Any:
+    """What was measured under that name, or is measured now.
+
+    Args:
+        name: says of what and how it was measured, as the beginning of a file name.
+        measured: gives JSON.
+    """
+    place = cache_folder() / f"{name}.json"
+    with contextlib.suppress(OSError, ValueError):  # not there, or not whole: then it is measured again
+        found = json.loads(place.read_text(encoding="utf-8"))
+        os.utime(place)
+        return found
+    value = measured()
+    aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
+    with contextlib.suppress(OSError):  # a disk that is full, another person's cache: then it is measured the next time
+        aside.write_text(json.dumps(value), encoding="utf-8")
+        aside.replace(place)
+    return value
