@@ -7,7 +7,7 @@ spectrum is known, and decodes a sound that the CPU decodes too.
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -79,14 +79,19 @@ def examine(tell: Callable[[str], None] | None = None) -> Iterator[Finding]:
         yield from part()
 
 
-def versions() -> Iterator[Finding]:
-    """Versions of Distill and of what it depends on, and whether all kinds of audio files can be read."""
+def versions(formats: Collection[str] | None = None) -> Iterator[Finding]:
+    """Versions of Distill and of what it depends on, and whether all kinds of audio files can be read.
+
+    Args:
+        formats: what libsndfile can read; asked if not given.
+    """
     section = "Versions"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     yield Finding(section, "Distill", version("distill-audio"))
     yield Finding(section, "Python", f"{platform.python_version()} on {system}")
     yield Finding(section, "PyTorch", f"{torch.__version__}, {torch.get_num_threads()} threads")
-    missing = [name for name in READ if name not in soundfile.available_formats()]
+    formats = soundfile.available_formats() if formats is None else formats
+    missing = [name for name in READ if name not in formats]
     yield Finding(
         section,
         "libsndfile",
@@ -105,11 +110,18 @@ def versions() -> Iterator[Finding]:
     )
 
 
-def devices() -> Iterator[Finding]:
-    """The CPU, and each GPU kind that PyTorch finds, with its self-test."""
-    for name, title in available_devices().items():
+def devices(
+    found: Mapping[str, str] | None = None, test: Callable[[torch.device], Sequence[str]] | None = None
+) -> Iterator[Finding]:
+    """The CPU, and each GPU kind that PyTorch finds, with what its self-test says.
+
+    Args:
+        found: devices by name, as :func:`available_devices` gives them.
+        test: says what a device computes wrongly; :func:`self_test` if not given.
+    """
+    for name, title in (available_devices() if found is None else found).items():
         try:
-            faults = self_test(torch.device(name))
+            faults = (test or self_test)(torch.device(name))
         except (RuntimeError, NotImplementedError) as error:  # what PyTorch raises when a driver or a kernel fails
             faults = [f"it fails ({str(error).splitlines()[0][:200]})"]
         fix = {
@@ -136,18 +148,26 @@ def self_test(device: torch.device) -> list[str]:
     return [*_wrong_codes(device), *_wrong_spectrum(device), *_wrong_sound(device)]
 
 
-def disk() -> Iterator[Finding]:
-    """Free space where Distill keeps decoded audio and runs, and where results go by default."""
+def disk(little_room: int = LITTLE_ROOM) -> Iterator[Finding]:
+    """Free space where Distill keeps decoded audio and runs, and where results go by default.
+
+    Args:
+        little_room: bytes below which something should be done.
+    """
     for name, place in (("own folder", _existing(home())), ("this folder", Path.cwd())):
         free = shutil.disk_usage(place).free
-        fix = f"Free some space on the disk of {place}." if free < LITTLE_ROOM else ""
+        fix = f"Free some space on the disk of {place}." if free < little_room else ""
         yield Finding("Disk", name, f"{_bytes(free)} free ({place})", fix, free)
 
 
-def speed() -> Iterator[Finding]:
-    """Trains a codec of the default size on noise for a second or two, to measure its speed."""
+def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[Finding]:
+    """How fast a codec of the default size is trained, and what follows from it.
+
+    Args:
+        measured: gives the speed of a device; :func:`training_speed`, a second or two of training, if not given.
+    """
     device = choose_device("auto")
-    rate = training_speed(device)
+    rate = (measured or training_speed)(device)
     is_slow = rate < SLOW
     yield Finding(
         "Speed",

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,11 +53,10 @@ def distill(
     monkeypatch.setattr("secrets.randbelow", lambda most: 0)
 
     def call(*words: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["distill", *map(str, words)])
         capsys.readouterr()
         code: Any = 0
         try:
-            main()
+            main([str(word) for word in words])
         except SystemExit as ending:
             code = ending.code or 0
         out, err = capsys.readouterr()

@@ -1,6 +1,7 @@
 """The ``distill`` command: gathers the verbs and turns every error into words and an exit code."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -72,11 +73,16 @@ app.add_typer(models.app, name="models", rich_help_panel="The library")
 app.command("doctor", rich_help_panel="When something is wrong")(options.verb(doctor.doctor))
 
 
-def main() -> None:
-    """Runs the command line. Exit code 2: the person can correct it; 1: ours or the machine's fault; 130: interrupted."""
-    debug = "--debug" in sys.argv[1:]
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs the command line. Exit code 2: the person can correct it; 1: ours or the machine's fault; 130: interrupted.
+
+    Args:
+        words: what stands behind ``distill``; those this process was called with if not given.
+    """
+    words = sys.argv[1:] if words is None else words
+    debug = "--debug" in words
     try:
-        app()
+        app(list(words), prog_name="distill")
     except DistillError as error:
         _end(error, debug)
     except OSError as error:

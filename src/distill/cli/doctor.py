@@ -9,6 +9,8 @@ from distill.cli.console import complain, console, good, note, print_json, table
 from distill.errors import DistillError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from distill.doctor import Finding
 
 
@@ -26,6 +28,15 @@ def doctor(as_json: options.JsonOption = False) -> None:
         ) from error
     with console.status("Looking") as status:
         findings = list(examine(lambda part: status.update(f"Looking at {part}")))
+    show(findings, as_json)
+
+
+def show(findings: "Sequence[Finding]", as_json: bool) -> None:
+    """Prints what was found.
+
+    Raises:
+        Exit: with 1 if something is wrong.
+    """
     wrong = [finding for finding in findings if not finding.is_well]
     if as_json:
         print_json(
@@ -45,12 +56,12 @@ def doctor(as_json: options.JsonOption = False) -> None:
             }
         )
     else:
-        _show(findings)
+        _page(findings)
     if wrong:
         raise typer.Exit(1)
 
 
-def _show(findings: "list[Finding]") -> None:
+def _page(findings: "Sequence[Finding]") -> None:
     for section in dict.fromkeys(finding.section for finding in findings):
         note(section, "bold")
         mine = [finding for finding in findings if finding.section == section]
