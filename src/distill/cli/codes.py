@@ -37,6 +37,7 @@ def encode(
 
 
 def decode(
+    context: typer.Context,
     model: options.ModelArgument,
     codes: Annotated[Path, typer.Argument(metavar="CODES", help="A .codes file.", show_default=False)],
     out: Annotated[
@@ -56,6 +57,8 @@ def decode(
 
     model = options.model_file(model)
     target = file_to_write(out, Path(f"{codes.stem}.wav"), codes, model)
+    if target.suffix.lower() in (".ogg", ".mp3"):
+        options.refuse_idle(context, f"{target.suffix[1:].lower()} has no bit depth.", "bit_depth")
     loaded = load_model(model, choose_device(device))
     read = load_codes(codes, loaded.codes_fingerprint, loaded.codec)
     codec_files.decode_file(loaded, read, target, bit_depth)

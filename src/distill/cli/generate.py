@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from distill.cli import options
-from distill.cli.console import good, note, place, print_json, visible
+from distill.cli.console import good, print_json
+from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.errors import SettingError
 
@@ -14,6 +15,7 @@ DEFAULT_SECONDS = 10.0
 
 
 def generate(
+    context: typer.Context,
     model: options.ModelArgument,
     wanted_seconds: Annotated[
         float | None, typer.Option("--seconds", help="Length of each new piece, 0.5 to 600.", show_default="10")
@@ -77,7 +79,6 @@ def generate(
     as_json: options.JsonOption = False,
 ) -> None:
     """Make new audio with MODEL. Existing files are never overwritten."""
-    import dataclasses
     import secrets
     import time
 
@@ -91,9 +92,19 @@ def generate(
     from distill.training.launch import choose_device
 
     _check_together(wanted_seconds, prompt, loop, beats, bpm, infill, begin, end)
+    temperatures = options.temperatures(temperature)
+    if not any(temperatures if isinstance(temperatures, tuple) else (temperatures,)):
+        options.refuse_idle(context, "--temperature 0 always takes the likeliest code.", "top_k", "top_p")
+    if audio_format in (options.AudioFormat.OGG, options.AudioFormat.MP3):
+        options.refuse_idle(context, f"{audio_format} has no bit depth.", "bit_depth")
+    if voice is options.Voice.CODEC:
+        options.refuse_idle(context, "The codec's voice needs no recordings.", "recordings", "edl")
+        if top_p is not None and max_similarity is not None:
+            why = "--top-p and --max-similarity set what --originality stands for in the codec's voice."
+            options.refuse_idle(context, why, "originality")
     seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
-    sampling = Sampling(options.temperatures(temperature), top_k, dial.top_p if top_p is None else top_p, variety)
+    sampling = Sampling(temperatures, top_k, dial.top_p if top_p is None else top_p, variety)
     loaded = load_model(options.model_file(model), choose_device(device))
     if loop:
         samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
@@ -117,16 +128,12 @@ def generate(
             callback=view,
         )
     taken = time.monotonic() - started
-    takes = [piece.generation for piece in pieces]
-    seams = [round(take.seam, 3) for take in takes if isinstance(take, Loop)]
     if as_json:
+        seams = [round(piece.generation.seam, 3) for piece in pieces if isinstance(piece.generation, Loop)]
         print_json(
             {
-                "audio": [piece.path.resolve() for piece in pieces],
-                "ids": [piece.number for piece in pieces],
-                "seeds": [take.seed for take in takes],
+                **pieces_json(pieces),
                 "seconds": seconds,
-                "originality": [dataclasses.asdict(piece.originality) for piece in pieces],
                 "voices": ["recordings" if piece.made_of else "codec" for piece in pieces],
                 "edit_lists": [piece.edit_list and piece.edit_list.resolve() for piece in pieces],
                 "sidecars": [piece.sidecar and piece.sidecar.resolve() for piece in pieces],
@@ -136,12 +143,7 @@ def generate(
             }
         )
         return
-    for piece in pieces:
-        take = piece.generation
-        seam = f", seam {take.seam:.2f} (0 is inaudible, 1 is as audible as any cut)" if isinstance(take, Loop) else ""
-        again = "" if piece.number is None else f", distill regenerate {piece.number}"
-        place("New audio", piece.path, f"seed {take.seed}{seam}{again}")
-        note(f"          {visible(piece.summary())}", "dim")
+    show_pieces(pieces)
     good(f"{count * seconds:.1f} s of audio in {taken:.1f} s")
 
 

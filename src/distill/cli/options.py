@@ -38,6 +38,9 @@ class Voice(StrEnum):
     CODEC = "codec"
 
 
+_OPTION_OF = {"show_all": "--all"}
+"""What options are called whose parameters have other names."""
+
 FOLDER_HELP = "Folder of your recordings; subfolders are read too."
 FolderArgument = Annotated[
     Path,
@@ -142,18 +145,28 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def refuse_idle(context: typer.Context, why: str, *names: str) -> None:
+    """Refuses options that would do nothing beside others.
+
+    Args:
+        why: a sentence that says why they would.
+
+    Raises:
+        SettingError: with the ones that were given.
+    """
+    idle = [_OPTION_OF.get(name, f"--{name.replace('_', '-')}") for name in names if is_given(context, name)]
+    if idle:
+        raise SettingError(why, f"Leave out {' and '.join(idle)}.")
+
+
 def refuse_with_resume(context: typer.Context, *names: str) -> None:
     """Refuses options that would do nothing with ``--resume``, as the run they belong to has begun.
 
     Raises:
         SettingError: with the ones that were given.
     """
-    given = [f"--{name.replace('_', '-')}" for name in names if is_given(context, name)]
-    if given:
-        raise SettingError(
-            "--resume goes on with a training whose name, place, sizes, learning rate and seed are settled.",
-            f"Leave out {' and '.join(given)}.",
-        )
+    why = "--resume goes on with a training whose name, place, sizes, learning rate and seed are settled."
+    refuse_idle(context, why, *names)
 
 
 def model_file(given: Path) -> Path:

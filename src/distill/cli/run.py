@@ -14,9 +14,9 @@ from distill.cli.console import (
     print_json,
     settings_table,
     stop_on_interrupt,
-    visible,
     warn,
 )
+from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.files.names import MODEL_SUFFIX, command, run_folders
 
@@ -120,10 +120,7 @@ def show_result(result: "RunResult", as_json: bool) -> None:
         place("Next", result.next_command)
         return
     good(f"Done in {duration(result.seconds_taken)}")
-    for piece in result.pieces:
-        again = "" if piece.number is None else f", distill regenerate {piece.number}"
-        place("New audio", piece.path, f"seed {piece.generation.seed}{again}")
-        note(f"          {visible(piece.summary())}", "dim")
+    show_pieces(result.pieces)
     place("Model", result.model_path)
     if result.report_path is not None:
         place("Report", result.report_path, "open it in a browser")
@@ -131,8 +128,6 @@ def show_result(result: "RunResult", as_json: bool) -> None:
 
 
 def _figures(result: "RunResult") -> dict[str, Any]:
-    import dataclasses
-
     from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
 
@@ -140,10 +135,7 @@ def _figures(result: "RunResult") -> dict[str, Any]:
     codec = model.header.codec
     return {
         "model": result.model_path.resolve(),
-        "audio": [piece.path.resolve() for piece in result.pieces],
-        "ids": [piece.number for piece in result.pieces],
-        "seeds": [piece.generation.seed for piece in result.pieces],
-        "originality": [dataclasses.asdict(piece.originality) for piece in result.pieces],
+        **pieces_json(result.pieces),
         "report": result.report_path and result.report_path.resolve(),
         "seconds_taken": round(result.seconds_taken, 1),
         "cancelled": result.cancelled,

@@ -18,6 +18,7 @@ _STYLES = {"running": "bold green", "finished": "green", "failed": "red"}
 
 
 def status(
+    context: typer.Context,
     run: Annotated[
         Path | None,
         typer.Argument(
@@ -29,6 +30,7 @@ def status(
 ) -> None:
     """Show which trainings are running, how far they are, and how those that stopped can go on."""
     if run is not None:
+        options.refuse_idle(context, "--all lists runs, and one RUN was named.", "show_all")
         found = _one(run)
         if as_json:
             print_json(_figures(found, with_curves=True))

@@ -1,5 +1,6 @@
 """``distill train FOLDER``: the codec, in one stage or two."""
 
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,32 @@ class Quality(StrEnum):
 
     STANDARD = "standard"
     HIGH = "high"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked of a training, be it begun or resumed."""
+
+    is_high: bool
+    epochs: int | None
+    minutes: float | None
+    device: str
+    as_json: bool
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What else is asked of one that begins."""
+
+    name: str | None
+    out: Path
+    sizes: dict[str, Any]
+    channels: int | None
+    seed: int
+    from_scratch: bool
+
+
+_SIZES = ("rvq_levels", "codebook_size", "commitment_weight")
 
 
 def train(
@@ -71,59 +98,20 @@ def train(
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
-    chosen = {
-        key: value
-        for key, value in {
-            "num_quantizers": rvq_levels,
-            "codebook_size": codebook_size,
-            "commitment_weight": commitment_weight,
-        }.items()
-        if value is not None
-    }
-    if resume is not None:
-        options.refuse_with_resume(
-            context,
-            "name",
-            "out",
-            "rvq_levels",
-            "codebook_size",
-            "commitment_weight",
-            "channels",
-            "seed",
-            "from_scratch",
-        )
-        _resume(folder, resume, quality, epochs, minutes, device, as_json)
-    else:
-        _begin(
-            options.given(folder, "FOLDER"),
-            quality,
-            epochs,
-            minutes,
-            name,
-            out,
-            chosen,
-            options.channels(channels),
-            device,
-            seed,
-            from_scratch,
-            as_json,
-        )
+    sizes = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
+    wanted = _Wanted(quality is Quality.HIGH, epochs, minutes, device, as_json)
+    if resume is None:
+        chosen = {name: value for name, value in sizes.items() if value is not None}
+        start = _Start(name, out, chosen, options.channels(channels), seed, from_scratch)
+        _begin(options.given(folder, "FOLDER"), wanted, start)
+        return
+    options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch")
+    if not wanted.is_high:
+        options.refuse_idle(context, "--resume goes on with the stages that a training was begun with.", "quality")
+    _resume(folder, resume, wanted)
 
 
-def _begin(
-    folder: Path,
-    quality: Quality,
-    epochs: int | None,
-    minutes: float | None,
-    name: str | None,
-    out: Path,
-    chosen: dict[str, Any],
-    channels: int | None,
-    device: str,
-    seed: int,
-    from_scratch: bool,
-    as_json: bool,
-) -> None:
+def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
     import time
 
     from distill import pipeline
@@ -135,52 +123,44 @@ def _begin(
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import codec_config
 
-    is_high = quality is Quality.HIGH
-    default = DEFAULT_HIGH_MINUTES if is_high else DEFAULT_MINUTES
+    epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
+    default = DEFAULT_HIGH_MINUTES if wanted.is_high else DEFAULT_MINUTES
     settings = run_settings(epochs, minutes, device, default)
     budget = default if epochs is None and minutes is None else minutes
-    first_minutes = budget and budget * (1 - pipeline.REFINEMENT_SHARE if is_high else 1)
+    first_minutes = budget and budget * (1 - pipeline.REFINEMENT_SHARE if wanted.is_high else 1)
     second_minutes = budget and budget * pipeline.REFINEMENT_SHARE
     refined = None
     with (
         TrainingView() as view,
         stop_on_interrupt(view.is_training) as cancel,
-        claimed(new_model_path(out, name, folder)) as model_path,
+        claimed(new_model_path(start.out, start.name, folder)) as model_path,
     ):
-        corpus = import_corpus(folder, channels=channels, progress=view.counting("Reading"))
-        marked = {*chosen, *({"channels"} if channels else ())}
-        stages = stage_settings(epochs, first_minutes, budget) if is_high else {}
-        settings_table({**settings, **stages, **codec_settings(codec_config(corpus, chosen), marked)})
+        corpus = import_corpus(folder, channels=start.channels, progress=view.counting("Reading"))
+        marked = {*start.sizes, *({"channels"} if start.channels else ())}
+        stages = stage_settings(epochs, first_minutes, budget) if wanted.is_high else {}
+        settings_table({**settings, **stages, **codec_settings(codec_config(corpus, start.sizes), marked)})
         run_folder = new_run_folder(model_path.stem)
         started = time.monotonic()
-        split = split_corpus(corpus, seed=seed)
+        split = split_corpus(corpus, seed=start.seed)
         model = pipeline.train_codec(
             corpus,
             split,
             model_path,
             events_file(run_folder, "codec"),
-            pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch),
-            config_changes=chosen,
-            about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if is_high else None},
+            pipeline.CodecPlan(epochs, first_minutes, seed=start.seed, device=device, from_scratch=start.from_scratch),
+            config_changes=start.sizes,
+            about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if wanted.is_high else None},
             callback=view,
             cancel_event=cancel,
         )
-        if is_high and not cancel.is_set():
+        if wanted.is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
-            second = RefinementRun(run_folder, pipeline.RefinementPlan(epochs, left, seed=seed, device=device))
+            second = RefinementRun(run_folder, pipeline.RefinementPlan(epochs, left, seed=start.seed, device=device))
             refined = pipeline.refine_codec(model_path, corpus, split, second, callback=view, cancel_event=cancel)
-    _show(folder, model_path, run_folder, refined.model if refined else model, refined, is_high, as_json)
+    _show(folder, model_path, run_folder, refined.model if refined else model, refined, wanted)
 
 
-def _resume(
-    folder: Path | None,
-    run: Path,
-    quality: Quality,
-    epochs: int | None,
-    minutes: float | None,
-    device: str,
-    as_json: bool,
-) -> None:
+def _resume(folder: Path | None, run: Path, wanted: _Wanted) -> None:
     """Goes on with the stage that is not at its end; where the first one is, with the second, if there is one or is to be."""
     from distill.models.model_file import load_model
     from distill.runs.resume import has_second_stage, refined_model, stopped_codec
@@ -190,25 +170,17 @@ def _resume(
         run = options.model_file(run)
         first = stopped_codec(run)
     if first is None:
-        _resume_second(folder, refined_model(run), None, epochs, minutes, device, as_json)
+        _resume_second(folder, refined_model(run), None, wanted)
         return
-    is_high = quality is Quality.HIGH or first.second_stage is not None
+    wanted = replace(wanted, is_high=wanted.is_high or first.second_stage is not None)
     is_refined = first.model_path.exists() and has_second_stage(load_model(first.model_path))
-    if is_refined or (first.is_finished and is_high):
-        _resume_second(folder, first.model_path, first, epochs, minutes, device, as_json)
+    if is_refined or (first.is_finished and wanted.is_high):
+        _resume_second(folder, first.model_path, first, wanted)
     else:
-        _resume_first(folder or first.folder, first, is_high, epochs, minutes, device, as_json)
+        _resume_first(folder or first.folder, first, wanted)
 
 
-def _resume_first(
-    folder: Path,
-    first: "Stopped",
-    is_high: bool,
-    epochs: int | None,
-    minutes: float | None,
-    device: str,
-    as_json: bool,
-) -> None:
+def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
@@ -218,7 +190,8 @@ def _resume_first(
     from distill.runs.resume import RefinementRun
     from distill.settings import codec_settings, resumed_settings
 
-    share = pipeline.REFINEMENT_SHARE if is_high else 0.0
+    epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
+    share = pipeline.REFINEMENT_SHARE if wanted.is_high else 0.0
     rows = resumed_settings(first.step, epochs, minutes, device)
     plan = first.plan(pipeline.CodecPlan, epochs, minutes and minutes * (1 - share), device)
     second = (epochs, minutes and minutes * share)
@@ -238,29 +211,21 @@ def _resume_first(
             first.events,
             plan,
             resumed=first,
-            about={"second_stage": {"epochs": second[0], "minutes": second[1]} if is_high else None},
+            about={"second_stage": {"epochs": second[0], "minutes": second[1]} if wanted.is_high else None},
             callback=view,
             cancel_event=cancel,
         )
-        if is_high and not cancel.is_set():
+        if wanted.is_high and not cancel.is_set():
             refinement_run = RefinementRun(
                 first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device)
             )
             refined = pipeline.refine_codec(
                 model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel
             )
-    _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, is_high, as_json)
+    _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, wanted)
 
 
-def _resume_second(
-    folder: Path | None,
-    model_path: Path,
-    first: "Stopped | None",
-    epochs: int | None,
-    minutes: float | None,
-    device: str,
-    as_json: bool,
-) -> None:
+def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None", wanted: _Wanted) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
@@ -270,12 +235,13 @@ def _resume_second(
     from distill.runs.resume import next_refinement
     from distill.settings import resumed_settings, run_settings
 
+    epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
     model = load_model(model_path)
     ensure_writable(model_path.parent)
     with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
-        wanted = pipeline.RefinementPlan(epochs, minutes, device=device)
+        plan = pipeline.RefinementPlan(epochs, minutes, device=device)
         refinement_run = next_refinement(
-            model_path, model, wanted, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
+            model_path, model, plan, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
         )
         folder = folder or refinement_run.recordings(first)
         corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"))
@@ -287,7 +253,7 @@ def _resume_second(
             )
         split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
         refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel)
-    _show(folder, model_path, refinement_run.run_folder, refined.model, refined, True, as_json)
+    _show(folder, model_path, refinement_run.run_folder, refined.model, refined, replace(wanted, is_high=True))
 
 
 def _show(
@@ -296,14 +262,15 @@ def _show(
     run_folder: Path,
     model: "Model",
     refined: "Refined | None",
-    is_high: bool,
-    as_json: bool,
+    wanted: _Wanted,
 ) -> None:
     from distill.models.health import level_health, named_levels
     from distill.runs.events import events_file
 
-    is_stopped = refined.result.cancelled if refined else is_high or bool(model.header.codec_training["cancelled"])
-    if as_json:
+    is_stopped = (
+        refined.result.cancelled if refined else wanted.is_high or bool(model.header.codec_training["cancelled"])
+    )
+    if wanted.as_json:
         training = dict(model.header.codec_training)
         if is_stopped:
             training["cancelled"] = 1
@@ -313,7 +280,7 @@ def _show(
                 "run": run_folder,
                 "events": events_file(run_folder, "refinement" if refined else "codec"),
                 **training,
-                **({"page": refined and refined.page and refined.page.resolve()} if is_high else {}),
+                **({"page": refined and refined.page and refined.page.resolve()} if wanted.is_high else {}),
                 "bitrate": model.header.codec.bitrate,
                 "levels": named_levels(level_health(model.code_counts)),
             }

@@ -9,11 +9,12 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from distill.audio.files import file_digest
-from distill.errors import AudioFileError, LibraryError, ModelFileError
+from distill.errors import AudioFileError, LibraryError, ModelFileError, SettingError
 from distill.library import GenerationRecord, Library
 from distill.library.trash import trashed
 from distill.making.pieces import Piece, make_again
 from distill.making.request import Request
+from distill.making.voices import Choice
 from distill.models.model_file import Model, load_model
 from distill.runs.journal import sound_digest
 from distill.training.metrics import MetricsCallback
@@ -48,6 +49,7 @@ def regenerate(
     Raises:
         ModelFileError: if the model is gone or has changed.
         AudioFileError: if the prompt is gone or has changed.
+        SettingError: if it is said where something is that the piece was not made from.
     """
     model = _same_model(library, generation, device)
     try:
@@ -58,6 +60,14 @@ def regenerate(
             f"What the library says of generation {generation.id} cannot be understood.",
             "It was noted by another version of Distill; make new audio with: distill generate MODEL",
         ) from error
+    if given is not None and request.given is None:
+        raise SettingError(
+            f"Generation {generation.id} was made from no prompt and no recording.", "Leave out --given."
+        )
+    if recordings is not None and request.voice == Choice.CODEC:
+        raise SettingError(
+            f"In generation {generation.id} the codec speaks, not the recordings.", "Leave out --recordings."
+        )
     if request.given is not None:
         request = dataclasses.replace(request, given=_same_file(generation, given or request.given))
     if recordings is None and request.recordings is not None and request.recordings.is_dir():
