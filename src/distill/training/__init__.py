@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from distill.models.health import LevelHealth
     from distill.training.checkpoint import StateFile
+    from distill.training.codec_validation import validate_vqvae_epoch
     from distill.training.metrics import (
         ExtractionProgress,
         MetricsCallback,
@@ -19,21 +20,15 @@ if TYPE_CHECKING:
         VQStepMetrics,
         VQTrainingCompleteEvent,
     )
+    from distill.training.plan import CodecPlan, PriorPlan
     from distill.training.prior_loop import (
-        PriorPlan,
         PriorValidation,
         check_memorization,
         train_prior,
         train_prior_epoch,
         validate_prior_epoch,
     )
-    from distill.training.vqvae_loop import (
-        CodecPlan,
-        VQTrainingResult,
-        train_vqvae,
-        train_vqvae_epoch,
-        validate_vqvae_epoch,
-    )
+    from distill.training.vqvae_loop import VQTrainingResult, train_vqvae, train_vqvae_epoch
 
 __all__ = [
     "CodecPlan",
@@ -83,7 +78,6 @@ _HOMES = {
     ),
     **dict.fromkeys(
         (
-            "PriorPlan",
             "PriorValidation",
             "check_memorization",
             "train_prior",
@@ -94,14 +88,14 @@ _HOMES = {
     ),
     **dict.fromkeys(
         (
-            "CodecPlan",
             "VQTrainingResult",
             "train_vqvae",
             "train_vqvae_epoch",
-            "validate_vqvae_epoch",
         ),
         "distill.training.vqvae_loop",
     ),
+    **dict.fromkeys(("CodecPlan", "PriorPlan"), "distill.training.plan"),
+    "validate_vqvae_epoch": "distill.training.codec_validation",
 }
 
 

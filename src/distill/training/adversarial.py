@@ -36,6 +36,7 @@ from distill.models.discriminator import (
 from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.codec_validation import judge_windows, validate_vqvae_epoch
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -47,7 +48,6 @@ from distill.training.metrics import (
 from distill.training.plan import RefinementPlan as RefinementPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
-from distill.training.vqvae_loop import judge_windows, validate_vqvae_epoch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -203,14 +203,9 @@ def refine_decoder(
         state.finished = schedule.finished
         tell(
             RefinementStepMetrics(
-                epoch=state.epoch + 1,
-                step=schedule.step,
-                total_steps=max(schedule.step, schedule.total_steps),
-                **metrics,
+                **state.progress(metrics),
                 step_time_s=time.monotonic() - started,
                 audio_seconds=batch.shape[0] * batch.shape[-1] / codec.sample_rate,
-                progress=schedule.progress,
-                remaining_s=schedule.remaining_s,
             )
         )
 
@@ -222,8 +217,7 @@ def refine_decoder(
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
-            state.record(val_mel=val_mel, **means)
-            state.end_epoch()
+            state.end_epoch(val_mel=val_mel, **means)
             tell(
                 RefinementEpochMetrics(
                     epoch=state.epoch,

@@ -6,8 +6,12 @@ writes them as JSON lines, one event a line, so that a run can be followed or dr
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from distill.models.health import LevelHealth
+
+if TYPE_CHECKING:
+    from distill.audio.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -222,3 +226,11 @@ MetricsCallback = Callable[[TrainingEvent], None]
 
 def ignore(event: TrainingEvent) -> None:
     """Takes the place of a callback that was not given."""
+
+
+def tell_of_corpus(corpus: "Corpus", callback: MetricsCallback) -> None:
+    """What of a folder is not learned from, and what will show in the result."""
+    for sentence in corpus.left_out:
+        callback(Notice(sentence))
+    for warning in corpus.warnings:
+        callback(Notice(warning, is_warning=True))

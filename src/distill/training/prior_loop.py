@@ -1,6 +1,5 @@
 """Training the prior: next-token prediction on codes extracted once from a frozen codec."""
 
-import copy
 import dataclasses
 import hashlib
 import math
@@ -31,6 +30,7 @@ from distill.training.metrics import (
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
     ignore,
+    tell_of_corpus,
 )
 from distill.training.overfitting import best_epoch, check_gap, has_learned_all
 from distill.training.plan import PriorPlan as PriorPlan
@@ -104,10 +104,7 @@ def train_prior(
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
     record = model_file.header.corpus
     split = split or split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
-    for sentence in corpus.left_out:
-        tell(Notice(sentence))
-    for warning in corpus.warnings:
-        tell(Notice(warning, is_warning=True))
+    tell_of_corpus(corpus, tell)
     if corpus.fingerprint != model_file.header.corpus.fingerprint:
         tell(Notice(other_corpus(corpus, model_file), is_warning=True))
     config = prior_config or prior_config_for(model_file, corpus)
@@ -160,33 +157,10 @@ def train_prior(
             state.roll_back("the held-out loss was not finite", tell)
             validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
         schedule.reserve(1.5 * (time.monotonic() - validating))
-        if validation.perplexity < state.best_score:
-            state.best_score, state.best_loss = validation.perplexity, validation.loss
-            state.best_weights = copy.deepcopy(model.state_dict())
-        memorizing, message = check_memorization(validation.perplexity, config.codebook_size, corpus.file_count)
-        state.record(train_loss=train_loss, val_loss=validation.loss)
-        state.end_epoch()
-        curves = state.curves
-        overfitting, gap_message = check_gap(curves["train_loss"], curves["val_loss"])
-        stopped_early = has_learned_all(curves["val_loss"], schedule.total_epochs, plan.patience)
-        tell(
-            PriorEpochMetrics(
-                epoch=state.epoch,
-                total_epochs=max(state.epoch, schedule.total_epochs),
-                train_loss=train_loss,
-                val_loss=validation.loss,
-                val_perplexity=validation.perplexity,
-                best_perplexity=state.best_score,
-                is_memorizing=memorizing,
-                memorization_message=message,
-                epoch_time_s=time.monotonic() - started,
-                learning_rate=schedule.learning_rate,
-                level_losses=validation.level_losses,
-                best_epoch=best_epoch(curves["val_loss"]) + 1,
-                is_overfitting=overfitting,
-                overfitting_message=gap_message,
-            )
-        )
+        state.keep_if_best(validation.perplexity, validation.loss)
+        state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
+        stopped_early = has_learned_all(state.curves["val_loss"], schedule.total_epochs, plan.patience)
+        tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started))
     stopped_early = stopped_early and not (cancelled or schedule.finished)
     if stopped_early:
         tell(Notice(_nothing_more(state.curves, schedule.remaining_s)))
@@ -196,31 +170,19 @@ def train_prior(
         checkpoint.save()
 
     model.load_state_dict(state.best_weights)
-    train_losses, val_losses = state.curves["train_loss"], state.curves["val_loss"]
-    final_perplexity = math.exp(min(val_losses[-1], MAX_LOSS))
-    memorizing, _ = check_memorization(final_perplexity, config.codebook_size, corpus.file_count)
-    tell(
-        PriorTrainingCompleteEvent(
-            final_train_loss=train_losses[-1],
-            final_val_loss=val_losses[-1],
-            final_perplexity=final_perplexity,
-            best_perplexity=state.best_score,
-            epochs_trained=state.epoch,
-            was_memorizing=memorizing,
-            stopped_early=stopped_early,
-        )
-    )
+    outcome = _outcome(state, corpus.file_count, stopped_early)
+    tell(outcome)
     return {
         "prior_model": prior.requires_grad_(False).eval().cpu(),
         "prior_config": config,
         "prior_metadata": {
             "epochs_trained": state.epoch,
-            "final_perplexity": final_perplexity,
+            "final_perplexity": outcome.final_perplexity,
             "best_perplexity": state.best_score,
             "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "final_train_loss": train_losses[-1],
-            "final_val_loss": val_losses[-1],
-            "was_memorizing": int(memorizing),
+            "final_train_loss": outcome.final_train_loss,
+            "final_val_loss": outcome.final_val_loss,
+            "was_memorizing": int(outcome.was_memorizing),
             "cancelled": int(cancelled),
             "seed": plan.seed,
             "views": plan.views,
@@ -228,7 +190,7 @@ def train_prior(
             "corpus_fingerprint": corpus.fingerprint,
         },
         "sources": data.sources,
-        "curves": {"prior_train_loss": train_losses, "prior_val_loss": val_losses},
+        "curves": {f"prior_{name}": values for name, values in state.curves.items()},
     }
 
 
@@ -268,27 +230,11 @@ def train_prior_epoch(
         batch = tokens[chosen].to(fabric.device)
         predicted = batch[:, 1:].numel()
         metrics, trouble = train_step(state, batch, known_from, fabric)
-        if trouble:
-            state.roll_back(trouble, callback)
-        else:
-            sums.add({"loss": metrics["train_loss"]}, predicted)
-        schedule.step += 1
-        sums.step, sums.tensors["generator"] = sums.step + 1, generator.get_state()
-        if state.watch.is_good:
-            state.mark_good()
+        state.take_step({"loss": metrics["train_loss"]}, trouble, callback, predicted)
+        sums.tensors["generator"] = generator.get_state()
         if callback is not None:
-            callback(
-                PriorStepMetrics(
-                    epoch=state.epoch + 1,
-                    step=schedule.step,
-                    total_steps=max(schedule.step, schedule.total_steps),
-                    **metrics,
-                    step_time_s=time.monotonic() - started,
-                    tokens=predicted,
-                    progress=schedule.progress,
-                    remaining_s=schedule.remaining_s,
-                )
-            )
+            step_time = time.monotonic() - started
+            callback(PriorStepMetrics(**state.progress(metrics), step_time_s=step_time, tokens=predicted))
         if checkpoint is not None:
             checkpoint.save_if_due()
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
@@ -359,6 +305,45 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
         f"{threshold:.1f}, with {dataset_file_count} files): it may be reciting your recordings instead of composing. "
         "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on; more recordings, "
         "a smaller --hidden-size or fewer epochs help."
+    )
+
+
+def _epoch_event(state: State, validation: PriorValidation, file_count: int, seconds: float) -> PriorEpochMetrics:
+    """The epoch that has just ended as it is told."""
+    train_losses, val_losses = state.curves["train_loss"], state.curves["val_loss"]
+    codebook_size = state.model.module.config.codebook_size
+    memorizing, message = check_memorization(validation.perplexity, codebook_size, file_count)
+    overfitting, gap_message = check_gap(train_losses, val_losses)
+    return PriorEpochMetrics(
+        epoch=state.epoch,
+        total_epochs=max(state.epoch, state.schedule.total_epochs),
+        train_loss=train_losses[-1],
+        val_loss=validation.loss,
+        val_perplexity=validation.perplexity,
+        best_perplexity=state.best_score,
+        is_memorizing=memorizing,
+        memorization_message=message,
+        epoch_time_s=seconds,
+        learning_rate=state.schedule.learning_rate,
+        level_losses=validation.level_losses,
+        best_epoch=best_epoch(val_losses) + 1,
+        is_overfitting=overfitting,
+        overfitting_message=gap_message,
+    )
+
+
+def _outcome(state: State, file_count: int, stopped_early: bool) -> PriorTrainingCompleteEvent:
+    """The end of the training as it is told."""
+    val_loss = state.curves["val_loss"][-1]
+    perplexity = math.exp(min(val_loss, MAX_LOSS))
+    return PriorTrainingCompleteEvent(
+        final_train_loss=state.curves["train_loss"][-1],
+        final_val_loss=val_loss,
+        final_perplexity=perplexity,
+        best_perplexity=state.best_score,
+        epochs_trained=state.epoch,
+        was_memorizing=perplexity < memorization_threshold(file_count),
+        stopped_early=stopped_early,
     )
 
 

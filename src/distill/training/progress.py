@@ -103,14 +103,50 @@ class State:
         """Whether the last good state is the present one."""
         return self._good_step == self.schedule.step
 
-    def record(self, **values: float) -> None:
-        """Adds an epoch's values to the curves."""
+    def take_step(
+        self, losses: Mapping[str, float], trouble: str, callback: MetricsCallback | None, weight: int = 1
+    ) -> None:
+        """Counts a step: with its losses where it went well; where it did not, training goes back to the last good state.
+
+        Args:
+            losses: by name, each a mean over ``weight`` items.
+            trouble: what went wrong, in words; empty where nothing did.
+
+        Raises:
+            TrainingError: if going back does not help, time after time.
+        """
+        if trouble:
+            self.roll_back(trouble, callback)
+        else:
+            self.sums.add(losses, weight)
+        self.schedule.step += 1
+        self.sums.step += 1
+        if self.watch.is_good:
+            self.mark_good()
+
+    def keep_if_best(self, score: float, loss: float) -> None:
+        """Keeps a copy of the weights as they are now if no earlier ones had so low a score."""
+        if score < self.best_score:
+            self.best_score, self.best_loss = score, loss
+            self.best_weights = copy.deepcopy(self.model.state_dict())
+
+    def end_epoch(self, **values: float) -> None:
+        """Adds the epoch's values to the curves, counts it, and starts the sums of the next one."""
         for name, value in values.items():
             self.curves.setdefault(name, []).append(value)
-
-    def end_epoch(self) -> None:
-        """Counts the epoch and starts the sums of the next one."""
         self.epoch, self.sums = self.epoch + 1, EpochSums()
+
+    def progress(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """Where the run is, and the metrics of its last step, by the names that the events of a step have."""
+        schedule = self.schedule
+        return {
+            "epoch": self.epoch + 1,
+            "step": schedule.step,
+            "total_steps": max(schedule.step, schedule.total_steps),
+            "progress": schedule.progress,
+            "remaining_s": schedule.remaining_s,
+            **metrics,
+        }
 
     def mark_good(self) -> None:
         """Keeps weights and optimizers as they are now, to go back to."""

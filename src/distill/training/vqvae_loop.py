@@ -1,34 +1,28 @@
 """Training the codec: windows of audio in, the weights that reconstruct the recordings best out."""
 
-import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.distance import MultiScaleMel
-from distill.audio.files import to_channels
-from distill.audio.likeness import Likeness, judge
-from distill.audio.split import Passage, Split, split_corpus, whole_recordings
-from distill.audio.windows import TrainingWindows, validation_windows
-from distill.codes.extract import encode_blocks
+from distill.audio.split import Split, split_corpus
 from distill.errors import TrainingError
 from distill.models.base import base_path, start_from_base
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
-from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.sizes import codec_config_for
 from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_levels
 from distill.training.codec_loss import CodecLoss
+from distill.training.codec_validation import score_codec
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -37,6 +31,7 @@ from distill.training.metrics import (
     VQStepMetrics,
     VQTrainingCompleteEvent,
     ignore,
+    tell_of_corpus,
 )
 from distill.training.plan import CodecPlan as CodecPlan
 from distill.training.progress import State, gradients, set_learning_rate
@@ -44,10 +39,6 @@ from distill.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-VALIDATION_BATCH = 4
-_START_EPOCH = 1 << 30
-"""An epoch number no run reaches: its windows place the codebooks before training."""
 
 
 @dataclass
@@ -73,6 +64,18 @@ class VQTrainingResult:
     """Training time in seconds, that of earlier runs it was resumed from included."""
     cancelled: bool
 
+    @property
+    def event(self) -> VQTrainingCompleteEvent:
+        """The end of the training as it is told."""
+        return VQTrainingCompleteEvent(
+            final_train_loss=self.curves["train_loss"][-1],
+            final_val_loss=self.curves["val_loss"][-1],
+            best_val_loss=self.best_val_loss,
+            epochs_trained=self.epochs_trained,
+            cancelled=self.cancelled,
+            levels=self.levels,
+        )
+
 
 @dataclass(frozen=True)
 class VQEpochResult:
@@ -82,32 +85,6 @@ class VQEpochResult:
     """Mean over the steps, commitment included."""
     code_counts: Tensor
     """How often each codebook entry was used: ``[Q, K]``."""
-
-
-@dataclass(frozen=True)
-class CodecData:
-    """What the codec trains on and what it is validated on; the same for the same split, config and plan."""
-
-    windows: TrainingWindows
-    held_out: np.ndarray
-    """Windows of held-out passages ``[n, C, N]``."""
-    trained_on: np.ndarray
-    """Windows of passages that are trained on ``[n, C, N]``."""
-    steps_per_epoch: int
-    """An epoch is one pass over the seconds of the corpus, or the plan's least steps."""
-
-    @classmethod
-    def of(cls, split: Split, config: VQVAEConfig, plan: CodecPlan) -> "CodecData":
-        """Lays out the windows."""
-
-        def validated(passages: Sequence[Passage]) -> np.ndarray:
-            samples = plan.validation_positions * config.hop
-            return validation_windows(passages, samples, config.channels, plan.validation_windows)
-
-        samples = plan.window_positions * config.hop
-        windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
-        steps = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
-        return cls(windows, validated(split.held_out), validated(split.train), steps)
 
 
 def train_vqvae(
@@ -143,33 +120,17 @@ def train_vqvae(
     split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
     if file.resumed is None:
         tell(Notice(split.explanation))
-        for sentence in corpus.left_out:
-            tell(Notice(sentence))
-        for warning in corpus.warnings:
-            tell(Notice(warning, is_warning=True))
+        tell_of_corpus(corpus, tell)
 
-    torch.manual_seed(plan.seed)
     fabric = make_fabric(plan.device)
-    codec = ConvVQVAE(config)
-    base = None if plan.from_scratch else base_path(config)
-    if base is not None and file.resumed is None:
-        start_from_base(codec, base)
-    optimizer = torch.optim.AdamW(
-        codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
-    )
-    model, optimizer = fabric.setup(codec, optimizer)
-    model.mark_forward_method("latents")
-    model.mark_forward_method("forward_with_tones")
-    criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
-    codec.quantizer.expect(plan.window_positions * plan.batch_size)
     data = CodecData.of(split, config, plan)
-    if base is None and file.resumed is None:
-        _start_levels(codec, data.windows, plan, fabric)
-    schedule = Schedule.of(plan, data.steps_per_epoch)
-    state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
+    base = None if plan.from_scratch else base_path(config)
+    state = _first_state(config, data, plan, base if file.resumed is None else None, file.resumed is None, fabric)
     belongs_to = {"folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
+    model, codec, schedule = state.model, state.model.module, state.schedule
+    criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
 
     cancelled = False
@@ -186,21 +147,18 @@ def train_vqvae(
         if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
             checkpoint.save()
         if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
-            _start_codebooks(model, data.windows, plan, fabric)
+            start_codebooks(model, data.windows, plan, fabric)
 
         # Evaluate.
         validating = time.monotonic()
-        val_loss, score = _heard(model, criterion.mel, data, fabric)
+        val_loss, score = score_codec(model, criterion.mel, data, fabric)
         if not math.isfinite(score):
             state.roll_back("the held-out distance was not finite", tell)
-            val_loss, score = _heard(model, criterion.mel, data, fabric)
+            val_loss, score = score_codec(model, criterion.mel, data, fabric)
         schedule.reserve(1.5 * (time.monotonic() - validating))
-        if score < state.best_score:
-            state.best_score, state.best_loss = score, val_loss
-            state.best_weights = copy.deepcopy(model.state_dict())
+        state.keep_if_best(score, val_loss)
         levels = level_health(trained.code_counts)
-        state.record(train_loss=trained.loss, val_loss=val_loss)
-        state.end_epoch()
+        state.end_epoch(train_loss=trained.loss, val_loss=val_loss)
         tell(
             VQEpochMetrics(
                 epoch=state.epoch,
@@ -222,25 +180,14 @@ def train_vqvae(
     model.load_state_dict(state.best_weights)
     codec.requires_grad_(False).eval()
     code_counts = count_corpus_codes(codec, corpus, fabric.device)
-    levels = level_health(code_counts)
-    tell(
-        VQTrainingCompleteEvent(
-            final_train_loss=state.curves["train_loss"][-1],
-            final_val_loss=state.curves["val_loss"][-1],
-            best_val_loss=state.best_loss,
-            epochs_trained=state.epoch,
-            cancelled=cancelled,
-            levels=levels,
-        )
-    )
-    return VQTrainingResult(
+    result = VQTrainingResult(
         codec=codec.cpu(),
         config=config,
         plan=plan,
         corpus=corpus,
         split=split,
         code_counts=code_counts,
-        levels=levels,
+        levels=level_health(code_counts),
         is_from_base=base is not None,
         epochs_trained=state.epoch,
         best_val_loss=state.best_loss,
@@ -248,6 +195,8 @@ def train_vqvae(
         seconds_taken=schedule.elapsed_s,
         cancelled=cancelled,
     )
+    tell(result.event)
+    return result
 
 
 def train_vqvae_epoch(
@@ -278,29 +227,17 @@ def train_vqvae_epoch(
         started = time.monotonic()
         audio = torch.from_numpy(data.windows.batch(state.epoch, sums.step, plan.batch_size)).to(fabric.device)
         if not model.module.quantizer.started and schedule.step >= plan.continuous_steps:
-            _start_codebooks(model, data.windows, plan, fabric)
+            start_codebooks(model, data.windows, plan, fabric)
             model.train()
             state.watch.forget()  # the loss means something else from here on
         metrics, trouble = train_step(state, audio, plan, criterion, fabric)
-        if trouble:
-            state.roll_back(trouble, callback)
-        else:
-            sums.add({"loss": metrics["train_loss"]})
-        schedule.step += 1
-        sums.step += 1
-        if state.watch.is_good:
-            state.mark_good()
+        state.take_step({"loss": metrics["train_loss"]}, trouble, callback)
         if callback is not None:
             callback(
                 VQStepMetrics(
-                    epoch=state.epoch + 1,
-                    step=schedule.step,
-                    total_steps=max(schedule.step, schedule.total_steps),
-                    **metrics,
+                    **state.progress(metrics),
                     step_time_s=time.monotonic() - started,
                     audio_seconds=audio.shape[0] * audio.shape[-1] / config.sample_rate,
-                    progress=schedule.progress,
-                    remaining_s=schedule.remaining_s,
                 )
             )
         if checkpoint is not None:
@@ -310,6 +247,32 @@ def train_vqvae_epoch(
     if not sums.count:
         raise state.given_up("not one step of an epoch went well, the loss was not finite")
     return VQEpochResult(sums.means()["loss"], counts)
+
+
+def _first_state(
+    config: VQVAEConfig, data: CodecData, plan: CodecPlan, base: Path | None, is_new: bool, fabric: "Fabric"
+) -> State:
+    """The codec before its first step, and all that changes with it.
+
+    Args:
+        base: the base codec to start from, if there is one.
+        is_new: whether the run begins; the state of one that goes on is put in its place by whoever calls.
+    """
+    torch.manual_seed(plan.seed)
+    codec = ConvVQVAE(config)
+    if base is not None:
+        start_from_base(codec, base)
+    optimizer = torch.optim.AdamW(
+        codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    )
+    model, optimizer = fabric.setup(codec, optimizer)
+    model.mark_forward_method("latents")
+    model.mark_forward_method("forward_with_tones")
+    codec.quantizer.expect(plan.window_positions * plan.batch_size)
+    if base is None and is_new:
+        start_levels(codec, data.windows, plan, fabric)
+    schedule = Schedule.of(plan, data.steps_per_epoch)
+    return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
 
 
 def train_step(
@@ -344,71 +307,3 @@ def train_step(
         "commitment_loss": output.commitment_loss,
     }
     return {**{name: float(value.detach()) for name, value in losses.items()}, "learning_rate": rate}, trouble
-
-
-def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
-    """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
-    return sum(mel * len(made) for made, mel in _rebuilt(model, distance, held_out, fabric)) / len(held_out)
-
-
-def judge_windows(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
-    """What spectra, pitch and texture say of the reconstructions of windows ``[n, C, N]``."""
-    made, distances = zip(*_rebuilt(model, distance, windows, fabric), strict=True)
-    mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
-    if not math.isfinite(mel):
-        return judge((), mel)
-    pairs = zip((one for batch in made for one in batch), windows, strict=True)
-    return judge(((to_channels(one, 1)[0], to_channels(window, 1)[0]) for one, window in pairs), mel)
-
-
-@torch.no_grad()
-def _rebuilt(
-    model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
-) -> Iterator[tuple[np.ndarray, float]]:
-    """Batches of reconstructions ``[b, C, N]``, each with its mel distance."""
-    model.eval()
-    for start in range(0, len(windows), VALIDATION_BATCH):
-        audio = torch.from_numpy(windows[start : start + VALIDATION_BATCH]).to(fabric.device)
-        made = model(audio).reconstruction
-        yield made.cpu().numpy(), float(distance(made, audio))
-
-
-def _heard(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[float, float]:
-    """The held-out mel distance, and the score by which the best weights are chosen: spectra, pitch and texture together.
-
-    The codec will stand for all recordings, so the weights to keep are the best for those that were trained on and for those
-    that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
-    """
-    unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
-    return unknown.mel, (unknown.score + known.score) / 2
-
-
-def _start_levels(codec: ConvVQVAE, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
-    """Begins the voice at the mean spectrum of the recordings."""
-    head = codec.decoder[2]
-    if isinstance(head, TonesAndNoise):
-        batches = [windows.batch(_START_EPOCH, index, plan.batch_size) for index in range(4)]
-        head.start(torch.from_numpy(np.concatenate(batches)).to(fabric.device))
-
-
-def _start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
-    # Eight vectors an entry are ample for a start; the moving averages do the rest.
-    config: VQVAEConfig = model.module.config
-    vectors = plan.window_positions * plan.batch_size
-    batches = (
-        torch.from_numpy(windows.batch(_START_EPOCH, index, plan.batch_size)).to(fabric.device)
-        for index in range(max(1, -(-8 * config.codebook_size // vectors)))
-    )
-    model.eval()
-    with torch.no_grad():
-        latents = torch.cat([model.latents(batch) for batch in batches])
-    model.module.quantizer.start(latents, vectors_per_step=vectors)
-
-
-def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
-    """How often the whole corpus uses each codebook entry: ``[Q, K]``."""
-    counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
-    for recording in whole_recordings(corpus.recordings):
-        codes = encode_blocks(codec, recording.blocks(codec.channels), device)
-        counts += count_codes(codes, codec.codebook_size)
-    return counts

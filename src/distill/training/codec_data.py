@@ -1,0 +1,82 @@
+"""What the codec learns from: windows of a corpus. Its codebooks begin there too, and in the end all codes are counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.audio.corpus import Corpus
+from distill.audio.split import Passage, Split, whole_recordings
+from distill.audio.windows import TrainingWindows, validation_windows
+from distill.codes.extract import encode_blocks
+from distill.models.quantizer import count_codes
+from distill.models.tones import TonesAndNoise
+from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.training.plan import CodecPlan
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+_START_EPOCH = 1 << 30
+"""An epoch number no run reaches: its windows place the codebooks before training."""
+
+
+@dataclass(frozen=True)
+class CodecData:
+    """What the codec trains on and what it is validated on; the same for the same split, config and plan."""
+
+    windows: TrainingWindows
+    held_out: np.ndarray
+    """Windows of held-out passages ``[n, C, N]``."""
+    trained_on: np.ndarray
+    """Windows of passages that are trained on ``[n, C, N]``."""
+    steps_per_epoch: int
+    """An epoch is one pass over the seconds of the corpus, or the plan's least steps."""
+
+    @classmethod
+    def of(cls, split: Split, config: VQVAEConfig, plan: CodecPlan) -> "CodecData":
+        """Lays out the windows."""
+
+        def validated(passages: Sequence[Passage]) -> np.ndarray:
+            samples = plan.validation_positions * config.hop
+            return validation_windows(passages, samples, config.channels, plan.validation_windows)
+
+        samples = plan.window_positions * config.hop
+        windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
+        steps = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
+        return cls(windows, validated(split.held_out), validated(split.train), steps)
+
+
+def start_levels(codec: ConvVQVAE, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
+    """Begins the voice at the mean spectrum of the recordings."""
+    head = codec.decoder[2]
+    if isinstance(head, TonesAndNoise):
+        batches = [windows.batch(_START_EPOCH, index, plan.batch_size) for index in range(4)]
+        head.start(torch.from_numpy(np.concatenate(batches)).to(fabric.device))
+
+
+def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
+    """Places the codebooks where the latents of the recordings are, as they are by now."""
+    # Eight vectors an entry are ample for a start; the moving averages do the rest.
+    config: VQVAEConfig = model.module.config
+    vectors = plan.window_positions * plan.batch_size
+    batches = (
+        torch.from_numpy(windows.batch(_START_EPOCH, index, plan.batch_size)).to(fabric.device)
+        for index in range(max(1, -(-8 * config.codebook_size // vectors)))
+    )
+    model.eval()
+    with torch.no_grad():
+        latents = torch.cat([model.latents(batch) for batch in batches])
+    model.module.quantizer.start(latents, vectors_per_step=vectors)
+
+
+def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
+    """How often the whole corpus uses each codebook entry: ``[Q, K]``."""
+    counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
+    for recording in whole_recordings(corpus.recordings):
+        codes = encode_blocks(codec, recording.blocks(codec.channels), device)
+        counts += count_codes(codes, codec.codebook_size)
+    return counts

@@ -1,0 +1,55 @@
+"""How good a codec is while it trains: its reconstructions of windows, beside the windows."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from distill.audio.distance import MultiScaleMel
+from distill.audio.files import to_channels
+from distill.audio.likeness import Likeness, judge
+from distill.training.codec_data import CodecData
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+VALIDATION_BATCH = 4
+
+
+def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
+    """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
+    return sum(mel * len(made) for made, mel in _rebuilt(model, distance, held_out, fabric)) / len(held_out)
+
+
+def judge_windows(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
+    """What spectra, pitch and texture say of the reconstructions of windows ``[n, C, N]``."""
+    made, distances = zip(*_rebuilt(model, distance, windows, fabric), strict=True)
+    mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
+    if not math.isfinite(mel):
+        return judge((), mel)
+    pairs = zip((one for batch in made for one in batch), windows, strict=True)
+    return judge(((to_channels(one, 1)[0], to_channels(window, 1)[0]) for one, window in pairs), mel)
+
+
+@torch.no_grad()
+def _rebuilt(
+    model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Batches of reconstructions ``[b, C, N]``, each with its mel distance."""
+    model.eval()
+    for start in range(0, len(windows), VALIDATION_BATCH):
+        audio = torch.from_numpy(windows[start : start + VALIDATION_BATCH]).to(fabric.device)
+        made = model(audio).reconstruction
+        yield made.cpu().numpy(), float(distance(made, audio))
+
+
+def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[float, float]:
+    """The held-out mel distance, and the score by which the best weights are chosen: spectra, pitch and texture together.
+
+    The codec will stand for all recordings, so the weights to keep are the best for those that were trained on and for those
+    that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
+    """
+    unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
+    return unknown.mel, (unknown.score + known.score) / 2
