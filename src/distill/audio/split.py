@@ -14,11 +14,12 @@ import numpy as np
 
 from distill.audio.corpus import Corpus, Recording
 from distill.audio.files import SAMPLE_RATE
-from distill.errors import SettingError
 
 SHORTEST_PASSAGE = SAMPLE_RATE // 4
 SPLIT_RULE = 2
 """How the split is drawn now. Another rule keeps other recordings aside, so models and states note theirs."""
+HELD_OUT_SHARE = 0.15
+"""Of the seconds, what is kept aside."""
 _FEWEST_RECORDINGS = 5
 _SHORTEST_TO_CUT = 4 * SAMPLE_RATE
 _MOST = 1.7  # times the share wished for
@@ -81,27 +82,25 @@ class Split:
     explanation: str
 
 
-def split_corpus(corpus: Corpus, seed: int = 0, share: float = 0.15, rule: int = SPLIT_RULE) -> Split:
-    """Keeps about ``share`` of the seconds aside: the same for the same sound and seed, whatever names and order.
+def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split:
+    """Keeps about 15 % of the seconds aside: the same for the same sound and seed, whatever names and order.
 
     From five recordings on whole recordings are kept aside; where that makes too little or too much (one long recording
     among hits; bars that come back everywhere), and with fewer recordings, stretches of recordings of at least 4 s, with
     a gap on both sides that is neither trained on nor checked with; with nothing that long, nothing. What sounds like
-    something kept aside is kept aside too. Raises SettingError for a ``share`` outside 0 to 0.5.
+    something kept aside is kept aside too.
 
     Args:
         rule: the rule by which a model was trained, so that what it kept aside stays what was kept aside.
     """
-    if not 0 < share <= 0.5:
-        raise SettingError(f"A share of {share} cannot be kept aside.", "Give one above 0, of at most 0.5.")
     if rule == 1:
-        return _split_by_groups(corpus, seed, share)
+        return _split_by_groups(corpus, seed)
     # Nothing here may hang on a name.
     order = sorted(range(corpus.file_count), key=lambda number: _draw(seed, corpus.recordings[number].sha256))
     kept = _KeptAside(corpus)
-    goal = share * kept.all_samples
+    goal = HELD_OUT_SHARE * kept.all_samples
     if corpus.file_count >= _FEWEST_RECORDINGS:
-        _keep_recordings(kept, order, goal, share)
+        _keep_recordings(kept, order, goal)
     if kept.samples < _ENOUGH * goal:
         _keep_stretches(kept, order, goal, seed)
     is_weak = not kept.chosen
@@ -211,9 +210,9 @@ class _KeptAside:
         )
 
 
-def _keep_recordings(kept: _KeptAside, order: Sequence[int], goal: float, share: float) -> None:
+def _keep_recordings(kept: _KeptAside, order: Sequence[int], goal: float) -> None:
     """Whole recordings, in drawn order, first of those that share nothing with others."""
-    wanted = max(1, round(share * len(order)))
+    wanted = max(1, round(HELD_OUT_SHARE * len(order)))
     for number in sorted(order, key=kept.shares_sound):
         enough = len(kept.chosen) >= wanted and kept.samples >= 0.75 * goal
         if enough or len(kept.chosen) >= 2 * wanted:
@@ -303,13 +302,9 @@ def _seconds(passages: Sequence[Passage]) -> str:
 # --- The rule of November 2026 and before, for the models and stopped runs that were split by it.
 
 
-def _split_by_groups(corpus: Corpus, seed: int, share: float) -> Split:
+def _split_by_groups(corpus: Corpus, seed: int) -> Split:
     groups = _groups_in_drawn_order(corpus.recordings, seed)
-    return (
-        _split_by_recording(groups, share)
-        if len(groups) >= _FEWEST_RECORDINGS
-        else _split_by_passage(groups, seed, share)
-    )
+    return _split_by_recording(groups) if len(groups) >= _FEWEST_RECORDINGS else _split_by_passage(groups, seed)
 
 
 def _groups_in_drawn_order(recordings: Iterable[Recording], seed: int) -> list[list[Recording]]:
@@ -321,10 +316,10 @@ def _groups_in_drawn_order(recordings: Iterable[Recording], seed: int) -> list[l
     return sorted(groups, key=lambda group: _draw(seed, *sorted(one.sha256 for one in group)))
 
 
-def _split_by_recording(groups: Sequence[list[Recording]], share: float) -> Split:
+def _split_by_recording(groups: Sequence[list[Recording]]) -> Split:
     sizes = [sum(one.samples for one in group) for group in groups]
-    most = 1.7 * share * sum(sizes)
-    wanted = max(1, round(share * len(groups)))
+    most = 1.7 * HELD_OUT_SHARE * sum(sizes)
+    wanted = max(1, round(HELD_OUT_SHARE * len(groups)))
     chosen: list[int] = []
     taken = 0
     for index, size in enumerate(sizes):
@@ -342,7 +337,7 @@ def _split_by_recording(groups: Sequence[list[Recording]], share: float) -> Spli
     return Split(train, kept, "recordings", explanation)
 
 
-def _split_by_passage(groups: Sequence[list[Recording]], seed: int, share: float) -> Split:
+def _split_by_passage(groups: Sequence[list[Recording]], seed: int) -> Split:
     train: list[Passage] = []
     kept: list[Passage] = []
     cut = 0
@@ -353,7 +348,7 @@ def _split_by_passage(groups: Sequence[list[Recording]], seed: int, share: float
             train.append(Passage(recording, 0, whole))
             continue
         cut += 1
-        length = round(share * whole)
+        length = round(HELD_OUT_SHARE * whole)
         gap = min(SAMPLE_RATE, round(0.02 * whole))
         first = max(gap + SHORTEST_PASSAGE, round(0.05 * whole))
         draw = np.random.default_rng(int(_draw(seed, recording.sha256)[:16], 16))

@@ -140,6 +140,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
+def size(count: int) -> str:
+    """``12.3 MB``"""
+    return f"{count / 1e6:.1f} MB"
+
+
+def figure(value: object, decimals: int) -> str:
+    """A measured figure. A file from another program may hold text in its place, or nothing: then it is unknown."""
+    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "unknown"
+
+
 def visible(text: str) -> str:
     """The text without anything that could steer a terminal or begin a line of its own: names come from files and from
     other people's models."""

@@ -1,10 +1,7 @@
 """``distill info MODEL``: what a model file says about itself."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from distill.cli import options
-from distill.cli.console import levels_table, note, place, print_json, table
+from distill.cli.console import figure, levels_table, note, place, print_json, table
 from distill.files.names import command
 
 
@@ -40,8 +37,8 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     note(f"Codec {loaded.fingerprint[:12]}", "bold")
     table(
         [
-            ("held-out distance", _figure(header.codec_training, "best_val_loss", 2)),
-            ("epochs", _figure(header.codec_training, "epochs_trained", 0)),
+            ("held-out distance", figure(header.codec_training.get("best_val_loss"), 2)),
+            ("epochs", figure(header.codec_training.get("epochs_trained"), 0)),
             (
                 "training started from",
                 "the base codec" if header.codec_training.get("from_base") == 1 else "random weights",
@@ -60,14 +57,8 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
         return
     table(
         [
-            ("held-out perplexity", _figure(header.prior_training, "best_perplexity", 1)),
-            ("epochs", _figure(header.prior_training, "epochs_trained", 0)),
+            ("held-out perplexity", figure(header.prior_training.get("best_perplexity"), 1)),
+            ("epochs", figure(header.prior_training.get("epochs_trained"), 0)),
             *((name, value) for name, (value, _) in prior_settings(header.prior, loaded.codec.frame_rate).items()),
         ]
     )
-
-
-def _figure(training: Mapping[str, Any], name: str, decimals: int) -> str:
-    """A measured figure. A file from another program may hold text in its place, or nothing."""
-    value = training.get(name)
-    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "unknown"

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from distill.cli import options
-from distill.cli.console import good, listing, note, place, print_json, table, visible, warn
+from distill.cli.console import duration, figure, good, listing, note, place, print_json, size, table, visible, warn
 from distill.errors import SettingError
 from distill.files.names import command, searchable
 
@@ -80,17 +80,17 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
         return
     note(entry.name, "bold")
-    learned = f"{entry.file_count} recordings, {_minutes(entry.seconds)}"
+    learned = f"{entry.file_count} recordings, {duration(entry.seconds)}"
     rows = [
         ("trained", _when(entry.created)),
         ("learned from", learned),
-        ("codec distance", _figure(entry.codec_distance, 2)),
+        ("codec distance", figure(entry.codec_distance, 2)),
     ]
     table(
         [
             *rows,
-            ("prior perplexity", _figure(entry.perplexity, 1)),
-            ("size", _size(entry.size)),
+            ("prior perplexity", figure(entry.perplexity, 1)),
+            ("size", size(entry.size)),
             ("file", str(entry.path)),
         ]
     )
@@ -148,7 +148,7 @@ def delete(
         if as_json:
             print_json({"removed": [item.name for item in gone], "bytes": sum(item.size for item in gone)})
             return
-        good(f"Removed {len(gone)} for good, {_size(sum(item.size for item in gone))}")
+        good(f"Removed {len(gone)} for good, {size(sum(item.size for item in gone))}")
         return
     library = _library()
     entries = [_entry(library, model, is_needed=False) for model in models or ()]
@@ -196,7 +196,7 @@ def export(
     if as_json:
         print_json({"model": target.resolve(), "was": entry.path})
         return
-    good(f"A copy of {entry.name}, {_size(entry.size)}")
+    good(f"A copy of {entry.name}, {size(entry.size)}")
     place("Model", target)
 
 
@@ -284,10 +284,10 @@ def _print_models(entries: Sequence["ModelEntry"]) -> None:
         cells = (
             entry.name,
             _when(entry.created),
-            _minutes(entry.seconds),
-            _figure(entry.codec_distance, 2),
-            _figure(entry.perplexity, 1) if entry.has_prior else "–",
-            _size(entry.size),
+            duration(entry.seconds),
+            figure(entry.codec_distance, 2),
+            figure(entry.perplexity, 1) if entry.has_prior else "–",
+            size(entry.size),
             where,
         )
         rows.append([Text(visible(cell), style="" if entry.is_there else "dim") for cell in cells])
@@ -305,14 +305,14 @@ def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
     rows = []
     for item in items:
         was = "no longer known" if item.was is None else str(item.was)
-        rows.append((item.key, _when(item.deleted), _size(item.size), was))
+        rows.append((item.key, _when(item.deleted), size(item.size), was))
     listing(("name", "deleted", "size", "was"), rows)
     place("Undo", command("distill", "models", "restore", items[0].key))
 
 
 def _show_run(run: "RunRecord") -> None:
     came_out = "".join(
-        f", {words} {_figure(run.figures[name], 2)}" for name, words in _OUTCOMES.items() if name in run.figures
+        f", {words} {figure(run.figures[name], 2)}" for name, words in _OUTCOMES.items() if name in run.figures
     )
     count = run.figures.get("epochs_trained")
     epochs = "" if count is None else " after 1 epoch" if count == 1 else f" after {count} epochs"
@@ -331,21 +331,3 @@ def _when(moment: str) -> str:
         return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
     except ValueError:
         return visible(moment[:16])
-
-
-def _minutes(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.1f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
-
-
-def _figure(value: object, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if isinstance(value, int | float) else "unknown"

@@ -54,7 +54,7 @@ class RecordingsVoice:
     """
 
     def __init__(self, bank: Bank, channels: int, sample_rate: int, longest_seconds: float) -> None:
-        self.bank, self._channels, self._rate = bank, channels, sample_rate
+        self.bank, self._channels = bank, channels
         self.longest_positions = max(1, int(longest_seconds * sample_rate - 2 * ROOM) // bank.hop)
         self._chosen: dict[bytes, tuple[Grain, ...]] = {}
 

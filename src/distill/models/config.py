@@ -31,7 +31,9 @@ class VQVAEConfig:
     bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
     """Hz; above it the decoder is silent, as the recordings are."""
     voice: Literal["frames", "tones"] = "frames"
-    """How it sounds: files that do not say it were written when there were only ``frames``. New codecs get ``tones``."""
+    """What the decoder ends in: frames whose phases are predicted anew, or tones whose phases go on, and noise. Files that do
+    not say it were written when there were only ``frames``; new codecs get ``tones``. Not the voice of new audio, which is the
+    codec's or the recordings' (``making/voices.py``)."""
 
     def __post_init__(self) -> None:
         if self.hop % self.frame_hop or self.hop % 256:
