@@ -10,7 +10,9 @@ import pytest
 
 from distill.audio import cache
 from distill.audio.cache import cache_folder, decoded, trim_cache
+from distill.audio.corpus import import_corpus
 from distill.audio.files import read_audio
+from distill.audio.remembered import remembered
 from distill.errors import AudioFileError, OutputError
 
 
@@ -110,3 +112,34 @@ def test_trimming_takes_the_oldest_and_spares_what_is_used(tmp_path, noise, save
     assert left == {"0", "1"}
     assert fresh.exists()
     assert not leftover.exists()
+
+
+def test_measured_once(tmp_path, noise, save):
+    """Guards against minutes of comparing on every start, and against the figures of an earlier file of that name."""
+    place = save(tmp_path / "mine" / "a.wav", noise(1.5))
+    save(tmp_path / "mine" / "b.wav", noise(1.5, seed=1))
+    first = import_corpus(tmp_path / "mine")
+    kept = {file.name: file.stat().st_mtime_ns for file in cache_folder().glob("*.json")}
+    assert len(kept) == 3, "two recordings, and how they are alike"
+    assert import_corpus(tmp_path / "mine").files == first.files
+    assert {file.name for file in cache_folder().glob("*.json")} == set(kept)
+    save(place, 0.5 * noise(1.5))
+    (changed, _) = import_corpus(tmp_path / "mine").files
+    assert changed.peak_db == pytest.approx(first.files[0].peak_db - 20 * np.log10(2), abs=0.01)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
+def test_what_was_not_kept_whole_is_measured_again(content):
+    (cache_folder()).mkdir(parents=True)
+    (cache_folder() / "x.json").write_bytes(content)
+    assert remembered("x", lambda: [1.5]) == [1.5]
+    assert remembered("x", lambda: [2.5]) == [1.5]
+    assert [file.name for file in cache_folder().iterdir()] == ["x.json"]
+
+
+def test_measures_that_cannot_be_kept_are_no_failure(full_disk):
+    cache_folder().mkdir(parents=True)
+    full_disk(0)
+    assert remembered("x", lambda: [1.5]) == [1.5]
+    full_disk(None)
+    assert list(cache_folder().iterdir()) == []

@@ -27,7 +27,12 @@ def remembered(name: str, measured: Callable[[], Any]) -> Any:
         return found
     value = measured()
     aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
-    with contextlib.suppress(OSError):  # a disk that is full, another person's cache: then it is measured the next time
-        aside.write_text(json.dumps(value), encoding="utf-8")
-        aside.replace(place)
+    with contextlib.suppress(
+        OSError
+    ):  # a disk that is full, another person's cache: then it is measured the next time too
+        try:
+            aside.write_text(json.dumps(value), encoding="utf-8")
+            aside.replace(place)
+        finally:
+            aside.unlink(missing_ok=True)
     return value
