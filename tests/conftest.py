@@ -59,6 +59,17 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def suggest(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``suggest(codec=…, prior=…)``: the sizes that a corpus suggests from now on, as functions in the place of Distill's."""
+
+    def use(**sizes: Callable[..., object]) -> None:
+        for model, function in sizes.items():
+            monkeypatch.setattr(f"distill.sizes.{model}_config_for", function)
+
+    return use
+
+
+@pytest.fixture
 def tone() -> Callable[..., np.ndarray]:
     """``tone(seconds, hz, rate, channels)``: float32 ``[C, N]``, a sine of amplitude 0.5."""
 

@@ -1,6 +1,7 @@
 """``import distill``: what the package's own page promises."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ def test_everything_promised_is_there() -> None:
 
 
 @pytest.fixture
-def tiny_training(short_training: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distill.sizes.codec_config_for", lambda corpus: VQVAEConfig(num_quantizers=2, **SIZES))
+def tiny_training(short_training: None, suggest: Callable[..., None]) -> None:
+    suggest(codec=lambda corpus: VQVAEConfig(num_quantizers=2, **SIZES))
 
 
 @pytest.mark.usefixtures("tiny_training")

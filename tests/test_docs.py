@@ -4,7 +4,7 @@ import re
 import runpy
 import shlex
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,26 +21,24 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def folder(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suggest: Callable[..., None]) -> Path:
     """An empty folder with `my-recordings` in it; what would take minutes takes a second."""
     shutil.copytree(small_corpus, tmp_path / "my-recordings")
     monkeypatch.chdir(tmp_path)
     codec = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
     prior = PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)
-    monkeypatch.setattr("distill.sizes.codec_config_for", lambda corpus: codec)
-    monkeypatch.setattr("distill.sizes.prior_config_for", lambda model, corpus: prior)
+    suggest(codec=lambda corpus: codec, prior=lambda model, corpus: prior)
     return tmp_path
 
 
-def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shell_commands(folder: Path) -> None:
     lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
     ours = [line for line in lines if line.startswith("distill ")]
     assert len(ours) >= 9
     for line in ours:
         line = re.sub(r"--minutes \d+", "--minutes 0.02", line)
-        monkeypatch.setattr(sys, "argv", shlex.split(line))
         with pytest.raises(SystemExit) as ended:
-            app.main()
+            app.main(shlex.split(line)[1:])
         assert ended.value.code in (0, None), line
     assert len(list((folder / "my-recordings-distilled").glob("*.wav"))) == 3
     # Three pieces of the first call; then one continued, four loops, one infilled, one redrawn, one by the model's name:

@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
+import numpy as np
 import torch
 
 import distill
@@ -55,18 +56,11 @@ def test_reading_needs_no_pytorch() -> None:
     assert not set(HEAVY) & loaded_after("".join(f"import {module}\n" for module in READERS))
 
 
-@pytest.mark.parametrize("module", ["distill.evaluation.codec_files", "distill.models.model_file"])
-def test_opening_a_model_needs_no_quantizer_library(module: str) -> None:
-    code = f"import {module}\nfrom distill.models import ConvVQVAE, VQVAEConfig\nConvVQVAE(VQVAEConfig()).eval()\n"
-    assert "vector_quantize_pytorch" not in loaded_after(code)
-
-
-def test_training_draws_nothing_before_it_has_something_to_draw() -> None:
-    assert "matplotlib" not in loaded_after("import distill.pipeline\n")
-
-
-def test_opening_a_model_imports_no_symbolic_mathematics(tmp_path: Path) -> None:
-    """Guards against a second of imports that PyTorch needs to make tables without memory, on every model that is opened."""
+def test_opening_a_model_takes_what_it_needs_and_no_more(
+    tmp_path: Path, noise: Callable[..., np.ndarray], save: Callable[..., Path]
+) -> None:
+    """Guards against seconds of imports on every model that is opened: the quantizer library, which only training needs;
+    symbolic mathematics, which PyTorch needs to make tables without memory; and drawing, before there is something to draw."""
     path = tmp_path / "m.distill"
     codec = ConvVQVAE(VQVAEConfig(hidden_size=16, latent_size=8, codebook_size=16, num_quantizers=2))
     prior = CodePrior(PriorConfig(16, 2, hidden_size=16, num_layers=1, num_heads=2, context=32))
@@ -74,5 +68,16 @@ def test_opening_a_model_imports_no_symbolic_mathematics(tmp_path: Path) -> None
     header = new_header("m", codec.config, record, codec_training={}, prior=prior.config)
     source = Source("a.wav", 0.0, False, torch.zeros(4, 2, dtype=torch.int64))
     save_model(path, Model(header, codec, torch.ones(2, 16, dtype=torch.int64), prior, (source,)))
-    code = f"from pathlib import Path\nfrom distill.models import load_model\nload_model(Path({str(path)!r}))\n"
-    assert "sympy" not in loaded_after(code)
+    sound = save(tmp_path / "a.wav", noise(0.2))
+    codes, again = tmp_path / "a.codes", tmp_path / "again.wav"
+    code = "from contextlib import suppress\nfrom distill.cli.app import main\n"
+    for words in (("info", path), ("encode", path, sound, "--out", codes), ("decode", path, codes, "--out", again)):
+        code += f"with suppress(SystemExit): main({[str(word) for word in words]})\n"
+    found = loaded_after(code)
+    assert again.exists()
+    assert "torch" in found
+    assert not {"vector_quantize_pytorch", "sympy", "matplotlib", "lightning_fabric"} & found
+
+
+def test_training_draws_nothing_before_it_has_something_to_draw() -> None:
+    assert not {"matplotlib", "vector_quantize_pytorch"} & loaded_after("import distill.pipeline\n")

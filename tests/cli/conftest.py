@@ -153,7 +153,7 @@ def on_event(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]
 
 
 @pytest.fixture
-def tiny_training(short_training: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny_training(short_training: None, suggest: Callable[..., None]) -> None:
     """What training would size for the corpus becomes tiny, so that an epoch takes no time."""
 
     def codec_config(corpus: Corpus, **changes: Any) -> VQVAEConfig:
@@ -164,5 +164,4 @@ def tiny_training(short_training: None, monkeypatch: pytest.MonkeyPatch) -> None
         sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 16 * codec.num_quantizers}
         return PriorConfig(codec.codebook_size, codec.num_quantizers, **{**sizes, **changes})
 
-    monkeypatch.setattr("distill.sizes.codec_config_for", codec_config)
-    monkeypatch.setattr("distill.sizes.prior_config_for", prior_config)
+    suggest(codec=codec_config, prior=prior_config)

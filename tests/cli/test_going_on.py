@@ -13,7 +13,7 @@ import torch
 from distill.files.home import home
 from distill.models import load_model
 from distill.runs.events import read_events
-from distill.runs.resume import CODEC_STATE, PRIOR_STATE
+from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
 from distill.training.metrics import PriorEpochMetrics, PriorStepMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
 Distill = Callable[..., Any]
@@ -151,13 +151,13 @@ def test_the_second_stage_follows_a_first_one_that_was_stopped(
 
 
 def test_states_of_finished_runs_do_not_pile_up(
-    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("distill.runs.resume.FINISHED_KEPT", 1)
     words = ("train", small_corpus, "--out", tmp_path, "--epochs", 2)
     stopped(VQStepMetrics, 2, *words, "--name", "stopped")
     for name in ("one", "two"):
         assert distill(*words, "--name", name).code == 0
+    forget_finished(kept=1)
     kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
     assert kept == {"stopped", "two"}
     assert len(list((home() / "runs").glob("*/codec.jsonl"))) == 3

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import pytest
 import soundfile
 
-from distill.audio.corpus import import_corpus
 from distill.cli.console import print_json
 
 Distill = Callable[..., Any]
@@ -60,8 +60,10 @@ def test_step_by_step(distill: Distill, small_corpus: Path, tmp_path: Path) -> N
 def test_the_whole_way(
     verb: str, distill: Distill, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distill.audio.demo.write_demo_corpus", lambda folder, seed: list(small_corpus.iterdir()))
-    monkeypatch.setattr("distill.pipeline.import_corpus", lambda folder, **words: import_corpus(small_corpus, **words))
+    def demo(folder: Path, seed: int) -> list[Path]:
+        return list(Path(shutil.copytree(small_corpus, folder)).iterdir())
+
+    monkeypatch.setattr("distill.audio.demo.write_demo_corpus", demo)
     words = [small_corpus, "--seconds", 1, "--count", 2, "--channels", 2] if verb == "run" else []
     answer = distill(verb, *words, "--minutes", "0.03", "--out", tmp_path / "new", "--json")
     figures = answer.json

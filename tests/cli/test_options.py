@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 Distill = Callable[..., Any]
 
@@ -16,8 +17,8 @@ def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     def spent(*_: object, **__: object) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr("distill.pipeline.train_vqvae", spent)
-    monkeypatch.setattr("distill.pipeline.train_prior", spent)
+    for training in ("train_vqvae", "train_prior"):
+        monkeypatch.setattr(f"distill.pipeline.{training}", spent)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +154,9 @@ def test_how_many_pieces_of_any_kind(
 
 @pytest.mark.parametrize("verb", ["run", "train", "train-prior", "generate", "encode", "decode", "reconstruct"])
 def test_a_device_that_is_not_there(
-    verb: str, distill: Distill, tiny: Path, small_corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    verb: str, distill: Distill, tiny: Path, small_corpus: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    absent = "mps" if torch.cuda.is_available() else "cuda"
     words = {
         "run": [small_corpus],
         "train": [small_corpus],
@@ -165,4 +166,4 @@ def test_a_device_that_is_not_there(
         "decode": [tiny, tmp_path / "a.codes"],
         "reconstruct": [tiny, small_corpus, "--out", tmp_path / "new"],
     }[verb]
-    distill(verb, *words, "--device", "cuda").refused("cuda", "cpu", "--device auto")
+    distill(verb, *words, "--device", absent).refused(absent, "cpu", "--device auto")

@@ -1,6 +1,7 @@
 """The main job for real, shrunk: a corpus is made, a codec and a prior are trained, new audio is written."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,17 +44,32 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(product).max() / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-9))
 
 
-def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
-    events: list[TrainingEvent] = []
-    path, log = tmp_path / "demo.distill", tmp_path / "events.jsonl"
-    corpus, end = import_corpus(corpus_dir), {"epochs": 2, "device": "cpu"}
-    pipeline.train_codec(
-        corpus, split_corpus(corpus), path, log, CodecPlan(**end), config_changes=CODEC, callback=events.append
-    )
-    model = pipeline.add_prior(
-        path, corpus, split_corpus(corpus), log, PriorPlan(**end), config_changes=PRIOR, callback=events.append
-    )
+@dataclass(frozen=True)
+class Trained:
+    """A model of the demo recordings, and what its training reported."""
 
+    path: Path
+    events: list[TrainingEvent]
+
+
+@pytest.fixture(scope="module")
+def trained(corpus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    events: list[TrainingEvent] = []
+    path, log, end = folder / "demo.distill", folder / "events.jsonl", {"epochs": 2, "device": "cpu"}
+    with pytest.MonkeyPatch.context() as own:
+        own.setenv("DISTILL_HOME", str(folder / "home"))
+        corpus = import_corpus(corpus_dir)
+        split = split_corpus(corpus)
+        codec_plan, prior_plan = CodecPlan(batch_size=8, least_steps=120, **end), PriorPlan(views=4, **end)
+        pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC, callback=events.append)
+        pipeline.add_prior(path, corpus, split, log, prior_plan, config_changes=PRIOR, callback=events.append)
+    return Trained(path, events)
+
+
+def test_from_recordings_to_new_audio(trained: Trained, corpus_dir: Path, tmp_path: Path) -> None:
+    path, events = trained.path, trained.events
+    model = load_model(path)
     steps = [event.reconstruction_loss for event in events if isinstance(event, VQStepMetrics)]
     assert np.mean(steps[-20:]) < 0.5 * np.mean(steps[:5]), "the codec did not learn"
     assert [event for event in events if isinstance(event, VQEpochMetrics)][-1].levels[0].utilisation > 0.3
@@ -61,9 +77,7 @@ def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
     assert prior_epochs[-1].train_loss < prior_epochs[0].train_loss < math.log(64), "the prior did not learn"
     assert prior_epochs[-1].best_perplexity < 64
 
-    (first, second) = make(
-        load_model(path), tmp_path / "out", Request("audio", Sampling(), seconds=2.5), seed=1, count=2
-    )
+    (first, second) = make(model, tmp_path / "out", Request("audio", Sampling(), seconds=2.5), seed=1, count=2)
     info = soundfile.info(first.path)
     assert (info.samplerate, info.subtype, info.frames) == (48_000, "PCM_24", 120_000)
     assert info.channels == model.codec.channels
@@ -79,12 +93,8 @@ def test_from_recordings_to_new_audio(corpus_dir: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(again.audio(model).T.clip(-1, 1), new, atol=2**-22)
 
 
-def test_codes_there_and_back(corpus_dir: Path, tmp_path: Path) -> None:
-    path = tmp_path / "demo.distill"
-    plan = CodecPlan(epochs=1, device="cpu")
-    corpus = import_corpus(corpus_dir)
-    pipeline.train_codec(corpus, split_corpus(corpus), path, tmp_path / "e.jsonl", plan, config_changes=CODEC)
-    model = distill.load(path)
+def test_codes_there_and_back(trained: Trained, corpus_dir: Path, tmp_path: Path) -> None:
+    model = distill.load(trained.path)
     recording = recordings(corpus_dir)[0]
     codes = distill.encode(model, recording)
     audio = distill.decode(model, codes)

@@ -53,23 +53,21 @@ def test_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it(library: 
     assert shape(home() / "library.db") == shape(fresh)
 
 
-def test_a_step_that_fails_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> None:
     """Guards against a database that is half old and half new after a crash."""
     path = tmp_path / "library.db"
     in_first_schema(path)
     before = shape(path)
     steps = ("ALTER TABLE runs ADD COLUMN mood TEXT", "DELETE FROM generations", "INSERT INTO nowhere VALUES (1)")
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, steps))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         with pytest.raises(sqlite3.OperationalError, match="nowhere"), database._transaction(connection):
-            schema.migrate(connection)
+            schema.migrate(connection, (*schema.MIGRATIONS, steps))
         assert schema.version(connection) == 1
         assert connection.execute("SELECT count(*) FROM generations").fetchone() == (1,)
     assert shape(path) == before
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS[:-1], steps[:1]))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         with database._transaction(connection):
-            schema.migrate(connection)
+            schema.migrate(connection, (*schema.MIGRATIONS, steps[:1]))
         assert schema.version(connection) == 2
     assert shape(path) != before
 
@@ -185,11 +183,9 @@ def test_a_line_cut_short_by_a_crash_takes_no_other_with_it(
     assert "line 2" in told[0]
 
 
-def test_it_is_refused_in_words_while_another_holds_it(
-    library: Library, piece: Callable[..., GenerationRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_refused_in_words_while_another_holds_it(piece: Callable[..., GenerationRecord]) -> None:
+    library = Library(pytest.fail, busy_seconds=0.05)
     library.add_generations([piece()])
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(home() / "library.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert len(library.generations()) == 1  # reading goes on

@@ -42,11 +42,11 @@ def path_of(bank: Bank, grains: list[Grain]) -> list[int]:
 class Twin:
     """The slow twin: what any path costs, read off the rules one by one; infinite where it breaks one."""
 
-    def __init__(self, bank: Bank, codes: torch.Tensor, longest: int) -> None:
+    def __init__(self, bank: Bank, codes: torch.Tensor, longest: int, join_cost: float) -> None:
         every = np.arange(len(bank))
         self.bank, self.longest = bank, longest
         self.apart = np.array([bank.distances(vector, every) for vector in bank.vectors(codes)])
-        self.join = g.JOIN_COST + g.DISTANCE_COST * np.minimum(bank.likeness.changes(every, every), g.MOST_CHANGES)
+        self.join = join_cost + g.DISTANCE_COST * np.minimum(bank.likeness.changes(every, every), g.MOST_CHANGES)
 
     def cost(self, path: tuple[int, ...] | list[int]) -> float:
         total, age = float(self.apart[0, path[0]]), 1
@@ -68,37 +68,29 @@ class Twin:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("join_cost", [0.5, 40.0])
-def test_path_is_the_cheapest_of_all(
-    noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch, seed: int, join_cost: float
-) -> None:
+def test_path_is_the_cheapest_of_all(noise: Callable[..., np.ndarray], seed: int, join_cost: float) -> None:
     """Against every path there is. Guards against candidates, ages or back pointers that lose the best one."""
-    monkeypatch.setattr(g, "JOIN_COST", join_cost)
     bank = make_bank([noise(length * HOP / 48_000, seed=length) for length in (3, 2, 2)], seed)
     codes, longest = wanted(5, seed), 2
-    twin = Twin(bank, codes, longest)
-    found = path_of(bank, list(choose(bank, [codes], longest)))
+    twin = Twin(bank, codes, longest, join_cost)
+    found = path_of(bank, list(choose(bank, [codes], longest, join_cost=join_cost)))
     best = min(map(twin.cost, itertools.product(range(len(bank)), repeat=5)))
     assert np.isfinite(best)
     assert twin.cost(found) == pytest.approx(best, rel=1e-4)
 
 
-def test_looking_ahead_only_so_far_gives_the_same_path(
-    noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_looking_ahead_only_so_far_gives_the_same_path(noise: Callable[..., np.ndarray]) -> None:
     """Where codes say clearly what sounds, nothing forgotten is needed; the parts in which they come change nothing either."""
-    monkeypatch.setattr(g, "JOIN_COST", 5.0)
     bank = make_bank([noise(1.0, seed=one) for one in range(3)])
     codes = torch.cat([bank.stretches[turn % 3].codes[5 * turn % 30 :][:12] for turn in range(25)])
-    whole = list(choose(bank, [codes], 100, horizon=1000))
-    assert list(choose(bank, torch.split(codes, 7), 100, horizon=48)) == whole
+    whole = list(choose(bank, [codes], 100, horizon=1000, join_cost=5.0))
+    assert list(choose(bank, torch.split(codes, 7), 100, horizon=48, join_cost=5.0)) == whole
     assert sum(one.positions for one in whole) == len(codes) > 4 * 48
 
 
 @pytest.mark.parametrize("horizon", [1, 3, 200])
 @pytest.mark.parametrize("longest", [1, 4, 20])
-def test_no_stretch_is_longer_than_the_limit(
-    noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch, longest: int, horizon: int
-) -> None:
+def test_no_stretch_is_longer_than_the_limit(noise: Callable[..., np.ndarray], longest: int, horizon: int) -> None:
     """Also where the codes are those of one recording throughout, and a join may not lead on as if there were none."""
     bank = make_bank([noise(1.0, seed=one) for one in range(3)])
     codes = bank.stretches[0].codes

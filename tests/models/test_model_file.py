@@ -1,5 +1,6 @@
 """The model file: what goes in comes out, and what is not right is refused before a tensor is built."""
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -17,6 +18,7 @@ import torch
 
 from distill.codes.codes_file import load_codes
 from distill.errors import CodesFileError, ModelFileError, OutputError, StateFileError
+from distill.files.tensors import MAX_TABLE_BYTES
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
 from distill.models.model_file import CorpusRecord, Source, new_header, read_header
 from distill.training.state import load_state
@@ -324,13 +326,12 @@ def test_a_pickle_is_not_opened(model: Model, tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-def test_a_file_that_would_not_be_read_again_is_not_written(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_would_not_be_read_again_is_not_written(model: Model, tmp_path: Path) -> None:
     """Guards against hours of training in a file whose header is longer than what is read of one."""
     path = save_model(tmp_path / "m.distill", model)
     content = path.read_bytes()
-    monkeypatch.setattr("distill.files.tensors.MAX_TABLE_BYTES", 4000)
+    names = (f"{'a' * 4000}-{number}" for number in range(MAX_TABLE_BYTES // 4000))
+    model.sources = tuple(dataclasses.replace(model.sources[0], name=name) for name in names)
     with pytest.raises(OutputError, match="takes more than"):
         save_model(path, model)
     assert path.read_bytes() == content

@@ -311,7 +311,7 @@ def test_where_recordings_share_nearly_everything_that_is_their_nature() -> None
     assert OriginalityJudge(model).reference.natural_run(2) > 1
 
 
-def test_a_second_judge_of_a_model_takes_what_the_first_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_judge_of_a_model_takes_what_the_first_found_out() -> None:
     """Guards against every command decoding all recordings again before it says a word."""
     planted = model_of([phrase(seed) for seed in range(3)], [phrase(20)])
     planted.header = planted.header.model_copy(update={"digest": "c" * 64})
@@ -319,6 +319,6 @@ def test_a_second_judge_of_a_model_takes_what_the_first_found_out(monkeypatch: p
     piece = torch.cat([phrase(50, 94), phrase(2)[47:188]])
     found = first.judge(*heard(planted, piece))
     sound = list(heard(planted, piece)[1])
-    monkeypatch.setattr(Chimes, "decode", None)
+    planted.codec.decode = None
     again = OriginalityJudge(planted).judge(piece, sound)
     assert repr(again) == repr(found)

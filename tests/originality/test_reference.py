@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from distill.originality import reference
-from distill.originality.reference import Reference, keep, read_kept
+from distill.originality.reference import MOST_KEPT, Reference, keep, read_kept
 
 DIGEST = "a" * 64
 
@@ -50,12 +50,12 @@ def test_a_damaged_one_is_found_out_again(at_home: Path, content: bytes) -> None
     assert read_kept(DIGEST) is None
 
 
-def test_only_the_newest_are_kept(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "MOST_KEPT", 3)
-    for number in range(5):
-        keep(f"{number}" * 64, *found_out(1))
-        os.utime(at_home / "references" / f"{str(number) * 64}-1.safetensors", (number, number))
-    assert sorted(file.name[0] for file in (at_home / "references").iterdir()) == ["2", "3", "4"]
+def test_only_the_newest_are_kept(at_home: Path) -> None:
+    for number in range(MOST_KEPT + 2):
+        keep(f"{number:02}" * 32, *found_out(1))
+        os.utime(at_home / "references" / f"{f'{number:02}' * 32}-1.safetensors", (number, number))
+    kept = sorted(file.name[:2] for file in (at_home / "references").iterdir())
+    assert kept == [f"{number:02}" for number in range(2, MOST_KEPT + 2)]
 
 
 def test_a_disk_that_refuses_costs_only_time(at_home: Path) -> None:

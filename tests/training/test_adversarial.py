@@ -185,13 +185,10 @@ def test_a_loss_that_is_not_finite_never_reaches_an_optimizer() -> None:
     assert not networks.discriminator_optimizer.state_dict()["state"]
 
 
-def test_losses_that_stay_not_finite_end_the_stage(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Any, epoch: int, index: int, batch_size: int) -> np.ndarray:
-        return np.full((batch_size, 1, 16 * CONFIG.hop), np.nan, np.float32)
-
-    monkeypatch.setattr(TrainingWindows, "batch", broken)
+def test_losses_that_stay_not_finite_end_the_stage(corpus: Corpus) -> None:
+    nothing = (dataclasses.replace(one, audio=one.audio * np.float32(np.nan)) for one in corpus.recordings)
     with pytest.raises(TrainingError, match="not finite"):
-        refine(make_codec())
+        refine_decoder(make_codec(), dataclasses.replace(corpus, recordings=tuple(nothing)), PLAN)
 
 
 def test_one_bad_batch_is_stepped_over(refine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

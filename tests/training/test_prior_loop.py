@@ -188,17 +188,9 @@ def test_memorization_thresholds(files: int, threshold: float) -> None:
 def test_some_steps_learn_to_lead_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against infilling that is never trained."""
     seen: list[int | None] = []
-    forward = CodePrior.forward
-
-    def keep(
-        self: CodePrior, tokens: torch.Tensor, cache: object = None, known_from: int | None = None
-    ) -> torch.Tensor:
-        seen.append(known_from)
-        return forward(self, tokens, None, known_from)
-
-    monkeypatch.setattr(CodePrior, "forward", keep)
     fabric = make_fabric("cpu")
     model, optimizer = fabric.setup(prior := CodePrior(CONFIG), torch.optim.AdamW(prior.parameters()))
+    prior.register_forward_pre_hook(lambda _, __, given: seen.append(given["known_from"]), with_kwargs=True)
     plan = PriorPlan(views=1, batch_size=1, infill_share=0.5)
     train_prior_epoch(state_of(model, optimizer, 40), torch.full((40, 16), 3), plan, fabric)
     places = [place for place in seen if place is not None]

@@ -92,6 +92,8 @@ class Evaluation:
     """One score per bit rate; empty without Opus."""
     opus_note: str
     """Why there is no comparison with Opus; empty where there is one, or none was asked for."""
+    seconds_each: float
+    """How much of each recording was measured at most, in seconds."""
     judged: Mapping[str, Mapping[str, float]]
     """Pitch and texture, pooled over recordings: figures by name, of ``all``, ``trained`` and ``held_out`` ones."""
     left_out: tuple[str, ...] = ()
@@ -104,7 +106,7 @@ class Evaluation:
 
     def summary(self) -> list[tuple[str, str]]:
         """The figures as rows of name and value, for a person to read."""
-        rows = [("recordings", f"{len(self.scores)}, at most {MEASURED_SECONDS:.0f} s of each")]
+        rows = [("recordings", f"{len(self.scores)}, at most {self.seconds_each:.0f} s of each")]
         if any(score.is_held_out for score in self.scores):
             rows += [
                 ("mel distance, trained on", f"{self.mean('mel', held_out=False):.3f}"),
@@ -153,6 +155,7 @@ def evaluate(
     split: Split | None,
     *,
     with_opus: bool = True,
+    seconds_each: float = MEASURED_SECONDS,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
     """Encodes and decodes every recording and measures how far the result is from it.
@@ -160,6 +163,7 @@ def evaluate(
     Args:
         split: the one the model was trained with (:func:`own_split`); None for other recordings.
         with_opus: compare with Opus at 6, 12 and 24 kbit/s, if it is installed.
+        seconds_each: how much of each recording is measured at most.
         progress: called with (recordings done, recordings, name of the next).
     """
     codec, device = model.codec, model.device
@@ -176,7 +180,7 @@ def evaluate(
     for number, (passage, is_held_out) in enumerate(passages):
         if progress is not None:
             progress(number, len(passages), passage.label)
-        audio = beginning(passage, MEASURED_SECONDS, codec.channels)
+        audio = beginning(passage, seconds_each, codec.channels)
         started = time.perf_counter()
         codes = encode_blocks(codec, [audio], device)
         encoded = time.perf_counter()
@@ -221,6 +225,7 @@ def evaluate(
         seconds / max(decoding, 1e-9),
         tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
         opus_note,
+        seconds_each,
         {
             name: pooled([one for one, score in zip(heard, scores, strict=True) if chosen(score)]).figures()
             for name, chosen in _PARTS.items()

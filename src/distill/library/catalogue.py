@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import written_aside
 from distill.files.home import home
-from distill.library.database import Database
+from distill.library.database import BUSY_SECONDS, Database
 from distill.library.rebuilding import Found, find_everything
 from distill.library.records import GenerationRecord, ModelEntry, RunRecord, to_json
 
@@ -27,11 +27,12 @@ class Library:
 
     Args:
         tell: called with a sentence that a person should read, such as that a damaged library was made anew.
+        busy_seconds: how long to wait for another process's transaction.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], busy_seconds: float = BUSY_SECONDS) -> None:
         self._tell = tell
-        self._database = Database(home() / "library.db", self._fill, tell)
+        self._database = Database(home() / "library.db", self._fill, tell, busy_seconds)
 
     # Models
 

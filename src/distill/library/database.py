@@ -19,7 +19,7 @@ from distill.library import schema
 T = TypeVar("T")
 
 BUSY_SECONDS = 60.0
-"""How long to wait for another process's transaction; each takes milliseconds."""
+"""Each transaction takes milliseconds."""
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 """The last one means that the tables are not as they should be, as the statements themselves never change."""
 
@@ -31,12 +31,17 @@ class Database:
         fill: writes everything that can be found elsewhere into a database that has just been made; its second argument
             is the damaged one, if there was one.
         tell: called with a sentence that a person should read.
+        busy_seconds: how long to wait for another process's transaction.
     """
 
     def __init__(
-        self, path: Path, fill: Callable[[sqlite3.Connection, Path | None], None], tell: Callable[[str], None]
+        self,
+        path: Path,
+        fill: Callable[[sqlite3.Connection, Path | None], None],
+        tell: Callable[[str], None],
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
-        self.path, self._fill, self._tell = path, fill, tell
+        self.path, self._fill, self._tell, self._busy_seconds = path, fill, tell, busy_seconds
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What ``work`` reads. If it cannot make sense of what it finds, the database is made anew and read again.
@@ -100,7 +105,7 @@ class Database:
         return connection if is_sound else None
 
     def _connected(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None)
         connection.row_factory = sqlite3.Row
         return connection
 
@@ -134,7 +139,7 @@ class Database:
     def _lock(self) -> Iterator[None]:
         import filelock
 
-        lock = filelock.FileLock(self.path.with_suffix(".lock"), timeout=BUSY_SECONDS)
+        lock = filelock.FileLock(self.path.with_suffix(".lock"), timeout=self._busy_seconds)
         try:
             lock.acquire()
         except filelock.Timeout as error:

@@ -1,6 +1,7 @@
 """The tables, and the steps that bring a database of any age to the newest schema, all or none."""
 
 import sqlite3
+from collections.abc import Sequence
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -58,9 +59,9 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Takes the missing steps. The caller has opened a transaction, so all of them count or none."""
-    for number, statements in enumerate(MIGRATIONS[version(connection) :], version(connection) + 1):
+def migrate(connection: sqlite3.Connection, steps: Sequence[Sequence[str]] = MIGRATIONS) -> None:
+    """Takes the missing ones of the steps. The caller has opened a transaction, so all of them count or none."""
+    for number, statements in enumerate(steps[version(connection) :], version(connection) + 1):
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")

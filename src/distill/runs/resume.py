@@ -222,9 +222,13 @@ def stopped_prior(run: Path) -> Stopped:
     return dataclasses.replace(stopped, model_path=model_path, written_epochs=written)
 
 
-def forget_finished() -> None:
-    """Removes the states of finished stages from all but the newest runs; whatever can still go on stays."""
-    for folder in run_folders()[FINISHED_KEPT:]:
+def forget_finished(kept: int = FINISHED_KEPT) -> None:
+    """Removes the states of finished stages from all runs but the newest; whatever can still go on stays.
+
+    Args:
+        kept: how many runs count as the newest.
+    """
+    for folder in run_folders()[kept:]:
         for name, kind in _KINDS.items():
             try:
                 if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
