@@ -36,7 +36,7 @@ def test_shell_commands(folder: Path) -> None:
     ours = [line for line in lines if line.startswith("distill ")]
     assert len(ours) >= 9
     for line in ours:
-        line = re.sub(r"--minutes \d+", "--minutes 0.02", line)
+        line = re.sub(r"--seconds \d+", "--seconds 2", re.sub(r"--minutes \d+", "--minutes 0.02", line))
         with pytest.raises(SystemExit) as ended:
             app.main(shlex.split(line)[1:])
         assert ended.value.code in (0, None), line

@@ -205,23 +205,9 @@ def add_prior(
         )
         is_stopped = cancel_event is not None and cancel_event.is_set()
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
-        same_corpus = before.get("corpus_fingerprint") == after["corpus_fingerprint"]
         is_continued = resumed is not None and before.get("run") == after["run"]
-        if same_corpus and not is_continued and float(before["best_perplexity"]) <= after["best_perplexity"]:
-            record.tell(
-                Notice(
-                    f"The prior that {model_path} has is better (perplexity {before['best_perplexity']:.1f}, the new one "
-                    f"{after['best_perplexity']:.1f}); it is kept."
-                )
-            )
-            return model
-        if before and not same_corpus and not is_continued and is_stopped:
-            record.tell(
-                Notice(
-                    f"{model_path} keeps the prior it has, which learned from other recordings: the new one was stopped before "
-                    "its end. It takes its place once it is done."
-                )
-            )
+        if before and not is_continued and (reason := _reason_to_keep(model_path, before, after, is_stopped)):
+            record.tell(Notice(reason))
             return model
         if before and not is_continued:
             kept = trash.keep_copy(model_path)
@@ -352,6 +338,19 @@ def run(
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
 
 
+def _reason_to_keep(model_path: Path, before: Mapping[str, Any], after: Mapping[str, Any], is_stopped: bool) -> str:
+    """Why the prior that a model has is not replaced by a new one, given what is known of both; empty where it is."""
+    if before.get("corpus_fingerprint") != after["corpus_fingerprint"]:
+        stopped = (
+            f"{model_path} keeps the prior it has, which learned from other recordings: the new one was stopped before its "
+            "end. It takes its place once it is done."
+        )
+        return stopped if is_stopped else ""
+    was, now = float(before["best_perplexity"]), float(after["best_perplexity"])
+    better = f"The prior that {model_path} has is better (perplexity {was:.1f}, the new one {now:.1f}); it is kept."
+    return better if was <= now else ""
+
+
 def _leaves_time_for_voices(plan: PriorPlan) -> tuple[bool, PriorPlan]:
     """Whether both voices are compared after the training, and the plan that leaves time for it."""
     if plan.minutes is None or plan.minutes * 60 * VOICES_SHARE < VOICES_SECONDS / 4:
@@ -365,7 +364,7 @@ def _closing_seconds(minutes: float, seconds: float, count: int) -> float:
 
 
 def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
-    corpus, seed = result.corpus, result.plan.seed
+    corpus = result.corpus
     return new_header(
         name,
         result.config,
@@ -373,35 +372,18 @@ def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
             fingerprint=corpus.fingerprint,
             file_count=corpus.file_count,
             seconds=corpus.seconds,
-            split_seed=seed,
+            split_seed=result.plan.seed,
             split_rule=result.plan.split_rule,
         ),
-        codec_training={
-            "seed": seed,
-            "epochs_trained": result.epochs_trained,
-            "best_val_loss": result.best_val_loss,
-            "seconds_taken": round(result.seconds_taken, 1),
-            "cancelled": int(result.cancelled),
-            "from_base": int(result.is_from_base),
-            "run": run,
-        },
+        codec_training={**result.record, "run": run},
         curves={f"codec_{name}": values for name, values in result.curves.items()},
     )
 
 
 def _refined_header(header: Header, result: RefinementResult) -> Header:
-    record: dict[str, float | int | str] = {
-        "refinement_steps": result.steps,
-        "refinement_epochs": result.epochs_trained,
-        "refinement_seconds": round(result.seconds_taken, 1),
-        "refinement_mel_before": result.mel_before,
-        "refinement_mel_after": result.mel_after,
-        "refinement_kept": int(result.is_kept),
-    }
     curves = {f"refinement_{name}": values for name, values in result.curves.items()}
-    return header.model_copy(
-        update={"codec_training": header.codec_training | record, "curves": header.curves | curves, "digest": None}
-    )
+    training = header.codec_training | result.record
+    return header.model_copy(update={"codec_training": training, "curves": header.curves | curves, "digest": None})
 
 
 def _kept(resumed: Stopped | None) -> int | None:

@@ -64,7 +64,7 @@ class Alike:
     stop: int
     lag: int
     agreement: float
-    """Of the whitened waveforms, 0 to 1."""
+    """How alike the whitened waveforms are, 0 to 1."""
 
 
 def alike_in(recordings: Sequence[tuple[np.ndarray, Mix]], digests: Sequence[str]) -> tuple[Alike, ...]:

@@ -61,7 +61,7 @@ class Recording:
 class Corpus:
     """The usable recordings of a folder, sorted by name, and a report on every audio file in it.
 
-    Of copies of one take one stands for all. ``alike`` says which stretches of the recordings sound alike.
+    Where several files are copies of one take, one of them stands for all. ``alike`` says which stretches sound alike.
     ``folder`` is absolute, so that it says where the recordings are whatever the working directory becomes.
     """
 
@@ -119,7 +119,7 @@ class Corpus:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """What of the folder is not learned from, a sentence each, and what is used otherwise than it lies on the disk."""
+        """What in the folder is not learned from, and what is used in another form than it has on the disk; a sentence each."""
         twins = (FileVerdict.DUPLICATE, FileVerdict.COPY)
         lost = [file for file in self.files if file.verdict not in (FileVerdict.USED, *twins)]
         copied = [f"{file.name} (as {file.duplicate_of})" for file in self.files if file.verdict in twins]
@@ -234,7 +234,7 @@ def import_corpus(
 def _one_of_each_take(
     used: dict[str, Found], reports: list[FileReport]
 ) -> tuple[dict[str, Found], list[FileReport], tuple[Alike, ...], list[int]]:
-    """Of copies of one take the one with most in it; what sounds alike in those that stay, and their groups."""
+    """One recording of each take, the one with most sound in it; what sounds alike in those, and their groups."""
     names = list(used)
     found = list(used.values())
     sounds = [(one.audio, one.levels.mix) for one in found]
@@ -273,7 +273,7 @@ def _one_of_each_take(
 
 
 def _worth(found: Found) -> tuple[int, int, bool, int, str]:
-    """Of copies the one with most sound in it, then the one with most of the spectrum, then the one in stereo."""
+    """By what one copy is chosen: most sound in it, then most of the spectrum, then stereo."""
     sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE
     return (
         round(2 * sounding),

@@ -99,7 +99,7 @@ def ogg(content: mmap.mmap) -> Links:
 
 
 def mp3(content: mmap.mmap) -> Links:
-    """Frames counted instead of believed: joined files, tables that are missing or tell of the first part only."""
+    """Frames counted instead of believed: joined files, tables that are missing or describe the first part only."""
     frames: list[list[int]] = []  # stretches of sound without gaps
     count = tables = claimed = gaps = 0
     first = b""

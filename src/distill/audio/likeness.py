@@ -31,7 +31,7 @@ class Likeness:
         return self.mel + lost + moved
 
     def figures(self) -> dict[str, float]:
-        """By name."""
+        """The figures by name."""
         return {
             "mel": self.mel,
             "kept": self.pitch.kept_share,
@@ -44,7 +44,7 @@ class Likeness:
 
 
 def pooled(some: Sequence[Likeness]) -> Likeness:
-    """Of several recordings: partials and moments added up, the mean of the mel distances."""
+    """Several recordings as one: partials and moments added up, the mean of the mel distances."""
     mel = sum(one.mel for one in some) / len(some) if some else math.nan
     return Likeness(
         mel, sum((one.pitch for one in some), PitchScore()), sum((one.texture for one in some), TextureScore.nothing())

@@ -48,7 +48,7 @@ def levels_of(sha256: str, audio: np.ndarray, subtype: str) -> Levels:
 
 
 def measure(audio: np.ndarray, subtype: str) -> Levels:
-    """Of ``[C, N]``, block by block, so that a two-hour recording never lies in memory; ``subtype`` as libsndfile calls it."""
+    """Measures ``[C, N]`` block by block: a two-hour recording never lies in memory. ``subtype`` is libsndfile's name for it."""
     rounding = _ROUNDING.get(subtype, _COARSE_ROUNDING)
     channels, samples = audio.shape
     digest = hashlib.sha256(f"{channels}".encode())

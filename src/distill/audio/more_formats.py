@@ -1,4 +1,4 @@
-"""Formats that libsndfile does not read (AAC as telephones record it, WMA, …), through PyAV where it is installed.
+"""Formats that libsndfile does not read (AAC as phones record it, WMA, …), through PyAV where it is installed.
 
 Imported only when such a file is met. Only the file itself is handed over, never its name, and only with the one format
 that its content shows: FFmpeg would follow playlists otherwise, to other files and to the network.

@@ -26,7 +26,7 @@ class PitchScore:
     """Counts, so that recordings can be added up."""
 
     partials: int = 0
-    """Of the recordings."""
+    """How many partials the recordings have."""
     kept: int = 0
     invented: int = 0
     distances: list[float] = field(default_factory=list)

@@ -19,7 +19,7 @@ SHORTEST_PASSAGE = SAMPLE_RATE // 4
 SPLIT_RULE = 2
 """How the split is drawn now. Another rule keeps other recordings aside, so models and states note theirs."""
 HELD_OUT_SHARE = 0.15
-"""Of the seconds, what is kept aside."""
+"""The share of the seconds that is kept aside."""
 _FEWEST_RECORDINGS = 5
 _SHORTEST_TO_CUT = 4 * SAMPLE_RATE
 _MOST = 1.7  # times the share wished for

@@ -15,7 +15,7 @@ from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Mix, mixed
 
 COPIED = 0.9
-"""Of a recording's sound, by amplitude, that another one holds: from here on it is a copy."""
+"""A recording is a copy of another one that holds this share of its sound, by amplitude."""
 _SURE, _SURE_OF_SHORT = 0.9, 0.97
 _SHORT = SAMPLE_RATE
 ONE_TAKE = 0.5

@@ -68,7 +68,7 @@ class TextureScore:
 
     @classmethod
     def nothing(cls) -> "TextureScore":
-        """To add to."""
+        """Empty sums, to add others to."""
         return cls(np.zeros(_FRAMES // 2 + 1), np.zeros(_FRAMES // 2 + 1), 0)
 
     def __add__(self, other: "TextureScore") -> "TextureScore":
@@ -88,7 +88,7 @@ def compare_texture(estimate: np.ndarray, reference: np.ndarray) -> TextureScore
 
 
 def _energies(audio: np.ndarray) -> np.ndarray:
-    """Of each band, every 2.5 ms: ``[N] → [BANDS, F]``; a second at least."""
+    """The level of each band every 2.5 ms: ``[N] → [BANDS, F]``; a second at least."""
     audio = np.pad(audio.astype(np.float32), (0, max(0, RATE - len(audio))))
     padded = np.pad(audio, (WINDOW // 2, WINDOW // 2))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]

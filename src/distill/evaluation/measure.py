@@ -23,7 +23,7 @@ from distill.models.model_file import Model
 from distill.models.quantizer import count_codes
 
 MEASURED_SECONDS = 120.0
-"""Of each recording, from its beginning: enough to judge it by, and little enough to hold in memory."""
+"""Seconds of each recording that are measured, from its beginning: enough to judge it by, and few enough to hold in memory."""
 OPUS_KILOBITS = (6, 12, 24)
 
 

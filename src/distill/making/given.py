@@ -33,7 +33,7 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     tail = np.zeros((codec.channels, 0), np.float32)
     for block in read_blocks(audio, codec.channels):
         tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
-    # Of what the prior is given, it hears the newest half of its window.
+    # Of a prompt, the prior sees the newest half of its window.
     listened = prior.config.context // codec.num_quantizers // 2 * codec.hop
     peak = float(np.abs(tail).max(initial=0.0))
     if peak > 1:

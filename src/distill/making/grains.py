@@ -31,11 +31,11 @@ from torch.nn import functional
 from distill.making.likeness import Likeness
 
 NEAREST = 40
-"""Candidates a position by their codes."""
+"""How many candidates each position has because their codes are near."""
 CONTINUED = 24
-"""Candidates a position that follow the cheapest of the position before."""
+"""How many candidates each position has because they follow the cheapest ones of the position before."""
 SHORTEST = 2
-"""Positions a grain has at least: shorter ones would join at the rate of codes, which is heard as a buzz."""
+"""The fewest positions of a grain: shorter ones would join at the rate of codes, which is heard as a buzz."""
 NEAR_POSITIONS = 6
 """A join does not lead back to within so many positions of where the recording would have gone on: that would be the same
 passage with a stumble in it, and a way around the limit on stretches."""
@@ -46,9 +46,9 @@ ROBUST = 20.0
 """Squared distances, in steps, far beyond which one asked-for code counts no more than another: what the prior draws is
 noisy, and a single odd code is not to tear a sound apart."""
 BARRED = 1e6
-"""What a way on costs that is only taken where there is no other: in a corpus of a tenth of a second, say."""
+"""The cost of a step that is taken only where there is no other, as in a corpus of a tenth of a second."""
 MOST_CHANGES = 30.0
-"""Beyond so many natural changes apart all joins are as dear."""
+"""Joins whose sides are more natural changes apart than this all cost the same."""
 HORIZON = 192
 """Positions that the path looks ahead before a choice is final (about four seconds): more changed nothing that was measured."""
 _BLOCK = 1 << 23
@@ -64,7 +64,7 @@ class Stretch:
     """A stretch of a recording that may be quoted."""
 
     name: str
-    """Of the recording."""
+    """The recording's name."""
     audio: np.ndarray
     """The whole recording as it was trained on, float32 ``[C, N]`` at the codec's rate, in any channels."""
     begin: int
@@ -74,11 +74,11 @@ class Stretch:
     take: int = -1
     """Near-copies share theirs and count as one recording; -1: like no other."""
     sha256: str = ""
-    """Of the recording's file."""
+    """SHA-256 of the recording's file."""
     path: Path | None = None
     """Where that file is; None where only its sound is at hand."""
     gain: float = 1.0
-    """What brought it down to full scale: ``audio`` is the file's sound times this."""
+    """The gain that brought it down to full scale: ``audio`` is the file's sound times this."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ class Grain:
     """A run of successive positions of one stretch."""
 
     stretch: int
-    """As counted in the list that was given."""
+    """Its place in the list of stretches."""
     position: int
-    """Its first, in that stretch."""
+    """The first position, counted from the beginning of that stretch."""
     positions: int
 
 

@@ -22,7 +22,7 @@ class Infill:
     """One recording with a new passage in it."""
 
     recording: np.ndarray
-    """As it was: float32 ``[C, N]`` at 48 kHz."""
+    """The recording as it was: float32 ``[C, N]`` at 48 kHz."""
     codes: Tensor
     """Around and in the passage: ``[S, Q]``."""
     first: int
@@ -36,7 +36,7 @@ class Infill:
     """None is the codec's."""
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
-        """As :meth:`audio`, for a writer."""
+        """The same as :meth:`audio`, in blocks for a writer."""
         yield self.audio(model)
 
     def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:

@@ -24,7 +24,7 @@ from distill.making.likeness import excerpt
 RATE = 48_000
 _MILLISECOND = RATE // 1000
 ROOM = 30 * _MILLISECOND
-"""To either side of a border, at most; never more than half a grain."""
+"""The most by which sound is moved to either side of a border; never more than half a grain."""
 FADES = tuple(length * _MILLISECOND for length in (2, 5, 10, 20, 40))
 """Lengths that a cross-fade may have, in samples."""
 COMPARED = 18 * _MILLISECOND
@@ -38,7 +38,7 @@ LEANING, MOST_GAIN_DB = 0.6, 6.0
 _EDGE = _MILLISECOND
 """Over so many samples a recording that begins or ends in the middle of a wave is faded."""
 _RISE_DB, _FULL_RISE_DB = 6.0, 18.0
-"""By how much sound rises within a few milliseconds to count as an attack, and as a whole one."""
+"""How much sound must rise within a few milliseconds to count as an attack, and as a full one."""
 _QUIET = 1e-9
 
 
@@ -58,19 +58,19 @@ class Placed:
     fade_in: int
     fade_out: int
     correlation: float = 1.0
-    """Of its waveform with that of the grain before, where both are heard; 1 for the first."""
+    """How well its waveform agrees with that of the grain before, where both are heard; 1 for the first."""
 
 
 @dataclass(frozen=True)
 class _Join:
     start: int
-    """Of the cross-fade, in samples from the border."""
+    """The extent of the cross-fade, in samples from the border."""
     length: int
     shift: int
     """Samples by which the new grain is read later."""
     correlation: float
     gain: float
-    """Of the new grain, in decibels."""
+    """The gain of the new grain, in decibels."""
 
 
 class _Voice:

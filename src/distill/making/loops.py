@@ -31,9 +31,9 @@ class Loop:
 
     piece: Generation
     start: int
-    """Of the loop in the piece, in samples."""
+    """Where the loop begins in the piece, in samples."""
     samples: int
-    """Of the loop, exactly."""
+    """The exact length of the loop, in samples."""
     seam: float
     """How unlike the two sides of the cut are: 0 the same, 1 as unlike as two places of the piece by chance."""
 
@@ -55,7 +55,7 @@ class Loop:
         return cut_loop(self.piece.audio(model), self.start, self.samples, model.codec.sample_rate)
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
-        """As :meth:`audio`, for a writer."""
+        """The same as :meth:`audio`, in blocks for a writer."""
         yield self.audio(model)
 
 

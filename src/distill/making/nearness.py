@@ -31,7 +31,7 @@ FIRST_SEED = 1_000_000
 FEWEST_WINDOWS = 10
 """Fewer seconds of recordings say nothing of how near new audio comes to them."""
 MOST_SECONDS = 240.0
-"""Of the recordings that are compared with, in parts from all over them."""
+"""How many seconds of the recordings are compared with, in parts from all over them."""
 AXES = 24
 """Principal axes in which the Fréchet distance is taken."""
 _FRAME, _STEP, _FFT = 240, 120, 1024  # 5 ms every 2.5 ms
@@ -41,7 +41,7 @@ _LIVE = 24e-7
 _SLOWEST, _FASTEST = 4, 181
 _TONE_FRAME, _TONE_STEP = 16_384, 8192
 _COMB_WIDTH = 0.06
-"""Of the distance between two multiples, to either side."""
+"""The share of the distance between two multiples that counts to either side."""
 _MEL_FRAME, _MEL_STEP, _MEL_BINS = 2048, 480, 64
 
 
@@ -51,7 +51,7 @@ class Nearness:
 
     movement_db: float
     comb: float
-    """As it is, not beside the recordings'."""
+    """The comb of the sound itself, not compared with that of the recordings."""
     frechet: float
     natural_comb: float
 

@@ -39,7 +39,7 @@ class Piece:
     generation: Take
     originality: Originality
     number: int | None = None
-    """By which the library knows it."""
+    """Its number in the library; None where it is not noted there."""
     made_of: tuple[Quote, ...] = ()
     """The grains of recordings that are heard in it; none in the codec's voice."""
     sidecar: Path | None = None

@@ -19,17 +19,17 @@ class Request:
     audio_format: str = "wav"
     bit_depth: int = 24
     seconds: float = 0.0
-    """Of new audio."""
+    """The length of new audio, in seconds."""
     samples: int = 0
-    """Of a loop."""
+    """The length of a loop, in samples."""
     begin: float = 0.0
-    """Of the passage that is made anew, in seconds."""
+    """Where the passage that is made anew begins, in seconds."""
     end: float = 0.0
     given: Path | None = None
     """The prompt, or the recording in which a passage is made anew."""
     voice: Choice = Choice.CODEC
     longest_seconds: float = 1.0
-    """How long a stretch of one recording may be in the recordings' voice."""
+    """The longest stretch of one recording that the recordings' voice may use, in seconds."""
     recordings: Path | None = None
     """Where the recordings are, if they were moved."""
     edit_list: bool = False

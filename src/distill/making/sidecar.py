@@ -31,7 +31,7 @@ class Quote:
     fade_in: float
     fade_out: float
     sha256: str
-    """Of the recording's file."""
+    """SHA-256 of the recording's file."""
     audio: np.ndarray = field(repr=False, compare=False)
     """The whole recording, float32 ``[C, N]``."""
     sample_rate: int
@@ -84,7 +84,7 @@ def quotes(
 
 
 def in_words(made_of: Sequence[Quote]) -> str:
-    """Of how much a piece is made; nothing for the codec's voice."""
+    """What a piece is made of, in a few words; empty for the codec's voice."""
     if not made_of:
         return ""
     recordings = len({quote.recording for quote in made_of})

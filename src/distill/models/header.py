@@ -49,7 +49,7 @@ class SourceRecord(BaseModel):
     held_out: bool
     take: Annotated[int, Field(ge=-1, le=10**9)] = -1
     sha256: Digest | None = None
-    """Of the recording's file; the first files had none."""
+    """SHA-256 of the recording's file; the first model files had none."""
     gain: Annotated[float, Field(gt=0, le=1)] = 1.0
     """What brought the recording down to full scale."""
     mix: Literal["mean", "left", "right", "difference"] = "mean"

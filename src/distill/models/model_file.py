@@ -70,7 +70,7 @@ class Source:
     take: int = -1
     """Near-copies of one take share this number; -1 where it is not known (format 1.0)."""
     sha256: str = ""
-    """Of the recording's file, by which it is found again; empty where it is not known."""
+    """SHA-256 of the recording's file, by which it is found again; empty where it is not known."""
     gain: float = 1.0
     """What brought the recording down to full scale."""
     mix: Mix = "mean"

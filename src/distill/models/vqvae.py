@@ -1,4 +1,4 @@
-"""The codec: a convolutional VQ-VAE that hears spectra and speaks inverse-FFT frames.
+"""The codec: a convolutional VQ-VAE that takes spectra as input and gives inverse-FFT frames.
 
     audio [B, C, N]
       │ log-mel at three time scales, fine pitch                   features   [B, S, *]
@@ -13,7 +13,7 @@ All work between the spectra happens at the rate of the code positions, so a lap
 is the idea of Vocos (Siuzdak 2023, arXiv:2306.00814), the blocks are those of ConvNeXt (Liu et al. 2022,
 arXiv:2201.03545). Nothing but the phase of a tone reaches further than ``context`` positions to either side: a long
 file is coded in chunks with that much overlap, hands its phases on from chunk to chunk, and comes out as in one pass.
-Stereo is told by the same codes: the encoder hears left, right and their difference, the head speaks mid and side of
+Stereo needs no codes of its own: the encoder takes left, right and their difference, the head speaks mid and side of
 the *log-spectra*, so that where a sound stands is one number a bin.
 
 Files of before Distill had tones have the voice "frames": short frames whose phases are predicted anew at every
@@ -91,11 +91,11 @@ class ConvNeXtBlock(nn.Module):
 
 
 class Features(nn.Module):
-    """What the encoder hears: log-mel spectra with fine pitch (2048 samples), fine time (512) and finest time (128).
+    """The input of the encoder: log-mel spectra with fine pitch (2048 samples), fine time (512) and finest time (128).
 
-    ``[B, C, N] → [B, S, width]`` with ``S = N / hop``. Of stereo it hears left, right and side: the magnitudes of mid and side
+    ``[B, C, N] → [B, S, width]`` with ``S = N / hop``. Of stereo it takes left, right and side: the magnitudes of mid and side
     alone could not tell left from right, those of left and right alone not whether they add up or cancel. A codec of tones
-    also hears windows of 171 ms up to 4 kHz, bin by bin: what is to sing at a pitch must know it to a hertz.
+    also takes windows of 171 ms up to 4 kHz, bin by bin: what is to sing at a pitch must know it to a hertz.
     """
 
     _SCALES = ((2048, 512, 160), (512, 128, 40), (128, 32, 12))  # window, hop, mel bins

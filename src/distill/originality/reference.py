@@ -22,11 +22,11 @@ from distill.files.home import home
 from distill.originality.verdict import COPY_PERCENTILE
 
 Picture = tuple[Tensor, Tensor]
-"""Of one recording: its log-mel ``[F, BINS]``, and the power ``[F]`` of its frames."""
+"""The log-mel ``[F, BINS]`` of one recording, and the power ``[F]`` of its frames."""
 MOST_KEPT = 20
-"""Models; an hour of recordings takes 92 MB."""
+"""The most models that are kept; an hour of recordings takes 92 MB."""
 _WAY = 1
-"""Of finding it out: another number makes everything that was kept be found out again."""
+"""The version of the method: with another number, everything that was kept is found out again."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Reference:
     """How near recordings of the corpus come to each other by nature, second by second, each figure in order."""
 
     similarity: np.ndarray
-    """Of held-out seconds to their nearest passage ``[n]``; silent ones left out."""
+    """How like held-out seconds are to their nearest passages ``[n]``; silent ones are left out."""
     runs: tuple[np.ndarray, ...]
     """Seconds of the longest shared run that each held-out second lies in, by the first level and by the first two."""
     equal_windows: float

@@ -40,7 +40,7 @@ class Mark:
     offset: int = 0
     """Bytes of whole lines."""
     length: int = 0
-    """Of the last of these lines, bytes."""
+    """The length of the last of these lines, in bytes."""
     checksum: int = 0
     """CRC-32 of that line."""
 

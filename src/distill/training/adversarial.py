@@ -77,6 +77,18 @@ class RefinementResult:
     cancelled: bool
 
     @property
+    def record(self) -> dict[str, float | int | str]:
+        """What the model file keeps of the stage."""
+        return {
+            "refinement_steps": self.steps,
+            "refinement_epochs": self.epochs_trained,
+            "refinement_seconds": round(self.seconds_taken, 1),
+            "refinement_mel_before": self.mel_before,
+            "refinement_mel_after": self.mel_after,
+            "refinement_kept": int(self.is_kept),
+        }
+
+    @property
     def codec(self) -> ConvVQVAE:
         """The codec to keep."""
         return self.refined if self.is_kept else self.first

@@ -51,7 +51,7 @@ class CodecData:
 
 
 def start_levels(codec: ConvVQVAE, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
-    """Begins the voice at the mean spectrum of the recordings."""
+    """Starts the decoder at the mean spectrum of the recordings."""
     head = codec.decoder[2]
     if isinstance(head, TonesAndNoise):
         batches = [windows.batch(_START_EPOCH, index, plan.batch_size) for index in range(4)]

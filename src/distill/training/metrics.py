@@ -229,7 +229,7 @@ def ignore(event: TrainingEvent) -> None:
 
 
 def tell_of_corpus(corpus: "Corpus", callback: MetricsCallback) -> None:
-    """What of a folder is not learned from, and what will show in the result."""
+    """Reports what in a folder is not learned from, and what will show in the result."""
     for sentence in corpus.left_out:
         callback(Notice(sentence))
     for warning in corpus.warnings:

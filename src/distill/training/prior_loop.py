@@ -309,7 +309,7 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
 
 
 def _epoch_event(state: State, validation: PriorValidation, file_count: int, seconds: float) -> PriorEpochMetrics:
-    """The epoch that has just ended as it is told."""
+    """The event that reports the epoch that has just ended."""
     train_losses, val_losses = state.curves["train_loss"], state.curves["val_loss"]
     codebook_size = state.model.module.config.codebook_size
     memorizing, message = check_memorization(validation.perplexity, codebook_size, file_count)
@@ -333,7 +333,7 @@ def _epoch_event(state: State, validation: PriorValidation, file_count: int, sec
 
 
 def _outcome(state: State, file_count: int, stopped_early: bool) -> PriorTrainingCompleteEvent:
-    """The end of the training as it is told."""
+    """The event that reports the end of the training."""
     val_loss = state.curves["val_loss"][-1]
     perplexity = math.exp(min(val_loss, MAX_LOSS))
     return PriorTrainingCompleteEvent(

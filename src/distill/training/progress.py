@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 MAX_ROLLBACKS = 6
-"""Going back so often in a row, without a good state in between, ends the training."""
+"""Training ends after going back this many times in a row without a good state in between."""
 
 
 @dataclass

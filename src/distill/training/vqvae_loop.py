@@ -65,8 +65,20 @@ class VQTrainingResult:
     cancelled: bool
 
     @property
+    def record(self) -> dict[str, float | int | str]:
+        """What the model file keeps of the training."""
+        return {
+            "seed": self.plan.seed,
+            "epochs_trained": self.epochs_trained,
+            "best_val_loss": self.best_val_loss,
+            "seconds_taken": round(self.seconds_taken, 1),
+            "cancelled": int(self.cancelled),
+            "from_base": int(self.is_from_base),
+        }
+
+    @property
     def event(self) -> VQTrainingCompleteEvent:
-        """The end of the training as it is told."""
+        """The event that reports the end of the training."""
         return VQTrainingCompleteEvent(
             final_train_loss=self.curves["train_loss"][-1],
             final_val_loss=self.curves["val_loss"][-1],
