@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.audio import corpus as importing
+from distill.audio import judging
 from distill.audio.cache import cache_folder
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks
@@ -96,7 +96,7 @@ def test_headers_beyond_reason(folder, changes, words):
 def test_a_file_that_grows_while_it_is_read(folder, noise, save, monkeypatch):
     """Guards against a recording still going on that is kept cut off under the checksum of the whole."""
     path = save(folder / "growing.au", noise(1.0, 5))
-    whole = importing.decoded
+    whole = judging.decoded
 
     def decoded(one, sha256):
         found = whole(one, sha256)
@@ -106,7 +106,7 @@ def test_a_file_that_grows_while_it_is_read(folder, noise, save, monkeypatch):
         return found
 
     with monkeypatch.context() as growing:
-        growing.setattr(importing, "decoded", decoded)
+        growing.setattr(judging, "decoded", decoded)
         judged, reason = verdict(folder, "growing.au")
         assert judged == FileVerdict.UNREADABLE
         assert "changed while it was read" in reason

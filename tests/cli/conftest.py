@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 
 from distill.audio.corpus import Corpus
+from distill.audio.distance import MultiScaleMel
 from distill.cli.app import main
 from distill.cli.training_view import TrainingView
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
@@ -42,15 +44,20 @@ class Answer:
 
 
 @pytest.fixture
+def seeds() -> list[int]:
+    """What is drawn where no seed is given, in turn; 0 once it is empty."""
+    return []
+
+
+@pytest.fixture
 def distill(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, seeds: list[int]
 ) -> Callable[..., Answer]:
     """``distill("check", folder)`` runs the command in this process, in an empty folder of its own."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    # What is drawn where no seed is given.
-    monkeypatch.setattr("secrets.randbelow", lambda most: 0)
+    monkeypatch.setattr("secrets.randbelow", lambda most: seeds.pop(0) if seeds else 0)
 
     def call(*words: object) -> Answer:
         capsys.readouterr()
@@ -150,6 +157,17 @@ def on_event(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]
 
     monkeypatch.setattr(TrainingView, "__call__", call)
     return use
+
+
+def _no_distance(module: torch.nn.Module, given: object, distance: Any) -> Any:
+    return distance * torch.nan if isinstance(module, MultiScaleMel) else distance
+
+
+@pytest.fixture
+def hopeless_training() -> Iterator[None]:
+    """Whatever a codec reconstructs, its distance to the recording is no number."""
+    with register_module_forward_hook(_no_distance):
+        yield
 
 
 @pytest.fixture

@@ -103,10 +103,9 @@ def test_options_that_contradict_each_other(distill: Distill, tiny: Path, words:
     distill("generate", tiny, *words).refused(found)
 
 
-def test_without_a_seed_every_piece_is_another(distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_seed_every_piece_is_another(distill: Distill, tiny: Path, seeds: list[int]) -> None:
     """Guards against the same piece whenever it is asked for."""
-    drawn = iter([5, 9])
-    monkeypatch.setattr("secrets.randbelow", lambda most: next(drawn))
+    seeds += [5, 9]
     pieces = [distill("generate", tiny, "--seconds", 0.5, "--json").json for _ in range(2)]
     assert [piece["seeds"] for piece in pieces] == [[5], [9]]
     again = distill("generate", tiny, "--seconds", 0.5, "--seed", pieces[0]["seeds"][0], "--json").json

@@ -35,7 +35,9 @@ def test_training_names_what_it_leaves_out(mixed_folder: Path) -> None:
         latent_size=8,
         codebook_size=32,
     )
-    train_vqvae(mixed_folder, tiny, told.append, plan=CodecPlan(epochs=1))
+    train_vqvae(
+        mixed_folder, tiny, told.append, plan=CodecPlan(epochs=1, least_steps=2, batch_size=2, continuous_steps=1)
+    )
     words = " ".join(event.text for event in told if isinstance(event, Notice))
     for name in ("voice.m4a", "broken.wav", "again.flac"):
         assert name in words

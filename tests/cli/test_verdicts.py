@@ -27,9 +27,14 @@ def test_generate_says_how_original_it_is(distill: Distill, tiny: Path) -> None:
     assert "nearest take-" in distill("generate", tiny, "--seconds", 2).err
 
 
-def test_a_limit_that_cannot_be_kept_is_said(distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against a --max-similarity that is quietly broken."""
+@pytest.fixture
+def nothing_is_original(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill.originality.judge.OriginalityJudge.percentile", lambda self, similarity: 99.9)
+
+
+@pytest.mark.usefixtures("nothing_is_original")
+def test_a_limit_that_cannot_be_kept_is_said(distill: Distill, tiny: Path) -> None:
+    """Guards against a --max-similarity that is quietly broken."""
     answer = distill("generate", tiny, "--seconds", 0.5, "--max-similarity", 50)
     assert answer.code == 0
     assert "stayed above" in answer.err
@@ -106,9 +111,7 @@ def test_the_dial_turns_the_nucleus(distill: Distill, tiny: Path) -> None:
     assert "temperature 1.3, top-p 0.8," in comment("--temperature", 1.3, "--top-p", 0.8)
 
 
-def test_the_original_end_of_the_dial_draws_again(
-    distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("distill.originality.judge.OriginalityJudge.percentile", lambda self, similarity: 99.9)
+@pytest.mark.usefixtures("nothing_is_original")
+def test_the_original_end_of_the_dial_draws_again(distill: Distill, tiny: Path) -> None:
     assert "8 tries" in distill("generate", tiny, "--seconds", 0.5, "--originality", "original").err
     assert "tries" not in distill("generate", tiny, "--seconds", 0.5, "--originality", "balanced").err

@@ -40,8 +40,8 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], io.StringIO]:
     def make(is_terminal: bool) -> io.StringIO:
         shown = io.StringIO()
         console = Console(file=shown, force_terminal=is_terminal, width=80, highlight=False, color_system=None)
-        monkeypatch.setattr(words, "console", console)
-        monkeypatch.setattr(training_view, "console", console)
+        for module in (words, training_view):
+            monkeypatch.setattr(module, "console", console)
         return shown
 
     return make

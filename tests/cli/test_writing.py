@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import soundfile
+from torch.nn.modules.module import register_module_forward_pre_hook
 
-from distill.errors import TrainingError
 from distill.files.names import claimed
 from distill.models import load_model
 
@@ -236,34 +236,31 @@ def test_results_among_the_recordings_are_warned_of(distill: Distill, small_corp
     assert "would be read as recordings the next time" in answer.err
 
 
-@pytest.mark.usefixtures("tiny_training")
+@pytest.mark.usefixtures("tiny_training", "hopeless_training")
 def test_training_that_cannot_go_on_is_not_the_persons_mistake(
-    distill: Distill, small_corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tree: Tree
+    distill: Distill, small_corpus: Path, tmp_path: Path, tree: Tree
 ) -> None:
-    def diverge(*_: object, **__: object) -> None:
-        raise TrainingError("The codec's loss was not finite 20 times in a row.", "Train again with another seed.")
-
     before = tree(tmp_path)
-    monkeypatch.setattr("distill.pipeline.train_vqvae", diverge)
     answer = distill("train", small_corpus, "--out", tmp_path / "new")
     assert answer.code == 1
     assert "not finite" in answer.err
     assert tree(tmp_path) == before
 
 
-def test_an_unforeseen_fault(distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unforeseen_fault(distill: Distill, tiny: Path, small_corpus: Path) -> None:
     """Guards against a traceback in front of a person who did not ask for one, and against none for one who did."""
 
-    def fail(*_: object, **__: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("distill.models.model_file.load_model", fail)
-    distill("info", tiny).refused("should not have (ZeroDivisionError: by nothing)", "--debug", code=1)
-    for words in (["info", tiny, "--debug"], ["--debug", "info", tiny]):
-        answer = distill(*words)
-        assert answer.code == 1
-        assert "Traceback" in answer.err
-        assert "by nothing" in answer.err
+    encode = ["encode", tiny, small_corpus / "take-0.wav"]
+    with register_module_forward_pre_hook(fail):
+        distill(*encode).refused("should not have (ZeroDivisionError: by nothing)", "--debug", code=1)
+        for words in ([*encode, "--debug"], ["--debug", *encode]):
+            answer = distill(*words)
+            assert answer.code == 1
+            assert "Traceback" in answer.err
+            assert "by nothing" in answer.err
 
 
 def test_a_foreseen_fault_with_debug(distill: Distill, tmp_path: Path) -> None:

@@ -1,12 +1,48 @@
 """What tests of the loops share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from distill.audio.windows import TrainingWindows
 from distill.models import ConvVQVAE, Model, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, new_header
+from distill.training import PriorValidation
+
+
+@pytest.fixture
+def validate(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], float]], None]:
+    """``validate(loss)``: the held-out loss of a prior is what ``loss`` gives for the model."""
+
+    def use(loss: Callable[[Any], float]) -> None:
+        def epoch(model: Any, *_: Any) -> PriorValidation:
+            return PriorValidation(loss(model), (0.0,) * 4)
+
+        monkeypatch.setattr("distill.training.prior_loop.validate_prior_epoch", epoch)
+
+    return use
+
+
+@pytest.fixture
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``spoil((epoch, index), …)``: those batches of windows hold a sample that is not a number."""
+
+    def use(*batches: tuple[int, int]) -> None:
+        whole = TrainingWindows.batch
+
+        def batch(self: TrainingWindows, epoch: int, index: int, batch_size: int) -> np.ndarray:
+            audio = whole(self, epoch, index, batch_size)
+            if (epoch, index) in batches:
+                audio[0, 0, 100] = np.nan
+            return audio
+
+        monkeypatch.setattr(TrainingWindows, "batch", batch)
+
+    return use
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A prior that learns its recordings by heart is told from one that learns, and training ends when nothing more comes of it."""
 
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ import pytest
 
 from distill.models import PriorConfig
 from distill.training import Notice, PriorEpochMetrics, PriorTrainingCompleteEvent, TrainingEvent, train_prior
-from distill.training import prior_loop as loop
 from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all
 from distill.training.prior_loop import PriorPlan
 
@@ -53,12 +53,11 @@ def test_when_to_stop(since_best: int, total: int, patience: float, ends: bool) 
     assert has_learned_all([2.0, 1.0] + [1.5] * since_best, total, patience) == ends
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def scripted(validate: Callable[..., None]) -> None:
     """Held-out losses that fall twice, then rise for good."""
     epochs = count()
-    monkeypatch.setattr(
-        loop, "validate_prior_epoch", lambda *_: loop.PriorValidation(abs(next(epochs) - 1) * 0.2 + 2, (0.0,) * 4)
-    )
+    validate(lambda _: abs(next(epochs) - 1) * 0.2 + 2)
 
 
 def trained(path: Path, folder: Path, **settings: Any) -> tuple[dict[str, Any], list[TrainingEvent]]:
@@ -67,13 +66,12 @@ def trained(path: Path, folder: Path, **settings: Any) -> tuple[dict[str, Any], 
     return train_prior(path, folder, CONFIG, events.append, plan=plan), events
 
 
+@pytest.mark.usefixtures("scripted")
 def test_training_ends_when_nothing_more_is_learned(
     model_path: Path,
     small_corpus: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Guards against what was measured: 95 % of the time spent on a held-out perplexity that climbed to a million."""
-    scripted(monkeypatch)
     result, events = trained(model_path, small_corpus, patience=0.3)
     epochs = [event for event in events if isinstance(event, PriorEpochMetrics)]
     assert len(epochs) == 2 + 6, "the best is the second; then 30 % of twenty"
@@ -88,12 +86,11 @@ def test_training_ends_when_nothing_more_is_learned(
     assert result["prior_metadata"]["epochs_trained"] == 8
 
 
+@pytest.mark.usefixtures("scripted")
 def test_whoever_wants_the_whole_time_gets_it(
     model_path: Path,
     small_corpus: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scripted(monkeypatch)
     _, events = trained(model_path, small_corpus, patience=1.0)
     assert sum(isinstance(event, PriorEpochMetrics) for event in events) == 20
     assert not any(event.stopped_early for event in events if isinstance(event, PriorTrainingCompleteEvent))

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from distill.audio.windows import TrainingWindows
 from distill.errors import TrainingError
 from distill.models import CodePrior, PriorConfig, VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
@@ -53,22 +53,9 @@ def assert_usable(codec: Any) -> None:
         assert bool(torch.isfinite(tensor.float()).all()), name
 
 
-def spoil(monkeypatch: pytest.MonkeyPatch, *batches: tuple[int, int]) -> None:
-    """Those batches, by (epoch, index), hold one sample that is not a number."""
-    whole = TrainingWindows.batch
-
-    def batch(self: TrainingWindows, epoch: int, index: int, batch_size: int) -> np.ndarray:
-        audio = whole(self, epoch, index, batch_size)
-        if (epoch, index) in batches:
-            audio[0, 0, 100] = np.nan
-        return audio
-
-    monkeypatch.setattr(TrainingWindows, "batch", batch)
-
-
-def test_a_batch_that_is_not_finite(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_is_not_finite(small_corpus: Path, spoil: Callable[..., None]) -> None:
     """Guards against a batch that poisons the codebooks' moving averages before its loss is seen."""
-    spoil(monkeypatch, (1, 30))
+    spoil((1, 30))
     result, events = train_codec(small_corpus)
     (event,) = rollbacks(events)
     assert event.step == 70
@@ -82,15 +69,15 @@ def test_a_batch_that_is_not_finite(small_corpus: Path, monkeypatch: pytest.Monk
     assert math.isfinite(result.best_val_loss)
 
 
-def test_batches_that_are_never_finite_end_the_training(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_that_are_never_finite_end_the_training(small_corpus: Path, spoil: Callable[..., None]) -> None:
     """With the best weights of the epochs before, if there are any."""
-    spoil(monkeypatch, *((1, index) for index in range(40)))
+    spoil(*((1, index) for index in range(40)))
     result, events = train_codec(small_corpus)
     assert len(rollbacks(events)) == MAX_ROLLBACKS
     assert any("best weights so far are kept" in one.text for one in events if isinstance(one, Notice))
     assert result.epochs_trained == 1
     assert_usable(result.codec)
-    spoil(monkeypatch, *((0, index) for index in range(40)))
+    spoil(*((0, index) for index in range(40)))
     with pytest.raises(TrainingError, match="not finite"):
         train_codec(small_corpus)
 

@@ -48,7 +48,7 @@ def levels_of(sha256: str, audio: np.ndarray, subtype: str) -> Levels:
 
 
 def measure(audio: np.ndarray, subtype: str) -> Levels:
-    """Measures ``[C, N]`` block by block: a two-hour recording never lies in memory. ``subtype`` is libsndfile's name for it."""
+    """Measures ``[C, N]`` block by block: two hours of sound never lie in memory. ``subtype`` is what libsndfile calls it."""
     rounding = _ROUNDING.get(subtype, _COARSE_ROUNDING)
     channels, samples = audio.shape
     digest = hashlib.sha256(f"{channels}".encode())

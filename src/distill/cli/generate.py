@@ -93,15 +93,7 @@ def generate(
 
     _check_together(wanted_seconds, prompt, loop, beats, bpm, infill, begin, end)
     temperatures = options.temperatures(temperature)
-    if not any(temperatures if isinstance(temperatures, tuple) else (temperatures,)):
-        options.refuse_idle(context, "--temperature 0 always takes the likeliest code.", "top_k", "top_p")
-    if audio_format in (options.AudioFormat.OGG, options.AudioFormat.MP3):
-        options.refuse_idle(context, f"{audio_format} has no bit depth.", "bit_depth")
-    if voice is options.Voice.CODEC:
-        options.refuse_idle(context, "The codec's voice needs no recordings.", "recordings", "edl")
-        if top_p is not None and max_similarity is not None:
-            why = "--top-p and --max-similarity set what --originality stands for in the codec's voice."
-            options.refuse_idle(context, why, "originality")
+    _refuse_idle(context, temperatures, audio_format, voice, top_p is not None and max_similarity is not None)
     seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
     sampling = Sampling(temperatures, top_k, dial.top_p if top_p is None else top_p, variety)
@@ -145,6 +137,25 @@ def generate(
         return
     show_pieces(pieces)
     good(f"{count * seconds:.1f} s of audio in {taken:.1f} s")
+
+
+def _refuse_idle(
+    context: typer.Context,
+    temperatures: float | tuple[float, ...],
+    audio_format: options.AudioFormat,
+    voice: options.Voice,
+    sets_dial: bool,
+) -> None:
+    """Refuses options that would do nothing beside others, before anything is loaded."""
+    if not any(temperatures if isinstance(temperatures, tuple) else (temperatures,)):
+        options.refuse_idle(context, "--temperature 0 always takes the likeliest code.", "top_k", "top_p")
+    if audio_format in (options.AudioFormat.OGG, options.AudioFormat.MP3):
+        options.refuse_idle(context, f"{audio_format} has no bit depth.", "bit_depth")
+    if voice is options.Voice.CODEC:
+        options.refuse_idle(context, "The codec's voice needs no recordings.", "recordings", "edl")
+        if sets_dial:
+            why = "--top-p and --max-similarity set what --originality stands for in the codec's voice."
+            options.refuse_idle(context, why, "originality")
 
 
 def _check_together(
