@@ -75,7 +75,7 @@ SeedOption = Annotated[
 DrawnSeedOption = Annotated[
     int | None,
     typer.Option(
-        help="Same seed, same model, same machine, same piece; each piece tells its own.", min=0, max=2**31 - 1,
+        help="Same seed, same model, same machine, same piece; each piece is shown with its seed.", min=0, max=2**31 - 1,
         show_default="another one each time",
     ),
 ]  # fmt: skip

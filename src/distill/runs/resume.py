@@ -142,7 +142,7 @@ class RefinementRun:
         if first is None:
             raise SettingError(
                 "Where this model's recordings are is not known on this computer.",
-                "Say it: distill train FOLDER --resume …",
+                "Name the folder: distill train FOLDER --resume …",
             )
         return first.folder
 
