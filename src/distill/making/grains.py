@@ -39,9 +39,13 @@ SHORTEST = 2
 NEAR_POSITIONS = 6
 """A join does not lead back to within so many positions of where the recording would have gone on: that would be the same
 passage with a stumble in it, and a way around the limit on stretches."""
-JOIN_COST, DISTANCE_COST = 40.0, 1.0
-"""What a join costs at least, and for each natural change that its sides are apart; in units of what codes of successive
-positions differ by."""
+JOIN_COSTS = (20.0, 40.0)
+"""What a join costs at least, in units of what codes of successive positions differ by. Which of them suits a corpus is
+measured at the end of training: dearer joins hold tones better, cheaper ones quote less (docs/voices.md)."""
+JOIN_COST = 40.0
+"""Where that was not measured."""
+DISTANCE_COST = 1.0
+"""What a join costs for each natural change that its sides are apart."""
 ROBUST = 20.0
 """Squared distances, in steps, far beyond which one asked-for code counts no more than another: what the prior draws is
 noisy, and a single odd code is not to tear a sound apart."""
@@ -172,15 +176,18 @@ class _Step:
     """How many positions that one has sounded then ``[M]``."""
 
 
-def choose(bank: Bank, codes: Iterable[Tensor], longest: int, horizon: int = HORIZON) -> Iterator[Grain]:
+def choose(
+    bank: Bank, codes: Iterable[Tensor], longest: int, horizon: int = HORIZON, join_cost: float = JOIN_COST
+) -> Iterator[Grain]:
     """The grains that speak codes, one after another; memory does not grow with the length.
 
     Args:
         codes: what is to be spoken, in parts ``[s, Q]``.
         longest: positions that one grain may have.
         horizon: how many positions the path looks ahead before a choice is final.
+        join_cost: what a join costs at least.
     """
-    path = _Path(bank, max(longest, 1), horizon)
+    path = _Path(bank, max(longest, 1), horizon, join_cost)
     begun: tuple[int, int] | None = None  # first position and length of the grain that is not finished
     for place, is_new in path.places(codes):
         if begun is None:
@@ -205,8 +212,8 @@ class _Path:
     ``cost[m, a]`` is that of the cheapest path that ends in candidate ``m``, the ``a + 1``-th position of its grain.
     """
 
-    def __init__(self, bank: Bank, longest: int, horizon: int) -> None:
-        self.bank, self.longest, self.horizon = bank, longest, horizon
+    def __init__(self, bank: Bank, longest: int, horizon: int, join_cost: float) -> None:
+        self.bank, self.longest, self.horizon, self.join_cost = bank, longest, horizon, join_cost
         # A grain that is too short is only left where there is no other way, as at the end of a recording.
         self.young = np.where(np.arange(longest) < min(SHORTEST, longest) - 1, BARRED, 0.0)
 
@@ -267,7 +274,7 @@ class _Path:
     def _join_cost(self, before: np.ndarray, places: np.ndarray) -> np.ndarray:
         bank = self.bank
         changes = bank.likeness.changes(before, places)
-        cost: np.ndarray = JOIN_COST + DISTANCE_COST * np.minimum(changes, MOST_CHANGES)
+        cost: np.ndarray = self.join_cost + DISTANCE_COST * np.minimum(changes, MOST_CHANGES)
         apart = bank.place[places][None] - bank.place[before][:, None] - 1
         cost[np.abs(apart) < NEAR_POSITIONS] += BARRED
         cost[(apart == 0) & (len(bank) > 1)] += 3 * BARRED  # that would be no join: only where there is nothing else
