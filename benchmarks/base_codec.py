@@ -2,9 +2,9 @@
 
     python benchmarks/base_codec.py FOLDER src/distill/models/base.safetensors --minutes 120
 
-It is the codec of a folder like any other, with a few differences: nothing is kept aside, the learning rate stays high until
-a last short stretch, what is written is an average over the last steps, and it is written every few minutes, so that it can
-be taken at any time.
+It is the codec of a folder like any other, with a few differences: nothing is kept aside, a quarter of each batch is sound made
+up of tones and noise (made_up_sound.py), the learning rate stays high until a last short stretch, what is written is an
+average over the last steps, and it is written every few minutes, so that it can be taken at any time.
 """
 
 import argparse
@@ -25,10 +25,13 @@ from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE
 from distill.training.codec_loss import CodecLoss
 from distill.training.vqvae_loop import CodecPlan
+from made_up_sound import made_up
 
 AVERAGE_DECAY = 0.998
 FINAL_SHARE = 0.15
 """The last share of the time, in which the learning rate falls."""
+MADE_UP = 4
+"""So many windows of a batch are made up."""
 _PLACING = 1 << 30
 """An epoch number whose windows place codebooks and levels."""
 
@@ -58,7 +61,11 @@ def train_base(
     )
 
     def batch(epoch: int, index: int) -> Tensor:
-        return torch.from_numpy(windows.batch(epoch, index, plan.batch_size)).to(device)
+        audio = windows.batch(epoch, index, plan.batch_size)
+        draw = np.random.default_rng((seed, epoch, index, 1))
+        for window in audio[:MADE_UP]:
+            window[0] = made_up(draw, audio.shape[-1])
+        return torch.from_numpy(audio).to(device)
 
     head = codec.decoder[2]
     assert isinstance(head, TonesAndNoise)

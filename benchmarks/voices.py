@@ -24,17 +24,15 @@ import torch
 
 from distill.audio.corpus import import_corpus
 from distill.audio.split import whole_recordings
-from distill.making.grains import Bank, Stretch
+from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.nearness import Reference, excerpts
 from distill.making.recordings import find_recordings
 from distill.making.sampling import Generation, Sampling, generate
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model, load_model
 from distill.originality.dial import NAMED, Dial
-from distill.originality.passages import AS_IT_IS, Passages
 
 RATE = 48_000
-NEAR_COPY = 0.95
 DRAWS = 15
 
 
@@ -45,6 +43,7 @@ def main() -> None:
     parser.add_argument("--lots", type=int, default=4)
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--join-cost", type=float, help="what a join costs; the model's own if not given")
     parser.add_argument("--originality", choices=NAMED, default="balanced")
     parser.add_argument(
         "--picture", type=Path, help="writes spectrograms of one piece in both voices beside a recording"
@@ -55,30 +54,30 @@ def main() -> None:
     model = load_model(asked.model)
     dial = Dial.at(NAMED[asked.originality])
     stretches = find_recordings(model, asked.folder).stretches
+    cost = asked.join_cost or float(model.header.voices.get("join_cost", JOIN_COST))
     if asked.minutes:
         measure_length(model, stretches, dial, asked.minutes, asked.hours)
     elif asked.picture:
-        draw(model, asked.folder, voice_of(model, stretches, dial), dial, asked.picture)
+        draw(model, asked.folder, voice_of(model, stretches, dial, cost), dial, asked.picture)
     else:
-        compare(model, asked.folder, stretches, dial, asked.lots, asked.count, asked.seconds)
+        voice = voice_of(model, stretches, dial, cost)
+        compare(model, asked.folder, voice, dial, asked.lots, asked.count, asked.seconds)
 
 
-def voice_of(model: Model, stretches: Sequence[Stretch], dial: Dial) -> RecordingsVoice:
+def voice_of(model: Model, stretches: Sequence[Stretch], dial: Dial, join_cost: float = JOIN_COST) -> RecordingsVoice:
     codec = model.codec
     bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
-    return RecordingsVoice(bank, codec.channels, codec.sample_rate, dial.longest_seconds)
+    return RecordingsVoice(bank, codec.channels, codec.sample_rate, dial.longest_seconds, join_cost)
 
 
 def compare(
-    model: Model, folder: Path, stretches: Sequence[Stretch], dial: Dial, lots: int, count: int, seconds: float
+    model: Model, folder: Path, voice: RecordingsVoice, dial: Dial, lots: int, count: int, seconds: float
 ) -> None:
     corpus = import_corpus(folder, channels=model.codec.channels)
     recordings = whole_recordings(corpus.recordings)
     audio = excerpts(recordings, model.codec.channels)
     reference = Reference(audio, model.codec.frame_rate)
-    bank = Passages.of((passage.blocks(model.codec.channels) for passage in recordings), depth=np.inf)
     step = float(np.quantile(np.abs(np.diff(np.concatenate(audio, axis=1))), 0.999))
-    voice = voice_of(model, stretches, dial)
     pieces = [
         piece
         for lot in range(lots)
@@ -95,9 +94,8 @@ def compare(
         sounds = [replace(piece, voice=speaker).audio(model) for piece in pieces]
         taken = (time.perf_counter() - started) / len(pieces)
         near = reference.nearness(sounds)
-        similar = np.concatenate([bank.nearest([sound], AS_IT_IS).similarity for sound in sounds])
         row = f"| {name} | {near.movement_db:.2f} dB | {near.comb:.2f} | {near.frechet / floor:.2f} "
-        row += f"| {np.mean(similar > NEAR_COPY):.1%} "
+        row += f"| {near.near_copies:.1%} "
         if speaker is None:
             print(f"{row}| | | | {taken:.2f} |")
             continue

@@ -39,9 +39,13 @@ SHORTEST = 2
 NEAR_POSITIONS = 6
 """A join does not lead back to within so many positions of where the recording would have gone on: that would be the same
 passage with a stumble in it, and a way around the limit on stretches."""
-JOIN_COST, DISTANCE_COST = 40.0, 1.0
-"""What a join costs at least, and for each natural change that its sides are apart; in units of what codes of successive
-positions differ by."""
+JOIN_COSTS = (20.0, 40.0)
+"""What a join costs at least, in units of what codes of successive positions differ by. Which of them suits a corpus is
+measured at the end of training: dearer joins hold tones better, cheaper ones quote less (docs/voices.md)."""
+JOIN_COST = 40.0
+"""Where that was not measured."""
+DISTANCE_COST = 1.0
+"""What a join costs for each natural change that its sides are apart."""
 ROBUST = 20.0
 """Squared distances, in steps, far beyond which one asked-for code counts no more than another: what the prior draws is
 noisy, and a single odd code is not to tear a sound apart."""

@@ -1,15 +1,16 @@
 """How near new audio comes to the recordings, without a counterpart for each: does all of it move, ring and vary as they do?
 
-Three figures, and each judges what the others cannot hear. *Movement*: how the levels of 24 bands from 1 to 16 kHz move, 4 to
+Four figures, and each judges what the others cannot hear. *Movement*: how the levels of 24 bands from 1 to 16 kHz move, 4 to
 180 times a second, beside how they move in the recordings; a codec that repeats itself at every position buzzes there, a
 blurred one stands still. *Comb*: the share of partials that lie at multiples of the rate of positions; by chance it is 12 %.
 *Fréchet*: the Fréchet distance of what all seconds sound like (means and deviations of 64 log-mel bands); 0 is the same
-distribution.
+distribution. *Near-copies*: the share of seconds that correlate over 0.95 with a second of the recordings; the first three
+are at their best when the recordings are simply played back.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,10 +20,11 @@ from distill.audio.distance import mel_filterbank
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import as_trained
 from distill.audio.split import Passage
-from distill.making.grains import Bank, Stretch
-from distill.making.sampling import Generation, Sampling, generate
+from distill.making.grains import JOIN_COSTS, Bank, Stretch
+from distill.making.sampling import Sampling, generate
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
+from distill.originality.passages import AS_IT_IS, Passages
 
 PIECES, PIECE_SECONDS = 4, 5.0
 """What is drawn to compare both voices: enough to tell them apart where it matters, in a few seconds."""
@@ -32,6 +34,8 @@ FEWEST_WINDOWS = 10
 """Fewer seconds of recordings say nothing of how near new audio comes to them."""
 MOST_SECONDS = 240.0
 """How many seconds of the recordings are compared with, in parts from all over them."""
+NEAR_COPY = 0.95
+"""Correlation from which a second is a near-copy."""
 AXES = 24
 """Principal axes in which the Fréchet distance is taken."""
 _FRAME, _STEP, _FFT = 240, 120, 1024  # 5 ms every 2.5 ms
@@ -53,13 +57,15 @@ class Nearness:
     comb: float
     """The comb of the sound itself, not compared with that of the recordings."""
     frechet: float
+    near_copies: float
+    """Share of the seconds that sound, as it is."""
     natural_comb: float
 
     @property
     def distance(self) -> float:
-        """All three as one number to choose by: half the Fréchet distance weighs as much as 2 dB of movement or 14 % comb."""
+        """One number: half the Fréchet distance weighs as much as 2 dB of movement, 14 % comb or 23 % near-copies."""
         comb = max(0.0, self.comb - max(self.natural_comb, 0.12))
-        return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3))
+        return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3)) + 3 * self.near_copies
 
 
 class Reference:
@@ -78,6 +84,7 @@ class Reference:
         self._centre, self._spread = seconds.mean(dim=0), seconds.std(dim=0, correction=0) + 1e-3
         self._axes = torch.linalg.svd((seconds - self._centre) / self._spread, full_matrices=False)[2][:AXES].T
         self._seconds = self._projected(seconds)
+        self._passages = Passages.of(((one,) for one in audio), depth=math.inf)
 
     @property
     def windows(self) -> int:
@@ -91,8 +98,14 @@ class Reference:
             float(apart.square().mean().sqrt()),
             _comb(audio, self._frame_rate),
             _frechet(self._seconds, self._projected(_seconds(audio))),
+            self._near_copies(audio),
             self._comb,
         )
+
+    def _near_copies(self, audio: Sequence[np.ndarray]) -> float:
+        similarity = np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])
+        heard = similarity[~np.isnan(similarity)]
+        return float((heard > NEAR_COPY).mean()) if len(heard) else 0.0
 
     def _projected(self, seconds: Tensor) -> Tensor:
         found: Tensor = (seconds - self._centre) / self._spread @ self._axes
@@ -123,19 +136,21 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
         for source, passage in zip(model.trained_on, passages, strict=True)
     ]
     bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
-    voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, longest_seconds=1.0)
     pieces = generate(model, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)
-    spoken = [
-        Generation(one.codes, one.seconds, one.seed, one.sampling, one.sample_rate, voice=voice) for one in pieces
-    ]
     by_codec = reference.nearness([one.audio(model) for one in pieces])
-    by_recordings = reference.nearness([one.audio(model) for one in spoken])
+    by_cost = {}
+    for cost in JOIN_COSTS:
+        voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, longest_seconds=1.0, join_cost=cost)
+        by_cost[cost] = reference.nearness([replace(one, voice=voice).audio(model) for one in pieces])
+    join_cost = min(JOIN_COSTS, key=lambda cost: by_cost[cost].distance)
+    by_recordings = by_cost[join_cost]
     nearer = "recordings" if by_recordings.distance < by_codec.distance else "codec"
-    figures: dict[str, float | int | str] = {"nearer": nearer}
+    figures: dict[str, float | int | str] = {"nearer": nearer, "join_cost": join_cost}
     for name, nearness in (("codec", by_codec), ("recordings", by_recordings)):
         figures[f"{name}_movement_db"] = round(nearness.movement_db, 2)
         figures[f"{name}_comb"] = round(nearness.comb, 3)
         figures[f"{name}_frechet"] = round(nearness.frechet, 2)
+        figures[f"{name}_near_copies"] = round(nearness.near_copies, 3)
     return figures
 
 
@@ -144,10 +159,11 @@ def in_words(voices: Mapping[str, float | int | str]) -> str:
     order = ("recordings", "codec") if voices["nearer"] == "recordings" else ("codec", "recordings")
     figures = " and ".join(f"{voices[f'{one}_frechet']:.3g}" for one in order)
     moves = " and ".join(f"{voices[f'{one}_movement_db']:g} dB" for one in order)
+    copies = " and ".join(f"{voices[f'{one}_near_copies']:.0%}" for one in order)
     name = {"recordings": "grains of the recordings", "codec": "the codec"}
     return (
         f"New audio is spoken by {name[order[0]]}: that came nearer to the recordings than {name[order[1]]} (Fréchet distance "
-        f"{figures}, movement {moves}). --voice chooses."
+        f"{figures}, movement {moves}, seconds that nearly repeat one of theirs {copies}). --voice chooses."
     )
 
 

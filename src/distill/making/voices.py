@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import AudioFileError, SettingError
-from distill.making.grains import Bank, Grain, choose
+from distill.making.grains import JOIN_COST, Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, speak
 from distill.making.recordings import find_recordings
 from distill.models.model_file import Model
@@ -51,10 +51,13 @@ class RecordingsVoice:
 
     Args:
         longest_seconds: how long one grain may be heard, with its fades.
+        join_cost: what a join costs at least (``grains.py``).
     """
 
-    def __init__(self, bank: Bank, channels: int, sample_rate: int, longest_seconds: float) -> None:
-        self.bank, self._channels = bank, channels
+    def __init__(
+        self, bank: Bank, channels: int, sample_rate: int, longest_seconds: float, join_cost: float = JOIN_COST
+    ) -> None:
+        self.bank, self._channels, self._join_cost = bank, channels, join_cost
         self.longest_positions = max(1, int(longest_seconds * sample_rate - 2 * ROOM) // bank.hop)
         self._chosen: dict[bytes, tuple[Grain, ...]] = {}
 
@@ -74,7 +77,9 @@ class RecordingsVoice:
         if key not in self._chosen:
             while len(self._chosen) >= _REMEMBERED:
                 del self._chosen[next(iter(self._chosen))]
-            self._chosen[key] = tuple(choose(self.bank, torch.split(codes, _PART), self.longest_positions))
+            self._chosen[key] = tuple(
+                choose(self.bank, torch.split(codes, _PART), self.longest_positions, join_cost=self._join_cost)
+            )
         return self._chosen[key]
 
 
@@ -113,4 +118,5 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
         tell(f"{found.words} The others speak without them; --recordings FOLDER says where they are.")
     codec = model.codec
     bank = Bank(codec.quantizer.codebooks, found.stretches, codec.hop)
-    return RecordingsVoice(bank, codec.channels, codec.sample_rate, wanted.longest_seconds)
+    join_cost = float(model.header.voices.get("join_cost", JOIN_COST))
+    return RecordingsVoice(bank, codec.channels, codec.sample_rate, wanted.longest_seconds, join_cost)

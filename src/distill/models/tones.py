@@ -41,6 +41,10 @@ NOISE_BANDS = 24
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
 NOISE_FLOOR = 1e-4
+DEPTH_DB = 60.0
+"""How far under the loudest bin of its frame a bin is learned from."""
+SILENT_DB = -30.0
+"""Magnitude under which a frame is silent (a full-scale sine has 60 dB)."""
 _MAX_LOG_MAGNITUDE = 8.0
 _STREAMS = {"advance": 0, "difference": 1, "noise": 2, "side noise": 3, "start": 4}
 
@@ -69,11 +73,18 @@ def concentration(eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return angle, (-2 * resultant.clamp(1e-3, 1 - 1e-6).log()).sqrt(), kappa
 
 
-def von_mises_loss(eta: Tensor, angle: Tensor, weight: Tensor) -> Tensor:
-    """Negative log-likelihood of angles ``[B, ...]`` under natural parameters ``[B, 2, ...]``, weighted mean: a scalar."""
+def von_mises_loss(eta: Tensor, angle: Tensor) -> Tensor:
+    """Negative log-likelihood of each angle ``[B, ...]`` under natural parameters ``[B, 2, ...]``."""
     kappa = eta.square().sum(dim=1).add(1e-6).sqrt()
-    loss = torch.special.i0e(kappa).log() + kappa - eta[:, 0] * angle.cos() - eta[:, 1] * angle.sin()
-    return (loss * weight).sum() / weight.sum().clamp(min=1)
+    loss: Tensor = torch.special.i0e(kappa).log() + kappa - eta[:, 0] * angle.cos() - eta[:, 1] * angle.sin()
+    return loss
+
+
+def _by_loudness(values: Tensor, decibels: Tensor) -> Tensor:
+    """Mean of ``[..., K]``, each bin by how near it is to its frame's loudest: a scalar. Frames of silence do not count."""
+    loudest = decibels.amax(dim=-1, keepdim=True)
+    weight = ((decibels - loudest + DEPTH_DB) / DEPTH_DB).clamp(0, 1) * (loudest > SILENT_DB)
+    return (values * weight).sum() / weight.sum().clamp(min=1)
 
 
 class ToneHead(nn.Module):
@@ -172,20 +183,23 @@ class ToneHead(nn.Module):
         frames = padded.unfold(-1, self.window, self.hop) * self.get_buffer("taper")
         return torch.fft.rfft(frames)[..., : self.bins] * self.get_buffer("centred")[: self.bins]
 
-    def unlikelihood(self, tones: Tones, audio: Tensor) -> Tensor:
-        """How unlikely the phases of the recording ``[B, C, N]`` are, the mean over bins by their loudness; a scalar."""
+    def losses(self, tones: Tones, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Beside the recording ``[B, C, N]``: how far off the magnitudes are (nepers), and how unlikely its phases are.
+
+        Two scalars, means over the bins by their loudness. Magnitudes are compared as they were told, before any phase is
+        drawn: what overlapping frames with drawn phases sum up to is too noisy to learn from where a partial stands.
+        """
         heard = self.heard(audio)
         now, before = heard[:, :, 1:], heard[:, :, :-1]
-        product = (now * before.conj()).sum(dim=1)
-        advance = product.angle() - self.get_buffer("own_advance")
-        decibels = 10 * now.abs().square().sum(dim=1).clamp(min=1e-12).log10()
-        loudest = decibels.amax(dim=-1, keepdim=True)
-        weight = ((decibels - loudest + 60) / 60).clamp(0, 1) * (loudest > -30)
-        loss = von_mises_loss(tones.advance, advance, weight)
+        magnitude = now.abs().clamp(min=TONE_FLOOR / 10)
+        apart = _by_loudness((tones.log_magnitude - magnitude.log()).abs(), 20 * magnitude.log10())
+        decibels = 20 * magnitude.square().sum(dim=1).sqrt().log10()
+        advance = (now * before.conj()).sum(dim=1).angle() - self.get_buffer("own_advance")
+        unlikely = _by_loudness(von_mises_loss(tones.advance, advance), decibels)
         if tones.difference is not None:
             ahead = (now[:, 0] * now[:, 1].conj()).angle()
-            loss = loss + 0.5 * von_mises_loss(tones.difference, ahead, weight)
-        return loss
+            unlikely = unlikely + 0.5 * _by_loudness(von_mises_loss(tones.difference, ahead), decibels)
+        return apart, unlikely
 
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:
