@@ -187,11 +187,11 @@ def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[F
 
 def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
     """Seconds of audio that the codec is trained on per second: the steps of the training loop, in the same sizes."""
-    config = VQVAEConfig(channels=2, voice="tones")
+    config = VQVAEConfig(channels=2, voice="partials", sketch_size=64)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         codec = ConvVQVAE(config)
-        codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.latent_size))
+        codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.vector_size))
         plan = CodecPlan()
         audio = 0.1 * torch.randn(plan.batch_size, config.channels, plan.window_positions * config.hop)
         codec, audio = codec.to(device).train(), audio.to(device)
@@ -291,7 +291,7 @@ def _wrong_sound(device: torch.device) -> list[str]:
         torch.manual_seed(0)
         config = VQVAEConfig(hidden_size=64, encoder_blocks=1, decoder_blocks=2, latent_size=16, codebook_size=64)
         codec = ConvVQVAE(config).eval()
-        codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.latent_size))
+        codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.vector_size))
         codes = torch.randint(0, config.codebook_size, (2, 32, config.num_quantizers))
     here = codec.decode(codes)
     return _differs("sound", codec.to(device).decode(codes.to(device)), here)

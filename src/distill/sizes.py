@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from distill.models.model_file import Model
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
+SKETCH_SIZE = 64
+"""Principal components of what a codec is to tell of the tones that it is given as they are (docs/codec.md)."""
 USES_PER_CODE = 12
 LARGEST_CODEBOOK = 256
 """Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
@@ -60,7 +62,8 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
         "channels": corpus.channels,
         "codebook_size": 32,
         "bandwidth": bandwidth,
-        "voice": "tones",
+        "voice": "partials",
+        "sketch_size": SKETCH_SIZE,
         "decoder_blocks": BASE_DECODER_BLOCKS,
     }
     positions = corpus.seconds * VQVAEConfig().frame_rate

@@ -5,7 +5,8 @@ Training from random weights on two minutes of sound spends most of its steps on
 knows that much already. Its codebooks are not taken over: they are placed anew among the latents of the person's own
 recordings.
 
-It is kept in mono and in half precision. A stereo codec starts from it as two equal channels.
+It is kept in mono, in half precision and without a sketch, which is the person's own (sketch.py). A stereo codec starts from
+it as two equal channels.
 """
 
 from importlib.resources import files
@@ -14,6 +15,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from distill.files.atomic import written_aside
 from distill.models.config import BASE_DECODER_BLOCKS, VQVAEConfig
@@ -23,11 +25,13 @@ from distill.models.vqvae import ConvVQVAE
 SIZES = ("hop", "hidden_size", "encoder_blocks", "decoder_blocks", "latent_size", "kernel_size", "expansion", "voice")
 """What a codec must have in common with the base to start from it."""
 _NAME = "base.safetensors"
+_PERSONAL = ("quantizer.", "sketch.", "decoder.2.tones.read.")
+"""Weights that no base has."""
 
 
 def base_config() -> VQVAEConfig:
     """The sizes of the base codec."""
-    return VQVAEConfig(channels=1, voice="tones", decoder_blocks=BASE_DECODER_BLOCKS)
+    return VQVAEConfig(channels=1, voice="partials", decoder_blocks=BASE_DECODER_BLOCKS)
 
 
 def base_path(config: VQVAEConfig) -> Path | None:
@@ -50,12 +54,14 @@ def save_base(path: Path, codec: ConvVQVAE) -> Path:
 
 
 def start_from_base(codec: ConvVQVAE, path: Path) -> None:
-    """Puts the base's weights into a mono or stereo codec of the same sizes; its codebooks stay empty."""
+    """Puts the base's weights into a mono or stereo codec of the same sizes; its codebooks stay empty, its sketch unheard."""
     weights = {name: tensor.float() for name, tensor in safetensors.torch.load_file(path).items()}
     if codec.channels == 2:
         weights = _in_stereo(weights, codec)
+    first = weights["decoder.0.weight"]
+    weights["decoder.0.weight"] = F.pad(first, (0, codec.config.vector_size - first.shape[1]))
     missing, unexpected = codec.load_state_dict(weights, strict=False)
-    if unexpected or any(not name.startswith("quantizer.") for name in missing):
+    if unexpected or any(not name.startswith(_PERSONAL) for name in missing):
         raise ValueError(f"the base at {path} does not fit: {unexpected or missing}")
 
 

@@ -21,6 +21,8 @@ class VQVAEConfig:
     encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
     decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
     latent_size: Annotated[int, Ge(2), Le(512)] = 64
+    sketch_size: Annotated[int, Ge(0), Le(512)] = 0
+    """Numbers of a latent vector, beside ``latent_size``, that hold principal components of what is to be told of the tones."""
     num_quantizers: Annotated[int, Ge(2), Le(4)] = 4
     codebook_size: Annotated[int, Ge(16), Le(1024)] = 256
     commitment_weight: Annotated[float, Ge(0.0), Le(10.0)] = 0.25
@@ -30,16 +32,20 @@ class VQVAEConfig:
     """Samples between the decoder's inverse-FFT frames, each four times as long."""
     bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
     """Hz; above it the decoder is silent, as the recordings are."""
-    voice: Literal["frames", "tones"] = "frames"
-    """What the decoder ends in: frames whose phases are predicted anew, or tones whose phases go on, and noise. Files that do
-    not say it were written when there were only ``frames``; new codecs get ``tones``. Not the voice of new audio, which is the
-    codec's or the recordings' (``making/voices.py``)."""
+    voice: Literal["frames", "tones", "partials"] = "frames"
+    """What the decoder is made of. Files that do not say it were written when there were only ``frames``; ``tones`` was a
+    first form of ``partials``, which new codecs get."""
 
     def __post_init__(self) -> None:
         if self.hop % self.frame_hop or self.hop % 256:
             raise ValueError(f"hop {self.hop} must be a multiple of 256 and of frame_hop {self.frame_hop}")
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} must be odd")
+
+    @property
+    def vector_size(self) -> int:
+        """Numbers of one codebook entry."""
+        return self.latent_size + self.sketch_size
 
     @property
     def frame_rate(self) -> float:

@@ -275,7 +275,7 @@ def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None)
     }
     expected[_CODEBOOKS] = (
         "F32",
-        [config.num_quantizers, config.codebook_size, config.latent_size],
+        [config.num_quantizers, config.codebook_size, config.vector_size],
     )
     expected["code_counts"] = ("I64", [config.num_quantizers, config.codebook_size])
     if prior is not None:

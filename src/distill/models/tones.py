@@ -4,49 +4,48 @@ A head that predicts phases anew at every position can only repeat itself 46.9 t
 bent to a multiple of that, every noise becomes a buzz. Here no phase is predicted. Two kinds of frames are summed:
 
     tones   up to 5 kHz    frames of 4096 samples, one a position: magnitudes, and how far each phase *advances*
-    noise   from 5 kHz on  frames of 256 samples, 16 a position: levels of bands; the phases are drawn
+    noise   from 5 kHz on  frames of 256 samples, 16 a position: levels of bands; the phases are drawn (noise.py)
 
 To hold a tone a phase must add up over time, which a feed-forward network cannot do (Morrison et al. 2022,
 arXiv:2110.10139). So the network tells for each bin the advance from one position to the next as the two natural
 parameters of a von Mises distribution, learned by likelihood against the recording's own; it thereby also learns how
 sure it may be. To sound, the advance is drawn with that spread and added up outside the network; the bins around a sure
-peak share its phase. Where the network is sure there is a tone, where it is not there is noise.
+peak share its phase. Where the network is sure there is a tone, where it is not there is noise, whose phases are drawn anew
+at each position: frames of noise that overlap by three quarters seem to go on, but what is drawn so for longer buzzes.
 
 Frames of 4096 samples alone would smear an attack over 85 ms. So the tones of each of two bands are multiplied by a
-gain that moves every 64 samples: before an attack it is closed."""
+gain that moves every 64 samples: before an attack it is closed.
+
+What the head tells is what the network says plus a linear reading of the *sketch*, the part of the codes that holds the
+principal components of just that (sketch.py)."""
 
 import math
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.distance import overlap_add
 from distill.models.draws import normal, uniform
+from distill.models.noise import MAX_LOG_MAGNITUDE, NOISE_FROM, NoiseHead, blended
 
 TONE_WINDOW = 4096
-TONE_TOP = 5000.0
-"""Hz up to which partials are told one by one; noise begins there."""
 TONE_BANDS = (0.0, 800.0)
 """Hz at which the bands with a gain of their own begin."""
 GAIN_STEP = 64
 """Samples between two values of a gain."""
-SURE = 1.5
-"""Concentration of the advance from which a peak counts as a tone, and the bins around it share its phase."""
-NOISE_WINDOW, NOISE_HOP = 256, 64
-NOISE_BANDS = 24
+SURE, SURE_AT_FIRST = 2.0, 1.5
+"""Concentration of the advance from which a bin counts as a tone; the bins around a peak that does share its phase. The second
+is that of the first form of this head."""
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
-NOISE_FLOOR = 1e-4
 DEPTH_DB = 60.0
 """How far under the loudest bin of its frame a bin is learned from."""
 SILENT_DB = -30.0
 """Magnitude under which a frame is silent (a full-scale sine has 60 dB)."""
-_MAX_LOG_MAGNITUDE = 8.0
-_STREAMS = {"advance": 0, "difference": 1, "noise": 2, "side noise": 3, "start": 4}
+_STREAMS = {"advance": 0, "difference": 1, "start": 4}
 
 
 class Tones(NamedTuple):
@@ -80,29 +79,57 @@ def von_mises_loss(eta: Tensor, angle: Tensor) -> Tensor:
     return loss
 
 
-def _by_loudness(values: Tensor, decibels: Tensor) -> Tensor:
-    """Mean of ``[..., K]``, each bin by how near it is to its frame's loudest: a scalar. Frames of silence do not count."""
+def loudness_weights(decibels: Tensor) -> Tensor:
+    """How near each bin ``[..., K]`` is to its frame's loudest: 1 there, 0 ``DEPTH_DB`` under it and in frames of silence."""
     loudest = decibels.amax(dim=-1, keepdim=True)
-    weight = ((decibels - loudest + DEPTH_DB) / DEPTH_DB).clamp(0, 1) * (loudest > SILENT_DB)
+    return ((decibels - loudest + DEPTH_DB) / DEPTH_DB).clamp(0, 1) * (loudest > SILENT_DB)
+
+
+def _by_loudness(values: Tensor, decibels: Tensor) -> Tensor:
+    """Mean of ``[..., K]`` by these weights: a scalar."""
+    weight = loudness_weights(decibels)
     return (values * weight).sum() / weight.sum().clamp(min=1)
 
 
 class ToneHead(nn.Module):
-    """Hidden vectors ``[B, S, H]`` to tones, and those to audio ``[B, C, S·hop]``."""
+    """Hidden vectors ``[B, S, H]`` to tones, and those to audio ``[B, C, S·hop]``.
 
-    def __init__(self, hidden_size: int, channels: int, hop: int, sample_rate: int, bandwidth: float) -> None:
+    Args:
+        blends: whether gains are told beyond the own position and faded into one curve, and what is not sure scatters. Not so
+            in the first form of this head, which files of that time keep.
+        sketch_size: width of the sketch that is read; 0 for none.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        channels: int,
+        hop: int,
+        sample_rate: int,
+        bandwidth: float,
+        *,
+        blends: bool = True,
+        sketch_size: int = 0,
+    ) -> None:
         super().__init__()
-        self.channels, self.hop = channels, hop
+        self.channels, self.hop, self.blends = channels, hop, blends
         self.window = hop * max(4, -(-TONE_WINDOW // hop))
-        self.bins = int(TONE_TOP / sample_rate * self.window)
-        self.steps = hop // GAIN_STEP
+        self.bins = int(NOISE_FROM / sample_rate * self.window)
+        self.steps = (2 if blends else 1) * (hop // GAIN_STEP)
+        """Values of a gain that a position tells of."""
         self.norm = nn.LayerNorm(hidden_size)
         self.kinds = channels + 2 + (2 if channels == 2 else 0)
         self.spectrum = nn.Linear(hidden_size, self.kinds * self.bins)
         self.gain = nn.Linear(hidden_size, len(TONE_BANDS) * self.steps)
+        self.described = (channels + 2) * self.bins
+        """How many numbers describe a position: magnitudes of each channel, and both parameters of the advance."""
+        self.read = nn.Linear(sketch_size, self.described) if sketch_size else None
         for layer in (self.spectrum, self.gain):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
+        if self.read is not None:
+            nn.init.zeros_(self.read.weight)
+            nn.init.zeros_(self.read.bias)
         places = torch.arange(self.bins)
         frequency = places * (sample_rate / self.window)
         edges = [*TONE_BANDS, math.inf]
@@ -114,14 +141,22 @@ class ToneHead(nn.Module):
         # Phases are told at the middle of a frame, where time 0 is.
         self.register_buffer("centred", 1.0 - 2.0 * (torch.arange(self.window // 2 + 1) % 2), persistent=False)
 
-    def forward(self, hidden: Tensor) -> Tones:
+    def forward(self, hidden: Tensor, sketch: Tensor | None = None) -> Tones:
+        """``[B, S, H]`` and the sketch ``[B, S, sketch_size]``, if it reads one."""
         hidden = self.norm(hidden)
         told = self.spectrum(hidden).unflatten(-1, (self.kinds, self.bins)).movedim(-2, 1)
         magnitude = told[:, : self.channels]
         if self.channels == 2:  # mean and difference of the logarithms: a pan is one number a bin
             magnitude = torch.stack([magnitude[:, 0] + magnitude[:, 1], magnitude[:, 0] - magnitude[:, 1]], dim=1)
         advance = told[:, self.channels : self.channels + 2]
-        gain = self.gain(hidden).unflatten(-1, (len(TONE_BANDS), self.steps)).movedim(-2, 1).flatten(2)
+        if self.read is not None and sketch is not None:
+            read = self.read(sketch).unflatten(-1, (self.channels + 2, self.bins)).movedim(-2, 1)
+            magnitude, advance = magnitude + read[:, : self.channels], advance + read[:, self.channels :]
+        gain = self.gain(hidden).unflatten(-1, (len(TONE_BANDS), self.steps)).movedim(-2, 1)  # [B, bands, S, steps]
+        if self.blends:
+            gain = torch.stack([blended(one[..., None]).squeeze(-1) for one in gain.unbind(dim=1)], dim=1)
+        else:
+            gain = gain.flatten(2)
         return Tones(magnitude, advance, told[:, -2:] if self.channels == 2 else None, gain)
 
     @torch.no_grad()
@@ -135,11 +170,14 @@ class ToneHead(nn.Module):
         strength = tones.log_magnitude.mean(dim=1)
         batch, count, bins = strength.shape
         angle, spread, kappa = concentration(tones.advance)
+        sure = kappa > (SURE if self.blends else SURE_AT_FIRST)
+        if self.blends:
+            spread = torch.where(sure, spread, spread.new_tensor(2 * math.pi))
         advance = self.get_buffer("own_advance") + angle + spread * normal(positions, bins, _STREAMS["advance"])
         _, nearest = F.max_pool1d(strength.reshape(batch * count, 1, bins), 5, 1, 2, return_indices=True)
         nearest = nearest.view(batch, count, bins)
         peak = nearest.gather(2, nearest)
-        peak = torch.where(kappa.gather(2, peak) > SURE, peak, torch.arange(bins, device=peak.device))
+        peak = torch.where(sure.gather(2, peak), peak, torch.arange(bins, device=peak.device))
         # A bin that follows a peak takes the peak's phase and its advance.
         advance = advance.gather(2, peak)
         theta = held
@@ -165,7 +203,7 @@ class ToneHead(nn.Module):
             # Frames with one phase add up by amplitude, with many by power, which of four frames is half as much.
             louder = 0.5 * math.log(self.window / self.hop) * (1 - resultant.square())[:, None]
         level = tones.log_magnitude + louder
-        magnitude = level.clamp(max=_MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
+        magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
         spectrum = torch.polar(magnitude, theta)[:, :, None] * self.get_buffer("masks")[:, None]
         spectrum = F.pad(spectrum, (0, self.window // 2 + 1 - self.bins)) * self.get_buffer("centred")
         frames = torch.fft.irfft(spectrum, n=self.window) * self.get_buffer("taper")
@@ -208,75 +246,24 @@ class ToneHead(nn.Module):
         self.spectrum.bias[: self.bins] = level
 
 
-class NoiseHead(nn.Module):
-    """Hidden vectors ``[B, S, H]`` to noise above ``TONE_TOP``, ``[B, C, S·hop]``: levels of bands, drawn phases."""
-
-    def __init__(self, hidden_size: int, channels: int, hop: int, sample_rate: int, bandwidth: float) -> None:
-        super().__init__()
-        self.channels, self.per_position = channels, hop // NOISE_HOP
-        frequency = np.arange(NOISE_WINDOW // 2 + 1) * (sample_rate / NOISE_WINDOW)
-        self.first = int((frequency < TONE_TOP).sum())
-        sounding = frequency[self.first :]
-        self.register_buffer("bands", torch.from_numpy(_band_weights(sounding)), persistent=False)
-        heard = (sounding <= bandwidth).astype(np.float32)
-        self.register_buffer("band", torch.from_numpy(heard), persistent=False)
-        self.norm = nn.LayerNorm(hidden_size)
-        self.levels = nn.Linear(hidden_size, channels * self.per_position * NOISE_BANDS)
-        nn.init.normal_(self.levels.weight, std=0.01)
-        nn.init.constant_(self.levels.bias, -2.0)
-        self.alike = nn.Linear(hidden_size, NOISE_BANDS) if channels == 2 else None
-        self.register_buffer("taper", torch.hann_window(NOISE_WINDOW), persistent=False)
-
-    def forward(self, hidden: Tensor, positions: Tensor) -> Tensor:
-        hidden = self.norm(hidden)
-        level = self.levels(hidden).unflatten(-1, (self.channels, self.per_position, NOISE_BANDS))
-        level = level.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
-        if self.channels == 2:
-            level = torch.stack([level[:, 0] + level[:, 1], level[:, 0] - level[:, 1]], dim=1)
-        bands = self.get_buffer("bands")
-        level = level @ bands
-        magnitude = level.clamp(max=_MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
-        unit = self._drawn(positions, "noise")[:, None]
-        if self.alike is not None:
-            # How alike both channels are: noise in the middle is one noise, wide noise is two.
-            alike = (torch.tanh(self.alike(hidden) + 1) @ bands).repeat_interleave(self.per_position, dim=1)[:, None]
-            other = (
-                alike * unit
-                + (1 - alike.square()).clamp(min=1e-6).sqrt() * self._drawn(positions, "side noise")[:, None]
-            )
-            unit = torch.cat([unit, other], dim=1)
-        spectrum = F.pad(magnitude * unit * self.get_buffer("band"), (self.first, 0))
-        frames = torch.fft.irfft(spectrum, n=NOISE_WINDOW) * self.get_buffer("taper")
-        summed = overlap_add(frames, NOISE_HOP) / 1.5
-        margin = (NOISE_WINDOW - NOISE_HOP) // 2
-        return summed[..., margin : summed.shape[-1] - margin]
-
-    @torch.no_grad()
-    def _drawn(self, positions: Tensor, stream: str) -> Tensor:
-        bins = NOISE_WINDOW // 2 + 1 - self.first
-        angle = 2 * math.pi * uniform(positions, self.per_position * bins, _STREAMS[stream])
-        angle = angle.unflatten(-1, (self.per_position, bins)).flatten(1, 2)
-        return torch.polar(torch.ones_like(angle), angle)  # [B, F, bins]
-
-    @torch.no_grad()
-    def start(self, audio: Tensor) -> None:
-        """Sets the bias to the mean spectrum of some recordings ``[B, C, N]``."""
-        margin = (NOISE_WINDOW - NOISE_HOP) // 2
-        frames = F.pad(audio, (margin, margin)).unfold(-1, NOISE_WINDOW, NOISE_HOP) * self.get_buffer("taper")
-        level = torch.fft.rfft(frames)[..., self.first :].abs().clamp(min=NOISE_FLOOR).log().mean(dim=(0, 1, 2))
-        bands = self.get_buffer("bands")
-        mean = (bands @ level) / bands.sum(dim=1).clamp(min=1e-6) + math.log(2)
-        self.levels.bias.view(self.channels, -1, NOISE_BANDS)[0] = mean
-        self.levels.bias.view(self.channels, -1, NOISE_BANDS)[1:] = 0
-
-
 class TonesAndNoise(nn.Module):
-    """Both heads summed: ``[B, S, H] → [B, C, S·hop]``."""
+    """Both heads summed: ``[B, S, H] → [B, C, S·hop]``. See :class:`ToneHead` for ``blends`` and ``sketch_size``."""
 
-    def __init__(self, hidden_size: int, channels: int, hop: int, sample_rate: int, bandwidth: float) -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        channels: int,
+        hop: int,
+        sample_rate: int,
+        bandwidth: float,
+        *,
+        blends: bool = True,
+        sketch_size: int = 0,
+    ) -> None:
         super().__init__()
-        self.tones = ToneHead(hidden_size, channels, hop, sample_rate, bandwidth)
-        self.noise = NoiseHead(hidden_size, channels, hop, sample_rate, bandwidth)
+        sizes = (hidden_size, channels, hop, sample_rate, bandwidth)
+        self.tones = ToneHead(*sizes, blends=blends, sketch_size=sketch_size)
+        self.noise = NoiseHead(*sizes, blends=blends)
 
     @property
     def reach(self) -> int:
@@ -289,15 +276,14 @@ class TonesAndNoise(nn.Module):
         self.noise.start(audio)
 
     def forward(
-        self, hidden: Tensor, positions: Tensor, held: Tensor | None = None, held_at: int = -1
+        self,
+        hidden: Tensor,
+        positions: Tensor,
+        held: Tensor | None = None,
+        held_at: int = -1,
+        sketch: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tones]:
         """Audio ``[B, C, S·hop]``, phases ``[B, S, K]``, and what was said of the tones. See :meth:`ToneHead.phases`."""
-        tones = self.tones(hidden)
+        tones = self.tones(hidden, sketch)
         phases = self.tones.phases(tones, positions, held, held_at)
         return self.tones.speak(tones, positions, phases) + self.noise(hidden, positions), phases, tones
-
-
-def _band_weights(frequency: np.ndarray) -> np.ndarray:
-    """Interpolation from the levels of bands, evenly spaced in pitch, to bins: ``[NOISE_BANDS, bins]``."""
-    centres = np.geomspace(frequency[0], frequency[-1], NOISE_BANDS)
-    return np.stack([np.interp(frequency, centres, one) for one in np.eye(NOISE_BANDS)]).astype(np.float32)

@@ -2,10 +2,10 @@
 
     audio [B, C, N]
       │ log-mel at three time scales, fine pitch                   features   [B, S, *]
-      │ ConvNeXt blocks                                            encoder    [B, S, H]
+      │ ConvNeXt blocks; beside them a linear sketch               encoder    [B, S, H]      (sketch.py)
       │ residual vector quantisation                               codes      [B, S, Q]
       │ ConvNeXt blocks                                            decoder    [B, S, H]
-      │ tones whose phases go on, noise whose phases are drawn     head       (tones.py)
+      │ tones whose phases go on, noise whose phases are drawn     head       (tones.py, noise.py)
       ▼ inverse FFT, overlap-add
     audio [B, C, N]
 
@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from distill.audio.distance import LogMel, Magnitude, overlap_add
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
+from distill.models.sketch import described
 from distill.models.subsonic import SubsonicFilter
 from distill.models.tones import Tones, TonesAndNoise
 
@@ -113,7 +114,7 @@ class Features(nn.Module):
         self.fine_width = 0
         self.width = heard * sum(self.scale_widths)
         self.fine = None
-        if config.voice == "tones":
+        if config.voice != "frames":
             self.fine = Magnitude(self.longest_window(config), config.hop)
             self.fine_width = self._FINE_BINS.stop - self._FINE_BINS.start
             self.width += config.channels * self.fine_width
@@ -201,14 +202,13 @@ class ConvVQVAE(nn.Module):
             nn.LayerNorm(config.hidden_size),
             nn.Linear(config.hidden_size, config.latent_size),
         )
-        self.quantizer = ResidualQuantizer(config.latent_size, config.num_quantizers, config.codebook_size)
+        self.quantizer = ResidualQuantizer(config.vector_size, config.num_quantizers, config.codebook_size)
         self.decoder = nn.Sequential(
-            nn.Linear(config.latent_size, config.hidden_size),
-            blocks(config.decoder_blocks),
-            InverseFFTHead(config)
-            if config.voice == "frames"
-            else TonesAndNoise(config.hidden_size, config.channels, config.hop, config.sample_rate, config.bandwidth),
+            nn.Linear(config.vector_size, config.hidden_size), blocks(config.decoder_blocks), _head(config)
         )
+        self.sketch = None
+        if config.sketch_size and isinstance(self.decoder[2], TonesAndNoise):
+            self.sketch = nn.Linear(self.decoder[2].tones.described, config.sketch_size)
         self.subsonic = SubsonicFilter(config.sample_rate)
 
     @property
@@ -222,9 +222,13 @@ class ConvVQVAE(nn.Module):
         return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach - (-2048 // self.hop) + 1
 
     def latents(self, audio: Tensor) -> Tensor:
-        """``[B, C, N] → [B, S, latent_size]``, before quantisation; the end is padded with silence to whole positions."""
+        """``[B, C, N] → [B, S, vector_size]``, before quantisation; the end is padded with silence to whole positions."""
         audio = F.pad(audio, (0, -audio.shape[-1] % self.hop))
-        return self.encoder(self.features(audio))
+        latents = self.encoder(self.features(audio))
+        head = self.decoder[2]
+        if self.sketch is None or not isinstance(head, TonesAndNoise):
+            return latents
+        return torch.cat([latents, self.sketch(described(head.tones, audio))], dim=-1)
 
     def encode(self, audio: Tensor) -> Tensor:
         """``[B, C, N] →`` codes ``[B, S, Q]`` (int64), ``S = ceil(N / hop)``."""
@@ -271,7 +275,8 @@ class ConvVQVAE(nn.Module):
         is_training = self.decoder.training
         if is_training:  # no two windows share their draws
             positions = positions + torch.randint(1 << 30, (len(quantized), 1), device=quantized.device)
-        audio, phases, tones = head(self.decoder[:2](quantized), positions, held, held_at)
+        sketch = quantized[..., self.config.latent_size :]
+        audio, phases, tones = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
         # Filtering takes a twentieth of a step, and no loss hears what it takes out.
         return limit_peaks(audio if is_training else self.subsonic(audio)), phases, tones
 
@@ -292,6 +297,20 @@ class ConvVQVAE(nn.Module):
             codes = torch.zeros(*latents.shape[:2], self.num_quantizers, dtype=torch.int64, device=latents.device)
         spoken, _, tones = self._speak(quantized)
         return VQVAEOutput(spoken[..., : audio.shape[-1]], codes, commitment.sum()), tones
+
+
+def _head(config: VQVAEConfig) -> nn.Module:
+    if config.voice == "frames":
+        return InverseFFTHead(config)
+    return TonesAndNoise(
+        config.hidden_size,
+        config.channels,
+        config.hop,
+        config.sample_rate,
+        config.bandwidth,
+        blends=config.voice == "partials",
+        sketch_size=config.sketch_size,
+    )
 
 
 def limit_peaks(audio: Tensor) -> Tensor:

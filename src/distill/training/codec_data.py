@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from distill.audio.corpus import Corpus
 from distill.audio.split import Passage, Split, whole_recordings
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.codes.extract import encode_blocks
+from distill.models.base import start_from_base
 from distill.models.quantizer import count_codes
+from distill.models.sketch import start_sketch
 from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.plan import CodecPlan
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
+_SKETCHED = 32
+"""Batches of windows whose principal components are taken: two minutes."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,21 @@ class CodecData:
         return cls(windows, validated(split.held_out), validated(split.train), steps)
 
 
-def start_levels(codec: ConvVQVAE, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
-    """Starts the decoder at the mean spectrum of the recordings."""
+def start_decoder(
+    codec: ConvVQVAE, windows: TrainingWindows, plan: CodecPlan, device: torch.device, base: Path | None
+) -> None:
+    """Starts from the base codec, or at the mean spectrum of the recordings; then from their principal components."""
+
+    def some(batches: int) -> Tensor:
+        parts = [windows.batch(_START_EPOCH, index, plan.batch_size) for index in range(batches)]
+        return torch.from_numpy(np.concatenate(parts)).to(device)
+
     head = codec.decoder[2]
-    if isinstance(head, TonesAndNoise):
-        batches = [windows.batch(_START_EPOCH, index, plan.batch_size) for index in range(4)]
-        head.start(torch.from_numpy(np.concatenate(batches)).to(fabric.device))
+    if base is not None:
+        start_from_base(codec, base)
+    elif isinstance(head, TonesAndNoise):
+        head.start(some(4))
+    start_sketch(codec, some(_SKETCHED))
 
 
 def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:

@@ -14,13 +14,13 @@ from torch import Tensor
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
 from distill.errors import TrainingError
-from distill.models.base import base_path, start_from_base
+from distill.models.base import base_path
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.sizes import codec_config_for
 from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_levels
+from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_decoder
 from distill.training.codec_loss import CodecLoss
 from distill.training.codec_validation import score_codec
 from distill.training.launch import make_fabric
@@ -137,7 +137,7 @@ def train_vqvae(
     fabric = make_fabric(plan.device)
     data = CodecData.of(split, config, plan)
     base = None if plan.from_scratch else base_path(config)
-    state = _first_state(config, data, plan, base if file.resumed is None else None, file.resumed is None, fabric)
+    state = _first_state(config, data, plan, base, file.resumed is None, fabric)
     belongs_to = {"folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
@@ -272,8 +272,6 @@ def _first_state(
     """
     torch.manual_seed(plan.seed)
     codec = ConvVQVAE(config)
-    if base is not None:
-        start_from_base(codec, base)
     optimizer = torch.optim.AdamW(
         codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
@@ -281,8 +279,8 @@ def _first_state(
     model.mark_forward_method("latents")
     model.mark_forward_method("forward_with_tones")
     codec.quantizer.expect(plan.window_positions * plan.batch_size)
-    if base is None and is_new:
-        start_levels(codec, data.windows, plan, fabric)
+    if is_new:
+        start_decoder(codec, data.windows, plan, fabric.device, base)
     schedule = Schedule.of(plan, data.steps_per_epoch)
     return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
 

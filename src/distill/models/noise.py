@@ -1,0 +1,114 @@
+"""Noise above 5 kHz: levels of bands, 16 times a position, with phases that are drawn and never repeat.
+
+It shares with the tones how levels within a position go over into those of the next (:func:`blended`)."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from distill.audio.distance import overlap_add
+from distill.models.draws import uniform
+
+NOISE_FROM = 5000.0
+"""Hz"""
+NOISE_WINDOW, NOISE_HOP = 256, 64
+NOISE_BANDS = 24
+NOISE_FLOOR = 1e-4
+"""Magnitudes under this are silence."""
+MAX_LOG_MAGNITUDE = 8.0
+_STREAMS = {"noise": 2, "side noise": 3}
+
+
+def blended(values: Tensor) -> Tensor:
+    """Curves that each position tells for itself and half of its neighbours, faded into one: ``[B, S, 2n, D] → [B, S·n, D]``.
+
+    Told for their own position alone, curves have a step or a bend at every border on average, which buzzes 46.9 times a
+    second.
+    """
+    count = values.shape[2] // 2
+    fade = 1 - ((torch.arange(2 * count, device=values.device) + 0.5) / count - 1).abs()[:, None]
+
+    def summed(halves: Tensor) -> Tensor:
+        first = F.pad(halves[:, :, :count], (0, 0, 0, 0, 0, 1))
+        return first + F.pad(halves[:, :, count:], (0, 0, 0, 0, 1, 0))  # [B, S + 1, n, D]
+
+    total = summed(values * fade) / summed(fade.expand(1, values.shape[1], -1, -1))
+    return total.flatten(1, 2)[:, count // 2 : count // 2 - count]
+
+
+class NoiseHead(nn.Module):
+    """Hidden vectors ``[B, S, H]`` to noise above ``NOISE_FROM``, ``[B, C, S·hop]``: levels of bands, drawn phases."""
+
+    def __init__(
+        self, hidden_size: int, channels: int, hop: int, sample_rate: int, bandwidth: float, *, blends: bool = True
+    ) -> None:
+        super().__init__()
+        self.channels, self.per_position, self.blends = channels, hop // NOISE_HOP, blends
+        self.told = (2 if blends else 1) * self.per_position
+        """Frames that a position tells of."""
+        frequency = np.arange(NOISE_WINDOW // 2 + 1) * (sample_rate / NOISE_WINDOW)
+        self.first = int((frequency < NOISE_FROM).sum())
+        sounding = frequency[self.first :]
+        self.register_buffer("bands", torch.from_numpy(_band_weights(sounding)), persistent=False)
+        heard = (sounding <= bandwidth).astype(np.float32)
+        self.register_buffer("band", torch.from_numpy(heard), persistent=False)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.levels = nn.Linear(hidden_size, channels * self.told * NOISE_BANDS)
+        nn.init.normal_(self.levels.weight, std=0.01)
+        nn.init.constant_(self.levels.bias, -2.0)
+        self.alike = nn.Linear(hidden_size, NOISE_BANDS) if channels == 2 else None
+        self.register_buffer("taper", torch.hann_window(NOISE_WINDOW), persistent=False)
+
+    def forward(self, hidden: Tensor, positions: Tensor) -> Tensor:
+        hidden = self.norm(hidden)
+        level = self.levels(hidden).unflatten(-1, (self.channels, self.told, NOISE_BANDS))
+        if self.blends:
+            level = torch.stack([blended(level[:, :, channel]) for channel in range(self.channels)], dim=1)
+        else:
+            level = level.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
+        if self.channels == 2:
+            level = torch.stack([level[:, 0] + level[:, 1], level[:, 0] - level[:, 1]], dim=1)
+        bands = self.get_buffer("bands")
+        level = level @ bands
+        magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
+        unit = self._drawn(positions, "noise")[:, None]
+        if self.alike is not None:
+            # How alike both channels are: noise in the middle is one noise, wide noise is two.
+            alike = (torch.tanh(self.alike(hidden) + 1) @ bands).repeat_interleave(self.per_position, dim=1)[:, None]
+            other = (
+                alike * unit
+                + (1 - alike.square()).clamp(min=1e-6).sqrt() * self._drawn(positions, "side noise")[:, None]
+            )
+            unit = torch.cat([unit, other], dim=1)
+        spectrum = F.pad(magnitude * unit * self.get_buffer("band"), (self.first, 0))
+        frames = torch.fft.irfft(spectrum, n=NOISE_WINDOW) * self.get_buffer("taper")
+        summed = overlap_add(frames, NOISE_HOP) / 1.5
+        margin = (NOISE_WINDOW - NOISE_HOP) // 2
+        return summed[..., margin : summed.shape[-1] - margin]
+
+    @torch.no_grad()
+    def _drawn(self, positions: Tensor, stream: str) -> Tensor:
+        bins = NOISE_WINDOW // 2 + 1 - self.first
+        angle = 2 * math.pi * uniform(positions, self.per_position * bins, _STREAMS[stream])
+        angle = angle.unflatten(-1, (self.per_position, bins)).flatten(1, 2)
+        return torch.polar(torch.ones_like(angle), angle)  # [B, F, bins]
+
+    @torch.no_grad()
+    def start(self, audio: Tensor) -> None:
+        """Sets the bias to the mean spectrum of some recordings ``[B, C, N]``."""
+        margin = (NOISE_WINDOW - NOISE_HOP) // 2
+        frames = F.pad(audio, (margin, margin)).unfold(-1, NOISE_WINDOW, NOISE_HOP) * self.get_buffer("taper")
+        level = torch.fft.rfft(frames)[..., self.first :].abs().clamp(min=NOISE_FLOOR).log().mean(dim=(0, 1, 2))
+        bands = self.get_buffer("bands")
+        mean = (bands @ level) / bands.sum(dim=1).clamp(min=1e-6) + math.log(2)
+        self.levels.bias.view(self.channels, -1, NOISE_BANDS)[0] = mean
+        self.levels.bias.view(self.channels, -1, NOISE_BANDS)[1:] = 0
+
+
+def _band_weights(frequency: np.ndarray) -> np.ndarray:
+    """Interpolation from the levels of bands, evenly spaced in pitch, to bins: ``[NOISE_BANDS, bins]``."""
+    centres = np.geomspace(frequency[0], frequency[-1], NOISE_BANDS)
+    return np.stack([np.interp(frequency, centres, one) for one in np.eye(NOISE_BANDS)]).astype(np.float32)

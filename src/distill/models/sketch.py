@@ -1,0 +1,88 @@
+"""The sketch: principal components of what the decoder is to tell of the tones, as the recording itself has it.
+
+A network trained for minutes does not find out by itself which tones sound: on two pieces, after some thousand steps, it
+told the mean spectrum at all times, with an error of 0.71 nepers. The first *eight* principal components of the
+recordings' spectra reach 0.68, and 256 codes for 64 of them 0.57 (docs/codec.md). So a part of each latent vector is a
+linear projection of the recording's own frames, and the decoder reads it by a linear map; both begin as the principal
+components of the recordings and are trained on with all else. The network only has to tell what they leave over.
+
+    recording's frames [B, S, D] ──▶ sketch [B, S, size] ─┐
+    features ──▶ encoder ──▶ latents [B, S, latent] ──────┴──▶ quantised together ──▶ decoder + reading of the sketch
+
+The description of a position has D = (channels + 2)·K numbers: of each bin the log magnitudes, and sine and cosine of how
+far its phase advances, by loudness.
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from distill.models.tones import DEPTH_DB, TONE_FLOOR, ToneHead, TonesAndNoise, loudness_weights
+
+if TYPE_CHECKING:
+    from distill.models.vqvae import ConvVQVAE
+
+SHARE = 8.0
+"""Variance of all numbers of the sketch, beside that of the encoder's: the quantizer spends its codes on what varies most."""
+CONCENTRATION = 3.0
+"""Concentration of the advance that the sketch begins with where its loudest bins agree."""
+_DEPTH = DEPTH_DB / 8.686
+"""In nepers."""
+_HEARD = 0.05
+"""Magnitude that a frame has somewhere, if it counts: silence would make up half of the components of some recordings."""
+
+
+@torch.no_grad()
+def described(head: ToneHead, audio: Tensor) -> Tensor:
+    """What the head would have to tell of a recording: ``[B, C, N] → [B, S, D]``."""
+    heard = head.heard(audio)
+    now, before = heard[:, :, 1:], heard[:, :, :-1]
+    level = now.abs().clamp(min=TONE_FLOOR / 10).log()
+    level = torch.maximum(level, level.amax(dim=-1, keepdim=True) - _DEPTH)
+    product = (now * before.conj()).sum(dim=1)
+    advance = product.angle() - head.get_buffer("own_advance")
+    weight = loudness_weights(10 * product.abs().clamp(min=1e-9).log10())
+    parts = [*level.unbind(dim=1), weight * advance.cos(), weight * advance.sin()]
+    return torch.cat(parts, dim=-1)
+
+
+@torch.no_grad()
+def start_sketch(codec: "ConvVQVAE", audio: Tensor) -> None:
+    """Sets both linear maps to the principal components of recordings ``[B, C, N]``, beside what the codec tells already.
+
+    The reading starts as the least-squares one of what the codec leaves over. Of silence, or with no sketch, nothing changes.
+    """
+    head = codec.decoder[2]
+    if codec.sketch is None or not isinstance(head, TonesAndNoise) or head.tones.read is None:
+        return
+    was_training = codec.training
+    codec.eval()
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    for part in audio.split(16):
+        features = codec.encoder(codec.features(part))
+        nothing = features.new_zeros(*features.shape[:2], codec.config.sketch_size)
+        tones = head.tones(codec.decoder[:2](torch.cat([features, nothing], dim=-1)))
+        is_heard = (head.tones.heard(part)[:, :, 1:].abs().amax(dim=(1, 3)) > _HEARD).flatten()
+        said = torch.cat([*tones.log_magnitude.unbind(dim=1), *tones.advance.unbind(dim=1)], dim=-1)
+        wanted, said, vectors = (one.flatten(0, 1)[is_heard] for one in (described(head.tones, part), said, features))
+        parts.append((wanted, said, vectors))
+    codec.train(was_training)
+    description, told, vectors = (torch.cat(some) for some in zip(*parts, strict=True))
+    if len(description) < 2:
+        return
+    mean = description.mean(dim=0)
+    centred = description - mean
+    axes = torch.linalg.eigh(centred.T @ centred)[1][:, -codec.config.sketch_size :]  # [D, size]
+    sketch = centred @ axes
+    scale = (SHARE * vectors.var(dim=0).sum() / sketch.var(dim=0).sum().clamp(min=1e-9)).sqrt().clamp(min=1e-3)
+    codec.sketch.weight.copy_(scale * axes.T)
+    codec.sketch.bias.copy_(-scale * (mean @ axes))
+
+    description[:, head.tones.channels * head.tones.bins :] *= CONCENTRATION
+    left = description - told
+    sketch, average = scale * sketch, left.mean(dim=0)
+    ridge = 1e-3 * len(sketch) * scale.square() * torch.eye(sketch.shape[1], device=sketch.device)
+    reading = torch.linalg.solve(sketch.T @ sketch + ridge, sketch.T @ (left - average))
+    head.tones.read.weight.copy_(reading.T)
+    head.tones.read.bias.copy_(average)
