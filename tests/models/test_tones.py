@@ -1,15 +1,18 @@
 """The voice of tones and noise: pitch that lasts, noise that is no buzz, the same samples however they are decoded."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from distill.codes.extract import decode_chunks, encode_blocks
-from distill.models import ConvVQVAE, VQVAEConfig
+from distill.models import ConvVQVAE, VQVAEConfig, load_model
 from distill.models.draws import normal, uniform
+from distill.models.noise import NoiseHead
 from distill.models.subsonic import SubsonicFilter
-from distill.models.tones import NoiseHead, ToneHead, Tones, von_mises_loss
+from distill.models.tones import ToneHead, Tones, von_mises_loss
 
 RATE, HOP = 48_000, 1024
 
@@ -189,3 +192,13 @@ def test_nothing_below_hearing_is_left_and_music_stays() -> None:
         out = subsonic(torch.cos(2 * torch.pi * hertz * time)[None])[0, RATE:-RATE]
         scale = 1.0 if hertz == 0 else 0.5**0.5
         assert low <= float(out.square().mean().sqrt()) / scale <= high, hertz
+
+
+def test_a_model_of_the_first_tones_sounds_as_it_did() -> None:
+    """Guards against an old file that opens and sounds otherwise; written and decoded by the version before ``partials``."""
+    before = Path(__file__).parents[1] / "data" / "before"
+    model = load_model(before / "tones.distill")
+    assert model.codec.config.voice == "tones"
+    codes = (torch.arange(24)[:, None] * torch.tensor([3, 5]) % 16)[None]
+    sound = model.codec.decode(codes)[0, 0].numpy()[::97]
+    assert np.abs(sound - np.load(before / "tones.npy")).max() < 1e-4

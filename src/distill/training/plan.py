@@ -112,7 +112,7 @@ class CodecPlan(Plan):
     """Windows that are validated on at most, of the held-out recordings and of those trained on alike."""
     validation_positions: Annotated[int, Ge(1)] = 94
     """Code positions of such a window."""
-    least_steps: Annotated[int, Ge(1)] = 200
+    least_steps: Annotated[int, Ge(1)] = 300
     """Steps of an epoch at least: with fewer, validation would take more than a twentieth of the time."""
     from_scratch: bool = False
     """Whether to start from random weights even where there is a base codec to start from."""
