@@ -163,7 +163,7 @@ def mirror(grid: np.ndarray, selection: Selection) -> np.ndarray:
 
 
 def rotate(grid: np.ndarray, selection: Selection, by: int) -> np.ndarray:
-    """Moves the selection's codes later by so many columns (earlier if negative); those that leave it come in at the other end."""
+    """Moves the selection's codes later by so many columns, or earlier; those that leave it come in at the other end."""
     return _with(grid, selection, np.roll(grid[selection.cells()], by, axis=0))
 
 
