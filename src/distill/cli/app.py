@@ -11,6 +11,7 @@ from distill.cli import (
     codes,
     demo,
     doctor,
+    edit,
     evaluate,
     generate,
     info,
@@ -65,6 +66,7 @@ app.command("regenerate", rich_help_panel="Step by step")(options.verb(regenerat
 app.command("originality", rich_help_panel="Step by step")(options.verb(originality.originality))
 app.command("encode", rich_help_panel="The codec alone")(options.verb(codes.encode))
 app.command("decode", rich_help_panel="The codec alone")(options.verb(codes.decode))
+app.command("edit", rich_help_panel="The codec alone", cls=edit.InOrder)(options.verb(edit.edit))
 app.command("reconstruct", rich_help_panel="The codec alone")(options.verb(reconstruct.reconstruct))
 app.command("evaluate", rich_help_panel="The codec alone")(options.verb(evaluate.evaluate))
 app.command("info", rich_help_panel="The codec alone")(options.verb(info.info))
