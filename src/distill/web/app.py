@@ -6,13 +6,13 @@ The server only reads and starts; it never imports PyTorch. What is true is on d
 nothing is kept in Python for a tab, so reloading, a second tab, a server that was started anew and a run that was begun in a
 terminal are one and the same case.
 
-**To add a tab**: a module ``static/NAME.js`` that exports ``tab``, an object ``{ id, title, view }`` (``view`` is a preact component
-that gets ``{ path }``, the parts of the address after ``#/NAME/``), and a line in ``TABS`` of ``static/app.js``. It is loaded when
-it is first opened. Shared parts: ``store.js`` (``usePolled``, ``go``, ``say``), ``api.js`` (``get``, ``post``, …), ``parts.js``
-(buttons, fields, empty states). Styles of a tab's own go into ``static/NAME.css``, which ``style.css`` of the shell does not know.
+**To add a tab**: a module ``static/NAME.js`` that exports ``tab``, an object ``{ id, title, view }``, where ``view`` is a preact
+component that gets ``{ path }``, the parts of the address after ``#/NAME/``; a ``NAME.css`` beside it with the styles of its own;
+and a line in ``TABS`` of ``static/app.js``. Both are loaded when the tab is first opened. Shared parts: ``store.js``
+(``usePolled``, ``go``, ``say``), ``api.js`` (``get``, ``post``, …), ``parts.js`` (buttons, fields, empty states).
 
-**To add routes**: an ``APIRouter`` called ``router`` in ``routes/NAME.py``, all of whose answers are pydantic models, and a line
-in ``ROUTERS`` below. Errors of ``errors.py`` become answers by themselves. Sounds are named by references (``places.py``).
+**To add routes**: an ``APIRouter`` called ``router`` in ``routes/NAME.py``, all of whose answers are pydantic models, and a
+line in ``ROUTERS`` below. Errors of ``errors.py`` become answers by themselves. Sounds are named by references (``places.py``).
 """
 
 from pathlib import Path
@@ -32,7 +32,9 @@ from distill.web.routes import about
 
 STATIC = Path(__file__).parent / "static"
 ROUTERS: tuple[APIRouter, ...] = (about.router,)
-WRONG: dict[int | str, dict[str, Any]] = {status: {"model": Wrong, "description": "In plain words."} for status in (400, 403, 404, 422)}
+WRONG: dict[int | str, dict[str, Any]] = {
+    status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 422, 500)
+}
 
 
 class Password(BaseModel):

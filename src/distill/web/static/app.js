@@ -13,6 +13,16 @@ const TABS = [
 ];
 const loaded = new Map();
 
+/** A tab's module and its styles. */
+async function load(id) {
+  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${id}.css` });
+  const styled = new Promise((done) => { style.onload = style.onerror = done; });
+  if (!loaded.has(id)) document.head.append(style);
+  const [module] = await Promise.all([import(`./${id}.js`), loaded.has(id) || styled]);
+  loaded.set(id, module.tab);
+  return module.tab;
+}
+
 function Tabs({ current }) {
   return html`<nav class="tabs" aria-label="Tabs">
     ${TABS.map(([id, title]) => html`<a href=${address(id)} aria-current=${id === current ? "page" : undefined}>${title}</a>`)}
@@ -26,10 +36,7 @@ function Page({ path }) {
   useEffect(() => {
     let gone = false;
     set(loaded.get(id));
-    import(`./${id}.js`).then((module) => {
-      loaded.set(id, module.tab);
-      if (!gone) set(module.tab);
-    }, () => { if (!gone) setWrong("This tab could not be loaded. Reload the page."); });
+    load(id).then((found) => { if (!gone) set(found); }, () => { if (!gone) setWrong("This tab could not be loaded. Reload the page."); });
     document.title = `${TABS.find(([name]) => name === id)[1]} – Distill`;
     return () => { gone = true; };
   }, [id]);
