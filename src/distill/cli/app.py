@@ -24,6 +24,7 @@ from distill.cli import (
     status,
     train,
     train_prior,
+    ui,
 )
 from distill.cli.console import complain, console
 from distill.errors import DistillError
@@ -57,6 +58,7 @@ def _main(
 
 app.command("run", rich_help_panel="The whole way")(options.verb(run.run))
 app.command("demo", rich_help_panel="The whole way")(options.verb(demo.demo))
+app.command("ui", rich_help_panel="The whole way")(options.verb(ui.ui))
 app.command("check", rich_help_panel="Step by step")(options.verb(check.check))
 app.command("train", rich_help_panel="Step by step")(options.verb(train.train))
 app.command("train-prior", rich_help_panel="Step by step")(options.verb(train_prior.train_prior))
