@@ -22,8 +22,8 @@ VERBS = {
     "originality": "--seed --device",
     "encode": "--out --device",
     "decode": "--out --bit-depth --device",
-    "edit": "--mirror --rotate --repeat --fill --copy --insert --delete --graft --blend --reimagine --lock --levels --over --to "
-    "--by --times --code --weight --seed --temperature --out --bit-depth --device",
+    "edit": "--mirror --rotate --repeat --fill --copy --insert --delete --graft --blend --reimagine --lock --levels --over "
+    "--to --by --times --code --weight --seed --temperature --out --bit-depth --device",
     "reconstruct": "--out --device",
     "info": "",
     "regenerate": "--given --recordings --out --device",

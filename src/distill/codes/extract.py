@@ -43,9 +43,16 @@ class Codec(Protocol):
         """``[B, S, Q] → [B, C, S·hop]``."""
 
     def decode_part(
-        self, codes: Tensor, first: int, start: int, stop: int, held: Tensor | None = None
+        self,
+        codes: Tensor,
+        first: int,
+        start: int,
+        stop: int,
+        held: Tensor | None = None,
+        levels: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Positions ``start`` to ``stop`` of a longer sound, from codes ``[B, S, Q]`` that begin at ``first``."""
+        """Positions ``start`` to ``stop`` of a longer sound, from codes ``[B, S, Q]`` that begin at ``first``; with ``levels``,
+        of these alone."""
 
 
 def encode_blocks(
@@ -81,15 +88,28 @@ def encode_blocks(
 
 
 def decode_chunks(
-    codec: Codec, codes: Tensor, device: torch.device | str = "cpu", chunk: int = CHUNK_POSITIONS
+    codec: Codec,
+    codes: Tensor,
+    device: torch.device | str = "cpu",
+    chunk: int = CHUNK_POSITIONS,
+    *,
+    begin: int = 0,
+    end: int | None = None,
+    levels: Sequence[int] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Decodes codes ``[S, Q]`` into blocks of audio, float32 ``[C, n]``, ``S·hop`` samples in all."""
+    """Decodes codes ``[S, Q]`` into blocks of audio, float32 ``[C, n]``, ``S·hop`` samples in all.
+
+    Args:
+        begin, end: only these positions, as they sound among the others; but the phase of a tone begins anew at ``begin``.
+        levels: only these quantizer levels, as if the others added nothing.
+    """
     context, held = codec.context, None
-    for start in range(0, len(codes), chunk):
-        first, stop = max(0, start - context), min(len(codes), start + chunk)
+    end = len(codes) if end is None else end
+    for start in range(begin, end, chunk):
+        first, stop = max(0, start - context), min(end, start + chunk)
         with torch.no_grad():
             part = codes[None, first : stop + context].to(device)
-            audio, held = codec.decode_part(part, first, start, stop, held)
+            audio, held = codec.decode_part(part, first, start, stop, held, levels)
         yield audio[0].cpu().numpy()
 
 
