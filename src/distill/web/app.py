@@ -6,9 +6,9 @@ The server only reads and starts; it never imports PyTorch. What is true is on d
 nothing is kept in Python for a tab, so reloading, a second tab, a server that was started anew and a run that was begun in a
 terminal are one and the same case.
 
-**To add a tab**: a module ``static/NAME.js`` that exports ``tab``, an object ``{ id, title, view }``, where ``view`` is a preact
-component that gets ``{ path }``, the parts of the address after ``#/NAME/``; a ``NAME.css`` beside it with the styles of its own;
-and a line in ``TABS`` of ``static/app.js``. Both are loaded when the tab is first opened. Shared parts: ``store.js``
+**To add a tab**: a module ``static/NAME.js`` that exports ``tab``, an object ``{ id, title, view }``, where ``view`` is a
+preact component that gets ``{ path }``, the parts of the address after ``#/NAME/``; a ``NAME.css`` beside it with the styles of
+its own; and a line in ``TABS`` of ``static/app.js``. Both are loaded when the tab is first opened. Shared parts: ``store.js``
 (``usePolled``, ``go``, ``say``), ``api.js`` (``get``, ``post``, …), ``parts.js`` (buttons, fields, empty states).
 
 **To add routes**: an ``APIRouter`` called ``router`` in ``routes/NAME.py``, all of whose answers are pydantic models, and a
