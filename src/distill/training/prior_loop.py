@@ -48,7 +48,6 @@ MAX_LOSS = 20.0
 """exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
 
 
-
 @dataclass(frozen=True)
 class PriorPlan(Plan):
     """The settings of one run of the prior."""

@@ -28,10 +28,18 @@ from starlette.exceptions import HTTPException
 from distill.errors import DistillError, InputError, LibraryError
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
-from distill.web.routes import about
+from distill.web.routes import about, generate, library, recordings, sounds, train, work
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS: tuple[APIRouter, ...] = (about.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    about.router,
+    recordings.router,
+    train.router,
+    generate.router,
+    library.router,
+    sounds.router,
+    work.router,
+)
 WRONG: dict[int | str, dict[str, Any]] = {
     status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 422, 500)
 }

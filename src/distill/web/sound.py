@@ -17,6 +17,7 @@ import numpy.typing as npt
 import soundfile
 
 from distill.audio.files import SAMPLE_RATE, probe, read_blocks
+from distill.audio.writing import write_audio
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
 from distill.report.sound import mel_picture
@@ -66,6 +67,18 @@ def playable(path: Path) -> tuple[Path, str]:
             for block in read_blocks(path):
                 file.write(np.clip(block[:2], -1, 1).T)
     return place, PLAYABLE[".flac"]
+
+
+def converted(path: Path, kind: str) -> Path:
+    """The same sound in another format, kept for the next time.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+    """
+    place = _cache() / f"{_stamp(path)}-as.{kind}"
+    if not place.exists():
+        write_audio(place, read_blocks(path), format=kind, bit_depth=24, channels=probe(path).channels)
+    return place
 
 
 def picture(path: Path, *, with_mel: bool = True) -> Picture:
