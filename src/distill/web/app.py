@@ -6,9 +6,9 @@ The server only reads and starts; it never imports PyTorch. What is true is on d
 nothing is kept in Python for a tab, so reloading, a second tab, a server that was started anew and a run that was begun in a
 terminal are one and the same case.
 
-**To add a tab**: a module ``static/NAME.js`` that exports ``tab``, an object ``{ id, title, view }``, where ``view`` is a preact
-component that gets ``{ path }``, the parts of the address after ``#/NAME/``; a ``NAME.css`` beside it with the styles of its own;
-and a line in ``TABS`` of ``static/app.js``. Both are loaded when the tab is first opened. Shared parts: ``store.js``
+**To add a tab**: a module ``static/NAME.js`` that exports ``tab``, an object ``{ id, title, view }``, where ``view`` is a
+preact component that gets ``{ path }``, the parts of the address after ``#/NAME/``; a ``NAME.css`` beside it with the styles of
+its own; and a line in ``TABS`` of ``static/app.js``. Both are loaded when the tab is first opened. Shared parts: ``store.js``
 (``usePolled``, ``go``, ``say``), ``api.js`` (``get``, ``post``, …), ``parts.js`` (buttons, fields, empty states).
 
 **To add routes**: an ``APIRouter`` called ``router`` in ``routes/NAME.py``, all of whose answers are pydantic models, and a
@@ -28,10 +28,18 @@ from starlette.exceptions import HTTPException
 from distill.errors import DistillError, InputError, LibraryError
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
-from distill.web.routes import about
+from distill.web.routes import about, generate, library, recordings, sounds, train, work
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS: tuple[APIRouter, ...] = (about.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    about.router,
+    recordings.router,
+    train.router,
+    generate.router,
+    library.router,
+    sounds.router,
+    work.router,
+)
 WRONG: dict[int | str, dict[str, Any]] = {
     status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 422, 500)
 }
