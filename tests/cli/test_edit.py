@@ -134,7 +134,7 @@ def test_audio_in_and_audio_out(
         (("--mirror", "1-2", "--levels", "Bass"), ("no level 'Bass'", "Detail")),
         (("--fill", "1-2", "--code", "99"), ("no code 99", "31")),
         (("--reimagine", "1-2", "--seed", "-1"), ("seed -1",)),
-        (("--lock", "1-2", "--delete", "0-1"), ("locked",)),
+        (("--lock", "1-2", "--delete", "1.5-3"), ("locked",)),
         (("--graft", "nowhere.codes"), ("nowhere.codes",)),
         (("--mirror", "1-2", "--out", "b.aac"), ("aac",)),
     ],

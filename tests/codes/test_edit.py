@@ -159,15 +159,14 @@ def test_locked_cells_stay(seed: int) -> None:
     assert (after[free] == 3).all()
 
 
-def test_locked_cells_do_not_move() -> None:
-    grid = np.arange(12).reshape(6, 2)
+def test_locks_move_with_their_columns_and_are_not_deleted() -> None:
     locked = np.zeros((6, 2), bool)
     locked[4, 1] = True
-    shorter = edit.delete(grid, 1, 3)
+    assert np.argwhere(edit.insert_unlocked(locked, 3, 2)).tolist() == [[6, 1]]
+    assert np.argwhere(edit.insert_unlocked(locked, 5, 2)).tolist() == [[4, 1]]
+    assert np.argwhere(edit.delete_unlocked(locked, 1, 3)).tolist() == [[2, 1]]
     with pytest.raises(SettingError, match="locked"):
-        edit.keep(grid, shorter, locked)
-    locked = np.roll(locked, -4, axis=0)
-    np.testing.assert_array_equal(edit.keep(grid, shorter, locked), shorter)
+        edit.delete_unlocked(locked, 4, 5)
 
 
 GRID = np.arange(20).reshape(5, 4) % K

@@ -15,7 +15,7 @@ from distill.errors import SettingError
 if TYPE_CHECKING:
     import numpy as np
 
-    from distill.codes.edit import Selection
+    from distill.codes.edit import Clip, Selection
     from distill.models.model_file import Model
 
 OPERATIONS = {
@@ -228,7 +228,11 @@ class Editing:
                 return self._take(edit.rotate(grid, chosen, by), f"Rotated {where} by {by} columns.")
             case "repeat":
                 times = int(_number("times", details["times"]))
-                return self._take(edit.repeat(grid, chosen, times), f"{where} {times} times.")
+                after = edit.repeat(grid, chosen, times)
+                if len(after) == len(grid):
+                    return self._take(after, f"{where} {times} times.")
+                copies = edit.Clip(after[chosen.stop : chosen.first + times * chosen.length], chosen.levels)
+                return self._insert(copies, chosen.stop, f"{where} {times} times.")
             case "fill":
                 codes = [int(_number("code", part)) for part in details["code"].split(",")]
                 filled = edit.fill(grid, chosen, codes, self._model.codec.codebook_size)
@@ -238,9 +242,11 @@ class Editing:
                 return self._take(edit.paste(grid, edit.copy(grid, chosen), to), f"Copied {where} to column {to}.")
             case "insert":
                 to = self._column("to", details["to"])
-                return self._take(edit.insert(grid, edit.copy(grid, chosen), to), f"Inserted {where} at column {to}.")
+                return self._insert(edit.copy(grid, chosen), to, f"Inserted {where} at column {to}.")
             case "delete":
-                return self._take(edit.delete(grid, chosen.first, chosen.stop), f"Deleted {where}.")
+                self._locked = edit.delete_unlocked(self._locked, chosen.first, chosen.stop)
+                self.grid = edit.delete(grid, chosen.first, chosen.stop)
+                return f"Deleted {where}."
             case "graft":
                 assert other is not None
                 return self._take(edit.graft(grid, other, chosen), f"Took {where} from {Path(operation.value).name}.")
@@ -279,14 +285,16 @@ class Editing:
         return self._take(drawn, f"Re-imagined {self._words(chosen)} with seed {seed}.")
 
     def _take(self, after: "np.ndarray", words: str) -> str:
-        import numpy as np
-
         from distill.codes import edit
 
-        before, self.grid = self.grid, edit.keep(self.grid, after, self._locked)
-        grown = len(self.grid) - len(before)
-        if grown:  # whatever is locked lies before what moved
-            self._locked = np.resize(np.concatenate([self._locked, np.zeros_like(self.grid, bool)]), self.grid.shape)
+        self.grid = edit.keep(self.grid, after, self._locked)
+        return words
+
+    def _insert(self, clip: "Clip", column: int, words: str) -> str:
+        from distill.codes import edit
+
+        self.grid = edit.insert(self.grid, clip, column)
+        self._locked = edit.insert_unlocked(self._locked, column, len(clip.codes))
         return words
 
     def _selection(self, span: str | None, levels: str | None, columns: int | None = None) -> "Selection":

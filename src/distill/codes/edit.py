@@ -250,19 +250,24 @@ def blend(
 
 
 def keep(before: np.ndarray, after: np.ndarray, locked: np.ndarray) -> np.ndarray:
-    """An edit, but for the cells that are locked (bool ``[S, Q]``).
+    """An edit that leaves the length as it was, but for the cells that are locked (bool ``[S, Q]``)."""
+    return np.where(locked, before, after)
+
+
+def insert_unlocked(locked: np.ndarray, column: int, count: int) -> np.ndarray:
+    """The locks of a grid in which so many columns were inserted: those behind move along."""
+    return np.concatenate([locked[:column], np.zeros((count, locked.shape[1]), bool), locked[column:]])
+
+
+def delete_unlocked(locked: np.ndarray, first: int, stop: int) -> np.ndarray:
+    """The locks of a grid from which these columns were deleted.
 
     Raises:
-        SettingError: if the edit changed the length and locked cells would move or go.
+        SettingError: if a cell in them is locked.
     """
-    if before.shape == after.shape:
-        return np.where(locked, before, after)
-    common = min(len(before), len(after))
-    differing = (before[:common] != after[:common]).any(axis=1)
-    first = int(differing.argmax()) if differing.any() else common
-    if locked[first:].any():
-        raise SettingError("Cells that are locked would move.", "Unlock those from there on, or edit behind them.")
-    return after
+    if locked[first:stop].any():
+        raise SettingError("Cells that are locked would be deleted.", "Unlock them first, or delete others.")
+    return np.concatenate([locked[:first], locked[stop:]])
 
 
 def seconds_to_columns(begin: float, end: float, frame_rate: float) -> tuple[int, int]:
