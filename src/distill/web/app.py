@@ -15,6 +15,8 @@ its own; and a line in ``TABS`` of ``static/app.js``. Both are loaded when the t
 line in ``ROUTERS`` below. Errors of ``errors.py`` become answers by themselves. Sounds are named by references (``places.py``).
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,8 @@ from starlette.exceptions import HTTPException
 from distill.errors import DistillError, InputError, LibraryError
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
-from distill.web.routes import about, generate, library, recordings, sounds, train, work
+from distill.web.routes import about, codes, generate, heard, library, recordings, sounds, train, work
+from distill.web.worker import Worker
 
 STATIC = Path(__file__).parent / "static"
 ROUTERS: tuple[APIRouter, ...] = (
@@ -39,6 +42,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     library.router,
     sounds.router,
     work.router,
+    codes.router,
+    heard.router,
 )
 WRONG: dict[int | str, dict[str, Any]] = {
     status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 422, 500)
@@ -52,10 +57,24 @@ class Password(BaseModel):
 
 
 def create_app(door: Door) -> FastAPI:
-    """The whole app; it keeps nothing but the door it stands behind."""
+    """The whole app; it keeps nothing but the door it stands behind, and the process that has PyTorch while it is warm."""
+    worker = Worker()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        worker.close()
+
     app = FastAPI(
-        title="Distill", version="1", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", responses=WRONG
+        title="Distill",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        responses=WRONG,
+        lifespan=lifespan,
     )
+    app.state.worker = worker
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
