@@ -90,7 +90,8 @@ _turn = threading.RLock()
 
 def sheets() -> list[About]:
     """All of them, the newest first."""
-    found = [about for path in _folder().glob("*/sheet.json") if (about := _about(path)) is not None]
+    there = [path for path in _folder().glob("*/sheet.json") if _is_id(path.parent.name)]
+    found = [about for path in there if (about := _about(path)) is not None]
     return sorted(found, key=lambda about: (about.made, about.id), reverse=True)
 
 
@@ -101,7 +102,7 @@ def sheet(given: str) -> Sheet:
         LibraryError: if there is none, or its files are damaged.
     """
     folder = _folder() / given
-    if not re.fullmatch(r"[0-9a-f]{12}", given) or not (folder / "sheet.json").is_file():
+    if not _is_id(given) or not (folder / "sheet.json").is_file():
         raise LibraryError("This sound is not open any more.", "Open it again in Codes.")
     with _turn:
         if folder in _cache and _cache[folder][0] == _marks(folder):
@@ -168,7 +169,7 @@ def reopen(given: str) -> Sheet:
     """
     folder = _folder() / given
     gone = folder.with_name(folder.name + _GONE)
-    if re.fullmatch(r"[0-9a-f]{12}", given) and gone.is_dir() and not folder.exists():
+    if _is_id(given) and gone.is_dir() and not folder.exists():
         _moved(gone, folder)
     return sheet(given)
 
@@ -240,6 +241,10 @@ def from_bytes(body: bytes, width: int) -> np.ndarray:
 
 def _folder() -> Path:
     return home() / "sheets"
+
+
+def _is_id(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{12}", text) is not None
 
 
 def _marks(folder: Path) -> tuple[int, ...]:
