@@ -30,7 +30,7 @@ CODES = torch.randint(0, 32, (120, 4), generator=torch.Generator().manual_seed(1
 
 def test_a_stretch_is_where_it_should_be(model: Model) -> None:
     """Guards against a selection that is heard a position early or late, or without what is around it."""
-    audio = stretch(model, CODES, 50, 60)
+    audio = stretch(model, CODES, 50, 60).audio
     assert audio.shape == (1, 10 * 1024)
     assert np.abs(audio[:, [0, -1]]).max() < 1e-3
     if model.header.codec.voice == "frames":  # phases of tones begin anew
@@ -40,16 +40,32 @@ def test_a_stretch_is_where_it_should_be(model: Model) -> None:
 
 def test_from_the_beginning_it_is_the_whole_sound(model: Model) -> None:
     whole = np.concatenate(list(decode_chunks(model.codec, CODES)), axis=1)
-    audio = stretch(model, CODES, 0, len(CODES))
+    audio = stretch(model, CODES, 0, len(CODES)).audio
     np.testing.assert_allclose(audio[:, FADE:-FADE], whole[:, FADE:-FADE], atol=1e-5)
 
 
 def test_a_level_alone_does_not_depend_on_the_others(model: Model) -> None:
     other = CODES.clone()
     other[:, 1:] = (other[:, 1:] + 5) % 32
-    np.testing.assert_array_equal(stretch(model, CODES, 20, 30, [0]), stretch(model, other, 20, 30, [0]))
-    assert not np.array_equal(stretch(model, CODES, 20, 30, [1]), stretch(model, other, 20, 30, [1]))
-    np.testing.assert_allclose(stretch(model, CODES, 20, 30, [0, 1, 2, 3]), stretch(model, CODES, 20, 30), atol=1e-5)
+
+    def alone(codes: torch.Tensor, levels: list[int] | None) -> np.ndarray:
+        return stretch(model, codes, 20, 30, levels).audio
+
+    np.testing.assert_array_equal(alone(CODES, [0]), alone(other, [0]))
+    assert not np.array_equal(alone(CODES, [1]), alone(other, [1]))
+    np.testing.assert_allclose(alone(CODES, [0, 1, 2, 3]), alone(CODES, None), atol=1e-5)
+
+
+def test_pieces_join_to_the_whole_sound(model: Model) -> None:
+    """Guards against a click wherever one piece ends and the next begins, and against draws that differ from the real sound."""
+    whole = np.concatenate(list(decode_chunks(model.codec, CODES)), axis=1)
+    before, heard = None, []
+    for first, stop in [(0, 30), (30, 33), (33, 90), (90, 120)]:
+        low, high = max(0, first - 40), stop + 40
+        before = stretch(model, CODES[low:high], first, stop, origin=low, before=before, goes_on=stop < 120)
+        heard.append(before.audio)
+    joined = np.concatenate(heard, axis=1)
+    np.testing.assert_allclose(joined[:, FADE:-FADE], whole[:, FADE:-FADE], atol=1e-4)
 
 
 def test_a_moment_lasts(model: Model) -> None:

@@ -88,29 +88,43 @@ def encode_blocks(
 
 
 def decode_chunks(
+    codec: Codec, codes: Tensor, device: torch.device | str = "cpu", chunk: int = CHUNK_POSITIONS
+) -> Iterator[np.ndarray]:
+    """Decodes codes ``[S, Q]`` into blocks of audio, float32 ``[C, n]``, ``S·hop`` samples in all."""
+    for audio, _ in decode_parts(codec, codes, 0, len(codes), device, chunk):
+        yield audio
+
+
+def decode_parts(
     codec: Codec,
     codes: Tensor,
+    begin: int,
+    end: int,
     device: torch.device | str = "cpu",
     chunk: int = CHUNK_POSITIONS,
     *,
-    begin: int = 0,
-    end: int | None = None,
+    origin: int = 0,
+    held: Tensor | None = None,
     levels: Sequence[int] | None = None,
-) -> Iterator[np.ndarray]:
-    """Decodes codes ``[S, Q]`` into blocks of audio, float32 ``[C, n]``, ``S·hop`` samples in all.
+) -> Iterator[tuple[np.ndarray, Tensor | None]]:
+    """Decodes the positions ``begin`` to ``end`` of a sound, as they sound among the others.
 
     Args:
-        begin, end: only these positions, as they sound among the others; but the phase of a tone begins anew at ``begin``.
+        codes: ``[S, Q]`` of the sound, or of as much of it as lies around these positions.
+        origin: the position at which ``codes`` begin.
+        held: what came with the last block of the part that ends at ``begin``; without it the phases of tones begin anew.
         levels: only these quantizer levels, as if the others added nothing.
+
+    Yields:
+        Audio, float32 ``[C, n]``, and what a part that begins at its end needs as ``held``.
     """
-    context, held = codec.context, None
-    end = len(codes) if end is None else end
+    context = codec.context
     for start in range(begin, end, chunk):
-        first, stop = max(0, start - context), min(end, start + chunk)
+        first, stop = max(origin, start - context), min(end, start + chunk)
         with torch.no_grad():
-            part = codes[None, first : stop + context].to(device)
+            part = codes[None, first - origin : stop + context - origin].to(device)
             audio, held = codec.decode_part(part, first, start, stop, held, levels)
-        yield audio[0].cpu().numpy()
+        yield audio[0].cpu().numpy(), held
 
 
 def extract_code_sequences(

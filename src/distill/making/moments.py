@@ -1,12 +1,13 @@
 """Parts of a sound made of codes, to be heard at once: a stretch as it sounds in its place, a moment held, one code alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from distill.codes.extract import decode_chunks
+from distill.codes.extract import decode_parts
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.004
@@ -15,16 +16,41 @@ HELD_SECONDS = 0.35
 """A position lasts a fiftieth of a second, which is a click; held for so long it is a sound."""
 
 
-def stretch(model: Model, codes: Tensor, first: int, stop: int, levels: Sequence[int] | None = None) -> np.ndarray:
-    """The positions ``first`` to ``stop`` of codes ``[S, Q]`` as they sound in their place: float32 ``[C, n]``.
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a sound."""
+
+    audio: np.ndarray
+    """float32 ``[C, n]``"""
+    held: Tensor | None
+    """What the part that follows needs to go on where this one ends."""
+
+
+def stretch(
+    model: Model,
+    codes: Tensor,
+    first: int,
+    stop: int,
+    levels: Sequence[int] | None = None,
+    *,
+    origin: int = 0,
+    before: Stretch | None = None,
+    goes_on: bool = False,
+) -> Stretch:
+    """The positions ``first`` to ``stop`` of a sound as they sound in their place.
 
     Phases of tones begin anew at ``first``, and the ends are faded; all else is as in the whole sound.
 
     Args:
+        codes: ``[S, Q]`` of the sound, or of as much of it as lies around these positions, from ``origin`` on.
         levels: only these, as if the others added nothing.
+        before: the part that ends at ``first``, if it was heard: then this one goes on from it.
+        goes_on: whether the part after it is going to be heard, so that its end is not faded.
     """
-    blocks = decode_chunks(model.codec, codes, model.device, begin=first, end=stop, levels=levels)
-    return _faded(np.concatenate(list(blocks), axis=1), model.codec.sample_rate)
+    given = None if before is None else before.held
+    parts = list(decode_parts(model.codec, codes, first, stop, model.device, origin=origin, held=given, levels=levels))
+    audio = np.concatenate([block for block, _ in parts], axis=1)
+    return Stretch(_faded(audio, model.codec.sample_rate, before is None, not goes_on), parts[-1][1])
 
 
 def held(model: Model, column: Tensor, levels: Sequence[int] | None = None) -> np.ndarray:
@@ -33,8 +59,7 @@ def held(model: Model, column: Tensor, levels: Sequence[int] | None = None) -> n
     length = max(1, round(HELD_SECONDS * codec.frame_rate))
     # Around it the same codes, so that what is heard is the moment and not its beginning out of nothing.
     lasting = column.expand(length + 2 * codec.context, -1)
-    blocks = decode_chunks(codec, lasting, model.device, begin=codec.context, end=codec.context + length, levels=levels)
-    return _faded(np.concatenate(list(blocks), axis=1), codec.sample_rate)
+    return stretch(model, lasting, codec.context, codec.context + length, levels).audio
 
 
 def entry(model: Model, level: int, code: int) -> np.ndarray:
@@ -44,10 +69,11 @@ def entry(model: Model, level: int, code: int) -> np.ndarray:
     return held(model, column, (level,))
 
 
-def _faded(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+def _faded(audio: np.ndarray, sample_rate: int, begins: bool, ends: bool) -> np.ndarray:
     fade = min(round(FADE_SECONDS * sample_rate), audio.shape[1] // 2)
     ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(1, fade))).astype(np.float32)
-    audio = audio.copy()
-    audio[:, :fade] *= ramp
-    audio[:, audio.shape[1] - fade :] *= ramp[::-1]
+    if begins:
+        audio[:, :fade] *= ramp
+    if ends:
+        audio[:, audio.shape[1] - fade :] *= ramp[::-1]
     return audio

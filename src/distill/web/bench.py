@@ -5,6 +5,7 @@ Every answer is a JSON object and bytes: codes as int16, row by row, or a sound 
 
 import io
 import os
+import secrets
 import signal
 import struct
 import sys
@@ -30,6 +31,7 @@ from distill.web.frames import receive, send
 MODELS_KEPT = 2
 MOST_PLACES = 500
 """Places of one entry that are listed; all are counted."""
+_HEARD_KEPT = 8
 Answer = tuple[dict[str, Any], bytes]
 
 
@@ -39,6 +41,7 @@ class Bench:
     def __init__(self) -> None:
         self._models: OrderedDict[tuple[str, int, int], Model] = OrderedDict()
         self._books: dict[int, dict[str, Any]] = {}
+        self._heard: OrderedDict[str, moments.Stretch] = OrderedDict()
 
     def answer(self, head: dict[str, Any], body: bytes) -> Answer:
         """One question; see the methods below for what each takes and gives.
@@ -83,11 +86,32 @@ class Bench:
         codes = _source(model, index).codes
         return {"samples": len(codes) * model.codec.hop, "codec": self._about(model)["codec"]}, _bytes_of(codes)
 
-    def stretch(self, model: Model, body: bytes, first: int, stop: int, levels: list[int] | None = None) -> Answer:
-        """Columns of a grid as they sound there."""
+    def stretch(
+        self,
+        model: Model,
+        body: bytes,
+        first: int,
+        stop: int,
+        levels: list[int] | None = None,
+        origin: int = 0,
+        after: str | None = None,
+        goes_on: bool = False,
+    ) -> Answer:
+        """Columns as they sound in their place; ``body`` is as much of the grid around them as there is, from ``origin`` on.
+
+        With ``goes_on`` a token comes back; whoever asks for what follows gives it as ``after``, and no seam is heard.
+        """
         grid = _grid(model, body)
-        edit.select(grid.numpy(), first, stop, levels)
-        return {}, _wav(moments.stretch(model, grid, first, stop, levels), model)
+        edit.select(grid.numpy(), first - origin, stop - origin, levels)
+        before = None if after is None else self._heard.pop(after, None)
+        part = moments.stretch(model, grid, first, stop, levels, origin=origin, before=before, goes_on=goes_on)
+        token = None
+        if goes_on:
+            token = secrets.token_hex(8)
+            self._heard[token] = part
+            while len(self._heard) > _HEARD_KEPT:
+                self._heard.popitem(last=False)
+        return {"token": token}, _wav(part.audio, model)
 
     def held(self, model: Model, body: bytes, levels: list[int] | None = None) -> Answer:
         """One column as a sound that lasts."""
@@ -125,7 +149,7 @@ class Bench:
         """A stretch of a recording that the model file keeps."""
         codes = _source(model, index).codes
         edit.select(codes.numpy(), first, stop)
-        return {}, _wav(moments.stretch(model, codes, first, stop), model)
+        return {}, _wav(moments.stretch(model, codes, first, stop).audio, model)
 
     def blend(self, model: Model, body: bytes, columns: int, weight: float, levels: list[int]) -> Answer:
         """Two stretches of so many columns, one after the other in ``body``, mixed."""

@@ -196,6 +196,16 @@ def test_what_can_be_heard(client: Client, sheet: Json) -> None:
     np.testing.assert_array_equal(heard(client.post(url, json={"first": 0, "stop": 50, "original": True})), whole)
 
 
+def test_pieces_that_follow_each_other_join_without_a_seam(client: Client, sheet: Json) -> None:
+    url = f"/api/codes/sheets/{sheet['id']}/sound"
+    whole = heard(client.post(url, json={"first": 0, "stop": 50}))
+    first = client.post(url, json={"first": 0, "stop": 20, "goes_on": True})
+    second = client.post(url, json={"first": 20, "stop": 50, "after": first.headers["x-goes-on"]})
+    assert "x-goes-on" not in second.headers
+    np.testing.assert_allclose(np.concatenate([heard(first), heard(second)], axis=1), whole, atol=1e-4)
+    assert client.post(url, json={"first": 20, "stop": 50, "after": "unknown"}).status_code == 200
+
+
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3", "codes"])
 def test_it_is_saved_as_long_as_it_is(client: Client, sheet: Json, ending: str, tmp_path: Path) -> None:
     edits(client, sheet, do="delete", first=0, stop=7)

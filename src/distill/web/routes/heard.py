@@ -22,6 +22,9 @@ from distill.web.worker import Worker
 
 router = APIRouter(tags=["codes"])
 MOST_PROPOSALS = 8
+LONGEST_HEARD_S = 60
+_AROUND = 256
+"""Columns."""
 _WAV: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": {}}, "description": "The sound."}}
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "The file."}
@@ -47,6 +50,10 @@ class Hear(BaseModel):
     original: bool = False
     """The codes the sheet began with, instead of those it has now."""
     instead: Instead | None = None
+    after: str | None = Field(None, max_length=32)
+    """The token that came with the part that ends at ``first``, if it was heard: then this one goes on from it."""
+    goes_on: bool = False
+    """Whether what follows is going to be asked for; then a token for it comes as the header ``x-goes-on``."""
 
 
 class Mixing(Cells):
@@ -131,10 +138,17 @@ def hear(sheet: str, asked: Hear, bench: Bench) -> Response:
     if asked.held:
         column = codes[chosen.first : chosen.first + 1]
         return _wav(_ask(bench, one, "held", column, levels=asked.levels))
-    # A worker need not be told of an hour to play a second; what lies further away than this is never heard in it.
-    low, high = max(0, chosen.first - 256), chosen.stop + 256
-    words = {"first": chosen.first - low, "stop": chosen.stop - low, "levels": asked.levels}
-    return _wav(_ask(bench, one, "stretch", codes[low:high], **words))
+    if chosen.length * one.about.hop > LONGEST_HEARD_S * one.about.sample_rate:
+        raise SettingError(
+            f"More than {LONGEST_HEARD_S} s are not played in one piece.",
+            "Ask for a part, and then for what follows it.",
+        )
+    # The worker need not be told of an hour to play a second: what lies further away than this is never heard in it.
+    low = max(0, chosen.first - _AROUND)
+    words: dict[str, Any] = {"origin": low, "first": chosen.first, "stop": chosen.stop, "levels": asked.levels}
+    words |= {"after": asked.after, "goes_on": asked.goes_on}
+    said, wav = _ask(bench, one, "stretch", codes[low : chosen.stop + _AROUND], **words)
+    return Response(wav, media_type="audio/wav", headers={"x-goes-on": said["token"]} if said["token"] else None)
 
 
 @router.post("/codes/sheets/{sheet}/blend")
