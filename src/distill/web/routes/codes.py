@@ -67,6 +67,8 @@ class SheetView(SheetLine):
     level_names: list[str]
     entries: int
     """Of each level's codebook."""
+    codec: str
+    """By which codes of the same codec are known."""
     hop: int
     sample_rate: int
     past: list[str]
@@ -262,6 +264,7 @@ def _view(one: Sheet) -> SheetView:
         levels=about.levels,
         level_names=list(LEVEL_NAMES[about.levels]),
         entries=about.entries,
+        codec=about.codec,
         hop=about.hop,
         sample_rate=about.sample_rate,
         past=_words(one.history.past),
