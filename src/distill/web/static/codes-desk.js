@@ -121,7 +121,14 @@ function Workplace({ sheet, other, book, models, Opener }) {
   const selections = both.map((one, at) => fitted(chosen[at], one));
   const select = useCallback((at, selection) => setChosen((before) => before.map((one, number) => (number === at ? selection : one))), []);
   const onSelects = useMemo(() => [0, 1].map((at) => (selection) => { setActive(at); select(at, selection); }), []);
-  useEffect(() => { for (const [at, selection] of selections.entries()) { const { grid } = links[at]; if (grid && grid.selection !== selection) { grid.selection = selection; grid.wake(); } } });
+  useEffect(() => {
+    for (const [at, selection] of selections.entries()) {
+      const { grid } = links[at], theirs = selections[1 - at];
+      // Where nothing is selected in one, the same place as in the other is meant.
+      const mark = theirs && theirs.stop <= both[at].columns ? theirs : null;
+      if (grid && (grid.selection !== selection || grid.mark !== mark)) { Object.assign(grid, { selection, mark }); grid.wake(); }
+    }
+  });
   useEffect(() => {  // Ctrl+Z works wherever the focus is, but in a field
     const press = (event) => {
       if (!(event.ctrlKey || event.metaKey) || event.defaultPrevented || event.target.matches("input,select,textarea,canvas")) return;

@@ -15,7 +15,7 @@ const shown = (seconds, step) => {
 export class Grid {
   /** `on`: `select(selection, how)`, `view()`; both may be left out. */
   constructor(canvas, row, on = {}) {
-    Object.assign(this, { canvas, row, on, sheet: null, first: 0, per: 8, selection: null, head: null, preview: null, frame: 0 });
+    Object.assign(this, { canvas, row, on, sheet: null, first: 0, per: 8, selection: null, mark: null, head: null, preview: null, frame: 0 });
     this.context = canvas.getContext("2d");
     this.tiles = [];
     this.anchor = this.cursor = null;
@@ -138,7 +138,12 @@ export class Grid {
     if (per >= 7) this.drawCells(Math.floor(first), Math.ceil(last), card);
     this.drawLocks(Math.floor(first), Math.ceil(last), card);
     this.drawRuler(first, last, ink, soft, line);
-    if (this.selection) this.drawSelection(ink, card, held);
+    if (this.selection) this.drawSelection(this.selection, [[card, 5], [ink, 2.5]], held);
+    else if (this.mark) {
+      context.setLineDash([5, 4]);
+      this.drawSelection(this.mark, [[card, 4], [soft, 2]], "transparent");
+      context.setLineDash([]);
+    }
     if (this.head !== null) {
       const x = (this.head - first) * per;
       context.fillStyle = ink;
@@ -197,20 +202,18 @@ export class Grid {
     }
   }
 
-  drawSelection(ink, card, held) {
-    const { context, selection, first, per, row } = this;
+  drawSelection(selection, strokes, head) {
+    const { context, first, per, row } = this;
     const x = (selection.first - first) * per, wide = (selection.stop - selection.first) * per;
-    context.fillStyle = held;
-    context.globalAlpha = 0.9;
+    context.fillStyle = head;
     context.fillRect(x, RULER - 4, wide, 3);
-    context.globalAlpha = 1;
     // Levels that follow each other have one frame.
     for (let at = 0; at < selection.levels.length; at += 1) {
       const begin = selection.levels[at];
       while (selection.levels[at + 1] === selection.levels[at] + 1) at += 1;
       const y = this.top(begin), high = this.top(selection.levels[at]) + row - y;
       context.lineJoin = "round";
-      for (const [colour, thick] of [[card, 5], [ink, 2.5]]) {
+      for (const [colour, thick] of strokes) {
         context.strokeStyle = colour;
         context.lineWidth = thick;
         context.strokeRect(x + 0.5, y - 0.5, Math.max(2, wide - 1), high + 1);
