@@ -28,13 +28,14 @@ from starlette.exceptions import HTTPException
 from distill.errors import DistillError, InputError, LibraryError
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
-from distill.web.routes import about, generate, library, recordings, sounds, train, work
+from distill.web.routes import about, generate, library, measure, recordings, sounds, train, work
 
 STATIC = Path(__file__).parent / "static"
 ROUTERS: tuple[APIRouter, ...] = (
     about.router,
     recordings.router,
     train.router,
+    measure.router,
     generate.router,
     library.router,
     sounds.router,
