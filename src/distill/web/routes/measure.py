@@ -70,7 +70,7 @@ def measure(run: str) -> JobView:
     if not records or not Path(records[-1].model).is_file():
         raise LibraryError("This run has no model yet.", "Wait until its codec is trained.")
     model, recordings = records[-1].model, records[-1].folder
-    commands = [
+    commands: list[list[str | Path]] = [
         ["reconstruct", model, recordings, "--out", folder / "reconstructions", "--json"],
         ["evaluate", model, recordings, "--out", folder / "evaluation", "--no-opus", "--json"],
     ]
