@@ -42,7 +42,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     work.router,
 )
 WRONG: dict[int | str, dict[str, Any]] = {
-    status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 422, 500)
+    status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 405, 422, 500)
 }
 
 
@@ -106,4 +106,6 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _told(error.status_code, f"{error.detail}.", "Go back to the page.")
+    answer = _told(error.status_code, f"{error.detail}.", "Go back to the page.")
+    answer.headers.update(error.headers or {})
+    return answer
