@@ -30,7 +30,7 @@ from starlette.exceptions import HTTPException
 from distill.errors import DistillError, InputError, LibraryError
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
-from distill.web.routes import about, codes, generate, heard, library, recordings, sounds, train, work
+from distill.web.routes import about, codes, generate, heard, library, measure, recordings, sounds, train, work
 from distill.web.worker import Worker
 
 STATIC = Path(__file__).parent / "static"
@@ -38,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     about.router,
     recordings.router,
     train.router,
+    measure.router,
     generate.router,
     library.router,
     sounds.router,
@@ -46,7 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     heard.router,
 )
 WRONG: dict[int | str, dict[str, Any]] = {
-    status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 422, 500)
+    status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 405, 422, 500)
 }
 
 
@@ -124,4 +125,6 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _told(error.status_code, f"{error.detail}.", "Go back to the page.")
+    answer = _told(error.status_code, f"{error.detail}.", "Go back to the page.")
+    answer.headers.update(error.headers or {})
+    return answer

@@ -176,10 +176,7 @@ class Guard:
 
     def _refusal(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            name = ""
+        name, origin = _host_of(f"//{host}"), headers.get("origin")
         if not self._door.knows(name):
             shown = name[:100] or "nothing"
             return (
@@ -187,8 +184,7 @@ class Guard:
                 f"This is Distill's own server, and it was asked for as '{shown}'.",
                 "Open it by its own address.",
             )
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             return 403, "Another page asked Distill for something.", "Open Distill's own page and do it there."
         site = headers.get("sec-fetch-site", "same-origin")
         is_visit = method == "GET" and path == "/" and headers.get("sec-fetch-mode") == "navigate"
@@ -208,6 +204,13 @@ class Guard:
 
     def _is_known(self, cookies: str) -> bool:
         return self._door.lock is None or self._door.lock.admits(ticket_in(cookies, self._door))
+
+
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:  # brackets without an address in them
+        return ""
 
 
 def ticket_in(cookies: str, door: Door) -> str:

@@ -10,12 +10,14 @@ A path never comes from the page: names are looked up below folders that the per
 """
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
+from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
 from distill.audio.folder import audio_files, name_below
 from distill.errors import AudioFileError, CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
@@ -23,6 +25,8 @@ from distill.files.home import home
 from distill.files.names import stem_from
 from distill.library import Library, ModelEntry
 from distill.runs.events import STAGES
+
+_MOST_FOLDERS = 500
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
     if not folder.is_dir():
         raise CorpusError(f"There is no folder {folder}.", "Check its name and place.")
     folder = folder.resolve()
+    if folder == folder.parent:
+        raise CorpusError(f"{folder} is a whole disk.", "Name a folder of recordings on it.")
     key = f"{stem_from(folder.name) or 'folder'}-{sha256(str(folder).encode(errors='replace')).hexdigest()[:6]}"
     there = _read(_notes() / f"{key}.json")
     return there if there is not None else _write(Collection(key, str(folder), is_own=is_own))
@@ -123,6 +129,16 @@ def training_folder(one: Collection) -> Path:
                     f"{link} cannot be made ({error.strerror}).", "Move the recordings to a folder of their own."
                 ) from error
     return links
+
+
+def count_files(folder: Path) -> int:
+    """How many files in a folder are called like audio, as far as can be said quickly."""
+    found = 0
+    for seen, (_, _, names) in enumerate(os.walk(folder)):
+        found += sum(Path(name).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES for name in names if name[0] != ".")
+        if seen >= _MOST_FOLDERS:
+            break
+    return found
 
 
 def stamp_of(folder: Path, left_out: list[str]) -> str:

@@ -169,10 +169,6 @@ def forget(collection: str) -> Done:
 
 def _view(one: places.Collection) -> CollectionView:
     folder = Path(one.folder)
-    try:
-        files = len(audio_files(folder)[0])
-    except (CorpusError, OSError):
-        files = 0
     return CollectionView(
         id=one.id,
         name=one.name,
@@ -180,7 +176,7 @@ def _view(one: places.Collection) -> CollectionView:
         is_own=one.is_own,
         left_out=one.left_out,
         is_there=folder.is_dir(),
-        files=files,
+        files=places.count_files(folder),
     )
 
 

@@ -100,8 +100,6 @@ class RunDetail(RunView):
     has_prior: bool
     pages: list[str]
     """Reports that lie beside the model."""
-    sounds: list[str]
-    """References of sounds in the run's folder, such as reconstructions."""
 
 
 class Events(BaseModel):
@@ -245,7 +243,6 @@ def one_run(run: str) -> RunDetail:
         model_id=None if entry is None else places.model_id(entry),
         has_prior=entry is not None and entry.has_prior,
         pages=[] if model is None else sorted(path.name for path in model.parent.glob(f"{model.stem}-*.html")),
-        sounds=[f"run:{run}/{path.relative_to(status.run_folder).as_posix()}" for path in _sounds(status.run_folder)],
     )
 
 
@@ -336,10 +333,6 @@ def _stage_view(status: RunStatus, name: str, records: dict[str, RunRecord]) -> 
         figures={} if record is None else record.figures,
         outcome="" if record is None else record.outcome,
     )
-
-
-def _sounds(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac"))[:100]
 
 
 def _free_name(asked: str, otherwise: str) -> str:

@@ -1,8 +1,8 @@
 // The shell: the tabs, what is at work now, and messages. Each tab is a module of its own, loaded when it is first opened.
 import { render } from "./vendor/preact.js";
 import { useEffect, useState } from "./vendor/hooks.js";
-import { html } from "./parts.js";
-import { address, message, useAddress, useShared } from "./store.js";
+import { html, duration, percent } from "./parts.js";
+import { address, message, useAddress, usePolled, useShared } from "./store.js";
 
 const TABS = [
   ["recordings", "Recordings"],
@@ -45,6 +45,14 @@ function Page({ path }) {
   return html`<main id="main" class=${`tab-${id}`}><h1 class="unseen">${tab.title}</h1><${tab.view} path=${rest} /></main>`;
 }
 
+/** What is at work, in every tab. */
+function Now() {
+  const { data: now } = usePolled("/api/now", 1500);
+  if (!now) return null;
+  const left = now.remaining_s == null ? "" : ` · ${duration(now.remaining_s)} left`;
+  return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")} aria-label=${`At work: ${now.title}`}><span>${now.title} <b>${percent(now.share)}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;
+}
+
 function Message() {
   const told = useShared(message);
   return html`<div class="messages" role="status" aria-live="polite">
@@ -64,6 +72,7 @@ function App() {
     <header class="top"><div>
       <a class="brand" href=${address("recordings")}><img src="/static/icon.svg" alt="" width="26" height="26" /><b>Distill</b></a>
       <${Tabs} current=${path[0]} />
+      <${Now} />
     </div></header>
     <${Page} path=${path} key=${path[0]} />
     <${Message} />`;
