@@ -15,9 +15,12 @@ its own; and a line in ``TABS`` of ``static/app.js``. Both are loaded when the t
 line in ``ROUTERS`` below. Errors of ``errors.py`` become answers by themselves. Sounds are named by references (``places.py``).
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -30,6 +33,7 @@ from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
 from distill.web.routes import about, generate, library, measure, recordings, sounds, train, work
 
+_THREADS = 8
 STATIC = Path(__file__).parent / "static"
 ROUTERS: tuple[APIRouter, ...] = (
     about.router,
@@ -52,10 +56,23 @@ class Password(BaseModel):
     password: str
 
 
+@asynccontextmanager
+async def _few_threads(_: FastAPI) -> AsyncIterator[None]:
+    """At most so many requests at once read files: more would only be slower, and each takes memory."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
+
+
 def create_app(door: Door) -> FastAPI:
     """The whole app; it keeps nothing but the door it stands behind."""
     app = FastAPI(
-        title="Distill", version="1", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json", responses=WRONG
+        lifespan=_few_threads,
+        title="Distill",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        responses=WRONG,
     )
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
