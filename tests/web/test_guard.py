@@ -24,7 +24,9 @@ def test_this_computer_is_known_by_all_its_names(client: Any, name: str) -> None
     assert client.get("/api/about", headers={"host": name}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://localhost:8765", "http://[", ""])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://localhost:8765", "http://[", ""]
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_a_foreign_origin_is_refused(client: Any, origin: str, method: str) -> None:
     assert client.request(method, "/api/presets", headers={"origin": origin}).status_code == 403

@@ -9,7 +9,16 @@ from distill.errors import CorpusError, LibraryError
 from distill.files.home import home
 from distill.web import places
 
-OUT = ("../secret.wav", "/etc/passwd", "a/../../secret.wav", "..\\secret.wav", "C:/secret.wav", "", "a\0b", "./../secret.wav")
+OUT = (
+    "../secret.wav",
+    "/etc/passwd",
+    "a/../../secret.wav",
+    "..\\secret.wav",
+    "C:/secret.wav",
+    "",
+    "a\0b",
+    "./../secret.wav",
+)
 
 
 @pytest.fixture
@@ -32,7 +41,9 @@ def test_no_name_leads_out(named: places.Collection, client: Any, name: str) -> 
             assert client.get(f"/api/sound/{what}", params={"ref": reference}).status_code in (400, 404)
 
 
-@pytest.mark.parametrize("reference", ["piece:1", "piece:x", "piece:99999999999999", "learned:abc/x.wav", "file:/etc/passwd", "x", ":"])
+@pytest.mark.parametrize(
+    "reference", ["piece:1", "piece:x", "piece:99999999999999", "learned:abc/x.wav", "file:/etc/passwd", "x", ":"]
+)
 def test_what_is_not_there_is_said(client: Any, reference: str) -> None:
     answer = client.get("/api/sound/look", params={"ref": reference})
     assert answer.status_code in (400, 404)

@@ -81,7 +81,9 @@ def test_a_picture_shows_the_sound_where_it_is(client: Any, save: Callable[..., 
     assert mel[:, look["mel_columns"] // 4].max() == 0
 
 
-def test_what_a_browser_may_not_play_is_made_playable(client: Any, save: Callable[..., Path], tone: Callable[..., np.ndarray], tmp_path: Path) -> None:
+def test_what_a_browser_may_not_play_is_made_playable(
+    client: Any, save: Callable[..., Path], tone: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
     folder = tmp_path / "sounds"
     save(folder / "a.aiff", tone(0.5))
     save(folder / "float.wav", tone(0.5), subtype="FLOAT")
@@ -106,7 +108,9 @@ def test_a_passage_is_cut_where_it_was_asked_for(client: Any, save: Callable[...
     assert client.get("/api/sound/passage", params=beyond).status_code == 200
 
 
-def test_two_sounds_can_be_heard_equally_loud(client: Any, save: Callable[..., Path], tone: Callable[..., np.ndarray], tmp_path: Path) -> None:
+def test_two_sounds_can_be_heard_equally_loud(
+    client: Any, save: Callable[..., Path], tone: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
     """A sine of amplitude 0.5 has an RMS of -9 dBFS; silence around it does not make it softer."""
     sound = np.concatenate([np.zeros((1, 96_000), np.float32), tone(2.0)], axis=1)
     save(tmp_path / "sounds" / "late.wav", sound)
@@ -114,7 +118,9 @@ def test_two_sounds_can_be_heard_equally_loud(client: Any, save: Callable[..., P
     one = client.post("/api/collections", json={"folder": str(tmp_path / "sounds")}).json()
     level = client.get("/api/sound/level", params={"ref": f"recording:{one['id']}/late.wav"}).json()["decibels"]
     assert level == pytest.approx(-9.03, abs=0.1)
-    assert client.get("/api/sound/level", params={"ref": f"recording:{one['id']}/none.wav"}).json() == {"decibels": None}
+    assert client.get("/api/sound/level", params={"ref": f"recording:{one['id']}/none.wav"}).json() == {
+        "decibels": None
+    }
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])

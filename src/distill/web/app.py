@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -33,6 +34,7 @@ from distill.web.guard import Door, Guard, ticket_in
 from distill.web.routes import about, codes, generate, heard, library, measure, recordings, sounds, train, work
 from distill.web.worker import Worker
 
+_THREADS = 8
 STATIC = Path(__file__).parent / "static"
 ROUTERS: tuple[APIRouter, ...] = (
     about.router,
@@ -57,25 +59,27 @@ class Password(BaseModel):
     password: str
 
 
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """At most so many requests at once read files: more would only be slower, and each takes memory. At the end the worker
+    goes too."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
+    app.state.worker.close()
+
+
 def create_app(door: Door) -> FastAPI:
     """The whole app; it keeps nothing but the door it stands behind, and the process that has PyTorch while it is warm."""
-    worker = Worker()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        worker.close()
-
     app = FastAPI(
+        lifespan=_life,
         title="Distill",
         version="1",
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
         responses=WRONG,
-        lifespan=lifespan,
     )
-    app.state.worker = worker
+    app.state.worker = Worker()
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -28,7 +28,7 @@ COLUMNS = 800
 PICTURED_SECONDS = 120.0
 """A spectrogram is drawn of the beginning; the waveform of all of it."""
 _DEPTH_DB = 80.0
-_PART = 20 * SAMPLE_RATE
+_PART = 10 * SAMPLE_RATE
 
 
 @dataclass(frozen=True)

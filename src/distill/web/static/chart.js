@@ -56,7 +56,7 @@ export function Chart({ title, words, data, series, limit, log = false, unit = "
     library().then((uPlot) => {
       if (gone) return;
       plot.current = new uPlot(options(own.current.clientWidth, drawn, log, limit?.value, unit), latest.current, own.current);
-      sized = new ResizeObserver(() => plot.current?.setSize({ width: own.current.clientWidth, height: HEIGHT }));
+      sized = new ResizeObserver(() => { if (own.current) plot.current?.setSize({ width: own.current.clientWidth, height: HEIGHT }); });
       sized.observe(own.current);
     });
     const dark = matchMedia("(prefers-color-scheme: dark)");

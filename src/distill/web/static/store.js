@@ -1,6 +1,6 @@
 // What the tabs share: the address, what is asked again and again, messages, and what this browser remembers.
 // The truth is on the server's disk; here is only what is shown of it.
-import { useCallback, useEffect, useState } from "./vendor/hooks.js";
+import { useCallback, useEffect, useMemo, useState } from "./vendor/hooks.js";
 import { get } from "./api.js";
 
 // The address: #/train/RUN → ["train", "RUN"]
@@ -67,16 +67,19 @@ function follow(url, every) {
 const nobody = shared({ data: undefined, wrong: null });
 /** `{ data, wrong, again }` of a URL, asked every so many milliseconds; null asks for nothing. */
 export function usePolled(url, every = 2000) {
-  if (url && !asked.has(url)) asked.set(url, follow(url, every));
-  const one = url ? asked.get(url) : null;
+  const one = useMemo(() => (url ? asked.get(url) ?? follow(url, every) : null), [url]);
   useEffect(() => {
     if (!one) return undefined;
+    if (!asked.has(url)) asked.set(url, one);
     one.every = Math.min(one.every, every);
     one.users += 1;
     if (one.users === 1) one.look();
     return () => {
       one.users -= 1;
-      if (!one.users) { clearTimeout(one.timer); asked.delete(url); }
+      if (!one.users) {
+        clearTimeout(one.timer);
+        if (asked.get(url) === one) asked.delete(url);
+      }
     };
   }, [one]);
   const again = useCallback(() => one?.look(), [one]);

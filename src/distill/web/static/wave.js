@@ -32,7 +32,7 @@ export function useLook(reference, mel, element) {
         (wrong) => { if (!gone) set({ reference, look: null, wrong }); },
       );
     }, { rootMargin: "200px" });
-    seen.observe(element.current);
+    if (element.current) seen.observe(element.current);
     return () => { gone = true; seen.disconnect(); };
   }, [reference, mel]);
   return found.reference === reference ? found : { look: null, wrong: null };
@@ -42,7 +42,7 @@ function Canvas({ look, draw, kind }) {
   const own = useRef(null);
   useEffect(() => {
     if (!look) return undefined;
-    const again = () => draw(own.current, look);
+    const again = () => { if (own.current) draw(own.current, look); };
     again();
     const sized = new ResizeObserver(again);
     sized.observe(own.current);
