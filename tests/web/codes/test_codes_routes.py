@@ -263,12 +263,38 @@ def test_a_sheet_survives_a_new_server_and_a_crash(
     assert (rows(again["rows"])[10:20, 1] == 4).all()
 
 
+def test_a_long_sound_with_a_long_past(client: Client, sheet: Json, model: str) -> None:
+    """Guards against answers that are too long to be given, or that grow with every step."""
+    from distill.web import sheets
+
+    about = sheets.sheet(sheet["id"]).about
+    facts = {"codec": about.codec, "sample_rate": 48_000, "hop": 1024, "levels": 2, "entries": 32}
+    columns = sheets.LONGEST_COLUMNS
+    codes = np.zeros((columns, 2), np.int64)
+    long = sheets.open_sheet("long", Path(about.model), about.origin, facts, codes, columns * 1024)
+    for number in range(60):
+        (change,) = edits(client, {"id": long.about.id}, do="fill", first=number, stop=number + 1, levels=[0], code=1)
+    assert len(change["past"]) == 50
+    told = client.get(f"/api/codes/sheets/{long.about.id}").json()
+    assert rows(told["rows"])[:, 0].sum() == 60
+    for _ in range(60):
+        client.post(f"/api/codes/sheets/{long.about.id}/undo")
+    assert not rows(client.get(f"/api/codes/sheets/{long.about.id}").json()["rows"]).any()
+    refused = client.post(
+        f"/api/codes/sheets/{long.about.id}/edits",
+        json={"do": "repeat", "times": 2, "first": 0, "stop": 2, "levels": [0, 1]},
+    )
+    assert refused.status_code == 400
+    assert "too long" in refused.json()["what"]
+
+
 def test_the_model_is_found_where_it_is_now(client: Client, sheet: Json, tiny: Path) -> None:
     url = f"/api/codes/sheets/{sheet['id']}/sound"
     moved = tiny.rename(tiny.with_name("renamed.distill"))
     assert client.post(url, json={"first": 0, "stop": 5}).status_code == 404
     Library(lambda _: None).note_model(moved)
     assert client.post(url, json={"first": 0, "stop": 5}).status_code == 200
+    assert client.get(f"/api/codes/sheets/{sheet['id']}").json()["model_id"] is not None
 
 
 def test_codes_of_another_model_are_not_played(client: Client, sheet: Json, tiny: Path, model_files: Path) -> None:

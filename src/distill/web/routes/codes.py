@@ -14,12 +14,14 @@ from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web import places, sheets
 from distill.web.answers import Done
-from distill.web.edits import Codes, Edit, Graft, edited, text_of, where
+from distill.web.edits import Edit, Graft, edited, text_of, where
 from distill.web.routes.sounds import take
 from distill.web.sheets import Sheet
 from distill.web.worker import Worker
 
 router = APIRouter(tags=["codes"])
+_TOLD = 50
+"""Steps that are named to the page."""
 
 
 def _worker(request: Request) -> Worker:
@@ -59,10 +61,10 @@ class SheetLine(BaseModel):
 class SheetView(SheetLine):
     """A sound as codes."""
 
-    rows: Codes
-    """Each row is a column in time: the codes of its levels, then 1 for each that is locked."""
-    original: Codes
-    """The codes it began with."""
+    rows: str
+    """As ``Codes``: each row is a column in time, the codes of its levels and then 1 for each that is locked."""
+    original: str
+    """As ``Codes``: those it began with."""
     levels: int
     level_names: list[str]
     entries: int
@@ -72,7 +74,7 @@ class SheetView(SheetLine):
     hop: int
     sample_rate: int
     past: list[str]
-    """What was done, in words, the first first."""
+    """What was done lately, in words, the last step last; all of it can be undone."""
     future: list[str]
     """What was undone, the next to be redone last."""
 
@@ -125,8 +127,8 @@ def recordings(model: str) -> list[Choice]:
 @router.get("/codes/sheets")
 def all_sheets() -> list[SheetLine]:
     """What is open, the newest first."""
-    there = {str(entry.path): places.model_id(entry) for entry in places.library().models() if entry.is_there}
-    return [_line(about, there.get(about.model)) for about in sheets.sheets()]
+    models = _models()
+    return [_line(about, models) for about in sheets.sheets()]
 
 
 @router.post("/codes/sheets")
@@ -248,7 +250,15 @@ def _opened(bench: Worker, entry: ModelEntry, name: str, asked: dict[str, Any]) 
     return _view(sheets.open_sheet(name, entry.path, entry.origin, about_model, codes, said["samples"]))
 
 
-def _line(about: sheets.About, model_id: str | None) -> SheetLine:
+def _models() -> dict[str, str]:
+    """How the page names the model of a path, or where it is not there, of an origin."""
+    entries = [entry for entry in places.library().models() if entry.is_there]
+    by_origin = {entry.origin: places.model_id(entry) for entry in reversed(entries)}
+    return by_origin | {str(entry.path): places.model_id(entry) for entry in entries}
+
+
+def _line(about: sheets.About, models: dict[str, str]) -> SheetLine:
+    model_id = models.get(about.model) or models.get(about.origin)
     seconds = about.samples / about.sample_rate
     name = about.model.replace("\\", "/").rpartition("/")[2].removesuffix(".distill")
     return SheetLine(id=about.id, name=about.name, model=name, model_id=model_id, seconds=seconds, made=about.made)
@@ -256,9 +266,8 @@ def _line(about: sheets.About, model_id: str | None) -> SheetLine:
 
 def _view(one: Sheet) -> SheetView:
     about = one.about
-    there = {str(entry.path): places.model_id(entry) for entry in places.library().models() if entry.is_there}
     return SheetView(
-        **vars(_line(about, there.get(about.model))),
+        **vars(_line(about, _models())),
         rows=text_of(one.history.grid),
         original=text_of(one.original),
         levels=about.levels,
@@ -273,7 +282,7 @@ def _view(one: Sheet) -> SheetView:
 
 
 def _words(steps: tuple[Step, ...]) -> list[str]:
-    return [step.words for step in steps]
+    return [step.words for step in steps[-_TOLD:]]
 
 
 def _change(one: Sheet, step: Step) -> Change:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
@@ -25,6 +26,8 @@ MOST_PROPOSALS = 8
 LONGEST_HEARD_S = 60
 _AROUND = 256
 """Columns."""
+Level = Annotated[int, PathParameter(ge=0, lt=4)]
+Code = Annotated[int, PathParameter(ge=0, lt=1024)]
 _WAV: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/wav": {}}, "description": "The sound."}}
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "The file."}
@@ -221,13 +224,13 @@ def book(model: str, bench: Bench) -> Book:
 
 
 @router.get("/codes/models/{model}/entries/{level}/{code}/sound", responses=_WAV, response_class=Response)
-def entry_sound(model: str, level: int, code: int, bench: Bench) -> Response:
+def entry_sound(model: str, level: Level, code: Code, bench: Bench) -> Response:
     """One entry alone, as a sound that lasts."""
     return _wav(bench.ask("entry", model=str(places.model(model).path), level=level, code=code))
 
 
 @router.get("/codes/models/{model}/entries/{level}/{code}/places")
-def entry_places(model: str, level: int, code: int, bench: Bench) -> Places:
+def entry_places(model: str, level: Level, code: Code, bench: Bench) -> Places:
     """Where in the recordings it sounds."""
     said, _ = bench.ask("places", model=str(places.model(model).path), level=level, code=code)
     return Places(**said)
@@ -236,7 +239,7 @@ def entry_places(model: str, level: int, code: int, bench: Bench) -> Places:
 @router.get("/codes/models/{model}/recordings/{index}/sound", responses=_WAV, response_class=Response)
 def recording_sound(
     model: str,
-    index: int,
+    index: Annotated[int, PathParameter(ge=0, lt=2**31)],
     first: Annotated[int, Query(ge=0, lt=2**31)],
     stop: Annotated[int, Query(ge=0, lt=2**31)],
     bench: Bench,

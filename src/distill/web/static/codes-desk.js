@@ -132,7 +132,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
   useEffect(() => {  // Ctrl+Z works wherever the focus is, but in a field
     const press = (event) => {
       if (!(event.ctrlKey || event.metaKey) || event.defaultPrevented || event.target.matches("input,select,textarea,canvas")) return;
-      if (event.key.toLowerCase() === "z") { event.preventDefault(); (event.shiftKey ? both[active].redo() : both[active].undo()); }
+      if (event.key.toLowerCase() === "z") { event.preventDefault(); (event.shiftKey ? own.redo() : own.undo()); }
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);

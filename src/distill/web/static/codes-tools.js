@@ -107,22 +107,30 @@ function Snapped({ mix, letters }) {
 export function Blend({ sheet, selection, other, letter, setPreview }) {
   const [weight, setWeight] = useState(0.5);
   const [mix, setMix] = useState(null);
-  const latest = useRef(0);
+  const wanted = useRef({ weight: null, isBusy: false, key: "" }).current;
   const whole = { first: 0, stop: Math.min(sheet.columns, other?.sheet.columns ?? 0), levels: [...Array(sheet.levels).keys()] };
   const chosen = selection && selection.stop - selection.first > 1 ? selection : whole;
   const key = other ? JSON.stringify([chosen, other.sheet.id, other.selection?.first, sheet.version.get(), other.sheet.version.get()]) : "";
   const clear = () => { setMix(null); setPreview(null); };
-  useEffect(() => { clear(); return clear; }, [key]);
+  useEffect(() => { wanted.key = key; clear(); return () => { wanted.key = ""; clear(); }; }, [key]);
   if (!other) return html`<p class="hint">Open another sound beside this one first: the button “Beside…” above. Then its sound can be mixed in, and levels of it taken.</p>`;
+  // While one answer is awaited, only the last place of the slider is remembered.
   const ask = async (to) => {
     setWeight(to);
-    const number = (latest.current += 1);
+    wanted.weight = to;
+    if (wanted.isBusy) return;
+    wanted.isBusy = true;
     await attempt(async () => {
-      const answer = await post(sheet.url("blend"), { ...chosen, other: other.sheet.id, other_first: chosen === whole ? 0 : other.selection?.first ?? chosen.first, weight: to });
-      if (number !== latest.current) return;
-      setMix(answer);
-      setPreview({ first: chosen.first, codes: decode(answer.codes) });
+      while (wanted.weight !== null) {
+        const now = wanted.weight;
+        wanted.weight = null;
+        const answer = await post(sheet.url("blend"), { ...chosen, other: other.sheet.id, other_first: chosen === whole ? 0 : other.selection?.first ?? chosen.first, weight: now });
+        if (wanted.key !== key) break;
+        setMix(answer);
+        setPreview({ first: chosen.first, codes: decode(answer.codes) });
+      }
     });
+    wanted.isBusy = false;
   };
   const instead = mix && { first: chosen.first, codes: mix.codes };
   return html`<div class="blend">
