@@ -24,6 +24,8 @@ class Step:
     """The rows ``[n, W]`` it replaced; none where rows were inserted."""
     after: np.ndarray
     """The rows ``[m, W]`` it put in their place; none where rows were deleted."""
+    pair: str = ""
+    """The same in two histories where one step was taken in both."""
 
     def done(self, grid: np.ndarray) -> np.ndarray:
         """The grid with this step."""

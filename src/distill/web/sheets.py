@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def sheet(given: str) -> Sheet:
         LibraryError: if there is none, or its files are damaged.
     """
     folder = _folder() / given
-    if not _is_id(given) or not (folder / "sheet.json").is_file():
+    if not _is_open(given):
         raise LibraryError("This sound is not open any more.", "Open it again in Codes.")
     with _turn:
         if folder in _cache and _cache[folder][0] == _marks(folder):
@@ -174,8 +174,13 @@ def reopen(given: str) -> Sheet:
     return sheet(given)
 
 
-def do(given: str, words: str, codes: np.ndarray, locked: np.ndarray, *, based_on: Sheet) -> tuple[Sheet, Step]:
+def do(
+    given: str, words: str, codes: np.ndarray, locked: np.ndarray, *, based_on: Sheet, pair: str = "", other: str = ""
+) -> tuple[Sheet, Step]:
     """Takes one step: what the sheet was based on becomes codes ``[S, Q]`` with locks ``[S, Q]``.
+
+    Args:
+        pair: the same for two steps, in this sheet and in the ``other``, that are undone together.
 
     Raises:
         SettingError: if the sheet was changed meanwhile, in another tab, or would be too long.
@@ -188,29 +193,45 @@ def do(given: str, words: str, codes: np.ndarray, locked: np.ndarray, *, based_o
             raise SettingError("The sound would get too long.", f"Keep it below {LONGEST_COLUMNS} columns.")
         grid = np.concatenate([codes, locked.astype(np.int64)], axis=1)
         step = step_between(words, now.history.grid, grid)
-        _append(given, {"do": words, "first": step.first, "before": _text(step.before), "after": _text(step.after)})
+        step = dataclasses.replace(step, pair=f"{pair}:{other}" if pair else "")
+        told = {"do": words, "first": step.first, "before": _text(step.before), "after": _text(step.after)}
+        _append(given, told | ({"pair": step.pair} if pair else {}))
         return _changed(now, now.history.do(step)), step
 
 
-def undo(given: str) -> tuple[Sheet, Step | None]:
-    """One step back, and that step; None where there is none."""
-    with _turn:
-        now = sheet(given)
-        if not now.history.past:
-            return now, None
-        _append(given, {"undo": True})
-        step = now.history.past[-1]
-        return _changed(now, now.history.undo()), Step(step.words, step.first, step.after, step.before)
+def undo(given: str) -> list[tuple[Sheet, Step]]:
+    """One step back, and that step; in two sheets where they were swapped; nothing where there is no step."""
+    return _back_or_forth(given, "undo")
 
 
-def redo(given: str) -> tuple[Sheet, Step | None]:
-    """One step forth again, and that step; None where there is none."""
+def redo(given: str) -> list[tuple[Sheet, Step]]:
+    """One step forth again, as :func:`undo`."""
+    return _back_or_forth(given, "redo")
+
+
+def _back_or_forth(given: str, way: Literal["undo", "redo"]) -> list[tuple[Sheet, Step]]:
     with _turn:
         now = sheet(given)
-        if not now.history.future:
-            return now, None
-        _append(given, {"redo": True})
+        steps = now.history.past if way == "undo" else now.history.future
+        if not steps:
+            return []
+        moved = [_moved_one(now, way)]
+        pair, _, other = steps[-1].pair.partition(":")
+        # The other sheet may be closed, or have gone on by itself since.
+        if other and _is_open(other):
+            there = sheet(other)
+            theirs = there.history.past if way == "undo" else there.history.future
+            if theirs and theirs[-1].pair.partition(":")[0] == pair:
+                moved.append(_moved_one(there, way))
+        return moved
+
+
+def _moved_one(now: Sheet, way: Literal["undo", "redo"]) -> tuple[Sheet, Step]:
+    _append(now.about.id, {way: True})
+    if way == "redo":
         return _changed(now, now.history.redo()), now.history.future[-1]
+    step = now.history.past[-1]
+    return _changed(now, now.history.undo()), dataclasses.replace(step, before=step.after, after=step.before)
 
 
 def model_of(one: About) -> Path:
@@ -241,6 +262,10 @@ def from_bytes(body: bytes, width: int) -> np.ndarray:
 
 def _folder() -> Path:
     return home() / "sheets"
+
+
+def _is_open(given: str) -> bool:
+    return _is_id(given) and (_folder() / given / "sheet.json").is_file()
 
 
 def _is_id(text: str) -> bool:
@@ -320,7 +345,7 @@ def _read(folder: Path) -> Sheet:
             history = history.redo()
         else:
             before, after = (_rows(read[name], 2 * about.levels) for name in ("before", "after"))
-            history = history.do(Step(read["do"], read["first"], before, after))
+            history = history.do(Step(read["do"], read["first"], before, after, read.get("pair", "")))
     return Sheet(about, original, history)
 
 

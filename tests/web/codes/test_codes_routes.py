@@ -147,6 +147,14 @@ def test_two_sheets(client: Client, sheet: Json, other: Json) -> None:
     assert (here["sheet"], there["sheet"]) == (sheet["id"], other["id"])
     np.testing.assert_array_equal(apply(theirs, there)[:5, 0], mine[:5, 0])
     np.testing.assert_array_equal(now(client, sheet)[:5, 0], theirs[:5, 0])
+    # A swap is undone and redone in both, unless the other has gone on since.
+    for way, expected in (("undo", (after, theirs)), ("redo", (apply(after, here), apply(theirs, there)))):
+        moved = client.post(f"/api/codes/sheets/{other['id']}/{way}").json()["changes"]
+        assert {change["sheet"] for change in moved} == {sheet["id"], other["id"]}
+        np.testing.assert_array_equal(now(client, sheet), expected[0])
+        np.testing.assert_array_equal(now(client, other), expected[1])
+    edits(client, other, do="mirror", **CELLS)
+    assert len(client.post(f"/api/codes/sheets/{sheet['id']}/undo").json()["changes"]) == 1
     itself = {"do": "swap", "other": sheet["id"], "other_first": 0, **CELLS}
     assert client.post(f"/api/codes/sheets/{sheet['id']}/edits", json=itself).status_code == 400
 

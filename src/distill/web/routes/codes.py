@@ -1,5 +1,6 @@
 """Sounds as codes, to be edited: what can be opened, what is open, every edit, undo and redo."""
 
+import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -197,14 +198,14 @@ def change(sheet: str, asked: Edit) -> Changes:
 
 @router.post("/codes/sheets/{sheet}/undo")
 def undo(sheet: str) -> Changes:
-    """Takes the last step back."""
-    return _moved(*sheets.undo(sheet))
+    """Takes the last step back; a swap in both sounds, if the other has not gone on since."""
+    return Changes(changes=[_change(*moved) for moved in sheets.undo(sheet)])
 
 
 @router.post("/codes/sheets/{sheet}/redo")
 def redo(sheet: str) -> Changes:
     """Takes the last undo back."""
-    return _moved(*sheets.redo(sheet))
+    return Changes(changes=[_change(*moved) for moved in sheets.redo(sheet)])
 
 
 def of_one_model(one: Sheet, other: Sheet) -> None:
@@ -232,12 +233,15 @@ def _across(one: Sheet, asked: Graft) -> Changes:
     if one.about.id == other.about.id:
         raise SettingError("A sound cannot be swapped with itself.", "Open another one beside it.")
     here, theirs = edit.swap(one.codes, other.codes, chosen, asked.other_first)
-    steps = [
-        (one, edit.keep(one.codes, here, one.locked), f"Swapped {there} with {other.about.name}"),
-        (other, edit.keep(other.codes, theirs, other.locked), f"Swapped with {there} of {one.about.name}"),
-    ]
+    pair = secrets.token_hex(6)
+    mine, yours = edit.keep(one.codes, here, one.locked), edit.keep(other.codes, theirs, other.locked)
+    said, replied = f"Swapped {there} with {other.about.name}", f"Swapped with {there} of {one.about.name}"
+    first, second = one.about.id, other.about.id
     return Changes(
-        changes=[_change(*sheets.do(each.about.id, said, to, each.locked, based_on=each)) for each, to, said in steps]
+        changes=[
+            _change(*sheets.do(first, said, mine, one.locked, based_on=one, pair=pair, other=second)),
+            _change(*sheets.do(second, replied, yours, other.locked, based_on=other, pair=pair, other=first)),
+        ]
     )
 
 
@@ -295,7 +299,3 @@ def _change(one: Sheet, step: Step) -> Change:
         past=_words(one.history.past),
         future=_words(one.history.future),
     )
-
-
-def _moved(one: Sheet, step: Step | None) -> Changes:
-    return Changes(changes=[] if step is None else [_change(one, step)])

@@ -60,7 +60,7 @@ export class Sheet {
   /** Asks for a change and makes it here too, also in the other sheet of a swap. Gives what was changed in words. */
   async ask(what, body) {
     const { changes } = await post(this.url(what), body);
-    for (const change of changes) sheets.get(change.sheet)?.apply(change);
+    for (const change of changes) (change.sheet === this.id ? this : sheets.get(change.sheet))?.apply(change);
     return changes[0];
   }
 
