@@ -14,6 +14,8 @@ FADE_SECONDS = 0.004
 """At both ends of whatever is heard: a sound that begins or ends in the middle of a wave clicks."""
 HELD_SECONDS = 0.35
 """A position lasts a fiftieth of a second, which is a click; held for so long it is a sound."""
+_SETTLED = 8
+"""Positions of the same codes after which a sound that is held does not change any more, to the ear."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ def held(model: Model, column: Tensor, levels: Sequence[int] | None = None) -> n
     codec = model.codec
     length = max(1, round(HELD_SECONDS * codec.frame_rate))
     # Around it the same codes, so that what is heard is the moment and not its beginning out of nothing.
-    lasting = column.expand(length + 2 * codec.context, -1)
-    return stretch(model, lasting, codec.context, codec.context + length, levels).audio
+    around = min(codec.context, _SETTLED)
+    return stretch(model, column.expand(length + 2 * around, -1), around, around + length, levels).audio
 
 
 def entry(model: Model, level: int, code: int) -> np.ndarray:

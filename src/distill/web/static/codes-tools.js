@@ -159,14 +159,16 @@ export function Reimagine({ sheet, selection, hasPrior, setPreview }) {
     if (!settings.isLocked) setSeed(Math.floor(Math.random() * 1e6));
   };
   return html`<div class="reimagine">
-    <div class="fields">
-      <${Field} label="Proposals" type="number" min="1" max="8" value=${settings.count} onInput=${(text) => set({ ...settings, count: Math.min(8, Math.max(1, Number(text) || 1)) })} />
-      <${Field} label="Temperature" type="number" min="0" max="5" step="0.1" value=${settings.temperature} hint="1 is natural" onInput=${(text) => set({ ...settings, temperature: Math.min(5, Math.max(0, Number(text) || 0)) })} />
-      <${Field} label="Seed" type="number" min="0" value=${seed} onInput=${(text) => setSeed(Math.max(0, Math.min(2 ** 31 - 100, Number.parseInt(text, 10) || 0)))} />
-    </div>
-    <div class="actions">
-      <${Action} kind="primary" disabled=${!selection} data-test="reimagine" act=${draw}>Re-imagine<//>
-      <${Tick} label="Keep the seed" checked=${settings.isLocked} onInput=${(isLocked) => set({ ...settings, isLocked })} />
+    <div class="settings">
+      <div class="fields">
+        <${Field} label="Proposals" type="number" min="1" max="8" value=${settings.count} onInput=${(text) => set({ ...settings, count: Math.min(8, Math.max(1, Number(text) || 1)) })} />
+        <${Field} label="Temperature" type="number" min="0" max="5" step="0.1" value=${settings.temperature} hint="1 is natural" onInput=${(text) => set({ ...settings, temperature: Math.min(5, Math.max(0, Number(text) || 0)) })} />
+        <${Field} label="Seed" type="number" min="0" value=${seed} onInput=${(text) => setSeed(Math.max(0, Math.min(2 ** 31 - 100, Number.parseInt(text, 10) || 0)))} />
+      </div>
+      <div class="actions">
+        <${Action} kind="primary" disabled=${!selection} data-test="reimagine" act=${draw}>Re-imagine<//>
+        <${Tick} label="Keep the seed" checked=${settings.isLocked} onInput=${(isLocked) => set({ ...settings, isLocked })} />
+      </div>
     </div>
     ${!found && html`<p class="hint">${selection ? "The prior draws what is selected anew, so that it follows from what is before and leads to what is after. Cells that are locked stay." : "Select what is to be made anew."}</p>`}
     ${found && html`<ol class="proposals" aria-label="Proposals">${found.proposals.map((one) => html`<li class=${shown === one ? "shown" : ""} key=${one.seed}>

@@ -9,7 +9,7 @@ export const heightOf = (levels, row) => RULER + levels * (row + GAP);
 const shown = (seconds, step) => {
   const minutes = Math.floor(seconds / 60 + 1e-9), rest = seconds - 60 * minutes;
   const text = rest.toFixed(step < 0.1 ? 2 : step < 1 ? 1 : 0);
-  return minutes ? `${minutes}:${text.padStart(step < 1 ? text.length + (rest < 10 ? 1 : 0) : 2, "0")}` : text;
+  return minutes ? `${minutes}:${text.padStart(step < 1 ? text.length + (rest < 10 ? 1 : 0) : 2, "0")}` : `${text} s`;
 };
 
 export class Grid {
@@ -43,8 +43,7 @@ export class Grid {
     Object.assign(this, { sheet, palette });
     this.paint();
     if (isNew) this.fit();
-    this.clamp();
-    this.wake();
+    this.moved();
   }
 
   /** The codes of these columns are shown in place of the sheet's: `{ first, codes }`, or null. */
