@@ -288,9 +288,18 @@ def resume(run: str, further: GoOn) -> JobView:
     if record.kind != "prior":
         planned = float(record.settings.get("minutes") or 5.0) * _PRIOR_SHARE
         commands.append(["train-prior", model, record.folder, "--minutes", f"{planned:g}", "--json"])
-    commands.append(["generate", model, "--count", "3", "--out", places.studio(model.stem), "--json"])
+    commands.append(["generate", model, *_first_pieces(str(model)), "--out", places.studio(model.stem), "--json"])
     about = {"model": str(model), "run": run}
     return view(jobs.start("train", f"Going on with {model.stem}", commands, lane="training", about=about))
+
+
+def _first_pieces(model: str) -> list[str]:
+    """What was to be made after the training, as it was asked for here; three pieces otherwise."""
+    for job in jobs.jobs():
+        wanted = job.about.get("wanted", {})
+        if job.about.get("model") == model and {"seconds", "count"} <= wanted.keys():
+            return ["--seconds", f"{wanted['seconds']:g}", "--count", str(wanted["count"])]
+    return ["--count", "3"]
 
 
 def _look(folder: Path) -> RunStatus:
