@@ -200,7 +200,10 @@ def test_from_an_empty_library_to_a_kept_piece(
     assert loudest(page, number) > 0.01
     newest.locator(".play").click()
     page.wait_for_function(
-        "() => { const one = document.getElementById('player'); return Math.abs(one.duration - 2) < 0.02 && one.currentTime > 0.2; }"
+        """() => {
+            const one = document.getElementById("player");
+            return Math.abs(one.duration - 2) < 0.02 && one.currentTime > 0.2;
+        }"""
     )
     newest.locator(".origin button").first.click()
     expect(newest.locator(".told")).to_contain_text("0 s:")
@@ -237,7 +240,8 @@ def test_another_page_reaches_nothing(browser: Browser, server: Server) -> None:
     foreign.goto("http://evil.localhost/")
     told = foreign.evaluate(
         """async (page) => {
-            const tries = [["/api/models", {}], ["/api/collections/new", { method: "POST", mode: "no-cors", body: '{"name": "x"}' }]];
+            const posted = { method: "POST", mode: "no-cors", body: '{"name": "x"}' };
+            const tries = [["/api/models", {}], ["/api/collections/new", posted]];
             const ask = ([path, options]) => fetch(page + path, options).then((answer) => answer.type, () => "refused");
             return Promise.all(tries.map(ask));
         }""",
