@@ -52,7 +52,7 @@ function Form({ collections, chosen }) {
     go("train", "job", job.id);
   };
   return html`<form class="card stack form" onSubmit=${(event) => event.preventDefault()} aria-label="New training">
-    <h3>New training</h3>
+    <h2 class="minor">New training</h2>
     <${Choice} label="Recordings" value=${collection} onInput=${choose} options=${collections.map((one) => [one.id, `${one.name} (${one.files})`])} />
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
