@@ -20,7 +20,11 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect  # noqa: E402
 
-from distill.runs.process import lives  # noqa: E402
+from distill.library import Library, RunRecord  # noqa: E402
+from distill.models.health import LevelHealth  # noqa: E402
+from distill.runs.events import EventLog  # noqa: E402
+from distill.runs.process import lives, this_process  # noqa: E402
+from distill.training import metrics as m  # noqa: E402
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +38,7 @@ FLAGS = [
     "--disable-sync",
 ]
 FLAGS += ["--autoplay-policy=no-user-gesture-required"]
-LONG_MS = 240_000
+LONG_MS = 600_000
 """Training takes its time on a shared machine."""
 
 
@@ -45,12 +49,12 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.page, self._home = f"http://127.0.0.1:{self.port}", home
+        self.page, self.home = f"http://127.0.0.1:{self.port}", home
         self.start()
 
     def start(self) -> None:
         words = [sys.executable, "-m", "distill.cli.app", "ui", "--port", str(self.port), "--no-open"]
-        environment = {**os.environ, "DISTILL_HOME": str(self._home)}
+        environment = {**os.environ, "DISTILL_HOME": str(self.home)}
         self._process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):
             try:
@@ -68,7 +72,7 @@ class Server:
     def end(self) -> None:
         """With all that it began, which would outlive it."""
         self.kill()
-        for note in self._home.glob("jobs/*/*.json"):
+        for note in self.home.glob("jobs/*/*.json"):
             told = json.loads(note.read_bytes())
             for process in (told if note.name == "process.json" else None, told.get("process")):
                 if process is not None and lives(process):
@@ -219,6 +223,49 @@ def test_from_an_empty_library_to_a_kept_piece(
     page.click(".message button:has-text('Undo')")
     expect(page.locator("table.models th a")).to_have_text("demo")
     assert [address for address in asked if not address.startswith((server.page, "blob:", "data:"))] == []
+
+
+@pytest.fixture
+def alarmed(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run as a terminal would leave it on disk, whose process is this one and whose prior recites; the name of the run."""
+    monkeypatch.setenv("DISTILL_HOME", str(server.home))
+    folder = server.home / "runs" / "reciting-20260101-120000"
+    levels = tuple(LevelHealth(level, use, 100 * use, 5) for level, use in enumerate((0.1, 0.45, 0.9, 1.0)))
+    epoch = m.PriorEpochMetrics(
+        1, 9, 1.2, 0.5, 1.6, 1.6, True, "It hesitates between only 1.6 of 64 codes.", 1.0, 0.001
+    )
+    with EventLog(folder / "codec.jsonl") as tell:
+        tell(m.VQStepMetrics(1, 1, 9, 2.0, 2.0, 0.1, 0.001, 0.1, 4.0, 1.0, 0.0))
+        tell(m.VQEpochMetrics(1, 1, 2.0, 1.9, 1.9, levels, "", 1.0, 0.001))
+    with EventLog(folder / "prior.jsonl") as tell:
+        tell(m.PriorStepMetrics(1, 7, 90, 1.2, 0.001, 0.1, 64, 0.08, 3600.0))
+        tell(epoch)
+    settings = {"num_quantizers": 4, "minutes": 60.0}
+    for kind, started in (("codec", "2026-01-01T12:00:00.000000+00:00"), ("prior", "2026-01-01T12:30:00.000000+00:00")):
+        model, events = str(server.home / "reciting.distill"), str(folder / f"{kind}.jsonl")
+        Library(lambda _: None).save_run(
+            RunRecord(kind, model, "/none", events, started, settings, process=this_process())
+        )
+    return folder.name
+
+
+def test_the_alarm_rings_and_can_be_passed(page: Page, alarmed: str) -> None:
+    page.goto(f"/#/train/{alarmed}")
+    run_is(page, "running")
+    alarm = page.get_by_role("alert", name="Memorization warning")
+    expect(alarm).to_contain_text("hesitates between only 1.6 of 64 codes")
+    expect(alarm.get_by_role("button", name="Stop and use best checkpoint")).to_be_visible()
+    expect(page.locator("[data-test=left]")).to_contain_text("60 min left")
+    expect(page.locator(".health .level.bad")).to_have_count(1)
+    expect(page.locator(".health .level.warn")).to_have_count(1)
+    expect(page.locator(".health .level.good")).to_have_count(2)
+    expect(page.locator("figure").filter(has_text="Prior loss")).to_contain_text("The gap is -0.70 nats")
+    alarm.get_by_role("button", name="Go on").click()
+    expect(alarm).not_to_be_visible()
+    page.reload()
+    run_is(page, "running")
+    expect(page.locator(".chart").first).to_be_visible()
+    expect(alarm).not_to_be_visible()
 
 
 def test_the_first_load_is_small(page: Page, asked: list[str], server: Server) -> None:
