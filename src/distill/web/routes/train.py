@@ -286,7 +286,7 @@ def resume(run: str, further: GoOn) -> JobView:
     verb = "train-prior" if record.kind == "prior" else "train"
     commands: list[list[str | Path]] = [[verb, "--resume", target, *minutes, "--json"]]
     if record.kind != "prior":
-        planned = float(record.settings.get("minutes") or 5.0) * _PRIOR_SHARE
+        planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * _PRIOR_SHARE
         commands.append(["train-prior", model, record.folder, "--minutes", f"{planned:g}", "--json"])
     commands.append(["generate", model, *_first_pieces(str(model)), "--out", places.studio(model.stem), "--json"])
     about = {"model": str(model), "run": run}
