@@ -35,7 +35,7 @@ function Advanced({ values, set, report }) {
 
 function Form({ collections, chosen }) {
   const [collection, choose] = useState(chosen ?? collections[0].id);
-  const [minutes, setMinutes] = useRemembered("minutes", 8);
+  const [minutes, setMinutes] = useRemembered("minutes", 4);
   const [name, setName] = useState("");
   const [values, set] = useState(AUTO);
   const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
