@@ -1,4 +1,4 @@
-"""What is dropped on the page: bounded, under a name of its own, judged by the same import; and what the page shows of a sound."""
+"""What is dropped on the page (bounded, under a name of its own, judged by the same import), and what is shown of a sound."""
 
 import base64
 import io

@@ -1,11 +1,13 @@
 """``distill ui``: the dashboard, a page on this computer."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from distill.cli.console import note, place
+from distill.cli import options
+from distill.cli.console import note, place, print_json
 from distill.errors import OutputError, SettingError
 
 
@@ -30,6 +32,7 @@ def ui(
         ),
     ] = None,
     is_opened: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Open the dashboard: import, train, listen, generate and keep, without a terminal."""
     import uvicorn
@@ -56,8 +59,12 @@ def ui(
     )
     address = f"http://{'127.0.0.1' if door.is_local else host}:{port}"
     _check_free(host, port)
-    place("Page", address, "Ctrl-C ends it; trainings go on")
-    if is_opened:
+    if as_json:
+        print_json({"page": address})
+        sys.stdout.flush()
+    else:
+        place("Page", address, "Ctrl-C ends it; trainings go on")
+    if is_opened and not as_json:
         typer.launch(address)
     server.run()
     note("The page is closed. What is being trained goes on: distill status")

@@ -106,6 +106,7 @@ def create_app(door: Door) -> FastAPI:
     app.add_exception_handler(DistillError, _distill_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unforeseen)
     app.add_middleware(Guard, door=door)
     return app
 
@@ -125,6 +126,11 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = " → ".join(str(part) for part in first["loc"][1:]) or "the request"
     return _told(422, f"{where}: {first['msg']}.", "Correct it and try again.")
+
+
+def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+    what = f"Something went wrong that should not have ({type(error).__name__}: {error})."
+    return _told(500, what, "This is a fault in Distill or the machine; distill doctor checks the machine.")
 
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:

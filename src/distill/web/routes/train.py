@@ -51,7 +51,9 @@ class RunView(BaseModel):
     warning: str
     message: str
     job: str | None
-    """The job that runs it, where it was begun here and is not over."""
+    """The job that runs it, or will, where it was begun here and is not over."""
+    job_step: str
+    """What that job does now, in words: it may wait in line, or make the first pieces after the training."""
 
 
 class TrainingJob(JobView):
@@ -286,11 +288,20 @@ def resume(run: str, further: GoOn) -> JobView:
     verb = "train-prior" if record.kind == "prior" else "train"
     commands: list[list[str | Path]] = [[verb, "--resume", target, *minutes, "--json"]]
     if record.kind != "prior":
-        planned = float(record.settings.get("minutes") or 5.0) * _PRIOR_SHARE
+        planned = (further.minutes or float(record.settings.get("minutes") or 5.0)) * _PRIOR_SHARE
         commands.append(["train-prior", model, record.folder, "--minutes", f"{planned:g}", "--json"])
-    commands.append(["generate", model, "--count", "3", "--out", places.studio(model.stem), "--json"])
+    commands.append(["generate", model, *_first_pieces(str(model)), "--out", places.studio(model.stem), "--json"])
     about = {"model": str(model), "run": run}
     return view(jobs.start("train", f"Going on with {model.stem}", commands, lane="training", about=about))
+
+
+def _first_pieces(model: str) -> list[str]:
+    """What was to be made after the training, as it was asked for here; three pieces otherwise."""
+    for job in jobs.jobs():
+        wanted = job.about.get("wanted", {})
+        if job.about.get("model") == model and {"seconds", "count"} <= wanted.keys():
+            return ["--seconds", f"{wanted['seconds']:g}", "--count", str(wanted["count"])]
+    return ["--count", "3"]
 
 
 def _look(folder: Path) -> RunStatus:
@@ -302,7 +313,7 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
     record, stage = status.record, status.stage
     is_running = status.state == "running"
     left = stage.remaining_s if stage is not None and is_running else None
-    job = next((job for job in active if record is not None and job.running.get("process") == record.process), None)
+    job = next((job for job in active if record is not None and _belongs(job, record)), None)
     return RunView(
         name=status.run_folder.name,
         model="" if record is None else Path(record.model).stem,
@@ -315,8 +326,18 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
         changed=changed(status.run_folder).isoformat(timespec="seconds"),
         warning="" if stage is None else stage.warning,
         message="" if record is None else record.message,
-        job=None if job is None or job.is_over else job.id,
+        job=None if job is None else job.id,
+        job_step=""
+        if job is None
+        else "Waits in line"
+        if job.state == "waiting"
+        else str(job.progress.get("step", "")),
     )
+
+
+def _belongs(job: jobs.Job, record: RunRecord) -> bool:
+    is_same = job.running.get("process") == record.process or job.about.get("model") == record.model
+    return job.lane == "training" and is_same and not job.is_over
 
 
 def _stage_view(status: RunStatus, name: str, records: dict[str, RunRecord]) -> StageView:

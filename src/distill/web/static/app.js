@@ -47,7 +47,8 @@ function Page({ path }) {
 
 /** What is at work, in every tab. */
 function Now() {
-  const { data: now } = usePolled("/api/now", 1500);
+  const { data: now, wrong } = usePolled("/api/now", 1500);
+  if (wrong?.status === 0) return html`<span class="now gone" role="alert">${wrong.what}</span>`;
   if (!now) return null;
   const left = now.remaining_s == null ? "" : ` · ${duration(now.remaining_s)} left`;
   return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")} aria-label=${`At work: ${now.title}`}><span>${now.title} <b>${percent(now.share)}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;

@@ -11,6 +11,7 @@ export function FolderField({ onAdd }) {
   const [at, move] = useState(-1);
   const input = useRef(null);
   useEffect(() => {
+    if (!text) { offer([]); return undefined; }
     let gone = false;
     const timer = setTimeout(() => get(query("/api/folders", { text })).then((found) => { if (!gone) { offer(found.folders); move(-1); } }, () => {}), 120);
     return () => { gone = true; clearTimeout(timer); };

@@ -140,7 +140,7 @@ function Generate({ path }) {
       <${Working} onDone=${again} />
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
       ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here with all that is needed to make it again.<//>`}
-      ${pieces?.length > 0 && html`<p class="soft">${count(pieces.length, "piece")}, the newest first</p>`}
+      ${pieces?.length > 0 && html`<h2 class="soft">${count(pieces.length, "piece")}, the newest first</h2>`}
       ${(pieces ?? []).slice(0, 60).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
     </div></div>`;
 }

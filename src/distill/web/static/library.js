@@ -86,6 +86,7 @@ function List() {
     return html`<${Empty} title="No models yet" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a><${Import} />`}>
       Every model you train is listed here, with what it learned from and what was made with it. Models from elsewhere can be imported; they are safe to open.<//><${Trash} />`;
   }
+  if (!models && !words) return html`<div aria-busy="true"></div>`;
   const sorted = [...(models ?? [])].sort(SORTS[sort][1]);
   const head = (key, numeric) => html`<th scope="col" class=${numeric ? "number" : ""} aria-sort=${sort === key ? "ascending" : undefined}><button type="button" class="sort" onClick=${() => by(key)}>${SORTS[key][0]}${sort === key ? " ↓" : ""}</button></th>`;
   return html`<div class="stack"><div class="head"><h2>Models</h2><div class="actions"><input class="search" type="search" aria-label="Search models" placeholder="Name, folder, recording" value=${words} onInput=${(event) => search(event.target.value)} /><${Import} /></div></div>

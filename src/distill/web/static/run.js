@@ -5,6 +5,7 @@ import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when
 import { address, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
+import { Piece } from "./piece.js";
 import { Sound } from "./wave.js";
 
 export const STATES = { running: "held", finished: "good", failed: "bad", stopped: "warn", interrupted: "warn", unknown: "" };
@@ -31,7 +32,7 @@ function Progress({ run }) {
   return html`<div class="card progress">
     <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || !isRunning ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
       <li class=${stage.later ? "later" : stage === current && isRunning ? "current" : "done"}>${STAGES[stage.name]}${!stage.later && html` <small>${stage === current && isRunning ? percent(stage.progress) : stage.outcome === "finished" || stage.is_complete ? "done" : percent(stage.progress)}</small>`}</li>`)}</ol>
-      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : `Last written ${when(run.changed)}`}</span></div>
+      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
     <${Bar} share=${run.state === "finished" ? 1 : current.progress} label=${`${STAGES[current.name]} done`} />
   </div>`;
 }
@@ -116,6 +117,13 @@ function Measured({ run }) {
   </section>`;
 }
 
+function FirstSound({ run }) {
+  const { data: pieces } = usePolled(`/api/pieces?model=${run.model_id}`, 3000);
+  if (!pieces?.length) return null;
+  return html`<section class="stack" aria-label="New sound"><h2 class="minor">New sound</h2>${pieces.slice(0, 2).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}
+    ${pieces.length > 2 && html`<p><a href=${address("generate", run.model_id)}>All ${pieces.length} pieces</a></p>`}</section>`;
+}
+
 export function Run({ name }) {
   const { data: run, wrong } = usePolled(path(name), 1000);
   const isRunning = run?.state === "running";
@@ -128,7 +136,7 @@ export function Run({ name }) {
     <div class="head"><div><h2>${run.model} <${Badge} tone=${STATES[run.state]}>${run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
-        ${run.can_go_on && html`<${GoOn} run=${run} />`}
+        ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
         ${run.can_stop && html`<${Action} act=${() => stop(run)} title="The best weights so far are kept; it can go on later" data-test="stop">Stop<//>`}
         ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
       </div></div>
@@ -136,7 +144,8 @@ export function Run({ name }) {
     <${Progress} run=${run} />
     ${run.message && html`<${Alert} tone="bad">${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
+    ${listen && html`<${FirstSound} run=${run} />`}
     <${Curves} run=${run} told=${told} />
-    ${run.model_id && html`<${Measured} run=${run} />`}
+    ${run.model_id && !isRunning && html`<${Measured} run=${run} />`}
   </div>`;
 }

@@ -35,7 +35,7 @@ function Advanced({ values, set, report }) {
 
 function Form({ collections, chosen }) {
   const [collection, choose] = useState(chosen ?? collections[0].id);
-  const [minutes, setMinutes] = useRemembered("minutes", 8);
+  const [minutes, setMinutes] = useRemembered("minutes", 4);
   const [name, setName] = useState("");
   const [values, set] = useState(AUTO);
   const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
@@ -52,7 +52,7 @@ function Form({ collections, chosen }) {
     go("train", "job", job.id);
   };
   return html`<form class="card stack form" onSubmit=${(event) => event.preventDefault()} aria-label="New training">
-    <h3>New training</h3>
+    <h2 class="minor">New training</h2>
     <${Choice} label="Recordings" value=${collection} onInput=${choose} options=${collections.map((one) => [one.id, `${one.name} (${one.files})`])} />
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
