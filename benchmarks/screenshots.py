@@ -63,9 +63,29 @@ def shoot(browser: Browser, page: str, tab: str, out: Path) -> None:
             shown: Page = window.new_page()
             shown.goto(f"{page}/#/{tab}")
             shown.wait_for_function("() => !document.querySelector('main[aria-busy], [aria-busy=true]:empty')")
+            if tab == "codes":
+                open_a_recording(shown)
             shown.wait_for_timeout(3000)
             shown.screenshot(path=out / f"{tab}{narrow}{dark}.png")
             window.close()
+
+
+def open_a_recording(shown: Page) -> None:
+    """The first recording as a grid, with something selected and drawn anew."""
+    shown.locator("[data-test=open]").first.click()
+    grid = shown.locator(".grid-place canvas")
+    grid.wait_for()
+    shown.wait_for_function("() => document.querySelector('.grid-place canvas').drawTimes.length > 1")
+    box = grid.bounding_box()
+    assert box is not None
+    x, y, wide = box["x"], box["y"], box["width"]
+    shown.mouse.move(x + 0.2 * wide, y + 90)
+    shown.mouse.down()
+    shown.mouse.move(x + 0.5 * wide, y + 130, steps=5)
+    shown.mouse.up()
+    shown.locator("[data-test=reimagine]").click()
+    shown.locator(".proposals").wait_for(timeout=120_000)
+    shown.evaluate("scrollTo(0, 0)")
 
 
 def main(minutes: float, home: Path, out: Path, is_trained: bool) -> None:

@@ -17,6 +17,8 @@ READERS = (
     "distill.audio.split",
     "distill.audio.writing",
     "distill.cli.app",
+    "distill.codes.edit",
+    "distill.codes.history",
     "distill.library",
     "distill.library.moving",
     "distill.library.rebuilding",
@@ -32,6 +34,7 @@ READERS = (
     "distill.sizes",
     "distill.training",
     "distill.training.metrics",
+    "distill.web.app",
 )
 
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -235,6 +236,15 @@ def test_a_minute_scrolls_smoothly(
     assert len(times) > 20
     # A frame in twenty may be held up by whatever else the machine does.
     assert np.percentile(times, 95) < FRAME_MS, np.percentile(times, [50, 95, 100])
+
+
+def test_a_piece_that_another_tab_names_is_opened(
+    page: Page, client: httpx.Client, model: str, noise: Any, save: Any, tmp_path: Path
+) -> None:
+    taken = client.put("/api/uploads/sounds/mine.wav", content=save(tmp_path / "a.wav", noise(1.0)).read_bytes()).json()
+    page.goto(f"/#/codes/{quote(taken['reference'], safe='')}/{model}")
+    expect(page.get_by_role("heading", name=taken["name"])).to_be_visible()
+    page.locator(".grid-place canvas").wait_for()
 
 
 def test_an_empty_library_says_what_to_do_first(browser: Browser, server: str) -> None:

@@ -52,12 +52,16 @@ function Codes({ path }) {
   const models = usePolled("/api/models", 5000);
   const open = usePolled("/api/codes/sheets", 4000);
   const there = models.data?.filter((one) => one.is_there);
-  // #/codes/open/MODEL/REFERENCE comes from other tabs.
+  // Other tabs come with the reference of a sound: #/codes/piece:12, or #/codes/REFERENCE/MODEL where it is no piece.
+  const reference = path[0]?.includes(":") ? path[0] : "";
   useEffect(() => {
-    if (path[0] !== "open") return;
-    attempt(async () => go("codes", (await post("/api/codes/sheets", { model: path[1], sound: path.slice(2).join("/") })).id));
-  }, [path.join("/")]);
-  if (path[0] === "open") return html`<p class="hint" aria-busy="true">Opening…</p>`;
+    if (!reference) return;
+    attempt(async () => {
+      const model = path[1] ?? (await get(`/api/pieces/${reference.split(":")[1]}`)).model_id;
+      location.replace(address("codes", (await post("/api/codes/sheets", { model, sound: reference })).id));
+    });
+  }, [reference]);
+  if (reference) return html`<p class="hint" aria-busy="true">Opening…</p>`;
   if (path[0]) return html`<${Desk} key=${path[0]} id=${path[0]} other=${path[1]} models=${models.data ?? []} Opener=${Opener} />`;
   if (!there || !open.data) return models.wrong ? html`<p class="alert bad">${models.wrong.message}</p>` : html`<div aria-busy="true"></div>`;
   if (!there.length) {
