@@ -197,7 +197,7 @@ export class Grid {
       context.fillStyle = line;
       context.fillRect(x, 4, 1, RULER - 8);
       context.fillStyle = soft;
-      if (x > -40 && x < width - 20) context.fillText(shown(number * step, step), x + 5, RULER / 2);
+      if (x > -40 && x < width - 36) context.fillText(shown(number * step, step), x + 5, RULER / 2);
     }
   }
 
