@@ -65,6 +65,8 @@ class Sheet:
     """The codes it began with: ``[S, Q]`` int64."""
     history: History
     """Of rows ``[S, 2·Q]``: codes and locks."""
+    version: int = 0
+    """How many steps, undos and redos there were: whoever has a copy knows by it whether it is still the same."""
 
     @property
     def codes(self) -> np.ndarray:
@@ -290,7 +292,8 @@ def _remember(folder: Path, one: Sheet) -> Sheet:
 
 
 def _changed(one: Sheet, history: History) -> Sheet:
-    return _remember(_folder() / one.about.id, dataclasses.replace(one, history=history))
+    changed = dataclasses.replace(one, history=history, version=one.version + 1)
+    return _remember(_folder() / one.about.id, changed)
 
 
 def _text(grid: np.ndarray) -> str:
@@ -333,12 +336,13 @@ def _read(folder: Path) -> Sheet:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LibraryError(f"The sheet {folder.name} is damaged.", "Open the sound again in Codes.") from error
     history = History(np.concatenate([original, np.zeros_like(original)], axis=1))
-    steps = folder / "steps.jsonl"
+    steps, version = folder / "steps.jsonl", 0
     for line in steps.read_bytes().splitlines() if steps.is_file() else []:
         try:
             read = json.loads(line)
         except ValueError:  # a crash cut it short; what comes after it was made without it
             continue
+        version += 1
         if "undo" in read:
             history = history.undo()
         elif "redo" in read:
@@ -346,7 +350,7 @@ def _read(folder: Path) -> Sheet:
         else:
             before, after = (_rows(read[name], 2 * about.levels) for name in ("before", "after"))
             history = history.do(Step(read["do"], read["first"], before, after, read.get("pair", "")))
-    return Sheet(about, original, history)
+    return Sheet(about, original, history, version)
 
 
 def _moved(folder: Path, target: Path) -> None:

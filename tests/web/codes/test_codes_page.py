@@ -197,6 +197,24 @@ def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
     np.testing.assert_array_equal(blended[5:15, 1], one[5:15, 1])
 
 
+def test_two_tabs_on_one_sound(page: Page, client: httpx.Client) -> None:
+    """Guards against a tab that shows, and copies, codes that another tab has long changed."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    page.locator(".grid-place canvas").wait_for()
+    page.wait_for_url("**/#/codes/*")
+    one = page.url.rpartition("/")[2]
+    elsewhere = {"do": "delete", "first": 0, "stop": 20}
+    assert client.post(f"/api/codes/sheets/{one}/edits", json=elsewhere).status_code == 200
+    drag(page, 0, (2, 9), (0, 1))
+    page.keyboard.press("m")
+    page.wait_for_function("() => document.querySelector('[data-test=undo]').title.includes('Mirrored')")
+    expect(page.locator(".sheet-title small")).to_contain_text("0.6 s")
+    drag(page, 0, (4, 4), (1, 1))
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("[data-test=chosen]")).to_contain_text("Structure")
+
+
 def test_the_codebook_finds_its_places(page: Page, client: httpx.Client) -> None:
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()

@@ -72,6 +72,8 @@ class SheetView(SheetLine):
     """Of each level's codebook."""
     codec: str
     """By which codes of the same codec are known."""
+    version: int
+    """Grows by one with every change."""
     hop: int
     sample_rate: int
     past: list[str]
@@ -84,6 +86,8 @@ class Change(BaseModel):
     """A step from one state of a sheet to the next: at ``first``, ``removed`` rows are replaced by ``rows``."""
 
     sheet: str
+    version: int
+    """After it; where that is not one more than before, there were others, from another tab."""
     first: int
     removed: int
     rows: str
@@ -278,6 +282,7 @@ def _view(one: Sheet) -> SheetView:
         level_names=list(LEVEL_NAMES[about.levels]),
         entries=about.entries,
         codec=about.codec,
+        version=one.version,
         hop=about.hop,
         sample_rate=about.sample_rate,
         past=_words(one.history.past),
@@ -292,6 +297,7 @@ def _words(steps: tuple[Step, ...]) -> list[str]:
 def _change(one: Sheet, step: Step) -> Change:
     return Change(
         sheet=one.about.id,
+        version=one.version,
         first=step.first,
         removed=len(step.before),
         rows=text_of(step.after),

@@ -23,12 +23,15 @@ export class Sheet {
     this.levels = told.levels;
     this.rate = told.sample_rate / told.hop;
     this.width = 2 * told.levels;
-    this.rows = decode(told.rows);
     this.original = decode(told.original);
-    this.past = told.past;
-    this.future = told.future;
-    /** Grows with every change; whoever shows the sheet watches it. */
+    /** Changes with everything that is shown of the sheet; whoever shows it watches it. */
     this.version = shared(0);
+    this.take(told);
+  }
+
+  take({ rows, past, future, version }) {
+    Object.assign(this, { rows: decode(rows), past, future, step: version });
+    this.version.set(this.version.get() + 1);
   }
 
   get columns() { return this.rows.length / this.width; }
@@ -45,22 +48,24 @@ export class Sheet {
     return { codes: encode(found), levels: [...levels], columns: stop - first };
   }
 
-  apply(change) {
+  async apply(change) {
+    if (change.version !== this.step + 1) {  // another tab changed it meanwhile
+      this.take(await get(this.url()));
+      return;
+    }
     const rows = decode(change.rows), { first, removed } = change;
     const next = new Int16Array(this.rows.length - removed * this.width + rows.length);
     next.set(this.rows.subarray(0, first * this.width));
     next.set(rows, first * this.width);
     next.set(this.rows.subarray((first + removed) * this.width), first * this.width + rows.length);
-    this.rows = next;
-    this.past = change.past;
-    this.future = change.future;
+    Object.assign(this, { rows: next, past: change.past, future: change.future, step: change.version });
     this.version.set(this.version.get() + 1);
   }
 
   /** Asks for a change and makes it here too, also in the other sheet of a swap. Gives what was changed in words. */
   async ask(what, body) {
     const { changes } = await post(this.url(what), body);
-    for (const change of changes) (change.sheet === this.id ? this : sheets.get(change.sheet))?.apply(change);
+    for (const change of changes) await (change.sheet === this.id ? this : sheets.get(change.sheet))?.apply(change);
     return changes[0];
   }
 
