@@ -7,6 +7,7 @@ Learns the demo corpus in a home of its own, and takes the picture of Train whil
 """
 
 import argparse
+import io
 import json
 import os
 import shutil
@@ -19,11 +20,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 WIDTHS = {"": (1280, 860), "-narrow": (390, 844)}
 THEMES = {"": "light", "-dark": "dark"}
 TABS = ("recordings", "train", "generate", "codes", "library")
+LARGEST = 150_000
+"""Bytes."""
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -54,6 +58,13 @@ def until(found: Any, seconds: float = 900.0) -> Any:
     raise SystemExit("It did not happen in time.")
 
 
+def keep(picture: Image.Image, path: Path) -> None:
+    """Writes a picture, with fewer colours where it would be large."""
+    picture.save(path, optimize=True)
+    if path.stat().st_size > LARGEST:
+        picture.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+
+
 def shoot(browser: Browser, page: str, tab: str, out: Path) -> None:
     """One tab in all four ways."""
     for narrow, (width, height) in WIDTHS.items():
@@ -66,7 +77,7 @@ def shoot(browser: Browser, page: str, tab: str, out: Path) -> None:
             if tab == "codes":
                 open_a_recording(shown)
             shown.wait_for_timeout(3000)
-            shown.screenshot(path=out / f"{tab}{narrow}{dark}.png")
+            keep(Image.open(io.BytesIO(shown.screenshot())).convert("RGB"), out / f"{tab}{narrow}{dark}.png")
             window.close()
 
 

@@ -212,6 +212,27 @@ def test_from_an_empty_library_to_a_kept_piece(
     newest.locator(".origin button").first.click()
     expect(newest.locator(".told")).to_contain_text("0 s:")
 
+    for side, piece in (("A", newest), ("B", pieces.nth(1))):
+        piece.get_by_role("button", name=f"Compare as {side}").click()
+    expect(page.locator(".compare")).to_contain_text("levels matched")
+
+    page.get_by_text("Infill", exact=True).click()
+    expect(page.locator("[data-test=make]")).to_be_disabled()
+    page.get_by_label("Recording", exact=True).select_option(index=1)
+    marked = page.locator('.form .sound:not([data-seconds="0"]) .pane')
+    expect(marked).to_be_visible()
+    box = marked.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 20, steps=4)
+    page.mouse.up()
+    expect(page.locator("[data-test=make]")).to_be_enabled()
+    begin, end = (float(page.get_by_label(edge, exact=True).input_value()) for edge in ("From, s", "To, s"))
+    seconds = float(page.locator(".form .sound").get_attribute("data-seconds") or 0)
+    assert abs(begin - 0.25 * seconds) < 0.1
+    assert abs(end - 0.75 * seconds) < 0.1
+
     page.goto("/#/library")
     page.click("table.models th a")
     with page.expect_download() as download:

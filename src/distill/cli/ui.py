@@ -1,5 +1,6 @@
 """``distill ui``: the dashboard, a page on this computer."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -55,6 +56,7 @@ def ui(
             log_level="error",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
         )
     )
     address = f"http://{'127.0.0.1' if door.is_local else host}:{port}"
@@ -66,7 +68,8 @@ def ui(
         place("Page", address, "Ctrl-C ends it; trainings go on")
     if is_opened and not as_json:
         typer.launch(address)
-    server.run()
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything by then, and hands it on
+        server.run()
     note("The page is closed. What is being trained goes on: distill status")
 
 

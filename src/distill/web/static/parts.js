@@ -57,15 +57,16 @@ const useId = (prefix) => useState(() => `${prefix}-${(fields += 1)}`)[0];
 /** A labelled input; `hint` stands below it. */
 export function Field({ label, hint, children, value, onInput, type = "text", ...rest }) {
   const id = useId("field");
-  return html`<label class="field" for=${id}>
-    <span>${label}</span>
-    ${children ? children(id) : html`<input id=${id} type=${type} value=${value} aria-describedby=${hint ? `${id}-hint` : undefined} onInput=${(event) => onInput(event.target.value)} ...${rest} />`}
-    ${hint && html`<small id=${`${id}-hint`}>${hint}</small>`}
-  </label>`;
+  const described = hint ? `${id}-hint` : undefined;
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    ${children ? children(id, described) : html`<input id=${id} type=${type} value=${value} aria-describedby=${described} onInput=${(event) => onInput(event.target.value)} ...${rest} />`}
+    ${hint && html`<small id=${described}>${hint}</small>`}
+  </div>`;
 }
 export function Choice({ label, hint, value, options, onInput }) {
-  return html`<${Field} label=${label} hint=${hint}>${(id) => html`
-    <select id=${id} value=${value} onChange=${(event) => onInput(event.target.value)}>
+  return html`<${Field} label=${label} hint=${hint}>${(id, described) => html`
+    <select id=${id} aria-describedby=${described} value=${value} onChange=${(event) => onInput(event.target.value)}>
       ${options.map(([key, words]) => html`<option value=${key} selected=${key === value}>${words}</option>`)}
     </select>`}<//>`;
 }
