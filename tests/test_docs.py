@@ -31,7 +31,10 @@ def folder(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     return tmp_path
 
 
-def test_shell_commands(folder: Path) -> None:
+def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The dashboard would wait for a browser; all but that happens.
+    monkeypatch.setattr("uvicorn.Server.run", lambda server: None)
+    monkeypatch.setattr("typer.launch", lambda address: 0)
     lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
     ours = [line for line in lines if line.startswith("distill ")]
     assert len(ours) >= 9

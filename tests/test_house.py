@@ -25,12 +25,13 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"report", "doctor"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),
-    frozenset({"cli", "web"}),
+    frozenset({"web"}),
+    frozenset({"cli"}),
 )
 """From the ground up. A room is a folder or a file of ``src/distill``; it may know the floors below it and itself alone."""
 
 DOOR = "distill/__init__.py"
-"""The public API: it opens onto every floor but the top one, and nothing inside goes through it."""
+"""The public API: it opens onto every floor but the top two, and nothing inside goes through it."""
 
 
 def name_of(path: Path) -> str:
@@ -74,7 +75,7 @@ def test_every_room_has_a_floor() -> None:
 def test_a_file_knows_lower_floors_and_its_own_room(path: Path) -> None:
     """Guards against the ways back up that turn a house into a knot."""
     if name_of(path) == DOOR:
-        assert all(floor(room(module)) < floor("cli") for module in imported(path))
+        assert all(floor(room(module)) < floor("web") for module in imported(path))
         return
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     for module in imported(path):

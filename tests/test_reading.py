@@ -21,6 +21,8 @@ READERS = (
     "distill.audio.split",
     "distill.audio.writing",
     "distill.cli.app",
+    "distill.codes.edit",
+    "distill.codes.history",
     "distill.models.header",
     "distill.models.health",
     "distill.originality.verdict",
@@ -37,6 +39,7 @@ READERS = (
         for room in ROOMS
         for path in sorted((Path(distill.__file__).parent / room).glob("*.py"))
     ),
+    "distill.web.app",
 )
 
 

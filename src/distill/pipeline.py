@@ -263,6 +263,7 @@ def run(
     seed: int = 0,
     device: str = "auto",
     from_scratch: bool = False,
+    config_changes: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
@@ -274,6 +275,7 @@ def run(
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
         from_scratch: whether the codec starts from random weights even where there is a base codec.
+        config_changes: the person's own choices among the codec's sizes.
         on_settings: called once with the sizes at work, before training begins.
         voice: which voice speaks; without it the one that is measured to be nearer to the recordings.
 
@@ -287,7 +289,9 @@ def run(
     minutes = DEFAULT_MINUTES if minutes is None else minutes
     with claimed(new_model_path(out, name, folder)) as model_path:
         corpus = import_corpus(folder, channels=channels, progress=lambda done, total, _: tell("Reading", done, total))
-        settings = {**chosen, **codec_settings(codec_config(corpus, {}), {"channels"} if channels else ())}
+        changes = dict(config_changes or {})
+        marked = {*changes, *({"channels"} if channels else ())}
+        settings = {**chosen, **codec_settings(codec_config(corpus, changes), marked)}
         if on_settings is not None:
             on_settings(settings)
         run_folder = new_run_folder(model_path.stem)
@@ -299,7 +303,16 @@ def run(
         split = split_corpus(corpus, seed=seed)
         plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device, from_scratch=from_scratch)
         events = events_file(run_folder, "codec")
-        train_codec(corpus, split, model_path, events, plan, callback=callback, cancel_event=cancel_event)
+        train_codec(
+            corpus,
+            split,
+            model_path,
+            events,
+            plan,
+            config_changes=changes,
+            callback=callback,
+            cancel_event=cancel_event,
+        )
         if cancel_event is not None and cancel_event.is_set():
             go_on = command("distill", "train", "--resume", model_path)
             return result((), None, command("distill", "train-prior", model_path, folder), go_on)

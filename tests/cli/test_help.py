@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 VERBS = {
-    "run": "--minutes --seconds --count --out --name --channels --device --seed --voice --from-scratch",
+    "run": "--minutes --seconds --count --out --name --rvq-levels --codebook-size --channels --device --seed --voice "
+    "--from-scratch",
+    "ui": "--port --host --allow --password-file --open",
     "demo": "--minutes --out --device --seed",
     "check": "--channels --seed",
     "train": "--quality --resume --minutes --epochs --name --out --from-scratch"
@@ -22,6 +24,8 @@ VERBS = {
     "originality": "--seed --device",
     "encode": "--out --device",
     "decode": "--out --bit-depth --device",
+    "edit": "--mirror --rotate --repeat --fill --copy --insert --delete --graft --blend --reimagine --lock --levels --over "
+    "--to --by --times --code --weight --seed --temperature --out --bit-depth --device",
     "reconstruct": "--out --device",
     "info": "",
     "regenerate": "--given --recordings --out --device",

@@ -48,7 +48,7 @@ class Chimes(torch.nn.Module):
         return (level * torch.sin(2 * math.pi * pitch * time)).flatten(1)[:, None]
 
     def decode_part(
-        self, codes: Tensor, first: int, start: int, stop: int, held: Tensor | None = None
+        self, codes: Tensor, first: int, start: int, stop: int, held: Tensor | None = None, levels: object = None
     ) -> tuple[Tensor, None]:
         """Nothing is carried from one part to the next."""
         return self.decode(codes)[..., (start - first) * HOP : (stop - first) * HOP], None

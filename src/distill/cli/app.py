@@ -12,6 +12,7 @@ from distill.cli import (
     codes,
     demo,
     doctor,
+    edit,
     evaluate,
     generate,
     info,
@@ -24,6 +25,7 @@ from distill.cli import (
     status,
     train,
     train_prior,
+    ui,
 )
 from distill.cli.console import complain, console
 from distill.errors import DistillError
@@ -57,6 +59,7 @@ def _main(
 
 app.command("run", rich_help_panel="The whole way")(options.verb(run.run))
 app.command("demo", rich_help_panel="The whole way")(options.verb(demo.demo))
+app.command("ui", rich_help_panel="The whole way")(options.verb(ui.ui))
 app.command("check", rich_help_panel="Step by step")(options.verb(check.check))
 app.command("train", rich_help_panel="Step by step")(options.verb(train.train))
 app.command("train-prior", rich_help_panel="Step by step")(options.verb(train_prior.train_prior))
@@ -66,6 +69,7 @@ app.command("regenerate", rich_help_panel="Step by step")(options.verb(regenerat
 app.command("originality", rich_help_panel="Step by step")(options.verb(originality.originality))
 app.command("encode", rich_help_panel="The codec alone")(options.verb(codes.encode))
 app.command("decode", rich_help_panel="The codec alone")(options.verb(codes.decode))
+app.command("edit", rich_help_panel="The codec alone", cls=edit.InOrder)(options.verb(edit.edit))
 app.command("reconstruct", rich_help_panel="The codec alone")(options.verb(reconstruct.reconstruct))
 app.command("evaluate", rich_help_panel="The codec alone")(options.verb(evaluate.evaluate))
 app.command("info", rich_help_panel="The codec alone")(options.verb(info.info))

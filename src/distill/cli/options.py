@@ -86,6 +86,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback o
 ChannelsOption = Annotated[
     str, typer.Option(help="auto, 1 (mono) or 2 (stereo); auto follows the recordings.", metavar="auto|1|2")
 ]
+LevelsOption = Annotated[
+    int | None, typer.Option("--rvq-levels", help="Quantizer levels, 2 to 4.", show_default="auto")
+]
+CodebookOption = Annotated[
+    int | None, typer.Option("--codebook-size", help="Codes per level, 16 to 1024.", show_default="auto")
+]
 NameOption = Annotated[
     str | None,
     typer.Option(

@@ -34,6 +34,8 @@ def run(
         typer.Option(help="Where model, audio and report go.", show_default="FOLDER's name + -distilled"),
     ] = None,
     name: options.NameOption = None,
+    rvq_levels: options.LevelsOption = None,
+    codebook_size: options.CodebookOption = None,
     channels: options.ChannelsOption = "auto",
     device: options.DeviceOption = options.Device.AUTO,
     voice: options.VoiceOption = options.Voice.AUTO,
@@ -62,6 +64,11 @@ def run(
         seed=seed,
         voice=Wanted(Choice(voice)),
         from_scratch=from_scratch,
+        config_changes={
+            key: value
+            for key, value in {"num_quantizers": rvq_levels, "codebook_size": codebook_size}.items()
+            if value is not None
+        },
     )
     show_result(result, as_json)
 

@@ -86,8 +86,8 @@ def train(
     resume: options.ResumeOption = None,
     name: options.NameOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the model file.")] = Path(),
-    rvq_levels: Annotated[int | None, typer.Option(help="Quantizer levels, 2 to 4.", show_default="auto")] = None,
-    codebook_size: Annotated[int | None, typer.Option(help="Codes per level, 16 to 1024.", show_default="auto")] = None,
+    rvq_levels: options.LevelsOption = None,
+    codebook_size: options.CodebookOption = None,
     commitment_weight: Annotated[
         float | None, typer.Option(help="Weight of the commitment loss, 0 to 10.", show_default="auto")
     ] = None,

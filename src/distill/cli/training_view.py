@@ -1,6 +1,10 @@
 """Training as it is shown on a terminal: one live line with speed and remaining time, and lasting lines for each epoch."""
 
+import json
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from distill.cli.console import console, duration, good, levels_table, note, percent, visible, warn
@@ -12,8 +16,16 @@ if TYPE_CHECKING:
     from distill.training.metrics import PriorEpochMetrics, RefinementCompleteEvent, TrainingEvent, VQEpochMetrics
 
 
+PROGRESS = "DISTILL_PROGRESS"
+"""In the environment: a file in which another program, such as the dashboard, wants to read how far the work is."""
+_TOLD_EVERY_S = 0.25
+
+
 class TrainingView:
-    """Draws training events. Where stderr is no terminal the live line is left out and the lasting lines remain."""
+    """Draws training events. Where stderr is no terminal the live line is left out and the lasting lines remain.
+
+    Where ``DISTILL_PROGRESS`` names a file, what the live line says is written to it as JSON: ``step``, ``share``, ``detail``.
+    """
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -35,6 +47,8 @@ class TrainingView:
         self._told: set[str] = set()
         self._explained = False
         self._training = False
+        self._file = Path(os.environ[PROGRESS]) if os.environ.get(PROGRESS) else None
+        self._told_at = 0.0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -123,6 +137,11 @@ class TrainingView:
             self._task = self._progress.add_task(step, total=1.0, detail="")
             self._step = step
         self._progress.update(self._task, completed=share, detail=visible(detail))
+        if self._file is not None and time.monotonic() - self._told_at >= _TOLD_EVERY_S:
+            self._told_at = time.monotonic()
+            aside = self._file.with_suffix(".part")
+            aside.write_text(json.dumps({"step": step, "share": share, "detail": detail}), encoding="utf-8")
+            aside.replace(self._file)
 
     def _epoch_of_codec(self, event: "VQEpochMetrics") -> None:
         if not self._explained:

@@ -43,9 +43,16 @@ class Codec(Protocol):
         """``[B, S, Q] → [B, C, S·hop]``."""
 
     def decode_part(
-        self, codes: Tensor, first: int, start: int, stop: int, held: Tensor | None = None
+        self,
+        codes: Tensor,
+        first: int,
+        start: int,
+        stop: int,
+        held: Tensor | None = None,
+        levels: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Positions ``start`` to ``stop`` of a longer sound, from codes ``[B, S, Q]`` that begin at ``first``."""
+        """Positions ``start`` to ``stop`` of a longer sound, from codes ``[B, S, Q]`` that begin at ``first``; with ``levels``,
+        of these alone."""
 
 
 def encode_blocks(
@@ -84,13 +91,40 @@ def decode_chunks(
     codec: Codec, codes: Tensor, device: torch.device | str = "cpu", chunk: int = CHUNK_POSITIONS
 ) -> Iterator[np.ndarray]:
     """Decodes codes ``[S, Q]`` into blocks of audio, float32 ``[C, n]``, ``S·hop`` samples in all."""
-    context, held = codec.context, None
-    for start in range(0, len(codes), chunk):
-        first, stop = max(0, start - context), min(len(codes), start + chunk)
+    for audio, _ in decode_parts(codec, codes, 0, len(codes), device, chunk):
+        yield audio
+
+
+def decode_parts(
+    codec: Codec,
+    codes: Tensor,
+    begin: int,
+    end: int,
+    device: torch.device | str = "cpu",
+    chunk: int = CHUNK_POSITIONS,
+    *,
+    origin: int = 0,
+    held: Tensor | None = None,
+    levels: Sequence[int] | None = None,
+) -> Iterator[tuple[np.ndarray, Tensor | None]]:
+    """Decodes the positions ``begin`` to ``end`` of a sound, as they sound among the others.
+
+    Args:
+        codes: ``[S, Q]`` of the sound, or of as much of it as lies around these positions.
+        origin: the position at which ``codes`` begin.
+        held: what came with the last block of the part that ends at ``begin``; without it the phases of tones begin anew.
+        levels: only these quantizer levels, as if the others added nothing.
+
+    Yields:
+        Audio, float32 ``[C, n]``, and what a part that begins at its end needs as ``held``.
+    """
+    context = codec.context
+    for start in range(begin, end, chunk):
+        first, stop = max(origin, start - context), min(end, start + chunk)
         with torch.no_grad():
-            part = codes[None, first : stop + context].to(device)
-            audio, held = codec.decode_part(part, first, start, stop, held)
-        yield audio[0].cpu().numpy()
+            part = codes[None, first - origin : stop + context - origin].to(device)
+            audio, held = codec.decode_part(part, first, start, stop, held, levels)
+        yield audio[0].cpu().numpy(), held
 
 
 def extract_code_sequences(

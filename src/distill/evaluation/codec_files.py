@@ -9,7 +9,7 @@ from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.audio.split import whole_recordings
 from distill.audio.writing import check_output_format, write_audio
-from distill.codes.codes_file import Codes, save_codes
+from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.files.atomic import ensure_writable
 from distill.files.names import reconstruction_paths
@@ -18,15 +18,27 @@ from distill.models.model_file import Model
 
 def encode_file(model: Model, audio: Path, out: Path) -> Codes:
     """Encodes one audio file of any length into a ``.codes`` file."""
+    codes = encoded(model, audio)
+    save_codes(out, codes)
+    return codes
+
+
+def encoded(model: Model, audio: Path) -> Codes:
+    """One audio file of any length as codes."""
     info = probe(audio)
-    codes = Codes(
+    return Codes(
         encode_blocks(model.codec, read_blocks(audio, model.codec.channels), model.device),
         model.codes_fingerprint,
         samples_at_48k(info),
         model.codec.sample_rate,
     )
-    save_codes(out, codes)
-    return codes
+
+
+def read_sound(model: Model, path: Path) -> Codes:
+    """A ``.codes`` file, or an audio file as codes."""
+    if path.suffix.lower() == ".codes":
+        return load_codes(path, model.codes_fingerprint, model.codec)
+    return encoded(model, path)
 
 
 def decode_file(model: Model, codes: Codes, out: Path, bit_depth: int = 24) -> Path:

@@ -100,6 +100,7 @@ def make(
             piece.summary(),
             {verdict.value.lower(): piece.originality.share(verdict) for verdict in HEARD},
             request.noted(given, *((seed, count) if max_similarity is None else (piece.generation.seed, 1))),
+            piece.originality.seconds,
         )
         for piece in pieces
     ]

@@ -280,6 +280,7 @@ def continue_codes(
     *,
     ahead: Tensor | None = None,
     longest: Tensor | None = None,
+    kept: Tensor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
@@ -288,6 +289,8 @@ def continue_codes(
         ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
             the prior's context.
         longest: how many positions in a row each coarse code may be held ``[K]`` (:func:`longest_held`).
+        kept: codes ``[positions, Q]`` that are settled, -1 where one is to be drawn. What is drawn knows those before it in the
+            order of tokens, settled or not.
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
@@ -295,7 +298,7 @@ def continue_codes(
     with _one_thread(device):
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
-            drawing.next_position(generators)
+            drawing.next_position(generators, None if kept is None else kept[done].tolist())
             if progress is not None:
                 progress(done + 1, positions)
     return drawing.codes[:, prompt.shape[1] :].cpu()
@@ -331,8 +334,8 @@ class _Drawing:
         self.first = first
         self.logits = self.prior(self.codes[:, first : self.done].flatten(1), self.cache)[:, -1]
 
-    def next_position(self, generators: Sequence[torch.Generator]) -> None:
-        """Draws all levels of one more position."""
+    def next_position(self, generators: Sequence[torch.Generator], kept: Sequence[int] | None = None) -> None:
+        """Draws all levels of one more position, but for those that are ``kept`` (-1: drawn)."""
         sampling, q = self.sampling, self.codes.shape[2]
         uniform = torch.stack([torch.rand(q, generator=generator) for generator in generators]).to(self.codes.device)
         for level in range(q):
@@ -343,7 +346,10 @@ class _Drawing:
                 last = self.codes[:, self.done - 1, :1]  # [B, 1]
                 over = self.held[:, None] >= self.longest[last]
                 logits = logits.scatter_add(1, last, torch.where(over, -torch.inf, 0.0))
-            token = draw(logits, sampling, uniform[:, level], level)
+            if kept is None or kept[level] < 0:
+                token = draw(logits, sampling, uniform[:, level], level)
+            else:
+                token = torch.full_like(self.codes[:, 0, 0], kept[level])
             self.codes[:, self.done, level] = token
             if level < q - 1:
                 self.logits = self.prior(token[:, None], self.cache)[:, -1]

@@ -6,7 +6,7 @@ the level before but keeps it attached to the encoder, so every level's commitme
 nothing is left but the codebooks and the search for the nearest entry, so a model is opened without that library.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -113,10 +113,13 @@ class ResidualQuantizer(nn.Module):
         quantized, codes, commitment = self.begin_training()(latents, freeze_codebook=spoilt)
         return quantized, codes, commitment
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes ``[B, S, Q]`` (0..K-1) ``→`` the vectors they stand for ``[B, S, C]``."""
-        levels = torch.arange(self.num_quantizers, device=codes.device)
-        return self.codebooks[levels, codes].sum(dim=-2)
+    def decode(self, codes: Tensor, levels: Sequence[int] | None = None) -> Tensor:
+        """Codes ``[B, S, Q]`` (0..K-1) ``→`` the vectors they stand for ``[B, S, C]``; with ``levels``, as if the other levels
+        added nothing."""
+        wanted = torch.arange(self.num_quantizers, device=codes.device)
+        if levels is not None:
+            wanted = wanted[list(levels)]
+        return self.codebooks[wanted, codes[..., wanted]].sum(dim=-2)
 
     @property
     def codebooks(self) -> Tensor:

@@ -20,6 +20,7 @@ Files of before Distill had tones have the voice "frames": short frames whose ph
 position.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -239,7 +240,13 @@ class ConvVQVAE(nn.Module):
         return self.decode_part(codes, 0, 0, codes.shape[1])[0]
 
     def decode_part(
-        self, codes: Tensor, first: int, start: int, stop: int, held: Tensor | None = None
+        self,
+        codes: Tensor,
+        first: int,
+        start: int,
+        stop: int,
+        held: Tensor | None = None,
+        levels: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """A part of a longer sound, as it sounds there.
 
@@ -248,12 +255,13 @@ class ConvVQVAE(nn.Module):
             first: absolute position of the first of them; draws depend on it.
             start, stop: the absolute positions wanted.
             held: what the call for the part before gave; without it the tones begin anew.
+            levels: the quantizer levels that are heard; without it, all.
 
         Returns:
             Audio ``[B, C, (stop - start)·hop]`` and what the next part, which begins at ``stop``, needs as ``held``.
         """
         held_at = start - self._before - 1 - first
-        audio, phases, _ = self._speak(self.quantizer.decode(codes), first, held, held_at)
+        audio, phases, _ = self._speak(self.quantizer.decode(codes, levels), first, held, held_at)
         next_at = stop - self._before - 1 - first
         held = phases[:, next_at] if phases is not None and next_at >= 0 else None
         return audio[..., (start - first) * self.hop : (stop - first) * self.hop], held

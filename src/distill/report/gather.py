@@ -27,7 +27,7 @@ from distill.report.contents import QuotedPlace
 from distill.settings import Settings, prior_settings
 from distill.training.adversarial import RefinementResult
 from distill.training.metrics import TrainingEvent
-from distill.training.prior_loop import memorization_threshold
+from distill.training.overfitting import memorization_threshold
 
 HEARD_OPUS = 12
 """The rate of Opus on the page, in kilobits per second."""

@@ -5,6 +5,8 @@ and the work goes on.
 """
 
 import dataclasses
+import json
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +21,11 @@ import soundfile
 
 from distill.audio.files import SAMPLE_RATE
 from distill.errors import DistillError
+from distill.files.atomic import written_aside
+from distill.files.home import home
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import origin_of
+from distill.originality.verdict import Second
 from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
 from distill.runs.process import this_process
 from distill.training import metrics as m
@@ -113,6 +118,12 @@ class NewPiece:
     """How much of it is original, close and copy, 0 to 1."""
     request: dict[str, Any]
     """What was asked for, as JSON values."""
+    seconds: Sequence[Second] = ()
+    """The verdict on every second, and the passage it is like."""
+
+
+VERDICTS = "verdicts"
+"""Beside the database: what was found of every second of a piece, a file a piece, named by its number."""
 
 
 def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
@@ -147,9 +158,28 @@ def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsC
             for piece in pieces
         ]
         numbers[:] = [generation.id for generation in library.add_generations(generations)]
+        for number, piece in zip(numbers, pieces, strict=True):
+            with written_aside(home() / VERDICTS / f"{number}.json") as aside:
+                aside.write_text(json.dumps([_finite(second) for second in piece.seconds]), encoding="utf-8")
 
     _Noting(callback).note(note)
     return numbers
+
+
+def verdicts_of(number: int) -> list[dict[str, Any]] | None:
+    """What was found of every second of a piece (the fields of ``Second``; None for what is not a number); None if unknown."""
+    try:
+        told = json.loads((home() / VERDICTS / f"{number}.json").read_bytes())
+    except (OSError, ValueError):  # made by an earlier version, or elsewhere
+        return None
+    return told if isinstance(told, list) else None
+
+
+def _finite(second: Second) -> dict[str, Any]:
+    fields = dataclasses.asdict(second)
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in fields.items()
+    }
 
 
 def sound_digest(path: Path) -> str:

@@ -5,10 +5,13 @@ heart fails the other way: it grows sure of what it is trained on and ever worse
 by side show that.
 """
 
+import math
 from collections.abc import Sequence
 
 RISEN = 0.1
 """Nats per token that the held-out loss must have risen since its best: perplexity is then a tenth worse."""
+MEMORIZATION_THRESHOLDS = ((20, 2.0), (100, 3.0), (math.inf, 5.0))
+"""(files up to, validation perplexity below which the prior is said to recite)."""
 LEAST_EPOCHS = 4
 """Epochs without a better one before training may end early: fewer can be chance."""
 
@@ -47,3 +50,8 @@ def has_learned_all(val_losses: Sequence[float], total_epochs: int, patience: fl
     """
     waited = len(val_losses) - 1 - best_epoch(val_losses)
     return waited >= max(LEAST_EPOCHS, patience * total_epochs)
+
+
+def memorization_threshold(dataset_file_count: int) -> float:
+    """The validation perplexity below which a prior on that many files is said to recite."""
+    return next(threshold for limit, threshold in MEMORIZATION_THRESHOLDS if dataset_file_count <= limit)

@@ -32,7 +32,7 @@ from distill.training.metrics import (
     ignore,
     tell_of_corpus,
 )
-from distill.training.overfitting import best_epoch, check_gap, has_learned_all
+from distill.training.overfitting import best_epoch, check_gap, has_learned_all, memorization_threshold
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.progress import State, gradients, set_learning_rate
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 VALIDATION_BATCH = 8
 MAX_LOSS = 20.0
 """exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
-
-MEMORIZATION_THRESHOLDS = ((20, 2.0), (100, 3.0), (math.inf, 5.0))
-"""(files up to, validation perplexity below which the prior is said to recite)."""
 
 
 @dataclass(frozen=True)
@@ -284,11 +281,6 @@ def validate_prior_epoch(
     return PriorValidation(
         loss=float(sums.sum() / counts.sum()), level_losses=tuple((sums / counts.clamp(min=1)).tolist())
     )
-
-
-def memorization_threshold(dataset_file_count: int) -> float:
-    """The validation perplexity below which a prior on that many files is said to recite."""
-    return next(threshold for limit, threshold in MEMORIZATION_THRESHOLDS if dataset_file_count <= limit)
 
 
 def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_count: int) -> tuple[bool, str]:

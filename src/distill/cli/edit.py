@@ -1,0 +1,341 @@
+"""``distill edit``: sound changed as codes, one operation after another in the order they are written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import typer.core
+
+from distill.cli import options
+from distill.cli.console import good, note, print_json
+from distill.errors import SettingError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from distill.codes.edit import Clip, Selection
+    from distill.models.model_file import Model
+
+OPERATIONS = {
+    "lock": ("levels",),
+    "mirror": ("levels",),
+    "rotate": ("by", "levels"),
+    "repeat": ("times", "levels"),
+    "fill": ("code", "levels"),
+    "copy": ("to", "levels"),
+    "insert": ("to",),
+    "delete": (),
+    "graft": ("over", "levels"),
+    "blend": ("weight", "over", "levels"),
+    "reimagine": ("seed", "temperature", "levels"),
+}
+"""What can be done, and the details each takes; they stand behind it."""
+NEEDED = {"rotate": "by", "repeat": "times", "fill": "code", "copy": "to", "insert": "to", "blend": "weight"}
+_ORDER = "distill.order"
+
+
+class InOrder(typer.core.TyperCommand):
+    """A command that knows in which order its options were written."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As ever, and notes the options' names in the context, one an occurrence."""
+        order = self.make_parser(ctx).parse_args(args=list(args))[2]
+        ctx.meta[_ORDER] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
+
+
+@dataclass
+class Operation:
+    """One thing to be done, as it was written."""
+
+    name: str
+    value: str
+    details: dict[str, str] = field(default_factory=dict)
+
+
+def _many(text: str, metavar: str) -> Any:
+    return typer.Option(help=text, metavar=metavar, show_default=False)
+
+
+SPAN = "SPAN"
+
+
+def edit(
+    context: typer.Context,
+    model: options.ModelArgument,
+    sound: Annotated[
+        Path, typer.Argument(metavar="SOUND", help="A .codes file, or an audio file.", show_default=False)
+    ],
+    mirror: Annotated[list[str] | None, _many("Turn it around in time.", SPAN)] = None,
+    rotate: Annotated[
+        list[str] | None, _many("Move it later --by so much; what leaves comes in in front.", SPAN)
+    ] = None,
+    repeat: Annotated[
+        list[str] | None, _many("Let it come --times in a row; on some levels over what follows, else inserted.", SPAN)
+    ] = None,
+    fill: Annotated[list[str] | None, _many("Put one --code everywhere, or one a level: 3,17.", SPAN)] = None,
+    copy: Annotated[list[str] | None, _many("Put it over what is at --to as well.", SPAN)] = None,
+    insert: Annotated[list[str] | None, _many("Put it in at --to as well; what is there comes later.", SPAN)] = None,
+    delete: Annotated[list[str] | None, _many("Take it out.", SPAN)] = None,
+    graft: Annotated[list[str] | None, _many("Take these --levels from another sound, --over a SPAN.", "SOUND")] = None,
+    blend: Annotated[list[str] | None, _many("Mix another sound in by --weight, --over a SPAN.", "SOUND")] = None,
+    reimagine: Annotated[
+        list[str] | None, _many("Let the prior draw it anew, --seed and --temperature as in generate.", SPAN)
+    ] = None,
+    lock: Annotated[list[str] | None, _many("Keep it as it is, whatever comes after.", SPAN)] = None,
+    levels: Annotated[
+        list[str] | None,
+        _many("Of the operation before: 1-2, Structure, det; without it all levels.", "LEVELS"),
+    ] = None,
+    over: Annotated[list[str] | None, _many("Of --graft or --blend; without it, as far as both go.", SPAN)] = None,
+    to: Annotated[list[str] | None, _many("Of --copy or --insert.", "PLACE")] = None,
+    by: Annotated[list[str] | None, _many("Of --rotate; negative is earlier.", "PLACE")] = None,
+    times: Annotated[list[str] | None, _many("Of --repeat, 2 or more.", "N")] = None,
+    code: Annotated[list[str] | None, _many("Of --fill.", "N")] = None,
+    weight: Annotated[list[str] | None, _many("Of --blend: 0 is SOUND, 1 the other.", "0..1")] = None,
+    seed: Annotated[list[str] | None, _many("Of --reimagine; without it another one each time.", "N")] = None,
+    temperature: Annotated[list[str] | None, _many("Of --reimagine; 1 is natural.", "T")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .codes file, or audio (wav, flac, ogg, mp3).", show_default="SOUND's name + -edited.codes"
+        ),
+    ] = None,
+    bit_depth: options.BitDepthOption = 24,
+    device: options.DeviceOption = options.Device.AUTO,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Change SOUND as MODEL's codes: operations in the order they are written, each followed by its details.
+
+    A SPAN is in seconds (2-4, 2.5- for all from there on) or columns (c94-c188), a PLACE too (3.5, c164); all is everything.
+    """
+    given = {name: list(value) for name, value in locals().copy().items() if isinstance(value, list)}
+    operations = in_order(context.meta[_ORDER], given)
+
+    from distill.codes.codes_file import save_codes
+    from distill.evaluation.codec_files import decode_file, read_sound
+    from distill.files.names import file_to_write
+    from distill.models.model_file import load_model
+    from distill.training.launch import choose_device
+
+    model = options.model_file(model)
+    others = [Path(one.value) for one in operations if one.name in ("graft", "blend")]
+    target = file_to_write(out, Path(f"{sound.stem}-edited.codes"), sound, model, *others)
+    if target.suffix != ".codes":
+        from distill.audio.writing import check_output_format
+
+        check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
+    loaded = load_model(model, choose_device(device))
+    read = read_sound(loaded, sound)
+    editing = Editing(loaded, read.codes.numpy(), lambda path: read_sound(loaded, path).codes.numpy())
+    said = [editing.apply(operation) for operation in operations]
+    edited = editing.as_codes(read)
+    if target.suffix == ".codes":
+        save_codes(target, edited)
+    else:
+        decode_file(loaded, edited, target, bit_depth)
+    if as_json:
+        positions, count = edited.codes.shape
+        print_json(
+            {"out": target.resolve(), "did": said, "positions": positions, "levels": count, "samples": edited.samples}
+        )
+        return
+    for sentence in said:
+        note(f"  {sentence}", style="dim")
+    good(f"{target}: {edited.samples / edited.sample_rate:.2f} s")
+
+
+def in_order(order: list[str], given: dict[str, list[str]]) -> list[Operation]:
+    """The operations as they were written, each with the details behind it.
+
+    Raises:
+        SettingError: if there is none, or a detail does not belong where it stands, or one is missing.
+    """
+    left = {name: iter(values) for name, values in given.items()}
+    operations: list[Operation] = []
+    for name in order:
+        if name not in left:
+            continue
+        value = next(left[name])
+        if name in OPERATIONS:
+            operations.append(Operation(name, value))
+            continue
+        fitting = [f"--{one}" for one, details in OPERATIONS.items() if name in details]
+        if not operations or name not in OPERATIONS[operations[-1].name]:
+            where = "first" if not operations else f"behind --{operations[-1].name}"
+            raise SettingError(f"--{name} stands {where}.", f"It belongs behind {' or '.join(fitting)}.")
+        if name in operations[-1].details:
+            raise SettingError(f"--{operations[-1].name} has --{name} twice.", "Give it once for each operation.")
+        operations[-1].details[name] = value
+    for operation in operations:
+        needed = NEEDED.get(operation.name)
+        if needed is not None and needed not in operation.details:
+            raise SettingError(f"--{operation.name} needs --{needed}.", f"Write it behind --{operation.name}.")
+    if all(operation.name == "lock" for operation in operations):
+        raise SettingError(
+            "There is nothing to do.", "Add an operation, such as --mirror 2-4; see distill edit --help."
+        )
+    return operations
+
+
+class Editing:
+    """A grid as it is changed.
+
+    Args:
+        read: gives the grid ``[S, Q]`` of another sound.
+    """
+
+    def __init__(self, model: "Model", grid: "np.ndarray", read: "Callable[[Path], np.ndarray]") -> None:
+        import numpy as np
+
+        self._model, self.grid, self._read = model, grid, read
+        self._locked = np.zeros(grid.shape, bool)
+
+    def as_codes(self, read: Any) -> Any:
+        """What was read, as it is now; a sound that has grown by a column is longer by a column."""
+        import dataclasses
+
+        import torch
+
+        samples = read.samples + (len(self.grid) - len(read.codes)) * self._model.codec.hop
+        return dataclasses.replace(read, codes=torch.from_numpy(self.grid), samples=samples)
+
+    def apply(self, operation: Operation) -> str:
+        """Does one thing, and says what.
+
+        Raises:
+            SettingError: if it cannot be done.
+        """
+        from distill.codes import edit
+
+        details, grid = operation.details, self.grid
+        other = self._read(Path(operation.value)) if operation.name in ("graft", "blend") else None
+        if other is None:
+            chosen = self._selection(operation.value, details.get("levels"))
+        else:
+            chosen = self._selection(details.get("over"), details.get("levels"), min(len(grid), len(other)))
+        where = self._words(chosen)
+        match operation.name:
+            case "lock":
+                self._locked |= chosen.mask(grid)
+                return f"Kept as it is: {where}."
+            case "mirror":
+                return self._take(edit.mirror(grid, chosen), f"Mirrored {where}.")
+            case "rotate":
+                by = self._column("by", details["by"])
+                return self._take(edit.rotate(grid, chosen, by), f"Rotated {where} by {by} columns.")
+            case "repeat":
+                times = int(_number("times", details["times"]))
+                after = edit.repeat(grid, chosen, times)
+                if len(after) == len(grid):
+                    return self._take(after, f"{where} {times} times.")
+                copies = edit.Clip(after[chosen.stop : chosen.first + times * chosen.length], chosen.levels)
+                return self._insert(copies, chosen.stop, f"{where} {times} times.")
+            case "fill":
+                codes = [int(_number("code", part)) for part in details["code"].split(",")]
+                filled = edit.fill(grid, chosen, codes, self._model.codec.codebook_size)
+                return self._take(filled, f"Filled {where} with {details['code']}.")
+            case "copy":
+                to = self._column("to", details["to"])
+                return self._take(edit.paste(grid, edit.copy(grid, chosen), to), f"Copied {where} to column {to}.")
+            case "insert":
+                to = self._column("to", details["to"])
+                return self._insert(edit.copy(grid, chosen), to, f"Inserted {where} at column {to}.")
+            case "delete":
+                self._locked = edit.delete_unlocked(self._locked, chosen.first, chosen.stop)
+                self.grid = edit.delete(grid, chosen.first, chosen.stop)
+                return f"Deleted {where}."
+            case "graft":
+                assert other is not None
+                return self._take(edit.graft(grid, other, chosen), f"Took {where} from {Path(operation.value).name}.")
+            case "blend":
+                assert other is not None
+                return self._blend(other, chosen, operation)
+        return self._reimagine(chosen, details)
+
+    def _blend(self, other: "np.ndarray", chosen: "Selection", operation: Operation) -> str:
+        from distill.codes import edit
+
+        weight = _number("weight", operation.details["weight"])
+        codebooks = self._model.codec.quantizer.codebooks.cpu().numpy()
+        mixed = edit.blend(self.grid, other, chosen, weight, codebooks)
+        name, snapped = Path(operation.value).name, [int((mixed.snapped == kind).sum()) for kind in range(3)]
+        return self._take(
+            mixed.grid,
+            f"Blended {weight:g} of {name} into {self._words(chosen)}: {snapped[2]} columns between the two, {snapped[0]} as "
+            f"they were, {snapped[1]} as there; {mixed.off.mean():.2f} of the way off on average.",
+        )
+
+    def _reimagine(self, chosen: "Selection", details: dict[str, str]) -> str:
+        import secrets
+
+        import torch
+
+        from distill.making.reimagine import reimagine
+        from distill.making.sampling import Sampling
+
+        seed = int(_number("seed", details["seed"])) if "seed" in details else secrets.randbelow(2**31)
+        if not 0 <= seed < 2**31:
+            raise SettingError(f"The seed {seed} is out of range.", f"Choose one from 0 to {2**31 - 1}.")
+        sampling = Sampling(options.temperatures(details.get("temperature", "1")))
+        free = torch.from_numpy(chosen.mask(self.grid) & ~self._locked)
+        drawn = reimagine(self._model, torch.from_numpy(self.grid), free, 1, sampling, seed)[0].numpy()
+        return self._take(drawn, f"Re-imagined {self._words(chosen)} with seed {seed}.")
+
+    def _take(self, after: "np.ndarray", words: str) -> str:
+        from distill.codes import edit
+
+        self.grid = edit.keep(self.grid, after, self._locked)
+        return words
+
+    def _insert(self, clip: "Clip", column: int, words: str) -> str:
+        from distill.codes import edit
+
+        self.grid = edit.insert(self.grid, clip, column)
+        self._locked = edit.insert_unlocked(self._locked, column, len(clip.codes))
+        return words
+
+    def _selection(self, span: str | None, levels: str | None, columns: int | None = None) -> "Selection":
+        from distill.codes import edit
+
+        first, stop = self._span(span, len(self.grid) if columns is None else columns)
+        chosen = None if levels is None else edit.levels_named(levels, self._model.codec.num_quantizers)
+        return edit.select(self.grid, first, stop, chosen)
+
+    def _span(self, text: str | None, columns: int) -> tuple[int, int]:
+        if text is None or text == "all":
+            return 0, columns
+        begin, dash, end = text.partition("-")
+        if not dash:
+            raise SettingError(
+                f"'{text}' is no span.", "Write 2-4 (seconds), 2.5- (to the end), c94-c188 (columns) or all."
+            )
+        first = self._column("span", begin)
+        return first, columns if not end else max(first + 1, self._column("span", end))
+
+    def _column(self, name: str, text: str) -> int:
+        """``3.5`` (seconds) or ``c164``."""
+        if text[:1] == "c":
+            return int(_number(name, text[1:]))
+        return round(_number(name, text) * self._model.codec.frame_rate)
+
+    def _words(self, chosen: "Selection") -> str:
+        from distill.models.health import LEVEL_NAMES
+
+        rate, names = self._model.codec.frame_rate, LEVEL_NAMES[self._model.codec.num_quantizers]
+        on = "" if len(chosen.levels) == len(names) else f" on {', '.join(names[level] for level in chosen.levels)}"
+        return f"{chosen.first / rate:.2f}-{chosen.stop / rate:.2f} s{on}"
+
+
+def _number(name: str, text: str) -> float:
+    import math
+
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise SettingError(f"'{text}' is no number for --{name}.", "See distill edit --help for how it is written.")
+    return number

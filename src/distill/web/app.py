@@ -1,0 +1,140 @@
+"""The app behind ``distill ui``: the page, and beside it the HTTP interface that the page stands on.
+
+    browser ──guard──▶ routes ──▶ files on disk ◀── jobs: processes of their own (python -m distill.cli.app …)
+
+The server only reads and starts; it never imports PyTorch. What is true is on disk (``jobs.py``, ``runs/``, ``library/``), and
+nothing is kept in Python for a tab, so reloading, a second tab, a server that was started anew and a run that was begun in a
+terminal are one and the same case.
+
+**To add a tab**: a module ``static/NAME.js`` that exports ``tab``, an object ``{ id, title, view }``, where ``view`` is a
+preact component that gets ``{ path }``, the parts of the address after ``#/NAME/``; a ``NAME.css`` beside it with the styles of
+its own; and a line in ``TABS`` of ``static/app.js``. Both are loaded when the tab is first opened. Shared parts: ``store.js``
+(``usePolled``, ``go``, ``say``), ``api.js`` (``get``, ``post``, …), ``parts.js`` (buttons, fields, empty states).
+
+**To add routes**: an ``APIRouter`` called ``router`` in ``routes/NAME.py``, all of whose answers are pydantic models, and a
+line in ``ROUTERS`` below. Errors of ``errors.py`` become answers by themselves. Sounds are named by references (``places.py``).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from distill.errors import DistillError, InputError, LibraryError
+from distill.web.answers import Done, Wrong
+from distill.web.guard import Door, Guard, ticket_in
+from distill.web.routes import about, codes, generate, heard, library, measure, recordings, sounds, train, work
+from distill.web.worker import Worker
+
+_THREADS = 8
+STATIC = Path(__file__).parent / "static"
+ROUTERS: tuple[APIRouter, ...] = (
+    about.router,
+    recordings.router,
+    train.router,
+    measure.router,
+    generate.router,
+    library.router,
+    sounds.router,
+    work.router,
+    codes.router,
+    heard.router,
+)
+WRONG: dict[int | str, dict[str, Any]] = {
+    status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 405, 422, 500)
+}
+
+
+class Password(BaseModel):
+    """What the page that asks for the password sends."""
+
+    password: str
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """At most so many requests at once read files: more would only be slower, and each takes memory. At the end the worker
+    goes too."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    yield
+    app.state.worker.close()
+
+
+def create_app(door: Door) -> FastAPI:
+    """The whole app; it keeps nothing but the door it stands behind, and the process that has PyTorch while it is warm."""
+    app = FastAPI(
+        lifespan=_life,
+        title="Distill",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        responses=WRONG,
+    )
+    app.state.worker = Worker()
+    for router in ROUTERS:
+        app.include_router(router, prefix="/api")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @app.get("/", include_in_schema=False)
+    def page(request: Request) -> FileResponse:
+        is_known = door.lock is None or door.lock.admits(ticket_in(request.headers.get("cookie", ""), door))
+        return FileResponse(
+            STATIC / ("index.html" if is_known else "login.html"), headers={"cache-control": "no-store"}
+        )
+
+    @app.post("/login", include_in_schema=False)
+    def login(given: Password) -> Response:
+        if door.lock is None:
+            return _told(404, "There is no password here.", "Open the page.")
+        if (waits := door.lock.waits()) > 0:
+            return _told(429, "Too many wrong passwords came in a short time.", f"Try again in {waits:.0f} seconds.")
+        if not door.lock.opens(given.password):
+            return _told(403, "That is not the password.", "Try again.")
+        answer = JSONResponse(Done().model_dump())
+        answer.set_cookie(door.cookie, door.lock.ticket(), max_age=30 * 24 * 3600, httponly=True, samesite="strict")
+        return answer
+
+    app.add_exception_handler(DistillError, _distill_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unforeseen)
+    app.add_middleware(Guard, door=door)
+    return app
+
+
+def _told(status: int, what: str, fix: str) -> JSONResponse:
+    return JSONResponse(Wrong(what=what, fix=fix).model_dump(), status)
+
+
+def _distill_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DistillError)
+    status = 404 if isinstance(error, LibraryError) else 400 if isinstance(error, InputError) else 500
+    return _told(status, error.what, error.fix)
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = " → ".join(str(part) for part in first["loc"][1:]) or "the request"
+    return _told(422, f"{where}: {first['msg']}.", "Correct it and try again.")
+
+
+def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+    what = f"Something went wrong that should not have ({type(error).__name__}: {error})."
+    return _told(500, what, "This is a fault in Distill or the machine; distill doctor checks the machine.")
+
+
+def _http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    answer = _told(error.status_code, f"{error.detail}.", "Go back to the page.")
+    answer.headers.update(error.headers or {})
+    return answer

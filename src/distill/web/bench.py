@@ -1,0 +1,305 @@
+"""The worker: a process that keeps PyTorch and the last models warm, and answers what must be quick (``worker.py`` asks).
+
+Every answer is a JSON object and bytes: codes as int16, row by row, or a sound as a WAV file in 32 bits.
+"""
+
+import io
+import os
+import secrets
+import signal
+import struct
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.codes import edit
+from distill.codes.codes_file import Codes, save_codes
+from distill.errors import CodesFileError, DistillError, SettingError
+from distill.evaluation.codec_files import decode_file, read_sound
+from distill.making import moments
+from distill.making.reimagine import reimagine
+from distill.making.sampling import Sampling
+from distill.models.model_file import Model, load_model
+from distill.web.frames import receive, send
+
+MODELS_KEPT = 2
+MOST_PLACES = 500
+"""Places of one entry that are listed; all are counted."""
+_HEARD_KEPT = 8
+Answer = tuple[dict[str, Any], bytes]
+
+
+class Bench:
+    """Holds the last models and does what is asked."""
+
+    def __init__(self) -> None:
+        self._models: OrderedDict[tuple[str, int, int], Model] = OrderedDict()
+        self._books: dict[int, dict[str, Any]] = {}
+        self._heard: OrderedDict[str, moments.Stretch] = OrderedDict()
+
+    def answer(self, head: dict[str, Any], body: bytes) -> Answer:
+        """One question; see the methods below for what each takes and gives.
+
+        Raises:
+            DistillError: if it cannot be done.
+        """
+        does: dict[str, Callable[..., Answer]] = {
+            "about": self.about,
+            "encode": self.encode,
+            "recording": self.recording,
+            "stretch": self.stretch,
+            "held": self.held,
+            "entry": self.entry,
+            "places": self.places,
+            "place": self.place,
+            "blend": self.blend,
+            "reimagine": self.reimagine,
+            "write": self.write,
+        }
+        words = dict(head)
+        do, path, codec = words.pop("do"), words.pop("model"), words.pop("codec", None)
+        model = self._model(Path(path))
+        if codec is not None and codec != self._about(model)["codec"]:
+            raise CodesFileError(
+                f"The model {path} is another one than made these codes.",
+                "Put the model back that made them, or open the sound anew with this one.",
+            )
+        return does[do](model, body, **words)
+
+    def about(self, model: Model, _: bytes) -> Answer:
+        """What the page must know of a model: its sizes, and of every entry how often it is used and how it is coloured."""
+        return self._about(model), b""
+
+    def encode(self, model: Model, _: bytes, audio: str) -> Answer:
+        """An audio file or a ``.codes`` file as codes."""
+        codes = read_sound(model, Path(audio))
+        return {"samples": codes.samples, "codec": codes.codec}, _bytes_of(codes.codes)
+
+    def recording(self, model: Model, _: bytes, index: int) -> Answer:
+        """The codes of a recording that the model file keeps."""
+        codes = _source(model, index).codes
+        return {"samples": len(codes) * model.codec.hop, "codec": self._about(model)["codec"]}, _bytes_of(codes)
+
+    def stretch(
+        self,
+        model: Model,
+        body: bytes,
+        first: int,
+        stop: int,
+        levels: list[int] | None = None,
+        origin: int = 0,
+        after: str | None = None,
+        goes_on: bool = False,
+    ) -> Answer:
+        """Columns as they sound in their place; ``body`` is as much of the grid around them as there is, from ``origin`` on.
+
+        With ``goes_on`` a token comes back; whoever asks for what follows gives it as ``after``, and no seam is heard.
+        """
+        grid = _grid(model, body)
+        edit.select(grid.numpy(), first - origin, stop - origin, levels)
+        before = None if after is None else self._heard.pop(after, None)
+        part = moments.stretch(model, grid, first, stop, levels, origin=origin, before=before, goes_on=goes_on)
+        token = None
+        if goes_on:
+            token = secrets.token_hex(8)
+            self._heard[token] = part
+            while len(self._heard) > _HEARD_KEPT:
+                self._heard.popitem(last=False)
+        return {"token": token}, _wav(part.audio, model)
+
+    def held(self, model: Model, body: bytes, levels: list[int] | None = None) -> Answer:
+        """One column as a sound that lasts."""
+        grid = _grid(model, body)
+        edit.select(grid.numpy(), 0, 1, levels)
+        return {}, _wav(moments.held(model, grid[0], levels), model)
+
+    def entry(self, model: Model, _: bytes, level: int, code: int) -> Answer:
+        """One entry of a codebook, alone."""
+        _check_entry(model, level, code)
+        return {}, _wav(moments.entry(model, level, code), model)
+
+    def places(self, model: Model, _: bytes, level: int, code: int) -> Answer:
+        """Where in the recordings an entry sounds, the longest first."""
+        _check_entry(model, level, code)
+        found = []
+        for index, source in enumerate(model.sources):
+            is_there = np.concatenate([[False], source.codes[:, level].numpy() == code, [False]])
+            borders = np.flatnonzero(np.diff(is_there.astype(np.int8)))
+            found += [
+                {
+                    "recording": index,
+                    "name": source.name,
+                    "first": int(first),
+                    "stop": int(stop),
+                    "seconds": source.start_seconds + first / model.codec.frame_rate,
+                    "held_out": source.held_out,
+                }
+                for first, stop in borders.reshape(-1, 2)
+            ]
+        found.sort(key=lambda one: one["first"] - one["stop"])
+        return {"places": found[:MOST_PLACES], "count": len(found)}, b""
+
+    def place(self, model: Model, _: bytes, index: int, first: int, stop: int) -> Answer:
+        """A stretch of a recording that the model file keeps."""
+        codes = _source(model, index).codes
+        edit.select(codes.numpy(), first, stop)
+        return {}, _wav(moments.stretch(model, codes, first, stop).audio, model)
+
+    def blend(self, model: Model, body: bytes, columns: int, weight: float, levels: list[int]) -> Answer:
+        """Two stretches of so many columns, one after the other in ``body``, mixed."""
+        both = _grid(model, body).numpy()
+        one, other = both[:columns], both[columns:]
+        mixed = edit.blend(
+            one, other, edit.select(one, levels=levels), weight, model.codec.quantizer.codebooks.cpu().numpy()
+        )
+        said = {"off": [round(float(off), 4) for off in mixed.off], "snapped": mixed.snapped.tolist()}
+        return said, _bytes_of(torch.from_numpy(mixed.grid))
+
+    def reimagine(
+        self, model: Model, body: bytes, columns: int, first: int, stop: int, count: int, seed: int, temperature: float
+    ) -> Answer:
+        """The free cells of a grid drawn anew, ``count`` times; ``body`` is the grid, and then 1 for each that is free.
+
+        Only the columns ``first`` to ``stop`` of each proposal come back.
+        """
+        grid, free = _cells(model, body)[:columns], _cells(model, body)[columns:]
+        _check_codes(model, grid)
+        drawn = reimagine(model, grid, free == 1, count, Sampling(temperature), seed)
+        return {"seeds": [seed + index for index in range(count)]}, _bytes_of(
+            drawn[:, first:stop].reshape(-1, grid.shape[1])
+        )
+
+    def write(self, model: Model, body: bytes, samples: int, out: str, bit_depth: int = 24) -> Answer:
+        """A grid as a file: ``.codes``, or audio by its ending."""
+        grid = _grid(model, body)
+        if -(-samples // model.codec.hop) != len(grid):
+            raise SettingError(f"{samples} samples do not take {len(grid)} columns.", "Open the sound anew.")
+        codes = Codes(grid, self._about(model)["codec"], samples, model.codec.sample_rate)
+        if out.endswith(".codes"):
+            save_codes(Path(out), codes)
+        else:
+            decode_file(model, codes, Path(out), bit_depth)
+        return {}, b""
+
+    def _model(self, path: Path) -> Model:
+        status = path.stat() if path.exists() else None
+        key = (str(path), status.st_mtime_ns, status.st_size) if status is not None else (str(path), 0, 0)
+        if key in self._models:
+            self._models.move_to_end(key)
+            return self._models[key]
+        model = load_model(path)
+        self._models[key] = model
+        while len(self._models) > MODELS_KEPT:
+            self._books.pop(id(self._models.popitem(last=False)[1]), None)
+        return model
+
+    def _about(self, model: Model) -> dict[str, Any]:
+        if id(model) not in self._books:
+            codec = model.codec
+            self._books[id(model)] = {
+                "codec": model.codes_fingerprint,
+                "sample_rate": codec.sample_rate,
+                "hop": codec.hop,
+                "channels": codec.channels,
+                "levels": codec.num_quantizers,
+                "entries": codec.codebook_size,
+                "has_prior": model.prior is not None,
+                "counts": model.code_counts.tolist(),
+                "colours": [colours(level.cpu().numpy()) for level in codec.quantizer.codebooks],
+            }
+        return self._books[id(model)]
+
+
+def colours(book: np.ndarray) -> list[tuple[float, float]]:
+    """Two numbers from 0 to 1 an entry of a codebook ``[K, C]``: entries that stand for similar sounds have similar ones.
+
+    They are the entries' ranks along the two directions in which the codebook is widest (principal components).
+    """
+    centred = book - book.mean(axis=0)
+    directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    # Which way a direction points is a matter of chance; its largest part points up.
+    directions *= np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)])[:, None]
+    ranks = (centred @ directions.T).argsort(axis=0).argsort(axis=0) / max(1, len(book) - 1)
+    return [(round(float(first), 3), round(float(second), 3)) for first, second in ranks]
+
+
+def _source(model: Model, index: int) -> Any:
+    if not 0 <= index < len(model.sources):
+        raise SettingError(
+            f"The model keeps {len(model.sources)} recordings, and number {index} is none of them.",
+            "Choose another one.",
+        )
+    return model.sources[index]
+
+
+def _check_entry(model: Model, level: int, code: int) -> None:
+    edit.fill(
+        np.zeros((1, model.codec.num_quantizers), np.int64), edit.Selection(0, 1, (0,)), code, model.codec.codebook_size
+    )
+    edit.select(np.zeros((1, model.codec.num_quantizers), np.int64), 0, 1, (level,))
+
+
+def _cells(model: Model, body: bytes) -> Tensor:
+    """Bytes as rows ``[n, Q]``."""
+    levels = model.codec.num_quantizers
+    if not body or len(body) % (2 * levels):
+        raise SettingError(f"{len(body)} bytes are no columns of {levels} levels.", "Open the sound anew.")
+    return torch.from_numpy(np.frombuffer(body, "<i2").astype(np.int64).reshape(-1, levels))
+
+
+def _grid(model: Model, body: bytes) -> Tensor:
+    cells = _cells(model, body)
+    _check_codes(model, cells)
+    return cells
+
+
+def _check_codes(model: Model, grid: Tensor) -> None:
+    if not 0 <= int(grid.min()) <= int(grid.max()) < model.codec.codebook_size:
+        raise SettingError("There are codes that the model does not have.", "Open the sound anew.")
+
+
+def _bytes_of(codes: Tensor) -> bytes:
+    return codes.to(torch.int16).numpy().astype("<i2").tobytes()
+
+
+def _wav(audio: np.ndarray, model: Model) -> bytes:
+    """Float32 ``[C, n]`` as a WAV file in 32 bits."""
+    channels, rate = len(audio), model.codec.sample_rate
+    samples = np.ascontiguousarray(audio.T, "<f4").tobytes()
+    form = struct.pack("<HHIIHH", 3, channels, rate, rate * channels * 4, channels * 4, 32)
+    chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(samples))
+    file = io.BytesIO()
+    file.write(b"RIFF" + struct.pack("<I", 4 + len(chunks) + len(samples)) + b"WAVE" + chunks)
+    file.write(samples)
+    return file.getvalue()
+
+
+def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
+    """Answers until there are no more questions."""
+    bench = Bench()
+    while (asked := receive(questions)) is not None:
+        try:
+            head, body = bench.answer(*asked)
+        except DistillError as error:
+            head, body = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}, b""
+        except Exception as error:  # noqa: BLE001 - the next question shall be answered all the same
+            what = f"Something went wrong that should not have ({type(error).__name__}: {error})."
+            head, body = (
+                {"kind": "DistillError", "what": what, "fix": "This is a fault in Distill. Try another way."},
+                b"",
+            )
+        send(answers, head, body)
+
+
+def main() -> None:
+    """Serves standard input; nothing else may write where the answers go."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the server, and its end ends this
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)

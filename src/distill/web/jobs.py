@@ -1,0 +1,275 @@
+"""Jobs: work that outlives the page and the server, each a process of its own with a folder of its own.
+
+    jobs/20261126-171500-123456-train/
+        job.json        what was asked: kind, title, lane, the commands to run one after the other
+        process.json    the process that runs them (runner.py), told from all others as runs/process.py does
+        running.json    which command is at work, and its process
+        progress.json   how far it is, as the commands themselves tell it
+        0.out 0.err     what the first command printed; with --json the result is the one, and its words the other
+        stop            somebody asked it to stop
+        ended.json      exit codes, when all is over
+
+Whoever asks how a job stands reads this folder; nothing is remembered. Jobs of one lane wait for those that came before them,
+so a second training waits in line while new audio can still be made. Starting takes a lock: one comes first.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from distill.errors import LibraryError, OutputError
+from distill.files.atomic import make_folder, written_aside
+from distill.files.home import home
+from distill.runs.process import began, lives
+
+PROGRESS = "DISTILL_PROGRESS"
+"""In the environment of a command: the file in which it tells how far it is."""
+MOST_KEPT = 200
+"""Jobs that are over; older ones are forgotten."""
+_started: list["subprocess.Popen[bytes]"] = []
+"""Only so that the system can forget those that have ended; nothing is asked of it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as its folder tells it now."""
+
+    folder: Path
+    kind: str
+    title: str
+    lane: str
+    commands: list[list[str]]
+    about: dict[str, Any]
+    """What it belongs to: a collection, a model, the settings that were asked for."""
+    created: str
+
+    @property
+    def id(self) -> str:
+        """By which the page names it; later jobs sort behind earlier ones."""
+        return self.folder.name
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """The command at work: ``at`` (its number) and ``process``; empty before the first."""
+        return _told(self.folder / "running.json")
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process that runs it lives."""
+        return bool(lives(_told(self.folder / "process.json") or None))
+
+    @property
+    def state(self) -> str:
+        """``waiting``, ``running``, ``stopping``, ``finished``, ``stopped``, ``failed`` or ``interrupted``."""
+        ended = _told(self.folder / "ended.json")
+        if ended:
+            if ended.get("stopped"):
+                return "stopped"
+            return "finished" if not any(ended["codes"]) else "failed"
+        if not self.is_alive:
+            # It may have ended between the two looks.
+            return self.state if (self.folder / "ended.json").exists() else "interrupted"
+        if self.was_stopped:
+            return "stopping"
+        return "running" if self.running else "waiting"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state not in ("waiting", "running", "stopping")
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody asked it to stop."""
+        return (self.folder / "stop").exists()
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """``step`` (words), ``share`` (0 to 1), ``detail``; empty where nothing was told."""
+        return _told(self.folder / "progress.json")
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """What each command that is done printed as JSON."""
+        return [_told(self.folder / f"{at}.out") for at in range(len(self.commands))]
+
+    @property
+    def wrong(self) -> tuple[str, str]:
+        """What went wrong and what to do, in the words of the command that failed; empty if nothing did."""
+        if self.state == "interrupted":
+            return (
+                "It ended without a word: the computer was switched off, or the process was killed.",
+                "Start it again; a training can go on where it was saved.",
+            )
+        if self.state != "failed":
+            return ("", "")
+        at = len(_told(self.folder / "ended.json")["codes"]) - 1
+        return complaint(_words(self.folder / f"{at}.err"))
+
+    @property
+    def words(self) -> str:
+        """The last lines that the command at work printed for people."""
+        at = int(self.running.get("at", 0))
+        return "\n".join(_words(self.folder / f"{at}.err").splitlines()[-12:])
+
+
+def start(
+    kind: str, title: str, commands: Sequence[Sequence[str | Path]], *, lane: str, about: Mapping[str, Any]
+) -> Job:
+    """Notes a job and starts the process that runs it as soon as its lane is free.
+
+    Args:
+        commands: words after ``distill``, one list a command; each begins when the one before it has ended well.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    with _lock():
+        _tidy()
+        now = datetime.now(UTC)
+        folder = make_folder(_folder() / f"{now:%Y%m%d-%H%M%S-%f}-{kind}")
+        told = {
+            "kind": kind,
+            "title": title,
+            "lane": lane,
+            "commands": [[str(word) for word in words] for words in commands],
+            "about": dict(about),
+            "created": now.isoformat(timespec="milliseconds"),
+        }
+        _write(folder / "job.json", told)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distill.web.runner", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        _started.append(process)
+        _write(folder / "process.json", _noted(process.pid))
+    return job(folder.name)
+
+
+def jobs() -> list[Job]:
+    """All jobs, the newest first."""
+    for process in list(_started):
+        if process.poll() is not None:
+            _started.remove(process)
+    found = [_read(path) for path in sorted(_folder().glob("*/"), reverse=True)]
+    return [one for one in found if one is not None]
+
+
+def job(given: str) -> Job:
+    """One job.
+
+    Raises:
+        LibraryError: if there is none of that id.
+    """
+    found = _read(_folder() / given) if re.fullmatch(r"[\w-]+", given) else None
+    if found is None:
+        raise LibraryError("There is no such job (any more).", "See those there are on the page.")
+    return found
+
+
+def stop(one: Job) -> None:
+    """Asks a job to stop, as Ctrl-C does: a training keeps its best weights. A job that waits never begins."""
+    (one.folder / "stop").touch()
+    interrupt(one.running.get("process"))
+
+
+def interrupt(process: Mapping[str, Any] | None) -> None:
+    """Sends what Ctrl-C sends, if that very process still lives here."""
+    if process is not None and lives(process):
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(int(process["pid"]), signal.SIGINT)
+
+
+def first_of_its_lane(folder: Path) -> bool:
+    """Whether no job that came before is still waiting or at work in the same lane."""
+    own = _read(folder)
+    earlier = [path for path in sorted(_folder().glob("*/")) if path.name < folder.name]
+    return own is None or not any(
+        before.lane == own.lane and before.is_alive and not _told(before.folder / "ended.json")
+        for path in earlier
+        if (before := _read(path)) is not None
+    )
+
+
+def complaint(words: str) -> tuple[str, str]:
+    """The error in what a command printed: ``✗ what`` and, indented below it, what to do."""
+    lines = words.splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("✗ ")]
+    if not starts:
+        return (lines[-1] if lines else "It ended without a word.", "Try again; distill doctor checks this computer.")
+    fix = [line.strip() for line in lines[starts[-1] + 1 :] if line.startswith("  ")]
+    return lines[starts[-1]][2:], " ".join(fix[:1])
+
+
+def _noted(pid: int) -> dict[str, Any]:
+    import platform
+
+    return {"host": platform.node(), "pid": pid, "began": began(pid)}
+
+
+def _read(folder: Path) -> Job | None:
+    told = _told(folder / "job.json")
+    try:
+        return Job(folder, told["kind"], told["title"], told["lane"], told["commands"], told["about"], told["created"])
+    except KeyError:  # being written, or not ours
+        return None
+
+
+def _told(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError):  # not there, or being written
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _words(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 20_000))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _write(path: Path, told: Mapping[str, Any]) -> None:
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(told), encoding="utf-8")
+
+
+def _folder() -> Path:
+    return home() / "jobs"
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
+    make_folder(_folder())
+    try:
+        with filelock.FileLock(_folder() / "starting.lock", timeout=10):
+            yield
+    except filelock.Timeout as error:
+        raise OutputError("Another job is just being started and does not come to an end.", "Try again.") from error
+
+
+def _tidy() -> None:
+    """Forgets the oldest jobs that are over; what they made stays."""
+    for old in jobs()[MOST_KEPT:]:
+        if old.is_over:
+            for path in old.folder.iterdir():
+                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                old.folder.rmdir()

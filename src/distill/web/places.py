@@ -1,0 +1,280 @@
+"""What the page may name: folders of recordings, models, pieces, and any sound by a reference.
+
+    recording:COLLECTION/NAME     a file of a folder that the person named
+    learned:MODEL/NAME            a recording that a model learned from, in the folder it was trained on
+    piece:NUMBER                  new audio that the library knows
+    run:RUN/NAME                  a sound in the folder of a run
+    upload:NAME                   a file that was dropped on the page
+
+A path never comes from the page: names are looked up below folders that the person named, and none leads out of them.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
+from distill.audio.folder import audio_files, name_below
+from distill.errors import AudioFileError, CorpusError, LibraryError, OutputError
+from distill.files.atomic import make_folder, written_aside
+from distill.files.home import home
+from distill.files.names import stem_from
+from distill.library import Library, ModelEntry
+from distill.runs.events import STAGES
+
+_MOST_FOLDERS = 500
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A folder of recordings that the person named, and which of them are left out."""
+
+    id: str
+    folder: str
+    left_out: list[str] = field(default_factory=list)
+    """Names below the folder, with slashes."""
+    is_own: bool = False
+    """Whether it lies in Distill's own folder, so that files can be added to it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return Path(self.folder).name or self.folder
+
+    @property
+    def stamp(self) -> str:
+        """Changes whenever a file in the folder does, or what is left out."""
+        return stamp_of(Path(self.folder), self.left_out)
+
+
+def library() -> Library:
+    """The library; what it has to tell is in its answers."""
+    return Library(lambda _: None)
+
+
+def collections() -> list[Collection]:
+    """All folders that the person named, by name."""
+    found = [one for path in _notes().glob("*.json") if (one := _read(path)) is not None]
+    return sorted(found, key=lambda one: (one.name.casefold(), one.id))
+
+
+def collection(given: str) -> Collection:
+    """One of them.
+
+    Raises:
+        LibraryError: if there is none of that id.
+    """
+    found = _read(_notes() / f"{given}.json") if re.fullmatch(r"[\w.-]+", given) else None
+    if found is None:
+        raise LibraryError("This folder of recordings is not known here.", "Name it again in Recordings.")
+    return found
+
+
+def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
+    """Notes a folder that the person named.
+
+    Raises:
+        CorpusError: if there is no such folder.
+    """
+    folder = folder.expanduser()
+    if not folder.is_absolute():
+        raise CorpusError(f"{folder} does not say where it begins.", "Give the whole path, from / or ~ on.")
+    if not folder.is_dir():
+        raise CorpusError(f"There is no folder {folder}.", "Check its name and place.")
+    folder = folder.resolve()
+    if folder == folder.parent:
+        raise CorpusError(f"{folder} is a whole disk.", "Name a folder of recordings on it.")
+    key = f"{stem_from(folder.name) or 'folder'}-{sha256(str(folder).encode(errors='replace')).hexdigest()[:6]}"
+    there = _read(_notes() / f"{key}.json")
+    return there if there is not None else _write(Collection(key, str(folder), is_own=is_own))
+
+
+def leave_out(one: Collection, names: list[str]) -> Collection:
+    """The collection with exactly these recordings left out."""
+    return _write(Collection(one.id, one.folder, sorted(set(names)), one.is_own))
+
+
+def forget_collection(one: Collection) -> None:
+    """Takes a folder off the list; the folder itself is not touched."""
+    (_notes() / f"{one.id}.json").unlink(missing_ok=True)
+
+
+def training_folder(one: Collection) -> Path:
+    """The folder to learn from: the person's own, or, where something is left out, one of links to the rest.
+
+    Raises:
+        CorpusError: if nothing is left, or the folder is gone.
+        OutputError: if the links cannot be written.
+    """
+    folder = Path(one.folder)
+    if not one.left_out:
+        return folder
+    out = set(one.left_out)
+    kept = [path for path in audio_files(folder)[0] if name_below(path, folder) not in out]
+    if not kept:
+        raise CorpusError(f"Every recording of {folder} is left out.", "Take one back in Recordings.")
+    links = home() / "selections" / f"{one.id}-{one.stamp[:8]}" / folder.name
+    for path in kept:
+        link = links / path.relative_to(folder)
+        make_folder(link.parent)
+        if not link.is_symlink():
+            try:
+                link.symlink_to(path)
+            except OSError as error:
+                raise OutputError(
+                    f"{link} cannot be made ({error.strerror}).", "Move the recordings to a folder of their own."
+                ) from error
+    return links
+
+
+def count_files(folder: Path) -> int:
+    """How many files in a folder are called like audio, as far as can be said quickly."""
+    found = 0
+    for seen, (_, _, names) in enumerate(os.walk(folder)):
+        found += sum(Path(name).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES for name in names if name[0] != ".")
+        if seen >= _MOST_FOLDERS:
+            break
+    return found
+
+
+def stamp_of(folder: Path, left_out: list[str]) -> str:
+    """A digest of the names, sizes and dates of the sounds in a folder; empty where it cannot be read."""
+    try:
+        paths = audio_files(folder)[0]
+        told = [(name_below(path, folder), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    except (CorpusError, OSError):
+        return ""
+    return sha256(json.dumps([told, left_out]).encode()).hexdigest()
+
+
+def model_id(entry: ModelEntry) -> str:
+    """By which the page names a model."""
+    return sha256(str(entry.path).encode(errors="replace")).hexdigest()[:12]
+
+
+def model(given: str) -> ModelEntry:
+    """The model of that id.
+
+    Raises:
+        LibraryError: if there is none, or its file is gone.
+    """
+    for entry in library().models():
+        if model_id(entry) == given:
+            if not entry.is_there:
+                raise LibraryError(
+                    f"The file of '{entry.name}' is gone from {entry.path.parent}.", "Move it back, or import it again."
+                )
+            return entry
+    raise LibraryError(
+        "There is no such model in the library.", "Choose another one; it may have been renamed or deleted."
+    )
+
+
+def run_folder(name: str) -> Path:
+    """The folder of a run.
+
+    Raises:
+        LibraryError: if there is none of that name.
+    """
+    folder = home() / "runs" / name
+    if not name or name in (".", "..") or set(name) & set("/\\") or not folder.is_dir():
+        raise LibraryError("There is no such run.", "See those there are in Train.")
+    return folder
+
+
+def sound(reference: str) -> Path:
+    """The file that a reference means.
+
+    Raises:
+        LibraryError: if there is no such thing.
+        AudioFileError: if its file is gone.
+    """
+    kind, _, rest = reference.partition(":")
+    finds: dict[str, Callable[[str], list[Path]]] = {
+        "recording": _recording,
+        "learned": _learned,
+        "piece": lambda number: (
+            [Path(library().generation(int(number)).file)] if number.isdecimal() and len(number) < 12 else []
+        ),
+        "run": _in_run,
+        "upload": lambda name: [_below(uploads(), name)],
+    }
+    if kind not in finds:
+        raise LibraryError(f"'{reference[:60]}' names no sound.", "Choose one on the page.")
+    found = finds[kind](rest)
+    for path in found:
+        if path.is_file():
+            return path
+    raise AudioFileError(
+        f"{rest[:200]} is not where it was.", "It was moved or deleted; put it back, or choose another one."
+    )
+
+
+def uploads() -> Path:
+    """Where prompts and other single files go that were dropped on the page."""
+    return home() / "uploads"
+
+
+def own_recordings() -> Path:
+    """Where folders of recordings go that were dropped on the page."""
+    return home() / "recordings"
+
+
+def studio(name: str) -> Path:
+    """Where a new model, its pieces and its report go."""
+    return home() / "studio" / (stem_from(name) or "sound")
+
+
+def _recording(rest: str) -> list[Path]:
+    one, _, name = rest.partition("/")
+    return [_below(Path(collection(one).folder), name)]
+
+
+def _learned(rest: str) -> list[Path]:
+    one, _, name = rest.partition("/")
+    runs = library().runs(model(one).origin)
+    return [_below(Path(folder), name) for folder in dict.fromkeys(run.folder for run in reversed(runs))]
+
+
+def _in_run(rest: str) -> list[Path]:
+    run, _, name = rest.partition("/")
+    folder = run_folder(run)
+    path = _below(folder, name)
+    return [path] if path.suffix not in {f".{ending}" for ending in (*STAGES, "json", "jsonl", "state")} else []
+
+
+def _below(folder: Path, name: str) -> Path:
+    """A file by its name below a folder, never outside of it (links in it were put there by the person).
+
+    Raises:
+        LibraryError: for a name that leads out.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or re.match(r"\w:", name):
+        raise LibraryError(f"'{name[:100]}' is no name of a sound.", "Choose one on the page.")
+    return folder.joinpath(*parts)
+
+
+def _notes() -> Path:
+    return home() / "collections"
+
+
+def _read(path: Path) -> Collection | None:
+    try:
+        told = json.loads(path.read_bytes())
+        return Collection(
+            path.stem, str(told["folder"]), [str(name) for name in told["left_out"]], bool(told["is_own"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):  # gone, or not ours
+        return None
+
+
+def _write(one: Collection) -> Collection:
+    make_folder(_notes())
+    with written_aside(_notes() / f"{one.id}.json") as aside:
+        aside.write_text(json.dumps(asdict(one)), encoding="utf-8")
+    return one

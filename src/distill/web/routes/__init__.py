@@ -1,0 +1,1 @@
+"""What the page may ask for: one router a subject, every answer a pydantic model."""

@@ -1,0 +1,232 @@
+"""New audio: what is asked for, what was made, and everything to make it again."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from distill.errors import LibraryError, MissingPriorError
+from distill.files.atomic import written_aside
+from distill.files.home import home
+from distill.library import GenerationRecord, ModelEntry
+from distill.runs.journal import verdicts_of
+from distill.web import jobs, places
+from distill.web.answers import Done
+from distill.web.routes.work import JobView, view
+
+router = APIRouter(tags=["new audio"])
+_SHOWN = 200
+
+
+class Settings(BaseModel):
+    """What is asked of a model; what is None is as ``distill generate`` has it."""
+
+    kind: Literal["audio", "loop", "infill"] = "audio"
+    seconds: float = Field(10.0, ge=0.5, le=600)
+    count: int = Field(3, ge=1, le=64)
+    originality: float = Field(0.5, ge=0, le=1)
+    voice: Literal["auto", "recordings", "codec"] = "auto"
+    temperature: list[float] = Field([1.0], min_length=1, max_length=4)
+    """One for all levels, or one each."""
+    top_k: int = Field(0, ge=0, le=1024)
+    top_p: float | None = Field(None, gt=0, le=1)
+    variety: float = Field(0.0, ge=0, le=5)
+    max_similarity: float | None = Field(None, ge=0, le=100)
+    seed: int | None = Field(None, ge=0, lt=2**31)
+    """None draws another one each time."""
+    beats: int | None = Field(None, ge=1, le=1000)
+    bpm: float | None = Field(None, ge=20, le=400)
+    given: str = Field("", max_length=2000)
+    """A reference: the prompt that is gone on with, or the sound in which a passage is made anew."""
+    begin: float = Field(0.0, ge=0, le=86_400)
+    end: float = Field(0.0, ge=0, le=86_400)
+    format: Literal["wav", "flac", "ogg", "mp3"] = "wav"
+
+
+class Asked(BaseModel):
+    """New audio to make."""
+
+    model: str
+    settings: Settings
+
+
+class PieceView(BaseModel):
+    """A piece of new audio that the library knows."""
+
+    id: int
+    name: str
+    file: str
+    is_there: bool
+    made: str
+    model: str
+    """The name of the model that made it."""
+    model_id: str | None
+    """None where that model is gone, or has been trained on since."""
+    seed: int
+    verdict: str
+    shares: dict[str, float]
+    request: dict[str, Any]
+
+
+class SecondView(BaseModel):
+    """The verdict on one second, and where the passage is that it is most like."""
+
+    verdict: str
+    similarity: float | None
+    percentile: float | None
+    recording: str
+    at_seconds: float
+    semitones: float
+    stretch: float
+    is_repeated: bool
+    reference: str | None
+    """Of that recording; None where the model is gone."""
+
+
+class PieceDetail(PieceView):
+    """A piece with a verdict for every second."""
+
+    seconds: list[SecondView] | None
+    """None for what an earlier version made."""
+
+
+class Preset(BaseModel):
+    """Settings under a name."""
+
+    name: str = Field(min_length=1, max_length=60)
+    settings: Settings
+
+
+@router.post("/generate")
+def generate(asked: Asked) -> JobView:
+    """Makes new audio, or lets it wait in line."""
+    entry = places.model(asked.model)
+    if not entry.has_prior:
+        raise MissingPriorError(f"'{entry.name}' has a codec but no prior yet.", "Go on with its training first.")
+    words: list[str | Path] = [
+        "generate",
+        entry.path,
+        *_options(asked.settings),
+        "--out",
+        places.studio(entry.name),
+        "--json",
+    ]
+    about = {"model": str(entry.path), "settings": asked.settings.model_dump()}
+    title = f"{asked.settings.count} × {asked.settings.seconds:g} s with {entry.name}"
+    return view(jobs.start("generate", title, [words], lane="making", about=about))
+
+
+@router.get("/pieces")
+def pieces(model: str | None = None) -> list[PieceView]:
+    """What was made, the newest first; with one model, or with all."""
+    library = places.library()
+    entries = library.models()
+    origin = None if model is None else places.model(model).origin
+    return [_piece(one, entries) for one in reversed(library.generations(origin)[-_SHOWN:])]
+
+
+@router.get("/pieces/{piece}")
+def one_piece(piece: int) -> PieceDetail:
+    """One piece, second by second."""
+    library = places.library()
+    shown = _piece(library.generation(piece), library.models())
+    found = verdicts_of(piece)
+    seconds = None if found is None else [_second(second, shown.model_id) for second in found]
+    return PieceDetail(**shown.model_dump(), seconds=seconds)
+
+
+@router.post("/pieces/{piece}/again")
+def again(piece: int) -> JobView:
+    """Makes the identical file again, from model, seed and settings."""
+    one = places.library().generation(piece)
+    out = places.studio(Path(one.model or "sound").stem)
+    words: list[str | Path] = ["regenerate", str(piece), "--out", out, "--json"]
+    return view(jobs.start("regenerate", f"Making piece {piece} again", [words], lane="making", about={"piece": piece}))
+
+
+@router.get("/presets")
+def presets() -> list[Preset]:
+    """Settings that were kept under a name."""
+    return _presets()
+
+
+@router.put("/presets")
+def keep_preset(preset: Preset) -> Done:
+    """Keeps settings under a name, in place of those it had."""
+    _write([one for one in _presets() if one.name != preset.name] + [preset])
+    return Done()
+
+
+@router.delete("/presets/{name}")
+def forget_preset(name: str) -> Done:
+    """Forgets settings."""
+    there = _presets()
+    if all(one.name != name for one in there):
+        raise LibraryError(f"There is no preset '{name}'.", "It may have been deleted in another tab.")
+    _write([one for one in there if one.name != name])
+    return Done()
+
+
+def _options(wanted: Settings) -> list[str | Path]:
+    words: list[str | Path] = ["--count", str(wanted.count), "--originality", f"{wanted.originality:g}"]
+    words += ["--temperature", ",".join(f"{value:g}" for value in wanted.temperature), "--top-k", str(wanted.top_k)]
+    words += ["--variety", f"{wanted.variety:g}", "--format", wanted.format, "--voice", wanted.voice]
+    for option, value in (("top-p", wanted.top_p), ("max-similarity", wanted.max_similarity), ("seed", wanted.seed)):
+        words += [] if value is None else [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
+    if wanted.kind == "infill":
+        return [
+            *words,
+            "--infill",
+            places.sound(wanted.given),
+            "--from",
+            f"{wanted.begin:.4f}",
+            "--to",
+            f"{wanted.end:.4f}",
+        ]
+    if wanted.kind == "loop" and wanted.beats is not None and wanted.bpm is not None:
+        return [*words, "--loop", "--beats", str(wanted.beats), "--bpm", f"{wanted.bpm:g}"]
+    words += ["--seconds", f"{wanted.seconds:g}"]
+    if wanted.kind == "loop":
+        return [*words, "--loop"]
+    return [*words, "--prompt", places.sound(wanted.given)] if wanted.given else words
+
+
+def _piece(one: GenerationRecord, entries: list[ModelEntry]) -> PieceView:
+    path = Path(one.file)
+    entry = next((entry for entry in entries if entry.is_there and entry.digest == one.digest), None)
+    return PieceView(
+        id=one.id or 0,
+        name=path.stem,
+        file=one.file,
+        is_there=path.is_file(),
+        made=one.made,
+        model=entry.name if entry is not None else Path(one.model or "gone").stem,
+        model_id=None if entry is None else places.model_id(entry),
+        seed=one.seed,
+        verdict=one.verdict,
+        shares=one.shares,
+        request=one.request,
+    )
+
+
+def _second(told: dict[str, Any], model: str | None) -> SecondView:
+    name = str(told.get("recording", ""))
+    reference = f"learned:{model}/{name}" if name and model is not None else None
+    return SecondView(
+        **{key: value for key, value in told.items() if key in SecondView.model_fields}, reference=reference
+    )
+
+
+def _presets() -> list[Preset]:
+    try:
+        return [Preset(**one) for one in json.loads((home() / "presets.json").read_bytes())]
+    except (OSError, ValueError, TypeError):  # none yet, or not ours
+        return []
+
+
+def _write(kept: list[Preset]) -> None:
+    with written_aside(home() / "presets.json") as aside:
+        told = [one.model_dump() for one in sorted(kept, key=lambda one: one.name.casefold())]
+        aside.write_text(json.dumps(told), encoding="utf-8")

@@ -1,0 +1,231 @@
+"""The library: models with what they learned from, how well, and what was made with them; the trash; reports."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+
+from distill.errors import LibraryError, ModelFileError
+from distill.files.atomic import make_folder
+from distill.files.names import MODEL_SUFFIX, searchable
+from distill.library import Library, ModelEntry, trash
+from distill.models.header import read_header
+from distill.models.health import LEVEL_NAMES
+from distill.web import jobs, places
+from distill.web.routes.sounds import take
+from distill.web.routes.work import JobView, view
+
+router = APIRouter(tags=["library"])
+
+
+class ModelView(BaseModel):
+    """A model in the library."""
+
+    id: str
+    name: str
+    file: str
+    created: str
+    file_count: int
+    seconds: float
+    codec_distance: float | None
+    perplexity: float | None
+    has_prior: bool
+    size: int
+    """Bytes."""
+    is_there: bool
+    pieces: int
+    """How many were made with it."""
+
+
+class Training(BaseModel):
+    """A training of a model."""
+
+    kind: str
+    started: str
+    outcome: str
+    message: str
+    folder: str
+    run: str
+    settings: dict[str, Any]
+
+
+class ModelDetail(ModelView):
+    """A model with its history."""
+
+    recordings: list[str]
+    runs: list[Training]
+    reports: list[str]
+    """Pages that lie beside it."""
+    base: str
+    """What its codec started from, and to whom that is owed."""
+    level_names: list[str]
+    codebook_size: int
+    bitrate: float
+    """Bit/s."""
+    voice: str
+    """Which voice was measured to be nearer to the recordings."""
+
+
+class Trashed(BaseModel):
+    """A model in the trash."""
+
+    key: str
+    name: str
+    was: str | None
+    deleted: str
+    size: int
+
+
+class NewName(BaseModel):
+    """What a model is to be called."""
+
+    name: str = Field(min_length=1, max_length=100)
+
+
+@router.get("/models")
+def models(search: Annotated[str, Query(max_length=200)] = "") -> list[ModelView]:
+    """The models whose name, folder, date or recordings contain every word, the newest first."""
+    library = places.library()
+    made: dict[str, int] = {}
+    for one in library.generations():
+        made[one.origin] = made.get(one.origin, 0) + 1
+    words = [searchable(word) for word in search.split()]
+    folders: dict[str | None, str] = {}
+    for run in library.runs() if words else ():
+        folders[run.origin] = f"{folders.get(run.origin, '')}\n{run.folder}"
+    found = []
+    for entry in library.models():
+        text = searchable("\n".join((str(entry.path), entry.created, folders.get(entry.origin, ""), *entry.recordings)))
+        if all(word in text for word in words):
+            found.append(_view(entry, made.get(entry.origin, 0)))
+    return found
+
+
+@router.get("/models/{model}")
+def one_model(model: str) -> ModelDetail:
+    """One model, with its trainings."""
+    library = places.library()
+    entry = places.model(model)
+    header = read_header(entry.path)
+    levels = header.codec.num_quantizers
+    from_base = bool(header.codec_training.get("from_base"))
+    return ModelDetail(
+        **_view(entry, len(library.generations(entry.origin))).model_dump(),
+        recordings=list(entry.recordings),
+        runs=[
+            Training(
+                kind=run.kind,
+                started=run.started,
+                outcome=run.outcome,
+                message=run.message,
+                folder=run.folder,
+                run=Path(run.events).parent.name,
+                settings=run.settings,
+            )
+            for run in library.runs(entry.origin)
+        ],
+        reports=[path.name for path in _reports(entry)],
+        base="The base codec of public-domain (CC0) sound that comes with Distill." if from_base else "Random weights.",
+        level_names=list(LEVEL_NAMES.get(levels, ())),
+        codebook_size=header.codec.codebook_size,
+        bitrate=header.codec.bitrate,
+        voice=header.nearer_voice,
+    )
+
+
+@router.post("/models/{model}/rename")
+def rename(model: str, new: NewName) -> JobView:
+    """Gives a model another name; a job, as the file is written anew."""
+    entry = places.model(model)
+    return _job("rename", f"Renaming {entry.name}", ["models", "rename", entry.path, new.name, "--json"])
+
+
+@router.delete("/models/{model}")
+def delete(model: str) -> Trashed | None:
+    """Moves a model into the trash; one whose file is gone is only taken off the list."""
+    library = places.library()
+    entry = _listed(library, model)
+    item = trash.delete(library, entry)
+    return None if item is None else _trashed(item)
+
+
+@router.get("/trash")
+def in_trash() -> list[Trashed]:
+    """What can be restored, the latest first."""
+    return [_trashed(item) for item in trash.trashed()]
+
+
+@router.post("/trash/{key}/restore")
+def restore(key: str) -> ModelView:
+    """Brings a deleted model back to where it was. Nothing is overwritten."""
+    library = places.library()
+    if all(item.key != key for item in trash.trashed()):
+        raise LibraryError("This is not in the trash (any more).", "Look again; it may have been restored.")
+    entry = trash.restore(library, key)
+    return _view(entry, len(library.generations(entry.origin)))
+
+
+@router.get(
+    "/models/{model}/file", response_class=FileResponse, responses={200: {"content": {"application/octet-stream": {}}}}
+)
+def export(model: str) -> FileResponse:
+    """The model's file. It holds the recordings as codes, which can be decoded."""
+    entry = places.model(model)
+    return FileResponse(entry.path, filename=entry.path.name, content_disposition_type="attachment")
+
+
+@router.put("/uploads/models/{name}")
+async def import_model(name: str, request: Request) -> JobView:
+    """Takes a model file; a job checks the whole of it and adds it to the library."""
+    if not name.endswith(MODEL_SUFFIX):
+        raise ModelFileError(f"{name} is no model file.", f"Choose a file that ends in {MODEL_SUFFIX}.")
+    path = await take(request, make_folder(places.uploads()), name)
+    return _job("import", f"Importing {path.stem}", ["models", "import", path, "--json"])
+
+
+@router.get("/reports/{model}/{page}", response_class=FileResponse, responses={200: {"content": {"text/html": {}}}})
+def report(model: str, page: str) -> FileResponse:
+    """A report that lies beside a model: a page that holds everything it shows."""
+    for path in _reports(places.model(model)):
+        if path.name == page:
+            return FileResponse(path, media_type="text/html")
+    raise LibraryError("There is no such report (any more).", "See those there are in Library.")
+
+
+def _job(kind: str, title: str, words: list[str | Path]) -> JobView:
+    return view(jobs.start(kind, title, [words], lane="library", about={}))
+
+
+def _listed(library: Library, model: str) -> ModelEntry:
+    for entry in library.models():
+        if places.model_id(entry) == model:
+            return entry
+    raise LibraryError("There is no such model in the library.", "Look again; it may have been renamed or deleted.")
+
+
+def _reports(entry: ModelEntry) -> list[Path]:
+    return sorted(entry.path.parent.glob(f"{entry.path.stem}-*.html"))
+
+
+def _view(entry: ModelEntry, pieces: int) -> ModelView:
+    return ModelView(
+        id=places.model_id(entry),
+        name=entry.name,
+        file=str(entry.path),
+        created=entry.created,
+        file_count=entry.file_count,
+        seconds=entry.seconds,
+        codec_distance=entry.codec_distance,
+        perplexity=entry.perplexity,
+        has_prior=entry.has_prior,
+        size=entry.size,
+        is_there=entry.is_there,
+        pieces=pieces,
+    )
+
+
+def _trashed(item: trash.Trashed) -> Trashed:
+    was = None if item.was is None else str(item.was)
+    return Trashed(key=item.key, name=item.name, was=was, deleted=item.deleted, size=item.size)

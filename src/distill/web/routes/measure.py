@@ -1,0 +1,129 @@
+"""How faithful a run's codec is: figures of pitch, texture and distance, and reconstructions to hear beside the originals."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from distill.audio.folder import audio_files, name_below
+from distill.errors import CorpusError, LibraryError
+from distill.files.names import reconstruction_paths
+from distill.runs.status import records_of
+from distill.web import jobs, places
+from distill.web.routes.work import JobView, view
+
+router = APIRouter(tags=["training"])
+_FIGURES = (
+    (
+        "kept",
+        "of the partials kept",
+        "Share of the recordings' partials that are there, at their pitch. By chance it is 13 to 20 %.",
+    ),
+    ("cents", "off in pitch", "How far the partials that are kept are from their pitch; 100 cents are a semitone."),
+    ("invented", "partials invented", "For each partial of the recordings, how many there are where they have none."),
+    ("movement", "movement off", "How much the loudness of noise moves otherwise than the recordings'."),
+    ("line", "buzz", "How far a regular flutter stands out of that movement; 0 is none."),
+    ("grain", "grain", "Fast movement against the recordings'; below 0 it is smoothed over."),
+)
+_UNITS = {
+    "kept": "{:.0%}",
+    "cents": "{:.1f} cents",
+    "invented": "{:.2f}",
+    "movement": "{:.1f} dB",
+    "line": "{:.1f} dB",
+    "grain": "{:+.1f} dB",
+}
+
+
+class Row(BaseModel):
+    """One figure, with its unit."""
+
+    name: str
+    value: str
+    words: str
+
+
+class Measured(BaseModel):
+    """What was measured of a run's codec; no rows if nothing was."""
+
+    rows: list[Row]
+    measured: str
+    """When."""
+
+
+class Heard(BaseModel):
+    """A reconstruction beside its original, as references."""
+
+    name: str
+    reference: str
+    original: str
+
+
+@router.post("/runs/{run}/measure")
+def measure(run: str) -> JobView:
+    """Measures the codec of a run on its recordings, and writes its reconstructions into the run's folder."""
+    folder = places.run_folder(run)
+    records = records_of(folder)
+    if not records or not Path(records[-1].model).is_file():
+        raise LibraryError("This run has no model yet.", "Wait until its codec is trained.")
+    model, recordings = records[-1].model, records[-1].folder
+    commands: list[list[str | Path]] = [
+        ["reconstruct", model, recordings, "--out", folder / "reconstructions", "--json"],
+        ["evaluate", model, recordings, "--out", folder / "evaluation", "--no-opus", "--json"],
+    ]
+    return view(jobs.start("measure", f"Measuring {Path(model).stem}", commands, lane="making", about={"run": run}))
+
+
+@router.get("/runs/{run}/measured")
+def measured(run: str) -> Measured:
+    """The newest figures of a run's codec."""
+    places.run_folder(run)
+    for job in jobs.jobs():
+        if job.kind == "measure" and job.about.get("run") == run and job.state == "finished":
+            return Measured(rows=_rows(job.results[1]), measured=job.created)
+    return Measured(rows=[], measured="")
+
+
+@router.get("/runs/{run}/heard")
+def heard(run: str) -> list[Heard]:
+    """The reconstructions that are there, each beside its original."""
+    folder = places.run_folder(run)
+    records = records_of(folder)
+    if not records:
+        return []
+    out, recordings = folder / "reconstructions", Path(records[-1].folder)
+    model = next((entry for entry in places.library().models() if str(entry.path) == records[-1].model), None)
+    try:
+        named = {name_below(path, recordings): path for path in audio_files(recordings)[0]}
+    except (CorpusError, OSError):  # the folder is gone
+        named = {}
+    if model is None or not out.is_dir():
+        return []
+    return [
+        Heard(
+            name=name,
+            reference=f"run:{run}/reconstructions/{path.relative_to(out).as_posix()}",
+            original=f"learned:{places.model_id(model)}/{name}",
+        )
+        for name, path in reconstruction_paths(out, named).items()
+        if path.is_file()
+    ]
+
+
+def _rows(told: Mapping[str, Any]) -> list[Row]:
+    rows = []
+    for part, called in (("mel_held_out", "mel distance, kept aside"), ("mel", "mel distance")):
+        if isinstance(value := told.get(part), float) and math.isfinite(value):
+            rows.append(
+                Row(name=called, value=f"{value:.2f}", words="Distance of spectra; 0 is identical, lower is closer.")
+            )
+            break
+    judged = told.get("judged", {})
+    figures = judged.get("held_out") or judged.get("all") or {}
+    for name, called, words in _FIGURES:
+        if isinstance(value := figures.get(name), int | float) and math.isfinite(value):
+            rows.append(Row(name=called, value=_UNITS[name].format(value).replace("%", " %"), words=words))
+    return rows

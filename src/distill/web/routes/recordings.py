@@ -1,0 +1,188 @@
+"""Folders of recordings: named or dropped, judged by the same import as everywhere, and what of them is left out."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from distill.audio.demo import write_demo_corpus
+from distill.audio.folder import audio_files
+from distill.errors import CorpusError
+from distill.files.atomic import make_folder
+from distill.files.names import free_path, stem_from
+from distill.web import jobs, places
+from distill.web.answers import Done
+from distill.web.routes.work import JobView, view
+
+router = APIRouter(tags=["recordings"])
+_MOST_OFFERED = 30
+
+
+class CollectionView(BaseModel):
+    """A folder of recordings."""
+
+    id: str
+    name: str
+    folder: str
+    is_own: bool
+    """Whether it lies in Distill's own folder, so that files can be added on the page."""
+    left_out: list[str]
+    is_there: bool
+    files: int
+    """Audio files in it, usable or not."""
+
+
+class Report(BaseModel):
+    """What the import says of a folder (``distill check --json``)."""
+
+    files: list[dict[str, Any]]
+    usable: int
+    seconds: float
+    channels: int
+    warnings: list[str]
+    split: dict[str, Any]
+    why: str
+    settings: dict[str, Any]
+
+
+class CollectionDetail(CollectionView):
+    """A folder with its import report."""
+
+    report: Report | None
+    """None before it was read, and after something in it has changed."""
+    job: JobView | None
+    """The reading that is going on, or that failed."""
+
+
+class Named(BaseModel):
+    """A folder to add."""
+
+    folder: str = Field(max_length=4000)
+
+
+class NewFolder(BaseModel):
+    """A folder of Distill's own, for files that are dropped on the page."""
+
+    name: str = Field(max_length=100)
+
+
+class LeftOut(BaseModel):
+    """Names of recordings, as the report has them."""
+
+    names: list[str] = Field(max_length=10_000)
+
+
+class Folders(BaseModel):
+    """Folders that begin as what was typed."""
+
+    folders: list[str]
+
+
+@router.get("/collections")
+def all_collections() -> list[CollectionView]:
+    """The folders of recordings that were named."""
+    return [_view(one) for one in places.collections()]
+
+
+@router.post("/collections")
+def add(named: Named) -> CollectionView:
+    """Adds a folder by its path. Nothing is copied, and nothing is ever written to it."""
+    return _view(places.add_collection(Path(named.folder.strip())))
+
+
+@router.post("/collections/demo")
+def add_demo() -> CollectionView:
+    """Makes the demo corpus, 21 short recordings, in Distill's own folder."""
+    folder = places.own_recordings() / "demo"
+    if not folder.is_dir() or not audio_files(folder)[0]:
+        write_demo_corpus(folder, seed=0)
+    return _view(places.add_collection(folder, is_own=True))
+
+
+@router.post("/collections/new")
+def add_own(new: NewFolder) -> CollectionView:
+    """Makes an empty folder in Distill's own, for files that are dropped on the page."""
+    folder = make_folder(free_path(places.own_recordings() / (stem_from(new.name) or "recordings")))
+    return _view(places.add_collection(folder, is_own=True))
+
+
+@router.get("/folders")
+def complete(text: str = "") -> Folders:
+    """Completes the path of a folder that is being typed. Only names of folders are told, and only to this page."""
+    given = Path(text).expanduser() if text else Path.home()
+    if not given.is_absolute() or "\0" in text:
+        return Folders(folders=[])
+    above, start = (given, "") if not text or text.endswith(("/", os.sep)) else (given.parent, given.name)
+    try:
+        below = sorted(path for path in above.iterdir() if path.name.casefold().startswith(start.casefold()))
+        found = [
+            str(path) for path in below if (start.startswith(".") or not path.name.startswith(".")) and path.is_dir()
+        ]
+    except OSError:  # not there, or not for this person
+        return Folders(folders=[])
+    return Folders(folders=found[:_MOST_OFFERED])
+
+
+@router.get("/collections/{collection}")
+def one_collection(collection: str) -> CollectionDetail:
+    """A folder with its import report, as far as it was read."""
+    one = places.collection(collection)
+    stamp = one.stamp
+    last = _last_check(one, stamp)
+    report = None
+    if last is not None and last.state == "finished":
+        told = last.results[0]
+        report = Report(**{name: told[name] for name in Report.model_fields})
+    job = None if last is None or last.state == "finished" else view(last)
+    return CollectionDetail(**_view(one).model_dump(), report=report, job=job)
+
+
+@router.post("/collections/{collection}/check")
+def check(collection: str) -> JobView:
+    """Reads the folder and judges every file, unless that is being done."""
+    one = places.collection(collection)
+    stamp = one.stamp
+    last = _last_check(one, stamp)
+    if last is not None and not last.is_over:
+        return view(last)
+    if not Path(one.folder).is_dir():
+        raise CorpusError(f"The folder {one.folder} is gone.", "Put it back, or take it off the list.")
+    words: list[str | Path] = ["check", places.training_folder(one), "--json"]
+    about = {"collection": one.id, "stamp": stamp}
+    return view(jobs.start("check", f"Reading {one.name}", [words], lane=f"reading {one.id}", about=about))
+
+
+@router.put("/collections/{collection}/left-out")
+def leave_out(collection: str, left: LeftOut) -> CollectionView:
+    """Leaves out exactly these recordings, from the next reading and training on."""
+    return _view(places.leave_out(places.collection(collection), left.names))
+
+
+@router.delete("/collections/{collection}")
+def forget(collection: str) -> Done:
+    """Takes a folder off the list. The folder itself stays as it is."""
+    places.forget_collection(places.collection(collection))
+    return Done()
+
+
+def _view(one: places.Collection) -> CollectionView:
+    folder = Path(one.folder)
+    return CollectionView(
+        id=one.id,
+        name=one.name,
+        folder=one.folder,
+        is_own=one.is_own,
+        left_out=one.left_out,
+        is_there=folder.is_dir(),
+        files=places.count_files(folder),
+    )
+
+
+def _last_check(one: places.Collection, stamp: str) -> jobs.Job | None:
+    """The newest reading of the folder as it is now."""
+    for job in jobs.jobs():
+        if job.kind == "check" and job.about.get("collection") == one.id and job.about.get("stamp") == stamp:
+            return job
+    return None

@@ -1,0 +1,135 @@
+"""Sounds by their references: to play, to look at, a passage of them, to take home; and files that are dropped."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, Response
+from pydantic import BaseModel
+
+from distill.audio.files import probe
+from distill.errors import AudioFileError, OutputError
+from distill.files.atomic import make_folder, output_error
+from distill.files.names import free_path, stem_from
+from distill.web import places, sound
+
+router = APIRouter(tags=["sounds"])
+Reference = Annotated[str, Query(description="A reference, such as piece:12 (places.py).", max_length=2000)]
+_AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/*": {}}, "description": "The sound."}}
+
+
+class Look(BaseModel):
+    """How a sound looks, as arrays in base64 (``sound.Picture``)."""
+
+    seconds: float
+    channels: int
+    columns: int
+    peaks: str
+    bands: int
+    mel: str
+    mel_columns: int
+    mel_seconds: float
+
+
+class Level(BaseModel):
+    """How loud a sound is."""
+
+    decibels: float | None
+    """RMS of what is not much softer than the rest, dBFS; None for silence."""
+
+
+class Uploaded(BaseModel):
+    """A file that was taken."""
+
+    reference: str
+    name: str
+    seconds: float
+
+
+@router.get("/sound/audio", responses=_AUDIO, response_class=FileResponse)
+def audio(ref: Reference) -> FileResponse:
+    """The sound as a browser can play it, from any place on."""
+    path, kind = sound.playable(places.sound(ref))
+    return FileResponse(path, media_type=kind, headers={"cache-control": "private, no-cache"})
+
+
+@router.get("/sound/look")
+def look(ref: Reference, mel: bool = True) -> Look:
+    """Waveform and, with ``mel``, spectrogram."""
+    return Look(**vars(sound.picture(places.sound(ref), with_mel=mel)))
+
+
+@router.get("/sound/passage", responses=_AUDIO, response_class=Response)
+def passage(
+    ref: Reference,
+    begin: Annotated[float, Query(ge=0, le=86_400)] = 0.0,
+    seconds: Annotated[float, Query(gt=0, le=60)] = 1.0,
+) -> Response:
+    """A passage of it, as a WAV file."""
+    return Response(sound.passage(places.sound(ref), begin, seconds), media_type="audio/wav")
+
+
+@router.get("/sound/level")
+def level(ref: Reference) -> Level:
+    """How loud it is, for comparing two at the same level."""
+    found = sound.loudness_db(places.sound(ref))
+    return Level(decibels=None if found == float("-inf") else found)
+
+
+@router.get("/sound/download", responses=_AUDIO, response_class=FileResponse)
+def download(ref: Reference, format: Literal["wav", "flac", "ogg", "mp3"] = "wav") -> FileResponse:  # noqa: A002
+    """The sound as a file of this format; as it is where it has that already."""
+    path = places.sound(ref)
+    target = path
+    if path.suffix.lower() != f".{format}":
+        target = sound.converted(path, format)
+    return FileResponse(target, filename=f"{path.stem}.{format}", content_disposition_type="attachment")
+
+
+@router.put("/uploads/sounds/{name}")
+async def upload_sound(name: str, request: Request) -> Uploaded:
+    """Takes one audio file: a prompt, or a recording to make a passage of anew."""
+    path = await take(request, make_folder(places.uploads()), name)
+    return Uploaded(reference=f"upload:{path.name}", name=path.name, seconds=_checked(path))
+
+
+@router.put("/uploads/recordings/{collection}/{name}")
+async def upload_recording(collection: str, name: str, request: Request) -> Uploaded:
+    """Takes one recording into a folder of Distill's own; the import judges it later, like every other."""
+    one = places.collection(collection)
+    if not one.is_own:
+        raise OutputError(
+            f"{one.folder} is your own folder; nothing is ever written to it.", "Put the file there yourself."
+        )
+    path = await take(request, make_folder(Path(one.folder)), name)
+    return Uploaded(reference=f"recording:{one.id}/{path.name}", name=path.name, seconds=0.0)
+
+
+async def take(request: Request, folder: Path, name: str) -> Path:
+    """Writes the body of a request to a free name in the folder, block by block.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    stem, suffix = stem_from(re.sub(r"\.[^.]*$", "", name)) or "sound", "".join(re.findall(r"\.\w{1,8}$", name))
+    path = free_path(folder / f"{stem}{suffix}")
+    try:
+        with path.open("xb") as file:
+            async for block in request.stream():
+                file.write(block)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise output_error(path, error) from error
+    except BaseException:  # the page went away in the middle
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _checked(path: Path) -> float:
+    try:
+        return probe(path).seconds
+    except AudioFileError:
+        path.unlink(missing_ok=True)
+        raise

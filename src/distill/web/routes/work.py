@@ -1,0 +1,87 @@
+"""Jobs: what is at work, waits in line, or is over."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from distill.web import jobs
+from distill.web.answers import Done
+
+router = APIRouter(tags=["jobs"])
+
+
+class Progress(BaseModel):
+    """How far the command at work is."""
+
+    step: str = ""
+    share: float = 0.0
+    detail: str = ""
+
+
+class JobView(BaseModel):
+    """A job as it stands."""
+
+    id: str
+    kind: str
+    title: str
+    lane: str
+    state: str
+    """``waiting``, ``running``, ``stopping``, ``finished``, ``stopped``, ``failed`` or ``interrupted``."""
+    created: str
+    about: dict[str, Any]
+    progress: Progress
+    what: str = ""
+    """What went wrong, in the words of ``errors.py``."""
+    fix: str = ""
+
+
+class JobDetail(JobView):
+    """A job with what it printed."""
+
+    words: str
+    results: list[dict[str, Any]]
+    """What each command printed as JSON; empty objects for those that have not ended."""
+
+
+def view(one: jobs.Job) -> JobView:
+    """What the page sees of a job."""
+    return JobView(**_fields(one))
+
+
+def _fields(one: jobs.Job) -> dict[str, Any]:
+    what, fix = one.wrong
+    progress = one.progress
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "title": one.title,
+        "lane": one.lane,
+        "state": one.state,
+        "created": one.created,
+        "about": one.about,
+        "progress": Progress(**progress) if progress.keys() >= {"step", "share", "detail"} else Progress(),
+        "what": what,
+        "fix": fix,
+    }
+
+
+@router.get("/jobs")
+def all_jobs(lane: str | None = None, active: bool = False) -> list[JobView]:
+    """The jobs there are, the newest first; of one lane, or only those that are not over."""
+    found = (one for one in jobs.jobs() if lane is None or one.lane == lane)
+    return [view(one) for one in found if not (active and one.is_over)][:50]
+
+
+@router.get("/jobs/{job}")
+def one_job(job: str) -> JobDetail:
+    """One job, with its results."""
+    one = jobs.job(job)
+    return JobDetail(**_fields(one), words=one.words, results=one.results)
+
+
+@router.post("/jobs/{job}/stop")
+def stop_job(job: str) -> Done:
+    """Stops a job as Ctrl-C does: a training keeps its best weights; one that waits in line never begins."""
+    jobs.stop(jobs.job(job))
+    return Done()

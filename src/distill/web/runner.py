@@ -1,0 +1,67 @@
+"""The process behind a job: waits for its turn, then runs its commands one after the other.
+
+    python -m distill.web.runner FOLDER
+
+It lives on when the page and the server are gone. Ctrl-C is for the command at work alone, which keeps what it has.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from distill.runs.process import began, this_process
+from distill.web import jobs
+
+_LOOK_S = 0.25
+
+
+def run(folder: Path) -> None:
+    """Runs the job in this folder to its end, and notes how it ended."""
+    signal.signal(signal.SIGINT, lambda *_: None)  # a handler, unlike SIG_IGN, is not handed on to the commands
+    one = jobs.job(folder.name)
+    while not one.was_stopped and not jobs.first_of_its_lane(folder):
+        time.sleep(_LOOK_S)
+    codes: list[int] = []
+    for at, words in enumerate(one.commands):
+        if one.was_stopped:
+            break
+        codes.append(_command(folder, at, words))
+        if codes[-1]:
+            break
+    _note(folder / "ended.json", {"codes": codes, "stopped": one.was_stopped})
+
+
+def _command(folder: Path, at: int, words: list[str]) -> int:
+    environment = {**os.environ, jobs.PROGRESS: str(folder / "progress.json"), "COLUMNS": "200"}
+    with (folder / f"{at}.out").open("wb") as out, (folder / f"{at}.err").open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distill.cli.app", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            cwd=folder,
+            env=environment,
+        )
+        (folder / "progress.json").unlink(missing_ok=True)
+        _note(folder / "running.json", {"at": at, "process": {**this_process(), **_who(process.pid)}})
+        if (folder / "stop").exists():  # asked between the last look and now
+            jobs.interrupt({**this_process(), **_who(process.pid)})
+        return process.wait()
+
+
+def _who(pid: int) -> dict[str, object]:
+    return {"pid": pid, "began": began(pid)}
+
+
+def _note(path: Path, told: dict[str, object]) -> None:
+    aside = path.with_name(f"{path.name}.part")
+    aside.write_text(json.dumps(told), encoding="utf-8")
+    aside.replace(path)
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]))

@@ -1,0 +1,205 @@
+"""Sounds for the page: what a browser can play, pictures of it, and passages. Reads in blocks, whatever the length.
+
+What a browser may not be able to play (AIFF, 32 bits, a video's sound) is written once as 16-bit FLAC into ``home()/web``.
+"""
+
+import base64
+import io
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from distill.audio.files import SAMPLE_RATE, probe, read_blocks
+from distill.audio.writing import write_audio
+from distill.files.atomic import make_folder, written_aside
+from distill.files.home import home
+from distill.report.sound import mel_picture
+
+PLAYABLE = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
+_PLAIN = {"PCM_16", "PCM_24", "PCM_U8"}
+COLUMNS = 800
+PICTURED_SECONDS = 120.0
+"""A spectrogram is drawn of the beginning; the waveform of all of it."""
+_DEPTH_DB = 80.0
+_PART = 10 * SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How a sound looks: arrays as base64 of bytes, row by row."""
+
+    seconds: float
+    channels: int
+    columns: int
+    peaks: str
+    """``[2, columns]`` int8: the lowest and the highest sample in each column, 127 is full scale."""
+    bands: int
+    """0 where only the waveform was asked for."""
+    mel: str
+    """``[bands, mel_columns]`` uint8: 255 is the loudest, 0 is 80 dB below; the lowest band first."""
+    mel_columns: int
+    mel_seconds: float
+
+
+def playable(path: Path) -> tuple[Path, str]:
+    """A file with this sound that a browser plays, and its media type.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+    """
+    kind = path.suffix.lower()
+    if kind in PLAYABLE and (kind != ".wav" or _is_plain(path)):
+        return path, PLAYABLE[kind]
+    place = _cache() / f"{_stamp(path)}.flac"
+    if not place.exists():
+        info = probe(path)
+        with (
+            written_aside(place) as aside,
+            soundfile.SoundFile(aside, "w", SAMPLE_RATE, min(info.channels, 2), "PCM_16", format="FLAC") as file,
+        ):
+            for block in read_blocks(path):
+                file.write(np.clip(block[:2], -1, 1).T)
+    return place, PLAYABLE[".flac"]
+
+
+def converted(path: Path, kind: str) -> Path:
+    """The same sound in another format, kept for the next time.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+    """
+    place = _cache() / f"{_stamp(path)}-as.{kind}"
+    if not place.exists():
+        write_audio(place, read_blocks(path), format=kind, bit_depth=24, channels=probe(path).channels)
+    return place
+
+
+def picture(path: Path, *, with_mel: bool = True) -> Picture:
+    """Waveform and spectrogram of a sound, kept for the next time.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+    """
+    note = _cache() / f"{_stamp(path)}{'-mel' if with_mel else ''}.json"
+    try:
+        return Picture(**json.loads(note.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        pass  # not drawn yet, or by another version
+    drawn = _draw(path, with_mel)
+    with written_aside(note) as aside:
+        aside.write_text(json.dumps(asdict(drawn)), encoding="utf-8")
+    return drawn
+
+
+def passage(path: Path, begin: float, seconds: float) -> bytes:
+    """A passage as a 16-bit WAV file, faded at its ends so that it does not click; short where the sound ends.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+    """
+    first, wanted = max(0, round(begin * SAMPLE_RATE)), round(seconds * SAMPLE_RATE)
+    parts: list[npt.NDArray[np.float32]] = []
+    done = 0
+    for block in read_blocks(path):
+        parts.append(block[:2, max(0, first - done) : max(0, first + wanted - done)])
+        done += block.shape[1]
+        if done >= first + wanted:
+            break
+    sound = np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
+    fade = min(480, sound.shape[1] // 2)
+    if fade:
+        ramp = np.linspace(0, 1, fade, dtype=np.float32)
+        sound = sound.copy()
+        sound[:, :fade] *= ramp
+        sound[:, -fade:] *= ramp[::-1]
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.clip(sound, -1, 1).T, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def loudness_db(path: Path) -> float:
+    """The level (RMS, dBFS) of a sound's 400 ms blocks that are not much softer than the rest, after ITU-R BS.1770's gating.
+
+    Without its frequency weighting: it serves to hear two versions of one sound equally loud.
+    """
+    blocks = _exactly(path, SAMPLE_RATE * 2 // 5)
+    powers = [float(np.square(block, dtype=np.float64).mean(axis=1).sum()) for block in blocks]
+    loud = [power for power in powers if power > 1e-7]
+    if not loud:
+        return -math.inf
+    gate = np.mean(loud) / 10
+    return 10 * math.log10(float(np.mean([power for power in loud if power >= gate])))
+
+
+def _draw(path: Path, with_mel: bool) -> Picture:
+    info = probe(path)
+    samples = max(1, round(info.seconds * SAMPLE_RATE))
+    lows, highs = np.zeros(COLUMNS, np.float32), np.zeros(COLUMNS, np.float32)
+    heard: list[npt.NDArray[np.float32]] = []
+    done, kept = 0, 0
+    for block in read_blocks(path):
+        columns = np.minimum((np.arange(done, done + block.shape[1]) * COLUMNS) // samples, COLUMNS - 1)
+        starts = np.flatnonzero(np.diff(columns, prepend=-1))
+        here = columns[starts]
+        lows[here] = np.minimum(lows[here], np.minimum.reduceat(block.min(axis=0), starts))
+        highs[here] = np.maximum(highs[here], np.maximum.reduceat(block.max(axis=0), starts))
+        if with_mel and kept < PICTURED_SECONDS * SAMPLE_RATE:
+            heard.append(block.mean(axis=0, keepdims=True, dtype=np.float32))
+            kept += block.shape[1]
+        done += block.shape[1]
+    peaks = np.round(np.clip(np.stack([lows, highs]), -1, 1) * 127).astype(np.int8)
+    bands, columns_mel, mel, seconds = 0, 0, b"", 0.0
+    if with_mel and kept:
+        mono = np.concatenate(heard, axis=1)[:, : int(PICTURED_SECONDS * SAMPLE_RATE)]
+        seconds = mono.shape[1] / SAMPLE_RATE
+        total = -(-mono.shape[1] // _PART)
+        parts = [
+            mel_picture(mono[:, at : at + _PART], min(_PART, mono.shape[1] - at), max(8, COLUMNS // total)).decibels
+            for at in range(0, mono.shape[1], _PART)
+        ]
+        decibels = np.concatenate(parts, axis=1)
+        depth = np.clip((decibels - decibels.max()) / _DEPTH_DB + 1, 0, 1)
+        depth = depth.reshape(-1, 2, depth.shape[1]).max(axis=1)  # half of the bands are as many as a picture is high
+        bands, columns_mel = depth.shape
+        mel = np.round(depth * 255).astype(np.uint8).tobytes()
+    return Picture(
+        info.seconds, info.channels, COLUMNS, _text(peaks.tobytes()), bands, _text(mel), columns_mel, seconds
+    )
+
+
+def _exactly(path: Path, samples: int) -> Iterator[npt.NDArray[np.float32]]:
+    left: npt.NDArray[np.float32] | None = None
+    for block in read_blocks(path):
+        left = block if left is None else np.concatenate([left, block], axis=1)
+        while left.shape[1] >= samples:
+            yield left[:, :samples]
+            left = left[:, samples:]
+    if left is not None and left.shape[1]:
+        yield left
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return soundfile.info(path).subtype in _PLAIN
+    except soundfile.LibsndfileError:
+        return False
+
+
+def _stamp(path: Path) -> str:
+    state = path.stat()
+    return sha256(f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}".encode(errors="replace")).hexdigest()[:32]
+
+
+def _cache() -> Path:
+    return make_folder(home() / "web")
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

@@ -1,0 +1,82 @@
+// The shell: the tabs, what is at work now, and messages. Each tab is a module of its own, loaded when it is first opened.
+import { render } from "./vendor/preact.js";
+import { useEffect, useState } from "./vendor/hooks.js";
+import { html, duration, percent } from "./parts.js";
+import { address, message, useAddress, usePolled, useShared } from "./store.js";
+
+const TABS = [
+  ["recordings", "Recordings"],
+  ["train", "Train"],
+  ["generate", "Generate"],
+  ["codes", "Codes"],
+  ["library", "Library"],
+];
+const loaded = new Map();
+
+/** A tab's module and its styles. */
+async function load(id) {
+  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${id}.css` });
+  const styled = new Promise((done) => { style.onload = style.onerror = done; });
+  if (!loaded.has(id)) document.head.append(style);
+  const [module] = await Promise.all([import(`./${id}.js`), loaded.has(id) || styled]);
+  loaded.set(id, module.tab);
+  return module.tab;
+}
+
+function Tabs({ current }) {
+  return html`<nav class="tabs" aria-label="Tabs">
+    ${TABS.map(([id, title]) => html`<a href=${address(id)} aria-current=${id === current ? "page" : undefined}>${title}</a>`)}
+  </nav>`;
+}
+
+function Page({ path }) {
+  const [id, ...rest] = path;
+  const [tab, set] = useState(loaded.get(id));
+  const [wrong, setWrong] = useState("");
+  useEffect(() => {
+    let gone = false;
+    set(loaded.get(id));
+    load(id).then((found) => { if (!gone) set(found); }, () => { if (!gone) setWrong("This tab could not be loaded. Reload the page."); });
+    document.title = `${TABS.find(([name]) => name === id)[1]} – Distill`;
+    return () => { gone = true; };
+  }, [id]);
+  if (wrong) return html`<main><p class="alert bad">${wrong}</p></main>`;
+  if (!tab || tab.id !== id) return html`<main aria-busy="true"></main>`;
+  return html`<main id="main" class=${`tab-${id}`}><h1 class="unseen">${tab.title}</h1><${tab.view} path=${rest} /></main>`;
+}
+
+/** What is at work, in every tab. */
+function Now() {
+  const { data: now, wrong } = usePolled("/api/now", 1500);
+  if (wrong?.status === 0) return html`<span class="now gone" role="alert">${wrong.what}</span>`;
+  if (!now) return null;
+  const left = now.remaining_s == null ? "" : ` · ${duration(now.remaining_s)} left`;
+  return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")} aria-label=${`At work: ${now.title}`}><span>${now.title} <b>${percent(now.share)}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;
+}
+
+function Message() {
+  const told = useShared(message);
+  return html`<div class="messages" role="status" aria-live="polite">
+    ${told && html`<div class=${`message ${told.tone}`}><span>${told.text}</span>
+      ${told.undo && html`<button type="button" onClick=${() => { message.set(null); told.undo.act(); }}>${told.undo.label ?? "Undo"}</button>`}
+      <button type="button" class="quiet" aria-label="Dismiss" onClick=${() => message.set(null)}>✕</button></div>`}
+  </div>`;
+}
+
+function App() {
+  const path = useAddress();
+  const known = TABS.some(([id]) => id === path[0]);
+  useEffect(() => { if (!known) location.replace(address("recordings")); }, [known]);
+  if (!known) return null;
+  return html`
+    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.querySelector("main")?.querySelector("a,button,input,select,textarea")?.focus(); }}>To the contents</a>
+    <header class="top"><div>
+      <a class="brand" href=${address("recordings")}><img src="/static/icon.svg" alt="" width="26" height="26" /><b>Distill</b></a>
+      <${Tabs} current=${path[0]} />
+      <${Now} />
+    </div></header>
+    <${Page} path=${path} key=${path[0]} />
+    <${Message} />`;
+}
+
+render(html`<${App} />`, document.getElementById("app"));

@@ -1,0 +1,75 @@
+// Learning curves, drawn by uPlot. It is loaded when the first one is shown.
+import { useEffect, useRef } from "./vendor/hooks.js";
+import { html } from "./parts.js";
+
+let loading = null;
+function library() {
+  loading ??= new Promise((done, failed) => {
+    document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/vendor/uPlot.css" }));
+    const script = Object.assign(document.createElement("script"), { src: "/static/vendor/uPlot.js" });
+    script.onload = () => done(window.uPlot);
+    script.onerror = failed;
+    document.head.append(script);
+  });
+  return loading;
+}
+
+const HEIGHT = 210;
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const short = (value) => (Math.abs(value) >= 10000 ? `${+(value / 1000).toPrecision(3)}k` : `${+value.toPrecision(3)}`);
+
+function options(width, series, log, limit, unit) {
+  const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui, sans-serif" };
+  return {
+    width, height: HEIGHT, legend: { show: false }, padding: [8, 10, 0, 0],
+    cursor: { points: { size: 7 }, drag: { x: false, y: false } },
+    scales: { x: { time: false }, y: { distr: log ? 3 : 1, range: log ? undefined : (_, low, high) => {
+      const bottom = limit == null ? low : Math.min(low, limit);
+      const room = (high - bottom) * 0.08 || 0.1;
+      return [Math.max(0, bottom - room), high + room];
+    } } },
+    axes: [{ ...axis, size: 26, values: (_, ticks) => ticks.map(short) }, { ...axis, size: 44, values: (_, ticks) => ticks.map((tick) => (tick == null ? "" : short(tick))) }],
+    series: [{ label: "step" }, ...series.map(({ tone, label, dashed }) => ({
+      label, stroke: () => colour(tone), width: 2, dash: dashed ? [6, 5] : undefined, spanGaps: true, points: { show: (plot, at) => plot.data[at].filter((value) => value != null).length < 2, size: 6 },
+    }))],
+    hooks: { setCursor: [(plot) => {
+      const at = plot.cursor.idx;
+      const told = plot.root.closest("figure")?.querySelector("output");
+      if (!told) return;
+      const parts = at == null ? [] : series.map(({ label }, number) => [label, plot.data[number + 1][at]]).filter(([, value]) => value != null);
+      told.textContent = parts.length ? parts.map(([label, value]) => `${label} ${value.toFixed(2)}${unit}`).join(" · ") : "";
+    }] },
+  };
+}
+
+/** A figure with curves: `data` is [x, …y], `series` [{ label, tone }]; a horizontal `limit` is { value, label }. */
+export function Chart({ title, words, data, series, limit, log = false, unit = "" }) {
+  const own = useRef(null);
+  const plot = useRef(null);
+  const whole = limit == null ? data : [...data, data[0].map(() => limit.value)];
+  const drawn = limit == null ? series : [...series, { label: limit.label, tone: "--warn", dashed: true }];
+  const latest = useRef(whole);
+  latest.current = whole;
+  useEffect(() => {
+    let gone = false;
+    let sized;
+    library().then((uPlot) => {
+      if (gone) return;
+      plot.current = new uPlot(options(own.current.clientWidth, drawn, log, limit?.value, unit), latest.current, own.current);
+      sized = new ResizeObserver(() => { if (own.current) plot.current?.setSize({ width: own.current.clientWidth, height: HEIGHT }); });
+      sized.observe(own.current);
+    });
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const again = () => plot.current?.redraw();
+    dark.addEventListener("change", again);
+    return () => { gone = true; sized?.disconnect(); dark.removeEventListener("change", again); plot.current?.destroy(); plot.current = null; };
+  }, [drawn.length, log]);
+  useEffect(() => { plot.current?.setData(whole); });
+  const last = series.map((one, number) => [one, data[number + 1].findLast((value) => value != null)]);
+  return html`<figure class="card chart" aria-label=${title}>
+    <header><h3>${title}</h3><div class="keys">${last.map(([one, value]) => html`<span class="key" style=${{ "--tone": `var(${one.tone})` }}>${one.label}${value == null ? "" : html` <b>${value.toFixed(2)}${unit}</b>`}</span>`)}
+      ${limit && html`<span class="key" style=${{ "--tone": "var(--warn)" }}>${limit.label}</span>`}</div></header>
+    <div class="plot" ref=${own} role="img" aria-label=${`${title}: ${last.map(([one, value]) => `${one.label} ${value == null ? "not known yet" : value.toFixed(2)}`).join(", ")}`}></div>
+    <figcaption>${words}<output></output></figcaption>
+  </figure>`;
+}

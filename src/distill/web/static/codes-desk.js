@@ -1,0 +1,177 @@
+// The desk: one sound or two beside each other, transport, undo, and the panels for what is selected.
+import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
+import { Action, Dialog, Segments, Tick, duration, html } from "./parts.js";
+import { address, attempt, go, sayWrong, useShared } from "./store.js";
+import { book as bookOf, load } from "./codes-sheet.js";
+import { play, playing, stop } from "./codes-sound.js";
+import { Pane, useNames } from "./codes-pane.js";
+import { Blend, Reimagine, Toolbar, edits } from "./codes-tools.js";
+import { Codebook } from "./codes-book.js";
+
+const ROW = 40, SMALL_ROW = 30;
+const FORMATS = [["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"], ["codes", ".codes"]];
+const KEYS = [["Click, Enter", "hear a cell; a column's head: that moment"], ["Drag, Shift+click", "select"], ["Arrows, Shift+arrows", "move, select"], ["Ctrl+A", "select everything"], ["Space", "play from the selection on, stop"],
+  ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Ctrl+C, Ctrl+V", "copy, paste over; with Shift: insert"], ["M", "mirror"], ["[ ]", "rotate by a column"], ["L", "lock, unlock"], ["Delete", "delete columns"], ["+ −, Ctrl+wheel", "zoom"]];
+
+/** A sheet by its id: `undefined` while it loads. */
+function useSheet(id) {
+  const [sheet, set] = useState();
+  useEffect(() => {
+    let gone = false;
+    set(undefined);
+    if (id) load(id).then((one) => { if (!gone) set(one); }, (error) => { sayWrong(error); if (!gone) go("codes"); });
+    return () => { gone = true; };
+  }, [id]);
+  return sheet;
+}
+
+function Save({ sheet }) {
+  const own = useRef(null);
+  return html`<details class="menu" ref=${own}><summary class="button">Save</summary><div>
+    ${FORMATS.map(([format, words]) => html`<a download href=${`${sheet.url("file")}?format=${format}`} data-test=${`save-${format}`} onClick=${() => { own.current.open = false; }}>${words}</a>`)}
+  </div></details>`;
+}
+
+function Title({ sheet, letter }) {
+  const [naming, setNaming] = useState(false);
+  const done = (event) => { setNaming(false); if (event.target.value.trim() !== sheet.told.name) attempt(() => sheet.rename(event.target.value)); };
+  return html`<div class="sheet-title">${letter && html`<span class="letter">${letter}</span>`}
+    ${naming ? html`<input aria-label="Name of this sound" value=${sheet.told.name} ref=${(input) => input?.focus()} onBlur=${done} onKeyDown=${(event) => { if (event.key === "Enter") event.target.blur(); if (event.key === "Escape") setNaming(false); }} />`
+      : html`<h2>${sheet.told.name}</h2><button type="button" class="quiet small" aria-label="Rename this sound" title="Rename" onClick=${() => setNaming(true)}>✎</button>`}
+    <small>${duration(sheet.seconds)} · ${sheet.told.model}</small></div>`;
+}
+
+function Transport({ sheet, selection, original, setOriginal, grid }) {
+  const now = useShared(playing);
+  const isPlaying = now?.sheet === sheet;
+  const begin = () => attempt(() => play(sheet, original ? Math.min(selection?.first ?? 0, sheet.originalColumns - 1) : selection?.first ?? 0, original ? sheet.originalColumns : sheet.columns, { original }));
+  const compare = (wanted) => {
+    setOriginal(wanted);
+    if (!isPlaying) return;
+    const at = Math.floor(grid()?.head ?? 0), end = wanted ? sheet.originalColumns : sheet.columns;
+    if (at < end) attempt(() => play(sheet, at, end, { original: wanted }));
+  };
+  return html`<button type="button" class="primary" data-test="play" title="Space" onClick=${() => (isPlaying ? stop() : begin())}>${isPlaying ? "◼ Stop" : "▶ Play"}</button>
+    <${Segments} label="What is heard" value=${original} options=${[[false, "Edited"], [true, "Original"]]} onInput=${compare} />`;
+}
+
+function Steps({ sheet }) {
+  const undo = sheet.past.at(-1), redo = sheet.future.at(-1);
+  return html`<span class="group">
+    <${Action} disabled=${!undo} title=${undo ? `Undo: ${undo} (Ctrl+Z)` : "Nothing to undo"} label="Undo" data-test="undo" act=${() => sheet.undo()}>↶<span class="wide"> Undo</span><//>
+    <${Action} disabled=${!redo} title=${redo ? `Redo: ${redo} (Ctrl+Shift+Z)` : "Nothing to redo"} label="Redo" data-test="redo" act=${() => sheet.redo()}>↷<span class="wide"> Redo</span><//></span>`;
+}
+
+/** Keys that work on a grid. */
+function keyed(event, sheet, selection, grid, original) {
+  const control = event.ctrlKey || event.metaKey, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const all = { first: 0, stop: sheet.columns, levels: [...Array(sheet.levels).keys()] };
+  const does = {
+    "^z": () => (event.shiftKey ? sheet.redo() : sheet.undo()), "^y": () => sheet.redo(), "^a": () => grid.select(all, "key"),
+    " ": () => (playing.get() ? stop() : attempt(() => play(sheet, selection?.first ?? 0, original ? sheet.originalColumns : sheet.columns, { original }))),
+    Escape: stop,
+  };
+  if (selection) {
+    Object.assign(does, {
+      "^c": () => edits.copy(sheet, selection), "^v": () => edits[event.shiftKey ? "insert" : "paste"](sheet, selection),
+      m: () => edits.mirror(sheet, selection), l: () => edits.lock(sheet, selection), "[": () => edits.earlier(sheet, selection), "]": () => edits.later(sheet, selection),
+      Delete: () => edits.remove(sheet, selection), Backspace: () => edits.remove(sheet, selection),
+      Enter: () => (selection.stop - selection.first === 1 ? grid.select(selection, selection.levels.length === 1 ? "cell" : "head")
+        : attempt(() => play(sheet, selection.first, selection.stop, selection.levels.length === sheet.levels ? { original } : { original, levels: selection.levels }))),
+    });
+  }
+  const act = does[`${control ? "^" : ""}${key}`];
+  if (!act || (control && event.altKey)) return;
+  event.preventDefault();
+  act();
+}
+
+/** The selection where it still fits after an edit that made the sound shorter. */
+function fitted(selection, sheet) {
+  if (!selection || !sheet) return null;
+  if (selection.stop <= sheet.columns) return selection;
+  return selection.first < sheet.columns ? { ...selection, stop: sheet.columns } : null;
+}
+
+export function Desk({ id, other: otherId, models, Opener }) {
+  const sheet = useSheet(id), other = useSheet(otherId);
+  const [book, setBook] = useState(null);
+  useEffect(() => { if (sheet?.told.model_id) attempt(async () => setBook(await bookOf(sheet.told.model_id))); }, [sheet?.told.model_id]);
+  useEffect(() => () => stop(), []);
+  if (!sheet) return html`<p class="hint" aria-busy="true">Opening…</p>`;
+  if (!sheet.told.model_id) return html`<p class="alert bad">The model that made these codes is not where it was. Put it back, or import it in Library; nothing of this sound is lost.</p>`;
+  if (!book || (otherId && !other)) return html`<p class="hint" aria-busy="true">Opening…</p>`;
+  return html`<${Workplace} sheet=${sheet} other=${other} book=${book} models=${models} Opener=${Opener} />`;
+}
+
+function Workplace({ sheet, other, book, models, Opener }) {
+  useShared(sheet.version);
+  const nothing = useMemo(() => ({ get: () => 0, watch: () => () => {} }), []);
+  useShared(other?.version ?? nothing);
+  const links = useRef([{}, {}]).current;
+  const [chosen, setChosen] = useState([null, null]);
+  const [active, setActive] = useState(0);
+  const [preview, setPreview] = useState(null);
+  const [original, setOriginal] = useState(false);
+  const [panel, setPanel] = useState("reimagine");
+  const [opening, setOpening] = useState(false);
+  const [isTied, setTied] = useState(true);
+  const [names] = useNames(sheet);
+  const both = other ? [sheet, other] : [sheet];
+  const selections = both.map((one, at) => fitted(chosen[at], one));
+  const select = useCallback((at, selection) => setChosen((before) => before.map((one, number) => (number === at ? selection : one))), []);
+  const onSelects = useMemo(() => [0, 1].map((at) => (selection) => { setActive(at); select(at, selection); }), []);
+  useEffect(() => {
+    for (const [at, selection] of selections.entries()) {
+      const { grid } = links[at], theirs = selections[1 - at];
+      // Where nothing is selected in one, the same place as in the other is meant.
+      const mark = theirs && theirs.stop <= both[at].columns ? theirs : null;
+      if (grid && (grid.selection !== selection || grid.mark !== mark)) { Object.assign(grid, { selection, mark }); grid.wake(); }
+    }
+  });
+  useEffect(() => {  // Ctrl+Z works wherever the focus is, but in a field
+    const press = (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.defaultPrevented || event.target.matches("input,select,textarea,canvas")) return;
+      if (event.key.toLowerCase() === "z") { event.preventDefault(); (event.shiftKey ? own.redo() : own.undo()); }
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  });
+  useEffect(() => {  // both grids show the same stretch of time
+    if (!other || !isTied || !links[0].grid || !links[1].grid) return undefined;
+    const frees = [0, 1].map((at) => {
+      const one = links[at].grid, theirs = links[1 - at].grid, before = one.on.view;
+      one.on.view = () => { before(); if (theirs.per !== one.per || Math.abs(theirs.first - one.first) > 0.01) { theirs.per = one.per; theirs.first = one.first; theirs.clamp(); theirs.wake(); } };
+      return () => { one.on.view = before; };
+    });
+    return () => { for (const free of frees) free(); };
+  }, [other, isTied, links[0].grid, links[1].grid]);
+
+  const at = other ? active : 0, own = both[at], selection = selections[at], letters = other ? ["A", "B"] : [""];
+  const beside = other ? { sheet: both[1 - at], selection: selections[1 - at], letter: letters[1 - at] } : null;
+  const row = innerWidth < 760 ? SMALL_ROW : ROW;
+  const grid = () => links[at].grid;
+  return html`<div class="stack codes">
+    <div class="desk-head">
+      <a class="button small" href=${address("codes")} aria-label="All sounds that are open">‹ All</a>
+      <div class="actions transport"><${Transport} sheet=${own} selection=${selection} original=${original} setOriginal=${setOriginal} grid=${grid} /></div>
+      <div class="actions"><${Steps} sheet=${own} /><${Save} sheet=${own} />
+        <span class="group" role="group" aria-label="Zoom"><button type="button" aria-label="Zoom out" onClick=${() => grid().zoom(1 / 1.5)}>−</button><button type="button" title="Show all of it" onClick=${() => grid().fitAll()}>Fit</button><button type="button" aria-label="Zoom in" onClick=${() => grid().zoom(1.5)}>+</button></span>
+        ${other ? html`<button type="button" onClick=${() => go("codes", sheet.id)}>Only A</button>` : html`<button type="button" data-test="beside" title="Open another sound beside this one" onClick=${() => setOpening(true)}>Beside…</button>`}</div>
+    </div>
+    ${both.map((one, number) => html`<section key=${one.id} class=${`card sheet ${other && number === at ? "active" : ""}`} aria-label=${`Sound ${letters[number]}`}>
+      <header><${Title} sheet=${one} letter=${letters[number]} />${number === 1 && html`<${Tick} label="Scroll together" checked=${isTied} onInput=${setTied} />`}</header>
+      <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${row} preview=${number === at ? preview : null} original=${original && number === at}
+        onSelect=${onSelects[number]} onFocus=${() => setActive(number)} onKey=${(event) => keyed(event, one, selections[number], links[number].grid, original)} />
+    </section>`)}
+    <section class="card"><${Toolbar} sheet=${own} selection=${selection} names=${names} other=${beside} /></section>
+    <section class="card panels">
+      <${Segments} label="Panel" value=${panel} options=${[["reimagine", "Re-imagine"], ["blend", "Blend"], ["book", "Codebook"]]} onInput=${(next) => { setPreview(null); setPanel(next); }} />
+      ${panel === "reimagine" && html`<${Reimagine} sheet=${own} selection=${selection} hasPrior=${book.has_prior} setPreview=${setPreview} />`}
+      ${panel === "blend" && html`<${Blend} sheet=${own} selection=${selection} other=${beside} letter=${letters[at]} setPreview=${setPreview} />`}
+      ${panel === "book" && html`<${Codebook} sheet=${own} book=${book} names=${names} selection=${selection} onPut=${selection && ((level, code) => own.edit({ do: "fill", first: selection.first, stop: selection.stop, levels: [level], code }))} />`}
+    </section>
+    <details class="keys"><summary>Keys</summary><dl>${KEYS.map(([keys, words]) => html`<div><dt>${keys}</dt><dd>${words}</dd></div>`)}</dl></details>
+    ${opening && html`<${Dialog} title="Open beside" onClose=${() => setOpening(false)}><${Opener} models=${models.filter((one) => one.id === sheet.told.model_id)} beside=${sheet} onOpened=${(opened) => { setOpening(false); go("codes", sheet.id, opened.id); }} /><//>`}
+  </div>`;
+}

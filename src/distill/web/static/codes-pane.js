@@ -1,0 +1,119 @@
+// One sound as a grid: level names beside it, time above, the whole of it below.
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { html } from "./parts.js";
+import { useRemembered, useShared } from "./store.js";
+import { coloured } from "./palette.js";
+import { Grid, heightOf } from "./grid.js";
+import { hear, play, playhead, playing } from "./codes-sound.js";
+import { attempt } from "./store.js";
+
+/** What the levels are called: as the person named them, else as Distill does. */
+export function useNames(sheet) {
+  const [names, set] = useRemembered(`codes-names-${sheet.levels}`, []);
+  const shown = sheet.told.level_names.map((name, level) => names[level] || name);
+  return [shown, (level, name) => set((before) => { const next = [...before]; next[level] = name.trim().slice(0, 24); return next; })];
+}
+
+/** One row alone, over the selection or from the left edge of what is in view on. */
+const hearRow = (sheet, grid, level) => {
+  const { selection } = grid;
+  const first = selection && selection.stop - selection.first > 1 ? selection.first : Math.floor(grid.first);
+  const stop = selection && selection.stop - selection.first > 1 ? selection.stop : Math.min(sheet.columns, Math.ceil(grid.first + grid.columnsShown));
+  return play(sheet, first, stop, { levels: [level] });
+};
+
+function Names({ sheet, grid, row }) {
+  const [names, rename] = useNames(sheet);
+  const [naming, setNaming] = useState(null);
+  return html`<div class="level-names" style=${{ gridAutoRows: `${row}px` }}>
+    ${names.map((name, level) => html`<div class="level-name" key=${level}>
+      ${naming === level
+        ? html`<input aria-label=${`Name of level ${level + 1}`} value=${name} ref=${(input) => input?.focus()}
+            onBlur=${(event) => { rename(level, event.target.value); setNaming(null); }}
+            onKeyDown=${(event) => { if (event.key === "Enter") event.target.blur(); if (event.key === "Escape") setNaming(null); event.stopPropagation(); }} />`
+        : html`<button type="button" class="quiet small" title=${`Hear ${name} alone`} aria-label=${`Hear ${name} alone`} onClick=${() => attempt(() => hearRow(sheet, grid, level))}>${name}</button>
+          <button type="button" class="quiet small rename" aria-label=${`Rename ${name}`} title="Rename" onClick=${() => setNaming(level)}>✎</button>`}
+    </div>`)}
+  </div>`;
+}
+
+/** The whole sound in one strip; what is framed is in view above. */
+function Overview({ sheet, grid, view }) {
+  const canvas = useRef(null);
+  const version = useShared(sheet.version);
+  useEffect(() => {
+    if (!grid) return;
+    const own = canvas.current, width = own.clientWidth;
+    own.width = width;
+    own.height = 4 * sheet.levels;
+    const context = own.getContext("2d");
+    context.imageSmoothingEnabled = false;
+    let done = 0;
+    for (const tile of grid.tiles) {
+      context.drawImage(tile, (done / sheet.columns) * width, 0, (tile.width / sheet.columns) * width, own.height);
+      done += tile.width;
+    }
+  }, [grid, version, view]);
+  const drag = (event) => {
+    if (event.type === "pointerdown") event.currentTarget.setPointerCapture(event.pointerId);
+    else if (!event.buttons) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    grid.scrollTo(((event.clientX - box.left) / box.width) * sheet.columns - grid.columnsShown / 2);
+  };
+  const left = grid ? grid.first / sheet.columns : 0, wide = grid ? Math.min(1, grid.columnsShown / sheet.columns) : 1;
+  return html`<div class="overview" onPointerDown=${drag} onPointerMove=${drag} title="Drag to move">
+    <canvas ref=${canvas} aria-hidden="true"></canvas>
+    <i style=${{ left: `${100 * left}%`, width: `${100 * wide}%` }}></i>
+  </div>`;
+}
+
+/**
+ * The grid of a sheet. `link` is an object that gets `grid`; `onSelect` is told of every new selection, `onKey` of keys that
+ * the grid does not know, `palette` colours it.
+ */
+export function Pane({ sheet, book, label, link, row, preview, original, onSelect, onKey, onFocus }) {
+  const canvas = useRef(null);
+  const [grid, setGrid] = useState(null);
+  const [view, setView] = useState(0);
+  const version = useShared(sheet.version);
+  const now = useShared(playing);
+
+  useEffect(() => {
+    const made = new Grid(canvas.current, row, { view: () => setView((count) => count + 1) });
+    link.grid = made;
+    setGrid(made);
+    return () => { made.end(); link.grid = null; };
+  }, [row]);
+
+  useEffect(() => {
+    if (!grid) return;
+    grid.on.select = (selection, how) => {
+      onSelect(selection);
+      const words = { first: selection.first, stop: selection.first + 1, held: true, original };
+      if (how === "cell") {
+        const level = selection.levels[0], code = original ? sheet.original[selection.first * sheet.levels + level] : grid.code(selection.first, level);
+        attempt(() => hear(sheet.url("sound"), { ...words, levels: [level] }, `${sheet.told.model_id}:${level}:${code}`));
+      }
+      if (how === "head") attempt(() => hear(sheet.url("sound"), words));
+    };
+  }, [grid, sheet, original, onSelect]);
+
+  useEffect(() => { if (grid && book) grid.show(sheet, book.colours.map(coloured)); }, [grid, sheet, book, version]);
+  useEffect(() => { if (grid && book) grid.showInstead(preview); }, [grid, book, preview]);
+  useEffect(() => {
+    if (!grid) return undefined;
+    let frame = 0;
+    const step = () => { grid.follow(playhead(sheet)); frame = requestAnimationFrame(step); };
+    if (now?.sheet === sheet) step(); else grid.follow(null);
+    return () => cancelAnimationFrame(frame);
+  }, [grid, sheet, now]);
+
+  const hint = "Arrows move, Shift and arrows select, Enter is heard, Space plays, plus and minus zoom.";
+  return html`<div class="pane">
+    ${grid ? html`<${Names} sheet=${sheet} grid=${grid} row=${row} />` : html`<div class="level-names"></div>`}
+    <div class="grid-place" style=${{ height: `${heightOf(sheet.levels, row)}px` }}>
+      <canvas ref=${canvas} tabindex="0" role="application" aria-roledescription="code grid" aria-label=${`${label}. ${hint}`} onFocus=${onFocus} onKeyDown=${onKey}></canvas>
+    </div>
+    <span></span><${Overview} sheet=${sheet} grid=${grid} view=${view} />
+  </div>`;
+}

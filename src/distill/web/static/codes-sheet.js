@@ -1,0 +1,100 @@
+// A sound that is open as codes. The server keeps it and all that was done to it; here is a copy of its rows, and every edit
+// comes back as a change of rows, so that the copy is what the server has.
+import { del, get, post } from "./api.js";
+import { attempt, shared } from "./store.js";
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+/** Base64 of 16-bit numbers, as the server sends codes, to numbers. */
+export const decode = (text) => new Int16Array(bytes(text).buffer);
+/** Numbers to base64 of 16-bit numbers. */
+export function encode(numbers) {
+  const raw = new Uint8Array(Int16Array.from(numbers).buffer);
+  let text = "";
+  for (let start = 0; start < raw.length; start += 8192) text += String.fromCharCode(...raw.subarray(start, start + 8192));
+  return btoa(text);
+}
+
+const sheets = new Map();
+
+export class Sheet {
+  constructor(told) {
+    this.id = told.id;
+    this.told = told;
+    this.levels = told.levels;
+    this.rate = told.sample_rate / told.hop;
+    this.width = 2 * told.levels;
+    this.original = decode(told.original);
+    /** Changes with everything that is shown of the sheet; whoever shows it watches it. */
+    this.version = shared(0);
+    this.take(told);
+  }
+
+  take({ rows, past, future, version }) {
+    Object.assign(this, { rows: decode(rows), past, future, step: version });
+    this.version.set(this.version.get() + 1);
+  }
+
+  get columns() { return this.rows.length / this.width; }
+  get originalColumns() { return this.original.length / this.levels; }
+  get seconds() { return this.columns / this.rate; }
+  code(column, level) { return this.rows[column * this.width + level]; }
+  isLocked(column, level) { return this.rows[column * this.width + this.levels + level] === 1; }
+  url(what = "") { return `/api/codes/sheets/${this.id}${what && `/${what}`}`; }
+
+  /** The cells of a selection, row by row: what is copied. */
+  cells({ first, stop, levels }) {
+    const found = [];
+    for (let column = first; column < stop; column += 1) for (const level of levels) found.push(this.code(column, level));
+    return { codes: encode(found), levels: [...levels], columns: stop - first };
+  }
+
+  async apply(change) {
+    if (change.version !== this.step + 1) {  // another tab changed it meanwhile
+      this.take(await get(this.url()));
+      return;
+    }
+    const rows = decode(change.rows), { first, removed } = change;
+    const next = new Int16Array(this.rows.length - removed * this.width + rows.length);
+    next.set(this.rows.subarray(0, first * this.width));
+    next.set(rows, first * this.width);
+    next.set(this.rows.subarray((first + removed) * this.width), first * this.width + rows.length);
+    Object.assign(this, { rows: next, past: change.past, future: change.future, step: change.version });
+    this.version.set(this.version.get() + 1);
+  }
+
+  /** Asks for a change and makes it here too, also in the other sheet of a swap. Gives what was changed in words. */
+  async ask(what, body) {
+    const { changes } = await post(this.url(what), body);
+    for (const change of changes) await (change.sheet === this.id ? this : sheets.get(change.sheet))?.apply(change);
+    return changes[0];
+  }
+
+  edit(body) { return attempt(() => this.ask("edits", body)); }
+  undo() { return attempt(() => this.ask("undo", {})); }
+  redo() { return attempt(() => this.ask("redo", {})); }
+
+  async rename(name) {
+    this.told = { ...this.told, name: (await post(this.url("name"), { name })).name };
+    this.version.set(this.version.get() + 1);
+  }
+}
+
+/** The sheet as the server has it now. */
+export async function load(id) {
+  const told = await get(`/api/codes/sheets/${id}`);
+  return keep(told);
+}
+export function keep(told) {
+  const sheet = new Sheet(told);
+  sheets.set(sheet.id, sheet);
+  return sheet;
+}
+export const close = (id) => del(`/api/codes/sheets/${id}`);
+export const reopen = (id) => post(`/api/codes/sheets/${id}/reopen`);
+
+const books = new Map();
+/** The codebooks of a model: `{ counts, colours, … }`. */
+export async function book(model) {
+  if (!books.has(model)) books.set(model, get(`/api/codes/models/${model}/book`).catch((error) => { books.delete(model); throw error; }));
+  return books.get(model);
+}

@@ -1,0 +1,85 @@
+// The tab Codes: what is open, what can be opened, and the desk on which one sound or two are edited.
+import { useEffect, useState } from "./vendor/hooks.js";
+import { get, post, send } from "./api.js";
+import { Action, Choice, Empty, duration, html, when } from "./parts.js";
+import { address, attempt, go, say, usePolled, useRemembered } from "./store.js";
+import { close, reopen } from "./codes-sheet.js";
+import { Desk } from "./codes-desk.js";
+
+function Opener({ models, beside, onOpened }) {
+  const [remembered, setModel] = useRemembered("codes-model", "");
+  const there = models.filter((one) => one.is_there);
+  const model = there.find((one) => one.id === (beside?.told.model_id ?? remembered)) ?? there[0];
+  const [recordings, setRecordings] = useState([]);
+  const [pieces, setPieces] = useState([]);
+  const [search, setSearch] = useState("");
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    let gone = false;
+    attempt(async () => {
+      const [kept, made] = await Promise.all([get(`/api/codes/models/${model.id}/recordings`), get(`/api/pieces?model=${model.id}`)]);
+      if (!gone) { setRecordings(kept); setPieces(made.filter((one) => one.is_there)); }
+    });
+    return () => { gone = true; };
+  }, [model?.id]);
+  if (!model) return null;
+  const open = (body) => attempt(async () => onOpened(await post("/api/codes/sheets", { model: model.id, ...body })));
+  const take = (files) => attempt(async () => { if (files[0]) onOpened(await send(`/api/uploads/codes/${model.id}/${encodeURIComponent(files[0].name)}`, files[0])); });
+  const fits = (name) => name.toLowerCase().includes(search.trim().toLowerCase());
+  const line = (key, name, detail, body) => html`<li key=${key}><button type="button" class="quiet" onClick=${() => open(body)} data-test="open"><span>${name}</span><small>${detail}</small></button></li>`;
+  const where = (one) => (one.begin ? ` from ${one.begin.toFixed(1)} s` : "");
+  return html`<div class="opener">
+    <div class="fields">
+      <${Choice} label="With the model" value=${model.id} options=${there.map((one) => [one.id, one.name])} onInput=${setModel} />
+      <label class="field"><span>Search</span><input type="search" value=${search} placeholder="Name" onInput=${(event) => setSearch(event.target.value)} /></label>
+    </div>
+    <label class=${`drop ${over ? "over" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)} onDrop=${(event) => { event.preventDefault(); setOver(false); take(event.dataTransfer.files); }}>
+      <input type="file" class="unseen" accept="audio/*,.codes" onChange=${(event) => take(event.target.files)} />
+      <span>Drop an audio file or a .codes file here, or <u>choose one</u></span>
+    </label>
+    <div class="lists">
+      <section><h3>Recordings it learned from</h3>
+        ${recordings.length ? html`<ul>${recordings.filter((one) => fits(one.name)).slice(0, 200).map((one) => line(`r${one.index}`, `${one.name}${where(one)}`, duration(one.seconds), { recording: one.index }))}</ul>` : html`<p class="hint">A model keeps its recordings as codes once it has a prior.</p>`}
+      </section>
+      <section><h3>New audio made with it</h3>
+        ${pieces.length ? html`<ul>${pieces.filter((one) => fits(one.name)).slice(0, 200).map((one) => line(`p${one.id}`, one.name, when(one.made), { sound: `piece:${one.id}` }))}</ul>` : html`<p class="hint">None yet; make some in Generate.</p>`}
+      </section>
+    </div>
+  </div>`;
+}
+
+function Codes({ path }) {
+  const models = usePolled("/api/models", 5000);
+  const open = usePolled("/api/codes/sheets", 4000);
+  const there = models.data?.filter((one) => one.is_there);
+  // Other tabs come with the reference of a sound: #/codes/piece:12, or #/codes/REFERENCE/MODEL where it is no piece.
+  const reference = path[0]?.includes(":") ? path[0] : "";
+  useEffect(() => {
+    if (!reference) return;
+    attempt(async () => {
+      const model = path[1] ?? (await get(`/api/pieces/${reference.split(":")[1]}`)).model_id;
+      location.replace(address("codes", (await post("/api/codes/sheets", { model, sound: reference })).id));
+    });
+  }, [reference]);
+  if (reference) return html`<p class="hint" aria-busy="true">Opening…</p>`;
+  if (path[0]) return html`<${Desk} key=${path[0]} id=${path[0]} other=${path[1]} models=${models.data ?? []} Opener=${Opener} />`;
+  if (!there || !open.data) return models.wrong ? html`<p class="alert bad">${models.wrong.message}</p>` : html`<div aria-busy="true"></div>`;
+  if (!there.length) {
+    return html`<${Empty} title="Play your sound like an instrument" actions=${html`<a class="button primary" href=${address("train")}>Train a model</a>`}>
+      Here any recording becomes a grid of codes that you can hear, mirror, repeat, swap, blend and let the model make anew. It takes a model first, which is trained on your recordings in a few minutes.<//>`;
+  }
+  const shut = async (one) => {
+    await close(one.id);
+    open.again();
+    say(`Closed ${one.name}.`, { undo: { act: () => attempt(async () => { await reopen(one.id); open.again(); }) } });
+  };
+  return html`<div class="stack">
+    ${!open.data.length && html`<div class="head"><div><h2>Sound, cell by cell</h2><p class="hint">Open a recording or a piece to begin: it becomes a grid whose columns are time and whose rows are ${there[0] ? "Structure, Timbre, Texture and Detail" : "levels"}. Click a cell to hear it.</p></div></div>`}
+    ${open.data.length > 0 && html`<section class="card"><header><h2>Open</h2></header><ul class="open-sheets">
+      ${open.data.map((one) => html`<li key=${one.id}><a href=${address("codes", one.id)}><b>${one.name}</b><small>${duration(one.seconds)} · ${one.model} · ${when(one.made)}</small></a>
+        <${Action} kind="quiet small" label=${`Close ${one.name}`} title="Close" act=${() => shut(one)}>✕<//></li>`)}</ul></section>`}
+    <section class="card"><header><h2>${open.data.length ? "Open another" : "Open"}</h2></header><${Opener} models=${models.data} onOpened=${(sheet) => go("codes", sheet.id)} /></section>
+  </div>`;
+}
+
+export const tab = { id: "codes", title: "Codes", view: Codes };

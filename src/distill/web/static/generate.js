@@ -1,0 +1,148 @@
+// The tab Generate: what to ask for, and what was made.
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { del, post, put } from "./api.js";
+import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count } from "./parts.js";
+import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
+import { Pick } from "./pick.js";
+import { Compare, Piece, volumes } from "./piece.js";
+
+const FRESH = {
+  kind: "audio", seconds: "10", count: "3", originality: 0.5, voice: "auto", perLevel: false, temperature: ["1", "1", "1", "1"], top_k: "0", top_p: "",
+  variety: "0", max_similarity: "", locked: false, seed: "1", byBeats: true, beats: "8", bpm: "120", given: "", selection: null, format: "wav",
+};
+const optional = (text) => (text === "" ? null : Number(text));
+
+/** The form's values as the server wants them. */
+function asked(form, levels) {
+  const isInfill = form.kind === "infill";
+  return {
+    kind: form.kind, seconds: Number(form.seconds), count: Number(form.count), originality: Number(form.originality), voice: form.voice,
+    temperature: (form.perLevel ? form.temperature.slice(0, levels) : form.temperature.slice(0, 1)).map(Number), top_k: Number(form.top_k), top_p: optional(form.top_p),
+    variety: Number(form.variety), max_similarity: optional(form.max_similarity), seed: form.locked ? Number(form.seed) : null,
+    beats: form.kind === "loop" && form.byBeats ? Number(form.beats) : null, bpm: form.kind === "loop" && form.byBeats ? Number(form.bpm) : null,
+    given: form.kind === "loop" ? "" : form.given, begin: isInfill ? form.selection?.[0] ?? 0 : 0, end: isInfill ? form.selection?.[1] ?? 0 : 0, format: form.format,
+  };
+}
+/** And back, from what a piece or a preset was made with. */
+function fromRequest(request, seed) {
+  const sampling = request.sampling ?? request;
+  const temperature = [].concat(sampling.temperature ?? 1).map(String);
+  return {
+    ...FRESH, kind: request.kind, seconds: String(request.seconds || 10), count: String(request.count ?? 1), voice: request.voice ?? "auto",
+    originality: request.originality ?? 0.5, perLevel: temperature.length > 1, temperature: [0, 1, 2, 3].map((level) => temperature[level] ?? temperature[0]),
+    top_k: String(sampling.top_k ?? 0), top_p: sampling.top_p == null ? "" : String(sampling.top_p), variety: String(sampling.variety ?? 0),
+    max_similarity: request.max_similarity == null ? "" : String(request.max_similarity), locked: seed != null, seed: String(seed ?? 1), format: request.format ?? request.audio_format ?? "wav",
+    byBeats: Boolean(request.beats), beats: String(request.beats ?? 8), bpm: String(request.bpm ?? 120), ...(request.kind === "loop" && request.samples ? { seconds: String(request.samples / 48000) } : {}),
+  };
+}
+
+function Dial({ value, onInput }) {
+  const words = value < 0.25 ? "Keeps close to your recordings." : value > 0.75 ? "Keeps away from them, and draws again where it came too near." : "Yours, recombined.";
+  return html`<div class="dial"><label for="originality">Originality</label>
+    <input id="originality" type="range" min="0" max="1" step="0.05" value=${value} aria-valuetext=${`${value}: ${words}`} onInput=${(event) => onInput(Number(event.target.value))} list="marks" />
+    <div class="marks" aria-hidden="true"><span>close</span><span>balanced</span><span>original</span></div><small>${words}</small></div>`;
+}
+
+function Shape({ form, set, model, pieces }) {
+  const field = (name) => ({ value: form[name], onInput: (value) => set({ ...form, [name]: value }) });
+  const many = html`<${Field} label="Pieces" type="number" min="1" max="64" ...${field("count")} />`;
+  if (form.kind === "loop") {
+    return html`<${Tick} label="By beats and tempo" checked=${form.byBeats} onInput=${(byBeats) => set({ ...form, byBeats })} />
+      <div class="fields three">${form.byBeats ? html`<${Field} label="Beats" type="number" min="1" ...${field("beats")} /><${Field} label="Tempo, BPM" type="number" min="20" max="400" step="any" ...${field("bpm")} />` : html`<${Field} label="Seconds" type="number" min="0.5" max="600" step="any" ...${field("seconds")} />`}${many}</div>`;
+  }
+  if (form.kind === "infill") {
+    const [from, to] = form.selection ?? [0, 0];
+    const edge = (which) => (value) => { const next = [from, to]; next[which] = Number(value); set({ ...form, selection: next }); };
+    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what is made anew." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection} onSelect=${(selection) => set({ ...form, selection })} onPick=${(given) => set({ ...form, given, selection: null })} />
+      <div class="fields three"><${Field} label="From, s" type="number" min="0" step="any" value=${from.toFixed(2)} onInput=${edge(0)} /><${Field} label="To, s" type="number" min="0" step="any" value=${to.toFixed(2)} onInput=${edge(1)} />${many}</div>`;
+  }
+  return html`<div class="fields"><${Field} label="Seconds" type="number" min="0.5" max="600" step="any" ...${field("seconds")} />${many}</div>
+    <details open=${Boolean(form.given)}><summary>Go on from a sound</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ ...form, given })} /></details>`;
+}
+
+function Finer({ form, set, names }) {
+  const field = (name) => ({ value: form[name], onInput: (value) => set({ ...form, [name]: value }) });
+  const level = (number) => ({ value: form.temperature[number], onInput: (value) => set({ ...form, temperature: form.temperature.map((one, at) => (at === number ? value : one)) }) });
+  return html`<details><summary>Advanced</summary><div class="stack">
+    <${Tick} label="A temperature for each level" checked=${form.perLevel} onInput=${(perLevel) => set({ ...form, perLevel })} />
+    <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="3" step="0.05" ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="3" step="0.05" ...${level(0)} />`}
+      <${Field} label="Top-k" type="number" min="0" max="1024" hint="0 is all" ...${field("top_k")} />
+      <${Field} label="Top-p" type="number" min="0.01" max="1" step="any" placeholder="by the dial" ...${field("top_p")} />
+      <${Field} label="Variety" type="number" min="0" max="5" step="0.1" ...${field("variety")} />
+      <${Field} label="Similarity limit, %" type="number" min="0" max="100" step="any" placeholder="by the dial" hint="Draws again, up to eight times, above this percentile" ...${field("max_similarity")} />
+      <${Choice} label="Format" ...${field("format")} options=${[["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"]]} /></div></div></details>`;
+}
+
+function Presets({ form, levels, onUse }) {
+  const { data: all, again } = usePolled("/api/presets", 15000);
+  const [name, setName] = useState("");
+  const keep = async () => { await put("/api/presets", { name, settings: asked(form, levels) }); setName(""); again(); say(`Kept as ${name}`); };
+  return html`<details><summary>Presets${all?.length ? ` (${all.length})` : ""}</summary><div class="stack presets">
+    ${(all ?? []).map((preset) => html`<div class="row"><button type="button" class="quiet small" onClick=${() => onUse(preset.settings)}>${preset.name}</button><${Action} kind="quiet small" label=${`Delete preset ${preset.name}`} act=${async () => { await del(`/api/presets/${encodeURIComponent(preset.name)}`); again(); }}>Delete<//></div>`)}
+    <div class="row name"><input aria-label="Name of the preset" placeholder="Name" value=${name} onInput=${(event) => setName(event.target.value)} /><${Action} kind="small" disabled=${!name.trim()} act=${keep}>Keep these<//></div></div></details>`;
+}
+
+function Working({ onDone }) {
+  const { data: all } = usePolled("/api/jobs?lane=making", 700);
+  const before = useRef(new Set());
+  const isOver = (job) => !["waiting", "running", "stopping"].includes(job.state);
+  useEffect(() => {
+    for (const job of all ?? []) {
+      if (!isOver(job)) before.current.add(job.id);
+      else if (before.current.delete(job.id)) {
+        onDone();
+        if (job.what) say(`${job.what} ${job.fix}`, { tone: "bad" });
+      }
+    }
+  }, [all]);
+  return html`${(all ?? []).filter((job) => !isOver(job)).map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${job.state === "waiting" ? "waits in line" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} label=${job.title} /></div>`)}`;
+}
+
+function Form({ models, model, pieces, form, set }) {
+  const { data: about } = usePolled(`/api/models/${model}`, 60000);
+  const names = about?.level_names.length ? about.level_names : ["Structure", "Timbre", "Texture", "Detail"];
+  const make = async () => {
+    const job = await post("/api/generate", { model, settings: asked(form, names.length) });
+    if (!form.locked) set({ ...form });
+    refresh("/api/jobs");
+    if (job.state === "failed") say(job.what, { tone: "bad" });
+  };
+  const ready = form.kind !== "infill" || (form.given && form.selection && form.selection[1] > form.selection[0]);
+  return html`<form class="card stack form" aria-label="What to make" onSubmit=${(event) => event.preventDefault()}>
+    <${Choice} label="Model" value=${model} onInput=${(id) => go("generate", id)} options=${models.map((one) => [one.id, one.name])} />
+    <${Segments} label="What" value=${form.kind} onInput=${(kind) => set({ ...form, kind })} options=${[["audio", "Piece"], ["loop", "Loop"], ["infill", "Infill"]]} />
+    <${Shape} form=${form} set=${set} model=${model} pieces=${pieces} />
+    <${Dial} value=${form.originality} onInput=${(originality) => set({ ...form, originality })} />
+    <${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ ...form, voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} />
+    <div class="seed"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
+    <${Finer} form=${form} set=${set} names=${names} /><${Presets} form=${form} levels=${names.length} onUse=${(settings) => { set(fromRequest(settings, settings.seed)); say("The preset's settings are in the form"); }} />
+    <${Action} kind="primary big" act=${make} disabled=${!ready} data-test="make">Make sound<//>
+    ${!ready && html`<small>Choose a recording, and drag over the part that is to be made anew.</small>`}
+  </form>`;
+}
+
+function Generate({ path }) {
+  const { data: all } = usePolled("/api/models", 4000);
+  const [form, set] = useRemembered("generate", FRESH);
+  const [sides, choose] = useState({});
+  const models = (all ?? []).filter((one) => one.has_prior && one.is_there);
+  const model = models.find((one) => one.id === path[0])?.id ?? models[0]?.id;
+  const { data: pieces, again } = usePolled(model ? `/api/pieces?model=${model}` : null, 4000);
+  if (!all) return html`<div aria-busy="true"></div>`;
+  if (!model) {
+    return html`<${Empty} title="First, a model" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a>`}>
+      New audio is made by a model that has learned your recordings. ${all.length ? "The models there are have no prior yet: let their training go on." : "A first one takes a few minutes."}<//>`;
+  }
+  const piece = (side) => pieces?.find((one) => one.id === sides[side]);
+  const use = (one) => { set({ ...fromRequest(one.request, one.request.first_seed ?? one.seed), selection: null }); scrollTo({ top: 0, behavior: "smooth" }); say("Its settings and seed are in the form"); };
+  return html`<div class="split"><aside><${Form} models=${models} model=${model} pieces=${pieces ?? []} form=${{ ...FRESH, ...form }} set=${set} /></aside>
+    <div class="stack results">
+      <${Working} onDone=${again} />
+      <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
+      ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here with all that is needed to make it again.<//>`}
+      ${pieces?.length > 0 && html`<h2 class="soft">${count(pieces.length, "piece")}, the newest first</h2>`}
+      ${(pieces ?? []).slice(0, 60).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
+    </div></div>`;
+}
+
+export const tab = { id: "generate", title: "Generate", view: Generate };

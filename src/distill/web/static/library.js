@@ -1,0 +1,145 @@
+// The tab Library: every model, what it learned from, how well, and what was made with it.
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { del, get, post, query, send } from "./api.js";
+import { html, Action, Alert, Badge, Dialog, Empty, Field, count, duration, figure, size, when } from "./parts.js";
+import { address, attempt, go, refresh, say, sayWrong, usePolled } from "./store.js";
+import { STATES } from "./run.js";
+import { Piece } from "./piece.js";
+
+const SORTS = {
+  created: ["Date", (a, b) => b.created.localeCompare(a.created)],
+  name: ["Name", (a, b) => a.name.localeCompare(b.name)],
+  health: ["Codec", (a, b) => (a.codec_distance ?? 99) - (b.codec_distance ?? 99)],
+  perplexity: ["Prior", (a, b) => (a.perplexity ?? 1e9) - (b.perplexity ?? 1e9)],
+  seconds: ["Learned from", (a, b) => b.seconds - a.seconds],
+  size: ["Size", (a, b) => b.size - a.size],
+  pieces: ["Pieces", (a, b) => b.pieces - a.pieces],
+};
+
+/** How good a model is, as far as its figures say: distance of the codec, and whether there is a prior. */
+function health(model) {
+  if (!model.is_there) return ["bad", "file gone"];
+  if (!model.has_prior) return ["warn", "codec only"];
+  if (model.codec_distance == null) return ["", "not measured"];
+  if (model.codec_distance < 1.5) return ["good", "faithful"];
+  return model.codec_distance < 2.5 ? ["warn", "coarse"] : ["bad", "first sketch"];
+}
+const Health = ({ model }) => {
+  const [tone, words] = health(model);
+  return html`<${Badge} tone=${tone} title="By the held-out distance of the codec: under 1.5 faithful, under 2.5 coarse">${words}<//>`;
+};
+
+/** Waits for a job that is over in a moment, and fails in its words. */
+async function done(job) {
+  for (let tries = 0; tries < 600; tries += 1) {
+    const now = await get(`/api/jobs/${job.id}`);
+    if (now.state === "finished") return now;
+    if (["failed", "interrupted", "stopped"].includes(now.state)) throw new Error(`${now.what} ${now.fix}`);
+    await new Promise((next) => { setTimeout(next, 300); });
+  }
+  throw new Error("It takes unusually long. Look again later.");
+}
+
+async function remove(model) {
+  const item = await del(`/api/models/${model.id}`);
+  go("library");
+  refresh("/api/models");
+  refresh("/api/trash");
+  say(`${model.name} is in the trash`, { undo: item && { label: "Undo", act: () => attempt(() => restore(item)) } });
+}
+async function restore(item) {
+  const model = await post(`/api/trash/${encodeURIComponent(item.key)}/restore`);
+  refresh("/api/models");
+  refresh("/api/trash");
+  say(`${model.name} is back`);
+}
+
+function Import() {
+  const input = useRef(null);
+  const [busy, wait] = useState(false);
+  const take = async (files) => {
+    wait(true);
+    for (const file of files) {
+      await send(`/api/uploads/models/${encodeURIComponent(file.name)}`, file).then(done).then(() => say(`${file.name} is in the library`), sayWrong);
+    }
+    wait(false);
+    input.current.value = "";
+    refresh("/api/models");
+  };
+  return html`<button type="button" disabled=${busy} aria-busy=${busy} onClick=${() => input.current.click()}>${busy ? "Importing …" : "Import a model"}</button>
+    <input ref=${input} type="file" class="unseen" tabindex="-1" accept=".distill" multiple aria-label="Model files to import" onChange=${(event) => take([...event.target.files])} />`;
+}
+
+function Trash() {
+  const { data: items } = usePolled("/api/trash", 10000);
+  if (!items?.length) return null;
+  return html`<details class="card"><summary>Trash (${items.length})</summary><table><tbody>${items.map((item) => html`<tr key=${item.key}><th scope="row">${item.name}<small class="path">was ${item.was ?? "somewhere unknown"}</small></th>
+    <td>${when(item.deleted)}</td><td class="number">${size(item.size)}</td><td class="number"><${Action} kind="small" label=${`Restore ${item.name}`} act=${() => restore(item)}>Restore<//></td></tr>`)}</tbody></table></details>`;
+}
+
+function List() {
+  const [words, search] = useState("");
+  const [sort, by] = useState("created");
+  const { data: models, wrong } = usePolled(query("/api/models", { search: words }), 4000);
+  if (wrong && !models) return html`<${Alert} tone="bad">${wrong.message}<//>`;
+  if (models && !models.length && !words) {
+    return html`<${Empty} title="No models yet" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a><${Import} />`}>
+      Every model you train is listed here, with what it learned from and what was made with it. Models from elsewhere can be imported; they are safe to open.<//><${Trash} />`;
+  }
+  if (!models && !words) return html`<div aria-busy="true"></div>`;
+  const sorted = [...(models ?? [])].sort(SORTS[sort][1]);
+  const head = (key, numeric) => html`<th scope="col" class=${numeric ? "number" : ""} aria-sort=${sort === key ? "ascending" : undefined}><button type="button" class="sort" onClick=${() => by(key)}>${SORTS[key][0]}${sort === key ? " ↓" : ""}</button></th>`;
+  return html`<div class="stack"><div class="head"><h2>Models</h2><div class="actions"><input class="search" type="search" aria-label="Search models" placeholder="Name, folder, recording" value=${words} onInput=${(event) => search(event.target.value)} /><${Import} /></div></div>
+    <section class="card" aria-label="Models"><table class="models"><thead><tr>${head("name")}<th scope="col">Health</th>${head("health", true)}${head("perplexity", true)}${head("seconds", true)}${head("size", true)}${head("pieces", true)}${head("created", true)}</tr></thead>
+      <tbody>${sorted.map((model) => html`<tr key=${model.id} class=${model.is_there ? "" : "unused"}><th scope="row">${model.is_there ? html`<a href=${address("library", model.id)}>${model.name}</a>` : html`${model.name} <${Action} kind="small quiet" act=${() => remove(model)}>Take off the list<//>`}</th>
+        <td><${Health} model=${model} /></td><td class="number" data-label="codec">${figure(model.codec_distance)}</td><td class="number" data-label="prior">${figure(model.perplexity, 1)}</td><td class="number">${duration(model.seconds)}</td><td class="number">${size(model.size)}</td><td class="number" data-label="pieces">${model.pieces}</td><td class="number">${when(model.created)}</td></tr>`)}</tbody></table>
+      ${models && !sorted.length && html`<p class="soft">No model matches “${words}”.</p>`}</section>
+    <p class="soft">Codec: mel distance on recordings that were kept aside, lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
+}
+
+function Rename({ model, onClose }) {
+  const [name, set] = useState(model.name);
+  const rename = async () => {
+    const renamed = await done(await post(`/api/models/${model.id}/rename`, { name }));
+    refresh("/api/models");
+    const all = await get("/api/models");
+    const now = all.find((one) => one.file === renamed.results[0].model.path);
+    onClose();
+    go("library", ...(now ? [now.id] : []));
+    say(`It is now called ${name}`);
+  };
+  return html`<${Dialog} title="Rename" onClose=${onClose}><${Field} label="Name" value=${name} onInput=${set} autofocus /><div class="actions"><${Action} kind="primary" disabled=${!name.trim() || name === model.name} act=${rename}>Rename<//></div><//>`;
+}
+
+function Trainings({ runs }) {
+  const kinds = { codec: "Codec", refinement: "Second stage", prior: "Prior" };
+  return html`<section class="card" aria-label="Trainings"><header><h3>Trainings</h3></header>${runs.length ? html`<table><tbody>${runs.map((run) => html`<tr><th scope="row"><a href=${address("train", run.run)}>${kinds[run.kind]}</a></th><td>${when(run.started)}</td><td><${Badge} tone=${STATES[run.outcome]}>${run.outcome}<//></td>
+    <td class="number">${run.settings.minutes ? duration(60 * run.settings.minutes) : run.settings.epochs ? count(run.settings.epochs, "epoch") : ""}</td></tr>`)}</tbody></table>` : html`<p class="soft">None on this computer.</p>`}</section>`;
+}
+
+function Model({ id }) {
+  const { data: model, wrong } = usePolled(`/api/models/${id}`, 5000);
+  const { data: pieces } = usePolled(`/api/pieces?model=${id}`, 8000);
+  const [renaming, rename] = useState(false);
+  useEffect(() => { scrollTo(0, 0); }, [id]);
+  if (wrong && !model) return html`<${Alert} tone="bad">${wrong.message} <a href=${address("library")}>All models</a><//>`;
+  if (!model) return html`<div aria-busy="true"></div>`;
+  const facts = [["Codec, held out", figure(model.codec_distance)], ["Prior perplexity", figure(model.perplexity, 1)], ["Learned from", `${count(model.file_count, "recording")}, ${duration(model.seconds)}`], ["Levels × codes", `${model.level_names.length} × ${model.codebook_size}`], ["Rate", `${(model.bitrate / 1000).toFixed(2)} kbit/s`], ["Size", size(model.size)]];
+  return html`<div class="stack"><a class="back" href=${address("library")}>← All models</a>
+    <div class="head"><div><h2>${model.name} <${Health} model=${model} /></h2><small class="path">${model.file} · ${when(model.created)}</small></div>
+      <div class="actions"><button type="button" class="quiet" onClick=${() => rename(true)}>Rename</button><a class="button" href=${`/api/models/${id}/file`} download title="The file holds your recordings as codes, which can be decoded">Export</a><${Action} act=${() => remove(model)} data-test="delete">Delete<//>
+        ${model.has_prior && html`<a class="button primary" href=${address("generate", id)}>Make sound</a>`}</div></div>
+    <dl class="tiles">${facts.map(([words, value]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>
+    <div class="cards two"><${Trainings} runs=${model.runs} />
+      <section class="card" aria-label="Where it comes from"><header><h3>Where it comes from</h3></header><dl class="facts"><dt>Began from</dt><dd>${model.base}</dd><dt>Nearer voice</dt><dd>${model.voice === "recordings" ? "grains of the recordings" : "the codec"}</dd>
+        ${model.reports.length > 0 && html`<dt>Reports</dt><dd>${model.reports.map((page) => html`<a target="_blank" rel="noopener" href=${`/api/reports/${id}/${encodeURIComponent(page)}`}>${page.replace(/\.html$/, "")}</a> `)}</dd>`}</dl>
+        ${model.recordings.length > 0 && html`<details><summary>${count(model.recordings.length, "recording")}</summary><ul class="names">${model.recordings.map((name) => html`<li>${name}</li>`)}</ul></details>`}</section></div>
+    <div class="head"><h2>Made with it</h2><span class="soft">${pieces ? count(pieces.length, "piece") : ""}</span></div>
+    ${pieces && !pieces.length && html`<p class="soft">Nothing yet. <a href=${address("generate", id)}>Make sound</a></p>`}
+    <div class="cards two">${(pieces ?? []).slice(0, 20).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}</div>
+    ${renaming && html`<${Rename} model=${model} onClose=${() => rename(false)} />`}</div>`;
+}
+
+const Library = ({ path }) => (path[0] ? html`<${Model} key=${path[0]} id=${path[0]} />` : html`<${List} />`);
+
+export const tab = { id: "library", title: "Library", view: Library };

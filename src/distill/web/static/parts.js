@@ -1,0 +1,91 @@
+// Small parts that every tab is built of.
+import { h } from "./vendor/preact.js";
+import htm from "./vendor/htm.js";
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { attempt } from "./store.js";
+
+export const html = htm.bind(h);
+
+// Words for numbers.
+export function duration(seconds) {
+  if (seconds == null || !Number.isFinite(seconds)) return "–";
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${(seconds / 60).toFixed(seconds < 600 ? 1 : 0)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+export const percent = (share) => `${Math.round(100 * share)} %`;
+export const size = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
+export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+export const figure = (value, decimals = 2) => (value == null || !Number.isFinite(value) ? "–" : value.toFixed(decimals));
+export const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+export function when(moment) {
+  const date = new Date(moment);
+  if (Number.isNaN(date.getTime())) return moment ?? "";
+  const today = new Date().toDateString() === date.toDateString();
+  return today ? `today ${clock(date)}` : `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" })} ${clock(date)}`;
+}
+
+/** A button that waits for what it does, and says what went wrong. */
+export function Action({ act, kind = "", label, children, ...rest }) {
+  const [busy, set] = useState(false);
+  const press = async () => {
+    set(true);
+    await attempt(async () => act());
+    set(false);
+  };
+  return html`<button type="button" class=${kind} aria-label=${label} aria-busy=${busy} disabled=${busy || rest.disabled} onClick=${press} title=${rest.title} data-test=${rest["data-test"]}>${children}</button>`;
+}
+
+/** What a tab shows before there is anything to show: what to do first. */
+export const Empty = ({ title, children, actions }) => html`
+  <div class="empty">
+    <h2>${title}</h2>
+    <p>${children}</p>
+    ${actions && html`<div class="actions">${actions}</div>`}
+  </div>`;
+
+export const Alert = ({ tone = "warn", children }) => html`<div class=${`alert ${tone}`} role="status">${children}</div>`;
+export const Badge = ({ tone = "", children, title }) => html`<span class=${`badge ${tone}`} title=${title}>${children}</span>`;
+export const Bar = ({ share, label }) => html`
+  <div class="bar" role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(100 * share)}>
+    <i style=${{ width: `${(100 * share).toFixed(1)}%` }}></i>
+  </div>`;
+
+let fields = 0;
+const useId = (prefix) => useState(() => `${prefix}-${(fields += 1)}`)[0];
+/** A labelled input; `hint` stands below it. */
+export function Field({ label, hint, children, value, onInput, type = "text", ...rest }) {
+  const id = useId("field");
+  const described = hint ? `${id}-hint` : undefined;
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    ${children ? children(id, described) : html`<input id=${id} type=${type} value=${value} aria-describedby=${described} onInput=${(event) => onInput(event.target.value)} ...${rest} />`}
+    ${hint && html`<small id=${described}>${hint}</small>`}
+  </div>`;
+}
+export function Choice({ label, hint, value, options, onInput }) {
+  return html`<${Field} label=${label} hint=${hint}>${(id, described) => html`
+    <select id=${id} aria-describedby=${described} value=${value} onChange=${(event) => onInput(event.target.value)}>
+      ${options.map(([key, words]) => html`<option value=${key} selected=${key === value}>${words}</option>`)}
+    </select>`}<//>`;
+}
+/** One of a few, side by side. */
+export function Segments({ label, value, options, onInput }) {
+  const name = useId("segments");
+  return html`<fieldset class="segments"><legend>${label}</legend><div>
+    ${options.map(([key, words]) => html`<label class=${key === value ? "chosen" : ""}>
+      <input type="radio" name=${name} value=${key} checked=${key === value} onChange=${() => onInput(key)} /><span>${words}</span></label>`)}
+  </div></fieldset>`;
+}
+export const Tick = ({ label, checked, onInput, disabled }) => html`
+  <label class="tick"><input type="checkbox" checked=${checked} disabled=${disabled} onChange=${(event) => onInput(event.target.checked)} /><span>${label}</span></label>`;
+
+/** A dialog in the middle; Escape and the backdrop close it. */
+export function Dialog({ title, onClose, children }) {
+  const own = useRef(null);
+  useEffect(() => { own.current.showModal(); }, []);
+  return html`<dialog ref=${own} aria-label=${title} onClose=${onClose} onClick=${(event) => { if (event.target === own.current) own.current.close(); }}>
+    <div class="inside"><header><h2>${title}</h2><button type="button" class="quiet" aria-label="Close" onClick=${() => own.current.close()}>✕</button></header>${children}</div>
+  </dialog>`;
+}

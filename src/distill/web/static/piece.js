@@ -1,0 +1,85 @@
+// A piece of new audio: how it looks and sounds, where each second is from, how it was made, and what to do with it.
+import { useEffect, useState } from "./vendor/hooks.js";
+import { get, post, query } from "./api.js";
+import { html, Action, Badge, when } from "./parts.js";
+import { address, attempt, refresh, say, usePolled } from "./store.js";
+import { Sound } from "./wave.js";
+
+const FORMATS = [["wav", "WAV"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"]];
+export const download = (reference, format) => query("/api/sound/download", { ref: reference, format });
+const number = (value) => `${+Number(value).toFixed(3)}`;
+
+/** How it was made, in a line. */
+export function how(piece) {
+  const { request } = piece;
+  const sampling = request.sampling ?? {};
+  const temperature = [].concat(sampling.temperature ?? 1).map(number).join(", ");
+  const what = { loop: "loop", infill: `${number(request.begin)} to ${number(request.end)} s made anew`, audio: request.given ? "goes on from a prompt" : "" }[request.kind] ?? "";
+  return [`seed ${piece.seed}`, what, `${request.voice === "recordings" ? "recordings'" : "codec's"} voice`, temperature !== "1" && `temperature ${temperature}`, sampling.top_k ? `top-k ${sampling.top_k}` : "", sampling.top_p != null && `top-p ${number(sampling.top_p)}`, sampling.variety ? `variety ${number(sampling.variety)}` : ""].filter(Boolean).join(" · ");
+}
+
+const details = new Map();
+function useVerdicts(piece) {
+  const [found, set] = useState(details.get(piece.id));
+  useEffect(() => {
+    if (details.has(piece.id) || !piece.is_there) return;
+    get(`/api/pieces/${piece.id}`).then((one) => { details.set(piece.id, one.seconds ?? []); set(one.seconds ?? []); }, () => {});
+  }, [piece.id]);
+  return found;
+}
+
+function Save({ piece }) {
+  const drag = (event) => {
+    const url = new URL(download(`piece:${piece.id}`, "wav"), location.href).href;
+    event.dataTransfer.setData("DownloadURL", `audio/wav:${piece.name}.wav:${url}`);
+    event.dataTransfer.setData("text/x-distill", `piece:${piece.id}`);
+    event.dataTransfer.setData("text/uri-list", url);
+  };
+  return html`<details class="menu"><summary class="button small" draggable="true" onDragStart=${drag} title="Drag it out of the browser, or choose a format">Save</summary>
+    <div class="options">${FORMATS.map(([format, words]) => html`<a href=${download(`piece:${piece.id}`, format)} download=${`${piece.name}.${format}`} onClick=${(event) => event.target.closest("details").removeAttribute("open")}>${words}</a>`)}</div></details>`;
+}
+
+export function Piece({ piece, side, onSide, onUse, options }) {
+  const verdicts = useVerdicts(piece);
+  const tone = piece.shares.copy > 0.1 ? "bad" : piece.shares.close > 0.25 ? "warn" : "good";
+  const again = async () => {
+    const job = await post(`/api/pieces/${piece.id}/again`);
+    refresh("/api/jobs");
+    say("It is being made again from model, seed and settings.");
+    return job;
+  };
+  return html`<article class="card piece" aria-label=${`Piece ${piece.name}`} data-piece=${piece.id}>
+    <header><div><h3>${piece.name} <${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original<//></h3><small>${piece.model} · ${when(piece.made)}</small></div>
+      ${onSide && html`<div class="sides" role="group" aria-label="Compare">${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
+    ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} options=${options} />` : html`<p class="soft">The file is gone from ${piece.file}. It can be made again.</p>`}
+    <p class="how">${how(piece)}</p>
+    <div class="actions">
+      ${piece.is_there && html`<${Save} piece=${piece} />`}
+      ${onUse && html`<button type="button" class="small quiet" onClick=${() => onUse(piece)}>Use these settings</button>`}
+      ${piece.is_there && piece.model_id && html`<a class="button small quiet" href=${address("codes", `piece:${piece.id}`)}>Edit codes</a>`}
+      ${piece.model_id && html`<${Action} kind="small quiet" act=${again}>Make again<//>`}
+    </div>
+  </article>`;
+}
+
+/** Two pieces at the same level, switched while they play. */
+export function Compare({ a, b, onClear }) {
+  const level = (piece) => usePolled(piece ? query("/api/sound/level", { ref: `piece:${piece.id}` }) : null, 600000).data?.decibels;
+  const [one, other] = [level(a), level(b)];
+  useEffect(() => {
+    const softest = Math.min(one ?? 0, other ?? 0);
+    volumes.clear();
+    if (a && one != null) volumes.set(a.id, 10 ** ((softest - one) / 20));
+    if (b && other != null) volumes.set(b.id, 10 ** ((softest - other) / 20));
+  }, [a?.id, b?.id, one, other]);
+  if (!a && !b) return null;
+  const hear = (piece) => attempt(async () => {
+    const player = await import("./player.js");
+    const from = player.playing.get().isPlaying ? player.position() : 0;
+    await player.play(`piece:${piece.id}`, { from, volume: volumes.get(piece.id) ?? 1 });
+  });
+  return html`<div class="card compare" role="group" aria-label="A and B at the same level"><b>Compare</b>
+    ${[["A", a], ["B", b]].map(([side, piece]) => html`<button type="button" disabled=${!piece} onClick=${() => hear(piece)}>${side}: ${piece ? piece.name : "choose one below"}</button>`)}
+    <span class="soft">${a && b && one != null && other != null ? `levels matched, ${Math.abs(one - other).toFixed(1)} dB apart` : ""}</span><button type="button" class="quiet small" onClick=${onClear}>Clear</button></div>`;
+}
+export const volumes = new Map();

@@ -1,0 +1,59 @@
+// One sound at a time, for the whole page: what plays, where it is, and how loud.
+import { shared } from "./store.js";
+import { query } from "./api.js";
+
+const audio = new Audio();
+audio.preload = "auto";
+audio.id = "player";
+audio.hidden = true;
+document.body.append(audio);
+
+/** `{ reference, playing, after }`: what is loaded; `after` is how far a passage goes. */
+export const playing = shared({ reference: "", isPlaying: false });
+let end = Infinity;
+let then = null;
+
+const tell = () => playing.set({ reference: playing.get().reference, isPlaying: !audio.paused });
+for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, tell);
+audio.addEventListener("ended", () => finish());
+audio.addEventListener("error", () => { playing.set({ reference: "", isPlaying: false }); });
+
+function finish() {
+  const next = then;
+  then = null;
+  end = Infinity;
+  if (next) next();
+}
+function watch() {
+  if (audio.currentTime >= end) {
+    audio.pause();
+    finish();
+  } else if (!audio.paused) requestAnimationFrame(watch);
+}
+
+/** The address at which a sound is heard. */
+export const soundUrl = (reference) => query("/api/sound/audio", { ref: reference });
+export const position = () => audio.currentTime;
+export const pause = () => { then = null; audio.pause(); };
+/** Levels differ between sounds; 1 is as it is. */
+export const setVolume = (volume) => { audio.volume = Math.min(1, Math.max(0, volume)); };
+
+/** Plays a sound from a moment on, to another if given, and calls `next` when it is over. */
+export async function play(reference, { from, to = Infinity, next = null, url = soundUrl(reference), volume = 1 } = {}) {
+  then = null;
+  if (playing.get().reference !== reference) {
+    audio.src = url;
+    playing.set({ reference, isPlaying: false });
+  }
+  audio.volume = volume;
+  if (from !== undefined) audio.currentTime = from;
+  end = to;
+  then = next;
+  await audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
+  watch();
+}
+export function toggle(reference, options = {}) {
+  const { reference: loaded, isPlaying } = playing.get();
+  if (loaded === reference && isPlaying) pause();
+  else play(reference, loaded === reference && audio.currentTime < (audio.duration || 0) - 0.05 ? options : { from: 0, ...options });
+}

@@ -1,0 +1,133 @@
+// The tab Recordings: folders that were named or dropped, and the import's verdict on every file.
+import { useEffect, useState } from "./vendor/hooks.js";
+import { del, post, put } from "./api.js";
+import { html, Action, Alert, Badge, Bar, Empty, count, duration, percent } from "./parts.js";
+import { address, attempt, go, refresh, say, usePolled } from "./store.js";
+import { AddRecordings, Drop, addDemo, upload } from "./folder.js";
+import { Sound } from "./wave.js";
+
+const TONES = { used: "good", unreadable: "bad" };
+
+function First() {
+  return html`<${Empty} title="What should Distill learn from?"
+    actions=${html`<${Action} kind="primary big" act=${addDemo} data-test="demo">Try the demo corpus<//>`}>
+    Name a folder with 5 to 500 of your recordings. Nothing leaves this computer, and nothing is ever written to your folder.
+    Or begin with 21 short recordings that Distill makes itself: the first new sound is five minutes away.
+  <//><div class="first"><${AddRecordings} /></div>`;
+}
+
+function Folders({ all, chosen }) {
+  const [adding, set] = useState(false);
+  return html`<aside class="stack" aria-label="Folders of recordings">
+    <div class="list">${all.map((one) => html`<a href=${address("recordings", one.id)} class="item" aria-current=${one.id === chosen ? "true" : undefined}>
+      <b>${one.name}</b><small>${one.is_there ? count(one.files, "audio file") : "gone from its place"}${one.left_out.length ? ` · ${one.left_out.length} left out` : ""}</small></a>`)}</div>
+    ${adding || !all.length ? html`<${AddRecordings} />` : html`<div class="actions"><button type="button" onClick=${() => set(true)}>Add a folder</button>
+      ${!all.some((one) => one.is_own && one.name === "demo") && html`<${Action} kind="quiet" act=${addDemo}>Demo corpus<//>`}</div>`}
+  </aside>`;
+}
+
+function Totals({ report }) {
+  const split = report.split;
+  const { channels } = report;
+  const rows = [
+    [`${report.usable} of ${report.files.length}`, "files used"],
+    [duration(report.seconds), "of sound"],
+    [channels === 2 ? "stereo" : "mono", "is learned"],
+    [split.held_out.length ? `${split.held_out.length}` : "–", "kept aside to measure with"],
+    [`${report.settings["rvq-levels"] ?? ""} × ${report.settings["codebook-size"] ?? ""}`, "levels × codes"],
+  ];
+  return html`<dl class="tiles">${rows.map(([value, words]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>`;
+}
+
+function Row({ file, collection, isOut, isHeld, onLeave }) {
+  const used = file.verdict === "used" && !isOut;
+  const reference = `recording:${collection.id}/${file.name}`;
+  return html`<tr class=${used ? "" : "unused"}>
+    <th scope="row"><span>${file.name}</span>${(file.reason || file.remark) && html`<small>${file.reason || file.remark} ${file.fix}</small>`}</th>
+    <td class="heard-here">${file.verdict !== "unreadable" && html`<${Sound} reference=${reference} label=${file.name} mel=${false} length=${file.seconds} />`}</td>
+    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">kept aside<//>`}</td>
+    <td class="number">${file.seconds ? duration(file.seconds) : ""}</td>
+    <td class="number wide">${file.sample_rate ? `${+(file.sample_rate / 1000).toFixed(1)} kHz` : ""}</td>
+    <td class="number wide">${file.peak_db > -200 ? `${file.peak_db.toFixed(1)} dB` : ""}</td>
+    <td class="number wide">${file.peak_db > -200 ? percent(file.silence) : ""}</td>
+    <td class="number"><button type="button" class="quiet small" aria-label=${`${isOut ? "Take back" : "Leave out"} ${file.name}`} onClick=${onLeave}>${isOut ? "Take back" : "Leave out"}</button></td>
+  </tr>`;
+}
+
+function Table({ collection, report, again }) {
+  const [shown, show] = useState("all");
+  const [words, search] = useState("");
+  const out = new Set(collection.left_out);
+  const held = new Set(report?.split.held_out ?? []);
+  const judged = report?.files ?? [];
+  const missing = collection.left_out.filter((name) => !judged.some((file) => file.name === name))
+    .map((name) => ({ name, verdict: "left out", reason: "", fix: "", seconds: 0, sample_rate: 0, peak_db: -200 }));
+  const files = [...judged, ...missing].sort((a, b) => a.name.localeCompare(b.name));
+  const wanted = files.filter((file) => (shown === "all" || (shown === "used") === (file.verdict === "used" && !out.has(file.name))) && file.name.toLowerCase().includes(words.toLowerCase()));
+  const leave = (name) => attempt(async () => {
+    const names = out.has(name) ? collection.left_out.filter((one) => one !== name) : [...collection.left_out, name];
+    await put(`/api/collections/${encodeURIComponent(collection.id)}/left-out`, { names });
+    refresh("/api/collections");
+    again();
+  });
+  return html`<section class="card" aria-label="Recordings">
+    <header><h3>${count(files.length, "recording")}</h3><div class="actions">
+      <input class="search" type="search" placeholder="Search" aria-label="Search recordings" value=${words} onInput=${(event) => search(event.target.value)} />
+      <select aria-label="Which recordings are shown" value=${shown} onChange=${(event) => show(event.target.value)}><option value="all">All</option><option value="used">Used</option><option value="unused">Not used</option></select>
+    </div></header>
+    <table class="recordings"><thead><tr><th scope="col">File</th><th scope="col">Sound</th><th scope="col">Verdict</th><th scope="col" class="number">Length</th><th scope="col" class="number wide">Rate</th><th scope="col" class="number wide">Peak</th><th scope="col" class="number wide">Silence</th><th scope="col"><span class="unseen">Use</span></th></tr></thead>
+      <tbody>${wanted.map((file) => html`<${Row} key=${file.name} file=${file} collection=${collection} isOut=${out.has(file.name)} isHeld=${held.has(file.name) && !out.has(file.name)} onLeave=${() => leave(file.name)} />`)}</tbody></table>
+    ${!wanted.length && html`<p class="soft">No recording matches.</p>`}
+  </section>`;
+}
+
+function Reading({ job }) {
+  const { share, detail } = job.progress;
+  return html`<div class="card" role="status"><header><h3>Reading every file</h3><span class="soft">${detail}</span></header><${Bar} share=${share} label="Files read" /></div>`;
+}
+
+function Folder({ id }) {
+  const { data: one, wrong, again } = usePolled(`/api/collections/${encodeURIComponent(id)}`, 1500);
+  const [asked, ask] = useState("");
+  const needed = one && one.is_there && one.files > 0 && !one.report && !one.job;
+  const key = needed ? `${one.id} ${one.left_out.join("|")} ${one.files}` : "";
+  useEffect(() => {
+    if (!key || asked === key) return;
+    ask(key);
+    attempt(() => post(`/api/collections/${encodeURIComponent(id)}/check`)).then(again);
+  }, [key]);
+  if (wrong && !one) return html`<${Alert} tone="bad">${wrong.message}<//>`;
+  if (!one) return html`<div aria-busy="true"></div>`;
+  const forget = async () => {
+    await del(`/api/collections/${encodeURIComponent(id)}`);
+    refresh("/api/collections");
+    go("recordings");
+    say(`${one.name} is off the list; the folder stays as it is`, { undo: one.folder && { label: "Undo", act: () => attempt(async () => { await post("/api/collections", { folder: one.folder }); refresh("/api/collections"); go("recordings", id); }) } });
+  };
+  const failed = one.job && ["failed", "interrupted"].includes(one.job.state);
+  return html`<div class="stack">
+    <div class="head"><div><h2>${one.name}</h2><small class="path">${one.folder}</small></div>
+      <div class="actions"><${Action} kind="quiet" act=${forget}>Take off the list<//>
+        <a class="button primary" href=${address("train", "new", one.id)} data-test="to-train">Train on these</a></div></div>
+    ${one.report && html`<${Totals} report=${one.report} />`}
+    ${!one.is_there && html`<${Alert} tone="bad">The folder is gone from its place. Put it back, or take it off the list.<//>`}
+    ${one.is_there && !one.files && html`<${Alert}>There is no audio in this folder yet.<//>`}
+    ${failed && html`<${Alert} tone="bad">${one.job.what} ${one.job.fix} <${Action} kind="small" act=${async () => { await post(`/api/collections/${encodeURIComponent(id)}/check`); again(); }}>Read again<//><//>`}
+    ${one.job && !failed && html`<${Reading} job=${one.job} />`}
+    ${(one.report?.warnings ?? []).map((warning) => html`<${Alert}>${warning}<//>`)}
+    ${one.is_own && html`<${Drop} label=${`More recordings for ${one.name}`} onFiles=${async (files, tell) => { await upload(files, one, "", tell); again(); }}>Drop more files here to add them to this folder.<//>`}
+    ${(one.report || one.left_out.length > 0) && html`<${Table} collection=${one} report=${one.report} again=${again} />`}
+    ${one.report && html`<p class="soft">${one.report.split.explanation} ${one.report.why}</p>`}
+  </div>`;
+}
+
+function Recordings({ path }) {
+  const { data: all, wrong } = usePolled("/api/collections", 4000);
+  if (wrong && !all) return html`<${Alert} tone="bad">${wrong.message}<//>`;
+  if (!all) return html`<div aria-busy="true"></div>`;
+  const chosen = path[0] ?? all[0]?.id;
+  if (!chosen) return html`<${First} />`;
+  return html`<div class="split"><${Folders} all=${all} chosen=${chosen} /><${Folder} key=${chosen} id=${chosen} /></div>`;
+}
+
+export const tab = { id: "recordings", title: "Recordings", view: Recordings };

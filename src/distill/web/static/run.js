@@ -1,0 +1,151 @@
+// One run, live: how far it is, its curves, the health of its codebooks, warnings, and what to do.
+import { useEffect, useState } from "./vendor/hooks.js";
+import { post } from "./api.js";
+import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when } from "./parts.js";
+import { address, refresh, say, usePolled, useRemembered } from "./store.js";
+import { Chart } from "./chart.js";
+import { curves, useEvents } from "./events.js";
+import { Piece } from "./piece.js";
+import { Sound } from "./wave.js";
+
+export const STATES = { running: "held", finished: "good", failed: "bad", stopped: "warn", interrupted: "warn", unknown: "" };
+const STAGES = { codec: "Codec", refinement: "Second stage", prior: "Prior" };
+const path = (run, what = "") => `/api/runs/${encodeURIComponent(run)}${what}`;
+
+/** The remaining time as the last ten reports agree on it, so that it neither jumps nor runs backwards without need. */
+function useSteady(left, isRunning) {
+  const [ends, set] = useState(null);
+  useEffect(() => {
+    if (!isRunning || left == null) { set(null); return; }
+    const now = Date.now() / 1000;
+    set((before) => (before == null || Math.abs(before - now - left) > Math.max(30, left / 2) ? now + left : before + 0.2 * (now + left - before)));
+  }, [left, isRunning]);
+  return ends == null ? null : Math.max(0, ends - Date.now() / 1000);
+}
+
+function Progress({ run }) {
+  const isRunning = run.state === "running";
+  const left = useSteady(run.remaining_s, isRunning);
+  const stages = run.stages.length ? run.stages : [{ name: run.stage || "codec", progress: 0, is_complete: false }];
+  const current = stages.findLast((stage) => stage.name === run.stage) ?? stages.at(-1);
+  const waits = isRunning && current.name === "prior" && current.extracted && !current.step;
+  return html`<div class="card progress">
+    <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || !isRunning ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
+      <li class=${stage.later ? "later" : stage === current && isRunning ? "current" : "done"}>${STAGES[stage.name]}${!stage.later && html` <small>${stage === current && isRunning ? percent(stage.progress) : stage.outcome === "finished" || stage.is_complete ? "done" : percent(stage.progress)}</small>`}</li>`)}</ol>
+      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
+    <${Bar} share=${run.state === "finished" ? 1 : current.progress} label=${`${STAGES[current.name]} done`} />
+  </div>`;
+}
+
+function Alarm({ run, prior }) {
+  const latest = prior?.epochs.at(-1);
+  const [passed, pass] = useRemembered(`passed ${run.name}`, "");
+  const [kind, words] = latest?.is_memorizing ? ["memorizing", latest.memorization_message] : latest?.is_overfitting ? ["overfitting", latest.overfitting_message] : ["", ""];
+  if (!kind || run.state !== "running" || passed === kind) return null;
+  return html`<section class="alarm" role="alert" aria-label="Memorization warning">
+    <h3>${kind === "memorizing" ? "It may be reciting your recordings" : "It has begun to learn your recordings by heart"}</h3><p>${words}</p>
+    <div class="actions"><${Action} kind="primary" act=${() => stop(run)}>Stop and use best checkpoint<//><button type="button" onClick=${() => pass(kind)}>Go on</button></div>
+  </section>`;
+}
+
+function sentence(level) {
+  if (level.utilisation < 0.3) return ["bad", "Most codes are never used, so this level says little. More recordings, or smaller codebooks, help."];
+  if (level.utilisation < 0.6) return ["warn", "A good part is not used yet; early in training this is as it should be."];
+  return ["good", level.dead ? "Well used." : "Every code is used."];
+}
+function Health({ levels, names }) {
+  return html`<section class="card health" aria-label="Codebook health"><header><h3>Codebooks</h3><span class="soft">how much of each level's codebook is in use</span></header>
+    ${levels.map((level) => {
+      const [tone, words] = levels.some((one) => one.utilisation > 0) ? sentence(level) : ["", "Not counted yet."];
+      return html`<div class=${`level ${tone}`}><b><i class="lamp" aria-hidden="true"></i>${names[level.level] ?? `Level ${level.level + 1}`}</b>
+        <div class="use"><i style=${{ width: percent(level.utilisation).replace(" ", "") }}></i></div>
+        <span class="number">${percent(level.utilisation)} used</span><span class="number">perplexity ${figure(level.perplexity, 0)}</span><small>${words}</small></div>`;
+    })}</section>`;
+}
+
+const TRAINED = { label: "trained on", tone: "--train" };
+const HELD = { label: "kept aside", tone: "--held" };
+
+function Curves({ run, told }) {
+  const { codec, refinement, prior } = told;
+  const gap = prior?.epochs.at(-1);
+  return html`<div class="charts">
+    ${codec && html`<${Chart} title="Codec loss" words="How far decoded sound is from the recordings; lower is closer." series=${[TRAINED, HELD]} data=${curves(codec, "val_loss")} />`}
+    ${codec?.epochs.at(-1)?.levels?.length > 0 && html`<${Health} levels=${codec.epochs.at(-1).levels} names=${run.level_names} />`}
+    ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, HELD]} data=${curves(refinement, "val_mel")} />`}
+    ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, HELD]} data=${curves(prior, "val_loss")} unit=" nats"
+      words=${gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise. The gap is ${figure(gap.val_loss - gap.train_loss)} nats now.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
+    ${prior && html`<${Chart} title="Prior perplexity" series=${[{ ...HELD, label: "kept aside" }]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
+      log=${true} limit=${run.memorization_threshold == null ? null : { value: run.memorization_threshold, label: `reciting, below ${run.memorization_threshold}` }}
+      words=${gap?.best_perplexity ? `Between how many codes it hesitates at each step: ${figure(gap.best_perplexity, 1)} at its best. Those weights are kept.` : "Between how many codes it hesitates at each step; lower is surer."} />`}
+  </div>`;
+}
+
+async function stop(run) {
+  await post(path(run.name, "/stop"));
+  refresh("/api/runs");
+  say("It stops after this step; the best weights so far are kept.");
+}
+
+function GoOn({ run }) {
+  const [minutes, set] = useState("");
+  const resume = async () => {
+    const job = await post(path(run.name, "/resume"), { minutes: minutes ? Number(minutes) : null });
+    refresh("/api/runs");
+    say(job.state === "waiting" ? "It goes on as soon as its turn comes." : "It goes on.");
+  };
+  const finished = run.state === "finished";
+  return html`<span class="go-on"><input type="number" min="0.1" step="any" aria-label="Minutes further" placeholder=${finished ? "5" : "as planned"} value=${minutes} onInput=${(event) => set(event.target.value)} /><span class="soft">min</span>
+    <${Action} act=${resume} disabled=${finished && !minutes} data-test="resume">${finished ? "Train further" : "Go on"}<//></span>`;
+}
+
+function Measured({ run }) {
+  const [job, follow] = useState(null);
+  const { data } = usePolled(job ? `/api/jobs/${job}` : null, 1000);
+  const { data: measured, again } = usePolled(path(run.name, "/measured"), 20000);
+  const { data: heard } = usePolled(path(run.name, "/heard"), 20000);
+  const isOver = data && !["waiting", "running", "stopping"].includes(data.state);
+  useEffect(() => { if (isOver) { follow(null); again(); if (data.what) say(`${data.what} ${data.fix}`, { tone: "bad" }); refresh(path(run.name)); } }, [isOver]);
+  const begin = async () => follow((await post(path(run.name, "/measure"))).id);
+  const busy = job && !isOver;
+  return html`<section class="card" aria-label="How faithful the codec is"><header><h3>How faithful the codec is</h3>
+    <${Action} kind="small" act=${begin} disabled=${busy}>${busy ? "Measuring …" : measured?.rows.length ? "Measure again" : "Measure and listen"}<//></header>
+    ${busy && html`<${Bar} share=${data?.progress.share ?? 0} label="Measured" />`}
+    ${!measured?.rows.length && !busy && html`<p class="soft">Pitch, texture and distance of every recording through the codec, and both to hear. It takes about as long as a few of your recordings.</p>`}
+    ${measured?.rows.length > 0 && html`<dl class="tiles">${measured.rows.map((row) => html`<div><dd>${row.value}</dd><dt title=${row.words}>${row.name}</dt></div>`)}</dl>`}
+    ${heard?.length > 0 && html`<div class="pairs">${heard.slice(0, 12).map((sound) => html`<div class="pair" key=${sound.reference}><div><h4>${sound.name}</h4><${Sound} reference=${sound.original} label=${`Original of ${sound.name}`} /></div><div><h4>decoded from its codes</h4><${Sound} reference=${sound.reference} label=${`Decoded ${sound.name}`} /></div></div>`)}</div>`}
+  </section>`;
+}
+
+function FirstSound({ run }) {
+  const { data: pieces } = usePolled(`/api/pieces?model=${run.model_id}`, 3000);
+  if (!pieces?.length) return null;
+  return html`<section class="stack" aria-label="New sound"><h2 class="minor">New sound</h2>${pieces.slice(0, 2).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}
+    ${pieces.length > 2 && html`<p><a href=${address("generate", run.model_id)}>All ${pieces.length} pieces</a></p>`}</section>`;
+}
+
+export function Run({ name }) {
+  const { data: run, wrong } = usePolled(path(name), 1000);
+  const isRunning = run?.state === "running";
+  const told = useEvents(name, run?.stages.map((stage) => stage.name) ?? [], isRunning);
+  if (wrong && !run) return html`<${Alert} tone="bad">${wrong.message}<//>`;
+  if (!run) return html`<div aria-busy="true" class="run"></div>`;
+  const listen = run.has_prior && !isRunning;
+  const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter(Boolean))].slice(-3);
+  return html`<div class="stack run" data-state=${run.state}>
+    <div class="head"><div><h2>${run.model} <${Badge} tone=${STATES[run.state]}>${run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
+      <div class="actions">
+        ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
+        ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
+        ${run.can_stop && html`<${Action} act=${() => stop(run)} title="The best weights so far are kept; it can go on later" data-test="stop">Stop<//>`}
+        ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
+      </div></div>
+    <${Alarm} run=${run} prior=${told.prior} />
+    <${Progress} run=${run} />
+    ${run.message && html`<${Alert} tone="bad">${run.message}<//>`}
+    ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
+    ${listen && html`<${FirstSound} run=${run} />`}
+    <${Curves} run=${run} told=${told} />
+    ${run.model_id && !isRunning && html`<${Measured} run=${run} />`}
+  </div>`;
+}

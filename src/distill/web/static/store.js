@@ -1,0 +1,103 @@
+// What the tabs share: the address, what is asked again and again, messages, and what this browser remembers.
+// The truth is on the server's disk; here is only what is shown of it.
+import { useCallback, useEffect, useMemo, useState } from "./vendor/hooks.js";
+import { get } from "./api.js";
+
+// The address: #/train/RUN → ["train", "RUN"]
+const parts = () => location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+export const address = (...path) => `#/${path.map(encodeURIComponent).join("/")}`;
+export const go = (...path) => { location.hash = address(...path); };
+export function useAddress() {
+  const [path, set] = useState(parts);
+  useEffect(() => {
+    const follow = () => set(parts());
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  return path;
+}
+
+// A value that components share.
+export function shared(value) {
+  const watchers = new Set();
+  return {
+    get: () => value,
+    set: (next) => { value = next; for (const watcher of watchers) watcher(value); },
+    watch: (watcher) => { watchers.add(watcher); return () => watchers.delete(watcher); },
+  };
+}
+export function useShared(one) {
+  const [value, set] = useState(one.get());
+  useEffect(() => { set(one.get()); return one.watch((next) => set(() => next)); }, [one]);
+  return value;
+}
+
+// A message at the foot of the page; `undo` is { label, act }.
+export const message = shared(null);
+let fading;
+export function say(text, { tone = "good", undo = null } = {}) {
+  clearTimeout(fading);
+  message.set({ text, tone, undo });
+  fading = setTimeout(() => message.set(null), undo || tone === "bad" ? 12000 : 5000);
+}
+export const sayWrong = (error) => say(error.message, { tone: "bad" });
+/** Does something and says so if it fails; gives undefined then. */
+export const attempt = (work) => work().catch((error) => { sayWrong(error); });
+
+// An answer of the server that is asked for again; once for all who show it, slower while the page is hidden.
+const HIDDEN_MS = 5000;
+const asked = new Map();
+function follow(url, every) {
+  const one = { value: shared({ data: undefined, wrong: null }), users: 0, timer: 0, every };
+  const next = () => { one.timer = setTimeout(look, document.hidden ? Math.max(HIDDEN_MS, one.every) : one.every); };
+  const look = async () => {
+    clearTimeout(one.timer);
+    try {
+      const data = await get(url);
+      const before = one.value.get();
+      if (before.wrong || JSON.stringify(before.data) !== JSON.stringify(data)) one.value.set({ data, wrong: null });
+    } catch (wrong) {
+      one.value.set({ data: one.value.get().data, wrong });
+    }
+    if (one.users) next();
+  };
+  one.look = look;
+  return one;
+}
+const nobody = shared({ data: undefined, wrong: null });
+/** `{ data, wrong, again }` of a URL, asked every so many milliseconds; null asks for nothing. */
+export function usePolled(url, every = 2000) {
+  const one = useMemo(() => (url ? asked.get(url) ?? follow(url, every) : null), [url]);
+  useEffect(() => {
+    if (!one) return undefined;
+    if (!asked.has(url)) asked.set(url, one);
+    one.every = Math.min(one.every, every);
+    one.users += 1;
+    if (one.users === 1) one.look();
+    return () => {
+      one.users -= 1;
+      if (!one.users) {
+        clearTimeout(one.timer);
+        if (asked.get(url) === one) asked.delete(url);
+      }
+    };
+  }, [one]);
+  const again = useCallback(() => one?.look(), [one]);
+  return { ...useShared(one?.value ?? nobody), again };
+}
+/** Looks again, now, at everything under this address. */
+export const refresh = (start) => { for (const [url, one] of asked) if (url.startsWith(start)) one.look(); };
+document.addEventListener("visibilitychange", () => { if (!document.hidden) for (const one of asked.values()) one.look(); });
+
+// What this browser remembers: choices, never results.
+export function useRemembered(name, initial) {
+  const [value, set] = useState(() => {
+    try { return JSON.parse(localStorage.getItem(name)) ?? initial; } catch { return initial; }
+  });
+  const keep = useCallback((next) => set((before) => {
+    const chosen = typeof next === "function" ? next(before) : next;
+    localStorage.setItem(name, JSON.stringify(chosen));
+    return chosen;
+  }), [name]);
+  return [value, keep];
+}

@@ -1,0 +1,110 @@
+// The tab Train: minutes as the one knob, the runs there are, and one of them live.
+import { useEffect, useState } from "./vendor/hooks.js";
+import { post } from "./api.js";
+import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, duration, percent, when } from "./parts.js";
+import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
+import { Run, STATES } from "./run.js";
+import { addDemo } from "./folder.js";
+
+const MINUTES = [1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480];
+const nearest = (minutes) => MINUTES.reduce((best, one, number) => (Math.abs(Math.log(one / minutes)) < Math.abs(Math.log(MINUTES[best] / minutes)) ? number : best), 0);
+const words = (minutes) => {
+  if (minutes < 3) return "A first impression: the colours are there, the detail is not.";
+  if (minutes < 12) return "Enough for a small folder on a laptop.";
+  if (minutes < 60) return "For more recordings, or for finer detail.";
+  return "For hours of recordings, or a night.";
+};
+const AUTO = { quality: "standard", levels: "", codebook_size: "", channels: "auto", device: "auto", seed: "0", from_scratch: false, seconds: "10", count: "3" };
+
+function Advanced({ values, set, report }) {
+  const settings = report?.settings ?? {};
+  const auto = (name) => (settings[name] ? `${settings[name]} (auto)` : "(auto)");
+  const field = (name) => ({ value: values[name], onInput: (value) => set({ ...values, [name]: value }) });
+  return html`<details><summary>Advanced</summary><div class="fields">
+    <${Choice} label="Quality" ...${field("quality")} options=${[["standard", "Standard (auto)"], ["high", "High: a second stage"]]} />
+    <${Field} label="Quantizer levels" type="number" min="2" max="4" placeholder=${auto("rvq-levels")} ...${field("levels")} />
+    <${Field} label="Codes per level" type="number" min="16" max="1024" placeholder=${auto("codebook-size")} ...${field("codebook_size")} />
+    <${Choice} label="Channels" ...${field("channels")} options=${[["auto", report ? `${report.channels === 2 ? "Stereo" : "Mono"} (auto)` : "(auto)"], ["1", "Mono"], ["2", "Stereo"]]} />
+    <${Choice} label="Device" ...${field("device")} options=${[["auto", "(auto)"], ["cpu", "CPU"], ["cuda", "NVIDIA GPU"], ["mps", "Apple GPU"]]} />
+    <${Field} label="Seed" type="number" min="0" ...${field("seed")} />
+    <${Field} label="First pieces" type="number" min="1" max="64" ...${field("count")} />
+    <${Field} label="Seconds each" type="number" min="0.5" max="600" step="any" ...${field("seconds")} />
+    <${Tick} label="From random weights, without the base codec" checked=${values.from_scratch} onInput=${(value) => set({ ...values, from_scratch: value })} />
+  </div></details>`;
+}
+
+function Form({ collections, chosen }) {
+  const [collection, choose] = useState(chosen ?? collections[0].id);
+  const [minutes, setMinutes] = useRemembered("minutes", 4);
+  const [name, setName] = useState("");
+  const [values, set] = useState(AUTO);
+  const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
+  useEffect(() => { if (chosen) choose(chosen); }, [chosen]);
+  const begin = async () => {
+    const number = (text) => (text === "" ? null : Number(text));
+    const job = await post("/api/train", {
+      collection, minutes: Number(minutes), name, ...values, levels: number(values.levels), codebook_size: number(values.codebook_size),
+      seed: Number(values.seed), seconds: Number(values.seconds), count: Number(values.count),
+    });
+    refresh("/api/runs");
+    refresh("/api/now");
+    setName("");
+    go("train", "job", job.id);
+  };
+  return html`<form class="card stack form" onSubmit=${(event) => event.preventDefault()} aria-label="New training">
+    <h2 class="minor">New training</h2>
+    <${Choice} label="Recordings" value=${collection} onInput=${choose} options=${collections.map((one) => [one.id, `${one.name} (${one.files})`])} />
+    <div class="knob"><label for="minutes">Minutes</label>
+      <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
+      <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} /></div>
+    <${Field} label="Name" value=${name} onInput=${setName} placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
+    <${Advanced} values=${values} set=${set} report=${detail?.report} />
+    <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0)} data-test="train">Train<//>
+  </form>`;
+}
+
+function Runs({ all, chosen }) {
+  if (!all.runs.length && !all.jobs.length) return null;
+  return html`<nav class="list" aria-label="Trainings">
+    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${job.state === "waiting" ? "waits in line" : job.state}<//></small></a>`)}
+    ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
+      <small><${Badge} tone=${STATES[run.state]}>${run.state}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s != null ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
+  </nav>`;
+}
+
+/** A training that was asked for and has no run yet: it reads the recordings, waits in line, or failed. */
+function Job({ id }) {
+  const { data: job, wrong } = usePolled(`/api/jobs/${encodeURIComponent(id)}`, 700);
+  const { data: all } = usePolled("/api/runs", 1000);
+  const run = job && all?.runs.find((one) => one.job === id);
+  useEffect(() => { if (run) location.replace(address("train", run.name)); }, [run?.name]);
+  if (wrong && !job) return html`<${Alert} tone="bad">${wrong.message}<//>`;
+  if (!job) return html`<div aria-busy="true"></div>`;
+  const isOver = !["waiting", "running", "stopping"].includes(job.state);
+  const made = isOver && all?.runs.find((one) => one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, ""));
+  return html`<div class="stack"><div class="head"><h2>${job.title} <${Badge} tone=${job.what ? "bad" : ""}>${job.state === "waiting" ? "waits in line" : job.state}<//></h2>
+      ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>Stop<//>`}</div>
+    ${job.what ? html`<${Alert} tone="bad">${job.what} ${job.fix}<//>` : isOver ? null : html`<div class="card"><header><h3>${job.state === "waiting" ? "Another training is at work; this one begins after it." : job.progress.step || "Beginning …"}</h3><span class="soft">${job.progress.detail}</span></header><${Bar} share=${job.progress.share} label="Done" /></div>`}
+    ${made && html`<p><a href=${address("train", made.name)}>See its run</a></p>`}
+  </div>`;
+}
+
+function Train({ path }) {
+  const { data: collections } = usePolled("/api/collections", 5000);
+  const { data: all } = usePolled("/api/runs", 1000);
+  if (!collections || !all) return html`<div aria-busy="true"></div>`;
+  if (!collections.length && !all.runs.length) {
+    return html`<${Empty} title="First, some recordings" actions=${html`<a class="button primary big" href=${address("recordings")}>Add recordings</a><${Action} kind="big" act=${async () => { await addDemo(); go("train"); }}>Use the demo corpus<//>`}>
+      Distill learns from a folder of them. Then you say how many minutes it may take, and listen while it learns.<//>`;
+  }
+  const [kind, which] = path;
+  const isNew = kind === "new";
+  const run = !kind || isNew ? all.runs.find((one) => one.state === "running") ?? (isNew ? null : all.runs[0]) : all.runs.find((one) => one.name === kind);
+  const shown = kind === "job" ? html`<${Job} key=${which} id=${which} />` : run ? html`<${Run} key=${run.name} name=${run.name} />`
+    : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long may it take?">Minutes are the one knob. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. You can stop at any time and keep what was learned.<//>`;
+  return html`<div class=${`split${kind && !isNew ? " chosen" : ""}`}>
+    <aside class="stack">${collections.length > 0 && html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} />`}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>
+    <div>${shown}</div></div>`;
+}
+
+export const tab = { id: "train", title: "Train", view: Train };

@@ -1,0 +1,142 @@
+"""The server's end of its one warm PyTorch process: started when it is needed, restarted when it died, gone with the server.
+
+    route ──ask──▶ Worker ──stdin──▶ bench.py (PyTorch, the last models)
+                          ◀──stdout──
+
+One question at a time. What the process says in words of ``errors.py`` is raised here as the same error. Its standard input
+ends when the server does, however that ends, and then so does it.
+"""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, Any
+
+from distill import errors
+from distill.errors import DistillError
+from distill.web.frames import BrokenFrameError, receive, send
+
+PATIENCE_S = 300.0
+"""So long may one question take; then the process is taken for stuck and is ended."""
+_BYE_S = 2.0
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+class Worker:
+    """Asks the process, and keeps it alive.
+
+    Args:
+        patience: seconds after which a question is given up.
+    """
+
+    def __init__(self, patience: float = PATIENCE_S) -> None:
+        self._patience = patience
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._answers: queue.Queue[Answer | BrokenFrameError | None] = queue.Queue()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None where there is none now."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def ask(self, do: str, body: bytes = b"", **words: Any) -> Answer:
+        """Has one thing done: what is said of the result, and its bytes.
+
+        Raises:
+            DistillError: what the process says is wrong, or that it ended or was stuck.
+        """
+        with self._turn:
+            if self.pid is None:
+                self._start()
+            process = self._process
+            assert process is not None
+            assert process.stdin is not None
+            try:
+                send(process.stdin, {"do": do, **words}, body)
+                answer = self._answers.get(timeout=self._patience)
+            except (BrokenFrameError, queue.Empty) as error:
+                is_stuck = isinstance(error, queue.Empty)
+                self._end()
+                if is_stuck:
+                    raise DistillError(
+                        f"This took longer than {self._patience:.0f} s and was given up.",
+                        "Try it with a shorter stretch. Nothing that was edited is lost.",
+                    ) from error
+                answer = None
+            if answer is None or isinstance(answer, BrokenFrameError):
+                self._end()
+                raise DistillError(
+                    "The process that makes sound ended unexpectedly; memory may have run out.",
+                    "Try again: it is started anew. Nothing that was edited is lost.",
+                )
+        head, sound = answer
+        if "what" in head:
+            raise _error(head)
+        return head, sound
+
+    def close(self) -> None:
+        """Ends the process, if there is one."""
+        with self._turn:
+            self._end()
+
+    def _start(self) -> None:
+        self._end()
+        self._answers = queue.Queue()
+        # `-c` and not `-m`: where the package is found is where this one was found.
+        code = "import sys; sys.path[:] = sys.argv[1:]; from distill.web.bench import main; main()"
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code, *sys.path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # Threads that spin for long while they wait are slow on a busy machine (docs/how-it-works.md).
+                env={"GOMP_SPINCOUNT": "2000", **os.environ},
+            )
+        except OSError as error:
+            raise DistillError(
+                f"The process that makes sound cannot be started ({error.strerror}).", "Free some memory and try again."
+            ) from error
+        self._reader = threading.Thread(target=_read, args=(self._process.stdout, self._answers), daemon=True)
+        self._reader.start()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(timeout=_BYE_S if process.poll() is None else 0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if self._reader is not None:  # it meets the end now
+            self._reader.join(timeout=_BYE_S)
+        process.stdout.close()
+
+
+def _read(stream: IO[bytes], answers: "queue.Queue[Answer | BrokenFrameError | None]") -> None:
+    """Puts every answer in line, and None or why at the end."""
+    while True:
+        try:
+            answer = receive(stream)
+        except (BrokenFrameError, OSError, ValueError) as error:
+            answers.put(BrokenFrameError(str(error)))
+            return
+        answers.put(answer)
+        if answer is None:
+            return
+
+
+def _error(head: dict[str, Any]) -> DistillError:
+    kind = getattr(errors, str(head.get("kind")), DistillError)
+    is_ours = isinstance(kind, type) and issubclass(kind, DistillError)
+    return (kind if is_ours else DistillError)(str(head["what"]), str(head["fix"]))

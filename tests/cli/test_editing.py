@@ -1,0 +1,146 @@
+"""``distill edit``: operations in the order they are written, on codes or audio, into codes or audio."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from distill.codes.codes_file import Codes, load_codes, save_codes
+from distill.models import load_model
+
+Distill = Callable[..., Any]
+RATE = 48_000 / 1024
+
+
+@pytest.fixture
+def grid() -> np.ndarray:
+    """Five seconds less a bit: 234 columns of 2 levels, every cell another than its neighbours."""
+    return (np.arange(234)[:, None] * (1, 3) + (0, 5)) % 32
+
+
+@pytest.fixture
+def sound(tiny: Path, tmp_path: Path, grid: np.ndarray) -> Path:
+    model = load_model(tiny)
+    codes = Codes(torch.from_numpy(grid), model.codes_fingerprint, 234 * 1024 - 100, 48_000)
+    return save_codes(tmp_path / "a.codes", codes)
+
+
+@pytest.fixture
+def edited(distill: Distill, tiny: Path, sound: Path, tmp_path: Path) -> Callable[..., np.ndarray]:
+    """The grid after these operations on ``a.codes``."""
+
+    def call(*words: object) -> np.ndarray:
+        out = tmp_path / "b.codes"
+        answer = distill("edit", tiny, sound, *words, "--out", out)
+        assert answer.code == 0, answer.err
+        model = load_model(tiny)
+        return load_codes(out, model.codes_fingerprint, model.codec).codes.numpy()
+
+    return call
+
+
+def test_seconds_and_columns_and_levels_by_name(edited: Callable[..., np.ndarray], grid: np.ndarray) -> None:
+    expected = grid.copy()
+    expected[94:188, 0] = grid[94:188, 0][::-1]
+    for span in ("2-4", "2-4.01", "c94-c188"):
+        for level in ("1", "Structure", "str"):
+            after = edited("--mirror", span, "--levels", level)
+            np.testing.assert_array_equal(after, expected)
+    np.testing.assert_array_equal(edited("--mirror", "all"), grid[::-1])
+    np.testing.assert_array_equal(edited("--mirror", "4-")[188:], grid[188:][::-1])
+
+
+def test_operations_come_in_the_order_they_are_written(edited: Callable[..., np.ndarray], grid: np.ndarray) -> None:
+    """Guards against a command line that sorts operations by kind."""
+    first = edited(
+        "--fill", "c0-c10", "--code", "7", "--rotate", "c0-c20", "--by", "c5", "--fill", "c0-c3", "--code", "1,2"
+    )
+    assert first[:3].tolist() == [[1, 2]] * 3
+    expected = np.roll(np.concatenate([np.full((10, 2), 7), grid[10:20]]), 5, axis=0)
+    expected[:3] = (1, 2)
+    np.testing.assert_array_equal(first[:20], expected)
+    second = edited("--rotate", "c0-c20", "--by", "c5", "--fill", "c0-c10", "--code", "7")
+    assert (second[:10] == 7).all()
+
+
+def test_longer_and_shorter(
+    edited: Callable[..., np.ndarray], distill: Distill, tiny: Path, sound: Path, grid: np.ndarray
+) -> None:
+    """Guards against a length in samples that no longer fits the columns."""
+    assert len(edited("--repeat", "1-2", "--times", "3")) == 234 + 2 * 47
+    np.testing.assert_array_equal(edited("--delete", "c10-c20"), np.delete(grid, slice(10, 20), axis=0))
+    longer = edited("--insert", "c0-c5", "--to", "c100", "--copy", "c0-c5", "--levels", "det", "--to", "c200")
+    np.testing.assert_array_equal(longer[100:105], grid[:5])
+    np.testing.assert_array_equal(longer[200:205, 1], grid[:5, 1])
+    answer = distill("edit", tiny, sound, "--delete", "c0-c233", "--json")
+    assert answer.json["samples"] == 1024 - 100
+
+
+def test_a_graft_and_a_blend_of_another_sound(
+    edited: Callable[..., np.ndarray], tiny: Path, tmp_path: Path, grid: np.ndarray
+) -> None:
+    model = load_model(tiny)
+    other = (grid[:100] + 9) % 32
+    path = save_codes(
+        tmp_path / "other.codes", Codes(torch.from_numpy(other), model.codes_fingerprint, 100 * 1024, 48_000)
+    )
+    after = edited("--graft", path, "--levels", "Detail")
+    np.testing.assert_array_equal(after[:100, 1], other[:, 1])
+    np.testing.assert_array_equal(after[:, 0], grid[:, 0])
+    np.testing.assert_array_equal(after[100:], grid[100:])
+    np.testing.assert_array_equal(edited("--blend", path, "--weight", "1", "--over", "c10-c20")[10:20], other[10:20])
+    np.testing.assert_array_equal(edited("--blend", path, "--weight", "0"), grid)
+
+
+def test_reimagining_keeps_what_is_locked(edited: Callable[..., np.ndarray], grid: np.ndarray) -> None:
+    words = ("--lock", "c40-c50", "--levels", "1", "--reimagine", "c30-c60", "--seed", "7")
+    after = edited(*words)
+    np.testing.assert_array_equal(after[40:50, 0], grid[40:50, 0])
+    np.testing.assert_array_equal(np.delete(after, slice(30, 60), axis=0), np.delete(grid, slice(30, 60), axis=0))
+    assert (after[40:50, 1] != grid[40:50, 1]).mean() > 0.5
+    np.testing.assert_array_equal(edited(*words), after)
+
+
+def test_audio_in_and_audio_out(
+    distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Callable[..., Path], tmp_path: Path
+) -> None:
+    audio = save(tmp_path / "a.wav", noise(1.0))
+    answer = distill(
+        "edit", tiny, audio, "--mirror", "all", "--repeat", "c0-c10", "--times", 2, "--out", tmp_path / "b.flac"
+    )
+    assert answer.code == 0, answer.err
+    assert "Mirrored 0.00-1.00 s" in answer.err
+    assert soundfile.info(tmp_path / "b.flac").frames == 48_000 + 10 * 1024
+    default = distill("edit", tiny, audio, "--mirror", "all", "--json").json["out"]
+    assert Path(default).name == "a-edited.codes"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), ("nothing to do",)),
+        (("--lock", "1-2"), ("nothing to do",)),
+        (("--levels", "1", "--mirror", "1-2"), ("--levels stands first", "--mirror")),
+        (("--mirror", "1-2", "--times", "2"), ("behind --mirror", "--repeat")),
+        (("--repeat", "1-2"), ("needs --times",)),
+        (("--mirror", "1-2", "--levels", "1", "--levels", "2"), ("twice",)),
+        (("--mirror", "1"), ("no span", "2-4")),
+        (("--mirror", "one-2"), ("'one' is no number",)),
+        (("--mirror", "2-1000"), ("not within the 234",)),
+        (("--mirror", "1-2", "--levels", "Bass"), ("no level 'Bass'", "Detail")),
+        (("--fill", "1-2", "--code", "99"), ("no code 99", "31")),
+        (("--reimagine", "1-2", "--seed", "-1"), ("seed -1",)),
+        (("--lock", "1-2", "--delete", "1.5-3"), ("locked",)),
+        (("--graft", "nowhere.codes"), ("nowhere.codes",)),
+        (("--mirror", "1-2", "--out", "b.aac"), ("aac",)),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    distill: Distill, tiny: Path, sound: Path, words: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    distill("edit", tiny, sound, *words).refused(*said)
+    assert list(Path().iterdir()) == []

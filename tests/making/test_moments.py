@@ -1,0 +1,81 @@
+"""Parts of a sound: as it sounds in its place, of some levels alone, held."""
+
+import numpy as np
+import pytest
+import torch
+
+from distill.codes.extract import decode_chunks
+from distill.making.moments import FADE_SECONDS, HELD_SECONDS, entry, held, stretch
+from distill.models import ConvVQVAE, Model, VQVAEConfig
+from distill.models.model_file import CorpusRecord, new_header
+
+FADE = round(FADE_SECONDS * 48_000)
+
+
+@pytest.fixture(scope="module", params=["frames", "tones"])
+def model(request: pytest.FixtureRequest) -> Model:
+    torch.manual_seed(0)
+    config = VQVAEConfig(
+        hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32, voice=request.param
+    )
+    codec = ConvVQVAE(config)
+    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
+    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
+    counts = torch.ones(4, 32, dtype=torch.int64)
+    return Model(new_header("m", config, record, codec_training={}), codec.eval().requires_grad_(False), counts)
+
+
+CODES = torch.randint(0, 32, (120, 4), generator=torch.Generator().manual_seed(1))
+
+
+def test_a_stretch_is_where_it_should_be(model: Model) -> None:
+    """Guards against a selection that is heard a position early or late, or without what is around it."""
+    audio = stretch(model, CODES, 50, 60).audio
+    assert audio.shape == (1, 10 * 1024)
+    assert np.abs(audio[:, [0, -1]]).max() < 1e-3
+    if model.header.codec.voice == "frames":  # phases of tones begin anew
+        whole = np.concatenate(list(decode_chunks(model.codec, CODES)), axis=1)[:, 50 * 1024 : 60 * 1024]
+        np.testing.assert_allclose(audio[:, FADE:-FADE], whole[:, FADE:-FADE], atol=1e-5)
+
+
+def test_from_the_beginning_it_is_the_whole_sound(model: Model) -> None:
+    whole = np.concatenate(list(decode_chunks(model.codec, CODES)), axis=1)
+    audio = stretch(model, CODES, 0, len(CODES)).audio
+    np.testing.assert_allclose(audio[:, FADE:-FADE], whole[:, FADE:-FADE], atol=1e-5)
+
+
+def test_a_level_alone_does_not_depend_on_the_others(model: Model) -> None:
+    other = CODES.clone()
+    other[:, 1:] = (other[:, 1:] + 5) % 32
+
+    def alone(codes: torch.Tensor, levels: list[int] | None) -> np.ndarray:
+        return stretch(model, codes, 20, 30, levels).audio
+
+    np.testing.assert_array_equal(alone(CODES, [0]), alone(other, [0]))
+    assert not np.array_equal(alone(CODES, [1]), alone(other, [1]))
+    np.testing.assert_allclose(alone(CODES, [0, 1, 2, 3]), alone(CODES, None), atol=1e-5)
+
+
+def test_pieces_join_to_the_whole_sound(model: Model) -> None:
+    """Guards against a click wherever one piece ends and the next begins, and against draws that differ from the real sound."""
+    whole = np.concatenate(list(decode_chunks(model.codec, CODES)), axis=1)
+    before, heard = None, []
+    for first, stop in [(0, 30), (30, 33), (33, 90), (90, 120)]:
+        low, high = max(0, first - 40), stop + 40
+        before = stretch(model, CODES[low:high], first, stop, origin=low, before=before, goes_on=stop < 120)
+        heard.append(before.audio)
+    joined = np.concatenate(heard, axis=1)
+    np.testing.assert_allclose(joined[:, FADE:-FADE], whole[:, FADE:-FADE], atol=1e-4)
+
+
+def test_a_moment_lasts(model: Model) -> None:
+    audio = held(model, CODES[7])
+    assert audio.shape[1] == round(HELD_SECONDS * 48_000 / 1024) * 1024
+    halves = np.abs(audio).reshape(2, -1).mean(axis=1)
+    assert halves.min() > 0.3 * halves.max() > 0
+
+
+def test_an_entry_is_heard_without_the_other_levels(model: Model) -> None:
+    column = CODES[7].clone()
+    column[2] = 9
+    np.testing.assert_array_equal(entry(model, 2, 9), held(model, column, [2]))

@@ -1,0 +1,321 @@
+"""The page in a real browser, from an empty library to a kept piece, with every other place refused.
+
+Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect  # noqa: E402
+
+from distill.library import Library, RunRecord  # noqa: E402
+from distill.models.health import LevelHealth  # noqa: E402
+from distill.runs.events import EventLog  # noqa: E402
+from distill.runs.process import lives, this_process  # noqa: E402
+from distill.training import metrics as m  # noqa: E402
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+HOW_TO_GET_IT = "There is no Chromium here. Install it with: apt-get install chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+FLAGS += ["--autoplay-policy=no-user-gesture-required"]
+LONG_MS = 600_000
+"""Training takes its time on a shared machine."""
+
+
+class Server:
+    """``distill ui`` as a person starts it, with a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.page, self.home = f"http://127.0.0.1:{self.port}", home
+        self.start()
+
+    def start(self) -> None:
+        words = [sys.executable, "-m", "distill.cli.app", "ui", "--port", str(self.port), "--no-open"]
+        environment = {**os.environ, "DISTILL_HOME": str(self.home)}
+        self._process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{self.page}/api/about").close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+        pytest.fail("The server does not answer.")
+
+    def kill(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def end(self) -> None:
+        """With all that it began, which would outlive it."""
+        self.kill()
+        for note in self.home.glob("jobs/*/*.json"):
+            told = json.loads(note.read_bytes())
+            for process in (told if note.name == "process.json" else None, told.get("process")):
+                if process is not None and lives(process):
+                    os.kill(process["pid"], signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("browser"))
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(HOW_TO_GET_IT)
+        pytest.skip(HOW_TO_GET_IT)
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """Every address that the page asked for."""
+    return []
+
+
+@pytest.fixture
+def context(browser: Browser, server: Server, asked: list[str]) -> Iterator[BrowserContext]:
+    """A window in which every place but the server is refused, and told."""
+    window = browser.new_context(base_url=server.page, accept_downloads=True)
+
+    def judge(route: Route) -> None:
+        asked.append(route.request.url)
+        if route.request.url.startswith((f"{server.page}/", "data:", "blob:")):
+            route.continue_()
+        else:
+            route.abort()
+
+    window.route("**/*", judge)
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A tab that fails on any error in the page's own code."""
+    opened, wrong = context.new_page(), []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    opened.set_default_timeout(30_000)
+    yield opened
+    assert wrong == []
+
+
+def run_is(page: Page, state: str) -> None:
+    expect(page.locator(f'.run[data-state="{state}"]')).to_be_visible(timeout=LONG_MS)
+
+
+def loudest(page: Page, piece: str) -> float:
+    """The loudest sample of a piece, as the browser decodes it."""
+    return float(
+        page.evaluate(
+            """async (piece) => {
+                const got = await fetch(`/api/sound/audio?ref=piece:${piece}`);
+                const sound = await new OfflineAudioContext(1, 1, 48000).decodeAudioData(await got.arrayBuffer());
+                return sound.getChannelData(0).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+            }""",
+            piece,
+        )
+    )
+
+
+def test_from_an_empty_library_to_a_kept_piece(
+    page: Page, context: BrowserContext, server: Server, asked: list[str]
+) -> None:
+    """The whole way, with a reload, a second tab, a killed server, a stop and a going on in the middle of it."""
+    page.goto("/")
+    for tab in ("train", "generate", "library", "recordings"):
+        page.goto(f"/#/{tab}")
+        expect(page.locator(".empty h2")).to_be_visible()
+    page.click("[data-test=demo]")
+    expect(page.locator("table.recordings tbody tr")).to_have_count(21, timeout=LONG_MS)
+    assert page.locator("td.verdict .badge.good").count() == 21
+
+    page.click("[data-test=to-train]")
+    page.fill("[data-test=minutes]", "6")  # it is stopped long before
+    page.click("summary:has-text('Advanced')")
+    page.get_by_label("First pieces").fill("2")
+    page.get_by_label("Seconds each").fill("2")
+    page.click("[data-test=train]")
+    run_is(page, "running")
+    loss = page.locator(".chart .key b").first
+    expect(loss).to_be_visible(timeout=LONG_MS)
+    expect(loss).not_to_have_text(loss.inner_text(), timeout=LONG_MS)
+    run = page.url.split("/")[-1]
+
+    page.reload()
+    run_is(page, "running")
+    server.kill()
+    server.start()
+    second = context.new_page()
+    second.goto(f"/#/train/{run}")
+    run_is(second, "running")
+    expect(page.locator("[data-test=left]")).to_contain_text("left in this stage")
+    second.click("[data-test=stop]")
+    run_is(page, "stopped")
+    run_is(second, "stopped")
+
+    page.get_by_label("Minutes further").fill("0.3")
+    page.click("[data-test=resume]")
+    run_is(second, "running")
+    second.close()
+    run_is(page, "finished")
+    page.click("[data-test=to-generate]", timeout=LONG_MS)
+    pieces = page.locator("article.piece")
+    expect(pieces).to_have_count(2, timeout=LONG_MS)
+
+    page.get_by_label("Seconds", exact=True).fill("2")
+    page.get_by_label("Pieces", exact=True).fill("1")
+    page.click("[data-test=make]")
+    expect(pieces).to_have_count(3, timeout=LONG_MS)
+    newest = pieces.first
+    number = newest.get_attribute("data-piece") or ""
+    assert loudest(page, number) > 0.01
+    newest.locator(".play").click()
+    page.wait_for_function(
+        """() => {
+            const one = document.getElementById("player");
+            return Math.abs(one.duration - 2) < 0.02 && one.currentTime > 0.2;
+        }"""
+    )
+    newest.locator(".origin button").first.click()
+    expect(newest.locator(".told")).to_contain_text("0 s:")
+
+    for side, piece in (("A", newest), ("B", pieces.nth(1))):
+        piece.get_by_role("button", name=f"Compare as {side}").click()
+    expect(page.locator(".compare")).to_contain_text("levels matched")
+
+    page.get_by_text("Infill", exact=True).click()
+    expect(page.locator("[data-test=make]")).to_be_disabled()
+    page.get_by_label("Recording", exact=True).select_option(index=1)
+    marked = page.locator('.form .sound:not([data-seconds="0"]) .pane')
+    expect(marked).to_be_visible()
+    box = marked.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 20, steps=4)
+    page.mouse.up()
+    expect(page.locator("[data-test=make]")).to_be_enabled()
+    begin, end = (float(page.get_by_label(edge, exact=True).input_value()) for edge in ("From, s", "To, s"))
+    seconds = float(page.locator(".form .sound").get_attribute("data-seconds") or 0)
+    assert abs(begin - 0.25 * seconds) < 0.1
+    assert abs(end - 0.75 * seconds) < 0.1
+
+    page.goto("/#/library")
+    page.click("table.models th a")
+    with page.expect_download() as download:
+        page.click("text=Export")
+    assert download.value.suggested_filename == "demo.distill"
+    assert Path(download.value.path()).stat().st_size > 1_000_000
+    page.click("[data-test=delete]")
+    expect(page.locator(".empty h2")).to_have_text("No models yet")
+    page.click(".message button:has-text('Undo')")
+    expect(page.locator("table.models th a")).to_have_text("demo")
+    assert [address for address in asked if not address.startswith((server.page, "blob:", "data:"))] == []
+
+
+@pytest.fixture
+def alarmed(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run as a terminal would leave it on disk, whose process is this one and whose prior recites; the name of the run."""
+    monkeypatch.setenv("DISTILL_HOME", str(server.home))
+    folder = server.home / "runs" / "reciting-20260101-120000"
+    levels = tuple(LevelHealth(level, use, 100 * use, 5) for level, use in enumerate((0.1, 0.45, 0.9, 1.0)))
+    epoch = m.PriorEpochMetrics(
+        1, 9, 1.2, 0.5, 1.6, 1.6, True, "It hesitates between only 1.6 of 64 codes.", 1.0, 0.001
+    )
+    with EventLog(folder / "codec.jsonl") as tell:
+        tell(m.VQStepMetrics(1, 1, 9, 2.0, 2.0, 0.1, 0.001, 0.1, 4.0, 1.0, 0.0))
+        tell(m.VQEpochMetrics(1, 1, 2.0, 1.9, 1.9, levels, "", 1.0, 0.001))
+    with EventLog(folder / "prior.jsonl") as tell:
+        tell(m.PriorStepMetrics(1, 7, 90, 1.2, 0.001, 0.1, 64, 0.08, 3600.0))
+        tell(epoch)
+    settings = {"num_quantizers": 4, "minutes": 60.0}
+    for kind, started in (("codec", "2026-01-01T12:00:00.000000+00:00"), ("prior", "2026-01-01T12:30:00.000000+00:00")):
+        model, events = str(server.home / "reciting.distill"), str(folder / f"{kind}.jsonl")
+        Library(lambda _: None).save_run(
+            RunRecord(kind, model, "/none", events, started, settings, process=this_process())
+        )
+    return folder.name
+
+
+def test_the_alarm_rings_and_can_be_passed(page: Page, alarmed: str) -> None:
+    page.goto(f"/#/train/{alarmed}")
+    run_is(page, "running")
+    alarm = page.get_by_role("alert", name="Memorization warning")
+    expect(alarm).to_contain_text("hesitates between only 1.6 of 64 codes")
+    expect(alarm.get_by_role("button", name="Stop and use best checkpoint")).to_be_visible()
+    expect(page.locator("[data-test=left]")).to_contain_text("60 min left")
+    expect(page.locator(".health .level.bad")).to_have_count(1)
+    expect(page.locator(".health .level.warn")).to_have_count(1)
+    expect(page.locator(".health .level.good")).to_have_count(2)
+    expect(page.locator("figure").filter(has_text="Prior loss")).to_contain_text("The gap is -0.70 nats")
+    alarm.get_by_role("button", name="Go on").click()
+    expect(alarm).not_to_be_visible()
+    page.reload()
+    run_is(page, "running")
+    expect(page.locator(".chart").first).to_be_visible()
+    expect(alarm).not_to_be_visible()
+
+
+def test_the_first_load_is_small(page: Page, asked: list[str], server: Server) -> None:
+    sizes: list[int] = []
+    page.on("response", lambda answer: sizes.append(int(answer.headers.get("content-length", "0"))))
+    page.goto("/")
+    expect(page.locator("main h2").first).to_be_visible()
+    assert len(asked) <= 20, asked
+    assert sum(sizes) < 400_000
+
+
+def test_another_page_reaches_nothing(browser: Browser, server: Server) -> None:
+    """What a page from elsewhere can try, with a browser's own headers."""
+    before = urllib.request.urlopen(f"{server.page}/api/collections").read()
+    window = browser.new_context()
+    foreign = window.new_page()
+    body = "<title>elsewhere</title>"
+    foreign.route("http://evil.localhost/", lambda route: route.fulfill(body=body, content_type="text/html"))
+    foreign.goto("http://evil.localhost/")
+    told = foreign.evaluate(
+        """async (page) => {
+            const posted = { method: "POST", mode: "no-cors", body: '{"name": "x"}' };
+            const tries = [["/api/models", {}], ["/api/collections/new", posted]];
+            const ask = ([path, options]) => fetch(page + path, options).then((answer) => answer.type, () => "refused");
+            return Promise.all(tries.map(ask));
+        }""",
+        server.page,
+    )
+    window.close()
+    assert told[0] == "refused"
+    assert told[1] in ("refused", "opaque")  # an opaque answer tells nothing; what counts is that nothing was done
+    assert urllib.request.urlopen(f"{server.page}/api/collections").read() == before

@@ -1,0 +1,184 @@
+"""Jobs outlive whoever started them, wait for each other, stop as Ctrl-C stops, and tell how they ended."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.web import jobs
+
+WAIT_S = 60.0
+
+
+def until(found: Callable[[], Any]) -> Any:
+    """What comes of waiting; a job is a process and takes its time."""
+    ends = time.monotonic() + WAIT_S
+    while time.monotonic() < ends:
+        if told := found():
+            return told
+        time.sleep(0.05)
+    pytest.fail("It did not happen.")
+
+
+def over(job: jobs.Job) -> str:
+    return str(until(lambda: jobs.job(job.id).is_over and jobs.job(job.id).state))
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of ``distill``: a program that says hello, waits, or fails, within a moment."""
+    fake = tmp_path / "fake" / "distill" / "cli"
+    fake.mkdir(parents=True)
+    (fake / "app.py").write_text(
+        """
+import json, os, sys, time
+word = sys.argv[1]
+if word == "wait":
+    print("waiting", file=sys.stderr, flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print(json.dumps({"kept": True}))
+        sys.exit(0)
+if word == "fail":
+    print("! a warning\\n✗ The folder is empty.\\n  Put recordings in it.", file=sys.stderr)
+    sys.exit(2)
+with open(os.environ["DISTILL_PROGRESS"], "w") as told:
+    json.dump({"step": "Greeting", "share": 0.5, "detail": "x"}, told)
+print(json.dumps({"said": sys.argv[2], "at": time.time()}))
+"""
+    )
+    # The runner is the real one; only what it starts as a command is the fake.
+    real, script = sys.executable, tmp_path / "python"
+    runs = f"import sys; sys.executable = {str(script)!r}; from pathlib import Path; from distill.web import runner"
+    script.write_text(
+        f"""#!/bin/sh
+case "$2" in
+distill.web.runner) exec {real} -c "{runs}; runner.run(Path(sys.argv[1]))" "$3" ;;
+distill.cli.app) shift 2; exec {real} {fake}/app.py "$@" ;;
+esac
+exec {real} "$@"
+"""
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+def start(*words: str, lane: str = "one", then: list[str] | None = None) -> jobs.Job:
+    return jobs.start("test", "A test", [list(words), *([then] if then else [])], lane=lane, about={"of": "a test"})
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_runs_and_its_result_is_on_disk() -> None:
+    job = start("say", "hello")
+    assert over(job) == "finished"
+    told = jobs.job(job.id)
+    assert told.results[0]["said"] == "hello"
+    assert told.progress["step"] == "Greeting"
+    assert told.about == {"of": "a test"}
+    assert told.wrong == ("", "")
+
+
+@pytest.mark.usefixtures("quick")
+def test_commands_follow_each_other_until_one_fails() -> None:
+    assert [one.get("said") for one in jobs.job(until_over(start("say", "a", then=["say", "b"]))).results] == ["a", "b"]
+    failed = jobs.job(until_over(start("fail", then=["say", "never"])))
+    assert failed.state == "failed"
+    assert failed.wrong == ("The folder is empty.", "Put recordings in it.")
+    assert failed.results[1] == {}
+
+
+def until_over(job: jobs.Job) -> str:
+    over(job)
+    return job.id
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_second_job_waits_in_line_and_another_lane_does_not() -> None:
+    first = start("wait", lane="training")
+    until(lambda: jobs.job(first.id).state == "running")
+    second, beside = start("say", "second", lane="training"), start("say", "beside", lane="making")
+    assert over(beside) == "finished"
+    assert jobs.job(second.id).state == "waiting"
+    jobs.stop(jobs.job(first.id))
+    assert over(first) == "stopped"
+    assert over(second) == "finished"
+
+
+@pytest.mark.usefixtures("quick")
+def test_stopping_is_what_ctrl_c_does_and_nothing_follows() -> None:
+    """Guards against a kill, after which a training would have nothing to keep."""
+    job = start("wait", then=["say", "never"])
+    until(lambda: "waiting" in jobs.job(job.id).words)
+    jobs.stop(jobs.job(job.id))
+    assert over(job) == "stopped"
+    assert jobs.job(job.id).results == [{"kept": True}, {}]
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_waits_can_be_stopped_and_never_begins() -> None:
+    first = start("wait")
+    until(lambda: jobs.job(first.id).state == "running")
+    second = start("say", "never")
+    jobs.stop(jobs.job(second.id))
+    assert over(second) == "stopped"
+    assert jobs.job(second.id).running == {}
+    jobs.stop(jobs.job(first.id))
+    over(first)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_job_outlives_the_server_and_a_new_one_knows_it(tmp_path: Path) -> None:
+    """Guards against work that dies with the page: another process starts it and is killed."""
+    code = "from distill.web import jobs; print(jobs.start('t', 't', [['wait']], lane='l', about={}).id)"
+    program = f"import sys; sys.executable = {sys.executable!r}\n{code}"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    job = told.stdout.strip()
+    until(lambda: "waiting" in jobs.job(job).words)
+    assert jobs.job(job).state == "running"
+    jobs.stop(jobs.job(job))
+    assert over(jobs.job(job)) == "stopped"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_runner_that_was_killed_is_told_from_one_that_works() -> None:
+    job = start("wait")
+    running = until(lambda: jobs.job(job.id).running)
+    runner = json.loads((job.folder / "process.json").read_bytes())["pid"]
+    os.kill(runner, signal.SIGKILL)
+    assert over(job) == "interrupted"
+    assert "killed" in jobs.job(job.id).wrong[0]
+    os.kill(running["process"]["pid"], signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_process_number_that_was_given_away_is_not_interrupted() -> None:
+    """Guards against Ctrl-C for a stranger, whom the system gave the number of a process that has ended."""
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+    jobs.interrupt({"host": os.uname().nodename, "pid": bystander.pid, "began": "another time"})
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
+@pytest.mark.parametrize("name", ["%2e%2e", "..%2fruns", "none", "a%00b", "a/b"])
+def test_no_name_leads_to_another_folder(client: Any, name: str) -> None:
+    assert client.get(f"/api/jobs/{name}").status_code == 404
+
+
+def test_reading_a_folder_is_a_job_with_the_real_command(client: Any, small_corpus: Path) -> None:
+    one = client.post("/api/collections", json={"folder": str(small_corpus)}).json()
+    job = client.post(f"/api/collections/{one['id']}/check").json()
+    assert over(jobs.job(job["id"])) == "finished", jobs.job(job["id"]).wrong
+    detail = client.get(f"/api/collections/{one['id']}").json()
+    assert detail["report"]["usable"] == 6
+    assert {file["verdict"] for file in detail["report"]["files"]} == {"used"}
+    client.put(f"/api/collections/{one['id']}/left-out", json={"names": ["take-0.wav"]})
+    assert client.get(f"/api/collections/{one['id']}").json()["report"] is None

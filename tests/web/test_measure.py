@@ -1,0 +1,103 @@
+"""A run's codec on the page: figures with units, and each reconstruction beside its original."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.files.home import home
+from distill.library import Library, RunRecord
+from distill.models import ConvVQVAE, Model, VQVAEConfig, save_model
+from distill.models.model_file import CorpusRecord, new_header
+
+RUN = "small-20260101-120000"
+
+
+@pytest.fixture
+def run(small_corpus: Path) -> str:
+    """A run that is over, with its model, as training leaves both."""
+    folder, path = home() / "runs" / RUN, home() / "studio" / "small" / "small.distill"
+    folder.mkdir(parents=True)
+    path.parent.mkdir(parents=True)
+    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, latent_size=8, codebook_size=16, num_quantizers=2))
+    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)
+    save_model(
+        path, Model(new_header("small", codec.config, record, codec_training={}), codec, torch.ones(2, 16).long())
+    )
+    library = Library(lambda _: None)
+    entry = library.note_model(path)
+    told = RunRecord(
+        "codec", str(path), str(small_corpus), str(folder / "codec.jsonl"), "2026-01-01T12:00:00.000000+00:00", {}
+    )
+    library.save_run(RunRecord(**{**vars(told), "origin": entry.origin, "outcome": "finished"}))
+    return RUN
+
+
+def test_a_reconstruction_stands_beside_its_original(client: Any, run: str, small_corpus: Path) -> None:
+    assert client.get(f"/api/runs/{run}/heard").json() == []
+    out = home() / "runs" / run / "reconstructions"
+    out.mkdir()
+    shutil.copy(small_corpus / "take-0.wav", out / "take-0.wav")
+    (heard,) = client.get(f"/api/runs/{run}/heard").json()
+    assert heard["name"] == "take-0.wav"
+    for reference in (heard["reference"], heard["original"]):
+        assert client.get("/api/sound/look", params={"ref": reference}).json()["seconds"] == pytest.approx(0.8)
+
+
+def test_figures_come_with_their_units(client: Any, run: str) -> None:
+    assert client.get(f"/api/runs/{run}/measured").json()["rows"] == []
+    job = home() / "jobs" / "20260101-130000-000000-measure"
+    job.mkdir(parents=True)
+    figures = {"kept": 0.77, "cents": 4.21, "invented": 0.06, "movement": None, "line": 5.0, "grain": -2.5}
+    told = {
+        "kind": "measure",
+        "title": "",
+        "lane": "making",
+        "commands": [[], []],
+        "about": {"run": run},
+        "created": "now",
+    }
+    (job / "job.json").write_text(json.dumps(told))
+    (job / "1.out").write_text(json.dumps({"mel": 1.1, "mel_held_out": None, "judged": {"all": figures}}))
+    (job / "ended.json").write_text(json.dumps({"codes": [0, 0], "stopped": False}))
+    rows = {row["name"]: row["value"] for row in client.get(f"/api/runs/{run}/measured").json()["rows"]}
+    assert rows == {
+        "mel distance": "1.10",
+        "of the partials kept": "77 %",
+        "off in pitch": "4.2 cents",
+        "partials invented": "0.06",
+        "buzz": "5.0 dB",
+        "grain": "-2.5 dB",
+    }
+
+
+def test_a_run_and_its_model_are_told_with_all_that_is_drawn_of_them(client: Any, run: str) -> None:
+    detail = client.get(f"/api/runs/{run}").json()
+    assert (detail["state"], detail["model"], detail["can_stop"], detail["can_go_on"]) == (
+        "finished",
+        "small",
+        False,
+        False,
+    )
+    assert detail["memorization_threshold"] == 2.0
+    assert not detail["has_prior"]
+    (model,) = client.get("/api/models").json()
+    assert model["id"] == detail["model_id"]
+    assert client.post("/api/generate", json={"model": model["id"], "settings": {}}).status_code == 400
+    assert client.post(f"/api/runs/{run}/stop").status_code == 404
+    assert client.post(f"/api/runs/{run}/resume", json={}).status_code == 400
+
+
+def test_a_model_is_deleted_and_comes_back(client: Any, run: str) -> None:
+    (model,) = client.get("/api/models").json()
+    item = client.delete(f"/api/models/{model['id']}").json()
+    assert client.get("/api/models").json() == []
+    assert [one["key"] for one in client.get("/api/trash").json()] == [item["key"]]
+    assert client.post(f"/api/trash/{item['key']}/restore").json()["name"] == "small"
+    assert client.get(f"/api/models/{model['id']}").json()["runs"][0]["run"] == run
+    assert client.get("/api/models", params={"search": "take nothing"}).json() == []
+    got = client.get(f"/api/models/{model['id']}/file")
+    assert len(got.content) == model["size"]

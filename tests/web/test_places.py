@@ -1,0 +1,91 @@
+"""Nothing that the page names leads out of the folders that the person named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.errors import CorpusError, LibraryError
+from distill.files.home import home
+from distill.web import places
+
+OUT = (
+    "../secret.wav",
+    "/etc/passwd",
+    "a/../../secret.wav",
+    "..\\secret.wav",
+    "C:/secret.wav",
+    "",
+    "a\0b",
+    "./../secret.wav",
+)
+
+
+@pytest.fixture
+def named(small_corpus: Path) -> places.Collection:
+    return places.add_collection(small_corpus)
+
+
+def test_a_recording_is_found_by_its_name(named: places.Collection, small_corpus: Path) -> None:
+    assert places.sound(f"recording:{named.id}/take-0.wav") == small_corpus.resolve() / "take-0.wav"
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_no_name_leads_out(named: places.Collection, client: Any, name: str) -> None:
+    (home() / "secret.wav").write_bytes(b"secret")
+    (home() / "runs" / "one").mkdir(parents=True)
+    for reference in (f"recording:{named.id}/{name}", f"upload:{name}", f"run:one/{name}", f"run:{name}", name):
+        with pytest.raises((LibraryError, OSError)):
+            places.sound(reference)
+        for what in ("audio", "look", "passage", "level", "download"):
+            assert client.get(f"/api/sound/{what}", params={"ref": reference}).status_code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    "reference", ["piece:1", "piece:x", "piece:99999999999999", "learned:abc/x.wav", "file:/etc/passwd", "x", ":"]
+)
+def test_what_is_not_there_is_said(client: Any, reference: str) -> None:
+    answer = client.get("/api/sound/look", params={"ref": reference})
+    assert answer.status_code in (400, 404)
+    assert answer.json()["what"].endswith(".")
+
+
+def test_the_logs_and_states_of_a_run_are_no_sounds(client: Any) -> None:
+    folder = home() / "runs" / "one"
+    folder.mkdir(parents=True)
+    (folder / "codec.state").write_bytes(b"state")
+    (folder / "codec.jsonl").write_bytes(b"{}\n")
+    for name in ("codec.state", "codec.jsonl"):
+        assert client.get("/api/sound/audio", params={"ref": f"run:one/{name}"}).status_code == 400
+
+
+def test_a_folder_is_named_by_a_whole_path(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="whole path"):
+        places.add_collection(Path("recordings"))
+    with pytest.raises(CorpusError, match="no folder"):
+        places.add_collection(tmp_path / "none")
+
+
+def test_a_folder_is_named_once(small_corpus: Path) -> None:
+    one, same = places.add_collection(small_corpus), places.add_collection(small_corpus / ".." / "small")
+    assert one == same
+    assert places.collections() == [one]
+
+
+def test_what_is_left_out_is_not_learned_from(named: places.Collection) -> None:
+    left = places.leave_out(named, ["take-0.wav", "take-3.wav"])
+    folder = places.training_folder(left)
+    assert sorted(path.name for path in folder.iterdir()) == ["take-1.wav", "take-2.wav", "take-4.wav", "take-5.wav"]
+    assert places.training_folder(places.leave_out(left, [])) == Path(named.folder)
+    with pytest.raises(CorpusError, match="Every recording"):
+        places.training_folder(places.leave_out(named, [f"take-{number}.wav" for number in range(6)]))
+
+
+def test_completion_tells_folders_and_no_files(client: Any, tmp_path: Path) -> None:
+    (tmp_path / "Drums").mkdir()
+    (tmp_path / "drones").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "dry.wav").touch()
+    told = client.get("/api/folders", params={"text": f"{tmp_path}/dr"}).json()["folders"]
+    assert told == [str(tmp_path / "Drums"), str(tmp_path / "drones")]
+    assert client.get("/api/folders", params={"text": "relative"}).json() == {"folders": []}

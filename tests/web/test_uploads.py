@@ -1,0 +1,131 @@
+"""What is dropped on the page (bounded, under a name of its own, judged by the same import), and what is shown of a sound."""
+
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from distill.files.home import home
+from distill.web import places
+
+
+def wav(seconds: float = 0.5, rate: int = 48_000) -> bytes:
+    buffer = io.BytesIO()
+    time = np.arange(round(seconds * rate)) / rate
+    soundfile.write(buffer, 0.5 * np.sin(2 * np.pi * 440 * time), rate, format="WAV", subtype="PCM_24")
+    return buffer.getvalue()
+
+
+def test_a_prompt_is_taken_and_can_be_heard(client: Any) -> None:
+    taken = client.put("/api/uploads/sounds/my take.wav", content=wav()).json()
+    assert taken == {"reference": "upload:my-take.wav", "name": "my-take.wav", "seconds": 0.5}
+    again = client.put("/api/uploads/sounds/my take.wav", content=wav()).json()
+    assert again["name"] == "my-take-2.wav"
+    heard = client.get("/api/sound/audio", params={"ref": taken["reference"]}, headers={"range": "bytes=0-99"})
+    assert heard.status_code == 206
+    assert heard.headers["content-type"] == "audio/wav"
+
+
+@pytest.mark.parametrize("content", [b"", b"no sound at all", b"RIFF\xff\xff\xff\xffWAVE"])
+def test_what_is_no_sound_is_refused_and_gone(client: Any, content: bytes) -> None:
+    answer = client.put("/api/uploads/sounds/x.wav", content=content)
+    assert answer.status_code == 400
+    assert answer.json()["fix"]
+    assert list(places.uploads().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["%2e%2e%2fx.wav", "..%5cx.wav", "x%00.wav", "%2fetc%2fx.wav"])
+def test_no_name_of_a_file_leads_out(client: Any, name: str) -> None:
+    client.put(f"/api/uploads/sounds/{name}", content=wav())
+    inside = {path.parent for path in home().rglob("*x*.wav")}
+    assert inside <= {places.uploads()}
+
+
+def test_recordings_go_into_a_folder_of_distills_own_only(client: Any, small_corpus: Path) -> None:
+    own = client.post("/api/collections/new", json={"name": "My takes"}).json()
+    taken = client.put(f"/api/uploads/recordings/{own['id']}/a.wav", content=wav()).json()
+    assert (places.own_recordings() / "My-takes" / "a.wav").exists()
+    assert places.sound(taken["reference"]).name == "a.wav"
+    before = sorted(small_corpus.iterdir())
+    named = client.post("/api/collections", json={"folder": str(small_corpus)}).json()
+    refused = client.put(f"/api/uploads/recordings/{named['id']}/a.wav", content=wav())
+    assert refused.status_code == 400
+    assert "nothing is ever written" in refused.json()["what"]
+    assert sorted(small_corpus.iterdir()) == before
+
+
+def test_a_model_file_is_asked_for_where_models_are_imported(client: Any) -> None:
+    assert client.put("/api/uploads/models/x.wav", content=b"x").status_code == 400
+
+
+def test_a_picture_shows_the_sound_where_it_is(client: Any, save: Callable[..., Path], tmp_path: Path) -> None:
+    """A second of silence, then a second of 1 kHz: the right half of the picture is loud, at the right height."""
+    time = np.arange(48_000) / 48_000
+    sound = np.concatenate([np.zeros(48_000), 0.5 * np.sin(2 * np.pi * 1000 * time)])[None].astype(np.float32)
+    save(tmp_path / "sounds" / "half.wav", sound)
+    one = client.post("/api/collections", json={"folder": str(tmp_path / "sounds")}).json()
+    look = client.get("/api/sound/look", params={"ref": f"recording:{one['id']}/half.wav"}).json()
+    peaks = np.frombuffer(base64.b64decode(look["peaks"]), np.int8).reshape(2, look["columns"])
+    assert np.abs(peaks[:, : look["columns"] // 2 - 2]).max() == 0
+    assert peaks[1, look["columns"] // 2 + 2 :].min() > 60
+    mel = np.frombuffer(base64.b64decode(look["mel"]), np.uint8).reshape(look["bands"], look["mel_columns"])
+    right = mel[:, 3 * look["mel_columns"] // 4]
+    low, high = 2595 * np.log10(1 + 30 / 700), 2595 * np.log10(1 + 20_000 / 700)
+    expected = (2595 * np.log10(1 + 1000 / 700) - low) / (high - low)
+    assert abs(right.argmax() / look["bands"] - expected) < 0.03
+    assert mel[:, look["mel_columns"] // 4].max() == 0
+
+
+def test_what_a_browser_may_not_play_is_made_playable(
+    client: Any, save: Callable[..., Path], tone: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    folder = tmp_path / "sounds"
+    save(folder / "a.aiff", tone(0.5))
+    save(folder / "float.wav", tone(0.5), subtype="FLOAT")
+    one = client.post("/api/collections", json={"folder": str(folder)}).json()
+    for name in ("a.aiff", "float.wav"):
+        heard = client.get("/api/sound/audio", params={"ref": f"recording:{one['id']}/{name}"})
+        assert heard.headers["content-type"] == "audio/flac"
+        sound, rate = soundfile.read(io.BytesIO(heard.content))
+        assert (len(sound), rate) == (24_000, 48_000)
+        assert np.abs(sound).max() > 0.4
+
+
+def test_a_passage_is_cut_where_it_was_asked_for(client: Any, save: Callable[..., Path], tmp_path: Path) -> None:
+    ramp = np.linspace(0, 0.9, 96_000, dtype=np.float32)[None]
+    save(tmp_path / "sounds" / "ramp.wav", ramp)
+    one = client.post("/api/collections", json={"folder": str(tmp_path / "sounds")}).json()
+    asked = {"ref": f"recording:{one['id']}/ramp.wav", "begin": 1.0, "seconds": 0.5}
+    sound, _ = soundfile.read(io.BytesIO(client.get("/api/sound/passage", params=asked).content))
+    assert len(sound) == 24_000
+    assert abs(sound[12_000] - ramp[0, 60_000]) < 1e-3
+    beyond = {**asked, "begin": 50.0}
+    assert client.get("/api/sound/passage", params=beyond).status_code == 200
+
+
+def test_two_sounds_can_be_heard_equally_loud(
+    client: Any, save: Callable[..., Path], tone: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    """A sine of amplitude 0.5 has an RMS of -9 dBFS; silence around it does not make it softer."""
+    sound = np.concatenate([np.zeros((1, 96_000), np.float32), tone(2.0)], axis=1)
+    save(tmp_path / "sounds" / "late.wav", sound)
+    save(tmp_path / "sounds" / "none.wav", np.zeros((1, 48_000), np.float32))
+    one = client.post("/api/collections", json={"folder": str(tmp_path / "sounds")}).json()
+    level = client.get("/api/sound/level", params={"ref": f"recording:{one['id']}/late.wav"}).json()["decibels"]
+    assert level == pytest.approx(-9.03, abs=0.1)
+    assert client.get("/api/sound/level", params={"ref": f"recording:{one['id']}/none.wav"}).json() == {
+        "decibels": None
+    }
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_a_sound_is_taken_home_in_each_format(client: Any, kind: str) -> None:
+    taken = client.put("/api/uploads/sounds/take.wav", content=wav()).json()
+    got = client.get("/api/sound/download", params={"ref": taken["reference"], "format": kind})
+    assert f'filename="take.{kind}"' in got.headers["content-disposition"]
+    assert abs(soundfile.info(io.BytesIO(got.content)).duration - 0.5) < 0.06
