@@ -27,6 +27,7 @@ router = APIRouter(tags=["training"])
 _SHOWN = 40
 _PRIOR_SHARE = 0.5
 """Of the codec's minutes, what a prior gets that was never begun."""
+_STEPS = {"waiting": "Waits in line", "stopping": "Stopping"}
 _looks: dict[Path, RunStatus] = {}
 """What was read of each run, so that the next look reads only what is new; it is not needed, only quicker."""
 
@@ -324,11 +325,7 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
         warning="" if stage is None else stage.warning,
         message="" if record is None else record.message,
         job=None if job is None else job.id,
-        job_step=""
-        if job is None
-        else "Waits in line"
-        if job.state == "waiting"
-        else str(job.progress.get("step", "")),
+        job_step="" if job is None else _STEPS.get(job.state) or str(job.progress.get("step", "")),
     )
 
 
