@@ -12,6 +12,7 @@ from distill.files.home import home
 from distill.library import Library, RunRecord
 from distill.models import ConvVQVAE, Model, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, new_header
+from distill.runs.process import this_process
 
 RUN = "small-20260101-120000"
 
@@ -101,3 +102,18 @@ def test_a_model_is_deleted_and_comes_back(client: Any, run: str) -> None:
     assert client.get("/api/models", params={"search": "take nothing"}).json() == []
     got = client.get(f"/api/models/{model['id']}/file")
     assert len(got.content) == model["size"]
+
+
+def test_a_new_model_of_an_old_name_has_a_run_of_its_own(client: Any, run: str) -> None:
+    """Guards against a page that shows the training of a deleted model for the one that is just being read in."""
+    job = home() / "jobs" / "20260601-130000-000000-train"
+    job.mkdir(parents=True)
+    about = {"model": str(home() / "studio" / "small" / "small.distill")}
+    told = {"kind": "train", "title": "", "lane": "training", "commands": [["run"]], "about": about}
+    (job / "job.json").write_text(json.dumps({**told, "created": "2026-06-01T13:00:00.000+00:00"}))
+    (job / "process.json").write_text(json.dumps(this_process()))
+    seen = client.get("/api/runs").json()
+    assert [(one["state"], one["run"]) for one in seen["jobs"]] == [("waiting", None)]
+    assert [one["job"] for one in seen["runs"]] == [None]
+    (job / "job.json").write_text(json.dumps({**told, "created": "2025-01-01T00:00:00.000+00:00"}))
+    assert [one["job"] for one in client.get("/api/runs").json()["runs"]] == [job.name]

@@ -27,6 +27,7 @@ router = APIRouter(tags=["training"])
 _SHOWN = 40
 _PRIOR_SHARE = 0.5
 """Of the codec's minutes, what a prior gets that was never begun."""
+_STEPS = {"waiting": "Waits in line", "stopping": "Stopping"}
 _looks: dict[Path, RunStatus] = {}
 """What was read of each run, so that the next look reads only what is new; it is not needed, only quicker."""
 
@@ -209,10 +210,7 @@ def all_runs() -> Trainings:
     ]
     statuses = [_look(folder) for folder in run_folders()[:_SHOWN]]
     views = [_run_view(status, active) for status in statuses if status.record is not None]
-    places_of = {
-        status.record.model: status.run_folder.name for status in reversed(statuses) if status.record is not None
-    }
-    pending = [TrainingJob(**view(job).model_dump(), run=places_of.get(job.about.get("model", ""))) for job in active]
+    pending = [TrainingJob(**view(job).model_dump(), run=_run_of(job, statuses)) for job in active]
     return Trainings(runs=views, jobs=[job for job in pending if job.run is None or job.state == "waiting"][:10])
 
 
@@ -313,7 +311,7 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
     record, stage = status.record, status.stage
     is_running = status.state == "running"
     left = stage.remaining_s if stage is not None and is_running else None
-    job = next((job for job in active if record is not None and _belongs(job, record)), None)
+    job = next((job for job in active if record is not None and not job.is_over and _runs_it(job, record)), None)
     return RunView(
         name=status.run_folder.name,
         model="" if record is None else Path(record.model).stem,
@@ -327,17 +325,23 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
         warning="" if stage is None else stage.warning,
         message="" if record is None else record.message,
         job=None if job is None else job.id,
-        job_step=""
-        if job is None
-        else "Waits in line"
-        if job.state == "waiting"
-        else str(job.progress.get("step", "")),
+        job_step="" if job is None else _STEPS.get(job.state) or str(job.progress.get("step", "")),
     )
 
 
-def _belongs(job: jobs.Job, record: RunRecord) -> bool:
-    is_same = job.running.get("process") == record.process or job.about.get("model") == record.model
-    return job.lane == "training" and is_same and not job.is_over
+def _run_of(job: jobs.Job, statuses: list[RunStatus]) -> str | None:
+    runs = (status for status in statuses if status.record is not None and _runs_it(job, status.record))
+    return next((status.run_folder.name for status in runs), None)
+
+
+def _runs_it(job: jobs.Job, record: RunRecord) -> bool:
+    """Whether a job runs this training, or is to go on with it; an earlier model of the same name is another one."""
+    if job.lane != "training":
+        return False
+    is_later = job.about.get("model") == record.model and record.started >= job.created
+    is_resumed = job.about.get("run") == Path(record.events).parent.name
+    is_same = record.process is not None and job.running.get("process") == record.process
+    return is_same or is_later or is_resumed
 
 
 def _stage_view(status: RunStatus, name: str, records: dict[str, RunRecord]) -> StageView:

@@ -81,7 +81,7 @@ function Job({ id }) {
   if (wrong && !job) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!job) return html`<div aria-busy="true"></div>`;
   const isOver = !["waiting", "running", "stopping"].includes(job.state);
-  const made = isOver && all?.runs.find((one) => one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, ""));
+  const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
   return html`<div class="stack"><div class="head"><h2>${job.title} <${Badge} tone=${job.what ? "bad" : ""}>${job.state === "waiting" ? "waits in line" : job.state}<//></h2>
       ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>Stop<//>`}</div>
     ${job.what ? html`<${Alert} tone="bad">${job.what} ${job.fix}<//>` : isOver ? null : html`<div class="card"><header><h3>${job.state === "waiting" ? "Another training is at work; this one begins after it." : job.progress.step || "Beginning …"}</h3><span class="soft">${job.progress.detail}</span></header><${Bar} share=${job.progress.share} label="Done" /></div>`}
