@@ -41,8 +41,8 @@ NOISE_BANDS = 24
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
 NOISE_FLOOR = 1e-4
-_MAX_LOG_MAGNITUDE = 8.0
-_STREAMS = {"advance": 0, "difference": 1, "noise": 2, "side noise": 3, "start": 4}
+MAX_LOG_MAGNITUDE = 8.0
+STREAMS = {"advance": 0, "difference": 1, "noise": 2, "side noise": 3, "start": 4}
 
 
 class Tones(NamedTuple):
@@ -124,7 +124,7 @@ class ToneHead(nn.Module):
         strength = tones.log_magnitude.mean(dim=1)
         batch, count, bins = strength.shape
         angle, spread, kappa = concentration(tones.advance)
-        advance = self.get_buffer("own_advance") + angle + spread * normal(positions, bins, _STREAMS["advance"])
+        advance = self.get_buffer("own_advance") + angle + spread * normal(positions, bins, STREAMS["advance"])
         _, nearest = F.max_pool1d(strength.reshape(batch * count, 1, bins), 5, 1, 2, return_indices=True)
         nearest = nearest.view(batch, count, bins)
         peak = nearest.gather(2, nearest)
@@ -133,7 +133,7 @@ class ToneHead(nn.Module):
         advance = advance.gather(2, peak)
         theta = held
         if theta is None:
-            theta = 2 * math.pi * uniform(positions[:, 0] - 1, bins, _STREAMS["start"])
+            theta = 2 * math.pi * uniform(positions[:, 0] - 1, bins, STREAMS["start"])
         track = []
         for place in range(count):
             if place > held_at or held is None:
@@ -147,14 +147,14 @@ class ToneHead(nn.Module):
             theta = phases[:, None].expand(-1, self.channels, -1, -1)
             if tones.difference is not None:
                 angle, spread, _ = concentration(tones.difference)
-                half = (angle + spread * normal(positions, self.bins, _STREAMS["difference"])) / 2
+                half = (angle + spread * normal(positions, self.bins, STREAMS["difference"])) / 2
                 theta = torch.stack([phases + half, phases - half], dim=1)
             _, _, kappa = concentration(tones.advance)
             resultant = torch.special.i1e(kappa) / torch.special.i0e(kappa)
             # Frames with one phase add up by amplitude, with many by power, which of four frames is half as much.
             louder = 0.5 * math.log(self.window / self.hop) * (1 - resultant.square())[:, None]
         level = tones.log_magnitude + louder
-        magnitude = level.clamp(max=_MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
+        magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
         spectrum = torch.polar(magnitude, theta)[:, :, None] * self.get_buffer("masks")[:, None]
         spectrum = F.pad(spectrum, (0, self.window // 2 + 1 - self.bins)) * self.get_buffer("centred")
         frames = torch.fft.irfft(spectrum, n=self.window) * self.get_buffer("taper")
@@ -213,19 +213,23 @@ class NoiseHead(nn.Module):
         self.alike = nn.Linear(hidden_size, NOISE_BANDS) if channels == 2 else None
         self.register_buffer("taper", torch.hann_window(NOISE_WINDOW), persistent=False)
 
-    def forward(self, hidden: Tensor, positions: Tensor) -> Tensor:
-        hidden = self.norm(hidden)
+    def bin_levels(self, hidden: Tensor) -> Tensor:
+        """Normed hidden vectors ``[B, S, H]`` to log magnitudes ``[B, C, F, bins]``."""
         level = self.levels(hidden).unflatten(-1, (self.channels, self.per_position, NOISE_BANDS))
         level = level.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
         if self.channels == 2:
             level = torch.stack([level[:, 0] + level[:, 1], level[:, 0] - level[:, 1]], dim=1)
-        bands = self.get_buffer("bands")
-        level = level @ bands
-        magnitude = level.clamp(max=_MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
+        return level @ self.get_buffer("bands")
+
+    def forward(self, hidden: Tensor, positions: Tensor) -> Tensor:
+        hidden = self.norm(hidden)
+        level = self.bin_levels(hidden)
+        magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
         unit = self._drawn(positions, "noise")[:, None]
         if self.alike is not None:
             # How alike both channels are: noise in the middle is one noise, wide noise is two.
-            alike = (torch.tanh(self.alike(hidden) + 1) @ bands).repeat_interleave(self.per_position, dim=1)[:, None]
+            alike = torch.tanh(self.alike(hidden) + 1) @ self.get_buffer("bands")
+            alike = alike.repeat_interleave(self.per_position, dim=1)[:, None]
             other = (
                 alike * unit
                 + (1 - alike.square()).clamp(min=1e-6).sqrt() * self._drawn(positions, "side noise")[:, None]
@@ -240,7 +244,7 @@ class NoiseHead(nn.Module):
     @torch.no_grad()
     def _drawn(self, positions: Tensor, stream: str) -> Tensor:
         bins = NOISE_WINDOW // 2 + 1 - self.first
-        angle = 2 * math.pi * uniform(positions, self.per_position * bins, _STREAMS[stream])
+        angle = 2 * math.pi * uniform(positions, self.per_position * bins, STREAMS[stream])
         angle = angle.unflatten(-1, (self.per_position, bins)).flatten(1, 2)
         return torch.polar(torch.ones_like(angle), angle)  # [B, F, bins]
 
