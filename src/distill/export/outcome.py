@@ -46,9 +46,10 @@ def codes_to_try(model: Model) -> Tensor:
 def decibels(one: Tensor, other: Tensor) -> float:
     """Energy of the difference of two sounds of one shape, in dB over the energy of the second."""
     difference, energy = (one - other).double().square().sum(), other.double().square().sum()
-    if not bool(difference > 0):
+    if float(difference) == 0:
         return -math.inf
-    return 10 * math.log10(float(difference / energy.clamp(min=1e-30)))
+    ratio = float(difference / energy.clamp(min=1e-30))
+    return 10 * math.log10(ratio) if math.isfinite(ratio) else math.inf
 
 
 def in_words(null_db: float) -> str:

@@ -130,7 +130,7 @@ class _TonesAndNoise(nn.Module):
         super().__init__()
         self.reach = head.reach
         self.tones = _ToneStream(head.tones, head.reach, kept, specials)
-        self.noise = _NoiseStream(head.noise, head.reach, kept)
+        self.noise = _NoiseStream(head.noise, head.reach, kept, specials)
 
     def forward(self, hidden: Tensor, first: Tensor, total: Tensor, kept: dict[str, Tensor]) -> Tensor:
         return self.tones(hidden, first, total, kept) + self.noise(hidden, first, total, kept)
@@ -179,7 +179,7 @@ class _ToneStream(nn.Module):
         kappa = eta.square().sum(dim=1).add(1e-9).sqrt()
         resultant = self.specials.resultant(kappa)
         spread = (-2 * resultant.clamp(1e-3, 1 - 1e-6).log()).sqrt()
-        return torch.atan2(eta[:, 1], eta[:, 0]), spread, kappa, resultant
+        return self.specials.angle(eta[:, 1], eta[:, 0]), spread, kappa, resultant
 
     def _phases(
         self, tones: Tones, angle: Tensor, spread: Tensor, kappa: Tensor, positions: Tensor, kept: dict[str, Tensor]
@@ -217,9 +217,9 @@ class _ToneStream(nn.Module):
 
 
 class _NoiseStream(nn.Module):
-    def __init__(self, head: NoiseHead, reach: int, kept: Kept) -> None:
+    def __init__(self, head: NoiseHead, reach: int, kept: Kept, specials: OwnSpecials) -> None:
         super().__init__()
-        self.source, self.reach, self.per = head, reach, head.per_position
+        self.source, self.reach, self.per, self.specials = head, reach, head.per_position, specials
         self.bins = NOISE_WINDOW // 2 + 1 - head.first
         self.inverse = InverseDFT(NOISE_WINDOW, NOISE_WINDOW // 2 + 1)
         self.overlap = _Overlap(NOISE_WINDOW, NOISE_HOP, self.per, reach)
@@ -246,7 +246,7 @@ class _NoiseStream(nn.Module):
 
     def _drawn(self, positions: Tensor, stream: str) -> Tensor:
         """Cosine and sine of the drawn angles: ``[1, 2, F, bins]``."""
-        angle = 2 * math.pi * uniform(positions, self.per * self.bins, STREAMS[stream])
+        angle = 2 * math.pi * self.specials.uniform(positions, self.per * self.bins, STREAMS[stream])
         angle = angle.unflatten(-1, (self.per, self.bins)).flatten(1, 2)
         return torch.stack([angle.cos(), angle.sin()], dim=1)
 

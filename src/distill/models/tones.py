@@ -105,12 +105,12 @@ class ToneHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tones:
         hidden = self.norm(hidden)
-        told = self.spectrum(hidden).unflatten(-1, (self.kinds, self.bins)).movedim(-2, 1)
+        told = self.spectrum(hidden).unflatten(-1, (self.kinds, self.bins)).transpose(1, 2)
         magnitude = told[:, : self.channels]
         if self.channels == 2:  # mean and difference of the logarithms: a pan is one number a bin
             magnitude = torch.stack([magnitude[:, 0] + magnitude[:, 1], magnitude[:, 0] - magnitude[:, 1]], dim=1)
         advance = told[:, self.channels : self.channels + 2]
-        gain = self.gain(hidden).unflatten(-1, (len(TONE_BANDS), self.steps)).movedim(-2, 1).flatten(2)
+        gain = self.gain(hidden).unflatten(-1, (len(TONE_BANDS), self.steps)).transpose(1, 2).flatten(2)
         return Tones(magnitude, advance, told[:, -2:] if self.channels == 2 else None, gain)
 
     @torch.no_grad()
