@@ -24,6 +24,7 @@ VERBS = {
     "decode": "--out --bit-depth --device",
     "reconstruct": "--out --device",
     "info": "",
+    "export": "--format --out",
     "regenerate": "--given --recordings --out --device",
     "models list": "--trash",
     "models search": "",

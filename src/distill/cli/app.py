@@ -12,6 +12,7 @@ from distill.cli import (
     demo,
     doctor,
     evaluate,
+    export,
     generate,
     info,
     models,
@@ -68,6 +69,7 @@ app.command("decode", rich_help_panel="The codec alone")(options.verb(codes.deco
 app.command("reconstruct", rich_help_panel="The codec alone")(options.verb(reconstruct.reconstruct))
 app.command("evaluate", rich_help_panel="The codec alone")(options.verb(evaluate.evaluate))
 app.command("info", rich_help_panel="The codec alone")(options.verb(info.info))
+app.command("export", rich_help_panel="For other tools")(options.verb(export.export))
 app.add_typer(models.app, name="models", rich_help_panel="The library")
 app.command("doctor", rich_help_panel="When something is wrong")(options.verb(doctor.doctor))
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from distill.audio.distance import LogMel
 from distill.export.dft import RealDFT
 from distill.export.stream import Blocks, Kept, exists, window
 from distill.models.quantizer import nearest
@@ -21,10 +22,11 @@ class ListeningStream(nn.Module):
         self.positions, self.hop, self.channels = positions, codec.hop, codec.channels
         self.kept = Kept()
         features = codec.features
+        log_mels = [log_mel for log_mel in features.log_mels if isinstance(log_mel, LogMel)]
         self.filters = nn.ParameterList(
-            nn.Parameter(log_mel.get_buffer("filters"), requires_grad=False) for log_mel in features.log_mels
+            nn.Parameter(log_mel.get_buffer("filters"), requires_grad=False) for log_mel in log_mels
         )
-        magnitudes = [(log_mel.magnitude, log_mel.get_buffer("filters").shape[0]) for log_mel in features.log_mels]
+        magnitudes = [(log_mel.magnitude, log_mel.get_buffer("filters").shape[0]) for log_mel in log_mels]
         self.scales = nn.ModuleList(_Magnitude(m.get_buffer("taper"), m.hop, bins, codec.hop) for m, bins in magnitudes)
         self.fine = None
         self.fine_bins = features.FINE_BINS
@@ -71,17 +73,19 @@ class _Magnitude(nn.Module):
 
     def __init__(self, taper: Tensor, frame_hop: int, bins: int, hop: int) -> None:
         super().__init__()
-        self.frame_hop, self.hop, self.half = frame_hop, hop, len(taper) // 2
+        self.frame_hop, self.hop, self.margin = frame_hop, hop, len(taper) // 2
         self.per = max(1, hop // frame_hop)
-        self.before = -(-self.half // hop)
-        self.ahead = max(0, -(-(self.half - frame_hop) // hop))
+        self.before = -(-self.margin // hop)
+        self.ahead = max(0, -(-(self.margin - frame_hop) // hop))
         self.register_buffer("taper", taper.clone())
         self.transform = RealDFT(len(taper), bins)
 
     def forward(self, audio: Tensor, before: int, positions: int) -> Tensor:
-        frames, skip = positions * self.per, before * self.hop - self.half
-        grid = audio[..., skip : skip + (frames - 1) * self.frame_hop + 2 * self.half].unflatten(-1, (-1, self.frame_hop))
-        pieces = 2 * self.half // self.frame_hop
+        frames, skip = positions * self.per, before * self.hop - self.margin
+        grid = audio[..., skip : skip + (frames - 1) * self.frame_hop + 2 * self.margin].unflatten(
+            -1, (-1, self.frame_hop)
+        )
+        pieces = 2 * self.margin // self.frame_hop
         framed = torch.cat([grid[:, :, place : place + frames] for place in range(pieces)], dim=-1)
         real, imaginary = self.transform(framed * self.get_buffer("taper"))
         return (real.square() + imaginary.square() + 1e-12).sqrt().unflatten(2, (positions, self.per))

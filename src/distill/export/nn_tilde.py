@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
 
 from distill.export.listening import ListeningStream
 from distill.export.outcome import ENDLESS, NO_PRIOR, Outcome, codes_to_try, decibels
@@ -40,6 +41,10 @@ TIMED_CALLS = 16
 class _NnTilde(nn.Module):
     """What TorchScript is made of; only its own attributes and methods are in the file."""
 
+    encode_state: Tensor
+    decode_state: Tensor
+    forward_in_state: Tensor
+    forward_out_state: Tensor
     _methods: list[str]
     _attributes: list[str]
 
@@ -157,7 +162,7 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
         spent, buffer = _milliseconds_a_buffer(scripted, codec)
     with reserved(path), written_aside(path) as aside:
         scripted.save(str(aside))
-    position = 1000 * codec.hop / codec.sample_rate
+    position, sounding = 1000 * codec.hop / codec.sample_rate, 1000 * buffer / codec.sample_rate
     return Outcome(
         path,
         null_db,
@@ -166,7 +171,10 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
             ("methods", "encode, decode, forward"),
             ("latency", ", ".join(f"{name} {count * position:.0f} ms" for name, count in lateness.items())),
             ("smallest buffer", f"{codec.hop} samples, and any multiple of it"),
-            ("real time", f"forward takes {spent:.1f} ms of one core for {buffer} samples, {1000 * buffer / codec.sample_rate:.1f} ms of sound"),
+            (
+                "real time",
+                f"forward takes {spent:.1f} ms of one core for {buffer} samples, which last {sounding:.1f} ms",
+            ),
         ),
         remarks=() if model.prior is not None else (NO_PRIOR,),
     )
@@ -216,6 +224,6 @@ def _traced(stream: ListeningStream | SpeakingStream, given: Tensor) -> Any:
 def _quietly() -> Iterator[None]:
     """Without the warnings that every shape is taken as it is, which is meant, and that TorchScript is no longer developed."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
         yield

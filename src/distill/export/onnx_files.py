@@ -24,7 +24,6 @@ from distill.export.speaking import SpeakingStream
 from distill.export.special import FittedSpecials
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
-from distill.models.vqvae import ConvVQVAE
 
 POSITIONS = 16
 """Positions a call: a third of a second."""
@@ -32,11 +31,12 @@ OPSET = 18
 TABLE = "distill.json"
 EXTRA = "pip install 'distill-audio[export]'"
 HOW = (
-    "Encoder and decoder are streams. Give 'state' as zeros in the first call and hand back what came out after that. 'first' is the "
-    "number of the call times 'positions'; 'total' is how many positions the whole sound has. Outputs come 'latency' positions "
-    "late: drop so many in the beginning, and go on with silence (or any codes) until they have come out. The prior gives one "
-    "position a call: codes of -1 at place 0, then what it gave, place 1, 2, up to places - 1; then begin anew at place 0 with "
-    "the second half of what you have. 'bias' is added to the logits of level 0, 'uniform' are random numbers from 0 to 1."
+    "Encoder and decoder are streams. Give 'state' as zeros in the first call, then hand back what came out. 'first' is "
+    "the number of the call times 'positions'; 'total' is how many positions the whole sound has. Outputs come 'latency' "
+    "positions late: drop so many in the beginning, and go on with silence (or any codes) until they have come out. The prior "
+    "gives one position a call: codes of -1 at place 0, then what it gave, place 1, 2, up to places - 1; then begin anew at "
+    "place 0 with the second half of what you have. 'bias' is added to the logits of level 0, 'uniform' are random numbers "
+    "from 0 to 1."
 )
 
 
@@ -192,7 +192,9 @@ def _prior_test(prior: CodePrior, folder: Path, about: Mapping[str, Any], codes:
     return decibels(torch.cat(scores)[1:], known[levels - 1 :: levels][: count - 1])
 
 
-def _stream(path: Path, stream: ListeningStream | SpeakingStream, given: Mapping[str, Tensor], gives: str) -> dict[str, Any]:
+def _stream(
+    path: Path, stream: ListeningStream | SpeakingStream, given: Mapping[str, Tensor], gives: str
+) -> dict[str, Any]:
     state = torch.zeros(1, stream.kept.size)
     inputs = {**given, "state": state, "first": torch.tensor([0]), "total": torch.tensor([POSITIONS])}
     about = _write(path, stream, inputs, (gives, "next_state"))

@@ -26,7 +26,7 @@ class PriorStep(nn.Module):
         super().__init__()
         config = prior.config
         self.source, self.levels = prior, config.num_quantizers
-        self.places = config.context // config.num_quantizers + 1
+        self.places = config.context // config.num_quantizers
         self.head_size = config.hidden_size // config.num_heads
         self.shape = (config.num_layers, 2, config.num_heads, self.places, self.head_size)
         self.register_buffer("rows", torch.arange(self.levels) * config.codebook_size)
@@ -37,7 +37,14 @@ class PriorStep(nn.Module):
         return math.prod(self.shape)
 
     def forward(
-        self, codes: Tensor, state: Tensor, place: Tensor, bias: Tensor, uniform: Tensor, temperature: Tensor, top_p: Tensor
+        self,
+        codes: Tensor,
+        state: Tensor,
+        place: Tensor,
+        bias: Tensor,
+        uniform: Tensor,
+        temperature: Tensor,
+        top_p: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The next position's codes ``[1, Q]`` (int64), their logits ``[1, Q, K]``, and the state for the next call.
 

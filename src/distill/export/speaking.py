@@ -51,10 +51,13 @@ class SpeakingStream(nn.Module):
         self.register_buffer("rows", torch.arange(codec.num_quantizers) * codec.codebook_size)
         self.enter = codec.decoder[0]
         self.blocks = Blocks(codec.decoder[1], self.kept)
-        head = codec.decoder[2]
-        self.head: _Frames | _TonesAndNoise = (
-            _TonesAndNoise(head, self.kept, specials) if isinstance(head, TonesAndNoise) else _Frames(head, codec, self.kept)
-        )
+        head: nn.Module = codec.decoder[2]
+        self.head: _Frames | _TonesAndNoise
+        if isinstance(head, TonesAndNoise):
+            self.head = _TonesAndNoise(head, self.kept, specials)
+        else:
+            assert isinstance(head, InverseFFTHead)
+            self.head = _Frames(head, codec, self.kept)
         self.latency = self.blocks.latency + self.head.reach
         self.subsonic = None
         if isinstance(head, TonesAndNoise):
@@ -116,7 +119,9 @@ class _Frames(nn.Module):
         log_magnitude, phase = spectrum.transpose(1, 2).flatten(2, 3).unbind(-2)  # [1, C, F, bins]
         magnitude = log_magnitude.clamp(max=vqvae.MAX_LOG_MAGNITUDE).exp() * head.get_buffer("band")
         taper = head.get_buffer("taper")
-        there = exists((first - 2 * self.reach) * self.per, (count + 2 * self.reach) * self.per, total * self.per)[:, None]
+        there = exists((first - 2 * self.reach) * self.per, (count + 2 * self.reach) * self.per, total * self.per)[
+            :, None
+        ]
         frames = self.inverse(magnitude * phase.cos(), magnitude * phase.sin()) * taper
         frames = window(kept, "frames", frames, 2) * there
         envelope = self.overlap.summed(taper.square() * there, count)

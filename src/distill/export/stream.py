@@ -53,12 +53,11 @@ def window(kept: dict[str, Tensor], name: str, new: Tensor, axis: int) -> Tensor
 class Blocks(nn.Module):
     """ConvNeXt blocks along a stream: ``[1, n, H] → [1, n, H]``, ``latency`` positions later."""
 
-    def __init__(self, blocks: nn.Sequential, kept: Kept) -> None:
+    def __init__(self, blocks: nn.Module, kept: Kept) -> None:
         super().__init__()
         self.blocks = blocks
         self.reaches: list[int] = []
-        for number, block in enumerate(blocks):
-            assert isinstance(block, ConvNeXtBlock)
+        for number, block in enumerate(_each(blocks)):
             kernel, width = block.depthwise.weight.shape
             self.reaches.append(kernel // 2)
             kept.add(f"block {number}", 1, kernel - 1, width)
@@ -67,9 +66,9 @@ class Blocks(nn.Module):
     def forward(self, x: Tensor, first: Tensor, total: Tensor, kept: dict[str, Tensor]) -> Tensor:
         """``x`` is of the positions from ``first`` on, and zero where there are none."""
         count = x.shape[1]
-        for number, (block, reach) in enumerate(zip(self.blocks, self.reaches, strict=True)):
+        for number, (block, reach) in enumerate(zip(_each(self.blocks), self.reaches, strict=True)):
             around = window(kept, f"block {number}", x, 1)
-            h = block.depthwise.bias
+            h: Tensor = block.depthwise.bias
             for place, weight in enumerate(block.depthwise.weight.unbind()):
                 h = h + around[:, place : place + count] * weight
             first = first - reach
@@ -82,3 +81,7 @@ def exists(first: Tensor, count: int, total: Tensor) -> Tensor:
     """1 for each of the places from ``first`` on that is in 0..total, and 0 for the others: float32 ``[count]``."""
     places = first + torch.arange(count)
     return ((places >= 0) & (places < total)).float()
+
+
+def _each(blocks: nn.Module) -> list[ConvNeXtBlock]:
+    return [block for block in blocks.children() if isinstance(block, ConvNeXtBlock)]
