@@ -157,11 +157,10 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
     speaking = SpeakingStream(codec, 1, OwnSpecials())
     lateness = {"encode": scripted.encoder_latency, "decode": speaking.latency}
     lateness["forward"] = lateness["encode"] + lateness["decode"]
-    with torch.inference_mode():
+    with reserved(path), written_aside(path) as aside, torch.inference_mode():
+        scripted.save(str(aside))  # before it is tried: what it keeps from call to call is in the file
         null_db, equal = _null_test(scripted, codec, codes_to_try(model), lateness)
         spent, buffer = _milliseconds_a_buffer(scripted, codec)
-    with reserved(path), written_aside(path) as aside:
-        scripted.save(str(aside))
     position, sounding = 1000 * codec.hop / codec.sample_rate, 1000 * buffer / codec.sample_rate
     return Outcome(
         path,
