@@ -3,7 +3,7 @@
 import * as ort from "./ort/ort.wasm.bundle.min.mjs";
 
 ort.env.wasm.numThreads = 1; // more would need headers that static hosts do not send
-ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
+ort.env.wasm.wasmPaths = { wasm: new URL("./ort/ort-wasm-simd-threaded.wasm", import.meta.url).href };
 
 const whole = (numbers, shape) => new ort.Tensor("int64", BigInt64Array.from(numbers, BigInt), shape);
 const real = (numbers, shape) => new ort.Tensor("float32", Float32Array.from(numbers), shape);
