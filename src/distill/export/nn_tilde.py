@@ -27,7 +27,7 @@ from distill.export.listening import ListeningStream
 from distill.export.outcome import ENDLESS, NO_PRIOR, Outcome, codes_to_try, decibels
 from distill.export.speaking import SpeakingStream
 from distill.export.special import OwnSpecials
-from distill.files.atomic import written_aside
+from distill.files.atomic import make_folder, written_aside
 from distill.library.moving import reserved
 from distill.models.model_file import Model
 from distill.models.vqvae import ConvVQVAE
@@ -157,6 +157,7 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
     speaking = SpeakingStream(codec, 1, OwnSpecials())
     lateness = {"encode": scripted.encoder_latency, "decode": speaking.latency}
     lateness["forward"] = lateness["encode"] + lateness["decode"]
+    make_folder(path.parent)
     with reserved(path), written_aside(path) as aside, torch.inference_mode():
         scripted.save(str(aside))  # before it is tried: what it keeps from call to call is in the file
         null_db, equal = _null_test(scripted, codec, codes_to_try(model), lateness)

@@ -3,6 +3,7 @@
 import { Model } from "./player.js";
 
 const AHEAD = 1.5; // seconds of sound that lie ready
+const AUDIBLE = 0.001; // 60 dB below full scale
 const at = (id) => document.getElementById(id);
 let playing = null;
 
@@ -37,13 +38,13 @@ async function play(model, blocks) {
   const mine = (playing = { context });
   at("stop").disabled = false;
   const state = at("state").dataset;
-  state.heard = "0";
+  state.sounds = "no";
   let time = context.currentTime + 0.1;
   let seconds = 0;
   const listen = () => {
     const samples = new Float32Array(analyser.fftSize);
     analyser.getFloatTimeDomainData(samples);
-    state.heard = String(samples.reduce((most, one) => Math.max(most, Math.abs(one)), Number(state.heard)));
+    if (samples.some((one) => Math.abs(one) > AUDIBLE)) state.sounds = "yes";
   };
   for await (const sides of blocks) {
     if (playing !== mine) return;
