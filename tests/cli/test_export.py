@@ -16,6 +16,8 @@ def test_for_max_and_pure_data(distill: Callable[..., Any], tiny: Path) -> None:
     assert Path(again["path"]) == Path("new/mine.ts").resolve()
     assert again["null_test_db"] < -80
     assert again["equal_codes"] == 1
+    distill("export", tiny, "--format", "nn~", "--out", "new")
+    assert Path("new/tiny.ts").exists()  # nn~ knows a model by this ending
 
 
 def test_a_folder_for_hugging_face_is_a_model(distill: Callable[..., Any], tiny: Path) -> None:
@@ -36,9 +38,10 @@ def test_a_model_without_a_prior(distill: Callable[..., Any], model_files: Path)
 
 @pytest.mark.parametrize("kind", ["nn~", "hub", "onnx", "web"])
 def test_what_exists_stays(kind: str, distill: Callable[..., Any], tiny: Path) -> None:
-    Path("mine").write_text("mine")
-    distill("export", tiny, "--format", kind, "--out", "mine").refused("already exists", "--out")
-    assert Path("mine").read_text() == "mine"
+    taken = Path("mine.ts")
+    taken.write_text("mine")
+    distill("export", tiny, "--format", kind, "--out", taken).refused("already exists", "--out")
+    assert taken.read_text() == "mine"
 
 
 def test_words_that_are_refused(distill: Callable[..., Any], tiny: Path) -> None:

@@ -42,7 +42,9 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="PLACE", help="The new file (nn~) or folder.", show_default="MODEL's name + .ts, -onnx, …"
+            metavar="PLACE",
+            help="The new folder; for nn~ the folder of the new file, or a path that ends in .ts.",
+            show_default="MODEL's name + .ts, -onnx, …",
         ),
     ] = None,
     as_json: options.JsonOption = False,
@@ -50,7 +52,7 @@ def export(
     """Export MODEL for Max and Pure Data, ONNX, Hugging Face or the browser, and compare it with what Distill decodes."""
     from distill.export.folder import refuse_if_taken
     from distill.export.hub import export_hub
-    from distill.export.nn_tilde import export_nn_tilde
+    from distill.export.nn_tilde import SUFFIX, export_nn_tilde
     from distill.export.onnx_files import export_onnx
     from distill.export.outcome import in_words
     from distill.export.web import export_web
@@ -66,7 +68,10 @@ def export(
     }
     model = options.model_file(model)
     loaded = load_model(model)
-    target = free_path(Path(_NAMES[format].format(model.stem))) if out is None else out
+    name = Path(_NAMES[format].format(model.stem))
+    target = free_path(name) if out is None else out
+    if format is ExportFormat.NN_TILDE and target.suffix != SUFFIX:
+        target = free_path(target / name)
     refuse_if_taken(target)
     ensure_writable(target.parent)
     outcome = exporters[format](loaded, target)
