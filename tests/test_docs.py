@@ -4,6 +4,7 @@ import re
 import runpy
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,6 @@ from distill.models.model_file import CorpusRecord, new_header
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
 EXPORTS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
 
 

@@ -17,16 +17,29 @@ def make_model() -> Callable[..., Model]:
     return _model
 
 
-def _model(voice: str = "tones", channels: int = 1, hop: int = 1024, with_prior: bool = True, **sizes: Any) -> Model:
+@torch.no_grad()
+def _model(voice: str = "partials", channels: int = 1, hop: int = 1024, with_prior: bool = True, **sizes: Any) -> Model:
     torch.manual_seed(0)
     config = VQVAEConfig(
         channels=channels, hop=hop, hidden_size=24, encoder_blocks=1, decoder_blocks=2, latent_size=8,
-        codebook_size=32, num_quantizers=3, voice=voice, **sizes,
+        codebook_size=32, num_quantizers=3, voice=voice,
+        sketch_size=6 if voice == "partials" else 0, **sizes,
     )  # fmt: skip
     codec = ConvVQVAE(config)
-    codec.quantizer.set_codebooks(torch.randn(3, 32, 8))
-    if voice == "tones":
-        torch.nn.init.normal_(codec.decoder[2].tones.spectrum.weight, std=0.4)
+    codec.quantizer.set_codebooks(torch.randn(3, 32, config.vector_size))
+    if voice != "frames":
+        tones = codec.decoder[2].tones
+        torch.nn.init.normal_(tones.spectrum.weight, std=0.4)
+    if voice == "partials":
+        # Tones of which some are sure, curves that bend, and a sketch that both sides listen to.
+        torch.nn.init.normal_(tones.spectrum.weight, std=0.25)
+        torch.nn.init.constant_(tones.spectrum.bias[: tones.bins], -3.0)
+        for layer in (tones.gain, codec.decoder[2].noise.levels):
+            torch.nn.init.normal_(layer.weight, std=0.1)
+        assert codec.sketch is not None
+        torch.nn.init.normal_(tones.read.weight, std=0.2)
+        weight = torch.randn_like(codec.sketch.weight)
+        codec.sketch.weight.copy_(0.03 * (weight - weight.mean(dim=1, keepdim=True)))
     record = CorpusRecord(fingerprint="0" * 64, file_count=3, seconds=3.0, split_seed=0)
     training: dict[str, float | int | str] = {"best_val_loss": 2.5, "from_base": 1}
     header = new_header("tiny", config, record, codec_training=training)

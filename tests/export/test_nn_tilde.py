@@ -68,10 +68,12 @@ def test_the_file_runs_without_distill(tmp_path: Path, make_model: Callable[...,
     assert found["shapes"] == [[1, 3, 24], [3, 1, 4096]]
 
 
-def test_a_stereo_codec_of_before_without_a_prior(tmp_path: Path, make_model: Callable[..., Model]) -> None:
-    model = make_model("frames", channels=2, with_prior=False)
-    outcome = export_nn_tilde(model, tmp_path / "old.ts")
+@pytest.mark.parametrize("voice", ["partials", "frames"])
+def test_a_stereo_codec_without_a_prior(voice: str, tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    model = make_model(voice, channels=2, with_prior=False)
+    outcome = export_nn_tilde(model, tmp_path / "wide.ts")
     assert outcome.null_db < -80
+    assert outcome.equal_codes == 1
     assert outcome.remarks == (NO_PRIOR,)
 
 

@@ -29,8 +29,11 @@ def streamed(stream: SpeakingStream | ListeningStream, line: Tensor, count: int,
 
 @pytest.mark.parametrize(
     ("voice", "channels", "hop", "kernel"),
-    [("tones", 1, 1024, 3), ("tones", 2, 512, 5), ("tones", 1, 2048, 3), ("frames", 2, 1024, 3), ("frames", 1, 256, 5)],
-)
+    [
+        ("partials", 1, 1024, 3), ("partials", 2, 512, 5), ("tones", 2, 512, 5), ("tones", 1, 2048, 3),
+        ("frames", 2, 1024, 3), ("frames", 1, 256, 5),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("specials", [OwnSpecials(), FittedSpecials()], ids=["own", "fitted"])
 def test_a_stream_is_the_codec_in_parts(
     voice: str, channels: int, hop: int, kernel: int, specials: OwnSpecials, make_model: Callable[..., Model]

@@ -232,7 +232,7 @@ class _ToneStream(nn.Module):
         begin = begins * steps  # the step at place 0
         places = torch.arange(self.reach * steps - 1, (self.reach + count) * steps + 1)
         places = torch.minimum(torch.maximum(places, -begin), total * steps - 1 - begin)
-        gain = values[:, :, places.clamp(0, values.shape[2] - 1)].clamp(-6, 3).exp()
+        gain = values[:, :, places.clamp(0, (2 * self.reach + count) * steps - 1)].clamp(-6, 3).exp()
         before, here, after = self.get_buffer("slope")
         curve = gain[..., :-2, None] * before + gain[..., 1:-1, None] * here + gain[..., 2:, None] * after
         return curve.flatten(-2)

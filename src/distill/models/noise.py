@@ -32,7 +32,7 @@ def blended(values: Tensor, there: Tensor | None = None) -> Tensor:
         there: 1 for each position that is part of the sound and 0 for the others, ``[S]``; without it, all are. Where none is,
             the curve is 0.
     """
-    count = values.shape[2] // 2
+    count = int(values.shape[2]) // 2  # a number, also where the function is traced
     fade = 1 - ((torch.arange(2 * count, device=values.device) + 0.5) / count - 1).abs()[:, None]
 
     def summed(halves: Tensor) -> Tensor:
