@@ -4,20 +4,24 @@ import re
 import runpy
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from distill.cli import app
-from distill.models import PriorConfig, VQVAEConfig
+from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
+from distill.models.model_file import CorpusRecord, new_header
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXPORTS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -51,6 +55,27 @@ def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path.read_bytes() for path in (folder / "my-recordings-distilled").glob("*-0.wav")
     ]
     assert (folder / "take-0-decoded.wav").exists()
+
+
+def test_the_page_on_exports(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands, and then its Python lines on what they wrote."""
+    pytest.importorskip("onnxruntime")
+    config = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+    codec = ConvVQVAE(config).eval()
+    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)
+    header = new_header("mine", config, record, codec_training={"best_val_loss": 2.5})
+    save_model(folder / "models" / "mine.distill", Model(header, codec, torch.ones(4, 16, dtype=torch.int64)))
+    lines = [line.split("#")[0].strip() for block in blocks("sh", EXPORTS) for line in block.splitlines()]
+    assert {line.split()[4] for line in lines} == {"nn~", "hub", "onnx", "web"}
+    for line in lines:
+        monkeypatch.setattr(sys, "argv", shlex.split(line))
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        assert ended.value.code in (0, None), line
+    (source,) = blocks("python", EXPORTS)
+    names: dict[str, object] = {}
+    exec(compile(source, "exports.md", "exec"), names)
+    assert names["audio"].shape == (1, 1, 16 * 1024)  # type: ignore[attr-defined]
 
 
 def test_make_targets_exist() -> None:

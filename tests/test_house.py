@@ -22,13 +22,16 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"runs", "settings"}),
     frozenset({"making"}),
     frozenset({"evaluation"}),
-    frozenset({"report", "doctor"}),
+    frozenset({"report", "doctor", "export"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),
     frozenset({"web"}),
     frozenset({"cli"}),
 )
 """From the ground up. A room is a folder or a file of ``src/distill``; it may know the floors below it and itself alone."""
+
+WRITES_ONLY = {"torch.jit.script", "torch.jit.trace"}
+"""They make what others run; nothing of it is ever read."""
 
 DOOR = "distill/__init__.py"
 """The public API: it opens onto every floor but the top two, and nothing inside goes through it."""
@@ -95,7 +98,8 @@ def test_no_file_can_run_what_it_reads(path: Path) -> None:
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             assert called not in {"eval", "exec", "compile", "__import__", "torch.load", "torch.save"}, where
-            assert not called.startswith(("torch.jit.", "torch.hub.", "torch.package.", "torch.export.")), where
+            is_risky = called.startswith(("torch.jit.", "torch.hub.", "torch.package.", "torch.export."))
+            assert not is_risky or (called in WRITES_ONLY and name_of(path).startswith("distill/export/")), where
             for keyword in node.keywords:
                 given = ast.unparse(keyword.value)
                 assert (keyword.arg, given) not in {

@@ -28,6 +28,7 @@ VERBS = {
     "--to --by --times --code --weight --seed --temperature --out --bit-depth --device",
     "reconstruct": "--out --device",
     "info": "",
+    "export": "--format --out",
     "regenerate": "--given --recordings --out --device",
     "models list": "--trash",
     "models search": "",

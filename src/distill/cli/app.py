@@ -14,6 +14,7 @@ from distill.cli import (
     doctor,
     edit,
     evaluate,
+    export,
     generate,
     info,
     models,
@@ -73,6 +74,7 @@ app.command("edit", rich_help_panel="The codec on its own", cls=edit.InOrder)(op
 app.command("reconstruct", rich_help_panel="The codec on its own")(options.verb(reconstruct.reconstruct))
 app.command("evaluate", rich_help_panel="The codec on its own")(options.verb(evaluate.evaluate))
 app.command("info", rich_help_panel="The codec on its own")(options.verb(info.info))
+app.command("export", rich_help_panel="For other tools")(options.verb(export.export))
 app.add_typer(models.app, name="models", rich_help_panel="The library")
 app.command("doctor", rich_help_panel="When something is wrong")(options.verb(doctor.doctor))
 

@@ -19,23 +19,32 @@ NOISE_BANDS = 24
 NOISE_FLOOR = 1e-4
 """Magnitudes under this are silence."""
 MAX_LOG_MAGNITUDE = 8.0
-_STREAMS = {"noise": 2, "side noise": 3}
+NOISE_STREAMS = {"noise": 2, "side noise": 3}
 
 
-def blended(values: Tensor) -> Tensor:
+def blended(values: Tensor, there: Tensor | None = None) -> Tensor:
     """Curves that each position tells for itself and half of its neighbours, faded into one: ``[B, S, 2n, D] → [B, S·n, D]``.
 
     Told for their own position alone, curves have a step or a bend at every border on average, which buzzes 46.9 times a
     second.
+
+    Args:
+        there: 1 for each position that is part of the sound and 0 for the others, ``[S]``; without it, all are. Where none is,
+            the curve is 0.
     """
-    count = values.shape[2] // 2
+    count = int(values.shape[2]) // 2  # a number, also where the function is traced
     fade = 1 - ((torch.arange(2 * count, device=values.device) + 0.5) / count - 1).abs()[:, None]
 
     def summed(halves: Tensor) -> Tensor:
         first = F.pad(halves[:, :, :count], (0, 0, 0, 0, 0, 1))
         return first + F.pad(halves[:, :, count:], (0, 0, 0, 0, 1, 0))  # [B, S + 1, n, D]
 
-    total = summed(values * fade) / summed(fade.expand(1, values.shape[1], -1, -1))
+    weight = fade.expand(1, values.shape[1], -1, -1)
+    if there is None:
+        total = summed(values * fade) / summed(weight)
+    else:
+        weight = weight * there[:, None, None]
+        total = summed(values * weight) / summed(weight).clamp(min=1e-6)
     return total.flatten(1, 2)[:, count // 2 : count // 2 - count]
 
 
@@ -62,22 +71,32 @@ class NoiseHead(nn.Module):
         self.alike = nn.Linear(hidden_size, NOISE_BANDS) if channels == 2 else None
         self.register_buffer("taper", torch.hann_window(NOISE_WINDOW), persistent=False)
 
-    def forward(self, hidden: Tensor, positions: Tensor) -> Tensor:
-        hidden = self.norm(hidden)
-        level = self.levels(hidden).unflatten(-1, (self.channels, self.told, NOISE_BANDS))
+    def band_levels(self, hidden: Tensor) -> Tensor:
+        """Normed hidden vectors ``[B, S, H]`` to log magnitudes as each position tells them, ``[B, S, C, told, bands]``."""
+        return self.levels(hidden).unflatten(-1, (self.channels, self.told, NOISE_BANDS))
+
+    def bin_levels(self, told: Tensor, there: Tensor | None = None) -> Tensor:
+        """What positions tell, one after the other: ``[B, S, C, told, bands]`` to log magnitudes ``[B, C, F, bins]``.
+
+        See :func:`blended` for ``there``.
+        """
         if self.blends:
-            level = torch.stack([blended(level[:, :, channel]) for channel in range(self.channels)], dim=1)
+            level = torch.stack([blended(told[:, :, channel], there) for channel in range(self.channels)], dim=1)
         else:
-            level = level.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
+            level = told.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
         if self.channels == 2:
             level = torch.stack([level[:, 0] + level[:, 1], level[:, 0] - level[:, 1]], dim=1)
-        bands = self.get_buffer("bands")
-        level = level @ bands
+        return level @ self.get_buffer("bands")
+
+    def forward(self, hidden: Tensor, positions: Tensor) -> Tensor:
+        hidden = self.norm(hidden)
+        level = self.bin_levels(self.band_levels(hidden))
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
         unit = self._drawn(positions, "noise")[:, None]
         if self.alike is not None:
             # How alike both channels are: noise in the middle is one noise, wide noise is two.
-            alike = (torch.tanh(self.alike(hidden) + 1) @ bands).repeat_interleave(self.per_position, dim=1)[:, None]
+            alike = torch.tanh(self.alike(hidden) + 1) @ self.get_buffer("bands")
+            alike = alike.repeat_interleave(self.per_position, dim=1)[:, None]
             other = (
                 alike * unit
                 + (1 - alike.square()).clamp(min=1e-6).sqrt() * self._drawn(positions, "side noise")[:, None]
@@ -92,7 +111,7 @@ class NoiseHead(nn.Module):
     @torch.no_grad()
     def _drawn(self, positions: Tensor, stream: str) -> Tensor:
         bins = NOISE_WINDOW // 2 + 1 - self.first
-        angle = 2 * math.pi * uniform(positions, self.per_position * bins, _STREAMS[stream])
+        angle = 2 * math.pi * uniform(positions, self.per_position * bins, NOISE_STREAMS[stream])
         angle = angle.unflatten(-1, (self.per_position, bins)).flatten(1, 2)
         return torch.polar(torch.ones_like(angle), angle)  # [B, F, bins]
 

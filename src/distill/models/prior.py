@@ -200,7 +200,7 @@ class CodePrior(nn.Module):
         if tokens.shape[1] == 1:
             level = line.shape[1] % q
             below = embedded[:, -1, :level].sum(dim=1)
-            return self._score_level(hidden[:, -1], below, previous[:, -1, level], level)[:, None]
+            return self.score_level(hidden[:, -1], below, previous[:, -1, level], level)[:, None]
         return self._score(hidden, embedded, previous).flatten(1, 2)[:, pending + 1 : line.shape[1] + 1]
 
     def look_ahead(self, codes: Tensor, first: int, cache: PriorCache) -> None:
@@ -267,7 +267,7 @@ class CodePrior(nn.Module):
         logits = [self._level_logits(*level) for level in zip(x, wish, before, self.heads, strict=True)]
         return torch.stack(logits).view(q, b, s, -1).permute(1, 2, 0, 3)
 
-    def _score_level(self, hidden: Tensor, below: Tensor, previous: Tensor, level: int) -> Tensor:
+    def score_level(self, hidden: Tensor, below: Tensor, previous: Tensor, level: int) -> Tensor:
         """The same as :meth:`_score` for one level: ``hidden [B, H]``, the sum of the levels below ``[B, H] → [B, K]``."""
         x = hidden + self.within(below)
         x = x + F.gelu(self.level_norm(x) @ self.level_expand[level], approximate="tanh") @ self.level_contract[level]

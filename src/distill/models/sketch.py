@@ -38,13 +38,17 @@ def described(head: ToneHead, audio: Tensor) -> Tensor:
     """What the head would have to tell of a recording: ``[B, C, N] → [B, S, D]``."""
     heard = head.heard(audio)
     now, before = heard[:, :, 1:], heard[:, :, :-1]
-    level = now.abs().clamp(min=TONE_FLOOR / 10).log()
-    level = torch.maximum(level, level.amax(dim=-1, keepdim=True) - _DEPTH)
     product = (now * before.conj()).sum(dim=1)
     advance = product.angle() - head.get_buffer("own_advance")
-    weight = loudness_weights(10 * product.abs().clamp(min=1e-9).log10())
-    parts = [*level.unbind(dim=1), weight * advance.cos(), weight * advance.sin()]
-    return torch.cat(parts, dim=-1)
+    return description(now.abs(), product.abs(), advance.cos(), advance.sin())
+
+
+def description(magnitude: Tensor, loudness: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """The same from magnitudes ``[B, C, S, K]`` and, of each bin's advance, loudness, cosine and sine ``[B, S, K]``."""
+    level = magnitude.clamp(min=TONE_FLOOR / 10).log()
+    level = torch.maximum(level, level.amax(dim=-1, keepdim=True) - _DEPTH)
+    weight = loudness_weights(10 * loudness.clamp(min=1e-9).log10())
+    return torch.cat([*level.unbind(dim=1), weight * cosine, weight * sine], dim=-1)
 
 
 @torch.no_grad()

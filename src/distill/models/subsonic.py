@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from distill.audio.distance import overlap_add
 
-_STEP, _WINDOW = 256, 1024
+STEP, _WINDOW = 256, 1024
 _TAPS = 24
-"""To either side of the middle one, ``_STEP`` samples apart: what is below is heard over a quarter of a second."""
+"""To either side of the middle one, ``STEP`` samples apart: what is below is heard over a quarter of a second."""
 STOP, PASS = 19.0, 28.0
 """Hz: up to the first nothing is left, from the second on (the lowest key of a piano) all of it."""
 
@@ -32,22 +32,22 @@ class SubsonicFilter(nn.Module):
     @property
     def reach(self) -> int:
         """Samples to either side that can change a sample."""
-        return _TAPS * _STEP + _WINDOW
+        return _TAPS * STEP + _WINDOW
 
     def forward(self, audio: Tensor) -> Tensor:
-        margin = (_WINDOW - _STEP) // 2
+        margin = (_WINDOW - STEP) // 2
         taper = self.get_buffer("taper")
-        means = F.pad(audio, (margin, margin)).unfold(-1, _WINDOW, _STEP) @ taper
+        means = F.pad(audio, (margin, margin)).unfold(-1, _WINDOW, STEP) @ taper
         taps = self.get_buffer("taps")
         lead = means.shape[:-1]
         slow = F.conv1d(means.reshape(-1, 1, means.shape[-1]), taps[None, None], padding=_TAPS).view(*lead, -1)
-        back = overlap_add(slow[..., None] * (taper * _STEP), _STEP)
+        back = overlap_add(slow[..., None] * (taper * STEP), STEP)
         return audio - back[..., margin : back.shape[-1] - margin]
 
 
 def _taps(sample_rate: int, taper: np.ndarray) -> np.ndarray:
     """Least squares: 1 below ``STOP`` and 0 above ``PASS``, what the windows take away on both ways given back."""
-    rate = sample_rate / _STEP
+    rate = sample_rate / STEP
     hertz = np.linspace(0, rate / 2, 400)
     time = (np.arange(_WINDOW) - _WINDOW / 2) / sample_rate
     window = np.cos(2 * np.pi * np.outer(hertz, time)) @ taper

@@ -45,7 +45,8 @@ DEPTH_DB = 60.0
 """How far under the loudest bin of its frame a bin is learned from."""
 SILENT_DB = -30.0
 """Magnitude under which a frame is silent (a full-scale sine has 60 dB)."""
-_STREAMS = {"advance": 0, "difference": 1, "start": 4}
+TONE_STREAMS = {"advance": 0, "difference": 1, "start": 4}
+"""Which stream of draws each purpose takes."""
 
 
 class Tones(NamedTuple):
@@ -143,21 +144,31 @@ class ToneHead(nn.Module):
 
     def forward(self, hidden: Tensor, sketch: Tensor | None = None) -> Tones:
         """``[B, S, H]`` and the sketch ``[B, S, sketch_size]``, if it reads one."""
+        tones = self.told(hidden, sketch)
+        return tones._replace(log_gain=self.gains(tones.log_gain))
+
+    def told(self, hidden: Tensor, sketch: Tensor | None = None) -> Tones:
+        """As :meth:`forward`, with the gains as each position tells them: ``[B, bands, S, steps]``."""
         hidden = self.norm(hidden)
-        told = self.spectrum(hidden).unflatten(-1, (self.kinds, self.bins)).movedim(-2, 1)
+        told = self.spectrum(hidden).unflatten(-1, (self.kinds, self.bins)).transpose(1, 2)
         magnitude = told[:, : self.channels]
         if self.channels == 2:  # mean and difference of the logarithms: a pan is one number a bin
             magnitude = torch.stack([magnitude[:, 0] + magnitude[:, 1], magnitude[:, 0] - magnitude[:, 1]], dim=1)
         advance = told[:, self.channels : self.channels + 2]
         if self.read is not None and sketch is not None:
-            read = self.read(sketch).unflatten(-1, (self.channels + 2, self.bins)).movedim(-2, 1)
+            read = self.read(sketch).unflatten(-1, (self.channels + 2, self.bins)).transpose(1, 2)
             magnitude, advance = magnitude + read[:, : self.channels], advance + read[:, self.channels :]
-        gain = self.gain(hidden).unflatten(-1, (len(TONE_BANDS), self.steps)).movedim(-2, 1)  # [B, bands, S, steps]
-        if self.blends:
-            gain = torch.stack([blended(one[..., None]).squeeze(-1) for one in gain.unbind(dim=1)], dim=1)
-        else:
-            gain = gain.flatten(2)
+        gain = self.gain(hidden).unflatten(-1, (len(TONE_BANDS), self.steps)).transpose(1, 2)
         return Tones(magnitude, advance, told[:, -2:] if self.channels == 2 else None, gain)
+
+    def gains(self, told: Tensor, there: Tensor | None = None) -> Tensor:
+        """What positions tell, one after the other: ``[B, bands, S, steps] → [B, bands, S·hop / GAIN_STEP]``.
+
+        See :func:`distill.models.noise.blended` for ``there``.
+        """
+        if not self.blends:
+            return told.flatten(2)
+        return torch.stack([blended(one[..., None], there).squeeze(-1) for one in told.unbind(dim=1)], dim=1)
 
     @torch.no_grad()
     def phases(self, tones: Tones, positions: Tensor, held: Tensor | None = None, held_at: int = -1) -> Tensor:
@@ -173,7 +184,7 @@ class ToneHead(nn.Module):
         sure = kappa > (SURE if self.blends else SURE_AT_FIRST)
         if self.blends:
             spread = torch.where(sure, spread, spread.new_tensor(2 * math.pi))
-        advance = self.get_buffer("own_advance") + angle + spread * normal(positions, bins, _STREAMS["advance"])
+        advance = self.get_buffer("own_advance") + angle + spread * normal(positions, bins, TONE_STREAMS["advance"])
         _, nearest = F.max_pool1d(strength.reshape(batch * count, 1, bins), 5, 1, 2, return_indices=True)
         nearest = nearest.view(batch, count, bins)
         peak = nearest.gather(2, nearest)
@@ -182,7 +193,7 @@ class ToneHead(nn.Module):
         advance = advance.gather(2, peak)
         theta = held
         if theta is None:
-            theta = 2 * math.pi * uniform(positions[:, 0] - 1, bins, _STREAMS["start"])
+            theta = 2 * math.pi * uniform(positions[:, 0] - 1, bins, TONE_STREAMS["start"])
         track = []
         for place in range(count):
             if place > held_at or held is None:
@@ -196,7 +207,7 @@ class ToneHead(nn.Module):
             theta = phases[:, None].expand(-1, self.channels, -1, -1)
             if tones.difference is not None:
                 angle, spread, _ = concentration(tones.difference)
-                half = (angle + spread * normal(positions, self.bins, _STREAMS["difference"])) / 2
+                half = (angle + spread * normal(positions, self.bins, TONE_STREAMS["difference"])) / 2
                 theta = torch.stack([phases + half, phases - half], dim=1)
             _, _, kappa = concentration(tones.advance)
             resultant = torch.special.i1e(kappa) / torch.special.i0e(kappa)

@@ -36,7 +36,7 @@ from distill.models.tones import Tones, TonesAndNoise
 
 __all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "limit_peaks", "swap_mid_side"]
 
-_MAX_LOG_MAGNITUDE = 6.0
+MAX_LOG_MAGNITUDE = 6.0
 """Above any magnitude a full-scale sine reaches in one frame; bounds the exponential."""
 
 
@@ -101,7 +101,7 @@ class Features(nn.Module):
     """
 
     _SCALES = ((2048, 512, 160), (512, 128, 40), (128, 32, 12))  # window, hop, mel bins
-    _FINE_WINDOW, _FINE_BINS = 8192, slice(4, 684)
+    _FINE_WINDOW, FINE_BINS = 8192, slice(4, 684)
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Features(nn.Module):
         self.fine = None
         if config.voice != "frames":
             self.fine = Magnitude(self.longest_window(config), config.hop)
-            self.fine_width = self._FINE_BINS.stop - self._FINE_BINS.start
+            self.fine_width = self.FINE_BINS.stop - self.FINE_BINS.start
             self.width += config.channels * self.fine_width
 
     @classmethod
@@ -129,7 +129,7 @@ class Features(nn.Module):
         positions = audio.shape[-1] // self.hop
         parts = []
         if self.fine is not None:
-            spectrum = self.fine(audio)[:, :, :positions, self._FINE_BINS].clamp(min=1e-5).log10() + 2
+            spectrum = self.fine(audio)[:, :, :positions, self.FINE_BINS].clamp(min=1e-5).log10() + 2
             parts.append(spectrum.transpose(1, 2).flatten(2))
         if audio.shape[1] == 2:
             audio = torch.cat([audio, swap_mid_side(audio)[:, 1:]], dim=1)
@@ -168,7 +168,7 @@ class InverseFFTHead(nn.Module):
         if self.channels == 2:
             spectrum = swap_mid_side(spectrum.transpose(2, -2)).transpose(2, -2)
         log_magnitude, phase = spectrum.transpose(1, 2).flatten(2, 3).unbind(-2)  # [B, C, F, bins]
-        magnitude = log_magnitude.clamp(max=_MAX_LOG_MAGNITUDE).exp() * self.get_buffer("band")
+        magnitude = log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp() * self.get_buffer("band")
         taper = self.get_buffer("taper")
         frames = torch.fft.irfft(torch.polar(magnitude, phase), n=self.window) * taper
         envelope = overlap_add(taper.square().expand(frames.shape[2], -1), self.frame_hop)

@@ -1,0 +1,104 @@
+"""``distill export``: a model for other people's tools."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill.cli import options
+from distill.cli.console import good, note, place, print_json, table, warn
+
+
+class ExportFormat(StrEnum):
+    """What a model can be exported as."""
+
+    NN_TILDE = "nn~"
+    ONNX = "onnx"
+    HUB = "hub"
+    WEB = "web"
+
+
+_NAMES = {
+    ExportFormat.NN_TILDE: "{}.ts",
+    ExportFormat.ONNX: "{}-onnx",
+    ExportFormat.HUB: "{}-hub",
+    ExportFormat.WEB: "{}-web",
+}
+LOUD_DB = -80.0
+"""A difference above this, in dB below the sound, is worth a warning."""
+
+
+def export(
+    model: options.ModelArgument,
+    format: Annotated[  # noqa: A002
+        ExportFormat,
+        typer.Option(
+            help="nn~: TorchScript for Max and Pure Data. onnx: encoder, decoder, prior. hub: a folder for Hugging Face. "
+            "web: a page that composes and plays, for any static host.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PLACE",
+            help="The new folder; for nn~ the folder of the new file, or a path that ends in .ts.",
+            show_default="MODEL's name + .ts, -onnx, …",
+        ),
+    ] = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Export MODEL for Max and Pure Data, ONNX, Hugging Face or the browser, and compare it with what Distill decodes."""
+    from distill.export.folder import refuse_if_taken
+    from distill.export.hub import export_hub
+    from distill.export.nn_tilde import SUFFIX, export_nn_tilde
+    from distill.export.onnx_files import export_onnx
+    from distill.export.outcome import in_words
+    from distill.export.web import export_web
+    from distill.files.atomic import ensure_writable
+    from distill.files.names import free_path
+    from distill.models.model_file import load_model
+
+    exporters = {
+        ExportFormat.NN_TILDE: export_nn_tilde,
+        ExportFormat.ONNX: export_onnx,
+        ExportFormat.HUB: export_hub,
+        ExportFormat.WEB: export_web,
+    }
+    model = options.model_file(model)
+    loaded = load_model(model)
+    name = Path(_NAMES[format].format(model.stem))
+    target = free_path(name) if out is None else out
+    if format is ExportFormat.NN_TILDE and target.suffix != SUFFIX:
+        target = free_path(target / name)
+    refuse_if_taken(target)
+    ensure_writable(target.parent)
+    outcome = exporters[format](loaded, target)
+    if as_json:
+        print_json(
+            {
+                "format": format.value,
+                "path": outcome.path.resolve(),
+                "null_test_db": outcome.null_db,
+                "equal_codes": outcome.equal_codes,
+                "prior_null_test_db": outcome.prior_db,
+                **{name.replace(" ", "_"): value for name, value in outcome.facts},
+                "remarks": outcome.remarks,
+            }
+        )
+        return
+    good(f"{loaded.header.name} for {format.value}")
+    place("Written", outcome.path)
+    rows = [("null test, decoder", in_words(outcome.null_db))]
+    if outcome.equal_codes is not None:
+        rows.append(("codes equal", f"{100 * outcome.equal_codes:.2f} %"))
+    if outcome.prior_db is not None:
+        rows.append(("null test, prior", in_words(outcome.prior_db)))
+    table([*rows, *outcome.facts])
+    if outcome.null_db > LOUD_DB:
+        warn(
+            f"The export sounds other than Distill's own decoder by {in_words(outcome.null_db)}; {LOUD_DB:.0f} dB is expected."
+        )
+    for remark in outcome.remarks:
+        note(remark)

@@ -1,0 +1,43 @@
+"""Folders appear whole or not at all, as files do (:mod:`distill.files.atomic`)."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distill.errors import OutputError
+from distill.files.atomic import output_error, sync_folder
+
+
+@contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside ``path``; when the block ends well it becomes ``path``.
+
+    Raises:
+        OutputError: if ``path`` is taken, or the file system refuses.
+    """
+    refuse_if_taken(path)
+    aside = path.with_name(f".distill-{secrets.token_hex(4)}.part")
+    try:
+        aside.mkdir(parents=True)
+        yield aside
+        for written in aside.rglob("*"):
+            if written.is_file():
+                with written.open("rb+") as file:
+                    os.fsync(file.fileno())
+        refuse_if_taken(path)
+        aside.rename(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        if aside.is_dir():
+            shutil.rmtree(aside)
+
+
+def refuse_if_taken(path: Path) -> None:
+    """Raises OutputError if something is there already."""
+    if path.exists():
+        raise OutputError(f"{path} already exists.", "Choose another --out, or move it away.")

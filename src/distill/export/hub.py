@@ -1,0 +1,132 @@
+"""A folder as Hugging Face lays models out: weights in safetensors, sizes in JSON, a model card. Nothing is sent."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from distill.export.folder import folder_aside
+from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
+from distill.models.header import Figures, Header
+from distill.models.model_file import Model, load_model, save_model
+
+WEIGHTS = "model.safetensors"
+HOLDS_RECORDINGS = (
+    "The folder holds your recordings as codes; whoever has it can decode and hear them. "
+    "Think of that before you publish it."
+)
+
+
+def export_hub(model: Model, folder: Path) -> Outcome:
+    """Writes a folder with ``model.safetensors`` (which is the ``.distill`` file), ``config.json`` and ``README.md``.
+
+    Raises:
+        OutputError: if the folder is taken, or the file system refuses.
+    """
+    codes = codes_to_try(model)[None]
+    with folder_aside(folder) as aside:
+        save_model(aside / WEIGHTS, model)
+        again = load_model(aside / WEIGHTS)
+        with torch.inference_mode():
+            null_db = decibels(again.codec.decode(codes), model.codec.decode(codes))
+        (aside / "config.json").write_text(_config(again.header), encoding="utf-8")
+        (aside / "README.md").write_text(_card(again), encoding="utf-8")
+    return Outcome(
+        folder,
+        null_db,
+        facts=(
+            ("to use it", f"distill info {folder / WEIGHTS}"),
+            ("licence", "not chosen yet: see the first lines of README.md"),
+        ),
+        remarks=(HOLDS_RECORDINGS if model.prior is not None else NO_PRIOR,),
+    )
+
+
+def _config(header: Header) -> str:
+    fields = header.model_dump(mode="json", include={"codec", "prior", "major", "minor", "distill_version"})
+    return json.dumps({"model_type": "distill", **fields}, indent=2) + "\n"
+
+
+def _card(model: Model) -> str:
+    header, config = model.header, model.header.codec
+    prior = (
+        "no prior" if header.prior is None else f"a prior of {header.prior.num_layers} layers, {_millions(model.prior)}"
+    )
+    is_from_base = header.codec_training.get("from_base") == 1
+    base = (
+        "It started from Distill's base codec: 34 minutes of sound in 700 clips, all CC0 or public domain (instruments, drums, "
+        "speech, effects, noises). Nothing of these sounds can be drawn from the weights but what every codec knows."
+        if is_from_base
+        else "It started from random weights; no sound but the recordings is in it."
+    )
+    recordings = (
+        "The file holds the recordings as codes, with their names, because new audio is compared with them. **Whoever has the "
+        "file can decode and hear them.**"
+        if model.sources
+        else "The file holds no recordings."
+    )
+    use = (
+        "distill generate model.safetensors --seconds 20 --out new"
+        if header.prior is not None
+        else "distill reconstruct model.safetensors RECORDINGS --out reconstructions"
+    )
+    return f"""---
+# Choose a licence before you publish: https://huggingface.co/docs/hub/repositories-licenses
+license: other
+license_name: not-chosen-yet
+library_name: distill
+pipeline_tag: audio-to-audio
+tags:
+- audio
+- music
+- neural-audio-codec
+- distill
+---
+
+# {_plain(header.name)}
+
+A {"mono" if config.channels == 1 else "stereo"} neural audio codec at {config.sample_rate / 1000:g} kHz and
+{config.bitrate / 1000:.2g} kbit/s ({_millions(model.codec)}), and {prior}, made by
+[Distill](https://pypi.org/project/distill-audio/) {_plain(header.distill_version)} on {_plain(header.created[:10])}.
+
+## Use
+
+```sh
+pip install distill-audio
+{use}
+```
+
+## Whose sound it is
+
+It was trained on {header.corpus.file_count} recordings, {header.corpus.seconds:.0f} s. {recordings}
+
+**Licence.** Distill claims nothing on models trained with it. Whether this one may be published, and under which licence,
+depends on who has the rights in the recordings: choose one only if they are yours, or their licences allow it; name them here.
+
+{base}
+
+## Figures
+
+| | |
+|---|---|
+{_rows(header.codec_training)}{_rows(header.prior_training or {})}
+Distances are multi-scale mel distances (0 is the same), perplexities are of the next code, both of recordings kept aside.
+"""
+
+
+def _rows(figures: Figures) -> str:
+    return "".join(
+        f"| {_plain(name.replace('_', ' '))} | {_plain(f'{value:.4g}' if isinstance(value, float) else str(value))} |\n"
+        for name, value in figures.items()
+        if name not in {"run", "seed"}
+    )
+
+
+def _plain(text: str) -> str:
+    """Text in which nothing is Markdown or ends a line."""
+    return "".join(f"\\{one}" if one in "\\`*_[]<>|#" else one if one.isprintable() else " " for one in text)
+
+
+def _millions(module: torch.nn.Module | None) -> str:
+    count = 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
+    return f"{count / 1e6:.1f} million weights"

@@ -1,0 +1,44 @@
+"""A folder for any static host: the model as ONNX, and a page that composes with it, decodes codes and plays.
+
+onnxruntime-web is in ``player/ort`` as npm has it; :data:`VENDORED` says which version, and a test compares the digests."""
+
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+from distill.export.folder import folder_aside
+from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
+from distill.export.outcome import Outcome, refuse_unknown_voice
+from distill.making.sampling import longest_held, opening
+from distill.models.model_file import Model
+
+VENDORED = {
+    "onnxruntime-web 1.30.0, MIT, https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz": (
+        "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
+    ),
+    "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
+    "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
+}
+"""What was taken from npm, and the SHA-256 of each."""
+OPENINGS = 64
+"""First positions of recordings, of which a piece begins with one; no more of them is in the folder."""
+
+
+def export_web(model: Model, folder: Path) -> Outcome:
+    """Writes a folder with ``index.html``; its null test is that of its ONNX files.
+
+    Raises:
+        OutputError: if the folder is taken, or the file system refuses.
+        SettingError: if onnx and onnxruntime are not installed, or the streams do not know the codec's voice.
+    """
+    refuse_unknown_voice(model)
+    require_runtime("web")
+    with folder_aside(folder) as aside:
+        shutil.copytree(Path(str(files("distill.export") / "player")), aside, dirs_exist_ok=True)
+        table = write_graphs(model, aside, with_encoder=False)
+        if model.prior is not None:
+            table["openings"] = [opening(model.trained_on, seed).tolist() for seed in range(OPENINGS)]
+            table["longest"] = longest_held(model).tolist()
+        outcome = null_test(model, aside, table, folder)
+        write_table(aside, table, outcome)
+    return outcome

@@ -1,0 +1,59 @@
+"""Tiny models of each kind to export."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
+from distill.models.model_file import CorpusRecord, Source, new_header
+
+
+@pytest.fixture
+def make_model() -> Callable[..., Model]:
+    """``make_model(voice, channels, hop, with_prior)``: an untrained model in a tiny size whose tones are loud."""
+    return _model
+
+
+@torch.no_grad()
+def _model(voice: str = "partials", channels: int = 1, hop: int = 1024, with_prior: bool = True, **sizes: Any) -> Model:
+    torch.manual_seed(0)
+    config = VQVAEConfig(
+        channels=channels, hop=hop, hidden_size=24, encoder_blocks=1, decoder_blocks=2, latent_size=8,
+        codebook_size=32, num_quantizers=3, voice=voice,
+        sketch_size=6 if voice == "partials" else 0, **sizes,
+    )  # fmt: skip
+    codec = ConvVQVAE(config)
+    codec.quantizer.set_codebooks(torch.randn(3, 32, config.vector_size))
+    if voice != "frames":
+        tones = codec.decoder[2].tones
+        torch.nn.init.normal_(tones.spectrum.weight, std=0.4)
+    if voice == "partials":
+        # Tones of which some are sure, curves that bend, and a sketch that both sides listen to.
+        torch.nn.init.normal_(tones.spectrum.weight, std=0.25)
+        torch.nn.init.constant_(tones.spectrum.bias[: tones.bins], -3.0)
+        for layer in (tones.gain, codec.decoder[2].noise.levels):
+            torch.nn.init.normal_(layer.weight, std=0.1)
+        assert codec.sketch is not None
+        torch.nn.init.normal_(tones.read.weight, std=0.2)
+        weight = torch.randn_like(codec.sketch.weight)
+        codec.sketch.weight.copy_(0.03 * (weight - weight.mean(dim=1, keepdim=True)))
+    record = CorpusRecord(fingerprint="0" * 64, file_count=3, seconds=3.0, split_seed=0)
+    training: dict[str, float | int | str] = {"best_val_loss": 2.5, "from_base": 1}
+    header = new_header("tiny", config, record, codec_training=training)
+    model = Model(header, codec.eval().requires_grad_(False), torch.ones(3, 32, dtype=torch.int64))
+    if not with_prior:
+        return model
+    prior = PriorConfig(32, 3, hidden_size=16, num_layers=2, num_heads=2, context=36)
+    generator = torch.Generator().manual_seed(1)
+    return dataclasses.replace(
+        model,
+        header=header.model_copy(update={"prior": prior, "prior_training": {"best_perplexity": 20.0}}),
+        prior=CodePrior(prior).eval().requires_grad_(False),
+        sources=tuple(
+            Source(f"take-{number}.wav", 0.0, False, torch.randint(0, 32, (50, 3), generator=generator))
+            for number in range(2)
+        ),
+    )

@@ -1,0 +1,193 @@
+"""ONNX, the folder for Hugging Face and the page for the browser: they say what Python says, and are whole or not there."""
+
+import functools
+import hashlib
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+import torch
+
+from distill.codes.codes_file import Codes, save_codes
+from distill.errors import OutputError, SettingError
+from distill.export import onnx_files, web
+from distill.export.hub import export_hub
+from distill.export.nn_tilde import export_nn_tilde
+from distill.export.onnx_files import decoded, export_onnx
+from distill.export.outcome import NO_PRIOR, decibels
+from distill.export.web import VENDORED, export_web
+from distill.models import Model, load_model
+
+PLAYER = Path(web.__file__).parent / "player"
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.mark.parametrize(("voice", "channels"), [("partials", 1), ("partials", 2), ("frames", 1)])
+def test_onnx_says_what_python_says(
+    voice: str, channels: int, tmp_path: Path, make_model: Callable[..., Model]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    outcome = export_onnx(make_model(voice, channels), tmp_path / "new")
+    assert sorted(path.name for path in outcome.path.iterdir()) == [
+        "decoder.onnx", "distill.json", "encoder.onnx", "prior.onnx",
+    ]  # fmt: skip
+    assert outcome.null_db < -80
+    assert outcome.equal_codes == 1
+    assert outcome.prior_db is not None
+    assert outcome.prior_db < -80
+    table = json.loads((outcome.path / "distill.json").read_text())
+    assert table["decoder"]["inputs"]["codes"] == ["int64", 1, 16, 3]
+    assert table["null_test"]["decoder_db"] == outcome.null_db
+
+
+def test_a_model_without_a_prior_gives_its_codec(tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    pytest.importorskip("onnxruntime")
+    outcome = export_onnx(make_model("frames", with_prior=False), tmp_path / "new")
+    assert outcome.remarks == (NO_PRIOR,)
+    assert not (outcome.path / "prior.onnx").exists()
+    assert outcome.prior_db is None
+
+
+def test_onnx_that_is_not_installed(tmp_path: Path, make_model: Callable[..., Model], monkeypatch: Any) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    for export in (export_onnx, export_web):
+        with pytest.raises(SettingError, match=r"distill-audio\[export\]"):
+            export(make_model("frames"), tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("export", [export_hub, export_onnx, export_web])
+def test_a_folder_that_is_there_stays(export: Any, tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(OutputError, match="already exists"):
+        export(make_model("frames"), tmp_path / "mine")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
+def test_nothing_is_left_of_an_export_that_fails(
+    tmp_path: Path, make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no room for a graph")
+
+    monkeypatch.setattr(onnx_files, "null_test", fail)
+    with pytest.raises(RuntimeError, match="no room"):
+        export_onnx(make_model("frames"), tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_for_hugging_face(tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    model = make_model()
+    outcome = export_hub(model, tmp_path / "hub")
+    assert outcome.null_db == -np.inf
+    assert sorted(path.name for path in outcome.path.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    with safetensors.safe_open(outcome.path / "model.safetensors", "pt") as file:
+        assert "codec.quantizer.codebooks" in file.keys()  # noqa: SIM118 - it is no dictionary
+    again = load_model(outcome.path / "model.safetensors")
+    assert torch.equal(again.codec.decode(torch.ones(1, 3, 3).long()), model.codec.decode(torch.ones(1, 3, 3).long()))
+    assert json.loads((outcome.path / "config.json").read_text())["codec"]["voice"] == "partials"
+    card = (outcome.path / "README.md").read_text()
+    for words in ("license: other", "**Licence.**", "public domain", "| best val loss | 2.5 |", "can decode and hear"):
+        assert words in card
+    assert "hear them" in outcome.remarks[0]
+    bare = export_hub(make_model(with_prior=False), tmp_path / "bare")
+    assert bare.remarks == (NO_PRIOR,)
+    assert "holds no recordings" in (bare.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("export", [export_nn_tilde, export_onnx, export_web])
+def test_a_codec_of_another_kind_is_refused(export: Any, tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    """Guards against an export that sounds wrong because the codec has learned something since."""
+    model = make_model("frames")
+    object.__setattr__(model.header.codec, "voice", "bells")
+    with pytest.raises(SettingError, match="bells"):
+        export(model, tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_vendored_is_what_npm_has() -> None:
+    for name, digest in VENDORED.items():
+        if "/" not in name:
+            assert hashlib.sha256((PLAYER / "ort" / name).read_bytes()).hexdigest() == digest
+    assert "MIT License" in (PLAYER / "ort" / "LICENSE").read_text()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def hosted(tmp_path: Path, make_model: Callable[..., Model]) -> Iterator[tuple[Model, Path, str]]:
+    """A model, its folder, and where a plain file server shows it."""
+    pytest.importorskip("onnxruntime")
+    model = make_model(channels=2)
+    folder = export_web(model, tmp_path / "site").path
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield model, folder, f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_page_composes_decodes_and_sounds(hosted: tuple[Model, Path, str], tmp_path: Path) -> None:
+    """In a browser: sound is heard behind what plays, codes sound as in Python, and nobody else is asked for anything."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip("there is no Chromium")
+    model, folder, address = hosted
+    assert not (folder / "encoder.onnx").exists()
+    codes = model.trained_on[0].codes
+    save_codes(tmp_path / "take.codes", Codes(codes, model.codes_fingerprint, len(codes) * 1024, 48_000))
+    save_codes(tmp_path / "foreign.codes", Codes(codes, "0" * 64, len(codes) * 1024, 48_000))
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=[*flags, "--disable-sync"])
+        page = browser.new_page()
+        page.set_default_timeout(120_000)
+        asked: list[str] = []
+        errors: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("body[data-ready=yes]", state="attached")
+        assert page.title() == "tiny"
+        page.click("#play")
+        page.wait_for_selector("#state[data-sounds=yes]", state="attached")
+        page.click("#stop")
+
+        page.set_input_files("#codes", str(tmp_path / "foreign.codes"))
+        page.get_by_text("Another model").wait_for()
+        page.set_input_files("#codes", str(tmp_path / "take.codes"))
+        page.wait_for_selector("#state[data-sounds=yes]", state="attached")
+        page.click("#stop")
+        script = """async (codes) => {
+            const { Model } = await import("./player.js");
+            const model = await Model.open(new URL("./", location.href));
+            const sides = model.table.channels, sound = Array.from({ length: sides }, () => []);
+            for await (const block of model.spoken(codes, codes.length))
+                block.forEach((samples, side) => sound[side].push(...samples));
+            const drawn = [];
+            for await (const code of model.composed(7, () => ({ temperature: 1, topP: 0.975 }))) {
+                drawn.push(code);
+                if (drawn.length === 40) break;
+            }
+            return [sound, drawn];
+        }"""
+        sound, drawn = page.evaluate(script, codes.tolist())
+        browser.close()
+    assert errors == []
+    assert all(url.startswith((address, "data:", "blob:")) for url in asked)
+    spoken = torch.tensor(sound)[None]
+    assert decibels(spoken, model.codec.decode(codes[None])) < -80
+    table = json.loads((folder / "distill.json").read_text())
+    assert decibels(spoken, decoded(folder, table, codes)) < -80
+    assert np.shape(drawn) == (40, 3)
+    assert drawn[0] in table["openings"]
+    assert len(np.unique(np.array(drawn)[:, 0])) > 5

@@ -1,0 +1,86 @@
+"""What nn~ does with the file: loads it without Distill, asks it for its methods, and calls them buffer by buffer."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill.errors import OutputError
+from distill.export.nn_tilde import export_nn_tilde
+from distill.export.outcome import NO_PRIOR
+from distill.models import Model
+
+HOST = """
+import json, sys
+import torch
+torch.set_num_threads(1)
+model = torch.jit.load(sys.argv[1]).eval()
+given = torch.load(sys.argv[2], weights_only=True)
+found = {"methods": model.get_methods(), "attributes": model.get_attributes(), "distill": "distill" in sys.modules}
+for name in model.get_methods():
+    found[name] = getattr(model, f"{name}_params").tolist()
+    found[f"{name} labels"] = [getattr(model, f"{name}_input_labels"), getattr(model, f"{name}_output_labels")]
+with torch.inference_mode():
+    whole = model.forward(given)
+    # As nn~ does where the size of the batch changes: everything begins anew.
+    model.forward(torch.zeros(2, given.shape[1], 2048))
+    parts, at = [], 0
+    for samples in (1024, 3072, 2048, 4096, given.shape[2]):
+        parts.append(model.forward(given[:, :, at : at + samples]))
+        at += samples
+        if at >= given.shape[2]:
+            break
+    found["equal"] = bool(torch.allclose(torch.cat(parts, dim=2), whole, atol=1e-5))
+    found["peak"] = float(whole.abs().max())
+    found["shapes"] = [list(model.encode(given).shape), list(model.decode(torch.zeros(3, 3, 4)).shape)]
+print(json.dumps(found))
+"""
+
+
+def test_the_file_runs_without_distill(tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    """Guards against a file that needs our code, forgets between calls, or depends on the size of the buffer."""
+    path = tmp_path / "tiny.ts"
+    outcome = export_nn_tilde(make_model(), path)
+    assert outcome.path == path
+    assert outcome.null_db < -80
+    assert outcome.equal_codes == 1
+    facts = dict(outcome.facts)
+    # 2 blocks, 2 positions of frames, 7 of the filter; 3 of the longest window and 1 block before that.
+    assert facts["latency"] == "encode 85 ms, decode 235 ms, forward 320 ms"
+    assert "of one core for 2048 samples" in facts["real time"]
+
+    torch.save(0.1 * torch.randn(1, 1, 24 * 1024, generator=torch.Generator().manual_seed(0)), tmp_path / "given.pt")
+    words = [sys.executable, "-I", "-c", HOST, str(path), str(tmp_path / "given.pt")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert not found["distill"]
+    assert found["methods"] == ["encode", "decode", "forward"]
+    assert found["attributes"] == []
+    assert (found["encode"], found["decode"], found["forward"]) == ([1, 1, 3, 1024], [3, 1024, 1, 1], [1, 1, 1, 1])
+    assert found["encode labels"][1] == [f"(signal) code of level {level}" for level in (1, 2, 3)]
+    assert found["equal"]
+    assert found["peak"] > 0.01
+    assert found["shapes"] == [[1, 3, 24], [3, 1, 4096]]
+
+
+@pytest.mark.parametrize("voice", ["partials", "frames"])
+def test_a_stereo_codec_without_a_prior(voice: str, tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    model = make_model(voice, channels=2, with_prior=False)
+    outcome = export_nn_tilde(model, tmp_path / "wide.ts")
+    assert outcome.null_db < -80
+    assert outcome.equal_codes == 1
+    assert outcome.remarks == (NO_PRIOR,)
+
+
+def test_a_file_that_is_there_stays(tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    path = tmp_path / "mine.ts"
+    path.write_text("mine")
+    with pytest.raises(OutputError, match="already exists"):
+        export_nn_tilde(make_model("frames"), path)
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]
