@@ -3,11 +3,11 @@
     python benchmarks/codec.py --minutes 10 --out models FOLDER [FOLDER ...]
     python benchmarks/codec.py --picture codec.png --model models/loops.distill --recording loops/kick.wav
 
-Prints Markdown. The picture shows one recording, what is rebuilt from its codes, and Opus at eight times the bits.
+Prints Markdown. The picture shows one recording, what is rebuilt from its codes (and from those of an
+older model: ``--before``), and Opus at eight times the bits.
 """
 
 import argparse
-import io
 import json
 import resource
 import subprocess
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
-import matplotlib.image
 import numpy as np
 import torch
 
@@ -25,7 +24,6 @@ from distill.audio.files import read_audio
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.evaluation.opus import through_opus
 from distill.models.model_file import load_model
-from distill.report.sound import mel_picture, picture_png
 
 HEADINGS = (
     "corpus", "files", "kbit/s", "minutes", "steps", "audio s/s", "mel, trained on", "mel, held out", "mel, all", "STFT, all",
@@ -75,27 +73,33 @@ def measure(folder: Path, minutes: float, channels: str, out: Path) -> list[list
     return rows
 
 
-def draw(model_path: Path, recording: Path, picture: Path) -> None:
-    """Three spectrograms on one scale: the recording, ours, Opus at eight times our bits."""
-    model = load_model(model_path)
-    codec = model.codec
+def rebuilt(model_path: Path, recording: Path) -> tuple[np.ndarray, float]:
+    """A recording through a model's codec ``[N]``, in mono, and its bits a second."""
+    codec = load_model(model_path).codec
     audio = read_audio(recording, channels=codec.channels)
-    codes = encode_blocks(codec, [audio])
-    decoded = np.concatenate(list(decode_chunks(codec, codes)), axis=1)[:, : audio.shape[1]]
-    kilobits = round(8 * codec.config.bitrate / 1000)
-    opus, bits = through_opus(audio.mean(axis=0, keepdims=True), kilobits)
-    ours = f"Distill, {codec.config.bitrate / 1000:.1f} kbit/s"
-    sounds = {"the recording": audio, ours: decoded, f"Opus, {bits / 1000:.0f} kbit/s": opus}
-    samples = audio.shape[1]
-    loudest = mel_picture(audio, samples).loudest
-    figure = matplotlib.figure.Figure(figsize=(10, 9), layout="constrained")
-    for axes, (title, sound) in zip(figure.subplots(len(sounds), 1), sounds.items(), strict=True):
-        pixels = matplotlib.image.imread(io.BytesIO(picture_png(mel_picture(sound, samples), loudest)))
-        axes.imshow(pixels, aspect="auto", extent=(0, samples / codec.sample_rate, 0, 1))
-        axes.set_title(title, loc="left")
-        axes.set_yticks([])
-    axes.set_xlabel("seconds")
-    figure.savefig(picture, dpi=100)
+    decoded = np.concatenate(list(decode_chunks(codec, encode_blocks(codec, [audio]))), axis=1)
+    return decoded[:, : audio.shape[1]].mean(axis=0), codec.config.bitrate
+
+
+def draw(model_path: Path, recording: Path, picture: Path, before: Path | None) -> None:
+    """Spectrograms of the recording, ours, an older model's if there is one, and Opus at eight times our bits."""
+    audio = read_audio(recording, channels=1)
+    ours, bits = rebuilt(model_path, recording)
+    opus, opus_bits = through_opus(audio, round(8 * bits / 1000))
+    sounds = {"the recording": audio[0]}
+    if before is not None:
+        sounds["a Distill of before"] = rebuilt(before, recording)[0]
+    sounds[f"Distill, {bits / 1000:.1f} kbit/s"] = ours
+    sounds[f"Opus, {opus_bits / 1000:.0f} kbit/s"] = opus[0]
+    figure = matplotlib.figure.Figure(figsize=(12, 2.6 * len(sounds)), layout="constrained")
+    for axes, (title, sound) in zip(figure.subplots(len(sounds), 2), sounds.items(), strict=True):
+        for place, window, top in ((axes[0], 8192, 2500), (axes[1], 1024, 16_000)):
+            place.specgram(sound, NFFT=window, Fs=48_000, noverlap=window * 7 // 8, cmap="magma", vmin=-125, vmax=-30)
+            place.set(ylim=(0, top), ylabel="Hz")
+        axes[0].set_title(title, loc="left")
+    for place, title in zip(figure.axes[-2:], ("lows, fine in pitch: seconds", "seconds"), strict=True):
+        place.set_xlabel(title)
+    figure.savefig(picture, dpi=70)
 
 
 def main() -> None:
@@ -105,6 +109,7 @@ def main() -> None:
     parser.add_argument("--channels", default="1")
     parser.add_argument("--out", type=Path, default=Path("models"))
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--before", type=Path, help="an older model, for the picture")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--recording", type=Path)
     wanted = parser.parse_args()
@@ -117,7 +122,7 @@ def main() -> None:
     if wanted.picture:
         if wanted.model is None or wanted.recording is None:
             parser.error("--picture needs --model and --recording")
-        draw(wanted.model, wanted.recording, wanted.picture)
+        draw(wanted.model, wanted.recording, wanted.picture, wanted.before)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[F
     yield Finding(
         "Speed",
         "training",
-        f"{rate:.1f} s of audio a second on {device}, from steps on noise at the default size in stereo",
+        f"{rate:.1f} s of audio a second on {device}, measured on noise, at the default size in stereo",
         "Close what else is running, and try again; or use a computer with a GPU." if is_slow else "",
         rate,
     )
@@ -242,14 +242,17 @@ def library() -> Iterator[Finding]:
     there = sum(entry.is_there for entry in entries)
     yield Finding(section, "database", f"models {there}, trainings {len(runs)}, new pieces {len(pieces)}", number=there)
     for words in said:  # a library that was damaged and made anew, a model file that was spoilt since
-        yield Finding(section, "notice", words, "If a model is missing now: distill models import ITS-FILE --in-place")
+        yield Finding(
+            section, "notice", words, "If a model is missing from the list: distill models import ITS-FILE --in-place"
+        )
     for entry in entries:
         if not entry.is_there:
             yield Finding(
                 section,
                 entry.name,
-                f"was in {entry.path.parent} and is gone or damaged",
-                f"Moved: distill models import ITS-FILE --in-place. No longer wanted: distill models delete {entry.name}",
+                f"was in {entry.path.parent} and is gone, or it is damaged",
+                "If it was moved: distill models import ITS-FILE --in-place. If it is no longer wanted: "
+                f"distill models delete {entry.name}",
             )
 
 

@@ -229,7 +229,9 @@ def add_prior(
                 bundled.header = header.model_copy(update={"voices": voices, "digest": None})
                 save_model(model_path, bundled)
             else:
-                record.tell(Notice("There is too little sound to compare the two voices with, so the codec speaks."))
+                record.tell(
+                    Notice("There is too little sound to compare the two voices with, so the codec's voice is used.")
+                )
     return bundled
 
 
@@ -356,7 +358,7 @@ def _reason_to_keep(model_path: Path, before: Mapping[str, Any], after: Mapping[
     if before.get("corpus_fingerprint") != after["corpus_fingerprint"]:
         stopped = (
             f"{model_path} keeps the prior it has, which learned from other recordings: the new one was stopped before its "
-            "end. It takes its place once it is done."
+            "end, and replaces it only once its training is done."
         )
         return stopped if is_stopped else ""
     was, now = float(before["best_perplexity"]), float(after["best_perplexity"])

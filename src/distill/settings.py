@@ -22,7 +22,9 @@ def check_length(epochs: int | None, minutes: float | None) -> None:
     if epochs is not None and epochs < 1:
         raise SettingError(f"{epochs} epochs are too few to train.", "Ask for 1 or more with --epochs.")
     if minutes is not None and not 0 < minutes < math.inf:
-        raise SettingError(f"{minutes:g} minutes is not a time to train for.", "Ask for more than 0 with --minutes.")
+        raise SettingError(
+            f"{minutes:g} minutes is not a time that training can take.", "Ask for more than 0 with --minutes."
+        )
 
 
 def check_learning_rate(rate: float) -> None:
@@ -32,7 +34,7 @@ def check_learning_rate(rate: float) -> None:
         SettingError: if it is out of range or not a number.
     """
     if not 1e-6 <= rate <= 0.1:
-        raise SettingError(f"--lr {rate:g} is out of range.", "Choose 0.000001 to 0.1; 0.002 is a good one.")
+        raise SettingError(f"--lr {rate:g} is out of range.", "Choose 0.000001 to 0.1; 0.002 is a good start.")
 
 
 def run_settings(epochs: int | None, minutes: float | None, device: str, default_minutes: float) -> Settings:

@@ -73,7 +73,7 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
 
 
 def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
-    """Why the codec is as large as it is, in a sentence."""
+    """Why the codec is as large as it is, in a few sentences."""
     positions = round(corpus.seconds * config.frame_rate)
     return (
         f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "

@@ -120,7 +120,7 @@ def test_a_folder_that_cannot_be_written_to_is_found(tmp_path: Path, monkeypatch
     (tmp_path / "file").touch()
     monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "file" / "home"))
     found = wrong(data_folder())
-    assert "a file stands where a folder is needed" in found["place"].value
+    assert "a file is where a folder is needed" in found["place"].value
     assert "DISTILL_HOME" in found["place"].fix
 
 

@@ -78,7 +78,7 @@ def test_regenerate(distill: Distill, tiny: Path, tmp_path: Path) -> None:
     """Guards against a prompt that is believed to have been looked at."""
     assert distill("generate", tiny, "--seconds", 0.5).code == 0
     distill("regenerate", 1, "--given", tmp_path / "a.wav").refused("no prompt", "--given")
-    distill("regenerate", 1, "--recordings", tmp_path).refused("the codec speaks", "--recordings")
+    distill("regenerate", 1, "--recordings", tmp_path).refused("the codec's voice", "--recordings")
 
 
 def test_models_delete(distill: Distill, tiny: Path) -> None:

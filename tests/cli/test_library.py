@@ -166,7 +166,7 @@ def test_a_model_that_has_changed_is_refused(distill: Distill, tiny: Path, make_
     digest = load_model(tiny).header.digest
     save_model(tiny, make_model(4))
     distill("regenerate", number, "--out", "again").refused(
-        "tiny.distill has been trained on", str(digest)[:12], "copy"
+        "tiny.distill has been trained further", str(digest)[:12], "copy"
     )
     assert not Path("again").exists()
 
@@ -187,7 +187,7 @@ def test_an_input_that_is_gone_or_has_changed_is_refused(
 
 
 def test_numbers_that_are_none(distill: Distill) -> None:
-    distill("regenerate", 3).refused("no generation 3", "distill models info")
+    distill("regenerate", 3).refused("no piece 3", "distill models info")
     distill("regenerate", "three").refused("ID")
 
 

@@ -78,5 +78,5 @@ def test_a_model_that_is_not_written_yet(distill: Distill, run_of: Any, tmp_path
 
 
 def test_a_model_without_a_run_here(distill: Distill, tiny: Path) -> None:
-    distill("status", tiny).refused("No run of", "distill status --all")
+    distill("status", tiny).refused("no run of", "distill status --all")
     distill("status", "nothing").refused("no model 'nothing'")

@@ -71,7 +71,8 @@ def test_from_recordings_to_new_audio(trained: Trained, corpus_dir: Path, tmp_pa
     path, events = trained.path, trained.events
     model = load_model(path)
     steps = [event.reconstruction_loss for event in events if isinstance(event, VQStepMetrics)]
-    assert np.mean(steps[-20:]) < 0.5 * np.mean(steps[:5]), "the codec did not learn"
+    # It begins with the principal components of its recordings, so it is not far off at first.
+    assert np.mean(steps[-20:]) < 0.85 * np.mean(steps[:5]), "the codec did not learn"
     assert [event for event in events if isinstance(event, VQEpochMetrics)][-1].levels[0].utilisation > 0.3
     prior_epochs = [event for event in events if isinstance(event, PriorEpochMetrics)]
     assert prior_epochs[-1].train_loss < prior_epochs[0].train_loss < math.log(64), "the prior did not learn"

@@ -1,4 +1,4 @@
-"""The ``distill`` command: gathers the verbs and turns every error into words and an exit code."""
+"""The ``distill`` command: gathers its subcommands and turns every error into words and an exit code."""
 
 import sys
 from collections.abc import Sequence
@@ -58,9 +58,9 @@ def _main(
         raise typer.Exit
 
 
-app.command("run", rich_help_panel="The whole way")(options.verb(run.run))
-app.command("demo", rich_help_panel="The whole way")(options.verb(demo.demo))
-app.command("ui", rich_help_panel="The whole way")(options.verb(ui.ui))
+app.command("run", rich_help_panel="From start to finish")(options.verb(run.run))
+app.command("demo", rich_help_panel="From start to finish")(options.verb(demo.demo))
+app.command("ui", rich_help_panel="From start to finish")(options.verb(ui.ui))
 app.command("check", rich_help_panel="Step by step")(options.verb(check.check))
 app.command("train", rich_help_panel="Step by step")(options.verb(train.train))
 app.command("train-prior", rich_help_panel="Step by step")(options.verb(train_prior.train_prior))
@@ -68,12 +68,12 @@ app.command("status", rich_help_panel="Step by step")(options.verb(status.status
 app.command("generate", rich_help_panel="Step by step")(options.verb(generate.generate))
 app.command("regenerate", rich_help_panel="Step by step")(options.verb(regenerate.regenerate))
 app.command("originality", rich_help_panel="Step by step")(options.verb(originality.originality))
-app.command("encode", rich_help_panel="The codec alone")(options.verb(codes.encode))
-app.command("decode", rich_help_panel="The codec alone")(options.verb(codes.decode))
-app.command("edit", rich_help_panel="The codec alone", cls=edit.InOrder)(options.verb(edit.edit))
-app.command("reconstruct", rich_help_panel="The codec alone")(options.verb(reconstruct.reconstruct))
-app.command("evaluate", rich_help_panel="The codec alone")(options.verb(evaluate.evaluate))
-app.command("info", rich_help_panel="The codec alone")(options.verb(info.info))
+app.command("encode", rich_help_panel="The codec on its own")(options.verb(codes.encode))
+app.command("decode", rich_help_panel="The codec on its own")(options.verb(codes.decode))
+app.command("edit", rich_help_panel="The codec on its own", cls=edit.InOrder)(options.verb(edit.edit))
+app.command("reconstruct", rich_help_panel="The codec on its own")(options.verb(reconstruct.reconstruct))
+app.command("evaluate", rich_help_panel="The codec on its own")(options.verb(evaluate.evaluate))
+app.command("info", rich_help_panel="The codec on its own")(options.verb(info.info))
 app.command("export", rich_help_panel="For other tools")(options.verb(export.export))
 app.add_typer(models.app, name="models", rich_help_panel="The library")
 app.command("doctor", rich_help_panel="When something is wrong")(options.verb(doctor.doctor))
@@ -83,7 +83,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Runs the command line. Exit code 2: the person can correct it; 1: ours or the machine's fault; 130: interrupted.
 
     Args:
-        words: what stands behind ``distill``; those this process was called with if not given.
+        words: what follows ``distill``; the arguments of this process if not given.
     """
     words = sys.argv[1:] if words is None else words
     debug = "--debug" in words
@@ -97,7 +97,7 @@ def main(words: Sequence[str] | None = None) -> None:
         _end(output_error(Path(error.filename or "The result"), error), debug)
     except SystemExit as ending:
         if ending.code == INTERRUPTED:
-            complain("Interrupted.", "Nothing half-written is left behind; what was finished before is kept.")
+            complain("Interrupted.", "No half-written file is left behind; what was finished before is kept.")
         raise
     except Exception as error:  # noqa: BLE001 - the last net: no person ever meets a traceback unasked
         _end(_unforeseen(error), debug)

@@ -11,13 +11,15 @@ from distill.cli.run import run_pipeline, show_result
 
 
 def demo(
-    minutes: Annotated[float, typer.Option(help="How long it may take in all.")] = 3.0,
-    out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("distill-demo"),
+    minutes: Annotated[float, typer.Option(help="How many minutes it may take in all.")] = 3.0,
+    out: Annotated[Path, typer.Option(help="Folder for the recordings, the model, the audio and the report.")] = Path(
+        "distill-demo"
+    ),
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Make a small demo corpus (plucked strings, bells, drums, drones) and learn it."""
+    """Synthesise a small demo corpus (plucked strings, bells, drums, drones), learn its sound and make new audio in it."""
     from distill.audio.demo import write_demo_corpus
     from distill.settings import check_length
 

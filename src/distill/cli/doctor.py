@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def doctor(as_json: options.JsonOption = False) -> None:
-    """Check versions, devices (each with a self-test), disk space, speed, and Distill's own folder; takes some seconds.
+    """Check versions, devices (each with a self-test), disk space, speed, and Distill's own folder; takes a few seconds.
 
     Exit code 0 if all is well, 1 if something is wrong.
     """
@@ -26,8 +26,8 @@ def doctor(as_json: options.JsonOption = False) -> None:
             f"A library that Distill needs cannot be loaded ({error}).",
             "Install Distill again: pip install --force-reinstall distill-audio",
         ) from error
-    with console.status("Looking") as status:
-        findings = list(examine(lambda part: status.update(f"Looking at {part}")))
+    with console.status("Checking") as status:
+        findings = list(examine(lambda part: status.update(f"Checking {part}")))
     show(findings, as_json)
 
 

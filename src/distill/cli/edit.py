@@ -1,4 +1,4 @@
-"""``distill edit``: sound changed as codes, one operation after another in the order they are written."""
+"""``distill edit``: sound changed as codes, one operation after another in the order in which they are written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ OPERATIONS = {
     "blend": ("weight", "over", "levels"),
     "reimagine": ("seed", "temperature", "levels"),
 }
-"""What can be done, and the details each takes; they stand behind it."""
+"""The operations, and the options (details) of each, which are written after it."""
 NEEDED = {"rotate": "by", "repeat": "times", "fill": "code", "copy": "to", "insert": "to", "blend": "weight"}
 _ORDER = "distill.order"
 
@@ -40,7 +40,7 @@ class InOrder(typer.core.TyperCommand):
     """A command that knows in which order its options were written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As ever, and notes the options' names in the context, one an occurrence."""
+        """Parses as usual, and notes the options' names in the context, one per occurrence."""
         order = self.make_parser(ctx).parse_args(args=list(args))[2]
         ctx.meta[_ORDER] = [parameter.name for parameter in order]
         return super().parse_args(ctx, args)
@@ -68,35 +68,42 @@ def edit(
     sound: Annotated[
         Path, typer.Argument(metavar="SOUND", help="A .codes file, or an audio file.", show_default=False)
     ],
-    mirror: Annotated[list[str] | None, _many("Turn it around in time.", SPAN)] = None,
+    mirror: Annotated[list[str] | None, _many("Reverse it in time.", SPAN)] = None,
     rotate: Annotated[
-        list[str] | None, _many("Move it later --by so much; what leaves comes in in front.", SPAN)
+        list[str] | None, _many("Move it later, --by so much; what leaves at the end comes in at the beginning.", SPAN)
     ] = None,
     repeat: Annotated[
-        list[str] | None, _many("Let it come --times in a row; on some levels over what follows, else inserted.", SPAN)
+        list[str] | None,
+        _many("Repeat it, --times in all: on all levels inserted, on some levels written over what follows.", SPAN),
     ] = None,
-    fill: Annotated[list[str] | None, _many("Put one --code everywhere, or one a level: 3,17.", SPAN)] = None,
-    copy: Annotated[list[str] | None, _many("Put it over what is at --to as well.", SPAN)] = None,
-    insert: Annotated[list[str] | None, _many("Put it in at --to as well; what is there comes later.", SPAN)] = None,
-    delete: Annotated[list[str] | None, _many("Take it out.", SPAN)] = None,
-    graft: Annotated[list[str] | None, _many("Take these --levels from another sound, --over a SPAN.", "SOUND")] = None,
-    blend: Annotated[list[str] | None, _many("Mix another sound in by --weight, --over a SPAN.", "SOUND")] = None,
+    fill: Annotated[list[str] | None, _many("Fill it with one --code, or one per level: 3,17.", SPAN)] = None,
+    copy: Annotated[list[str] | None, _many("Write a copy of it over what is at --to.", SPAN)] = None,
+    insert: Annotated[list[str] | None, _many("Insert a copy of it at --to; what was there moves later.", SPAN)] = None,
+    delete: Annotated[list[str] | None, _many("Remove it; what follows moves earlier.", SPAN)] = None,
+    graft: Annotated[list[str] | None, _many("Take --levels from another sound, --over a SPAN.", "SOUND")] = None,
+    blend: Annotated[list[str] | None, _many("Mix in another sound by --weight, --over a SPAN.", "SOUND")] = None,
     reimagine: Annotated[
         list[str] | None, _many("Let the prior draw it anew, --seed and --temperature as in generate.", SPAN)
     ] = None,
-    lock: Annotated[list[str] | None, _many("Keep it as it is, whatever comes after.", SPAN)] = None,
+    lock: Annotated[list[str] | None, _many("Protect it from the operations that follow.", SPAN)] = None,
     levels: Annotated[
         list[str] | None,
-        _many("Of the operation before: 1-2, Structure, det; without it all levels.", "LEVELS"),
+        _many("Levels for the operation before it, such as 1-2, Structure or det; all if not given.", "LEVELS"),
     ] = None,
-    over: Annotated[list[str] | None, _many("Of --graft or --blend; without it, as far as both go.", SPAN)] = None,
-    to: Annotated[list[str] | None, _many("Of --copy or --insert.", "PLACE")] = None,
-    by: Annotated[list[str] | None, _many("Of --rotate; negative is earlier.", "PLACE")] = None,
-    times: Annotated[list[str] | None, _many("Of --repeat, 2 or more.", "N")] = None,
-    code: Annotated[list[str] | None, _many("Of --fill.", "N")] = None,
-    weight: Annotated[list[str] | None, _many("Of --blend: 0 is SOUND, 1 the other.", "0..1")] = None,
-    seed: Annotated[list[str] | None, _many("Of --reimagine; without it another one each time.", "N")] = None,
-    temperature: Annotated[list[str] | None, _many("Of --reimagine; 1 is natural.", "T")] = None,
+    over: Annotated[
+        list[str] | None, _many("Where to --graft or --blend; as far as both sounds go if not given.", SPAN)
+    ] = None,
+    to: Annotated[list[str] | None, _many("Where to --copy or --insert it.", "PLACE")] = None,
+    by: Annotated[list[str] | None, _many("How far to --rotate; negative moves it earlier.", "PLACE")] = None,
+    times: Annotated[list[str] | None, _many("How often --repeat plays it in all, 2 or more.", "N")] = None,
+    code: Annotated[list[str] | None, _many("What to --fill it with.", "N")] = None,
+    weight: Annotated[
+        list[str] | None, _many("Share of the other sound in --blend: 0 is SOUND alone, 1 the other alone.", "0..1")
+    ] = None,
+    seed: Annotated[
+        list[str] | None, _many("Seed of --reimagine; a different one each time if not given.", "N")
+    ] = None,
+    temperature: Annotated[list[str] | None, _many("Temperature of --reimagine; 1 is natural.", "T")] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -107,9 +114,10 @@ def edit(
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Change SOUND as MODEL's codes: operations in the order they are written, each followed by its details.
+    """Change SOUND as MODEL's codes: operations are done in the order they are written, each followed by its own options.
 
-    A SPAN is in seconds (2-4, 2.5- for all from there on) or columns (c94-c188), a PLACE too (3.5, c164); all is everything.
+    A SPAN is in seconds (2-4, or 2.5- to the end), in columns (c94-c188), or all.
+    A PLACE is in seconds (3.5) or a column (c164).
     """
     given = {name: list(value) for name, value in locals().copy().items() if isinstance(value, list)}
     operations = in_order(context.meta[_ORDER], given)
@@ -148,7 +156,7 @@ def edit(
 
 
 def in_order(order: list[str], given: dict[str, list[str]]) -> list[Operation]:
-    """The operations as they were written, each with the details behind it.
+    """The operations as they were written, each with the details that follow it.
 
     Raises:
         SettingError: if there is none, or a detail does not belong where it stands, or one is missing.
@@ -164,15 +172,15 @@ def in_order(order: list[str], given: dict[str, list[str]]) -> list[Operation]:
             continue
         fitting = [f"--{one}" for one, details in OPERATIONS.items() if name in details]
         if not operations or name not in OPERATIONS[operations[-1].name]:
-            where = "first" if not operations else f"behind --{operations[-1].name}"
-            raise SettingError(f"--{name} stands {where}.", f"It belongs behind {' or '.join(fitting)}.")
+            where = "first" if not operations else f"after --{operations[-1].name}, which does not take it"
+            raise SettingError(f"--{name} comes {where}.", f"Write it after {' or '.join(fitting)}.")
         if name in operations[-1].details:
-            raise SettingError(f"--{operations[-1].name} has --{name} twice.", "Give it once for each operation.")
+            raise SettingError(f"--{operations[-1].name} has --{name} twice.", "Give it once per operation.")
         operations[-1].details[name] = value
     for operation in operations:
         needed = NEEDED.get(operation.name)
         if needed is not None and needed not in operation.details:
-            raise SettingError(f"--{operation.name} needs --{needed}.", f"Write it behind --{operation.name}.")
+            raise SettingError(f"--{operation.name} needs --{needed}.", f"Write it after --{operation.name}.")
     if all(operation.name == "lock" for operation in operations):
         raise SettingError(
             "There is nothing to do.", "Add an operation, such as --mirror 2-4; see distill edit --help."
@@ -203,7 +211,7 @@ class Editing:
         return dataclasses.replace(read, codes=torch.from_numpy(self.grid), samples=samples)
 
     def apply(self, operation: Operation) -> str:
-        """Does one thing, and says what.
+        """Does one operation, and says what was done.
 
         Raises:
             SettingError: if it cannot be done.
@@ -220,7 +228,7 @@ class Editing:
         match operation.name:
             case "lock":
                 self._locked |= chosen.mask(grid)
-                return f"Kept as it is: {where}."
+                return f"Locked {where}."
             case "mirror":
                 return self._take(edit.mirror(grid, chosen), f"Mirrored {where}.")
             case "rotate":
@@ -230,9 +238,9 @@ class Editing:
                 times = int(_number("times", details["times"]))
                 after = edit.repeat(grid, chosen, times)
                 if len(after) == len(grid):
-                    return self._take(after, f"{where} {times} times.")
+                    return self._take(after, f"Repeated {where}, {times} times in all.")
                 copies = edit.Clip(after[chosen.stop : chosen.first + times * chosen.length], chosen.levels)
-                return self._insert(copies, chosen.stop, f"{where} {times} times.")
+                return self._insert(copies, chosen.stop, f"Repeated {where}, {times} times in all.")
             case "fill":
                 codes = [int(_number("code", part)) for part in details["code"].split(",")]
                 filled = edit.fill(grid, chosen, codes, self._model.codec.codebook_size)
@@ -264,8 +272,9 @@ class Editing:
         name, snapped = Path(operation.value).name, [int((mixed.snapped == kind).sum()) for kind in range(3)]
         return self._take(
             mixed.grid,
-            f"Blended {weight:g} of {name} into {self._words(chosen)}: {snapped[2]} columns between the two, {snapped[0]} as "
-            f"they were, {snapped[1]} as there; {mixed.off.mean():.2f} of the way off on average.",
+            f"Blended {weight:g} of {name} into {self._words(chosen)}: {snapped[2]} columns have codes between "
+            f"the two, {snapped[0]} kept their own, {snapped[1]} took the other's; their mean distance to the mix is "
+            f"{mixed.off.mean():.2f} of that between the two sounds.",
         )
 
     def _reimagine(self, chosen: "Selection", details: dict[str, str]) -> str:
@@ -310,7 +319,7 @@ class Editing:
         begin, dash, end = text.partition("-")
         if not dash:
             raise SettingError(
-                f"'{text}' is no span.", "Write 2-4 (seconds), 2.5- (to the end), c94-c188 (columns) or all."
+                f"'{text}' is not a SPAN.", "Write 2-4 (seconds), 2.5- (to the end), c94-c188 (columns) or all."
             )
         first = self._column("span", begin)
         return first, columns if not end else max(first + 1, self._column("span", end))
@@ -337,5 +346,7 @@ def _number(name: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise SettingError(f"'{text}' is no number for --{name}.", "See distill edit --help for how it is written.")
+        raise SettingError(
+            f"'{text}' is not a number, as --{name} needs.", "See distill edit --help for how it is written."
+        )
     return number

@@ -55,7 +55,7 @@ def evaluate(
     note()
     table(evaluation.summary())
     note()
-    note("Codebooks over these recordings", "bold")
+    note("Codebook use over these recordings", "bold")
     levels_table(levels)
     for sentence in evaluation.left_out:
         note(sentence)

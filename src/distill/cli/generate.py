@@ -51,18 +51,20 @@ def generate(
             help="Below 1 safer, above 1 wilder, 0 always the likeliest code; one for all levels, or one each: 0.8,0.9,1,1."
         ),
     ] = "1",
-    top_k: Annotated[int, typer.Option(help="Draw from the k likeliest codes only; 0 is all.")] = 0,
+    top_k: Annotated[int, typer.Option(help="Draw from the k likeliest codes only; 0 draws from all.")] = 0,
     top_p: Annotated[
         float | None,
         typer.Option(
-            help="Draw from the fewest codes that hold this share of the probability.", show_default="by --originality"
+            help="Nucleus sampling: draw from the fewest codes that hold this share of the probability.",
+            show_default="by --originality",
         ),
     ] = None,
-    variety: Annotated[float, typer.Option(help="How strongly sounds of the last seconds are avoided, 0 to 5.")] = 0.0,
+    variety: Annotated[float, typer.Option(help="How strongly to avoid the sounds of the last seconds, 0 to 5.")] = 0.0,
     max_similarity: Annotated[
         float | None,
         typer.Option(
-            help="Draw again until a piece is no nearer to your recordings than this percentile of held-out seconds.",
+            help="Draw up to eight times, until a piece is no nearer to your recordings than this percentile of "
+            "held-out seconds.",
             show_default="by --originality",
         ),
     ] = None,

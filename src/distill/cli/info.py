@@ -47,7 +47,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
         ]
     )
     note()
-    note("Codebooks over all recordings", "bold")
+    note("Codebook use over all recordings", "bold")
     levels_table(levels)
     note()
     note("Prior", "bold")

@@ -30,14 +30,14 @@ app = typer.Typer(
     add_completion=False,
 )
 Name = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="Its name, the beginning of it, or a path.", show_default=False)
+    Path, typer.Argument(metavar="MODEL", help="A model's name, the beginning of it, or a path.", show_default=False)
 ]
 
 
 @app.command("list")
 @options.verb
 def list_models(
-    trash: Annotated[bool, typer.Option("--trash", help="Those that were deleted and can be restored.")] = False,
+    trash: Annotated[bool, typer.Option("--trash", help="List the deleted models, which can be restored.")] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """List every model, the newest first: how much audio it learned from, how good it is, how large, and where."""
@@ -101,7 +101,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         note("  none on this computer")
     note("\nMade with it", "bold")
     for generation in generations[-SHOWN_GENERATIONS:]:
-        is_same = "" if generation.digest == entry.digest else "; by an earlier state of the model"
+        is_same = "" if generation.digest == entry.digest else "; by an earlier version of the model"
         place(f"  {generation.id}", generation.file, f"{_when(generation.made)}, seed {generation.seed}{is_same}")
         note(f"            {visible(generation.verdict)}", "dim")
     if not generations:
@@ -116,10 +116,12 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
 @options.verb
 def rename(
     model: Name,
-    name: Annotated[str, typer.Argument(metavar="NEW-NAME", help="Without folder and ending.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NEW-NAME", help="The new name, without folder or ending.", show_default=False)
+    ],
     as_json: options.JsonOption = False,
 ) -> None:
-    """Give MODEL another name. Its file stays in its folder; its trainings and what was made with it stay attached."""
+    """Give MODEL another name. Its file stays in its folder, and its trainings and what was made with it stay known."""
     from distill.library import moving
 
     library = _library()
@@ -134,7 +136,10 @@ def delete(
         list[Path] | None, typer.Argument(metavar="MODEL...", help="Names or paths.", show_default=False)
     ] = None,
     empty_trash: Annotated[
-        bool, typer.Option("--empty-trash", help="Remove for good what was deleted before; takes no MODEL.")
+        bool,
+        typer.Option(
+            "--empty-trash", help="Empty the trash: what was deleted before is gone for good. Takes no MODEL."
+        ),
     ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -148,7 +153,8 @@ def delete(
         if as_json:
             print_json({"removed": [item.name for item in gone], "bytes": sum(item.size for item in gone)})
             return
-        good(f"Removed {len(gone)} for good, {size(sum(item.size for item in gone))}")
+        models_gone = "1 model" if len(gone) == 1 else f"{len(gone)} models"
+        good(f"Emptied the trash: {models_gone} gone for good, {size(sum(item.size for item in gone))}")
         return
     library = _library()
     entries = [_entry(library, model, is_needed=False) for model in models or ()]
@@ -169,7 +175,8 @@ def delete(
 @options.verb
 def restore(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="As distill models list --trash shows it.", show_default=False)
+        str,
+        typer.Argument(metavar="NAME", help="Its name as distill models list --trash shows it.", show_default=False),
     ],
     out: Annotated[Path | None, typer.Option(help="Folder to put it into.", show_default="the one it was in")] = None,
     as_json: options.JsonOption = False,
@@ -219,7 +226,7 @@ def import_(
     if as_json:
         print_json({"models": [_as_json(entry) for entry in entries]})
         return
-    good(f"{len(entries)} in the library")
+    good(f"{'1 model is' if len(entries) == 1 else f'{len(entries)} models are'} in the library now")
     _print_models(entries)
 
 

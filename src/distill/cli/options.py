@@ -1,4 +1,4 @@
-"""Options that several verbs share, with one wording."""
+"""Options that several commands share, with one wording."""
 
 import functools
 import inspect
@@ -48,7 +48,9 @@ FolderArgument = Annotated[
 ]
 ModelArgument = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="A .distill file, or a model's name or its beginning.", show_default=False),
+    typer.Argument(
+        metavar="MODEL", help="A .distill file, or the name of a model or the beginning of it.", show_default=False
+    ),
 ]
 ResumeOption = Annotated[
     Path | None,
@@ -67,7 +69,8 @@ FromScratchOption = Annotated[
 SeedOption = Annotated[
     int,
     typer.Option(
-        help="Same seed, same machine, same result: on a CPU, and for training only by epochs, not by minutes.",
+        help="The same seed gives the same result on the same machine, if it computes on the CPU; in training only with "
+        "--epochs, not --minutes.",
         min=0,
         max=2**31 - 1,
     ),
@@ -75,7 +78,8 @@ SeedOption = Annotated[
 DrawnSeedOption = Annotated[
     int | None,
     typer.Option(
-        help="Same seed, same model, same machine, same piece; each piece is shown with its seed.", min=0, max=2**31 - 1,
+        help="The same seed and model give the same piece on the same machine; each piece is shown with its seed.",
+        min=0, max=2**31 - 1,
         show_default="another one each time",
     ),
 ]  # fmt: skip
@@ -94,9 +98,7 @@ CodebookOption = Annotated[
 ]
 NameOption = Annotated[
     str | None,
-    typer.Option(
-        help="Name of the new model; one that is there already is never replaced.", show_default="the folder's"
-    ),
+    typer.Option(help="Name of the new model; an existing one is never replaced.", show_default="the folder's"),
 ]
 BitDepthOption = Annotated[int, typer.Option(help="16, 24, or 32 (float, WAV only).")]
 VoiceOption = Annotated[
@@ -141,7 +143,7 @@ def given(value: Path | None, name: str) -> Path:
         BadParameter: if it is missing.
     """
     if value is None:
-        raise typer.BadParameter("it is needed unless --resume is given.", param_hint=name)
+        raise typer.BadParameter("it is required unless --resume is given.", param_hint=name)
     return value
 
 
@@ -226,6 +228,6 @@ def dial(text: str) -> float:
         return NAMED[text] if text in NAMED else float(text)
     except ValueError as error:
         raise SettingError(
-            f"--originality {text} is neither a word nor a number that is known.",
+            f"--originality {text} is neither a number nor a word that is known here.",
             f"Choose {', '.join(NAMED)}, or a number from 0 to 1.",
         ) from error

@@ -55,10 +55,12 @@ def originality(
             }
         )
         return
-    note("How near recordings come to each other naturally", "bold")
+    note("How near the recordings come to each other naturally", "bold")
     others = ", including recordings that were trained on, as too few were held out" if reference.is_widened else ""
     rows = [("compared", f"{len(reference.similarity)} seconds{others}")]
-    rows += [(f"similarity, {share} % of seconds are below", f"{value:.2f}") for share, value in similarity.items()]
+    rows += [
+        (f"similarity below which {share} % of the seconds are", f"{value:.2f}") for share, value in similarity.items()
+    ]
     if natural is not None:
         rows.append(("longest run of equal codes, two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)"))
     table(rows)

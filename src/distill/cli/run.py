@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 def run(
     folder: options.FolderArgument,
-    minutes: Annotated[float | None, typer.Option(help="How long it may take in all.", show_default="8")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="How many minutes it may take in all.", show_default="8")
+    ] = None,
     seconds: options.SecondsOption = 10.0,
     count: Annotated[int, typer.Option(help="How many new pieces, 1 to 64.")] = 3,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where model, audio and report go.", show_default="FOLDER's name + -distilled"),
+        typer.Option(help="Folder for the model, the audio and the report.", show_default="FOLDER's name + -distilled"),
     ] = None,
     name: options.NameOption = None,
     rvq_levels: options.LevelsOption = None,

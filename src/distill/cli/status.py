@@ -25,7 +25,7 @@ def status(
             metavar="RUN", help="A run's folder or its name, or a model (file or name).", show_default=False
         ),
     ] = None,
-    show_all: Annotated[bool, typer.Option("--all", help="Finished runs too, however old.")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Also list finished runs, however old.")] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show which trainings are running, how far they are, and how those that stopped can go on."""
@@ -59,9 +59,7 @@ def _one(given: Path) -> "RunStatus":
             return look(folder)
     folders = _folders_of(options.model_file(given))
     if not folders:
-        raise SettingError(
-            f"No run of {given} is on this computer.", "See the runs there are with: distill status --all"
-        )
+        raise SettingError(f"There is no run of {given} on this computer.", "See all runs with: distill status --all")
     return look(folders[0])
 
 

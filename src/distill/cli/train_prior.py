@@ -42,8 +42,8 @@ def train_prior(
     patience: Annotated[
         float | None,
         typer.Option(
-            help="Share of the run after which training ends early when held-out recordings are predicted no better; "
-            "1 uses all of the time.",
+            help="End early when the held-out recordings have not been predicted better for this share of the run; "
+            "1 never ends early.",
             min=0.01,
             max=1.0,
             show_default="0.3",

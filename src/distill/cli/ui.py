@@ -17,19 +17,21 @@ def ui(
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen on. Beyond this computer it demands a password.", show_default="this computer only"
+            help="Address to listen on; one that other computers can reach requires a password.",
+            show_default="this computer only",
         ),
     ] = "127.0.0.1",
     names: Annotated[
         list[str] | None,
         typer.Option(
-            "--allow", metavar="HOST", help="A further name under which the page may be opened.", show_default=False
+            "--allow", metavar="HOST", help="Another host name under which the page may be opened.", show_default=False
         ),
     ] = None,
     password_file: Annotated[
         Path | None,
         typer.Option(
-            help="A file whose first line is the password; asked for if it is needed and not given.", show_default=False
+            help="A file whose first line is the password; if not given, the password is asked for when it is needed.",
+            show_default=False,
         ),
     ] = None,
     is_opened: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
@@ -79,7 +81,9 @@ def _password(file: Path | None) -> str | None:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"The password in {file} cannot be read ({error}).", "Name a text file.") from error
+        raise SettingError(
+            f"The password in {file} cannot be read ({error}).", "Give a text file that you can read."
+        ) from error
     return lines[0] if lines else ""
 
 
@@ -94,5 +98,5 @@ def _check_free(host: str, port: int) -> None:
         except OSError as error:
             raise OutputError(
                 f"Nothing can listen on {host}:{port} ({error.strerror}).",
-                "Choose another --port, or close what is there.",
+                "Choose another --port, or close the program that uses it.",
             ) from error

@@ -97,7 +97,7 @@ class Evaluation:
     judged: Mapping[str, Mapping[str, float]]
     """Pitch and texture, pooled over recordings: figures by name, of ``all``, ``trained`` and ``held_out`` ones."""
     left_out: tuple[str, ...] = ()
-    """What of the folder was not measured, a sentence each."""
+    """What in the folder was not measured, a sentence each."""
 
     def mean(self, figure: str, held_out: bool | None = None) -> float:
         """Mean ``mel`` or ``stft`` of all recordings, or of those (not) held out; NaN where there are none."""
@@ -117,10 +117,10 @@ class Evaluation:
             *((f"{what}, {called}", said) for called, figures in self._judged() for what, said in _in_words(figures)),
             ("STFT distance, all", f"{self.mean('stft'):.3f}"),
             ("rate", f"{self.bits_per_second / 1000:.2f} kbit/s"),
-            ("silence comes out at", f"{self.silence_db:.0f} dBFS"),
+            ("peak of decoded silence", f"{self.silence_db:.0f} dBFS"),
             ("encoding", f"{self.encode_speed:.0f} times real time"),
             ("decoding", f"{self.decode_speed:.0f} times real time"),
-            ("clipped though the recording is not", f"{sum(score.clipped > 0 for score in self.scores)} recordings"),
+            ("clipped, though the recording is not", f"{sum(score.clipped > 0 for score in self.scores)} recordings"),
         ]
         rows += [
             (
@@ -142,7 +142,7 @@ def _in_words(figures: Mapping[str, float]) -> list[tuple[str, str]]:
     rows = []
     if math.isfinite(figures["kept"]):
         kept, off = f"{figures['kept']:.0%} of the partials kept", f"{figures['cents']:.1f} cents off"
-        rows.append(("pitch", f"{kept}, {off}, {figures['invented']:.2f} invented for each"))
+        rows.append(("pitch", f"{kept}, {off}, {figures['invented']:.2f} invented for each of them"))
     if math.isfinite(figures["movement"]):
         off, buzz = f"movement {figures['movement']:.1f} dB off", f"buzz {figures['line']:.1f} dB"
         rows.append(("texture", f"{off}, {buzz}, grain {figures['grain']:+.1f} dB"))

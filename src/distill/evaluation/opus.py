@@ -48,7 +48,7 @@ def _call(tool: str, *words: str) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip()
         raise AudioFileError(
-            f"{tool} failed: {said or error}.", "Install opus-tools anew, or evaluate with --no-opus."
+            f"{tool} failed: {said or error}.", "Reinstall opus-tools, or evaluate with --no-opus."
         ) from error
 
 

@@ -16,7 +16,7 @@ _REASONS = {
     errno.EACCES: ("writing is not allowed there", "Choose a folder that can be written to."),
     errno.EPERM: ("writing is not allowed there", "Choose a folder that can be written to."),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "Choose another folder."),
-    errno.EEXIST: ("a file stands where a folder is needed", "Choose another folder."),
+    errno.EEXIST: ("a file is where a folder is needed", "Choose another folder."),
     errno.EISDIR: ("a folder of that name is in the way", "Choose another name."),
     errno.ENAMETOOLONG: ("the name is too long", "Choose a shorter name."),
 }
@@ -53,8 +53,8 @@ def written_aside(path: Path) -> Iterator[Path]:
         if missing is None or missing == temporary or missing in (path, *path.parents):
             raise output_error(path, error) from error
         raise OutputError(
-            f"{missing} is not there (any more), so {path} was not written.",
-            "Check the name and the place of the former.",
+            f"{missing} is not there, or not any more, so {path} was not written.",
+            f"Check that {missing.name} is still there, under that name.",
         ) from error
     except OSError as error:
         raise output_error(path, error) from error

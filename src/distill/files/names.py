@@ -112,7 +112,9 @@ def file_to_write(wanted: Path | None, default: Path, *sources: Path) -> Path:
     if wanted is None:
         return free_path(default)
     if wanted.resolve() in {source.resolve() for source in sources}:
-        raise OutputError(f"{wanted} is one of the files to read and would be overwritten.", "Choose another --out.")
+        raise OutputError(
+            f"{wanted} is one of the files that are read, and would be overwritten.", "Choose another --out."
+        )
     return wanted
 
 

@@ -101,7 +101,7 @@ class Library:
         found = self._database.read(_all(_generation, "SELECT * FROM generations WHERE id = ?", number))
         if not found:
             raise LibraryError(
-                f"There is no generation {number} in the library.", "See the numbers with: distill models info MODEL"
+                f"There is no piece {number} in the library.", "See the numbers with: distill models info MODEL"
             )
         return found[0]
 
@@ -203,6 +203,7 @@ def _text(path: Path | str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise LibraryError(
-            f"{text.encode(errors='replace').decode()} cannot be noted: its name is not valid text.", "Rename it."
+            f"{text.encode(errors='replace').decode()} cannot be noted in the library: its name is not valid text.",
+            "Rename it.",
         ) from error
     return text

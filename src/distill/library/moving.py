@@ -87,7 +87,7 @@ def move(source: Path, target: Path) -> None:
 
 @contextmanager
 def reserved(target: Path) -> Iterator[None]:
-    """Holds a free name with an empty file, which the block is to replace and which is removed if it fails.
+    """Holds a free name with an empty file. The block is to replace it; it is removed if the block fails.
 
     So a file that another program writes at the same moment is not overwritten either.
 

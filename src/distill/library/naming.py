@@ -49,7 +49,7 @@ def find(library: Library, name: str) -> ModelEntry:
             )
     raise LibraryError(
         f"There is no model '{name}' in the library.",
-        "See those there are with: distill models list. Or give the path of a .distill file, made by distill train.",
+        "See all models with: distill models list. Or give the path of a .distill file, made by distill train.",
     )
 
 

@@ -172,4 +172,6 @@ def _meant(name: str, items: Iterable[Trashed]) -> Trashed:
             raise LibraryError(
                 f"'{name}' could be any of {len(meant)} models in the trash:{shown}", "Give one of these longer names."
             )
-    raise LibraryError(f"There is no model '{name}' in the trash.", "See what is there: distill models list --trash")
+    raise LibraryError(
+        f"There is no model '{name}' in the trash.", "See what is in it with: distill models list --trash"
+    )

@@ -49,7 +49,7 @@ def regenerate(
     Raises:
         ModelFileError: if the model is gone or has changed.
         AudioFileError: if the prompt is gone or has changed.
-        SettingError: if it is said where something is that the piece was not made from.
+        SettingError: if ``given`` or ``recordings`` names something that the piece was not made from.
     """
     model = _same_model(library, generation, device)
     try:
@@ -57,16 +57,14 @@ def regenerate(
         first, count = int(generation.request["first_seed"]), int(generation.request["count"])
     except (ValidationError, KeyError, TypeError, ValueError) as error:
         raise LibraryError(
-            f"What the library says of generation {generation.id} cannot be understood.",
+            f"What the library says of piece {generation.id} cannot be understood.",
             "It was noted by another version of Distill; make new audio with: distill generate MODEL",
         ) from error
     if given is not None and request.given is None:
-        raise SettingError(
-            f"Generation {generation.id} was made from no prompt and no recording.", "Leave out --given."
-        )
+        raise SettingError(f"Piece {generation.id} was made from no prompt and no recording.", "Leave out --given.")
     if recordings is not None and request.voice == Choice.CODEC:
         raise SettingError(
-            f"In generation {generation.id} the codec speaks, not the recordings.", "Leave out --recordings."
+            f"Piece {generation.id} is in the codec's voice, so it needs no recordings.", "Leave out --recordings."
         )
     if request.given is not None:
         request = dataclasses.replace(request, given=_same_file(generation, given or request.given))
@@ -87,17 +85,17 @@ def _same_model(library: Library, generation: GenerationRecord, device: torch.de
     for item in trashed():
         if item.digest == generation.digest:
             raise ModelFileError(
-                f"The model that made generation {generation.id} is in the trash.",
+                f"The model that made piece {generation.id} is in the trash.",
                 f"Put it back with: distill models restore {item.key}",
             )
     if there is not None and there.is_file():
         raise ModelFileError(
-            f"{there} has been trained on or replaced since it made generation {generation.id}, and would make other sound now "
+            f"{there} has been trained further or replaced since it made piece {generation.id}, and would sound different now "
             f"(its fingerprint was {generation.digest[:12]}).",
             "If you have a copy of the file as it was: distill models import COPY --in-place",
         )
     raise ModelFileError(
-        f"The model that made generation {generation.id} is gone{'' if there is None else f': it was {there}'}.",
+        f"The model that made piece {generation.id} is gone{'' if there is None else f': it was {there}'}.",
         "If it was moved: distill models import ITS-FILE --in-place",
     )
 
@@ -106,12 +104,12 @@ def _same_file(generation: GenerationRecord, path: Path) -> Path:
     """The prompt, or the recording a passage was made anew in, as it was."""
     if not path.is_file():
         raise AudioFileError(
-            f"{path}, which generation {generation.id} was made from, is gone.",
+            f"{path}, which piece {generation.id} was made from, is gone.",
             "If it was moved, say where: --given FILE",
         )
     if file_digest(path) != generation.request.get("given_digest"):
         raise AudioFileError(
-            f"{path} is not the file any more that generation {generation.id} was made from.",
+            f"{path} is not the file any more that piece {generation.id} was made from.",
             "If there is a copy of it as it was, say where: --given FILE",
         )
     return path

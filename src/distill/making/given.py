@@ -40,7 +40,9 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
         tail = tail / np.float32(peak)
         if callback is not None:
             callback(
-                Notice(f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale; it is brought down to it.")
+                Notice(
+                    f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale, so it is turned down to it."
+                )
             )
     # Quiet is not silent: what counts is how loud the end is beside the rest.
     if callback is not None and not np.abs(tail[:, -listened:]).max() > max(_FAINTEST, SILENT_PEAK * min(peak, 1.0)):
@@ -61,7 +63,7 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
         )
     recording = read_audio(audio, model.codec.channels)
     if callback is not None and (changes := _changes(model, request, info, recording)):
-        callback(Notice(f"Outside of the passage {audio.name} does not stay as it is: {'; '.join(changes)}."))
+        callback(Notice(f"Outside of the passage, {audio.name} does not stay as it is: {'; '.join(changes)}."))
     return recording
 
 
@@ -69,9 +71,9 @@ def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndar
     """In which ways an infilled recording cannot be the original's, sample for sample, outside of the passage."""
     changes = []
     if info.sample_rate != model.codec.sample_rate:
-        changes.append(f"{info.sample_rate} Hz become {model.codec.sample_rate}")
+        changes.append(f"{info.sample_rate} Hz become {model.codec.sample_rate} Hz")
     if info.channels != model.codec.channels:
-        become = ("one channel becomes two that are alike", "two channels become one")[info.channels - 1]
+        become = ("one channel becomes two identical ones", "two channels become one")[info.channels - 1]
         changes.append(f"{become}, as this model has {model.codec.channels}")
     if request.audio_format in ("ogg", "mp3"):
         changes.append(f"{request.audio_format} is lossy")
@@ -79,6 +81,7 @@ def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndar
         changes.append(f"{request.bit_depth} bits are coarser than the file's")
     if request.bit_depth != 32 and (peak := float(np.abs(recording).max(initial=0.0))) > 1:
         changes.append(
-            f"it peaks {20 * math.log10(peak):.1f} dB above full scale and is clipped (not with --format wav --bit-depth 32)"
+            f"it peaks {20 * math.log10(peak):.1f} dB above full scale and will be clipped "
+            "(--format wav --bit-depth 32 keeps it)"
         )
     return changes

@@ -155,15 +155,15 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
 
 
 def in_words(voices: Mapping[str, float | int | str]) -> str:
-    """Which voice speaks by default and why, in a sentence."""
+    """Which voice is used by default and why, in a sentence."""
     order = ("recordings", "codec") if voices["nearer"] == "recordings" else ("codec", "recordings")
     figures = " and ".join(f"{voices[f'{one}_frechet']:.3g}" for one in order)
     moves = " and ".join(f"{voices[f'{one}_movement_db']:g} dB" for one in order)
     copies = " and ".join(f"{voices[f'{one}_near_copies']:.0%}" for one in order)
-    name = {"recordings": "grains of the recordings", "codec": "the codec"}
+    name = {"recordings": "the recordings' voice", "codec": "the codec's voice"}
     return (
-        f"New audio is spoken by {name[order[0]]}: that came nearer to the recordings than {name[order[1]]} (Fréchet distance "
-        f"{figures}, movement {moves}, seconds that nearly repeat one of theirs {copies}). --voice chooses."
+        f"New audio will be in {name[order[0]]}: it came nearer to the recordings than {name[order[1]]} (Fréchet distance "
+        f"{figures}, movement off by {moves}, seconds that nearly repeat one of theirs {copies}). --voice chooses."
     )
 
 

@@ -69,7 +69,7 @@ def make(
 
     Args:
         seed: of the first piece; each further one has the next.
-        max_similarity: draw again, up to eight times a piece, until its nearest second is at most at this percentile of
+        max_similarity: draw up to eight times a piece, until its nearest second is at most at this percentile of
             what held-out recordings come to.
     """
     check_output_format(request.audio_format, request.bit_depth)

@@ -35,7 +35,7 @@ class Found:
         named = ", ".join(self.missing[:_NAMED])
         more = f" and {len(self.missing) - _NAMED} more" if len(self.missing) > _NAMED else ""
         verb = "is" if len(self.missing) == 1 else "are"
-        return f"{named}{more} {verb} gone or changed, and cannot be quoted."
+        return f"{named}{more} {verb} gone or changed, and cannot be used."
 
 
 def find_recordings(

@@ -100,11 +100,9 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
 
     if choice == Choice.CODEC or (choice == Choice.AUTO and model.header.nearer_voice != Choice.RECORDINGS):
         if wanted.edit_list:
-            tell(
-                "The codec's voice was measured to be nearer, so there is no edit list; --voice recordings writes one."
-            )
+            tell("The piece is in the codec's voice, so there is no edit list; --voice recordings writes one.")
         if folder is not None:
-            tell("--recordings is not looked at: the codec's voice speaks.")
+            tell("--recordings has no effect: the codec's voice is used.")
         return None
 
     found = find_recordings(model, folder, callback, with_files=wanted.edit_list)
@@ -112,10 +110,10 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
         what = f"None of the recordings that '{model.header.name}' learned from is where it was, nor in the cache."
         if choice == Choice.RECORDINGS:
             raise AudioFileError(what, "Say where they are with --recordings FOLDER, or use --voice codec.")
-        tell(f"{what} The codec speaks instead; --recordings FOLDER says where they are.")
+        tell(f"{what} The codec's voice is used instead; --recordings FOLDER says where they are.")
         return None
     if found.missing:
-        tell(f"{found.words} The others speak without them; --recordings FOLDER says where they are.")
+        tell(f"{found.words} The others are used without them; --recordings FOLDER says where they are.")
     codec = model.codec
     bank = Bank(codec.quantizer.codebooks, found.stretches, codec.hop)
     join_cost = float(model.header.voices.get("join_cost", JOIN_COST))

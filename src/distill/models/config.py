@@ -16,7 +16,7 @@ class VQVAEConfig:
     sample_rate: Annotated[int, Ge(48_000), Le(48_000)] = 48_000
     channels: Annotated[int, Ge(1), Le(2)] = 1
     hop: Annotated[int, Ge(256), Le(8192)] = 1024
-    """Samples per code position; a multiple of 256."""
+    """Samples per code position: 256, or a multiple of 512."""
     hidden_size: Annotated[int, Ge(8), Le(2048)] = 384
     encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
     decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
@@ -37,8 +37,8 @@ class VQVAEConfig:
     first form of ``partials``, which new codecs get."""
 
     def __post_init__(self) -> None:
-        if self.hop % self.frame_hop or self.hop % 256:
-            raise ValueError(f"hop {self.hop} must be a multiple of 256 and of frame_hop {self.frame_hop}")
+        if self.hop % self.frame_hop or self.hop % min(512, self.hop) or self.hop % 256:
+            raise ValueError(f"hop {self.hop} must be 256 or a multiple of 512, and a multiple of frame_hop {self.frame_hop}")
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} must be odd")
 

@@ -31,7 +31,7 @@ class Dial:
 
     @classmethod
     def at(cls, originality: float) -> "Dial":
-        """The dial turned to a number from 0 to 1.
+        """The dial set to a number from 0 to 1.
 
         Raises:
             SettingError: if it is out of range.

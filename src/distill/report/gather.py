@@ -127,7 +127,7 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
     """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
     held_out = held_out_names(split)
     pairs = reconstructions(model, corpus, held_out)
-    others = {"The same codes, spoken by grains of the other recordings": by_others(model, corpus, pairs)}
+    others = {"The same codes, as grains of the other recordings": by_others(model, corpus, pairs)}
     if not all(sound.shape[1] for sides in others.values() for sound in sides):
         others = {}
     if evaluation.opus:

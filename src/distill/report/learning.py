@@ -33,7 +33,7 @@ def learning_section(
     body = "".join(figure for figure in figures if figure)
     if not body:
         return None
-    lead = "In one epoch as many seconds are trained on as the recordings last, or more where they are short."
+    lead = "One epoch trains on as many seconds as the recordings last, or on more where they are short."
     if any(math.isfinite(loss) for loss in [e.val_loss for e in codec] + [e.val_loss for e in prior]):
         lead += " The green lines are sound that was kept aside: how the model does on sound it was never trained on."
     notes = [epoch.memorization_message for epoch in prior if epoch.is_memorizing][-1:]
@@ -111,7 +111,7 @@ def _prior_figure(epochs: Sequence[PriorEpochMetrics]) -> str:
     curves += _curve("held", ((epoch.epoch, epoch.val_loss) for epoch in epochs))
     return _figure(
         "Prior loss",
-        "How badly it predicts the next code; where the two lines part, it begins to memorise.",
+        "How badly the prior predicts the next code; where the two lines part, it begins to memorise.",
         curves_svg("prior", curves, "loss, nats per code") if curves else "",
         curves,
     )
@@ -124,10 +124,10 @@ def _perplexity_figure(epochs: Sequence[PriorEpochMetrics], threshold: float | N
         return ""
     of_all = f" out of {codebook_size}" if codebook_size else ""
     return _figure(
-        "Validation perplexity",
+        "Held-out perplexity",
         f"Among how many codes it hesitates at each step; at its best, among about "
         f"{best.val_perplexity:.3g}{of_all}. The weights of that epoch were kept.",
-        curves_svg("perplexity", curves, "validation perplexity", threshold, best.epoch),
+        curves_svg("perplexity", curves, "held-out perplexity", threshold, best.epoch),
         curves,
     )
 

@@ -116,7 +116,7 @@ def _grain_strip(piece: NewAudio, shown: float) -> str:
         if grain.at < shown
     )
     sound = data_url("audio/flac", flac_bytes(piece.places))
-    label = f"{count(len(piece.grains), 'grain', 'grains')} of the recordings; press one to hear its place"
+    label = f"{count(len(piece.grains), 'grain', 'grains')} of the recordings; press one to hear where it comes from"
     return (
         f'<div class="grains" role="img" aria-label="{text(label)}">{bars}'
         f'<audio preload="none" src="{sound}"></audio></div>'

@@ -77,7 +77,7 @@ def _opening(report: RunReport) -> str:
         numbers.append((f"{sum(distances) / len(distances):.2f}", "mel distance of the reconstructions"))
     best = best_epoch(report.events)
     if best is not None:
-        numbers.append((f"{best.val_perplexity:.3g}", "best validation perplexity"))
+        numbers.append((f"{best.val_perplexity:.3g}", "best held-out perplexity"))
     if report.held_out:
         kept = "recording" if len(report.held_out) == 1 else "recordings"
         numbers.append((f"{len(report.held_out)}", f"{kept} kept aside as a test"))

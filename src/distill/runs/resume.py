@@ -141,7 +141,7 @@ class RefinementRun:
             return Path(about["folder"])
         if first is None:
             raise SettingError(
-                "Where this model's recordings are is not known on this computer.",
+                "This computer does not know where the recordings of this model are.",
                 "Name the folder: distill train FOLDER --resume …",
             )
         return first.folder
@@ -213,7 +213,8 @@ def stopped_prior(run: Path) -> Stopped:
         found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == fingerprint)
     if found is None:
         raise SettingError(
-            f"No prior of {run} was begun on this computer.", "Begin one: distill train-prior MODEL DATASET_DIR"
+            f"No training of a prior for {run} was begun on this computer.",
+            "Begin one: distill train-prior MODEL DATASET_DIR",
         )
     stopped = _load(found, PRIOR_STATE)
     model_path = stopped.model_path if run.is_dir() else run
