@@ -69,8 +69,8 @@ FromScratchOption = Annotated[
 SeedOption = Annotated[
     int,
     typer.Option(
-        help="The same seed gives the same result on the same machine, if it computes on the CPU; in training only with "
-        "--epochs, not --minutes.",
+        help="The same seed gives the same result on the same machine, if it computes on the CPU. A training "
+        "that ends by the clock never takes the same steps twice.",
         min=0,
         max=2**31 - 1,
     ),
