@@ -38,7 +38,9 @@ class VQVAEConfig:
 
     def __post_init__(self) -> None:
         if self.hop % self.frame_hop or self.hop % min(512, self.hop) or self.hop % 256:
-            raise ValueError(f"hop {self.hop} must be 256 or a multiple of 512, and a multiple of frame_hop {self.frame_hop}")
+            raise ValueError(
+                f"hop {self.hop} must be 256 or a multiple of 512, and a multiple of frame_hop {self.frame_hop}"
+            )
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} must be odd")
 

@@ -49,7 +49,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     heard.router,
 )
 WRONG: dict[int | str, dict[str, Any]] = {
-    status: {"model": Wrong, "description": "Why not, in plain words."} for status in (400, 403, 404, 405, 413, 422, 500)
+    status: {"model": Wrong, "description": "Why not, in plain words."}
+    for status in (400, 403, 404, 405, 413, 422, 500)
 }
 
 
