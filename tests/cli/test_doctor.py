@@ -141,7 +141,7 @@ def test_a_library_in_good_health_is_counted_and_damage_is_found(model_files: Pa
     assert wrong(library()) == {}
     assert next(library()).value == "models 1, trainings 0, new pieces 0"
     mine.unlink()
-    assert "gone or damaged" in wrong(library())["tiny"].value
+    assert "or it is damaged" in wrong(library())["tiny"].value
     (home() / "library.db").write_bytes(b"rubbish" * 1000)
     assert "damaged" in wrong(library())["notice"].value
 

@@ -165,7 +165,7 @@ def test_states_of_finished_runs_do_not_pile_up(
 
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
     model = tmp_path / "small.distill"
-    distill("train-prior", "--resume", tiny).refused("No prior", "train-prior MODEL")
+    distill("train-prior", "--resume", tiny).refused("No training of a prior", "train-prior MODEL")
     distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("settled", "Leave out --lr.")
     distill("train-prior", "--resume", tiny, "--seed", 0).refused("settled", "Leave out --seed.")
     distill("train", "--resume", model, "--out", tmp_path, "--seed", 1).refused("Leave out --out and --seed.")

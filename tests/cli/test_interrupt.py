@@ -83,7 +83,7 @@ def test_while_reading_nothing_has_begun(
     interrupt("Reading")
     answer = distill(verb, small_corpus)
     assert answer.code == 130
-    assert "Nothing half-written is left" in answer.err
+    assert "No half-written file is left behind" in answer.err
     assert tree(tmp_path) == before
 
 

@@ -189,7 +189,7 @@ def test_it_is_refused_in_words_while_another_holds_it(piece: Callable[..., Gene
     with closing(sqlite3.connect(home() / "library.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert len(library.generations()) == 1  # reading goes on
-        with pytest.raises(LibraryError, match="keeps it locked") as refused:
+        with pytest.raises(LibraryError, match="is writing to it") as refused:
             library.add_generations([piece()])
         assert "locked" not in str(refused.value)
     assert len((home() / "generations.jsonl").read_text().splitlines()) == 1

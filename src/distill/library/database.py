@@ -166,7 +166,7 @@ class Database:
             raise LibraryError(refusal.what, f"{refusal.fix} DISTILL_HOME says where the library is.") from error
         except sqlite3.Error as error:
             is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-            raise self._refused("another process keeps it locked" if is_busy else str(error)) from error
+            raise self._refused("another process is writing to it" if is_busy else str(error)) from error
 
     def _refused(self, reason: str) -> LibraryError:
         return LibraryError(
