@@ -122,7 +122,7 @@ def devices(
     for name, title in (available_devices() if found is None else found).items():
         try:
             faults = (test or self_test)(torch.device(name))
-        except (RuntimeError, NotImplementedError) as error:  # what PyTorch raises when a driver or a kernel fails
+        except RuntimeError as error:  # what PyTorch raises when a driver or a kernel fails or is missing
             faults = [f"it fails ({str(error).splitlines()[0][:200]})"]
         fix = {
             "cpu": "Install PyTorch again, or another version of it: what is trained here cannot be trusted.",

@@ -252,8 +252,8 @@ def test_a_minute_scrolls_smoothly(
     page.wait_for_timeout(200)
     times = np.array(page.evaluate("() => document.querySelector('.grid-place canvas').drawTimes"))
     assert len(times) > 20
-    # A frame in ten may be held up by whatever else the machine does.
-    assert np.percentile(times, 90) < FRAME_MS, np.percentile(times, [50, 90, 95, 100])
+    # A frame in twenty may be held up by whatever else the machine does.
+    assert np.percentile(times, 95) < FRAME_MS, np.percentile(times, [50, 95, 100])
 
 
 def test_a_piece_that_another_tab_names_is_opened(
