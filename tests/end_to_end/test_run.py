@@ -61,7 +61,7 @@ def trained(corpus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
         own.setenv("DISTILL_HOME", str(folder / "home"))
         corpus = import_corpus(corpus_dir)
         split = split_corpus(corpus)
-        codec_plan, prior_plan = CodecPlan(batch_size=8, least_steps=120, **end), PriorPlan(views=4, **end)
+        codec_plan, prior_plan = CodecPlan(**end), PriorPlan(**end)
         pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC, callback=events.append)
         pipeline.add_prior(path, corpus, split, log, prior_plan, config_changes=PRIOR, callback=events.append)
     return Trained(path, events)

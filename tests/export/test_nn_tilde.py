@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from distill.errors import OutputError
 from distill.export.nn_tilde import export_nn_tilde
