@@ -59,7 +59,6 @@ def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_page_on_exports(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its commands, and then its Python lines on what they wrote."""
-    pytest.importorskip("onnxruntime")
     config = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
     codec = ConvVQVAE(config).eval()
     record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)

@@ -29,7 +29,6 @@ def test_a_folder_for_hugging_face_is_a_model(distill: Callable[..., Any], tiny:
 
 
 def test_a_model_without_a_prior(distill: Callable[..., Any], model_files: Path) -> None:
-    pytest.importorskip("onnxruntime")
     answer = distill("export", model_files / "bare.distill", "--format", "onnx")
     assert answer.code == 0
     assert "only its codec was exported" in " ".join(answer.err.split())

@@ -32,7 +32,6 @@ CHROMIUM = Path("/usr/bin/chromium")
 def test_onnx_says_what_python_says(
     voice: str, channels: int, tmp_path: Path, make_model: Callable[..., Model]
 ) -> None:
-    pytest.importorskip("onnxruntime")
     outcome = export_onnx(make_model(voice, channels), tmp_path / "new")
     assert sorted(path.name for path in outcome.path.iterdir()) == [
         "decoder.onnx", "distill.json", "encoder.onnx", "prior.onnx",
@@ -47,7 +46,6 @@ def test_onnx_says_what_python_says(
 
 
 def test_a_model_without_a_prior_gives_its_codec(tmp_path: Path, make_model: Callable[..., Model]) -> None:
-    pytest.importorskip("onnxruntime")
     outcome = export_onnx(make_model("frames", with_prior=False), tmp_path / "new")
     assert outcome.remarks == (NO_PRIOR,)
     assert not (outcome.path / "prior.onnx").exists()
@@ -126,7 +124,6 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def hosted(tmp_path: Path, make_model: Callable[..., Model]) -> Iterator[tuple[Model, Path, str]]:
     """A model, its folder, and where a plain file server shows it."""
-    pytest.importorskip("onnxruntime")
     model = make_model(channels=2)
     folder = export_web(model, tmp_path / "site").path
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))

@@ -50,7 +50,6 @@ def test_a_base_of_other_sizes_is_not_taken(tmp_path: Path) -> None:
 
 def test_the_base_fits_the_wheel() -> None:
     path = base_path(base_config())
-    if path is None:
-        pytest.skip("this installation has no base codec")
+    assert path is not None
     assert path.stat().st_size <= 16 << 20
     start_from_base(ConvVQVAE(base_config()), path)

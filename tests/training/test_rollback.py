@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,16 @@ def assert_usable(codec: Any) -> None:
         assert bool(torch.isfinite(tensor.float()).all()), name
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums, and so the step at which a state counts as good, do not depend on the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_batch_that_is_not_finite(small_corpus: Path, spoil: Callable[..., None]) -> None:
     """Guards against a batch that poisons the codebooks' moving averages before its loss is seen."""
     spoil((1, 31))
