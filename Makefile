@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .PHONY: demo test lint lock clean
 
@@ -9,7 +10,12 @@ demo: $(VENV)/ready
 	$(BIN)/distill demo --out distill-demo
 
 test: $(VENV)/ready
+ifneq ($(CHROMIUM),)
 	$(BIN)/python -m pytest
+else
+	@echo "There is no Chromium here (apt-get install chromium), so the pages are not tested in a browser."
+	$(BIN)/python -m pytest -m "not browser"
+endif
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .

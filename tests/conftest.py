@@ -2,12 +2,26 @@
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
 
 # As the command line does, before anything imports torch: threads that spin for long are slow on a busy machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
@@ -30,6 +44,22 @@ def full_disk() -> Iterator[Callable[[int | None], None]]:
 
     yield limit
     limit(None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium, which asks nobody for anything by itself. Tests with it are marked ``browser``."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.fail(
+            'There is no Chromium here. Install it (apt-get install chromium), or leave this out: -m "not browser"'
+        )
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

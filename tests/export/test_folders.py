@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import safetensors
 import torch
+from playwright.sync_api import Browser
 
 from distill.codes.codes_file import Codes, save_codes
 from distill.errors import OutputError, SettingError
@@ -25,7 +26,6 @@ from distill.export.web import VENDORED, export_web
 from distill.models import Model, load_model
 
 PLAYER = Path(web.__file__).parent / "player"
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.mark.parametrize(("voice", "channels"), [("partials", 1), ("partials", 2), ("frames", 1)])
@@ -133,52 +133,49 @@ def hosted(tmp_path: Path, make_model: Callable[..., Model]) -> Iterator[tuple[M
     server.server_close()
 
 
-def test_the_page_composes_decodes_and_sounds(hosted: tuple[Model, Path, str], tmp_path: Path) -> None:
+@pytest.mark.browser
+def test_the_page_composes_decodes_and_sounds(
+    browser: Browser, hosted: tuple[Model, Path, str], tmp_path: Path
+) -> None:
     """In a browser: sound is heard behind what plays, codes sound as in Python, and nobody else is asked for anything."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip("there is no Chromium")
     model, folder, address = hosted
     assert not (folder / "encoder.onnx").exists()
     codes = model.trained_on[0].codes
     save_codes(tmp_path / "take.codes", Codes(codes, model.codes_fingerprint, len(codes) * 1024, 48_000))
     save_codes(tmp_path / "foreign.codes", Codes(codes, "0" * 64, len(codes) * 1024, 48_000))
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=[*flags, "--disable-sync"])
-        page = browser.new_page()
-        page.set_default_timeout(120_000)
-        asked: list[str] = []
-        errors: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(address)
-        page.wait_for_selector("body[data-ready=yes]", state="attached")
-        assert page.title() == "tiny"
-        page.click("#play")
-        page.wait_for_selector("#state[data-sounds=yes]", state="attached")
-        page.click("#stop")
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector("body[data-ready=yes]", state="attached")
+    assert page.title() == "tiny"
+    page.click("#play")
+    page.wait_for_selector("#state[data-sounds=yes]", state="attached")
+    page.click("#stop")
 
-        page.set_input_files("#codes", str(tmp_path / "foreign.codes"))
-        page.get_by_text("Another model").wait_for()
-        page.set_input_files("#codes", str(tmp_path / "take.codes"))
-        page.wait_for_selector("#state[data-sounds=yes]", state="attached")
-        page.click("#stop")
-        script = """async (codes) => {
-            const { Model } = await import("./player.js");
-            const model = await Model.open(new URL("./", location.href));
-            const sides = model.table.channels, sound = Array.from({ length: sides }, () => []);
-            for await (const block of model.spoken(codes, codes.length))
-                block.forEach((samples, side) => sound[side].push(...samples));
-            const drawn = [];
-            for await (const code of model.composed(7, () => ({ temperature: 1, topP: 0.975 }))) {
-                drawn.push(code);
-                if (drawn.length === 40) break;
-            }
-            return [sound, drawn];
-        }"""
-        sound, drawn = page.evaluate(script, codes.tolist())
-        browser.close()
+    page.set_input_files("#codes", str(tmp_path / "foreign.codes"))
+    page.get_by_text("Another model").wait_for()
+    page.set_input_files("#codes", str(tmp_path / "take.codes"))
+    page.wait_for_selector("#state[data-sounds=yes]", state="attached")
+    page.click("#stop")
+    script = """async (codes) => {
+        const { Model } = await import("./player.js");
+        const model = await Model.open(new URL("./", location.href));
+        const sides = model.table.channels, sound = Array.from({ length: sides }, () => []);
+        for await (const block of model.spoken(codes, codes.length))
+            block.forEach((samples, side) => sound[side].push(...samples));
+        const drawn = [];
+        for await (const code of model.composed(7, () => ({ temperature: 1, topP: 0.975 }))) {
+            drawn.push(code);
+            if (drawn.length === 40) break;
+        }
+        return [sound, drawn];
+    }"""
+    sound, drawn = page.evaluate(script, codes.tolist())
+    page.close()
     assert errors == []
     assert all(url.startswith((address, "data:", "blob:")) for url in asked)
     spoken = torch.tensor(sound)[None]

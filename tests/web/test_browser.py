@@ -5,7 +5,6 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,28 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect  # noqa: E402
-
-from distill.library import Library, RunRecord  # noqa: E402
-from distill.models.health import LevelHealth  # noqa: E402
-from distill.runs.events import EventLog  # noqa: E402
-from distill.runs.process import lives, this_process  # noqa: E402
-from distill.training import metrics as m  # noqa: E402
+from distill.library import Library, RunRecord
+from distill.models.health import LevelHealth
+from distill.runs.events import EventLog
+from distill.runs.process import lives, this_process
+from distill.training import metrics as m
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-HOW_TO_GET_IT = "There is no Chromium here. Install it with: apt-get install chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-FLAGS += ["--autoplay-policy=no-user-gesture-required"]
 LONG_MS = 600_000
 """Training takes its time on a shared machine."""
 
@@ -84,18 +71,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made = Server(tmp_path_factory.mktemp("browser"))
     yield made
     made.end()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(HOW_TO_GET_IT)
-        pytest.skip(HOW_TO_GET_IT)
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 """
 
 import base64
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,22 +13,10 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, expect  # noqa: E402
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-HOW_TO_GET_IT = "There is no Chromium here. Install it with: apt-get install chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-FLAGS += ["--autoplay-policy=no-user-gesture-required"]
 FRAME_MS = 4.0
 HEARD = """() => {
     const told = { starts: 0 }, start = AudioBufferSourceNode.prototype.start;
@@ -44,18 +30,6 @@ HEARD = """() => {
 """Counts what is given to the sound card, and looks at it."""
 PATIENCE_MS = 100_000
 """Starting PyTorch takes its time on a shared machine."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(HOW_TO_GET_IT)
-        pytest.skip(HOW_TO_GET_IT)
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
