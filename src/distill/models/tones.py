@@ -258,23 +258,11 @@ class ToneHead(nn.Module):
 
 
 class TonesAndNoise(nn.Module):
-    """Both heads summed: ``[B, S, H] → [B, C, S·hop]``. See :class:`ToneHead` for ``blends`` and ``sketch_size``."""
+    """Both heads summed: ``[B, S, H] → [B, C, S·hop]``."""
 
-    def __init__(
-        self,
-        hidden_size: int,
-        channels: int,
-        hop: int,
-        sample_rate: int,
-        bandwidth: float,
-        *,
-        blends: bool = True,
-        sketch_size: int = 0,
-    ) -> None:
+    def __init__(self, tones: ToneHead, noise: NoiseHead) -> None:
         super().__init__()
-        sizes = (hidden_size, channels, hop, sample_rate, bandwidth)
-        self.tones = ToneHead(*sizes, blends=blends, sketch_size=sketch_size)
-        self.noise = NoiseHead(*sizes, blends=blends)
+        self.tones, self.noise = tones, noise
 
     @property
     def reach(self) -> int:

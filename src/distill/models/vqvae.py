@@ -29,10 +29,11 @@ from torch.nn import functional as F
 
 from distill.audio.distance import LogMel, Magnitude, overlap_add
 from distill.models.config import VQVAEConfig
+from distill.models.noise import NoiseHead
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.sketch import described
 from distill.models.subsonic import SubsonicFilter
-from distill.models.tones import Tones, TonesAndNoise
+from distill.models.tones import ToneHead, Tones, TonesAndNoise
 
 __all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "limit_peaks", "swap_mid_side"]
 
@@ -310,14 +311,10 @@ class ConvVQVAE(nn.Module):
 def _head(config: VQVAEConfig) -> nn.Module:
     if config.voice == "frames":
         return InverseFFTHead(config)
+    sizes = (config.hidden_size, config.channels, config.hop, config.sample_rate, config.bandwidth)
+    blends = config.voice == "partials"
     return TonesAndNoise(
-        config.hidden_size,
-        config.channels,
-        config.hop,
-        config.sample_rate,
-        config.bandwidth,
-        blends=config.voice == "partials",
-        sketch_size=config.sketch_size,
+        ToneHead(*sizes, blends=blends, sketch_size=config.sketch_size), NoiseHead(*sizes, blends=blends)
     )
 
 

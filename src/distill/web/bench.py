@@ -9,6 +9,7 @@ import secrets
 import signal
 import struct
 import sys
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -289,6 +290,7 @@ def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
         except DistillError as error:
             head, body = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}, b""
         except Exception as error:  # noqa: BLE001 - the next question shall be answered all the same
+            traceback.print_exc()
             what = f"Something went wrong that should not have ({type(error).__name__}: {error})."
             head, body = (
                 {"kind": "DistillError", "what": what, "fix": "This is a fault in Distill. Try another way."},

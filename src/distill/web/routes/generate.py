@@ -220,10 +220,14 @@ def _second(told: dict[str, Any], model: str | None) -> SecondView:
 
 
 def _presets() -> list[Preset]:
+    """Those that are kept; what cannot be read is said, or the next one saved would replace it."""
+    place = home() / "presets.json"
     try:
-        return [Preset(**one) for one in json.loads((home() / "presets.json").read_bytes())]
-    except (OSError, ValueError, TypeError):  # none yet, or not ours
+        return [Preset(**one) for one in json.loads(place.read_bytes())]
+    except FileNotFoundError:
         return []
+    except (OSError, ValueError, TypeError) as error:
+        raise LibraryError(f"The presets in {place} cannot be read.", "Mend the file, or move it away.") from error
 
 
 def _write(kept: list[Preset]) -> None:

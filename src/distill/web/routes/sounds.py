@@ -19,19 +19,6 @@ Reference = Annotated[str, Query(description="A reference, such as piece:12 (pla
 _AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/*": {}}, "description": "The sound."}}
 
 
-class Look(BaseModel):
-    """How a sound looks, as arrays in base64 (``sound.Picture``)."""
-
-    seconds: float
-    channels: int
-    columns: int
-    peaks: str
-    bands: int
-    mel: str
-    mel_columns: int
-    mel_seconds: float
-
-
 class Level(BaseModel):
     """How loud a sound is."""
 
@@ -55,9 +42,9 @@ def audio(ref: Reference) -> FileResponse:
 
 
 @router.get("/sound/look")
-def look(ref: Reference, mel: bool = True) -> Look:
+def look(ref: Reference, mel: bool = True) -> sound.Picture:
     """Waveform and, with ``mel``, spectrogram."""
-    return Look(**vars(sound.picture(places.sound(ref), with_mel=mel)))
+    return sound.picture(places.sound(ref), with_mel=mel)
 
 
 @router.get("/sound/passage", responses=_AUDIO, response_class=Response)
