@@ -47,6 +47,14 @@ def model(small_corpus: Path) -> Model:
     )
 
 
+def test_a_reconstruction_replaces_nothing(model: Model, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a folder of one's own sounds that is given as --out, and against two at once in one folder."""
+    (tmp_path / "take-0.wav").write_text("precious")
+    written = codec_files.reconstruct_folder(model, small_corpus, tmp_path)
+    assert (tmp_path / "take-0.wav").read_text() == "precious"
+    assert [path.name for path in written] == ["take-0-2.wav", *(f"take-{number}.wav" for number in range(1, 6))]
+
+
 def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path, tmp_path: Path) -> None:
     """Guards against a report that measures something nicer than what a person gets as files."""
     evaluation = measured(model, import_corpus(small_corpus, channels=1), with_opus=False)
