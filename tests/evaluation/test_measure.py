@@ -86,10 +86,10 @@ def test_held_out_and_trained_recordings_are_told_apart(model: Model, small_corp
     assert ("corpus", "not the one it was trained on") in foreign.summary()
 
 
-def test_of_a_long_recording_the_stretch_kept_aside_is_measured_apart(
+def test_of_a_long_recording_the_stretch_held_out_is_measured_apart(
     model: Model, noise: Callable[..., np.ndarray], save: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Guards against calling a recording trained on though a stretch in its middle was kept aside."""
+    """Guards against calling a recording trained on though a stretch in its middle was held out."""
     save(tmp_path / "long" / "take.wav", noise(12.0))
     corpus = import_corpus(tmp_path / "long", channels=1)
     record = CorpusRecord(fingerprint=corpus.fingerprint, file_count=1, seconds=corpus.seconds, split_seed=0)

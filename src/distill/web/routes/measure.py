@@ -117,7 +117,7 @@ def heard(run: str) -> list[Heard]:
 
 def _rows(told: Mapping[str, Any]) -> list[Row]:
     rows = []
-    for part, called in (("mel_held_out", "mel distance, kept aside"), ("mel", "mel distance")):
+    for part, called in (("mel_held_out", "mel distance, held out"), ("mel", "mel distance")):
         if isinstance(value := told.get(part), float) and math.isfinite(value):
             rows.append(
                 Row(name=called, value=f"{value:.2f}", words="Distance of spectra; 0 is identical, lower is closer.")
