@@ -22,7 +22,7 @@ import numpy as np
 
 from distill.codes.history import History, Step, step_between
 from distill.errors import LibraryError, OutputError, SettingError
-from distill.files.atomic import make_folder, output_error, written_aside
+from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
 from distill.web import places
 
@@ -357,5 +357,6 @@ def _moved(folder: Path, target: Path) -> None:
     make_folder(folder.parent)
     try:
         folder.rename(target)
+        sync_folder(target.parent)
     except OSError as error:
         raise OutputError(f"{folder} cannot be moved ({error.strerror}).", "Close what holds it open.") from error

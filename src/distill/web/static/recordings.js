@@ -33,7 +33,7 @@ function Totals({ report }) {
     [`${report.usable} of ${report.files.length}`, "files used"],
     [duration(report.seconds), "of sound"],
     [channels === 2 ? "stereo" : "mono", "is learned"],
-    [split.held_out.length ? `${split.held_out.length}` : "–", "kept aside to measure with"],
+    [split.held_out.length ? `${split.held_out.length}` : "–", "held out to measure with"],
     [`${report.settings["rvq-levels"] ?? ""} × ${report.settings["codebook-size"] ?? ""}`, "levels × codes"],
   ];
   return html`<dl class="tiles">${rows.map(([value, words]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>`;
@@ -45,7 +45,7 @@ function Row({ file, collection, isOut, isHeld, onLeave }) {
   return html`<tr class=${used ? "" : "unused"}>
     <th scope="row"><span>${file.name}</span>${(file.reason || file.remark) && html`<small>${file.reason || file.remark} ${file.fix}</small>`}</th>
     <td class="heard-here">${file.verdict !== "unreadable" && html`<${Sound} reference=${reference} label=${file.name} mel=${false} length=${file.seconds} />`}</td>
-    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">kept aside<//>`}</td>
+    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>`}</td>
     <td class="number">${file.seconds ? duration(file.seconds) : ""}</td>
     <td class="number wide">${file.sample_rate ? `${+(file.sample_rate / 1000).toFixed(1)} kHz` : ""}</td>
     <td class="number wide">${file.peak_db > -200 ? `${file.peak_db.toFixed(1)} dB` : ""}</td>
