@@ -148,6 +148,11 @@ def test_from_an_empty_library_to_a_kept_piece(
     expect(loss).to_be_visible(timeout=LONG_MS)
     expect(loss).not_to_have_text(loss.inner_text(), timeout=LONG_MS)
     run = page.url.split("/")[-1]
+    pair = page.locator(".listening .pair").first
+    expect(pair.locator(".sound")).to_have_count(2, timeout=LONG_MS)  # comes with the first state that is saved
+    pair.locator(".play").last.click()
+    page.wait_for_function("() => document.getElementById('player').currentTime > 0.2")
+    expect(page.locator(".judged dt").first).to_have_text("of the partials kept", timeout=LONG_MS)
 
     page.reload()
     run_is(page, "running")

@@ -49,6 +49,7 @@ def test_the_first_page_is_small() -> None:
             "train.js",
             "train.css",
             "run.js",
+            "learning.js",
             "chart.js",
             "events.js",
             "wave.js",

@@ -5,6 +5,7 @@ import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when
 import { address, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
+import { Judged, Listening, useLearning } from "./learning.js";
 import { Piece } from "./piece.js";
 import { Sound } from "./wave.js";
 
@@ -66,11 +67,12 @@ function Health({ levels, names }) {
 const TRAINED = { label: "trained on", tone: "--train" };
 const HELD = { label: "kept aside", tone: "--held" };
 
-function Curves({ run, told }) {
+function Curves({ run, told, learning }) {
   const { codec, refinement, prior } = told;
   const gap = prior?.epochs.at(-1);
   return html`<div class="charts">
     ${codec && html`<${Chart} title="Codec loss" words="How far decoded sound is from the recordings; lower is closer." series=${[TRAINED, HELD]} data=${curves(codec, "val_loss")} />`}
+    <${Judged} learning=${learning} told=${told} />
     ${codec?.epochs.at(-1)?.levels?.length > 0 && html`<${Health} levels=${codec.epochs.at(-1).levels} names=${run.level_names} />`}
     ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, HELD]} data=${curves(refinement, "val_mel")} />`}
     ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, HELD]} data=${curves(prior, "val_loss")} unit=" nats"
@@ -128,6 +130,7 @@ export function Run({ name }) {
   const { data: run, wrong } = usePolled(path(name), 1000);
   const isRunning = run?.state === "running";
   const told = useEvents(name, run?.stages.map((stage) => stage.name) ?? [], isRunning);
+  const learning = useLearning(name, isRunning);
   if (wrong && !run) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!run) return html`<div aria-busy="true" class="run"></div>`;
   const listen = run.has_prior && !isRunning;
@@ -145,7 +148,8 @@ export function Run({ name }) {
     ${run.message && html`<${Alert} tone="bad">${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
     ${listen && html`<${FirstSound} run=${run} />`}
-    <${Curves} run=${run} told=${told} />
+    <${Listening} learning=${learning} isRunning=${isRunning} isCodec=${run.stage !== "prior"} />
+    <${Curves} run=${run} told=${told} learning=${learning} />
     ${run.model_id && !isRunning && html`<${Measured} run=${run} />`}
   </div>`;
 }
