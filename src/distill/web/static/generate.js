@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
 import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count } from "./parts.js";
-import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
+import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Pick } from "./pick.js";
 import { Compare, Piece, volumes } from "./piece.js";
 
@@ -76,9 +76,20 @@ function Finer({ form, set, names }) {
 function Presets({ form, levels, onUse }) {
   const { data: all, again } = usePolled("/api/presets", 15000);
   const [name, setName] = useState("");
-  const keep = async () => { await put("/api/presets", { name, settings: asked(form, levels) }); setName(""); again(); say(`Kept as ${name}`); };
+  const restore = async (preset) => { await put("/api/presets", preset); again(); };
+  const keep = async () => {
+    const before = all?.find((one) => one.name === name.trim());
+    await restore({ name: name.trim(), settings: asked(form, levels) });
+    setName("");
+    say(before ? `Kept as ${before.name}, in place of what it was` : `Kept as ${name.trim()}`, before ? { undo: { act: () => attempt(() => restore(before)) } } : {});
+  };
+  const forget = async (preset) => {
+    await del(`/api/presets/${encodeURIComponent(preset.name)}`);
+    again();
+    say(`Preset ${preset.name} deleted`, { undo: { act: () => attempt(() => restore(preset)) } });
+  };
   return html`<details><summary>Presets${all?.length ? ` (${all.length})` : ""}</summary><div class="stack presets">
-    ${(all ?? []).map((preset) => html`<div class="row"><button type="button" class="quiet small" onClick=${() => onUse(preset.settings)}>${preset.name}</button><${Action} kind="quiet small" label=${`Delete preset ${preset.name}`} act=${async () => { await del(`/api/presets/${encodeURIComponent(preset.name)}`); again(); }}>Delete<//></div>`)}
+    ${(all ?? []).map((preset) => html`<div class="row"><button type="button" class="quiet small" onClick=${() => onUse(preset.settings)}>${preset.name}</button><${Action} kind="quiet small" label=${`Delete preset ${preset.name}`} act=${() => forget(preset)}>Delete<//></div>`)}
     <div class="row name"><input aria-label="Name of the preset" placeholder="Name" value=${name} onInput=${(event) => setName(event.target.value)} /><${Action} kind="small" disabled=${!name.trim()} act=${keep}>Keep these<//></div></div></details>`;
 }
 

@@ -51,7 +51,7 @@ export function Judged({ learning, told }) {
   const say = ({ factor, decimals, signed, unit }, value) => `${signed && value >= 0 ? "+" : ""}${(value * factor).toFixed(decimals)}${unit ? ` ${unit}` : ""}`;
   const rows = learning.figures.map((figure) => [figure, epochs.map((one) => one[figure.key]).filter((value) => value != null)]).filter(([, values]) => values.length);
   return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">of what was kept aside, once an epoch</span></header>
-    <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd><b>${say(figure, values.at(-1))}</b>${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><${Trend} values=${values} /><p>${figure.words}</p></div>`)}</dl></section>`;
+    <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value"><b>${say(figure, values.at(-1))}</b>${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
 }
 
 export const useLearning = (run, isRunning) => usePolled(`/api/runs/${encodeURIComponent(run)}/learning`, isRunning ? 3000 : 15000).data;
