@@ -3,6 +3,7 @@ import { useEffect, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Empty, count, duration, percent } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled } from "./store.js";
+import { Damaged } from "./damaged.js";
 import { AddRecordings, Drop, addDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";
 
@@ -102,7 +103,13 @@ function Folder({ id }) {
     await del(`/api/collections/${encodeURIComponent(id)}`);
     refresh("/api/collections");
     go("recordings");
-    say(`${one.name} is off the list; the folder stays as it is`, { undo: one.folder && { label: "Undo", act: () => attempt(async () => { await post("/api/collections", { folder: one.folder }); refresh("/api/collections"); go("recordings", id); }) } });
+    const takeBack = async () => {
+      await post("/api/collections", { folder: one.folder });
+      if (one.left_out.length) await put(`/api/collections/${encodeURIComponent(id)}/left-out`, { names: one.left_out });
+      refresh("/api/collections");
+      go("recordings", id);
+    };
+    say(`${one.name} is off the list; the folder stays as it is`, { undo: { act: () => attempt(takeBack) } });
   };
   const failed = one.job && ["failed", "interrupted"].includes(one.job.state);
   return html`<div class="stack">
@@ -126,8 +133,8 @@ function Recordings({ path }) {
   if (wrong && !all) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!all) return html`<div aria-busy="true"></div>`;
   const chosen = path[0] ?? all[0]?.id;
-  if (!chosen) return html`<${First} />`;
-  return html`<div class="split"><${Folders} all=${all} chosen=${chosen} /><${Folder} key=${chosen} id=${chosen} /></div>`;
+  if (!chosen) return html`<${Damaged} tab="recordings" /><${First} />`;
+  return html`<${Damaged} tab="recordings" /><div class="split"><${Folders} all=${all} chosen=${chosen} /><${Folder} key=${chosen} id=${chosen} /></div>`;
 }
 
 export const tab = { id: "recordings", title: "Recordings", view: Recordings };
