@@ -86,7 +86,7 @@ def test_figures_come_with_their_units(client: Any, run: str) -> None:
     rows = {row["name"]: row["value"] for row in client.get(f"/api/runs/{run}/measured").json()["rows"]}
     assert rows == {
         "mel distance": "1.10",
-        "of the partials kept": "77 %",
+        "partials kept": "77 %",
         "off in pitch": "4.2 cents",
         "partials invented": "0.06",
         "buzz": "5.0 dB",

@@ -28,7 +28,7 @@ class Figure:
 FIGURES = (
     Figure(
         "kept",
-        "of the partials kept",
+        "partials kept",
         "Share of the recordings' partials that are there, at their pitch. By chance it is 13 to 20 %.",
         "%",
         100,

@@ -45,12 +45,13 @@ function Trend({ values }) {
 }
 
 /** What the judges say of what was kept aside, by now and since the beginning. */
-export function Judged({ learning, told }) {
+export function Judged({ learning, told, isRunning }) {
   const epochs = [...(told.codec?.epochs ?? []), ...(told.refinement?.epochs ?? [])].map((one) => one.heard).filter((one) => one && Object.keys(one).length);
-  if (!learning || !epochs.length) return null;
+  if (!learning || (!epochs.length && !isRunning)) return null;
   const say = ({ factor, decimals, signed, unit }, value) => `${signed && value >= 0 ? "+" : ""}${(value * factor).toFixed(decimals)}${unit ? ` ${unit}` : ""}`;
   const rows = learning.figures.map((figure) => [figure, epochs.map((one) => one[figure.key]).filter((value) => value != null)]).filter(([, values]) => values.length);
   return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">of what was kept aside, once an epoch</span></header>
+    ${!epochs.length && html`<p class="soft">What of the partials is kept, what is invented, how alive the noise is: told after the first epoch, about a minute in.</p>`}
     <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value"><b>${say(figure, values.at(-1))}</b>${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
 }
 

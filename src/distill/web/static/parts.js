@@ -47,9 +47,10 @@ export const Empty = ({ title, children, actions }) => html`
 
 export const Alert = ({ tone = "warn", children }) => html`<div class=${`alert ${tone}`} role="status">${children}</div>`;
 export const Badge = ({ tone = "", children, title }) => html`<span class=${`badge ${tone}`} title=${title}>${children}</span>`;
-export const Bar = ({ share, label }) => html`
-  <div class="bar" role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(100 * share)}>
-    <i style=${{ width: `${(100 * share).toFixed(1)}%` }}></i>
+/** How far something is; `waits` where that is not known yet. */
+export const Bar = ({ share, label, waits = false }) => html`
+  <div class=${`bar${waits ? " waits" : ""}`} role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${waits ? undefined : Math.round(100 * share)}>
+    <i style=${{ width: waits ? "" : `${(100 * share).toFixed(1)}%` }}></i>
   </div>`;
 
 let fields = 0;

@@ -31,9 +31,9 @@ function Progress({ run }) {
   const current = stages.findLast((stage) => stage.name === run.stage) ?? stages.at(-1);
   const waits = isRunning && current.name === "prior" && current.extracted && !current.step;
   return html`<div class="card progress">
-    <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || !isRunning ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
+    <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || (!isRunning && !run.job) ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
       <li class=${stage.later ? "later" : stage === current && isRunning ? "current" : "done"}>${STAGES[stage.name]}${!stage.later && html` <small>${stage === current && isRunning ? percent(stage.progress) : stage.outcome === "finished" || stage.is_complete ? "done" : percent(stage.progress)}</small>`}</li>`)}</ol>
-      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
+      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
     <${Bar} share=${run.state === "finished" ? 1 : current.progress} label=${`${STAGES[current.name]} done`} />
   </div>`;
 }
@@ -72,7 +72,7 @@ function Curves({ run, told, learning }) {
   const gap = prior?.epochs.at(-1);
   return html`<div class="charts">
     ${codec && html`<${Chart} title="Codec loss" words="How far decoded sound is from the recordings; lower is closer." series=${[TRAINED, HELD]} data=${curves(codec, "val_loss")} />`}
-    <${Judged} learning=${learning} told=${told} />
+    ${codec && html`<${Judged} learning=${learning} told=${told} isRunning=${run.state === "running" && run.stage === "codec"} />`}
     ${codec?.epochs.at(-1)?.levels?.length > 0 && html`<${Health} levels=${codec.epochs.at(-1).levels} names=${run.level_names} />`}
     ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, HELD]} data=${curves(refinement, "val_mel")} />`}
     ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, HELD]} data=${curves(prior, "val_loss")} unit=" nats"
@@ -136,7 +136,7 @@ export function Run({ name }) {
   const listen = run.has_prior && !isRunning;
   const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter(Boolean))].slice(-3);
   return html`<div class="stack run" data-state=${run.state}>
-    <div class="head"><div><h2>${run.model} <${Badge} tone=${STATES[run.state]}>${run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
+    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${run.job && !isRunning ? (run.job_step === "Waits in line" ? "waits in line" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
@@ -149,7 +149,7 @@ export function Run({ name }) {
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
     ${listen && html`<${FirstSound} run=${run} />`}
     <${Listening} learning=${learning} isRunning=${isRunning} isCodec=${run.stage !== "prior"} />
-    <${Curves} run=${run} told=${told} learning=${learning} />
+    ${isRunning || !run.has_prior ? html`<${Curves} run=${run} told=${told} learning=${learning} />` : html`<details class="how-it-learned"><summary>How it learned: losses, pitch and texture, codebooks</summary><${Curves} run=${run} told=${told} learning=${learning} /></details>`}
     ${run.model_id && !isRunning && html`<${Measured} run=${run} />`}
   </div>`;
 }
