@@ -1,9 +1,8 @@
 // The tab Recordings: folders that were named or dropped, and the import's verdict on every file.
 import { useEffect, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
-import { html, Action, Alert, Badge, Bar, count, duration, percent } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, Damaged, count, duration, percent } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled } from "./store.js";
-import { Damaged } from "./damaged.js";
 import { AddRecordings, Drop, addDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";
 
