@@ -216,7 +216,8 @@ def test_from_an_empty_library_to_a_kept_piece(
     page.goto("/#/library")
     page.click("table.models th a")
     with page.expect_download() as download:
-        page.click("text=Export")
+        page.click("summary:has-text('Export')")
+        page.get_by_role("link", name="The model").click()
     assert download.value.suggested_filename == "demo.distill"
     assert Path(download.value.path()).stat().st_size > 1_000_000
     page.click("[data-test=delete]")

@@ -3,6 +3,7 @@
 Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
 """
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from distill.files.home import home
 from distill.library import Library, RunRecord
+from distill.models import load_model, save_model
 from distill.models.health import LevelHealth
 from distill.runs.events import EventLog
 from distill.training import metrics as m
@@ -239,3 +241,24 @@ def test_a_tab_looks_the_same_whatever_was_opened_before(page: Page, asks: httpx
         is_at_rest(page)
         places.append([one.bounding_box() for one in (pane, page.locator("article.piece .menu > summary"))])
     assert places[0] == places[1]
+
+
+def test_a_model_is_given_away_with_its_recordings(
+    page: Page, asks: httpx.Client, model: str, tiny: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    whole = load_model(tiny)
+    files = sorted(small_corpus.iterdir())
+    sources = [
+        dataclasses.replace(one, name=file.name, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+        for one, file in zip(whole.sources, files, strict=False)
+    ]
+    save_model(tiny, dataclasses.replace(whole, sources=tuple(sources)))
+    page.goto(f"/#/library/{model}")
+    page.locator("summary", has_text="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="With its recordings").click()
+    assert download.value.suggested_filename == "tiny.distill"
+    download.value.save_as(tmp_path / "given.distill")
+    expect(page.locator(".message")).to_contain_text("2 recordings")
+    assert [sound.channels for sound in load_model(tmp_path / "given.distill").sounds] == [1, 1]
+    assert not list((home() / "gifts").glob("*")), "what was taken is not kept"

@@ -58,10 +58,14 @@ def _listening(report: EvaluationReport) -> Section:
         )
         for place, pair in enumerate(report.pairs)
     )
-    lead = "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
+    lead = (
+        "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
+    )
     lead += "lower is closer."
     if report.others:
-        lead += " Beside them, the same sound in other ways: all versions follow the original's scale of time and loudness."
+        lead += (
+            " Beside them, the same sound in other ways: all versions follow the original's scale of time and loudness."
+        )
     return section("listen", "Listen", lead, cards)
 
 
