@@ -36,8 +36,9 @@ from distill.models.discriminator import (
 from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.codec_validation import judge_windows, validate_vqvae_epoch
+from distill.training.codec_validation import judge_windows
 from distill.training.launch import make_fabric
+from distill.training.listening import Listening
 from distill.training.metrics import (
     MetricsCallback,
     RefinementCompleteEvent,
@@ -196,6 +197,14 @@ def refine_decoder(
         state.restore(file.resumed, belongs_to)
     mel_before = state.figures["mel_before"]
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, belongs_to, plan, tell)
+    listening = Listening(
+        None if file.path is None else file.path.parent,
+        "refinement",
+        split.held_out,
+        channels=codec.channels,
+        hop=codec.hop,
+        tell=tell,
+    )
 
     state.finished, cancelled = schedule.finished, False
     epoch_started = time.monotonic()
@@ -224,28 +233,31 @@ def refine_decoder(
         # Evaluate.
         if state.sums.step == steps_per_epoch or state.finished:
             validating = time.monotonic()
-            val_mel = validate_vqvae_epoch(networks.averaged, networks.distance, held_out, fabric)
+            likeness = judge_windows(networks.averaged, networks.distance, held_out, fabric)
             schedule.reserve(1.5 * (time.monotonic() - validating))
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
-            state.end_epoch(val_mel=val_mel, **means)
+            state.end_epoch(val_mel=likeness.mel, **means)
             tell(
                 RefinementEpochMetrics(
                     epoch=state.epoch,
                     total_epochs=max(state.epoch, schedule.total_epochs),
                     **means,
-                    val_mel=val_mel,
+                    val_mel=likeness.mel,
                     mel_before=mel_before,
                     epoch_time_s=time.monotonic() - epoch_started,
                     learning_rate=schedule.learning_rate,
+                    heard=likeness.figures(),
                 )
             )
             epoch_started = time.monotonic()
 
-        checkpoint.save_if_due()
+        if checkpoint.save_if_due():
+            listening.write(schedule.step, lambda passage: networks.averaged(passage).reconstruction, fabric.device)
         cancelled = not state.finished and cancel_event is not None and cancel_event.is_set()
     checkpoint.save()
+    listening.write(schedule.step, lambda passage: networks.averaged(passage).reconstruction, fabric.device)
 
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
     after = judge_windows(networks.averaged, networks.distance, held_out, fabric)

@@ -45,11 +45,11 @@ def _rebuilt(
         yield made.cpu().numpy(), float(distance(made, audio))
 
 
-def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[float, float]:
-    """The held-out mel distance, and the score by which the best weights are chosen: spectra, pitch and texture together.
+def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[Likeness, float]:
+    """What is said of the held-out windows, and the score by which the best weights are chosen: all judges together.
 
     The codec will stand for all recordings, so the weights to keep are the best for those that were trained on and for those
     that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
     """
     unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
-    return unknown.mel, (unknown.score + known.score) / 2
+    return unknown, (unknown.score + known.score) / 2

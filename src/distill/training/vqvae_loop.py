@@ -24,6 +24,7 @@ from distill.training.codec_data import CodecData, count_corpus_codes, start_cod
 from distill.training.codec_loss import CodecLoss
 from distill.training.codec_validation import score_codec
 from distill.training.launch import make_fabric
+from distill.training.listening import Listening
 from distill.training.metrics import (
     MetricsCallback,
     Notice,
@@ -145,11 +146,20 @@ def train_vqvae(
     criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
 
+    listening = Listening(
+        None if file.path is None else file.path.parent,
+        "codec",
+        split.held_out,
+        channels=config.channels,
+        hop=config.hop,
+        tell=tell,
+    )
+
     cancelled = False
     while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         try:
-            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, cancel_event, checkpoint)
+            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, cancel_event, checkpoint, listening)
         except TrainingError as error:
             if state.epoch == 0:
                 raise
@@ -163,10 +173,11 @@ def train_vqvae(
 
         # Evaluate.
         validating = time.monotonic()
-        val_loss, score = score_codec(model, criterion.mel, data, fabric)
+        likeness, score = score_codec(model, criterion.mel, data, fabric)
         if not math.isfinite(score):
             state.roll_back("the held-out distance was not finite", tell)
-            val_loss, score = score_codec(model, criterion.mel, data, fabric)
+            likeness, score = score_codec(model, criterion.mel, data, fabric)
+        val_loss = likeness.mel
         schedule.reserve(1.5 * (time.monotonic() - validating))
         state.keep_if_best(score, val_loss)
         levels = level_health(trained.code_counts)
@@ -182,6 +193,7 @@ def train_vqvae(
                 warning=utilisation_warning(levels),
                 epoch_time_s=time.monotonic() - started,
                 learning_rate=schedule.learning_rate,
+                heard=likeness.figures(),
             )
         )
     if not cancelled:
@@ -191,6 +203,7 @@ def train_vqvae(
 
     model.load_state_dict(state.best_weights)
     codec.requires_grad_(False).eval()
+    listening.write(schedule.step, lambda passage: codec(passage).reconstruction, fabric.device)  # as it is kept
     code_counts = count_corpus_codes(codec, corpus, fabric.device)
     result = VQTrainingResult(
         codec=codec.cpu(),
@@ -220,6 +233,7 @@ def train_vqvae_epoch(
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
     checkpoint: Checkpoint | None = None,
+    listening: Listening | None = None,
 ) -> VQEpochResult:
     """One epoch, ended early by the schedule or a cancel; what the state has already done of it is not done again.
 
@@ -252,8 +266,10 @@ def train_vqvae_epoch(
                     audio_seconds=audio.shape[0] * audio.shape[-1] / config.sample_rate,
                 )
             )
-        if checkpoint is not None:
-            checkpoint.save_if_due()
+        if checkpoint is not None and checkpoint.save_if_due() and listening and model.module.quantizer.started:
+            model.eval()
+            listening.write(schedule.step, lambda passage: model(passage).reconstruction, fabric.device)
+            model.train()
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
     if not sums.count:
