@@ -201,21 +201,6 @@ def channels(text: str) -> int | None:
     return None if text == "auto" else int(text)
 
 
-def temperatures(text: str) -> float | tuple[float, ...]:
-    """``0.9``, or one a level: ``0.8,0.9,1,1``.
-
-    Raises:
-        SettingError: if one is not a number.
-    """
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise SettingError(
-            f"--temperature {text} is not a number.", "Give one, such as 0.9, or one a level, such as 0.8,0.9,1,1."
-        ) from error
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
 def dial(text: str) -> float:
     """``close``, ``balanced``, ``original`` or a number as a number.
 
