@@ -29,6 +29,7 @@ VERBS = {
     "reconstruct": "--out --device",
     "info": "",
     "export": "--format --out",
+    "serve": "--port --host --token-file --longest --workers --waiting",
     "regenerate": "--given --recordings --out --device",
     "models list": "--trash",
     "models search": "",

@@ -1,12 +1,17 @@
 """The app without a server: requests go straight to it, as the page's own would."""
 
 import asyncio
+import shutil
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import torch
 from fastapi import FastAPI
 
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
+from distill.models.model_file import CorpusRecord, Source, new_header
 from distill.web.app import create_app
 from distill.web.guard import Door
 
@@ -50,3 +55,35 @@ def ask() -> type[Client]:
 @pytest.fixture
 def client() -> Client:
     return Client(create_app(Door()))
+
+
+def _save(path: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    config = VQVAEConfig(
+        num_quantizers=2, hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32
+    )
+    codec = ConvVQVAE(config)
+    codec.quantizer.set_codebooks(torch.randn(2, config.codebook_size, config.latent_size))
+    prior = CodePrior(PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32))
+    record = CorpusRecord(fingerprint="0" * 64, file_count=3, seconds=3.2, split_seed=0)
+    header = new_header(path.stem, config, record, codec_training={"seed": seed}, prior=prior.config)
+    sources = tuple(
+        Source(f"take-{number}.wav", 0.0, number == 2, torch.randint(0, 32, (50, 2))) for number in range(3)
+    )
+    counts = torch.randint(0, 9, (2, 32))
+    return save_model(path, Model(header, codec.eval(), counts, prior.eval(), sources))
+
+
+@pytest.fixture(scope="session")
+def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``tiny.distill`` and ``other.distill``."""
+    folder = tmp_path_factory.mktemp("models")
+    _save(folder / "tiny.distill", 0)
+    _save(folder / "other.distill", 1)
+    return folder
+
+
+@pytest.fixture
+def tiny(model_files: Path, tmp_path: Path) -> Path:
+    """A model file that a test may change."""
+    return Path(shutil.copy(model_files / "tiny.distill", tmp_path / "tiny.distill"))
