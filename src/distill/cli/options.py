@@ -5,11 +5,14 @@ import inspect
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distill.errors import SettingError
+
+if TYPE_CHECKING:
+    from distill.runs.watching import Watching
 
 
 class Device(StrEnum):
@@ -36,6 +39,13 @@ class Voice(StrEnum):
     AUTO = "auto"
     RECORDINGS = "recordings"
     CODEC = "codec"
+
+
+class Wandb(StrEnum):
+    """Where Weights & Biases keeps a run."""
+
+    OFFLINE = "offline"
+    ONLINE = "online"
 
 
 _OPTION_OF = {"show_all": "--all"}
@@ -120,6 +130,32 @@ EpochsOption = Annotated[
     int | None,
     typer.Option(help="Train this many epochs (with --minutes: whichever ends first).", show_default=False),
 ]
+
+
+TensorboardOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tensorboard",
+        metavar="DIR",
+        help="Draw the run in TensorBoard, in a folder of its own in DIR.",
+        show_default=False,
+    ),
+]
+WandbOption = Annotated[
+    Wandb | None,
+    typer.Option(
+        "--wandb",
+        help="Note the run for Weights & Biases: offline writes it to ./wandb and sends nothing, online sends the figures.",
+        show_default=False,
+    ),
+]
+
+
+def watching(tensorboard: Path | None, wandb: Wandb | None) -> "Watching":
+    """The tools that a run is to be watched in."""
+    from distill.runs.watching import Watching
+
+    return Watching(tensorboard, None if wandb is None else wandb.value)
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:

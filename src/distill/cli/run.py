@@ -22,6 +22,7 @@ from distill.files.names import MODEL_SUFFIX, command, run_folders
 
 if TYPE_CHECKING:
     from distill.pipeline import RunResult
+    from distill.runs.watching import Watching
 
 
 def run(
@@ -43,6 +44,8 @@ def run(
     voice: options.VoiceOption = options.Voice.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
+    tensorboard: options.TensorboardOption = None,
+    wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Learn the sound of FOLDER and make new audio in it: codec, prior, audio and report in one go."""
@@ -57,6 +60,7 @@ def run(
     result = run_pipeline(
         folder,
         out,
+        options.watching(tensorboard, wandb),
         name=name,
         minutes=minutes,
         seconds=seconds,
@@ -75,18 +79,27 @@ def run(
     show_result(result, as_json)
 
 
-def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
+def run_pipeline(folder: Path, out: Path, watching: "Watching | None" = None, **settings: Any) -> "RunResult":
     """Runs the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
     before, runs = set(out.glob(f"*{MODEL_SUFFIX}")), set(run_folders())
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel:
+
+    def name() -> str:
+        """Of this run's folder, which is there when the first event comes."""
+        return max(set(run_folders()) - runs, key=lambda folder: folder.stat().st_mtime_ns).name
+
+    with (
+        TrainingView() as view,
+        (watching or options.watching(None, None)).tell(view, name) as tell,
+        stop_on_interrupt(view.is_training) as cancel,
+    ):
         try:
             return pipeline.run(
                 folder,
                 out,
                 **settings,
-                callback=view,
+                callback=tell,
                 progress=view.progress,
                 on_settings=settings_table,
                 cancel_event=cancel,

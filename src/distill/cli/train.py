@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
     from distill.runs.resume import Stopped
+    from distill.runs.watching import Watching
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_HIGH_MINUTES = 30.0
@@ -37,6 +38,7 @@ class _Wanted:
     minutes: float | None
     device: str
     as_json: bool
+    watching: "Watching"
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,13 @@ def train(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
+    tensorboard: options.TensorboardOption = None,
+    wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
     sizes = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
-    wanted = _Wanted(quality is Quality.HIGH, epochs, minutes, device, as_json)
+    wanted = _Wanted(quality is Quality.HIGH, epochs, minutes, device, as_json, options.watching(tensorboard, wandb))
     if resume is None:
         chosen = {name: value for name, value in sizes.items() if value is not None}
         start = _Start(name, out, chosen, options.channels(channels), seed, from_scratch)
@@ -132,6 +136,7 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
     refined = None
     with (
         TrainingView() as view,
+        wanted.watching.tell(view, lambda: run_folder.name) as tell,
         stop_on_interrupt(view.is_training) as cancel,
         claimed(new_model_path(start.out, start.name, folder)) as model_path,
     ):
@@ -150,13 +155,13 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
             pipeline.CodecPlan(epochs, first_minutes, seed=start.seed, device=device, from_scratch=start.from_scratch),
             config_changes=start.sizes,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if wanted.is_high else None},
-            callback=view,
+            callback=tell,
             cancel_event=cancel,
         )
         if wanted.is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
             second = RefinementRun(run_folder, pipeline.RefinementPlan(epochs, left, seed=start.seed, device=device))
-            refined = pipeline.refine_codec(model_path, corpus, split, second, callback=view, cancel_event=cancel)
+            refined = pipeline.refine_codec(model_path, corpus, split, second, callback=tell, cancel_event=cancel)
     _show(folder, model_path, run_folder, refined.model if refined else model, refined, wanted)
 
 
@@ -200,7 +205,12 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
     config = first.config(VQVAEConfig)
     ensure_writable(first.model_path.parent)
     refined = None
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
+    with (
+        TrainingView() as view,
+        wanted.watching.tell(view, lambda: first.run_folder.name) as tell,
+        stop_on_interrupt(view.is_training) as cancel,
+        claimed(first.model_path) as model_path,
+    ):
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
         settings_table({**rows, **codec_settings(config)})
         split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
@@ -212,7 +222,7 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
             plan,
             resumed=first,
             about={"second_stage": {"epochs": second[0], "minutes": second[1]} if wanted.is_high else None},
-            callback=view,
+            callback=tell,
             cancel_event=cancel,
         )
         if wanted.is_high and not cancel.is_set():
@@ -220,7 +230,7 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
                 first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device)
             )
             refined = pipeline.refine_codec(
-                model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel
+                model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel
             )
     _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, wanted)
 
@@ -238,7 +248,12 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
     model = load_model(model_path)
     ensure_writable(model_path.parent)
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
+    with (
+        TrainingView() as view,
+        wanted.watching.tell(view, lambda: refinement_run.run_folder.name) as tell,
+        stop_on_interrupt(view.is_training) as cancel,
+        claimed(model_path),
+    ):
         plan = pipeline.RefinementPlan(epochs, minutes, device=device)
         refinement_run = next_refinement(
             model_path, model, plan, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
@@ -252,7 +267,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
                 resumed_settings(refinement_run.resumed.value("schedule.step", int), epochs, minutes, device)
             )
         split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
-        refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel)
+        refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel)
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, replace(wanted, is_high=True))
 
 
