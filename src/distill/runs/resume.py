@@ -3,6 +3,7 @@
     runs/NAME-DATE/     codec.state       codec.jsonl       the codec's first stage, and what it reported
                         refinement.state  refinement.jsonl  its second stage, if there is one
                         prior.state       prior.jsonl       the prior
+                        prior.codes                         what it learns from
 
 A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
 later stages belong to a model if both have the same codes. What is to be known of a run is read without PyTorch.
@@ -23,7 +24,7 @@ from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import read_header
 from distill.runs.events import events_file
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
-from distill.training.state import TrainingState, load_state, read_values
+from distill.training.state import CODES_SUFFIX, TrainingState, load_state, read_values
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -234,6 +235,7 @@ def forget_finished(kept: int = FINISHED_KEPT) -> None:
             try:
                 if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
                     (folder / name).unlink(missing_ok=True)
+                    (folder / name).with_suffix(CODES_SUFFIX).unlink(missing_ok=True)
             except (StateFileError, OSError):  # not judged here: whoever resumes it will be told
                 continue
 

@@ -13,11 +13,13 @@ DEVICES = ("auto", "cpu", "mps", "cuda")
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """The device by name; ``auto`` takes CUDA, then Apple's MPS, then the CPU.
+    """The device by name; ``auto`` takes CUDA, then Apple's MPS, then the CPU. With ``cpu`` no other device is looked for.
 
     Raises:
         DeviceError: if it is not on this machine.
     """
+    if device == "cpu":
+        return torch.device("cpu")
     available = {"cpu": True, "mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available()}
     if device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))

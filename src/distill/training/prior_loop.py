@@ -1,7 +1,6 @@
 """Training the prior: next-token prediction on codes extracted once from a frozen codec."""
 
 import dataclasses
-import hashlib
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from distill.models.model_file import load_model
 from distill.models.prior import CodePrior, PriorConfig
 from distill.sizes import prior_config_for
 from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.kept_codes import digest_of, keep_codes, kept_codes
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -80,8 +80,8 @@ def train_prior(
         plan: the run's settings; the default ones if not given. Its minutes count from the call. A run that goes on needs the
             plan it was begun with, but for its end.
         split: the codec's split of the corpus; drawn by the codec's seed if not given.
-        state_file: where the state is kept, and what to go on from. The codes are extracted again then, must be the same ones,
-            and that time is not counted twice.
+        state_file: where the state is kept, with the codes beside it, and what to go on from. Where the codes are not there any
+            more they are extracted again, must be the same ones, and that time is not counted twice.
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
@@ -107,8 +107,10 @@ def train_prior(
     config = prior_config or prior_config_for(model_file, corpus)
     check_codebooks(config, model_file)
 
+    inputs = {"codec": model_file.codes_fingerprint, "folder of recordings": corpus.fingerprint}
+    kept = kept_codes(file, config, inputs, tell)
     views = None if file.resumed is None else file.resumed.value("plan.views", int)
-    data = PriorData.of(model_file, split, config, plan, views, fabric, tell)
+    data = kept or PriorData.of(model_file, split, config, plan, views, fabric, tell)
     plan, tokens = dataclasses.replace(plan, views=data.views), data.tokens
 
     torch.manual_seed(plan.seed)
@@ -122,14 +124,13 @@ def train_prior(
     steps_per_epoch = -(-plan.sequences_per_epoch(len(tokens)) // plan.batch_size)
     schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60)
     state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
-    belongs_to = {
-        "codec": model_file.codes_fingerprint,
-        "folder of recordings": corpus.fingerprint,
-        "set of codes": hashlib.sha256(tokens.numpy().data).hexdigest(),
-    }
+    belongs_to = {**inputs, "set of codes": digest_of(tokens)}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
-        tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
+        if kept is None:
+            tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
+    if kept is None:
+        keep_codes(file, data, belongs_to, tell)
     facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, tell)
 

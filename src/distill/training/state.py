@@ -21,6 +21,9 @@ from distill.training.older import parts_of_format_1, values_of_format_1
 if TYPE_CHECKING:
     from torch import Tensor
 
+CODES_SUFFIX = ".codes"
+"""Beside the state of a prior lie the codes it learns from (``training/kept_codes.py``)."""
+
 _FORMAT = 2
 _KEY = "distill-state"
 
