@@ -2,7 +2,9 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,6 +49,23 @@ class Wandb(StrEnum):
     OFFLINE = "offline"
     ONLINE = "online"
 
+
+class Precision(StrEnum):
+    """Of the arithmetic in the networks while they train."""
+
+    FULL = "32"
+    BF16 = "bf16"
+
+
+class Strategy(StrEnum):
+    """How several devices share the work."""
+
+    AUTO = "auto"
+    DDP = "ddp"
+
+
+_STARTED = ("WORLD_SIZE", "SLURM_NTASKS", "LOCAL_RANK")
+"""In the environment of a process that torchrun, Slurm or the first rank has started."""
 
 _OPTION_OF = {"show_all": "--all"}
 """What options are called whose parameters have other names."""
@@ -132,6 +151,18 @@ EpochsOption = Annotated[
 ]
 
 
+DevicesOption = Annotated[
+    int,
+    typer.Option(help="Devices of this machine that train together, each with a batch of its own.", min=1, max=1024),
+]
+NodesOption = Annotated[int, typer.Option(help="Machines that train together.", min=1, max=4096)]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="Of the arithmetic; bf16 is faster on a GPU and halves the memory.")
+]
+StrategyOption = Annotated[
+    Strategy,
+    typer.Option(help="How devices share the work: ddp averages gradients; auto does so where there are several."),
+]
 TensorboardOption = Annotated[
     Path | None,
     typer.Option(
@@ -149,6 +180,22 @@ WandbOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+@contextmanager
+def together(device: str, devices: int, nodes: int, strategy: str) -> Iterator[bool]:
+    """While the block lasts all processes of a training work together; gives whether this one is to do what was asked for.
+
+    Raises:
+        DeviceError, RankError, SettingError: as ``distill.training.launch.together``.
+    """
+    if devices == nodes == 1 and strategy == Strategy.AUTO and not any(name in os.environ for name in _STARTED):
+        yield True
+        return
+    from distill.training import launch
+
+    with launch.together(device, devices, nodes, strategy) as leads:
+        yield leads
 
 
 def watching(tensorboard: Path | None, wandb: Wandb | None) -> "Watching":

@@ -44,6 +44,10 @@ def run(
     voice: options.VoiceOption = options.Voice.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
+    devices: options.DevicesOption = 1,
+    nodes: options.NodesOption = 1,
+    precision: options.PrecisionOption = options.Precision.FULL,
+    strategy: options.StrategyOption = options.Strategy.AUTO,
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
@@ -57,26 +61,29 @@ def run(
         warn(
             f"{out} lies inside {folder}: the new audio would be read as recordings the next time. Choose another --out."
         )
-    result = run_pipeline(
-        folder,
-        out,
-        options.watching(tensorboard, wandb),
-        name=name,
-        minutes=minutes,
-        seconds=seconds,
-        count=count,
-        channels=options.channels(channels),
-        device=device,
-        seed=seed,
-        voice=Wanted(Choice(voice)),
-        from_scratch=from_scratch,
-        config_changes={
-            key: value
-            for key, value in {"num_quantizers": rvq_levels, "codebook_size": codebook_size}.items()
-            if value is not None
-        },
-    )
-    show_result(result, as_json)
+    with options.together(device, devices, nodes, strategy) as leads:
+        if leads:
+            result = run_pipeline(
+                folder,
+                out,
+                options.watching(tensorboard, wandb),
+                name=name,
+                minutes=minutes,
+                seconds=seconds,
+                count=count,
+                channels=options.channels(channels),
+                device=device,
+                seed=seed,
+                voice=Wanted(Choice(voice)),
+                from_scratch=from_scratch,
+                precision=precision.value,
+                config_changes={
+                    key: value
+                    for key, value in {"num_quantizers": rvq_levels, "codebook_size": codebook_size}.items()
+                    if value is not None
+                },
+            )
+            show_result(result, as_json)
 
 
 def run_pipeline(folder: Path, out: Path, watching: "Watching | None" = None, **settings: Any) -> "RunResult":

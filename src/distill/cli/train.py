@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -51,6 +51,7 @@ class _Start:
     channels: int | None
     seed: int
     from_scratch: bool
+    precision: Literal["32", "bf16"]
 
 
 _SIZES = ("rvq_levels", "codebook_size", "commitment_weight")
@@ -97,6 +98,10 @@ def train(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
+    devices: options.DevicesOption = 1,
+    nodes: options.NodesOption = 1,
+    precision: options.PrecisionOption = options.Precision.FULL,
+    strategy: options.StrategyOption = options.Strategy.AUTO,
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
@@ -104,15 +109,25 @@ def train(
     """Train the codec on FOLDER and write NAME.distill."""
     sizes = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
     wanted = _Wanted(quality is Quality.HIGH, epochs, minutes, device, as_json, options.watching(tensorboard, wandb))
-    if resume is None:
-        chosen = {name: value for name, value in sizes.items() if value is not None}
-        start = _Start(name, out, chosen, options.channels(channels), seed, from_scratch)
-        _begin(options.given(folder, "FOLDER"), wanted, start)
-        return
-    options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch")
-    if not wanted.is_high:
-        options.refuse_idle(context, "--resume goes on with the stages that a training was begun with.", "quality")
-    _resume(folder, resume, wanted)
+    if resume is not None:
+        options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch", "precision")
+        if not wanted.is_high:
+            options.refuse_idle(context, "--resume goes on with the stages that a training was begun with.", "quality")
+    with options.together(device, devices, nodes, strategy) as leads:
+        if leads and resume is not None:
+            _resume(folder, resume, wanted)
+        elif leads:
+            chosen = {name: value for name, value in sizes.items() if value is not None}
+            start = _Start(
+                name,
+                out,
+                chosen,
+                options.channels(channels),
+                seed,
+                from_scratch,
+                "bf16" if precision is options.Precision.BF16 else "32",
+            )
+            _begin(options.given(folder, "FOLDER"), wanted, start)
 
 
 def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
@@ -152,7 +167,14 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
             split,
             model_path,
             events_file(run_folder, "codec"),
-            pipeline.CodecPlan(epochs, first_minutes, seed=start.seed, device=device, from_scratch=start.from_scratch),
+            pipeline.CodecPlan(
+                epochs,
+                first_minutes,
+                seed=start.seed,
+                device=device,
+                precision=start.precision,
+                from_scratch=start.from_scratch,
+            ),
             config_changes=start.sizes,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if wanted.is_high else None},
             callback=tell,
@@ -160,7 +182,8 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
         )
         if wanted.is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
-            second = RefinementRun(run_folder, pipeline.RefinementPlan(epochs, left, seed=start.seed, device=device))
+            plan = pipeline.RefinementPlan(epochs, left, seed=start.seed, device=device, precision=start.precision)
+            second = RefinementRun(run_folder, plan)
             refined = pipeline.refine_codec(model_path, corpus, split, second, callback=tell, cancel_event=cancel)
     _show(folder, model_path, run_folder, refined.model if refined else model, refined, wanted)
 
@@ -227,7 +250,8 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
         )
         if wanted.is_high and not cancel.is_set():
             refinement_run = RefinementRun(
-                first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device)
+                first.run_folder,
+                pipeline.RefinementPlan(*second, seed=plan.seed, device=device, precision=plan.precision),
             )
             refined = pipeline.refine_codec(
                 model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel

@@ -52,6 +52,10 @@ def train_prior(
     ] = None,
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
+    devices: options.DevicesOption = 1,
+    nodes: options.NodesOption = 1,
+    precision: options.PrecisionOption = options.Precision.FULL,
+    strategy: options.StrategyOption = options.Strategy.AUTO,
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
@@ -63,15 +67,17 @@ def train_prior(
         if value is not None
     }
     watching = options.watching(tensorboard, wandb)
-    if resume is None:
-        model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "DATASET_DIR")
-        settings = {
-            name: value for name, value in {"learning_rate": lr, "patience": patience}.items() if value is not None
-        }
-        _begin(model_path, dataset_dir, epochs, minutes, chosen, settings, device, seed, as_json, watching)
-    else:
-        options.refuse_with_resume(context, "hidden_size", "layers", "heads", "lr", "patience", "seed")
-        _resume(resume, model, dataset_dir, epochs, minutes, device, as_json, watching)
+    if resume is not None:
+        options.refuse_with_resume(context, "hidden_size", "layers", "heads", "lr", "patience", "seed", "precision")
+    with options.together(device, devices, nodes, strategy) as leads:
+        if leads and resume is not None:
+            _resume(resume, model, dataset_dir, epochs, minutes, device, as_json, watching)
+        elif leads:
+            model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "DATASET_DIR")
+            settings: dict[str, Any] = {"learning_rate": lr, "patience": patience}
+            settings = {name: value for name, value in settings.items() if value is not None}
+            settings["precision"] = precision.value
+            _begin(model_path, dataset_dir, epochs, minutes, chosen, settings, device, seed, as_json, watching)
 
 
 def _begin(
