@@ -153,7 +153,10 @@ def find_place(devices: int, nodes: int) -> Place:
         place = Place(found.global_rank(), found.world_size(), found.local_rank(), address, True)
         return _checked(place, wanted, "torchrun")
     if SLURMEnvironment.detect() and int(os.environ["SLURM_NTASKS"]) > 1:
-        slurm = SLURMEnvironment(auto_requeue=False)
+        try:
+            slurm = SLURMEnvironment(auto_requeue=False)
+        except RuntimeError as error:  # it looks for settings that Slurm would not follow
+            raise SettingError(f"Slurm's settings do not fit: {error}", "Correct the batch script.") from error
         address = f"{slurm.main_address}:{slurm.main_port}"
         return _checked(
             Place(slurm.global_rank(), slurm.world_size(), slurm.local_rank(), address, True), wanted, "Slurm"

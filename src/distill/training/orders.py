@@ -32,11 +32,27 @@ def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, res
         _send(dict(codec.state_dict()))
 
 
-def order_prior(config: PriorConfig, plan: PriorPlan, resumed: TrainingState | None, **codes: Tensor) -> None:
-    """Has the other ranks train this prior along, on these codes."""
-    _order("prior", plan, resumed, config=asdict(config))
+def order_prior(
+    config: PriorConfig,
+    plan: PriorPlan,
+    resumed: TrainingState | None,
+    extraction_s: float,
+    steps_per_epoch: int,
+    held_out: Tensor,
+) -> None:
+    """Has the other ranks train this prior along; what each epoch learns from comes with :func:`send_epoch`."""
+    told = {"extraction_s": extraction_s, "steps_per_epoch": steps_per_epoch}
+    _order("prior", plan, resumed, config=asdict(config), **told)
     if ranks.leads():
-        _send(codes)
+        _send({"held_out": held_out.short()})
+
+
+def send_epoch(tokens: Tensor | None) -> None:
+    """Sends the other ranks the sequences ``[N, T]`` of the next epoch, or that there is none."""
+    if tokens is None:
+        ranks.bytes_from_first(b"")
+    else:
+        _send({"tokens": tokens.short()})
 
 
 def _order(kind: str, plan: Plan, resumed: TrainingState | None, **told: Any) -> None:
