@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
@@ -265,6 +265,7 @@ def run(
     seed: int = 0,
     device: str = "auto",
     from_scratch: bool = False,
+    precision: Literal["32", "bf16"] = "32",
     config_changes: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -276,6 +277,7 @@ def run(
 
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
+        precision: of the arithmetic while training.
         from_scratch: whether the codec starts from random weights even where there is a base codec.
         config_changes: the person's own choices among the codec's sizes.
         on_settings: called once with the sizes at work, before training begins.
@@ -303,7 +305,9 @@ def run(
             return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=seed)
-        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device, from_scratch=from_scratch)
+        plan = CodecPlan(
+            minutes=CODEC_SHARE * minutes, seed=seed, device=device, precision=precision, from_scratch=from_scratch
+        )
         events = events_file(run_folder, "codec")
         train_codec(
             corpus,
@@ -320,7 +324,7 @@ def run(
             return result((), None, command("distill", "train-prior", model_path, folder), go_on)
 
         left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
-        prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device)
+        prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device, precision=precision)
         events = events_file(run_folder, "prior")
         add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():

@@ -127,12 +127,12 @@ class Generation:
             piece = block[:, skip : skip + total - done]
             skip -= min(skip, block.shape[1])
             if piece.shape[1]:
-                yield piece * self._fades(done, done + piece.shape[1], total)
+                yield piece * self.fades(done, done + piece.shape[1], total)
             done += piece.shape[1]
             if done >= total:
                 return
 
-    def _fades(self, first: int, stop: int, total: int) -> np.ndarray:
+    def fades(self, first: int, stop: int, total: int) -> np.ndarray:
         """Gains ``[stop - first]`` of these samples: a sound cut off in the middle of a wave ends in a click."""
         at = np.arange(first, stop)
         # What follows a prompt begins where that ends, in the middle of a sound.
@@ -295,7 +295,7 @@ def continue_codes(
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = _Drawing(prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device))
+    drawing = Drawing(prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device))
     with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
@@ -305,7 +305,7 @@ def continue_codes(
     return drawing.codes[:, prompt.shape[1] :].cpu()
 
 
-class _Drawing:
+class Drawing:
     """Several streams as they grow, position by position."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """How good a codec is while it trains: its reconstructions of windows, beside the windows."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import torch
 
 from distill.audio.distance import MultiScaleMel
 from distill.audio.files import to_channels
-from distill.audio.likeness import Likeness, judge
+from distill.audio.likeness import FIGURES, Likeness, judge
+from distill.models import ranks
 from distill.training.codec_data import CodecData
 
 if TYPE_CHECKING:
@@ -53,3 +54,16 @@ def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "F
     """
     unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
     return unknown, (unknown.score + known.score) / 2
+
+
+def judged_by_first(measure: Callable[[], Likeness | tuple[Likeness, float]]) -> tuple[dict[str, float], float]:
+    """A likeness's figures by name, and the score that comes with it or is its own: the first rank measures, and tells the
+    others."""
+
+    def numbers() -> list[float]:
+        measured = measure()
+        likeness, score = measured if isinstance(measured, tuple) else (measured, measured.score)
+        return [*likeness.figures().values(), score]
+
+    *figures, score = ranks.measured_by_first(numbers, len(FIGURES) + 1)
+    return dict(zip(FIGURES, figures, strict=True)), score

@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
@@ -46,6 +46,9 @@ class Plan:
     """The rule by which the recordings are split (``distill.audio.split``)."""
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
+    precision: Literal["32", "bf16"] = "32"
+    """Of the arithmetic in the networks: ``bf16`` halves the memory and is faster on a GPU; weights and losses stay in 32
+    bits."""
     least_steps: Annotated[int, Ge(1)] = 100
     """Steps of an epoch at least: on a tiny corpus, validation would otherwise take most of the time."""
     save_every_s: Annotated[float, Ge(0)] = 60.0

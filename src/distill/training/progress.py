@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import StateFileError, TrainingError
+from distill.models import ranks
 from distill.training.metrics import MetricsCallback, RolledBack
 from distill.training.schedule import Schedule
 from distill.training.state import Part, TrainingState
@@ -120,6 +121,7 @@ class State:
         Raises:
             TrainingError: if going back does not help, time after time.
         """
+        trouble = ranks.words_from_first(trouble)
         if trouble:
             self.roll_back(trouble, callback)
         else:
@@ -128,6 +130,7 @@ class State:
         self.sums.step += 1
         if self.watch.is_good:
             self.mark_good()
+        self.schedule.agreement.renew()
 
     def keep_if_best(self, score: float, loss: float) -> None:
         """Keeps a copy of the weights as they are now if no earlier ones had so low a score."""
@@ -256,11 +259,17 @@ class State:
 def gradients(
     loss: Tensor, module: Any, optimizer: torch.optim.Optimizer, fabric: "Fabric", max_norm: float = 1.0
 ) -> bool:
-    """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; says whether loss and gradients are finite."""
+    """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; says whether loss and gradients are finite.
+
+    With several ranks each gives the loss of its own part of the batch; all get the gradients of the whole.
+    """
     optimizer.zero_grad()
-    if not bool(torch.isfinite(loss)):
+    if not ranks.all_agree(bool(torch.isfinite(loss))):
         return False
     fabric.backward(loss)
+    ranks.average(
+        [weights.grad for group in optimizer.param_groups for weights in group["params"] if weights.grad is not None]
+    )
     norm = fabric.clip_gradients(module, optimizer, max_norm=max_norm, error_if_nonfinite=False)
     return norm is None or bool(torch.isfinite(norm))
 
