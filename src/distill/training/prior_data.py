@@ -15,6 +15,7 @@ from distill.codes.extract import encode_view, laid_out
 from distill.codes.layout import flatten_codes
 from distill.codes.views import View
 from distill.errors import SettingError
+from distill.models import ranks
 from distill.models.model_file import Model, Source
 from distill.models.prior import PriorConfig
 from distill.training.metrics import ExtractionProgress, MetricsCallback
@@ -179,7 +180,7 @@ class PriorData:
 
     def count(self, plan: "PriorPlan") -> int:
         """How many sequences an epoch takes: as many as one view has, but enough for the plan's least steps."""
-        return max(-(-self.views.positions // self.seq_len), plan.least_steps * plan.batch_size)
+        return max(-(-self.views.positions // self.seq_len), plan.least_steps * plan.batch_size * ranks.size())
 
     def epoch(self, epoch: int, plan: "PriorPlan") -> Tensor:
         """The token sequences ``[N, T]`` of an epoch, counted from 0; the same for the same views, epoch and seed."""
