@@ -300,7 +300,9 @@ def train_step(
 
     with torch.no_grad():
         codes = codec.encode(audio)
-    made = codec.decode(codes)
+    with fabric.autocast():
+        made = codec.decode(codes)
+    made = made.float()
     # The discriminator gets quiet passages as loud as others, but silence is never lifted out of the noise.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 

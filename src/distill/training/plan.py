@@ -188,12 +188,12 @@ class PriorPlan(Plan):
     good_every: Annotated[int, Ge(1)] = 25
     """So many steps in a row without trouble make a state that training can go back to."""
 
-    def sequences_per_epoch(self, sequences: int) -> int:
+    def sequences_per_epoch(self, sequences: int, ranks: int = 1) -> int:
         """How many of all the views' sequences an epoch takes: as many as one view has, but enough for the least steps.
 
         Which ones they are is drawn anew in every epoch.
         """
-        return min(sequences, max(sequences // self.views, self.least_steps * self.batch_size))
+        return min(sequences, max(sequences // self.views, self.least_steps * ranks * self.batch_size))
 
 
 def _hints(kind: type[Plan]) -> dict[str, Any]:

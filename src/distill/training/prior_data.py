@@ -15,6 +15,7 @@ from distill.audio.split import Passage, Split
 from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
 from distill.errors import SettingError
+from distill.models import ranks
 from distill.models.model_file import Model, Source
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import ConvVQVAE
@@ -68,7 +69,7 @@ class PriorData:
         kept_aside = split.held_out if split.kind != "none" else ()
         sources = (*encode.sources(split.train, held_out=False), *encode.sources(kept_aside, held_out=True))
         # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
-        repeats = max(1, plan.least_steps * plan.batch_size // len(tokens))
+        repeats = max(1, plan.least_steps * ranks.size() * plan.batch_size // len(tokens))
         return cls(tokens.repeat(repeats, 1), held_out, sources, views)
 
 

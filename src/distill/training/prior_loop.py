@@ -124,7 +124,7 @@ def train_prior(
     # Extraction comes out of the same budget; what is extracted again after a stop does not.
     again = time.monotonic() - called
     extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
-    steps_per_epoch = -(-plan.sequences_per_epoch(len(tokens)) // (ranks.size() * plan.batch_size))
+    steps_per_epoch = -(-plan.sequences_per_epoch(len(tokens), ranks.size()) // (ranks.size() * plan.batch_size))
     order_prior(config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
     stop = Agreement(cancel_event)
     ranks.as_on_first(prior.state_dict().values())
@@ -229,7 +229,7 @@ def train_prior_epoch(
     schedule, sums = state.schedule, state.sums
     positions = tokens.shape[1] // state.model.module.config.num_quantizers
     generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + state.epoch)
-    order = torch.randperm(len(tokens), generator=generator)[: plan.sequences_per_epoch(len(tokens))]
+    order = torch.randperm(len(tokens), generator=generator)[: plan.sequences_per_epoch(len(tokens), ranks.size())]
     if sums.step:
         generator.set_state(sums.tensors["generator"])
     state.model.train()

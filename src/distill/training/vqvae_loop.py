@@ -318,8 +318,9 @@ def train_step(
     set_learning_rate(state.optimizer, rate)
 
     is_quantizing = model.module.quantizer.started
-    output, tones = model.forward_with_tones(audio, is_quantizing)
-    parts = criterion(model.module, output.reconstruction, tones, audio, draw)
+    with fabric.autocast():
+        output, tones = model.forward_with_tones(audio, is_quantizing)
+    parts = criterion(model.module, output.reconstruction.float(), tones, audio, draw)
     loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)
