@@ -39,7 +39,7 @@ VERBS = {
     "models rename": "",
     "models delete": "--empty-trash",
     "models restore": "--out",
-    "models export": "--out",
+    "models export": "--out --recordings --with-recordings",
     "models import": "--in-place",
     "doctor": "",
 }

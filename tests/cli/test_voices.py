@@ -164,3 +164,48 @@ def test_a_daw_gets_every_grain(distill: Distill, spoken: Path, tmp_path: Path) 
 def test_the_cache_alone_is_enough(distill: Distill, spoken: Path, tmp_path: Path) -> None:
     generated(distill, spoken, "--recordings", tmp_path / "recordings", "--seconds", 1)
     assert len(list(cache_folder().glob("*.npy"))) == 3
+
+
+def test_a_model_given_away_speaks_with_the_recordings_voice_without_the_folder(
+    distill: Distill, spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recordings"
+    at_home, _ = generated(distill, spoken, "--recordings", folder, "--seconds", 2, "--voice", "recordings")
+    answer = distill(
+        "models", "export", spoken, "--with-recordings", "--recordings", folder, "--out", tmp_path / "gift"
+    )
+    assert answer.code == 0, answer.err
+    assert "3 recordings" in answer.out + answer.err
+    assert "Whoever has this file has these recordings" in answer.out + answer.err
+    plain = distill("models", "export", spoken, "--out", tmp_path / "plain", "--json").json["model"]
+    gift = tmp_path / "gift" / spoken.name
+    assert gift.stat().st_size > Path(plain).stat().st_size + 100_000
+    before = at_home.read_bytes()
+
+    # Another computer: neither folder nor cache nor library.
+    shutil.rmtree(folder)
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "elsewhere"))
+    shutil.rmtree(cache_folder(), ignore_errors=True)
+    distill("generate", plain, "--voice", "recordings", "--seconds", 2).refused("where it was", "--voice codec")
+    taken = distill("models", "import", gift, "--json").json["models"][0]
+    there, said = generated(distill, taken["path"], "--seconds", 2, "--voice", "recordings")
+    assert said["voices"] == ["recordings"]
+    np.testing.assert_allclose(read_audio(there), soundfile.read(at_home, always_2d=True)[0].T, atol=1e-4)
+    assert at_home.read_bytes() == before
+    assert "3 recordings" in distill("info", taken["path"]).err
+    assert not list(cache_folder().glob("*.npy")), "what a stranger calls a recording must not pass for it later"
+
+    # It keeps them through another name, and gives them on.
+    renamed = distill("models", "rename", taken["path"], "given", "--json").json["model"]["path"]
+    assert generated(distill, renamed, "--seconds", 1, "--voice", "recordings")[1]["voices"] == ["recordings"]
+
+
+def test_a_model_is_not_given_away_with_recordings_that_are_gone(
+    distill: Distill, spoken: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "recordings"
+    (folder / "take-1.wav").unlink()
+    words = ("models", "export", spoken, "--recordings", folder, "--out", tmp_path / "gift")
+    distill(*words, "--with-recordings").refused("take-1.wav is gone or changed", "--recordings FOLDER")
+    assert not list((tmp_path / "gift").glob("*"))
+    distill(*words).refused("--recordings has no effect", "--with-recordings")

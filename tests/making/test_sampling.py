@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
+from distill.making import sampling as sampling_module
 from distill.making.sampling import (
     HELD_POSITIONS,
     Drawing,
@@ -271,3 +273,30 @@ def test_the_first_part_is_heard_before_the_last_code_is_drawn(model: Model, mon
     monkeypatch.setattr(Drawing, "next_position", counted)
     next(stream(model, 60.0))
     assert drawn <= 24 * 3 + model.codec.context
+
+
+def test_only_the_thread_that_draws_computes_on_one_processor(
+    prior: CodePrior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a piece that is made in one thread of a program and slows down whatever begins in another meanwhile."""
+    before = torch.get_num_threads()
+    seen: list[int] = []
+
+    def elsewhere() -> None:
+        other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+
+    def drawn(*given: object) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        elsewhere()
+        return draw(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sampling_module, "draw", drawn)
+    torch.set_num_threads(3)
+    try:
+        continue_codes(prior, OPENINGS[None, :1], 1, Sampling(), [torch.Generator()])
+        assert set(zip(seen[::2], seen[1::2], strict=True)) == {(1, 3)}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -20,7 +20,7 @@ from distill.codes.codes_file import load_codes
 from distill.errors import CodesFileError, ModelFileError, OutputError, StateFileError
 from distill.files.tensors import MAX_TABLE_BYTES
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
-from distill.models.model_file import CorpusRecord, Source, new_header, read_header
+from distill.models.model_file import FORMAT_VERSION, CorpusRecord, Source, new_header, read_header
 from distill.training.state import load_state
 
 
@@ -157,7 +157,7 @@ def test_a_file_that_does_not_know_near_copies_loads(model: Model, tmp_path: Pat
     edit_header(path, sealed=False, minor=0, sources=records)
     old = load_model(path)
     assert [source.take for source in old.sources] == [-1, -1]
-    assert read_header(save_model(tmp_path / "again.distill", old)).minor == 1
+    assert read_header(save_model(tmp_path / "again.distill", old)).minor == FORMAT_VERSION[1]
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_numbers_that_cannot_be_are_refused_though_the_digest_fits(
 
 
 def test_the_header_has_a_checksum_too(model: Model, tmp_path: Path) -> None:
-    """Guards against a bad copy in which another recording was kept aside, or another sound is told."""
+    """Guards against a bad copy in which another recording was held out, or another sound is told."""
     path = save_model(tmp_path / "m.distill", model)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"5.5", b"7.5", 1))

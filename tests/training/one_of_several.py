@@ -97,7 +97,7 @@ def train_tiny_prior(folder: Path, out: Path) -> dict[str, Any]:
         if type(event).__name__ == "PriorStepMetrics":
             losses.append(event.train_loss)
 
-    config = PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)
+    config = PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64, dropout=0.0)
     plan = PriorPlan(epochs=2, batch_size=6 // ranks.size(), least_steps=3, views=2, seed=1, device="cpu")
     trained = train_prior(model, folder, config, tell, plan=plan, state_file=StateFile(out / "prior.state"))
     return {"losses": losses, "held out": trained["prior_metadata"]["final_val_loss"]}

@@ -243,7 +243,7 @@ def test_other_codes_are_refused(small_corpus: Path, tmp_path: Path) -> None:
     state = load_state(tmp_path / "state", "prior")
     (tmp_path / "state.codes").unlink()
     with pytest.raises(StateFileError, match="another set of codes"):
-        train(resumed=state, seed=1)
+        train(resumed=state, transpose=1.0)
     with pytest.raises(StateFileError, match="another codec"):
         train(resumed=dataclasses.replace(state, values={**state.values, "codec": "0" * 64}))
 
@@ -256,16 +256,15 @@ def test_a_prior_goes_on_where_encoding_gives_other_codes(
     Guards against a refusal on the other machine, and against encoding anything twice.
     """
     train = train_of("prior", small_corpus, tmp_path)
-    whole = train(path=None)
-    train(**stop_at(3, []))
+    whole = train(path=None, fresh_share=0.0)
+    train(**stop_at(3, []), fresh_share=0.0)
 
     def encode(*_: Any, **__: Any) -> Any:
         pytest.fail("encoded again")
 
-    monkeypatch.setattr("distill.training.prior_data.extract_code_sequences", encode)
-    monkeypatch.setattr("distill.training.prior_data.encode_blocks", encode)
+    monkeypatch.setattr("distill.training.prior_data.encode_view", encode)
     events: list[TrainingEvent] = []
-    rest = train(resumed=load_state(tmp_path / "state", "prior"), callback=events.append)
+    rest = train(resumed=load_state(tmp_path / "state", "prior"), callback=events.append, fresh_share=0.0)
     for name, tensor in weights(whole).items():
         assert torch.equal(tensor, weights(rest)[name]), name
     for one, other in zip(whole["sources"], rest["sources"], strict=True):
@@ -279,7 +278,7 @@ def test_a_prior_goes_on_where_encoding_gives_other_codes(
 def test_codes_that_cannot_be_used_are_encoded_again(what: str, small_corpus: Path, tmp_path: Path) -> None:
     train = train_of("prior", small_corpus, tmp_path)
     whole = train(path=None)
-    train(**stop_at(3, []), seed=1)
+    train(**stop_at(3, []), transpose=1.0)
     codes = tmp_path / "state.codes"
     other = codes.read_bytes()
     train(**stop_at(3, []))
@@ -295,7 +294,22 @@ def test_codes_that_cannot_be_used_are_encoded_again(what: str, small_corpus: Pa
     told = [event.text for event in events if isinstance(event, Notice)]
     assert any("encoded again to go on" in text for text in told)
     assert any("is not used" in text for text in told) == (what in spoilt)
-    assert codes.stat().st_size == len(kept), "they are kept again"
+    assert codes.stat().st_size > len(kept), "they are kept again, and what the second epoch added"
+
+
+def test_a_kill_between_codes_and_state_changes_nothing(small_corpus: Path, tmp_path: Path) -> None:
+    """The codes are written when an epoch begins, and the state later: the codes of an epoch that the state knows nothing of
+    are forgotten, and encoded again when their time comes."""
+    train = train_of("prior", small_corpus, tmp_path)
+    events: list[TrainingEvent] = []
+    whole = train(callback=events.append)
+    later = (tmp_path / "state.codes").read_bytes()
+    train(**stop_at(3, []))
+    assert len((tmp_path / "state.codes").read_bytes()) < len(later)
+    (tmp_path / "state.codes").write_bytes(later)
+    rest = train(resumed=load_state(tmp_path / "state", "prior"))
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(rest)[name]), name
 
 
 def test_a_disk_without_room_for_the_codes_costs_no_training(

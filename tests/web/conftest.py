@@ -1,13 +1,18 @@
-"""The app without a server: requests go straight to it, as the page's own would."""
+"""The app without a server, to which requests go straight, and with one; and models in a tiny size."""
 
 import asyncio
 import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import torch
+import uvicorn
 from fastapi import FastAPI
 
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
@@ -87,3 +92,21 @@ def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(model_files: Path, tmp_path: Path) -> Path:
     """A model file that a test may change."""
     return Path(shutil.copy(model_files / "tiny.distill", tmp_path / "tiny.distill"))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of the dashboard, behind its guard, in this process: it sees each test's own home."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = uvicorn.Server(
+        uvicorn.Config(create_app(Door(port=port)), "127.0.0.1", port, http="h11", ws="none", log_level="error")
+    )
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    running.should_exit = True
+    thread.join()

@@ -132,7 +132,7 @@ def test_from_an_empty_library_to_a_kept_piece(
     page.goto("/")
     for tab in ("train", "generate", "library", "recordings"):
         page.goto(f"/#/{tab}")
-        expect(page.locator(".empty h2")).to_be_visible()
+        expect(page.locator(".empty h2, .first h2")).to_be_visible()
     page.click("[data-test=demo]")
     expect(page.locator("table.recordings tbody tr")).to_have_count(21, timeout=LONG_MS)
     assert page.locator("td.verdict .badge.good").count() == 21
@@ -148,6 +148,11 @@ def test_from_an_empty_library_to_a_kept_piece(
     expect(loss).to_be_visible(timeout=LONG_MS)
     expect(loss).not_to_have_text(loss.inner_text(), timeout=LONG_MS)
     run = page.url.split("/")[-1]
+    pair = page.locator(".listening .pair").first
+    expect(pair.locator(".sound")).to_have_count(2, timeout=LONG_MS)  # comes with the first state that is saved
+    pair.locator(".play").last.click()
+    page.wait_for_function("() => document.getElementById('player').currentTime > 0.2")
+    expect(page.locator(".judged dt").first).to_have_text("partials kept", timeout=LONG_MS)
 
     page.reload()
     run_is(page, "running")
@@ -211,7 +216,8 @@ def test_from_an_empty_library_to_a_kept_piece(
     page.goto("/#/library")
     page.click("table.models th a")
     with page.expect_download() as download:
-        page.click("text=Export")
+        page.click("summary:has-text('Export')")
+        page.get_by_role("link", name="The model").click()
     assert download.value.suggested_filename == "demo.distill"
     assert Path(download.value.path()).stat().st_size > 1_000_000
     page.click("[data-test=delete]")

@@ -25,7 +25,8 @@ async def all_of_it():
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as asks:
         one = (await asks.post("/api/collections", json={{"folder": {str(small_corpus)!r}}})).json()
         for path in ("/", "/api/openapi.json", "/api/collections", f"/api/collections/{{one['id']}}", "/api/runs", "/api/now",
-                     "/api/models", "/api/pieces", "/api/trash", "/api/jobs", "/api/presets",
+                     "/api/models", "/api/pieces", "/api/trash", "/api/jobs", "/api/presets", "/api/damaged",
+                     "/api/codes/closed",
                      f"/api/sound/look?ref=recording:{{one['id']}}/take-0.wav"):
             assert (await asks.get(path)).status_code == 200, path
 asyncio.run(all_of_it())
@@ -49,6 +50,7 @@ def test_the_first_page_is_small() -> None:
             "train.js",
             "train.css",
             "run.js",
+            "learning.js",
             "chart.js",
             "events.js",
             "wave.js",

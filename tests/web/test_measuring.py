@@ -48,6 +48,25 @@ def test_a_reconstruction_stands_beside_its_original(client: Any, run: str, smal
         assert client.get("/api/sound/look", params={"ref": reference}).json()["seconds"] == pytest.approx(0.8)
 
 
+def test_what_a_training_let_hear_of_itself_is_there_without_pytorch(client: Any, run: str, small_corpus: Path) -> None:
+    learning = client.get(f"/api/runs/{run}/learning").json()
+    assert learning["passages"] == []
+    assert [one["key"] for one in learning["figures"]] == ["kept", "cents", "invented", "movement", "line", "grain"]
+    folder = home() / "runs" / run / "listening"
+    (folder / "0").mkdir(parents=True)
+    (folder / "passages.json").write_text('[{"name": "take-0.wav", "seconds": 0.8}]')
+    for name in ("original", "codec-00000120", "codec-00000015", "refinement-00000007"):
+        shutil.copy(small_corpus / "take-0.wav", folder / "0" / f"{name}.flac")
+    (passage,) = client.get(f"/api/runs/{run}/learning").json()["passages"]
+    assert [(one["stage"], one["step"]) for one in passage["moments"]] == [
+        ("codec", 15),
+        ("codec", 120),
+        ("refinement", 7),
+    ]
+    for reference in (passage["original"], passage["moments"][0]["reference"]):
+        assert client.get("/api/sound/look", params={"ref": reference}).json()["seconds"] == pytest.approx(0.8)
+
+
 def test_figures_come_with_their_units(client: Any, run: str) -> None:
     assert client.get(f"/api/runs/{run}/measured").json()["rows"] == []
     job = home() / "jobs" / "20260101-130000-000000-measure"
@@ -67,7 +86,7 @@ def test_figures_come_with_their_units(client: Any, run: str) -> None:
     rows = {row["name"]: row["value"] for row in client.get(f"/api/runs/{run}/measured").json()["rows"]}
     assert rows == {
         "mel distance": "1.10",
-        "of the partials kept": "77 %",
+        "partials kept": "77 %",
         "off in pitch": "4.2 cents",
         "partials invented": "0.06",
         "buzz": "5.0 dB",

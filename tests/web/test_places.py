@@ -89,3 +89,24 @@ def test_completion_tells_folders_and_no_files(client: Any, tmp_path: Path) -> N
     told = client.get("/api/folders", params={"text": f"{tmp_path}/dr"}).json()["folders"]
     assert told == [str(tmp_path / "Drums"), str(tmp_path / "drones")]
     assert client.get("/api/folders", params={"text": "relative"}).json() == {"folders": []}
+
+
+def test_a_damaged_note_of_a_folder_is_said_and_kept(named: places.Collection, client: Any, small_corpus: Path) -> None:
+    """Guards against a folder that is gone from the list without a word, and a note that is written over."""
+    (note,) = (home() / "collections").glob("*.json")
+    note.write_bytes(b'{"folder": "/some')
+    assert client.get("/api/collections").json() == []
+    (told,) = client.get("/api/damaged").json()["recordings"]
+    assert str(note) in told["what"]
+    assert client.get(f"/api/collections/{named.id}").status_code == 404
+    client.post("/api/collections", json={"folder": str(small_corpus)})
+    assert [one["id"] for one in client.get("/api/collections").json()] == [named.id]
+    assert client.get("/api/damaged").json()["recordings"] == []
+    assert note.with_suffix(".damaged").read_bytes() == b'{"folder": "/some'
+
+
+def test_a_folder_of_distills_own_stays_one_when_it_was_off_the_list(client: Any) -> None:
+    """Guards against an undo after which no file can be dropped on the folder any more."""
+    one = client.post("/api/collections/new", json={"name": "mine"}).json()
+    client.delete(f"/api/collections/{one['id']}")
+    assert client.post("/api/collections", json={"folder": one["folder"]}).json()["is_own"]

@@ -93,27 +93,27 @@ def edit(
 
     from distill.codes.codes_file import save_codes
     from distill.evaluation.codec_files import decode_file, read_sound
-    from distill.files.names import file_to_write
+    from distill.files.names import output_file
     from distill.making.editing import Editing
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device
 
     model = options.model_file(model)
     others = [Path(one.value) for one in operations if one.name in ("graft", "blend")]
-    target = file_to_write(out, Path(f"{sound.stem}-edited.codes"), sound, model, *others)
-    if target.suffix != ".codes":
-        from distill.audio.writing import check_output_format
+    with output_file(out, Path(f"{sound.stem}-edited.codes"), sound, model, *others) as target:
+        if target.suffix != ".codes":
+            from distill.audio.writing import check_output_format
 
-        check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
-    loaded = load_model(model, choose_device(device))
-    read = read_sound(loaded, sound)
-    editing = Editing(loaded, read.codes.numpy(), lambda name: read_sound(loaded, Path(name)).codes.numpy())
-    said = [editing.apply(operation) for operation in operations]
-    edited = editing.as_codes(read)
-    if target.suffix == ".codes":
-        save_codes(target, edited)
-    else:
-        decode_file(loaded, edited, target, bit_depth)
+            check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
+        loaded = load_model(model, choose_device(device))
+        read = read_sound(loaded, sound)
+        editing = Editing(loaded, read.codes.numpy(), lambda name: read_sound(loaded, Path(name)).codes.numpy())
+        said = [editing.apply(operation) for operation in operations]
+        edited = editing.as_codes(read)
+        if target.suffix == ".codes":
+            save_codes(target, edited)
+        else:
+            decode_file(loaded, edited, target, bit_depth)
     if as_json:
         positions, count = edited.codes.shape
         print_json(

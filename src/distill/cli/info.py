@@ -1,8 +1,13 @@
 """``distill info MODEL``: what a model file says about itself."""
 
+from typing import TYPE_CHECKING
+
 from distill.cli import options
 from distill.cli.console import figure, levels_table, note, place, print_json, table
 from distill.files.names import command
+
+if TYPE_CHECKING:
+    from distill.models.header import Header
 
 
 def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> None:
@@ -31,6 +36,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
         [
             ("made", f"{header.created} with Distill {header.distill_version}"),
             ("learned from", f"{corpus.file_count} recordings, {corpus.seconds:.0f} s ({corpus.fingerprint[:12]})"),
+            *([("holds the sound of", _sounds(header))] if header.sounds else []),
         ]
     )
     note()
@@ -53,7 +59,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     note("Prior", "bold")
     if header.prior is None or header.prior_training is None:
         note("  none yet")
-        place("Next", command("distill", "train-prior", model, "DATASET_DIR"))
+        place("Next", command("distill", "train-prior", model, "FOLDER"))
         return
     table(
         [
@@ -62,3 +68,9 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
             *((name, value) for name, (value, _) in prior_settings(header.prior, loaded.codec.frame_rate).items()),
         ]
     )
+
+
+def _sounds(header: "Header") -> str:
+    seconds = sum(sound.samples for sound in header.sounds) / 48_000
+    many = "1 recording" if len(header.sounds) == 1 else f"{len(header.sounds)} recordings"
+    return f"{many}, {seconds:.0f} s: whoever has the file has them"

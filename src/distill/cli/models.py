@@ -192,6 +192,15 @@ def restore(
 def export(
     model: Name,
     out: Annotated[Path, typer.Option(help="Folder, or a path that ends in .distill.")] = Path(),
+    with_recordings: Annotated[
+        bool,
+        typer.Option(
+            "--with-recordings",
+            help="Put the sound of its recordings into the copy, so that their voice speaks elsewhere too. "
+            "Whoever has the file then has your recordings.",
+        ),
+    ] = False,
+    recordings: options.RecordingsOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Copy MODEL's file, to keep it or to give it away. It holds the recordings as codes, which can be decoded."""
@@ -199,11 +208,40 @@ def export(
 
     library = _library()
     entry = _entry(library, model)
+    if with_recordings:
+        _export_with_recordings(entry, out, recordings, as_json)
+        return
+    if recordings is not None:
+        raise SettingError("--recordings has no effect here.", "Add --with-recordings, or leave it out.")
     target = moving.export(entry, out)
     if as_json:
         print_json({"model": target.resolve(), "was": entry.path})
         return
     good(f"A copy of {entry.name}, {size(entry.size)}")
+    place("Model", target)
+
+
+def _export_with_recordings(entry: "ModelEntry", out: Path, recordings: Path | None, as_json: bool) -> None:
+    from distill.audio.files import SAMPLE_RATE
+    from distill.making.giving import export_with_recordings
+    from distill.training.metrics import Notice
+
+    def tell(event: object) -> None:
+        if isinstance(event, Notice):
+            (warn if event.is_warning else note)(event.text)
+
+    target, model = export_with_recordings(entry, out, recordings, tell)
+    seconds = sum(sound.samples for sound in model.sounds) / SAMPLE_RATE
+    if as_json:
+        told = {"recordings": len(model.sounds), "seconds": seconds, "size": target.stat().st_size}
+        print_json({"model": target.resolve(), "was": entry.path, **told})
+        return
+    many = "1 recording" if len(model.sounds) == 1 else f"{len(model.sounds)} recordings"
+    good(
+        f"A copy of {entry.name} with the sound of {many} ({duration(seconds)}), {size(target.stat().st_size)} instead of "
+        f"{size(entry.size)}"
+    )
+    warn("Whoever has this file has these recordings and can play them. Give it only to those who may have them.")
     place("Model", target)
 
 

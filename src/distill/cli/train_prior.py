@@ -1,4 +1,4 @@
-"""``distill train-prior MODEL DATASET_DIR``: the prior, bundled into the model file."""
+"""``distill train-prior MODEL FOLDER``: the prior, bundled into the model file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +25,7 @@ def train_prior(
     dataset_dir: Annotated[
         Path | None,
         typer.Argument(
-            metavar="DATASET_DIR",
+            metavar="FOLDER",
             help="The folder of recordings the codec was trained on. With --resume neither is needed, unless they were moved.",
             show_default=False,
         ),
@@ -60,7 +60,7 @@ def train_prior(
     wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Train the prior on MODEL's codes of DATASET_DIR and add it to the same file."""
+    """Train the prior on MODEL's codes of FOLDER and add it to the same file."""
     chosen = {
         key: value
         for key, value in {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}.items()
@@ -73,7 +73,7 @@ def train_prior(
         if leads and resume is not None:
             _resume(resume, model, dataset_dir, epochs, minutes, device, as_json, watching)
         elif leads:
-            model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "DATASET_DIR")
+            model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "FOLDER")
             settings: dict[str, Any] = {"learning_rate": lr, "patience": patience}
             settings = {name: value for name, value in settings.items() if value is not None}
             settings["precision"] = precision.value

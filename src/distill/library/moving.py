@@ -42,9 +42,18 @@ def export(entry: ModelEntry, out: Path) -> Path:
     Raises:
         OutputError: if that path is taken or cannot be written.
     """
+    return _copied(entry.path, export_target(entry, out))
+
+
+def export_target(entry: ModelEntry, out: Path) -> Path:
+    """Where a model goes that is exported to a folder, or to a path; the folder is made.
+
+    Raises:
+        OutputError: if it cannot be made.
+    """
     target = out if out.suffix == MODEL_SUFFIX else free_path(out / entry.path.name)
     make_folder(target.parent)
-    return _copied(entry.path, target)
+    return target
 
 
 def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:

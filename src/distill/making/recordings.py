@@ -1,4 +1,5 @@
-"""The recordings behind a model, found again by what is in them: in the cache, in their folder, or where the folder is now."""
+"""The recordings behind a model, found again by what is in them: in the cache, in their folder, where the folder is now, or in
+the model's own file, if it was given away with them."""
 
 import contextlib
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from distill.errors import DistillError, LibraryError
 from distill.library import Library
 from distill.library.records import origin_of
 from distill.making.grains import Stretch
+from distill.models.header import errors_in_words
 from distill.models.model_file import Model, Source
 from distill.training.metrics import MetricsCallback, Notice
 
@@ -25,7 +27,7 @@ class Found:
     """What of a model's recordings is at hand."""
 
     stretches: tuple[Stretch, ...]
-    """Stretches of what it was trained on; what was kept aside is not quoted, since originality is judged without it."""
+    """Stretches of what it was trained on; what was held out is not quoted, since originality is judged without it."""
     missing: tuple[str, ...]
     """Names of those that are gone or have changed."""
 
@@ -63,8 +65,9 @@ def find_recordings(
             audio[digest] = there
     files: dict[str, Path] = {}
     known = {digest for digest in digests if digest}
+    given = {sound.sha256: sound for sound in model.sounds}
     for place in folders:
-        if known <= set(files if with_files else audio):
+        if known <= (files.keys() if with_files else audio.keys() | given.keys()):
             break
         try:
             for path, digest in audio_digests(place):
@@ -78,10 +81,14 @@ def find_recordings(
             if callback is not None:  # the others may still hold them
                 callback(Notice(f"{place} could not be searched for recordings: {error.what}", is_warning=True))
     rate = model.codec.sample_rate
+    # What is in the file is as it was trained on. It never goes into the cache, where it would pass for the recording itself.
+    with errors_in_words(model.path or Path(model.header.name)):
+        own = {digest: given[digest].audio() for digest in known - audio.keys() if digest in given}
+    heard = audio.keys() | own.keys()
     stretches = tuple(
         Stretch(
             source.name,
-            as_trained(audio[digest], model.codec.channels, source.gain, source.mix),
+            own[digest] if digest in own else as_trained(audio[digest], model.codec.channels, source.gain, source.mix),
             round(source.start_seconds * rate),
             source.codes,
             source.take,
@@ -90,9 +97,9 @@ def find_recordings(
             source.gain,
         )
         for source, digest in zip(sources, digests, strict=True)
-        if digest in audio
+        if digest in heard
     )
-    missing = [source.name for source, digest in zip(sources, digests, strict=True) if digest not in audio]
+    missing = [source.name for source, digest in zip(sources, digests, strict=True) if digest not in heard]
     return Found(stretches, tuple(dict.fromkeys(missing)))
 
 

@@ -6,7 +6,7 @@ stays flat, and nothing ever starts over from silence.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
+from distill.making.threads import one_thread
 from distill.models.model_file import Model, Source
 from distill.models.prior import CodePrior
 
@@ -295,7 +296,7 @@ def continue_codes(
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
     drawing = Drawing(prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device))
-    with one_thread(device):
+    with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
             drawing.next_position(generators, None if kept is None else kept[done].tolist())
@@ -367,18 +368,6 @@ class Drawing:
             self._hear(self.done - self.window // 2)
         else:
             self.logits = self.prior(token[:, None], self.cache)[:, -1]
-
-
-@contextmanager
-def one_thread(device: torch.device) -> Iterator[None]:
-    """One token at a time is too little work to share: on a CPU two threads are slower than one (measured, up to 10 times)."""
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, level: int = 0) -> Tensor:

@@ -14,10 +14,12 @@ from distill.files.regular import open_regular
 from distill.files.tensors import Digest, Table, UnusableError, read_table
 from distill.models.config import PriorConfig, VQVAEConfig
 
-FORMAT_VERSION = (1, 1)
+FORMAT_VERSION = (1, 2)
 KEY = "distill"
 """The name in the file's table under which the header stands."""
 _LONGEST_SECONDS = 1e9  # 30 years
+MOST_SOUND_SECONDS = 3 * 3600.0
+"""Sound of all recordings in one file: decoded, three hours of stereo take 4 GB."""
 
 Words = Annotated[str, Field(max_length=1000)]
 Figures = Annotated[dict[Words, float | int | Words], Field(max_length=1000)]
@@ -56,6 +58,20 @@ class SourceRecord(BaseModel):
     """How one channel was made of two (``distill.audio.mixing``)."""
 
 
+class SoundRecord(BaseModel):
+    """What the header says of the sound of a recording that is in the file (``models/sound.py``)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: Digest
+    """Of the recording's file, by which sources name it."""
+    channels: Annotated[int, Field(ge=1, le=2)]
+    samples: Annotated[int, Field(ge=1, le=int(MOST_SOUND_SECONDS * 48_000))]
+    """At 48 kHz."""
+    bytes: Annotated[int, Field(ge=1, le=1 << 40)]
+    """Of FLAC."""
+
+
 class Header(BaseModel):
     """Everything a model file says about itself."""
 
@@ -74,6 +90,8 @@ class Header(BaseModel):
     prior_training: Figures | None = None
     sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)] = ()
     """The recordings that are stored as codes; written by :func:`save_model`."""
+    sounds: Annotated[tuple[SoundRecord, ...], Field(max_length=100_000)] = ()
+    """The recordings whose sound is in the file; only in one that was exported with them."""
     curves: dict[str, list[float]] = Field(default_factory=dict)
     voices: Figures = Field(default_factory=dict)
     """How near to the recordings each voice was measured to be (``making/nearness.py``); empty where it was not."""
@@ -141,6 +159,13 @@ def checked_header(path: Path, table: Table) -> Header:
         raise UnusableError("its prior's codebooks are not of the number and size of its codec's")
     if header.prior is not None and all(record.held_out for record in header.sources):
         raise UnusableError("it has a prior but none of the recordings that the prior was trained on")
+    digests = [record.sha256 for record in header.sounds]
+    if len(set(digests)) < len(digests) or not set(digests) <= {record.sha256 for record in header.sources}:
+        raise UnusableError("it holds the sound of recordings that it did not learn from, or of one twice")
+    if any(record.channels != header.codec.channels for record in header.sounds):
+        raise UnusableError("it holds the sound of recordings in other channels than its codec's")
+    if sum(record.samples for record in header.sounds) > MOST_SOUND_SECONDS * 48_000:
+        raise UnusableError(f"it holds more than {MOST_SOUND_SECONDS / 3600:.0f} hours of sound")
     return header
 
 

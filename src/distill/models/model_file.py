@@ -2,7 +2,7 @@
 
 The header is checked field by field, then every tensor's name, type and shape against the sizes the header declares, then
 the digest of the bytes (``files/tensors.py``). Only after that is a tensor built. What is built is checked once more: weights
-are finite, and codes and counts are possible ones.
+are finite, codes and counts are possible ones, and the recordings' sound, where it is there, is as long as it says.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from distill.models.header import (
     read_header,
 )
 from distill.models.prior import CodePrior
+from distill.models.sound import Sound, check_sounds
 from distill.models.vqvae import ConvVQVAE
 
 __all__ = [
@@ -64,7 +65,7 @@ class Source:
     start_seconds: float
     """Where in the recording the stretch begins, in seconds; 0 for whole recordings."""
     held_out: bool
-    """Whether it was kept aside when the models were trained."""
+    """Whether it was held out when the models were trained."""
     codes: Tensor
     """``[S, Q]`` int64, at least one position."""
     take: int = -1
@@ -88,6 +89,8 @@ class Model:
     prior: CodePrior | None = None
     sources: tuple[Source, ...] = ()
     """The recordings as codes; there is at least one that was trained on where there is a prior."""
+    sounds: tuple[Sound, ...] = ()
+    """The sound of recordings, in a model that was exported with them."""
     path: Path | None = None
     """The file it was read from; None for a model that is in no file."""
 
@@ -115,13 +118,13 @@ class Model:
         if self.prior is None:
             raise MissingPriorError(
                 f"The model '{self.header.name}' has a codec but no prior yet, and new audio needs one.",
-                "Run: distill train-prior MODEL DATASET_DIR",
+                "Run: distill train-prior MODEL FOLDER",
             )
         return self.prior
 
     @property
     def trained_on(self) -> tuple[Source, ...]:
-        """The sources that were not kept aside."""
+        """The sources that were not held out."""
         return tuple(source for source in self.sources if not source.held_out)
 
 
@@ -160,8 +163,14 @@ def save_model(path: Path, model: Model) -> Path:
         )
         for source in model.sources
     )
+    named = {record.sha256 for record in records}
+    sounds = [
+        sound for sound in model.sounds if sound.sha256 in named
+    ]  # a prior of other recordings has no use for them
+    tensors |= {f"sounds.{number}": sound.flac for number, sound in enumerate(sounds)}
     major, minor = FORMAT_VERSION  # of this file, whatever an older codec's was
     changes: dict[str, Any] = {"major": major, "minor": minor, "sources": records}
+    changes["sounds"] = tuple(sound.record for sound in sounds)
 
     def header(digest: str) -> str:
         return model.header.model_copy(update={**changes, "digest": digest}).model_dump_json()
@@ -191,6 +200,11 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
             prior = CodePrior(header.prior) if header.prior is not None else None
         tensors = read_tensors(file, table, _expected_tensors(header, codec, prior), header.digest or "")
         _check_content(tensors, header.codec.codebook_size)
+        sounds = tuple(
+            Sound(record.sha256, record.channels, record.samples, tensors[f"sounds.{number}"])
+            for number, record in enumerate(header.sounds)
+        )
+        check_sounds(sounds)
     codec = ConvVQVAE(header.codec)
     codec.load_state_dict(
         {
@@ -201,7 +215,7 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         strict=False,
     )
     codec.quantizer.set_codebooks(tensors[_CODEBOOKS])
-    model = Model(header, _frozen(codec, device), tensors["code_counts"], path=path)
+    model = Model(header, _frozen(codec, device), tensors["code_counts"], sounds=sounds, path=path)
     if header.prior is not None:
         prior = CodePrior(header.prior)
         prior.load_state_dict(
@@ -282,6 +296,7 @@ def _expected_tensors(header: Header, codec: ConvVQVAE, prior: CodePrior | None)
         expected |= {f"prior.{name}": ("F32", list(tensor.shape)) for name, tensor in prior.state_dict().items()}
         positions = sum(record.positions for record in header.sources)
         expected["sources"] = ("I16", [positions, config.num_quantizers])
+    expected |= {f"sounds.{number}": ("U8", [record.bytes]) for number, record in enumerate(header.sounds)}
     return expected
 
 

@@ -58,13 +58,15 @@ def _listening(report: EvaluationReport) -> Section:
         )
         for place, pair in enumerate(report.pairs)
     )
-    return section(
-        "listen",
-        "Listen",
+    lead = (
         "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
-        "lower is closer.",
-        cards,
     )
+    lead += "lower is closer."
+    if report.others:
+        lead += (
+            " Beside them, the same sound in other ways: all versions follow the original's scale of time and loudness."
+        )
+    return section("listen", "Listen", lead, cards)
 
 
 def _figures(report: EvaluationReport) -> Section:

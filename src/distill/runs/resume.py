@@ -215,7 +215,7 @@ def stopped_prior(run: Path) -> Stopped:
     if found is None:
         raise SettingError(
             f"No training of a prior for {run} was begun on this computer.",
-            "Begin one: distill train-prior MODEL DATASET_DIR",
+            "Begin one: distill train-prior MODEL FOLDER",
         )
     stopped = _load(found, PRIOR_STATE)
     model_path = stopped.model_path if run.is_dir() else run
@@ -264,7 +264,7 @@ def next_refinement(
         if epochs is None and minutes is None:
             epochs, minutes = (first and first.second_stage) or (None, default_minutes)
         run_folder = first.run_folder if first else new_run_folder(path.stem)
-        # The same recordings are kept aside as in the first stage.
+        # The same recordings are held out as in the first stage.
         record = model.header.corpus
         plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
         return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))

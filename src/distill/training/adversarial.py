@@ -38,8 +38,9 @@ from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.codec_validation import judge_windows, validate_vqvae_epoch
+from distill.training.codec_validation import judge_windows, judged_by_first
 from distill.training.launch import make_fabric
+from distill.training.listening import Listening
 from distill.training.metrics import (
     MetricsCallback,
     RefinementCompleteEvent,
@@ -201,6 +202,14 @@ def refine_decoder(
         state.restore(file.resumed, belongs_to)
     mel_before = state.figures["mel_before"]
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, belongs_to, plan, tell)
+    listening = Listening(
+        None if file.path is None else file.path.parent,
+        "refinement",
+        split.held_out,
+        channels=codec.channels,
+        hop=codec.hop,
+        tell=tell,
+    )
 
     state.finished, cancelled = schedule.finished, False
     epoch_started = time.monotonic()
@@ -234,31 +243,32 @@ def refine_decoder(
         # Evaluate.
         if state.sums.step == steps_per_epoch or state.finished:
             validating = stop.time()
-            (val_mel,) = ranks.measured_by_first(
-                lambda: [validate_vqvae_epoch(networks.averaged, networks.distance, held_out, fabric)], 1
-            )
+            figures = judged_by_first(networks.averaged, networks.distance, held_out, fabric)
             stop.renew()
             schedule.reserve(1.5 * (stop.time() - validating))
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
-            state.end_epoch(val_mel=val_mel, **means)
+            state.end_epoch(val_mel=figures["mel"], **means)
             tell(
                 RefinementEpochMetrics(
                     epoch=state.epoch,
                     total_epochs=max(state.epoch, schedule.total_epochs),
                     **means,
-                    val_mel=val_mel,
+                    val_mel=figures["mel"],
                     mel_before=mel_before,
                     epoch_time_s=time.monotonic() - epoch_started,
                     learning_rate=schedule.learning_rate,
+                    heard=figures,
                 )
             )
             epoch_started = time.monotonic()
 
-        checkpoint.save_if_due()
+        if checkpoint.save_if_due():
+            listening.write(schedule.step, lambda passage: networks.averaged(passage).reconstruction, fabric.device)
         cancelled = not state.finished and stop.is_set()
     checkpoint.save()
+    listening.write(schedule.step, lambda passage: networks.averaged(passage).reconstruction, fabric.device)
 
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
     after = judge_windows(networks.averaged, networks.distance, held_out, fabric)

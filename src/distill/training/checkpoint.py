@@ -58,10 +58,12 @@ class Checkpoint:
             for torn in file.path.parent.glob(".distill-*.part*"):  # of a process that was killed while it wrote
                 torn.unlink(missing_ok=True)
 
-    def save_if_due(self) -> None:
-        """Writes the state if the last time is long enough ago; a little earlier if it happens to be small."""
-        if time.monotonic() - self._last >= (GOOD_MOMENT if self._state.is_at_good_state else 1.0) * self._wait:
+    def save_if_due(self) -> bool:
+        """Writes the state if the last time is long enough ago; a little earlier if it happens to be small. Says whether."""
+        is_due = time.monotonic() - self._last >= (GOOD_MOMENT if self._state.is_at_good_state else 1.0) * self._wait
+        if is_due:
             self.save()
+        return is_due
 
     def save(self) -> None:
         """Writes the state now."""

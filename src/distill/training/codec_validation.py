@@ -9,7 +9,8 @@ import torch
 
 from distill.audio.distance import MultiScaleMel
 from distill.audio.files import to_channels
-from distill.audio.likeness import Likeness, judge
+from distill.audio.likeness import FIGURES, Likeness, judge
+from distill.models import ranks
 from distill.training.codec_data import CodecData
 
 if TYPE_CHECKING:
@@ -45,11 +46,32 @@ def _rebuilt(
         yield made.cpu().numpy(), float(distance(made, audio))
 
 
-def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[float, float]:
-    """The held-out mel distance, and the score by which the best weights are chosen: spectra, pitch and texture together.
+def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[Likeness, float]:
+    """What is said of the held-out windows, and the score by which the best weights are chosen: all judges together.
 
     The codec will stand for all recordings, so the weights to keep are the best for those that were trained on and for those
     that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
     """
     unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
-    return unknown.mel, (unknown.score + known.score) / 2
+    return unknown, (unknown.score + known.score) / 2
+
+
+def judged_by_first(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> dict[str, float]:
+    """The figures of :func:`judge_windows`, which the first rank measures and tells the others."""
+    told = ranks.measured_by_first(
+        lambda: list(judge_windows(model, distance, windows, fabric).figures().values()), len(FIGURES)
+    )
+    return dict(zip(FIGURES, told, strict=True))
+
+
+def scored_by_first(
+    model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
+) -> tuple[dict[str, float], float]:
+    """The held-out figures and the score of :func:`score_codec`, which the first rank measures and tells the others."""
+
+    def measure() -> list[float]:
+        likeness, score = score_codec(model, distance, data, fabric)
+        return [score, *likeness.figures().values()]
+
+    score, *told = ranks.measured_by_first(measure, 1 + len(FIGURES))
+    return dict(zip(FIGURES, told, strict=True)), score

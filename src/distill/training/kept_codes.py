@@ -1,14 +1,14 @@
 """What a prior learns from, kept beside its state, so that nothing is encoded twice and a stopped prior goes on on any machine.
 
     prior.state   what changes while it trains (``training/state.py``)
-    prior.codes   the code sequences, int16, written once, when the recordings have been encoded
+    prior.codes   the passages as codes, int16, written anew whenever further views were encoded
 
 Another processor rounds otherwise, so of 50 000 codes encoded there a few are others; a prior that goes on needs the very ones
 it began with. Safetensors, checked like every file that may come from elsewhere (``files/tensors.py``).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -19,12 +19,10 @@ from distill.errors import DistillError, OutputError
 from distill.files.atomic import written_aside
 from distill.files.regular import open_regular
 from distill.files.tensors import Digest, Size, UnusableError, encode, read_table, read_tensors
-from distill.models.header import SourceRecord
-from distill.models.model_file import Source
 from distill.models.prior import PriorConfig
 from distill.training.checkpoint import StateFile
 from distill.training.metrics import MetricsCallback, Notice
-from distill.training.prior_data import PriorData
+from distill.training.prior_data import KeptCodes
 from distill.training.state import CODES_SUFFIX
 
 _KEY = "distill-prior-codes"
@@ -33,22 +31,32 @@ _KEY = "distill-prior-codes"
 class _Header(BaseModel):
     format: Literal[1] = 1
     belongs_to: Annotated[dict[str, Digest], Field(max_length=8)]
-    views: Annotated[int, Field(ge=1, le=1 << 32)]
-    tokens: tuple[Size, Size]
-    """Shape of the sequences to train on."""
-    held_out: tuple[Size, Size]
-    """Shape of the held-out ones."""
-    sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)]
+    passages: Size
+    """How many are trained on."""
+    encodings: Size
+    """How many of them there are, in all views."""
+    positions: Size
+    """Of all encodings together."""
+    held_out: Size
+    """How many passages are held out."""
+    held_out_positions: Size
     digest: Digest
 
 
-def digest_of(tokens: Tensor) -> str:
-    """By what a set of code sequences ``[N, T]`` is known: SHA-256 of them as int64."""
-    return hashlib.sha256(tokens.numpy().data).hexdigest()
+def digest_of(coded: Sequence[Tensor]) -> str:
+    """By what a set of codes is known: SHA-256 of encodings ``[S, Q]`` as int16, one after another."""
+    digest = hashlib.sha256()
+    for codes in coded:
+        digest.update(codes.short().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def keep_codes(
-    state_file: StateFile, data: PriorData, belongs_to: Mapping[str, str], callback: MetricsCallback
+    state_file: StateFile,
+    codes: KeptCodes,
+    passages: int,
+    belongs_to: Mapping[str, str],
+    callback: MetricsCallback,
 ) -> None:
     """Writes the codes beside the state; nothing where no state is kept.
 
@@ -56,36 +64,25 @@ def keep_codes(
     goes on.
 
     Args:
+        passages: how many are trained on.
         belongs_to: what the codes are of, by name, as digests.
     """
     if state_file.path is None:
         return
-    records = tuple(
-        SourceRecord(
-            name=source.name,
-            start_seconds=source.start_seconds,
-            positions=len(source.codes),
-            held_out=source.held_out,
-            take=source.take,
-            sha256=source.sha256 or None,
-            gain=source.gain,
-            mix=source.mix,
-        )
-        for source in data.sources
-    )
     tensors = {
-        "tokens": data.tokens.short(),
-        "held_out": data.held_out.short(),
-        "sources": torch.cat([source.codes for source in data.sources]).short(),
+        "lengths": torch.tensor([len(one) for one in (*codes.coded, *codes.held_out)]),
+        "coded": torch.cat([one.short() for one in codes.coded]),
+        "held_out": torch.cat([one.short() for one in codes.held_out]),
     }
 
     def header(digest: str) -> str:
         return _Header(
             belongs_to=dict(belongs_to),
-            views=data.views,
-            tokens=(data.tokens.shape[0], data.tokens.shape[1]),
-            held_out=(data.held_out.shape[0], data.held_out.shape[1]),
-            sources=records,
+            passages=passages,
+            encodings=len(codes.coded),
+            positions=len(tensors["coded"]),
+            held_out=len(codes.held_out),
+            held_out_positions=len(tensors["held_out"]),
             digest=digest,
         ).model_dump_json()
 
@@ -100,13 +97,18 @@ def keep_codes(
 
 
 def kept_codes(
-    state_file: StateFile, config: PriorConfig, belongs_to: Mapping[str, str], callback: MetricsCallback
-) -> PriorData | None:
+    state_file: StateFile,
+    config: PriorConfig,
+    passages: tuple[int, int],
+    belongs_to: Mapping[str, str],
+    callback: MetricsCallback,
+) -> KeptCodes | None:
     """The codes that a saved training goes on with; None where there is nothing to go on from, or they are not there.
 
     What lies there and cannot be used is told, and the recordings are encoded again.
 
     Args:
+        passages: how many there are to train on, and held out.
         belongs_to: what they must be the codes of: all that was given to :func:`keep_codes` but the set of codes, which
             the saved training knows.
     """
@@ -121,15 +123,21 @@ def kept_codes(
             for name, digest in wanted.items():
                 if header.belongs_to.get(name) != digest:
                     raise UnusableError(f"it belongs to another {name}")
-            positions = sum(record.positions for record in header.sources)
+            if (header.passages, header.held_out) != passages or header.encodings < header.passages:
+                raise UnusableError("it holds other passages")
             expected = {
-                "tokens": ("I16", list(header.tokens)),
-                "held_out": ("I16", list(header.held_out)),
-                "sources": ("I16", [positions, config.num_quantizers]),
+                "lengths": ("I64", [header.encodings + header.held_out]),
+                "coded": ("I16", [header.positions, config.num_quantizers]),
+                "held_out": ("I16", [header.held_out_positions, config.num_quantizers]),
             }
-            tensors = {name: found.long() for name, found in read_tensors(file, table, expected, header.digest).items()}
-        for codes in tensors.values():
-            if not (codes.numel() and 0 <= int(codes.min()) <= int(codes.max()) < config.codebook_size):
+            tensors = read_tensors(file, table, expected, header.digest)
+        lengths = tensors["lengths"].tolist()
+        coded, held_out = lengths[: header.encodings], lengths[header.encodings :]
+        sums = (sum(coded), sum(held_out))
+        if min(lengths) < 1 or sums != (header.positions, header.held_out_positions):
+            raise UnusableError("its lengths do not fit its codes")
+        for codes in (tensors["coded"], tensors["held_out"]):
+            if not 0 <= int(codes.min()) <= int(codes.max()) < config.codebook_size:
                 raise UnusableError("it holds codes that cannot be")
     except FileNotFoundError:  # kept by an earlier version, or not at all
         return None
@@ -137,18 +145,4 @@ def kept_codes(
         why = error if isinstance(error, UnusableError) else "it cannot be read"
         callback(Notice(f"{path} is not used: {why}. The recordings are encoded again.", is_warning=True))
         return None
-    parts = tensors["sources"].split([record.positions for record in header.sources])
-    sources = tuple(
-        Source(
-            record.name,
-            record.start_seconds,
-            record.held_out,
-            codes,
-            record.take,
-            record.sha256 or "",
-            record.gain,
-            record.mix,
-        )
-        for record, codes in zip(header.sources, parts, strict=True)
-    )
-    return PriorData(tensors["tokens"], tensors["held_out"], sources, header.views)
+    return KeptCodes(tensors["coded"].split(coded), tuple(part.long() for part in tensors["held_out"].split(held_out)))

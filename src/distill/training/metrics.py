@@ -4,8 +4,8 @@ The command line, the report and any program that passes a callback read the sam
 writes them as JSON lines, one event a line, so that a run can be followed or drawn again after it has ended.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from distill.models.health import LevelHealth
@@ -47,6 +47,8 @@ class VQEpochMetrics:
     """Plain words when a level uses less than 30 % of its codebook; empty otherwise."""
     epoch_time_s: float
     learning_rate: float
+    heard: Mapping[str, float] = field(default_factory=dict)
+    """What all judges say of held-out windows, by name (``Likeness.figures``); empty in events of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class RefinementEpochMetrics:
     """The same with the first stage's decoder."""
     epoch_time_s: float
     learning_rate: float
+    heard: Mapping[str, float] = field(default_factory=dict)
+    """As in :class:`VQEpochMetrics`, with the decoder that would be kept now."""
 
 
 @dataclass(frozen=True)

@@ -111,10 +111,12 @@ def train_prior(
     check_codebooks(config, model_file)
 
     inputs = {"codec": model_file.codes_fingerprint, "folder of recordings": corpus.fingerprint}
-    kept = kept_codes(file, config, inputs, tell)
-    views = None if file.resumed is None else file.resumed.value("plan.views", int)
-    data = kept or PriorData.of(model_file, split, config, plan, views, fabric, tell)
-    plan, tokens = dataclasses.replace(plan, views=data.views), data.tokens
+    kept = kept_codes(file, config, (len(split.train), len(split.held_out)), inputs, tell)
+    is_new = file.resumed is None
+    if file.resumed is not None:
+        plan = dataclasses.replace(plan, views=file.resumed.value("plan.views", int))
+    data = PriorData.of(model_file, split, config, plan, fabric.device, tell, is_new=is_new, kept=kept)
+    plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
 
     torch.manual_seed(plan.seed)
     prior = CodePrior(config)
@@ -124,25 +126,28 @@ def train_prior(
     # Extraction comes out of the same budget; what is extracted again after a stop does not.
     again = time.monotonic() - called
     extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
-    steps_per_epoch = -(-plan.sequences_per_epoch(len(tokens), ranks.size()) // (ranks.size() * plan.batch_size))
+    steps_per_epoch = -(-data.count(plan) // (ranks.size() * plan.batch_size))
     order_prior(config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
     stop = Agreement(cancel_event)
     ranks.as_on_first(prior.state_dict().values())
     schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60, agreement=stop)
     state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
-    belongs_to = {**inputs, "set of codes": digest_of(tokens)}
+    belongs_to = {**inputs, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
         if kept is None:
             tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
     if kept is None:
-        keep_codes(file, data, belongs_to, tell)
+        keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
     facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, tell)
 
     cancelled = stopped_early = False
     while state.epoch == 0 or not (schedule.finished or cancelled or stopped_early):
         started = time.monotonic()
+        if data.grow(state.epoch, plan):
+            keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
+        tokens = data.epoch(state.epoch, plan)
         send_epoch(tokens)
         try:
             train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, stop, checkpoint)
@@ -196,7 +201,7 @@ def train_prior(
             "was_memorizing": int(outcome.was_memorizing),
             "cancelled": int(cancelled),
             "seed": plan.seed,
-            "views": plan.views,
+            "views": data.views.number,
             "transpose": plan.transpose,
             "corpus_fingerprint": corpus.fingerprint,
         },
@@ -214,7 +219,7 @@ def train_prior_epoch(
     cancel_event: Stop | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> float:
-    """One pass over the plan's share of the token sequences ``[N, T]`` in random order.
+    """One pass over token sequences ``[N, T]`` in random order.
 
     Ended early by the schedule or a cancel; what the state has already done of it is not done again. A step that goes wrong (a
     loss that is not finite or explodes) never reaches the optimizer: training goes back to its last good state, halves the
@@ -229,7 +234,7 @@ def train_prior_epoch(
     schedule, sums = state.schedule, state.sums
     positions = tokens.shape[1] // state.model.module.config.num_quantizers
     generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + state.epoch)
-    order = torch.randperm(len(tokens), generator=generator)[: plan.sequences_per_epoch(len(tokens), ranks.size())]
+    order = torch.randperm(len(tokens), generator=generator)
     if sums.step:
         generator.set_state(sums.tensors["generator"])
     state.model.train()

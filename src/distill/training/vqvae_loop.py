@@ -25,8 +25,9 @@ from distill.training.agreement import Agreement, Stop
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_decoder
 from distill.training.codec_loss import CodecLoss
-from distill.training.codec_validation import score_codec
+from distill.training.codec_validation import scored_by_first
 from distill.training.launch import make_fabric
+from distill.training.listening import Listening
 from distill.training.metrics import (
     MetricsCallback,
     Notice,
@@ -151,11 +152,20 @@ def train_vqvae(
     criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
 
+    listening = Listening(
+        None if file.path is None else file.path.parent,
+        "codec",
+        split.held_out,
+        channels=config.channels,
+        hop=config.hop,
+        tell=tell,
+    )
+
     cancelled = False
     while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         try:
-            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, stop, checkpoint)
+            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, stop, checkpoint, listening)
         except RankError:
             checkpoint.save()
             raise
@@ -172,10 +182,11 @@ def train_vqvae(
 
         # Evaluate.
         validating = stop.time()
-        val_loss, score = ranks.measured_by_first(lambda: score_codec(model, criterion.mel, data, fabric), 2)
+        figures, score = scored_by_first(model, criterion.mel, data, fabric)
         if not math.isfinite(score):
             state.roll_back("the held-out distance was not finite", tell)
-            val_loss, score = ranks.measured_by_first(lambda: score_codec(model, criterion.mel, data, fabric), 2)
+            figures, score = scored_by_first(model, criterion.mel, data, fabric)
+        val_loss = figures["mel"]
         stop.renew()
         schedule.reserve(1.5 * (stop.time() - validating))
         state.keep_if_best(score, val_loss)
@@ -192,6 +203,7 @@ def train_vqvae(
                 warning=utilisation_warning(levels),
                 epoch_time_s=time.monotonic() - started,
                 learning_rate=schedule.learning_rate,
+                heard=figures,
             )
         )
     if not cancelled:
@@ -201,6 +213,7 @@ def train_vqvae(
 
     model.load_state_dict(state.best_weights)
     codec.requires_grad_(False).eval()
+    listening.write(schedule.step, lambda passage: codec(passage).reconstruction, fabric.device)  # as it is kept
     code_counts = count_corpus_codes(codec, corpus, fabric.device)
     result = VQTrainingResult(
         codec=codec.cpu(),
@@ -230,6 +243,7 @@ def train_vqvae_epoch(
     callback: MetricsCallback | None = None,
     cancel_event: Stop | None = None,
     checkpoint: Checkpoint | None = None,
+    listening: Listening | None = None,
 ) -> VQEpochResult:
     """One epoch, ended early by the schedule or a cancel; what the state has already done of it is not done again.
 
@@ -263,8 +277,10 @@ def train_vqvae_epoch(
                     audio_seconds=ranks.size() * audio.shape[0] * audio.shape[-1] / config.sample_rate,
                 )
             )
-        if checkpoint is not None:
-            checkpoint.save_if_due()
+        if checkpoint is not None and checkpoint.save_if_due() and listening and model.module.quantizer.started:
+            model.eval()
+            listening.write(schedule.step, lambda passage: model(passage).reconstruction, fabric.device)
+            model.train()
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
     if not sums.count:

@@ -22,8 +22,9 @@ from distill.audio.folder import audio_files, name_below
 from distill.errors import AudioFileError, CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
-from distill.files.names import stem_from
+from distill.files.names import free_path, stem_from
 from distill.library import Library, ModelEntry
+from distill.library.moving import move
 from distill.runs.events import STAGES
 
 _MOST_FOLDERS = 500
@@ -57,16 +58,20 @@ def library() -> Library:
 
 
 def collections() -> list[Collection]:
-    """All folders that the person named, by name."""
-    found = [one for path in _notes().glob("*.json") if (one := _read(path)) is not None]
-    return sorted(found, key=lambda one: (one.name.casefold(), one.id))
+    """All folders that the person named, by name, but for those whose notes are damaged (:func:`damaged`)."""
+    return sorted(_all()[0], key=lambda one: (one.name.casefold(), one.id))
+
+
+def damaged() -> list[LibraryError]:
+    """What to say of notes of folders that cannot be read; they are kept as they are."""
+    return _all()[1]
 
 
 def collection(given: str) -> Collection:
     """One of them.
 
     Raises:
-        LibraryError: if there is none of that id.
+        LibraryError: if there is none of that id, or its note is damaged.
     """
     found = _read(_notes() / f"{given}.json") if re.fullmatch(r"[\w.-]+", given) else None
     if found is None:
@@ -76,6 +81,9 @@ def collection(given: str) -> Collection:
 
 def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
     """Notes a folder that the person named.
+
+    Args:
+        is_own: whether it lies in Distill's own folder; what lies in ``own_recordings`` always does.
 
     Raises:
         CorpusError: if there is no such folder.
@@ -89,7 +97,13 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
     if folder == folder.parent:
         raise CorpusError(f"{folder} is a whole disk.", "Name a folder of recordings on it.")
     key = f"{stem_from(folder.name) or 'folder'}-{sha256(str(folder).encode(errors='replace')).hexdigest()[:6]}"
-    there = _read(_notes() / f"{key}.json")
+    is_own = is_own or folder.parent == own_recordings().resolve()  # also when it was off the list for a while
+    note = _notes() / f"{key}.json"
+    try:
+        there = _read(note)
+    except LibraryError:  # the folder is named anew; what was noted stays, under another name
+        move(note, free_path(note.with_suffix(".damaged")))
+        there = None
     return there if there is not None else _write(Collection(key, str(folder), is_own=is_own))
 
 
@@ -263,14 +277,37 @@ def _notes() -> Path:
     return home() / "collections"
 
 
+def _all() -> tuple[list[Collection], list[LibraryError]]:
+    """What was noted of folders, and what to say of the notes that cannot be read."""
+    found, wrong = [], []
+    for path in sorted(_notes().glob("*.json")):
+        try:
+            one = _read(path)
+        except LibraryError as error:
+            wrong.append(error)
+        else:
+            found += [] if one is None else [one]
+    return found, wrong
+
+
 def _read(path: Path) -> Collection | None:
+    """The note of a folder; None where there is none.
+
+    Raises:
+        LibraryError: if it cannot be read.
+    """
     try:
         told = json.loads(path.read_bytes())
         return Collection(
             path.stem, str(told["folder"]), [str(name) for name in told["left_out"]], bool(told["is_own"])
         )
-    except (OSError, ValueError, KeyError, TypeError):  # gone, or not ours
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LibraryError(
+            f"What was noted of a folder of recordings cannot be read: {path}. The recordings are unharmed.",
+            "Add the folder again; the damaged file is kept.",
+        ) from error
 
 
 def _write(one: Collection) -> Collection:

@@ -2,6 +2,7 @@
 
     sheets/ID/sheet.json     what it is of, and the codes it began with
     sheets/ID/steps.jsonl    one line for every step, undo and redo; a half-written last line is left out
+    sheets/ID.gone/          one that was closed (closed_sheets.py)
 
 A row of the history's grid is ``[codes of the Q levels, locks of the Q levels]``, so that a lock is a step like any other and
 moves with its column. What is in memory is only a copy of the files, and is read again when they have changed.
@@ -21,8 +22,8 @@ from typing import Any, Literal
 import numpy as np
 
 from distill.codes.history import History, Step, step_between
-from distill.errors import LibraryError, OutputError, SettingError
-from distill.files.atomic import make_folder, output_error, written_aside
+from distill.errors import LibraryError, SettingError
+from distill.files.atomic import output_error, written_aside
 from distill.files.home import home
 from distill.web import places
 
@@ -30,7 +31,6 @@ LONGEST_COLUMNS = 60_000
 """Of one sheet: some 21 minutes."""
 _KEPT = 8
 _LONGEST_NAME = 120
-_GONE = ".gone"
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,13 @@ _turn = threading.RLock()
 
 
 def sheets() -> list[About]:
-    """All of them, the newest first."""
-    there = [path for path in _folder().glob("*/sheet.json") if _is_id(path.parent.name)]
-    found = [about for path in there if (about := _about(path)) is not None]
-    return sorted(found, key=lambda about: (about.made, about.id), reverse=True)
+    """All that are open and can be read (:func:`damaged`), the newest first."""
+    return sorted(_all()[0], key=lambda about: (about.made, about.id), reverse=True)
+
+
+def damaged() -> list[LibraryError]:
+    """What to say of open sheets whose files cannot be read; they are kept as they are."""
+    return _all()[1]
 
 
 def sheet(given: str) -> Sheet:
@@ -103,13 +106,13 @@ def sheet(given: str) -> Sheet:
     Raises:
         LibraryError: if there is none, or its files are damaged.
     """
-    folder = _folder() / given
+    own = folder() / given
     if not _is_open(given):
         raise LibraryError("This sound is not open any more.", "Open it again in Codes.")
     with _turn:
-        if folder in _cache and _cache[folder][0] == _marks(folder):
-            return _cache[folder][1]
-        return _remember(folder, _read(folder))
+        if own in _cache and _cache[own][0] == _marks(own):
+            return _cache[own][1]
+        return _remember(own, _read(own))
 
 
 def open_sheet(
@@ -154,26 +157,6 @@ def rename(one: Sheet, name: str) -> Sheet:
         raise SettingError("A sound needs a name.", "Give it one of letters, digits and spaces.")
     _write(dataclasses.replace(one.about, name=name.strip()[:_LONGEST_NAME]), one.original)
     return sheet(one.about.id)
-
-
-def close(given: str) -> None:
-    """Takes a sheet off the list; :func:`reopen` brings it back."""
-    one = sheet(given)
-    folder = _folder() / one.about.id
-    _moved(folder, folder.with_name(folder.name + _GONE))
-
-
-def reopen(given: str) -> Sheet:
-    """Brings back a sheet that was closed.
-
-    Raises:
-        LibraryError: if there is none.
-    """
-    folder = _folder() / given
-    gone = folder.with_name(folder.name + _GONE)
-    if _is_id(given) and gone.is_dir() and not folder.exists():
-        _moved(gone, folder)
-    return sheet(given)
 
 
 def do(
@@ -262,15 +245,17 @@ def from_bytes(body: bytes, width: int) -> np.ndarray:
     return np.frombuffer(body, "<i2").astype(np.int64).reshape(-1, width)
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Where all sheets are."""
     return home() / "sheets"
 
 
 def _is_open(given: str) -> bool:
-    return _is_id(given) and (_folder() / given / "sheet.json").is_file()
+    return is_id(given) and (folder() / given / "sheet.json").is_file()
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Whether this can be the id of a sheet."""
     return re.fullmatch(r"[0-9a-f]{12}", text) is not None
 
 
@@ -293,7 +278,7 @@ def _remember(folder: Path, one: Sheet) -> Sheet:
 
 def _changed(one: Sheet, history: History) -> Sheet:
     changed = dataclasses.replace(one, history=history, version=one.version + 1)
-    return _remember(_folder() / one.about.id, changed)
+    return _remember(folder() / one.about.id, changed)
 
 
 def _text(grid: np.ndarray) -> str:
@@ -305,12 +290,12 @@ def _rows(text: str, width: int) -> np.ndarray:
 
 
 def _write(about: About, codes: np.ndarray) -> None:
-    with written_aside(_folder() / about.id / "sheet.json") as aside:
+    with written_aside(folder() / about.id / "sheet.json") as aside:
         aside.write_text(json.dumps({"about": dataclasses.asdict(about), "codes": _text(codes)}), encoding="utf-8")
 
 
 def _append(given: str, line: dict[str, Any]) -> None:
-    path = _folder() / given / "steps.jsonl"
+    path = folder() / given / "steps.jsonl"
     try:
         with path.open("ab+") as file:
             file.seek(max(file.tell() - 1, 0))
@@ -321,11 +306,39 @@ def _append(given: str, line: dict[str, Any]) -> None:
         raise output_error(path, error) from error
 
 
-def _about(path: Path) -> About | None:
+def _all() -> tuple[list[About], list[LibraryError]]:
+    """Open sheets, and what to say of those that cannot be read."""
+    found, wrong = [], []
+    for path in sorted(folder().glob("*/sheet.json")):
+        if is_id(path.parent.name):
+            try:
+                about = about_of(path)
+            except LibraryError as error:
+                wrong.append(error)
+            else:
+                found += [] if about is None else [about]
+    return found, wrong
+
+
+def about_of(path: Path) -> About | None:
+    """What a sheet is of; None where it is not there (any more).
+
+    Raises:
+        LibraryError: if it cannot be read.
+    """
     try:
         return About(**json.loads(path.read_bytes())["about"])
-    except (OSError, ValueError, KeyError, TypeError):  # gone, or not ours
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path.parent) from error
+
+
+def _damaged(folder: Path) -> LibraryError:
+    return LibraryError(
+        f"A sound that was open in Codes cannot be read: {folder / 'sheet.json'} is damaged.",
+        f"Open that sound again. The file is kept; delete {folder} when you do not need it.",
+    )
 
 
 def _read(folder: Path) -> Sheet:
@@ -334,7 +347,7 @@ def _read(folder: Path) -> Sheet:
         about = About(**told["about"])
         original = _rows(told["codes"], about.levels)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"The sheet {folder.name} is damaged.", "Open the sound again in Codes.") from error
+        raise _damaged(folder) from error
     history = History(np.concatenate([original, np.zeros_like(original)], axis=1))
     steps, version = folder / "steps.jsonl", 0
     for line in steps.read_bytes().splitlines() if steps.is_file() else []:
@@ -351,11 +364,3 @@ def _read(folder: Path) -> Sheet:
             before, after = (_rows(read[name], 2 * about.levels) for name in ("before", "after"))
             history = history.do(Step(read["do"], read["first"], before, after, read.get("pair", "")))
     return Sheet(about, original, history, version)
-
-
-def _moved(folder: Path, target: Path) -> None:
-    make_folder(folder.parent)
-    try:
-        folder.rename(target)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be moved ({error.strerror}).", "Close what holds it open.") from error

@@ -140,6 +140,26 @@ def test_from_a_recording_to_an_edited_file(page: Page, client: httpx.Client, tm
     assert np.abs(audio).max() > 0
 
 
+def test_a_bar_is_found_by_its_tempo(page: Page, client: httpx.Client) -> None:
+    """A musician's way: name the tempo, drag roughly, and have whole beats."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    page.locator(".grid-place canvas").wait_for()
+    page.locator("[data-test=tempo]").fill("120")  # 23.4 columns a beat
+    drag(page, 0, (5, 30), (0, 1))
+    expect(page.locator("[data-test=chosen]")).to_contain_text("47 columns")
+    drag(page, 0, (4, 4), (1, 1))
+    expect(page.locator("[data-test=chosen]")).to_contain_text("code ")  # a cell is still a cell
+    page.keyboard.press("b")
+    expect(page.locator("[data-test=chosen]")).to_contain_text("23 columns")
+    page.keyboard.down("Alt")
+    drag(page, 0, (10, 19), (0, 1))
+    page.keyboard.up("Alt")
+    expect(page.locator("[data-test=chosen]")).to_contain_text("10 columns")
+    page.reload()
+    expect(page.locator("[data-test=tempo]")).to_have_value("120")
+
+
 def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()

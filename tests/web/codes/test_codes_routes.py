@@ -2,7 +2,10 @@
 
 import base64
 import io
+import os
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +244,33 @@ def test_closing_can_be_taken_back(client: Client, sheet: Json) -> None:
     assert client.get(f"/api/codes/sheets/{sheet['id']}").status_code == 404
     back = client.post(f"/api/codes/sheets/{sheet['id']}/reopen").json()
     assert back["past"] == ["Mirrored 0.21–0.43 s on Detail"]
+
+
+def test_what_was_closed_stays_for_thirty_days(client: Client, sheet: Json) -> None:
+    """Guards against closed sounds that fill the disk for ever, and against ones that are gone without a word."""
+    gone = home() / "sheets" / f"{sheet['id']}.gone"
+    client.delete(f"/api/codes/sheets/{sheet['id']}")
+    (closed,) = client.get("/api/codes/closed").json()
+    assert closed["name"] == "take-0.wav"
+    left = datetime.fromisoformat(closed["until"]) - datetime.now(UTC)
+    assert timedelta(days=29, hours=23) < left < timedelta(days=30)
+    days = 24 * 3600.0
+    os.utime(gone, (0, time.time() - 29.9 * days))
+    assert len(client.get("/api/codes/closed").json()) == 1
+    os.utime(gone, (0, time.time() - 30.1 * days))
+    assert client.get("/api/codes/closed").json() == []
+    assert not gone.exists()
+    assert client.post(f"/api/codes/sheets/{sheet['id']}/reopen").status_code == 404
+
+
+def test_a_damaged_sheet_is_said_and_kept(client: Client, sheet: Json) -> None:
+    note = home() / "sheets" / sheet["id"] / "sheet.json"
+    note.write_bytes(note.read_bytes()[:40])
+    assert client.get("/api/codes/sheets").json() == []
+    (told,) = client.get("/api/damaged").json()["codes"]
+    assert str(note) in told["what"]
+    assert client.get(f"/api/codes/sheets/{sheet['id']}").json()["what"] == told["what"]
+    assert note.exists()
 
 
 def test_another_name(client: Client, sheet: Json) -> None:

@@ -13,7 +13,7 @@ from distill.files.atomic import make_folder
 from distill.library import ModelEntry
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
-from distill.web import places, sheets
+from distill.web import closed_sheets, places, sheets
 from distill.web.answers import Done
 from distill.web.edits import Edit, Graft, edited, text_of, where
 from distill.web.routes.sounds import take
@@ -57,6 +57,13 @@ class SheetLine(BaseModel):
     seconds: float
     """Of what it was opened from."""
     made: str
+
+
+class ClosedLine(SheetLine):
+    """A sound that was closed."""
+
+    until: str
+    """Until when it can be opened again: ISO 8601, UTC."""
 
 
 class SheetView(SheetLine):
@@ -136,6 +143,16 @@ def all_sheets() -> list[SheetLine]:
     return [_line(about, models) for about in sheets.sheets()]
 
 
+@router.get("/codes/closed")
+def closed() -> list[ClosedLine]:
+    """What was closed and can be opened again, the last one first."""
+    models = _models()
+    return [
+        ClosedLine(**_line(one.about, models).model_dump(), until=one.until.isoformat(timespec="seconds"))
+        for one in closed_sheets.closed()
+    ]
+
+
 @router.post("/codes/sheets")
 def open_sheet(opening: Opening, bench: Bench) -> SheetView:
     """Opens a sound as codes."""
@@ -173,15 +190,15 @@ def one_sheet(sheet: str) -> SheetView:
 
 @router.delete("/codes/sheets/{sheet}")
 def close_sheet(sheet: str) -> Done:
-    """Takes a sound off the list."""
-    sheets.close(sheet)
+    """Takes a sound off the list; for ``CLOSED_DAYS`` it can be opened again."""
+    closed_sheets.close(sheet)
     return Done()
 
 
 @router.post("/codes/sheets/{sheet}/reopen")
 def reopen_sheet(sheet: str) -> SheetView:
     """Brings back a sound that was closed, with all that was done to it."""
-    return _view(sheets.reopen(sheet))
+    return _view(closed_sheets.reopen(sheet))
 
 
 @router.post("/codes/sheets/{sheet}/name")

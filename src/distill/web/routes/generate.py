@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from distill.errors import LibraryError, MissingPriorError
-from distill.files.atomic import written_aside
+from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.library import GenerationRecord, ModelEntry
 from distill.runs.journal import verdicts_of
@@ -68,6 +68,8 @@ class PieceView(BaseModel):
     verdict: str
     shares: dict[str, float]
     request: dict[str, Any]
+    kept: bool
+    """Whether the person marked it, to find it again among many."""
 
 
 class SecondView(BaseModel):
@@ -90,6 +92,12 @@ class PieceDetail(PieceView):
 
     seconds: list[SecondView] | None
     """None for what an earlier version made."""
+
+
+class Kept(BaseModel):
+    """Whether a piece is among those to be found again."""
+
+    kept: bool
 
 
 class Preset(BaseModel):
@@ -144,6 +152,21 @@ def again(piece: int) -> JobView:
     out = places.studio(Path(one.model or "sound").stem)
     words: list[str | Path] = ["regenerate", str(piece), "--out", out, "--json"]
     return view(jobs.start("regenerate", f"Making piece {piece} again", [words], lane="making", about={"piece": piece}))
+
+
+@router.put("/pieces/{piece}/kept")
+def keep(piece: int, wanted: Kept) -> Done:
+    """Marks a piece as one to be found again, or takes the mark away; its file stays where it is either way."""
+    mark = _mark(places.library().generation(piece).id or 0)
+    try:
+        if wanted.kept:
+            make_folder(mark.parent)
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(mark, error) from error
+    return Done()
 
 
 @router.get("/presets")
@@ -208,7 +231,13 @@ def _piece(one: GenerationRecord, entries: list[ModelEntry]) -> PieceView:
         verdict=one.verdict,
         shares=one.shares,
         request=one.request,
+        kept=_mark(one.id or 0).exists(),
     )
+
+
+def _mark(piece: int) -> Path:
+    """An empty file that says that a piece is kept."""
+    return home() / "kept" / str(piece)
 
 
 def _second(told: dict[str, Any], model: str | None) -> SecondView:

@@ -1,14 +1,17 @@
 """The library: models with what they learned from, how well, and what was made with them; the trash; reports."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
 
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import make_folder
+from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, searchable
 from distill.library import Library, ModelEntry, trash
 from distill.models.header import read_header
@@ -18,6 +21,8 @@ from distill.web.routes.sounds import take
 from distill.web.routes.work import JobView, view
 
 router = APIRouter(tags=["library"])
+_WAITS_S = 24 * 3600.0
+"""So long a copy waits to be taken."""
 
 
 class ModelView(BaseModel):
@@ -176,6 +181,33 @@ def export(model: str) -> FileResponse:
     return FileResponse(entry.path, filename=entry.path.name, content_disposition_type="attachment")
 
 
+@router.post("/models/{model}/gift")
+def gift(model: str) -> JobView:
+    """Writes a copy of a model with the sound of its recordings in it; whoever has that file has the recordings."""
+    entry = places.model(model)
+    for old in _gifts().glob(f"*{MODEL_SUFFIX}"):  # that nobody came for
+        if time.time() - old.stat().st_mtime > _WAITS_S:
+            old.unlink(missing_ok=True)
+    words: list[str | Path] = ["models", "export", entry.path, "--with-recordings", "--out", _gifts(), "--json"]
+    return _job("gift", f"{entry.name} with its recordings", words)
+
+
+@router.get("/gifts/{job}", response_class=FileResponse, responses={200: {"content": {"application/octet-stream": {}}}})
+def take_gift(job: str) -> FileResponse:
+    """The copy that a job wrote; it is deleted once it was sent."""
+    results = jobs.job(job).results
+    path = Path(str(results[0].get("model", ""))) if results else Path()
+    if path.parent != _gifts().resolve() or not path.is_file():
+        raise LibraryError("This copy was taken already, or is not written yet.", "Export the model again.")
+    was = Path(str(results[0].get("was", path))).name
+    return FileResponse(
+        path,
+        filename=was,
+        content_disposition_type="attachment",
+        background=BackgroundTask(path.unlink, missing_ok=True),
+    )
+
+
 @router.put("/uploads/models/{name}")
 async def import_model(name: str, request: Request) -> JobView:
     """Takes a model file; a job checks the whole of it and adds it to the library."""
@@ -192,6 +224,11 @@ def report(model: str, page: str) -> FileResponse:
         if path.name == page:
             return FileResponse(path, media_type="text/html")
     raise LibraryError("There is no such report (any more).", "See those there are in Library.")
+
+
+def _gifts() -> Path:
+    """Where copies wait to be taken."""
+    return home() / "gifts"
 
 
 def _job(kind: str, title: str, words: list[str | Path]) -> JobView:

@@ -1,6 +1,8 @@
 """How faithful a run's codec is: figures of pitch, texture and distance, and reconstructions to hear beside the originals."""
 
+import dataclasses
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,30 +14,12 @@ from distill.audio.folder import audio_files, name_below
 from distill.errors import CorpusError, LibraryError
 from distill.files.names import reconstruction_paths
 from distill.runs.status import records_of
+from distill.training import listening
 from distill.web import jobs, places
+from distill.web.figures import FIGURES, known
 from distill.web.routes.work import JobView, view
 
 router = APIRouter(tags=["training"])
-_FIGURES = (
-    (
-        "kept",
-        "of the partials kept",
-        "Share of the recordings' partials that are there, at their pitch. By chance it is 13 to 20 %.",
-    ),
-    ("cents", "off in pitch", "How far the partials that are kept are from their pitch; 100 cents are a semitone."),
-    ("invented", "partials invented", "For each partial of the recordings, how many there are where they have none."),
-    ("movement", "movement off", "How much the loudness of noise moves otherwise than the recordings'."),
-    ("line", "buzz", "How far a regular flutter stands out of that movement; 0 is none."),
-    ("grain", "grain", "Fast movement against the recordings'; below 0 it is smoothed over."),
-)
-_UNITS = {
-    "kept": "{:.0%}",
-    "cents": "{:.1f} cents",
-    "invented": "{:.2f}",
-    "movement": "{:.1f} dB",
-    "line": "{:.1f} dB",
-    "grain": "{:+.1f} dB",
-}
 
 
 class Row(BaseModel):
@@ -62,6 +46,63 @@ class Heard(BaseModel):
     original: str
 
 
+class Moment(BaseModel):
+    """A passage as the codec gave it back at some step."""
+
+    stage: str
+    """``codec`` or ``refinement``."""
+    step: int
+    reference: str
+
+
+class Passage(BaseModel):
+    """A passage that was held out, and how it came back so far."""
+
+    name: str
+    seconds: float
+    original: str
+    moments: list[Moment]
+
+
+class Words(BaseModel):
+    """How a figure of the events' ``heard`` is said."""
+
+    key: str
+    name: str
+    words: str
+    unit: str
+    factor: float
+    decimals: int
+    signed: bool
+
+
+class Learning(BaseModel):
+    """What can be heard of a run while it trains, and how its figures are said."""
+
+    passages: list[Passage]
+    figures: list[Words]
+
+
+@router.get("/runs/{run}/learning")
+def learning(run: str) -> Learning:
+    """The passages as they came back at each state that was saved."""
+    folder = places.run_folder(run)
+
+    def reference(path: Path) -> str:
+        return f"run:{run}/{path.relative_to(folder).as_posix()}"
+
+    passages = [
+        Passage(
+            name=one.name,
+            seconds=one.seconds,
+            original=reference(one.original),
+            moments=[Moment(stage=at.stage, step=at.step, reference=reference(at.file)) for at in one.moments],
+        )
+        for one in listening.heard(folder)
+    ]
+    return Learning(passages=passages, figures=[Words(**dataclasses.asdict(one)) for one in FIGURES])
+
+
 @router.post("/runs/{run}/measure")
 def measure(run: str) -> JobView:
     """Measures the codec of a run on its recordings, and writes its reconstructions into the run's folder."""
@@ -70,6 +111,7 @@ def measure(run: str) -> JobView:
     if not records or not Path(records[-1].model).is_file():
         raise LibraryError("This run has no model yet.", "Wait until its codec is trained.")
     model, recordings = records[-1].model, records[-1].folder
+    shutil.rmtree(folder / "reconstructions", ignore_errors=True)  # of an earlier state of the codec
     commands: list[list[str | Path]] = [
         ["reconstruct", model, recordings, "--out", folder / "reconstructions", "--json"],
         ["evaluate", model, recordings, "--out", folder / "evaluation", "--no-opus", "--json"],
@@ -115,7 +157,7 @@ def heard(run: str) -> list[Heard]:
 
 def _rows(told: Mapping[str, Any]) -> list[Row]:
     rows = []
-    for part, called in (("mel_held_out", "mel distance, kept aside"), ("mel", "mel distance")):
+    for part, called in (("mel_held_out", "mel distance, held out"), ("mel", "mel distance")):
         if isinstance(value := told.get(part), float) and math.isfinite(value):
             rows.append(
                 Row(name=called, value=f"{value:.2f}", words="Distance of spectra; 0 is identical, lower is closer.")
@@ -123,7 +165,4 @@ def _rows(told: Mapping[str, Any]) -> list[Row]:
             break
     judged = told.get("judged", {})
     figures = judged.get("held_out") or judged.get("all") or {}
-    for name, called, words in _FIGURES:
-        if isinstance(value := figures.get(name), int | float) and math.isfinite(value):
-            rows.append(Row(name=called, value=_UNITS[name].format(value).replace("%", " %"), words=words))
-    return rows
+    return rows + [Row(name=one.name, value=one.said(value), words=one.words) for one, value in known(figures)]

@@ -12,16 +12,21 @@ const TABS = [
   ["library", "Library"],
 ];
 const loaded = new Map();
+const styles = new Map();
 
 /** A tab's module and its styles. */
 async function load(id) {
-  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${id}.css` });
-  const styled = new Promise((done, failed) => { style.onload = done; style.onerror = failed; });
-  if (!loaded.has(id)) document.head.append(style);
-  const [module] = await Promise.all([import(`./${id}.js`), loaded.has(id) || styled]);
+  if (!styles.has(id)) {
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${id}.css` });
+    styles.set(id, { style, ready: new Promise((done, failed) => { style.onload = done; style.onerror = failed; }) });
+    document.head.append(style);
+  }
+  const [module] = await Promise.all([import(`./${id}.js`), styles.get(id).ready]);
   loaded.set(id, module.tab);
   return module.tab;
 }
+/** The styles of one tab apply, those of the others rest: a name means something else in each. */
+const dress = (id) => { for (const [one, { style }] of styles) style.media = one === id ? "all" : "not all"; };
 
 /** The picture of icon.svg, drawn in the page: as an image it would be asked for again. */
 function Mark() {
@@ -38,12 +43,11 @@ function Tabs({ current }) {
 
 function Page({ path }) {
   const [id, ...rest] = path;
-  const [tab, set] = useState(loaded.get(id));
+  const [tab, set] = useState(null);
   const [wrong, setWrong] = useState("");
   useEffect(() => {
     let gone = false;
-    set(loaded.get(id));
-    load(id).then((found) => { if (!gone) set(found); }, () => { if (!gone) setWrong("This tab could not be loaded. Reload the page."); });
+    load(id).then((found) => { if (!gone) { dress(id); set(found); } }, () => { if (!gone) setWrong("This tab could not be loaded. Reload the page."); });
     document.title = `${TABS.find(([name]) => name === id)[1]} – Distill`;
     return () => { gone = true; };
   }, [id]);
@@ -58,7 +62,7 @@ function Now() {
   if (wrong?.status === 0) return html`<span class="now gone" role="alert">${wrong.what}</span>`;
   if (!now) return null;
   const left = now.remaining_s == null ? "" : ` · ${duration(now.remaining_s)} left`;
-  return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")} aria-label=${`At work: ${now.title}`}><span>${now.title} <b>${percent(now.share)}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;
+  return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")}><span><span class="unseen">At work: </span>${now.title} <b>${percent(now.share)}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;
 }
 
 function Message() {
@@ -85,5 +89,17 @@ function App() {
     <${Page} path=${path} key=${path[0]} />
     <${Message} />`;
 }
+
+// A file that misses the place where it was to be dropped must not replace the page.
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+
+// A menu closes when something else is pressed, and by Escape.
+addEventListener("pointerdown", (event) => { for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false; });
+addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
 
 render(html`<${App} />`, document.getElementById("app"));

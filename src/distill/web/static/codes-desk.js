@@ -1,7 +1,7 @@
 // The desk: one sound or two beside each other, transport, undo, and the panels for what is selected.
 import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import { Action, Dialog, Segments, Tick, duration, html } from "./parts.js";
-import { address, attempt, go, sayWrong, useShared } from "./store.js";
+import { address, attempt, go, sayWrong, useRemembered, useShared } from "./store.js";
 import { book as bookOf, load } from "./codes-sheet.js";
 import { play, playing, stop } from "./codes-sound.js";
 import { Pane, useNames } from "./codes-pane.js";
@@ -10,7 +10,7 @@ import { Codebook } from "./codes-book.js";
 
 const ROW = 40, SMALL_ROW = 30;
 const FORMATS = [["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"], ["codes", ".codes"]];
-const KEYS = [["Click, Enter", "hear a cell; a column's head: that moment"], ["Drag, Shift+click", "select"], ["Arrows, Shift+arrows", "move, select"], ["Ctrl+A", "select everything"], ["Space", "play from the selection on, stop"],
+const KEYS = [["Click, Enter", "hear a cell; a column's head: that moment"], ["Drag, Shift+click", "select; whole beats where a tempo is set, with Alt freely"], ["B", "widen to whole beats"], ["Arrows, Shift+arrows", "move, select"], ["Ctrl+A", "select everything"], ["Space", "play from the selection on, stop"],
   ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Ctrl+C, Ctrl+V", "copy, paste over; with Shift: insert"], ["M", "mirror"], ["[ ]", "rotate by a column"], ["L", "lock, unlock"], ["Delete", "delete columns"], ["+ −, Ctrl+wheel", "zoom"]];
 
 /** A sheet by its id: `undefined` while it loads. */
@@ -115,6 +115,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
   const [original, setOriginal] = useState(false);
   const [panel, setPanel] = useState("reimagine");
   const [opening, setOpening] = useState(false);
+  const [tempo, setTempo] = useRemembered("codes-tempo", "");
   const [isTied, setTied] = useState(true);
   const [names] = useNames(sheet);
   const both = other ? [sheet, other] : [sheet];
@@ -156,12 +157,13 @@ function Workplace({ sheet, other, book, models, Opener }) {
       <a class="button small" href=${address("codes")} aria-label="All sounds that are open">‹ All</a>
       <div class="actions transport"><${Transport} sheet=${own} selection=${selection} original=${original} setOriginal=${setOriginal} grid=${grid} /></div>
       <div class="actions"><${Steps} sheet=${own} /><${Save} sheet=${own} />
+        <label class="inline" title="Shows bars and beats; what you drag snaps to them (with Alt it does not)">Tempo <input type="number" min="20" max="400" step="any" placeholder="BPM" value=${tempo} data-test="tempo" onInput=${(event) => setTempo(event.target.value)} /></label>
         <span class="group" role="group" aria-label="Zoom"><button type="button" aria-label="Zoom out" onClick=${() => grid().zoom(1 / 1.5)}>−</button><button type="button" title="Show all of it" onClick=${() => grid().fitAll()}>Fit</button><button type="button" aria-label="Zoom in" onClick=${() => grid().zoom(1.5)}>+</button></span>
         ${other ? html`<button type="button" onClick=${() => go("codes", sheet.id)}>Only A</button>` : html`<button type="button" data-test="beside" title="Open another sound beside this one" onClick=${() => setOpening(true)}>Beside…</button>`}</div>
     </div>
     ${both.map((one, number) => html`<section key=${one.id} class=${`card sheet ${other && number === at ? "active" : ""}`} aria-label=${`Sound ${letters[number]}`}>
       <header><${Title} sheet=${one} letter=${letters[number]} />${number === 1 && html`<${Tick} label="Scroll together" checked=${isTied} onInput=${setTied} />`}</header>
-      <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${row} preview=${number === at ? preview : null} original=${original && number === at}
+      <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${row} preview=${number === at ? preview : null} tempo=${Number(tempo) >= 20 ? Number(tempo) : 0} original=${original && number === at}
         onSelect=${onSelects[number]} onFocus=${() => setActive(number)} onKey=${(event) => keyed(event, one, selections[number], links[number].grid, original)} />
     </section>`)}
     <section class="card"><${Toolbar} sheet=${own} selection=${selection} names=${names} other=${beside} /></section>

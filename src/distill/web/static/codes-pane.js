@@ -71,7 +71,7 @@ function Overview({ sheet, grid, view }) {
  * The grid of a sheet. `link` is an object that gets `grid`; `onSelect` is told of every new selection, `onKey` of keys that
  * the grid does not know, `palette` colours it.
  */
-export function Pane({ sheet, book, label, link, row, preview, original, onSelect, onKey, onFocus }) {
+export function Pane({ sheet, book, label, link, row, preview, original, tempo, onSelect, onKey, onFocus }) {
   const canvas = useRef(null);
   const [grid, setGrid] = useState(null);
   const [view, setView] = useState(0);
@@ -94,11 +94,12 @@ export function Pane({ sheet, book, label, link, row, preview, original, onSelec
         const level = selection.levels[0], code = original ? sheet.original[selection.first * sheet.levels + level] : grid.code(selection.first, level);
         attempt(() => hear(sheet.url("sound"), { ...words, levels: [level] }, `${sheet.told.model_id}:${level}:${code}`));
       }
-      if (how === "head") attempt(() => hear(sheet.url("sound"), words));
+      if (how === "head") attempt(() => (selection.stop - selection.first > 1 ? play(sheet, selection.first, selection.stop, { original }) : hear(sheet.url("sound"), words)));
     };
   }, [grid, sheet, original, onSelect]);
 
   useEffect(() => { if (grid && book) grid.show(sheet, book.colours.map(coloured)); }, [grid, sheet, book, version]);
+  useEffect(() => { grid?.keepTime(tempo); }, [grid, sheet, tempo, version]);
   useEffect(() => { if (grid && book) grid.showInstead(preview); }, [grid, book, preview]);
   useEffect(() => {
     if (!grid) return undefined;

@@ -1,8 +1,8 @@
 // The tab Codes: what is open, what can be opened, and the desk on which one sound or two are edited.
 import { useEffect, useState } from "./vendor/hooks.js";
 import { get, post, send } from "./api.js";
-import { Action, Choice, Empty, duration, html, when } from "./parts.js";
-import { address, attempt, go, say, usePolled, useRemembered } from "./store.js";
+import { Action, Choice, Damaged, Empty, duration, html, when } from "./parts.js";
+import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { close, reopen } from "./codes-sheet.js";
 import { Desk } from "./codes-desk.js";
 
@@ -48,6 +48,16 @@ function Opener({ models, beside, onOpened }) {
   </div>`;
 }
 
+/** What was closed can be opened again, with all that was done to it, for as long as it says. */
+function Closed({ onOpened }) {
+  const { data: all } = usePolled("/api/codes/closed", 15000);
+  if (!all?.length) return null;
+  const day = (moment) => new Date(moment).toLocaleDateString([], { month: "long", day: "numeric" });
+  return html`<details class="card closed"><summary>Closed (${all.length})</summary><p class="hint">With all that was done to them. 30 days after it was closed, a sound is deleted for good.</p>
+    <ul class="open-sheets">${all.map((one) => html`<li key=${one.id}><span><b>${one.name}</b><small>${duration(one.seconds)} · ${one.model} · kept until ${day(one.until)}</small></span>
+      <${Action} kind="small" label=${`Open ${one.name} again`} act=${async () => { await reopen(one.id); onOpened(); }}>Open again<//></li>`)}</ul></details>`;
+}
+
 function Codes({ path }) {
   const models = usePolled("/api/models", 5000);
   const open = usePolled("/api/codes/sheets", 4000);
@@ -68,17 +78,20 @@ function Codes({ path }) {
     return html`<${Empty} title="Play your sound like an instrument" actions=${html`<a class="button primary" href=${address("train")}>Train a model</a>`}>
       Here any recording becomes a grid of codes that you can hear, mirror, repeat, swap, blend and let the model make anew. It takes a model first, which is trained on your recordings in a few minutes.<//>`;
   }
+  const look = () => { open.again(); refresh("/api/codes/closed"); };
   const shut = async (one) => {
     await close(one.id);
-    open.again();
-    say(`Closed ${one.name}.`, { undo: { act: () => attempt(async () => { await reopen(one.id); open.again(); }) } });
+    look();
+    say(`Closed ${one.name}.`, { undo: { act: () => attempt(async () => { await reopen(one.id); look(); }) } });
   };
   return html`<div class="stack">
+    <${Damaged} tab="codes" />
     ${!open.data.length && html`<div class="head"><div><h2>Sound, cell by cell</h2><p class="hint">Open a recording or a piece to begin: it becomes a grid whose columns are time and whose rows are ${there[0] ? "Structure, Timbre, Texture and Detail" : "levels"}. Click a cell to hear it.</p></div></div>`}
     ${open.data.length > 0 && html`<section class="card"><header><h2>Open</h2></header><ul class="open-sheets">
       ${open.data.map((one) => html`<li key=${one.id}><a href=${address("codes", one.id)}><b>${one.name}</b><small>${duration(one.seconds)} · ${one.model} · ${when(one.made)}</small></a>
         <${Action} kind="quiet small" label=${`Close ${one.name}`} title="Close" act=${() => shut(one)}>✕<//></li>`)}</ul></section>`}
     <section class="card"><header><h2>${open.data.length ? "Open another" : "Open"}</h2></header><${Opener} models=${models.data} onOpened=${(sheet) => go("codes", sheet.id)} /></section>
+    <${Closed} onOpened=${look} />
   </div>`;
 }
 

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, query, send } from "./api.js";
 import { html, Action, count } from "./parts.js";
-import { go, refresh, say, sayWrong } from "./store.js";
+import { attempt, go, refresh, say, sayWrong } from "./store.js";
 
 /** A path that completes itself: arrow keys and Enter, or Tab, take what is offered. */
 export function FolderField({ onAdd }) {
@@ -29,8 +29,7 @@ export function FolderField({ onAdd }) {
   const add = async () => onAdd((await post("/api/collections", { folder: text }).catch((error) => { sayWrong(error); return null; })));
   const isOpen = offered.length > 0 && text !== "";
   return html`<div class="folder-field">
-    <label class="unseen" for="folder-path">Path of a folder of recordings</label>
-    <input id="folder-path" ref=${input} value=${text} placeholder="/path/to/my recordings" autocomplete="off" spellcheck="false" role="combobox"
+    <input id="folder-path" ref=${input} value=${text} placeholder="~/Music/my recordings" autocomplete="off" spellcheck="false" role="combobox"
       aria-expanded=${isOpen} aria-controls="folder-offers" aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined} onInput=${(event) => set(event.target.value)} onKeyDown=${keys} />
     <${Action} act=${add} disabled=${!text.trim()}>Add folder<//>
     ${isOpen && html`<ul id="folder-offers" role="listbox" aria-label="Folders">${offered.map((folder, number) => html`<li id=${`offer-${number}`} role="option" aria-selected=${number === at}
@@ -39,47 +38,83 @@ export function FolderField({ onAdd }) {
 }
 
 const AUDIO = ".wav,.aif,.aiff,.flac,.ogg,.opus,.mp3,.caf,.au,.m4a,audio/*";
+const isAudio = (file) => file.type.startsWith("audio/") || AUDIO.split(",").some((ending) => file.name.toLowerCase().endsWith(ending));
 
-/** Uploads files into a folder of Distill's own, one after the other, and gives that folder. */
+/** Uploads files into a folder of Distill's own, one after the other, and gives that folder; null where none was taken. */
 export async function upload(files, collection, name, tell) {
+  const taken = files.filter(isAudio);
+  const others = files.length - taken.length;
+  if (!taken.length) {
+    say(`There is no audio among ${count(files.length, "file")}.`, { tone: "bad" });
+    return null;
+  }
   const into = collection ?? (await post("/api/collections/new", { name }));
   const wrong = [];
-  for (const [number, file] of files.entries()) {
-    tell?.(`${count(number, "file")} of ${files.length} copied`);
+  for (const [number, file] of taken.entries()) {
+    tell?.(`Copying ${number + 1} of ${taken.length}: ${file.name}`);
     await send(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, file).catch((error) => wrong.push(`${file.name}: ${error.what}`));
   }
   refresh("/api/collections");
-  say(wrong.length ? `${wrong.length} of ${files.length} could not be taken. ${wrong[0]}` : `${count(files.length, "file")} copied into Distill's folder`, { tone: wrong.length ? "bad" : "good" });
+  const left = others ? `; ${count(others, "file")} left that ${others === 1 ? "is" : "are"} no audio` : "";
+  say(wrong.length ? `${wrong.length} of ${taken.length} could not be taken. ${wrong[0]}` : `${count(taken.length, "file")} copied into Distill's folder${left}`, { tone: wrong.length ? "bad" : "good" });
   return into;
 }
 
-/** Takes files that are dropped on it or chosen. */
-export function Drop({ onFiles, label, children }) {
+/** All files below what was dropped, folders opened, and the name of the folder where it was one. */
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [[...transfer.files], ""];
+  const files = [];
+  const open = async (entry) => {
+    if (entry.isFile) {
+      if (!entry.name.startsWith(".")) files.push(await new Promise((done, failed) => { entry.file(done, failed); }));
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {  // it gives a hundred at a time
+      const some = await new Promise((done, failed) => { reader.readEntries(done, failed); });
+      if (!some.length) return;
+      for (const one of some) await open(one);
+    }
+  };
+  for (const entry of entries) await open(entry);
+  return [files, entries.find((entry) => entry.isDirectory).name];
+}
+
+/** Takes files or folders that are dropped on it or chosen: `onFiles(files, name of the folder, tell)`. */
+export function Drop({ onFiles, label, children, big = false }) {
   const [over, set] = useState(false);
   const [busy, tell] = useState("");
-  const input = useRef(null);
-  const take = async (list) => {
-    const files = [...list];
-    if (!files.length || busy) return;
-    tell("Copying …");
-    await onFiles(files, tell).catch(sayWrong);
+  const single = useRef(null);
+  const folder = useRef(null);
+  const take = async (gather) => {
+    if (busy) return;
+    tell("Looking …");
+    await attempt(async () => {
+      const [files, name] = await gather();
+      if (files.length) await onFiles(files, name, tell);
+    });
     tell("");
-    if (input.current) input.current.value = "";
+    for (const input of [single, folder]) if (input.current) input.current.value = "";
   };
-  return html`<div class=${`drop${over ? " over" : ""}`} aria-busy=${Boolean(busy)}
-    onDragOver=${(event) => { event.preventDefault(); set(true); }} onDragLeave=${() => set(false)}
-    onDrop=${(event) => { event.preventDefault(); set(false); take(event.dataTransfer.files); }}>
+  const chosen = (event) => { const files = [...event.target.files]; return take(async () => [files, (files[0]?.webkitRelativePath ?? "").split("/")[0]]); };
+  return html`<div class=${`drop${over ? " over" : ""}${big ? " big" : ""}`} aria-busy=${Boolean(busy)}
+    onDragOver=${(event) => { event.preventDefault(); set(true); }} onDragLeave=${(event) => { if (!event.currentTarget.contains(event.relatedTarget)) set(false); }}
+    onDrop=${(event) => { event.preventDefault(); set(false); const { dataTransfer } = event; take(() => dropped(dataTransfer)); }}>
     <span role="status">${busy || children}</span>
-    <button type="button" class="small" onClick=${() => input.current.click()}>Choose files</button>
-    <input ref=${input} type="file" multiple accept=${AUDIO} class="unseen" tabindex="-1" aria-label=${label} onChange=${(event) => take(event.target.files)} />
+    <div class="actions"><button type="button" class=${big ? "primary" : "small"} disabled=${Boolean(busy)} onClick=${() => folder.current.click()}>Choose a folder</button>
+      <button type="button" class=${big ? "" : "small"} disabled=${Boolean(busy)} onClick=${() => single.current.click()}>Choose files</button></div>
+    <input ref=${folder} type="file" webkitdirectory class="unseen" tabindex="-1" aria-label=${`${label}: a folder`} onChange=${chosen} />
+    <input ref=${single} type="file" multiple accept=${AUDIO} class="unseen" tabindex="-1" aria-label=${label} onChange=${chosen} />
   </div>`;
 }
 
-export function AddRecordings() {
+export function AddRecordings({ big = false }) {
   const show = (one) => { if (one) { refresh("/api/collections"); go("recordings", one.id); } };
   return html`<div class="add">
-    <${FolderField} onAdd=${show} />
-    <${Drop} label="Recordings" onFiles=${async (files, tell) => show(await upload(files, null, "recordings", tell))}>Drop audio files here. They are copied into Distill's folder.<//>
+    <${Drop} big=${big} label="Recordings" onFiles=${async (files, name, tell) => show(await upload(files, null, name || "recordings", tell))}>
+      ${big && html`<b>Drop a folder or audio files here</b>`}${big ? "They are copied into Distill's own folder." : "Drop a folder or audio files here: they are copied into Distill's own folder."}<//>
+    <div class="in-place"><label for="folder-path">Or use a folder where it is: nothing is copied, and nothing is ever written to it</label><${FolderField} onAdd=${show} /></div>
   </div>`;
 }
 export const addDemo = async () => {

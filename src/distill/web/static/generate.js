@@ -1,8 +1,9 @@
 // The tab Generate: what to ask for, and what was made.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { del, post, put } from "./api.js";
+import { del, get, post, put } from "./api.js";
 import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count } from "./parts.js";
-import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
+import { address, attempt, go, refresh, say, sayWrong, usePolled, useRemembered } from "./store.js";
+import { play } from "./player.js";
 import { Pick } from "./pick.js";
 import { Compare, Piece, volumes } from "./piece.js";
 
@@ -76,9 +77,20 @@ function Finer({ form, set, names }) {
 function Presets({ form, levels, onUse }) {
   const { data: all, again } = usePolled("/api/presets", 15000);
   const [name, setName] = useState("");
-  const keep = async () => { await put("/api/presets", { name, settings: asked(form, levels) }); setName(""); again(); say(`Kept as ${name}`); };
+  const restore = async (preset) => { await put("/api/presets", preset); again(); };
+  const keep = async () => {
+    const before = all?.find((one) => one.name === name.trim());
+    await restore({ name: name.trim(), settings: asked(form, levels) });
+    setName("");
+    say(before ? `Kept as ${before.name}, in place of what it was` : `Kept as ${name.trim()}`, before ? { undo: { act: () => attempt(() => restore(before)) } } : {});
+  };
+  const forget = async (preset) => {
+    await del(`/api/presets/${encodeURIComponent(preset.name)}`);
+    again();
+    say(`Preset ${preset.name} deleted`, { undo: { act: () => attempt(() => restore(preset)) } });
+  };
   return html`<details><summary>Presets${all?.length ? ` (${all.length})` : ""}</summary><div class="stack presets">
-    ${(all ?? []).map((preset) => html`<div class="row"><button type="button" class="quiet small" onClick=${() => onUse(preset.settings)}>${preset.name}</button><${Action} kind="quiet small" label=${`Delete preset ${preset.name}`} act=${async () => { await del(`/api/presets/${encodeURIComponent(preset.name)}`); again(); }}>Delete<//></div>`)}
+    ${(all ?? []).map((preset) => html`<div class="row"><button type="button" class="quiet small" onClick=${() => onUse(preset.settings)}>${preset.name}</button><${Action} kind="quiet small" label=${`Delete preset ${preset.name}`} act=${() => forget(preset)}>Delete<//></div>`)}
     <div class="row name"><input aria-label="Name of the preset" placeholder="Name" value=${name} onInput=${(event) => setName(event.target.value)} /><${Action} kind="small" disabled=${!name.trim()} act=${keep}>Keep these<//></div></div></details>`;
 }
 
@@ -90,12 +102,12 @@ function Working({ onDone }) {
     for (const job of all ?? []) {
       if (!isOver(job)) before.current.add(job.id);
       else if (before.current.delete(job.id)) {
-        onDone();
+        onDone(job);
         if (job.what) say(`${job.what} ${job.fix}`, { tone: "bad" });
       }
     }
   }, [all]);
-  return html`${(all ?? []).filter((job) => !isOver(job)).map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${job.state === "waiting" ? "waits in line" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} label=${job.title} /></div>`)}`;
+  return html`${(all ?? []).filter((job) => !isOver(job)).map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${job.state === "waiting" ? "waits in line" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} waits=${job.state !== "waiting" && !job.progress.share} label=${job.title} /></div>`)}`;
 }
 
 function Form({ models, model, pieces, form, set }) {
@@ -125,6 +137,8 @@ function Generate({ path }) {
   const { data: all } = usePolled("/api/models", 4000);
   const [form, set] = useRemembered("generate", FRESH);
   const [sides, choose] = useState({});
+  const [shown, show] = useState("all");
+  const opened = useRef(Date.now());
   const models = (all ?? []).filter((one) => one.has_prior && one.is_there);
   const model = models.find((one) => one.id === path[0])?.id ?? models[0]?.id;
   const { data: pieces, again } = usePolled(model ? `/api/pieces?model=${model}` : null, 4000);
@@ -133,15 +147,26 @@ function Generate({ path }) {
     return html`<${Empty} title="First, a model" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a>`}>
       New audio is made by a model that has learned your recordings. ${all.length ? "The models there are have no prior yet: let their training go on." : "A first one takes a few minutes."}<//>`;
   }
+  const fresh = (one) => Date.parse(one.made) > opened.current;
+  const done = async (job) => {
+    await again();
+    if (job.state !== "finished" || job.kind !== "generate") return;
+    const made = job.about.settings?.count ?? 1;
+    show("all");
+    const newest = (await get(`/api/pieces?model=${model}`))[0];
+    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, newest && { undo: { label: "Play", act: () => play(`piece:${newest.id}`, { from: 0 }).catch(sayWrong) } });
+  };
+  const kept = (pieces ?? []).filter((one) => one.kept);
+  const listed = shown === "kept" ? kept : pieces ?? [];
   const piece = (side) => pieces?.find((one) => one.id === sides[side]);
   const use = (one) => { set({ ...fromRequest(one.request, one.request.first_seed ?? one.seed), selection: null }); scrollTo({ top: 0, behavior: "smooth" }); say("Its settings and seed are in the form"); };
   return html`<div class="split"><aside><${Form} models=${models} model=${model} pieces=${pieces ?? []} form=${{ ...FRESH, ...form }} set=${set} /></aside>
     <div class="stack results">
-      <${Working} onDone=${again} />
+      <${Working} onDone=${done} />
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
       ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here with all that is needed to make it again.<//>`}
-      ${pieces?.length > 0 && html`<h2 class="soft">${count(pieces.length, "piece")}, the newest first</h2>`}
-      ${(pieces ?? []).slice(0, 60).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
+      ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
+      ${listed.slice(0, 60).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
     </div></div>`;
 }
 

@@ -15,7 +15,7 @@ const shown = (seconds, step) => {
 export class Grid {
   /** `on`: `select(selection, how)`, `view()`; both may be left out. */
   constructor(canvas, row, on = {}) {
-    Object.assign(this, { canvas, row, on, sheet: null, first: 0, per: 8, selection: null, mark: null, head: null, preview: null, frame: 0 });
+    Object.assign(this, { canvas, row, on, sheet: null, first: 0, per: 8, selection: null, mark: null, head: null, preview: null, frame: 0, beat: 0 });
     this.context = canvas.getContext("2d");
     this.tiles = [];
     this.anchor = this.cursor = null;
@@ -51,6 +51,19 @@ export class Grid {
     this.preview = preview;
     this.paint();
     this.wake();
+  }
+
+  /** Shows bars and beats of this tempo, four to a bar, and lets what is dragged snap to them; 0 shows seconds. */
+  keepTime(bpm) {
+    this.beat = bpm > 0 && this.sheet ? (60 / bpm) * this.sheet.rate : 0;
+    this.wake();
+  }
+
+  /** The columns of whole beats around these. */
+  inBeats(first, stop) {
+    const begin = Math.round(Math.floor(first / this.beat + 1e-6) * this.beat);
+    const end = Math.min(this.sheet.columns, Math.round(Math.ceil(stop / this.beat - 1e-6) * this.beat));
+    return [begin, Math.max(end, begin + 1)];
   }
 
   code(column, level) {
@@ -136,7 +149,8 @@ export class Grid {
     }
     if (per >= 7) this.drawCells(Math.floor(first), Math.ceil(last), card);
     this.drawLocks(Math.floor(first), Math.ceil(last), card);
-    this.drawRuler(first, last, ink, soft, line);
+    if (this.beat) this.drawBeats(first, last, card, soft, line);
+    else this.drawRuler(first, last, ink, soft, line);
     if (this.selection) this.drawSelection(this.selection, [[card, 5], [ink, 2.5]], held);
     else if (this.mark) {
       context.setLineDash([5, 4]);
@@ -201,6 +215,26 @@ export class Grid {
     }
   }
 
+  drawBeats(first, last, card, soft, line) {
+    const { context, per, width, height, beat } = this;
+    const step = [1, 2, 4, 8, 16, 32, 64, 128].find((one) => one * beat * per >= 44) ?? 256;
+    context.font = `12px ${getComputedStyle(this.canvas).fontFamily}`;
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    for (let number = Math.floor(first / beat); number * beat <= last; number += 1) {
+      const x = Math.round((Math.round(number * beat) - first) * per), isBar = number % 4 === 0;
+      if (isBar || beat * per >= 12) {
+        context.fillStyle = card;
+        context.fillRect(x - (isBar ? 1 : 0), RULER, isBar ? 2.5 : 1.25, height - RULER);
+        context.fillStyle = line;
+        context.fillRect(x, isBar ? 4 : 12, 1, RULER - (isBar ? 8 : 16));
+      }
+      if (number % step) continue;
+      context.fillStyle = soft;
+      if (x > -40 && x < width - 30) context.fillText(step >= 4 ? `${number / 4 + 1}` : `${Math.floor(number / 4) + 1}.${(number % 4) + 1}`, x + 5, RULER / 2);
+    }
+  }
+
   drawSelection(selection, strokes, head) {
     const { context, first, per, row } = this;
     const x = (selection.first - first) * per, wide = (selection.stop - selection.first) * per;
@@ -240,7 +274,9 @@ export class Grid {
     const levels = [];
     const [low, high] = from.isHead ? [0, this.sheet.levels - 1] : [Math.min(from.level, to.level), Math.max(from.level, to.level)];
     for (let level = low; level <= high; level += 1) levels.push(level);
-    this.select({ first: Math.min(from.column, to.column), stop: Math.max(from.column, to.column) + 1, levels }, how);
+    let [first, stop] = [Math.min(from.column, to.column), Math.max(from.column, to.column) + 1];
+    if (this.beat && this.snaps && how === "drag") [first, stop] = this.inBeats(first, stop);
+    this.select({ first, stop, levels }, how);
   }
 
   listen() {
@@ -253,6 +289,7 @@ export class Grid {
       if (!event.shiftKey || !this.anchor) this.anchor = here;
       this.cursor = here;
       this.dragging = { from: here, moved: event.shiftKey };
+      this.snaps = (here.isHead || event.shiftKey) && !event.altKey;
       this.span(this.anchor, here, "drag");
     });
     canvas.addEventListener("pointermove", (event) => {
@@ -262,6 +299,7 @@ export class Grid {
       if (here.x > this.width) this.scrollTo(this.first + (here.x - this.width) / this.per / 4);
       if (here.column !== this.dragging.from.column || here.level !== this.dragging.from.level) this.dragging.moved = true;
       this.cursor = here;
+      this.snaps = !event.altKey;
       if (this.dragging.moved) this.span(this.anchor, here, "drag");
     });
     canvas.addEventListener("pointerup", () => {
@@ -289,7 +327,10 @@ export class Grid {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.sheet) return false;
     const page = Math.max(1, Math.floor(this.columnsShown * 0.8));
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], PageUp: [-page, 0], PageDown: [page, 0], Home: [-this.sheet.columns, 0], End: [this.sheet.columns, 0] };
-    if (event.key === "+" || event.key === "=") this.zoom(1.5);
+    if (event.key === "b" && this.beat && this.selection) {
+      const [first, stop] = this.inBeats(this.selection.first, this.selection.stop);
+      this.select({ ...this.selection, first, stop }, "key");
+    } else if (event.key === "+" || event.key === "=") this.zoom(1.5);
     else if (event.key === "-") this.zoom(1 / 1.5);
     else if (moves[event.key]) {
       const [columns, levels] = moves[event.key], before = this.cursor ?? { column: 0, level: 0 };

@@ -94,7 +94,7 @@ function List() {
       <tbody>${sorted.map((model) => html`<tr key=${model.id} class=${model.is_there ? "" : "unused"}><th scope="row">${model.is_there ? html`<a href=${address("library", model.id)}>${model.name}</a>` : html`${model.name} <${Action} kind="small quiet" act=${() => remove(model)}>Take off the list<//>`}</th>
         <td><${Health} model=${model} /></td><td class="number" data-label="codec">${figure(model.codec_distance)}</td><td class="number" data-label="prior">${figure(model.perplexity, 1)}</td><td class="number">${duration(model.seconds)}</td><td class="number">${size(model.size)}</td><td class="number" data-label="pieces">${model.pieces}</td><td class="number">${when(model.created)}</td></tr>`)}</tbody></table>
       ${models && !sorted.length && html`<p class="soft">No model matches “${words}”.</p>`}</section>
-    <p class="soft">Codec: mel distance on recordings that were kept aside, lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
+    <p class="soft">Codec: mel distance on recordings that were held out, lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
 }
 
 function Rename({ model, onClose }) {
@@ -117,6 +117,29 @@ function Trainings({ runs }) {
     <td class="number">${run.settings.minutes ? duration(60 * run.settings.minutes) : run.settings.epochs ? count(run.settings.epochs, "epoch") : ""}</td></tr>`)}</tbody></table>` : html`<p class="soft">None on this computer.</p>`}</section>`;
 }
 
+/** The file as it is, or one with the recordings' sound in it. */
+function Export({ model }) {
+  const own = useRef(null);
+  const [busy, wait] = useState(false);
+  const shut = () => { own.current.open = false; };
+  const give = async () => {
+    shut();
+    wait(true);
+    await attempt(async () => {
+      const job = await done(await post(`/api/models/${model.id}/gift`));
+      const told = job.results[0];
+      const link = Object.assign(document.createElement("a"), { href: `/api/gifts/${job.id}`, download: "" });
+      link.click();
+      say(`${model.name} with ${count(told.recordings, "recording")}, ${size(told.size)}. Whoever has this file has them.`);
+    });
+    wait(false);
+  };
+  return html`<details class="menu export" ref=${own}><summary class="button" aria-busy=${busy}>${busy ? "Putting the recordings in …" : "Export"}</summary><div class="options">
+    <a href=${`/api/models/${model.id}/file`} download onClick=${shut}><b>The model, ${size(model.size)}</b><small>It holds your recordings as codes, which can be decoded; it speaks with the codec's voice.</small></a>
+    ${model.has_prior && html`<button type="button" class="quiet" onClick=${give} disabled=${busy}><b>With its recordings</b><small>Their sound is in the file, so that their voice speaks elsewhere too. Whoever has the file has your recordings.</small></button>`}
+  </div></details>`;
+}
+
 function Model({ id }) {
   const { data: model, wrong } = usePolled(`/api/models/${id}`, 5000);
   const { data: pieces } = usePolled(`/api/pieces?model=${id}`, 8000);
@@ -127,7 +150,7 @@ function Model({ id }) {
   const facts = [["Codec, held out", figure(model.codec_distance)], ["Prior perplexity", figure(model.perplexity, 1)], ["Learned from", `${count(model.file_count, "recording")}, ${duration(model.seconds)}`], ["Levels × codes", `${model.level_names.length} × ${model.codebook_size}`], ["Rate", `${(model.bitrate / 1000).toFixed(2)} kbit/s`], ["Size", size(model.size)]];
   return html`<div class="stack"><a class="back" href=${address("library")}>← All models</a>
     <div class="head"><div><h2>${model.name} <${Health} model=${model} /></h2><small class="path">${model.file} · ${when(model.created)}</small></div>
-      <div class="actions"><button type="button" class="quiet" onClick=${() => rename(true)}>Rename</button><a class="button" href=${`/api/models/${id}/file`} download title="The file holds your recordings as codes, which can be decoded">Export</a><${Action} act=${() => remove(model)} data-test="delete">Delete<//>
+      <div class="actions"><button type="button" class="quiet" onClick=${() => rename(true)}>Rename</button><${Export} model=${model} /><${Action} act=${() => remove(model)} data-test="delete">Delete<//>
         ${model.has_prior && html`<a class="button primary" href=${address("generate", id)}>Make sound</a>`}</div></div>
     <dl class="tiles">${facts.map(([words, value]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>
     <div class="cards two"><${Trainings} runs=${model.runs} />

@@ -2,7 +2,7 @@
 import { h } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { attempt } from "./store.js";
+import { attempt, usePolled } from "./store.js";
 
 export const html = htm.bind(h);
 
@@ -46,10 +46,16 @@ export const Empty = ({ title, children, actions }) => html`
   </div>`;
 
 export const Alert = ({ tone = "warn", children }) => html`<div class=${`alert ${tone}`} role="status">${children}</div>`;
+/** What the page kept for a tab, "recordings" or "codes", and cannot read any more; nothing of it is ever deleted. */
+export function Damaged({ tab }) {
+  const { data } = usePolled("/api/damaged", 15000);
+  return (data?.[tab] ?? []).map((one) => html`<${Alert} tone="bad" key=${one.what}>${one.what} ${one.fix}<//>`);
+}
 export const Badge = ({ tone = "", children, title }) => html`<span class=${`badge ${tone}`} title=${title}>${children}</span>`;
-export const Bar = ({ share, label }) => html`
-  <div class="bar" role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(100 * share)}>
-    <i style=${{ width: `${(100 * share).toFixed(1)}%` }}></i>
+/** How far something is; `waits` where that is not known yet. */
+export const Bar = ({ share, label, waits = false }) => html`
+  <div class=${`bar${waits ? " waits" : ""}`} role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${waits ? undefined : Math.round(100 * share)}>
+    <i style=${{ width: waits ? "" : `${(100 * share).toFixed(1)}%` }}></i>
   </div>`;
 
 let fields = 0;

@@ -1,6 +1,6 @@
 // A piece of new audio: how it looks and sounds, where each second is from, how it was made, and what to do with it.
 import { useEffect, useState } from "./vendor/hooks.js";
-import { get, post, query } from "./api.js";
+import { get, post, put, query } from "./api.js";
 import { html, Action, Badge, when } from "./parts.js";
 import { address, attempt, refresh, say, usePolled } from "./store.js";
 import { Sound } from "./wave.js";
@@ -29,17 +29,27 @@ function useVerdicts(piece) {
 }
 
 function Save({ piece }) {
+  return html`<details class="menu"><summary class="button small">Save</summary>
+    <div class="options">${FORMATS.map(([format, words]) => html`<a href=${download(`piece:${piece.id}`, format)} download=${`${piece.name}.${format}`} onClick=${(event) => event.target.closest("details").removeAttribute("open")}>${words}</a>`)}</div></details>`;
+}
+
+/** Something to take hold of with the mouse: a DAW or a folder takes the file, a form of the page the piece. */
+function Handle({ piece }) {
   const drag = (event) => {
     const url = new URL(download(`piece:${piece.id}`, "wav"), location.href).href;
     event.dataTransfer.setData("DownloadURL", `audio/wav:${piece.name}.wav:${url}`);
     event.dataTransfer.setData("text/x-distill", `piece:${piece.id}`);
     event.dataTransfer.setData("text/uri-list", url);
   };
-  return html`<details class="menu"><summary class="button small" draggable="true" onDragStart=${drag} title="Drag it out of the browser, or choose a format">Save</summary>
-    <div class="options">${FORMATS.map(([format, words]) => html`<a href=${download(`piece:${piece.id}`, format)} download=${`${piece.name}.${format}`} onClick=${(event) => event.target.closest("details").removeAttribute("open")}>${words}</a>`)}</div></details>`;
+  return html`<span class="handle" draggable="true" onDragStart=${drag} title="Drag it into a DAW, a folder, or a form of this page" aria-hidden="true"><i></i>Drag</span>`;
 }
 
-export function Piece({ piece, side, onSide, onUse, options }) {
+function Keep({ piece }) {
+  const keep = async () => { await put(`/api/pieces/${piece.id}/kept`, { kept: !piece.kept }); refresh("/api/pieces"); };
+  return html`<${Action} kind=${`small quiet keep${piece.kept ? " kept" : ""}`} act=${keep} title=${piece.kept ? "Not among the kept ones any more" : "Find it again under Kept"}>${piece.kept ? "★ Kept" : "☆ Keep"}<//>`;
+}
+
+export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
   const verdicts = useVerdicts(piece);
   const tone = piece.shares.copy > 0.1 ? "bad" : piece.shares.close > 0.25 ? "warn" : "good";
   const again = async () => {
@@ -48,13 +58,14 @@ export function Piece({ piece, side, onSide, onUse, options }) {
     say("It is being made again from model, seed and settings.");
     return job;
   };
-  return html`<article class="card piece" aria-label=${`Piece ${piece.name}`} data-piece=${piece.id}>
+  return html`<article class=${`card piece${isNew ? " new" : ""}`} aria-label=${`Piece ${piece.name}`} data-piece=${piece.id}>
     <header><div><h3>${piece.name} <${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original<//></h3><small>${piece.model} · ${when(piece.made)}</small></div>
-      ${onSide && html`<div class="sides" role="group" aria-label="Compare">${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
+      ${onSide && html`<div class="sides" role="group" aria-label="Compare"><small aria-hidden="true">Compare</small>${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
     ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} options=${options} />` : html`<p class="soft">The file is gone from ${piece.file}. It can be made again.</p>`}
     <p class="how">${how(piece)}</p>
     <div class="actions">
-      ${piece.is_there && html`<${Save} piece=${piece} />`}
+      <${Keep} piece=${piece} />
+      ${piece.is_there && html`<${Save} piece=${piece} /><${Handle} piece=${piece} />`}
       ${onUse && html`<button type="button" class="small quiet" onClick=${() => onUse(piece)}>Use these settings</button>`}
       ${piece.is_there && piece.model_id && html`<a class="button small quiet" href=${address("codes", `piece:${piece.id}`)}>Edit codes</a>`}
       ${piece.model_id && html`<${Action} kind="small quiet" act=${again}>Make again<//>`}

@@ -1,7 +1,7 @@
 // The tab Recordings: folders that were named or dropped, and the import's verdict on every file.
 import { useEffect, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
-import { html, Action, Alert, Badge, Bar, Empty, count, duration, percent } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, Damaged, count, duration, percent } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled } from "./store.js";
 import { AddRecordings, Drop, addDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";
@@ -9,11 +9,12 @@ import { Sound } from "./wave.js";
 const TONES = { used: "good", unreadable: "bad" };
 
 function First() {
-  return html`<${Empty} title="What should Distill learn from?"
-    actions=${html`<${Action} kind="primary big" act=${addDemo} data-test="demo">Try the demo corpus<//>`}>
-    Name a folder with 5 to 500 of your recordings. Nothing leaves this computer, and nothing is ever written to your folder.
-    Or begin with 21 short recordings that Distill makes itself: the first new sound is five minutes away.
-  <//><div class="first"><${AddRecordings} /></div>`;
+  return html`<section class="first">
+    <h2>What should Distill learn from?</h2>
+    <p>Five to five hundred of your recordings: loops, takes of an instrument, a walk in the rain. In minutes they become an instrument that makes new sound of their kind. Nothing leaves this computer.</p>
+    <${AddRecordings} big=${true} />
+    <p class="no-recordings">Nothing at hand? <${Action} act=${addDemo} data-test="demo">Try the demo corpus<//> <span>21 short recordings that Distill makes itself.</span></p>
+  </section>`;
 }
 
 function Folders({ all, chosen }) {
@@ -33,7 +34,7 @@ function Totals({ report }) {
     [`${report.usable} of ${report.files.length}`, "files used"],
     [duration(report.seconds), "of sound"],
     [channels === 2 ? "stereo" : "mono", "is learned"],
-    [split.held_out.length ? `${split.held_out.length}` : "–", "kept aside to measure with"],
+    [split.held_out.length ? `${split.held_out.length}` : "–", "held out to measure with"],
     [`${report.settings["rvq-levels"] ?? ""} × ${report.settings["codebook-size"] ?? ""}`, "levels × codes"],
   ];
   return html`<dl class="tiles">${rows.map(([value, words]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>`;
@@ -43,13 +44,10 @@ function Row({ file, collection, isOut, isHeld, onLeave }) {
   const used = file.verdict === "used" && !isOut;
   const reference = `recording:${collection.id}/${file.name}`;
   return html`<tr class=${used ? "" : "unused"}>
-    <th scope="row"><span>${file.name}</span>${(file.reason || file.remark) && html`<small>${file.reason || file.remark} ${file.fix}</small>`}</th>
+    <th scope="row"><span>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${file.peak_db.toFixed(1)} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
     <td class="heard-here">${file.verdict !== "unreadable" && html`<${Sound} reference=${reference} label=${file.name} mel=${false} length=${file.seconds} />`}</td>
-    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">kept aside<//>`}</td>
+    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>`}</td>
     <td class="number">${file.seconds ? duration(file.seconds) : ""}</td>
-    <td class="number wide">${file.sample_rate ? `${+(file.sample_rate / 1000).toFixed(1)} kHz` : ""}</td>
-    <td class="number wide">${file.peak_db > -200 ? `${file.peak_db.toFixed(1)} dB` : ""}</td>
-    <td class="number wide">${file.peak_db > -200 ? percent(file.silence) : ""}</td>
     <td class="number"><button type="button" class="quiet small" aria-label=${`${isOut ? "Take back" : "Leave out"} ${file.name}`} onClick=${onLeave}>${isOut ? "Take back" : "Leave out"}</button></td>
   </tr>`;
 }
@@ -75,15 +73,15 @@ function Table({ collection, report, again }) {
       <input class="search" type="search" placeholder="Search" aria-label="Search recordings" value=${words} onInput=${(event) => search(event.target.value)} />
       <select aria-label="Which recordings are shown" value=${shown} onChange=${(event) => show(event.target.value)}><option value="all">All</option><option value="used">Used</option><option value="unused">Not used</option></select>
     </div></header>
-    <table class="recordings"><thead><tr><th scope="col">File</th><th scope="col">Sound</th><th scope="col">Verdict</th><th scope="col" class="number">Length</th><th scope="col" class="number wide">Rate</th><th scope="col" class="number wide">Peak</th><th scope="col" class="number wide">Silence</th><th scope="col"><span class="unseen">Use</span></th></tr></thead>
+    <table class="recordings"><thead><tr><th scope="col">File</th><th scope="col">Sound</th><th scope="col">Verdict</th><th scope="col" class="number">Length</th><th scope="col"><span class="unseen">Use</span></th></tr></thead>
       <tbody>${wanted.map((file) => html`<${Row} key=${file.name} file=${file} collection=${collection} isOut=${out.has(file.name)} isHeld=${held.has(file.name) && !out.has(file.name)} onLeave=${() => leave(file.name)} />`)}</tbody></table>
     ${!wanted.length && html`<p class="soft">No recording matches.</p>`}
   </section>`;
 }
 
-function Reading({ job }) {
-  const { share, detail } = job.progress;
-  return html`<div class="card" role="status"><header><h3>Reading every file</h3><span class="soft">${detail}</span></header><${Bar} share=${share} label="Files read" /></div>`;
+function Reading({ job, files }) {
+  const { share, detail } = job?.progress ?? { share: 0, detail: "" };
+  return html`<div class="card" role="status"><header><h3>Listening to every file</h3><span class="soft">${detail || `${count(files, "file")}: silence, clipping, what is there twice`}</span></header><${Bar} share=${share} waits=${!share} label="Files read" /></div>`;
 }
 
 function Folder({ id }) {
@@ -102,7 +100,13 @@ function Folder({ id }) {
     await del(`/api/collections/${encodeURIComponent(id)}`);
     refresh("/api/collections");
     go("recordings");
-    say(`${one.name} is off the list; the folder stays as it is`, { undo: one.folder && { label: "Undo", act: () => attempt(async () => { await post("/api/collections", { folder: one.folder }); refresh("/api/collections"); go("recordings", id); }) } });
+    const takeBack = async () => {
+      await post("/api/collections", { folder: one.folder });
+      if (one.left_out.length) await put(`/api/collections/${encodeURIComponent(id)}/left-out`, { names: one.left_out });
+      refresh("/api/collections");
+      go("recordings", id);
+    };
+    say(`${one.name} is off the list; the folder stays as it is`, { undo: { act: () => attempt(takeBack) } });
   };
   const failed = one.job && ["failed", "interrupted"].includes(one.job.state);
   return html`<div class="stack">
@@ -113,11 +117,11 @@ function Folder({ id }) {
     ${!one.is_there && html`<${Alert} tone="bad">The folder is gone from its place. Put it back, or take it off the list.<//>`}
     ${one.is_there && !one.files && html`<${Alert}>There is no audio in this folder yet.<//>`}
     ${failed && html`<${Alert} tone="bad">${one.job.what} ${one.job.fix} <${Action} kind="small" act=${async () => { await post(`/api/collections/${encodeURIComponent(id)}/check`); again(); }}>Read again<//><//>`}
-    ${one.job && !failed && html`<${Reading} job=${one.job} />`}
+    ${(needed || (one.job && !failed)) && html`<${Reading} job=${one.job} files=${one.files} />`}
     ${(one.report?.warnings ?? []).map((warning) => html`<${Alert}>${warning}<//>`)}
-    ${one.is_own && html`<${Drop} label=${`More recordings for ${one.name}`} onFiles=${async (files, tell) => { await upload(files, one, "", tell); again(); }}>Drop more files here to add them to this folder.<//>`}
+    ${one.is_own && html`<${Drop} label=${`More recordings for ${one.name}`} onFiles=${async (files, _, tell) => { await upload(files, one, "", tell); again(); }}>Drop more files here to add them to this folder.<//>`}
     ${(one.report || one.left_out.length > 0) && html`<${Table} collection=${one} report=${one.report} again=${again} />`}
-    ${one.report && html`<p class="soft">${one.report.split.explanation} ${one.report.why}</p>`}
+    ${one.report && html`<details><summary>What is held out, and why these sizes</summary><p class="soft">${one.report.split.explanation} ${one.report.why}</p></details>`}
   </div>`;
 }
 
@@ -126,8 +130,8 @@ function Recordings({ path }) {
   if (wrong && !all) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!all) return html`<div aria-busy="true"></div>`;
   const chosen = path[0] ?? all[0]?.id;
-  if (!chosen) return html`<${First} />`;
-  return html`<div class="split"><${Folders} all=${all} chosen=${chosen} /><${Folder} key=${chosen} id=${chosen} /></div>`;
+  if (!chosen) return html`<${Damaged} tab="recordings" /><${First} />`;
+  return html`<${Damaged} tab="recordings" /><div class="split"><${Folders} all=${all} chosen=${chosen} /><${Folder} key=${chosen} id=${chosen} /></div>`;
 }
 
 export const tab = { id: "recordings", title: "Recordings", view: Recordings };

@@ -5,6 +5,7 @@ import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when
 import { address, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
+import { Judged, Listening, useLearning } from "./learning.js";
 import { Piece } from "./piece.js";
 import { Sound } from "./wave.js";
 
@@ -30,9 +31,9 @@ function Progress({ run }) {
   const current = stages.findLast((stage) => stage.name === run.stage) ?? stages.at(-1);
   const waits = isRunning && current.name === "prior" && current.extracted && !current.step;
   return html`<div class="card progress">
-    <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || !isRunning ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
+    <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || (!isRunning && !run.job) ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
       <li class=${stage.later ? "later" : stage === current && isRunning ? "current" : "done"}>${STAGES[stage.name]}${!stage.later && html` <small>${stage === current && isRunning ? percent(stage.progress) : stage.outcome === "finished" || stage.is_complete ? "done" : percent(stage.progress)}</small>`}</li>`)}</ol>
-      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
+      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
     <${Bar} share=${run.state === "finished" ? 1 : current.progress} label=${`${STAGES[current.name]} done`} />
   </div>`;
 }
@@ -64,18 +65,19 @@ function Health({ levels, names }) {
 }
 
 const TRAINED = { label: "trained on", tone: "--train" };
-const HELD = { label: "kept aside", tone: "--held" };
+const HELD = { label: "held out", tone: "--held" };
 
-function Curves({ run, told }) {
+function Curves({ run, told, learning }) {
   const { codec, refinement, prior } = told;
   const gap = prior?.epochs.at(-1);
   return html`<div class="charts">
     ${codec && html`<${Chart} title="Codec loss" words="How far decoded sound is from the recordings; lower is closer." series=${[TRAINED, HELD]} data=${curves(codec, "val_loss")} />`}
+    ${codec && html`<${Judged} learning=${learning} told=${told} isRunning=${run.state === "running" && run.stage === "codec"} />`}
     ${codec?.epochs.at(-1)?.levels?.length > 0 && html`<${Health} levels=${codec.epochs.at(-1).levels} names=${run.level_names} />`}
     ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, HELD]} data=${curves(refinement, "val_mel")} />`}
     ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, HELD]} data=${curves(prior, "val_loss")} unit=" nats"
       words=${gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise. The gap is ${figure(gap.val_loss - gap.train_loss)} nats now.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
-    ${prior && html`<${Chart} title="Prior perplexity" series=${[{ ...HELD, label: "kept aside" }]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
+    ${prior && html`<${Chart} title="Prior perplexity" series=${[{ ...HELD, label: "held out" }]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
       log=${true} limit=${run.memorization_threshold == null ? null : { value: run.memorization_threshold, label: `reciting, below ${run.memorization_threshold}` }}
       words=${gap?.best_perplexity ? `Between how many codes it hesitates at each step: ${figure(gap.best_perplexity, 1)} at its best. Those weights are kept.` : "Between how many codes it hesitates at each step; lower is surer."} />`}
   </div>`;
@@ -128,12 +130,13 @@ export function Run({ name }) {
   const { data: run, wrong } = usePolled(path(name), 1000);
   const isRunning = run?.state === "running";
   const told = useEvents(name, run?.stages.map((stage) => stage.name) ?? [], isRunning);
+  const learning = useLearning(name, isRunning);
   if (wrong && !run) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!run) return html`<div aria-busy="true" class="run"></div>`;
   const listen = run.has_prior && !isRunning;
   const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter(Boolean))].slice(-3);
   return html`<div class="stack run" data-state=${run.state}>
-    <div class="head"><div><h2>${run.model} <${Badge} tone=${STATES[run.state]}>${run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
+    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${run.job && !isRunning ? (run.job_step === "Waits in line" ? "waits in line" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
@@ -145,7 +148,8 @@ export function Run({ name }) {
     ${run.message && html`<${Alert} tone="bad">${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
     ${listen && html`<${FirstSound} run=${run} />`}
-    <${Curves} run=${run} told=${told} />
+    <${Listening} learning=${learning} isRunning=${isRunning} isCodec=${run.stage !== "prior"} />
+    ${isRunning || !run.has_prior ? html`<${Curves} run=${run} told=${told} learning=${learning} />` : html`<details class="how-it-learned"><summary>How it learned: losses, pitch and texture, codebooks</summary><${Curves} run=${run} told=${told} learning=${learning} /></details>`}
     ${run.model_id && !isRunning && html`<${Measured} run=${run} />`}
   </div>`;
 }

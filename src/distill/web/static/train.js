@@ -1,7 +1,7 @@
 // The tab Train: minutes as the one knob, the runs there are, and one of them live.
 import { useEffect, useState } from "./vendor/hooks.js";
 import { post } from "./api.js";
-import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, duration, percent, when } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, percent, when } from "./parts.js";
 import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Run, STATES } from "./run.js";
 import { addDemo } from "./folder.js";
@@ -56,7 +56,8 @@ function Form({ collections, chosen }) {
     <${Choice} label="Recordings" value=${collection} onInput=${choose} options=${collections.map((one) => [one.id, `${one.name} (${one.files})`])} />
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
-      <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} /></div>
+      <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
+      <small>${minutes > 0 ? `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "More than 0 minutes, please"}</small></div>
     <${Field} label="Name" value=${name} onInput=${setName} placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
     <${Advanced} values=${values} set=${set} report=${detail?.report} />
     <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0)} data-test="train">Train<//>
@@ -82,9 +83,14 @@ function Job({ id }) {
   if (!job) return html`<div aria-busy="true"></div>`;
   const isOver = !["waiting", "running", "stopping"].includes(job.state);
   const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
-  return html`<div class="stack"><div class="head"><h2>${job.title} <${Badge} tone=${job.what ? "bad" : ""}>${job.state === "waiting" ? "waits in line" : job.state}<//></h2>
+  const waits = job.state === "waiting";
+  const name = job.title.replace(/^Training /, "");
+  return html`<div class="stack"><div class="head"><h2>${name} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "waits in line" : isOver ? job.state : "beginning"}<//></h2>
       ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>Stop<//>`}</div>
-    ${job.what ? html`<${Alert} tone="bad">${job.what} ${job.fix}<//>` : isOver ? null : html`<div class="card"><header><h3>${job.state === "waiting" ? "Another training is at work; this one begins after it." : job.progress.step || "Beginning …"}</h3><span class="soft">${job.progress.detail}</span></header><${Bar} share=${job.progress.share} label="Done" /></div>`}
+    ${job.what && html`<${Alert} tone="bad">${job.what} ${job.fix}<//>`}
+    ${!isOver && html`<div class="card progress"><div class="row"><ol class="stages"><li class=${waits ? "later" : "current"}>Recordings</li><li class="later">Codec</li><li class="later">Prior</li><li class="later">New sound</li></ol>
+      <span class="left">${waits ? "Another training is at work; this one begins after it." : job.progress.step ? `${job.progress.step} … ${job.progress.detail}` : "Starting PyTorch: some seconds, longer on a busy machine"}</span></div>
+      <${Bar} share=${job.progress.share} waits=${!waits && !job.progress.share} label="Recordings read" /></div>`}
     ${made && html`<p><a href=${address("train", made.name)}>See its run</a></p>`}
   </div>`;
 }
@@ -101,9 +107,10 @@ function Train({ path }) {
   const isNew = kind === "new";
   const run = !kind || isNew ? all.runs.find((one) => one.state === "running") ?? (isNew ? null : all.runs[0]) : all.runs.find((one) => one.name === kind);
   const shown = kind === "job" ? html`<${Job} key=${which} id=${which} />` : run ? html`<${Run} key=${run.name} name=${run.name} />`
-    : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long may it take?">Minutes are the one knob. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. You can stop at any time and keep what was learned.<//>`;
+    : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long may it take?">Minutes are the one knob. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. Then it makes the first pieces. You hear it learn all the while, and can stop at any time and keep what was learned.<//>`;
+  const isBusy = !isNew && (kind === "job" || run?.state === "running");
   return html`<div class=${`split${kind && !isNew ? " chosen" : ""}`}>
-    <aside class="stack">${collections.length > 0 && html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} />`}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>
+    <aside class="stack">${collections.length > 0 && (isBusy ? html`<a class="button" href=${address("train", "new")}>New training</a>` : html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} />`)}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>
     <div>${shown}</div></div>`;
 }
 

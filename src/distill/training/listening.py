@@ -1,0 +1,162 @@
+"""What a codec sounds like while it trains: passages that were held out, as they are and as it gives them back by then.
+
+    runs/NAME-DATE/listening/passages.json          name and seconds of each passage, by its number
+    runs/NAME-DATE/listening/0/original.flac        the passage
+    runs/NAME-DATE/listening/0/codec-00000312.flac  the same through the codec after 312 steps
+
+Written where the state is saved, so that whoever follows a run hears it learn and needs no PyTorch for that: the dashboard
+plays files. Two passages of some seconds cost a thousandth of the time between two states. Reading is without PyTorch, too.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.split import Passage
+from distill.audio.writing import write_audio
+from distill.errors import OutputError
+from distill.files.atomic import written_aside
+from distill.training.metrics import MetricsCallback, Notice
+
+if TYPE_CHECKING:
+    import torch
+
+FOLDER = "listening"
+PASSAGES, PASSAGE_SECONDS = 2, 6.0
+"""How many passages are heard, and how much of each at most."""
+KEPT = 6
+"""So many moments of a stage stay; of more, those that are nearest to their neighbours go."""
+_STAGES = ("codec", "refinement")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A passage as it came back from the codec at some step."""
+
+    stage: str
+    """``codec`` or ``refinement``."""
+    step: int
+    file: Path
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A passage with its moments, in the order in which they were written."""
+
+    name: str
+    seconds: float
+    original: Path
+    moments: tuple[Moment, ...]
+
+
+class Listening:
+    """Writes the passages into a run's folder.
+
+    Args:
+        run_folder: nothing is written without it.
+        stage: ``codec`` or ``refinement``.
+        held_out: what was held out.
+        channels: of the codec.
+        hop: samples of a code position.
+        tell: gets told where the disk refuses; training goes on.
+    """
+
+    def __init__(
+        self,
+        run_folder: Path | None,
+        stage: str,
+        held_out: Sequence[Passage],
+        *,
+        channels: int,
+        hop: int,
+        tell: MetricsCallback,
+    ) -> None:
+        self._folder = None if run_folder is None else run_folder / FOLDER
+        self._stage, self._tell = stage, tell
+        self._passages = _chosen(held_out, channels, hop) if self._folder is not None else []
+        self._is_begun = False
+
+    def write(
+        self, step: int, rebuild: "Callable[[torch.Tensor], torch.Tensor]", device: "torch.device | str" = "cpu"
+    ) -> None:
+        """Writes every passage as ``rebuild`` gives it back: ``[1, C, N] → [1, C, N]``, ``N`` of whole positions."""
+        import torch
+
+        if self._folder is None:
+            return
+        try:
+            self._begin(self._folder)
+            for number, (_, audio) in enumerate(self._passages):
+                with torch.no_grad():
+                    made = rebuild(torch.from_numpy(audio)[None].to(device))[0].cpu().numpy()
+                if np.isfinite(made).all():  # training that goes wrong here goes back, and has a notice of its own
+                    path = self._folder / str(number) / f"{self._stage}-{step:08d}.flac"
+                    write_audio(path, made, format="flac", bit_depth=16, channels=len(made))
+                    _thin(path.parent, self._stage)
+        except OutputError as error:
+            self._tell(
+                Notice(
+                    f"What the codec sounds like now was not written: {error.what} Training goes on.", is_warning=True
+                )
+            )
+
+    def _begin(self, folder: Path) -> None:
+        if self._is_begun:
+            return
+        for number, (_, audio) in enumerate(self._passages):
+            original = folder / str(number) / "original.flac"
+            write_audio(original, audio, format="flac", bit_depth=16, channels=len(audio))
+        told = [{"name": name, "seconds": audio.shape[1] / SAMPLE_RATE} for name, audio in self._passages]
+        with written_aside(folder / "passages.json") as aside:
+            aside.write_text(json.dumps(told), encoding="utf-8")
+        self._is_begun = True
+
+
+def heard(run_folder: Path) -> list[Heard]:
+    """What there is to hear of a run; nothing where it wrote nothing (yet)."""
+    folder = run_folder / FOLDER
+    try:
+        told: list[dict[str, Any]] = json.loads((folder / "passages.json").read_bytes())
+        named = [(str(one["name"]), float(one["seconds"])) for one in told]
+    except (OSError, ValueError, KeyError, TypeError):  # not yet, or not ours to judge
+        return []
+    return [
+        Heard(name, seconds, folder / str(number) / "original.flac", tuple(_moments(folder / str(number))))
+        for number, (name, seconds) in enumerate(named)
+    ]
+
+
+def _moments(folder: Path) -> list[Moment]:
+    named = ((path, re.fullmatch(rf"({'|'.join(_STAGES)})-(\d+)", path.stem)) for path in folder.glob("*.flac"))
+    found = (Moment(parts[1], int(parts[2]), path) for path, parts in named if parts)
+    return sorted(found, key=lambda one: (_STAGES.index(one.stage), one.step))
+
+
+def _thin(folder: Path, stage: str) -> None:
+    """Takes away moments until few enough are left; the first and the last stay."""
+    moments = [one for one in _moments(folder) if one.stage == stage]
+    while len(moments) > KEPT:
+        nearest = min(range(1, len(moments) - 1), key=lambda at: moments[at + 1].step - moments[at - 1].step)
+        moments.pop(nearest).file.unlink(missing_ok=True)
+
+
+def _chosen(held_out: Sequence[Passage], channels: int, hop: int) -> list[tuple[str, np.ndarray]]:
+    """Name and sound ``[C, N]`` of the longest passages of different recordings, where each is loudest."""
+    longest: dict[str, Passage] = {}
+    for passage in sorted(held_out, key=lambda one: -one.samples):  # sorted() keeps the split's order among equals
+        longest.setdefault(passage.recording.name, passage)
+    chosen = []
+    for passage in list(longest.values())[:PASSAGES]:
+        samples = min(passage.samples, round(PASSAGE_SECONDS * SAMPLE_RATE)) // hop * hop
+        if samples:
+            parts = (
+                passage.read(at, at + samples, channels) for at in range(0, passage.samples - samples + 1, samples)
+            )
+            chosen.append((passage.label, np.clip(max(parts, key=lambda one: float(np.square(one).mean())), -1, 1)))
+    return chosen

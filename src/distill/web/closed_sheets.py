@@ -1,0 +1,76 @@
+"""Sheets that were closed: for thirty days they can be opened again, with all that was done to them; then they are deleted."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from distill.errors import LibraryError, OutputError
+from distill.files.atomic import sync_folder
+from distill.web import sheets
+from distill.web.sheets import About, Sheet
+
+CLOSED_DAYS = 30
+"""So long a closed sheet can be opened again."""
+_GONE = ".gone"
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A sheet that was closed."""
+
+    about: About
+    until: datetime
+    """Until when it can be opened again."""
+
+
+def closed() -> list[Closed]:
+    """Those that were closed, the last one first. What was closed too long ago is deleted here."""
+    found = []
+    for folder in sheets.folder().glob(f"*{_GONE}"):
+        try:
+            about, since = sheets.about_of(folder / "sheet.json"), folder.stat().st_mtime
+        except (LibraryError, FileNotFoundError):  # damaged, or opened again at this moment
+            continue
+        until = datetime.fromtimestamp(since, UTC) + timedelta(days=CLOSED_DAYS)
+        if until <= datetime.now(UTC):
+            shutil.rmtree(folder, ignore_errors=True)  # what a system refuses to delete stays on the list
+        if about is not None and folder.is_dir():
+            found.append(Closed(about, until))
+    return sorted(found, key=lambda one: one.until, reverse=True)
+
+
+def close(given: str) -> None:
+    """Takes a sheet off the list of those that are open; :func:`reopen` brings it back.
+
+    Raises:
+        LibraryError: if there is none, or its files are damaged.
+        OutputError: if the file system refuses.
+    """
+    folder = sheets.folder() / sheets.sheet(given).about.id
+    gone = folder.with_name(folder.name + _GONE)
+    _move(folder, gone)
+    os.utime(gone)  # from now on its days are counted
+
+
+def reopen(given: str) -> Sheet:
+    """Brings back a sheet that was closed.
+
+    Raises:
+        LibraryError: if there is none.
+        OutputError: if the file system refuses.
+    """
+    folder = sheets.folder() / given
+    gone = folder.with_name(folder.name + _GONE)
+    if sheets.is_id(given) and gone.is_dir() and not folder.exists():
+        _move(gone, folder)
+    return sheets.sheet(given)
+
+
+def _move(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be moved ({error.strerror}).", "Close what holds it open.") from error

@@ -1,0 +1,58 @@
+// What can be heard of a run while it trains: passages that were held out, and the figures of pitch and texture.
+import { useState } from "./vendor/hooks.js";
+import { html, Segments } from "./parts.js";
+import { usePolled, useShared } from "./store.js";
+import { playing } from "./player.js";
+import { Sound } from "./wave.js";
+
+const key = (moment) => `${moment.stage} ${moment.step}`;
+const named = (moment, isLast, isRunning) => (isLast ? (isRunning ? "now" : "at the end") : `${moment.stage === "refinement" ? "2nd: " : ""}step ${moment.step}`);
+
+function Pair({ passage, chosen, isRunning }) {
+  const heard = useShared(playing);
+  const { moments } = passage;
+  // What is playing is not taken away from under the listener by a newer one.
+  const moment = moments.find((one) => heard.isPlaying && one.reference === heard.reference) ?? moments.find((one) => key(one) === chosen) ?? moments.at(-1);
+  const words = named(moment, moment === moments.at(-1), isRunning);
+  return html`<div class="pair"><div><h4>${passage.name}</h4><${Sound} reference=${passage.original} length=${passage.seconds} label=${`Original of ${passage.name}`} /></div>
+    <div><h4>through the codec, ${words}${words.includes("step") ? "" : html` <small>(step ${moment.step})</small>`}</h4><${Sound} reference=${moment.reference} length=${passage.seconds} label=${`${passage.name} through the codec, ${words}`} /></div></div>`;
+}
+
+/** Original beside now, at every state that was saved; earlier ones can be chosen. */
+export function Listening({ learning, isRunning, isCodec }) {
+  const [chosen, choose] = useState("");
+  const passages = (learning?.passages ?? []).filter((one) => one.moments.length > 0);
+  if (!passages.length) {
+    return isRunning && isCodec ? html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3></header>
+      <p class="soft">A recording that was held out, as it is and through the codec, comes with the first saved state: after some ten seconds of training, then every minute.</p></section>` : null;
+  }
+  const { moments } = passages[0];
+  const last = key(moments.at(-1));
+  const now = moments.some((one) => key(one) === chosen) ? chosen : last;
+  return html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3><span class="soft">held out: the codec was never trained on this</span></header>
+    ${moments.length > 1 && html`<${Segments} label="How far it had come" value=${now} onInput=${(next) => choose(next === last ? "" : next)} options=${moments.map((one, at) => [key(one), named(one, at === moments.length - 1, isRunning)])} />`}
+    <div class="pairs">${passages.map((passage) => html`<${Pair} key=${passage.original} passage=${passage} chosen=${now === last ? "" : now} isRunning=${isRunning} />`)}</div></section>`;
+}
+
+const WIDTH = 96;
+const HEIGHT = 26;
+function Trend({ values }) {
+  if (values.length < 2) return html`<svg class="trend" viewBox="0 0 ${WIDTH} ${HEIGHT}" aria-hidden="true"></svg>`;
+  const low = Math.min(...values), high = Math.max(...values);
+  const places = values.map((value, at) => `${((at / (values.length - 1)) * (WIDTH - 6) + 3).toFixed(1)},${(HEIGHT - 4 - ((value - low) / (high - low || 1)) * (HEIGHT - 8)).toFixed(1)}`);
+  const [x, y] = places.at(-1).split(",");
+  return html`<svg class="trend" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true"><polyline points=${places.join(" ")} /><circle cx=${x} cy=${y} r="3" /></svg>`;
+}
+
+/** What the judges say of what was held out, by now and since the beginning. */
+export function Judged({ learning, told, isRunning }) {
+  const epochs = [...(told.codec?.epochs ?? []), ...(told.refinement?.epochs ?? [])].map((one) => one.heard).filter((one) => one && Object.keys(one).length);
+  if (!learning || (!epochs.length && !isRunning)) return null;
+  const say = ({ factor, decimals, signed, unit }, value) => `${signed && value >= 0 ? "+" : ""}${(value * factor).toFixed(decimals)}${unit ? ` ${unit}` : ""}`;
+  const rows = learning.figures.map((figure) => [figure, epochs.map((one) => one[figure.key]).filter((value) => value != null)]).filter(([, values]) => values.length);
+  return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">of what was held out, once an epoch</span></header>
+    ${!epochs.length && html`<p class="soft">What of the partials is kept, what is invented, how alive the noise is: told after the first epoch, about a minute in.</p>`}
+    <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value"><b>${say(figure, values.at(-1))}</b>${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
+}
+
+export const useLearning = (run, isRunning) => usePolled(`/api/runs/${encodeURIComponent(run)}/learning`, isRunning ? 3000 : 15000).data;
