@@ -1,6 +1,7 @@
 """Every command and every Python line in the README is run, in order, on a small corpus with small models."""
 
 import contextlib
+import os
 import re
 import runpy
 import shlex
@@ -26,6 +27,7 @@ from distill.models.model_file import CorpusRecord, Source, new_header
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXPORTS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
+SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 SERVE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
 
 
@@ -122,6 +124,24 @@ def test_the_page_on_serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("edited.wav", "new.wav", "repeated.wav", "streamed.wav"):
         assert soundfile.info(name).frames > 30_000, name
     assert stat.S_IMODE(Path("token").stat().st_mode) == 0o600
+
+
+def test_the_page_on_scaling(small_corpus: Path, tmp_path: Path) -> None:
+    """Its commands start processes of their own, so they are run as a person runs them."""
+    shutil.copytree(small_corpus, tmp_path / "my-recordings")
+    (lines,) = blocks("sh", SCALING)
+    for line in lines.strip().splitlines():
+        words = shlex.split(line.replace("--minutes 5", "--minutes 0.02"))
+        assert words[0] == "distill"
+        done = subprocess.run(
+            [sys.executable, "-m", "distill.cli.app", *words[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def suppressed_exit(words: list[str]) -> None:

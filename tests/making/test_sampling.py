@@ -251,6 +251,30 @@ def test_what_lies_ahead_is_led_to(prior: CodePrior) -> None:
     assert not torch.equal(first, second)
 
 
+@pytest.mark.parametrize(("seconds", "part"), [(0.5, 24), (3.01, 7), (2.0, 500)])
+def test_what_is_heard_as_it_is_drawn_is_what_is_drawn_at_once(model: Model, seconds: float, part: int) -> None:
+    """The slow twin of streaming: everything drawn first, and decoded as one."""
+    sampling = Sampling(temperature=0.9, variety=0.5)
+    (whole,) = generate(model, seconds, 1, sampling, seed=11)
+    parts = list(stream(model, seconds, sampling, seed=11, part=part))
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole.audio(model), atol=2e-5)
+    assert len(parts) >= seconds * 46 // part
+
+
+def test_the_first_part_is_heard_before_the_last_code_is_drawn(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = 0
+    whole = Drawing.next_position
+
+    def counted(drawing: Drawing, *given: object) -> None:
+        nonlocal drawn
+        drawn += 1
+        whole(drawing, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Drawing, "next_position", counted)
+    next(stream(model, 60.0))
+    assert drawn <= 24 * 3 + model.codec.context
+
+
 def test_only_the_thread_that_draws_computes_on_one_processor(
     prior: CodePrior, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,27 +300,3 @@ def test_only_the_thread_that_draws_computes_on_one_processor(
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize(("seconds", "part"), [(0.5, 24), (3.01, 7), (2.0, 500)])
-def test_what_is_heard_as_it_is_drawn_is_what_is_drawn_at_once(model: Model, seconds: float, part: int) -> None:
-    """The slow twin of streaming: everything drawn first, and decoded as one."""
-    sampling = Sampling(temperature=0.9, variety=0.5)
-    (whole,) = generate(model, seconds, 1, sampling, seed=11)
-    parts = list(stream(model, seconds, sampling, seed=11, part=part))
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole.audio(model), atol=2e-5)
-    assert len(parts) >= seconds * 46 // part
-
-
-def test_the_first_part_is_heard_before_the_last_code_is_drawn(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = 0
-    whole = Drawing.next_position
-
-    def counted(drawing: Drawing, *given: object) -> None:
-        nonlocal drawn
-        drawn += 1
-        whole(drawing, *given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Drawing, "next_position", counted)
-    next(stream(model, 60.0))
-    assert drawn <= 24 * 3 + model.codec.context

@@ -133,14 +133,9 @@ def test_torchrun_and_slurm_say_who_this_is(monkeypatch: pytest.MonkeyPatch) -> 
         assert launch.find_place(1, 1) == launch.Place(3, 4, 1, "10.0.0.1:29400", True)
         with pytest.raises(SettingError, match="torchrun started 4 processes"):
             launch.find_place(2, 1)
+    names = {"SLURM_JOB_ID": "12345", "SLURM_JOB_NAME": "distill", "SLURM_NTASKS_PER_NODE": "1"}
     slurm = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0", "SLURM_NODELIST": "host1,host2"}
-    for name, value in {
-        **slurm,
-        "SLURM_JOB_ID": "12345",
-        "SLURM_JOB_NAME": "distill",
-        "SLURM_NODEID": "1",
-        "SLURM_NTASKS_PER_NODE": "1",
-    }.items():
+    for name, value in {**slurm, **names, "SLURM_NODEID": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     monkeypatch.delenv("MASTER_PORT", raising=False)

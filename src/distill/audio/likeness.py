@@ -10,7 +10,7 @@ from distill.audio.pitch import PitchScore, compare_pitch
 from distill.audio.texture import TextureScore, compare_texture
 
 FIGURES = ("mel", "kept", "cents", "invented", "movement", "line", "grain")
-"""The names of a likeness's figures, in their order."""
+"""The names of a likeness's figures."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Likeness:
     def figures(self) -> dict[str, float]:
         """The figures by name."""
         pitch, texture = self.pitch, self.texture
-        values = (self.mel, pitch.kept_share, pitch.cents, pitch.invented_share)
-        return dict(zip(FIGURES, (*values, texture.movement, texture.line, texture.grain), strict=True))
+        values = (pitch.kept_share, pitch.cents, pitch.invented_share, texture.movement, texture.line, texture.grain)
+        return dict(zip(FIGURES, (self.mel, *values), strict=True))
 
 
 def pooled(some: Sequence[Likeness]) -> Likeness:

@@ -7,7 +7,7 @@ It is the sound that :func:`distill.making.sampling.generate` makes of the same 
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -58,14 +58,18 @@ def _growing(
 ) -> Iterator[Tensor]:
     """The codes drawn so far ``[S, Q]`` on the CPU, longer each time, whole at last."""
     generator = torch.Generator().manual_seed(seed)
-    with torch.inference_mode(), one_thread() if device.type == "cpu" else nullcontext():
+    with torch.inference_mode(), _drawing_threads(device):
         first = opening(model.trained_on, seed)[None, None].to(device)
         drawing = Drawing(model.require_prior(), first, positions - 1, sampling, longest_held(model).to(device))
         drawing.begin(None)
     while True:
-        with torch.inference_mode(), one_thread() if device.type == "cpu" else nullcontext():
+        with torch.inference_mode(), _drawing_threads(device):
             for _ in range(min(part, positions - drawing.done)):
                 drawing.next_position([generator])
         yield drawing.codes[0, : drawing.done].cpu()
         if drawing.done == positions:
             return
+
+
+def _drawing_threads(device: torch.device) -> AbstractContextManager[None]:
+    return one_thread() if device.type == "cpu" else nullcontext()

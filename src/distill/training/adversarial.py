@@ -243,23 +243,23 @@ def refine_decoder(
         # Evaluate.
         if state.sums.step == steps_per_epoch or state.finished:
             validating = stop.time()
-            heard, _ = judged_by_first(lambda: judge_windows(networks.averaged, networks.distance, held_out, fabric))
+            figures = judged_by_first(networks.averaged, networks.distance, held_out, fabric)
             stop.renew()
             schedule.reserve(1.5 * (stop.time() - validating))
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
-            state.end_epoch(val_mel=heard["mel"], **means)
+            state.end_epoch(val_mel=figures["mel"], **means)
             tell(
                 RefinementEpochMetrics(
                     epoch=state.epoch,
                     total_epochs=max(state.epoch, schedule.total_epochs),
                     **means,
-                    val_mel=heard["mel"],
+                    val_mel=figures["mel"],
                     mel_before=mel_before,
                     epoch_time_s=time.monotonic() - epoch_started,
                     learning_rate=schedule.learning_rate,
-                    heard=heard,
+                    heard=figures,
                 )
             )
             epoch_started = time.monotonic()
@@ -310,7 +310,9 @@ def train_step(
 
     with torch.no_grad():
         codes = codec.encode(audio)
-    made = codec.decode(codes)
+    with fabric.autocast():
+        made = codec.decode(codes)
+    made = made.float()
     # The discriminator gets quiet passages as loud as others, but silence is never lifted out of the noise.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 

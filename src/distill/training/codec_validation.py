@@ -1,7 +1,7 @@
 """How good a codec is while it trains: its reconstructions of windows, beside the windows."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,14 +56,22 @@ def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "F
     return unknown, (unknown.score + known.score) / 2
 
 
-def judged_by_first(measure: Callable[[], Likeness | tuple[Likeness, float]]) -> tuple[dict[str, float], float]:
-    """A likeness's figures by name, and the score that comes with it or is its own: the first rank measures, and tells the
-    others."""
+def judged_by_first(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> dict[str, float]:
+    """The figures of :func:`judge_windows`, which the first rank measures and tells the others."""
+    told = ranks.measured_by_first(
+        lambda: list(judge_windows(model, distance, windows, fabric).figures().values()), len(FIGURES)
+    )
+    return dict(zip(FIGURES, told, strict=True))
 
-    def numbers() -> list[float]:
-        measured = measure()
-        likeness, score = measured if isinstance(measured, tuple) else (measured, measured.score)
-        return [*likeness.figures().values(), score]
 
-    *figures, score = ranks.measured_by_first(numbers, len(FIGURES) + 1)
-    return dict(zip(FIGURES, figures, strict=True)), score
+def scored_by_first(
+    model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
+) -> tuple[dict[str, float], float]:
+    """The held-out figures and the score of :func:`score_codec`, which the first rank measures and tells the others."""
+
+    def measure() -> list[float]:
+        likeness, score = score_codec(model, distance, data, fabric)
+        return [score, *likeness.figures().values()]
+
+    score, *told = ranks.measured_by_first(measure, 1 + len(FIGURES))
+    return dict(zip(FIGURES, told, strict=True)), score

@@ -74,6 +74,8 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
     if state_file.resumed is not None:
         state.restore(state_file.resumed, {})
+    # Dropout is drawn anew on every rank.
+    torch.manual_seed((plan.seed * 1_000_003 + schedule.step) * ranks.size() + ranks.rank())
 
     while content := ranks.bytes_from_first(b""):
         tokens = safetensors.torch.load(content)["tokens"].long()

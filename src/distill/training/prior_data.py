@@ -180,7 +180,7 @@ class PriorData:
 
     def count(self, plan: "PriorPlan") -> int:
         """How many sequences an epoch takes: as many as one view has, but enough for the plan's least steps."""
-        return max(-(-self.views.positions // self.seq_len), plan.least_steps * plan.batch_size * ranks.size())
+        return max(-(-self.views.positions // self.seq_len), plan.least_steps * ranks.size() * plan.batch_size)
 
     def epoch(self, epoch: int, plan: "PriorPlan") -> Tensor:
         """The token sequences ``[N, T]`` of an epoch, counted from 0; the same for the same views, epoch and seed."""

@@ -25,7 +25,7 @@ from distill.training.agreement import Agreement, Stop
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_decoder
 from distill.training.codec_loss import CodecLoss
-from distill.training.codec_validation import judged_by_first, score_codec
+from distill.training.codec_validation import scored_by_first
 from distill.training.launch import make_fabric
 from distill.training.listening import Listening
 from distill.training.metrics import (
@@ -182,11 +182,11 @@ def train_vqvae(
 
         # Evaluate.
         validating = stop.time()
-        heard, score = judged_by_first(lambda: score_codec(model, criterion.mel, data, fabric))
+        figures, score = scored_by_first(model, criterion.mel, data, fabric)
         if not math.isfinite(score):
             state.roll_back("the held-out distance was not finite", tell)
-            heard, score = judged_by_first(lambda: score_codec(model, criterion.mel, data, fabric))
-        val_loss = heard["mel"]
+            figures, score = scored_by_first(model, criterion.mel, data, fabric)
+        val_loss = figures["mel"]
         stop.renew()
         schedule.reserve(1.5 * (stop.time() - validating))
         state.keep_if_best(score, val_loss)
@@ -203,7 +203,7 @@ def train_vqvae(
                 warning=utilisation_warning(levels),
                 epoch_time_s=time.monotonic() - started,
                 learning_rate=schedule.learning_rate,
-                heard=heard,
+                heard=figures,
             )
         )
     if not cancelled:
@@ -334,8 +334,9 @@ def train_step(
     set_learning_rate(state.optimizer, rate)
 
     is_quantizing = model.module.quantizer.started
-    output, tones = model.forward_with_tones(audio, is_quantizing)
-    parts = criterion(model.module, output.reconstruction, tones, audio, draw)
+    with fabric.autocast():
+        output, tones = model.forward_with_tones(audio, is_quantizing)
+    parts = criterion(model.module, output.reconstruction.float(), tones, audio, draw)
     loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)
