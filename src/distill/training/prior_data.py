@@ -18,7 +18,7 @@ from distill.errors import SettingError
 from distill.models import ranks
 from distill.models.model_file import Model, Source
 from distill.models.prior import PriorConfig
-from distill.training.metrics import ExtractionProgress, MetricsCallback
+from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
 
 if TYPE_CHECKING:
     from distill.training.prior_loop import PriorPlan
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MOST_POSITIONS = 1 << 22
 """Views grow until they hold so many positions: 24 hours of sound, 32 MiB."""
+
+MOST_OF_THE_TIME = 0.4
+"""Where encoding the recordings once takes more of a time budget than this, it is said before it begins."""
 
 
 class CodeViews:
@@ -149,6 +152,8 @@ class PriorData:
         a_view = pace * sum(passage.seconds for passage in split.train)
         allowed = math.inf if plan.minutes is None else plan.extraction_share * plan.minutes * 60
         number = max(1, int(min(plan.views, allowed / max(a_view, 1e-6)))) if is_new else plan.views
+        if is_new and plan.minutes is not None and a_view > MOST_OF_THE_TIME * 60 * plan.minutes:
+            callback(Notice(_too_long(a_view, plan.minutes), is_warning=True))
         if kept is None:
             views.set_size(number * views.passages, lambda done, total: callback(ExtractionProgress(done, total)))
         # With split kind "none" both are the same passages; they were all trained on.
@@ -209,6 +214,15 @@ def _source(passage: Passage, codes: Tensor, sample_rate: int, *, held_out: bool
         recording.sha256,
         recording.gain,
         recording.mix,
+    )
+
+
+def _too_long(seconds: float, minutes: float) -> str:
+    learning = max(0.0, 60 * minutes - seconds)
+    return (
+        f"Encoding the recordings takes about {seconds:.0f} s of the {minutes:.1f} minutes that the prior has, so it learns "
+        f"for {learning:.0f} s: too little for new audio to hold together. --minutes {math.ceil(seconds / 20)} for the prior, or "
+        "fewer recordings, would do."
     )
 
 
