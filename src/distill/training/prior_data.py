@@ -221,7 +221,7 @@ def _too_long(seconds: float, minutes: float) -> str:
     learning = max(0.0, 60 * minutes - seconds)
     return (
         f"Encoding the recordings takes about {seconds:.0f} s of the {minutes:.1f} minutes that the prior has, so it learns "
-        f"for {learning:.0f} s: too little for new audio to hold together. --minutes {math.ceil(seconds / 20)} for the prior, or "
+        f"for {learning:.0f} s: too little for new audio to hold together. {math.ceil(seconds / 20)} minutes for the prior, or "
         "fewer recordings, would do."
     )
 
