@@ -86,3 +86,17 @@ def test_passages_that_cannot_be(model: Model, recording: np.ndarray, begin: flo
 
 def test_a_passage_leaves_room_for_both_sides(model: Model) -> None:
     assert longest_passage(model) == pytest.approx(40 / 46.875)
+
+
+def test_a_quiet_recording_is_heard_at_the_models_level_and_filled_at_its_own(
+    model: Model, recording: np.ndarray
+) -> None:
+    """Guards against a passage as loud as the recordings of the model in the middle of something quiet."""
+    (loud,) = infill(model, recording, 0.6, 0.9)
+    (quiet,) = infill(model, recording / 128, 0.6, 0.9, gain=1 / 128)
+    assert torch.equal(loud.codes, quiet.codes)
+    np.testing.assert_allclose(quiet.audio(model) * 128, loud.audio(model), atol=1e-5)
+    ((loud_sound,), (quiet_sound,)) = (list(one.new_sound(model)[1]) for one in (loud, quiet))
+    np.testing.assert_allclose(
+        quiet_sound, loud_sound, atol=1e-5, err_msg="it is judged at the level of the recordings"
+    )

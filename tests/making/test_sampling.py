@@ -240,6 +240,15 @@ def test_a_prompt_is_heard_by_the_codec_but_is_not_in_the_piece(model: Model) ->
     assert float((whole - bare).abs().max()) > 1e-4
 
 
+def test_pieces_are_as_loud_as_the_prompt(model: Model) -> None:
+    """The same codes, turned down; they are judged as loud as the recordings are."""
+    prompt = torch.ones(20, 4, dtype=torch.int64)
+    (plain,), (quiet,) = (generate(model, 1.0, 1, seed=3, prompt=prompt, gain=gain) for gain in (1.0, 1 / 64))
+    np.testing.assert_allclose(64 * quiet.audio(model), plain.audio(model), atol=1e-5)
+    judged, plain_judged = (np.concatenate(list(one.new_sound(model)[1]), axis=1) for one in (quiet, plain))
+    np.testing.assert_array_equal(judged, plain_judged)
+
+
 def test_what_lies_ahead_is_led_to(prior: CodePrior) -> None:
     """Guards against infilling that never looks at its right side."""
     prompt = torch.full((1, 2, 4), 3)

@@ -1,6 +1,7 @@
 """Audio that new sound continues or is put into: read for the model, and what is odd about it said before anything is made."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
 from distill.codes.extract import encode_blocks
 from distill.errors import SettingError
+from distill.making.level import LISTENED_SECONDS, gain_to_meet
 from distill.making.request import Request
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback, Notice
@@ -20,8 +22,18 @@ _FAINTEST = 1e-5
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 32}
 
 
-def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Tensor:
-    """The codes ``[P, Q]`` of the end of an audio file, as much of it as the prior looks back over.
+@dataclass(frozen=True)
+class Prompt:
+    """The end of a sound that is to go on."""
+
+    codes: Tensor
+    """``[P, Q]``, of the sound at the level of the recordings."""
+    gain: float
+    """What brings the recordings' level to the sound's own."""
+
+
+def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Prompt:
+    """The end of an audio file, as much of it as the prior looks back over.
 
     However long the file is, only its end is kept in memory. A silent end is said to be so.
     """
@@ -49,7 +61,9 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
         callback(Notice(f"{audio.name} ends in silence, so what follows it may begin in silence too.", is_warning=True))
     # Whole positions that end where the file ends: a rest would be padded with silence, and silence is what would follow it.
     rest = tail.shape[1] % codec.hop
-    return encode_blocks(codec, [tail[:, rest:] if tail.shape[1] > rest else tail], model.device)
+    tail = tail[:, rest:] if tail.shape[1] > rest else tail
+    gain = gain_to_meet(model, tail[:, -round(LISTENED_SECONDS * codec.sample_rate) :], audio.name, callback)
+    return Prompt(encode_blocks(codec, [tail / np.float32(gain)], model.device), gain)
 
 
 def read_recording(model: Model, request: Request, audio: Path, callback: MetricsCallback | None) -> np.ndarray:

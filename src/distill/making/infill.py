@@ -9,6 +9,7 @@ from torch import Tensor
 
 from distill.codes.extract import encode_blocks
 from distill.errors import SettingError
+from distill.making.level import LISTENED_SECONDS, at_level
 from distill.making.sampling import Sampling, Voice, check_count, continue_codes, longest_held, opening, spoken
 from distill.models.model_file import Model
 
@@ -34,16 +35,18 @@ class Infill:
     sampling: Sampling
     voice: Voice | None = field(default=None, repr=False, compare=False)
     """None is the codec's."""
+    gain: float = 1.0
+    """What brings the recordings' level to that of this one (``level.py``)."""
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """The same as :meth:`audio`, in blocks for a writer."""
         yield self.audio(model)
 
     def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
-        """The passage alone: codes ``[S, Q]``, and the sound in one block."""
+        """The passage alone: codes ``[S, Q]``, and the sound in one block, at the level of the recordings."""
         hop = model.codec.hop
         first, stop = self.start // hop - self.first // hop, -(-self.stop // hop) - self.first // hop
-        return self.codes[first:stop], iter([self.audio(model)[:, self.start : self.stop]])
+        return self.codes[first:stop], iter([self.audio(model)[:, self.start : self.stop] / np.float32(self.gain)])
 
     def audio(self, model: Model) -> np.ndarray:
         """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
@@ -59,7 +62,7 @@ class Infill:
             share[self.stop - fade : self.stop] = ramp[::-1]
         result = self.recording.copy()
         here = slice(self.first, self.first + new.shape[1])
-        result[:, here] += share[here] * (new - self.recording[:, here])
+        result[:, here] += share[here] * (at_level(new, self.gain) - self.recording[:, here])
         return result
 
 
@@ -68,6 +71,12 @@ def longest_passage(model: Model) -> float:
     prior = model.require_prior()
     positions = prior.config.context // prior.config.num_quantizers
     return (2 * positions // 3) / model.codec.frame_rate
+
+
+def next_to(recording: np.ndarray, begin: float, end: float, rate: int) -> np.ndarray:
+    """What is next to a passage (seconds) on both sides of a recording ``[C, N]``, put together."""
+    near, start, stop = round(LISTENED_SECONDS * rate), round(begin * rate), round(end * rate)
+    return np.concatenate([recording[:, max(0, start - near) : start], recording[:, stop : stop + near]], axis=1)
 
 
 def infill(
@@ -80,12 +89,15 @@ def infill(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     voice: Voice | None = None,
+    *,
+    gain: float = 1.0,
 ) -> list[Infill]:
     """Makes the seconds ``begin`` to ``end`` of a recording anew, ``count`` times; version ``i`` has seed ``seed + i``.
 
     Args:
         recording: float32 ``[C, N]`` at 48 kHz, in the codec's channels.
         voice: makes the passage sound in place of the codec's decoder.
+        gain: brings the level of the model's recordings to that of this one, which is heard at theirs.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -113,7 +125,7 @@ def infill(
     # The codec needs its own context to either side to give the codes that the whole recording would give.
     low = max(0, first_new - before - codec.context)
     high = min(total, after_new + after + codec.context)
-    codes = encode_blocks(codec, [recording[:, low * hop : high * hop]], model.device)
+    codes = encode_blocks(codec, [recording[:, low * hop : high * hop] / np.float32(gain)], model.device)
     codes = codes[first_new - before - low : after_new + after - low]
     left, right = codes[:before].expand(count, -1, -1), codes[before + after_new - first_new :]
     if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps
@@ -133,6 +145,8 @@ def infill(
     )
     first = (first_new - left.shape[1]) * hop
     return [
-        Infill(recording, torch.cat([left[index], piece, right]), first, start, stop, seed + index, sampling, voice)
+        Infill(
+            recording, torch.cat([left[index], piece, right]), first, start, stop, seed + index, sampling, voice, gain
+        )
         for index, piece in enumerate(new)
     ]

@@ -13,7 +13,8 @@ from distill.files.atomic import ensure_writable
 from distill.files.names import reserving
 from distill.making import loops
 from distill.making.given import read_prompt, read_recording
-from distill.making.infill import Infill, infill
+from distill.making.infill import Infill, infill, next_to
+from distill.making.level import gain_to_meet
 from distill.making.request import Request
 from distill.making.sampling import Generation, Voice, check_count, check_request, generate
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
@@ -145,12 +146,17 @@ def _drawer(
         return lambda first, count: loops.make_loops(model, request.samples, count, sampling, first, progress, voice)
     if request.kind == "infill" and given is not None:
         recording = read_recording(model, request, given, callback)
+        around = next_to(recording, request.begin, request.end, model.codec.sample_rate)
+        gain = gain_to_meet(model, around, given.name, callback)
         return lambda first, count: infill(
-            model, recording, request.begin, request.end, count, sampling, first, progress, voice
+            model, recording, request.begin, request.end, count, sampling, first, progress, voice, gain=gain
         )
-    prompt = None if given is None else read_prompt(model, given, callback)
+    prompt, gain = None, 1.0
+    if given is not None:
+        heard = read_prompt(model, given, callback)
+        prompt, gain = heard.codes, heard.gain
     return lambda first, count: generate(
-        model, request.seconds, count, sampling, first, progress, prompt=prompt, voice=voice
+        model, request.seconds, count, sampling, first, progress, prompt=prompt, gain=gain, voice=voice
     )
 
 

@@ -7,7 +7,7 @@ stays flat, and nothing ever starts over from silence.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
+from distill.making.level import at_level
 from distill.making.threads import one_thread
 from distill.models.model_file import Model, Source
 from distill.models.prior import CodePrior
@@ -119,6 +120,8 @@ class Generation:
     """Positions at the beginning of ``codes`` that are the end of a prompt; the piece begins after them."""
     voice: Voice | None = field(default=None, repr=False, compare=False)
     """None is the codec's."""
+    gain: float = 1.0
+    """What brings the recordings' level to that of the prompt (``level.py``)."""
 
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """The sound, float32 ``[C, n]`` a block, ``round(seconds · sample_rate)`` samples in all."""
@@ -127,7 +130,7 @@ class Generation:
             piece = block[:, skip : skip + total - done]
             skip -= min(skip, block.shape[1])
             if piece.shape[1]:
-                yield piece * self.fades(done, done + piece.shape[1], total)
+                yield at_level(piece, self.gain) * self.fades(done, done + piece.shape[1], total)
             done += piece.shape[1]
             if done >= total:
                 return
@@ -148,7 +151,7 @@ class Generation:
 
     def new_sound(self, model: Model) -> tuple[Tensor, Iterator[np.ndarray]]:
         """What the prior made, without what it was given: codes ``[S, Q]`` and the sound in blocks."""
-        return self.codes[self.lead :], self.blocks(model)
+        return self.codes[self.lead :], replace(self, gain=1.0).blocks(model)
 
 
 def check_request(seconds: float, count: int) -> None:
@@ -183,6 +186,7 @@ def generate(
     progress: Callable[[int, int], None] | None = None,
     *,
     prompt: Tensor | None = None,
+    gain: float = 1.0,
     voice: Voice | None = None,
 ) -> list[Generation]:
     """``count`` new pieces of ``seconds`` each, drawn as one batch; piece ``i`` has seed ``seed + i``.
@@ -190,6 +194,7 @@ def generate(
     Args:
         progress: called with (positions drawn, positions in all).
         prompt: codes ``[P, Q]`` of what is to be continued; the pieces begin where it ends.
+        gain: of the pieces.
         voice: makes them sound in place of the codec's decoder.
 
     Raises:
@@ -215,7 +220,7 @@ def generate(
         lead = min(given.shape[1], codec.context)
         codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
     return [
-        Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead, voice)
+        Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead, voice, gain)
         for piece, piece_seed in zip(codes, seeds, strict=True)
     ]
 

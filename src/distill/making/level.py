@@ -1,0 +1,71 @@
+"""How loud something given is beside the recordings, so that what is made for it meets it at its own level.
+
+A codec knows the levels of its recordings. A prompt 40 dB below them has codes of next to nothing, and what follows them is as
+loud as the recordings are: a jump. So it is brought to their level to be heard, and what is made is brought back.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from distill.models.model_file import Model
+from distill.models.vqvae import limit_peaks
+from distill.training.metrics import MetricsCallback, Notice
+
+NEAR_DB = 6.0
+"""What is at most so far outside of the levels of the recordings is left as it is."""
+LISTENED_SECONDS = 1.5
+"""How much of what is given, next to what is to be made, says how loud it is."""
+_FAINTEST = 1e-5
+_PLACES, _PLACE_POSITIONS = 16, 94
+
+
+def gain_to_meet(model: Model, given: np.ndarray, name: str, callback: MetricsCallback | None = None) -> float:
+    """By how much the model's sound must be turned up or down to be as loud as ``given``, float32 ``[C, N]``; that it must is
+    said. 1 for what is near the levels of the recordings, and for silence.
+
+    Args:
+        name: of what is given.
+    """
+    level = _level(given)
+    softest, usual, loudest = _levels(model)
+    if level < _FAINTEST or usual < _FAINTEST:
+        return 1.0
+    away = _decibels(level / softest) if level < softest else max(0.0, _decibels(level / loudest))
+    if abs(away) <= NEAR_DB:
+        return 1.0
+    if callback is not None:
+        difference = _decibels(level / usual)
+        callback(
+            Notice(
+                f"{name} is {abs(difference):.0f} dB {'louder' if difference > 0 else 'quieter'} than the recordings usually "
+                "are; what is made for it is as loud as it is."
+            )
+        )
+    return level / usual
+
+
+def at_level(audio: np.ndarray, gain: float) -> np.ndarray:
+    """Sound ``[C, n]`` turned up or down; nothing passes full scale."""
+    return audio if gain == 1.0 else limit_peaks(torch.from_numpy(audio * np.float32(gain))).numpy()
+
+
+def _levels(model: Model) -> tuple[float, float, float]:
+    """Root mean squares of parts of two seconds of the recordings, as the codec gives them back: soft, usual and loud ones."""
+    line = torch.cat([source.codes for source in model.trained_on])
+    length = min(_PLACE_POSITIONS, len(line))
+    starts = torch.linspace(0, len(line) - length, _PLACES).long().tolist()
+    with torch.no_grad():
+        heard = model.codec.decode(torch.stack([line[start : start + length] for start in starts]).to(model.device))
+    levels = [level for one in heard.cpu().numpy() if (level := _level(one)) > _FAINTEST] or [0.0]
+    soft, usual, loud = np.percentile(levels, (10, 50, 90))
+    return float(soft), float(usual), float(loud)
+
+
+def _level(audio: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(audio, dtype=np.float64)))) if audio.size else 0.0
+
+
+def _decibels(ratio: float) -> float:
+    return 20 * math.log10(ratio)

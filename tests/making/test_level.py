@@ -1,0 +1,49 @@
+"""What is made for something given is as loud as that, not as the recordings."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+
+from distill.making.level import at_level, gain_to_meet
+from distill.models import Model
+from distill.training import Notice, TrainingEvent
+
+
+def model_at(level: float) -> Model:
+    """A model whose recordings all are as loud."""
+
+    def decode(codes: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(codes), 1, codes.shape[1] * 4), level)
+
+    source = SimpleNamespace(codes=torch.zeros(300, 4, dtype=torch.int64))
+    return cast(Model, SimpleNamespace(codec=SimpleNamespace(decode=decode), trained_on=[source], device="cpu"))
+
+
+def given_at(level: float) -> np.ndarray:
+    return np.full((1, 1000), level, np.float32)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(0.001, 0.01), (0.06, 1.0), (0.1, 1.0), (0.19, 1.0), (0.5, 5.0)])
+def test_what_is_far_quieter_or_louder_is_met(given: float, expected: float) -> None:
+    """Guards against a jump of 40 dB where a quiet prompt ends."""
+    told: list[TrainingEvent] = []
+    assert gain_to_meet(model_at(0.1), given_at(given), "p.wav", told.append) == pytest.approx(expected, rel=1e-4)
+    words = [event.text for event in told if isinstance(event, Notice)]
+    assert len(words) == (expected != 1)
+    if words:
+        assert ("40 dB quieter" if given < 0.1 else "14 dB louder") in words[0]
+
+
+@pytest.mark.parametrize(("recordings", "given"), [(0.1, 0.0), (0.0, 0.1), (0.0, 0.0)])
+def test_silence_has_no_level_to_meet(recordings: float, given: float) -> None:
+    """Guards against a division by nothing, and against a piece of silence after a prompt that ends in silence."""
+    assert gain_to_meet(model_at(recordings), given_at(given), "p.wav") == 1.0
+
+
+def test_nothing_passes_full_scale() -> None:
+    loud: Any = at_level(np.array([[0.1, -0.3]], np.float32), 5.0)
+    assert np.abs(loud).max() <= 1
+    assert loud[0, 0] == pytest.approx(0.5)
