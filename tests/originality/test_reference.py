@@ -53,7 +53,7 @@ def test_a_damaged_one_is_found_out_again(at_home: Path, content: bytes) -> None
 def test_only_the_newest_are_kept(at_home: Path) -> None:
     for number in range(MOST_KEPT + 2):
         keep(f"{number:02}" * 32, *found_out(1))
-        os.utime(at_home / "references" / f"{f'{number:02}' * 32}-1.safetensors", (number, number))
+        os.utime(at_home / "references" / f"{f'{number:02}' * 32}-{reference._WAY}.safetensors", (number, number))
     kept = sorted(file.name[:2] for file in (at_home / "references").iterdir())
     assert kept == [f"{number:02}" for number in range(2, MOST_KEPT + 2)]
 

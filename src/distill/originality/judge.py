@@ -8,18 +8,22 @@ recordings as codes, so new audio can be judged without the folder.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
-from distill.originality.passages import Nearest, Passages, pictured
-from distill.originality.reference import Reference, keep, read_kept
+from distill.originality.passages import FRAMES, Nearest, Passages, pictured, spectra
+from distill.originality.reference import Picture, Reference, keep, read_kept
 from distill.originality.runs import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
 from distill.originality.verdict import (
     CLOSE_SIMILARITY,
+    COPY_RUN_SECONDS,
     COPY_SIMILARITY,
+    SHORT_COPY_SHARE,
     LongestRun,
     Originality,
     Second,
@@ -27,17 +31,15 @@ from distill.originality.verdict import (
     by_likeness,
 )
 
-COPY_RUN_SECONDS = 1.0
-"""A run of equal codes (two levels) that is this long, and longer than any that held-out recordings share, is a copy whatever
-the spectrograms say."""
-SHORT_COPY_SHARE = 0.8
-"""In a sound shorter than a second, the share of its positions that must be one run for it to be a copy."""
 WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
 """Seconds; if fewer are held out, every recording that was trained on is compared with all others too."""
 MOST_SHARED = 0.5
 """Held-out seconds that stand in another recording as they are (a jingle, a sample used twice) say nothing of how alike the
-others are, and are left out; where they are more than this share of all, that is how the corpus is, and they stay."""
+others are, and are left out. Where they are more than this share of all, that is how the corpus is: long runs of equal codes
+are then its nature."""
+FEWEST_LEFT = 5
+"""Seconds that must be left for likeness to be compared with them alone; where fewer are, those that are shared stay."""
 MOST_REFERENCES = 120
 """Seconds; enough for a percentile, and no more, since comparing takes time."""
 IN_STEP_SECONDS = 0.025
@@ -59,12 +61,16 @@ class OriginalityJudge:
         self._takes = _takes(self._trained)
         self._levels = range(1, min(2, model.codec.num_quantizers) + 1)
         kept = read_kept(model.header.digest)
-        pictures = kept[0] if kept else [pictured(_sound(model, codes)) for codes in self._codes]
+        if kept is not None:
+            pictures, self.reference = kept
+            """How near recordings come to each other naturally."""
+            self._passages = Passages(pictures, self._takes)
+            return
+        begun = [_Begun.of(model, codes, _each(len(self._codes))) for codes in self._codes]
+        pictures = [one.picture for one in begun]
         self._passages = Passages(pictures, self._takes)
-        self.reference = kept[1] if kept else self._natural(model)
-        """How near recordings come to each other naturally."""
-        if kept is None:
-            keep(model.header.digest, pictures, self.reference)
+        self.reference = self._natural(model, begun)
+        keep(model.header.digest, pictures, self.reference)
 
     def judge(self, codes: Tensor, blocks: Iterable[np.ndarray]) -> Originality:
         """The verdicts on a piece, from its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
@@ -132,41 +138,35 @@ class OriginalityJudge:
             repeated,
         )
 
-    def _natural(self, model: Model) -> Reference:
+    def _natural(self, model: Model, trained: "Sequence[_Begun]") -> Reference:
         """Compares held-out recordings with those that were trained on; if there are few, also each take with all others."""
         held_out = [source for source in model.sources if source.held_out]
-        asked: list[tuple[Tensor, int | None]] = [(source.codes, None) for source in held_out]
-        found = self._compared(model, asked)
-        is_widened = len(found[0]) < FEWEST_REFERENCES and len(set(self._takes)) > 1
+        each = _each(len(held_out))
+        rows = [self._compared(_Begun.of(model, source.codes, each), None) for source in held_out]
+        is_widened = sum(_heard(row[row[:, 1] == 0]) for row in rows) < FEWEST_REFERENCES and len(set(self._takes)) > 1
         if is_widened:
-            asked = list(zip(self._codes, self._takes, strict=True))
-            found = [np.concatenate(pair) for pair in zip(found, self._compared(model, asked), strict=True)]
-        similarity, *runs = (np.sort(figures) for figures in found)
+            rows += [self._compared(one, take) for one, take in zip(trained, self._takes, strict=True)]
+        table = np.concatenate([np.zeros((0, 2 + len(self._levels))), *rows])
+        left = table[table[:, 1] == 0]
+        is_cleaned = 2 * len(left) >= len(table)
+        similarity = (left if is_cleaned or _heard(left) >= FEWEST_LEFT else table)[:, 0]
+        runs = np.sort((left if is_cleaned else table)[:, 2:], axis=0).T
         window = round(WINDOW_SECONDS * self._frame_rate)
         windows = [share_of_equal_windows(source.codes, self._codes, window) for source in held_out]
         equal = float(np.mean(windows)) if windows else math.nan
-        return Reference(similarity, tuple(runs), equal, is_widened)
+        return Reference(np.sort(similarity[~np.isnan(similarity)]), tuple(runs), equal, is_widened)
 
-    def _compared(self, model: Model, asked: Sequence[tuple[Tensor, int | None]]) -> list[np.ndarray]:
-        """Similarity and runs of every second of some codes; only the beginning of each is used where there are many."""
-        each = max(1, MOST_REFERENCES // max(1, len(asked))) * self._frame_rate
-        rows: list[np.ndarray] = [np.zeros((0, 2 + len(self._levels)))]  # similarity, is shared, runs
-        for codes, take in asked:
-            part = codes[: round(each)]
-            nearest = self._passages.nearest(_sound(model, part), exclude=take)
+    def _compared(self, begun: "_Begun", take: int | None) -> np.ndarray:
+        """Of every second of a recording's beginning, beside all takes but its own: how like it is to its nearest passage (NaN
+        in silence), whether it stands there as it is, and its runs, ``[W, 2 + levels]``."""
+        nearest = self._passages.nearest_to(begun.sound, exclude=take)
+        others = [one for one, other in zip(self._codes, self._takes, strict=True) if other != take]
+        columns = [nearest.similarity, self._stands_elsewhere(nearest, take).astype(float)]
+        for levels in self._levels:
+            longest = covering(whole_runs(begun.codes, others, levels), len(begun.codes)) / self._frame_rate
             seconds = range(len(nearest.similarity))
-            others = [one for one, other in zip(self._codes, self._takes, strict=True) if other != take]
-            columns = [nearest.similarity, self._stands_elsewhere(nearest, take).astype(float)]
-            for levels in self._levels:
-                longest = covering(whole_runs(part, others, levels), len(part)) / self._frame_rate
-                columns.append(np.array([_span(longest, number, self._frame_rate).max() for number in seconds]))
-            rows.append(np.stack(columns, axis=1))
-        table = np.concatenate(rows)
-        is_shared = table[:, 1] > 0
-        if len(table) and is_shared.mean() <= MOST_SHARED:
-            table = table[~is_shared]
-        similarity, _, *runs = table.T
-        return [similarity[~np.isnan(similarity)], *runs]
+            columns.append(np.array([_span(longest, number, self._frame_rate).max() for number in seconds]))
+        return np.stack(columns, axis=1)
 
     def _stands_elsewhere(self, nearest: Nearest, take: int | None) -> np.ndarray:
         """Which seconds stand in recordings as they are, or hold an end of a passage that does: bool ``[W]``.
@@ -184,6 +184,41 @@ class OriginalityJudge:
         for offset in range(4):  # the two of the pair, and the second on either side of them
             found[offset : offset + len(pair)] |= pair
         return found[1:-1]
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A recording as the codec speaks it: the picture of all of it, and its beginning taken apart, to be compared."""
+
+    picture: Picture
+    codes: Tensor
+    """Of the beginning: ``[S, Q]``."""
+    sound: list[tuple[Tensor, Tensor]]
+    """The spectra of the beginning."""
+
+    @classmethod
+    def of(cls, model: Model, codes: Tensor, seconds: float) -> "_Begun":
+        """Decoded once, for both."""
+        count = round(seconds * model.codec.frame_rate)
+        left = round(len(codes[:count]) / model.codec.frame_rate * FRAMES)
+        sound, pictures = [], []
+        for magnitudes, power in spectra(_sound(model, codes)):
+            pictures.append(pictured([(magnitudes, power)]))
+            if left > 0:
+                sound.append((magnitudes[:left], power[:left]))
+                left -= len(power)
+        mel, level = (torch.cat(column) for column in zip(*pictures, strict=True))
+        return cls((mel, level), codes[:count], sound)
+
+
+def _each(recordings: int) -> float:
+    """Of how many seconds of each recording the reference is made."""
+    return max(1, MOST_REFERENCES // max(1, recordings))
+
+
+def _heard(rows: np.ndarray) -> int:
+    """How many of the seconds ``[W, …]`` are not silent."""
+    return int(np.count_nonzero(~np.isnan(rows[:, 0])))
 
 
 def _takes(sources: Sequence[Source]) -> list[int]:

@@ -127,7 +127,7 @@ class Passages:
         cls, recordings: Iterable[Iterable[np.ndarray]], takes: Sequence[int] | None = None, depth: float = DEPTH_DB
     ) -> "Passages":
         """The passages of recordings, each in blocks, float32 ``[C, n]`` at 48 kHz."""
-        return cls((pictured(blocks) for blocks in recordings), takes, depth)
+        return cls((pictured(spectra(blocks)) for blocks in recordings), takes, depth)
 
     def nearest(
         self, blocks: Iterable[np.ndarray], search: Search | None = None, *, exclude: int | None = None
@@ -138,19 +138,18 @@ class Passages:
             blocks: float32 ``[C, n]`` at 48 kHz; shorter ones than a second are followed by silence.
             exclude: a take that is left out, to compare it with all others.
         """
+        return self.nearest_to(list(spectra(blocks)), search, exclude=exclude)
+
+    def nearest_to(
+        self, sound: Sequence[tuple[Tensor, Tensor]], search: Search | None = None, *, exclude: int | None = None
+    ) -> Nearest:
+        """The same for a sound that was taken apart already, by :func:`spectra`."""
         search = search or Search()
-        sound = list(spectra(blocks))
         power = torch.cat([level for _, level in sound])
         short = max(0, FRAMES - len(power))
         power = F.pad(power, (0, short))
-        mels = {
-            semitones: F.pad(
-                torch.cat([log_mel(magnitudes, semitones) for magnitudes, _ in sound]),
-                (0, 0, 0, short),
-                value=math.log(FLOOR),
-            )
-            for semitones in search.semitones
-        }
+        mels = torch.cat([_log_mels(magnitudes, search.semitones) for magnitudes, _ in sound], dim=1)
+        mels = F.pad(mels, (0, 0, 0, short), value=math.log(FLOOR))  # [semitones, F, BINS]
         starts = _seconds(len(power))
         result = _unknown(len(starts))
         kept = None if exclude is None else self.takes[self._source] != exclude
@@ -159,12 +158,14 @@ class Passages:
         at_once = max(1, _AT_ONCE // (len(variants) * max(1, len(self._starts))))
         for begin in range(0, len(heard), at_once):
             numbers = heard[begin : begin + at_once]
-            pictures = [
-                [_stretched(mels[st], starts[number], stretch) for st, stretch in variants] for number in numbers
-            ]
-            stacked = torch.stack([torch.stack(row) for row in pictures])
+            begins = torch.tensor([starts[number] for number in numbers])
+            pictures = torch.stack([_stretched(mels, begins, stretch) for stretch in search.stretches], dim=2)
             self._search(
-                result, numbers, stacked, variants, None if kept is None else kept[None].expand(len(numbers), -1)
+                result,
+                numbers,
+                pictures.flatten(1, 2),
+                variants,
+                None if kept is None else kept[None].expand(len(numbers), -1),
             )
         return result
 
@@ -277,9 +278,9 @@ def spectra(blocks: Iterable[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
         yield from framed(pending)
 
 
-def pictured(blocks: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """What is kept of a recording in blocks ``[C, n]``: its log-mel ``[F, BINS]``, and the power ``[F]`` of its frames."""
-    parts = [(log_mel(magnitudes), level) for magnitudes, level in spectra(blocks)]
+def pictured(sound: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """What is kept of a recording's :func:`spectra`: its log-mel ``[F, BINS]``, and the power ``[F]`` of its frames."""
+    parts = [(log_mel(magnitudes), level) for magnitudes, level in sound]
     mel, level = (torch.cat(column) for column in zip(*parts, strict=True))
     return mel, level
 
@@ -290,6 +291,12 @@ def log_mel(magnitudes: Tensor, semitones: float = 0.0) -> Tensor:
     The filters move, not the sound: that is exact, and costs no more than not transposing.
     """
     return (magnitudes @ _filters(semitones)).clamp(min=FLOOR).log()
+
+
+def _log_mels(magnitudes: Tensor, semitones: Sequence[float]) -> Tensor:
+    """:func:`log_mel` at each of several semitones, in one product: ``[len(semitones), F, 64]``."""
+    filters = torch.cat([_filters(one) for one in semitones], dim=1)
+    return (magnitudes @ filters).clamp(min=FLOOR).log().unflatten(1, (len(semitones), BINS)).transpose(0, 1)
 
 
 @functools.cache
@@ -313,15 +320,16 @@ def _heard_starts(lengths: Sequence[int], power: Tensor) -> Tensor:
     return starts[(total[starts + FRAMES] - total[starts]) / FRAMES >= SILENT**2]
 
 
-def _stretched(mel: Tensor, start: int, stretch: float) -> Tensor:
-    """``FRAMES`` frames of ``mel [F, BINS]`` from ``start`` on, as they would be had the sound not been stretched."""
-    if stretch == 1:
-        return mel[start : start + FRAMES]
+def _stretched(mels: Tensor, starts: Tensor, stretch: float) -> Tensor:
+    """``FRAMES`` frames of ``mels [V, F, BINS]`` from each of ``starts [B]`` on, as they would be had the sound not been
+    stretched: ``[B, V, FRAMES, BINS]``."""
+    last = mels.shape[1] - 1
     # What would run over the end begins earlier instead.
-    first = max(0.0, min(float(start), len(mel) - 1 - stretch * (FRAMES - 1)))
-    places = (first + stretch * torch.arange(FRAMES)).clamp(max=len(mel) - 1)
+    first = starts.clamp(max=max(0.0, last - stretch * (FRAMES - 1)))
+    places = (first[:, None] + stretch * torch.arange(FRAMES)).clamp(max=last)  # [B, FRAMES]
     low = places.floor().long()
-    return mel[low].lerp(mel[(low + 1).clamp(max=len(mel) - 1)], (places - low)[:, None])
+    between = (places - low)[None, :, :, None]
+    return mels[:, low].lerp(mels[:, (low + 1).clamp(max=last)], between).transpose(0, 1)
 
 
 def _tiled(pictures: Tensor) -> Tensor:
