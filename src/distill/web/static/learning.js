@@ -6,7 +6,7 @@ import { playing } from "./player.js";
 import { Sound } from "./wave.js";
 
 const key = (moment) => `${moment.stage} ${moment.step}`;
-const named = (moment, isLast, isRunning) => (isLast ? (isRunning ? "now" : "at the end") : `${moment.stage === "refinement" ? "2nd: " : ""}step ${moment.step}`);
+const named = (moment, isLast, isRunning) => (isLast ? (isRunning ? "now" : "as it is kept") : `${moment.stage === "refinement" ? "2nd: " : ""}step ${moment.step}`);
 
 function Pair({ passage, chosen, isRunning }) {
   const heard = useShared(playing);
@@ -18,12 +18,12 @@ function Pair({ passage, chosen, isRunning }) {
     <div><h4>through the codec, ${words}${words.includes("step") ? "" : html` <small>(step ${moment.step})</small>`}</h4><${Sound} reference=${moment.reference} length=${passage.seconds} label=${`${passage.name} through the codec, ${words}`} /></div></div>`;
 }
 
-/** Original beside now, at every state that was saved; earlier ones can be chosen. */
-export function Listening({ learning, isRunning, isCodec }) {
+/** Original beside now, at every state that was saved; earlier ones can be chosen. `isRunning`: the codec is being trained. */
+export function Listening({ learning, isRunning }) {
   const [chosen, choose] = useState("");
   const passages = (learning?.passages ?? []).filter((one) => one.moments.length > 0);
   if (!passages.length) {
-    return isRunning && isCodec ? html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3></header>
+    return isRunning ? html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3></header>
       <p class="soft">A recording that was kept aside, as it is and through the codec, comes with the first saved state: after some ten seconds of training, then every minute.</p></section>` : null;
   }
   const { moments } = passages[0];
