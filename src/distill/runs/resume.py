@@ -3,6 +3,7 @@
     runs/NAME-DATE/     codec.state       codec.jsonl       the codec's first stage, and what it reported
                         refinement.state  refinement.jsonl  its second stage, if there is one
                         prior.state       prior.jsonl       the prior
+                        listening/                          what was kept aside, as the codec gave it back
 
 A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
 later stages belong to a model if both have the same codes. What is to be known of a run is read without PyTorch.
