@@ -2,7 +2,7 @@
 
     python benchmarks/base_codec.py FOLDER src/distill/models/base.safetensors --minutes 120
 
-It is the codec of a folder like any other, with a few differences: nothing is kept aside, a quarter of each batch is sound made
+It is the codec of a folder like any other, with a few differences: nothing is held out, a quarter of each batch is sound made
 up of tones and noise (made_up_sound.py), the learning rate stays high until a last short stretch, what is written is an
 average over the last steps, and it is written every few minutes, so that it can be taken at any time.
 """

@@ -1,6 +1,7 @@
 """``import distill``: what the package's own page promises."""
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import distill
-from distill.errors import CodesFileError, DeviceError, MissingPriorError, OutputError, SettingError
+from distill.errors import CodesFileError, DeviceError, DistillError, MissingPriorError, OutputError, SettingError
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
 from distill.models.model_file import CorpusRecord, Source, new_header
 
@@ -39,7 +40,7 @@ def test_everything_promised_is_there() -> None:
 
 @pytest.fixture
 def tiny_training(short_training: None, suggest: Callable[..., None]) -> None:
-    suggest(codec=lambda corpus: VQVAEConfig(num_quantizers=2, **SIZES))
+    suggest(codec=lambda corpus: VQVAEConfig(channels=corpus.channels, num_quantizers=2, **SIZES))
 
 
 @pytest.mark.usefixtures("tiny_training")
@@ -56,6 +57,50 @@ def test_from_a_folder_to_sound(small_corpus: Path, tmp_path: Path) -> None:
     assert (first.seed, second.seed) == (4, 5)
     with pytest.raises(OutputError, match="already exists"):
         distill.train(small_corpus, path)
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_what_the_command_can_choose_can_be_chosen(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a Python API that has half of what the command has."""
+    events: list[Any] = []
+    model = distill.train(
+        small_corpus, tmp_path, name="mine", quality="high", epochs=1, channels=2, rvq_levels=3, codebook_size=16,
+        commitment_weight=0.5, from_scratch=True, callback=events.append,
+    )  # fmt: skip
+    assert model.prior is not None
+    config = distill.load(tmp_path / "mine.distill").header.codec
+    assert (config.channels, config.num_quantizers, config.codebook_size, config.commitment_weight) == (2, 3, 16, 0.5)
+    assert "RefinementEpochMetrics" in {type(event).__name__ for event in events}
+    assert distill.train(small_corpus, tmp_path, epochs=1).header.name == "small"
+    assert distill.train(small_corpus, tmp_path, epochs=1).header.name == "small-2"
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_a_stop_leaves_the_codec(small_corpus: Path, tmp_path: Path) -> None:
+    cancel = threading.Event()
+    path = tmp_path / "mine.distill"
+    model = distill.train(small_corpus, path, quality="high", callback=lambda _: cancel.set(), cancel_event=cancel)
+    assert model.prior is None
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"quality": "best"}, "no quality 'best'"),
+        ({"channels": 3}, "3 channels"),
+        ({"epochs": 0}, "0 epochs"),
+        ({"name": "a/b"}, "cannot be the name"),
+        ({"seed": -1}, "seed -1"),
+        ({"rvq_levels": 9}, "9 is out of range"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(
+    settings: dict[str, Any], said: str, small_corpus: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DistillError, match=said):
+        distill.train(small_corpus, tmp_path, **settings)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])

@@ -1,23 +1,34 @@
 """Every command and every Python line in the README is run, in order, on a small corpus with small models."""
 
+import contextlib
+import os
 import re
 import runpy
 import shlex
 import shutil
+import socket
+import stat
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
+import uvicorn
 
 from distill.cli import app
-from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
+from distill.models.model_file import CorpusRecord, Source, new_header
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXPORTS = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
+SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+SERVE = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str, page: str = README) -> list[str]:
@@ -75,6 +86,79 @@ def test_the_page_on_exports(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     names: dict[str, object] = {}
     exec(compile(source, "exports.md", "exec"), names)
     assert names["audio"].shape == (1, 1, 16 * 1024)  # type: ignore[attr-defined]
+
+
+def test_the_page_on_serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its command serves, every line of curl is answered, and so are its Python lines."""
+    _save_with_prior(folder / "models" / "mine.distill")
+    servers: list[uvicorn.Server] = []
+    started, run = threading.Event(), uvicorn.Server.run
+
+    def noted(server: uvicorn.Server) -> None:
+        servers.append(server)
+        started.set()
+        run(server)
+
+    monkeypatch.setattr("uvicorn.Server.run", noted)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command, lines = blocks("sh", SERVE)
+    words = [*shlex.split(command)[1:], "--port", port]
+    serving = threading.Thread(target=lambda: suppressed_exit(words))
+    serving.start()
+    assert started.wait(60)
+    while not servers[0].started:
+        time.sleep(0.01)
+    try:
+        for line in lines.strip().splitlines():
+            assert line.startswith("curl -sf")
+            line = line.replace(":8766", f":{port}").replace('"seconds": 10', '"seconds": 1')
+            subprocess.run(["bash", "-c", line], check=True, timeout=60)
+        (source,) = blocks("python", SERVE)
+        source = source.replace(":8766", f":{port}").replace("seconds=10", "seconds=1")
+        exec(compile(source, "serve.md", "exec"), {})
+    finally:
+        servers[0].should_exit = True
+        serving.join()
+    for name in ("edited.wav", "new.wav", "repeated.wav", "streamed.wav"):
+        assert soundfile.info(name).frames > 30_000, name
+    assert stat.S_IMODE(Path("token").stat().st_mode) == 0o600
+
+
+def test_the_page_on_scaling(small_corpus: Path, tmp_path: Path) -> None:
+    """Its commands start processes of their own, so they are run as a person runs them."""
+    shutil.copytree(small_corpus, tmp_path / "my-recordings")
+    (lines,) = blocks("sh", SCALING)
+    for line in lines.strip().splitlines():
+        words = shlex.split(line.replace("--minutes 5", "--minutes 0.02"))
+        assert words[0] == "distill"
+        done = subprocess.run(
+            [sys.executable, "-m", "distill.cli.app", *words[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def suppressed_exit(words: list[str]) -> None:
+    """What a thread runs in place of a process."""
+    with contextlib.suppress(SystemExit):
+        app.main(words)
+
+
+def _save_with_prior(path: Path) -> None:
+    config = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+    codec = ConvVQVAE(config).eval()
+    codec.quantizer.set_codebooks(torch.randn(4, 16, 8))
+    prior = CodePrior(PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)).eval()
+    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)
+    header = new_header("mine", config, record, codec_training={}, prior=prior.config)
+    source = Source("take-0.wav", 0.0, False, torch.randint(0, 16, (50, 4)))
+    save_model(path, Model(header, codec, torch.ones(4, 16, dtype=torch.int64), prior, (source,)))
 
 
 def test_make_targets_exist() -> None:

@@ -25,7 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"report", "doctor", "export"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),
-    frozenset({"web"}),
+    frozenset({"web", "client"}),
     frozenset({"cli"}),
 )
 """From the ground up. A room is a folder or a file of ``src/distill``; it may know the floors below it and itself alone."""

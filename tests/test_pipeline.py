@@ -23,7 +23,7 @@ def test_a_worse_prior_does_not_replace_a_better_one(small_corpus: Path, tmp_pat
     corpus = import_corpus(small_corpus)
     split = split_corpus(corpus)
     codec_plan = pipeline.CodecPlan(epochs=4, least_steps=5, continuous_steps=2, device="cpu")
-    plan = pipeline.PriorPlan(epochs=1, views=2, least_steps=20, learning_rate=1e-3, device="cpu")
+    plan = pipeline.PriorPlan(epochs=1, views=2, least_steps=40, learning_rate=3e-4, device="cpu")
     path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
     pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC)
     good = pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR)
@@ -38,8 +38,8 @@ def test_a_worse_prior_does_not_replace_a_better_one(small_corpus: Path, tmp_pat
     assert kept.header.prior_training == load_model(path).header.prior_training == good.header.prior_training
     assert any("is kept" in event.text for event in events if isinstance(event, Notice))
 
-    longer = dataclasses.replace(plan, epochs=4, learning_rate=4e-3)
-    better = pipeline.add_prior(path, corpus, split, log, longer, config_changes=PRIOR)
+    faster = dataclasses.replace(plan, learning_rate=1e-3)
+    better = pipeline.add_prior(path, corpus, split, log, faster, config_changes=PRIOR)
     assert path.read_bytes() != before
     assert better.header.prior_training != good.header.prior_training
     (kept_copy,) = trash.trashed()

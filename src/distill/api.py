@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
@@ -19,40 +20,120 @@ from distill.making.sampling import generate as generate_pieces
 from distill.making.voices import Choice, Wanted, voice_of
 from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
+from distill.runs.resume import RefinementRun
 from distill.settings import check_length
+from distill.training.budget import CODEC_SHARE
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback
+
+QUALITIES = ("standard", "high")
+HIGH_MINUTES = 45.0
+"""Of codec and prior, where the codec is trained in two stages: as long as the command gives it (30), and the prior's share."""
 
 
 def train(
     folder: Path | str,
-    model_path: Path | str,
+    model_path: Path | str | None = None,
     *,
-    minutes: float = pipeline.DEFAULT_MINUTES,
+    name: str | None = None,
+    quality: str = "standard",
+    minutes: float | None = None,
+    epochs: int | None = None,
+    channels: int | None = None,
+    rvq_levels: int | None = None,
+    codebook_size: int | None = None,
+    commitment_weight: float | None = None,
     seed: int = 0,
     device: str = "auto",
+    from_scratch: bool = False,
     callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
 ) -> Model:
-    """Trains codec and prior on a folder of recordings, writes ``model_path`` and gives the model back.
+    """Trains codec and prior on a folder of recordings, writes the model file and gives the model back.
+
+    What can be chosen is what ``distill train`` can choose, under the same names, and what is not chosen follows the corpus.
+
+    Args:
+        model_path: the file to write. A folder, with or without ``name``, gets the file ``name``, or one called after the
+            recordings and numbered if that is taken; without a path that is the current folder.
+        quality: ``standard``, or ``high``, which adds a second stage to the codec.
+        minutes: of the whole, codec and prior; without it and ``epochs`` 8, or 45 for ``high``.
+        epochs: of each stage; with ``minutes``, whichever ends first.
+        channels: 1 or 2; what the recordings have if not given.
+        cancel_event: when set, training stops after the current step; what is there by then is kept, and stages that have not
+            begun do not begin.
 
     Raises:
-        DistillError: see ``distill.errors``; OutputError if the file is there already.
+        DistillError: see ``distill.errors``; OutputError if the file is there already, SettingError for what cannot be.
     """
-    check_length(None, minutes)
+    check_length(epochs, minutes)
+    is_high = _is_high(quality)
+    if channels not in (None, 1, 2):
+        raise SettingError(f"A model of {channels!r} channels cannot be trained.", "Choose 1 or 2, or leave it out.")
     choose_device(device)
-    folder, path = Path(folder), Path(model_path)
-    with claimed(new_model_path(path.parent, path.name, folder)) as target:
+    if minutes is None and epochs is None:
+        minutes = HIGH_MINUTES if is_high else pipeline.DEFAULT_MINUTES
+    codec_minutes = minutes and CODEC_SHARE * minutes
+    first_minutes = codec_minutes and codec_minutes * (1 - pipeline.REFINEMENT_SHARE if is_high else 1)
+    plan = pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch)
+    chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
+    changes = {field: value for field, value in chosen.items() if value is not None}
+    folder, wanted = Path(folder), _wanted_path(model_path, name, Path(folder))
+
+    def is_cancelled() -> bool:
+        return cancel_event is not None and cancel_event.is_set()
+
+    with claimed(wanted) as target:
         run_folder = new_run_folder(target.stem)
         started = time.monotonic()
-        corpus = import_corpus(folder)
+
+        def left(whole: float | None) -> float | None:
+            """Minutes of so many that are left; a second's worth at least."""
+            return whole and max(whole - (time.monotonic() - started) / 60, 0.02)
+
+        corpus = import_corpus(folder, channels=channels)
         split = split_corpus(corpus, seed=seed)
-        plan = pipeline.CodecPlan(minutes=pipeline.CODEC_SHARE * minutes, seed=seed, device=device)
-        pipeline.train_codec(corpus, split, target, events_file(run_folder, "codec"), plan, callback=callback)
-        left = max(minutes - (time.monotonic() - started) / 60, 0.02)
-        prior_plan = pipeline.PriorPlan(minutes=left, seed=seed, device=device)
-        return pipeline.add_prior(
-            target, corpus, split, events_file(run_folder, "prior"), prior_plan, callback=callback
+        model = pipeline.train_codec(
+            corpus,
+            split,
+            target,
+            events_file(run_folder, "codec"),
+            plan,
+            config_changes=changes,
+            callback=callback,
+            cancel_event=cancel_event,
         )
+        if is_high and not is_cancelled():
+            second = pipeline.RefinementPlan(epochs, left(codec_minutes), seed=seed, device=device)
+            refined = pipeline.refine_codec(
+                target,
+                corpus,
+                split,
+                RefinementRun(run_folder, second),
+                callback=callback,
+                cancel_event=cancel_event,
+            )
+            model = refined.model
+        if is_cancelled():
+            return model
+        prior_plan = pipeline.PriorPlan(epochs, left(minutes), seed=seed, device=device)
+        events = events_file(run_folder, "prior")
+        return pipeline.add_prior(
+            target, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event
+        )
+
+
+def _is_high(quality: str) -> bool:
+    if quality not in QUALITIES:
+        raise SettingError(f"There is no quality '{quality}'.", f"Choose one of {', '.join(QUALITIES)}.")
+    return quality == "high"
+
+
+def _wanted_path(model_path: Path | str | None, name: str | None, folder: Path) -> Path:
+    path = Path() if model_path is None else Path(model_path)
+    if name is None and not path.is_dir():
+        return new_model_path(path.parent, path.name, folder)
+    return new_model_path(path, name, folder)
 
 
 def load(model_path: Path | str, device: str = "cpu") -> Model:

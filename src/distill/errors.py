@@ -12,7 +12,8 @@ DistillError                 exit code 1: ours, or the machine's
 │   ├── DeviceError          the asked-for device is not on this machine
 │   ├── OutputError          the result cannot be written where it was asked for
 │   └── LibraryError         the library has no such thing, more than one, or cannot be used
-└── TrainingError            training cannot go on (a loss that is not finite, again and again)
+├── TrainingError            training cannot go on (a loss that is not finite, again and again)
+└── RankError                one of the processes that train together is gone, or never came
 """
 
 
@@ -75,3 +76,7 @@ class LibraryError(InputError):
 
 class TrainingError(DistillError):
     """Training cannot go on."""
+
+
+class RankError(DistillError):
+    """One of the processes that train together is gone, or never came."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
@@ -38,9 +38,10 @@ from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training.adversarial import RefinementPlan as RefinementPlan
 from distill.training.adversarial import RefinementResult, refine_decoder
+from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_for_voices, time_to_learn
 from distill.training.checkpoint import StateFile
 from distill.training.launch import choose_device
-from distill.training.metrics import MetricsCallback, Notice
+from distill.training.metrics import MetricsCallback, Notice, ignore
 from distill.training.plan import Plan
 from distill.training.prior_loop import PriorPlan as PriorPlan
 from distill.training.prior_loop import train_prior
@@ -48,11 +49,6 @@ from distill.training.vqvae_loop import CodecPlan as CodecPlan
 from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 
 DEFAULT_MINUTES = 8.0
-CODEC_SHARE = 0.67
-"""Of the minutes of a whole run, the part that trains the codec; the prior has what is left before the audio is made."""
-VOICES_SECONDS, VOICES_SHARE = 10.0, 0.05
-"""What comparing both voices takes after a prior is trained, on two cores, and the most of its time that it may have; where
-that is too little, they are not compared."""
 REFINEMENT_SHARE = 0.6
 """Of the minutes of a codec in high quality, the part that the second stage has."""
 
@@ -199,7 +195,7 @@ def add_prior(
             None if resumed is None else resumed.state,
             lambda: _whereabouts(model_path, corpus, record.log),
         )
-        compares, plan = _leaves_time_for_voices(plan)
+        compares, plan = leaves_time_for_voices(plan)
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
@@ -265,6 +261,7 @@ def run(
     seed: int = 0,
     device: str = "auto",
     from_scratch: bool = False,
+    precision: Literal["32", "bf16"] = "32",
     config_changes: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -276,6 +273,7 @@ def run(
 
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
+        precision: of the arithmetic while training.
         from_scratch: whether the codec starts from random weights even where there is a base codec.
         config_changes: the person's own choices among the codec's sizes.
         on_settings: called once with the sizes at work, before training begins.
@@ -303,7 +301,11 @@ def run(
             return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=seed)
-        plan = CodecPlan(minutes=CODEC_SHARE * minutes, seed=seed, device=device, from_scratch=from_scratch)
+        closing = closing_seconds(minutes, seconds, count, corpus.seconds)
+        left = time_to_learn(minutes, time.monotonic() - started, closing, callback or ignore)
+        plan = CodecPlan(
+            minutes=CODEC_SHARE * left / 60, seed=seed, device=device, precision=precision, from_scratch=from_scratch
+        )
         events = events_file(run_folder, "codec")
         train_codec(
             corpus,
@@ -319,8 +321,8 @@ def run(
             go_on = command("distill", "train", "--resume", model_path)
             return result((), None, command("distill", "train-prior", model_path, folder), go_on)
 
-        left = 60 * minutes - (time.monotonic() - started) - _closing_seconds(minutes, seconds, count)
-        prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device)
+        left = 60 * minutes - (time.monotonic() - started) - closing
+        prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device, precision=precision)
         events = events_file(run_folder, "prior")
         add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
@@ -364,18 +366,6 @@ def _reason_to_keep(model_path: Path, before: Mapping[str, Any], after: Mapping[
     was, now = float(before["best_perplexity"]), float(after["best_perplexity"])
     better = f"The prior that {model_path} has is better (perplexity {was:.1f}, the new one {now:.1f}); it is kept."
     return better if was <= now else ""
-
-
-def _leaves_time_for_voices(plan: PriorPlan) -> tuple[bool, PriorPlan]:
-    """Whether both voices are compared after the training, and the plan that leaves time for it."""
-    if plan.minutes is None or plan.minutes * 60 * VOICES_SHARE < VOICES_SECONDS / 4:
-        return False, plan
-    return True, dataclasses.replace(plan, minutes=plan.minutes - min(VOICES_SECONDS / 60, VOICES_SHARE * plan.minutes))
-
-
-def _closing_seconds(minutes: float, seconds: float, count: int) -> float:
-    # Sampling runs at several times real time even on a slow laptop; the report takes some seconds.
-    return min(0.3 * 60 * minutes, 8 + 0.15 * seconds * count)
 
 
 def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:

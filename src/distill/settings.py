@@ -37,6 +37,21 @@ def check_learning_rate(rate: float) -> None:
         raise SettingError(f"--lr {rate:g} is out of range.", "Choose 0.000001 to 0.1; 0.002 is a good start.")
 
 
+def temperatures(text: str) -> float | tuple[float, ...]:
+    """``0.9``, or one a level: ``0.8,0.9,1,1``.
+
+    Raises:
+        SettingError: if one is not a number.
+    """
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingError(
+            f"--temperature {text} is not a number.", "Give one, such as 0.9, or one a level, such as 0.8,0.9,1,1."
+        ) from error
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
 def run_settings(epochs: int | None, minutes: float | None, device: str, default_minutes: float) -> Settings:
     """How long a run lasts and where it computes; checks both. Without epochs or minutes it takes the default minutes.
 

@@ -1,4 +1,4 @@
-"""What is kept aside."""
+"""What is held out."""
 
 import hashlib
 from dataclasses import replace
@@ -29,7 +29,7 @@ def _content(passages):
     return {(passage.recording.sha256, passage.start, passage.stop) for passage in passages}
 
 
-def test_whole_recordings_are_kept_aside():
+def test_whole_recordings_are_held_out():
     """Guards against windows of one recording on both sides, and against a share that is far off."""
     corpus = _corpus(np.random.default_rng(0).uniform(1, 8, 33))
     for seed in range(20):
@@ -73,8 +73,8 @@ def test_what_sounds_alike_stays_on_one_side():
         assert sum(p.seconds for p in split.held_out) <= 1.7 * 0.15 * 48
 
 
-def test_what_comes_back_least_is_kept_aside():
-    """Guards against a chorus kept aside, with which half of the sound would go."""
+def test_what_comes_back_least_is_held_out():
+    """Guards against a chorus held out, with which half of the sound would go."""
     # Eight recordings of a chorus (4 s) and a verse of their own (4 s).
     alike = tuple(Alike(one, other, 0, 192_000, 0, 1.0) for one in range(8) for other in range(one + 1, 8))
     corpus = replace(_corpus([8.0] * 8), alike=alike)
@@ -85,7 +85,7 @@ def test_what_comes_back_least_is_kept_aside():
         assert all(p.start >= 180_000 for p in split.held_out)
 
 
-def test_one_giant_recording_is_not_kept_aside():
+def test_one_giant_recording_is_not_held_out():
     """Guards against half of the sound held out, and against nothing held out when all are too large."""
     for seed in range(20):
         split = split_corpus(_corpus([60.0] + [2.0] * 19), seed)
@@ -94,7 +94,7 @@ def test_one_giant_recording_is_not_kept_aside():
 
 
 def test_the_share_is_of_seconds():
-    """Guards against one long recording among ten hits, of which 0.12 s of 2401 s were kept aside."""
+    """Guards against one long recording among ten hits, of which 0.12 s of 2401 s were held out."""
     corpus = _corpus([2400.0] + [0.1] * 10)
     for seed in range(10):
         split = split_corpus(corpus, seed)
@@ -121,7 +121,7 @@ def test_few_recordings_give_stretches_with_gaps():
     assert "3 recordings" in split.explanation
 
 
-def test_so_little_sound_that_nothing_can_be_kept_aside_is_said():
+def test_so_little_sound_that_nothing_can_be_held_out_is_said():
     """Guards against a check on the training sound that looks like a real one."""
     split = split_corpus(_corpus([1.0, 2.0]))
     assert split.kind == "none"
@@ -144,10 +144,10 @@ def test_a_passage_reads_its_own_part():
             passage.read(start, stop, 2)
 
 
-def test_what_a_model_kept_aside_stays_what_it_kept_aside(tmp_path: Path) -> None:
+def test_what_a_model_held_out_stays_what_it_held_out(tmp_path: Path) -> None:
     """Guards against a newer rule by which recordings a model was trained on would count as held-out.
 
-    The names are what the version of 26 November 2026 kept aside of this corpus.
+    The names are what the version of 26 November 2026 held out of this corpus.
     """
     write_demo_corpus(tmp_path)
     corpus = import_corpus(tmp_path)

@@ -1,6 +1,7 @@
 """Every error of the tree is met on the command line: its own exit code, words and a way out, no traceback."""
 
 import inspect
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ def a_loss_that_is_no_number(here: Path, models: Path, corpus: Path) -> Words:
     return ["train", corpus, "--epochs", 1]
 
 
+def a_rank_that_never_comes(here: Path, models: Path, corpus: Path) -> Words:
+    return ["train", corpus, "--nodes", 2, "--device", "cpu"]
+
+
 WAYS: dict[type[errors.DistillError], Callable[[Path, Path, Path], Words]] = {
     errors.CorpusError: no_folder,
     errors.AudioFileError: no_audio,
@@ -77,6 +82,7 @@ WAYS: dict[type[errors.DistillError], Callable[[Path, Path, Path], Words]] = {
     errors.DeviceError: no_such_device,
     errors.OutputError: nowhere_to_write,
     errors.TrainingError: a_loss_that_is_no_number,
+    errors.RankError: a_rank_that_never_comes,
 }
 """How a person comes to meet each of them. A new error gets its line here."""
 
@@ -105,6 +111,12 @@ def test_it_is_met_in_words(
     monkeypatch.setattr(app, "_end", lambda error, debug: (met.append(error), end(error, debug)))
     if kind is errors.TrainingError:
         request.getfixturevalue("hopeless_training")
+    if kind is errors.RankError:
+        monkeypatch.setattr("distill.training.launch.JOIN_S", 0.5)
+        monkeypatch.setenv("NODE_RANK", "0")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
     answer = distill(*WAYS[kind](tmp_path, model_files, small_corpus))
     assert [type(error) for error in met] == [kind]
     answer.refused(code=kind.exit_code)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from distill.files.home import home
+from distill.files.names import sole_writer
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
@@ -161,6 +162,20 @@ def test_states_of_finished_runs_do_not_pile_up(
     kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
     assert kept == {"stopped", "two"}
     assert len(list((home() / "runs").glob("*/codec.jsonl"))) == 3
+
+
+def test_a_run_that_another_process_trains_is_left_alone(
+    distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against two that resume one run, each with a copy of the model: one's events were cut, its state replaced."""
+    stopped(PriorStepMetrics, 2, "train-prior", tiny, small_corpus, "--epochs", 2)
+    folder, copied = run_folder(), tmp_path / "copy.distill"
+    copied.write_bytes(tiny.read_bytes())
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with sole_writer(folder):
+        distill("train-prior", copied, "--resume", folder).refused("being trained right now", "since", "then resume it")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert distill("train-prior", copied, "--resume", folder).code == 0
 
 
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:

@@ -11,13 +11,15 @@ import pytest
 
 VERBS = {
     "run": "--minutes --seconds --count --out --name --rvq-levels --codebook-size --channels --device --seed --voice "
-    "--from-scratch",
+    "--from-scratch --devices --nodes --precision --strategy --tensorboard --wandb",
     "ui": "--port --host --allow --password-file --open",
     "demo": "--minutes --out --device --seed",
     "check": "--channels --seed",
     "train": "--quality --resume --minutes --epochs --name --out --from-scratch"
-    " --rvq-levels --codebook-size --commitment-weight --channels --device --seed",
-    "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --patience --device --seed",
+    " --rvq-levels --codebook-size --commitment-weight --channels --device --seed "
+    "--devices --nodes --precision --strategy --tensorboard --wandb",
+    "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --patience --device --seed "
+    "--devices --nodes --precision --strategy --tensorboard --wandb",
     "status": "--all",
     "generate": "--seconds --count --prompt --loop --beats --bpm --infill --from --to --originality --temperature "
     "--top-k --top-p --variety --max-similarity --seed --format --bit-depth --out --voice --recordings --edl --device",
@@ -29,6 +31,7 @@ VERBS = {
     "reconstruct": "--out --device",
     "info": "",
     "export": "--format --out",
+    "serve": "--port --host --token-file --longest --workers --waiting",
     "regenerate": "--given --recordings --out --device",
     "models list": "--trash",
     "models search": "",

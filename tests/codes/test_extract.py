@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from distill.codes import decode_chunks, encode_blocks, extract_code_sequences
-from distill.codes.extract import _transposed, _views
+from distill.codes.views import View
 from distill.models import ConvVQVAE, VQVAEConfig
 
 
@@ -83,11 +83,21 @@ def test_views_differ(codec: ConvVQVAE) -> None:
     assert (first != second).any(dim=1).float().mean() > 0.5
 
 
-def test_pitches_take_turns_and_each_gets_every_shift() -> None:
-    """Guards against views that pair one pitch with one shift only, or that do not begin with the recordings as they are."""
-    assert _views(6, 1, 1024) == [(0, 0), (0, -1), (0, 1), (512, 0), (512, -1), (512, 1)]
-    assert _views(4, 0, 1024) == [(0, 0), (256, 0), (512, 0), (768, 0)]
-    assert _views(1, 2, 1024) == [(0, 0)]
+def test_views_are_spread_evenly_however_many_are_taken() -> None:
+    """Guards against views that bunch, that pair one pitch with one shift only, or that do not begin with what is there."""
+    assert View.numbered(0, 1024, 1.0) == View()
+    for many in (8, 64, 1000):
+        views = [View.numbered(number, 1024, 2.0) for number in range(many)]
+        ranges = {
+            "shift": [view.shift / 1024 for view in views],
+            "pitch": [view.semitones / 4 + 0.5 for view in views],
+            "level": [view.gain_db / 6 + 0.5 for view in views],
+        }
+        for name, values in ranges.items():
+            gaps = np.diff(np.sort([0, *values, 1]))
+            assert gaps.max() < 6 / many, (name, many)
+        at = np.array(list(ranges.values()))[:, 1:]
+        assert np.abs(np.corrcoef(at)[np.triu_indices(3, 1)]).max() < 2 / many**0.5
 
 
 @pytest.mark.parametrize("semitones", [-2, 1])
@@ -95,7 +105,7 @@ def test_a_transposed_view_is_as_much_higher_as_it_is_shorter(semitones: int) ->
     """Guards against a resampler that is asked for the inverse: higher would be lower."""
     time = np.arange(96_000) / 48_000
     blocks = np.sin(2 * np.pi * 440 * time).astype(np.float32)[None].reshape(1, 4, -1).transpose(1, 0, 2)
-    heard = np.concatenate(list(_transposed(iter(blocks), 48_000, semitones)), axis=1)
+    heard = np.concatenate(list(View(0, semitones).of(iter(blocks), 1, 48_000)), axis=1)
     ratio = 2 ** (semitones / 12)
     assert heard.shape[1] == pytest.approx(96_000 / ratio, abs=2)
     loudest = np.abs(np.fft.rfft(heard[0])).argmax() * 48_000 / heard.shape[1]

@@ -47,6 +47,14 @@ def model(small_corpus: Path) -> Model:
     )
 
 
+def test_a_reconstruction_replaces_nothing(model: Model, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a folder of one's own sounds that is given as --out, and against two at once in one folder."""
+    (tmp_path / "take-0.wav").write_text("precious")
+    written = codec_files.reconstruct_folder(model, small_corpus, tmp_path)
+    assert (tmp_path / "take-0.wav").read_text() == "precious"
+    assert [path.name for path in written] == ["take-0-2.wav", *(f"take-{number}.wav" for number in range(1, 6))]
+
+
 def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path, tmp_path: Path) -> None:
     """Guards against a report that measures something nicer than what a person gets as files."""
     evaluation = measured(model, import_corpus(small_corpus, channels=1), with_opus=False)
@@ -78,10 +86,10 @@ def test_held_out_and_trained_recordings_are_told_apart(model: Model, small_corp
     assert ("corpus", "not the one it was trained on") in foreign.summary()
 
 
-def test_of_a_long_recording_the_stretch_kept_aside_is_measured_apart(
+def test_of_a_long_recording_the_stretch_held_out_is_measured_apart(
     model: Model, noise: Callable[..., np.ndarray], save: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Guards against calling a recording trained on though a stretch in its middle was kept aside."""
+    """Guards against calling a recording trained on though a stretch in its middle was held out."""
     save(tmp_path / "long" / "take.wav", noise(12.0))
     corpus = import_corpus(tmp_path / "long", channels=1)
     record = CorpusRecord(fingerprint=corpus.fingerprint, file_count=1, seconds=corpus.seconds, split_seed=0)

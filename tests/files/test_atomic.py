@@ -124,3 +124,7 @@ def test_the_folder_is_synced_after_the_rename(tmp_path: Path, monkeypatch: pyte
     with written_aside(tmp_path / "a.txt") as aside:
         aside.write_text("x")
     assert synced == [(tmp_path, [tmp_path / "a.txt"])]
+    synced.clear()
+    with written_aside(tmp_path / "new" / "deep" / "b.txt") as aside:
+        aside.write_text("x")
+    assert [folder for folder, _ in synced] == [tmp_path / "new" / "deep", tmp_path / "new", tmp_path]

@@ -1,5 +1,6 @@
 """Names that are free, names that are taken, and one writer at a time."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from distill.files import names as names_module
 from distill.files.names import (
     claimed,
     command,
-    file_to_write,
     free_path,
+    new_folder,
     new_model_path,
     new_run_folder,
+    output_file,
     reconstruction_paths,
     reserving,
+    sole_writer,
 )
 
 
@@ -80,6 +83,45 @@ def test_a_name_is_held_against_another_process(tmp_path: Path) -> None:
     assert other() == "mine\n"
 
 
+def test_a_run_has_one_writer_and_it_is_named(tmp_path: Path) -> None:
+    """Guards against two that go on with one run at once: each would cut the events and replace the states of the other."""
+    with sole_writer(tmp_path / "mine-1"):
+        with (
+            pytest.raises(
+                OutputError, match=rf"mine-1 is being trained .*process {os.getpid()} on .*, since"
+            ) as refused,
+            sole_writer(tmp_path / "mine-1"),
+        ):
+            pytest.fail("two writers")
+        assert "resume it" in refused.value.fix
+        with sole_writer(tmp_path / "mine-2"):
+            pass
+    with sole_writer(tmp_path / "mine-1"):
+        pass
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    """Guards against a run that is held for ever because its process was killed."""
+    code = (
+        "import sys, time; from pathlib import Path\nfrom distill.files.names import sole_writer\n"
+        "with sole_writer(Path(sys.argv[1])): print('mine', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "mine\n"
+        with pytest.raises(OutputError, match=f"process {other.pid} on"), sole_writer(tmp_path):
+            pytest.fail("two writers")
+        other.kill()
+        other.wait()
+    with sole_writer(tmp_path):
+        pass
+
+
+def test_a_folder_of_ones_own(tmp_path: Path) -> None:
+    first, second = new_folder(tmp_path / "new" / "a"), new_folder(tmp_path / "new" / "a")
+    assert (first.name, second.name) == ("a", "a-2")
+
+
 def test_two_runs_in_one_second_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against the events of two runs mixed in one file, even when both saw the same free name."""
     first = new_run_folder("mine")
@@ -92,9 +134,15 @@ def test_two_runs_in_one_second_have_folders_of_their_own(monkeypatch: pytest.Mo
 def test_a_result_never_replaces_its_source(tmp_path: Path) -> None:
     source = tmp_path / "a.wav"
     source.touch()
-    with pytest.raises(OutputError, match="overwritten"):
-        file_to_write(tmp_path / "x" / ".." / "a.wav", Path("b"), source)
-    assert file_to_write(None, source, source) == tmp_path / "a-2.wav"
+    with (
+        pytest.raises(OutputError, match="overwritten"),
+        output_file(tmp_path / "x" / ".." / "a.wav", Path("b"), source),
+    ):
+        pytest.fail("it was replaced")
+    with output_file(None, source, source) as free:
+        assert free == tmp_path / "a-2.wav"
+        with output_file(None, source) as another:
+            assert another == tmp_path / "a-3.wav", "two writers at once keep both files"
 
 
 def test_reconstructions_have_names_of_their_own(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch
 
 from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
+from distill.making import sampling as sampling_module
 from distill.making.sampling import (
     HELD_POSITIONS,
+    Drawing,
     Generation,
     Sampling,
     continue_codes,
@@ -20,6 +23,7 @@ from distill.making.sampling import (
     opening,
     sample_codes,
 )
+from distill.making.streaming import stream
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
 from distill.models.model_file import CorpusRecord, Source, new_header
 
@@ -245,3 +249,54 @@ def test_what_lies_ahead_is_led_to(prior: CodePrior) -> None:
         for code in (5, 20)
     )
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(("seconds", "part"), [(0.5, 24), (3.01, 7), (2.0, 500)])
+def test_what_is_heard_as_it_is_drawn_is_what_is_drawn_at_once(model: Model, seconds: float, part: int) -> None:
+    """The slow twin of streaming: everything drawn first, and decoded as one."""
+    sampling = Sampling(temperature=0.9, variety=0.5)
+    (whole,) = generate(model, seconds, 1, sampling, seed=11)
+    parts = list(stream(model, seconds, sampling, seed=11, part=part))
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole.audio(model), atol=2e-5)
+    assert len(parts) >= seconds * 46 // part
+
+
+def test_the_first_part_is_heard_before_the_last_code_is_drawn(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = 0
+    whole = Drawing.next_position
+
+    def counted(drawing: Drawing, *given: object) -> None:
+        nonlocal drawn
+        drawn += 1
+        whole(drawing, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Drawing, "next_position", counted)
+    next(stream(model, 60.0))
+    assert drawn <= 24 * 3 + model.codec.context
+
+
+def test_only_the_thread_that_draws_computes_on_one_processor(
+    prior: CodePrior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a piece that is made in one thread of a program and slows down whatever begins in another meanwhile."""
+    before = torch.get_num_threads()
+    seen: list[int] = []
+
+    def elsewhere() -> None:
+        other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+
+    def drawn(*given: object) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        elsewhere()
+        return draw(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sampling_module, "draw", drawn)
+    torch.set_num_threads(3)
+    try:
+        continue_codes(prior, OPENINGS[None, :1], 1, Sampling(), [torch.Generator()])
+        assert set(zip(seen[::2], seen[1::2], strict=True)) == {(1, 3)}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

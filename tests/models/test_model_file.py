@@ -235,7 +235,7 @@ def test_numbers_that_cannot_be_are_refused_though_the_digest_fits(
 
 
 def test_the_header_has_a_checksum_too(model: Model, tmp_path: Path) -> None:
-    """Guards against a bad copy in which another recording was kept aside, or another sound is told."""
+    """Guards against a bad copy in which another recording was held out, or another sound is told."""
     path = save_model(tmp_path / "m.distill", model)
     content = path.read_bytes()
     path.write_bytes(content.replace(b"5.5", b"7.5", 1))

@@ -105,7 +105,7 @@ FULL = RunReport(
         a_file("two.wav"),
         a_file("bad.wav", FileVerdict.UNREADABLE, "It is text.", "Leave it out."),
     ],
-    split="One of two recordings is kept aside.",
+    split="One of two recordings is held out.",
     held_out=frozenset({"two.wav"}),
     events=EVENTS,
     code_counts=np.array([[4, 4, 4, 4], [0, 9, 0, 0]]),
@@ -265,7 +265,7 @@ def test_missing_parts_leave_their_section_out(tmp_path: Path) -> None:
     page = page_of(tmp_path, replace(EMPTY, events=[codec_epoch(1, 3.0, math.nan)]))
     assert page.sections == ["learning"]
     assert len(page.all("svg")) == 1
-    assert "kept aside" not in page.words
+    assert "held out" not in page.words
     assert "Prior loss" not in page.words
 
 

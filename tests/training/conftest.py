@@ -34,8 +34,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def use(*batches: tuple[int, int]) -> None:
         whole = TrainingWindows.batch
 
-        def batch(self: TrainingWindows, epoch: int, index: int, batch_size: int) -> np.ndarray:
-            audio = whole(self, epoch, index, batch_size)
+        def batch(self: TrainingWindows, epoch: int, index: int, batch_size: int, part: int = 0) -> np.ndarray:
+            audio = whole(self, epoch, index, batch_size, part)
             if (epoch, index) in batches:
                 audio[0, 0, 100] = np.nan
             return audio

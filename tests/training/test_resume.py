@@ -26,7 +26,7 @@ from distill.training import (
     train_vqvae,
 )
 from distill.training.checkpoint import StateFile
-from distill.training.metrics import MetricsCallback, RolledBack
+from distill.training.metrics import ExtractionProgress, MetricsCallback, RolledBack
 from distill.training.prior_loop import PriorPlan
 from distill.training.state import TrainingState, load_state, read_values
 from distill.training.vqvae_loop import CodecPlan
@@ -176,7 +176,8 @@ def test_the_state_is_saved_on_the_way(train: Loop, tmp_path: Path) -> None:
     values = read_values(tmp_path / "state", kind_of(train))
     assert values["finished"]
     assert values["epoch"] == 1
-    assert [path.name for path in tmp_path.glob("*state*")] == ["state"]
+    beside = [] if kind_of(train) == "codec" else ["state.codes"]
+    assert sorted(path.name for path in tmp_path.glob("*state*")) == ["state", *beside]
 
 
 def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:
@@ -240,10 +241,92 @@ def test_other_codes_are_refused(small_corpus: Path, tmp_path: Path) -> None:
     train = train_of("prior", small_corpus, tmp_path)
     train(**stop_at(3, []))
     state = load_state(tmp_path / "state", "prior")
+    (tmp_path / "state.codes").unlink()
     with pytest.raises(StateFileError, match="another set of codes"):
-        train(resumed=state, seed=1)
+        train(resumed=state, transpose=1.0)
     with pytest.raises(StateFileError, match="another codec"):
         train(resumed=dataclasses.replace(state, values={**state.values, "codec": "0" * 64}))
+
+
+def test_a_prior_goes_on_where_encoding_gives_other_codes(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another processor rounds otherwise, so some codes are others there: the ones it began with lie beside its state.
+
+    Guards against a refusal on the other machine, and against encoding anything twice.
+    """
+    train = train_of("prior", small_corpus, tmp_path)
+    whole = train(path=None, fresh_share=0.0)
+    train(**stop_at(3, []), fresh_share=0.0)
+
+    def encode(*_: Any, **__: Any) -> Any:
+        pytest.fail("encoded again")
+
+    monkeypatch.setattr("distill.training.prior_data.encode_view", encode)
+    events: list[TrainingEvent] = []
+    rest = train(resumed=load_state(tmp_path / "state", "prior"), callback=events.append, fresh_share=0.0)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(rest)[name]), name
+    for one, other in zip(whole["sources"], rest["sources"], strict=True):
+        assert dataclasses.replace(one, codes=other.codes) == other
+        assert torch.equal(one.codes, other.codes)
+    assert rest["prior_metadata"]["views"] == whole["prior_metadata"]["views"] == 2
+    assert not any("encoded again" in event.text for event in events if isinstance(event, Notice))
+
+
+@pytest.mark.parametrize("what", ["missing", "damaged", "cut", "of another run"])
+def test_codes_that_cannot_be_used_are_encoded_again(what: str, small_corpus: Path, tmp_path: Path) -> None:
+    train = train_of("prior", small_corpus, tmp_path)
+    whole = train(path=None)
+    train(**stop_at(3, []), transpose=1.0)
+    codes = tmp_path / "state.codes"
+    other = codes.read_bytes()
+    train(**stop_at(3, []))
+    kept = codes.read_bytes()
+    spoilt = {"damaged": kept[:-1] + bytes([kept[-1] ^ 1]), "cut": kept[:-2], "of another run": other}
+    codes.unlink()
+    if what in spoilt:
+        codes.write_bytes(spoilt[what])
+    events: list[TrainingEvent] = []
+    rest = train(resumed=load_state(tmp_path / "state", "prior"), callback=events.append)
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(rest)[name]), name
+    told = [event.text for event in events if isinstance(event, Notice)]
+    assert any("encoded again to go on" in text for text in told)
+    assert any("is not used" in text for text in told) == (what in spoilt)
+    assert codes.stat().st_size > len(kept), "they are kept again, and what the second epoch added"
+
+
+def test_a_kill_between_codes_and_state_changes_nothing(small_corpus: Path, tmp_path: Path) -> None:
+    """The codes are written when an epoch begins, and the state later: the codes of an epoch that the state knows nothing of
+    are forgotten, and encoded again when their time comes."""
+    train = train_of("prior", small_corpus, tmp_path)
+    events: list[TrainingEvent] = []
+    whole = train(callback=events.append)
+    later = (tmp_path / "state.codes").read_bytes()
+    train(**stop_at(3, []))
+    assert len((tmp_path / "state.codes").read_bytes()) < len(later)
+    (tmp_path / "state.codes").write_bytes(later)
+    rest = train(resumed=load_state(tmp_path / "state", "prior"))
+    for name, tensor in weights(whole).items():
+        assert torch.equal(tensor, weights(rest)[name]), name
+
+
+def test_a_disk_without_room_for_the_codes_costs_no_training(
+    small_corpus: Path, tmp_path: Path, full_disk: Callable[[int | None], None]
+) -> None:
+    train = train_of("prior", small_corpus, tmp_path)
+    events: list[TrainingEvent] = []
+
+    def fill(event: TrainingEvent) -> None:
+        events.append(event)
+        if isinstance(event, ExtractionProgress):
+            full_disk(100)
+
+    train(callback=fill, epochs=1)
+    full_disk(None)
+    assert any("have to be encoded again" in event.text for event in events if isinstance(event, Notice))
+    assert not list(tmp_path.glob("*.part*"))
 
 
 def test_how_much_further(tmp_path: Path) -> None:

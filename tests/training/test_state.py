@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from distill.errors import StateFileError
+from distill.training.launch import choose_device
 from distill.training.progress import optimizer_tensors, random_state, restore_optimizer, restore_random_state
 from distill.training.state import TrainingState, load_state, read_values, save_state
 
@@ -48,10 +49,42 @@ def test_an_optimizer_goes_on_as_if_never_stopped() -> None:
 
 
 def test_random_numbers_go_on() -> None:
-    kept = random_state()
+    kept = random_state([torch.device("cpu")])
     first = torch.rand(4)
-    restore_random_state(kept)
+    restore_random_state(kept, [torch.device("cpu")])
     assert torch.equal(first, torch.rand(4))
+
+
+def test_only_devices_that_compute_are_asked_for_random_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a training on the CPU that opens the GPU, which takes half a gigabyte of it, and against a second GPU
+    whose random numbers begin anew."""
+    asked: list[torch.device] = []
+
+    def state(device: torch.device) -> torch.Tensor:
+        asked.append(device)
+        return torch.tensor([7], dtype=torch.uint8)
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_rng_state", state)
+    monkeypatch.setattr("torch.cuda.set_rng_state", lambda _, device: asked.append(device))
+    cpu, second = torch.device("cpu"), torch.device("cuda", 1)
+    assert random_state([cpu]).keys() == {"cpu"}
+    kept = random_state([cpu, second])
+    assert kept.keys() == {"cpu", "cuda:1"}
+    restore_random_state(kept, [cpu])
+    assert asked == [second]
+    restore_random_state(kept, [cpu, second])
+    restore_random_state({"cpu": kept["cpu"], "cuda": kept["cuda:1"]}, [second])
+    assert asked == [second] * 3
+
+
+def test_who_asks_for_the_cpu_asks_no_other_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def touched() -> bool:
+        pytest.fail("looked for a GPU")
+
+    monkeypatch.setattr("torch.cuda.is_available", touched)
+    monkeypatch.setattr("torch.backends.mps.is_available", touched)
+    assert choose_device("cpu") == torch.device("cpu")
 
 
 def test_damage_is_refused(path: Path) -> None:

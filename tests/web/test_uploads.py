@@ -1,8 +1,9 @@
 """What is dropped on the page (bounded, under a name of its own, judged by the same import), and what is shown of a sound."""
 
+import asyncio
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,31 @@ def test_a_prompt_is_taken_and_can_be_heard(client: Any) -> None:
     heard = client.get("/api/sound/audio", params={"ref": taken["reference"]}, headers={"range": "bytes=0-99"})
     assert heard.status_code == 206
     assert heard.headers["content-type"] == "audio/wav"
+
+
+def test_two_uploads_of_one_name_keep_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against the second of two that begin at once: it failed, and took the first one's file with it."""
+    from distill.files import names
+    from distill.web.routes.sounds import take
+
+    class Body:
+        def __init__(self, content: bytes) -> None:
+            self.content = content
+
+        async def stream(self) -> AsyncIterator[bytes]:
+            yield self.content
+
+    def sent(content: bytes) -> Path:
+        return asyncio.run(take(Body(content), tmp_path, "x.wav"))  # type: ignore[arg-type]
+
+    first = sent(b"first")
+    # Both have seen that the name is free.
+    free = names.free_path
+    seen = iter([first])
+    monkeypatch.setattr(names, "free_path", lambda path: next(seen, None) or free(path))
+    second = sent(b"second")
+    assert (first.read_bytes(), second.read_bytes()) == (b"first", b"second")
+    assert (first.name, second.name) == ("x.wav", "x-2.wav")
 
 
 @pytest.mark.parametrize("content", [b"", b"no sound at all", b"RIFF\xff\xff\xff\xffWAVE"])

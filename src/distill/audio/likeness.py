@@ -9,6 +9,9 @@ import numpy as np
 from distill.audio.pitch import PitchScore, compare_pitch
 from distill.audio.texture import TextureScore, compare_texture
 
+FIGURES = ("mel", "kept", "cents", "invented", "movement", "line", "grain")
+"""The names of a likeness's figures."""
+
 
 @dataclass(frozen=True)
 class Likeness:
@@ -32,15 +35,9 @@ class Likeness:
 
     def figures(self) -> dict[str, float]:
         """The figures by name."""
-        return {
-            "mel": self.mel,
-            "kept": self.pitch.kept_share,
-            "cents": self.pitch.cents,
-            "invented": self.pitch.invented_share,
-            "movement": self.texture.movement,
-            "line": self.texture.line,
-            "grain": self.texture.grain,
-        }
+        pitch, texture = self.pitch, self.texture
+        values = (pitch.kept_share, pitch.cents, pitch.invented_share, texture.movement, texture.line, texture.grain)
+        return dict(zip(FIGURES, (self.mel, *values), strict=True))
 
 
 def pooled(some: Sequence[Likeness]) -> Likeness:

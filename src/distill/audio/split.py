@@ -1,6 +1,6 @@
-"""What is trained on and what is kept aside to check the learning: by recording or by stretch, never by window.
+"""What is trained on and what is held out to check the learning: by recording or by stretch, never by window.
 
-What sounds alike is kept aside together or not at all: of a piece whose bars come back, a bar is kept aside wherever it
+What sounds alike is held out together or not at all: of a piece whose bars come back, a bar is held out wherever it
 comes, and all the others are trained on. So the bars chosen are those that come back least.
 """
 
@@ -19,7 +19,7 @@ SHORTEST_PASSAGE = SAMPLE_RATE // 4
 SPLIT_RULE = 2
 """How the split is drawn now. Another rule keeps other recordings aside, so models and states note theirs."""
 HELD_OUT_SHARE = 0.15
-"""The share of the seconds that is kept aside."""
+"""The share of the seconds that is held out."""
 _FEWEST_RECORDINGS = 5
 _SHORTEST_TO_CUT = 4 * SAMPLE_RATE
 _MOST = 1.7  # times the share wished for
@@ -85,13 +85,13 @@ class Split:
 def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split:
     """Keeps about 15 % of the seconds aside: the same for the same sound and seed, whatever names and order.
 
-    From five recordings on whole recordings are kept aside; where that makes too little or too much (one long recording
+    From five recordings on whole recordings are held out; where that makes too little or too much (one long recording
     among hits; bars that come back everywhere), and with fewer recordings, stretches of recordings of at least 4 s, with
     a gap on both sides that is neither trained on nor checked with; with nothing that long, nothing. What sounds like
-    something kept aside is kept aside too.
+    something held out is held out too.
 
     Args:
-        rule: the rule by which a model was trained, so that what it kept aside stays what was kept aside.
+        rule: the rule by which a model was trained, so that what it held out stays what was held out.
     """
     if rule == 1:
         return _split_by_groups(corpus, seed)
@@ -113,19 +113,19 @@ def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split
             everything,
             everything,
             "none",
-            f"Nothing could be kept aside from so little sound ({_count(len(everything))}, "
+            f"Nothing could be held out from so little sound ({_count(len(everything))}, "
             f"{_seconds(everything)}), so the check is weak: it listens to what was trained on.",
         )
     train, held_out = kept.passages()
     is_by_recording = all(one.samples == one.recording.samples for one in train + held_out)
     explanation = _explanation(kept, held_out, corpus)
     if is_weak:
-        explanation += " What is kept aside comes back in what is trained on, so the check is weak."
+        explanation += " What is held out comes back in what is trained on, so the check is weak."
     return Split(train, held_out, "recordings" if is_by_recording else "passages", explanation)
 
 
 class _KeptAside:
-    """What is kept aside so far, and all that sounds like it, in cells of each recording."""
+    """What is held out so far, and all that sounds like it, in cells of each recording."""
 
     def __init__(self, corpus: Corpus, comes_back: bool = True) -> None:
         self.recordings = corpus.recordings
@@ -148,7 +148,7 @@ class _KeptAside:
         return number in self._alike
 
     def with_it(self, number: int, start: int, stop: int) -> int:
-        """Samples that are not trained on if that stretch is kept aside, too."""
+        """Samples that are not trained on if that stretch is held out, too."""
         marks = self._marked(number, start, stop)
         if number not in self._alike:
             return self._count(marks)
@@ -160,7 +160,7 @@ class _KeptAside:
         self.chosen[number] = start, stop
 
     def passages(self) -> tuple[tuple[Passage, ...], tuple[Passage, ...]]:
-        """What is trained on, and what is kept aside."""
+        """What is trained on, and what is held out."""
         train: list[Passage] = []
         held_out: list[Passage] = []
         for number, recording in enumerate(self.recordings):
@@ -286,7 +286,7 @@ def _explanation(kept: _KeptAside, held_out: Sequence[Passage], corpus: Corpus) 
     also = ", with all that sounds like it" if len(held_out) > len(recordings) else ""
     return (
         f"{what[0].upper()}{what[1:]} ({_seconds(held_out)} of {_seconds(whole_recordings(corpus.recordings))}) "
-        f"{'is' if whole + (cut > 0) == 1 else 'are'} kept aside to check what was learned{also}."
+        f"{'is' if whole + (cut > 0) == 1 else 'are'} held out to check what was learned{also}."
     )
 
 
@@ -332,7 +332,7 @@ def _split_by_recording(groups: Sequence[list[Recording]]) -> Split:
     train = whole_recordings(one for index, group in enumerate(groups) if index not in chosen for one in group)
     explanation = (
         f"{len(kept)} of {len(kept) + len(train)} recordings ({_seconds(kept)} of {_seconds(kept + train)}) "
-        f"{'is' if len(kept) == 1 else 'are'} kept aside to check what was learned."
+        f"{'is' if len(kept) == 1 else 'are'} held out to check what was learned."
     )
     return Split(train, kept, "recordings", explanation)
 
@@ -341,7 +341,7 @@ def _split_by_passage(groups: Sequence[list[Recording]], seed: int) -> Split:
     train: list[Passage] = []
     kept: list[Passage] = []
     cut = 0
-    # A near-copy would give away in training what its twin keeps aside, and adds no sound of its own.
+    # A near-copy would give away in training what its twin holds out, and adds no sound of its own.
     for recording in (group[0] for group in groups):
         whole = recording.samples
         if whole < _SHORTEST_TO_CUT:
@@ -362,13 +362,13 @@ def _split_by_passage(groups: Sequence[list[Recording]], seed: int) -> Split:
             everything,
             everything,
             "none",
-            f"Nothing could be kept aside from so little sound ({_count(len(everything))}, "
+            f"Nothing could be held out from so little sound ({_count(len(everything))}, "
             f"{_seconds(everything)}), so the check is weak: it listens to what was trained on.",
         )
     copies = sum(len(group) - 1 for group in groups)
     explanation = (
         f"A stretch of {_count(cut) if cut == 1 else f'each of {cut} recordings'} ({_seconds(kept)} of "
-        f"{_seconds(train + kept)}) is kept aside to check what was learned"
+        f"{_seconds(train + kept)}) is held out to check what was learned"
         + (f", and {copies} near-{'copy is' if copies == 1 else 'copies are'} left out." if copies else ".")
     )
     return Split(tuple(train), tuple(kept), "passages", explanation)

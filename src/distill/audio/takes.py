@@ -2,7 +2,7 @@
 
 A recording of which nearly everything sounds like one stretch of another, at one and the same place, is a *copy* of it:
 exported again, resampled, made louder, cut, encoded, mixed to mono. A copy counts once. Recordings that share less (a bar,
-a jingle, half of a loop) stay what they are; what they share only decides what may not be kept aside apart (``split.py``).
+a jingle, half of a loop) stay what they are; what they share only decides what may not be held out apart (``split.py``).
 """
 
 from collections import defaultdict

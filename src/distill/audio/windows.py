@@ -32,11 +32,15 @@ class TrainingWindows:
         self._upper = np.cumsum(weights / weights.sum())
         self.windows_per_epoch = max(1, math.ceil(lengths.sum() / window_samples))
 
-    def batch(self, epoch: int, index: int, batch_size: int) -> np.ndarray:
-        """Batch ``index`` of ``epoch``: float32 ``[B, C, N]``."""
+    def batch(self, epoch: int, index: int, batch_size: int, part: int = 0) -> np.ndarray:
+        """Batch ``index`` of ``epoch``: float32 ``[B, C, N]``.
+
+        Args:
+            part: which part of it, where several processes share a batch of so many times the size.
+        """
         windows = np.zeros((batch_size, self.channels, self.window_samples), np.float32)
         for place, window in enumerate(windows):
-            draw = np.random.default_rng((self.seed, epoch, index, place))
+            draw = np.random.default_rng((self.seed, epoch, index, part * batch_size + place))
             chosen = int(np.searchsorted(self._upper, draw.random(), side="right"))
             passage = self.passages[min(chosen, len(self.passages) - 1)]
             slack = self.window_samples - passage.samples

@@ -23,6 +23,7 @@ from distill.cli import (
     reconstruct,
     regenerate,
     run,
+    serve,
     status,
     train,
     train_prior,
@@ -75,6 +76,7 @@ app.command("reconstruct", rich_help_panel="The codec on its own")(options.verb(
 app.command("evaluate", rich_help_panel="The codec on its own")(options.verb(evaluate.evaluate))
 app.command("info", rich_help_panel="The codec on its own")(options.verb(info.info))
 app.command("export", rich_help_panel="For other tools")(options.verb(export.export))
+app.command("serve", rich_help_panel="For other tools")(options.verb(serve.serve))
 app.add_typer(models.app, name="models", rich_help_panel="The library")
 app.command("doctor", rich_help_panel="When something is wrong")(options.verb(doctor.doctor))
 

@@ -18,16 +18,13 @@ def encode(
 ) -> None:
     """Encode AUDIO as MODEL's codes."""
     from distill.evaluation import codec_files
-    from distill.files.atomic import ensure_writable
-    from distill.files.names import file_to_write
+    from distill.files.names import output_file
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device
 
     model = options.model_file(model)
-    target = file_to_write(out, Path(f"{audio.stem}.codes"), audio, model)
-    loaded = load_model(model, choose_device(device))
-    ensure_writable(target.parent)
-    codes = codec_files.encode_file(loaded, audio, target)
+    with output_file(out, Path(f"{audio.stem}.codes"), audio, model) as target:
+        codes = codec_files.encode_file(load_model(model, choose_device(device)), audio, target)
     positions, levels = codes.codes.shape
     if as_json:
         print_json({"codes": target.resolve(), "positions": positions, "levels": levels, "samples": codes.samples})
@@ -51,17 +48,17 @@ def decode(
     """Decode CODES into audio with the MODEL that made them."""
     from distill.codes.codes_file import load_codes
     from distill.evaluation import codec_files
-    from distill.files.names import file_to_write
+    from distill.files.names import output_file
     from distill.models.model_file import load_model
     from distill.training.launch import choose_device
 
     model = options.model_file(model)
-    target = file_to_write(out, Path(f"{codes.stem}.wav"), codes, model)
-    if target.suffix.lower() in (".ogg", ".mp3"):
-        options.refuse_idle(context, f"{target.suffix[1:].lower()} has no bit depth.", "bit_depth")
-    loaded = load_model(model, choose_device(device))
-    read = load_codes(codes, loaded.codes_fingerprint, loaded.codec)
-    codec_files.decode_file(loaded, read, target, bit_depth)
+    with output_file(out, Path(f"{codes.stem}.wav"), codes, model) as target:
+        if target.suffix.lower() in (".ogg", ".mp3"):
+            options.refuse_idle(context, f"{target.suffix[1:].lower()} has no bit depth.", "bit_depth")
+        loaded = load_model(model, choose_device(device))
+        read = load_codes(codes, loaded.codes_fingerprint, loaded.codec)
+        codec_files.decode_file(loaded, read, target, bit_depth)
     if as_json:
         print_json({"audio": target.resolve(), "samples": read.samples, "sample_rate": read.sample_rate})
         return

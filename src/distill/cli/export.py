@@ -57,7 +57,7 @@ def export(
     from distill.export.outcome import in_words
     from distill.export.web import export_web
     from distill.files.atomic import ensure_writable
-    from distill.files.names import free_path
+    from distill.files.names import claimed, free_path
     from distill.models.model_file import load_model
 
     exporters = {
@@ -74,7 +74,8 @@ def export(
         target = free_path(target / name)
     refuse_if_taken(target)
     ensure_writable(target.parent)
-    outcome = exporters[format](loaded, target)
+    with claimed(target):
+        outcome = exporters[format](loaded, target)
     if as_json:
         print_json(
             {

@@ -91,14 +91,15 @@ def generate(
     from distill.making.voices import Choice, Wanted
     from distill.models.model_file import load_model
     from distill.originality.dial import Dial
+    from distill.settings import temperatures
     from distill.training.launch import choose_device
 
     _check_together(wanted_seconds, prompt, loop, beats, bpm, infill, begin, end)
-    temperatures = options.temperatures(temperature)
-    _refuse_idle(context, temperatures, audio_format, voice, top_p is not None and max_similarity is not None)
+    warmth = temperatures(temperature)
+    _refuse_idle(context, warmth, audio_format, voice, top_p is not None and max_similarity is not None)
     seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
-    sampling = Sampling(temperatures, top_k, dial.top_p if top_p is None else top_p, variety)
+    sampling = Sampling(warmth, top_k, dial.top_p if top_p is None else top_p, variety)
     loaded = load_model(options.model_file(model), choose_device(device))
     if loop:
         samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)

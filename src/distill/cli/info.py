@@ -59,7 +59,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     note("Prior", "bold")
     if header.prior is None or header.prior_training is None:
         note("  none yet")
-        place("Next", command("distill", "train-prior", model, "DATASET_DIR"))
+        place("Next", command("distill", "train-prior", model, "FOLDER"))
         return
     table(
         [

@@ -2,14 +2,19 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distill.errors import SettingError
+
+if TYPE_CHECKING:
+    from distill.runs.watching import Watching
 
 
 class Device(StrEnum):
@@ -37,6 +42,30 @@ class Voice(StrEnum):
     RECORDINGS = "recordings"
     CODEC = "codec"
 
+
+class Wandb(StrEnum):
+    """Where Weights & Biases keeps a run."""
+
+    OFFLINE = "offline"
+    ONLINE = "online"
+
+
+class Precision(StrEnum):
+    """Of the arithmetic in the networks while they train."""
+
+    FULL = "32"
+    BF16 = "bf16"
+
+
+class Strategy(StrEnum):
+    """How several devices share the work."""
+
+    AUTO = "auto"
+    DDP = "ddp"
+
+
+_STARTED = ("WORLD_SIZE", "SLURM_NTASKS", "LOCAL_RANK")
+"""In the environment of a process that torchrun, Slurm or the first rank has started."""
 
 _OPTION_OF = {"show_all": "--all"}
 """What options are called whose parameters have other names."""
@@ -122,6 +151,60 @@ EpochsOption = Annotated[
 ]
 
 
+DevicesOption = Annotated[
+    int,
+    typer.Option(help="Devices of this machine that train together, each with a batch of its own.", min=1, max=1024),
+]
+NodesOption = Annotated[int, typer.Option(help="Machines that train together.", min=1, max=4096)]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="Of the arithmetic; bf16 is faster on a GPU and halves the memory.")
+]
+StrategyOption = Annotated[
+    Strategy,
+    typer.Option(help="How devices share the work: ddp averages gradients; auto does so where there are several."),
+]
+TensorboardOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tensorboard",
+        metavar="DIR",
+        help="Draw the run in TensorBoard, in a folder of its own in DIR.",
+        show_default=False,
+    ),
+]
+WandbOption = Annotated[
+    Wandb | None,
+    typer.Option(
+        "--wandb",
+        help="Note the run for Weights & Biases: offline writes it to ./wandb and sends nothing, online sends the figures.",
+        show_default=False,
+    ),
+]
+
+
+@contextmanager
+def together(device: str, devices: int, nodes: int, strategy: str) -> Iterator[bool]:
+    """While the block lasts all processes of a training work together; gives whether this one is to do what was asked for.
+
+    Raises:
+        DeviceError, RankError, SettingError: as ``distill.training.launch.together``.
+    """
+    if devices == nodes == 1 and strategy == Strategy.AUTO and not any(name in os.environ for name in _STARTED):
+        yield True
+        return
+    from distill.training import launch
+
+    with launch.together(device, devices, nodes, strategy) as leads:
+        yield leads
+
+
+def watching(tensorboard: Path | None, wandb: Wandb | None) -> "Watching":
+    """The tools that a run is to be watched in."""
+    from distill.runs.watching import Watching
+
+    return Watching(tensorboard, None if wandb is None else wandb.value)
+
+
 def verb(function: Callable[..., None]) -> Callable[..., None]:
     """The function with one more option, ``--debug``, which it does not see: ``app.py`` looks for it once an error comes."""
 
@@ -199,21 +282,6 @@ def channels(text: str) -> int | None:
     if text not in {"auto", "1", "2"}:
         raise SettingError(f"--channels {text} is out of range.", "Choose auto, 1 (mono) or 2 (stereo).")
     return None if text == "auto" else int(text)
-
-
-def temperatures(text: str) -> float | tuple[float, ...]:
-    """``0.9``, or one a level: ``0.8,0.9,1,1``.
-
-    Raises:
-        SettingError: if one is not a number.
-    """
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise SettingError(
-            f"--temperature {text} is not a number.", "Give one, such as 0.9, or one a level, such as 0.8,0.9,1,1."
-        ) from error
-    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def dial(text: str) -> float:

@@ -22,6 +22,7 @@ from distill.files.names import MODEL_SUFFIX, command, run_folders
 
 if TYPE_CHECKING:
     from distill.pipeline import RunResult
+    from distill.runs.watching import Watching
 
 
 def run(
@@ -43,6 +44,12 @@ def run(
     voice: options.VoiceOption = options.Voice.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
+    devices: options.DevicesOption = 1,
+    nodes: options.NodesOption = 1,
+    precision: options.PrecisionOption = options.Precision.FULL,
+    strategy: options.StrategyOption = options.Strategy.AUTO,
+    tensorboard: options.TensorboardOption = None,
+    wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Learn the sound of FOLDER and make new audio in it: codec, prior, audio and report in one go."""
@@ -54,39 +61,52 @@ def run(
         warn(
             f"{out} lies inside {folder}: the new audio would be read as recordings the next time. Choose another --out."
         )
-    result = run_pipeline(
-        folder,
-        out,
-        name=name,
-        minutes=minutes,
-        seconds=seconds,
-        count=count,
-        channels=options.channels(channels),
-        device=device,
-        seed=seed,
-        voice=Wanted(Choice(voice)),
-        from_scratch=from_scratch,
-        config_changes={
-            key: value
-            for key, value in {"num_quantizers": rvq_levels, "codebook_size": codebook_size}.items()
-            if value is not None
-        },
-    )
-    show_result(result, as_json)
+    with options.together(device, devices, nodes, strategy) as leads:
+        if leads:
+            result = run_pipeline(
+                folder,
+                out,
+                options.watching(tensorboard, wandb),
+                name=name,
+                minutes=minutes,
+                seconds=seconds,
+                count=count,
+                channels=options.channels(channels),
+                device=device,
+                seed=seed,
+                voice=Wanted(Choice(voice)),
+                from_scratch=from_scratch,
+                precision=precision.value,
+                config_changes={
+                    key: value
+                    for key, value in {"num_quantizers": rvq_levels, "codebook_size": codebook_size}.items()
+                    if value is not None
+                },
+            )
+            show_result(result, as_json)
 
 
-def run_pipeline(folder: Path, out: Path, **settings: Any) -> "RunResult":
+def run_pipeline(folder: Path, out: Path, watching: "Watching | None" = None, **settings: Any) -> "RunResult":
     """Runs the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
     before, runs = set(out.glob(f"*{MODEL_SUFFIX}")), set(run_folders())
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel:
+
+    def name() -> str:
+        """Of this run's folder, which is there when the first event comes."""
+        return max(set(run_folders()) - runs, key=lambda folder: folder.stat().st_mtime_ns).name
+
+    with (
+        TrainingView() as view,
+        (watching or options.watching(None, None)).tell(view, name) as tell,
+        stop_on_interrupt(view.is_training) as cancel,
+    ):
         try:
             return pipeline.run(
                 folder,
                 out,
                 **settings,
-                callback=view,
+                callback=tell,
                 progress=view.progress,
                 on_settings=settings_table,
                 cancel_event=cancel,

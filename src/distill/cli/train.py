@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
     from distill.runs.resume import Stopped
+    from distill.runs.watching import Watching
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_HIGH_MINUTES = 30.0
@@ -37,6 +38,7 @@ class _Wanted:
     minutes: float | None
     device: str
     as_json: bool
+    watching: "Watching"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class _Start:
     channels: int | None
     seed: int
     from_scratch: bool
+    precision: Literal["32", "bf16"]
 
 
 _SIZES = ("rvq_levels", "codebook_size", "commitment_weight")
@@ -95,20 +98,36 @@ def train(
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     from_scratch: options.FromScratchOption = False,
+    devices: options.DevicesOption = 1,
+    nodes: options.NodesOption = 1,
+    precision: options.PrecisionOption = options.Precision.FULL,
+    strategy: options.StrategyOption = options.Strategy.AUTO,
+    tensorboard: options.TensorboardOption = None,
+    wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
     sizes = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
-    wanted = _Wanted(quality is Quality.HIGH, epochs, minutes, device, as_json)
-    if resume is None:
-        chosen = {name: value for name, value in sizes.items() if value is not None}
-        start = _Start(name, out, chosen, options.channels(channels), seed, from_scratch)
-        _begin(options.given(folder, "FOLDER"), wanted, start)
-        return
-    options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch")
-    if not wanted.is_high:
-        options.refuse_idle(context, "--resume goes on with the stages that a training was begun with.", "quality")
-    _resume(folder, resume, wanted)
+    wanted = _Wanted(quality is Quality.HIGH, epochs, minutes, device, as_json, options.watching(tensorboard, wandb))
+    if resume is not None:
+        options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch", "precision")
+        if not wanted.is_high:
+            options.refuse_idle(context, "--resume goes on with the stages that a training was begun with.", "quality")
+    with options.together(device, devices, nodes, strategy) as leads:
+        if leads and resume is not None:
+            _resume(folder, resume, wanted)
+        elif leads:
+            chosen = {name: value for name, value in sizes.items() if value is not None}
+            start = _Start(
+                name,
+                out,
+                chosen,
+                options.channels(channels),
+                seed,
+                from_scratch,
+                "bf16" if precision is options.Precision.BF16 else "32",
+            )
+            _begin(options.given(folder, "FOLDER"), wanted, start)
 
 
 def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
@@ -132,6 +151,7 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
     refined = None
     with (
         TrainingView() as view,
+        wanted.watching.tell(view, lambda: run_folder.name) as tell,
         stop_on_interrupt(view.is_training) as cancel,
         claimed(new_model_path(start.out, start.name, folder)) as model_path,
     ):
@@ -147,16 +167,24 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
             split,
             model_path,
             events_file(run_folder, "codec"),
-            pipeline.CodecPlan(epochs, first_minutes, seed=start.seed, device=device, from_scratch=start.from_scratch),
+            pipeline.CodecPlan(
+                epochs,
+                first_minutes,
+                seed=start.seed,
+                device=device,
+                precision=start.precision,
+                from_scratch=start.from_scratch,
+            ),
             config_changes=start.sizes,
             about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if wanted.is_high else None},
-            callback=view,
+            callback=tell,
             cancel_event=cancel,
         )
         if wanted.is_high and not cancel.is_set():
             left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
-            second = RefinementRun(run_folder, pipeline.RefinementPlan(epochs, left, seed=start.seed, device=device))
-            refined = pipeline.refine_codec(model_path, corpus, split, second, callback=view, cancel_event=cancel)
+            plan = pipeline.RefinementPlan(epochs, left, seed=start.seed, device=device, precision=start.precision)
+            second = RefinementRun(run_folder, plan)
+            refined = pipeline.refine_codec(model_path, corpus, split, second, callback=tell, cancel_event=cancel)
     _show(folder, model_path, run_folder, refined.model if refined else model, refined, wanted)
 
 
@@ -200,7 +228,12 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
     config = first.config(VQVAEConfig)
     ensure_writable(first.model_path.parent)
     refined = None
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(first.model_path) as model_path:
+    with (
+        TrainingView() as view,
+        wanted.watching.tell(view, lambda: first.run_folder.name) as tell,
+        stop_on_interrupt(view.is_training) as cancel,
+        claimed(first.model_path) as model_path,
+    ):
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
         settings_table({**rows, **codec_settings(config)})
         split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
@@ -212,15 +245,16 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
             plan,
             resumed=first,
             about={"second_stage": {"epochs": second[0], "minutes": second[1]} if wanted.is_high else None},
-            callback=view,
+            callback=tell,
             cancel_event=cancel,
         )
         if wanted.is_high and not cancel.is_set():
             refinement_run = RefinementRun(
-                first.run_folder, pipeline.RefinementPlan(*second, seed=plan.seed, device=device)
+                first.run_folder,
+                pipeline.RefinementPlan(*second, seed=plan.seed, device=device, precision=plan.precision),
             )
             refined = pipeline.refine_codec(
-                model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel
+                model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel
             )
     _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, wanted)
 
@@ -238,7 +272,12 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
     model = load_model(model_path)
     ensure_writable(model_path.parent)
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
+    with (
+        TrainingView() as view,
+        wanted.watching.tell(view, lambda: refinement_run.run_folder.name) as tell,
+        stop_on_interrupt(view.is_training) as cancel,
+        claimed(model_path),
+    ):
         plan = pipeline.RefinementPlan(epochs, minutes, device=device)
         refinement_run = next_refinement(
             model_path, model, plan, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
@@ -252,7 +291,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
                 resumed_settings(refinement_run.resumed.value("schedule.step", int), epochs, minutes, device)
             )
         split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
-        refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=view, cancel_event=cancel)
+        refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel)
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, replace(wanted, is_high=True))
 
 

@@ -1,4 +1,4 @@
-"""``distill train-prior MODEL DATASET_DIR``: the prior, bundled into the model file."""
+"""``distill train-prior MODEL FOLDER``: the prior, bundled into the model file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ from distill.files.names import command
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
+    from distill.runs.watching import Watching
 
 DEFAULT_MINUTES = 3.0
 
@@ -24,7 +25,7 @@ def train_prior(
     dataset_dir: Annotated[
         Path | None,
         typer.Argument(
-            metavar="DATASET_DIR",
+            metavar="FOLDER",
             help="The folder of recordings the codec was trained on. With --resume neither is needed, unless they were moved.",
             show_default=False,
         ),
@@ -51,23 +52,32 @@ def train_prior(
     ] = None,
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
+    devices: options.DevicesOption = 1,
+    nodes: options.NodesOption = 1,
+    precision: options.PrecisionOption = options.Precision.FULL,
+    strategy: options.StrategyOption = options.Strategy.AUTO,
+    tensorboard: options.TensorboardOption = None,
+    wandb: options.WandbOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Train the prior on MODEL's codes of DATASET_DIR and add it to the same file."""
+    """Train the prior on MODEL's codes of FOLDER and add it to the same file."""
     chosen = {
         key: value
         for key, value in {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}.items()
         if value is not None
     }
-    if resume is None:
-        model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "DATASET_DIR")
-        settings = {
-            name: value for name, value in {"learning_rate": lr, "patience": patience}.items() if value is not None
-        }
-        _begin(model_path, dataset_dir, epochs, minutes, chosen, settings, device, seed, as_json)
-    else:
-        options.refuse_with_resume(context, "hidden_size", "layers", "heads", "lr", "patience", "seed")
-        _resume(resume, model, dataset_dir, epochs, minutes, device, as_json)
+    watching = options.watching(tensorboard, wandb)
+    if resume is not None:
+        options.refuse_with_resume(context, "hidden_size", "layers", "heads", "lr", "patience", "seed", "precision")
+    with options.together(device, devices, nodes, strategy) as leads:
+        if leads and resume is not None:
+            _resume(resume, model, dataset_dir, epochs, minutes, device, as_json, watching)
+        elif leads:
+            model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "FOLDER")
+            settings: dict[str, Any] = {"learning_rate": lr, "patience": patience}
+            settings = {name: value for name, value in settings.items() if value is not None}
+            settings["precision"] = precision.value
+            _begin(model_path, dataset_dir, epochs, minutes, chosen, settings, device, seed, as_json, watching)
 
 
 def _begin(
@@ -80,6 +90,7 @@ def _begin(
     device: str,
     seed: int,
     as_json: bool,
+    watching: "Watching",
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
@@ -99,14 +110,19 @@ def _begin(
     model_path = options.model_file(model_path)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
+    with (
+        TrainingView() as view,
+        watching.tell(view, lambda: events.parent.name) as tell,
+        stop_on_interrupt(view.is_training) as cancel,
+        claimed(model_path),
+    ):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
         split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
         events = events_file(new_run_folder(model_path.stem), "prior")
         bundled = pipeline.add_prior(
-            model_path, corpus, split, events, plan, config_changes=chosen, callback=view, cancel_event=cancel
+            model_path, corpus, split, events, plan, config_changes=chosen, callback=tell, cancel_event=cancel
         )
     _show(model_path, events, bundled, cancel.is_set(), as_json)
 
@@ -119,6 +135,7 @@ def _resume(
     minutes: float | None,
     device: str,
     as_json: bool,
+    watching: "Watching",
 ) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
@@ -137,12 +154,17 @@ def _resume(
     plan = stopped.plan(pipeline.PriorPlan, epochs, minutes, device)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
-    with TrainingView() as view, stop_on_interrupt(view.is_training) as cancel, claimed(model_path):
+    with (
+        TrainingView() as view,
+        watching.tell(view, lambda: stopped.run_folder.name) as tell,
+        stop_on_interrupt(view.is_training) as cancel,
+        claimed(model_path),
+    ):
         corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
         split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
         bundled = pipeline.add_prior(
-            model_path, corpus, split, stopped.events, plan, resumed=stopped, callback=view, cancel_event=cancel
+            model_path, corpus, split, stopped.events, plan, resumed=stopped, callback=tell, cancel_event=cancel
         )
     _show(model_path, stopped.events, bundled, cancel.is_set(), as_json)
 

@@ -62,7 +62,7 @@ def ui(
         )
     )
     address = f"http://{'127.0.0.1' if door.is_local else host}:{port}"
-    _check_free(host, port)
+    check_free(host, port)
     if as_json:
         print_json({"page": address})
         sys.stdout.flush()
@@ -87,7 +87,12 @@ def _password(file: Path | None) -> str | None:
     return lines[0] if lines else ""
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
+    """Refuses a place where nothing can listen.
+
+    Raises:
+        OutputError: with why.
+    """
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

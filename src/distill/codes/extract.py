@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
-import soxr
 import torch
 from torch import Tensor
+
+from distill.codes.views import View
 
 CHUNK_POSITIONS = 512
 """Positions kept per chunk: about 11 s at the default rate."""
@@ -133,23 +134,18 @@ def extract_code_sequences(
     seq_len: int,
     *,
     views: int = 1,
-    transpose: int = 0,
+    transpose: float = 0.0,
     generator: torch.Generator | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Encodes every recording once per view and lays the codes out for the prior.
-
-    A view shifts all recordings by another fraction of a hop, and transposes them: the codes change, the music hardly, and a
-    small corpus teaches far more (docs/prior.md). Within a view the recordings stand
-    one after another in random order, so the prior also learns what may follow an ending; the line is then cut into sequences.
-    Nothing is dropped: where the length is not a multiple, the last sequence overlaps the one before.
+    """Encodes every recording once per view and lays the codes out in sequences.
 
     Args:
         recordings: per recording a function that gives its audio in blocks, float32 ``[C, n]``.
         seq_len: positions a sequence; shortened when there are fewer in all.
-        views: how many there are; the first is the recordings as they are.
-        transpose: semitones up to which views are transposed, up and down in turn (by resampling, so the tempo follows).
+        views: how many there are (``views.py``); the first is the recordings as they are.
+        transpose: semitones up to which views are transposed, up and down.
         generator: decides the order of the recordings in each view.
         progress: called with (encodings done, encodings in all).
 
@@ -158,46 +154,30 @@ def extract_code_sequences(
     """
     generator = generator or torch.Generator().manual_seed(0)
     sequences: list[Tensor] = []
-    for view, (shift, semitones) in enumerate(_views(views, transpose, codec.hop)):
+    for number in range(views):
         coded: list[Tensor] = []
-        for number, blocks in enumerate(recordings):
-            view_blocks = _delayed(_transposed(blocks(), codec.sample_rate, semitones), codec.channels, shift)
-            coded.append(encode_blocks(codec, view_blocks, device))
+        for recording, blocks in enumerate(recordings):
+            coded.append(encode_view(codec, blocks(), View.numbered(number, codec.hop, transpose), device))
             if progress is not None:
-                progress(view * len(recordings) + number + 1, views * len(recordings))
-        order = torch.randperm(len(coded), generator=generator).tolist()
-        line = torch.cat([coded[index] for index in order])
-        length = min(seq_len, len(line))
-        starts = range(0, len(line), length) if length else range(0)
-        sequences += [line[start : start + length] for start in (min(s, len(line) - length) for s in starts)]
+                progress(number * len(recordings) + recording + 1, views * len(recordings))
+        sequences += laid_out(coded, seq_len, generator)
     # Views differ in length by what shift and pitch make of it, so a very short corpus can give different lengths.
     shortest = min(len(sequence) for sequence in sequences)
     return torch.stack([sequence[:shortest] for sequence in sequences])
 
 
-def _views(count: int, transpose: int, hop: int) -> list[tuple[int, int]]:
-    """(Samples of shift, semitones) of each view: pitches take turns, and every pitch gets all shifts, evenly spaced."""
-    pitches = [0, *(sign * step for step in range(1, transpose + 1) for sign in (-1, 1))]
-    shifts = -(-count // len(pitches))
-    return [(view // len(pitches) * hop // shifts, pitches[view % len(pitches)]) for view in range(count)]
+def encode_view(codec: Codec, blocks: Iterable[np.ndarray], view: View, device: torch.device | str = "cpu") -> Tensor:
+    """The codes ``[S, Q]`` of a recording, float32 ``[C, n]`` a block, as a view hears it."""
+    return encode_blocks(codec, view.of(blocks, codec.channels, codec.sample_rate), device)
 
 
-def _transposed(blocks: Iterable[np.ndarray], sample_rate: int, semitones: int) -> Iterator[np.ndarray]:
-    if not semitones:
-        yield from blocks
-        return
-    resampler: soxr.ResampleStream | None = None
-    for block in blocks:
-        if resampler is None:
-            resampler = soxr.ResampleStream(
-                sample_rate * 2 ** (semitones / 12), sample_rate, len(block), dtype="float32", quality="HQ"
-            )
-        yield resampler.resample_chunk(np.ascontiguousarray(block.T)).T
-    if resampler is not None:
-        yield resampler.resample_chunk(np.zeros((0, len(block)), np.float32), last=True).T
+def laid_out(coded: Sequence[Tensor], seq_len: int, generator: torch.Generator) -> list[Tensor]:
+    """Recordings as codes ``[S, Q]``, one after another in random order, cut into sequences ``[seq_len, Q]``.
 
-
-def _delayed(blocks: Iterable[np.ndarray], channels: int, samples: int) -> Iterator[np.ndarray]:
-    if samples:
-        yield np.zeros((channels, samples), np.float32)
-    yield from blocks
+    So the prior also learns what may follow an ending. Nothing is dropped: where the length is not a multiple, the last
+    sequence overlaps the one before. Fewer positions in all than a sequence has are one shorter sequence.
+    """
+    line = torch.cat([coded[index] for index in torch.randperm(len(coded), generator=generator).tolist()])
+    length = min(seq_len, len(line))
+    starts = range(0, len(line), length) if length else range(0)
+    return [line[start : start + length] for start in (min(start, len(line) - length) for start in starts)]

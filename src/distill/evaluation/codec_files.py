@@ -12,7 +12,7 @@ from distill.audio.writing import check_output_format, write_audio
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.files.atomic import ensure_writable
-from distill.files.names import reconstruction_paths
+from distill.files.names import reconstruction_paths, reserving
 from distill.models.model_file import Model
 
 
@@ -52,7 +52,10 @@ def decode_file(model: Model, codes: Codes, out: Path, bit_depth: int = 24) -> P
 def reconstruct_folder(
     model: Model, folder: Path, out: Path, progress: Callable[[int, int, str], None] | None = None
 ) -> list[Path]:
-    """Every usable recording of the folder through encoder and decoder, as ``out/<same name>.wav``, 48 kHz, 24 bit."""
+    """Every usable recording of the folder through encoder and decoder, as ``out/<same name>.wav``, 48 kHz, 24 bit.
+
+    A file of that name that is there already stays; the new one is numbered.
+    """
     corpus = import_corpus(folder, channels=model.codec.channels)
     paths = reconstruction_paths(out, {recording.name: recording.path for recording in corpus.recordings})
     ensure_writable(out)
@@ -60,10 +63,10 @@ def reconstruct_folder(
     for number, passage in enumerate(whole_recordings(corpus.recordings)):
         if progress is not None:
             progress(number, corpus.file_count, passage.recording.name)
-        path = paths[passage.recording.name]
-        codes = encode_blocks(model.codec, passage.blocks(model.codec.channels), model.device)
-        blocks = _first(decode_chunks(model.codec, codes, model.device), passage.samples)
-        written.append(write_audio(path, blocks, format="wav", bit_depth=24, channels=model.codec.channels))
+        with reserving(paths[passage.recording.name]) as path:
+            codes = encode_blocks(model.codec, passage.blocks(model.codec.channels), model.device)
+            blocks = _first(decode_chunks(model.codec, codes, model.device), passage.samples)
+            written.append(write_audio(path, blocks, format="wav", bit_depth=24, channels=model.codec.channels))
     return written
 
 

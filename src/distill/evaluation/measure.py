@@ -254,7 +254,7 @@ def _measured_passages(corpus: Corpus, split: Split | None) -> list[tuple[Passag
 
 
 def held_out_names(split: Split | None) -> frozenset[str]:
-    """Names of the recordings that a split keeps aside whole; none without a split."""
+    """Names of the recordings that a split holds out whole; none without a split."""
     kept = split.held_out if split is not None and split.kind == "recordings" else ()
     return frozenset(passage.recording.name for passage in kept)
 

@@ -110,7 +110,7 @@ depends on who has the rights in the recordings: choose one only if they are you
 | | |
 |---|---|
 {_rows(header.codec_training)}{_rows(header.prior_training or {})}
-Distances are multi-scale mel distances (0 is the same), perplexities are of the next code, both of recordings kept aside.
+Distances are multi-scale mel distances (0 is the same), perplexities are of the next code, both of recordings held out.
 """
 
 

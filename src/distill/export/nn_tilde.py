@@ -29,6 +29,7 @@ from distill.export.speaking import SpeakingStream
 from distill.export.special import OwnSpecials
 from distill.files.atomic import make_folder, written_aside
 from distill.library.moving import reserved
+from distill.making.threads import one_thread
 from distill.models.model_file import Model
 from distill.models.vqvae import ConvVQVAE
 
@@ -202,16 +203,12 @@ def _milliseconds_a_buffer(scripted: Any, codec: ConvVQVAE) -> tuple[float, int]
     """The middle one of many calls of ``forward``, on one core, and how many samples a call had."""
     samples = codec.hop * max(1, BUFFER // codec.hop)
     audio = 0.1 * torch.randn(1, codec.channels, samples, generator=torch.Generator().manual_seed(0))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         spent = []
         for _ in range(TIMED_CALLS):
             started = time.thread_time()  # of this core alone, whatever else the machine does
             scripted.forward(audio)
             spent.append(time.thread_time() - started)
-    finally:
-        torch.set_num_threads(threads)
     return 1000 * statistics.median(spent), samples
 
 

@@ -41,13 +41,15 @@ def written_aside(path: Path) -> Iterator[Path]:
         OutputError: if the file system refuses, or a file to read from is missing.
     """
     temporary = path.with_name(f".distill-{secrets.token_hex(4)}.part{path.suffix}")
+    new_folders = [folder for folder in path.parents if not folder.is_dir()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        for folder in (path.parent, *(folder.parent for folder in new_folders)):
+            sync_folder(folder)
     except FileNotFoundError as error:
         missing = None if error.filename is None else Path(os.fsdecode(error.filename))
         if missing is None or missing == temporary or missing in (path, *path.parents):

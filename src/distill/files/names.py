@@ -1,6 +1,7 @@
 """Where results go: free names, and one writer at a time for each file."""
 
 import os
+import platform
 import re
 import shlex
 import subprocess
@@ -13,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from distill.errors import OutputError
-from distill.files.atomic import ensure_writable, make_folder, output_error
+from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
 
 MODEL_SUFFIX = ".distill"
@@ -103,19 +104,23 @@ def reserving(path: Path) -> Iterator[Path]:
         raise
 
 
-def file_to_write(wanted: Path | None, default: Path, *sources: Path) -> Path:
-    """The one file a person asked for, or a free name like ``default``.
+@contextmanager
+def output_file(wanted: Path | None, default: Path, *sources: Path) -> Iterator[Path]:
+    """The one file a person asked for, or a free name like ``default``, held while its content is made (:func:`reserving`).
 
     Raises:
-        OutputError: if the result would replace one of the files it is made from.
+        OutputError: if the result would replace one of the files it is made from, or the folder cannot be written to.
     """
     if wanted is None:
-        return free_path(default)
+        with reserving(default) as path:
+            yield path
+        return
     if wanted.resolve() in {source.resolve() for source in sources}:
         raise OutputError(
             f"{wanted} is one of the files that are read, and would be overwritten.", "Choose another --out."
         )
-    return wanted
+    ensure_writable(wanted.parent)
+    yield wanted
 
 
 def reconstruction_paths(out: Path, recordings: Mapping[str, Path]) -> dict[str, Path]:
@@ -144,28 +149,55 @@ def command(*words: str | Path) -> str:
 
 
 @contextmanager
-def claimed(model_path: Path) -> Iterator[Path]:
-    """Holds a model's name for as long as the block lasts, so that two runs never write the same file.
-
-    The lock is a file in Distill's own folder and is released when the process ends, however it ends.
+def claimed(path: Path) -> Iterator[Path]:
+    """Holds the name of a model, or of an output folder, for as long as the block lasts, so that two never write the same.
 
     Raises:
         OutputError: if another run holds it.
     """
+    with _locked(path, f"Another run is writing {path} right now", "Wait for it, or choose another name."):
+        yield path
+
+
+@contextmanager
+def sole_writer(run_folder: Path) -> Iterator[None]:
+    """Holds a run's folder, so that one process at a time trains there: states, events and codes have one writer.
+
+    Raises:
+        OutputError: if another process trains there.
+    """
+    words = f"The run {run_folder.name} is being trained right now"
+    with _locked(run_folder, words, "Wait until it ends, or stop it where it runs (Ctrl-C); then resume it."):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, words: str, fix: str) -> Iterator[None]:
+    """A lock on a path: a file in Distill's own folder, released when the process ends, however it ends."""
     import filelock  # a twentieth of a second that only who writes pays for
 
-    locks = _own_folder("locks")
-    lock = filelock.FileLock(locks / f"{sha256(str(model_path.resolve()).encode()).hexdigest()[:32]}.lock", timeout=0)
+    place = _own_folder("locks") / sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    lock, holder = filelock.FileLock(place.with_suffix(".lock"), timeout=0), place.with_suffix(".txt")
     try:
         lock.acquire()
     except filelock.Timeout as error:
-        raise OutputError(
-            f"Another run is writing {model_path} right now.", "Wait for it, or choose another name."
-        ) from error
+        raise OutputError(f"{words}{_holder(holder)}.", fix) from error
     try:
-        yield model_path
+        with written_aside(holder) as aside:
+            aside.write_text(
+                f"process {os.getpid()} on {platform.node()}, since {datetime.now():%H:%M}", encoding="utf-8"
+            )
+        yield
     finally:
         lock.release()
+
+
+def _holder(file: Path) -> str:
+    """Who holds a lock, in brackets; nothing where it is not known."""
+    try:
+        return f" ({file.read_text(encoding='utf-8')})"
+    except (OSError, UnicodeDecodeError):  # it has the lock, and has not said so yet
+        return ""
 
 
 def new_run_folder(name: str) -> Path:
@@ -174,12 +206,21 @@ def new_run_folder(name: str) -> Path:
     Raises:
         OutputError: if the file system refuses.
     """
-    wanted = _own_folder("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    return new_folder(_own_folder("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
+
+
+def new_folder(wanted: Path) -> Path:
+    """A folder that nobody else has: ``wanted``, or the first of ``wanted-2``, ``wanted-3``, … that is free.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    make_folder(wanted.parent)
     while True:
         folder = free_path(wanted)
         try:
             folder.mkdir()
-        except FileExistsError:  # another run was quicker
+        except FileExistsError:  # another process was quicker
             continue
         except OSError as error:
             raise output_error(folder, error) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, claimed, free_path, normalised, searchable
+from distill.files.names import MODEL_SUFFIX, claimed, new_folder, normalised, searchable
 from distill.library.catalogue import Library
 from distill.library.moving import move
 from distill.library.records import ModelEntry
@@ -57,7 +57,7 @@ def delete(library: Library, entry: ModelEntry) -> Trashed | None:
     with claimed(entry.path):
         now = datetime.now(UTC)
         digest = ModelEntry.read(entry.path).digest
-        folder = make_folder(free_path(_trash() / f"{entry.name}-{now:%Y%m%d-%H%M%S}"))
+        folder = new_folder(_trash() / f"{entry.name}-{now:%Y%m%d-%H%M%S}")
         note = {"was": str(entry.path), "deleted": now.isoformat(timespec="seconds"), "digest": digest}
         try:
             with written_aside(folder / _NOTE) as aside:
@@ -77,7 +77,7 @@ def keep_copy(path: Path) -> Trashed:
         OutputError: if it cannot be written.
     """
     now = datetime.now(UTC)
-    folder = make_folder(free_path(_trash() / f"{path.stem}-{now:%Y%m%d-%H%M%S}"))
+    folder = new_folder(_trash() / f"{path.stem}-{now:%Y%m%d-%H%M%S}")
     note = {
         "was": str(path.resolve()),
         "deleted": now.isoformat(timespec="seconds"),

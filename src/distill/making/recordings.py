@@ -27,7 +27,7 @@ class Found:
     """What of a model's recordings is at hand."""
 
     stretches: tuple[Stretch, ...]
-    """Stretches of what it was trained on; what was kept aside is not quoted, since originality is judged without it."""
+    """Stretches of what it was trained on; what was held out is not quoted, since originality is judged without it."""
     missing: tuple[str, ...]
     """Names of those that are gone or have changed."""
 

@@ -6,7 +6,7 @@ stays flat, and nothing ever starts over from silence.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
+from distill.making.threads import one_thread
 from distill.models.model_file import Model, Source
 from distill.models.prior import CodePrior
 
@@ -126,12 +127,12 @@ class Generation:
             piece = block[:, skip : skip + total - done]
             skip -= min(skip, block.shape[1])
             if piece.shape[1]:
-                yield piece * self._fades(done, done + piece.shape[1], total)
+                yield piece * self.fades(done, done + piece.shape[1], total)
             done += piece.shape[1]
             if done >= total:
                 return
 
-    def _fades(self, first: int, stop: int, total: int) -> np.ndarray:
+    def fades(self, first: int, stop: int, total: int) -> np.ndarray:
         """Gains ``[stop - first]`` of these samples: a sound cut off in the middle of a wave ends in a click."""
         at = np.arange(first, stop)
         # What follows a prompt begins where that ends, in the middle of a sound.
@@ -294,8 +295,8 @@ def continue_codes(
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = _Drawing(prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device))
-    with _one_thread(device):
+    drawing = Drawing(prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device))
+    with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
             drawing.next_position(generators, None if kept is None else kept[done].tolist())
@@ -304,7 +305,7 @@ def continue_codes(
     return drawing.codes[:, prompt.shape[1] :].cpu()
 
 
-class _Drawing:
+class Drawing:
     """Several streams as they grow, position by position."""
 
     def __init__(
@@ -367,18 +368,6 @@ class _Drawing:
             self._hear(self.done - self.window // 2)
         else:
             self.logits = self.prior(token[:, None], self.cache)[:, -1]
-
-
-@contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
-    """One token at a time is too little work to share: on a CPU two threads are slower than one (measured, up to 10 times)."""
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, level: int = 0) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 
 from distill.audio.files import to_channels
 from distill.files.atomic import written_aside
-from distill.files.names import free_path
+from distill.files.names import reserving
 from distill.making.grains import Stretch
 from distill.making.joins import Placed
 from distill.making.likeness import excerpt
@@ -120,8 +120,7 @@ def write_sidecar(piece: Path, made_of: Sequence[Quote], about: str) -> Path:
             for quote in made_of
         ],
     }
-    path = free_path(piece.with_suffix(".json"))
-    with written_aside(path) as aside:
+    with reserving(piece.with_suffix(".json")) as path, written_aside(path) as aside:
         aside.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 
@@ -147,8 +146,7 @@ def write_edit_list(piece: Path, made_of: Sequence[Quote], seconds: float, sampl
     whole = ["    <ITEM", "      POSITION 0", f"      LENGTH {seconds:.6f}", f"      NAME {_quoted(piece.name)}"]
     whole += ["      <SOURCE WAVE", f"        FILE {_quoted(piece.name)}", "      >", "    >"]
     lines += ["  <TRACK", f"    NAME {_quoted('the piece')}", "    MUTESOLO 1 0 0", *whole, "  >", ">"]
-    path = free_path(piece.with_suffix(".rpp"))
-    with written_aside(path) as aside:
+    with reserving(piece.with_suffix(".rpp")) as path, written_aside(path) as aside:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
     return path
 

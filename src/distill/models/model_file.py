@@ -65,7 +65,7 @@ class Source:
     start_seconds: float
     """Where in the recording the stretch begins, in seconds; 0 for whole recordings."""
     held_out: bool
-    """Whether it was kept aside when the models were trained."""
+    """Whether it was held out when the models were trained."""
     codes: Tensor
     """``[S, Q]`` int64, at least one position."""
     take: int = -1
@@ -118,13 +118,13 @@ class Model:
         if self.prior is None:
             raise MissingPriorError(
                 f"The model '{self.header.name}' has a codec but no prior yet, and new audio needs one.",
-                "Run: distill train-prior MODEL DATASET_DIR",
+                "Run: distill train-prior MODEL FOLDER",
             )
         return self.prior
 
     @property
     def trained_on(self) -> tuple[Source, ...]:
-        """The sources that were not kept aside."""
+        """The sources that were not held out."""
         return tuple(source for source in self.sources if not source.held_out)
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from distill.models import ranks
+
 if TYPE_CHECKING:
     from vector_quantize_pytorch import ResidualVQ
 
@@ -59,6 +61,7 @@ class ResidualQuantizer(nn.Module):
                 threshold_ema_dead_code=DEAD_CODE_SHARE,
                 commitment_weight=1.0,
                 rotation_trick=True,
+                sync_codebook=False,  # every rank moves its codebooks by the whole batch (ranks.py)
             ).to(codebooks.device)
             self.residual_vq.train(self.training)
             self.settled = None
@@ -92,6 +95,7 @@ class ResidualQuantizer(nn.Module):
         for level in quantizer.layers:
             level._codebook.cluster_size.mul_(shrink)
             level._codebook.embed_avg.mul_(shrink)
+        ranks.as_on_first(quantizer.buffers())
 
     @property
     def started(self) -> bool:
@@ -109,9 +113,13 @@ class ResidualQuantizer(nn.Module):
         if not self.training:
             quantized, codes = nearest(latents, self.codebooks)
             return quantized, codes, latents.new_zeros(self.num_quantizers)
-        spoilt = not bool(torch.isfinite(latents).all())
-        quantized, codes, commitment = self.begin_training()(latents, freeze_codebook=spoilt)
-        return quantized, codes, commitment
+        whole = ranks.put_together(latents)
+        spoilt = not bool(torch.isfinite(whole).all())
+        quantized, codes, commitment = self.begin_training()(whole, freeze_codebook=spoilt)
+        # It is a mean over the whole batch, of which this rank's part alone hands gradients back: averaged over ranks they
+        # would be too small by their number.
+        commitment = commitment + (ranks.size() - 1) * (commitment - commitment.detach())
+        return ranks.own_part(quantized), ranks.own_part(codes), commitment
 
     def decode(self, codes: Tensor, levels: Sequence[int] | None = None) -> Tensor:
         """Codes ``[B, S, Q]`` (0..K-1) ``→`` the vectors they stand for ``[B, S, C]``; with ``levels``, as if the other levels

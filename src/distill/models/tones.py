@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.distance import overlap_add
+from distill.models import ranks
 from distill.models.draws import normal, uniform
 from distill.models.noise import MAX_LOG_MAGNITUDE, NOISE_FROM, NoiseHead, blended
 
@@ -87,9 +88,9 @@ def loudness_weights(decibels: Tensor) -> Tensor:
 
 
 def _by_loudness(values: Tensor, decibels: Tensor) -> Tensor:
-    """Mean of ``[..., K]`` by these weights: a scalar."""
+    """Mean of ``[..., K]`` by these weights: a scalar. Averaged over ranks it is the mean over the whole batch."""
     weight = loudness_weights(decibels)
-    return (values * weight).sum() / weight.sum().clamp(min=1)
+    return (values * weight).sum() / ranks.mean(weight.sum()).clamp(min=1)
 
 
 class ToneHead(nn.Module):

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.distance import LogMel, Magnitude, overlap_add
+from distill.models import ranks
 from distill.models.config import VQVAEConfig
 from distill.models.noise import NoiseHead
 from distill.models.quantizer import ResidualQuantizer
@@ -283,7 +284,8 @@ class ConvVQVAE(nn.Module):
         positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
         is_training = self.decoder.training
         if is_training:  # no two windows share their draws
-            positions = positions + torch.randint(1 << 30, (len(quantized), 1), device=quantized.device)
+            drawn = torch.randint(1 << 30, (ranks.size() * len(quantized), 1), device=quantized.device)
+            positions = positions + ranks.own_part(drawn)
         sketch = quantized[..., self.config.latent_size :]
         audio, phases, tones = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
         # Filtering takes a twentieth of a step, and no loss hears what it takes out.

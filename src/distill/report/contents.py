@@ -82,9 +82,9 @@ class RunReport:
     """Name to (value, "auto" or "set")."""
     files: Sequence[FileReport]
     split: str
-    """One sentence about what is kept aside."""
+    """One sentence about what is held out."""
     held_out: frozenset[str]
-    """Names of the recordings kept aside."""
+    """Names of the recordings held out."""
     events: Sequence[TrainingEvent]
     code_counts: npt.NDArray[np.integer]
     """[Q, K]: how often each codebook entry is used in the corpus."""

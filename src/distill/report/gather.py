@@ -138,7 +138,7 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
         pairs=pairs,
         others=others,
         held_out=held_out,
-        headings=("recording", "seconds", "kept aside", "mel", "partials kept", "movement", "STFT"),
+        headings=("recording", "seconds", "held out", "mel", "partials kept", "movement", "STFT"),
         rows=[
             (
                 score.name,
@@ -158,11 +158,11 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
 def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> list[Reconstruction]:
     """Up to four recordings beside what the codec makes of them, held-out ones first; the first ten seconds of each."""
     by_interest = sorted(corpus.recordings, key=lambda one: (one.name not in held_out, -one.seconds))
-    kept_aside = [one for one in by_interest if one.name in held_out][: SHOWN_RECORDINGS // 2]
+    unknown = [one for one in by_interest if one.name in held_out][: SHOWN_RECORDINGS // 2]
     trained = [one for one in by_interest if one.name not in held_out]
     mel, device = MultiScaleMel(model.codec.sample_rate), model.device
     shown = []
-    for passage in whole_recordings(kept_aside + trained[: SHOWN_RECORDINGS - len(kept_aside)]):
+    for passage in whole_recordings(unknown + trained[: SHOWN_RECORDINGS - len(unknown)]):
         original = beginning(passage, SHOWN_SECONDS, model.codec.channels)
         codes = encode_blocks(model.codec, [original], device)
         decoded = joined(decode_chunks(model.codec, codes, device), original.shape[1])

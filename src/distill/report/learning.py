@@ -35,7 +35,7 @@ def learning_section(
         return None
     lead = "One epoch trains on as many seconds as the recordings last, or on more where they are short."
     if any(math.isfinite(loss) for loss in [e.val_loss for e in codec] + [e.val_loss for e in prior]):
-        lead += " The green lines are sound that was kept aside: how the model does on sound it was never trained on."
+        lead += " The green lines are sound that was held out: how the model does on sound it was never trained on."
     notes = [epoch.memorization_message for epoch in prior if epoch.is_memorizing][-1:]
     notes += [epoch.overfitting_message for epoch in prior if epoch.is_overfitting][-1:]
     said = "".join(f'<p class="alert">{text(note)}</p>' for note in notes if note)
@@ -135,7 +135,7 @@ def _perplexity_figure(epochs: Sequence[PriorEpochMetrics], threshold: float | N
 def _figure(title: str, words: str, svg: str, curves: Sequence[Curve]) -> str:
     if not svg:
         return ""
-    called = {"train": "trained on", "held": "kept aside"}
+    called = {"train": "trained on", "held": "held out"}
     keys = "".join(f'<span class="key {curve.role}">{called[curve.role]}</span>' for curve in curves)
     return (
         f'<figure class="card"><header><h3>{title}</h3><div class="keys">{keys}</div></header>'

@@ -128,7 +128,7 @@ def _pair(pair: Reconstruction, is_held_out: bool) -> str:
     limit = _ORIGINAL_SECONDS * SAMPLE_RATE
     original, decoded = pair.original[:, :limit], pair.decoded[:, :limit]
     samples = max(original.shape[1], decoded.shape[1])
-    marks = badge("kept aside: never trained on", "aside") if is_held_out else ""
+    marks = badge("held out: never trained on", "aside") if is_held_out else ""
     if math.isfinite(pair.mel_distance):
         marks += f'<span class="measure">mel distance <b>{pair.mel_distance:.2f}</b></span>'
     if samples == 0:
@@ -156,7 +156,7 @@ def comparison(called: str, sides: Mapping[str, npt.NDArray[np.float32]], measur
     original = next(iter(sides.values()))
     samples = original.shape[1]
     loudest = mel_picture(original, samples).loudest
-    marks = badge("kept aside: never trained on", "aside") if is_held_out else ""
+    marks = badge("held out: never trained on", "aside") if is_held_out else ""
     marks += f'<span class="measure">{measure}</span>'
     body = "".join(
         f"<div><h4>{text(side)}</h4>{track(sound, samples, loudest, f'{side}: {called}')}</div>"

@@ -80,7 +80,7 @@ def _opening(report: RunReport) -> str:
         numbers.append((f"{best.val_perplexity:.3g}", "best held-out perplexity"))
     if report.held_out:
         kept = "recording" if len(report.held_out) == 1 else "recordings"
-        numbers.append((f"{len(report.held_out)}", f"{kept} kept aside as a test"))
+        numbers.append((f"{len(report.held_out)}", f"{kept} held out as a test"))
     tiles = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in numbers)
     return (f'<p class="summary">{sentence}</p>' if sentence else "") + (
         f'<div class="tiles">{tiles}</div>' if tiles else ""

@@ -22,7 +22,7 @@ class RefinementReport:
     after: Sequence[Reconstruction]
     """In the order of ``before``."""
     held_out: frozenset[str]
-    """Names of the recordings kept aside."""
+    """Names of the recordings held out."""
     is_kept: bool
     """Whether the refined decoder is the one in the model now."""
     facts: Mapping[str, str]

@@ -91,7 +91,7 @@ def _file_row(file: FileReport, is_held_out: bool) -> str:
     know = text(said)
     if file.duplicate_of and file.duplicate_of not in said:
         know += f" Same as {name(file.duplicate_of)}."
-    aside = " " + badge("kept aside", "aside") if is_held_out else ""
+    aside = " " + badge("held out", "aside") if is_held_out else ""
     # An unreadable file has no rate, and what else its row says of its sound was never measured.
     readable = file.sample_rate > 0
     cells = (

@@ -9,7 +9,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -23,6 +23,7 @@ from distill.audio.files import SAMPLE_RATE
 from distill.errors import DistillError
 from distill.files.atomic import written_aside
 from distill.files.home import home
+from distill.files.names import sole_writer
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import origin_of
 from distill.originality.verdict import Second
@@ -68,6 +69,9 @@ def recorded_run(
         kind: ``codec``, ``refinement`` or ``prior``.
         events: the JSON-lines file for its events.
         keep: where a training goes on, how many bytes of that file count (:class:`EventLog`).
+
+    Raises:
+        OutputError: if another process trains in the folder of the events.
     """
     library = _Noting(callback)
     model, recordings, log_file = (str(path.resolve()) for path in (model_path, folder, events))
@@ -75,10 +79,11 @@ def recorded_run(
     memory = _Memory()
     had_model = kind != "codec"
     refused = False
-    if keep is not None and not events.exists() and (events.parent / OLD_LOG).exists():
-        take_along(events.parent, kind, keep)
-        keep = events.stat().st_size
-    with EventLog(events, keep) as log:
+    with sole_writer(events.parent), ExitStack() as stack:
+        if keep is not None and not events.exists() and (events.parent / OLD_LOG).exists():
+            take_along(events.parent, kind, keep)
+            keep = events.stat().st_size
+        log = stack.enter_context(EventLog(events, keep))
         library.save(run, had_model)
         if keep is not None:
             for event in read_events(events):

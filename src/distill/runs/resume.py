@@ -3,7 +3,8 @@
     runs/NAME-DATE/     codec.state       codec.jsonl       the codec's first stage, and what it reported
                         refinement.state  refinement.jsonl  its second stage, if there is one
                         prior.state       prior.jsonl       the prior
-                        listening/                          what was kept aside, as the codec gave it back
+                        prior.codes                         what it learns from
+                        listening/                          what was held out, as the codec gave it back
 
 A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
 later stages belong to a model if both have the same codes. What is to be known of a run is read without PyTorch.
@@ -24,7 +25,7 @@ from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import read_header
 from distill.runs.events import events_file
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
-from distill.training.state import TrainingState, load_state, read_values
+from distill.training.state import CODES_SUFFIX, TrainingState, load_state, read_values
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -215,7 +216,7 @@ def stopped_prior(run: Path) -> Stopped:
     if found is None:
         raise SettingError(
             f"No training of a prior for {run} was begun on this computer.",
-            "Begin one: distill train-prior MODEL DATASET_DIR",
+            "Begin one: distill train-prior MODEL FOLDER",
         )
     stopped = _load(found, PRIOR_STATE)
     model_path = stopped.model_path if run.is_dir() else run
@@ -235,6 +236,7 @@ def forget_finished(kept: int = FINISHED_KEPT) -> None:
             try:
                 if (folder / name).exists() and read_values(folder / name, kind).get("finished"):
                     (folder / name).unlink(missing_ok=True)
+                    (folder / name).with_suffix(CODES_SUFFIX).unlink(missing_ok=True)
             except (StateFileError, OSError):  # not judged here: whoever resumes it will be told
                 continue
 
@@ -263,7 +265,7 @@ def next_refinement(
         if epochs is None and minutes is None:
             epochs, minutes = (first and first.second_stage) or (None, default_minutes)
         run_folder = first.run_folder if first else new_run_folder(path.stem)
-        # The same recordings are kept aside as in the first stage.
+        # The same recordings are held out as in the first stage.
         record = model.header.corpus
         plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
         return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))

@@ -25,7 +25,8 @@ from distill.audio.corpus import Corpus
 from distill.audio.distance import WINDOWS, MultiScaleMel
 from distill.audio.split import Split, split_corpus
 from distill.audio.windows import TrainingWindows, validation_windows
-from distill.errors import TrainingError
+from distill.errors import RankError, TrainingError
+from distill.models import ranks
 from distill.models.discriminator import (
     Discriminator,
     DiscriminatorConfig,
@@ -35,8 +36,9 @@ from distill.models.discriminator import (
 )
 from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
+from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.codec_validation import judge_windows
+from distill.training.codec_validation import judge_windows, judged_by_first
 from distill.training.launch import make_fabric
 from distill.training.listening import Listening
 from distill.training.metrics import (
@@ -46,6 +48,7 @@ from distill.training.metrics import (
     RefinementStepMetrics,
     ignore,
 )
+from distill.training.orders import order_refinement
 from distill.training.plan import RefinementPlan as RefinementPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
@@ -179,15 +182,17 @@ def refine_decoder(
     file, tell = state_file or StateFile(), callback or ignore
     split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
     torch.manual_seed(plan.seed)
-    fabric = make_fabric(plan.device)
+    fabric = make_fabric(plan.device, plan.precision)
+    order_refinement(corpus, codec, plan, file.resumed)
+    stop = Agreement(cancel_event)
     networks = Networks.of(codec, plan, fabric)
     samples = plan.window_positions * codec.hop
     windows = TrainingWindows(split.train, samples, codec.channels, plan.seed, plan.silenced)
     held_out = validation_windows(
         split.held_out, plan.validation_positions * codec.hop, codec.channels, plan.validation_windows
     )
-    steps_per_epoch = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
-    schedule = Schedule.of(plan, steps_per_epoch)
+    steps_per_epoch = max(-(-windows.windows_per_epoch // (ranks.size() * plan.batch_size)), plan.least_steps)
+    schedule = Schedule.of(plan, steps_per_epoch, agreement=stop)
     state = networks.state(schedule)
     belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
     before = judge_windows(networks.averaged, networks.distance, held_out, fabric)  # still as the first stage left it
@@ -211,8 +216,12 @@ def refine_decoder(
     epoch_started = time.monotonic()
     while not (state.finished or cancelled):
         started = time.monotonic()
-        batch = windows.batch(state.epoch, state.sums.step, plan.batch_size)
-        metrics, finite = train_step(state, torch.from_numpy(batch).to(fabric.device), plan, networks, fabric)
+        batch = windows.batch(state.epoch, state.sums.step, plan.batch_size, ranks.rank())
+        try:
+            metrics, finite = train_step(state, torch.from_numpy(batch).to(fabric.device), plan, networks, fabric)
+        except RankError:
+            checkpoint.save()
+            raise
         if finite:
             state.sums.add({name: loss for name, loss in metrics.items() if name != "learning_rate"})
             state.figures["bad_steps"] = 0
@@ -222,41 +231,43 @@ def refine_decoder(
                 raise _not_finite(plan.max_bad_steps)
         schedule.step += 1
         state.sums.step += 1
+        stop.renew()
         state.finished = schedule.finished
         tell(
             RefinementStepMetrics(
                 **state.progress(metrics),
                 step_time_s=time.monotonic() - started,
-                audio_seconds=batch.shape[0] * batch.shape[-1] / codec.sample_rate,
+                audio_seconds=ranks.size() * batch.shape[0] * batch.shape[-1] / codec.sample_rate,
             )
         )
 
         # Evaluate.
         if state.sums.step == steps_per_epoch or state.finished:
-            validating = time.monotonic()
-            likeness = judge_windows(networks.averaged, networks.distance, held_out, fabric)
-            schedule.reserve(1.5 * (time.monotonic() - validating))
+            validating = stop.time()
+            figures = judged_by_first(networks.averaged, networks.distance, held_out, fabric)
+            stop.renew()
+            schedule.reserve(1.5 * (stop.time() - validating))
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
-            state.end_epoch(val_mel=likeness.mel, **means)
+            state.end_epoch(val_mel=figures["mel"], **means)
             tell(
                 RefinementEpochMetrics(
                     epoch=state.epoch,
                     total_epochs=max(state.epoch, schedule.total_epochs),
                     **means,
-                    val_mel=likeness.mel,
+                    val_mel=figures["mel"],
                     mel_before=mel_before,
                     epoch_time_s=time.monotonic() - epoch_started,
                     learning_rate=schedule.learning_rate,
-                    heard=likeness.figures(),
+                    heard=figures,
                 )
             )
             epoch_started = time.monotonic()
 
         if checkpoint.save_if_due():
             listening.write(schedule.step, lambda passage: networks.averaged(passage).reconstruction, fabric.device)
-        cancelled = not state.finished and cancel_event is not None and cancel_event.is_set()
+        cancelled = not state.finished and stop.is_set()
     checkpoint.save()
     listening.write(schedule.step, lambda passage: networks.averaged(passage).reconstruction, fabric.device)
 
@@ -300,7 +311,9 @@ def train_step(
 
     with torch.no_grad():
         codes = codec.encode(audio)
-    made = codec.decode(codes)
+    with fabric.autocast():
+        made = codec.decode(codes)
+    made = made.float()
     # The discriminator gets quiet passages as loud as others, but silence is never lifted out of the noise.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 
@@ -322,7 +335,7 @@ def train_step(
     loss = plan.mel_weight * mel + plan.feature_weight * features + plan.adversarial_weight * adversarial
     is_alone = schedule.step < plan.discriminator_first_steps and schedule.progress < plan.discriminator_first_share
     if is_alone or not finite:
-        finite = finite and bool(torch.isfinite(loss))
+        finite = ranks.all_agree(finite and bool(torch.isfinite(loss)))
     else:
         finite = gradients(loss, codec, networks.decoder_optimizer, fabric, max_norm=100.0)
         if finite:
@@ -335,7 +348,9 @@ def train_step(
         "adversarial_loss": adversarial,
         "discriminator_loss": judged,
     }
-    return {**{name: float(value.detach()) for name, value in losses.items()}, "learning_rate": rate}, finite
+    sums = ranks.totals(float(value.detach()) for value in losses.values())
+    means = {name: total / ranks.size() for name, total in zip(losses, sums, strict=True)}
+    return {**means, "learning_rate": rate}, finite
 
 
 @torch.no_grad()

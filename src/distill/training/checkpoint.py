@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import OutputError
+from distill.models import ranks
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.plan import Plan
 from distill.training.progress import State
@@ -66,7 +67,7 @@ class Checkpoint:
 
     def save(self) -> None:
         """Writes the state now."""
-        if self._file.path is None:
+        if self._file.path is None or not ranks.leads():
             return
         try:
             save_state(

@@ -13,6 +13,7 @@ from distill.audio.corpus import Corpus
 from distill.audio.split import Passage, Split, whole_recordings
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.codes.extract import encode_blocks
+from distill.models import ranks
 from distill.models.base import start_from_base
 from distill.models.quantizer import count_codes
 from distill.models.sketch import start_sketch
@@ -51,7 +52,7 @@ class CodecData:
 
         samples = plan.window_positions * config.hop
         windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
-        steps = max(-(-windows.windows_per_epoch // plan.batch_size), plan.least_steps)
+        steps = max(-(-windows.windows_per_epoch // (ranks.size() * plan.batch_size)), plan.least_steps)
         return cls(windows, validated(split.held_out), validated(split.train), steps)
 
 
@@ -61,7 +62,7 @@ def start_decoder(
     """Starts from the base codec, or at the mean spectrum of the recordings; then from their principal components."""
 
     def some(batches: int) -> Tensor:
-        parts = [windows.batch(_START_EPOCH, index, plan.batch_size) for index in range(batches)]
+        parts = [windows.batch(_START_EPOCH, index, ranks.size() * plan.batch_size) for index in range(batches)]
         return torch.from_numpy(np.concatenate(parts)).to(device)
 
     head = codec.decoder[2]
@@ -76,9 +77,10 @@ def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabri
     """Places the codebooks where the latents of the recordings are, as they are by now."""
     # Eight vectors an entry are ample for a start; the moving averages do the rest.
     config: VQVAEConfig = model.module.config
-    vectors = plan.window_positions * plan.batch_size
+    batch_size = ranks.size() * plan.batch_size  # all ranks take the whole batches, alike
+    vectors = plan.window_positions * batch_size
     batches = (
-        torch.from_numpy(windows.batch(_START_EPOCH, index, plan.batch_size)).to(fabric.device)
+        torch.from_numpy(windows.batch(_START_EPOCH, index, batch_size)).to(fabric.device)
         for index in range(max(1, -(-8 * config.codebook_size // vectors)))
     )
     model.eval()
@@ -90,7 +92,7 @@ def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabri
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
     """How often the whole corpus uses each codebook entry: ``[Q, K]``."""
     counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
-    for recording in whole_recordings(corpus.recordings):
+    for recording in whole_recordings(corpus.recordings)[ranks.rank() :: ranks.size()]:
         codes = encode_blocks(codec, recording.blocks(codec.channels), device)
         counts += count_codes(codes, codec.codebook_size)
-    return counts
+    return torch.tensor(ranks.totals(counts.flatten().tolist()), dtype=torch.int64).view_as(counts)

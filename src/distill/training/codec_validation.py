@@ -9,7 +9,8 @@ import torch
 
 from distill.audio.distance import MultiScaleMel
 from distill.audio.files import to_channels
-from distill.audio.likeness import Likeness, judge
+from distill.audio.likeness import FIGURES, Likeness, judge
+from distill.models import ranks
 from distill.training.codec_data import CodecData
 
 if TYPE_CHECKING:
@@ -53,3 +54,24 @@ def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "F
     """
     unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
     return unknown, (unknown.score + known.score) / 2
+
+
+def judged_by_first(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> dict[str, float]:
+    """The figures of :func:`judge_windows`, which the first rank measures and tells the others."""
+    told = ranks.measured_by_first(
+        lambda: list(judge_windows(model, distance, windows, fabric).figures().values()), len(FIGURES)
+    )
+    return dict(zip(FIGURES, told, strict=True))
+
+
+def scored_by_first(
+    model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
+) -> tuple[dict[str, float], float]:
+    """The held-out figures and the score of :func:`score_codec`, which the first rank measures and tells the others."""
+
+    def measure() -> list[float]:
+        likeness, score = score_codec(model, distance, data, fabric)
+        return [score, *likeness.figures().values()]
+
+    score, *told = ranks.measured_by_first(measure, 1 + len(FIGURES))
+    return dict(zip(FIGURES, told, strict=True)), score

@@ -1,23 +1,65 @@
-"""Where training runs: device and precision, by way of Lightning Fabric."""
+"""Where training runs: on which device and in which precision (Lightning Fabric), and in how many processes.
 
-from typing import TYPE_CHECKING
+    started directly    --devices N starts N - 1 more of the same command; --nodes M: once on every machine, with
+                        MASTER_ADDR, MASTER_PORT and NODE_RANK in the environment
+    torchrun, Slurm     have started all of them; their environment says which this one is
+
+All of them meet at the first one's address before anything else; who does not come is named. The first does what it would do
+alone; the others wait for trainings to take part in (``follow.py``).
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
-from distill.errors import DeviceError
+from distill.errors import DeviceError, DistillError, RankError, SettingError
+from distill.models import ranks
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 DEVICES = ("auto", "cpu", "mps", "cuda")
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+JOIN_S = 120.0
+"""So long may a rank take to come: machines of a cluster do not start at once, and PyTorch takes its time."""
+STEP_S = 600.0
+"""So long may a rank take for what all do together. A step takes seconds at most, and so does a validation."""
+_BYE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of the processes this one is."""
+
+    rank: int
+    size: int
+    local_rank: int
+    address: str
+    """Host and port of the first."""
+    is_started: bool
+    """Whether something else (torchrun, Slurm, the first process) has started all of them."""
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """The device by name; ``auto`` takes CUDA, then Apple's MPS, then the CPU.
+    """The device by name; ``auto`` takes CUDA, then Apple's MPS, then the CPU. With ``cpu`` no other device is looked for.
 
     Raises:
         DeviceError: if it is not on this machine.
     """
+    if device == "cpu":
+        return torch.device("cpu")
     available = {"cpu": True, "mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available()}
     if device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
@@ -32,8 +74,207 @@ def choose_device(device: str = "auto") -> torch.device:
     return torch.device(device)
 
 
-def make_fabric(device: str = "auto") -> "Fabric":
-    """A Fabric on one device of the asked-for kind, in full precision."""
+def make_fabric(device: str = "auto", precision: str = "32") -> "Fabric":
+    """A Fabric on this rank's device of the asked-for kind.
+
+    Raises:
+        DeviceError: if the device is not on this machine, or does not compute in this precision.
+    """
     from lightning_fabric import Fabric  # takes seconds to import, so only training pays for it
 
-    return Fabric(accelerator=choose_device(device).type, devices=1, precision="32-true")
+    kind = choose_device(device).type
+    if precision != "32" and kind == "mps":
+        raise DeviceError(f"The device 'mps' does not train in {precision}.", "Use --precision 32.")
+    devices: Any = [ranks.own_device()] if kind == "cuda" and ranks.size() > 1 else 1
+    return Fabric(accelerator=kind, devices=devices, precision=PRECISIONS[precision])
+
+
+@contextmanager
+def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: str = "auto") -> Iterator[bool]:
+    """While the block lasts all processes of a training work together; gives whether this one is to lead.
+
+    Where it does not, it has already followed to the end.
+
+    Args:
+        devices: on each machine.
+        strategy: ``ddp`` makes a group of ranks even of one; ``auto`` does so where there are several.
+
+    Raises:
+        DeviceError: if there are not so many devices.
+        RankError: if a rank does not come.
+        SettingError: if another number of processes was started.
+    """
+    place = find_place(devices, nodes)
+    kind = choose_device(device).type
+    if place.size == 1 and strategy == "auto":
+        yield True
+        return
+    local = devices if not place.is_started or devices > 1 else place.local_rank + 1
+    check_devices(kind, local)
+    children = [] if place.is_started else _start_others(place, devices)
+    with _ended(children):
+        store, addresses = _met(place)
+        if kind == "cuda":
+            torch.cuda.set_device(place.local_rank)
+        else:
+            torch.set_num_threads(max(1, torch.get_num_threads() // max(1, local)))
+        backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
+        timeout = timedelta(seconds=STEP_S)
+        dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.size, timeout=timeout)
+        try:
+            with ranks.joined(store, addresses, place.local_rank):
+                if place.rank == 0:
+                    try:
+                        yield True
+                    finally:
+                        with suppress(RuntimeError):
+                            ranks.give_order("end")
+                    _wait_for(children)
+                else:
+                    _follow(place)
+                    yield False
+        finally:
+            with suppress(RuntimeError):
+                dist.destroy_process_group()
+
+
+def find_place(devices: int, nodes: int) -> Place:
+    """Which process this one is, by the environment; a process that stands alone is the first of ``devices · nodes``.
+
+    Raises:
+        SettingError: if torchrun or Slurm started another number of them than was asked for.
+    """
+    from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+    wanted = devices * nodes
+    address = f"{os.environ.get('MASTER_ADDR', '127.0.0.1')}:{os.environ.get('MASTER_PORT', _free_port())}"
+    if TorchElasticEnvironment.detect():
+        found = TorchElasticEnvironment()
+        place = Place(found.global_rank(), found.world_size(), found.local_rank(), address, True)
+        return _checked(place, wanted, "torchrun")
+    if SLURMEnvironment.detect() and int(os.environ["SLURM_NTASKS"]) > 1:
+        try:
+            slurm = SLURMEnvironment(auto_requeue=False)
+        except RuntimeError as error:  # it looks for settings that Slurm would not follow
+            raise SettingError(f"Slurm's settings do not fit: {error}", "Correct the batch script.") from error
+        address = f"{slurm.main_address}:{slurm.main_port}"
+        return _checked(
+            Place(slurm.global_rank(), slurm.world_size(), slurm.local_rank(), address, True), wanted, "Slurm"
+        )
+    node, local_rank = int(os.environ.get("NODE_RANK", 0)), int(os.environ.get("LOCAL_RANK", 0))
+    if nodes > 1 and "MASTER_PORT" not in os.environ:
+        raise SettingError(
+            f"--nodes {nodes} needs to know where the first machine is.",
+            "Set MASTER_ADDR, MASTER_PORT and NODE_RANK on every machine, or start it with torchrun or Slurm.",
+        )
+    return Place(node * devices + local_rank, wanted, local_rank, address, "LOCAL_RANK" in os.environ)
+
+
+def _checked(place: Place, wanted: int, starter: str) -> Place:
+    if wanted not in (1, place.size):
+        raise SettingError(
+            f"{starter} started {place.size} processes, and --devices and --nodes ask for {wanted}.",
+            "Make both the same, or leave out --devices and --nodes.",
+        )
+    return place
+
+
+def check_devices(kind: str, wanted: int) -> None:
+    """Refuses more devices than there are.
+
+    Raises:
+        DeviceError: with what there is.
+    """
+    there = {"cuda": torch.cuda.device_count, "mps": lambda: 1, "cpu": lambda: os.cpu_count() or 1}[kind]()
+    if wanted > there:
+        what = {"cuda": "CUDA device", "mps": "MPS device", "cpu": "processor core"}[kind]
+        raise DeviceError(
+            f"--devices {wanted} are more than this machine has: {there} {what}{'s' * (there != 1)}.",
+            f"Use --devices {there} or fewer" + (", or --device cuda where there are GPUs." if kind == "cpu" else "."),
+        )
+
+
+def _start_others(place: Place, devices: int) -> "list[subprocess.Popen[bytes]]":
+    """Starts this command once more for every other device of this machine."""
+    host, _, port = place.address.rpartition(":")
+    os.environ.update({"MASTER_ADDR": host, "MASTER_PORT": port, "LOCAL_RANK": "0"})
+    return [
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "distill.cli.app", *sys.argv[1:]],
+            env={**os.environ, "LOCAL_RANK": str(local_rank)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        for local_rank in range(1, devices)
+    ]
+
+
+def _met(place: Place) -> tuple[Store, list[str]]:
+    """The store that all reach, and the address of every rank; all are there then."""
+    host, _, port = place.address.rpartition(":")
+    patience = timedelta(seconds=JOIN_S)
+    is_host = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    try:
+        store: Store = TCPStore(host, int(port), None, is_host, patience, wait_for_workers=False)
+        store = PrefixStore("distill", store)
+        store.set(f"here/{place.rank}", ranks.own_address())
+    except RuntimeError as error:
+        raise RankError(
+            f"The first rank cannot be reached at {place.address} (waited {JOIN_S:.0f} s).",
+            "See whether the same command runs there, and whether its port can be reached from here.",
+        ) from error
+    names = [f"here/{rank}" for rank in range(place.size)]
+    try:
+        store.wait(names, patience)
+    except RuntimeError as error:
+        missing = [number for number, name in enumerate(names) if not store.check([name])]
+        who = ", ".join(str(number) for number in missing)
+        raise RankError(
+            f"Rank {who} of {place.size} did not come to {place.address} within {JOIN_S:.0f} s.",
+            f"Start the same command for every rank. Here are: "
+            f"{'; '.join(store.get(name).decode() for name in names if store.check([name]))}.",
+        ) from error
+    return store, [store.get(name).decode() for name in names]
+
+
+def _follow(place: Place) -> None:
+    from distill.training.follow import follow
+
+    # Ctrl-C and a request to end are for the first, which tells the others.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        follow()
+    except RankError as error:  # the first says it, if it is not the first that is gone
+        raise SystemExit(1) from error
+    except DistillError as error:
+        raise type(error)(f"Rank {place.rank} ({ranks.own_address()}): {error.what}", error.fix) from error
+
+
+@contextmanager
+def _ended(children: "list[subprocess.Popen[bytes]]") -> Iterator[None]:
+    """Whatever happens, no process that was started here is left."""
+    try:
+        yield
+    finally:
+        for one in children:
+            if one.poll() is None:
+                one.kill()
+            one.wait()
+        if children:
+            del os.environ["LOCAL_RANK"]
+
+
+def _wait_for(children: "list[subprocess.Popen[bytes]]") -> None:
+    until = time.monotonic() + _BYE_S
+    for one in children:
+        with suppress(subprocess.TimeoutExpired):
+            one.wait(max(0.0, until - time.monotonic()))
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What a codec sounds like while it trains: passages that were kept aside, as they are and as it gives them back by then.
+"""What a codec sounds like while it trains: passages that were held out, as they are and as it gives them back by then.
 
     runs/NAME-DATE/listening/passages.json          name and seconds of each passage, by its number
     runs/NAME-DATE/listening/0/original.flac        the passage
@@ -59,9 +59,9 @@ class Listening:
     """Writes the passages into a run's folder.
 
     Args:
-        run_folder: nothing is written without it.
+        run_folder: nothing is written without it; of several processes the first writes.
         stage: ``codec`` or ``refinement``.
-        held_out: what was kept aside.
+        held_out: what was held out.
         channels: of the codec.
         hop: samples of a code position.
         tell: gets told where the disk refuses; training goes on.
@@ -77,7 +77,9 @@ class Listening:
         hop: int,
         tell: MetricsCallback,
     ) -> None:
-        self._folder = None if run_folder is None else run_folder / FOLDER
+        from distill.models import ranks  # with PyTorch, which whoever reads does without
+
+        self._folder = None if run_folder is None or not ranks.leads() else run_folder / FOLDER
         self._stage, self._tell = stage, tell
         self._passages = _chosen(held_out, channels, hop) if self._folder is not None else []
         self._is_begun = False

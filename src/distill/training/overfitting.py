@@ -1,4 +1,4 @@
-"""When a prior has nothing more to learn: the gap between what it is trained on and what was kept aside, and when to stop.
+"""When a prior has nothing more to learn: the gap between what it is trained on and what was held out, and when to stop.
 
 ``check_memorization`` looks for a prior that is too sure of recordings it never saw. A prior that learns its own recordings by
 heart fails the other way: it grows sure of what it is trained on and ever worse on everything else. Only the two curves side
@@ -24,13 +24,13 @@ def check_gap(train_losses: Sequence[float], val_losses: Sequence[float]) -> tup
         about it (empty when it has not).
     """
     best = best_epoch(val_losses)
-    learned, kept_aside = train_losses[-1] < train_losses[best], val_losses[-1] >= val_losses[best] + RISEN
-    if not (learned and kept_aside):
+    learned, rose = train_losses[-1] < train_losses[best], val_losses[-1] >= val_losses[best] + RISEN
+    if not (learned and rose):
         return False, ""
     return True, (
         f"The prior learns its recordings by heart: since epoch {best + 1} its loss on them fell from "
         f"{train_losses[best]:.2f} to {train_losses[-1]:.2f}, and rose from {val_losses[best]:.2f} to {val_losses[-1]:.2f} "
-        f"on what was kept aside. The weights of epoch {best + 1} are the ones that are kept. More recordings help most; "
+        f"on what was held out. The weights of epoch {best + 1} are the ones that are kept. More recordings help most; "
         "a smaller --hidden-size helps too."
     )
 

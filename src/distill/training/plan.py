@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
@@ -46,6 +46,9 @@ class Plan:
     """The rule by which the recordings are split (``distill.audio.split``)."""
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
+    precision: Literal["32", "bf16"] = "32"
+    """Of the arithmetic in the networks: ``bf16`` halves the memory and is faster on a GPU; weights and losses stay in 32
+    bits."""
     least_steps: Annotated[int, Ge(1)] = 100
     """Steps of an epoch at least: on a tiny corpus, validation would otherwise take most of the time."""
     save_every_s: Annotated[float, Ge(0)] = 60.0
@@ -174,23 +177,19 @@ class PriorPlan(Plan):
     infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
     """Share of the steps that teach the prior to lead to something that is known beforehand."""
     views: Annotated[int, Ge(1)] = 24
-    """The number of ways every recording is encoded in, shifted by less than a hop and transposed. There are fewer if encoding
+    """The number of ways every recording is encoded in before training begins (``codes/views.py``). There are fewer if encoding
     would take more than ``extraction_share`` of the minutes."""
-    transpose: Annotated[int, Ge(0), Le(12)] = 1
+    fresh_share: Annotated[float, Ge(0), Le(1)] = 1 / 12
+    """Share of an epoch's positions that are encoded anew, in further views, while training goes on. Encoding them takes about
+    a seventh of the time."""
+    transpose: Annotated[float, Ge(0), Le(12)] = 2.0
     """Semitones up to which views are transposed."""
-    extraction_share: Annotated[float, Gt(0), Le(1)] = 0.2
-    """Share of a time budget that encoding may take at most."""
+    extraction_share: Annotated[float, Gt(0), Le(1)] = 0.1
+    """Share of a time budget that encoding may take at most before training begins."""
     patience: Annotated[float, Gt(0), Le(1)] = 0.3
     """Share of the run for which the held-out loss may fail to improve before training ends early; 1 never ends it."""
     good_every: Annotated[int, Ge(1)] = 25
     """So many steps in a row without trouble make a state that training can go back to."""
-
-    def sequences_per_epoch(self, sequences: int) -> int:
-        """How many of all the views' sequences an epoch takes: as many as one view has, but enough for the least steps.
-
-        Which ones they are is drawn anew in every epoch.
-        """
-        return min(sequences, max(sequences // self.views, self.least_steps * self.batch_size))
 
 
 def _hints(kind: type[Plan]) -> dict[str, Any]:

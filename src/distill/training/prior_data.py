@@ -1,9 +1,8 @@
 """What a prior learns from: a corpus as codes, encoded by the frozen codec of a model file."""
 
-import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,32 +11,110 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus
 from distill.audio.split import Passage, Split
-from distill.codes.extract import encode_blocks, extract_code_sequences
+from distill.codes.extract import encode_view, laid_out
 from distill.codes.layout import flatten_codes
+from distill.codes.views import View
 from distill.errors import SettingError
+from distill.models import ranks
 from distill.models.model_file import Model, Source
 from distill.models.prior import PriorConfig
-from distill.models.vqvae import ConvVQVAE
-from distill.training.metrics import ExtractionProgress, MetricsCallback
+from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
     from distill.training.prior_loop import PriorPlan
+
+
+MOST_POSITIONS = 1 << 22
+"""Views grow until they hold so many positions: 24 hours of sound, 32 MiB."""
+
+MOST_OF_THE_TIME = 0.4
+"""Where encoding the recordings once takes more of a time budget than this, it is said before it begins."""
+
+
+class CodeViews:
+    """Passages as codes, in more and more views (``codes/views.py``).
+
+    They are encoded in one order, every passage in one view before the next view begins, so a number says which there are.
+
+    Args:
+        encode: gives the codes ``[S, Q]`` of passage ``i`` in view ``v``, as ``encode(i, v)``.
+        passages: how many there are.
+        coded: what is encoded already, int16 ``[S, Q]`` each.
+    """
+
+    def __init__(self, encode: Callable[[int, int], Tensor], passages: int, coded: Iterable[Tensor] = ()) -> None:
+        self._encode, self.passages = encode, passages
+        self.coded = list(coded)
+        self._positions = sum(map(len, self.coded))
+
+    def set_size(self, encodings: int, progress: Callable[[int, int], None] | None = None) -> bool:
+        """Forgets the last ones or encodes further ones, until there are so many or memory's share is full; gives whether
+        any were encoded."""
+        before = len(self.coded)
+        while len(self.coded) > encodings:
+            self._positions -= len(self.coded.pop())
+        while len(self.coded) < encodings and (self._positions < MOST_POSITIONS or not self.is_whole):
+            view, passage = divmod(len(self.coded), self.passages)
+            self.coded.append(self._encode(passage, view).short())
+            self._positions += len(self.coded[-1])
+            if progress is not None:
+                progress(len(self.coded), encodings)
+        return len(self.coded) > before
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every passage is there, as it is."""
+        return len(self.coded) >= self.passages
+
+    @property
+    def number(self) -> int:
+        """How many views there are, the last of them perhaps of some passages only."""
+        return -(-len(self.coded) // self.passages)
+
+    def first(self) -> list[Tensor]:
+        """The passages as they are, int64 ``[S, Q]`` each."""
+        return [codes.long() for codes in self.coded[: self.passages]]
+
+    @property
+    def positions(self) -> int:
+        """Positions of the passages as they are."""
+        return sum(map(len, self.coded[: self.passages]))
+
+    def sequences(self, count: int, seq_len: int, generator: torch.Generator) -> Tensor:
+        """``count`` sequences drawn from all views, as tokens ``[count, T]``.
+
+        Each line of passages is of one view, in random order and from a random place on: however often a view comes, its
+        sequences are new ones. A sequence is shorter where the shortest whole view is.
+        """
+        views = [self.coded[start : start + self.passages] for start in range(0, len(self.coded), self.passages)]
+        lengths = torch.tensor([sum(map(len, view)) for view in views])
+        whole = lengths[: len(self.coded) // self.passages]
+        length = min(seq_len, int(whole.min()))
+        # Of a view that is not whole yet, a line may be too short.
+        shares = torch.where(lengths >= length, lengths, 0).double()
+        parts: list[Tensor] = []
+        while len(parts) < count:
+            view = views[int(torch.multinomial(shares, 1, generator=generator))]
+            line = torch.cat([view[index] for index in torch.randperm(len(view), generator=generator).tolist()])
+            start = int(torch.randint(min(length, len(line) - length + 1), (1,), generator=generator))
+            parts += line[start : start + (len(line) - start) // length * length].split(length)
+        return flatten_codes(torch.stack(parts[:count]).long())
 
 
 @dataclass(frozen=True)
 class PriorData:
     """What the prior trains on and what it is validated on; the same for the same codec, split, config and plan."""
 
-    tokens: Tensor
-    """Sequences to train on ``[N, T]``; those of a tiny corpus several times over, for the plan's least steps."""
+    views: CodeViews
+    """The passages to train on."""
+    held_out_codes: tuple[Tensor, ...]
+    """Codes ``[S, Q]`` of every held-out passage."""
     held_out: Tensor
-    """Held-out sequences ``[n, T]``."""
+    """The same as sequences ``[n, T]``."""
     sources: tuple[Source, ...]
     """The passages as they are, unshifted, for the model file."""
-    views: int
-    """The number of ways the recordings were encoded in."""
+    seq_len: int
+    """Positions of a sequence to train on."""
 
     @classmethod
     def of(
@@ -46,70 +123,107 @@ class PriorData:
         split: Split,
         config: PriorConfig,
         plan: "PriorPlan",
-        views: int | None,
-        fabric: "Fabric",
+        device: torch.device,
         callback: MetricsCallback,
+        *,
+        is_new: bool = True,
+        kept: "KeptCodes | None" = None,
     ) -> "PriorData":
-        """Encodes everything once, with the frozen codec.
+        """Encodes everything once, with the frozen codec; of the views as many as there are to be when training begins.
 
         Args:
-            views: how many an earlier run took; as many as the plan says and its minutes allow if not given.
+            is_new: whether it is decided now how many these are: as many as the plan says and its minutes allow. An earlier
+                run's plan says how many there were.
+            kept: what an earlier run encoded, taken as it is.
         """
-        encode = _Encoder(model.codec, config, plan.seed, fabric.device, callback)
+        codec = model.codec
+
+        def encode(passage: Passage, view: int) -> Tensor:
+            return encode_view(
+                codec, passage.blocks(codec.channels), View.numbered(view, codec.hop, plan.transpose), device
+            )
+
         started = time.monotonic()
-        held_out = encode.sequences(split.held_out, views=1)
-        if views is None:
-            pace = (time.monotonic() - started) / sum(passage.seconds for passage in split.held_out)
-            a_view = pace * sum(passage.seconds for passage in split.train)
-            allowed = math.inf if plan.minutes is None else plan.extraction_share * plan.minutes * 60
-            views = max(1, int(min(plan.views, allowed / max(a_view, 1e-6))))
-        tokens = encode.sequences(split.train, views, plan.transpose)
+        held_out = kept.held_out if kept else tuple(encode(passage, 0) for passage in split.held_out)
+        pace = (time.monotonic() - started) / sum(passage.seconds for passage in split.held_out)
+        views = CodeViews(
+            lambda passage, view: encode(split.train[passage], view), len(split.train), kept.coded if kept else ()
+        )
+        a_view = pace * sum(passage.seconds for passage in split.train)
+        allowed = math.inf if plan.minutes is None else plan.extraction_share * plan.minutes * 60
+        number = max(1, int(min(plan.views, allowed / max(a_view, 1e-6)))) if is_new else plan.views
+        if is_new and plan.minutes is not None and a_view > MOST_OF_THE_TIME * 60 * plan.minutes:
+            callback(Notice(_too_long(a_view, plan.minutes), is_warning=True))
+        if kept is None:
+            views.set_size(number * views.passages, lambda done, total: callback(ExtractionProgress(done, total)))
         # With split kind "none" both are the same passages; they were all trained on.
         kept_aside = split.held_out if split.kind != "none" else ()
-        sources = (*encode.sources(split.train, held_out=False), *encode.sources(kept_aside, held_out=True))
-        # A tiny corpus is gone through several times an epoch, or validation would take most of the time.
-        repeats = max(1, plan.least_steps * plan.batch_size // len(tokens))
-        return cls(tokens.repeat(repeats, 1), held_out, sources, views)
+        passages = (*split.train, *kept_aside)
+        sources = tuple(
+            _source(passage, codes, codec.sample_rate, held_out=index >= len(split.train))
+            for index, (passage, codes) in enumerate(
+                zip(passages, [*views.first(), *held_out[: len(kept_aside)]], strict=True)
+            )
+        )
+        seq_len = config.context // config.num_quantizers
+        order = torch.Generator().manual_seed(plan.seed)
+        sequences = flatten_codes(torch.stack(laid_out(held_out, seq_len, order)))
+        return cls(views, held_out, sequences, sources, seq_len)
+
+    def grow(self, epoch: int, plan: "PriorPlan") -> bool:
+        """Encodes what is new in an epoch, counted from 0, or forgets what later epochs added; gives whether any was encoded.
+
+        Every epoch adds as many positions as ``plan.fresh_share`` of those it takes.
+        """
+        an_encoding = self.views.positions / self.views.passages
+        fresh = math.ceil(plan.fresh_share * self.count(plan) * self.seq_len / an_encoding)
+        return self.views.set_size(plan.views * self.views.passages + epoch * fresh)
+
+    def to_keep(self) -> "KeptCodes":
+        """All that was encoded, to go on with another time."""
+        return KeptCodes(tuple(self.views.coded), self.held_out_codes)
+
+    def count(self, plan: "PriorPlan") -> int:
+        """How many sequences an epoch takes: as many as one view has, but enough for the plan's least steps."""
+        return max(-(-self.views.positions // self.seq_len), plan.least_steps * ranks.size() * plan.batch_size)
+
+    def epoch(self, epoch: int, plan: "PriorPlan") -> Tensor:
+        """The token sequences ``[N, T]`` of an epoch, counted from 0; the same for the same views, epoch and seed."""
+        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + epoch)
+        return self.views.sequences(self.count(plan), self.seq_len, generator)
 
 
 @dataclass(frozen=True)
-class _Encoder:
-    """Passages to codes, by a frozen codec."""
+class KeptCodes:
+    """What an earlier run of the same training encoded."""
 
-    codec: ConvVQVAE
-    config: PriorConfig
-    seed: int
-    device: torch.device
-    callback: MetricsCallback
+    coded: tuple[Tensor, ...]
+    """Of :class:`CodeViews`."""
+    held_out: tuple[Tensor, ...]
+    """Codes ``[S, Q]`` of every held-out passage."""
 
-    def sequences(self, passages: Sequence[Passage], views: int, transpose: int = 0) -> Tensor:
-        """Token sequences ``[N, T]`` of all passages, each encoded in ``views`` ways."""
-        codes = extract_code_sequences(
-            self.codec,
-            [functools.partial(passage.blocks, self.codec.channels) for passage in passages],
-            self.config.context // self.config.num_quantizers,
-            views=views,
-            transpose=transpose,
-            generator=torch.Generator().manual_seed(self.seed),
-            device=self.device,
-            progress=lambda done, total: self.callback(ExtractionProgress(done, total)),
-        )
-        return flatten_codes(codes)
 
-    def sources(self, passages: Sequence[Passage], *, held_out: bool) -> tuple[Source, ...]:
-        return tuple(
-            Source(
-                passage.recording.name,
-                passage.start / self.codec.sample_rate,
-                held_out,
-                encode_blocks(self.codec, passage.blocks(self.codec.channels), self.device),
-                passage.recording.group,
-                passage.recording.sha256,
-                passage.recording.gain,
-                passage.recording.mix,
-            )
-            for passage in passages
-        )
+def _source(passage: Passage, codes: Tensor, sample_rate: int, *, held_out: bool) -> Source:
+    recording = passage.recording
+    return Source(
+        recording.name,
+        passage.start / sample_rate,
+        held_out,
+        codes,
+        recording.group,
+        recording.sha256,
+        recording.gain,
+        recording.mix,
+    )
+
+
+def _too_long(seconds: float, minutes: float) -> str:
+    learning = max(0.0, 60 * minutes - seconds)
+    return (
+        f"Encoding the recordings takes about {seconds:.0f} s of the {minutes:.1f} minutes that the prior has, so it learns "
+        f"for {learning:.0f} s: too little for new audio to hold together. {math.ceil(seconds / 20)} minutes for the prior, or "
+        "fewer recordings, would do."
+    )
 
 
 def check_codebooks(config: PriorConfig, model: Model) -> None:

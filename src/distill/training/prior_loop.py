@@ -1,7 +1,6 @@
 """Training the prior: next-token prediction on codes extracted once from a frozen codec."""
 
 import dataclasses
-import hashlib
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -17,11 +16,14 @@ from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
-from distill.errors import TrainingError
+from distill.errors import RankError, TrainingError
+from distill.models import ranks
 from distill.models.model_file import load_model
 from distill.models.prior import CodePrior, PriorConfig
 from distill.sizes import prior_config_for
+from distill.training.agreement import Agreement, Stop
 from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.kept_codes import digest_of, keep_codes, kept_codes
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -32,6 +34,7 @@ from distill.training.metrics import (
     ignore,
     tell_of_corpus,
 )
+from distill.training.orders import order_prior, send_epoch
 from distill.training.overfitting import best_epoch, check_gap, has_learned_all, memorization_threshold
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
@@ -80,8 +83,8 @@ def train_prior(
         plan: the run's settings; the default ones if not given. Its minutes count from the call. A run that goes on needs the
             plan it was begun with, but for its end.
         split: the codec's split of the corpus; drawn by the codec's seed if not given.
-        state_file: where the state is kept, and what to go on from. The codes are extracted again then, must be the same ones,
-            and that time is not counted twice.
+        state_file: where the state is kept, with the codes beside it, and what to go on from. Where the codes are not there any
+            more they are extracted again, must be the same ones, and that time is not counted twice.
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
@@ -95,7 +98,7 @@ def train_prior(
     """
     called = time.monotonic()
     plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
-    fabric = make_fabric(plan.device)
+    fabric = make_fabric(plan.device, plan.precision)
     model_file = load_model(Path(model_path), fabric.device)
     model_file.codec.requires_grad_(False).eval()
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
@@ -107,57 +110,76 @@ def train_prior(
     config = prior_config or prior_config_for(model_file, corpus)
     check_codebooks(config, model_file)
 
-    views = None if file.resumed is None else file.resumed.value("plan.views", int)
-    data = PriorData.of(model_file, split, config, plan, views, fabric, tell)
-    plan, tokens = dataclasses.replace(plan, views=data.views), data.tokens
+    inputs = {"codec": model_file.codes_fingerprint, "folder of recordings": corpus.fingerprint}
+    kept = kept_codes(file, config, (len(split.train), len(split.held_out)), inputs, tell)
+    is_new, is_older = file.resumed is None, False
+    if file.resumed is not None:
+        plan = dataclasses.replace(plan, views=file.resumed.value("plan.views", int))
+        # Earlier versions had other views, and no further ones while training: what they began goes on with as many of today's.
+        is_older = "fresh_share" not in file.resumed.value("plan", dict)
+        plan = dataclasses.replace(plan, fresh_share=0.0) if is_older else plan
+    data = PriorData.of(model_file, split, config, plan, fabric.device, tell, is_new=is_new, kept=kept)
+    plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
 
     torch.manual_seed(plan.seed)
     prior = CodePrior(config)
     prior.start_from_codebooks(model_file.codec.quantizer.codebooks.cpu())
-    optimizer = torch.optim.AdamW(_parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
+    optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
     model, optimizer = fabric.setup(prior, optimizer)
     # Extraction comes out of the same budget; what is extracted again after a stop does not.
     again = time.monotonic() - called
     extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
-    steps_per_epoch = -(-plan.sequences_per_epoch(len(tokens)) // plan.batch_size)
-    schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60)
+    steps_per_epoch = -(-data.count(plan) // (ranks.size() * plan.batch_size))
+    order_prior(config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
+    stop = Agreement(cancel_event)
+    ranks.as_on_first(prior.state_dict().values())
+    schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60, agreement=stop)
     state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
-    belongs_to = {
-        "codec": model_file.codes_fingerprint,
-        "folder of recordings": corpus.fingerprint,
-        "set of codes": hashlib.sha256(tokens.numpy().data).hexdigest(),
-    }
+    belongs_to = {**inputs, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
     if file.resumed is not None:
-        state.restore(file.resumed, belongs_to)
-        tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
+        state.restore(file.resumed, inputs if is_older else belongs_to)
+        if kept is None:
+            tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
+    if kept is None:
+        keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
     facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, tell)
 
     cancelled = stopped_early = False
     while state.epoch == 0 or not (schedule.finished or cancelled or stopped_early):
         started = time.monotonic()
+        if data.grow(state.epoch, plan):
+            keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
+        tokens = data.epoch(state.epoch, plan)
+        send_epoch(tokens)
         try:
-            train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, cancel_event, checkpoint)
+            train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, stop, checkpoint)
+        except RankError:
+            checkpoint.save()
+            raise
         except TrainingError as error:
             if state.epoch == 0:
                 raise
             tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
-        cancelled = not schedule.finished and cancel_event is not None and cancel_event.is_set()
+        cancelled = not schedule.finished and stop.is_set()
         if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
             checkpoint.save()
 
         # Evaluate.
-        validating = time.monotonic()
+        validating = stop.time()
         validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
         if not math.isfinite(validation.loss):
             state.roll_back("the held-out loss was not finite", tell)
             validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
-        schedule.reserve(1.5 * (time.monotonic() - validating))
+        stop.renew()
+        schedule.reserve(1.5 * (stop.time() - validating))
         state.keep_if_best(validation.perplexity, validation.loss)
         state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
         stopped_early = has_learned_all(state.curves["val_loss"], schedule.total_epochs, plan.patience)
         tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started))
+    else:
+        send_epoch(None)
     stopped_early = stopped_early and not (cancelled or schedule.finished)
     if stopped_early:
         tell(Notice(_nothing_more(state.curves, schedule.remaining_s)))
@@ -182,7 +204,7 @@ def train_prior(
             "was_memorizing": int(outcome.was_memorizing),
             "cancelled": int(cancelled),
             "seed": plan.seed,
-            "views": plan.views,
+            "views": data.views.number,
             "transpose": plan.transpose,
             "corpus_fingerprint": corpus.fingerprint,
         },
@@ -197,10 +219,10 @@ def train_prior_epoch(
     plan: PriorPlan,
     fabric: "Fabric",
     callback: MetricsCallback | None = None,
-    cancel_event: Event | None = None,
+    cancel_event: Stop | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> float:
-    """One pass over the plan's share of the token sequences ``[N, T]`` in random order.
+    """One pass over token sequences ``[N, T]`` in random order.
 
     Ended early by the schedule or a cancel; what the state has already done of it is not done again. A step that goes wrong (a
     loss that is not finite or explodes) never reaches the optimizer: training goes back to its last good state, halves the
@@ -215,18 +237,21 @@ def train_prior_epoch(
     schedule, sums = state.schedule, state.sums
     positions = tokens.shape[1] // state.model.module.config.num_quantizers
     generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + state.epoch)
-    order = torch.randperm(len(tokens), generator=generator)[: plan.sequences_per_epoch(len(tokens))]
+    order = torch.randperm(len(tokens), generator=generator)
     if sums.step:
         generator.set_state(sums.tensors["generator"])
     state.model.train()
-    for chosen in order.split(plan.batch_size)[sums.step :]:
+    for chosen in order.split(ranks.size() * plan.batch_size)[sums.step :]:
         started = time.monotonic()
         known_from = None
         if positions > 1 and float(torch.rand(1, generator=generator)) < plan.infill_share:
             known_from = int(torch.randint(1, positions, (1,), generator=generator))
-        batch = tokens[chosen].to(fabric.device)
-        predicted = batch[:, 1:].numel()
-        metrics, trouble = train_step(state, batch, known_from, fabric)
+        # Of the last, smaller batch a rank may have nothing: then it computes along, and that counts nothing.
+        own = chosen[ranks.rank() * plan.batch_size :][: plan.batch_size]
+        share = ranks.size() * len(own) / len(chosen)
+        batch = tokens[own if len(own) else chosen[:1]].to(fabric.device)
+        predicted = len(chosen) * (tokens.shape[1] - 1)
+        metrics, trouble = train_step(state, batch, known_from, fabric, share)
         state.take_step({"loss": metrics["train_loss"]}, trouble, callback, predicted)
         sums.tensors["generator"] = generator.get_state()
         if callback is not None:
@@ -241,8 +266,13 @@ def train_prior_epoch(
     return sums.means()["loss"]
 
 
-def train_step(state: State, batch: Tensor, known_from: int | None, fabric: "Fabric") -> tuple[dict[str, float], str]:
+def train_step(
+    state: State, batch: Tensor, known_from: int | None, fabric: "Fabric", share: float = 1.0
+) -> tuple[dict[str, float], str]:
     """One optimisation step on token sequences ``[B, T]``: every token is predicted from all before it.
+
+    Args:
+        share: how much this rank's part counts: as much as it holds more or less sequences than the ranks do on average.
 
     Returns:
         Loss and learning rate by the names they have in :class:`PriorStepMetrics`, and what went wrong, in words. Empty words
@@ -252,12 +282,13 @@ def train_step(state: State, batch: Tensor, known_from: int | None, fabric: "Fab
     set_learning_rate(state.optimizer, rate)
     inputs, targets = batch[:, :-1], batch[:, 1:]
     logits = state.model(inputs, known_from=known_from)  # [B, T - 1, K]
-    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    loss = share * F.cross_entropy(logits.flatten(0, 1), targets.flatten())
     finite = gradients(loss, state.model, state.optimizer, fabric)
-    trouble = state.watch.trouble(float(loss.detach()), finite)
+    mean = ranks.totals([float(loss.detach())])[0] / ranks.size()
+    trouble = state.watch.trouble(mean, finite)
     if not trouble:
         state.optimizer.step()
-    return {"train_loss": float(loss.detach()), "learning_rate": rate}, trouble
+    return {"train_loss": mean, "learning_rate": rate}, trouble
 
 
 @torch.no_grad()
@@ -266,17 +297,18 @@ def validate_prior_epoch(
 ) -> PriorValidation:
     """Cross-entropy on held-out sequences ``[N, T]``: summed over all predicted tokens, divided once by their number.
 
-    A mean of batch means would weigh the last, smaller batch too much.
+    A mean of batch means would weigh the last, smaller batch too much. Several ranks share the batches.
     """
     model.eval()
     config: PriorConfig = getattr(model, "module", model).config
     levels = torch.arange(1, tokens.shape[1]) % config.num_quantizers  # of the targets
     sums = torch.zeros(config.num_quantizers, dtype=torch.float64)
-    for batch in tokens.split(batch_size):
+    for batch in tokens.split(batch_size)[ranks.rank() :: ranks.size()]:
         inputs, targets = batch[:, :-1].to(device), batch[:, 1:].to(device)
         logits = model(inputs)
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
         sums.index_add_(0, levels, losses.sum(dim=0).cpu().double())
+    sums = torch.tensor(ranks.totals(sums.tolist()), dtype=torch.float64)
     counts = torch.bincount(levels, minlength=config.num_quantizers) * len(tokens)
     return PriorValidation(
         loss=float(sums.sum() / counts.sum()), level_losses=tuple((sums / counts.clamp(min=1)).tolist())
@@ -350,7 +382,7 @@ def _nothing_more(curves: Mapping[str, Sequence[float]], remaining_s: float) -> 
     )
 
 
-def _parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:
+def parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:
     """Weight decay on matrices only: on biases, norms and embeddings it would only pull small ones to zero."""
 
     def is_matrix(name: str, parameter: Tensor) -> bool:

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import StateFileError, TrainingError
+from distill.models import ranks
 from distill.training.metrics import MetricsCallback, RolledBack
 from distill.training.schedule import Schedule
 from distill.training.state import Part, TrainingState
@@ -99,6 +100,11 @@ class State:
         return self.optimizers["optimizer"]
 
     @property
+    def devices(self) -> set[torch.device]:
+        """Where the models are."""
+        return {weights.device for model in self.models.values() for weights in model.parameters()}
+
+    @property
     def is_at_good_state(self) -> bool:
         """Whether the last good state is the present one."""
         return self._good_step == self.schedule.step
@@ -115,6 +121,7 @@ class State:
         Raises:
             TrainingError: if going back does not help, time after time.
         """
+        trouble = ranks.words_from_first(trouble)
         if trouble:
             self.roll_back(trouble, callback)
         else:
@@ -123,6 +130,7 @@ class State:
         self.sums.step += 1
         if self.watch.is_good:
             self.mark_good()
+        self.schedule.agreement.renew()
 
     def keep_if_best(self, score: float, loss: float) -> None:
         """Keeps a copy of the weights as they are now if no earlier ones had so low a score."""
@@ -188,7 +196,7 @@ class State:
         """All of it as one moment of the run, with further ``values`` that explain it."""
         parts: dict[str, Part] = {name: model.state_dict() for name, model in self.models.items()}
         parts |= {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers.items()}
-        parts |= {"best": self.best_weights, "sums": self.sums.tensors, "random": random_state()}
+        parts |= {"best": self.best_weights, "sums": self.sums.tensors, "random": random_state(self.devices)}
         if not self.is_at_good_state:
             parts |= {f"good-{name}": part for name, part in self._good.items()}
         return TrainingState(
@@ -241,7 +249,7 @@ class State:
             self._good |= {name.removeprefix("good-"): part for name, part in parts.items() if name.startswith("good-")}
             self._good_step, self._rollbacks = int(values["good_step"]), int(values["rollbacks"])
             self.watch.restore(values["watch"])
-            restore_random_state(parts["random"])
+            restore_random_state(parts["random"], self.devices)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise StateFileError(
                 "The saved training does not fit this version of Distill or was changed.", "Train that stage anew."
@@ -251,11 +259,17 @@ class State:
 def gradients(
     loss: Tensor, module: Any, optimizer: torch.optim.Optimizer, fabric: "Fabric", max_norm: float = 1.0
 ) -> bool:
-    """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; says whether loss and gradients are finite."""
+    """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; says whether loss and gradients are finite.
+
+    With several ranks each gives the loss of its own part of the batch; all get the gradients of the whole.
+    """
     optimizer.zero_grad()
-    if not bool(torch.isfinite(loss)):
+    if not ranks.all_agree(bool(torch.isfinite(loss))):
         return False
     fabric.backward(loss)
+    ranks.average(
+        [weights.grad for group in optimizer.param_groups for weights in group["params"] if weights.grad is not None]
+    )
     norm = fabric.clip_gradients(module, optimizer, max_norm=max_norm, error_if_nonfinite=False)
     return norm is None or bool(torch.isfinite(norm))
 
@@ -286,14 +300,27 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
     optimizer.load_state_dict({"state": gathered, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def random_state() -> dict[str, Tensor]:
-    """The state of PyTorch's random generators, on the CPU and on the GPU if there is one."""
-    there = torch.cuda.is_available()
-    return {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if there else {})
+def random_state(devices: Iterable[torch.device]) -> dict[str, Tensor]:
+    """The state of PyTorch's random generators: on the CPU, and on each of the devices that compute.
+
+    No other device is asked: a run on the CPU never opens the GPU that another program may be using.
+    """
+    states = {"cpu": torch.get_rng_state()}
+    for device in devices:
+        if device.type == "cuda":
+            states[str(device)] = torch.cuda.get_rng_state(device)
+        elif device.type == "mps":
+            states["mps"] = torch.mps.get_rng_state()
+    return states
 
 
-def restore_random_state(tensors: Part) -> None:
-    """Puts back what :func:`random_state` took; a GPU's state is left out where there is none."""
+def restore_random_state(tensors: Part, devices: Iterable[torch.device]) -> None:
+    """Puts back what :func:`random_state` took on the devices that compute now; others are left alone."""
     torch.set_rng_state(tensors["cpu"])
-    if "cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["cuda"])
+    for device in devices:
+        # An earlier version knew one GPU, as "cuda".
+        kept = tensors.get(str(device), tensors.get(device.type))
+        if kept is not None and device.type == "cuda":
+            torch.cuda.set_rng_state(kept, device)
+        elif kept is not None and device.type == "mps":
+            torch.mps.set_rng_state(kept)

@@ -1,11 +1,11 @@
 """How long a run lasts, by epochs or by the clock, and the learning rate laid out over it."""
 
 import math
-import time
 from collections.abc import Callable
 from typing import Self
 
 from distill.errors import SettingError
+from distill.training.agreement import Agreement
 from distill.training.plan import Plan
 
 WARMUP_STEPS = 50
@@ -27,7 +27,8 @@ class Schedule:
         epochs: int | None,
         minutes: float | None,
         peak_rate: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
+        agreement: Agreement | None = None,
     ) -> None:
         if epochs is None and minutes is None:
             raise ValueError("a run needs an end: epochs, minutes or both")
@@ -35,8 +36,10 @@ class Schedule:
             raise SettingError(f"{epochs} epochs were asked for.", "Ask for at least 1.")
         if minutes is not None and not 0 < minutes < math.inf:
             raise SettingError(f"{minutes} minutes were asked for.", "Ask for more than 0.")
-        self._clock = clock
-        self._started = clock()
+        self.agreement = agreement or Agreement()
+        """By which all ranks know the same time."""
+        self._clock = clock or self.agreement.time
+        self._started = self._clock()
         self._steps_per_epoch = steps_per_epoch
         self._epochs, self._seconds = epochs, None if minutes is None else minutes * 60
         self.peak_rate = peak_rate
@@ -44,11 +47,13 @@ class Schedule:
         self.step = 0
 
     @classmethod
-    def of(cls, plan: Plan, steps_per_epoch: int, minutes_spent: float = 0.0) -> Self:
+    def of(
+        cls, plan: Plan, steps_per_epoch: int, minutes_spent: float = 0.0, agreement: Agreement | None = None
+    ) -> Self:
         """The schedule of a plan, of whose minutes some may be spent before its first step."""
         epochs, minutes = plan.end
         left = None if minutes is None else max(minutes - minutes_spent, 1e-3)
-        return cls(steps_per_epoch, epochs=epochs, minutes=left, peak_rate=plan.learning_rate)
+        return cls(steps_per_epoch, epochs=epochs, minutes=left, peak_rate=plan.learning_rate, agreement=agreement)
 
     def reserve(self, seconds: float) -> None:
         """Keeps time at the end of the budget for work that must still follow the last step."""

@@ -21,6 +21,9 @@ from distill.training.older import parts_of_format_1, values_of_format_1
 if TYPE_CHECKING:
     from torch import Tensor
 
+CODES_SUFFIX = ".codes"
+"""Beside the state of a prior lie the codes it learns from (``training/kept_codes.py``)."""
+
 _FORMAT = 2
 _KEY = "distill-state"
 
@@ -74,6 +77,26 @@ def save_state(path: Path, kind: str, state: TrainingState) -> Path:
     return path
 
 
+def packed(state: TrainingState) -> bytes:
+    """A state as bytes, to be sent to another process of the same training."""
+    import safetensors.torch
+
+    tensors = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, named in state.parts.items()
+        for name, tensor in named.items()
+    }
+    return safetensors.torch.save(tensors, {_KEY: json.dumps(dict(state.values))})
+
+
+def unpacked(content: bytes) -> TrainingState:
+    """What :func:`packed` made bytes of."""
+    import safetensors.torch
+
+    table = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return TrainingState(_in_parts(safetensors.torch.load(content)), json.loads(table["__metadata__"][_KEY]))
+
+
 def load_state(path: Path, kind: str) -> TrainingState:
     """Reads and checks a state; its tensors lie on the CPU.
 
@@ -89,10 +112,7 @@ def load_state(path: Path, kind: str) -> TrainingState:
         raise _unusable(path, "its tensors cannot be read") from error
     if _digest(tensors, about["values"]) != about["digest"]:
         raise _unusable(path, "its content does not match its checksum")
-    parts: dict[str, dict[str, Tensor]] = {}
-    for whole, tensor in tensors.items():
-        part, _, name = whole.partition("/")
-        parts.setdefault(part, {})[name] = tensor
+    parts = _in_parts(tensors)
     if about["format"] == 1:
         return TrainingState(parts_of_format_1(parts), _values_of_today(path, about))
     return TrainingState(parts, about["values"])
@@ -105,6 +125,14 @@ def read_values(path: Path, kind: str) -> Mapping[str, Any]:
         StateFileError: as :func:`load_state`, but for damage to the tensors.
     """
     return _values_of_today(path, _about(path, kind))
+
+
+def _in_parts(tensors: "Mapping[str, Tensor]") -> "dict[str, dict[str, Tensor]]":
+    parts: dict[str, dict[str, Tensor]] = {}
+    for whole, tensor in tensors.items():
+        part, _, name = whole.partition("/")
+        parts.setdefault(part, {})[name] = tensor
+    return parts
 
 
 def _about(path: Path, kind: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
@@ -13,16 +14,18 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
-from distill.errors import TrainingError
+from distill.errors import RankError, TrainingError
+from distill.models import ranks
 from distill.models.base import base_path
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.sizes import codec_config_for
+from distill.training.agreement import Agreement, Stop
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_decoder
 from distill.training.codec_loss import CodecLoss
-from distill.training.codec_validation import score_codec
+from distill.training.codec_validation import scored_by_first
 from distill.training.launch import make_fabric
 from distill.training.listening import Listening
 from distill.training.metrics import (
@@ -34,6 +37,7 @@ from distill.training.metrics import (
     ignore,
     tell_of_corpus,
 )
+from distill.training.orders import order_codec
 from distill.training.plan import CodecPlan as CodecPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
@@ -135,10 +139,12 @@ def train_vqvae(
         tell(Notice(split.explanation))
         tell_of_corpus(corpus, tell)
 
-    fabric = make_fabric(plan.device)
+    fabric = make_fabric(plan.device, plan.precision)
+    order_codec(corpus, config, plan, file.resumed)
+    stop = Agreement(cancel_event)
     data = CodecData.of(split, config, plan)
     base = None if plan.from_scratch else base_path(config)
-    state = _first_state(config, data, plan, base, file.resumed is None, fabric)
+    state = _first_state(config, data, plan, base, file.resumed is None, fabric, stop)
     belongs_to = {"folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
@@ -160,26 +166,30 @@ def train_vqvae(
     while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         try:
-            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, cancel_event, checkpoint, listening)
+            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, stop, checkpoint, listening)
+        except RankError:
+            checkpoint.save()
+            raise
         except TrainingError as error:
             if state.epoch == 0:
                 raise
             tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
-        cancelled = not schedule.finished and cancel_event is not None and cancel_event.is_set()
+        cancelled = not schedule.finished and stop.is_set()
         if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
             checkpoint.save()
         if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
             start_codebooks(model, data.windows, plan, fabric)
 
         # Evaluate.
-        validating = time.monotonic()
-        likeness, score = score_codec(model, criterion.mel, data, fabric)
+        validating = stop.time()
+        figures, score = scored_by_first(model, criterion.mel, data, fabric)
         if not math.isfinite(score):
             state.roll_back("the held-out distance was not finite", tell)
-            likeness, score = score_codec(model, criterion.mel, data, fabric)
-        val_loss = likeness.mel
-        schedule.reserve(1.5 * (time.monotonic() - validating))
+            figures, score = scored_by_first(model, criterion.mel, data, fabric)
+        val_loss = figures["mel"]
+        stop.renew()
+        schedule.reserve(1.5 * (stop.time() - validating))
         state.keep_if_best(score, val_loss)
         levels = level_health(trained.code_counts)
         state.end_epoch(train_loss=trained.loss, val_loss=val_loss)
@@ -194,7 +204,7 @@ def train_vqvae(
                 warning=utilisation_warning(levels),
                 epoch_time_s=time.monotonic() - started,
                 learning_rate=schedule.learning_rate,
-                heard=likeness.figures(),
+                heard=figures,
             )
         )
     if not cancelled:
@@ -232,7 +242,7 @@ def train_vqvae_epoch(
     criterion: CodecLoss,
     fabric: "Fabric",
     callback: MetricsCallback | None = None,
-    cancel_event: Event | None = None,
+    cancel_event: Stop | None = None,
     checkpoint: Checkpoint | None = None,
     listening: Listening | None = None,
 ) -> VQEpochResult:
@@ -252,7 +262,8 @@ def train_vqvae_epoch(
     model.train()
     while sums.step < data.steps_per_epoch:
         started = time.monotonic()
-        audio = torch.from_numpy(data.windows.batch(state.epoch, sums.step, plan.batch_size)).to(fabric.device)
+        batch = data.windows.batch(state.epoch, sums.step, plan.batch_size, ranks.rank())
+        audio = torch.from_numpy(batch).to(fabric.device)
         if not model.module.quantizer.started and schedule.step >= plan.continuous_steps:
             start_codebooks(model, data.windows, plan, fabric)
             model.train()
@@ -264,7 +275,7 @@ def train_vqvae_epoch(
                 VQStepMetrics(
                     **state.progress(metrics),
                     step_time_s=time.monotonic() - started,
-                    audio_seconds=audio.shape[0] * audio.shape[-1] / config.sample_rate,
+                    audio_seconds=ranks.size() * audio.shape[0] * audio.shape[-1] / config.sample_rate,
                 )
             )
         if checkpoint is not None and checkpoint.save_if_due() and listening and model.module.quantizer.started:
@@ -279,7 +290,13 @@ def train_vqvae_epoch(
 
 
 def _first_state(
-    config: VQVAEConfig, data: CodecData, plan: CodecPlan, base: Path | None, is_new: bool, fabric: "Fabric"
+    config: VQVAEConfig,
+    data: CodecData,
+    plan: CodecPlan,
+    base: Path | None,
+    is_new: bool,
+    fabric: "Fabric",
+    agreement: Agreement,
 ) -> State:
     """The codec before its first step, and all that changes with it.
 
@@ -295,10 +312,11 @@ def _first_state(
     model, optimizer = fabric.setup(codec, optimizer)
     model.mark_forward_method("latents")
     model.mark_forward_method("forward_with_tones")
-    codec.quantizer.expect(plan.window_positions * plan.batch_size)
+    codec.quantizer.expect(ranks.size() * plan.window_positions * plan.batch_size)
     if is_new:
         start_decoder(codec, data.windows, plan, fabric.device, base)
-    schedule = Schedule.of(plan, data.steps_per_epoch)
+    ranks.as_on_first(codec.state_dict().values())
+    schedule = Schedule.of(plan, data.steps_per_epoch, agreement=agreement)
     return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
 
 
@@ -317,20 +335,32 @@ def train_step(
     set_learning_rate(state.optimizer, rate)
 
     is_quantizing = model.module.quantizer.started
-    output, tones = model.forward_with_tones(audio, is_quantizing)
-    parts = criterion(model.module, output.reconstruction, tones, audio, draw)
+    with fabric.autocast():
+        output, tones = model.forward_with_tones(audio, is_quantizing)
+    parts = criterion(model.module, output.reconstruction.float(), tones, audio, draw)
     loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)
     used = count_codes(output.indices, config.codebook_size).cpu() if is_quantizing else None
-    trouble = state.watch.trouble(float(loss.detach()), finite, used)
-    if not trouble:
-        state.optimizer.step()
-        if used is not None:
-            state.sums.tensors["code_counts"] += used
     losses = {
         "train_loss": loss,
         "reconstruction_loss": parts["reconstruction"],
         "commitment_loss": output.commitment_loss,
     }
-    return {**{name: float(value.detach()) for name, value in losses.items()}, "learning_rate": rate}, trouble
+    means, used = _over_all_ranks(losses, used)
+    trouble = state.watch.trouble(means["train_loss"], finite, used)
+    if not trouble:
+        state.optimizer.step()
+        if used is not None:
+            state.sums.tensors["code_counts"] += used
+    return {**means, "learning_rate": rate}, trouble
+
+
+def _over_all_ranks(losses: Mapping[str, Tensor], used: Tensor | None) -> tuple[dict[str, float], Tensor | None]:
+    """Mean losses and summed counts ``[Q, K]`` of the whole batch."""
+    own = [float(loss.detach()) for loss in losses.values()]
+    if ranks.size() == 1:
+        return dict(zip(losses, own, strict=True)), used
+    sums = ranks.totals([*own, *([] if used is None else used.flatten().tolist())])
+    means = {name: total / ranks.size() for name, total in zip(losses, sums, strict=False)}
+    return means, None if used is None else torch.tensor(sums[len(own) :], dtype=used.dtype).view_as(used)

@@ -104,12 +104,28 @@ def create_app(door: Door) -> FastAPI:
         answer.set_cookie(door.cookie, door.lock.ticket(), max_age=30 * 24 * 3600, httponly=True, samesite="strict")
         return answer
 
-    app.add_exception_handler(DistillError, _distill_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unforeseen)
+    add_words(app, "Go back to the page.")
     app.add_middleware(Guard, door=door)
     return app
+
+
+def add_words(app: FastAPI, way_out: str) -> None:
+    """Has every error of an app answered in the words of ``errors.py``.
+
+    Args:
+        way_out: what to do about a request that no route answers.
+    """
+
+    def http_error(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        answer = _told(error.status_code, f"{error.detail}.", way_out)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    app.add_exception_handler(DistillError, _distill_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, _unforeseen)
 
 
 def _told(status: int, what: str, fix: str) -> JSONResponse:
@@ -132,10 +148,3 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 def _unforeseen(_: Request, error: Exception) -> JSONResponse:
     what = f"Something went wrong that should not have ({type(error).__name__}: {error})."
     return _told(500, what, "This is a fault in Distill or the machine; distill doctor checks the machine.")
-
-
-def _http_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    answer = _told(error.status_code, f"{error.detail}.", "Go back to the page.")
-    answer.headers.update(error.headers or {})
-    return answer

@@ -11,7 +11,7 @@ import struct
 import sys
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,7 +27,8 @@ from distill.making import moments
 from distill.making.reimagine import reimagine
 from distill.making.sampling import Sampling
 from distill.models.model_file import Model, load_model
-from distill.web.frames import receive, send
+from distill.web.frames import MORE, BrokenFrameError, receive, send
+from distill.web.wholes import decode_whole, draw_whole, edit_whole, encode_whole
 
 MODELS_KEPT = 2
 MOST_PLACES = 500
@@ -44,13 +45,13 @@ class Bench:
         self._books: dict[int, dict[str, Any]] = {}
         self._heard: OrderedDict[str, moments.Stretch] = OrderedDict()
 
-    def answer(self, head: dict[str, Any], body: bytes) -> Answer:
-        """One question; see the methods below for what each takes and gives.
+    def answer(self, head: dict[str, Any], body: bytes) -> Answer | Iterator[Answer]:
+        """One question; see the methods below for what each takes and gives. Some answers come in parts.
 
         Raises:
             DistillError: if it cannot be done.
         """
-        does: dict[str, Callable[..., Answer]] = {
+        does: dict[str, Callable[..., Answer | Iterator[Answer]]] = {
             "about": self.about,
             "encode": self.encode,
             "recording": self.recording,
@@ -62,6 +63,10 @@ class Bench:
             "blend": self.blend,
             "reimagine": self.reimagine,
             "write": self.write,
+            "encode whole": encode_whole,
+            "decode whole": decode_whole,
+            "draw whole": draw_whole,
+            "edit whole": edit_whole,
         }
         words = dict(head)
         do, path, codec = words.pop("do"), words.pop("model"), words.pop("codec", None)
@@ -282,21 +287,35 @@ def _wav(audio: np.ndarray, model: Model) -> bytes:
 
 
 def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
-    """Answers until there are no more questions."""
+    """Answers until there are no more questions.
+
+    Of an answer in parts each says whether there is ``more``, and the next is made when it is asked for; with any other word,
+    or none, the rest is not made.
+    """
     bench = Bench()
     while (asked := receive(questions)) is not None:
+        parts: Iterator[Answer] = iter(())
         try:
-            head, body = bench.answer(*asked)
+            answer = bench.answer(*asked)
+            if isinstance(answer, tuple):
+                send(answers, *answer)
+                continue
+            parts = answer
+            for head, body in parts:
+                send(answers, {**head, "more": True}, body)
+                asked = receive(questions)
+                if asked is None or asked[0]["do"] != MORE:
+                    break
+            else:
+                send(answers, {"more": False})
         except DistillError as error:
-            head, body = {"kind": type(error).__name__, "what": error.what, "fix": error.fix}, b""
+            send(answers, {"kind": type(error).__name__, "what": error.what, "fix": error.fix})
+        except BrokenFrameError:
+            raise
         except Exception as error:  # noqa: BLE001 - the next question shall be answered all the same
             traceback.print_exc()
             what = f"Something went wrong that should not have ({type(error).__name__}: {error})."
-            head, body = (
-                {"kind": "DistillError", "what": what, "fix": "This is a fault in Distill. Try another way."},
-                b"",
-            )
-        send(answers, head, body)
+            send(answers, {"kind": "DistillError", "what": what, "fix": "This is a fault in Distill. Try another way."})
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from distill.errors import LibraryError, OutputError
+from distill.files.atomic import sync_folder
 from distill.web import sheets
 from distill.web.sheets import About, Sheet
 
@@ -70,5 +71,6 @@ def reopen(given: str) -> Sheet:
 def _move(folder: Path, target: Path) -> None:
     try:
         folder.rename(target)
+        sync_folder(target.parent)
     except OSError as error:
         raise OutputError(f"{folder} cannot be moved ({error.strerror}).", "Close what holds it open.") from error

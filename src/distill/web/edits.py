@@ -1,7 +1,6 @@
 """Edits of a sheet as the page asks for them, and what each does."""
 
 import base64
-import binascii
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
@@ -153,7 +152,7 @@ def rows_of(text: str, width: int, entries: int) -> np.ndarray:
     """
     try:
         body = base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise SettingError("What was sent is no codes.", "Reload the page and try again.") from error
     if not body or len(body) % (2 * width):
         raise SettingError(f"{len(body)} bytes are no columns of {width} levels.", "Reload the page and try again.")

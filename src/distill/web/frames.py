@@ -14,6 +14,9 @@ LONGEST_JSON = 64 << 20
 LONGEST_BODY = 1 << 30
 """Bytes; ten minutes of stereo in 32 bits are 230 MB."""
 
+MORE, ENOUGH = "more", "enough"
+"""What is said to an answer in parts, after each of them."""
+
 
 class BrokenFrameError(Exception):
     """The other end is gone, or what came is no message."""

@@ -11,8 +11,9 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -155,7 +156,7 @@ class Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if refusal := self._refusal(scope["method"], scope["path"], headers):
-            await _refuse(send, *refusal)
+            await refuse(send, *refusal)
             return
 
         async def dressed(message: Message) -> None:
@@ -222,13 +223,19 @@ def ticket_in(cookies: str, door: Door) -> str:
     return ""
 
 
-async def _refuse(send: Send, status: int, what: str, fix: str) -> None:
+async def refuse(send: Send, status: int, what: str, fix: str, more: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Answers with an error, in the shape of ``answers.Wrong``.
+
+    Args:
+        more: headers beside the usual ones.
+    """
     body = json.dumps({"what": what, "fix": fix}).encode()
     headers = {
         **_HEADERS,
         "content-type": "application/json",
         "content-length": str(len(body)),
         "cache-control": "no-store",
+        **more,
     }
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})

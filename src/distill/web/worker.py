@@ -12,12 +12,13 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Generator
 from contextlib import suppress
 from typing import IO, Any
 
 from distill import errors
 from distill.errors import DistillError
-from distill.web.frames import BrokenFrameError, receive, send
+from distill.web.frames import ENOUGH, MORE, BrokenFrameError, receive, send
 
 PATIENCE_S = 300.0
 """So long may one question take; then the process is taken for stuck and is ended."""
@@ -52,33 +53,63 @@ class Worker:
             DistillError: what the process says is wrong, or that it ended or was stuck.
         """
         with self._turn:
-            if self.pid is None:
-                self._start()
-            process = self._process
-            assert process is not None
-            assert process.stdin is not None
+            return self._said(do, body, words)
+
+    def parts(self, do: str, body: bytes = b"", **words: Any) -> Generator[Answer, None, None]:
+        """Has one thing done whose answer comes in parts, each made when it is asked for; closed early, the rest is not made.
+
+        Raises:
+            DistillError: as :meth:`ask`, with any part.
+        """
+        with self._turn:
+            said, part = self._said(do, body, words)
+            is_heard = False
             try:
-                send(process.stdin, {"do": do, **words}, body)
-                answer = self._answers.get(timeout=self._patience)
-            except (BrokenFrameError, queue.Empty) as error:
-                is_stuck = isinstance(error, queue.Empty)
-                self._end()
-                if is_stuck:
-                    raise DistillError(
-                        f"This took longer than {self._patience:.0f} s and was given up.",
-                        "Try it with a shorter stretch. Nothing that was edited is lost.",
-                    ) from error
-                answer = None
-            if answer is None or isinstance(answer, BrokenFrameError):
-                self._end()
+                while said["more"]:
+                    yield said, part
+                    said, part = self._said(MORE, b"", {})
+                is_heard = True
+            except DistillError:
+                is_heard = True  # the process has ended its answer, or itself
+                raise
+            finally:
+                if not is_heard:
+                    try:
+                        self._say(ENOUGH, b"", {})
+                    except BrokenFrameError:
+                        self._end()
+
+    def _said(self, do: str, body: bytes, words: dict[str, Any]) -> Answer:
+        if do != MORE and self.pid is None:
+            self._start()
+        answer: Answer | BrokenFrameError | None
+        try:
+            self._say(do, body, words)
+            answer = self._answers.get(timeout=self._patience)
+        except (BrokenFrameError, queue.Empty) as error:
+            is_stuck = isinstance(error, queue.Empty)
+            self._end()
+            if is_stuck:
                 raise DistillError(
-                    "The process that makes sound ended unexpectedly; memory may have run out.",
-                    "Try again: it is started anew. Nothing that was edited is lost.",
-                )
-        head, sound = answer
-        if "what" in head:
-            raise _error(head)
-        return head, sound
+                    f"This took longer than {self._patience:.0f} s and was given up.",
+                    "Try it with a shorter stretch. Nothing that was edited is lost.",
+                ) from error
+            answer = None
+        if answer is None or isinstance(answer, BrokenFrameError):
+            self._end()
+            raise DistillError(
+                "The process that makes sound ended unexpectedly; memory may have run out.",
+                "Try again: it is started anew. Nothing that was edited is lost.",
+            )
+        if "what" in answer[0]:
+            raise _error(answer[0])
+        return answer
+
+    def _say(self, do: str, body: bytes, words: dict[str, Any]) -> None:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        send(process.stdin, {"do": do, **words}, body)
 
     def close(self) -> None:
         """Ends the process, if there is one."""

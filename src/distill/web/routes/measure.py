@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Moment(BaseModel):
 
 
 class Passage(BaseModel):
-    """A passage that was kept aside, and how it came back so far."""
+    """A passage that was held out, and how it came back so far."""
 
     name: str
     seconds: float
@@ -110,6 +111,7 @@ def measure(run: str) -> JobView:
     if not records or not Path(records[-1].model).is_file():
         raise LibraryError("This run has no model yet.", "Wait until its codec is trained.")
     model, recordings = records[-1].model, records[-1].folder
+    shutil.rmtree(folder / "reconstructions", ignore_errors=True)  # of an earlier state of the codec
     commands: list[list[str | Path]] = [
         ["reconstruct", model, recordings, "--out", folder / "reconstructions", "--json"],
         ["evaluate", model, recordings, "--out", folder / "evaluation", "--no-opus", "--json"],
@@ -155,7 +157,7 @@ def heard(run: str) -> list[Heard]:
 
 def _rows(told: Mapping[str, Any]) -> list[Row]:
     rows = []
-    for part, called in (("mel_held_out", "mel distance, kept aside"), ("mel", "mel distance")):
+    for part, called in (("mel_held_out", "mel distance, held out"), ("mel", "mel distance")):
         if isinstance(value := told.get(part), float) and math.isfinite(value):
             rows.append(
                 Row(name=called, value=f"{value:.2f}", words="Distance of spectra; 0 is identical, lower is closer.")

@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 from distill.audio.demo import write_demo_corpus
 from distill.audio.folder import audio_files
 from distill.errors import CorpusError
-from distill.files.atomic import make_folder
-from distill.files.names import free_path, stem_from
+from distill.files.names import new_folder, stem_from
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.routes.work import JobView, view
@@ -104,7 +103,7 @@ def add_demo() -> CollectionView:
 @router.post("/collections/new")
 def add_own(new: NewFolder) -> CollectionView:
     """Makes an empty folder in Distill's own, for files that are dropped on the page."""
-    folder = make_folder(free_path(places.own_recordings() / (stem_from(new.name) or "recordings")))
+    folder = new_folder(places.own_recordings() / (stem_from(new.name) or "recordings"))
     return _view(places.add_collection(folder, is_own=True))
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from distill.audio.files import probe
 from distill.errors import AudioFileError, OutputError
 from distill.files.atomic import make_folder, output_error
-from distill.files.names import free_path, stem_from
+from distill.files.names import reserving, stem_from
 from distill.web import places, sound
 
 router = APIRouter(tags=["sounds"])
@@ -100,17 +100,13 @@ async def take(request: Request, folder: Path, name: str) -> Path:
         OutputError: if the file system refuses.
     """
     stem, suffix = stem_from(re.sub(r"\.[^.]*$", "", name)) or "sound", "".join(re.findall(r"\.\w{1,8}$", name))
-    path = free_path(folder / f"{stem}{suffix}")
-    try:
-        with path.open("xb") as file:
-            async for block in request.stream():
-                file.write(block)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise output_error(path, error) from error
-    except BaseException:  # the page went away in the middle
-        path.unlink(missing_ok=True)
-        raise
+    with reserving(folder / f"{stem}{suffix}") as path:  # removed again if the page goes away in the middle
+        try:
+            with path.open("wb") as file:
+                async for block in request.stream():
+                    file.write(block)
+        except OSError as error:
+            raise output_error(path, error) from error
     return path
 
 

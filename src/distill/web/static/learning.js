@@ -1,4 +1,4 @@
-// What can be heard of a run while it trains: passages that were kept aside, and the figures of pitch and texture.
+// What can be heard of a run while it trains: passages that were held out, and the figures of pitch and texture.
 import { useState } from "./vendor/hooks.js";
 import { html, Segments } from "./parts.js";
 import { usePolled, useShared } from "./store.js";
@@ -30,7 +30,7 @@ export function Listening({ learning, isRunning }) {
   const { moments } = passages[0];
   const last = moments.length ? key(moments.at(-1)) : "";
   const now = moments.some((one) => key(one) === chosen) ? chosen : last;
-  return html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3><span class="soft">kept aside: the codec was never trained on this</span></header>
+  return html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3><span class="soft">held out: the codec was never trained on this</span></header>
     ${(moments.length > 1 || isRunning) && html`<${Segments} label="How far it had come" value=${now} onInput=${(next) => choose(next === last ? "" : next)} options=${!moments.length ? [["", "now"]] : moments.map((one, at) => [key(one), named(one, at === moments.length - 1, isRunning)])} />`}
     <div class="pairs">${passages.map((passage) => html`<${Pair} key=${passage.original} passage=${passage} chosen=${now === last ? "" : now} isRunning=${isRunning} />`)}</div></section>`;
 }
@@ -45,13 +45,13 @@ function Trend({ values }) {
   return html`<svg class="trend" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true"><polyline points=${places.join(" ")} /><circle cx=${x} cy=${y} r="3" /></svg>`;
 }
 
-/** What the judges say of what was kept aside, by now and since the beginning. */
+/** What the judges say of what was held out, by now and since the beginning. */
 export function Judged({ learning, told, isRunning }) {
   const epochs = [...(told.codec?.epochs ?? []), ...(told.refinement?.epochs ?? [])].map((one) => one.heard).filter((one) => one && Object.keys(one).length);
   if (!learning || (!epochs.length && !isRunning)) return null;
   const say = ({ factor, decimals, signed, unit }, value) => `${signed && value >= 0 ? "+" : ""}${(value * factor).toFixed(decimals)}${unit ? ` ${unit}` : ""}`;
   const rows = learning.figures.map((figure) => [figure, epochs.map((one) => one[figure.key]).filter((value) => value != null)]).filter(([, values]) => values.length);
-  return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">of what was kept aside, once an epoch</span></header>
+  return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">of what was held out, once an epoch</span></header>
     ${!epochs.length && html`<p class="soft">What of the partials is kept, what is invented, how alive the noise is: told after the first epoch, about a minute in.</p>`}
     <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value"><b>${say(figure, values.at(-1))}</b>${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
 }

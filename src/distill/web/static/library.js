@@ -94,7 +94,7 @@ function List() {
       <tbody>${sorted.map((model) => html`<tr key=${model.id} class=${model.is_there ? "" : "unused"}><th scope="row">${model.is_there ? html`<a href=${address("library", model.id)}>${model.name}</a>` : html`${model.name} <${Action} kind="small quiet" act=${() => remove(model)}>Take off the list<//>`}</th>
         <td><${Health} model=${model} /></td><td class="number" data-label="codec">${figure(model.codec_distance)}</td><td class="number" data-label="prior">${figure(model.perplexity, 1)}</td><td class="number">${duration(model.seconds)}</td><td class="number">${size(model.size)}</td><td class="number" data-label="pieces">${model.pieces}</td><td class="number">${when(model.created)}</td></tr>`)}</tbody></table>
       ${models && !sorted.length && html`<p class="soft">No model matches “${words}”.</p>`}</section>
-    <p class="soft">Codec: mel distance on recordings that were kept aside, lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
+    <p class="soft">Codec: mel distance on recordings that were held out, lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
 }
 
 function Rename({ model, onClose }) {

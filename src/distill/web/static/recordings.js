@@ -34,7 +34,7 @@ function Totals({ report }) {
     [`${report.usable} of ${report.files.length}`, "files used"],
     [duration(report.seconds), "of sound"],
     [channels === 2 ? "stereo" : "mono", "is learned"],
-    [split.held_out.length ? `${split.held_out.length}` : "–", "kept aside to measure with"],
+    [split.held_out.length ? `${split.held_out.length}` : "–", "held out to measure with"],
     [`${report.settings["rvq-levels"] ?? ""} × ${report.settings["codebook-size"] ?? ""}`, "levels × codes"],
   ];
   return html`<dl class="tiles">${rows.map(([value, words]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>`;
@@ -46,7 +46,7 @@ function Row({ file, collection, isOut, isHeld, onLeave }) {
   return html`<tr class=${used ? "" : "unused"}>
     <th scope="row"><span>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${file.peak_db.toFixed(1)} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
     <td class="heard-here">${file.verdict !== "unreadable" && html`<${Sound} reference=${reference} label=${file.name} mel=${false} length=${file.seconds} />`}</td>
-    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">kept aside<//>`}</td>
+    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>`}</td>
     <td class="number">${file.seconds ? duration(file.seconds) : ""}</td>
     <td class="number"><button type="button" class="quiet small" aria-label=${`${isOut ? "Take back" : "Leave out"} ${file.name}`} onClick=${onLeave}>${isOut ? "Take back" : "Leave out"}</button></td>
   </tr>`;
@@ -121,7 +121,7 @@ function Folder({ id }) {
     ${(one.report?.warnings ?? []).map((warning) => html`<${Alert}>${warning}<//>`)}
     ${one.is_own && html`<${Drop} label=${`More recordings for ${one.name}`} onFiles=${async (files, _, tell) => { await upload(files, one, "", tell); again(); }}>Drop more files here to add them to this folder.<//>`}
     ${(one.report || one.left_out.length > 0) && html`<${Table} collection=${one} report=${one.report} again=${again} />`}
-    ${one.report && html`<details><summary>What is kept aside, and why these sizes</summary><p class="soft">${one.report.split.explanation} ${one.report.why}</p></details>`}
+    ${one.report && html`<details><summary>What is held out, and why these sizes</summary><p class="soft">${one.report.split.explanation} ${one.report.why}</p></details>`}
   </div>`;
 }
 

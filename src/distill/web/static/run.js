@@ -65,7 +65,7 @@ function Health({ levels, names }) {
 }
 
 const TRAINED = { label: "trained on", tone: "--train" };
-const HELD = { label: "kept aside", tone: "--held" };
+const HELD = { label: "held out", tone: "--held" };
 
 function Curves({ run, told, learning }) {
   const { codec, refinement, prior } = told;
@@ -77,7 +77,7 @@ function Curves({ run, told, learning }) {
     ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, HELD]} data=${curves(refinement, "val_mel")} />`}
     ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, HELD]} data=${curves(prior, "val_loss")} unit=" nats"
       words=${gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise. The gap is ${figure(gap.val_loss - gap.train_loss)} nats now.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
-    ${prior && html`<${Chart} title="Prior perplexity" series=${[{ ...HELD, label: "kept aside" }]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
+    ${prior && html`<${Chart} title="Prior perplexity" series=${[{ ...HELD, label: "held out" }]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
       log=${true} limit=${run.memorization_threshold == null ? null : { value: run.memorization_threshold, label: `reciting, below ${run.memorization_threshold}` }}
       words=${gap?.best_perplexity ? `Between how many codes it hesitates at each step: ${figure(gap.best_perplexity, 1)} at its best. Those weights are kept.` : "Between how many codes it hesitates at each step; lower is surer."} />`}
   </div>`;

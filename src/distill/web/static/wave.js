@@ -83,7 +83,7 @@ const HEAR_S = 1.0;
 
 function describe(second, number) {
   if (!second.recording) return `${number} s: ${second.verdict}`;
-  const percentile = second.percentile == null ? "" : `, nearer than ${Math.round(second.percentile)} % of what was kept aside`;
+  const percentile = second.percentile == null ? "" : `, nearer than ${Math.round(second.percentile)} % of what was held out`;
   const turned = second.semitones ? `, ${second.semitones > 0 ? "+" : ""}${second.semitones} semitones` : "";
   return `${number} s: ${second.verdict}. Nearest ${second.recording} at ${second.at_seconds.toFixed(1)} s (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
 }

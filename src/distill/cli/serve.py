@@ -1,0 +1,105 @@
+"""``distill serve``: encode, decode, generate and edit over HTTP."""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distill.cli import options
+from distill.cli.console import note, place, print_json
+from distill.errors import SettingError
+
+
+def serve(
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL...", help="What is served: .distill files, or names of models.", show_default=False
+        ),
+    ],
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8766,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; 0.0.0.0 for other computers.", show_default="this computer only"),
+    ] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file whose first line is the token that clients must send; one that is not there yet is made. Without "
+            "it: the environment's DISTILL_TOKEN, or a new one that is shown.",
+            show_default=False,
+        ),
+    ] = None,
+    longest: Annotated[
+        float, typer.Option(help="Seconds of sound that are taken or made at once.", min=1, max=3600)
+    ] = 600.0,
+    workers: Annotated[int, typer.Option(help="Jobs at once, each a process with the models.", min=1, max=64)] = 1,
+    waiting: Annotated[
+        int, typer.Option(help="Clients that may wait in line; others are told when to come again.", min=0, max=10_000)
+    ] = 16,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Serve MODELs to other programs and computers: encode, decode, generate (streamed as it is drawn) and edit."""
+    import uvicorn
+
+    from distill.cli.ui import check_free
+    from distill.web.guard import LOOPBACK
+    from distill.web.service import Limits, create_service
+    from distill.web.token import token_from
+
+    served = _named([options.model_file(one) for one in models])
+    check_free(host, port)
+    token, is_new = token_from(token_file)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_service(served, token, Limits(longest, workers, waiting)),
+            host,
+            port,
+            http="h11",
+            ws="none",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    address = f"http://{'127.0.0.1' if host in LOOPBACK else host}:{port}"
+    shown = token if token_file is None and is_new else None
+    if as_json:
+        print_json({"address": address, "models": list(served), "token": shown, "token_file": token_file})
+        sys.stdout.flush()
+    else:
+        place("Address", address, f"Ctrl-C ends it; models: {', '.join(served)}")
+        if shown is not None:
+            place("Token", shown, "another one each time; --token-file FILE keeps one")
+        elif token_file is not None:
+            place("Token", token_file.resolve(), "made just now" if is_new else "")
+    if host not in LOOPBACK:
+        note("There is no encryption: beyond a network that you trust, put a reverse proxy with TLS before it.")
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything by then, and hands it on
+        server.run()
+    note("Nothing is served any more.")
+
+
+def _named(paths: list[Path]) -> dict[str, Path]:
+    """The models by the names in their files.
+
+    Raises:
+        ModelFileError: if one cannot be used.
+        SettingError: if two have the same name.
+    """
+    from distill.models.header import read_header
+
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = read_header(path).name
+        if name in found:
+            raise SettingError(
+                f"{found[name]} and {path} are both called '{name}', and clients ask by name.",
+                "Serve one of them, or rename one: distill models rename",
+            )
+        found[name] = path.resolve()
+    return found

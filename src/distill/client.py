@@ -1,0 +1,175 @@
+"""A client of ``distill serve``, in the words of ``distill`` itself; without PyTorch, and it needs httpx.
+
+    from distill.client import Client
+
+    with Client("http://studio.local:8766", token) as studio:
+        codes = studio.encode("mine", "take-0.wav")
+        codes = studio.edit("mine", codes, [{"do": "mirror", "span": "0.2-0.4"}])
+        Path("edited.wav").write_bytes(studio.decode("mine", codes))
+        for part in studio.generate("mine", seconds=10):
+            player.write(part)
+
+Where the server says that all places are taken, the client waits as long as it is told and asks again.
+"""
+
+import base64
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from distill.errors import DistillError, InputError, LibraryError, SettingError
+
+if TYPE_CHECKING:
+    import httpx
+
+EXTRA = "pip install 'distill-audio[client]'"
+_KINDS: dict[int, type[DistillError]] = {
+    400: InputError,
+    401: SettingError,
+    404: LibraryError,
+    413: SettingError,
+    422: SettingError,
+}
+Sound = bytes | Path | str
+"""A file: its content, or where it is."""
+
+
+class Client:
+    """Asks one server.
+
+    Args:
+        address: such as ``http://127.0.0.1:8766``.
+        token: as ``distill serve`` shows it or reads it from its ``--token-file``.
+        patience: seconds to wait in all for a server whose places are taken, and for each answer to begin.
+
+    Raises:
+        DistillError: if httpx is not installed.
+    """
+
+    def __init__(self, address: str, token: str, patience: float = 300.0) -> None:
+        try:
+            import httpx
+        except ImportError as error:
+            raise DistillError("The client needs httpx, which is not installed.", f"Install it: {EXTRA}") from error
+        self._address, self._patience, self._failed = address, patience, httpx.HTTPError
+        self._http = httpx.Client(
+            base_url=address, headers={"authorization": f"Bearer {token}"}, timeout=httpx.Timeout(patience, connect=10)
+        )
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._http.close()
+
+    def models(self) -> list[dict[str, Any]]:
+        """The models that are served: ``name``, ``sample_rate``, ``channels``, ``levels``, …
+
+        Raises:
+            DistillError: as everything here, with the words of the server, or that it cannot be reached.
+        """
+        with self._answer("GET", "/v1/models") as answer:
+            found: list[dict[str, Any]] = answer.json()
+            return found
+
+    def encode(self, model: str, audio: Sound) -> bytes:
+        """An audio file as codes: the content of a ``.codes`` file."""
+        with self._answer("POST", f"/v1/models/{model}/encode", content=_content(audio)) as answer:
+            return answer.content
+
+    def decode(self, model: str, codes: Sound) -> bytes:
+        """Codes as sound: the content of a WAV file, exactly as long as what was encoded."""
+        with self._answer("POST", f"/v1/models/{model}/decode", content=_content(codes)) as answer:
+            return answer.content
+
+    def edit(
+        self,
+        model: str,
+        codes: Sound,
+        edits: Sequence[Mapping[str, Any]],
+        others: Mapping[str, Sound] | None = None,
+    ) -> bytes:
+        """Codes, changed.
+
+        Args:
+            edits: each with ``do`` and the options of ``distill edit`` that belong to it: ``{"do": "mirror", "span": "2-4"}``,
+                ``{"do": "graft", "sound": "rain", "over": "1-2", "levels": "det"}``.
+            others: sounds as codes to graft from or to blend with, under names of one's own.
+        """
+        asked = {
+            "codes": _text(codes),
+            "edits": [dict(one) for one in edits],
+            "others": {name: _text(one) for name, one in (others or {}).items()},
+        }
+        with self._answer("POST", f"/v1/models/{model}/edit", json=asked) as answer:
+            return answer.content
+
+    def generate(self, model: str, seconds: float = 10.0, **how: Any) -> Iterator[bytes]:
+        """New audio while it is drawn: the parts of a WAV file. Close the iterator to have no more drawn.
+
+        Args:
+            how: ``seed``, ``temperature`` (a list: one, or one a level), ``top_k``, ``top_p``, ``variety``.
+        """
+        with self._answer(
+            "POST", f"/v1/models/{model}/generate", json={"seconds": seconds, **how}, whole=False
+        ) as answer:
+            yield from answer.iter_bytes()
+
+    @contextmanager
+    def _answer(self, method: str, path: str, *, whole: bool = True, **told: Any) -> "Iterator[httpx.Response]":
+        until = time.monotonic() + self._patience
+        try:
+            while True:
+                with self._http.stream(method, path, **told) as answer:
+                    if answer.status_code != 503:
+                        if whole or answer.is_error:
+                            answer.read()
+                        self._check(answer)
+                        yield answer
+                        return
+                    wait = float(answer.headers.get("retry-after", "1"))
+                if time.monotonic() + wait > until:
+                    raise DistillError(
+                        f"All places of {self._address} are taken, and were for {self._patience:.0f} s.",
+                        "Ask again later, or serve with more --workers.",
+                    )
+                time.sleep(wait)
+        except self._failed as error:
+            raise DistillError(
+                f"{self._address} cannot be reached, or broke off ({type(error).__name__}: {error}).",
+                "See whether distill serve runs there.",
+            ) from error
+
+    def _check(self, answer: "httpx.Response") -> None:
+        if not answer.is_error:
+            return
+        try:
+            told = answer.json()
+            what, fix = str(told["what"]), str(told["fix"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DistillError(
+                f"{self._address} answered {answer.status_code}, not as distill serve does.", "Check the address."
+            ) from error
+        raise _KINDS.get(answer.status_code, DistillError)(what, fix)
+
+
+def _content(sound: Sound) -> bytes:
+    if isinstance(sound, bytes):
+        return sound
+    try:
+        return Path(sound).read_bytes()
+    except OSError as error:
+        raise InputError(f"{sound} cannot be read: {error.strerror}.", "Check its name and place.") from error
+
+
+def _text(sound: Sound) -> str:
+    return base64.b64encode(_content(sound)).decode()

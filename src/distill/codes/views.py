@@ -1,0 +1,58 @@
+"""Views: ways to hear a recording once more, after which its codes are others and the music hardly is.
+
+A small corpus teaches a prior far more in many views (docs/prior.md). They are numbered without end, and any number of them
+from the first on are spread evenly over all shifts, pitches and levels: view n lies at n times the powers of the inverse of
+the number g for which g⁴ = g + 1, modulo 1 (the sequence R3 of Roberts 2018, "The unreasonable effectiveness of quasirandom
+sequences", which generalises the golden ratio to three dimensions).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import soxr
+
+_G = 1.2207440846057596
+LOUDER_DB = 3.0
+"""A view is as much louder or softer at most."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to hear a recording: later, higher or lower (by resampling, so the tempo follows), louder or softer."""
+
+    shift: int = 0
+    """Samples of silence before it, fewer than a hop."""
+    semitones: float = 0.0
+    gain_db: float = 0.0
+
+    @classmethod
+    def numbered(cls, number: int, hop: int, semitones: float) -> Self:
+        """View ``number``, transposed by up to so many ``semitones``, up or down. Number 0 is the recording as it is."""
+        if not number:
+            return cls()
+        late, high, loud = (number / _G**power % 1 for power in (1, 2, 3))
+        return cls(int(late * hop), (2 * high - 1) * semitones, (2 * loud - 1) * LOUDER_DB)
+
+    def of(self, blocks: Iterable[np.ndarray], channels: int, sample_rate: int) -> Iterator[np.ndarray]:
+        """The recording, float32 ``[C, n]`` a block, as this view hears it."""
+        if self.shift:
+            yield np.zeros((channels, self.shift), np.float32)
+        gain = np.float32(10 ** (self.gain_db / 20))
+        for block in self._transposed(blocks, sample_rate):
+            yield block * gain if self.gain_db else block
+
+    def _transposed(self, blocks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.ndarray]:
+        if not self.semitones:
+            yield from blocks
+            return
+        resampler: soxr.ResampleStream | None = None
+        for block in blocks:
+            if resampler is None:
+                resampler = soxr.ResampleStream(
+                    sample_rate * 2 ** (self.semitones / 12), sample_rate, len(block), dtype="float32", quality="HQ"
+                )
+            yield resampler.resample_chunk(np.ascontiguousarray(block.T)).T
+        if resampler is not None:
+            yield resampler.resample_chunk(np.zeros((0, len(block)), np.float32), last=True).T

@@ -1,0 +1,181 @@
+"""Sound changed as codes by words: ``mirror 2-4``, ``graft other levels det``, ``reimagine 5-7 seed 3``.
+
+The same words are the options of ``distill edit`` and the fields of an edit that is asked of ``distill serve``.
+
+A span is in seconds (``2-4``, or ``2.5-`` to the end), in columns (``c94-c188``), or ``all``; a place in seconds or a column.
+"""
+
+import dataclasses
+import math
+import secrets
+from collections.abc import Callable
+from pathlib import PurePath
+
+import numpy as np
+import torch
+
+from distill.codes import edit
+from distill.codes.codes_file import Codes
+from distill.errors import SettingError
+from distill.making.operations import Operation
+from distill.making.reimagine import reimagine
+from distill.making.sampling import Sampling
+from distill.models.health import LEVEL_NAMES
+from distill.models.model_file import Model
+from distill.settings import temperatures
+
+_LARGEST = 2**40
+"""More is a slip of the keyboard, or meant to do harm."""
+
+
+class Editing:
+    """A grid as it is changed.
+
+    Args:
+        read: gives the grid ``[S, Q]`` of another sound.
+        most: columns that the sound may grow to; any number if not given.
+    """
+
+    def __init__(
+        self, model: Model, grid: np.ndarray, read: Callable[[str], np.ndarray], most: int | None = None
+    ) -> None:
+        self._model, self.grid, self._read, self._most = model, grid, read, most
+        self._locked = np.zeros(grid.shape, bool)
+
+    def as_codes(self, read: Codes) -> Codes:
+        """What was read, as it is now; a sound that has grown by a column is longer by a column."""
+        samples = read.samples + (len(self.grid) - len(read.codes)) * self._model.codec.hop
+        return dataclasses.replace(read, codes=torch.from_numpy(self.grid), samples=samples)
+
+    def apply(self, operation: Operation) -> str:
+        """Does one operation, and says what was done.
+
+        Raises:
+            SettingError: if it cannot be done.
+        """
+        details, grid = operation.details, self.grid
+        other = self._read(operation.value) if operation.name in ("graft", "blend") else None
+        if other is None:
+            chosen = self._selection(operation.value, details.get("levels"))
+        else:
+            chosen = self._selection(details.get("over"), details.get("levels"), min(len(grid), len(other)))
+        where = self._words(chosen)
+        match operation.name:
+            case "lock":
+                self._locked |= chosen.mask(grid)
+                return f"Locked {where}."
+            case "mirror":
+                return self._take(edit.mirror(grid, chosen), f"Mirrored {where}.")
+            case "rotate":
+                by = self._column("by", details["by"])
+                return self._take(edit.rotate(grid, chosen, by), f"Rotated {where} by {by} columns.")
+            case "repeat":
+                times = int(_number("times", details["times"]))
+                if len(chosen.levels) == grid.shape[1]:
+                    self._check_room((times - 1) * chosen.length)
+                after = edit.repeat(grid, chosen, times)
+                if len(after) == len(grid):
+                    return self._take(after, f"Repeated {where}, {times} times in all.")
+                copies = edit.Clip(after[chosen.stop : chosen.first + times * chosen.length], chosen.levels)
+                return self._insert(copies, chosen.stop, f"Repeated {where}, {times} times in all.")
+            case "fill":
+                codes = [int(_number("code", part)) for part in details["code"].split(",")]
+                filled = edit.fill(grid, chosen, codes, self._model.codec.codebook_size)
+                return self._take(filled, f"Filled {where} with {details['code']}.")
+            case "copy":
+                to = self._column("to", details["to"])
+                return self._take(edit.paste(grid, edit.copy(grid, chosen), to), f"Copied {where} to column {to}.")
+            case "insert":
+                to = self._column("to", details["to"])
+                return self._insert(edit.copy(grid, chosen), to, f"Inserted {where} at column {to}.")
+            case "delete":
+                self._locked = edit.delete_unlocked(self._locked, chosen.first, chosen.stop)
+                self.grid = edit.delete(grid, chosen.first, chosen.stop)
+                return f"Deleted {where}."
+            case "graft":
+                assert other is not None
+                return self._take(
+                    edit.graft(grid, other, chosen), f"Took {where} from {PurePath(operation.value).name}."
+                )
+            case "blend":
+                assert other is not None
+                return self._blend(other, chosen, operation)
+        return self._reimagine(chosen, details)
+
+    def _blend(self, other: np.ndarray, chosen: edit.Selection, operation: Operation) -> str:
+        weight = _number("weight", operation.details["weight"])
+        codebooks = self._model.codec.quantizer.codebooks.cpu().numpy()
+        mixed = edit.blend(self.grid, other, chosen, weight, codebooks)
+        name, snapped = PurePath(operation.value).name, [int((mixed.snapped == kind).sum()) for kind in range(3)]
+        return self._take(
+            mixed.grid,
+            f"Blended {weight:g} of {name} into {self._words(chosen)}: {snapped[2]} columns have codes between "
+            f"the two, {snapped[0]} kept their own, {snapped[1]} took the other's; their mean distance to the mix is "
+            f"{mixed.off.mean():.2f} of that between the two sounds.",
+        )
+
+    def _reimagine(self, chosen: edit.Selection, details: dict[str, str]) -> str:
+        seed = int(_number("seed", details["seed"])) if "seed" in details else secrets.randbelow(2**31)
+        if not 0 <= seed < 2**31:
+            raise SettingError(f"The seed {seed} is out of range.", f"Choose one from 0 to {2**31 - 1}.")
+        sampling = Sampling(temperatures(details.get("temperature", "1")))
+        free = torch.from_numpy(chosen.mask(self.grid) & ~self._locked)
+        drawn = reimagine(self._model, torch.from_numpy(self.grid), free, 1, sampling, seed)[0].numpy()
+        return self._take(drawn, f"Re-imagined {self._words(chosen)} with seed {seed}.")
+
+    def _take(self, after: np.ndarray, words: str) -> str:
+        self.grid = edit.keep(self.grid, after, self._locked)
+        return words
+
+    def _insert(self, clip: edit.Clip, column: int, words: str) -> str:
+        self._check_room(len(clip.codes))
+        self.grid = edit.insert(self.grid, clip, column)
+        self._locked = edit.insert_unlocked(self._locked, column, len(clip.codes))
+        return words
+
+    def _check_room(self, more: int) -> None:
+        if self._most is not None and len(self.grid) + more > self._most:
+            rate = self._model.codec.frame_rate
+            raise SettingError(
+                f"The sound would grow to {(len(self.grid) + more) / rate:.0f} s; at most {self._most / rate:.0f} s are taken.",
+                "Repeat or insert less.",
+            )
+
+    def _selection(self, span: str | None, levels: str | None, columns: int | None = None) -> edit.Selection:
+        first, stop = self._span(span, len(self.grid) if columns is None else columns)
+        chosen = None if levels is None else edit.levels_named(levels, self._model.codec.num_quantizers)
+        return edit.select(self.grid, first, stop, chosen)
+
+    def _span(self, text: str | None, columns: int) -> tuple[int, int]:
+        if text is None or text == "all":
+            return 0, columns
+        begin, dash, end = text.partition("-")
+        if not dash:
+            raise SettingError(
+                f"'{text}' is not a SPAN.", "Write 2-4 (seconds), 2.5- (to the end), c94-c188 (columns) or all."
+            )
+        first = self._column("span", begin)
+        return first, columns if not end else max(first + 1, self._column("span", end))
+
+    def _column(self, name: str, text: str) -> int:
+        """``3.5`` (seconds) or ``c164``."""
+        if text[:1] == "c":
+            return int(_number(name, text[1:]))
+        return round(_number(name, text) * self._model.codec.frame_rate)
+
+    def _words(self, chosen: edit.Selection) -> str:
+        rate, names = self._model.codec.frame_rate, LEVEL_NAMES[self._model.codec.num_quantizers]
+        on = "" if len(chosen.levels) == len(names) else f" on {', '.join(names[level] for level in chosen.levels)}"
+        return f"{chosen.first / rate:.2f}-{chosen.stop / rate:.2f} s{on}"
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= _LARGEST:
+        raise SettingError(
+            f"'{text}' is not a number, as --{name} needs.", "See distill edit --help for how it is written."
+        )
+    return number

@@ -1,0 +1,75 @@
+"""New audio as it is drawn: a listener hears the beginning while the prior still draws what follows.
+
+    codes     ████████████████████░░░░░░      drawn so far; the prior goes on
+    sound     ██████████████~~~~              what lies a codec's context behind the newest code is settled
+
+It is the sound that :func:`distill.making.sampling.generate` makes of the same seed in the codec's voice.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.codes.extract import decode_parts
+from distill.making.sampling import Drawing, Generation, Sampling, check_request, longest_held, opening
+from distill.making.threads import one_thread
+from distill.models.model_file import Model
+
+PART_POSITIONS = 24
+"""Positions a part: half a second at the default rate."""
+
+
+def stream(
+    model: Model, seconds: float, sampling: Sampling | None = None, seed: int = 0, part: int = PART_POSITIONS
+) -> Iterator[np.ndarray]:
+    """One new piece in parts, float32 ``[C, n]``, ``round(seconds · sample_rate)`` samples in all.
+
+    Raises:
+        MissingPriorError: if the model has no prior; as everything here, with the first part.
+        SettingError: if a setting is out of range.
+    """
+    check_request(seconds, 1)
+    prior, codec = model.require_prior(), model.codec
+    sampling = sampling or Sampling()
+    sampling.check_levels(codec.num_quantizers)
+    positions = -(-round(seconds * codec.sample_rate) // codec.hop)
+    piece = Generation(torch.zeros(0, codec.num_quantizers), seconds, seed, sampling, codec.sample_rate)
+    total, done, decoded = round(seconds * codec.sample_rate), 0, 0
+    held: Tensor | None = None
+    for codes in _growing(model, positions, sampling, seed, part, next(prior.parameters()).device):
+        stop = positions if len(codes) == positions else max(decoded, len(codes) - codec.context)
+        while decoded < stop:
+            end = min(stop, decoded + part)
+            origin = max(0, decoded - codec.context)
+            parts = decode_parts(
+                codec, codes[origin:], decoded, end, model.device, max(1, end - decoded), origin=origin, held=held
+            )
+            ((audio, held),) = parts
+            audio = audio[:, : total - done]
+            yield audio * piece.fades(done, done + audio.shape[1], total)
+            done, decoded = done + audio.shape[1], end
+
+
+def _growing(
+    model: Model, positions: int, sampling: Sampling, seed: int, part: int, device: torch.device
+) -> Iterator[Tensor]:
+    """The codes drawn so far ``[S, Q]`` on the CPU, longer each time, whole at last."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.inference_mode(), _drawing_threads(device):
+        first = opening(model.trained_on, seed)[None, None].to(device)
+        drawing = Drawing(model.require_prior(), first, positions - 1, sampling, longest_held(model).to(device))
+        drawing.begin(None)
+    while True:
+        with torch.inference_mode(), _drawing_threads(device):
+            for _ in range(min(part, positions - drawing.done)):
+                drawing.next_position([generator])
+        yield drawing.codes[0, : drawing.done].cpu()
+        if drawing.done == positions:
+            return
+
+
+def _drawing_threads(device: torch.device) -> AbstractContextManager[None]:
+    return one_thread() if device.type == "cpu" else nullcontext()

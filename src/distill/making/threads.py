@@ -1,0 +1,31 @@
+"""How many processor threads share the arithmetic of one operation, changed for one thread of the program alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import torch
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """What this thread of the program computes within the block runs on one processor thread.
+
+    One token at a time is too little work to share: on a CPU two threads are slower than one (measured, up to 10 times).
+
+    PyTorch keeps the number twice: for the thread that sets it, and for all threads that begin later. Only the first is meant,
+    so the second is put back at once, by a thread that ends with that.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    _for_threads_to_come(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _for_threads_to_come(count: int) -> None:
+    helper = Thread(target=torch.set_num_threads, args=(count,))
+    helper.start()
+    helper.join()

@@ -1,0 +1,219 @@
+"""What the processes of one training (its ranks) tell each other; with a single process nothing of it happens.
+
+Every rank has its own part of each batch. What is computed from the parts is put together here, so that all ranks take the
+step that one process would take with the whole batch:
+
+    gradients    averaged           losses, counts    summed once, divided once
+    latents      put together: every rank moves its codebooks by the whole batch, so they stay the same
+    decisions    time, stop, roll-back: the first rank's
+
+Nothing is pickled: what is sent are tensors, and words as their bytes.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import Store
+
+from distill.errors import RankError
+
+_A_LONG_TIME = timedelta(days=365)
+ASKED_S = 5.0
+"""When a rank has gone, so long do those that are left wait for each other's sign of life."""
+
+
+class _Group:
+    """The ranks of this training, and where to find them; set by :func:`joined`."""
+
+    store: Store | None = None
+    addresses: tuple[str, ...] = ()
+    device: int = 0
+    orders: int = 0
+
+
+def own_address() -> str:
+    """By which a person finds this process."""
+    return f"{socket.gethostname()}, process {os.getpid()}"
+
+
+@contextmanager
+def joined(store: Store, addresses: Sequence[str], device: int) -> Iterator[None]:
+    """While the block lasts the ranks of the process group work together.
+
+    Args:
+        store: which all of them reach.
+        addresses: of each rank, for when it is lost.
+        device: which device of this machine is this rank's.
+    """
+    _Group.store, _Group.addresses, _Group.device, _Group.orders = store, tuple(addresses), device, 0
+    try:
+        yield
+    finally:
+        _Group.store, _Group.addresses, _Group.device = None, (), 0
+
+
+def size() -> int:
+    """How many processes train together."""
+    return max(1, len(_Group.addresses))
+
+
+def rank() -> int:
+    """Which of them this is; the first is 0."""
+    return dist.get_rank() if size() > 1 else 0
+
+
+def leads() -> bool:
+    """Whether this is the first rank: it decides, and it alone writes."""
+    return rank() == 0
+
+
+def own_device() -> int:
+    """Which device of this machine is this rank's."""
+    return _Group.device
+
+
+def own_part(whole: Tensor) -> Tensor:
+    """This rank's part of a batch ``[W·B, …]`` that all ranks drew alike."""
+    return whole.chunk(size())[rank()] if size() > 1 else whole
+
+
+def put_together(part: Tensor) -> Tensor:
+    """All ranks' parts ``[B, …]`` of a batch, in their order: ``[W·B, …]``. Gradients reach the own part alone."""
+    if size() == 1:
+        return part
+    parts = [torch.empty_like(part) for _ in range(size())]
+    with _together():
+        dist.all_gather(parts, part.detach().contiguous())
+    parts[rank()] = part
+    return torch.cat(parts)
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Averages tensors over all ranks, in place, all of them in one go."""
+    if size() == 1 or not tensors:
+        return
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    with _together():
+        dist.all_reduce(flat)
+    flat /= size()
+    for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(mean.view_as(tensor))
+
+
+def mean(value: Tensor) -> Tensor:
+    """The mean of a tensor over all ranks, without a gradient."""
+    if size() == 1:
+        return value
+    value = value.detach().clone()
+    average([value])
+    return value
+
+
+def totals(values: Iterable[float]) -> list[float]:
+    """Each value summed over all ranks."""
+    if size() == 1:
+        return list(values)
+    sums = torch.tensor(list(values), dtype=torch.float64)
+    with _together():
+        dist.all_reduce(sums)
+    return sums.tolist()
+
+
+def all_agree(is_so: bool) -> bool:
+    """Whether it is so on every rank."""
+    return totals([float(not is_so)])[0] == 0
+
+
+def from_first(values: Sequence[float]) -> list[float]:
+    """What the first rank says: as many numbers as every rank gives."""
+    if size() == 1:
+        return list(values)
+    told = torch.tensor(list(values), dtype=torch.float64)
+    with _together():
+        dist.broadcast(told, 0)
+    return told.tolist()
+
+
+def measured_by_first(measure: Callable[[], Sequence[float]], count: int) -> list[float]:
+    """``count`` figures that the first rank measures while the others wait."""
+    return from_first(measure() if leads() else [0.0] * count)
+
+
+def words_from_first(words: str) -> str:
+    """What the first rank says, in words."""
+    return bytes_from_first(words.encode()).decode()
+
+
+def bytes_from_first(content: bytes) -> bytes:
+    """What the first rank sends."""
+    if size() == 1:
+        return content
+    (length,) = from_first([len(content)])
+    told = torch.zeros(int(length), dtype=torch.uint8)
+    if leads() and content:
+        told = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    if length:
+        with _together():
+            dist.broadcast(told, 0)
+    return told.numpy().tobytes()
+
+
+def as_on_first(tensors: Iterable[Tensor]) -> None:
+    """Gives tensors the first rank's values, in place."""
+    if size() > 1:
+        for tensor in tensors:
+            with _together():
+                dist.broadcast(tensor.detach(), 0)
+
+
+def give_order(do: str, **told: Any) -> None:
+    """Has all other ranks begin something; they may have waited for it for hours."""
+    if _Group.store is not None:
+        _Group.store.set(f"order/{_Group.orders}", json.dumps({"do": do, **told}))
+        _Group.orders += 1
+
+
+def next_order() -> dict[str, Any]:
+    """What the first rank gives to be done; waits for it."""
+    store = _Group.store
+    assert store is not None
+    key = f"order/{_Group.orders}"
+    with _together():
+        store.wait([key], _A_LONG_TIME)
+        order: dict[str, Any] = json.loads(store.get(key))
+    _Group.orders += 1
+    return order
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """What all ranks do at once. Where one has gone, those that are left say which."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise _lost() from error
+
+
+def _lost() -> RankError:
+    store, fix = _Group.store, "See what happened there. What was trained so far is saved; --resume goes on from it."
+    assert store is not None
+    gone: list[int] = []
+    try:
+        store.set(f"left/{rank()}", "1")
+        for other in range(size()):
+            try:
+                store.wait([f"left/{other}"], timedelta(seconds=ASKED_S))
+            except RuntimeError:
+                gone.append(other)
+    except RuntimeError:  # the first rank keeps the store
+        gone = [0]
+    named = " and ".join(f"rank {one} of {size()} ({_Group.addresses[one]})" for one in gone)
+    return RankError(f"The training lost {named or 'the connection between its ranks'}.", fix)

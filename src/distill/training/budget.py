@@ -1,0 +1,47 @@
+"""How the minutes of a whole run are shared: reading, codec, prior, new audio and report are all inside them.
+
+reading │ codec: 67 % of what is left to learn in │ prior, and comparing the voices │ audio and report
+"""
+
+import dataclasses
+import math
+
+from distill.training.metrics import MetricsCallback, Notice
+from distill.training.plan import PriorPlan
+
+CODEC_SHARE = 0.67
+"""Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
+VOICES_SECONDS, VOICES_SHARE = 10.0, 0.05
+"""What comparing both voices takes after a prior is trained, on two cores, and the most of its time that it may have; where
+that is too little, they are not compared."""
+LEAST_SHARE = 0.1
+"""Of the minutes, what learning gets however long the rest takes."""
+
+
+def closing_seconds(minutes: float, seconds: float, count: int, corpus_seconds: float) -> float:
+    """About what making ``count`` pieces of ``seconds``, judging them and the report take, at most 30 % of the minutes."""
+    # Sampling runs at several times real time even on a slow laptop; judging goes through the whole corpus.
+    return min(0.3 * 60 * minutes, 8 + 0.15 * seconds * count + corpus_seconds / 60)
+
+
+def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: MetricsCallback) -> float:
+    """Seconds of the minutes that are left to learn in once the recordings are read; that they are few is said."""
+    left = 60 * minutes - reading_s - closing_s
+    if left < 30 * minutes:
+        tell(
+            Notice(
+                f"Reading the recordings took {reading_s:.0f} s and making the audio will take about {closing_s:.0f} s, so of "
+                f"{minutes:g} minutes {max(left, 0):.0f} s are left to learn in. --minutes "
+                f"{math.ceil((reading_s + closing_s) / 30)} gives as much time to learning as to all else; what was read is "
+                "remembered.",
+                is_warning=True,
+            )
+        )
+    return max(left, LEAST_SHARE * 60 * minutes)
+
+
+def leaves_time_for_voices(plan: PriorPlan) -> tuple[bool, PriorPlan]:
+    """Whether both voices are compared after the training, and the plan that leaves time for it."""
+    if plan.minutes is None or plan.minutes * 60 * VOICES_SHARE < VOICES_SECONDS / 4:
+        return False, plan
+    return True, dataclasses.replace(plan, minutes=plan.minutes - min(VOICES_SECONDS / 60, VOICES_SHARE * plan.minutes))

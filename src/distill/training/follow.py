@@ -1,0 +1,104 @@
+"""What every rank but the first does: it waits for trainings to take part in (``orders.py``), until there are no more.
+
+It shows nothing and writes nothing. What it needs beside the recordings is sent to it.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from distill.audio.corpus import Corpus, import_corpus
+from distill.errors import CorpusError, TrainingError
+from distill.models import ranks
+from distill.models.config import PriorConfig
+from distill.models.prior import CodePrior
+from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.training.adversarial import refine_decoder
+from distill.training.agreement import Agreement
+from distill.training.checkpoint import StateFile
+from distill.training.launch import make_fabric
+from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
+from distill.training.prior_loop import parameter_groups, train_prior_epoch, validate_prior_epoch
+from distill.training.progress import State
+from distill.training.schedule import Schedule
+from distill.training.state import unpacked
+from distill.training.vqvae_loop import train_vqvae
+
+
+def follow() -> None:
+    """Takes part in every training that the first rank begins, and comes back when it has no more.
+
+    Raises:
+        CorpusError: if the recordings cannot be read here, or are others than the first rank's.
+        RankError: if another rank is gone.
+    """
+    while (order := ranks.next_order())["do"] != "end":
+        content = ranks.bytes_from_first(b"")
+        state = StateFile(resumed=unpacked(content) if content else None)
+        try:
+            _train(order, state)
+        except TrainingError:
+            continue  # the first rank has come to the same end, and says so
+
+
+def _train(order: dict[str, Any], state: StateFile) -> None:
+    match order["do"]:
+        case "codec":
+            config, plan = VQVAEConfig(**order["config"]), CodecPlan.of(order["plan"])
+            train_vqvae(_corpus(order), config, plan=plan, state_file=state)
+        case "refinement":
+            codec = ConvVQVAE(VQVAEConfig(**order["config"]))
+            codec.load_state_dict(_sent())
+            refine_decoder(codec, _corpus(order), RefinementPlan.of(order["plan"]), state_file=state)
+        case "prior":
+            _train_prior(order, state)
+
+
+def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
+    """The steps of ``train_prior``'s loop; whether there is another epoch the first rank says."""
+    config, plan = PriorConfig(**order["config"]), PriorPlan.of(order["plan"])
+    held_out = _sent()["held_out"].long()
+    fabric = make_fabric(plan.device, plan.precision)
+    stop = Agreement()
+    torch.manual_seed(plan.seed)
+    prior = CodePrior(config)
+    optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
+    model, optimizer = fabric.setup(prior, optimizer)
+    ranks.as_on_first(prior.state_dict().values())
+    spent = order["extraction_s"] / 60
+    schedule = Schedule.of(plan, order["steps_per_epoch"], minutes_spent=spent, agreement=stop)
+    state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
+    if state_file.resumed is not None:
+        state.restore(state_file.resumed, {})
+    # Dropout is drawn anew on every rank.
+    torch.manual_seed((plan.seed * 1_000_003 + schedule.step) * ranks.size() + ranks.rank())
+
+    while content := ranks.bytes_from_first(b""):
+        tokens = safetensors.torch.load(content)["tokens"].long()
+        train_loss = train_prior_epoch(state, tokens, plan, fabric, cancel_event=stop)
+        validating = stop.time()
+        validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+        if not math.isfinite(validation.loss):
+            state.roll_back("the held-out loss was not finite", None)
+            validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+        stop.renew()
+        schedule.reserve(1.5 * (stop.time() - validating))
+        state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
+
+
+def _sent() -> dict[str, Tensor]:
+    return safetensors.torch.load(ranks.bytes_from_first(b""))
+
+
+def _corpus(order: dict[str, Any]) -> Corpus:
+    corpus = import_corpus(Path(order["folder"]), channels=order["channels"])
+    if corpus.fingerprint != order["fingerprint"]:
+        raise CorpusError(
+            f"{order['folder']} holds other recordings here than on the first machine.",
+            "Give all machines the same folder, such as one on a shared disk.",
+        )
+    return corpus

@@ -1,0 +1,71 @@
+"""What the first rank sends the others with a training that they are to take part in; ``follow.py`` receives it.
+
+The order itself is small; with it go the state that a training goes on from and, for the prior, the codes: the others need
+nothing on disk but the recordings, and for a prior not even these.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from distill.audio.corpus import Corpus
+from distill.models import ranks
+from distill.models.config import PriorConfig
+from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
+from distill.training.state import TrainingState, packed
+
+
+def order_codec(corpus: Corpus, config: VQVAEConfig, plan: CodecPlan, resumed: TrainingState | None) -> None:
+    """Has the other ranks train this codec along."""
+    _order("codec", plan, resumed, **_recordings(corpus, config), config=asdict(config))
+
+
+def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, resumed: TrainingState | None) -> None:
+    """Has the other ranks train this codec's second stage along."""
+    config = codec.config
+    _order("refinement", plan, resumed, **_recordings(corpus, config), config=asdict(config))
+    if ranks.leads():
+        _send(dict(codec.state_dict()))
+
+
+def order_prior(
+    config: PriorConfig,
+    plan: PriorPlan,
+    resumed: TrainingState | None,
+    extraction_s: float,
+    steps_per_epoch: int,
+    held_out: Tensor,
+) -> None:
+    """Has the other ranks train this prior along; what each epoch learns from comes with :func:`send_epoch`."""
+    told = {"extraction_s": extraction_s, "steps_per_epoch": steps_per_epoch}
+    _order("prior", plan, resumed, config=asdict(config), **told)
+    if ranks.leads():
+        _send({"held_out": held_out.short()})
+
+
+def send_epoch(tokens: Tensor | None) -> None:
+    """Sends the other ranks the sequences ``[N, T]`` of the next epoch, or that there is none."""
+    if tokens is None:
+        ranks.bytes_from_first(b"")
+    else:
+        _send({"tokens": tokens.short()})
+
+
+def _order(kind: str, plan: Plan, resumed: TrainingState | None, **told: Any) -> None:
+    if ranks.size() == 1 or not ranks.leads():
+        return
+    ranks.give_order(kind, plan=plan.values(), **told)
+    ranks.bytes_from_first(b"" if resumed is None else packed(resumed))
+
+
+def _send(tensors: Mapping[str, Tensor]) -> None:
+    if ranks.size() > 1:
+        ranks.bytes_from_first(safetensors.torch.save({name: one.contiguous() for name, one in tensors.items()}))
+
+
+def _recordings(corpus: Corpus, config: VQVAEConfig) -> dict[str, Any]:
+    return {"folder": str(corpus.folder), "channels": config.channels, "fingerprint": corpus.fingerprint}

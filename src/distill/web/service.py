@@ -1,0 +1,309 @@
+"""The app behind ``distill serve``: encode, decode, generate and edit over HTTP, for other programs and other computers.
+
+    client ──Gate (token, sizes)──▶ place in line ──▶ body to disk ──▶ worker's turn ──▶ file, or parts as they are made
+
+No pages, no library, no paths: a client names one of the models that were given at the start, sends a sound and gets a sound.
+Like the dashboard's server it never loads PyTorch; the workers do (``worker.py``, ``wholes.py``).
+"""
+
+import base64
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import Depends, FastAPI, Request
+from fastapi import Path as PathParameter
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from distill.errors import DistillError, LibraryError, SettingError
+from distill.models.header import read_header
+from distill.models.health import LEVEL_NAMES
+from distill.web.answers import Wrong
+from distill.web.app import add_words
+from distill.web.guard import Receive, Scope, Send
+from distill.web.pool import Pool, TooManyError
+from distill.web.service_words import MOST_OTHERS, Editing, Served, Wanted
+from distill.web.token import Gate
+from distill.web.worker import Answer, Worker
+
+_JSON_BYTES = (MOST_OTHERS + 1) * 2_000_000
+_SAMPLE_BYTES = 48_000 * 2 * 4
+"""A second of stereo in 32 bits."""
+_CODES = "application/octet-stream"
+_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {_CODES: {"schema": {"type": "string", "format": "binary"}}}}
+}
+_WHY = {
+    400: "It cannot be done, or is more than the limit.",
+    401: "No token, or a wrong one.",
+    404: "No such model here.",
+    405: "Not so.",
+    408: "The client stopped sending.",
+    411: "No Content-Length.",
+    413: "More bytes than are taken.",
+    422: "Not what this description says.",
+    500: "A fault in Distill or its machine.",
+    503: "All places are taken; Retry-After says how many seconds to wait.",
+}
+_WRONG: dict[int | str, dict[str, Any]] = {
+    status: {"model": Wrong, "description": words} for status, words in _WHY.items()
+}
+_GIVES_CODES: dict[int | str, dict[str, Any]] = {200: {"content": {_CODES: {}}, "description": "A .codes file."}}
+_GIVES_SOUND: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"audio/wav": {}}, "description": "A WAV file of 24 bits, sent as it is made."}
+}
+Name = Annotated[str, PathParameter(max_length=255)]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one server does for its clients."""
+
+    longest_seconds: float = 600.0
+    """Of sound, taken or made at once."""
+    workers: int = 1
+    waiting: int = 16
+
+
+class _Parts(StreamingResponse):
+    """A sound as it is made; whatever becomes of the client, what was held for it is let go."""
+
+    def __init__(self, content: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
+        super().__init__(content, media_type="audio/wav", headers=headers)
+        self.held = AsyncExitStack()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.held:
+            await super().__call__(scope, receive, send)
+
+
+class _Desk:
+    """What all routes share: the models, the workers and the limits."""
+
+    def __init__(self, models: Mapping[str, Path], limits: Limits) -> None:
+        self.models, self.limits = models, limits
+        self.pool = Pool(limits.workers, limits.waiting)
+
+    def path(self, name: str) -> Path:
+        """The file of a model.
+
+        Raises:
+            LibraryError: if it is not served.
+        """
+        if name not in self.models:
+            raise LibraryError(f"There is no model '{name[:60]}' here.", f"Choose from: {', '.join(self.models)}.")
+        return self.models[name]
+
+    @asynccontextmanager
+    async def place(self, request: Request) -> AsyncIterator[Path]:
+        """A place, and a folder for what belongs to this request. Who is turned away is heard out: a client that is cut off
+        while it still sends may never read why."""
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self.pool.place())
+            except TooManyError:
+                async for _ in request.stream():
+                    pass
+                raise
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="distill-"))
+            with _named(Path(folder)):
+                yield Path(folder)
+
+    @asynccontextmanager
+    async def worker(self, request: Request) -> AsyncIterator[Worker]:
+        """A worker, when it is this request's turn."""
+        async with self.pool.worker() as one:
+            if await request.is_disconnected():
+                raise HTTPException(408, "The client went away")
+            yield one
+
+    async def ask(self, request: Request, do: str, model: str, **words: Any) -> Answer:
+        """Has a worker do one thing."""
+        async with self.worker(request) as worker:
+            longest = self.limits.longest_seconds
+            asked = partial(worker.ask, do, model=str(self.path(model)), longest=longest, **words)
+            return await anyio.to_thread.run_sync(asked)
+
+    async def parts(
+        self, held: AsyncExitStack, request: Request, do: str, model: str, headers: Mapping[str, str], **words: Any
+    ) -> _Parts:
+        """Has a worker do one thing whose answer is sent as it is made. What goes wrong before the first part is an error."""
+        worker = await held.enter_async_context(self.worker(request))
+        longest = self.limits.longest_seconds
+        parts = worker.parts(do, model=str(self.path(model)), longest=longest, **words)
+        held.callback(parts.close)
+        first = await anyio.to_thread.run_sync(_next, parts)
+        if first is None:
+            raise DistillError("Nothing came of it.", "This is a fault in Distill.")
+        said, start = first
+
+        async def content() -> AsyncIterator[bytes]:
+            yield start
+            while (part := await anyio.to_thread.run_sync(_next, parts)) is not None:
+                yield part[1]
+
+        # With the length told beforehand a client notices when the sound was cut off.
+        return _Parts(content(), {**headers, "content-length": str(said["bytes"])})
+
+
+def create_service(models: Mapping[str, Path], token: str, limits: Limits | None = None) -> FastAPI:
+    """The whole app.
+
+    Args:
+        models: by the names under which clients ask for them.
+    """
+    limits = limits or Limits()
+    desk = _Desk(models, limits)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        desk.pool.close()
+
+    app = FastAPI(
+        lifespan=life,
+        title="Distill",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        responses=_WRONG,
+        dependencies=[Depends(HTTPBearer(auto_error=False))],  # for the description; the gate is what holds
+    )
+    app.state.pool = desk.pool
+    _add_routes(app, desk)
+    add_words(app, "See /v1/openapi.json.")
+    app.add_exception_handler(TooManyError, _too_many)
+    audio = int(limits.longest_seconds * _SAMPLE_BYTES) + 2**20
+    app.add_middleware(
+        Gate, token=token, longest={"encode": audio, "decode": 2_000_000, "edit": _JSON_BYTES, "": 2**16}
+    )
+    return app
+
+
+def _add_routes(app: FastAPI, desk: _Desk) -> None:
+    @app.get("/v1/models")
+    def models() -> list[Served]:
+        """What can be asked for."""
+        return [_served(name, path, desk.limits) for name, path in desk.models.items()]
+
+    @app.post("/v1/models/{model}/encode", responses=_GIVES_CODES, response_class=Response, openapi_extra=_BODY)
+    async def encode(model: Name, request: Request) -> Response:
+        """An audio file of any kind that Distill reads, as codes."""
+        desk.path(model)
+        async with desk.place(request) as folder:
+            audio = await _body(request, folder / "sound")
+            await desk.ask(request, "encode whole", model, audio=str(audio), out=str(folder / "out.codes"))
+            return Response((folder / "out.codes").read_bytes(), media_type=_CODES)
+
+    @app.post("/v1/models/{model}/decode", responses=_GIVES_SOUND, response_class=Response, openapi_extra=_BODY)
+    async def decode(model: Name, request: Request) -> Response:
+        """Codes as sound, exactly as long as what was encoded."""
+        desk.path(model)
+
+        async def asked(held: AsyncExitStack, folder: Path) -> _Parts:
+            codes = await _body(request, folder / "sound.codes")
+            return await desk.parts(held, request, "decode whole", model, {}, codes=str(codes))
+
+        return await _held(desk, request, asked)
+
+    @app.post("/v1/models/{model}/generate", responses=_GIVES_SOUND, response_class=Response)
+    async def generate(model: Name, wanted: Wanted, request: Request) -> Response:
+        """New audio, sent while it is drawn. The header X-Distill-Seed says with which seed it is made again."""
+        desk.path(model)
+        seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
+        if wanted.seconds > desk.limits.longest_seconds:
+            raise SettingError(
+                f"{wanted.seconds:g} s are more than the {desk.limits.longest_seconds:g} s that are made at once here.",
+                "Ask for less, or several times.",
+            )
+
+        async def asked(held: AsyncExitStack, _: Path) -> _Parts:
+            words = {"seconds": wanted.seconds, "seed": seed, "sampling": wanted.sampling()}
+            return await desk.parts(held, request, "draw whole", model, {"x-distill-seed": str(seed)}, **words)
+
+        return await _held(desk, request, asked)
+
+    @app.post("/v1/models/{model}/edit", responses=_GIVES_CODES, response_class=Response)
+    async def edit(model: Name, asked: Editing, request: Request) -> Response:
+        """Codes, changed."""
+        desk.path(model)
+        operations = [vars(one) for one in asked.operations()]
+        async with desk.place(request) as folder:
+            codes = _unpacked(asked.codes, folder / "sound.codes")
+            others = {
+                name: str(_unpacked(text, folder / f"other-{number}.codes"))
+                for number, (name, text) in enumerate(asked.others.items())
+            }
+            out = folder / "out.codes"
+            await desk.ask(
+                request, "edit whole", model, codes=str(codes), others=others, edits=operations, out=str(out)
+            )
+            return Response(out.read_bytes(), media_type=_CODES)
+
+
+async def _held(desk: _Desk, request: Request, asked: Callable[[AsyncExitStack, Path], Awaitable[_Parts]]) -> Response:
+    """An answer in parts; its place, folder and worker are held until the last has been sent, or let go if there is none."""
+    async with AsyncExitStack() as stack:
+        answer = await asked(stack, await stack.enter_async_context(desk.place(request)))
+        answer.held = stack.pop_all()
+        return answer
+
+
+async def _body(request: Request, path: Path) -> Path:
+    """Writes what the client sends to disk."""
+    with path.open("wb") as file:
+        async for part in request.stream():
+            file.write(part)
+    return path
+
+
+def _unpacked(text: str, path: Path) -> Path:
+    try:
+        path.write_bytes(base64.b64decode(text, validate=True))
+    except ValueError as error:
+        raise SettingError("A .codes file that was sent is not in base64.", "Send it as base64 in one line.") from error
+    return path
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Where files lie on the server is nothing to the client."""
+    try:
+        yield
+    except DistillError as error:
+        raise type(error)(error.what.replace(f"{folder}/", ""), error.fix) from error
+
+
+def _next(parts: Iterator[Answer]) -> Answer | None:
+    return next(parts, None)
+
+
+def _served(name: str, path: Path, limits: Limits) -> Served:
+    header = read_header(path)
+    codec = header.codec
+    return Served(
+        name=name,
+        sample_rate=codec.sample_rate,
+        channels=codec.channels,
+        hop=codec.hop,
+        levels=codec.num_quantizers,
+        level_names=list(LEVEL_NAMES[codec.num_quantizers]),
+        entries=codec.codebook_size,
+        has_prior=header.has_prior,
+        longest_seconds=limits.longest_seconds,
+    )
+
+
+def _too_many(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooManyError)
+    told = Wrong(what="All places are taken.", fix=f"Ask again in about {error.seconds} s.")
+    return JSONResponse(told.model_dump(), 503, {"retry-after": str(error.seconds)})

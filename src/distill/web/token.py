@@ -1,0 +1,131 @@
+"""The one key of ``distill serve``: a request that does not bear it is answered 401, whatever it asked for, and nothing else.
+
+Beside it stand the bounds that hold before a route is even looked for: how long a body may be, and how long a client may take
+to send or to read a little.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+
+from distill.errors import OutputError, SettingError
+from distill.web.guard import Message, Receive, Scope, Send, refuse
+
+VARIABLE = "DISTILL_TOKEN"
+SHORTEST = 16
+"""Characters. Nothing slows guesses down, so a token must be beyond guessing; those made here have 43."""
+PATIENCE_S = 30.0
+"""So long may a client take to send or to read one part before it is cut off: a worker waits for it."""
+
+
+def token_from(file: Path | None) -> tuple[str, bool]:
+    """The token, and whether it is a new one: from a file, which is made where there is none, or from the environment, or
+    drawn.
+
+    Raises:
+        OutputError: if the file cannot be written.
+        SettingError: if it cannot be read, or the token is too short or holds what a header cannot.
+    """
+    if file is None:
+        given = os.environ.get(VARIABLE)
+        return (secrets.token_urlsafe(32), True) if given is None else (_checked(given, VARIABLE), False)
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return _written(file), True
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(
+            f"The token in {file} cannot be read ({error}).", "Give a text file that you can read."
+        ) from error
+    return _checked(lines[0].strip() if lines else "", str(file)), False
+
+
+def _written(file: Path) -> str:
+    token = secrets.token_urlsafe(32)
+    try:
+        number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(number, "w", encoding="utf-8") as out:
+            out.write(f"{token}\n")
+    except OSError as error:
+        raise OutputError(
+            f"The new token cannot be written to {file} ({error.strerror}).", "Choose another --token-file."
+        ) from error
+    return token
+
+
+def _checked(token: str, where: str) -> str:
+    if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+        raise SettingError(
+            f"The token in {where} is no token: {len(token)} characters.",
+            f"It needs {SHORTEST} or more letters, digits and signs; a --token-file that is not there yet gets a good one.",
+        )
+    return token
+
+
+class Gate:
+    """Stands before the whole service (ASGI).
+
+    Args:
+        longest: bytes of a request's body, by the end of its path; ``""`` is the end of every other.
+    """
+
+    def __init__(
+        self, app: Callable[[Scope, Receive, Send], Awaitable[None]], token: str, longest: dict[str, int]
+    ) -> None:
+        self._app, self._digest, self._longest = app, hashlib.sha256(token.encode()).digest(), longest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if refusal := self._refusal(scope["path"], headers):
+            status, what, fix = refusal
+            await refuse(send, status, what, fix, {"www-authenticate": "Bearer"} if status == 401 else {})
+            return
+
+        is_whole = False
+
+        async def received() -> Message:
+            nonlocal is_whole
+            if is_whole:  # what comes next is that the client goes away, and that may take as long as it likes
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), PATIENCE_S)
+            except TimeoutError as error:
+                raise HTTPException(408, f"Nothing came for {PATIENCE_S:.0f} s") from error
+            is_whole = not message.get("more_body", False)
+            return message
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    (b"cache-control", b"no-store"),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await asyncio.wait_for(send(message), PATIENCE_S)
+
+        await self._app(scope, received, sent)
+
+    def _refusal(self, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        is_known = hmac.compare_digest(hashlib.sha256(given.strip().encode("latin-1")).digest(), self._digest)
+        if kind.lower() != "bearer" or not is_known:
+            return 401, "This needs a token.", "Send it as the header Authorization: Bearer TOKEN."
+        if "transfer-encoding" in headers:
+            return 411, "The request does not say how long it is.", "Send it with a Content-Length."
+        most = self._longest.get(path.rpartition("/")[2], self._longest[""])
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()) or int(length[:20]) > most:
+            return 413, f"{length[:20]} bytes are more than the {most} that are taken here.", "Send less at once."
+        return None

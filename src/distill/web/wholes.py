@@ -1,0 +1,117 @@
+"""What the worker does for ``distill serve``: whole sounds in, whole sounds out, as files or, part by part, as they are made.
+
+Every question begins with the most seconds that are taken, so that what a header hides is met here, too.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distill.audio.files import probe, read_blocks
+from distill.codes.codes_file import Codes, load_codes, save_codes
+from distill.codes.extract import decode_chunks, encode_blocks
+from distill.errors import DistillError, SettingError
+from distill.making.editing import Editing
+from distill.making.operations import Operation
+from distill.making.sampling import Sampling
+from distill.making.streaming import stream
+from distill.models.model_file import Model
+
+Answer = tuple[dict[str, Any], bytes]
+_BYTES = 3
+"""A sample: 24 bits, as files on disk have them."""
+
+
+def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -> Answer:
+    """An audio file as a ``.codes`` file."""
+    codec, path = model.codec, Path(audio)
+    probe(path)
+    taken = 0
+
+    def counted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal taken
+        for block in blocks:
+            taken += block.shape[1]
+            _check(taken / codec.sample_rate, longest)
+            yield block
+
+    codes = encode_blocks(codec, counted(read_blocks(path, codec.channels)), model.device)
+    save_codes(Path(out), Codes(codes, model.codes_fingerprint, taken, codec.sample_rate))
+    return {"samples": taken}, b""
+
+
+def decode_whole(model: Model, _: bytes, longest: float, codes: str) -> Iterator[Answer]:
+    """A ``.codes`` file as a WAV file, in parts; the first says how many bytes there are in all."""
+    given = load_codes(Path(codes), model.codes_fingerprint, model.codec)
+    _check(given.samples / given.sample_rate, longest)
+    return _wav(decode_chunks(model.codec, given.codes, model.device), given.samples, model)
+
+
+def draw_whole(
+    model: Model, _: bytes, longest: float, seconds: float, seed: int, sampling: dict[str, Any]
+) -> Iterator[Answer]:
+    """New audio as a WAV file, in parts, while it is drawn."""
+    _check(seconds, longest)
+    warm = sampling["temperature"]
+    how = Sampling(**{**sampling, "temperature": tuple(warm) if len(warm) > 1 else warm[0]})
+    return _wav(stream(model, seconds, how, seed), round(seconds * model.codec.sample_rate), model)
+
+
+def edit_whole(
+    model: Model, _: bytes, longest: float, codes: str, others: dict[str, str], edits: list[dict[str, Any]], out: str
+) -> Answer:
+    """A ``.codes`` file, changed, as another one."""
+
+    def read(path: str) -> Codes:
+        return load_codes(Path(path), model.codes_fingerprint, model.codec)
+
+    given = read(codes)
+    grids = {name: read(path).codes.numpy() for name, path in others.items()}
+    most = int(longest * model.codec.frame_rate)
+    editing = Editing(model, given.codes.numpy(), grids.__getitem__, most)
+    did = [editing.apply(Operation(one["name"], one["value"], one["details"])) for one in edits]
+    edited = editing.as_codes(given)
+    save_codes(Path(out), replace(edited, codes=edited.codes.contiguous()))
+    return {"did": did}, b""
+
+
+def _check(seconds: float, longest: float) -> None:
+    if seconds > longest:
+        raise SettingError(
+            f"At most {longest:g} s are taken at once here, and this is {seconds:.0f} s or more.",
+            "Send it in parts, or ask whoever runs the server for a higher --longest.",
+        )
+
+
+def _wav(blocks: Iterable[np.ndarray], samples: int, model: Model) -> Iterator[Answer]:
+    """Float32 ``[C, n]`` blocks, ``samples`` in all, as the parts of a 24-bit WAV file."""
+    channels, rate = model.codec.channels, model.codec.sample_rate
+    size = samples * channels * _BYTES
+    form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * _BYTES, channels * _BYTES, 8 * _BYTES)
+    padded = size + size % 2
+    head = b"RIFF" + struct.pack("<I", 36 + padded) + b"WAVEfmt " + struct.pack("<I", 16) + form
+    start, left = head + b"data" + struct.pack("<I", size), samples
+    said: dict[str, Any] = {"bytes": len(start) + padded}
+    for block in blocks:
+        part = block[:, :left]
+        if not np.isfinite(part).all():
+            raise DistillError(
+                "The sound holds samples that are not numbers.",
+                "Ask for another seed; if that happens again, train the model anew.",
+            )
+        left -= part.shape[1]
+        yield said, start + _packed(part) + (b"\0" * (size % 2) if not left else b"")
+        said, start = {}, b""
+        if not left:
+            return
+
+
+def _packed(audio: np.ndarray) -> bytes:
+    """Float32 ``[C, n]`` in -1..1 as interleaved 24-bit samples, to the bit as libsndfile writes them."""
+    whole = np.clip(np.rint(audio.T.astype(np.float64) * 2**31), -(2**31), 2**31 - 1).astype("<i4")
+    # Of 32 bits the lowest eight are dropped.
+    return np.ascontiguousarray(whole).view(np.uint8).reshape(*whole.shape, 4)[..., 4 - _BYTES :].tobytes()

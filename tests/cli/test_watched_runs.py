@@ -1,0 +1,62 @@
+"""``--tensorboard`` on every command that trains: one folder a run, with the name that the run has everywhere."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from distill.files.home import home
+from distill.models import PriorConfig, VQVAEConfig
+
+
+@pytest.fixture(autouse=True)
+def _small(short_training: None, suggest: Callable[..., None]) -> None:
+    codec = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+    suggest(
+        codec=lambda corpus: codec,
+        prior=lambda model, corpus: PriorConfig(
+            codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64
+        ),
+    )
+
+
+def tags(folder: Path) -> set[str]:
+    read = EventAccumulator(str(folder))
+    read.Reload()
+    return set(read.Tags()["scalars"])
+
+
+def test_trainings_are_drawn_under_their_own_names(
+    distill: Callable[..., Any], small_corpus: Path, tmp_path: Path
+) -> None:
+    board = tmp_path / "board"
+    watched = ["--epochs", 1, "--tensorboard", board]
+    assert distill("train", small_corpus, "--name", "mine", *watched).code == 0
+    (codec,) = board.iterdir()
+    assert codec.name in {run.name for run in (home() / "runs").iterdir()}
+    assert {"codec/train_loss", "codec/val_loss", "codec/level 1 perplexity"} <= tags(codec)
+    assert distill("train-prior", "mine.distill", small_corpus, *watched).code == 0
+    (prior,) = set(board.iterdir()) - {codec}
+    assert {"prior/train_loss", "prior/val_perplexity", "prior/level 4 loss"} <= tags(prior)
+
+
+def test_a_whole_run_is_one(distill: Callable[..., Any], small_corpus: Path, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    assert (
+        distill("run", small_corpus, "--minutes", 0.02, "--seconds", 1, "--count", 1, "--tensorboard", board).code == 0
+    )
+    (run,) = board.iterdir()
+    assert run.name in {one.name for one in (home() / "runs").iterdir()}
+    assert {"codec/train_loss", "prior/train_loss"} <= tags(run)
+
+
+@pytest.mark.parametrize("verb", ["train", "run"])
+def test_a_missing_tool_is_said_first(
+    verb: str, distill: Callable[..., Any], small_corpus: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    distill(verb, small_corpus, "--wandb", "offline").refused("wandb", "pip install 'distill-audio[wandb]'")
+    assert not list((tmp_path / "here").glob("*.distill"))

@@ -1,0 +1,69 @@
+"""All of a run is inside its minutes, and what leaves too few of them is said."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill.training import Notice, TrainingEvent, train_prior
+from distill.training.budget import LEAST_SHARE, closing_seconds, time_to_learn
+from distill.training.plan import PriorPlan
+from distill.training.prior_data import CodeViews
+
+
+def test_reading_and_closing_come_out_of_the_minutes() -> None:
+    told: list[TrainingEvent] = []
+    closing = closing_seconds(8, seconds=10, count=3, corpus_seconds=120)
+    assert time_to_learn(8, 20.0, closing, told.append) == pytest.approx(480 - 20 - closing)
+    assert closing_seconds(0.5, seconds=600, count=64, corpus_seconds=7200) == pytest.approx(9), "a third at most"
+    assert not told
+
+
+def test_that_little_time_is_left_is_said_with_what_would_be_enough() -> None:
+    """Guards against a run of half a minute on forty minutes of sound that takes four and says nothing."""
+    told: list[TrainingEvent] = []
+    assert time_to_learn(0.5, 70.0, 9.0, told.append) == pytest.approx(LEAST_SHARE * 30)
+    (notice,) = told
+    assert isinstance(notice, Notice)
+    assert notice.is_warning
+    assert "70 s" in notice.text
+    assert "--minutes 3" in notice.text
+
+
+def test_that_encoding_takes_most_of_the_time_is_said_before_it_begins(model_path: Path, small_corpus: Path) -> None:
+    """Guards against a prior that trains for one step on hours of sound, in silence."""
+    events: list[TrainingEvent] = []
+    plan = PriorPlan(minutes=1e-4, device="cpu")
+    train_prior(model_path, small_corpus, callback=events.append, plan=plan)
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert any("too little for new audio" in text for text in notices)
+
+    events.clear()
+    train_prior(
+        model_path, small_corpus, callback=events.append, plan=dataclasses.replace(plan, minutes=None, epochs=1)
+    )
+    assert not any("too little for new audio" in one.text for one in events if isinstance(one, Notice))
+
+
+def test_views_end_where_memory_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distill.training.prior_data.MOST_POSITIONS", 100)
+    views = CodeViews(lambda passage, view: torch.full((15, 2), view), 2)
+    views.set_size(1000)
+    assert len(views.coded) == 7, "the first that is over the limit is the last"
+    assert views.number == 4
+    views.set_size(3)
+    assert [int(codes[0, 0]) for codes in views.coded] == [0, 0, 1]
+
+
+def test_sequences_begin_anywhere_and_are_of_one_view() -> None:
+    """Guards against the same sequences in every epoch, which are learnt by heart, and against two pitches in one."""
+    views = CodeViews(lambda passage, view: torch.stack([torch.arange(20), torch.full((20,), view)], dim=1), 3)
+    views.set_size(7)  # two whole views, and one passage of a third
+    first, second = (views.sequences(40, 16, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    assert first.shape == (40, 32)
+    assert not torch.equal(first, second)
+    grids = first.unflatten(1, (16, 2))
+    assert (grids[:, :, 1] == grids[:, :1, 1]).all()
+    assert set(grids[:, 0, 1].tolist()) == {0, 1, 2}
+    assert len(set(grids[:, 0, 0].tolist())) > 10

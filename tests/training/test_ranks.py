@@ -1,0 +1,163 @@
+"""Several processes that train one model: as one with the whole batch, to the same end, and with words where one is lost."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distill.errors import DeviceError, RankError, SettingError
+from distill.training import launch
+from distill.training.state import load_state
+
+SCRIPT = Path(__file__).with_name("one_of_several.py")
+Run = Callable[..., tuple[list["subprocess.CompletedProcess[str]"], dict[str, Any]]]
+
+
+def free_port() -> str:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return str(one.getsockname()[1])
+
+
+@pytest.fixture
+def run(small_corpus: Path, tmp_path: Path) -> Run:
+    """``run(task, size, out)`` starts so many processes, as machines of one device each; gives them and the result."""
+
+    def start(task: str, size: int = 2, out: str = "out") -> Any:
+        folder = tmp_path / out
+        folder.mkdir(exist_ok=True)
+        (folder / "result.json").unlink(missing_ok=True)
+        told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODES": str(size), "OMP_NUM_THREADS": "1"}
+        processes = [
+            subprocess.Popen(
+                [sys.executable, str(SCRIPT), task, str(small_corpus), str(folder)],
+                env={**os.environ, **told, "NODE_RANK": str(number)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(size)
+        ]
+        ended = []
+        for one in processes:
+            out_text, err_text = one.communicate(timeout=120)
+            ended.append(subprocess.CompletedProcess(one.args, one.returncode, out_text, err_text))
+        result = folder / "result.json"
+        return ended, json.loads(result.read_text()) if result.exists() else {}
+
+    return start
+
+
+def parts(path: Path, kind: str) -> dict[str, torch.Tensor]:
+    state = load_state(path, kind)
+    return {f"{part}/{name}": tensor for part, named in state.parts.items() for name, tensor in named.items()}
+
+
+@pytest.mark.parametrize("kind", ["codec", "refinement", "prior"])
+def test_two_ranks_take_the_steps_of_one_with_the_whole_batch(kind: str, run: Run, tmp_path: Path) -> None:
+    """Gradients, as the optimizer's first moments hold them, codebooks and figures, to 1e-5."""
+    saved = {"refinement": "codec refinement"}.get(kind, kind)
+    ended, alone = run(kind, 1, "one")
+    assert ended[0].returncode == 0, ended[0].stderr
+    ended, both = run(kind, 2, "two")
+    assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    assert both["losses"] == pytest.approx(alone["losses"], abs=1e-5)
+    assert both["held out"] == pytest.approx(alone["held out"], abs=1e-4)
+    assert both.get("codes") == alone.get("codes")
+    here, there = parts(tmp_path / "one" / f"{kind}.state", saved), parts(tmp_path / "two" / f"{kind}.state", saved)
+    assert set(here) == set(there)
+    compared = [name for name in here if name.endswith("exp_avg") or "embed" in name]
+    assert compared
+    for name in compared:
+        torch.testing.assert_close(there[name], here[name], atol=1e-5, rtol=1e-3, msg=name)
+
+
+def test_ranks_that_end_by_the_clock_end_together(run: Run, tmp_path: Path) -> None:
+    """Guards against a clock of each one's own: the ranks would wait for each other for ever."""
+    ended, _ = run("minutes")
+    assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    steps = [json.loads((tmp_path / "out" / f"rank-{number}.json").read_text())["steps"] for number in (0, 1)]
+    assert steps[0] == steps[1] > 5
+
+
+def test_a_rank_that_is_killed_is_named_and_another_number_goes_on(run: Run, tmp_path: Path) -> None:
+    ended, result = run("killed")
+    assert (ended[0].returncode, ended[1].returncode, result) == (1, 9, {})
+    assert f"The training lost rank 1 of 2 ({socket.gethostname()}, process" in ended[0].stderr
+    state = load_state(tmp_path / "out" / "codec.state", "codec")
+    assert state.value("schedule.step", int) == 4
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in state.parts["weights"].values())
+    ended, result = run("resume", 1)
+    assert ended[0].returncode == 0, ended[0].stderr
+    assert result["epochs"] == 3
+    ended, result = run("killed", 2, "again")
+    ended, result = run("resume", 2, "again")
+    assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    assert result["epochs"] == 3
+
+
+def test_a_rank_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "JOIN_S", 0.5)
+    port = free_port()
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(RankError) as told, launch.together("cpu", nodes=2):
+        pytest.fail("it began alone")
+    assert f"Rank 1 of 2 did not come to 127.0.0.1:{port}" in told.value.what
+    assert socket.gethostname() in told.value.fix
+    monkeypatch.setenv("NODE_RANK", "1")
+    monkeypatch.setenv("MASTER_PORT", free_port())  # where nobody is
+    with pytest.raises(RankError, match="first rank cannot be reached"), launch.together("cpu", nodes=2):
+        pytest.fail("it began alone")
+
+
+def test_more_devices_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    with pytest.raises(DeviceError, match="this machine has: 1 processor core"), launch.together("cpu", devices=8):
+        pytest.fail("it began")
+
+
+def test_torchrun_and_slurm_say_who_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    torchrun = {"TORCHELASTIC_RUN_ID": "a", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "GROUP_RANK": "1"}
+    where = {"MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29400"}
+    with monkeypatch.context() as patched:
+        for name, value in {**torchrun, **where}.items():
+            patched.setenv(name, value)
+        assert launch.find_place(1, 1) == launch.Place(3, 4, 1, "10.0.0.1:29400", True)
+        with pytest.raises(SettingError, match="torchrun started 4 processes"):
+            launch.find_place(2, 1)
+    names = {"SLURM_JOB_ID": "12345", "SLURM_JOB_NAME": "distill", "SLURM_NTASKS_PER_NODE": "1"}
+    slurm = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "0", "SLURM_NODELIST": "host1,host2"}
+    for name, value in {**slurm, **names, "SLURM_NODEID": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    place = launch.find_place(1, 2)
+    assert (place.rank, place.size, place.local_rank, place.is_started) == (1, 2, 0, True)
+    assert place.address.startswith("host1:")
+
+
+def test_several_machines_need_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    with pytest.raises(SettingError, match="where the first machine is"):
+        launch.find_place(1, 2)
+
+
+def test_torchrun_starts_it_too(small_corpus: Path, tmp_path: Path) -> None:
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(SCRIPT)]
+    done = subprocess.run(
+        [sys.executable, *words, "codec", str(small_corpus), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "result.json").read_text())["epochs"] == 1

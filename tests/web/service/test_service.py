@@ -1,0 +1,263 @@
+"""``distill serve``: the same sounds as at home, bounds that hold, and nobody who is lost or left hanging."""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import distill
+from distill.cli.app import main
+from distill.client import Client
+from distill.codes.codes_file import Codes, load_codes, save_codes
+from distill.errors import DistillError, InputError, LibraryError, SettingError
+from distill.evaluation.codec_files import decode_file, encode_file
+from distill.making.sampling import Sampling
+from distill.models import load_model
+from distill.web.service import Limits
+
+RATE = 48_000
+
+
+@pytest.fixture
+def studio(address: str, token: str) -> Iterator[Client]:
+    with Client(address, token, patience=60) as one:
+        yield one
+
+
+@pytest.fixture
+def take(noise: Callable[..., Any], save: Any, tmp_path: Path) -> Path:
+    return Path(save(tmp_path / "take.wav", noise(1.5)))
+
+
+def heard(wav: bytes) -> np.ndarray:
+    audio, rate = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
+    assert rate == RATE
+    return np.asarray(audio.T)
+
+
+def test_what_is_served_is_said(studio: Client) -> None:
+    tiny, other = studio.models()
+    assert (tiny["name"], other["name"]) == ("tiny", "other")
+    assert (tiny["levels"], tiny["entries"], tiny["hop"], tiny["longest_seconds"]) == (2, 32, 1024, 8)
+    assert tiny["level_names"] == ["Structure", "Detail"]
+
+
+def test_codes_and_sound_are_those_of_the_command_line(
+    studio: Client, served: dict[str, Path], take: Path, tmp_path: Path
+) -> None:
+    """The codes of ``distill encode``, and the samples of ``distill decode`` to the last bit."""
+    model = load_model(served["tiny"])
+    at_home = encode_file(model, take, tmp_path / "home.codes")
+    codes = studio.encode("tiny", take)
+    (tmp_path / "served.codes").write_bytes(codes)
+    served_codes = load_codes(tmp_path / "served.codes", model.codes_fingerprint, model.codec)
+    assert torch.equal(served_codes.codes, at_home.codes)
+    assert served_codes.samples == at_home.samples
+    wav = studio.decode("tiny", codes)
+    sound = heard(decode_file(model, at_home, tmp_path / "home.wav").read_bytes())
+    np.testing.assert_array_equal(heard(wav), sound)
+    assert sound.shape == (1, 72_000)
+
+
+def test_new_audio_is_that_of_the_same_seed(studio: Client, served: dict[str, Path]) -> None:
+    parts = list(studio.generate("tiny", seconds=3.0, seed=4, temperature=[0.9, 1.1], variety=0.5))
+    sampling = Sampling((0.9, 1.1), top_p=0.975, variety=0.5)
+    (piece,) = distill.generate(load_model(served["tiny"]), 3.0, sampling=sampling, seed=4, voice="codec")
+    np.testing.assert_allclose(heard(b"".join(parts)), piece.audio(load_model(served["tiny"])), atol=2e-5 + 2**-23)
+
+
+def test_new_audio_comes_while_it_is_drawn(address: str, token: str) -> None:
+    """Guards against an answer that waits for its end: the first part is there before the last is made."""
+    times: list[float] = []
+    with (
+        httpx.Client(base_url=address, headers={"authorization": f"Bearer {token}"}, timeout=60) as asks,
+        asks.stream("POST", "/v1/models/tiny/generate", json={"seconds": 8}) as answer,
+    ):
+        assert answer.headers["content-type"] == "audio/wav"
+        assert 0 <= int(answer.headers["x-distill-seed"]) < 2**31
+        size = int(answer.headers["content-length"])
+        got = 0
+        for part in answer.iter_raw():
+            times.append(time.monotonic())
+            got += len(part)
+    assert got == size
+    assert len(times) > 5
+    assert times[0] < times[-1] - 0.1
+
+
+def test_edits_are_those_of_the_command_line(studio: Client, served: dict[str, Path], tmp_path: Path) -> None:
+    model = load_model(served["tiny"])
+    grids = [np.random.default_rng(seed).integers(0, 32, (94, 2)) for seed in (0, 1)]
+    paths = [
+        save_codes(tmp_path / f"{n}.codes", Codes(torch.from_numpy(grid), model.codes_fingerprint, 94 * 1024, RATE))
+        for n, grid in enumerate(grids)
+    ]
+    edits = [
+        {"do": "lock", "span": "c0-c10"},
+        {"do": "mirror", "span": "c0-c20", "levels": "Structure"},
+        {"do": "graft", "sound": "other", "over": "c50-c60", "levels": "det"},
+        {"do": "repeat", "span": "c80-c94", "times": 2},
+        {"do": "reimagine", "span": "c30-c33", "seed": 3, "temperature": 0.5},
+    ]
+    edited = studio.edit("tiny", paths[0], edits, {"other": paths[1]})
+    (tmp_path / "edited.codes").write_bytes(edited)
+    after = load_codes(tmp_path / "edited.codes", model.codes_fingerprint, model.codec).codes.numpy()
+    words = [
+        "--lock",
+        "c0-c10",
+        "--mirror",
+        "c0-c20",
+        "--levels",
+        "Structure",
+        "--graft",
+        str(paths[1]),
+        "--over",
+        "c50-c60",
+    ]
+    words += ["--levels", "det", "--repeat", "c80-c94", "--times", "2", "--reimagine", "c30-c33", "--seed", "3"]
+    words += ["--temperature", "0.5", "--out", str(tmp_path / "home.codes"), "--json"]
+    with pytest.raises(SystemExit):
+        main(["edit", str(served["tiny"]), str(paths[0]), *words])
+    home = load_codes(tmp_path / "home.codes", model.codes_fingerprint, model.codec).codes.numpy()
+    np.testing.assert_array_equal(after, home)
+    assert len(after) == 108
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        ({"do": "rotate", "span": "all"}, "rotate needs by"),
+        ({"do": "mirror", "span": "all", "times": 2}, "does not take times"),
+        ({"do": "graft", "sound": "rain"}, "no other sound 'rain'"),
+        ({"do": "mirror"}, "is done to span"),
+        ({"do": "lock", "span": "all"}, "nothing to do"),
+        ({"do": "mirror", "span": "7-9"}, "not within"),
+        ({"do": "repeat", "span": "all", "times": 10_000}, "at most 8 s"),
+        ({"do": "rotate", "span": "all", "by": "c" + "9" * 30}, "not a number"),
+        ({"do": "sing", "span": "all"}, "Input should be"),
+    ],
+)
+def test_what_cannot_be_edited(studio: Client, take: Path, edit: dict[str, Any], words: str) -> None:
+    codes = studio.encode("tiny", take)
+    with pytest.raises(DistillError, match=words):
+        studio.edit("tiny", codes, [edit])
+
+
+def test_who_asks_for_an_hour_is_told_the_limit(studio: Client, noise: Any, save: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="3600 s are more than the 8 s"):
+        next(studio.generate("tiny", seconds=3600))
+    long = save(tmp_path / "long.wav", noise(8.2))
+    with pytest.raises(InputError, match="At most 8 s"):
+        studio.encode("tiny", long)
+    with pytest.raises(SettingError, match="bytes are more than the"):
+        studio.encode("tiny", bytes(8 * RATE * 8 + 2**20 + 1))
+
+
+def test_a_short_file_cannot_hide_an_hour(studio: Client, save: Any, tmp_path: Path) -> None:
+    """Guards against a few kilobytes of FLAC that unfold into an hour of silence, or a header that lies."""
+    hidden = save(tmp_path / "hidden.flac", np.zeros((1, 3600 * RATE), np.float32))
+    assert hidden.stat().st_size < 8 * RATE * 8
+    with pytest.raises(InputError, match="At most 8 s"):
+        studio.encode("tiny", hidden)
+
+
+def test_other_things_that_cannot_be_done(studio: Client, take: Path, tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match="no model 'mine' here"):
+        studio.encode("mine", take)
+    with pytest.raises(InputError) as told:
+        studio.encode("tiny", b"words")
+    assert "/tmp" not in str(told.value), "where files lie on the server is nothing to a client"
+    with pytest.raises(InputError, match="another model"):
+        studio.decode("other", studio.encode("tiny", take))
+    with pytest.raises(InputError, match="cannot be read"):
+        studio.encode("tiny", tmp_path / "nothing.wav")
+
+
+def test_a_wrong_token_is_401_and_nothing_else(address: str) -> None:
+    told = set()
+    for header in (
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "Basic YTpi"},
+        {"authorization": "Bearer"},
+    ):
+        for method, path in (
+            ("GET", "/v1/models"),
+            ("GET", "/v1/openapi.json"),
+            ("POST", "/v1/models/tiny/encode"),
+            ("DELETE", "/"),
+            ("GET", "/nothing"),
+        ):
+            answer = httpx.request(method, address + path, headers=header)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+            told.add(answer.text)
+    assert len(told) == 1
+    with Client(address, "wrong") as stranger, pytest.raises(SettingError, match="needs a token"):
+        stranger.models()
+
+
+def test_a_hundred_clients_at_once(serving: Any, served: dict[str, Path], token: str) -> None:
+    """Each is answered, or told when to come again and then answered; none is lost, and no worker does two things at once."""
+    codes: list[int] = []
+    waits: list[float] = []
+    with serving(served, Limits(longest_seconds=8, workers=1, waiting=10)) as address:
+
+        def one(number: int) -> None:
+            with httpx.Client(base_url=address, headers={"authorization": f"Bearer {token}"}, timeout=120) as asks:
+                while True:
+                    answer = asks.post("/v1/models/tiny/generate", json={"seconds": 0.5, "seed": number})
+                    codes.append(answer.status_code)
+                    if answer.status_code != 503:
+                        assert len(answer.content) == int(answer.headers["content-length"])
+                        return
+                    waits.append(float(answer.headers["retry-after"]))
+                    assert "fix" in answer.json()
+                    time.sleep(0.2)
+
+        clients = [threading.Thread(target=one, args=(number,)) for number in range(100)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+    assert codes.count(200) == 100
+    assert set(codes) == {200, 503}
+    assert min(waits) >= 1
+
+
+def test_a_client_that_goes_away_holds_nobody_up(serving: Any, served: dict[str, Path], token: str) -> None:
+    """Guards against a worker that draws minutes of sound for nobody."""
+    with (
+        serving(served, Limits(longest_seconds=600, workers=1, waiting=0)) as address,
+        Client(address, token) as studio,
+    ):
+        first = studio.generate("tiny", seconds=600)
+        next(first)
+        with Client(address, token, patience=0.5) as other, pytest.raises(DistillError, match="are taken, and were"):
+            next(other.generate("tiny", seconds=0.5))
+        first.close()  # type: ignore[attr-defined]
+        began = time.monotonic()
+        assert b"".join(studio.generate("tiny", seconds=0.5))
+        assert time.monotonic() - began < 20
+
+
+def test_a_server_that_is_not_there(token: str) -> None:
+    with Client("http://127.0.0.1:9", token) as studio, pytest.raises(DistillError, match="cannot be reached"):
+        studio.models()
+
+
+def test_codes_in_base64_that_are_none(address: str, token: str) -> None:
+    asked = {"codes": "€€€", "edits": [{"do": "mirror", "span": "all"}]}
+    answer = httpx.post(
+        f"{address}/v1/models/tiny/edit", json=asked, headers={"authorization": f"Bearer {token}"}, timeout=60
+    )
+    assert answer.status_code == 400
+    assert "base64" in answer.json()["what"]
