@@ -1,33 +1,38 @@
 """Pictures of every tab of the dashboard, in both widths and both themes, into docs/images.
 
-    python benchmarks/screenshots.py --minutes 2
+    python benchmarks/screenshots.py --minutes 4
+    python benchmarks/screenshots.py --home FOLDER [--minutes 0.5]
 
-Learns the demo corpus in a home of its own, and takes the picture of Train while it does; needs Debian's chromium. With
-``--home`` a Distill folder that holds a model already is shown, without training.
+Learns the demo corpus in a home of its own; needs Debian's chromium. Train is shown while the prior learns: the training stands
+still meanwhile, so that all four pictures are of one moment. Everything else is shown once all of it is done. The pictures
+are as the browser draws them, in all their colours. With ``--home`` a Distill folder that holds a model already is shown;
+with ``--minutes`` too its prior goes on for so long.
 """
 
 import argparse
-import io
+import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 WIDTHS = {"": (1280, 860), "-narrow": (390, 844)}
 THEMES = {"": "light", "-dark": "dark"}
 TABS = ("recordings", "train", "generate", "codes", "library")
-LARGEST = 150_000
-"""Bytes."""
+LONGEST_S = 2400.0
+STEPS = 5
+"""Of the prior: by then there is a curve."""
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -58,11 +63,16 @@ def until(found: Any, seconds: float = 900.0) -> Any:
     raise SystemExit("It did not happen in time.")
 
 
-def keep(picture: Image.Image, path: Path) -> None:
-    """Writes a picture, with fewer colours where it would be large."""
-    picture.save(path, optimize=True)
-    if path.stat().st_size > LARGEST:
-        picture.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+@contextlib.contextmanager
+def standing_still(home: Path) -> Iterator[None]:
+    """The training that began last is halted within, and goes on after it."""
+    note = max(home.glob("runs/*/*-2*.json"), key=lambda path: path.stat().st_mtime)
+    pid = json.loads(note.read_bytes())["process"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def shoot(browser: Browser, page: str, tab: str, out: Path) -> None:
@@ -76,8 +86,13 @@ def shoot(browser: Browser, page: str, tab: str, out: Path) -> None:
             shown.wait_for_function("() => !document.querySelector('main[aria-busy], [aria-busy=true]:empty')")
             if tab == "codes":
                 open_a_recording(shown)
+            if tab == "library":
+                shown.locator("table.models th a").first.click()
+            if tab in ("generate", "library"):
+                shown.locator("article.piece .origin button").first.wait_for()
+            shown.mouse.move(0, 0)
             shown.wait_for_timeout(3000)
-            keep(Image.open(io.BytesIO(shown.screenshot())).convert("RGB"), out / f"{tab}{narrow}{dark}.png")
+            shown.screenshot(path=out / f"{tab}{narrow}{dark}.png")
             window.close()
 
 
@@ -99,8 +114,28 @@ def open_a_recording(shown: Page) -> None:
     shown.evaluate("scrollTo(0, 0)")
 
 
-def main(minutes: float, home: Path, out: Path, is_trained: bool) -> None:
-    """Starts a server, trains unless there is a model, and takes the pictures."""
+def is_telling(page: str) -> bool:
+    """Whether the newest run is at work and has something to show: a curve of its prior."""
+    for run in ask(page, "/runs")["runs"][:1]:
+        events = ask(page, f"/runs/{run['name']}/events?stage=prior")["events"]
+        steps = sum(event["event"] == "PriorStepMetrics" for event in events)
+        return run["state"] == "running" and run["stage"] == "prior" and steps >= STEPS
+    return False
+
+
+def begin(page: str, minutes: float) -> str:
+    """Begins a training, on the demo corpus where there is no model; where there is one, its prior goes on. Gives the job."""
+    runs = ask(page, "/runs")["runs"]
+    if runs:
+        return str(ask(page, f"/runs/{runs[0]['name']}/resume", {"minutes": minutes})["id"])
+    one = ask(page, "/collections/demo", {})["id"]
+    ask(page, f"/collections/{one}/check", {})
+    until(lambda: ask(page, f"/collections/{one}")["report"])
+    return str(ask(page, "/train", {"collection": one, "minutes": minutes})["id"])
+
+
+def main(minutes: float | None, home: Path, out: Path) -> None:
+    """Starts a server, trains if that is wanted, and takes the pictures."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -112,17 +147,14 @@ def main(minutes: float, home: Path, out: Path, is_trained: bool) -> None:
         until(lambda: ask(page, "/about"))
         with sync_playwright() as started:
             browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            if not is_trained:
-                one = ask(page, "/collections/demo", {})["id"]
-                ask(page, f"/collections/{one}/check", {})
-                until(lambda: ask(page, f"/collections/{one}")["report"])
-                job = ask(page, "/train", {"collection": one, "minutes": minutes})["id"]
-                until(lambda: (ask(page, "/now") or {}).get("title", "").startswith("Prior"), 120 * minutes)
-                time.sleep(10 * minutes)
-                shoot(browser, page, "train", out)
-                until(lambda: ask(page, f"/jobs/{job}")["state"] == "finished", 240 * minutes)
+            if minutes is not None:
+                job = begin(page, minutes)
+                until(lambda: is_telling(page), LONGEST_S)
+                with standing_still(home):
+                    shoot(browser, page, "train", out)
+                until(lambda: ask(page, f"/jobs/{job}")["state"] == "finished", LONGEST_S)
             for tab in TABS:
-                if tab != "train" or is_trained:
+                if tab != "train" or minutes is None:
                     shoot(browser, page, tab, out)
             browser.close()
     finally:
@@ -132,9 +164,9 @@ def main(minutes: float, home: Path, out: Path, is_trained: bool) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--minutes", type=float)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "images")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as own:
-        main(given.minutes, given.home or Path(own), given.out, given.home is not None)
+        main(given.minutes or (None if given.home else 4.0), given.home or Path(own), given.out)

@@ -32,7 +32,15 @@ def listening(small_corpus: Path, tmp_path: Path) -> Listening:
 
 def test_a_passage_is_heard_at_every_state_that_is_saved(small_corpus: Path, tmp_path: Path) -> None:
     events: list[TrainingEvent] = []
-    result = train_vqvae(small_corpus, CONFIG, events.append, plan=PLAN, state_file=StateFile(tmp_path / "codec.state"))
+    at_first: list[int] = []
+
+    def follow(event: TrainingEvent) -> None:
+        events.append(event)
+        if isinstance(event, VQStepMetrics) and event.step == 1:
+            at_first.extend(len(one.moments) for one in heard(tmp_path) if one.original.exists())
+
+    result = train_vqvae(small_corpus, CONFIG, follow, plan=PLAN, state_file=StateFile(tmp_path / "codec.state"))
+    assert at_first == [0] * len(heard(tmp_path)), "the passages as they are wait for the first moment"
     passage = heard(tmp_path)[0]
     assert passage.name in {one.label for one in result.split.held_out}
     steps = [moment.step for moment in passage.moments]

@@ -4,6 +4,7 @@
                         refinement.state  refinement.jsonl  its second stage, if there is one
                         prior.state       prior.jsonl       the prior
                         prior.codes                         what it learns from
+                        listening/                          what was held out, as the codec gave it back
 
 A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
 later stages belong to a model if both have the same codes. What is to be known of a run is read without PyTorch.

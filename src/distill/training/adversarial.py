@@ -210,6 +210,7 @@ def refine_decoder(
         hop=codec.hop,
         tell=tell,
     )
+    listening.begin()
 
     state.finished, cancelled = schedule.finished, False
     epoch_started = time.monotonic()

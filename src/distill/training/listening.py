@@ -59,7 +59,7 @@ class Listening:
     """Writes the passages into a run's folder.
 
     Args:
-        run_folder: nothing is written without it.
+        run_folder: nothing is written without it; of several processes the first writes.
         stage: ``codec`` or ``refinement``.
         held_out: what was held out.
         channels: of the codec.
@@ -77,10 +77,21 @@ class Listening:
         hop: int,
         tell: MetricsCallback,
     ) -> None:
-        self._folder = None if run_folder is None else run_folder / FOLDER
+        from distill.models import ranks  # with PyTorch, which whoever reads does without
+
+        self._folder = None if run_folder is None or not ranks.leads() else run_folder / FOLDER
         self._stage, self._tell = stage, tell
         self._passages = _chosen(held_out, channels, hop) if self._folder is not None else []
         self._is_begun = False
+
+    def begin(self) -> None:
+        """Writes the passages as they are, so that they are there before there is anything to compare them with."""
+        if self._folder is None:
+            return
+        try:
+            self._write_originals(self._folder)
+        except OutputError as error:
+            self._tell(_not_written(error))
 
     def write(
         self, step: int, rebuild: "Callable[[torch.Tensor], torch.Tensor]", device: "torch.device | str" = "cpu"
@@ -91,7 +102,7 @@ class Listening:
         if self._folder is None:
             return
         try:
-            self._begin(self._folder)
+            self._write_originals(self._folder)
             for number, (_, audio) in enumerate(self._passages):
                 with torch.no_grad():
                     made = rebuild(torch.from_numpy(audio)[None].to(device))[0].cpu().numpy()
@@ -100,13 +111,9 @@ class Listening:
                     write_audio(path, made, format="flac", bit_depth=16, channels=len(made))
                     _thin(path.parent, self._stage)
         except OutputError as error:
-            self._tell(
-                Notice(
-                    f"What the codec sounds like now was not written: {error.what} Training goes on.", is_warning=True
-                )
-            )
+            self._tell(_not_written(error))
 
-    def _begin(self, folder: Path) -> None:
+    def _write_originals(self, folder: Path) -> None:
         if self._is_begun:
             return
         for number, (_, audio) in enumerate(self._passages):
@@ -116,6 +123,10 @@ class Listening:
         with written_aside(folder / "passages.json") as aside:
             aside.write_text(json.dumps(told), encoding="utf-8")
         self._is_begun = True
+
+
+def _not_written(error: OutputError) -> Notice:
+    return Notice(f"What the codec sounds like now was not written: {error.what} Training goes on.", is_warning=True)
 
 
 def heard(run_folder: Path) -> list[Heard]:

@@ -160,6 +160,7 @@ def train_vqvae(
         hop=config.hop,
         tell=tell,
     )
+    listening.begin()
 
     cancelled = False
     while state.epoch == 0 or not (schedule.finished or cancelled):

@@ -109,8 +109,8 @@ export function Drop({ onFiles, label, children, big = false }) {
   </div>`;
 }
 
-export function AddRecordings({ big = false }) {
-  const show = (one) => { if (one) { refresh("/api/collections"); go("recordings", one.id); } };
+export function AddRecordings({ big = false, onDone }) {
+  const show = (one) => { if (one) { onDone?.(); refresh("/api/collections"); go("recordings", one.id); } };
   return html`<div class="add">
     <${Drop} big=${big} label="Recordings" onFiles=${async (files, name, tell) => show(await upload(files, null, name || "recordings", tell))}>
       ${big && html`<b>Drop a folder or audio files here</b>`}${big ? "They are copied into Distill's own folder." : "Drop a folder or audio files here: they are copied into Distill's own folder."}<//>

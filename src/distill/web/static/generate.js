@@ -107,7 +107,10 @@ function Working({ onDone }) {
       }
     }
   }, [all]);
-  return html`${(all ?? []).filter((job) => !isOver(job)).map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${job.state === "waiting" ? "waits in line" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} waits=${job.state !== "waiting" && !job.progress.share} label=${job.title} /></div>`)}`;
+  const atWork = (all ?? []).filter((job) => !isOver(job));
+  // The first in line begins in a moment.
+  const waits = (job) => job.state === "waiting" && job !== atWork.at(-1);
+  return html`${atWork.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${waits(job) ? "waits in line" : job.state === "stopping" ? "stopping" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} waits=${!waits(job) && !job.progress.share} label=${job.title} /></div>`)}`;
 }
 
 function Form({ models, model, pieces, form, set }) {

@@ -6,11 +6,15 @@ import { playing } from "./player.js";
 import { Sound } from "./wave.js";
 
 const key = (moment) => `${moment.stage} ${moment.step}`;
-const named = (moment, isLast, isRunning) => (isLast ? (isRunning ? "now" : "at the end") : `${moment.stage === "refinement" ? "2nd: " : ""}step ${moment.step}`);
+const named = (moment, isLast, isRunning) => (isLast ? (isRunning ? "now" : "as it is kept") : `${moment.stage === "refinement" ? "2nd: " : ""}step ${moment.step}`);
 
 function Pair({ passage, chosen, isRunning }) {
   const heard = useShared(playing);
   const { moments } = passage;
+  if (!moments.length) {
+    return html`<div class="pair"><div><h4>${passage.name}</h4><${Sound} reference=${passage.original} length=${passage.seconds} label=${`Original of ${passage.name}`} /></div>
+      <div><h4>through the codec</h4><p class="pending">Comes with the first saved state: after some ten seconds of training, then every minute.</p></div></div>`;
+  }
   // What is playing is not taken away from under the listener by a newer one.
   const moment = moments.find((one) => heard.isPlaying && one.reference === heard.reference) ?? moments.find((one) => key(one) === chosen) ?? moments.at(-1);
   const words = named(moment, moment === moments.at(-1), isRunning);
@@ -18,19 +22,16 @@ function Pair({ passage, chosen, isRunning }) {
     <div><h4>through the codec, ${words}${words.includes("step") ? "" : html` <small>(step ${moment.step})</small>`}</h4><${Sound} reference=${moment.reference} length=${passage.seconds} label=${`${passage.name} through the codec, ${words}`} /></div></div>`;
 }
 
-/** Original beside now, at every state that was saved; earlier ones can be chosen. */
-export function Listening({ learning, isRunning, isCodec }) {
+/** Original beside now, at every state that was saved; earlier ones can be chosen. `isRunning`: the codec is being trained. */
+export function Listening({ learning, isRunning }) {
   const [chosen, choose] = useState("");
-  const passages = (learning?.passages ?? []).filter((one) => one.moments.length > 0);
-  if (!passages.length) {
-    return isRunning && isCodec ? html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3></header>
-      <p class="soft">A recording that was held out, as it is and through the codec, comes with the first saved state: after some ten seconds of training, then every minute.</p></section>` : null;
-  }
+  const passages = (learning?.passages ?? []).filter((one) => isRunning || one.moments.length > 0);
+  if (!passages.length) return null;
   const { moments } = passages[0];
-  const last = key(moments.at(-1));
+  const last = moments.length ? key(moments.at(-1)) : "";
   const now = moments.some((one) => key(one) === chosen) ? chosen : last;
   return html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3><span class="soft">held out: the codec was never trained on this</span></header>
-    ${moments.length > 1 && html`<${Segments} label="How far it had come" value=${now} onInput=${(next) => choose(next === last ? "" : next)} options=${moments.map((one, at) => [key(one), named(one, at === moments.length - 1, isRunning)])} />`}
+    ${(moments.length > 1 || isRunning) && html`<${Segments} label="How far it had come" value=${now} onInput=${(next) => choose(next === last ? "" : next)} options=${!moments.length ? [["", "now"]] : moments.map((one, at) => [key(one), named(one, at === moments.length - 1, isRunning)])} />`}
     <div class="pairs">${passages.map((passage) => html`<${Pair} key=${passage.original} passage=${passage} chosen=${now === last ? "" : now} isRunning=${isRunning} />`)}</div></section>`;
 }
 

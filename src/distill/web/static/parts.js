@@ -48,7 +48,9 @@ export const Empty = ({ title, children, actions }) => html`
 export const Alert = ({ tone = "warn", children }) => html`<div class=${`alert ${tone}`} role="status">${children}</div>`;
 /** What the page kept for a tab, "recordings" or "codes", and cannot read any more; nothing of it is ever deleted. */
 export function Damaged({ tab }) {
-  const { data } = usePolled("/api/damaged", 15000);
+  const [due, set] = useState(false);  // what is to be seen first is asked for first
+  useEffect(() => { const timer = setTimeout(() => set(true), 1500); return () => clearTimeout(timer); }, []);
+  const { data } = usePolled(due ? "/api/damaged" : null, 15000);
   return (data?.[tab] ?? []).map((one) => html`<${Alert} tone="bad" key=${one.what}>${one.what} ${one.fix}<//>`);
 }
 export const Badge = ({ tone = "", children, title }) => html`<span class=${`badge ${tone}`} title=${title}>${children}</span>`;

@@ -22,7 +22,7 @@ function Folders({ all, chosen }) {
   return html`<aside class="stack" aria-label="Folders of recordings">
     <div class="list">${all.map((one) => html`<a href=${address("recordings", one.id)} class="item" aria-current=${one.id === chosen ? "true" : undefined}>
       <b>${one.name}</b><small>${one.is_there ? count(one.files, "audio file") : "gone from its place"}${one.left_out.length ? ` · ${one.left_out.length} left out` : ""}</small></a>`)}</div>
-    ${adding || !all.length ? html`<${AddRecordings} />` : html`<div class="actions"><button type="button" onClick=${() => set(true)}>Add a folder</button>
+    ${adding || !all.length ? html`<${AddRecordings} onDone=${() => set(false)} /><div class="actions"><button type="button" class="quiet" onClick=${() => set(false)}>Cancel</button></div>` : html`<div class="actions"><button type="button" onClick=${() => set(true)}>Add a folder</button>
       ${!all.some((one) => one.is_own && one.name === "demo") && html`<${Action} kind="quiet" act=${addDemo}>Demo corpus<//>`}</div>`}
   </aside>`;
 }

@@ -148,7 +148,7 @@ export function Run({ name }) {
     ${run.message && html`<${Alert} tone="bad">${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
     ${listen && html`<${FirstSound} run=${run} />`}
-    <${Listening} learning=${learning} isRunning=${isRunning} isCodec=${run.stage !== "prior"} />
+    <${Listening} learning=${learning} isRunning=${isRunning && run.stage !== "prior"} />
     ${isRunning || !run.has_prior ? html`<${Curves} run=${run} told=${told} learning=${learning} />` : html`<details class="how-it-learned"><summary>How it learned: losses, pitch and texture, codebooks</summary><${Curves} run=${run} told=${told} learning=${learning} /></details>`}
     ${run.model_id && !isRunning && html`<${Measured} run=${run} />`}
   </div>`;

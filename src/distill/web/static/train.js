@@ -83,7 +83,8 @@ function Job({ id }) {
   if (!job) return html`<div aria-busy="true"></div>`;
   const isOver = !["waiting", "running", "stopping"].includes(job.state);
   const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
-  const waits = job.state === "waiting";
+  // Where nothing is before it in the line, it begins in a moment.
+  const waits = job.state === "waiting" && Boolean(all?.runs.some((one) => one.state === "running") || all?.jobs.some((one) => one.id !== id && one.created < job.created && ["waiting", "running", "stopping"].includes(one.state)));
   const name = job.title.replace(/^Training /, "");
   return html`<div class="stack"><div class="head"><h2>${name} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "waits in line" : isOver ? job.state : "beginning"}<//></h2>
       ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>Stop<//>`}</div>
