@@ -112,9 +112,12 @@ def train_prior(
 
     inputs = {"codec": model_file.codes_fingerprint, "folder of recordings": corpus.fingerprint}
     kept = kept_codes(file, config, (len(split.train), len(split.held_out)), inputs, tell)
-    is_new = file.resumed is None
+    is_new, is_older = file.resumed is None, False
     if file.resumed is not None:
         plan = dataclasses.replace(plan, views=file.resumed.value("plan.views", int))
+        # Earlier versions had other views, and no further ones while training: what they began goes on with as many of today's.
+        is_older = "fresh_share" not in file.resumed.value("plan", dict)
+        plan = dataclasses.replace(plan, fresh_share=0.0) if is_older else plan
     data = PriorData.of(model_file, split, config, plan, fabric.device, tell, is_new=is_new, kept=kept)
     plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
 
@@ -134,7 +137,7 @@ def train_prior(
     state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
     belongs_to = {**inputs, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
     if file.resumed is not None:
-        state.restore(file.resumed, belongs_to)
+        state.restore(file.resumed, inputs if is_older else belongs_to)
         if kept is None:
             tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
     if kept is None:
