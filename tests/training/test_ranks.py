@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from distill.errors import DeviceError, RankError, SettingError
+from distill.errors import CorpusError, DeviceError, RankError, SettingError
 from distill.training import launch
+from distill.training.follow import follow
+from distill.training.plan import CodecPlan
 from distill.training.state import load_state
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
@@ -162,3 +164,13 @@ def test_torchrun_starts_it_too(small_corpus: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "result.json").read_text())["epochs"] == 1
+
+
+def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against machines that train one model on different sound."""
+    order = {"do": "codec", "folder": str(small_corpus), "channels": 1, "fingerprint": "0" * 64}
+    plan = CodecPlan(epochs=1, device="cpu").values()
+    orders = iter([{**order, "plan": plan, "config": {"hidden_size": 16}}])
+    monkeypatch.setattr("distill.models.ranks.next_order", lambda: next(orders))
+    with pytest.raises(CorpusError, match="holds other recordings here"):
+        follow()
