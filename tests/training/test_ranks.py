@@ -174,3 +174,14 @@ def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypat
     monkeypatch.setattr("distill.models.ranks.next_order", lambda: next(orders))
     with pytest.raises(CorpusError, match="holds other recordings here"):
         follow()
+
+
+def test_ddp_makes_a_group_even_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    with launch.together("cpu") as leads:
+        assert leads
+        assert not torch.distributed.is_initialized()
+    with launch.together("cpu", strategy="ddp") as leads:
+        assert leads
+        assert torch.distributed.get_world_size() == 1
+    assert not torch.distributed.is_initialized()
