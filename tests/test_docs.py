@@ -129,8 +129,7 @@ def test_the_page_on_serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_page_on_scaling(small_corpus: Path, tmp_path: Path) -> None:
     """Its commands start processes of their own, so they are run as a person runs them."""
     shutil.copytree(small_corpus, tmp_path / "my-recordings")
-    (lines,) = blocks("sh", SCALING)
-    for line in lines.strip().splitlines():
+    for line in "".join(blocks("sh", SCALING)).strip().splitlines():
         words = shlex.split(line.replace("--minutes 5", "--minutes 0.02"))
         assert words[0] == "distill"
         done = subprocess.run(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from distill.errors import DeviceError, RankError, SettingError
+from distill.errors import CorpusError, DeviceError, RankError, SettingError
 from distill.training import launch
+from distill.training.follow import follow
+from distill.training.plan import CodecPlan
 from distill.training.state import load_state
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
@@ -94,10 +97,10 @@ def test_a_rank_that_is_killed_is_named_and_another_number_goes_on(run: Run, tmp
     state = load_state(tmp_path / "out" / "codec.state", "codec")
     assert state.value("schedule.step", int) == 4
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.parts["weights"].values())
+    shutil.copytree(tmp_path / "out", tmp_path / "again")
     ended, result = run("resume", 1)
     assert ended[0].returncode == 0, ended[0].stderr
     assert result["epochs"] == 3
-    ended, result = run("killed", 2, "again")
     ended, result = run("resume", 2, "again")
     assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
     assert result["epochs"] == 3
@@ -161,3 +164,24 @@ def test_torchrun_starts_it_too(small_corpus: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "result.json").read_text())["epochs"] == 1
+
+
+def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against machines that train one model on different sound."""
+    order = {"do": "codec", "folder": str(small_corpus), "channels": 1, "fingerprint": "0" * 64}
+    plan = CodecPlan(epochs=1, device="cpu").values()
+    orders = iter([{**order, "plan": plan, "config": {"hidden_size": 16}}])
+    monkeypatch.setattr("distill.models.ranks.next_order", lambda: next(orders))
+    with pytest.raises(CorpusError, match="holds other recordings here"):
+        follow()
+
+
+def test_ddp_makes_a_group_even_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    with launch.together("cpu") as leads:
+        assert leads
+        assert not torch.distributed.is_initialized()
+    with launch.together("cpu", strategy="ddp") as leads:
+        assert leads
+        assert torch.distributed.get_world_size() == 1
+    assert not torch.distributed.is_initialized()

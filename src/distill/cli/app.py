@@ -25,6 +25,7 @@ from distill.cli import (
     run,
     serve,
     status,
+    sweep,
     train,
     train_prior,
     ui,
@@ -65,6 +66,7 @@ app.command("ui", rich_help_panel="From start to finish")(options.verb(ui.ui))
 app.command("check", rich_help_panel="Step by step")(options.verb(check.check))
 app.command("train", rich_help_panel="Step by step")(options.verb(train.train))
 app.command("train-prior", rich_help_panel="Step by step")(options.verb(train_prior.train_prior))
+app.command("sweep", rich_help_panel="Step by step")(options.verb(sweep.sweep))
 app.command("status", rich_help_panel="Step by step")(options.verb(status.status))
 app.command("generate", rich_help_panel="Step by step")(options.verb(generate.generate))
 app.command("regenerate", rich_help_panel="Step by step")(options.verb(regenerate.regenerate))

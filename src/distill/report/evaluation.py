@@ -28,6 +28,10 @@ class EvaluationReport:
     rows: Sequence[Sequence[str]]
     """The figures, recording by recording; as many cells as headings."""
     facts: Mapping[str, str]
+    decoded_as: str = "Decoded from codes"
+    """What the decoded side of ``pairs`` is called."""
+    over: str = "Distill, how faithful the codec is"
+    """Words above the title."""
 
 
 def write_evaluation_report(path: Path, report: EvaluationReport) -> Path:
@@ -38,7 +42,7 @@ def write_evaluation_report(path: Path, report: EvaluationReport) -> Path:
     """
     facts = facts_section(report.facts)
     sections = [_listening(report), _figures(report), *([facts] if facts else [])]
-    page = html_page(report.title, "Distill, how faithful the codec is", "", sections)
+    page = html_page(report.title, report.over, "", sections)
     with written_aside(path) as aside:
         aside.write_bytes(page.encode("utf-8"))
     return path
@@ -50,7 +54,7 @@ def _listening(report: EvaluationReport) -> Section:
             pair.name,
             {
                 "Original": pair.original,
-                "Decoded from codes": pair.decoded,
+                report.decoded_as: pair.decoded,
                 **{called: sounds[place] for called, sounds in report.others.items()},
             },
             f"mel distance <b>{pair.mel_distance:.2f}</b>",

@@ -70,6 +70,6 @@ class Pool:
             self._free.put_nowait(one)
 
     def close(self) -> None:
-        """Ends all processes."""
+        """Ends all processes, whatever they are at."""
         for one in self._workers:
-            one.close()
+            one.close(at_once=True)

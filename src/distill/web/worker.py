@@ -111,8 +111,11 @@ class Worker:
         assert process.stdin is not None
         send(process.stdin, {"do": do, **words}, body)
 
-    def close(self) -> None:
-        """Ends the process, if there is one."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Ends the process, if there is one; where it need not be at once, when it has done what it was asked."""
+        process = self._process
+        if at_once and process is not None:
+            process.kill()
         with self._turn:
             self._end()
 

@@ -261,3 +261,11 @@ def test_codes_in_base64_that_are_none(address: str, token: str) -> None:
     )
     assert answer.status_code == 400
     assert "base64" in answer.json()["what"]
+
+
+def test_a_server_that_ends_waits_for_no_job(serving: Any, served: dict[str, Path], token: str) -> None:
+    """Guards against Ctrl-C that takes as long as the longest sound that somebody asked for."""
+    with serving(served, Limits(longest_seconds=600)) as address, Client(address, token) as studio:
+        next(studio.generate("tiny", seconds=600))
+        ending = time.monotonic()
+    assert time.monotonic() - ending < 20

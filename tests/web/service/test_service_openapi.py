@@ -1,5 +1,7 @@
 """The service is what its description says: every answer to made-up requests is one that is promised there."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,12 @@ CHECKS = [
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_what_is_answered_is_what_was_promised(case: schemathesis.Case) -> None:
     case.call_and_validate(checks=CHECKS, headers=HEADERS)
+
+
+def test_neither_server_nor_client_loads_pytorch() -> None:
+    """Guards against half a gigabyte in a process that only hands things on."""
+    code = "import sys, distill.web.service, distill.client; sys.exit('torch' in sys.modules or 'httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_description_is_whole() -> None:

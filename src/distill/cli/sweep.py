@@ -1,0 +1,161 @@
+"""``distill sweep FOLDER --grid …``: several models of the same recordings, and one page to compare them on."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distill.cli import options
+from distill.cli.console import good, note, place, print_json, warn
+from distill.evaluation.grid import Variant, variants
+
+if TYPE_CHECKING:
+    pass
+
+_CODEC_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What came of one variant."""
+
+    variant: Variant
+    model: Path
+    wrong: str
+    """Why there is no such model, in the words of the command that failed; empty where there is."""
+
+
+def sweep(
+    folder: options.FolderArgument,
+    grid: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=A,B",
+            help="What to try: rvq-levels, codebook-size, commitment-weight; hidden-size, layers, heads, lr. Given several "
+            "times: every combination.",
+            show_default=False,
+        ),
+    ],
+    minutes: Annotated[float, typer.Option(help="How long each model is trained, codec and prior.")] = 8.0,
+    at_once: Annotated[int, typer.Option(help="Models trained at the same time.", min=1, max=64)] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the models and the page.", show_default="FOLDER's name + -sweep"),
+    ] = None,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = options.Device.AUTO,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Train a model of FOLDER for every combination of options, and compare them on one page: sound, pitch, texture, bits."""
+    from distill.files.atomic import ensure_writable, make_folder
+    from distill.settings import check_length
+
+    tries = variants(grid)
+    check_length(None, minutes)
+    out = out or Path(f"{folder.resolve().name or 'recordings'}-sweep")
+    ensure_writable(out)
+    make_folder(out)
+    note(f"{len(tries)} models, {minutes:g} minutes each, {at_once} at a time.")
+    shared = ["--seed", str(seed), "--device", device.value]
+    ended = _Runner(folder, out, minutes, shared).all(tries, at_once)
+    for one in ended:
+        if one.wrong:
+            warn(f"{one.variant.words}: {one.wrong}")
+    rows, page = _compared(folder, out, ended)
+    if as_json:
+        failed = {one.variant.name: one.wrong for one in ended if one.wrong}
+        print_json({"page": page, "models": rows, "failed": failed})
+    elif page is not None:
+        good(f"{len(rows)} of {len(tries)} models are trained.")
+        place("Compare", page, "open it in a browser")
+    if page is None:
+        raise typer.Exit(1)
+
+
+class _Runner:
+    """Trains in processes of their own, so that one that fails spoils nothing, and Ctrl-C reaches each."""
+
+    def __init__(self, folder: Path, out: Path, minutes: float, shared: list[str]) -> None:
+        self._folder, self._out, self._minutes, self._shared = folder, out, minutes, shared
+        self._codecs: dict[str, tuple[threading.Lock, list[str]]] = {}
+        self._claim = threading.Lock()
+
+    def all(self, tries: tuple[Variant, ...], at_once: int) -> list[_Tried]:
+        """Every variant, so many at a time."""
+        with ThreadPoolExecutor(at_once) as pool:
+            return list(pool.map(self._one, tries))
+
+    def _one(self, variant: Variant) -> _Tried:
+        model = self._out / f"{variant.name}.distill"
+        wrong = self._codec(variant)
+        codec = self._out / f"{variant.codec_name}.distill"
+        if not wrong:
+            if model != codec:
+                shutil.copyfile(codec, model)
+            minutes = f"{self._minutes * (1 - _CODEC_SHARE):g}"
+            words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
+            wrong = self._run(words)
+        if not wrong:
+            note(f"  {variant.words}", style="dim")
+        return _Tried(variant, model, wrong)
+
+    def _codec(self, variant: Variant) -> str:
+        """Trains the codec, once for all variants that share it."""
+        with self._claim:
+            lock, said = self._codecs.setdefault(variant.codec_name, (threading.Lock(), []))
+        with lock:
+            if not said:
+                minutes = f"{self._minutes * _CODEC_SHARE:g}"
+                where = ["--name", variant.codec_name, "--out", str(self._out)]
+                said.append(
+                    self._run(["train", str(self._folder), "--minutes", minutes, *where, *_flags(variant.codec)])
+                )
+        return said[0]
+
+    def _run(self, words: list[str]) -> str:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "distill.cli.app", *words, *self._shared, "--json"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            return "it was stopped" if json.loads(done.stdout).get("cancelled") else ""
+        complaints = [line[2:] for line in done.stderr.splitlines() if line.startswith("✗ ")]
+        return complaints[-1] if complaints else f"it ended with {done.returncode}"
+
+
+def _flags(chosen: tuple[tuple[str, str], ...]) -> list[str]:
+    return [word for name, value in chosen for word in (f"--{name}", value)]
+
+
+def _compared(folder: Path, out: Path, ended: list[_Tried]) -> tuple[list[dict[str, Any]], Path | None]:
+    """Figures of every model, and the page; no page where there is no model."""
+    from distill.audio.corpus import import_corpus
+    from distill.evaluation.measure import evaluate, own_split
+    from distill.files.names import reserving
+    from distill.models.model_file import load_model
+    from distill.report import write_evaluation_report
+    from distill.report.gather import Tried, sweep_report
+
+    found: list[Tried] = []
+    for one in ended:
+        if not one.wrong:
+            model = load_model(one.model)
+            corpus = import_corpus(folder, channels=model.codec.channels)
+            split = own_split(model, corpus)
+            found.append(Tried(one.variant.words, model, evaluate(model, corpus, split, with_opus=False)))
+    if not found:
+        return [], None
+    report = sweep_report(folder.resolve().name, found, corpus, split)
+    with reserving(out / "comparison.html") as page:
+        write_evaluation_report(page, report)
+    return [{"model": one.words, **one.figures()} for one in found], page.resolve()
