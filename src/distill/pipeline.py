@@ -307,7 +307,7 @@ def run(
             minutes=CODEC_SHARE * left / 60, seed=seed, device=device, precision=precision, from_scratch=from_scratch
         )
         events = events_file(run_folder, "codec")
-        train_codec(
+        codec = train_codec(
             corpus,
             split,
             model_path,
@@ -318,15 +318,18 @@ def run(
             cancel_event=cancel_event,
         )
         if cancel_event is not None and cancel_event.is_set():
-            go_on = command("distill", "train", "--resume", model_path)
+            # A stop in its closing seconds comes too late to leave anything to go on with.
+            was_cut = bool(codec.header.codec_training["cancelled"])
+            go_on = command("distill", "train", "--resume", model_path) if was_cut else ""
             return result((), None, command("distill", "train-prior", model_path, folder), go_on)
 
         left = 60 * minutes - (time.monotonic() - started) - closing
         prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device, precision=precision)
         events = events_file(run_folder, "prior")
-        add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
+        bundled = add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():
-            go_on = command("distill", "train-prior", "--resume", model_path)
+            was_cut = bool((bundled.header.prior_training or {}).get("cancelled"))
+            go_on = command("distill", "train-prior", "--resume", model_path) if was_cut else ""
             return result((), None, command("distill", "generate", model_path), go_on)
 
         model = load_model(model_path, choose_device(device))

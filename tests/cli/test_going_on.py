@@ -15,7 +15,15 @@ from distill.files.names import sole_writer
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
-from distill.training.metrics import PriorEpochMetrics, PriorStepMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
+from distill.training.metrics import (
+    PriorEpochMetrics,
+    PriorStepMetrics,
+    PriorTrainingCompleteEvent,
+    TrainingEvent,
+    VQEpochMetrics,
+    VQStepMetrics,
+    VQTrainingCompleteEvent,
+)
 
 Distill = Callable[..., Any]
 
@@ -162,6 +170,39 @@ def test_states_of_finished_runs_do_not_pile_up(
     kept = {path.parent.name.split("-")[0] for path in (home() / "runs").glob(f"*/{CODEC_STATE}")}
     assert kept == {"stopped", "two"}
     assert len(list((home() / "runs").glob("*/codec.jsonl"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("verb", "end"),
+    [
+        ("train", VQTrainingCompleteEvent),
+        ("train-prior", PriorTrainingCompleteEvent),
+        ("run", VQTrainingCompleteEvent),
+        ("run", PriorTrainingCompleteEvent),
+    ],
+)
+def test_a_stop_that_comes_too_late_leaves_nothing_to_go_on_with(
+    verb: str,
+    end: type,
+    distill: Distill,
+    on_event: Callable[..., None],
+    small_corpus: Path,
+    tiny: Path,
+    tmp_path: Path,
+) -> None:
+    """Guards against advice, after a Ctrl-C in the closing seconds, that is answered with "the training is finished"."""
+
+    def look(event: TrainingEvent) -> None:
+        if isinstance(event, end):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    on_event(look)
+    words = (tiny, small_corpus) if verb == "train-prior" else (small_corpus, "--out", tmp_path / "new")
+    answer = distill(verb, *words, *(("--minutes", 0.001) if verb == "run" else ("--epochs", 1)))
+    assert answer.code == 0, answer.err
+    assert "Stopping" in answer.err
+    assert "--resume" not in answer.err
+    assert "Next" in answer.err
 
 
 def test_a_run_that_another_process_trains_is_left_alone(

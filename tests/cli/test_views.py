@@ -57,6 +57,22 @@ def test_an_epoch_fits_80_columns(event: Any, lines: int, screen: Callable[[bool
     assert max(map(len, texts)) <= 80
 
 
+def test_before_quantisation_begins_no_level_is_said_to_be_empty(screen: Callable[[bool], io.StringIO]) -> None:
+    """Guards against "Structure 0 %" after a first epoch in which nothing was quantised yet."""
+    shown = screen(True)
+    TrainingView()(replace(CODEC_EPOCH, levels=tuple(LevelHealth(level, 0.0, 0.0, 1024) for level in range(4))))
+    assert "Not quantised yet" in shown.getvalue()
+    assert "Structure" not in shown.getvalue()
+
+
+def test_a_second_stage_is_not_judged_by_distance_alone(screen: Callable[[bool], io.StringIO]) -> None:
+    """Guards against "made the codec worse" beside a distance that has fallen: pitch and texture decide too."""
+    shown = screen(False)
+    TrainingView()(RefinementCompleteEvent(1.3, 1.2, False, 3, 30, False))
+    assert "pitch, texture and distance together" in shown.getvalue()
+    assert "worse" not in shown.getvalue()
+
+
 def test_the_alarm_names_two_choices(screen: Callable[[bool], io.StringIO]) -> None:
     """Guards against an alarm that says something is wrong and not what one can do."""
     shown = screen(False)

@@ -173,7 +173,7 @@ def stop_on_interrupt(is_training: Callable[[], bool]) -> Iterator[threading.Eve
         if cancel.is_set() or not is_training():
             raise KeyboardInterrupt
         cancel.set()
-        warn("Stopping after this step; the best weights so far are kept. press Ctrl-C again to end at once.")
+        warn("Stopping after this step; what was learned so far is kept. Press Ctrl-C again to end at once.")
 
     before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

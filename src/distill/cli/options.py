@@ -107,7 +107,8 @@ SeedOption = Annotated[
 DrawnSeedOption = Annotated[
     int | None,
     typer.Option(
-        help="The same seed and model give the same piece on the same machine; each piece is shown with its seed.",
+        help="The same seed, --count and model give the same piece on the same machine, if it computes on the CPU; each piece "
+        "is shown with its seed.",
         min=0, max=2**31 - 1,
         show_default="another one each time",
     ),

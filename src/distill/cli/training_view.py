@@ -154,7 +154,8 @@ class TrainingView:
         levels = "  ".join(
             f"{name} {percent(level.utilisation)}·{level.perplexity:.0f}" for name, level in _named(event.levels)
         )
-        note(f"  {levels}", "dim")
+        is_quantised = any(level.utilisation for level in event.levels)
+        note(f"  {levels}" if is_quantised else "  Not quantised yet, so no code is in use.", "dim")
         self._warn_once(event.warning)
 
     def _end_of_refinement(self, event: "RefinementCompleteEvent") -> None:
@@ -164,7 +165,10 @@ class TrainingView:
         elif event.is_kept:
             good(f"Second stage trained for {_epochs(event.epochs_trained)}: {distances}")
         else:
-            warn(f"The second stage made the codec worse ({distances}), so the model keeps its decoder from before.")
+            warn(
+                f"By pitch, texture and distance together the second stage made the codec no better ({distances}), so the "
+                "model keeps its decoder from before."
+            )
 
     def _epoch_of_prior(self, event: "PriorEpochMetrics") -> None:
         note(

@@ -20,7 +20,7 @@ from distill.making.sampling import Generation, Voice, check_count, check_reques
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
 from distill.making.voices import Choice, RecordingsVoice, voice_of
 from distill.models.model_file import Model
-from distill.originality.dial import MOST_TRIES, draw_until_original
+from distill.originality.dial import MOST_TRIES, Drawn, draw_until_original
 from distill.originality.judge import OriginalityJudge
 from distill.originality.verdict import Originality, Verdict
 from distill.runs.journal import NewPiece, record_pieces
@@ -89,10 +89,8 @@ def make(
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice, progress, callback)
     given = None if request.given is None else file_digest(request.given)
-    pieces = [
-        _written(model, out, request, take, originality)
-        for take, originality in _judged(model, draw, range(seed, seed + count), max_similarity, callback)
-    ]
+    judged = _judged(model, draw, range(seed, seed + count), max_similarity, callback)
+    pieces = [_written(model, out, request, one.take, one.originality) for one in judged]
     # What was drawn together is drawn together again: arithmetic in a batch need not be the same to the last bit.
     noted = [
         NewPiece(
@@ -100,10 +98,10 @@ def make(
             piece.generation.seed,
             piece.summary(),
             {verdict.value.lower(): piece.originality.share(verdict) for verdict in HEARD},
-            request.noted(given, *((seed, count) if max_similarity is None else (piece.generation.seed, 1))),
+            request.noted(given, one.together.start, len(one.together)),
             piece.originality.seconds,
         )
-        for piece in pieces
+        for piece, one in zip(pieces, judged, strict=True)
     ]
     numbers = record_pieces(model, noted, callback)
     return tuple(replace(piece, number=number) for piece, number in zip(pieces, numbers, strict=True))
@@ -166,7 +164,7 @@ def _judged(
     seeds: range,
     max_similarity: float | None,
     callback: MetricsCallback | None,
-) -> list[tuple[Take, Originality]]:
+) -> list[Drawn[Take]]:
     """A take a seed, and where each of them came from."""
     judge = OriginalityJudge(model)
 
@@ -174,8 +172,8 @@ def _judged(
         return judge.judge(*take.new_sound(model))
 
     if max_similarity is None:
-        return [(take, judged(take)) for take in draw(seeds.start, len(seeds))]
-    drawn = draw_until_original(lambda one: draw(one, 1)[0], judged, seeds, max_similarity)
+        return [Drawn(take, judged(take), True, seeds) for take in draw(seeds.start, len(seeds))]
+    drawn = draw_until_original(lambda some: draw(some.start, len(some)), judged, seeds, max_similarity)
     over = sum(not one.is_within for one in drawn)
     if over and callback is not None:
         callback(
@@ -185,7 +183,7 @@ def _judged(
                 is_warning=True,
             )
         )
-    return [(one.take, one.originality) for one in drawn]
+    return drawn
 
 
 def _written(

@@ -53,26 +53,28 @@ class Drawn(Generic[T]):
     originality: Originality
     is_within: bool
     """Whether it stayed within the limit."""
+    together: range
+    """The seeds that were drawn together with its own."""
 
 
 def draw_until_original(
-    draw: Callable[[int], T], judge: Callable[[T], Originality], seeds: Sequence[int], limit: float
+    draw: Callable[[range], Sequence[T]], judge: Callable[[T], Originality], seeds: range, limit: float
 ) -> list[Drawn[T]]:
     """For each of ``seeds`` a take whose nearest second is within ``limit`` (percentile), trying eight seeds at most.
 
-    The seeds tried next are those that follow the last of ``seeds``, so that the same call always tries the same ones; what
-    comes nearest to the limit is kept when none is within.
+    All that are still to be drawn are drawn together, which takes hardly longer than one. The seeds tried next are those that
+    follow the last ones tried, so that the same call always tries the same ones; what comes nearest to the limit is kept when
+    none is within.
     """
-    found = []
-    for index, seed in enumerate(seeds):
-        best: Drawn[T] | None = None
-        for attempt in range(MOST_TRIES):
-            take = draw(seed if not attempt else seeds[-1] + 1 + index * (MOST_TRIES - 1) + attempt - 1)
+    found: dict[int, Drawn[T]] = {}
+    left, together = list(range(len(seeds))), seeds
+    for _ in range(MOST_TRIES):
+        for index, take in zip(left, draw(together), strict=True):
             originality = judge(take)
-            if best is None or originality.percentile < best.originality.percentile:
-                best = Drawn(take, originality, originality.percentile <= limit)
-            if best.is_within:
-                break
-        assert best is not None
-        found.append(best)
-    return found
+            if index not in found or originality.percentile < found[index].originality.percentile:
+                found[index] = Drawn(take, originality, originality.percentile <= limit, together)
+        left = [index for index in left if not found[index].is_within]
+        if not left:
+            break
+        together = range(together.stop, together.stop + len(left))
+    return [found[index] for index in range(len(seeds))]

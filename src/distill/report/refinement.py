@@ -46,7 +46,7 @@ def _opening(report: RefinementReport) -> str:
     verdict = (
         "The refined decoder is in the model now."
         if report.is_kept
-        else "The refined decoder was worse and is not used: the model still has the one from before."
+        else "By pitch, texture and distance together the refined decoder was no better, so the model keeps the first one."
     )
     numbers = [
         (statistics.fmean(pair.mel_distance for pair in pairs), label)

@@ -231,7 +231,7 @@ class State:
             if values.get(name) != wanted:
                 raise StateFileError(
                     f"The saved training belongs to another {name}.",
-                    "Give the very recordings and the model it was begun with, or train anew.",
+                    "Give the very recordings and the model it was begun with, go on where it was begun, or train anew.",
                 )
         try:
             for name, model in self.models.items():
