@@ -50,7 +50,7 @@ def run(small_corpus: Path, tmp_path: Path) -> Run:
         ]
         ended = []
         for one in processes:
-            out_text, err_text = one.communicate(timeout=120)
+            out_text, err_text = one.communicate(timeout=300)
             ended.append(subprocess.CompletedProcess(one.args, one.returncode, out_text, err_text))
         result = folder / "result.json"
         return ended, json.loads(result.read_text()) if result.exists() else {}
@@ -159,7 +159,7 @@ def test_torchrun_starts_it_too(small_corpus: Path, tmp_path: Path) -> None:
         [sys.executable, *words, "codec", str(small_corpus), str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -191,6 +191,20 @@ def next_order() -> dict[str, Any]:
         order: dict[str, Any] = json.loads(store.get(key))
     _Group.orders += 1
     return order
+
+
+def say_goodbye() -> None:
+    """Tells the first rank that this one needs nothing more of it."""
+    if _Group.store is not None:
+        _Group.store.set(f"bye/{rank()}", "1")
+
+
+def wait_for_goodbyes(seconds: float) -> None:
+    """Waits until all other ranks have done so: with the first one their meeting place goes, and who still waits there would
+    take it for lost."""
+    if _Group.store is not None and size() > 1:
+        with suppress(RuntimeError):
+            _Group.store.wait([f"bye/{other}" for other in range(1, size())], timedelta(seconds=seconds))
 
 
 @contextmanager

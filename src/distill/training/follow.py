@@ -43,6 +43,7 @@ def follow() -> None:
             _train(order, state)
         except TrainingError:
             continue  # the first rank has come to the same end, and says so
+    ranks.say_goodbye()
 
 
 def _train(order: dict[str, Any], state: StateFile) -> None:

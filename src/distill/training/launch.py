@@ -36,7 +36,7 @@ JOIN_S = 120.0
 """So long may a rank take to come: machines of a cluster do not start at once, and PyTorch takes its time."""
 STEP_S = 600.0
 """So long may a rank take for what all do together. A step takes seconds at most, and so does a validation."""
-_BYE_S = 10.0
+_BYE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: s
                     finally:
                         with suppress(RuntimeError):
                             ranks.give_order("end")
+                    ranks.wait_for_goodbyes(_BYE_S)
                     _wait_for(children)
                 else:
                     _follow(place)
