@@ -61,7 +61,7 @@ function Now() {
   const { data: now, wrong } = usePolled("/api/now", 1500);
   if (wrong?.status === 0) return html`<span class="now gone" role="alert">${wrong.what}</span>`;
   if (!now) return null;
-  const left = now.remaining_s == null ? "" : ` · ${duration(now.remaining_s)} left`;
+  const left = now.remaining_s == null || now.remaining_s < 1 ? "" : ` · ${duration(now.remaining_s)} left`;
   return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")}><span><span class="unseen">At work: </span>${now.title} <b>${percent(now.share)}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;
 }
 

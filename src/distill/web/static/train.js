@@ -69,7 +69,7 @@ function Runs({ all, chosen }) {
   return html`<nav class="list" aria-label="Trainings">
     ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${job.state === "waiting" ? "waits in line" : job.state}<//></small></a>`)}
     ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
-      <small><${Badge} tone=${STATES[run.state]}>${run.state}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s != null ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
+      <small><${Badge} tone=${STATES[run.state]}>${run.state}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
   </nav>`;
 }
 
