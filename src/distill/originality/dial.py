@@ -19,7 +19,8 @@ class Dial:
     """How original new audio is to be, 0 (close to the recordings) to 1, as what is done about it.
 
     The nucleus decides how freely the prior recombines, with 0.97 to 0.98 of the probability: with less, new audio stands still
-    and repeats a second of a recording more often; with more, it goes astray (docs/prior.md). Above the middle, pieces are also drawn again until none of their seconds is nearer to a recording than nearly all held-out ones are.
+    and repeats a second of a recording more often; with more, it goes astray (docs/prior.md). Above the middle, pieces
+    are also drawn again until none of their seconds is nearer to a recording than nearly all held-out ones are.
     """
 
     top_p: float
