@@ -54,7 +54,7 @@ def test_training_stops_and_keeps_the_best(
     interrupt(VQStepMetrics, number=number)
     answer = distill("train", small_corpus, "--epochs", 1000, "--out", tmp_path, "--json")
     assert answer.code == 0
-    assert "best weights so far are kept" in answer.err
+    assert "what was learned so far is kept" in answer.err
     assert "Codec stopped after 1 epoch" in answer.err
     assert answer.json["cancelled"] == 1
     assert load_model(tmp_path / "small.distill").header.name == "small"
