@@ -11,9 +11,9 @@ demo: $(VENV)/ready
 
 # Files of tests run side by side, but for those in a browser: some of them measure how smoothly a page moves.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not browser"
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not browser and not slow"
 ifneq ($(CHROMIUM),)
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m "browser and not slow"
 else
 	@echo "There is no Chromium here (apt-get install chromium), so the pages are not tested in a browser."
 endif
