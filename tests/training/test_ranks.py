@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,15 @@ from distill.training.state import load_state
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
 Run = Callable[..., tuple[list["subprocess.CompletedProcess[str]"], dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Lightning notes in it what it finds of Slurm."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def free_port() -> str:
@@ -176,8 +185,8 @@ def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypat
         follow()
 
 
-def test_ddp_makes_a_group_even_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MASTER_PORT", raising=False)
+def test_ddp_makes_a_group_even_of_one() -> None:
+    before = dict(os.environ)
     with launch.together("cpu") as leads:
         assert leads
         assert not torch.distributed.is_initialized()
@@ -185,3 +194,4 @@ def test_ddp_makes_a_group_even_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
         assert leads
         assert torch.distributed.get_world_size() == 1
     assert not torch.distributed.is_initialized()
+    assert os.environ == before, "what is started next would wait for ranks that nobody starts"

@@ -111,8 +111,7 @@ def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: s
         return
     local = devices if not place.is_started or devices > 1 else place.local_rank + 1
     check_devices(kind, local)
-    children = [] if place.is_started else _start_others(place, devices)
-    with _ended(children):
+    with _environment_kept(), _ended([] if place.is_started else _start_others(place, devices)) as children:
         store, addresses = _met(place)
         if kind == "cuda":
             torch.cuda.set_device(place.local_rank)
@@ -195,6 +194,20 @@ def check_devices(kind: str, wanted: int) -> None:
         )
 
 
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """What a training of several processes sets is not there any more for what the same program starts later."""
+    before = {name: os.environ.get(name) for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK")}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def _start_others(place: Place, devices: int) -> "list[subprocess.Popen[bytes]]":
     """Starts this command once more for every other device of this machine."""
     host, _, port = place.address.rpartition(":")
@@ -253,17 +266,15 @@ def _follow(place: Place) -> None:
 
 
 @contextmanager
-def _ended(children: "list[subprocess.Popen[bytes]]") -> Iterator[None]:
+def _ended(children: "list[subprocess.Popen[bytes]]") -> "Iterator[list[subprocess.Popen[bytes]]]":
     """Whatever happens, no process that was started here is left."""
     try:
-        yield
+        yield children
     finally:
         for one in children:
             if one.poll() is None:
                 one.kill()
             one.wait()
-        if children:
-            del os.environ["LOCAL_RANK"]
 
 
 def _wait_for(children: "list[subprocess.Popen[bytes]]") -> None:
