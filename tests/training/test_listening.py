@@ -10,7 +10,7 @@ import torch
 
 from distill.audio.corpus import import_corpus
 from distill.audio.split import split_corpus
-from distill.errors import OutputError
+from distill.errors import LibraryError, OutputError
 from distill.models import VQVAEConfig
 from distill.training import TrainingEvent, VQEpochMetrics, VQStepMetrics, train_vqvae
 from distill.training.checkpoint import StateFile
@@ -93,3 +93,13 @@ def test_a_full_disk_costs_no_training(small_corpus: Path, tmp_path: Path, monke
     assert notice.is_warning
     assert "disk is full" in notice.text
     assert heard(tmp_path) == []
+
+
+def test_what_is_damaged_is_said_and_what_is_not_there_is_nothing(listening: Listening, tmp_path: Path) -> None:
+    """Guards against a page on which a training was never heard, without a word why."""
+    assert heard(tmp_path / "elsewhere") == []
+    listening.begin()
+    (note,) = tmp_path.rglob("passages.json")
+    note.write_bytes(b"[{")
+    with pytest.raises(LibraryError, match=r"passages\.json is damaged"):
+        heard(note.parent.parent)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from distill.errors import CorpusError, DeviceError, RankError, SettingError
+from distill.models import ranks
 from distill.training import launch
 from distill.training.follow import follow
 from distill.training.plan import CodecPlan
@@ -198,3 +199,14 @@ def test_ddp_makes_a_group_even_of_one() -> None:
     assert [os.environ.get(name) for name in names] == before, (
         "what is started next would wait for ranks that nobody starts"
     )
+
+
+def test_a_rank_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards against a wait that ends in silence, and against one without an end."""
+    monkeypatch.setattr(ranks._Group, "store", torch.distributed.HashStore())
+    monkeypatch.setattr(ranks._Group, "addresses", ("first, process 1", "second, process 2"))
+    ranks.wait_for_goodbyes(0.05)
+    assert "second, process 2 did not end" in capsys.readouterr().err
+    ranks._Group.store.set("bye/1", "1")
+    ranks.wait_for_goodbyes(5.0)
+    assert capsys.readouterr().err == ""

@@ -13,8 +13,9 @@ Nothing is pickled: what is sent are tensors, and words as their bytes.
 import json
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -193,6 +194,11 @@ def next_order() -> dict[str, Any]:
     return order
 
 
+def warn(words: str) -> None:
+    """Says, on the standard error output, what is wrong with the ranks and does not change what was trained."""
+    print(f"! {words}", file=sys.stderr)
+
+
 def say_goodbye() -> None:
     """Tells the first rank that this one needs nothing more of it."""
     if _Group.store is not None:
@@ -201,10 +207,16 @@ def say_goodbye() -> None:
 
 def wait_for_goodbyes(seconds: float) -> None:
     """Waits until all other ranks have done so: with the first one their meeting place goes, and who still waits there would
-    take it for lost."""
-    if _Group.store is not None and size() > 1:
-        with suppress(RuntimeError):
-            _Group.store.wait([f"bye/{other}" for other in range(1, size())], timedelta(seconds=seconds))
+    take it for lost. Which of them do not come in that time is said; they are not waited for any longer."""
+    store = _Group.store
+    if store is None or size() == 1:
+        return
+    names = {other: f"bye/{other}" for other in range(1, size())}
+    try:
+        store.wait(list(names.values()), timedelta(seconds=seconds))
+    except RuntimeError as error:
+        late = [_Group.addresses[other] for other, name in names.items() if not store.check([name])]
+        warn(f"{', '.join(late) or 'The other ranks'} did not end within {seconds:.0f} s: {error}")
 
 
 @contextmanager

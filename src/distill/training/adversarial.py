@@ -202,15 +202,7 @@ def refine_decoder(
         state.restore(file.resumed, belongs_to)
     mel_before = state.figures["mel_before"]
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, belongs_to, plan, tell)
-    listening = Listening(
-        None if file.path is None else file.path.parent,
-        "refinement",
-        split.held_out,
-        channels=codec.channels,
-        hop=codec.hop,
-        tell=tell,
-    )
-    listening.begin()
+    listening = Listening.beside(file, "refinement", split, codec.config, tell)
 
     state.finished, cancelled = schedule.finished, False
     epoch_started = time.monotonic()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -126,7 +126,7 @@ def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: s
                     try:
                         yield True
                     finally:
-                        with suppress(RuntimeError):
+                        with _said_if_not("The other ranks were not told that it is over"):
                             ranks.give_order("end")
                     ranks.wait_for_goodbyes(_BYE_S)
                     _wait_for(children)
@@ -134,7 +134,7 @@ def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: s
                     _follow(place)
                     yield False
         finally:
-            with suppress(RuntimeError):
+            with _said_if_not("The group of ranks was not closed"):
                 dist.destroy_process_group()
 
 
@@ -192,6 +192,15 @@ def check_devices(kind: str, wanted: int) -> None:
             f"--devices {wanted} are more than this machine has: {there} {what}{'s' * (there != 1)}.",
             f"Use --devices {there} or fewer" + (", or --device cuda where there are GPUs." if kind == "cpu" else "."),
         )
+
+
+@contextmanager
+def _said_if_not(words: str) -> Iterator[None]:
+    """At the end: where a rank is gone this fails, too, and what went wrong before counts more."""
+    try:
+        yield
+    except RuntimeError as error:
+        ranks.warn(f"{words}: {error}")
 
 
 @contextmanager
@@ -259,8 +268,6 @@ def _follow(place: Place) -> None:
         signal.signal(number, signal.SIG_IGN)
     try:
         follow()
-    except RankError as error:  # the first says it, if it is not the first that is gone
-        raise SystemExit(1) from error
     except DistillError as error:
         raise type(error)(f"Rank {place.rank} ({ranks.own_address()}): {error.what}", error.fix) from error
 
@@ -280,8 +287,10 @@ def _ended(children: "list[subprocess.Popen[bytes]]") -> "Iterator[list[subproce
 def _wait_for(children: "list[subprocess.Popen[bytes]]") -> None:
     until = time.monotonic() + _BYE_S
     for one in children:
-        with suppress(subprocess.TimeoutExpired):
+        try:
             one.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            ranks.warn(f"Process {one.pid}, one of the ranks, did not end within {_BYE_S:.0f} s and is ended now.")
 
 
 def _free_port() -> int:

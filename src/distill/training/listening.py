@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from distill.audio.files import SAMPLE_RATE
-from distill.audio.split import Passage
+from distill.audio.split import Passage, Split
 from distill.audio.writing import write_audio
-from distill.errors import OutputError
+from distill.errors import LibraryError, OutputError
 from distill.files.atomic import written_aside
 from distill.training.metrics import MetricsCallback, Notice
 
 if TYPE_CHECKING:
     import torch
+
+    from distill.models.config import VQVAEConfig
+    from distill.training.checkpoint import StateFile
 
 FOLDER = "listening"
 PASSAGES, PASSAGE_SECONDS = 2, 6.0
@@ -93,6 +96,16 @@ class Listening:
         except OutputError as error:
             self._tell(_not_written(error))
 
+    @classmethod
+    def beside(
+        cls, state_file: "StateFile", stage: str, split: Split, codec: "VQVAEConfig", tell: MetricsCallback
+    ) -> "Listening":
+        """That of a run whose state is kept in ``state_file``, begun."""
+        folder = None if state_file.path is None else state_file.path.parent
+        listening = cls(folder, stage, split.held_out, channels=codec.channels, hop=codec.hop, tell=tell)
+        listening.begin()
+        return listening
+
     def write(
         self, step: int, rebuild: "Callable[[torch.Tensor], torch.Tensor]", device: "torch.device | str" = "cpu"
     ) -> None:
@@ -130,13 +143,23 @@ def _not_written(error: OutputError) -> Notice:
 
 
 def heard(run_folder: Path) -> list[Heard]:
-    """What there is to hear of a run; nothing where it wrote nothing (yet)."""
+    """What there is to hear of a run; nothing where it wrote nothing (yet).
+
+    Raises:
+        LibraryError: if what it wrote is damaged.
+    """
     folder = run_folder / FOLDER
+    file = folder / "passages.json"
     try:
-        told: list[dict[str, Any]] = json.loads((folder / "passages.json").read_bytes())
+        told: list[dict[str, Any]] = json.loads(file.read_bytes())
         named = [(str(one["name"]), float(one["seconds"])) for one in told]
-    except (OSError, ValueError, KeyError, TypeError):  # not yet, or not ours to judge
+    except FileNotFoundError:
         return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LibraryError(
+            f"What a training sounded like cannot be read: {file} is damaged.",
+            f"Move {folder} away; the training writes it anew, and the model does not need it.",
+        ) from error
     return [
         Heard(name, seconds, folder / str(number) / "original.flac", tuple(_moments(folder / str(number))))
         for number, (name, seconds) in enumerate(named)

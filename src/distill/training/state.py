@@ -65,11 +65,7 @@ def save_state(path: Path, kind: str, state: TrainingState) -> Path:
     """
     import safetensors.torch  # takes seconds with PyTorch, so only whoever needs tensors pays for it
 
-    tensors = {
-        f"{part}/{name}": tensor.detach().cpu().contiguous()
-        for part, named in state.parts.items()
-        for name, tensor in named.items()
-    }
+    tensors = _whole(state.parts)
     about = {"format": _FORMAT, "kind": kind, "digest": _digest(tensors, state.values), "values": dict(state.values)}
     with written_aside(path) as temporary:
         # In one piece: safetensors' own writing to files reports a full disk as an error of its own kind.
@@ -81,11 +77,7 @@ def packed(state: TrainingState) -> bytes:
     """A state as bytes, to be sent to another process of the same training."""
     import safetensors.torch
 
-    tensors = {
-        f"{part}/{name}": tensor.detach().cpu().contiguous()
-        for part, named in state.parts.items()
-        for name, tensor in named.items()
-    }
+    tensors = _whole(state.parts)
     return safetensors.torch.save(tensors, {_KEY: json.dumps(dict(state.values))})
 
 
@@ -125,6 +117,15 @@ def read_values(path: Path, kind: str) -> Mapping[str, Any]:
         StateFileError: as :func:`load_state`, but for damage to the tensors.
     """
     return _values_of_today(path, _about(path, kind))
+
+
+def _whole(parts: Mapping[str, Part]) -> "dict[str, Tensor]":
+    """The inverse of :func:`_in_parts`, on the CPU."""
+    return {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, named in parts.items()
+        for name, tensor in named.items()
+    }
 
 
 def _in_parts(tensors: "Mapping[str, Tensor]") -> "dict[str, dict[str, Tensor]]":

@@ -152,15 +152,7 @@ def train_vqvae(
     criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
 
-    listening = Listening(
-        None if file.path is None else file.path.parent,
-        "codec",
-        split.held_out,
-        channels=config.channels,
-        hop=config.hop,
-        tell=tell,
-    )
-    listening.begin()
+    listening = Listening.beside(file, "codec", split, config, tell)
 
     cancelled = False
     while state.epoch == 0 or not (schedule.finished or cancelled):

@@ -27,18 +27,30 @@ class Closed:
 
 def closed() -> list[Closed]:
     """Those that were closed, the last one first. What was closed too long ago is deleted here."""
-    found = []
+    return sorted(_all()[0], key=lambda one: one.until, reverse=True)
+
+
+def damaged() -> list[LibraryError]:
+    """What to say of closed ones that cannot be read; they are never deleted."""
+    return _all()[1]
+
+
+def _all() -> tuple[list[Closed], list[LibraryError]]:
+    found, wrong = [], []
     for folder in sheets.folder().glob(f"*{_GONE}"):
         try:
             about, since = sheets.about_of(folder / "sheet.json"), folder.stat().st_mtime
-        except (LibraryError, FileNotFoundError):  # damaged, or opened again at this moment
+        except FileNotFoundError:  # opened again at this moment
             continue
-        until = datetime.fromtimestamp(since, UTC) + timedelta(days=CLOSED_DAYS)
-        if until <= datetime.now(UTC):
-            shutil.rmtree(folder, ignore_errors=True)  # what a system refuses to delete stays on the list
-        if about is not None and folder.is_dir():
-            found.append(Closed(about, until))
-    return sorted(found, key=lambda one: one.until, reverse=True)
+        except LibraryError as error:
+            wrong.append(error)
+        else:
+            until = datetime.fromtimestamp(since, UTC) + timedelta(days=CLOSED_DAYS)
+            if until <= datetime.now(UTC):
+                shutil.rmtree(folder, ignore_errors=True)  # what a system refuses to delete stays on the list
+            if about is not None and folder.is_dir():
+                found.append(Closed(about, until))
+    return found, wrong
 
 
 def close(given: str) -> None:

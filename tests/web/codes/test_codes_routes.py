@@ -273,6 +273,18 @@ def test_a_damaged_sheet_is_said_and_kept(client: Client, sheet: Json) -> None:
     assert note.exists()
 
 
+def test_a_closed_sheet_that_is_damaged_is_said_and_never_deleted(client: Client, sheet: Json) -> None:
+    """Guards against one that is on no list, and goes with its days all the same."""
+    assert client.delete(f"/api/codes/sheets/{sheet['id']}").status_code == 200
+    (note,) = (home() / "sheets").glob(f"{sheet['id']}*/sheet.json")
+    note.write_bytes(note.read_bytes()[:40])
+    os.utime(note.parent, (0, 0))
+    assert client.get("/api/codes/closed").json() == []
+    (told,) = client.get("/api/damaged").json()["codes"]
+    assert str(note) in told["what"]
+    assert note.exists()
+
+
 def test_another_name(client: Client, sheet: Json) -> None:
     url = f"/api/codes/sheets/{sheet['id']}/name"
     assert client.post(url, json={"name": "  Bärenlied "}).json()["name"] == "Bärenlied"

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from distill.files.home import home
-from distill.web import places, sheets
+from distill.web import closed_sheets, places, sheets
 from distill.web.answers import Wrong
 
 router = APIRouter(tags=["about"])
@@ -37,6 +37,7 @@ class Damaged(BaseModel):
 def damaged() -> Damaged:
     """Files of the page's own that are there and cannot be read."""
     folders, open_sounds = (
-        [Wrong(what=error.what, fix=error.fix) for error in found] for found in (places.damaged(), sheets.damaged())
+        [Wrong(what=error.what, fix=error.fix) for error in found]
+        for found in (places.damaged(), [*sheets.damaged(), *closed_sheets.damaged()])
     )
     return Damaged(recordings=folders, codes=open_sounds)
