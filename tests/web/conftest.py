@@ -5,20 +5,21 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import torch
-import uvicorn
 from fastapi import FastAPI
 
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, Source, new_header
 from distill.web.app import create_app
 from distill.web.guard import Door
+from distill.web.listen import listening
 
 PAGE = "http://127.0.0.1:8765"
 
@@ -94,19 +95,44 @@ def tiny(model_files: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(model_files / "tiny.distill", tmp_path / "tiny.distill"))
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The address of the dashboard, behind its guard, in this process: it sees each test's own home."""
+@contextmanager
+def _running(create: Callable[[int], Any], shutdown_s: int | None = None) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    running = uvicorn.Server(
-        uvicorn.Config(create_app(Door(port=port)), "127.0.0.1", port, http="h11", ws="none", log_level="error")
-    )
-    thread = threading.Thread(target=running.run)
+    server = listening(create(port), "127.0.0.1", port, shutdown_s)
+    thread = threading.Thread(target=server.run)
     thread.start()
-    while not running.started:
+    while not server.started:
         time.sleep(0.01)
     yield f"http://127.0.0.1:{port}"
-    running.should_exit = True
+    server.should_exit = True
     thread.join()
+
+
+@pytest.fixture(scope="session")
+def running() -> Callable[..., Any]:
+    """``with running(create) as address``: the app that ``create(port)`` gives, behind a real server in this process."""
+    return _running
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of the dashboard, behind its guard: it sees each test's own home."""
+    with _running(lambda port: create_app(Door(port=port))) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def promised() -> list[Any]:
+    """What schemathesis holds of every answer: all but that every well-formed request is granted, as a model that is not
+    there is refused."""
+    from schemathesis import checks
+
+    return [
+        checks.not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+        checks.unsupported_method,
+    ]

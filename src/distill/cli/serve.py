@@ -42,30 +42,16 @@ def serve(
     as_json: options.JsonOption = False,
 ) -> None:
     """Serve MODELs to other programs and computers: encode, decode, generate (streamed as it is drawn) and edit."""
-    import uvicorn
-
-    from distill.cli.ui import check_free
     from distill.web.guard import LOOPBACK
+    from distill.web.listen import check_free, listening
     from distill.web.service import Limits, create_service
     from distill.web.token import token_from
 
     served = _named([options.model_file(one) for one in models])
-    check_free(host, port)
+    check_free(host, port)  # before a file for the token is made
     token, is_new = token_from(token_file)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_service(served, token, Limits(longest, workers, waiting)),
-            host,
-            port,
-            http="h11",
-            ws="none",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
+    service = create_service(served, token, Limits(longest, workers, waiting))
+    server = listening(service, host, port, shutdown_s=5)
     address = f"http://{'127.0.0.1' if host in LOOPBACK else host}:{port}"
     shown = token if token_file is None and is_new else None
     if as_json:

@@ -9,7 +9,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import note, place, print_json
-from distill.errors import OutputError, SettingError
+from distill.errors import SettingError
 
 
 def ui(
@@ -38,31 +38,17 @@ def ui(
     as_json: options.JsonOption = False,
 ) -> None:
     """Open the dashboard: import, train, listen, generate and keep, without a terminal."""
-    import uvicorn
-
     from distill.web.app import create_app
     from distill.web.guard import LOOPBACK, Door, Lock
+    from distill.web.listen import listening
 
     password = _password(password_file)
     if password is None and host not in LOOPBACK:
         password = typer.prompt("Password for the page", hide_input=True, confirmation_prompt=True, err=True)
     lock = None if password is None else Lock.of(password)
     door = Door(host, port, frozenset(names or ()), lock)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(door),
-            host,
-            port,
-            http="h11",
-            ws="none",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-        )
-    )
+    server = listening(create_app(door), host, port)
     address = f"http://{'127.0.0.1' if door.is_local else host}:{port}"
-    check_free(host, port)
     if as_json:
         print_json({"page": address})
         sys.stdout.flush()
@@ -85,23 +71,3 @@ def _password(file: Path | None) -> str | None:
             f"The password in {file} cannot be read ({error}).", "Give a text file that you can read."
         ) from error
     return lines[0] if lines else ""
-
-
-def check_free(host: str, port: int) -> None:
-    """Refuses a place where nothing can listen.
-
-    Raises:
-        OutputError: with why.
-    """
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise OutputError(
-                f"Nothing can listen on {host}:{port} ({error.strerror}).",
-                "Choose another --port, or close the program that uses it.",
-            ) from error

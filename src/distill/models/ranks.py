@@ -11,9 +11,9 @@ Nothing is pickled: what is sent are tensors, and words as their bytes.
 """
 
 import json
+import logging
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -195,8 +195,9 @@ def next_order() -> dict[str, Any]:
 
 
 def warn(words: str) -> None:
-    """Says, on the standard error output, what is wrong with the ranks and does not change what was trained."""
-    print(f"! {words}", file=sys.stderr)
+    """Says what is wrong with the ranks and does not change what was trained: on the standard error output, if nobody wants
+    it elsewhere."""
+    logging.getLogger("distill").warning(words)
 
 
 def say_goodbye() -> None:

@@ -11,6 +11,7 @@ import hmac
 import json
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -141,20 +142,33 @@ class Door:
         return name in LOOPBACK or name in self.names or (name == self.host and not self.is_local)
 
 
-class Guard:
-    """Stands before the whole app (ASGI): refuses what is foreign and dresses what goes out."""
+class Before(ABC):
+    """Stands before a whole app (ASGI) and decides about every request; nothing else than HTTP comes through."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], door: Door) -> None:
-        self._app, self._door = app, door
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """One request, or the beginning and end of the app."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        elif scope["type"] == "http":
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            await self._decide(scope, headers, receive, send)
+
+    @abstractmethod
+    async def _decide(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        """Hands the request on, or refuses it."""
+
+
+class Guard(Before):
+    """Stands before the page: refuses what is foreign and dresses what goes out."""
+
+    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], door: Door) -> None:
+        super().__init__(app)
+        self._door = door
+
+    async def _decide(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         if refusal := self._refusal(scope["method"], scope["path"], headers):
             await refuse(send, *refusal)
             return

@@ -15,7 +15,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from distill.errors import OutputError, SettingError
-from distill.web.guard import Message, Receive, Scope, Send, refuse
+from distill.web.guard import Before, Message, Receive, Scope, Send, refuse
 
 VARIABLE = "DISTILL_TOKEN"
 SHORTEST = 16
@@ -68,8 +68,8 @@ def _checked(token: str, where: str) -> str:
     return token
 
 
-class Gate:
-    """Stands before the whole service (ASGI).
+class Gate(Before):
+    """Stands before the whole service.
 
     Args:
         longest: bytes of a request's body, by the end of its path; ``""`` is the end of every other.
@@ -78,16 +78,10 @@ class Gate:
     def __init__(
         self, app: Callable[[Scope, Receive, Send], Awaitable[None]], token: str, longest: dict[str, int]
     ) -> None:
-        self._app, self._digest, self._longest = app, hashlib.sha256(token.encode()).digest(), longest
+        super().__init__(app)
+        self._digest, self._longest = hashlib.sha256(token.encode()).digest(), longest
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    async def _decide(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         if refusal := self._refusal(scope["path"], headers):
             status, what, fix = refusal
             await refuse(send, status, what, fix, {"www-authenticate": "Bearer"} if status == 401 else {})

@@ -1,44 +1,15 @@
 """The service with a tiny model, behind a real server: streams, crowds and clients that go away need one."""
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from distill.web.service import Limits, create_service
 
 TOKEN = "a-token-of-the-tests-0123456789"
 Serving = Callable[..., Any]
-
-
-@contextmanager
-def _serving(models: dict[str, Path], limits: Limits) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = uvicorn.Config(
-        create_service(models, TOKEN, limits),
-        "127.0.0.1",
-        port,
-        http="h11",
-        ws="none",
-        log_level="error",
-        timeout_graceful_shutdown=5,
-    )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    running.should_exit = True
-    thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +24,13 @@ def served(model_files: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def serving() -> Serving:
+def serving(running: Callable[..., Any]) -> Serving:
     """``with serving(models, limits) as address``"""
-    return _serving
+
+    def start(models: dict[str, Path], limits: Limits) -> Any:
+        return running(lambda _: create_service(models, TOKEN, limits), shutdown_s=5)
+
+    return start
 
 
 @pytest.fixture(scope="module")
