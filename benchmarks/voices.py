@@ -6,7 +6,8 @@
 
 Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``; *Fréchet* is the distance there, and *floor* the
 same for as much audio drawn from the recordings themselves (median of 15 draws). *Near-copies*: seconds whose log-mel picture
-correlates over 0.95 with a place of the recordings. *Step*: the 99.9th percentile of steps from sample to sample within
+correlates over 0.95 with a place of the recordings. *Beat*: the autocorrelation of the onset envelope at the recordings' own
+period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the 99.9th percentile of steps from sample to sample within
 fades, over that of the recordings. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if
 the recordings were so long.
 """
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 
 from distill.audio.corpus import import_corpus
+from distill.audio.distance import LogMel
 from distill.audio.split import whole_recordings
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.nearness import Reference, excerpts
@@ -34,6 +36,9 @@ from distill.originality.dial import NAMED, Dial
 
 RATE = 48_000
 DRAWS = 15
+ONSET_RATE = 100
+"""Frames a second in which onsets are looked for."""
+SHORTEST_PERIOD, LONGEST_PERIOD = 30, 150
 
 
 def main() -> None:
@@ -84,18 +89,22 @@ def compare(
         for piece in generate(model, seconds, count, Sampling(top_p=dial.top_p), seed=1000 * lot)
     ]
     floor = floor_of(reference, audio, count * lots, seconds)
-    print(f"Floor of the Fréchet distance {floor:.1f}; comb of the recordings {reference.nearness(audio).comb:.2f}\n")
+    period, own_beat = strongest_period(audio)
     print(
-        "| voice | movement | comb | Fréchet / floor | near-copies | grains a piece | longest | step | seconds a piece |"
+        f"Floor of the Fréchet distance {floor:.1f}; comb of the recordings {reference.nearness(audio).comb:.2f}; their onsets"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"repeat after {period / ONSET_RATE:.2f} s (autocorrelation {own_beat:.2f})\n")
+    print(
+        "| voice | movement | comb | Fréchet / floor | near-copies | beat | grains a piece | longest | step | seconds a piece |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name, speaker in (("codec", None), ("recordings", voice)):
         started = time.perf_counter()
         sounds = [replace(piece, voice=speaker).audio(model) for piece in pieces]
         taken = (time.perf_counter() - started) / len(pieces)
         near = reference.nearness(sounds)
         row = f"| {name} | {near.movement_db:.2f} dB | {near.comb:.2f} | {near.frechet / floor:.2f} "
-        row += f"| {near.near_copies:.1%} "
+        row += f"| {near.near_copies:.1%} | {beat(sounds, period) / own_beat:.2f} "
         if speaker is None:
             print(f"{row}| | | | {taken:.2f} |")
             continue
@@ -109,6 +118,28 @@ def compare(
         steps = float(np.quantile(np.concatenate(inside), 0.999)) / step
         grains = np.mean([len(one) for one in placed])
         print(f"{row}| {grains:.0f} | {longest:.2f} s | {steps:.2f} | {taken:.2f} |")
+
+
+def onset_echo(audio: np.ndarray) -> np.ndarray:
+    """Autocorrelation, by frames of 10 ms, of how much louder the mel bands of a sound ``[C, N]`` get from frame to frame."""
+    mel = LogMel(RATE, 2048, RATE // ONSET_RATE, 64)(torch.from_numpy(audio.mean(axis=0))[None, None])[0, 0].numpy()
+    rise = np.maximum(np.diff(mel, axis=0), 0).mean(axis=1)
+    rise -= rise.mean()
+    echo = np.correlate(rise, rise, "full")[len(rise) - 1 :]
+    return np.asarray(echo / max(echo[0], 1e-9))
+
+
+def strongest_period(recordings: Sequence[np.ndarray]) -> tuple[int, float]:
+    """After how many frames the recordings' onsets repeat most, and their autocorrelation there."""
+    echoes = [echo[:LONGEST_PERIOD] for one in recordings if len(echo := onset_echo(one)) >= LONGEST_PERIOD]
+    mean = np.mean(echoes, axis=0)
+    period = SHORTEST_PERIOD + int(np.argmax(mean[SHORTEST_PERIOD:]))
+    return period, float(mean[period])
+
+
+def beat(sounds: Sequence[np.ndarray], period: int) -> float:
+    """The autocorrelation of new sounds at that period, or two frames beside it."""
+    return float(np.mean([onset_echo(one)[period - 2 : period + 3].max() for one in sounds]))
 
 
 def floor_of(reference: Reference, audio: Sequence[np.ndarray], count: int, seconds: float) -> float:
