@@ -63,6 +63,7 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
         "codebook_size": 32,
         "bandwidth": bandwidth,
         "voice": "partials",
+        "limiter": "gain",
         "sketch_size": SKETCH_SIZE,
         "decoder_blocks": BASE_DECODER_BLOCKS,
     }

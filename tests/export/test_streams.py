@@ -39,7 +39,8 @@ def test_a_stream_is_the_codec_in_parts(
     voice: str, channels: int, hop: int, kernel: int, specials: OwnSpecials, make_model: Callable[..., Model]
 ) -> None:
     """Guards against what only the ends, or the seams between calls, would show."""
-    codec = make_model(voice, channels, hop, kernel_size=kernel).codec
+    limiter = "gain" if voice == "partials" else "bend"
+    codec = make_model(voice, channels, hop, kernel_size=kernel, limiter=limiter).codec
     count = 20
     codes = torch.randint(0, 32, (1, count, 3), generator=torch.Generator().manual_seed(3))
     whole = codec.decode(codes)

@@ -21,7 +21,7 @@ def tiny(channels: int = 1, hop: int = HOP) -> ConvVQVAE:
     torch.manual_seed(0)
     config = VQVAEConfig(
         channels=channels, hop=hop, hidden_size=24, encoder_blocks=1, decoder_blocks=2, latent_size=8,
-        codebook_size=32, voice="partials",
+        codebook_size=32, voice="partials", limiter="gain",
     )  # fmt: skip
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(4, 32, 8))

@@ -13,7 +13,7 @@ from distill.audio.distance import overlap_add
 from distill.export.dft import InverseDFT
 from distill.export.special import OwnSpecials
 from distill.export.stream import Blocks, Kept, exists, window
-from distill.models import vqvae
+from distill.models import peaks, vqvae
 from distill.models.draws import uniform
 from distill.models.noise import (
     MAX_LOG_MAGNITUDE,
@@ -36,7 +36,7 @@ from distill.models.tones import (
     Tones,
     TonesAndNoise,
 )
-from distill.models.vqvae import ConvVQVAE, InverseFFTHead, limit_peaks, swap_mid_side
+from distill.models.vqvae import ConvVQVAE, InverseFFTHead, swap_mid_side
 
 
 class SpeakingStream(nn.Module):
@@ -69,6 +69,10 @@ class SpeakingStream(nn.Module):
             self.kept.add("sketch", 1, self.blocks.latency, codec.config.sketch_size)
             self.subsonic = _Subsonic(codec.subsonic, codec.channels, codec.hop, self.kept)
             self.latency += self.subsonic.reach
+        self.limiter = None
+        if codec.config.limiter == "gain":
+            self.limiter = _Limiter(codec.channels, codec.hop, self.kept)
+            self.latency += self.limiter.reach
 
     def forward(self, codes: Tensor, state: Tensor, first: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """Audio, and the state for the next call.
@@ -95,7 +99,9 @@ class SpeakingStream(nn.Module):
             audio = self.subsonic(audio * there, first, total, kept)
             first = first - self.subsonic.reach
         there = exists(first, self.positions, total).repeat_interleave(self.hop)
-        return limit_peaks(audio) * there, self.kept.packed(kept)
+        audio = audio * there
+        audio = peaks.bent(audio) if self.limiter is None else self.limiter(audio, kept)
+        return audio, self.kept.packed(kept)
 
 
 class _Overlap:
@@ -305,3 +311,17 @@ class _Subsonic(nn.Module):
         back = overlap_add(slow[..., None] * (taper * step), step)[..., margin : margin + around.shape[2]]
         skip = self.reach * self.hop
         return (around - back)[..., skip : skip + samples]
+
+
+class _Limiter(nn.Module):
+    """:func:`distill.models.peaks.held_down` along a stream."""
+
+    def __init__(self, channels: int, hop: int, kept: Kept) -> None:
+        super().__init__()
+        self.hop, self.reach = hop, -(-peaks.REACH // hop)
+        kept.add("peaks", 1, channels, 2 * self.reach * hop)
+
+    def forward(self, audio: Tensor, kept: dict[str, Tensor]) -> Tensor:
+        """``audio`` is silent where there is none."""
+        around, skip = window(kept, "peaks", audio, 2), self.reach * self.hop
+        return peaks.held_down(around)[..., skip : skip + audio.shape[2]]

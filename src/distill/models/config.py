@@ -35,6 +35,9 @@ class VQVAEConfig:
     voice: Literal["frames", "tones", "partials"] = "frames"
     """What the decoder is made of. Files that do not say it were written when there were only ``frames``; ``tones`` was a
     first form of ``partials``, which new codecs get."""
+    limiter: Literal["bend", "gain"] = "bend"
+    """How peaks are kept under full scale: new codecs turn the gain down around them (``models/peaks.py``). Files that do not say
+    it bend each sample for itself."""
 
     def __post_init__(self) -> None:
         if self.hop % self.frame_hop or self.hop % min(512, self.hop) or self.hop % 256:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.distance import LogMel, Magnitude, overlap_add
-from distill.models import ranks
+from distill.models import peaks, ranks
 from distill.models.config import VQVAEConfig
 from distill.models.noise import NoiseHead
 from distill.models.quantizer import ResidualQuantizer
@@ -36,7 +36,7 @@ from distill.models.sketch import described
 from distill.models.subsonic import SubsonicFilter
 from distill.models.tones import ToneHead, Tones, TonesAndNoise
 
-__all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "limit_peaks", "swap_mid_side"]
+__all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "swap_mid_side"]
 
 MAX_LOG_MAGNITUDE = 6.0
 """Above any magnitude a full-scale sine reaches in one frame; bounds the exponential."""
@@ -220,9 +220,9 @@ class ConvVQVAE(nn.Module):
         reach = self.config.kernel_size // 2
         if isinstance(self.decoder[2], TonesAndNoise):
             heard = -(-Features.longest_window(self.config) // (2 * self.hop)) + 1
-            spoken = self.decoder[2].reach - (-self.subsonic.reach // self.hop)
-            return max(self.config.encoder_blocks * reach + heard, self.config.decoder_blocks * reach + spoken)
-        return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach - (-2048 // self.hop) + 1
+            return max(self.config.encoder_blocks * reach + heard, self.config.decoder_blocks * reach + self._before)
+        frames = 1 - (-2048 // self.hop) + self._limited
+        return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach + frames
 
     def latents(self, audio: Tensor) -> Tensor:
         """``[B, C, N] → [B, S, vector_size]``, before quantisation; the end is padded with silence to whole positions."""
@@ -273,14 +273,19 @@ class ConvVQVAE(nn.Module):
         """Positions before a part from which on its sound needs the right phases."""
         if not isinstance(self.decoder[2], TonesAndNoise):
             return 0
-        return self.decoder[2].reach - (-self.subsonic.reach // self.hop)
+        return self.decoder[2].reach - (-self.subsonic.reach // self.hop) + self._limited
+
+    @property
+    def _limited(self) -> int:
+        """Positions to either side whose peaks change a position's gain."""
+        return -(-peaks.REACH // self.hop) if self.config.limiter == "gain" else 0
 
     def _speak(
         self, quantized: Tensor, first: int = 0, held: Tensor | None = None, held_at: int = -1
     ) -> tuple[Tensor, Tensor | None, Tones | None]:
         head = self.decoder[2]
         if not isinstance(head, TonesAndNoise):
-            return limit_peaks(self.decoder(quantized)), None, None
+            return self._below_full_scale(self.decoder(quantized)), None, None
         positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
         is_training = self.decoder.training
         if is_training:  # no two windows share their draws
@@ -289,7 +294,10 @@ class ConvVQVAE(nn.Module):
         sketch = quantized[..., self.config.latent_size :]
         audio, phases, tones = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
         # Filtering takes a twentieth of a step, and no loss hears what it takes out.
-        return limit_peaks(audio if is_training else self.subsonic(audio)), phases, tones
+        return self._below_full_scale(audio if is_training else self.subsonic(audio)), phases, tones
+
+    def _below_full_scale(self, audio: Tensor) -> Tensor:
+        return peaks.held_down(audio) if self.config.limiter == "gain" else peaks.bent(audio)
 
     def forward(self, audio: Tensor, quantize: bool = True) -> VQVAEOutput:
         """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar).
@@ -318,16 +326,6 @@ def _head(config: VQVAEConfig) -> nn.Module:
     return TonesAndNoise(
         ToneHead(*sizes, blends=blends, sketch_size=config.sketch_size), NoiseHead(*sizes, blends=blends)
     )
-
-
-def limit_peaks(audio: Tensor) -> Tensor:
-    """Leaves samples up to ±0.95 as they are and bends what is above smoothly, so that nothing passes full scale.
-
-    Each sample for itself: chunks come out as the whole does.
-    """
-    knee = 0.95
-    below = audio.clamp(-knee, knee)
-    return below + (1 - knee) * torch.tanh((audio - below) / (1 - knee))
 
 
 def swap_mid_side(audio: Tensor) -> Tensor:
