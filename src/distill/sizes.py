@@ -62,8 +62,7 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
         "channels": corpus.channels,
         "codebook_size": 32,
         "bandwidth": bandwidth,
-        "voice": "partials",
-        "limiter": "gain",
+        "voice": "lobes",
         "sketch_size": SKETCH_SIZE,
         "decoder_blocks": BASE_DECODER_BLOCKS,
     }

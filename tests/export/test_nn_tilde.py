@@ -66,7 +66,7 @@ def test_the_file_runs_without_distill(tmp_path: Path, make_model: Callable[...,
     assert found["shapes"] == [[1, 3, 24], [3, 1, 4096]]
 
 
-@pytest.mark.parametrize("voice", ["partials", "frames"])
+@pytest.mark.parametrize("voice", ["lobes", "frames"])
 def test_a_stereo_codec_without_a_prior(voice: str, tmp_path: Path, make_model: Callable[..., Model]) -> None:
     model = make_model(voice, channels=2, with_prior=False)
     outcome = export_nn_tilde(model, tmp_path / "wide.ts")
