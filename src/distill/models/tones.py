@@ -42,7 +42,7 @@ GAIN_STEP = 64
 SURE, SURE_AT_FIRST = 2.0, 1.5
 """Concentration of the advance from which a bin counts as a tone; the bins around a peak that does share its phase. The second
 is that of the first form of this head."""
-LOBED = 4.0
+LOBED = 3.0
 """Concentration from which a peak is one sine: the bins around it are then told by the window's shape alone."""
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
