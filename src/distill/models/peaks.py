@@ -36,16 +36,16 @@ def gain_at_edges(peaks: Tensor) -> Tensor:
     The least gain that any block within reach needs, then a mean over as many edges: no edge of a block is over what it needs.
     """
     wanted = (CEILING / peaks.clamp(min=1e-6)).clamp(max=1)
-    around = F.pad(wanted, (2 * _AROUND + 1, 2 * _AROUND + 1), value=1.0)
+    around = F.pad(wanted[:, None], (2 * _AROUND + 1, 2 * _AROUND + 1), value=1.0)
     least = -F.max_pool1d(-around, 2 * _AROUND + 2, 1)
     # Two means, one after the other: a triangle. Means of ones are 1 exactly.
-    return F.avg_pool1d(F.avg_pool1d(least, _AROUND + 1, 1), _AROUND + 1, 1)
+    return F.avg_pool1d(F.avg_pool1d(least, _AROUND + 1, 1), _AROUND + 1, 1)[:, 0]
 
 
 def gain_between(edges: Tensor) -> Tensor:
     """From one edge to the next in a line: ``[B, blocks + 1] → [B, blocks·BLOCK]``."""
     place = (torch.arange(BLOCK, device=edges.device) + 0.5) / BLOCK
-    return (edges[:, :-1, None] + edges.diff(dim=1)[..., None] * place).flatten(1)
+    return (edges[:, :-1, None] + (edges[:, 1:] - edges[:, :-1])[..., None] * place).flatten(1)
 
 
 def bent(audio: Tensor) -> Tensor:
