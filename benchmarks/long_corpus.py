@@ -3,10 +3,10 @@
     python benchmarks/long_corpus.py 1 10 100 --out long        # hours of sound; the recordings are synthesised into long/
 
 The recordings are sparse, as stems from a sequencer or a gated field recorder are: half an hour each at most, mono, 48 kHz
-FLAC, of which a twentieth sounds (notes and strokes, one jingle that all share) and the rest is digital silence. Each step runs in a
-process of its own, so that its peak memory (the most that ever lay in RAM, mapped files included) is its own, and so are its
-seconds of a core, which tell more than those on the wall where a machine is shared. Results go to DIR/long.json; what is there
-already is not measured again.
+FLAC, of which a twentieth sounds (notes and strokes, one jingle that all share) and the rest is digital silence. Each step runs
+in a process of its own, so that its peak memory (the most that ever lay in RAM, mapped files included) is its own, and so are
+its seconds of a core, which tell more than those on the wall where a machine is shared. Results go to DIR/long.json; what is
+there already is not measured again.
 """
 
 import argparse

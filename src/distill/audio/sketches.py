@@ -108,6 +108,7 @@ def _reduced(audio: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
 
 @cache
 def taper(size: int) -> np.ndarray:
+    """A Hann window ``[size]`` without its zeros."""
     return np.hanning(size + 2)[1:-1].astype(np.float32)
 
 
