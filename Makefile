@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test lint lock bench ray clean
 
 demo: $(VENV)/ready
 	$(BIN)/distill demo --out distill-demo
@@ -21,6 +21,14 @@ lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# About twenty minutes on two quiet cores; writes docs/benchmarks.md. CORPUS is a folder of recordings, the demo's if not given.
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/bench.py $(if $(CORPUS),--corpus $(CORPUS))
+
+# For the tests of sweeps on a Ray cluster, which are left out without it.
+ray: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[ray]'
 
 # The environment is built anew whenever the lock or the project's own description changes.
 $(VENV)/ready: requirements.lock pyproject.toml

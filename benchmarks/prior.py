@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -152,16 +153,11 @@ def sampling_speed(model: Model, count: int, seconds: float) -> float:
     return count * seconds / (time.monotonic() - started)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=2.0)
-    wanted = parser.parse_args()
-
-    model = load_model(wanted.model)
+def compare(model_path: Path, folder: Path, minutes: float, orders: Sequence[int] = ORDERS) -> dict[str, Any]:
+    """``guess``: rows of name, bits per token and per second; and speeds, Distill's and the plain ones'."""
+    model = load_model(model_path)
     codec = model.codec
-    corpus = import_corpus(wanted.folder, channels=codec.channels)
+    corpus = import_corpus(folder, channels=codec.channels)
     split = split_corpus(corpus, seed=model.header.corpus.split_seed)
     config = prior_config_for(model, corpus)
 
@@ -172,7 +168,7 @@ def main() -> None:
     train, held_out = coded(split.train), coded(split.held_out)
     held_out_tokens = sum(map(len, held_out))
     rows = [("every code as likely", math.log2(codec.codebook_size))]
-    for order in ORDERS:
+    for order in orders:
         ngram = WittenBell(order, codec.num_quantizers, codec.codebook_size)
         for line in train:
             ngram.learn(line)
@@ -188,10 +184,8 @@ def main() -> None:
             )
         )
 
-    plain_bits, plain_pace = train_plain(
-        config, sequences(split.train, 1), sequences(split.held_out, 1), 60 * wanted.minutes
-    )
-    rows.append((f"plain transformer, {wanted.minutes:g} min", plain_bits))
+    plain_bits, plain_pace = train_plain(config, sequences(split.train, 1), sequences(split.held_out, 1), 60 * minutes)
+    rows.append((f"plain transformer, {minutes:g} min", plain_bits))
     paces: list[float] = []
 
     def listen(event: TrainingEvent) -> None:
@@ -199,19 +193,34 @@ def main() -> None:
             paces.append(event.tokens / event.step_time_s)
 
     trained = train_prior(
-        wanted.model, corpus, config, listen, plan=dataclasses.replace(PLAN, minutes=wanted.minutes), split=split
+        model_path, corpus, config, listen, plan=dataclasses.replace(PLAN, minutes=minutes), split=split
     )
-    rows.append((f"Distill, {wanted.minutes:g} min", math.log2(trained["prior_metadata"]["best_perplexity"])))
-    print(f"| {wanted.folder.name}: held-out guess | bits/token | bits/s |\n|---|---|---|")
-    for name, bits in rows:
-        print(f"| {name} | {bits:.2f} | {bits * codec.num_quantizers * codec.frame_rate:.0f} |")
-
+    rows.append((f"Distill, {minutes:g} min", math.log2(trained["prior_metadata"]["best_perplexity"])))
     model.prior, model.sources = trained["prior_model"], trained["sources"]
-    plain_seconds = sample_plainly(config, round(4 * codec.frame_rate))
+    a_second = codec.num_quantizers * codec.frame_rate
+    return {
+        "guess": [(name, bits, bits * a_second) for name, bits in rows],
+        "training": (sorted(paces)[len(paces) // 2], plain_pace),
+        "one stream": (sampling_speed(model, 1, 10), 4 / sample_plainly(config, round(4 * codec.frame_rate))),
+        "eight streams": sampling_speed(model, 8, 10),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=2.0)
+    wanted = parser.parse_args()
+
+    found = compare(wanted.model, wanted.folder, wanted.minutes)
+    print(f"| {wanted.folder.name}: held-out guess | bits/token | bits/s |\n|---|---|---|")
+    for name, bits, a_second in found["guess"]:
+        print(f"| {name} | {bits:.2f} | {a_second:.0f} |")
     print("\n| speed | Distill | plain |\n|---|---|---|")
-    print(f"| training, tokens/s | {sorted(paces)[len(paces) // 2]:.0f} | {plain_pace:.0f} |")
-    print(f"| one stream, audio s/s | {sampling_speed(model, 1, 10):.1f} | {4 / plain_seconds:.2f} |")
-    print(f"| eight streams, audio s/s | {sampling_speed(model, 8, 10):.1f} | |")
+    print("| training, tokens/s | {:.0f} | {:.0f} |".format(*found["training"]))
+    print("| one stream, audio s/s | {:.1f} | {:.2f} |".format(*found["one stream"]))
+    print(f"| eight streams, audio s/s | {found['eight streams']:.1f} | |")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from distill.runs.resume import RefinementRun
 from distill.settings import check_length
 from distill.training.budget import CODEC_SHARE
 from distill.training.launch import choose_device
-from distill.training.metrics import MetricsCallback
+from distill.training.metrics import MetricsCallback, Notice, ignore
 
 QUALITIES = ("standard", "high")
 HIGH_MINUTES = 45.0
@@ -91,7 +91,7 @@ def train(
             """Minutes of so many that are left; a second's worth at least."""
             return whole and max(whole - (time.monotonic() - started) / 60, 0.02)
 
-        corpus = import_corpus(folder, channels=channels)
+        corpus = import_corpus(folder, channels=channels, ahead=lambda words: (callback or ignore)(Notice(words)))
         split = split_corpus(corpus, seed=seed)
         model = pipeline.train_codec(
             corpus,

@@ -261,7 +261,7 @@ def run(
     seed: int = 0,
     device: str = "auto",
     from_scratch: bool = False,
-    precision: Literal["32", "bf16"] = "32",
+    precision: Literal["32", "bf16", "16"] = "32",
     config_changes: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
@@ -288,7 +288,12 @@ def run(
     chosen = run_settings(None, minutes, device, DEFAULT_MINUTES)
     minutes = DEFAULT_MINUTES if minutes is None else minutes
     with claimed(new_model_path(out, name, folder)) as model_path:
-        corpus = import_corpus(folder, channels=channels, progress=lambda done, total, _: tell("Reading", done, total))
+        corpus = import_corpus(
+            folder,
+            channels=channels,
+            progress=lambda done, total, _: tell("Reading", done, total),
+            ahead=lambda words: (callback or ignore)(Notice(words)),
+        )
         changes = dict(config_changes or {})
         marked = {*changes, *({"channels"} if channels else ())}
         settings = {**chosen, **codec_settings(codec_config(corpus, changes), marked)}

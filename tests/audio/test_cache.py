@@ -121,7 +121,7 @@ def test_measured_once(tmp_path, noise, save):
     save(tmp_path / "mine" / "b.wav", noise(1.5, seed=1))
     first = import_corpus(tmp_path / "mine")
     kept = {file.name: file.stat().st_mtime_ns for file in cache_folder().glob("*.json")}
-    assert len(kept) == 3, "two recordings, and how they are alike"
+    assert len(kept) == 4, "two recordings, how they are alike, and how much of them"
     assert import_corpus(tmp_path / "mine").files == first.files
     assert {file.name for file in cache_folder().glob("*.json")} == set(kept)
     save(place, 0.5 * noise(1.5))

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tiny_training: None) -> list[list[s
 
         map = staticmethod(map)
 
-    monkeypatch.setattr("distill.cli.sweep.subprocess.run", run)
+    monkeypatch.setattr("distill.cli.engines.subprocess.run", run)
     monkeypatch.setattr("distill.cli.sweep.ThreadPoolExecutor", OneByOne)
     return found
 
@@ -111,3 +112,12 @@ def test_nothing_to_compare(
     answer = distill("sweep", small_corpus, "--grid", "levels=9", "--out", tmp_path / "out", "--json")
     assert answer.json["page"] is None
     assert answer.code == 1
+
+
+def test_without_ray_it_is_said_how_to_install_it(
+    distill: Callable[..., Any], small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    answer = distill("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out", "--ray", "local")
+    assert answer.code == 2
+    assert "--ray needs Ray, which is not installed. Install it with: pip install 'distill-audio[ray]'" in answer.err

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from distill.errors import CorpusError, DeviceError, RankError, SettingError
@@ -84,6 +85,13 @@ def test_two_ranks_take_the_steps_of_one_with_the_whole_batch(kind: str, run: Ru
     assert both["losses"] == pytest.approx(alone["losses"], abs=1e-5)
     assert both["held out"] == pytest.approx(alone["held out"], abs=1e-4)
     assert both.get("codes") == alone.get("codes")
+    if kind == "prior":
+        codes = [safetensors.torch.load_file(tmp_path / out / "prior.codes") for out in ("one", "two")]
+        assert set(codes[0]) == {"lengths", "coded", "held_out"}
+        for name, encoded in codes[0].items():
+            assert torch.equal(codes[1][name], encoded), (
+                "the ranks encoded the recordings otherwise than one process does"
+            )
     here, there = parts(tmp_path / "one" / f"{kind}.state", saved), parts(tmp_path / "two" / f"{kind}.state", saved)
     assert set(here) == set(there)
     compared = [name for name in here if name.endswith("exp_avg") or "embed" in name]

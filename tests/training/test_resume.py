@@ -262,7 +262,7 @@ def test_a_prior_goes_on_where_encoding_gives_other_codes(
     def encode(*_: Any, **__: Any) -> Any:
         pytest.fail("encoded again")
 
-    monkeypatch.setattr("distill.training.prior_data.encode_view", encode)
+    monkeypatch.setattr("distill.training.extraction.encode_view", encode)
     events: list[TrainingEvent] = []
     rest = train(resumed=load_state(tmp_path / "state", "prior"), callback=events.append, fresh_share=0.0)
     for name, tensor in weights(whole).items():

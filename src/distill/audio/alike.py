@@ -11,28 +11,21 @@ in which they differ.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 
 import numpy as np
-import soxr
 
+from distill.audio.cache import let_go
 from distill.audio.files import SAMPLE_RATE
-from distill.audio.mixing import Mix, mixed
+from distill.audio.mixing import Mix
 from distill.audio.remembered import remembered
+from distill.audio.sketches import BANDS, HOP, QUERY, RATE, WINDOW, Sketch, cut, taper
 
-RATE = 16_000
-"""What is compared, in samples a second: octaves up to 8 kHz tell recordings apart."""
 LEAST_SECONDS = 1.0
 """A shorter stretch (one note, one drum stroke) is no sign of anything, unless it is nearly all of a recording."""
 
 _VERSION = 1
 """To be raised when what is found changes: what was found before is kept under its number."""
 _STEP = SAMPLE_RATE // RATE
-_HOP = RATE // 20
-_WINDOW = 2048
-_BANDS = 24
-_RANGE_DB = 60.0
-_QUERY = 20  # frames, 1 s
 _COARSE = 0.62
 _PROPOSALS = 12  # of one second
 _MOST_WORK = 12_000
@@ -40,15 +33,15 @@ _MOST_WORK = 12_000
 _LEAST_WORK, _WORK_PER_SECOND = 400, 25
 _MOST_PRODUCTS = 3e8  # seconds asked about times frames they are compared with
 _SNIPPET = 6144  # samples whose place is searched first
-_SEARCH = 2 * _HOP  # samples that the coarse place may be off
+_SEARCH = 2 * HOP  # samples that the coarse place may be off
 _FIRST = 0.55
 _BLOCK = 4096
 _AGREED = 0.75
 _DRIFT = 6  # samples of freedom: a resampled copy drifts by fractions of one
-_FLOOR_DB = 45.0  # below the loudest frequency: what is fainter is not whitened up
 _WHITENING = 0.85
 _LOWEST, _HIGHEST = 30.0, 7800.0
-_BLOCK_SECONDS = 10
+_LONG_SECONDS = 3600.0
+"""What is compared of more sound than this (40 kB for each second) lies on disk and not in memory."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +62,15 @@ class Alike:
 
 def alike_in(recordings: Sequence[tuple[np.ndarray, Mix]], digests: Sequence[str]) -> tuple[Alike, ...]:
     """What :func:`find_alike` gives of recordings whose files have these SHA-256, searched once."""
-    known = hashlib.sha256(" ".join(f"{one} {mix}" for one, (_, mix) in zip(digests, recordings, strict=True)).encode())
-    found = remembered(f"{known.hexdigest()}.alike-{_VERSION}", lambda: [asdict(one) for one in find_alike(recordings)])
+    name = f"{known_by(recordings, digests)}.alike-{_VERSION}"
+    found = remembered(name, lambda: [asdict(one) for one in find_alike(recordings)])
     return tuple(Alike(**one) for one in found)
+
+
+def known_by(recordings: Sequence[tuple[np.ndarray, Mix]], digests: Sequence[str]) -> str:
+    """By what is kept what was found among recordings whose files have these SHA-256."""
+    parts = (f"{one} {mix}" for one, (_, mix) in zip(digests, recordings, strict=True))
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def find_alike(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[Alike, ...]:
@@ -80,13 +79,14 @@ def find_alike(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[Alike, ...
     A second that recurs all over the place is found at the dozen places most like it; what is asked about is thinned out
     beyond some three hours of sound, so that the work stays bounded.
     """
-    sketches = [_Sketch(audio, mix) for audio, mix in recordings]
+    in_all = sum(audio.shape[1] for audio, _ in recordings) / SAMPLE_RATE
+    sketches = [Sketch(audio, mix, is_long=in_all > _LONG_SECONDS) for audio, mix in recordings]
     found: list[Alike] = []
     seconds = sum(sketch.samples for sketch in sketches) / RATE
     work = min(_MOST_WORK, round(_LEAST_WORK + _WORK_PER_SECOND * seconds))
     for one, other, frame, coarse in _proposals(sketches):
-        start = max(0, frame + int(sketches[one].level[frame : frame + _QUERY].argmax()) - 1) * _HOP
-        if _is_covered(found, one, other, start + _HOP, coarse):
+        start = max(0, frame + int(sketches[one].level[frame : frame + QUERY].argmax()) - 1) * HOP
+        if _is_covered(found, one, other, start + HOP, coarse):
             continue
         if work <= 0:
             break
@@ -131,61 +131,20 @@ def _end(recordings: Sequence[tuple[np.ndarray, Mix]], found: Alike) -> int:
     return min(_STEP * found.stop, one, other - _STEP * found.lag)
 
 
-class _Sketch:
-    """One recording as it is compared."""
-
-    def __init__(self, audio: np.ndarray, mix: Mix) -> None:
-        size = _BLOCK_SECONDS * SAMPLE_RATE
-        scale = max(float(np.abs(audio[:, at : at + size]).max()) for at in range(0, audio.shape[1], size))
-        # In half the memory, at a precision well below what is whitened up.
-        self.sound = np.concatenate([(block / max(scale, 1e-9)).astype(np.float16) for block in _reduced(audio, mix)])
-        frames = max(1, round(len(self.sound) / _HOP))
-        bands = np.zeros((frames, _BANDS), np.float32)
-        self.level = np.zeros(frames, np.float32)
-        mean = np.zeros(_WINDOW // 2 + 1)
-        for first in range(0, frames, 128):
-            last = min(first + 128, frames)
-            part = _cut(self.sound, first * _HOP, (last - 1) * _HOP + _WINDOW)
-            windows = np.lib.stride_tricks.sliding_window_view(part, _WINDOW)[::_HOP]
-            power = np.square(np.abs(np.fft.rfft(windows * _taper(_WINDOW), axis=1)))
-            bands[first:last] = power @ _band_weights()
-            self.level[first:last] = np.sqrt(power.sum(axis=1))
-            mean += power.sum(axis=0)
-        self.amplitude = np.sqrt(mean / frames)
-        self.amplitude = np.maximum(self.amplitude, self.amplitude.max() * 10 ** (-_FLOOR_DB / 20) + 1e-9)
-        decibels = 10 * np.log10(bands + 1e-12)
-        scaled = np.clip((decibels - decibels.max()) / _RANGE_DB + 1, 0, 1).astype(np.float32)
-        sounding = scaled.max(axis=1) >= 0.15
-        # What lasts says nothing; but in a short sound nothing is known to last.
-        scaled -= scaled[sounding].sum(axis=0) / (sounding.sum() + _QUERY)
-        scaled[~sounding] = 0
-        self.features = scaled
-
-    @property
-    def samples(self) -> int:
-        return len(self.sound)
-
-
-def _reduced(audio: np.ndarray, mix: Mix) -> Iterator[np.ndarray]:
-    stream = soxr.ResampleStream(SAMPLE_RATE, RATE, 1, dtype="float32")
-    size = _BLOCK_SECONDS * SAMPLE_RATE
-    for start in range(0, audio.shape[1], size):
-        block = np.ascontiguousarray(mixed(np.asarray(audio[:, start : start + size]), mix)[0])
-        yield stream.resample_chunk(block, last=start + size >= audio.shape[1])
-
-
-def _proposals(sketches: Sequence[_Sketch]) -> list[tuple[int, int, int, int]]:
+def _proposals(sketches: Sequence[Sketch]) -> list[tuple[int, int, int, int]]:
     """(one, other, frame, lag): the second of ``one`` that begins there could lie in ``other``, ``lag`` samples later.
 
     The likeliest first.
     """
     frames = sum(len(sketch.features) for sketch in sketches)
-    step = max(1.0, frames / _QUERY * frames / _MOST_PRODUCTS) * _QUERY
+    step = max(1.0, frames / QUERY * frames / _MOST_PRODUCTS) * QUERY
     asked = [(number, frame) for number, sketch in enumerate(sketches) for frame in _asked(sketch, round(step))]
-    queries = np.zeros((len(asked), _QUERY * _BANDS), np.float32)
+    if not asked:
+        return []
+    queries = np.zeros((len(asked), QUERY * BANDS), np.float32)
     mask = np.zeros_like(queries)
     for row, (number, frame) in enumerate(asked):
-        query = sketches[number].features[frame : frame + _QUERY].ravel()
+        query = sketches[number].features[frame : frame + QUERY].ravel()
         queries[row, : query.size] = query / max(float(np.linalg.norm(query)), 1e-9)
         mask[row, : query.size] = 1
     owner, begin = np.array(asked).T
@@ -193,7 +152,8 @@ def _proposals(sketches: Sequence[_Sketch]) -> list[tuple[int, int, int, int]]:
     places = np.zeros((len(asked), 0), np.int64)  # which recording and which frame, in one number
     for other, sketch in enumerate(sketches):
         best, at = _best_of_each_second(sketch.features, queries, mask)
-        best[(owner == other)[:, None] & (np.abs(at - begin[:, None]) < _QUERY)] = -1
+        let_go(sketch.features)
+        best[(owner == other)[:, None] & (np.abs(at - begin[:, None]) < QUERY)] = -1
         scores = np.concatenate([scores, best], axis=1)
         places = np.concatenate([places, at * len(sketches) + other], axis=1)
         if scores.shape[1] > _PROPOSALS:
@@ -202,53 +162,56 @@ def _proposals(sketches: Sequence[_Sketch]) -> list[tuple[int, int, int, int]]:
     rows, columns = np.nonzero(scores >= _COARSE)
     found = sorted(
         (-float(scores[row, column]), int(owner[row]), int(places[row, column] % len(sketches)), int(begin[row]),
-         int(places[row, column] // len(sketches) - begin[row]) * _HOP)
+         int(places[row, column] // len(sketches) - begin[row]) * HOP)
         for row, column in zip(rows, columns, strict=True)
     )  # fmt: skip
     return [proposal[1:] for proposal in found]
 
 
-def _asked(sketch: _Sketch, step: int) -> list[int]:
+def _asked(sketch: Sketch, step: int) -> list[int]:
     """Frames at which the seconds begin that are looked for elsewhere: all, and the one in which most happens."""
     frames = len(sketch.features)
-    last = max(0, frames - _QUERY)
-    happens = np.convolve(np.square(sketch.features).sum(axis=1), np.ones(min(_QUERY, frames)), mode="valid")
-    return sorted({*range(0, last + 1, step), last, int(happens.argmax())})
+    last = max(0, frames - QUERY)
+    happens = np.convolve(np.square(sketch.features).sum(axis=1), np.ones(min(QUERY, frames)), mode="valid")
+    asked = sorted({*range(0, last + 1, step), last, int(happens.argmax())})
+    return [frame for frame in asked if sketch.features[frame : frame + QUERY].any()]  # silence is like nothing
 
 
 def _best_of_each_second(features: np.ndarray, queries: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The likeness ``[queries, seconds]`` of the best place in each second of a recording, and its frame."""
     frames = len(features)
-    seconds = -(-frames // _QUERY)
-    padded = np.concatenate([features, np.zeros((_QUERY - 1, _BANDS), np.float32)])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, _QUERY, axis=0).transpose(0, 2, 1)
+    seconds = -(-frames // QUERY)
+    padded = np.concatenate([features, np.zeros((QUERY - 1, BANDS), np.float32)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, QUERY, axis=0).transpose(0, 2, 1)
     best = np.full((len(queries), seconds), -1, np.float32)
     at = np.zeros((len(queries), seconds), np.int64)
     is_whole = bool(mask.all())
-    for first in range(0, frames, 50 * _QUERY):
-        part = windows[first : first + 50 * _QUERY].reshape(-1, _QUERY * _BANDS)
+    for first in range(0, frames, 50 * QUERY):
+        if not padded[first : first + 51 * QUERY].any():
+            continue
+        part = windows[first : first + 50 * QUERY].reshape(-1, QUERY * BANDS)
         whole = np.linalg.norm(part, axis=1)[:, None]
         size = np.broadcast_to(whole, (len(part), len(queries))) if is_whole else np.sqrt(np.square(part) @ mask.T)
         score = part @ queries.T / np.maximum(size, 0.3 * float(whole.max()) + 1e-9)
-        score = np.pad(score, ((0, -len(part) % _QUERY), (0, 0)), constant_values=-1)
-        score = score.reshape(-1, _QUERY, len(queries))
-        cells = slice(first // _QUERY, first // _QUERY + len(score))
+        score = np.pad(score, ((0, -len(part) % QUERY), (0, 0)), constant_values=-1)
+        score = score.reshape(-1, QUERY, len(queries))
+        cells = slice(first // QUERY, first // QUERY + len(score))
         best[:, cells] = score.max(axis=1).T
-        at[:, cells] = score.argmax(axis=1).T + first + _QUERY * np.arange(len(score))
+        at[:, cells] = score.argmax(axis=1).T + first + QUERY * np.arange(len(score))
     return best, at
 
 
 def _is_covered(found: Sequence[Alike], one: int, other: int, place: int, lag: int) -> bool:
     """Whether that is known already, in either direction."""
     for a in found:
-        if (a.one, a.other) == (one, other) and abs(a.lag - lag) < 2 * _HOP and a.start <= place < a.stop:
+        if (a.one, a.other) == (one, other) and abs(a.lag - lag) < 2 * HOP and a.start <= place < a.stop:
             return True
-        if (a.other, a.one) == (one, other) and abs(a.lag + lag) < 2 * _HOP and a.start <= place + lag < a.stop:
+        if (a.other, a.one) == (one, other) and abs(a.lag + lag) < 2 * HOP and a.start <= place + lag < a.stop:
             return True
     return False
 
 
-def _compared(sketches: Sequence[_Sketch], one: int, other: int, start: int, coarse: int) -> tuple[list[Alike], int]:
+def _compared(sketches: Sequence[Sketch], one: int, other: int, start: int, coarse: int) -> tuple[list[Alike], int]:
     """What the waveforms say: the stretches around ``start`` that agree, at the one lag near ``coarse`` that fits best.
 
     And how many blocks were compared.
@@ -256,8 +219,8 @@ def _compared(sketches: Sequence[_Sketch], one: int, other: int, start: int, coa
     first, second = sketches[one], sketches[other]
     weights = _weights(first, second)
     stop = min(start + _SNIPPET, first.samples)
-    snippet = _cut(first.sound, start, stop)
-    score, place = _best_place(snippet, _cut(second.sound, start + coarse - _SEARCH, stop + coarse + _SEARCH), weights)
+    snippet = cut(first.sound, start, stop)
+    score, place = _best_place(snippet, cut(second.sound, start + coarse - _SEARCH, stop + coarse + _SEARCH), weights)
     if score < _FIRST:
         return [], 0
     lag = coarse + place - _SEARCH
@@ -306,9 +269,9 @@ def _runs(blocks: Sequence[tuple[int, float, float]]) -> Iterator[list[tuple[int
         yield run
 
 
-def _weights(one: _Sketch, other: _Sketch) -> np.ndarray:
-    """``[_WINDOW // 2 + 1]``: what both spectra are multiplied by, so that all octaves of what both hold count alike."""
-    hertz = np.fft.rfftfreq(_WINDOW, 1 / RATE)
+def _weights(one: Sketch, other: Sketch) -> np.ndarray:
+    """``[WINDOW // 2 + 1]``: what both spectra are multiplied by, so that all octaves of what both hold count alike."""
+    hertz = np.fft.rfftfreq(WINDOW, 1 / RATE)
     heard = (hertz > _LOWEST) & (hertz < _HIGHEST)
     held = one.amplitude / one.amplitude.max() * other.amplitude / other.amplitude.max()
     weights: np.ndarray = heard / np.sqrt(np.maximum(hertz, _LOWEST) * held**_WHITENING)
@@ -317,9 +280,9 @@ def _weights(one: _Sketch, other: _Sketch) -> np.ndarray:
 
 def _stretched(weights: np.ndarray, size: int) -> np.ndarray:
     """``[size // 2 + 1]``; sizes are powers of two, so that a step of one is a step of the other."""
-    if size <= _WINDOW:
-        return weights[:: _WINDOW // size]
-    whole = np.repeat(weights, size // _WINDOW)
+    if size <= WINDOW:
+        return weights[:: WINDOW // size]
+    whole = np.repeat(weights, size // WINDOW)
     return whole[: size // 2 + 1] if len(whole) >= size // 2 + 1 else np.append(whole, whole[-1])
 
 
@@ -327,7 +290,7 @@ def _best_place(short: np.ndarray, longer: np.ndarray, weights: np.ndarray) -> t
     """Where in ``longer`` the envelope of the cross-correlation is highest, and how alike they are there (0 to 1)."""
     size = 1 << (len(longer) - 1).bit_length()
     whitening = _stretched(weights, size)
-    one = np.fft.rfft(short * _taper(len(short)), size) * whitening
+    one = np.fft.rfft(short * taper(len(short)), size) * whitening
     other = np.fft.rfft(longer, size) * whitening
     place = int(_envelope(np.conj(one) * other, size)[: len(longer) - len(short) + 1].argmax())
     return _agreement(short, longer[place : place + len(short)], weights)[0], place
@@ -336,8 +299,8 @@ def _best_place(short: np.ndarray, longer: np.ndarray, weights: np.ndarray) -> t
 def _agreement(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """How alike two blocks of one length are (0 to 1), within a few samples, and the amplitude of the louder one."""
     size = 1 << (len(one) + _DRIFT).bit_length()
-    taper, whitening = _taper(len(one)), _stretched(weights, size)
-    first, second = (np.fft.rfft(block * taper, size) * whitening for block in (one, other))
+    window, whitening = taper(len(one)), _stretched(weights, size)
+    first, second = (np.fft.rfft(block * window, size) * whitening for block in (one, other))
     powers = float(np.square(np.abs(first)).sum()), float(np.square(np.abs(second)).sum())
     envelope = _envelope(np.conj(first) * second, size)
     peak = max(float(envelope[: _DRIFT + 1].max()), float(envelope[-_DRIFT:].max()))
@@ -349,25 +312,3 @@ def _envelope(cross: np.ndarray, size: int) -> np.ndarray:
     analytic[1 : size // 2] = 2 * cross[1 : size // 2]
     envelope: np.ndarray = np.abs(np.fft.ifft(analytic))
     return envelope
-
-
-@cache
-def _taper(size: int) -> np.ndarray:
-    return np.hanning(size + 2)[1:-1].astype(np.float32)
-
-
-@cache
-def _band_weights() -> np.ndarray:
-    """``[_WINDOW // 2 + 1, _BANDS]``: which bins of the spectrum belong to which band."""
-    hertz = np.fft.rfftfreq(_WINDOW, 1 / RATE)
-    band = np.digitize(hertz, np.geomspace(60, 7_600, _BANDS + 1)) - 1
-    return (band[:, None] == np.arange(_BANDS)).astype(np.float32)
-
-
-def _cut(sound: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """``[stop - start]`` of float32, silence beyond the ends."""
-    part = np.zeros(stop - start, np.float32)
-    first, last = max(start, 0), min(stop, len(sound))
-    if last > first:
-        part[first - start : last - start] = sound[first:last]
-    return part

@@ -7,6 +7,7 @@ of it beside it (``remembered``). All can be deleted at any time; the next impor
 import contextlib
 import errno
 import functools
+import mmap
 import os
 import secrets
 import time
@@ -26,7 +27,9 @@ except ImportError:  # Windows, where no such limit stands in the way
     resource = None  # type: ignore[assignment]
 
 _OPEN_FILES = 8192
-_LEFTOVER_SECONDS = 24 * 3600  # an unfinished file this old was left by a process that died
+_DAY = 24 * 3600
+_LONGEST_UNUSED = {".tmp": _DAY, ".json": 90 * _DAY}
+"""Seconds. An unfinished file this old was left by a process that died; measures are small, and dear to find out again."""
 
 
 def decoded(path: Path, sha256: str) -> np.memmap:
@@ -57,6 +60,18 @@ def cached(sha256: str) -> np.memmap | None:
     return found
 
 
+def let_go(audio: np.ndarray) -> None:
+    """Gives back the memory in which what was read of a memory map lies; it can be read again at any time.
+
+    So a pass over hours of sound, and windows drawn from all over them, hold no more than what they look at.
+    """
+    mapped = audio.base
+    while isinstance(mapped, np.ndarray):
+        mapped = mapped.base
+    if isinstance(mapped, mmap.mmap) and not audio.flags.writeable and hasattr(mapped, "madvise"):  # Windows has none
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
 def forget(sha256: str) -> None:
     """Deletes what was decoded of a file that turned out to be another one by then."""
     with contextlib.suppress(OSError):  # mapped on Windows: then it goes with the next trimming
@@ -66,7 +81,8 @@ def forget(sha256: str) -> None:
 def trim_cache(limit_bytes: int = 8 * 2**30, keep: Collection[str] = ()) -> int:
     """Deletes the least recently used files until the cache fits in ``limit_bytes``; returns the bytes freed.
 
-    Recordings whose SHA-256 is in ``keep`` always stay. A mapped array stays readable on POSIX.
+    Recordings whose SHA-256 is in ``keep`` always stay, and so does what was measured, until nobody has asked for it for three
+    months. A mapped array stays readable on POSIX.
     """
     files = []
     freed = 0
@@ -75,9 +91,10 @@ def trim_cache(limit_bytes: int = 8 * 2**30, keep: Collection[str] = ()) -> int:
             state = file.stat()
         except FileNotFoundError:  # another process trims too
             continue
-        if file.suffix in (".npy", ".json"):
-            files.append((state.st_mtime, state.st_size, file))
-        elif file.suffix == ".tmp" and time.time() - state.st_mtime > _LEFTOVER_SECONDS:
+        age, longest = time.time() - state.st_mtime, _LONGEST_UNUSED.get(file.suffix)
+        if file.suffix == ".npy":
+            files.append((state.st_mtime, min(state.st_size, 512 * getattr(state, "st_blocks", 1 << 62)), file))
+        elif longest is not None and age > longest:
             freed += _delete(file, state.st_size)
     excess = sum(size for _, size, _ in files) - limit_bytes
     for _, size, file in sorted(files):
@@ -109,9 +126,11 @@ def _decode_to(place: Path, path: Path) -> None:
             done = 0
             for block in read_blocks(path):
                 for channel, row in enumerate(block):
-                    file.seek(start + 4 * (channel * samples + done))
-                    file.write(row.astype("<f4", copy=False).tobytes())
+                    if row.any():  # of silence most file systems keep nothing
+                        file.seek(start + 4 * (channel * samples + done))
+                        file.write(row.astype("<f4", copy=False).tobytes())
                 done += block.shape[1]
+            file.truncate(start + 4 * info.channels * samples)
             file.flush()
             os.fsync(file.fileno())
         try:

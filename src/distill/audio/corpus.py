@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from distill.audio.ahead import first_reading
 from distill.audio.alike import Alike, alike_in
-from distill.audio.cache import decoded, forget, trim_cache
+from distill.audio.cache import decoded, forget, let_go, trim_cache
 from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, file_digest
 from distill.audio.folder import audio_files, name_below
 from distill.audio.judging import Found, judge
 from distill.audio.mixing import Mix, in_channels
-from distill.audio.takes import copies, group_takes, shared_parts, surely
+from distill.audio.seen import digest_of
+from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import normalised
@@ -52,6 +54,7 @@ class Recording:
     def heard(self, start: int, stop: int, channels: int) -> np.ndarray:
         """A fresh float32 ``[channels, stop - start]``."""
         piece = np.array(self.audio[:, start:stop], dtype=np.float32)
+        let_go(self.audio)
         if self.gain != 1.0:
             piece *= np.float32(self.gain)
         return in_channels(piece, channels, self.mix)
@@ -161,12 +164,14 @@ def import_corpus(
     *,
     channels: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    ahead: Callable[[str], None] | None = None,
 ) -> Corpus:
     """Judges every audio file below ``folder``; a bad one among good ones is reported, not fatal.
 
-    Decodes in bounded memory into the cache. ``channels`` (1 or 2) overrides the choice, which is stereo when
-    at least half of the seconds are truly stereo. ``progress`` is called with (files done, files, name of the
-    next). Raises CorpusError when there is nothing to learn from, with up to three reasons.
+    Decodes in bounded memory into the cache, each file once: what is found out is kept, and a file that was not written to
+    since is not read again. ``channels`` (1 or 2) overrides the choice, which is stereo when at least half of the seconds are
+    truly stereo. ``progress`` is called with (files done, files, name of the next), ``ahead`` with what a long first reading
+    will take, before it begins. Raises CorpusError when there is nothing to learn from, with up to three reasons.
     """
     if channels not in (None, 1, 2):
         raise SettingError(f"{channels} channels cannot be learned.", "Ask for 1 (mono) or 2 (stereo).")
@@ -179,6 +184,8 @@ def import_corpus(
         known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
         raise CorpusError(what, f"Put recordings in it ({known}).")
 
+    if ahead is not None and (words := first_reading(paths)):
+        ahead(words)
     used: dict[str, Found] = {}
     taken = {name_below(path, folder) for path in paths}
     by_bytes: dict[str, str] = {}
@@ -238,11 +245,12 @@ def _one_of_each_take(
     names = list(used)
     found = list(used.values())
     sounds = [(one.audio, one.levels.mix) for one in found]
-    alike = alike_in(sounds, [one.sha256 for one in found])
-    parts = shared_parts(sounds, alike)
+    digests = [one.sha256 for one in found]
+    alike = alike_in(sounds, digests)
+    parts, sure = parts_in(sounds, digests, alike)
     # By what is in them, not by their names: a renamed folder is the same corpus.
     preferred = sorted(range(len(found)), key=lambda number: _worth(found[number]), reverse=True)
-    originals = copies(shared_parts(sounds, surely(alike)), preferred)
+    originals = copies(sure, preferred)
     stays = [number for number in range(len(found)) if number not in originals]
     place = {number: at for at, number in enumerate(stays)}
     judged = {names[copy]: names[original] for copy, original in originals.items()}
@@ -289,7 +297,7 @@ def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
     _check_folder(folder)
     for path in audio_files(folder)[0]:
         try:
-            digest = file_digest(path)
+            digest = digest_of(path)
         except AudioFileError:  # whoever looks for certain bytes does not find them here
             continue
         yield path, digest

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.cache import decoded, forget
-from distill.audio.files import file_digest, probe
 from distill.audio.measure import Levels, levels_of
 from distill.audio.mixing import mix_in_words
+from distill.audio.seen import digest_of, shape_of
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import AudioFileError
 
@@ -40,7 +40,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
     """
     try:
         before = _stamp(path)
-        info = probe(path)
+        info = shape_of(path)
         report = FileReport(
             name, FileVerdict.USED, seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels
         )
@@ -58,7 +58,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
                 reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learned from.",
                 fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
             )
-        sha256 = file_digest(path)
+        sha256 = digest_of(path)
         audio = decoded(path, sha256)
         if _stamp(path) != before:
             forget(sha256)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from distill.audio.cache import let_go
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Balance, Mix
 from distill.audio.remembered import remembered
@@ -61,16 +62,19 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
         digest.update(block.tobytes())
         highest, lowest = np.maximum(highest, block.max(axis=1)), np.minimum(lowest, block.min(axis=1))
         balance.take(block)
-        spectrum = np.maximum(spectrum, _amplitudes(block))
+        if block.any():
+            spectrum = np.maximum(spectrum, _amplitudes(block))
         power = np.add.reduceat(np.square(block), np.arange(0, block.shape[1], _FRAME), axis=1)
         power[:, :-1] /= _FRAME
         power[:, -1] /= (block.shape[1] - 1) % _FRAME + 1
         loudness.append(power.max(axis=0))
+        let_go(audio)
     peak = float(max(highest.max(), -lowest.min()))
     full = _FULL_SCALE * max(peak, 1.0)
     clipped = sum(
         int((np.abs(audio[:, start : start + _BLOCK]) >= full).sum()) for start in range(0, samples, _BLOCK)
     ) if peak >= full else 0  # fmt: skip
+    let_go(audio)
     heard = np.flatnonzero(spectrum >= max(_INAUDIBLE * peak, rounding))
     return Levels(
         peak=peak,

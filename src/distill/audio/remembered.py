@@ -21,18 +21,30 @@ def remembered(name: str, measured: Callable[[], Any]) -> Any:
         measured: gives JSON.
     """
     place = cache_folder() / f"{name}.json"
-    with contextlib.suppress(OSError, ValueError):  # not there, or not whole: then it is measured again
-        found = json.loads(place.read_text(encoding="utf-8"))
-        os.utime(place)
+    found = recalled(name)
+    if found is not None:
         return found
     value = measured()
     aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
     with contextlib.suppress(
         OSError
     ):  # a disk that is full, another person's cache: then it is measured the next time too
+        place.parent.mkdir(parents=True, exist_ok=True)
         try:
             aside.write_text(json.dumps(value), encoding="utf-8")
             aside.replace(place)
         finally:
             aside.unlink(missing_ok=True)
     return value
+
+
+def recalled(name: str) -> Any:
+    """What was measured under that name; None where it was not, or is not whole: then it has to be measured."""
+    place = cache_folder() / f"{name}.json"
+    try:
+        found = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):  # another person's cache: only its date stays
+        os.utime(place)
+    return found

@@ -133,6 +133,8 @@ class _KeptAside:
         self.chosen: dict[int, tuple[int, int]] = {}
         """The stretch of each recording that was chosen, in samples."""
         self._marks = [np.zeros(-(-one.samples // _CELL), bool) for one in corpus.recordings]
+        self._counts = [0] * len(self._marks), [0] * len(self._marks)
+        """Samples marked in each recording, and those that are marked when its marks are widened."""
         self._alike: dict[int, list[tuple[int, int, int, int, int]]] = {}
         for one in corpus.alike if comes_back else ():
             first, last, lag = (round(samples / _CELL) for samples in (one.start, one.stop, one.lag))
@@ -141,7 +143,7 @@ class _KeptAside:
 
     @property
     def samples(self) -> int:
-        return self._count(self._marks)
+        return sum(self._counts[0])
 
     def shares_sound(self, number: int) -> bool:
         """Whether anything in this recording comes back, in itself or in another."""
@@ -149,14 +151,19 @@ class _KeptAside:
 
     def with_it(self, number: int, start: int, stop: int) -> int:
         """Samples that are not trained on if that stretch is held out, too."""
-        marks = self._marked(number, start, stop)
-        if number not in self._alike:
-            return self._count(marks)
-        return self._count([_widened(cells) if one in self._alike else cells for one, cells in enumerate(marks)])
+        # Only what changes is counted anew: of a thousand recordings that is hardly ever more than one.
+        widens = number in self._alike
+        total = sum(self._counts[widens])
+        for one, cells in self._changed(number, start, stop):
+            total += self._samples(one, cells, widens) - self._counts[widens][one]
+        return total
 
     def add(self, number: int, start: int, stop: int) -> None:
         """Keeps that stretch aside, and all that sounds like it."""
-        self._marks = self._marked(number, start, stop)
+        for one, cells in self._changed(number, start, stop):
+            self._marks[one] = cells
+            for widens in (False, True):
+                self._counts[widens][one] = self._samples(one, cells, widens)
         self.chosen[number] = start, stop
 
     def passages(self) -> tuple[tuple[Passage, ...], tuple[Passage, ...]]:
@@ -204,10 +211,14 @@ class _KeptAside:
                         changed.append(target)
         return marks
 
-    def _count(self, marks: Sequence[np.ndarray]) -> int:
-        return sum(
-            min(int(cells.sum()) * _CELL, one.samples) for cells, one in zip(marks, self.recordings, strict=True)
-        )
+    def _changed(self, number: int, start: int, stop: int) -> list[tuple[int, np.ndarray]]:
+        marked = self._marked(number, start, stop)
+        return [(one, cells) for one, cells in enumerate(marked) if cells is not self._marks[one]]
+
+    def _samples(self, number: int, cells: np.ndarray, widens: bool) -> int:
+        if widens and number in self._alike:
+            cells = _widened(cells)
+        return min(int(cells.sum()) * _CELL, self.recordings[number].samples)
 
 
 def _keep_recordings(kept: _KeptAside, order: Sequence[int], goal: float) -> None:

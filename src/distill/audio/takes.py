@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from distill.audio.alike import Alike
+from distill.audio.alike import Alike, known_by
+from distill.audio.cache import let_go
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Mix, mixed
+from distill.audio.remembered import remembered
 
 COPIED = 0.9
 """A recording is a copy of another one that holds this share of its sound, by amplitude."""
@@ -21,16 +23,35 @@ _SHORT = SAMPLE_RATE
 ONE_TAKE = 0.5
 """From here on two recordings count as one take where new sound is compared with *other* takes."""
 
+_VERSION = 1
+"""To be raised when parts are counted in another way, or other stretches are found alike."""
 _FRAME = SAMPLE_RATE // 20
 _SAME_LAG = SAMPLE_RATE // 200
 _BLOCK = 600 * _FRAME
 
 
-def shared_parts(recordings: Sequence[tuple[np.ndarray, Mix]], alike: Sequence[Alike]) -> dict[tuple[int, int], float]:
-    """How much of the first recording's sound, by amplitude, lies in the second at one single lag: 0 to 1, by pair.
+Parts = dict[tuple[int, int], float]
+"""How much of the first recording's sound, by amplitude, lies in the second at one single lag: 0 to 1, by pair. Pairs that
+share nothing are not there."""
 
-    Pairs that share nothing are not there.
-    """
+
+def parts_in(
+    recordings: Sequence[tuple[np.ndarray, Mix]], digests: Sequence[str], alike: Sequence[Alike]
+) -> tuple[Parts, Parts]:
+    """What :func:`shared_parts` gives of recordings whose files have these SHA-256, counted once: of all that sounds alike, and
+    of what :func:`surely` does."""
+
+    def counted() -> list[list[list[float]]]:
+        both = shared_parts(recordings, alike), shared_parts(recordings, surely(alike))
+        return [[[one, other, part] for (one, other), part in parts.items()] for parts in both]
+
+    found = remembered(f"{known_by(recordings, digests)}.parts-{_VERSION}", counted)
+    every, sure = ({(int(one), int(other)): part for one, other, part in parts} for parts in found)
+    return every, sure
+
+
+def shared_parts(recordings: Sequence[tuple[np.ndarray, Mix]], alike: Sequence[Alike]) -> Parts:
+    """How much of each recording's sound lies in another one; passes over all recordings that share anything."""
     stretches: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
     for one in alike:
         if one.one != one.other:
@@ -45,25 +66,27 @@ def surely(alike: Sequence[Alike]) -> list[Alike]:
     return [one for one in alike if one.agreement >= (_SURE if one.stop - one.start >= _SHORT else _SURE_OF_SHORT)]
 
 
-def copies(parts: dict[tuple[int, int], float], preferred: Sequence[int]) -> dict[int, int]:
+def copies(parts: Parts, preferred: Sequence[int]) -> dict[int, int]:
     """Which recordings are copies, and of which one that is none.
 
     Args:
         parts: as :func:`shared_parts` gives them.
         preferred: all recordings, those first that shall stand for their copies.
     """
+    holders: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    rank = {number: at for at, number in enumerate(preferred)}
+    for (one, other), part in parts.items():
+        if part >= COPIED:
+            holders[one].append((part, -rank[other]))
     found: dict[int, int] = {}
-    kept: list[int] = []
-    for number in preferred:
-        original = max(kept, key=lambda one: parts.get((number, one), 0.0), default=None)
-        if original is not None and parts.get((number, original), 0.0) >= COPIED:
-            found[number] = original
-        else:
-            kept.append(number)
+    for at, number in enumerate(preferred):
+        kept = [holder for holder in holders[number] if -holder[1] < at and preferred[-holder[1]] not in found]
+        if kept:
+            found[number] = preferred[-max(kept)[1]]
     return found
 
 
-def group_takes(count: int, parts: dict[tuple[int, int], float]) -> list[int]:
+def group_takes(count: int, parts: Parts) -> list[int]:
     """A group number from 0 for each of ``count`` recordings; those that share half of the sound of one have one group."""
     leader = list(range(count))
 
@@ -98,4 +121,5 @@ def _levels(audio: np.ndarray, mix: Mix) -> np.ndarray:
         sound = mixed(np.asarray(audio[:, start : start + _BLOCK]), mix)[0]
         begins = np.arange(0, len(sound), _FRAME)
         levels.append(np.sqrt(np.add.reduceat(np.square(sound - sound.mean()), begins) / _FRAME))
+        let_go(audio)
     return np.concatenate(levels)

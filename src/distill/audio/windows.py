@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from distill.audio.split import Passage
+
+T = TypeVar("T")
 
 
 class TrainingWindows:
@@ -68,8 +71,8 @@ def validation_windows(passages: Sequence[Passage], window_samples: int, channel
         for number, passage in enumerate(passages)
         for start in range(window_samples, passage.samples, window_samples)
     ]
-    chosen = _spread(first, limit)
-    chosen += _spread(further, limit - len(chosen))
+    chosen = spread(first, limit)
+    chosen += spread(further, limit - len(chosen))
     windows = np.zeros((len(chosen), channels, window_samples), np.float32)
     for window, (number, start) in zip(windows, sorted(chosen), strict=True):
         stop = min(start + window_samples, passages[number].samples)
@@ -77,7 +80,8 @@ def validation_windows(passages: Sequence[Passage], window_samples: int, channel
     return windows
 
 
-def _spread(items: list[tuple[int, int]], limit: int) -> list[tuple[int, int]]:
+def spread(items: list[T], limit: int) -> list[T]:
+    """At most ``limit`` of the items, evenly spread, the same ones every time."""
     if len(items) <= limit:
         return items
     return [items[(2 * place + 1) * len(items) // (2 * limit)] for place in range(max(0, limit))]

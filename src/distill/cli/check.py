@@ -40,7 +40,7 @@ def check(
 
     wanted_channels = options.channels(channels)
     with TrainingView() as view:
-        corpus = import_corpus(folder, channels=wanted_channels, progress=view.counting("Reading"))
+        corpus = import_corpus(folder, channels=wanted_channels, progress=view.counting("Reading"), ahead=note)
     split = split_corpus(corpus, seed=seed)
     config = codec_config(corpus, {})
     settings = codec_settings(config, {"channels"} if wanted_channels else ())

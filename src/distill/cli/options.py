@@ -55,6 +55,7 @@ class Precision(StrEnum):
 
     FULL = "32"
     BF16 = "bf16"
+    HALF = "16"
 
 
 class Strategy(StrEnum):
@@ -158,7 +159,8 @@ DevicesOption = Annotated[
 ]
 NodesOption = Annotated[int, typer.Option(help="Machines that train together.", min=1, max=4096)]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="Of the arithmetic; bf16 is faster on a GPU and halves the memory.")
+    Precision,
+    typer.Option(help="Of the arithmetic; bf16 is faster on a GPU and halves the memory, 16 is for GPUs without it."),
 ]
 StrategyOption = Annotated[
     Strategy,

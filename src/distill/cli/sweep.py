@@ -2,22 +2,19 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, warn
+from distill.cli.engines import Engine, here, on_ray
 from distill.evaluation.grid import Variant, variants
-
-if TYPE_CHECKING:
-    pass
 
 _CODEC_SHARE = 0.6
 
@@ -44,7 +41,24 @@ def sweep(
         ),
     ],
     minutes: Annotated[float, typer.Option(help="How long each model is trained, codec and prior.")] = 8.0,
-    at_once: Annotated[int, typer.Option(help="Models trained at the same time.", min=1, max=64)] = 1,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            help="Models trained at the same time.",
+            min=1,
+            max=64,
+            show_default="1, or with --ray as many as there is room for",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Train on a Ray cluster: HOST:PORT of its first machine, auto for the one that runs here, local to start one. "
+            "All its machines must see FOLDER and --out at the same place.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the models and the page.", show_default="FOLDER's name + -sweep"),
@@ -62,9 +76,12 @@ def sweep(
     out = out or Path(f"{folder.resolve().name or 'recordings'}-sweep")
     ensure_writable(out)
     make_folder(out)
-    note(f"{len(tries)} models, {minutes:g} minutes each, {at_once} at a time.")
     shared = ["--seed", str(seed), "--device", device.value]
-    ended = _Runner(folder, out, minutes, shared).all(tries, at_once)
+    with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
+        at_once = at_once or (1 if ray is None else len(tries))
+        where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
+        note(f"{len(tries)} models, {minutes:g} minutes each, {where}.")
+        ended = _Runner(folder.resolve(), out.resolve(), minutes, shared, engine).all(tries, at_once)
     for one in ended:
         if one.wrong:
             warn(f"{one.variant.words}: {one.wrong}")
@@ -82,8 +99,8 @@ def sweep(
 class _Runner:
     """Trains in processes of their own, so that one that fails spoils nothing, and Ctrl-C reaches each."""
 
-    def __init__(self, folder: Path, out: Path, minutes: float, shared: list[str]) -> None:
-        self._folder, self._out, self._minutes, self._shared = folder, out, minutes, shared
+    def __init__(self, folder: Path, out: Path, minutes: float, shared: list[str], engine: Engine) -> None:
+        self._folder, self._out, self._minutes, self._shared, self._engine = folder, out, minutes, shared, engine
         self._codecs: dict[str, tuple[threading.Lock, list[str]]] = {}
         self._claim = threading.Lock()
 
@@ -120,17 +137,11 @@ class _Runner:
         return said[0]
 
     def _run(self, words: list[str]) -> str:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "distill.cli.app", *words, *self._shared, "--json"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            return "it was stopped" if json.loads(done.stdout).get("cancelled") else ""
-        complaints = [line[2:] for line in done.stderr.splitlines() if line.startswith("✗ ")]
-        return complaints[-1] if complaints else f"it ended with {done.returncode}"
+        code, out, err = self._engine([*words, *self._shared, "--json"])
+        if code == 0:
+            return "it was stopped" if json.loads(out).get("cancelled") else ""
+        complaints = [line[2:] for line in err.splitlines() if line.startswith("✗ ")]
+        return complaints[-1] if complaints else f"it ended with {code}"
 
 
 def _flags(chosen: tuple[tuple[str, str], ...]) -> list[str]:

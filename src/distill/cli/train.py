@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from distill.cli import options
-from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
+from distill.cli.console import note, place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
 from distill.files.names import command
 
@@ -51,7 +51,7 @@ class _Start:
     channels: int | None
     seed: int
     from_scratch: bool
-    precision: Literal["32", "bf16"]
+    precision: Literal["32", "bf16", "16"]
 
 
 _SIZES = ("rvq_levels", "codebook_size", "commitment_weight")
@@ -125,7 +125,7 @@ def train(
                 options.channels(channels),
                 seed,
                 from_scratch,
-                "bf16" if precision is options.Precision.BF16 else "32",
+                precision.value,
             )
             _begin(options.given(folder, "FOLDER"), wanted, start)
 
@@ -155,7 +155,7 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
         stop_on_interrupt(view.is_training) as cancel,
         claimed(new_model_path(start.out, start.name, folder)) as model_path,
     ):
-        corpus = import_corpus(folder, channels=start.channels, progress=view.counting("Reading"))
+        corpus = import_corpus(folder, channels=start.channels, progress=view.counting("Reading"), ahead=note)
         marked = {*start.sizes, *({"channels"} if start.channels else ())}
         stages = stage_settings(epochs, first_minutes, budget) if wanted.is_high else {}
         settings_table({**settings, **stages, **codec_settings(codec_config(corpus, start.sizes), marked)})
@@ -234,7 +234,7 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
         stop_on_interrupt(view.is_training) as cancel,
         claimed(first.model_path) as model_path,
     ):
-        corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"))
+        corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"), ahead=note)
         settings_table({**rows, **codec_settings(config)})
         split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
         model = pipeline.train_codec(
@@ -283,7 +283,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
             model_path, model, plan, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
         )
         folder = folder or refinement_run.recordings(first)
-        corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"))
+        corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"), ahead=note)
         if refinement_run.resumed is None:
             settings_table(run_settings(refinement_run.plan.epochs, refinement_run.plan.minutes, device, 0.0))
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import place, print_json, settings_table, stop_on_interrupt
+from distill.cli.console import note, place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
 from distill.files.names import command
 
@@ -116,7 +116,9 @@ def _begin(
         stop_on_interrupt(view.is_training) as cancel,
         claimed(model_path),
     ):
-        corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
+        corpus = import_corpus(
+            dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"), ahead=note
+        )
         split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
         settings_table({**settings, **sizes})
@@ -160,7 +162,9 @@ def _resume(
         stop_on_interrupt(view.is_training) as cancel,
         claimed(model_path),
     ):
-        corpus = import_corpus(dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"))
+        corpus = import_corpus(
+            dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"), ahead=note
+        )
         split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
         bundled = pipeline.add_prior(

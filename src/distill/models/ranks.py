@@ -14,6 +14,8 @@ import json
 import logging
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,6 +31,9 @@ from distill.errors import RankError
 _A_LONG_TIME = timedelta(days=365)
 ASKED_S = 5.0
 """When a rank has gone, so long do those that are left wait for each other's sign of life."""
+LIFE_S = 60.0
+"""A rank that works alone for long and gives no sign of life for this long is lost."""
+_LOOK_S = 0.2
 
 
 class _Group:
@@ -38,6 +43,7 @@ class _Group:
     addresses: tuple[str, ...] = ()
     device: int = 0
     orders: int = 0
+    meetings: int = 0
 
 
 def own_address() -> str:
@@ -55,6 +61,7 @@ def joined(store: Store, addresses: Sequence[str], device: int) -> Iterator[None
         device: which device of this machine is this rank's.
     """
     _Group.store, _Group.addresses, _Group.device, _Group.orders = store, tuple(addresses), device, 0
+    _Group.meetings = 0
     try:
         yield
     finally:
@@ -165,6 +172,85 @@ def bytes_from_first(content: bytes) -> bytes:
         with _together():
             dist.broadcast(told, 0)
     return told.numpy().tobytes()
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """While the block lasts this rank gives signs of life, however long it works alone; :func:`meet` looks for them."""
+    store, over = _Group.store, threading.Event()
+    if store is None or size() == 1:
+        yield
+        return
+
+    def beat() -> None:
+        while not over.wait(LIFE_S / 10):
+            try:
+                store.add(f"life/{rank()}", 1)
+            except RuntimeError:  # the first rank is gone, which this one finds out when it comes back
+                return
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def meet() -> None:
+    """Waits until all ranks are here, for hours if need be, as long as those that are not give signs of life.
+
+    Raises:
+        RankError: with the address of one that gives none, or has said why it goes.
+    """
+    store = _Group.store
+    if store is None or size() == 1:
+        return
+    _Group.meetings += 1
+    with _together():
+        store.set(f"met/{_Group.meetings}/{rank()}", "1")
+        for other in range(size()):
+            _wait_for(store, other, f"met/{_Group.meetings}/{other}")
+
+
+def _wait_for(store: Store, other: int, key: str) -> None:
+    seen, since = -1, time.monotonic()
+    while not store.check([key]):
+        lives = store.add(f"life/{other}", 0)
+        if lives != seen:
+            seen, since = lives, time.monotonic()
+        has_said = store.check([f"gone/{other}"])
+        if has_said or time.monotonic() - since > LIFE_S:
+            why = store.get(f"gone/{other}").decode() if has_said else f"no sign of life for {LIFE_S:.0f} s"
+            raise RankError(
+                f"The training lost rank {other} of {size()} ({_Group.addresses[other]}): {why}",
+                "See what happened there, and start again.",
+            )
+        time.sleep(_LOOK_S)
+
+
+def say_why_gone(words: str) -> None:
+    """Tells the others why this rank cannot go on."""
+    if _Group.store is not None:
+        try:
+            _Group.store.set(f"gone/{rank()}", words)
+        except RuntimeError as error:  # the first rank is gone already
+            warn(f"The other ranks were not told: {error}")
+
+
+def gathered(own: Tensor) -> list[Tensor]:
+    """Every rank's tensor ``[n, …]``, each of its own length, on the first rank; nothing on the others. All must be there."""
+    if size() == 1:
+        return [own]
+    lengths = [int(length) for length in totals([len(own) * (other == rank()) for other in range(size())])]
+    padded = own.new_zeros(max(1, *lengths), *own.shape[1:])
+    padded[: len(own)] = own
+    content = padded.view(torch.uint8)  # gloo does not know every type
+    parts = [torch.empty_like(content) for _ in range(size())] if leads() else None
+    with _together():
+        dist.gather(content, parts, 0)
+    return [part.view(own.dtype)[:length] for part, length in zip(parts or [], lengths, strict=False)]
 
 
 def as_on_first(tensors: Iterable[Tensor]) -> None:

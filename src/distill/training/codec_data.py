@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus
+from distill.audio.corpus import Corpus, Recording
+from distill.audio.files import SAMPLE_RATE
 from distill.audio.split import Passage, Split, whole_recordings
-from distill.audio.windows import TrainingWindows, validation_windows
+from distill.audio.windows import TrainingWindows, spread, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.models import ranks
 from distill.models.base import start_from_base
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 _START_EPOCH = 1 << 30
 """An epoch number no run reaches: its windows place the codebooks before training."""
+MOST_COUNTED = 20 * 60 * SAMPLE_RATE
+"""Samples whose codes are counted in the end. Of more sound than these twenty minutes, ten seconds are counted here and there,
+evenly spread: all of a hundred hours would take longer than the training."""
+_STRETCH = 10 * SAMPLE_RATE
 _SKETCHED = 32
 """Batches of windows whose principal components are taken: two minutes."""
 
@@ -89,10 +94,23 @@ def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabri
     model.module.quantizer.start(latents, vectors_per_step=vectors)
 
 
+def counted(recordings: Sequence[Recording]) -> tuple[Passage, ...]:
+    """What codes are counted of: everything, or stretches spread evenly over it, the same ones for the same recordings."""
+    whole = whole_recordings(recordings)
+    if sum(one.samples for one in whole) <= MOST_COUNTED:
+        return whole
+    stretches = [
+        Passage(one.recording, start, min(start + _STRETCH, one.samples))
+        for one in whole
+        for start in range(0, one.samples, _STRETCH)
+    ]
+    return tuple(spread(stretches, MOST_COUNTED // _STRETCH))
+
+
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
-    """How often the whole corpus uses each codebook entry: ``[Q, K]``."""
+    """How often the corpus, or twenty minutes spread over it, uses each codebook entry: ``[Q, K]``."""
     counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
-    for recording in whole_recordings(corpus.recordings)[ranks.rank() :: ranks.size()]:
-        codes = encode_blocks(codec, recording.blocks(codec.channels), device)
+    for passage in counted(corpus.recordings)[ranks.rank() :: ranks.size()]:
+        codes = encode_blocks(codec, passage.blocks(codec.channels), device)
         counts += count_codes(codes, codec.codebook_size)
     return torch.tensor(ranks.totals(counts.flatten().tolist()), dtype=torch.int64).view_as(counts)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
+from distill.audio.split import Passage
 from distill.errors import CorpusError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig
@@ -20,6 +21,7 @@ from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.adversarial import refine_decoder
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import StateFile
+from distill.training.extraction import Extraction
 from distill.training.launch import make_fabric
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
 from distill.training.prior_loop import parameter_groups, train_prior_epoch, validate_prior_epoch
@@ -55,8 +57,23 @@ def _train(order: dict[str, Any], state: StateFile) -> None:
             codec = ConvVQVAE(VQVAEConfig(**order["config"]))
             codec.load_state_dict(_sent())
             refine_decoder(codec, _corpus(order), RefinementPlan.of(order["plan"]), state_file=state)
+        case "extraction":
+            _extract(order)
         case "prior":
             _train_prior(order, state)
+
+
+def _extract(order: dict[str, Any]) -> None:
+    codec = ConvVQVAE(VQVAEConfig(**order["config"]))
+    codec.load_state_dict(_sent())
+    plan = PriorPlan.of(order["plan"])
+    device = make_fabric(plan.device).device
+    by_content = {recording.sha256: recording for recording in _corpus(order).recordings}
+    train, held_out = (
+        [Passage(by_content[digest], start, stop) for digest, start, stop in order[part]]
+        for part in ("train", "held_out")
+    )
+    Extraction(codec.requires_grad_(False).eval().to(device), train, held_out, plan.transpose, device).help()
 
 
 def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
@@ -96,10 +113,12 @@ def _sent() -> dict[str, Tensor]:
 
 
 def _corpus(order: dict[str, Any]) -> Corpus:
-    corpus = import_corpus(Path(order["folder"]), channels=order["channels"])
+    with ranks.at_work():
+        corpus = import_corpus(Path(order["folder"]), channels=order["channels"])
     if corpus.fingerprint != order["fingerprint"]:
         raise CorpusError(
             f"{order['folder']} holds other recordings here than on the first machine.",
             "Give all machines the same folder, such as one on a shared disk.",
         )
+    ranks.meet()
     return corpus

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "mps", "cuda")
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+"""And ``16``, for which the loss is scaled (:func:`_half`)."""
+HALF_DEVICES = ("cuda",)
+"""Where ``16`` is computed. On a CPU, Lightning Fabric has bf16 alone."""
+_FIRST_SCALE = 2.0**14
 JOIN_S = 120.0
 """So long may a rank take to come: machines of a cluster do not start at once, and PyTorch takes its time."""
 STEP_S = 600.0
@@ -85,8 +89,28 @@ def make_fabric(device: str = "auto", precision: str = "32") -> "Fabric":
     kind = choose_device(device).type
     if precision != "32" and kind == "mps":
         raise DeviceError(f"The device 'mps' does not train in {precision}.", "Use --precision 32.")
+    if precision == "16" and kind not in HALF_DEVICES:
+        raise DeviceError(
+            f"The device '{kind}' does not train in 16; of half precision it has bf16.",
+            "Use --precision bf16, or --device cuda where there is a GPU.",
+        )
     devices: Any = [ranks.own_device()] if kind == "cuda" and ranks.size() > 1 else 1
+    if precision == "16":
+        return Fabric(accelerator=kind, devices=devices, plugins=[_half(kind)])
     return Fabric(accelerator=kind, devices=devices, precision=PRECISIONS[precision])
+
+
+def _half(kind: str) -> Any:
+    """16 bits with few of them for the exponent: the loss is scaled up, so that small gradients are not lost, and a step whose
+    gradients overflow is left out and halves the scale. A training that is resumed finds the scale anew."""
+    from lightning_fabric.plugins.precision import MixedPrecision
+
+    class Half(MixedPrecision):  # type: ignore[misc]
+        def unscale_gradients(self, optimizer: torch.optim.Optimizer) -> None:
+            # Fabric's own refuses fused optimizers, which since PyTorch 2.1 know that gradients are unscaled already.
+            self.scaler.unscale_(optimizer)
+
+    return Half("16-mixed", kind, torch.amp.GradScaler(kind, init_scale=_FIRST_SCALE))  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -269,6 +293,7 @@ def _follow(place: Place) -> None:
     try:
         follow()
     except DistillError as error:
+        ranks.say_why_gone(error.what)
         raise type(error)(f"Rank {place.rank} ({ranks.own_address()}): {error.what}", error.fix) from error
 
 

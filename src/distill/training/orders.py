@@ -4,7 +4,7 @@ The order itself is small; with it go the state that a training goes on from and
 nothing on disk but the recordings, and for a prior not even these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,7 @@ import safetensors.torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus
+from distill.audio.split import Passage, Split
 from distill.models import ranks
 from distill.models.config import PriorConfig
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
@@ -22,6 +23,7 @@ from distill.training.state import TrainingState, packed
 def order_codec(corpus: Corpus, config: VQVAEConfig, plan: CodecPlan, resumed: TrainingState | None) -> None:
     """Has the other ranks train this codec along."""
     _order("codec", plan, resumed, **_recordings(corpus, config), config=asdict(config))
+    _wait_for_readers()
 
 
 def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, resumed: TrainingState | None) -> None:
@@ -30,6 +32,27 @@ def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, res
     _order("refinement", plan, resumed, **_recordings(corpus, config), config=asdict(config))
     if ranks.leads():
         _send(dict(codec.state_dict()))
+    _wait_for_readers()
+
+
+def order_extraction(corpus: Corpus, split: Split, codec: ConvVQVAE, plan: PriorPlan) -> None:
+    """Has the other ranks encode their share of the recordings."""
+    passages = {"train": _told(split.train), "held_out": _told(split.held_out)}
+    config = codec.config
+    _order("extraction", plan, None, **_recordings(corpus, config), config=asdict(config), **passages)
+    if ranks.leads():
+        _send(dict(codec.state_dict()))
+    _wait_for_readers()
+
+
+def _wait_for_readers() -> None:
+    """Until the other ranks have read the recordings, which takes them long where they never did before."""
+    if ranks.leads():
+        ranks.meet()
+
+
+def _told(passages: Sequence[Passage]) -> list[tuple[str, int, int]]:
+    return [(one.recording.sha256, one.start, one.stop) for one in passages]
 
 
 def order_prior(

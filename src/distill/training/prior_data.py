@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,16 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus
 from distill.audio.split import Passage, Split
-from distill.codes.extract import encode_view, laid_out
+from distill.audio.windows import spread
+from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes
-from distill.codes.views import View
 from distill.errors import SettingError
 from distill.models import ranks
 from distill.models.model_file import Model, Source
 from distill.models.prior import PriorConfig
+from distill.training.extraction import Extraction, in_words
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
+from distill.training.orders import order_extraction
 
 if TYPE_CHECKING:
     from distill.training.prior_loop import PriorPlan
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 
 MOST_POSITIONS = 1 << 22
 """Views grow until they hold so many positions: 24 hours of sound, 32 MiB."""
+
+MOST_HELD_OUT = 1024
+"""Held-out sequences that a prior is validated on at most, evenly spread: an hour and a half at the default sizes."""
+
+WORTH_TELLING_S = 1200.0
+"""Encoding more sound than this is announced before it begins."""
 
 MOST_OF_THE_TIME = 0.4
 """Where encoding the recordings once takes more of a time budget than this, it is said before it begins."""
@@ -110,7 +118,7 @@ class PriorData:
     held_out_codes: tuple[Tensor, ...]
     """Codes ``[S, Q]`` of every held-out passage."""
     held_out: Tensor
-    """The same as sequences ``[n, T]``."""
+    """The same as sequences ``[n, T]``, of many hours some that are spread evenly."""
     sources: tuple[Source, ...]
     """The passages as they are, unshifted, for the model file."""
     seq_len: int
@@ -120,6 +128,7 @@ class PriorData:
     def of(
         cls,
         model: Model,
+        corpus: Corpus,
         split: Split,
         config: PriorConfig,
         plan: "PriorPlan",
@@ -129,7 +138,8 @@ class PriorData:
         is_new: bool = True,
         kept: "KeptCodes | None" = None,
     ) -> "PriorData":
-        """Encodes everything once, with the frozen codec; of the views as many as there are to be when training begins.
+        """Encodes everything once, with the frozen codec, all ranks together; of the views as many as there are to be when
+        training begins.
 
         Args:
             is_new: whether it is decided now how many these are: as many as the plan says and its minutes allow. An earlier
@@ -137,25 +147,32 @@ class PriorData:
             kept: what an earlier run encoded, taken as it is.
         """
         codec = model.codec
-
-        def encode(passage: Passage, view: int) -> Tensor:
-            return encode_view(
-                codec, passage.blocks(codec.channels), View.numbered(view, codec.hop, plan.transpose), device
-            )
-
+        extraction = Extraction(codec, split.train, split.held_out, plan.transpose, device, is_shared=kept is None)
+        to_hold, to_learn = _seconds(split.held_out), _seconds(split.train)
+        if kept is None:
+            if to_hold + to_learn > WORTH_TELLING_S:
+                callback(Notice(_announced(extraction.pace(split.train[0]), to_hold + to_learn)))
+            order_extraction(corpus, split, codec, plan)
         started = time.monotonic()
-        held_out = kept.held_out if kept else tuple(encode(passage, 0) for passage in split.held_out)
-        pace = (time.monotonic() - started) / sum(passage.seconds for passage in split.held_out)
-        views = CodeViews(
-            lambda passage, view: encode(split.train[passage], view), len(split.train), kept.coded if kept else ()
-        )
-        a_view = pace * sum(passage.seconds for passage in split.train)
+        held_out = kept.held_out if kept else extraction.held_out()
+        pace = (time.monotonic() - started) / to_hold
+        in_all = len(split.train)
+
+        def encode(passage: int, view: int) -> Tensor:
+            def done(passages: int) -> None:
+                callback(ExtractionProgress(view * in_all + passages, max(1, number) * in_all))
+
+            return extraction.passage(passage, view, done)
+
+        views = CodeViews(encode, in_all, kept.coded if kept else ())
+        a_view = pace * to_learn
         allowed = math.inf if plan.minutes is None else plan.extraction_share * plan.minutes * 60
         number = max(1, int(min(plan.views, allowed / max(a_view, 1e-6)))) if is_new else plan.views
         if is_new and plan.minutes is not None and a_view > MOST_OF_THE_TIME * 60 * plan.minutes:
             callback(Notice(_too_long(a_view, plan.minutes), is_warning=True))
         if kept is None:
             views.set_size(number * views.passages, lambda done, total: callback(ExtractionProgress(done, total)))
+            extraction.end_sharing()
         # With split kind "none" both are the same passages; they were all trained on.
         kept_aside = split.held_out if split.kind != "none" else ()
         passages = (*split.train, *kept_aside)
@@ -167,7 +184,7 @@ class PriorData:
         )
         seq_len = config.context // config.num_quantizers
         order = torch.Generator().manual_seed(plan.seed)
-        sequences = flatten_codes(torch.stack(laid_out(held_out, seq_len, order)))
+        sequences = flatten_codes(torch.stack(spread(laid_out(held_out, seq_len, order), MOST_HELD_OUT)))
         return cls(views, held_out, sequences, sources, seq_len)
 
     def grow(self, epoch: int, plan: "PriorPlan") -> bool:
@@ -214,6 +231,19 @@ def _source(passage: Passage, codes: Tensor, sample_rate: int, *, held_out: bool
         recording.sha256,
         recording.gain,
         recording.mix,
+    )
+
+
+def _seconds(passages: Sequence[Passage]) -> float:
+    return sum(passage.seconds for passage in passages)
+
+
+def _announced(pace: float, seconds: float) -> str:
+    together = f", {ranks.size()} ranks together" if ranks.size() > 1 else ""
+    takes = in_words(pace * seconds / ranks.size())
+    return (
+        f"{in_words(seconds)} of recordings are encoded before the prior learns: about {takes}{together}, for each view of "
+        "them. It happens once, and is kept with the saved state."
     )
 
 

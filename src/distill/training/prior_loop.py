@@ -101,7 +101,11 @@ def train_prior(
     fabric = make_fabric(plan.device, plan.precision)
     model_file = load_model(Path(model_path), fabric.device)
     model_file.codec.requires_grad_(False).eval()
-    corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
+    corpus = (
+        dataset_dir
+        if isinstance(dataset_dir, Corpus)
+        else import_corpus(Path(dataset_dir), ahead=lambda words: tell(Notice(words)))
+    )
     record = model_file.header.corpus
     split = split or split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
     tell_of_corpus(corpus, tell)
@@ -118,7 +122,7 @@ def train_prior(
         # Earlier versions had other views, and no further ones while training: what they began goes on with as many of today's.
         is_older = "fresh_share" not in file.resumed.value("plan", dict)
         plan = dataclasses.replace(plan, fresh_share=0.0) if is_older else plan
-    data = PriorData.of(model_file, split, config, plan, fabric.device, tell, is_new=is_new, kept=kept)
+    data = PriorData.of(model_file, corpus, split, config, plan, fabric.device, tell, is_new=is_new, kept=kept)
     plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
 
     torch.manual_seed(plan.seed)

@@ -23,6 +23,10 @@ MAX_ROLLBACKS = 6
 """Training ends after going back this many times in a row without a good state in between."""
 
 
+LEAST_SCALE = 1.0
+"""A loss that overflows when it is scaled by less is not finite."""
+
+
 @dataclass
 class EpochSums:
     """The current epoch: how many of its steps are done, and their losses."""
@@ -261,7 +265,9 @@ def gradients(
 ) -> bool:
     """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; says whether loss and gradients are finite.
 
-    With several ranks each gives the loss of its own part of the batch; all get the gradients of the whole.
+    With several ranks each gives the loss of its own part of the batch; all get the gradients of the whole. Where the loss is
+    scaled (``--precision 16``), gradients that overflow are no trouble as long as there is a scale to halve: the optimizer's
+    step leaves them out.
     """
     optimizer.zero_grad()
     if not ranks.all_agree(bool(torch.isfinite(loss))):
@@ -271,6 +277,9 @@ def gradients(
         [weights.grad for group in optimizer.param_groups for weights in group["params"] if weights.grad is not None]
     )
     norm = fabric.clip_gradients(module, optimizer, max_norm=max_norm, error_if_nonfinite=False)
+    scaler = getattr(fabric.strategy.precision, "scaler", None)
+    if scaler is not None and scaler.get_scale() >= LEAST_SCALE:
+        return True
     return norm is None or bool(torch.isfinite(norm))
 
 

@@ -132,7 +132,11 @@ def train_vqvae(
         TrainingError: if training goes wrong again and again before the first epoch is done.
     """
     plan, file, tell = plan or CodecPlan(), state_file or StateFile(), callback or ignore
-    corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir))
+    corpus = (
+        dataset_dir
+        if isinstance(dataset_dir, Corpus)
+        else import_corpus(Path(dataset_dir), ahead=lambda words: tell(Notice(words)))
+    )
     config = config or codec_config_for(corpus)
     split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
     if file.resumed is None:

@@ -1,0 +1,186 @@
+"""Everything that docs/benchmarks.md says, measured here: about twenty minutes on two quiet cores.
+
+    make bench                                      # all parts, with the demo's recordings
+    make bench CORPUS=my-recordings                 # with a folder of your own
+    python benchmarks/bench.py --corpus DIR --part rates --part copies
+
+Each part is measured alone and merged into docs/benchmarks.json, with its date, machine and command; the page and its plots are
+drawn from that file (``bench_page.py``). The parts: ``rates`` (the codec beside Opus, bit by bit), ``speed`` (training and
+sampling beside plain loops, in one run), ``length`` (from a minute to ten hours of sound), ``ranks`` (one process and two), and
+``copies`` (how well they are told from what is merely alike).
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import numpy as np
+import torch
+
+import bench_page
+import codec as codec_benchmark
+import copying
+import long_corpus
+import prior
+from distill.audio.corpus import import_corpus
+from distill.audio.demo import write_demo_corpus
+from distill.audio.distance import MultiScaleMel
+from distill.audio.files import SAMPLE_RATE, to_channels
+from distill.audio.likeness import Likeness, judge, pooled
+from distill.audio.split import whole_recordings
+from distill.codes.extract import decode_parts, encode_blocks
+from distill.evaluation.measure import beginning, distance_between, joined
+from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
+from distill.models.model_file import load_model
+
+DOCS = Path(__file__).parent.parent / "docs"
+OPUS_KILOBITS = (6, 12, 16, 24, 32, 48)
+HOURS = (1 / 60, 1 / 6, 1.0, 10.0)
+CODEC_MINUTES, PRIOR_MINUTES, RANKS_MINUTES = 4.0, 1.5, 0.75
+_SECONDS_EACH = 20.0
+_DISGUISES = (
+    "as it is", "12 dB louder or quieter", "a semitone", "stretched by 5 %", "noise, 20 dB", "noise, 10 dB",
+)  # fmt: skip
+
+
+def rates(corpus: Path, work: Path) -> dict[str, Any]:
+    """Pitch, texture and mel of the codec with its first levels alone, two, and so on, and of Opus."""
+    model = load_model(_model(corpus, work))
+    codec = model.codec
+    passages = whole_recordings(import_corpus(corpus, channels=codec.channels).recordings)
+    mel = MultiScaleMel(SAMPLE_RATE)
+    heard: dict[str, list[Likeness]] = {}
+    bits: dict[str, list[float]] = {}
+
+    def take(name: str, made: np.ndarray, mono: np.ndarray, rate: float) -> None:
+        heard.setdefault(name, []).append(judge([(made[0], mono[0])], distance_between(mel, made, mono)))
+        bits.setdefault(name, []).append(rate)
+
+    for passage in passages:
+        audio = beginning(passage, _SECONDS_EACH, codec.channels)
+        mono = to_channels(audio, 1)
+        codes = encode_blocks(codec, [audio])
+        for levels in range(1, codec.num_quantizers + 1):
+            chosen = None if levels == codec.num_quantizers else range(levels)
+            parts = decode_parts(codec, codes, 0, len(codes), levels=chosen)
+            made = joined((block for block, _ in parts), audio.shape[1])
+            take(f"Distill {levels}", to_channels(made, 1), mono, codec.config.bitrate * levels / codec.num_quantizers)
+        for kilobits in OPUS_KILOBITS if has_opus() else ():
+            made, rate = through_opus(mono, kilobits)
+            take(f"Opus {kilobits}", made, mono, rate)
+    rows = [
+        {"name": name, "bits a second": float(np.mean(bits[name])), **pooled(some).figures()}
+        for name, some in heard.items()
+    ]
+    note = "" if has_opus() else HOW_TO_GET_IT
+    return {"rows": rows, "recordings": len(passages), "seconds each": _SECONDS_EACH, "note": note}
+
+
+def speed(corpus: Path, work: Path) -> dict[str, Any]:
+    """Training and sampling of the prior beside a plain transformer of the same width and depth."""
+    return prior.compare(_model(corpus, work), corpus, PRIOR_MINUTES, orders=(1,))
+
+
+def length(_: Path, work: Path) -> dict[str, Any]:
+    """What a corpus costs by its length: sparse recordings that are synthesised."""
+    work.mkdir(parents=True, exist_ok=True)
+    return {"rows": [long_corpus.measure(hours, work / "long") for hours in HOURS]}
+
+
+def ranks(corpus: Path, work: Path) -> dict[str, Any]:
+    """Seconds of sound the codec trains on each second, in one process and in two, each with one thread."""
+    rows = []
+    for size in (1, 2):
+        words = ["--minutes", RANKS_MINUTES, "--devices", size, "--device", "cpu", "--name", f"ranks-{size}"]
+        trained = codec_benchmark.distill("train", corpus, *words, "--out", work)
+        lines = Path(trained["events"]).read_text(encoding="utf-8").splitlines()
+        steps = [event for event in map(json.loads, lines) if "audio_seconds" in event][5:]
+        heard, took = (sum(step[name] for step in steps) for name in ("audio_seconds", "step_time_s"))
+        rows.append(
+            {"ranks": size, "audio s/s": heard / took, "ms a step": 1000 * took / len(steps), "steps": len(steps)}
+        )
+        (work / f"ranks-{size}.distill").unlink()
+    return {"rows": rows, "threads in all": os.environ.get("OMP_NUM_THREADS", "as PyTorch chooses")}
+
+
+def copies(corpus: Path, _: Path) -> dict[str, Any]:
+    """Area under the ROC, and copies found at one false alarm in a hundred, by the way they were disguised."""
+    figure = matplotlib.figure.Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    disguised = {name: copying.DISGUISES[name] for name in _DISGUISES}
+    found = copying.measure(corpus, None, axes, disguised)
+    axes.legend(fontsize=8, loc="lower right")
+    bench_page.save(figure, DOCS / "images" / "bench-roc.svg")
+    return {"rows": [{"name": name, "area": area, "at 1 %": share} for name, (area, share) in found.items()]}
+
+
+PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+    "rates": rates, "speed": speed, "length": length, "ranks": ranks, "copies": copies,
+}  # fmt: skip
+
+
+def _model(corpus: Path, work: Path) -> Path:
+    """The codec of these recordings, trained once in this folder."""
+    path = work / "bench.distill"
+    if not path.exists():
+        words = ["--minutes", CODEC_MINUTES, "--name", path.stem, "--device", "cpu", "--out", work]
+        codec_benchmark.distill("train", corpus, *words)
+    return path
+
+
+def machine() -> str:
+    """What it was measured on, in words."""
+    name = platform.processor() or platform.machine()
+    known = Path("/proc/cpuinfo")
+    if known.exists():
+        names = [line.partition(":")[2].strip() for line in known.read_text().splitlines() if "model name" in line]
+        name = names[0] if names else name
+    cores = os.cpu_count() or 1
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    shared = f", shared with other work (load {busy:.0f} when it began)" if busy > 0.5 * cores else ""
+    return f"{cores} cores of {name}{shared}; PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+
+
+def main() -> None:
+    """Measures the parts asked for, all of them if none is, and draws the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, help="a folder of recordings; without it the demo's")
+    parser.add_argument("--part", action="append", choices=PARTS, help="this part alone; may come several times")
+    parser.add_argument("--work", type=Path, default=Path("bench-work"), help="for models and synthesised recordings")
+    parser.add_argument("--page-only", action="store_true", help="draws the page from the figures that are there")
+    wanted = parser.parse_args()
+    results = DOCS / "benchmarks.json"
+    found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    for name in () if wanted.page_only else wanted.part or PARTS:
+        wanted.work.mkdir(parents=True, exist_ok=True)
+        corpus = wanted.corpus or wanted.work / "demo"
+        if wanted.corpus is None and not corpus.exists():
+            write_demo_corpus(corpus)
+        where, started = machine(), time.monotonic()
+        print(f"{name}: {where}", flush=True)
+        figures = PARTS[name](corpus, wanted.work)
+        given = ["--corpus", corpus.name] if wanted.corpus else []
+        found[name] = {
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "machine": where,
+            "command": " ".join(["python benchmarks/bench.py", *given, "--part", name]),
+            "corpus": corpus.name,
+            "minutes": round((time.monotonic() - started) / 60, 1),
+            **figures,
+        }
+        results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    bench_page.write(found, DOCS)
+    shutil.rmtree(wanted.work / "long", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    main()

@@ -1,0 +1,73 @@
+"""What the first reading of a folder will take, told before it begins: time, and room on the disk."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from distill.audio.cache import cache_folder, cached
+from distill.audio.files import SAMPLE_RATE, AudioInfo, read_blocks
+from distill.audio.measure import measure
+from distill.audio.seen import known_digest, shape_of
+from distill.audio.sketches import Sketch
+from distill.errors import AudioFileError
+
+WORTH_TELLING_S = 1800.0
+"""Less sound than this is read before one has read about it."""
+_TRIED = 3  # blocks of ten seconds
+
+
+def first_reading(paths: Sequence[Path]) -> str:
+    """Plain words for what reading these files takes that were not read before; empty where it is little.
+
+    The time follows from what half a minute of the first of them takes here and now, so a beginning that is silent makes it
+    look shorter.
+    """
+    new = [info for path in paths if (info := _unread(path)) is not None]
+    seconds = sum(info.seconds for info in new)
+    if seconds < WORTH_TELLING_S:
+        return ""
+    needed = sum(4 * SAMPLE_RATE * info.channels * info.seconds for info in new)
+    place = cache_folder()
+    free = shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+    room = f"up to {needed / 1e9:.0f} GB in {place}, where {free / 1e9:.0f} GB are free"
+    words = (
+        f"{_long(seconds)} of sound in {len(new)} files are read for the first time. That takes about "
+        f"{_long(seconds * _pace(new[0]))} (at the pace of their first half minute) and {room}. Later starts take seconds."
+    )
+    if needed > free:
+        words += " That may be too little, though silence takes no room: DISTILL_HOME can be a folder on a larger disk."
+    return words
+
+
+def _unread(path: Path) -> AudioInfo | None:
+    try:
+        info = shape_of(path)
+    except AudioFileError:  # its verdict will say so
+        return None
+    digest = known_digest(path)
+    return None if digest is not None and cached(digest) is not None else info
+
+
+def _pace(info: AudioInfo) -> float:
+    """Seconds that a second of sound takes."""
+    started = time.perf_counter()
+    parts: list[np.ndarray] = []
+    try:
+        for block in read_blocks(info.path):
+            parts.append(block)
+            if len(parts) == _TRIED:
+                break
+    except AudioFileError:
+        return 0.0
+    sound = np.concatenate(parts, axis=1)
+    Sketch(sound, measure(sound, info.subtype).mix)
+    return (time.perf_counter() - started) / (sound.shape[1] / SAMPLE_RATE)
+
+
+def _long(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

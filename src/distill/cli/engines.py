@@ -1,0 +1,78 @@
+"""Where a sweep's trainings run: in processes of this machine, or as tasks of a Ray cluster.
+
+Both run the same ``distill`` commands. On a cluster every machine has Distill installed and sees the recordings and the folder
+for the models at the same place, as on a shared disk; Ray says which machine is free.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from distill.errors import SettingError
+
+Ended = tuple[int, str, str]
+"""A command's exit status and what it wrote to stdout and stderr."""
+Engine = Callable[[list[str]], Ended]
+
+
+def here(words: list[str]) -> Ended:
+    """Runs ``distill`` with these words in a process of its own, to its end."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "distill.cli.app", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@contextmanager
+def on_ray(address: str, device: str) -> Iterator[Engine]:
+    """While the block lasts the commands run on a Ray cluster, each with a core, and with a GPU where one is wanted and there.
+
+    What still runs when the block is left is ended by Ray.
+
+    Args:
+        address: as Ray knows it: ``HOST:PORT`` of its first machine, ``auto`` for the one that runs on this machine, or
+            ``local`` to start one here.
+
+    Raises:
+        SettingError: if Ray is not installed, or no cluster answers there.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise SettingError(
+            "--ray needs Ray, which is not installed.", "Install it with: pip install 'distill-audio[ray]'"
+        ) from error
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=_dashboard(address))
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        raise SettingError(
+            f"No Ray cluster answers at {address}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+            "Start one with: ray start --head (on the first machine), or use --ray local.",
+        ) from error
+    try:
+        wants_gpu = device in ("auto", "cuda") and ray.cluster_resources().get("GPU", 0) > 0
+        task: Any = ray.remote(num_cpus=1, num_gpus=int(wants_gpu), max_retries=0)(here)
+        yield lambda words: _ended(task, words)
+    finally:
+        ray.shutdown()
+
+
+def _dashboard(address: str) -> bool | None:
+    return False if address == "local" else None
+
+
+def _ended(task: Any, words: list[str]) -> Ended:
+    import ray
+
+    try:
+        code, out, err = ray.get(task.options(name=f"distill {words[0]}").remote(words))
+    except ray.exceptions.RayError as error:  # its machine went away, or ran out of memory
+        return 1, "", f"✗ Ray could not finish it: {str(error).splitlines()[0]}{os.linesep}"
+    return int(code), str(out), str(err)
