@@ -87,7 +87,7 @@ def outcomes(
 
 
 def tell(found: Iterable[Outcome], what: str) -> int:
-    """Prints a row a kind and every finding; 0 if there is none, else 1: the script's exit code."""
+    """Prints every finding, how far it is by now and then, and a row a kind; 0 if nothing was found, else 1: the exit code."""
     table: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     reasons: collections.Counter[str] = collections.Counter()
     slowest = largest = 0.0
@@ -101,6 +101,10 @@ def tell(found: Iterable[Outcome], what: str) -> int:
             print(f"FINDING {one.number} ({one.kind}): {one.verdict}: {one.words[:500]}", flush=True)
         elif one.verdict == "refused":
             reasons[re.sub(r"[0-9a-f]{8}|\d+|'[^']*'", "…", one.words)] += 1
+        done = sum(row.total() for row in table.values())
+        if done % 500 == 0:
+            so_far = f"{done} {what} in {time.monotonic() - begin:.0f} s, {findings} findings"
+            print(f"{so_far}; the slowest took {slowest:.2f} s, the most memory was {largest / 2**20:.0f} MiB", flush=True)
     columns = sorted(WELL | {verdict for row in table.values() for verdict in row})
     print(f"{'':36}" + "".join(f"{column:>12}" for column in columns))
     for kind, row in sorted(table.items()):
