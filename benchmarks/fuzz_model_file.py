@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 
-from cage import Attempt, outcomes, tell
+from cage import Attempt, Opened, outcomes, tell
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import CodesFileError, DistillError, ModelFileError
 from distill.making.sampling import generate
@@ -361,16 +361,16 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
     whole_codes, codes = codes_path.read_bytes(), load_codes(codes_path, model.codes_fingerprint, model.codec)
     generate(model, 0.5)  # what is imported only now would look like memory later
 
-    def open_model(spoilt: Spoilt) -> tuple[str, str]:
+    def open_model(spoilt: Spoilt) -> Opened:
         try:
             loaded = load_model(path)
         except ModelFileError as error:
-            return "refused", error.what.partition("file: ")[2] or error.what.partition(".distill")[2]
+            return "refused", error.what.partition("file: ")[2] or error.what.partition(".distill")[2], 0.0
         if contents(loaded) == original:
-            return "equal", ""
+            return "equal", "", 0.0
         if not spoilt.has_own_digest:
-            return "unnoticed", "it is another model, and no checksum told"
-        return "consistent", ""
+            return "unnoticed", "it is another model, and no checksum told", 0.0
+        return "consistent", "", 0.0
 
     def prove() -> str:
         loaded = load_model(path)
@@ -384,19 +384,19 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
             pass
         return ""
 
-    def open_codes(spoilt: Spoilt) -> tuple[str, str]:
+    def open_codes(spoilt: Spoilt) -> Opened:
         try:
             loaded = load_codes(codes_path, model.codes_fingerprint, model.codec)
         except CodesFileError as error:
-            return "refused", error.what.partition(".codes")[2]
+            return "refused", error.what.partition(".codes")[2], 0.0
         if torch.equal(loaded.codes, codes.codes) and loaded.samples == codes.samples:
-            return "equal", ""
+            return "equal", "", 0.0
         if not spoilt.has_own_digest:
-            return "unnoticed", "they are other codes, and no checksum told"
+            return "unnoticed", "they are other codes, and no checksum told", 0.0
         fits = loaded.codes.shape == (-(-loaded.samples // 1024), 2) and int(loaded.codes.max()) < 32
-        return ("consistent", "") if fits else ("inconsistent", str(loaded.codes.shape))
+        return ("consistent" if fits else "inconsistent"), "" if fits else str(loaded.codes.shape), 0.0
 
-    def attempt(number: int) -> tuple[str, Callable[[], tuple[str, str]], Callable[[], str]]:
+    def attempt(number: int) -> tuple[str, Callable[[], Opened], Callable[[], str]]:
         draw = random.Random(f"{seed}:{number}")
         spoil = draw.choice(SPOILERS)
         is_codes = spoil not in (sizes_changed, tensors_swapped) and draw.random() < 0.1

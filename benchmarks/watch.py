@@ -2,8 +2,8 @@
 
     python benchmarks/watch.py --minutes 120 --out watch.tsv
 
-Starts ``distill ui`` with a library of its own, trains the demo corpus for that long (two thirds codec, one third prior), leaves
-the tab Train open in Debian's chromium, and notes once a minute, after the browser has cleared away what it no longer needs:
+Starts ``distill ui`` with a library of its own, trains the demo corpus for that long (two thirds codec, one
+third prior), leaves the tab Train open in Debian's chromium, and notes once a minute, after a garbage collection:
 
     heap_mb      JavaScript's heap
     nodes        DOM nodes, those kept alive by a script among them
