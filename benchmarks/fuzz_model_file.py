@@ -63,13 +63,15 @@ class Parts:
     about: dict[str, Any]
     table: dict[str, Any]
     body: bytearray
+    key: str
+    """Under which the table keeps the header."""
 
     def joined(self, *, table: bytes | None = None, about: str | None = None, new_digest: bool = False) -> bytes:
         """A file again; ``table`` or ``about`` replace what would be written for them."""
         if new_digest:
             self.about["digest"] = sha256(self.body).hexdigest()
         text = json.dumps(self.about) if about is None else about
-        said = {"distill": text, "sha256": sha256(text.encode(errors="replace")).hexdigest()}
+        said = {self.key: text, "sha256": sha256(text.encode(errors="replace")).hexdigest()}
         whole = json.dumps({"__metadata__": said, **self.table}).encode() if table is None else table
         return struct.pack("<Q", len(whole)) + whole + self.body
 
@@ -95,7 +97,9 @@ class Payload:
 def parts(content: bytes) -> Parts:
     length = struct.unpack("<Q", content[:8])[0]
     table = json.loads(content[8 : 8 + length])
-    return Parts(json.loads(table.pop("__metadata__")["distill"]), table, bytearray(content[8 + length :]))
+    said = table.pop("__metadata__")
+    (key,) = said.keys() - {"sha256"}
+    return Parts(json.loads(said[key]), table, bytearray(content[8 + length :]), key)
 
 
 # What is done to a file: each takes the whole content and a source of chance.
@@ -252,7 +256,7 @@ def json_that_is_odd(content: bytes, draw: random.Random) -> Spoilt:
                 taken.joined(about=f"{about[:-1]}, {json.dumps(key)}: {draw.choice([odd, '1', 'null'])}}}"), True
             )
         case _:
-            whole = json.dumps({"__metadata__": {"distill": about}, **taken.table})
+            whole = json.dumps({"__metadata__": {taken.key: about}, **taken.table})
             name = draw.choice(list(taken.table))
             twice = f"{whole[:-1]}, {json.dumps(name)}: {json.dumps(draw.choice(list(taken.table.values())))}}}"
             return Spoilt(taken.joined(table=twice.encode()), True)
@@ -260,7 +264,7 @@ def json_that_is_odd(content: bytes, draw: random.Random) -> Spoilt:
 
 def letters_of_another_kind(content: bytes, draw: random.Random) -> Spoilt:
     taken = parts(content)
-    whole = json.dumps({"__metadata__": {"distill": json.dumps(taken.about)}, **taken.table})
+    whole = json.dumps({"__metadata__": {taken.key: json.dumps(taken.about)}, **taken.table})
     kind = draw.choice(["utf-16", "utf-32", "utf-8-sig", "utf-16-be", "cp037", "utf-7"])
     return Spoilt(taken.joined(table=whole.encode(kind)), True)
 
