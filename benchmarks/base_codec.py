@@ -110,8 +110,8 @@ def train_base(
         if time.monotonic() - saved > save_every_s:
             saved = time.monotonic()
             save_base(out, average)
-            told = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            print(f"{(saved - started) / 60:.0f} min, {step} steps: {told}", flush=True)
+            said = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            print(f"{(saved - started) / 60:.0f} min, {step} steps: {said}", flush=True)
     save_base(out, average)
     return step
 
