@@ -36,6 +36,7 @@ from distill.audio.distance import MultiScaleMel
 from distill.audio.files import SAMPLE_RATE, to_channels
 from distill.audio.likeness import Likeness, judge, pooled
 from distill.audio.split import whole_recordings
+from distill.audio.windows import spread
 from distill.codes.extract import decode_parts, encode_blocks
 from distill.evaluation.measure import beginning, distance_between, joined
 from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
@@ -45,7 +46,9 @@ DOCS = Path(__file__).parent.parent / "docs"
 OPUS_KILOBITS = (6, 12, 16, 24, 32, 48)
 HOURS = (1 / 60, 1 / 6, 1.0, 10.0)
 CODEC_MINUTES, PRIOR_MINUTES, RANKS_MINUTES = 4.0, 1.5, 0.75
+_MODEL = "bench.distill"
 _SECONDS_EACH = 20.0
+_MOST_RECORDINGS = 12
 _DISGUISES = (
     "as it is", "12 dB louder or quieter", "a semitone", "stretched by 5 %", "noise, 20 dB", "noise, 10 dB",
 )  # fmt: skip
@@ -55,7 +58,9 @@ def rates(corpus: Path, work: Path) -> dict[str, Any]:
     """Pitch, texture and mel of the codec with its first levels alone, two, and so on, and of Opus."""
     model = load_model(_model(corpus, work))
     codec = model.codec
-    passages = whole_recordings(import_corpus(corpus, channels=codec.channels).recordings)
+    passages = spread(
+        list(whole_recordings(import_corpus(corpus, channels=codec.channels).recordings)), _MOST_RECORDINGS
+    )
     mel = MultiScaleMel(SAMPLE_RATE)
     heard: dict[str, list[Likeness]] = {}
     bits: dict[str, list[float]] = {}
@@ -81,7 +86,9 @@ def rates(corpus: Path, work: Path) -> dict[str, Any]:
         for name, some in heard.items()
     ]
     note = "" if has_opus() else HOW_TO_GET_IT
-    return {"rows": rows, "recordings": len(passages), "seconds each": _SECONDS_EACH, "note": note}
+    trained_s = float(model.header.codec_training.get("seconds_taken", 0.0))
+    told = {"recordings": len(passages), "seconds each": _SECONDS_EACH, "trained minutes": round(trained_s / 60, 1)}
+    return {"rows": rows, **told, "note": note}
 
 
 def speed(corpus: Path, work: Path) -> dict[str, Any]:
@@ -129,7 +136,7 @@ PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
 
 def _model(corpus: Path, work: Path) -> Path:
     """The codec of these recordings, trained once in this folder."""
-    path = work / "bench.distill"
+    path = work / _MODEL
     if not path.exists():
         words = ["--minutes", CODEC_MINUTES, "--name", path.stem, "--device", "cpu", "--out", work]
         codec_benchmark.distill("train", corpus, *words)
@@ -155,6 +162,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, help="a folder of recordings; without it the demo's")
     parser.add_argument("--part", action="append", choices=PARTS, help="this part alone; may come several times")
     parser.add_argument("--work", type=Path, default=Path("bench-work"), help="for models and synthesised recordings")
+    parser.add_argument("--model", type=Path, help="a model of these recordings, instead of one that is trained here")
     parser.add_argument("--page-only", action="store_true", help="draws the page from the figures that are there")
     wanted = parser.parse_args()
     results = DOCS / "benchmarks.json"
@@ -164,10 +172,13 @@ def main() -> None:
         corpus = wanted.corpus or wanted.work / "demo"
         if wanted.corpus is None and not corpus.exists():
             write_demo_corpus(corpus)
+        if wanted.model is not None:
+            shutil.copyfile(wanted.model, wanted.work / _MODEL)
         where, started = machine(), time.monotonic()
         print(f"{name}: {where}", flush=True)
         figures = PARTS[name](corpus, wanted.work)
         given = ["--corpus", corpus.name] if wanted.corpus else []
+        given += ["--model", wanted.model.name] if wanted.model is not None and name in ("rates", "speed") else []
         found[name] = {
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "machine": where,

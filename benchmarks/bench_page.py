@@ -83,7 +83,8 @@ def rates(part: Part, images: Path) -> str:
     note = f"\n\n{part['note']}" if part.get("note") else ""
     return (
         f"{part['recordings']} recordings of `{part['corpus']}`, at most {part['seconds each']:g} s of each, in mono; a codec "
-        "trained for minutes, sounding with its first quantizer levels alone and with all of them. *Kept*: share of the "
+        f"trained for {part['trained minutes']:g} minutes, sounding with "
+        "its first quantizer levels alone and with all of them. *Kept*: share of the "
         "partials that are there, within 20 cents and 12 dB; *movement*, *line*, *grain*: how differently noise moves, how far "
         "a buzz stands out, how blurred it is (0 is natural).\n\n![Pitch, texture and mel distance by bit rate](images/"
         f"bench-rate.svg)\n\n{table(['codec', 'kbit/s', *_JUDGES], body)}{note}"

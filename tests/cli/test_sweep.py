@@ -121,3 +121,75 @@ def test_without_ray_it_is_said_how_to_install_it(
     answer = distill("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out", "--ray", "local")
     assert answer.code == 2
     assert "--ray needs Ray, which is not installed. Install it with: pip install 'distill-audio[ray]'" in answer.err
+
+
+class FakeRay:
+    """A cluster that does everything at once, in this process; ``test_ray.py`` has a real one."""
+
+    class exceptions:  # noqa: N801
+        class RayError(Exception): ...
+
+    def __init__(self, lost: str = "") -> None:
+        self.lost, self.told = lost, {}
+
+    def init(self, **told: Any) -> None:
+        self.told |= told
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 4.0, "GPU": 1.0}
+
+    def remote(self, **told: Any) -> Callable[..., Any]:
+        self.told |= told
+        return lambda function: type(
+            "Task", (), {"options": lambda task, **_: task, "remote": staticmethod(function)}
+        )()
+
+    def get(self, answer: Any) -> Any:
+        if self.lost:
+            raise self.exceptions.RayError(self.lost)
+        return answer
+
+    def shutdown(self) -> None:
+        self.told["over"] = True
+
+
+def test_on_ray_it_is_the_same_sweep(
+    distill: Callable[..., Any],
+    trained: list[list[str]],
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.chdir(tmp_path)
+    words = ("--grid", "levels=2", "--out", "out", "--ray", "auto", "--device", "cpu", "--json")
+    answer = distill("sweep", small_corpus, *words)
+    assert answer.code == 0, answer.err
+    assert [one["model"] for one in answer.json["models"]] == ["rvq-levels 2"]
+    assert (fake.told["address"], fake.told["num_gpus"], fake.told["over"]) == ("auto", 0, True)
+    assert "on the Ray cluster at auto" in answer.err
+    paths = [word for words in trained for word in words if "out" in Path(word).parts]
+    assert paths
+    assert all(Path(path).is_absolute() for path in paths), "the cluster's machines have other working directories"
+
+
+def test_a_machine_that_ray_loses_is_told(
+    distill: Callable[..., Any],
+    trained: list[list[str]],
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", FakeRay("The node died.\nMore."))
+    answer = distill("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out", "--ray", "auto", "--json")
+    assert answer.code == 1
+    assert answer.json["failed"] == {"rvqlevels2": "Ray could not finish it: The node died."}
+
+
+def test_no_cluster_there(distill: Callable[..., Any], small_corpus: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "ray", FakeRay())
+    answer = distill("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path, "--ray", "127.0.0.1:1")
+    assert answer.code == 2
+    assert "No Ray cluster answers at 127.0.0.1:1: Connection refused." in answer.err
+    assert "ray start --head" in answer.err

@@ -6,6 +6,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -219,3 +221,49 @@ def test_a_rank_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch, caplo
     ranks._Group.store.set("bye/1", "1")
     ranks.wait_for_goodbyes(5.0)
     assert not caplog.text
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """What this process, as the first of two ranks, meets the other one in; the other one is the test."""
+    monkeypatch.setattr(ranks, "LIFE_S", 0.6)
+    monkeypatch.setattr(ranks, "_LOOK_S", 0.02)
+    monkeypatch.setattr(ranks, "rank", lambda: 0)
+    kept = torch.distributed.HashStore()
+    with ranks.joined(kept, ["here, process 1", "there, process 2"], 0):
+        yield kept
+
+
+def test_a_rank_at_work_is_waited_for_however_long_it_takes(store: Any) -> None:
+    """Guards against a limit on what ranks do each on its own: one reads a hundred hours that the other has read already."""
+    over = threading.Event()
+
+    def work() -> None:
+        for _ in range(8):
+            store.add("life/1", 1)
+            over.wait(0.25)
+        store.set("met/1/1", "1")
+
+    other = threading.Thread(target=work)
+    started = time.monotonic()
+    other.start()
+    ranks.meet()
+    assert time.monotonic() - started > 2 * ranks.LIFE_S
+    other.join()
+
+
+def test_a_rank_without_a_sign_of_life_is_named(store: Any) -> None:
+    with pytest.raises(RankError, match=r"lost rank 1 of 2 \(there, process 2\): no sign of life for 1 s"):
+        ranks.meet()
+
+
+def test_a_rank_that_says_why_it_goes_is_not_waited_for(store: Any) -> None:
+    store.set("gone/1", "It holds other recordings here.")
+    with pytest.raises(RankError, match=r"lost rank 1 of 2 \(there, process 2\): It holds other recordings here"):
+        ranks.meet()
+
+
+def test_a_rank_at_work_gives_signs_of_life(store: Any) -> None:
+    with ranks.at_work():
+        time.sleep(0.4)
+    assert store.add("life/0", 0) >= 3

@@ -5,6 +5,7 @@ for the models at the same place, as on a shared disk; Ray says which machine is
 """
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from distill.errors import SettingError
 
 Ended = tuple[int, str, str]
 """A command's exit status and what it wrote to stdout and stderr."""
+_PATIENCE_S = 10.0
 Engine = Callable[[list[str]], Ended]
 
 
@@ -49,19 +51,34 @@ def on_ray(address: str, device: str) -> Iterator[Engine]:
         raise SettingError(
             "--ray needs Ray, which is not installed.", "Install it with: pip install 'distill-audio[ray]'"
         ) from error
+    _look_for(address)
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=_dashboard(address))
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        raise SettingError(
-            f"No Ray cluster answers at {address}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            "Start one with: ray start --head (on the first machine), or use --ray local.",
-        ) from error
+        raise _no_cluster(address, str(error).partition("\n")[0] or type(error).__name__) from error
     try:
         wants_gpu = device in ("auto", "cuda") and ray.cluster_resources().get("GPU", 0) > 0
         task: Any = ray.remote(num_cpus=1, num_gpus=int(wants_gpu), max_retries=0)(here)
         yield lambda words: _ended(task, words)
     finally:
         ray.shutdown()
+
+
+def _look_for(address: str) -> None:
+    """Ray itself tries for a minute before it gives up."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE_S).close()
+        except OSError as error:
+            raise _no_cluster(address, error.strerror or str(error)) from error
+
+
+def _no_cluster(address: str, why: str) -> SettingError:
+    return SettingError(
+        f"No Ray cluster answers at {address}: {why}.",
+        "Start one with: ray start --head (on the first machine), or use --ray local.",
+    )
 
 
 def _dashboard(address: str) -> bool | None:

@@ -67,7 +67,7 @@ class Extraction:
         """From here on this rank encodes alone; the others go on to the training."""
         if self._shares:
             ranks.from_first([_END])
-        self._shares = False
+        self._shares, self._codes = False, ()
 
     def help(self) -> None:
         """What the other ranks do: their share of every view, until the first one says that it is enough."""

@@ -95,7 +95,7 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     # Dropout is drawn anew on every rank.
     torch.manual_seed((plan.seed * 1_000_003 + schedule.step) * ranks.size() + ranks.rank())
 
-    while content := ranks.bytes_from_first(b""):
+    while content := _next_epoch():
         tokens = safetensors.torch.load(content)["tokens"].long()
         train_loss = train_prior_epoch(state, tokens, plan, fabric, cancel_event=stop)
         validating = stop.time()
@@ -106,6 +106,11 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
         stop.renew()
         schedule.reserve(1.5 * (stop.time() - validating))
         state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
+
+
+def _next_epoch() -> bytes:
+    ranks.meet()
+    return ranks.bytes_from_first(b"")
 
 
 def _sent() -> dict[str, Tensor]:

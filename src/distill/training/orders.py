@@ -71,7 +71,9 @@ def order_prior(
 
 
 def send_epoch(tokens: Tensor | None) -> None:
-    """Sends the other ranks the sequences ``[N, T]`` of the next epoch, or that there is none."""
+    """Sends the other ranks the sequences ``[N, T]`` of the next epoch, or that there is none; they have waited for it while
+    further views were encoded."""
+    ranks.meet()
     if tokens is None:
         ranks.bytes_from_first(b"")
     else:

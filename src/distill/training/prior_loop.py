@@ -152,7 +152,9 @@ def train_prior(
     cancelled = stopped_early = False
     while state.epoch == 0 or not (schedule.finished or cancelled or stopped_early):
         started = time.monotonic()
-        if data.grow(state.epoch, plan):
+        with ranks.at_work():
+            has_grown = data.grow(state.epoch, plan)
+        if has_grown:
             keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
         tokens = data.epoch(state.epoch, plan)
         send_epoch(tokens)
