@@ -18,6 +18,7 @@ from distill.library.records import GenerationRecord, ModelEntry
 
 _NOTE = "was.json"
 Kind = Literal["model", "piece"]
+KINDS: tuple[Kind, ...] = ("model", "piece")
 _SUFFIXES: dict[Kind, tuple[str, ...]] = {"model": (MODEL_SUFFIX,), "piece": (".wav", ".flac", ".ogg", ".mp3")}
 """Nothing else is ever put back: a trash that somebody prepared must not write a start-up file."""
 
