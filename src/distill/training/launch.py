@@ -110,7 +110,7 @@ def _half(kind: str) -> Any:
             # Fabric's own refuses fused optimizers, which since PyTorch 2.1 know that gradients are unscaled already.
             self.scaler.unscale_(optimizer)
 
-    return Half("16-mixed", kind, torch.amp.GradScaler(kind, init_scale=_FIRST_SCALE))  # type: ignore[attr-defined]
+    return Half("16-mixed", kind, torch.amp.GradScaler(kind, init_scale=_FIRST_SCALE))
 
 
 @contextmanager
