@@ -6,6 +6,7 @@ from outside and told as that file's outcome; the next file gets a fresh child.
 
 import collections
 import multiprocessing
+import os
 import re
 import resource
 import sys
@@ -22,8 +23,10 @@ SECONDS = 1.0
 """Of the child's own work; on a busy machine the clock on the wall says more about the others."""
 SECONDS_A_SECOND = 0.05
 """Of work that each second of sound really in a file may take beyond that."""
-HANG = 120.0
-"""By the clock on the wall."""
+HANG = 20.0
+"""Of the child's own work after which it is ended."""
+STUCK = 900.0
+"""By the clock on the wall: it waits for something, or the machine has no time for it."""
 WELL = frozenset({"refused", "equal", "consistent"})
 """Outcomes as they should be; all others are findings."""
 
@@ -77,7 +80,7 @@ def outcomes(
         try:
             ours.send(number)
             kind = ours.recv()
-            answer = ours.recv() if ours.poll(HANG) else ("hang", "", HANG, 0, 0.0)
+            answer = _answer(ours, child.pid)
         except EOFError:
             child.join()
             answer = "crash", f"the child ended with {child.exitcode}", 0.0, 0, 0.0
@@ -92,6 +95,23 @@ def outcomes(
     if child is not None:
         child.kill()
         child.join()
+
+
+def _answer(pipe: Connection, pid: int) -> tuple[str, str, float, int, float]:
+    """What the child found, or that it hangs."""
+    began, before = time.monotonic(), _work_of(pid)
+    while not pipe.poll(1.0):
+        worked = _work_of(pid) - before
+        if worked > HANG or time.monotonic() - began > STUCK:
+            return "hang", f"after {worked:.0f} s of work", worked, 0, 0.0
+    answer: tuple[str, str, float, int, float] = pipe.recv()
+    return answer
+
+
+def _work_of(pid: int) -> float:
+    """Seconds of processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def tell(found: Iterable[Outcome], what: str) -> int:

@@ -419,10 +419,13 @@ def main() -> int:
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--count", type=int, default=20_000)
     reader.add_argument("--seed", type=int, default=0)
+    reader.add_argument(
+        "--first", type=int, default=0, help="the number of the first file, to go on where a run was stopped"
+    )
     reader.add_argument("--only", type=int, help="the number of one file")
     reader.add_argument("--keep", help="where to leave the file that was opened last")
     asked = reader.parse_args()
-    numbers = range(asked.count) if asked.only is None else [asked.only]
+    numbers = range(asked.first, asked.count) if asked.only is None else [asked.only]
     with tempfile.TemporaryDirectory() as folder:
         return tell(outcomes(prepared, (asked.seed, folder, asked.keep), numbers), "files")
 

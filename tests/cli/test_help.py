@@ -20,7 +20,7 @@ VERBS = {
     "--devices --nodes --precision --strategy --tensorboard --wandb",
     "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --patience --device --seed "
     "--devices --nodes --precision --strategy --tensorboard --wandb",
-    "sweep": "--grid --minutes --at-once --out --seed --device",
+    "sweep": "--grid --minutes --at-once --ray --out --seed --device",
     "status": "--all",
     "generate": "--seconds --count --prompt --loop --beats --bpm --infill --from --to --originality --temperature "
     "--top-k --top-p --variety --max-similarity --seed --format --bit-depth --out --voice --recordings --edl --device",

@@ -40,7 +40,7 @@ def gain_to_meet(model: Model, given: np.ndarray, name: str, callback: MetricsCa
         callback(
             Notice(
                 f"{name} is {abs(difference):.0f} dB {'louder' if difference > 0 else 'quieter'} than the recordings usually "
-                "are; what is made for it is as loud as it is."
+                "are; the new audio is brought to its level."
             )
         )
     return level / usual
