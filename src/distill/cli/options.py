@@ -195,6 +195,8 @@ def together(device: str, devices: int, nodes: int, strategy: str) -> Iterator[b
     if devices == nodes == 1 and strategy == Strategy.AUTO and not any(name in os.environ for name in _STARTED):
         yield True
         return
+    # What PyTorch warns of sockets, with the addresses of its functions, comes again as a sentence. Read when it is imported.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     from distill.training import launch
 
     with launch.together(device, devices, nodes, strategy) as leads:

@@ -259,7 +259,7 @@ def _start_others(place: Place, devices: int) -> "list[subprocess.Popen[bytes]]"
 def _met(place: Place) -> tuple[Store, list[str]]:
     """The store that all reach, and the address of every rank; all are there then."""
     host, _, port = place.address.rpartition(":")
-    patience = timedelta(seconds=JOIN_S)
+    patience, began = timedelta(seconds=JOIN_S), time.monotonic()
     is_host = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
         store: Store = TCPStore(host, int(port), None, is_host, patience, wait_for_workers=False)
@@ -267,7 +267,7 @@ def _met(place: Place) -> tuple[Store, list[str]]:
         store.set(f"here/{place.rank}", ranks.own_address())
     except RuntimeError as error:
         raise RankError(
-            f"The first rank cannot be reached at {place.address} (waited {JOIN_S:.0f} s).",
+            f"The first rank cannot be reached at {place.address} (tried for {time.monotonic() - began:.0f} s).",
             "See whether the same command runs there, and whether its port can be reached from here.",
         ) from error
     names = [f"here/{rank}" for rank in range(place.size)]
