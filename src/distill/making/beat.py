@@ -6,7 +6,7 @@ map that the model file holds; then the rise of the bands from one position to t
 
     opening      ▂▁▇▁▂▁▅▁▂▁▇▁▃▁▅▁▂▁▇▁     rises around the place in the recordings with which a piece begins: their period, and
     profile      ▂▁▇▁ ▂▁▅▁                 folded by it, how high they are at each moment of the beat
-    new audio    every code's probability times e^(2 · profile · the rise that it would make)
+    new audio    every code's probability times e^(1.7 · profile · the rise that it would make)
 
 Pieces whose opening has no clear period are drawn as they would be without, and so is everything of models without the map.
 """
@@ -28,7 +28,7 @@ from distill.models.header import BANDS
 from distill.models.model_file import Model, Source
 from distill.models.vqvae import ConvVQVAE
 
-STRENGTH = 2.0
+STRENGTH = 1.7
 """How much a rise as high as the recordings' usual one is favoured where their profile is as high (docs/prior.md)."""
 LEVELS = 2
 """The levels, coarse to fine, that are drawn by the beat: finer ones hardly tell how loud a sound is."""
@@ -44,6 +44,8 @@ HEARD_SECONDS = 8.0
 LEAST_ECHO = 0.15
 """Autocorrelation of the rises from which there is a beat: a third of the sound's own, two thirds of what all recordings share.
 Eight seconds of chance come to 0.13 somewhere."""
+LEAST_PROFILE = 0.15
+"""Standard deviation of a profile, in usual rises, below which it is not made clearer."""
 BINS = 16
 """Parts of a beat."""
 MOST_WINDOWS = 64
@@ -108,7 +110,6 @@ class Metronome:
         means = codebooks.mean(dim=1, keepdim=True)
         self.levels = (codebooks - means) @ table[:-1]
         """What each entry adds to the bands: ``[Q, K, BANDS]``."""
-        self.base = means.sum(dim=0)[0] @ table[:-1] + table[-1]
         self.sources = sources
         self._rate = codec.frame_rate
         self._shortest, self._longest = round(SHORTEST_SECONDS * self._rate), round(LONGEST_SECONDS * self._rate)
@@ -175,7 +176,10 @@ class Metronome:
         # So much of the variance any period explains by chance; what is left is taken to be the beat's.
         by_chance = 2 / 3 * (BINS - 1) / len(rises)
         kept = max(0.0, 1 - by_chance / max(share, 1e-9)) ** 0.5
-        return Pulse(float(period), (profile - rises.mean()) * kept / self.usual)
+        profile = (profile - rises.mean()) * kept / self.usual
+        # Were the rises nothing but their profile, their echo after a period would be its share of the variance.
+        wanted = max(0.0, float(echo[round(period)])) ** 0.5
+        return Pulse(float(period), profile * wanted / max(float(profile.std()), LEAST_PROFILE))
 
     def _resized(self, count: int) -> np.ndarray:
         return np.pad(self._shared, (0, max(0, count - len(self._shared))))[:count]
@@ -209,7 +213,8 @@ class Beat:
         device = metronome.levels.device
         self._push = (STRENGTH / metronome.usual) * course.to(device, torch.float32)
         self._most = HIGHEST * metronome.usual
-        self._before = self._so_far = torch.zeros(len(course), BANDS, device=device)
+        self._before = torch.zeros(len(course), BANDS, device=device)
+        """How loud the bands were at the position before, less what the levels drawn since add to them."""
 
     def tilt(self, logits: Tensor, codes: Tensor, at: int, level: int) -> Tensor:
         """The logits ``[B, K]`` of a level at position ``at`` of the codes ``[B, P, Q]``, drawn as far as there."""
