@@ -12,7 +12,7 @@ Part = Mapping[str, Any]
 
 _HEAD = """# Benchmarks
 
-Written by `make bench` (`benchmarks/bench.py`), about twenty minutes on two quiet cores; `make bench CORPUS=my-recordings`
+Written by `make bench` (`benchmarks/bench.py`), meant for twenty minutes of two quiet cores; `make bench CORPUS=my-recordings`
 measures your own. Every part says when, on what, and with which command it was measured, and can be measured again alone. The
 figures are in [benchmarks.json](benchmarks.json). Where a machine was shared with other work, seconds on the wall and figures
 per second are worse than on a quiet one; seconds of a core, bits, distances and memory are not.
@@ -40,7 +40,8 @@ def write(found: Mapping[str, Part], docs: Path) -> None:
             missing = f"Not measured yet: `python benchmarks/bench.py --part {name}`."
             sections.append(f"## {title}\n\n{missing}\n")
         else:
-            where = f"{part['date']}, {part['machine']}, {part['minutes']:g} min. `{part['command']}`"
+            took = f", {part['minutes']:g} min" if part["minutes"] else ""
+            where = f"{part['date']}, {part['machine']}{took}. `{part['command']}`"
             sections.append(f"## {title}\n\n{section(part, images)}\n\n{where}\n")
     (docs / "benchmarks.md").write_text("\n".join([_HEAD, *sections]), encoding="utf-8")
 
@@ -111,20 +112,21 @@ def length(part: Part, images: Path) -> str:
     """By the length of the corpus."""
     rows = [row for row in part["rows"] if "first import" in row]
     hours = [row["hours"] for row in rows]
-    figure = matplotlib.figure.Figure(figsize=(11, 3.4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    begun = [row for row in rows if "training begun" in row]
+    panels = 3 if begun else 2
+    figure = matplotlib.figure.Figure(figsize=(11 * panels / 3, 3.4), layout="constrained")
+    left, middle, *right = figure.subplots(1, panels)
     for name, style in (("first import", "o-"), ("later start", "s-")):
         left.plot(hours, [1000 * row[name]["core s"] / row["sound s"] for row in rows], style, label=name)
         middle.plot(hours, [row[name]["peak MiB"] for row in rows], style, label=name)
-    begun = [row for row in rows if "training begun" in row]
-    middle.plot(
-        [row["hours"] for row in begun], [row["training begun"]["peak MiB"] for row in begun], "^-", label="training"
-    )
-    right.plot([row["hours"] for row in begun], [row["training begun"]["trained, audio s/s"] for row in begun], "^-")
+    for axes in right:
+        trained = [(row["hours"], row["training begun"]) for row in begun]
+        middle.plot([hours for hours, _ in trained], [one["peak MiB"] for _, one in trained], "^-", label="training")
+        axes.plot([hours for hours, _ in trained], [one["trained, audio s/s"] for _, one in trained], "^-")
+        axes.set(title="codec training, s of sound/s", ylim=(0, None))
     left.set(title="ms of a core for a second of sound", yscale="log")
     middle.set(title="peak memory, MiB", ylim=(0, None))
-    right.set(title="codec training, s of sound/s", ylim=(0, None))
-    for axes in (left, middle, right):
+    for axes in (left, middle, *right):
         axes.set(xlabel="hours of corpus", xscale="log")
         axes.grid(alpha=0.3)
     left.legend()
