@@ -36,7 +36,7 @@ TABS = ("recordings", "train", "generate", "codes", "library")
 @pytest.fixture
 def asks(server: str) -> Iterator[httpx.Client]:
     """The server as a program asks it."""
-    with httpx.Client(base_url=server, timeout=60) as one:
+    with httpx.Client(base_url=server, timeout=300) as one:
         yield one
 
 
