@@ -57,7 +57,8 @@ _BEND, _BENDS = 0.05, 41
 def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence[Source]) -> list[list[float]]:
     """The linear map from a position's codebook vectors, added up, to the levels of mel bands there: ``[C + 1, BANDS]``.
 
-    The last row is added. Fitted to parts of the passages and their codes in ``sources`` by least squares, a little shrunk.
+    The last row is added. Fitted to parts of the passages and their codes in ``sources`` by least squares, a little
+    shrunk. Empty where no passage is as long as a position.
     """
     vectors, levels = [], []
     share = min(1.0, MOST_LEARNED_SECONDS / sum(passage.seconds for passage in passages))
@@ -69,6 +70,8 @@ def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence
         count = min(len(heard), len(source.codes), samples // codec.hop)
         vectors.append(_vectors(codec, source.codes[:count]))
         levels.append(heard[:count])
+    if not any(map(len, vectors)):
+        return []
     x, y = torch.cat(vectors).double(), torch.cat(levels).double()
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
     square = (x - x_mean).T @ (x - x_mean)
