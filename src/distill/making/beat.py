@@ -6,7 +6,7 @@ map that the model file holds; then the rise of the bands from one position to t
 
     opening      ▂▁▇▁▂▁▅▁▂▁▇▁▃▁▅▁▂▁▇▁     rises around the place in the recordings with which a piece begins: their period, and
     profile      ▂▁▇▁ ▂▁▅▁                 folded by it, how high they are at each moment of the beat
-    new audio    every code's probability times e^(1.7 · profile · the rise that it would make)
+    new audio    every code's probability times e^(2 · profile · the rise that it would make)
 
 Pieces whose opening has no clear period are drawn as they would be without, and so is everything of models without the map.
 """
@@ -28,7 +28,7 @@ from distill.models.header import BANDS
 from distill.models.model_file import Model, Source
 from distill.models.vqvae import ConvVQVAE
 
-STRENGTH = 1.7
+STRENGTH = 2.0
 """How much a rise as high as the recordings' usual one is favoured where their profile is as high (docs/prior.md)."""
 LEVELS = 2
 """The levels, coarse to fine, that are drawn by the beat: finer ones hardly tell how loud a sound is."""
@@ -44,8 +44,6 @@ HEARD_SECONDS = 8.0
 LEAST_ECHO = 0.15
 """Autocorrelation of the rises from which there is a beat: a third of the sound's own, two thirds of what all recordings share.
 Eight seconds of chance come to 0.13 somewhere."""
-LEAST_PROFILE = 0.15
-"""Standard deviation of a profile, in usual rises, below which it is not made clearer."""
 BINS = 16
 """Parts of a beat."""
 MOST_WINDOWS = 64
@@ -59,7 +57,8 @@ _BEND, _BENDS = 0.05, 41
 def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence[Source]) -> list[list[float]]:
     """The linear map from a position's codebook vectors, added up, to the levels of mel bands there: ``[C + 1, BANDS]``.
 
-    The last row is added. Fitted to parts of the passages and their codes in ``sources`` by least squares, a little shrunk.
+    The last row is added. Fitted to parts of the passages and their codes in ``sources`` by least squares, a little
+    shrunk. Empty where no passage is as long as a position.
     """
     vectors, levels = [], []
     share = min(1.0, MOST_LEARNED_SECONDS / sum(passage.seconds for passage in passages))
@@ -71,6 +70,8 @@ def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence
         count = min(len(heard), len(source.codes), samples // codec.hop)
         vectors.append(_vectors(codec, source.codes[:count]))
         levels.append(heard[:count])
+    if not any(map(len, vectors)):
+        return []
     x, y = torch.cat(vectors).double(), torch.cat(levels).double()
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
     square = (x - x_mean).T @ (x - x_mean)
@@ -176,10 +177,7 @@ class Metronome:
         # So much of the variance any period explains by chance; what is left is taken to be the beat's.
         by_chance = 2 / 3 * (BINS - 1) / len(rises)
         kept = max(0.0, 1 - by_chance / max(share, 1e-9)) ** 0.5
-        profile = (profile - rises.mean()) * kept / self.usual
-        # Were the rises nothing but their profile, their echo after a period would be its share of the variance.
-        wanted = max(0.0, float(echo[round(period)])) ** 0.5
-        return Pulse(float(period), profile * wanted / max(float(profile.std()), LEAST_PROFILE))
+        return Pulse(float(period), (profile - rises.mean()) * kept / self.usual)
 
     def _resized(self, count: int) -> np.ndarray:
         return np.pad(self._shared, (0, max(0, count - len(self._shared))))[:count]
@@ -213,6 +211,8 @@ class Beat:
         device = metronome.levels.device
         self._push = (STRENGTH / metronome.usual) * course.to(device, torch.float32)
         self._most = HIGHEST * metronome.usual
+        self._rows = torch.arange(len(metronome.levels), device=device) * metronome.levels.shape[1]
+        self._table = metronome.levels.flatten(0, 1)
         self._before = torch.zeros(len(course), BANDS, device=device)
         """How loud the bands were at the position before, less what the levels drawn since add to them."""
 
@@ -222,12 +222,11 @@ class Beat:
             return logits
         levels = self._metronome.levels
         if level == 0:
-            entries = codes[:, at - 1].T.unsqueeze(-1).expand(-1, -1, BANDS)
-            self._before = levels.gather(1, entries).sum(dim=0)
+            self._before = self._table[codes[:, at - 1] + self._rows].sum(dim=1)
         else:
             self._before = self._before - levels[level - 1][codes[:, at, level - 1]]
-        rise = (levels[level] - self._before[:, None]).relu().mean(dim=2)  # [B, K]
-        return logits + self._push[:, at, None] * rise.clamp(max=self._most)
+        rise = (levels[level] - self._before[:, None]).relu_().mean(dim=2).clamp_(max=self._most)  # [B, K]
+        return torch.addcmul(logits, rise, self._push[:, at, None])
 
 
 def beat_of_openings(model: Model, seeds: Sequence[int], positions: int, cycle: Cycle | None = None) -> Beat | None:
