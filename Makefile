@@ -9,12 +9,13 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser || comman
 demo: $(VENV)/ready
 	$(BIN)/distill demo --out distill-demo
 
+# Files of tests run side by side. Those in a browser follow one by one: some of them measure how smoothly a page moves.
 test: $(VENV)/ready
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not browser and not slow"
 ifneq ($(CHROMIUM),)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "browser and not slow"
 else
 	@echo "There is no Chromium here (apt-get install chromium), so the pages are not tested in a browser."
-	$(BIN)/python -m pytest -m "not browser and not slow"
 endif
 
 lint: $(VENV)/ready

@@ -87,8 +87,8 @@ def train_base(
                 latents = torch.cat([codec.latents(batch(_PLACING, 8 + index)) for index in range(12)])
             codec.quantizer.start(latents, plan.window_positions * plan.batch_size)
         audio = batch(0, step)
-        output, tones = codec.forward_with_tones(audio, codec.quantizer.started)
-        parts = criterion(codec, output.reconstruction, tones, audio, np.random.default_rng((seed, step)))
+        output, told = codec.forward_with_told(audio, codec.quantizer.started)
+        parts = criterion(codec, output.reconstruction, told, audio, np.random.default_rng((seed, step)))
         loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
         optimizer.zero_grad()
         loss.backward()
@@ -110,8 +110,8 @@ def train_base(
         if time.monotonic() - saved > save_every_s:
             saved = time.monotonic()
             save_base(out, average)
-            told = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            print(f"{(saved - started) / 60:.0f} min, {step} steps: {told}", flush=True)
+            said = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            print(f"{(saved - started) / 60:.0f} min, {step} steps: {said}", flush=True)
     save_base(out, average)
     return step
 

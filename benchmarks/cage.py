@@ -6,6 +6,7 @@ from outside and told as that file's outcome; the next file gets a fresh child.
 
 import collections
 import multiprocessing
+import os
 import re
 import resource
 import sys
@@ -20,7 +21,12 @@ MEMORY = 500 << 20
 """Bytes that a file may take beyond what the child has when everything is imported."""
 SECONDS = 1.0
 """Of the child's own work; on a busy machine the clock on the wall says more about the others."""
+SECONDS_A_SECOND = 0.05
+"""Of work that each second of sound really in a file may take beyond that."""
 HANG = 20.0
+"""Of the child's own work after which it is ended."""
+STUCK = 900.0
+"""By the clock on the wall: it waits for something, or the machine has no time for it."""
 WELL = frozenset({"refused", "equal", "consistent"})
 """Outcomes as they should be; all others are findings."""
 
@@ -34,9 +40,11 @@ _DOORS = (
     "socket.connect",
 )
 
-Attempt = Callable[[int], tuple[str, Callable[[], tuple[str, str]], Callable[[], str]]]
-"""File number to three things: what was done to the file; the opening of it, which gives the outcome and its words; and,
-for what opens as "consistent", the proof that it is: no words if so. The proof takes what time it needs."""
+Opened = tuple[str, str, float]
+"""The outcome, its words, and the seconds of sound that were found."""
+Attempt = Callable[[int], tuple[str, Callable[[], Opened], Callable[[], str]]]
+"""File number to three things: what was done to the file; the opening of it; and, for what opens as "consistent", the proof
+that it is: no words if so. The proof takes what time it needs."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class Outcome:
     seconds: float = 0.0
     memory: int = 0
     """Bytes the child has grown by at most since its beginning."""
+    sound: float = 0.0
+    """Seconds of it that were found."""
 
 
 def outcomes(
@@ -70,37 +80,58 @@ def outcomes(
         try:
             ours.send(number)
             kind = ours.recv()
-            verdict, words, seconds, memory = ours.recv() if ours.poll(HANG) else ("hang", "", HANG, 0)
+            answer = _answer(ours, child.pid)
         except EOFError:
             child.join()
-            verdict, words, seconds, memory = "crash", f"the child ended with {child.exitcode}", 0.0, 0
-        if verdict in WELL and seconds > SECONDS:
+            answer = "crash", f"the child ended with {child.exitcode}", 0.0, 0, 0.0
+        verdict, words, seconds, memory, sound = answer
+        if verdict in WELL and seconds > SECONDS + SECONDS_A_SECOND * sound:
             verdict, words = "slow", f"{verdict}: {words}"
         if verdict in {"hang", "crash"}:
             child.kill()
             child.join()
             child = None
-        yield Outcome(number, kind, verdict, words, seconds, memory)
+        yield Outcome(number, kind, verdict, words, seconds, memory, sound)
     if child is not None:
         child.kill()
         child.join()
 
 
+def _answer(pipe: Connection, pid: int) -> tuple[str, str, float, int, float]:
+    """What the child found, or that it hangs."""
+    began, before = time.monotonic(), _work_of(pid)
+    while not pipe.poll(1.0):
+        worked = _work_of(pid) - before
+        if worked > HANG or time.monotonic() - began > STUCK:
+            return "hang", f"after {worked:.0f} s of work", worked, 0, 0.0
+    answer: tuple[str, str, float, int, float] = pipe.recv()
+    return answer
+
+
+def _work_of(pid: int) -> float:
+    """Seconds of processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def tell(found: Iterable[Outcome], what: str) -> int:
-    """Prints a row a kind and every finding; 0 if there is none, else 1: the script's exit code."""
+    """Prints every finding, how far it is by now and then, and a row a kind; 0 if nothing was found, else 1: the exit code."""
     table: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     reasons: collections.Counter[str] = collections.Counter()
-    slowest = largest = 0.0
+    slowest, largest = Outcome(-1, "", "", ""), 0
     findings = 0
     begin = time.monotonic()
     for one in found:
         table[one.kind][one.verdict] += 1
-        slowest, largest = max(slowest, one.seconds), max(largest, one.memory)
+        slowest, largest = max(slowest, one, key=lambda each: each.seconds), max(largest, one.memory)
         if one.verdict not in WELL:
             findings += 1
             print(f"FINDING {one.number} ({one.kind}): {one.verdict}: {one.words[:500]}", flush=True)
         elif one.verdict == "refused":
             reasons[re.sub(r"[0-9a-f]{8}|\d+|'[^']*'", "…", one.words)] += 1
+        done = sum(row.total() for row in table.values())
+        if done % 500 == 0:
+            print(f"{done} {what} in {time.monotonic() - begin:.0f} s, {findings} findings so far", flush=True)
     columns = sorted(WELL | {verdict for row in table.values() for verdict in row})
     print(f"{'':36}" + "".join(f"{column:>12}" for column in columns))
     for kind, row in sorted(table.items()):
@@ -112,7 +143,8 @@ def tell(found: Iterable[Outcome], what: str) -> int:
         print(f"{count:8}  {reason[:150]}")
     print(
         f"{total.total()} {what} in {time.monotonic() - begin:.0f} s; {findings} findings; "
-        f"the slowest took {slowest:.2f} s, the most memory was {largest / 2**20:.0f} MiB"
+        f"the slowest, with {slowest.sound:.0f} s of sound in it, took {slowest.seconds:.2f} s, "
+        f"the most memory was {largest / 2**20:.0f} MiB"
     )
     return 1 if findings else 0
 
@@ -140,10 +172,10 @@ def _work(pipe: Connection, prepare: Callable[[Any], Attempt], given: Any, may_w
         kind, opening, proof = attempt(pipe.recv())
         pipe.send(kind)
         start = time.process_time()
-        seconds = 0.0
+        seconds = sound = 0.0
         watching = True
         try:
-            verdict, words = opening()
+            verdict, words, sound = opening()
             watching, seconds = False, time.process_time() - start
             if verdict == "consistent" and (words := proof()):
                 verdict = "inconsistent"
@@ -156,4 +188,4 @@ def _work(pipe: Connection, prepare: Callable[[Any], Attempt], given: Any, may_w
             verdict, words = "open door", "; ".join(opened)
             opened.clear()
         grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-        pipe.send((verdict, words, seconds or time.process_time() - start, grown))
+        pipe.send((verdict, words, seconds or time.process_time() - start, grown, sound))

@@ -4,7 +4,8 @@
     python benchmarks/fuzz_audio.py --only 1234 --keep spoilt     # one of them again, and the file itself
 
 libsndfile reads them, and it is written in C: it may crash or hang, which is seen from outside (``cage.py``). A spoilt file
-must be refused in words within a second of work and 500 MB of memory; or it is used, and then it is
+must be refused in words within a second of work and 500 MB of memory; or it is used, which may take a twentieth of its sound
+more, and then it is
 
     consistent   as long as its header says, in numbers that are finite and not absurdly loud, the same when it is read again
 """
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from cage import Attempt, outcomes, tell
+from cage import Attempt, Opened, outcomes, tell
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio, samples_at_48k
 from distill.errors import CorpusError
@@ -183,7 +184,7 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
         import_corpus(place)
         path.unlink()
 
-    def attempt(number: int) -> tuple[str, Callable[[], tuple[str, str]], Callable[[], str]]:
+    def attempt(number: int) -> tuple[str, Callable[[], Opened], Callable[[], str]]:
         draw = random.Random(f"{seed}:{number}")
         suffix, whole = draw.choice(wholes)
         spoil = draw.choice(SPOILERS)
@@ -198,12 +199,13 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
         if keep is not None:
             Path(keep).with_suffix(path.suffix).write_bytes(content)
 
-        def opening() -> tuple[str, str]:
+        def opening() -> Opened:
             try:
                 corpus = import_corpus(place)
             except CorpusError as error:
-                return "refused", error.what.partition(f"{path.name} ")[2] or error.what.partition(f"{path.name}: ")[2]
-            return "consistent", corpus.files[0].reason
+                words = error.what.partition(f"{path.name} ")[2] or error.what.partition(f"{path.name}: ")[2]
+                return "refused", words, 0.0
+            return "consistent", corpus.files[0].reason, corpus.files[0].seconds
 
         def proof() -> str:
             once, again = read_audio(path), read_audio(path)
@@ -222,10 +224,13 @@ def main() -> int:
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--count", type=int, default=6_000)
     reader.add_argument("--seed", type=int, default=0)
+    reader.add_argument(
+        "--first", type=int, default=0, help="the number of the first file, to go on where a run was stopped"
+    )
     reader.add_argument("--only", type=int, help="the number of one file")
     reader.add_argument("--keep", help="where to leave the file that was opened last; it gets the right suffix")
     asked = reader.parse_args()
-    numbers = range(asked.count) if asked.only is None else [asked.only]
+    numbers = range(asked.first, asked.count) if asked.only is None else [asked.only]
     with tempfile.TemporaryDirectory() as folder:
         return tell(outcomes(prepared, (asked.seed, folder, asked.keep), numbers, may_write=folder), "files")
 

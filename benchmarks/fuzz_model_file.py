@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 
-from cage import Attempt, outcomes, tell
+from cage import Attempt, Opened, outcomes, tell
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import CodesFileError, DistillError, ModelFileError
 from distill.making.sampling import generate
@@ -63,13 +63,15 @@ class Parts:
     about: dict[str, Any]
     table: dict[str, Any]
     body: bytearray
+    key: str
+    """Under which the table keeps the header."""
 
     def joined(self, *, table: bytes | None = None, about: str | None = None, new_digest: bool = False) -> bytes:
         """A file again; ``table`` or ``about`` replace what would be written for them."""
         if new_digest:
             self.about["digest"] = sha256(self.body).hexdigest()
         text = json.dumps(self.about) if about is None else about
-        said = {"distill": text, "sha256": sha256(text.encode(errors="replace")).hexdigest()}
+        said = {self.key: text, "sha256": sha256(text.encode(errors="replace")).hexdigest()}
         whole = json.dumps({"__metadata__": said, **self.table}).encode() if table is None else table
         return struct.pack("<Q", len(whole)) + whole + self.body
 
@@ -95,7 +97,9 @@ class Payload:
 def parts(content: bytes) -> Parts:
     length = struct.unpack("<Q", content[:8])[0]
     table = json.loads(content[8 : 8 + length])
-    return Parts(json.loads(table.pop("__metadata__")["distill"]), table, bytearray(content[8 + length :]))
+    said = table.pop("__metadata__")
+    (key,) = said.keys() - {"sha256"}
+    return Parts(json.loads(said[key]), table, bytearray(content[8 + length :]), key)
 
 
 # What is done to a file: each takes the whole content and a source of chance.
@@ -252,7 +256,7 @@ def json_that_is_odd(content: bytes, draw: random.Random) -> Spoilt:
                 taken.joined(about=f"{about[:-1]}, {json.dumps(key)}: {draw.choice([odd, '1', 'null'])}}}"), True
             )
         case _:
-            whole = json.dumps({"__metadata__": {"distill": about}, **taken.table})
+            whole = json.dumps({"__metadata__": {taken.key: about}, **taken.table})
             name = draw.choice(list(taken.table))
             twice = f"{whole[:-1]}, {json.dumps(name)}: {json.dumps(draw.choice(list(taken.table.values())))}}}"
             return Spoilt(taken.joined(table=twice.encode()), True)
@@ -260,7 +264,7 @@ def json_that_is_odd(content: bytes, draw: random.Random) -> Spoilt:
 
 def letters_of_another_kind(content: bytes, draw: random.Random) -> Spoilt:
     taken = parts(content)
-    whole = json.dumps({"__metadata__": {"distill": json.dumps(taken.about)}, **taken.table})
+    whole = json.dumps({"__metadata__": {taken.key: json.dumps(taken.about)}, **taken.table})
     kind = draw.choice(["utf-16", "utf-32", "utf-8-sig", "utf-16-be", "cp037", "utf-7"])
     return Spoilt(taken.joined(table=whole.encode(kind)), True)
 
@@ -361,16 +365,16 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
     whole_codes, codes = codes_path.read_bytes(), load_codes(codes_path, model.codes_fingerprint, model.codec)
     generate(model, 0.5)  # what is imported only now would look like memory later
 
-    def open_model(spoilt: Spoilt) -> tuple[str, str]:
+    def open_model(spoilt: Spoilt) -> Opened:
         try:
             loaded = load_model(path)
         except ModelFileError as error:
-            return "refused", error.what.partition("file: ")[2] or error.what.partition(".distill")[2]
+            return "refused", error.what.partition("file: ")[2] or error.what.partition(".distill")[2], 0.0
         if contents(loaded) == original:
-            return "equal", ""
+            return "equal", "", 0.0
         if not spoilt.has_own_digest:
-            return "unnoticed", "it is another model, and no checksum told"
-        return "consistent", ""
+            return "unnoticed", "it is another model, and no checksum told", 0.0
+        return "consistent", "", 0.0
 
     def prove() -> str:
         loaded = load_model(path)
@@ -384,19 +388,19 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
             pass
         return ""
 
-    def open_codes(spoilt: Spoilt) -> tuple[str, str]:
+    def open_codes(spoilt: Spoilt) -> Opened:
         try:
             loaded = load_codes(codes_path, model.codes_fingerprint, model.codec)
         except CodesFileError as error:
-            return "refused", error.what.partition(".codes")[2]
+            return "refused", error.what.partition(".codes")[2], 0.0
         if torch.equal(loaded.codes, codes.codes) and loaded.samples == codes.samples:
-            return "equal", ""
+            return "equal", "", 0.0
         if not spoilt.has_own_digest:
-            return "unnoticed", "they are other codes, and no checksum told"
+            return "unnoticed", "they are other codes, and no checksum told", 0.0
         fits = loaded.codes.shape == (-(-loaded.samples // 1024), 2) and int(loaded.codes.max()) < 32
-        return ("consistent", "") if fits else ("inconsistent", str(loaded.codes.shape))
+        return ("consistent" if fits else "inconsistent"), "" if fits else str(loaded.codes.shape), 0.0
 
-    def attempt(number: int) -> tuple[str, Callable[[], tuple[str, str]], Callable[[], str]]:
+    def attempt(number: int) -> tuple[str, Callable[[], Opened], Callable[[], str]]:
         draw = random.Random(f"{seed}:{number}")
         spoil = draw.choice(SPOILERS)
         is_codes = spoil not in (sizes_changed, tensors_swapped) and draw.random() < 0.1
@@ -415,10 +419,13 @@ def main() -> int:
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     reader.add_argument("--count", type=int, default=20_000)
     reader.add_argument("--seed", type=int, default=0)
+    reader.add_argument(
+        "--first", type=int, default=0, help="the number of the first file, to go on where a run was stopped"
+    )
     reader.add_argument("--only", type=int, help="the number of one file")
     reader.add_argument("--keep", help="where to leave the file that was opened last")
     asked = reader.parse_args()
-    numbers = range(asked.count) if asked.only is None else [asked.only]
+    numbers = range(asked.first, asked.count) if asked.only is None else [asked.only]
     with tempfile.TemporaryDirectory() as folder:
         return tell(outcomes(prepared, (asked.seed, folder, asked.keep), numbers), "files")
 

@@ -26,7 +26,9 @@ from distill.audio.corpus import import_corpus
 from distill.audio.split import Passage, split_corpus
 from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
-from distill.making.sampling import Sampling, draw, opening, sample_codes
+from distill.making.beat import beat_of_openings
+from distill.making.openings import opening
+from distill.making.sampling import Sampling, draw, sample_codes
 from distill.models.model_file import Model, load_model
 from distill.models.prior import PriorConfig
 from distill.sizes import prior_config_for
@@ -149,7 +151,8 @@ def sampling_speed(model: Model, count: int, seconds: float) -> float:
     started = time.monotonic()
     openings = torch.stack([opening(model.trained_on, seed) for seed in range(count)])
     positions = round(seconds * model.codec.frame_rate)
-    sample_codes(model.require_prior(), openings, positions, Sampling(), range(count))
+    beat = beat_of_openings(model, range(count), positions)
+    sample_codes(model.require_prior(), openings, positions, Sampling(), range(count), beat=beat)
     return count * seconds / (time.monotonic() - started)
 
 

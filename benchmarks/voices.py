@@ -3,13 +3,15 @@
     python benchmarks/voices.py MODEL FOLDER [--lots 4] [--count 12] [--seconds 10] [--originality balanced]
     python benchmarks/voices.py MODEL FOLDER --picture docs/voices.png
     python benchmarks/voices.py MODEL FOLDER --minutes 10 --hours 1
+    python benchmarks/voices.py MODEL FOLDER --held-out
 
 Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``; *Fréchet* is the distance there, and *floor* the
 same for as much audio drawn from the recordings themselves (median of 15 draws). *Near-copies*: seconds whose log-mel picture
 correlates over 0.95 with a place of the recordings. *Beat*: the autocorrelation of the onset envelope at the recordings' own
 period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the 99.9th percentile of steps from sample to sample within
 fades, over that of the recordings. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if
-the recordings were so long.
+the recordings were so long. With ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of
+all others, as the judges of the codec hear them.
 """
 
 import argparse
@@ -24,8 +26,10 @@ import numpy as np
 import torch
 
 from distill.audio.corpus import import_corpus
-from distill.audio.distance import LogMel
-from distill.audio.split import whole_recordings
+from distill.audio.distance import LogMel, MultiScaleMel
+from distill.audio.likeness import judge
+from distill.audio.split import split_corpus, whole_recordings
+from distill.codes.extract import decode_chunks, encode_blocks
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.nearness import Reference, excerpts
 from distill.making.recordings import find_recordings
@@ -55,6 +59,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, help="measures time and memory of one piece of this length instead")
     parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
+    parser.add_argument("--held-out", action="store_true", help="held-out recordings in both voices instead")
     asked = parser.parse_args()
     model = load_model(asked.model)
     dial = Dial.at(NAMED[asked.originality])
@@ -62,6 +67,8 @@ def main() -> None:
     cost = asked.join_cost or float(model.header.voices.get("join_cost", JOIN_COST))
     if asked.minutes:
         measure_length(model, stretches, dial, asked.minutes, asked.hours)
+    elif asked.held_out:
+        compare_held_out(model, asked.folder, voice_of(model, stretches, dial, cost))
     elif asked.picture:
         draw(model, asked.folder, voice_of(model, stretches, dial, cost), dial, asked.picture)
     else:
@@ -118,6 +125,29 @@ def compare(
         steps = float(np.quantile(np.concatenate(inside), 0.999)) / step
         grains = np.mean([len(one) for one in placed])
         print(f"{row}| {grains:.0f} | {longest:.2f} s | {steps:.2f} | {taken:.2f} |")
+
+
+def compare_held_out(model: Model, folder: Path, voice: RecordingsVoice) -> None:
+    """Held-out passages from their own codes, in both voices. What is held out is no part of what the grains are taken from."""
+    codec, record = model.codec, model.header.corpus
+    split = split_corpus(import_corpus(folder, channels=codec.channels), record.split_seed, record.split_rule)
+    distance = MultiScaleMel(RATE)
+    print("| voice | kept | cents | invented | movement | line | grain | mel |\n|---|---|---|---|---|---|---|---|")
+    for name in ("codec", "recordings"):
+        pairs, mels = [], []
+        for passage in split.held_out:
+            audio = passage.read(0, passage.samples, codec.channels)
+            codes = encode_blocks(codec, [audio])
+            said = voice.blocks(codes) if name == "recordings" else decode_chunks(codec, codes)
+            made = np.concatenate(list(said), axis=1)[:, : audio.shape[1]]
+            made = np.broadcast_to(made, audio.shape)
+            mels.append(float(distance(torch.tensor(made[None]), torch.from_numpy(audio[None]))))
+            pairs.append((made.mean(axis=0), audio.mean(axis=0)))
+        found = judge(pairs, float(np.mean(mels))).figures()
+        print(
+            f"| {name} | {found['kept']:.2f} | {found['cents']:.1f} | {found['invented']:.2f} | {found['movement']:.1f} dB "
+            f"| {found['line']:.1f} dB | {found['grain']:+.1f} dB | {found['mel']:.2f} |"
+        )
 
 
 def onset_echo(audio: np.ndarray) -> np.ndarray:

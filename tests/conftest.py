@@ -25,6 +25,8 @@ CHROMIUM_FLAGS = (
 
 # As the command line does, before anything imports torch: threads that spin for long are slow on a busy machine.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the others need the rest of the machine
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

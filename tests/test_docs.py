@@ -114,7 +114,7 @@ def test_the_page_on_serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         for line in lines.strip().splitlines():
             assert line.startswith("curl -sf")
             line = line.replace(":8766", f":{port}").replace('"seconds": 10', '"seconds": 1')
-            subprocess.run(["bash", "-c", line], check=True, timeout=60)
+            subprocess.run(["bash", "-c", line], check=True, timeout=300)
         (source,) = blocks("python", SERVE)
         source = source.replace(":8766", f":{port}").replace("seconds=10", "seconds=1")
         exec(compile(source, "serve.md", "exec"), {})

@@ -187,7 +187,7 @@ def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[F
 
 def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
     """Seconds of audio that the codec is trained on per second: the steps of the training loop, in the same sizes."""
-    config = VQVAEConfig(channels=2, voice="partials", sketch_size=64)
+    config = VQVAEConfig(channels=2, voice="lobes", sketch_size=64)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         codec = ConvVQVAE(config)
@@ -200,8 +200,8 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
         steps, draw = 0, np.random.default_rng(0)
         started = time.monotonic()
         while steps < 3 or time.monotonic() - started < seconds:
-            output, tones = codec.forward_with_tones(audio)
-            parts = criterion(codec, output.reconstruction, tones, audio, draw)
+            output, told = codec.forward_with_told(audio)
+            parts = criterion(codec, output.reconstruction, told, audio, draw)
             loss = torch.stack(list(parts.values())).sum() + output.commitment_loss
             optimizer.zero_grad()
             loss.backward()

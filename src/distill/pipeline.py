@@ -21,6 +21,7 @@ from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
+from distill.making.beat import learn_bands
 from distill.making.nearness import in_words, measured
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
@@ -217,6 +218,8 @@ def add_prior(
             }
         )
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
+        bands = learn_bands(bundled.codec, split.train, bundled.trained_on)
+        bundled.header = header = header.model_copy(update={"bands": bands})
         save_model(model_path, bundled)
         if compares and not (cancel_event is not None and cancel_event.is_set()):
             voices = measured(bundled, split.train)

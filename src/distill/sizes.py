@@ -62,7 +62,7 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
         "channels": corpus.channels,
         "codebook_size": 32,
         "bandwidth": bandwidth,
-        "voice": "partials",
+        "voice": "lobes",
         "sketch_size": SKETCH_SIZE,
         "decoder_blocks": BASE_DECODER_BLOCKS,
     }
@@ -75,10 +75,13 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
 def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     """Why the codec is as large as it is, in a few sentences."""
     positions = round(corpus.seconds * config.frame_rate)
+    seconds = f"{corpus.seconds:.0f}" if corpus.seconds >= 10 else f"{corpus.seconds:.1f}"
+    uses = round(positions / config.codebook_size)
+    often = "less than once" if uses < 1 else "once" if uses == 1 else f"{uses} times"
     return (
-        f"{corpus.seconds:.0f} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
+        f"{seconds} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
         f"{config.num_quantizers} codes, one from each of as many codebooks with {config.codebook_size} entries, so an "
-        f"entry is used {positions / config.codebook_size:.0f} times on average. Codebooks grow up to {LARGEST_CODEBOOK} "
+        f"entry is used {often} on average. Codebooks grow up to {LARGEST_CODEBOOK} "
         f"entries as long as each is used {USES_PER_CODE} times or more."
     )
 

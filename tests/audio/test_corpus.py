@@ -13,6 +13,7 @@ import soundfile
 from distill.audio.corpus import import_corpus
 from distill.audio.verdicts import FileVerdict
 from distill.errors import CorpusError, OutputError, SettingError
+from distill.sizes import codec_config_for, explain_codec
 
 
 def test_every_file_gets_a_verdict(tmp_path, noise, save):
@@ -64,6 +65,24 @@ def test_every_file_gets_a_verdict(tmp_path, noise, save):
     assert corpus.file_count == 3
     assert corpus.seconds == pytest.approx(3.0)
     assert len({recording.group for recording in corpus.recordings}) == 3
+
+
+def test_a_short_hit_is_not_half_silent(tmp_path, save):
+    """Guards against one sample more than 50 ms counted as a second 50 ms, and those as silent."""
+    hit = np.concatenate([0.3 * np.random.default_rng(0).standard_normal(2400), [0.0]]).astype(np.float32)
+    save(tmp_path / "hit.wav", hit[None])
+    (report,) = import_corpus(tmp_path).files
+    assert report.silence == pytest.approx(1 / 2401, abs=1e-6)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.8, "0.8 s are 38 positions"), (20.0, "20 s are 938 positions")])
+def test_the_sizes_are_explained_in_words_that_can_be_read(tmp_path, noise, save, seconds, words):
+    """Guards against "1 s are 38 positions" of 0.8 s, and an entry that is used "1 times"."""
+    save(tmp_path / "a.wav", noise(seconds))
+    corpus = import_corpus(tmp_path)
+    said = explain_codec(corpus, codec_config_for(corpus))
+    assert said.startswith(words)
+    assert (" once on average" in said) == (seconds < 1)
 
 
 def test_the_same_samples_in_another_file_format_are_a_duplicate(tmp_path, noise, save):

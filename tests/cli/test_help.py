@@ -42,12 +42,15 @@ VERBS = {
     "models restore": "--out",
     "models export": "--out --recordings --with-recordings",
     "models import": "--in-place",
+    "pieces list": "--trash",
+    "pieces delete": "--empty-trash",
+    "pieces restore": "--out",
     "doctor": "",
 }
 
 
 def test_help_lists_every_verb(distill: Callable[..., Any]) -> None:
-    pages = {group: distill(*group.split(), "--help").out for group in ("", "models")}
+    pages = {group: distill(*group.split(), "--help").out for group in ("", "models", "pieces")}
     for verb in VERBS:
         group, _, name = verb.rpartition(" ")
         assert re.search(rf"│ {name} ", pages[group]), verb
@@ -103,6 +106,6 @@ except SystemExit:
 heavy = {"torch", "numpy", "lightning_fabric", "matplotlib", "soundfile", "distill.api"} & set(sys.modules)
 print(json.dumps(sorted(heavy)), file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert "--codebook-size" in done.stdout
     assert json.loads(done.stderr) == []

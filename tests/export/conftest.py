@@ -18,19 +18,19 @@ def make_model() -> Callable[..., Model]:
 
 
 @torch.no_grad()
-def _model(voice: str = "partials", channels: int = 1, hop: int = 1024, with_prior: bool = True, **sizes: Any) -> Model:
+def _model(voice: str = "lobes", channels: int = 1, hop: int = 1024, with_prior: bool = True, **sizes: Any) -> Model:
     torch.manual_seed(0)
     config = VQVAEConfig(
         channels=channels, hop=hop, hidden_size=24, encoder_blocks=1, decoder_blocks=2, latent_size=8,
         codebook_size=32, num_quantizers=3, voice=voice,
-        sketch_size=6 if voice == "partials" else 0, **sizes,
+        sketch_size=6 if voice in ("partials", "lobes") else 0, **sizes,
     )  # fmt: skip
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(3, 32, config.vector_size))
     if voice != "frames":
         tones = codec.decoder[2].tones
         torch.nn.init.normal_(tones.spectrum.weight, std=0.4)
-    if voice == "partials":
+    if voice in ("partials", "lobes"):
         # Tones of which some are sure, curves that bend, and a sketch that both sides listen to.
         torch.nn.init.normal_(tones.spectrum.weight, std=0.25)
         torch.nn.init.constant_(tones.spectrum.bias[: tones.bins], -3.0)

@@ -28,7 +28,7 @@ from distill.models import Model, load_model
 PLAYER = Path(web.__file__).parent / "player"
 
 
-@pytest.mark.parametrize(("voice", "channels"), [("partials", 1), ("partials", 2), ("frames", 1)])
+@pytest.mark.parametrize(("voice", "channels"), [("lobes", 1), ("partials", 2), ("frames", 1)])
 def test_onnx_says_what_python_says(
     voice: str, channels: int, tmp_path: Path, make_model: Callable[..., Model]
 ) -> None:
@@ -89,7 +89,7 @@ def test_the_folder_for_hugging_face(tmp_path: Path, make_model: Callable[..., M
         assert "codec.quantizer.codebooks" in file.keys()  # noqa: SIM118 - it is no dictionary
     again = load_model(outcome.path / "model.safetensors")
     assert torch.equal(again.codec.decode(torch.ones(1, 3, 3).long()), model.codec.decode(torch.ones(1, 3, 3).long()))
-    assert json.loads((outcome.path / "config.json").read_text())["codec"]["voice"] == "partials"
+    assert json.loads((outcome.path / "config.json").read_text())["codec"]["voice"] == "lobes"
     card = (outcome.path / "README.md").read_text()
     for words in ("license: other", "**Licence.**", "public domain", "| best val loss | 2.5 |", "can decode and hear"):
         assert words in card

@@ -30,7 +30,7 @@ def streamed(stream: SpeakingStream | ListeningStream, line: Tensor, count: int,
 @pytest.mark.parametrize(
     ("voice", "channels", "hop", "kernel"),
     [
-        ("partials", 1, 1024, 3), ("partials", 2, 512, 5), ("tones", 2, 512, 5), ("tones", 1, 2048, 3),
+        ("lobes", 1, 1024, 3), ("lobes", 2, 512, 5), ("partials", 2, 512, 5), ("tones", 2, 512, 5), ("tones", 1, 2048, 3),
         ("frames", 2, 1024, 3), ("frames", 1, 256, 5),
     ],
 )  # fmt: skip

@@ -76,7 +76,7 @@ def test_a_name_is_held_against_another_process(tmp_path: Path) -> None:
 
     def other() -> str:
         call = [sys.executable, "-c", code, str(tmp_path / "mine.distill")]
-        return subprocess.run(call, capture_output=True, text=True, timeout=60, check=True).stdout
+        return subprocess.run(call, capture_output=True, text=True, timeout=300, check=True).stdout
 
     with claimed(tmp_path / "mine.distill"):
         assert "Another run is writing" in other()

@@ -235,7 +235,7 @@ def test_many_processes_at_once_on_a_library_that_is_not_there_yet(library: Libr
     ]
     workers = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for call in calls]
     for worker in workers:
-        out, err = worker.communicate(timeout=120)
+        out, err = worker.communicate(timeout=600)
         assert (worker.returncode, out, err) == (0, "done\n", "")
     runs, pieces = library.runs(), library.generations()
     assert len(runs) == 2 * times

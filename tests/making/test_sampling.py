@@ -11,16 +11,14 @@ import torch
 from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
 from distill.making import sampling as sampling_module
+from distill.making.openings import HELD_POSITIONS, longest_held, opening
 from distill.making.sampling import (
-    HELD_POSITIONS,
     Drawing,
     Generation,
     Sampling,
     continue_codes,
     draw,
     generate,
-    longest_held,
-    opening,
     sample_codes,
 )
 from distill.making.streaming import stream

@@ -14,7 +14,7 @@ SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_si
 
 def codec(channels: int, seed: int) -> ConvVQVAE:
     torch.manual_seed(seed)
-    return ConvVQVAE(VQVAEConfig(channels=channels, voice="partials", **SIZES)).eval()
+    return ConvVQVAE(VQVAEConfig(channels=channels, voice="lobes", **SIZES)).eval()
 
 
 def test_a_mono_codec_starts_as_the_base_is(tmp_path: Path) -> None:
@@ -41,10 +41,8 @@ def test_a_stereo_codec_starts_as_the_base_twice(tmp_path: Path) -> None:
 
 def test_a_base_of_other_sizes_is_not_taken(tmp_path: Path) -> None:
     with pytest.raises((ValueError, RuntimeError)):
-        start_from_base(
-            codec(1, 0), save_base(tmp_path / "base", ConvVQVAE(VQVAEConfig(voice="partials", hidden_size=8)))
-        )
-    assert base_path(VQVAEConfig(voice="partials", **SIZES)) is None
+        start_from_base(codec(1, 0), save_base(tmp_path / "base", ConvVQVAE(VQVAEConfig(voice="lobes", hidden_size=8))))
+    assert base_path(VQVAEConfig(voice="lobes", **SIZES)) is None
     assert base_path(VQVAEConfig()) is None
 
 

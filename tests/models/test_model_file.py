@@ -141,6 +141,14 @@ def test_newer_major_is_refused_with_what_to_install(model: Model, tmp_path: Pat
         load_model(path)
 
 
+@pytest.mark.parametrize("bands", [[[0.0] * 24], [[0.0] * 23] * 65, [[1e9] * 24] * 65])
+def test_a_map_to_bands_that_cannot_be_is_refused(model: Model, tmp_path: Path, bands: list[list[float]]) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, bands=bands)
+    with pytest.raises(ModelFileError, match="map to its bands"):
+        load_model(path)
+
+
 def test_newer_minor_with_unknown_fields_loads(model: Model, tmp_path: Path) -> None:
     path = save_model(tmp_path / "m.distill", model)
     edit_header(path, minor=7, something_new=[1, 2])

@@ -12,7 +12,7 @@ SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_si
 
 def codec_of(channels: int = 1, sketch_size: int = 8) -> ConvVQVAE:
     torch.manual_seed(0)
-    return ConvVQVAE(VQVAEConfig(channels=channels, voice="partials", sketch_size=sketch_size, **SIZES)).train()
+    return ConvVQVAE(VQVAEConfig(channels=channels, voice="lobes", sketch_size=sketch_size, **SIZES)).train()
 
 
 def melodies(channels: int = 1) -> torch.Tensor:
@@ -24,9 +24,9 @@ def melodies(channels: int = 1) -> torch.Tensor:
 
 
 def apart(codec: ConvVQVAE, audio: torch.Tensor) -> tuple[float, float]:
-    _, tones = codec.forward_with_tones(audio, quantize=False)
-    assert tones is not None
-    return tuple(float(one.detach()) for one in codec.decoder[2].tones.losses(tones, audio))  # type: ignore[return-value]
+    _, told = codec.forward_with_told(audio, quantize=False)
+    assert told is not None
+    return tuple(float(one.detach()) for one in codec.decoder[2].tones.losses(told.tones, audio))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -41,7 +41,7 @@ def test_it_tells_pitches_apart_before_any_training(channels: int) -> None:
     assert sketched_phases < phases - 0.5
     # It follows what changes: another pitch of the recordings, alone.
     one = audio[1:2]
-    louder = codec.forward_with_tones(one, quantize=False)[1].log_magnitude[0, 0, 6]  # type: ignore[union-attr]
+    louder = codec.forward_with_told(one, quantize=False)[1].tones.log_magnitude[0, 0, 6]  # type: ignore[union-attr]
     assert abs(int(louder.argmax()) - round(440 * 4096 / RATE)) <= 1
 
 

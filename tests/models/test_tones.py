@@ -10,7 +10,7 @@ from torch import Tensor
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.models import ConvVQVAE, VQVAEConfig, load_model
 from distill.models.draws import normal, uniform
-from distill.models.noise import NoiseHead
+from distill.models.noise import Noise, NoiseHead
 from distill.models.subsonic import SubsonicFilter
 from distill.models.tones import ToneHead, Tones, von_mises_loss
 
@@ -21,7 +21,7 @@ def tiny(channels: int = 1, hop: int = HOP) -> ConvVQVAE:
     torch.manual_seed(0)
     config = VQVAEConfig(
         channels=channels, hop=hop, hidden_size=24, encoder_blocks=1, decoder_blocks=2, latent_size=8,
-        codebook_size=32, voice="partials",
+        codebook_size=32, voice="lobes",
     )  # fmt: skip
     codec = ConvVQVAE(config)
     codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
@@ -161,7 +161,7 @@ def test_no_draw_is_infinite(bits: int, monkeypatch: pytest.MonkeyPatch) -> None
 def test_noise_of_silent_levels_is_silent() -> None:
     head = NoiseHead(8, 1, HOP, RATE, 24_000.0)
     torch.nn.init.constant_(head.levels.bias, -14.0)
-    assert head(torch.zeros(1, 20, 8), torch.arange(20)[None]).abs().max() < 1e-6
+    assert head.speak(head(torch.zeros(1, 20, 8)), torch.arange(20)[None]).abs().max() < 1e-6
 
 
 def test_noise_of_both_channels_is_as_alike_as_said() -> None:
@@ -169,9 +169,24 @@ def test_noise_of_both_channels_is_as_alike_as_said() -> None:
     assert head.alike is not None
     for said, wanted in ((9.0, 1.0), (-1.0, 0.0), (-9.0, -1.0)):
         torch.nn.init.constant_(head.alike.bias, said)
-        left, right = head(torch.zeros(1, 60, 8), torch.arange(60)[None]).detach()[0]
+        left, right = head.speak(head(torch.zeros(1, 60, 8)), torch.arange(60)[None]).detach()[0]
         alike = float((left * right).sum() / (left.norm() * right.norm()))
         assert abs(alike - wanted) < 0.05
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_told_levels_of_noise_are_compared_with_the_recording(channels: int) -> None:
+    """Guards against a buzz: by spectra alone the network told levels that rose and fell at fixed places of each position."""
+    torch.manual_seed(0)
+    head = NoiseHead(8, channels, HOP, RATE, 24_000.0)
+    noise = head(torch.zeros(1, 80, 8))
+    noise = Noise(torch.full_like(noise.log_level, -1.0), None if channels == 1 else torch.zeros_like(noise.alike))
+    recording = head.speak(noise, torch.arange(500, 580)[None])
+    exact = float(head.losses(noise, recording))
+    flutter = torch.ones(noise.log_level.shape[2])
+    flutter[::4] = -3.0
+    buzz = float(head.losses(noise._replace(log_level=noise.log_level + flutter[:, None]), recording))
+    assert exact < 0.6 < buzz
 
 
 def test_likelihood_is_best_at_the_truth_and_surer_where_it_is_sure() -> None:
@@ -202,3 +217,18 @@ def test_a_model_of_the_first_tones_sounds_as_it_did() -> None:
     codes = (torch.arange(24)[:, None] * torch.tensor([3, 5]) % 16)[None]
     sound = model.codec.decode(codes)[0, 0].numpy()[::97]
     assert np.abs(sound - np.load(before / "tones.npy")).max() < 1e-4
+
+
+def test_a_sine_is_as_loud_everywhere_in_a_frame() -> None:
+    """Guards against bins around a peak that are flatter than a sine's: in one phase they swell in the middle of each frame."""
+    audio = sine(1003.0, level=0.3)[None]
+    head, tones = taught(audio, 100.0)
+    flat = tones.log_magnitude.amax(dim=-1, keepdim=True).expand_as(tones.log_magnitude)
+    near = (torch.arange(head.bins) - round(1003.0 * head.window / RATE)).abs() <= 2
+    told = tones._replace(log_magnitude=torch.where(near, flat, tones.log_magnitude))
+    told.log_magnitude[..., round(1003.0 * head.window / RATE)] += 0.01
+    middle = spoken(head, told)[0, 8 * HOP : -8 * HOP].unflatten(0, (-1, HOP // 8)).square().mean(dim=1)
+    head.has_lobes = False
+    before = spoken(head, told)[0, 8 * HOP : -8 * HOP].unflatten(0, (-1, HOP // 8)).square().mean(dim=1)
+    assert 10 * float((middle.max() / middle.min()).log10()) < 0.7
+    assert 10 * float((before.max() / before.min()).log10()) > 1.5

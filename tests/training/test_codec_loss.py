@@ -11,15 +11,15 @@ SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_si
 
 
 def parts_of(codec: ConvVQVAE, audio: torch.Tensor) -> dict[str, torch.Tensor]:
-    output, tones = codec.forward_with_tones(audio, quantize=False)
-    return CodecLoss(48_000)(codec, output.reconstruction, tones, audio, np.random.default_rng(0))
+    output, told = codec.forward_with_told(audio, quantize=False)
+    return CodecLoss(48_000)(codec, output.reconstruction, told, audio, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_likelihood_teaches_how_phases_advance(channels: int) -> None:
     """Guards against phases that no loss reaches: they are drawn, and a draw has no gradient."""
     torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(channels=channels, voice="partials", **SIZES)).train()
+    codec = ConvVQVAE(VQVAEConfig(channels=channels, voice="lobes", **SIZES)).train()
     head, bins = codec.decoder[2].tones, codec.decoder[2].tones.bins
     audio = 0.1 * torch.randn(2, channels, 8 * 1024)
     parts_of(codec, audio)["phases"].backward()
@@ -31,9 +31,9 @@ def test_the_likelihood_teaches_how_phases_advance(channels: int) -> None:
 
 def test_spectra_teach_magnitudes_and_gains() -> None:
     torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(voice="partials", **SIZES)).train()
+    codec = ConvVQVAE(VQVAEConfig(voice="lobes", **SIZES)).train()
     parts = parts_of(codec, 0.1 * torch.randn(2, 1, 8 * 1024))
-    assert set(parts) == {"reconstruction", "bins", "phases"}
+    assert set(parts) == {"reconstruction", "bins", "phases", "noise"}
     parts["reconstruction"].backward()
     head = codec.decoder[2]
     for weight in (head.tones.spectrum.weight, head.tones.gain.weight, head.noise.levels.weight):
@@ -44,20 +44,20 @@ def test_spectra_teach_magnitudes_and_gains() -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_what_is_told_of_each_bin_is_compared_with_the_recording(channels: int) -> None:
     """Guards against partials that blur: spectra of drawn phases are too noisy to learn from where a partial stands."""
-    codec = ConvVQVAE(VQVAEConfig(channels=channels, voice="partials", **SIZES)).train()
+    codec = ConvVQVAE(VQVAEConfig(channels=channels, voice="lobes", **SIZES)).train()
     head = codec.decoder[2].tones
     audio = 0.1 * torch.randn(1, channels, 8 * 1024)
-    _, tones = codec.forward_with_tones(audio, quantize=False)
+    _, told = codec.forward_with_told(audio, quantize=False)
     truth = head.heard(audio)[:, :, 1:].abs().log()
-    exact, _ = head.losses(tones._replace(log_magnitude=truth), audio)
-    louder, _ = head.losses(tones._replace(log_magnitude=truth + 0.5), audio)
+    exact, _ = head.losses(told.tones._replace(log_magnitude=truth), audio)
+    louder, _ = head.losses(told.tones._replace(log_magnitude=truth + 0.5), audio)
     assert float(exact) < 1e-4
     assert abs(float(louder) - 0.5) < 1e-4
 
 
 def test_silence_gives_finite_gradients() -> None:
     """Guards against angles and logarithms of nothing."""
-    codec = ConvVQVAE(VQVAEConfig(channels=2, voice="partials", **SIZES)).train()
+    codec = ConvVQVAE(VQVAEConfig(channels=2, voice="lobes", **SIZES)).train()
     torch.stack(list(parts_of(codec, torch.zeros(1, 2, 8 * 1024)).values())).sum().backward()
     assert all(torch.isfinite(weight.grad).all() for weight in codec.parameters() if weight.grad is not None)
 

@@ -107,7 +107,7 @@ def test_ranks_that_end_by_the_clock_end_together(run: Run, tmp_path: Path) -> N
     ended, _ = run("minutes")
     assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
     steps = [json.loads((tmp_path / "out" / f"rank-{number}.json").read_text())["steps"] for number in (0, 1)]
-    assert steps[0] == steps[1] > 5
+    assert steps[0] == steps[1] > 1
 
 
 def test_a_rank_that_is_killed_is_named_and_another_number_goes_on(run: Run, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from distill.files.home import home
-from distill.library import Library, RunRecord
+from distill.library import GenerationRecord, Library, RunRecord
 from distill.models import load_model, save_model
 from distill.models.health import LevelHealth
 from distill.runs.events import EventLog
@@ -36,7 +36,7 @@ TABS = ("recordings", "train", "generate", "codes", "library")
 @pytest.fixture
 def asks(server: str) -> Iterator[httpx.Client]:
     """The server as a program asks it."""
-    with httpx.Client(base_url=server, timeout=60) as one:
+    with httpx.Client(base_url=server, timeout=300) as one:
         yield one
 
 
@@ -144,6 +144,33 @@ def test_axe_finds_nothing_serious(
                 found += [f"{tab}, {width} px: {wide} px wider than the window"] if wide > 0 else []
             window.close()
     assert found == []
+
+
+def test_a_piece_is_deleted_and_undone(page: Page, model: str, tiny: Path, small_corpus: Path, tmp_path: Path) -> None:
+    """In the list of what a model made, and in the trash of the library."""
+    entry = Library(lambda _: None).note_model(tiny)
+    path = Path(shutil.copy(small_corpus / "take-0.wav", tmp_path / "tiny-0.wav"))
+    told = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin, str(path), "s" * 64, 0, "fine", {})
+    Library(lambda _: None).add_generations([GenerationRecord(*told, {"kind": "audio", "seconds": 0.8})])
+    for tab in ("generate", "library"):
+        page.goto(f"/#/{tab}/{model}")
+        pieces = page.locator("article.piece")
+        expect(pieces).to_have_count(1)
+        page.get_by_role("button", name="Delete tiny-0").click()
+        expect(page.locator(".message")).to_contain_text("tiny-0 is in the trash")
+        expect(pieces).to_have_count(0)
+        assert not path.exists()
+        page.locator(".message button", has_text="Undo").click()
+        expect(page.locator(".message")).to_contain_text("tiny-0 is back")
+        expect(pieces).to_have_count(1)
+        assert path.exists()
+    page.get_by_role("button", name="Delete tiny-0").click()
+    expect(pieces).to_have_count(0)
+    page.goto("/#/library")
+    page.locator("summary", has_text="Trash (1)").click()
+    page.get_by_role("button", name="Restore tiny-0").click()
+    expect(page.locator(".message")).to_contain_text("tiny-0 is back")
+    assert path.exists()
 
 
 def test_axe_finds_nothing_serious_where_there_is_nothing_yet(browser: Browser, server: str) -> None:

@@ -24,7 +24,7 @@ def wav(content: mmap.mmap) -> Links:
         name = content[at : at + 4]
         size = struct.unpack(order + "I", content[at + 4 : at + 8])[0]
         begin = at + 8
-        if name == b"ds64" and size >= 24:
+        if name == b"ds64" and size >= 24 and begin + 24 <= end:
             long_size = struct.unpack("<Q", content[begin + 8 : begin + 16])[0]
         elif name == b"fmt " and not shape:
             shape = content[begin : begin + min(size, 4096)]

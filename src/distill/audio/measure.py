@@ -10,7 +10,7 @@ from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Balance, Mix
 from distill.audio.remembered import remembered
 
-_VERSION = 1
+_VERSION = 2
 """To be raised when anything here is measured in another way: what was measured before is kept under its number."""
 _FRAME = SAMPLE_RATE // 20  # 50 ms
 _BLOCK = 200 * _FRAME  # 10 s
@@ -56,7 +56,7 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
     highest, lowest = np.full(channels, -np.inf), np.full(channels, np.inf)
     balance = Balance()
     spectrum = np.zeros(_SPECTRUM // 2 + 1, np.float32)
-    loudness = []
+    loudness, lengths = [], []
     for start in range(0, samples, _BLOCK):
         block = np.array(audio[:, start : start + _BLOCK], dtype=np.float32)
         digest.update(block.tobytes())
@@ -64,10 +64,9 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
         balance.take(block)
         if block.any():
             spectrum = np.maximum(spectrum, _amplitudes(block))
-        power = np.add.reduceat(np.square(block), np.arange(0, block.shape[1], _FRAME), axis=1)
-        power[:, :-1] /= _FRAME
-        power[:, -1] /= (block.shape[1] - 1) % _FRAME + 1
-        loudness.append(power.max(axis=0))
+        starts = np.arange(0, block.shape[1], _FRAME)
+        lengths.append(np.diff(starts, append=block.shape[1]))
+        loudness.append((np.add.reduceat(np.square(block), starts, axis=1) / lengths[-1]).max(axis=0))
         let_go(audio)
     peak = float(max(highest.max(), -lowest.min()))
     full = _FULL_SCALE * max(peak, 1.0)
@@ -79,7 +78,8 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
     return Levels(
         peak=peak,
         span=float((highest - lowest).max()),
-        silence=float((np.concatenate(loudness) < (_PAUSE * min(peak, 1.0)) ** 2).mean()),
+        silence=float(np.concatenate(lengths)[np.concatenate(loudness) < (_PAUSE * min(peak, 1.0)) ** 2].sum())
+        / samples,
         stereo=bool(balance.is_stereo),
         offset=float(balance.offsets[np.abs(balance.offsets).argmax()]),
         clipped=clipped / audio.size,

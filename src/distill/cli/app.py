@@ -20,6 +20,7 @@ from distill.cli import (
     models,
     options,
     originality,
+    pieces,
     reconstruct,
     regenerate,
     run,
@@ -80,6 +81,7 @@ app.command("info", rich_help_panel="The codec on its own")(options.verb(info.in
 app.command("export", rich_help_panel="For other tools")(options.verb(export.export))
 app.command("serve", rich_help_panel="For other tools")(options.verb(serve.serve))
 app.add_typer(models.app, name="models", rich_help_panel="The library")
+app.add_typer(pieces.app, name="pieces", rich_help_panel="The library")
 app.command("doctor", rich_help_panel="When something is wrong")(options.verb(doctor.doctor))
 
 

@@ -145,6 +145,16 @@ def size(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
+def moment(iso: str) -> str:
+    """A moment in UTC as local time; text that is no moment is shown as it is."""
+    from datetime import datetime
+
+    try:
+        return f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return visible(iso[:16])
+
+
 def figure(value: object, decimals: int) -> str:
     """A measured figure. A file from another program may hold text in its place, or nothing: then it is unknown."""
     return f"{value:.{decimals}f}" if isinstance(value, int | float) else "unknown"

@@ -104,7 +104,7 @@ def generate(
     if loop:
         samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
         seconds = samples / loaded.codec.sample_rate
-        request = Request("loop", sampling, audio_format, bit_depth, samples=samples)
+        request = Request("loop", sampling, audio_format, bit_depth, samples=samples, beats=beats)
     elif infill is not None and begin is not None and end is not None:
         seconds = end - begin
         request = Request("infill", sampling, audio_format, bit_depth, begin=begin, end=end, given=infill)

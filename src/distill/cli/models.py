@@ -8,13 +8,26 @@ import typer
 from rich.text import Text
 
 from distill.cli import options
-from distill.cli.console import duration, figure, good, listing, note, place, print_json, size, table, visible, warn
+from distill.cli.console import (
+    duration,
+    figure,
+    good,
+    listing,
+    moment,
+    note,
+    place,
+    print_json,
+    size,
+    table,
+    visible,
+    warn,
+)
+from distill.cli.pieces import show_trash
 from distill.errors import SettingError
 from distill.files.names import command, searchable
 
 if TYPE_CHECKING:
     from distill.library import Library, ModelEntry, RunRecord
-    from distill.library.trash import Trashed
 
 SHOWN_GENERATIONS = 10
 _OUTCOMES = {
@@ -44,7 +57,7 @@ def list_models(
     from distill.library.trash import trashed
 
     if trash:
-        _show_trash(trashed(), as_json)
+        show_trash(trashed(), "models", as_json)
         return
     _show_models(_library().models(), as_json, "No models yet.", "distill run FOLDER")
 
@@ -82,7 +95,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
     note(entry.name, "bold")
     learned = f"{entry.file_count} recordings, {duration(entry.seconds)}"
     rows = [
-        ("trained", _when(entry.created)),
+        ("trained", moment(entry.created)),
         ("learned from", learned),
         ("codec distance", figure(entry.codec_distance, 2)),
     ]
@@ -102,7 +115,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
     note("\nMade with it", "bold")
     for generation in generations[-SHOWN_GENERATIONS:]:
         is_same = "" if generation.digest == entry.digest else "; by an earlier version of the model"
-        place(f"  {generation.id}", generation.file, f"{_when(generation.made)}, seed {generation.seed}{is_same}")
+        place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{is_same}")
         note(f"            {visible(generation.verdict)}", "dim")
     if not generations:
         note("  nothing yet")
@@ -328,7 +341,7 @@ def _print_models(entries: Sequence["ModelEntry"]) -> None:
         where = str(entry.path.parent) if entry.is_there else f"gone from {entry.path.parent}"
         cells = (
             entry.name,
-            _when(entry.created),
+            moment(entry.created),
             duration(entry.seconds),
             figure(entry.codec_distance, 2),
             figure(entry.perplexity, 1) if entry.has_prior else "–",
@@ -340,39 +353,14 @@ def _print_models(entries: Sequence["ModelEntry"]) -> None:
     listing(("name", "trained", *figures, "in"), rows, figures)
 
 
-def _show_trash(items: Sequence["Trashed"], as_json: bool) -> None:
-    if as_json:
-        print_json({"trash": [{"key": item.key, "name": item.name, **item.__dict__} for item in items]})
-        return
-    if not items:
-        note("The trash is empty.")
-        return
-    rows = []
-    for item in items:
-        was = "no longer known" if item.was is None else str(item.was)
-        rows.append((item.key, _when(item.deleted), size(item.size), was))
-    listing(("name", "deleted", "size", "was"), rows)
-    place("Undo", command("distill", "models", "restore", items[0].key))
-
-
 def _show_run(run: "RunRecord") -> None:
     came_out = "".join(
         f", {words} {figure(run.figures[name], 2)}" for name, words in _OUTCOMES.items() if name in run.figures
     )
     count = run.figures.get("epochs_trained")
     epochs = "" if count is None else " after 1 epoch" if count == 1 else f" after {count} epochs"
-    what = f"  {run.kind:<11}{_when(run.started)}  {run.outcome}{epochs}{came_out}"
+    what = f"  {run.kind:<11}{moment(run.started)}  {run.outcome}{epochs}{came_out}"
     note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")
     settings = ", ".join(f"{name} {value}" for name, value in run.settings.items() if value is not None)
     note(f"             {settings}", "dim")
     place("", run.events)
-
-
-def _when(moment: str) -> str:
-    """A moment in UTC as local time; text that is no moment is shown as it is."""
-    from datetime import datetime
-
-    try:
-        return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
-    except ValueError:
-        return visible(moment[:16])

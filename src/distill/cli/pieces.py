@@ -1,13 +1,128 @@
-"""New audio as it is shown: the same after ``run`` and after ``generate``."""
+"""New audio as it is shown after ``run`` and ``generate``, and ``distill pieces …``: what was made, and its trash."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from distill.cli.console import note, place, visible
+import typer
+
+from distill.cli import options
+from distill.cli.console import good, listing, moment, note, place, print_json, size, visible, warn
+from distill.errors import SettingError
+from distill.files.names import command
 
 if TYPE_CHECKING:
+    from distill.library import GenerationRecord
+    from distill.library.trash import Trashed
     from distill.making.pieces import Piece
+
+app = typer.Typer(help="What was made with the models.", no_args_is_help=True, add_completion=False)
+
+
+@app.command("list")
+@options.verb
+def list_pieces(
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="MODEL", help="Only what was made with this model.", show_default=False),
+    ] = None,
+    trash: Annotated[bool, typer.Option("--trash", help="List the deleted pieces, which can be restored.")] = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """List every piece, the newest first: its number, when it was made, how original it is, and where."""
+    from distill.library import Library, naming
+    from distill.library.trash import trashed
+
+    if trash:
+        if model is not None:
+            raise SettingError("MODEL has no effect on --trash.", "Leave one of them out.")
+        show_trash(trashed("piece"), "pieces", as_json)
+        return
+    library = Library(warn)
+    origin = None if model is None else library.note_model(naming.path_of(library, model)).origin
+    found = library.generations(origin)[::-1]
+    if as_json:
+        print_json({"pieces": found})
+        return
+    if not found:
+        note("No pieces yet.")
+        place("Next", command("distill", "generate", model or "MODEL"))
+        return
+    rows = [
+        (str(one.id), moment(one.made), f"{100 * one.shares.get('original', 0):.0f} %", _where(one)) for one in found
+    ]
+    listing(("number", "made", "original", "file"), rows, ("original",))
+
+
+@app.command("delete")
+@options.verb
+def delete(
+    numbers: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="NUMBER...", help="As distill pieces list shows them.", show_default=False),
+    ] = None,
+    empty_trash: Annotated[
+        bool,
+        typer.Option(
+            "--empty-trash", help="Empty the trash: what was deleted before is gone for good. Takes no NUMBER."
+        ),
+    ] = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Move pieces into the trash; distill pieces restore brings them back."""
+    from distill.library import Library, trash
+
+    if empty_trash == bool(numbers):
+        raise SettingError("There is nothing to delete.", "Name pieces, or empty the trash with --empty-trash alone.")
+    if empty_trash:
+        gone = trash.empty("piece")
+        if as_json:
+            print_json({"removed": [item.name for item in gone], "bytes": sum(item.size for item in gone)})
+            return
+        many = "1 piece" if len(gone) == 1 else f"{len(gone)} pieces"
+        good(f"Emptied the trash: {many} gone for good, {size(sum(item.size for item in gone))}")
+        return
+    library = Library(warn)
+    pieces = [library.generation(number) for number in dict.fromkeys(numbers or ())]
+    items = [(piece, trash.delete_piece(library, piece)) for piece in pieces]
+    if as_json:
+        told = [{"id": piece.id, "was": piece.file, "trash": item and item.key} for piece, item in items]
+        print_json({"deleted": told})
+        return
+    for piece, item in items:
+        name = Path(piece.file).stem
+        if item is None:
+            good(f"{name} was removed from the list; its file was already gone")
+            continue
+        good(f"{name} is in the trash")
+        place("Was", piece.file)
+        place("Undo", command("distill", "pieces", "restore", item.key))
+
+
+@app.command("restore")
+@options.verb
+def restore(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Its name as distill pieces list --trash shows it.", show_default=False),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder to put it into.", show_default="the one it was in")] = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Bring a deleted piece back to where it was. Nothing is overwritten."""
+    from distill.library import Library, trash
+
+    item, path = trash.restore_piece(Library(warn), name, out)
+    if as_json:
+        print_json({"id": item.piece, "audio": path})
+        return
+    good("Restored")
+    place("Audio", path)
+
+
+def _where(piece: "GenerationRecord") -> str:
+    return piece.file if Path(piece.file).is_file() else f"gone from {piece.file}"
 
 
 def show_pieces(pieces: "Sequence[Piece]") -> None:
@@ -29,3 +144,19 @@ def pieces_json(pieces: "Sequence[Piece]") -> dict[str, Any]:
         "seeds": [piece.generation.seed for piece in pieces],
         "originality": [dataclasses.asdict(piece.originality) for piece in pieces],
     }
+
+
+def show_trash(items: "Sequence[Trashed]", group: str, as_json: bool) -> None:
+    """What can be restored with ``distill GROUP restore``."""
+    if as_json:
+        print_json({"trash": [{"key": item.key, "name": item.name, **item.__dict__} for item in items]})
+        return
+    if not items:
+        note("The trash is empty.")
+        return
+    rows = []
+    for item in items:
+        was = "no longer known" if item.was is None else str(item.was)
+        rows.append((item.key, moment(item.deleted), size(item.size), was))
+    listing(("name", "deleted", "size", "was"), rows)
+    place("Undo", command("distill", group, "restore", items[0].key))

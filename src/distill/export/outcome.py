@@ -12,7 +12,7 @@ from distill.models.model_file import Model
 
 TEST_POSITIONS = 188
 """About four seconds: long enough for phases to have added up."""
-KNOWN_VOICES = ("frames", "tones", "partials")
+KNOWN_VOICES = ("frames", "tones", "partials", "lobes")
 ENDLESS = 1 << 40
 """Positions in all of a stream that never ends."""
 NO_PRIOR = "The model has no prior, so only its codec was exported; distill train-prior makes one."

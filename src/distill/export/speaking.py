@@ -13,7 +13,7 @@ from distill.audio.distance import overlap_add
 from distill.export.dft import InverseDFT
 from distill.export.special import OwnSpecials
 from distill.export.stream import Blocks, Kept, exists, window
-from distill.models import vqvae
+from distill.models import peaks, vqvae
 from distill.models.draws import uniform
 from distill.models.noise import (
     MAX_LOG_MAGNITUDE,
@@ -36,7 +36,7 @@ from distill.models.tones import (
     Tones,
     TonesAndNoise,
 )
-from distill.models.vqvae import ConvVQVAE, InverseFFTHead, limit_peaks, swap_mid_side
+from distill.models.vqvae import ConvVQVAE, InverseFFTHead, swap_mid_side
 
 
 class SpeakingStream(nn.Module):
@@ -69,6 +69,10 @@ class SpeakingStream(nn.Module):
             self.kept.add("sketch", 1, self.blocks.latency, codec.config.sketch_size)
             self.subsonic = _Subsonic(codec.subsonic, codec.channels, codec.hop, self.kept)
             self.latency += self.subsonic.reach
+        self.limiter = None
+        if codec.config.voice == "lobes":
+            self.limiter = _Limiter(codec.channels, codec.hop, self.kept)
+            self.latency += self.limiter.reach
 
     def forward(self, codes: Tensor, state: Tensor, first: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """Audio, and the state for the next call.
@@ -95,7 +99,9 @@ class SpeakingStream(nn.Module):
             audio = self.subsonic(audio * there, first, total, kept)
             first = first - self.subsonic.reach
         there = exists(first, self.positions, total).repeat_interleave(self.hop)
-        return limit_peaks(audio) * there, self.kept.packed(kept)
+        audio = audio * there
+        audio = peaks.bent(audio) if self.limiter is None else self.limiter(audio, kept)
+        return audio, self.kept.packed(kept)
 
 
 class _Overlap:
@@ -170,14 +176,15 @@ class _ToneStream(nn.Module):
         positions = (first + torch.arange(count))[None]
         tones = head.told(hidden, sketch)
         angle, spread, kappa, resultant = self._concentration(tones.advance)
-        phases = self._phases(tones, angle, spread, kappa, positions, kept)
+        peak = self._peaks(tones, kappa)
+        phases = self._phases(angle, spread, kappa, peak, positions, kept)
         theta = phases[:, None]
         if tones.difference is not None:
-            angle, spread, _, _ = self._concentration(tones.difference)
-            half = (angle + spread * self.specials.normal(positions, head.bins, TONE_STREAMS["difference"])) / 2
+            ahead, spread, _, _ = self._concentration(tones.difference)
+            half = (ahead + spread * self.specials.normal(positions, head.bins, TONE_STREAMS["difference"])) / 2
             theta = torch.stack([phases + half, phases - half], dim=1)
         louder = 0.5 * math.log(head.window / head.hop) * (1 - resultant.square())[:, None]
-        level = tones.log_magnitude + louder
+        level = head.shaped(tones.log_magnitude + louder, peak, angle, kappa)
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp()
         magnitude = magnitude * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
         magnitude = magnitude * head.get_buffer("centred")[: head.bins]
@@ -196,21 +203,24 @@ class _ToneStream(nn.Module):
         spread = (-2 * resultant.clamp(1e-3, 1 - 1e-6).log()).sqrt()
         return self.specials.angle(eta[:, 1], eta[:, 0]), spread, kappa, resultant
 
-    def _phases(
-        self, tones: Tones, angle: Tensor, spread: Tensor, kappa: Tensor, positions: Tensor, kept: dict[str, Tensor]
-    ) -> Tensor:
+    def _peaks(self, tones: Tones, kappa: Tensor) -> Tensor:
         head = self.source
         strength = tones.log_magnitude.mean(dim=1)  # [1, n, K]
-        if head.blends:  # what is not sure scatters
-            spread = torch.where(kappa > SURE, spread, 2 * math.pi)
-        advance = head.get_buffer("own_advance") + angle
-        advance = advance + spread * self.specials.normal(positions, head.bins, TONE_STREAMS["advance"])
         own = torch.arange(head.bins)
         padded = F.pad(strength, (2, 2), value=-1e9)
         around = torch.stack([padded[..., place : place + head.bins] for place in range(5)], dim=-1)
         nearest = (own + around.argmax(dim=-1) - 2).clamp(0, head.bins - 1)
         peak = nearest.gather(2, nearest)
-        peak = torch.where(kappa.gather(2, peak) > (SURE if head.blends else SURE_AT_FIRST), peak, own)
+        return torch.where(kappa.gather(2, peak) > (SURE if head.blends else SURE_AT_FIRST), peak, own)
+
+    def _phases(
+        self, angle: Tensor, spread: Tensor, kappa: Tensor, peak: Tensor, positions: Tensor, kept: dict[str, Tensor]
+    ) -> Tensor:
+        head = self.source
+        if head.blends:  # what is not sure scatters
+            spread = torch.where(kappa > SURE, spread, 2 * math.pi)
+        advance = head.get_buffer("own_advance") + angle
+        advance = advance + spread * self.specials.normal(positions, head.bins, TONE_STREAMS["advance"])
         advance = advance.gather(2, peak)
         theta, track = kept["phases"], []
         for place in range(positions.shape[1]):
@@ -258,7 +268,7 @@ class _NoiseStream(nn.Module):
         head, count, late = self.source, hidden.shape[1], self.late
         hidden = head.norm(hidden)
         told = window(kept, "noise levels", head.band_levels(hidden), 1)
-        level = head.bin_levels(told, exists(first - 2 * late, count + 2 * late, total))
+        level = head.curves(told, exists(first - 2 * late, count + 2 * late, total)) @ head.get_buffer("bands")
         level = level[:, :, late * self.per : (late + count) * self.per]
         hidden, first = window(kept, "noise hidden", hidden, 1)[:, :count], first - late
         positions = (first + torch.arange(count))[None]
@@ -305,3 +315,17 @@ class _Subsonic(nn.Module):
         back = overlap_add(slow[..., None] * (taper * step), step)[..., margin : margin + around.shape[2]]
         skip = self.reach * self.hop
         return (around - back)[..., skip : skip + samples]
+
+
+class _Limiter(nn.Module):
+    """:func:`distill.models.peaks.held_down` along a stream."""
+
+    def __init__(self, channels: int, hop: int, kept: Kept) -> None:
+        super().__init__()
+        self.hop, self.reach = hop, -(-peaks.REACH // hop)
+        kept.add("peaks", 1, channels, 2 * self.reach * hop)
+
+    def forward(self, audio: Tensor, kept: dict[str, Tensor]) -> Tensor:
+        """``audio`` is silent where there is none."""
+        around, skip = window(kept, "peaks", audio, 2), self.reach * self.hop
+        return peaks.held_down(around)[..., skip : skip + audio.shape[2]]

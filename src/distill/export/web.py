@@ -9,7 +9,7 @@ from pathlib import Path
 from distill.export.folder import folder_aside
 from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
 from distill.export.outcome import Outcome, refuse_unknown_voice
-from distill.making.sampling import longest_held, opening
+from distill.making.openings import longest_held, opening
 from distill.models.model_file import Model
 
 VENDORED = {

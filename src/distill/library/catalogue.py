@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from distill.errors import LibraryError, ModelFileError
-from distill.files.atomic import written_aside
+from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.library.database import BUSY_SECONDS, Database
 from distill.library.rebuilding import Found, find_everything
@@ -18,6 +18,9 @@ R = TypeVar("R")
 
 JOURNAL = "generations.jsonl"
 """Beside the database: every generation, one a line."""
+DELETED = "deleted"
+"""Beside the database: an empty file for every piece that was deleted, named by its number, so that none comes back when the
+database is rebuilt."""
 
 
 class Library:
@@ -106,9 +109,31 @@ class Library:
         return found[0]
 
     def generations(self, origin: str | None = None) -> list[GenerationRecord]:
-        """The pieces made with one model, or with all, the oldest first."""
+        """The pieces made with one model, or with all, the oldest first; without those that were deleted."""
         every = "SELECT * FROM generations WHERE ?1 IS NULL OR origin = ?1 ORDER BY id"
-        return self._database.read(_all(_generation, every, origin))
+        gone = {mark.name for mark in (home() / DELETED).glob("*")}
+        return [one for one in self._database.read(_all(_generation, every, origin)) if str(one.id) not in gone]
+
+    def forget_generation(self, number: int) -> None:
+        """Removes a piece from the list; :meth:`generation` still knows how it was made.
+
+        Raises:
+            OutputError: if that cannot be noted.
+        """
+        mark = make_folder(home() / DELETED) / str(number)
+        try:
+            mark.touch()
+        except OSError as error:
+            raise output_error(mark, error) from error
+
+    def recall_generation(self, number: int, file: Path) -> None:
+        """Puts a piece on the list again, which is at ``file`` now."""
+        self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE generations SET file = ? WHERE id = ?", (_text(file.resolve()), number)
+            )
+        )
+        (home() / DELETED / str(number)).unlink(missing_ok=True)
 
     def _seen(self, entry: ModelEntry) -> ModelEntry:
         """The entry, brought up to date with its file."""

@@ -1,11 +1,12 @@
-"""The trash: deleted models, each in a folder of its own with a note that says where it was, until it is emptied."""
+"""The trash: deleted models and pieces, each in a folder of its own with a note that says where it was, until it is emptied."""
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
@@ -13,14 +14,18 @@ from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, claimed, new_folder, normalised, searchable
 from distill.library.catalogue import Library
 from distill.library.moving import move
-from distill.library.records import ModelEntry
+from distill.library.records import GenerationRecord, ModelEntry
 
 _NOTE = "was.json"
+Kind = Literal["model", "piece"]
+KINDS: tuple[Kind, ...] = ("model", "piece")
+_SUFFIXES: dict[Kind, tuple[str, ...]] = {"model": (MODEL_SUFFIX,), "piece": (".wav", ".flac", ".ogg", ".mp3")}
+"""Nothing else is ever put back: a trash that somebody prepared must not write a start-up file."""
 
 
 @dataclass(frozen=True)
 class Trashed:
-    """One deleted model."""
+    """One deleted model, or one piece."""
 
     file: Path
     """In the trash."""
@@ -31,11 +36,18 @@ class Trashed:
     size: int
     """Size of the file in bytes."""
     digest: str
-    """SHA-256 of its tensors; empty if that is no longer known."""
+    """SHA-256 of a model's tensors; empty if that is no longer known."""
+    piece: int | None = None
+    """The number of a piece."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it is, by its file."""
+        return "model" if self.file.suffix == MODEL_SUFFIX else "piece"
 
     @property
     def name(self) -> str:
-        """What the model was called."""
+        """What it was called."""
         return self.file.stem
 
     @property
@@ -55,19 +67,23 @@ def delete(library: Library, entry: ModelEntry) -> Trashed | None:
         library.forget_model(entry.path)
         return None
     with claimed(entry.path):
-        now = datetime.now(UTC)
-        digest = ModelEntry.read(entry.path).digest
-        folder = new_folder(_trash() / f"{entry.name}-{now:%Y%m%d-%H%M%S}")
-        note = {"was": str(entry.path), "deleted": now.isoformat(timespec="seconds"), "digest": digest}
-        try:
-            with written_aside(folder / _NOTE) as aside:
-                aside.write_text(json.dumps(note), encoding="utf-8")
-            move(entry.path, folder / entry.path.name)
-        except OutputError:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        item = _put(entry.path, move, digest=ModelEntry.read(entry.path).digest)
     library.forget_model(entry.path)
-    return _read(folder / entry.path.name)
+    return item
+
+
+def delete_piece(library: Library, piece: GenerationRecord) -> Trashed | None:
+    """Moves a piece's file into the trash. A piece whose file is gone is only removed from the list: then None.
+
+    How it was made stays known, so that it can still be made again.
+
+    Raises:
+        OutputError: if it cannot be moved.
+    """
+    number, path = piece.id or 0, Path(piece.file)
+    item = _put(path, move, piece=number) if path.is_file() else None
+    library.forget_generation(number)
+    return item
 
 
 def keep_copy(path: Path) -> Trashed:
@@ -76,27 +92,17 @@ def keep_copy(path: Path) -> Trashed:
     Raises:
         OutputError: if it cannot be written.
     """
-    now = datetime.now(UTC)
-    folder = new_folder(_trash() / f"{path.stem}-{now:%Y%m%d-%H%M%S}")
-    note = {
-        "was": str(path.resolve()),
-        "deleted": now.isoformat(timespec="seconds"),
-        "digest": ModelEntry.read(path).digest,
-    }
-    try:
-        with written_aside(folder / _NOTE) as aside:
-            aside.write_text(json.dumps(note), encoding="utf-8")
-        with written_aside(folder / path.name) as aside:
-            shutil.copyfile(path, aside)
-    except OutputError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return _read(folder / path.name)
+
+    def copy(source: Path, target: Path) -> None:
+        with written_aside(target) as aside:
+            shutil.copyfile(source, aside)
+
+    return _put(path.resolve(), copy, digest=ModelEntry.read(path).digest)
 
 
-def trashed() -> list[Trashed]:
-    """What is in the trash, the latest first."""
-    found = [_read(file) for file in _trash().glob(f"*/*{MODEL_SUFFIX}")]
+def trashed(kind: Kind = "model") -> list[Trashed]:
+    """The models in the trash, or the pieces, the latest first."""
+    found = [_read(file) for suffix in _SUFFIXES[kind] for file in _trash().glob(f"*/*{suffix}")]
     return sorted(found, key=lambda one: one.deleted, reverse=True)
 
 
@@ -110,15 +116,8 @@ def restore(library: Library, name: str, out: Path | None = None) -> ModelEntry:
         LibraryError: if it is not in the trash, or more than one is meant.
         OutputError: if something is at its place, or the folder is gone.
     """
-    item = _meant(name, trashed())
-    if out is not None:
-        target = make_folder(out) / item.file.name
-    elif item.was is None or item.was.suffix != MODEL_SUFFIX or not item.was.parent.is_dir():
-        place = "where it was is no longer known" if item.was is None else f"the folder {item.was.parent} is gone"
-        raise OutputError(f"{item.name} cannot be put back: {place}.", "Name another folder with --out.")
-    else:
-        target = item.was
-    ensure_writable(target.parent)
+    item = _meant(name, trashed(), "model")
+    target = _target(item, out)
     ModelEntry.read(item.file)
     with claimed(target):
         move(item.file, target)
@@ -126,13 +125,32 @@ def restore(library: Library, name: str, out: Path | None = None) -> ModelEntry:
     return library.note_model(target)
 
 
-def empty() -> list[Trashed]:
-    """Removes for good what is in the trash.
+def restore_piece(library: Library, name: str, out: Path | None = None) -> tuple[Trashed, Path]:
+    """Puts a piece back to where it was, or into the folder ``out``, and on the list again; gives what it was, and its file.
+
+    Args:
+        name: its name, a part of it that no other in the trash begins with, or its key.
+
+    Raises:
+        LibraryError: if it is not in the trash, or more than one is meant.
+        OutputError: if something is at its place, or the folder is gone.
+    """
+    item = _meant(name, trashed("piece"), "piece")
+    target = _target(item, out)
+    move(item.file, target)
+    shutil.rmtree(item.file.parent, ignore_errors=True)
+    if item.piece is not None:
+        library.recall_generation(item.piece, target)
+    return item, target
+
+
+def empty(kind: Kind = "model") -> list[Trashed]:
+    """Removes for good the models that are in the trash, or the pieces.
 
     Raises:
         OutputError: if the file system refuses.
     """
-    gone = trashed()
+    gone = trashed(kind)
     for item in gone:
         try:
             shutil.rmtree(item.file.parent)
@@ -145,19 +163,48 @@ def _trash() -> Path:
     return home() / "trash"
 
 
+def _put(path: Path, take: Callable[[Path, Path], None], **known: str | int) -> Trashed:
+    """Has a file taken into a new folder of the trash, beside a note of where it was and what else is known."""
+    now = datetime.now(UTC)
+    folder = new_folder(_trash() / f"{path.stem}-{now:%Y%m%d-%H%M%S}")
+    note = {"was": str(path), "deleted": now.isoformat(timespec="seconds"), **known}
+    try:
+        with written_aside(folder / _NOTE) as aside:
+            aside.write_text(json.dumps(note), encoding="utf-8")
+        take(path, folder / path.name)
+    except OutputError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return _read(folder / path.name)
+
+
+def _target(item: Trashed, out: Path | None) -> Path:
+    """Where it goes back to, in a folder that can be written to."""
+    if out is not None:
+        target = make_folder(out) / item.file.name
+    elif item.was is None or item.was.suffix != item.file.suffix or not item.was.parent.is_dir():
+        place = "where it was is no longer known" if item.was is None else f"the folder {item.was.parent} is gone"
+        raise OutputError(f"{item.name} cannot be put back: {place}.", "Name another folder with --out.")
+    else:
+        target = item.was
+    ensure_writable(target.parent)
+    return target
+
+
 def _read(file: Path) -> Trashed:
     status = file.stat()
     deleted = datetime.fromtimestamp(file.parent.stat().st_mtime, UTC).isoformat(timespec="seconds")
-    was, digest = None, ""
+    was, digest, piece = None, "", None
     try:
         note = json.loads((file.parent / _NOTE).read_text(encoding="utf-8"))
-        was, deleted, digest = Path(note["was"]), str(note["deleted"]), str(note["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
+        was, deleted, digest = Path(note["was"]), str(note["deleted"]), str(note.get("digest", ""))
+        piece = note["piece"] if isinstance(note.get("piece"), int) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # without its note it is still there to be put somewhere else
-    return Trashed(file, was, deleted, status.st_size, digest)
+    return Trashed(file, was, deleted, status.st_size, digest, piece)
 
 
-def _meant(name: str, items: Iterable[Trashed]) -> Trashed:
+def _meant(name: str, items: Iterable[Trashed], kind: Kind) -> Trashed:
     name = name.removesuffix(MODEL_SUFFIX)
     items = list(items)
     for meant in (
@@ -170,8 +217,8 @@ def _meant(name: str, items: Iterable[Trashed]) -> Trashed:
         if meant:
             shown = "".join(f"\n    {item.key}   was {item.was}" for item in meant)
             raise LibraryError(
-                f"'{name}' could be any of {len(meant)} models in the trash:{shown}", "Give one of these longer names."
+                f"'{name}' could be any of {len(meant)} {kind}s in the trash:{shown}", "Give one of these longer names."
             )
     raise LibraryError(
-        f"There is no model '{name}' in the trash.", "See what is in it with: distill models list --trash"
+        f"There is no {kind} '{name}' in the trash.", f"See what is in it with: distill {kind}s list --trash"
     )

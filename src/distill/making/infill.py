@@ -10,7 +10,8 @@ from torch import Tensor
 from distill.codes.extract import encode_blocks
 from distill.errors import SettingError
 from distill.making.level import LISTENED_SECONDS, at_level
-from distill.making.sampling import Sampling, Voice, check_count, continue_codes, longest_held, opening, spoken
+from distill.making.openings import longest_held, opening
+from distill.making.sampling import Sampling, Voice, check_count, continue_codes, spoken
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from distill.models.model_file import Model
-from distill.models.vqvae import limit_peaks
+from distill.models.peaks import bent
 from distill.training.metrics import MetricsCallback, Notice
 
 NEAR_DB = 6.0
@@ -40,7 +40,7 @@ def gain_to_meet(model: Model, given: np.ndarray, name: str, callback: MetricsCa
         callback(
             Notice(
                 f"{name} is {abs(difference):.0f} dB {'louder' if difference > 0 else 'quieter'} than the recordings usually "
-                "are; what is made for it is as loud as it is."
+                "are; the new audio is brought to its level."
             )
         )
     return level / usual
@@ -48,7 +48,7 @@ def gain_to_meet(model: Model, given: np.ndarray, name: str, callback: MetricsCa
 
 def at_level(audio: np.ndarray, gain: float) -> np.ndarray:
     """Sound ``[C, n]`` turned up or down; nothing passes full scale."""
-    return audio if gain == 1.0 else limit_peaks(torch.from_numpy(audio * np.float32(gain))).numpy()
+    return audio if gain == 1.0 else bent(torch.from_numpy(audio * np.float32(gain))).numpy()
 
 
 def _levels(model: Model) -> tuple[float, float, float]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distill.audio.distance import LogMel
 from distill.errors import SettingError
+from distill.making.beat import Cycle
 from distill.making.sampling import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, Voice, generate
 from distill.models.model_file import Model
 
@@ -86,11 +87,13 @@ def make_loops(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     voice: Voice | None = None,
+    beats: int | None = None,
 ) -> list[Loop]:
     """``count`` loops of exactly ``samples``; loop ``i`` has seed ``seed + i``.
 
     Args:
         voice: makes them sound in place of the codec's decoder.
+        beats: how many they are counted in.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -99,7 +102,8 @@ def make_loops(
     rate = model.codec.sample_rate
     spare = round(min(SPARE_SECONDS, samples / rate) * rate)
     seconds = (samples + spare + round(FADE_SECONDS * rate)) / rate
-    pieces = generate(model, seconds, count, sampling, seed, progress, voice=voice)
+    cycle = Cycle(samples / model.codec.hop, beats)
+    pieces = generate(model, seconds, count, sampling, seed, progress, voice=voice, cycle=cycle)
     loops = []
     for piece in pieces:
         start, seam = best_cut(piece.audio(model), samples, rate)

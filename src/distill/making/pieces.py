@@ -141,7 +141,9 @@ def _drawer(
     """``draw(first seed, how many)``, with everything read that the request speaks of."""
     sampling, given = request.sampling, request.given
     if request.kind == "loop":
-        return lambda first, count: loops.make_loops(model, request.samples, count, sampling, first, progress, voice)
+        return lambda first, count: loops.make_loops(
+            model, request.samples, count, sampling, first, progress, voice, request.beats
+        )
     if request.kind == "infill" and given is not None:
         recording = read_recording(model, request, given, callback)
         around = next_to(recording, request.begin, request.end, model.codec.sample_rate)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from distill.errors import SettingError
-from distill.making.sampling import Sampling, check_count, continue_codes, longest_held, opening
+from distill.making.openings import longest_held, opening
+from distill.making.sampling import Sampling, check_count, continue_codes
 from distill.models.model_file import Model
 
 

@@ -22,6 +22,8 @@ class Request:
     """The length of new audio, in seconds."""
     samples: int = 0
     """The length of a loop, in samples."""
+    beats: int | None = None
+    """How many beats a loop is counted in, where its length was given in beats."""
     begin: float = 0.0
     """Where the passage that is made anew begins, in seconds."""
     end: float = 0.0

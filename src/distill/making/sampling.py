@@ -16,21 +16,17 @@ from torch import Tensor
 
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
+from distill.making.beat import Beat, Cycle, beat_of_openings, beat_of_prompt
 from distill.making.level import at_level
+from distill.making.openings import longest_held, opening
 from distill.making.threads import one_thread
-from distill.models.model_file import Model, Source
+from distill.models.model_file import Model
 from distill.models.prior import CodePrior
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
 MAX_COUNT = 64
 FADE_IN_SECONDS, FADE_OUT_SECONDS = 0.005, 0.03
 """Of a piece: short enough to keep the attack it begins with, long enough to end without a click."""
-_GOLDEN = 0x9E3779B1
-"""The golden ratio's fraction, times 2 to the power of 32."""
-LONG_POSITIONS = 500
-"""A recording of so many, some ten seconds, is entered anywhere; a shorter one at its beginning."""
-HELD_POSITIONS = 12
-"""For so many, a quarter of a second, any coarse code may be held on to."""
 COLDEST = 1e-3
 """Below this temperature the likeliest code is taken; dividing by less would overflow."""
 FORGOTTEN_AFTER = 94
@@ -188,6 +184,7 @@ def generate(
     prompt: Tensor | None = None,
     gain: float = 1.0,
     voice: Voice | None = None,
+    cycle: Cycle | None = None,
 ) -> list[Generation]:
     """``count`` new pieces of ``seconds`` each, drawn as one batch; piece ``i`` has seed ``seed + i``.
 
@@ -196,6 +193,7 @@ def generate(
         prompt: codes ``[P, Q]`` of what is to be continued; the pieces begin where it ends.
         gain: of the pieces.
         voice: makes them sound in place of the codec's decoder.
+        cycle: of the loop that is to be cut out of each piece.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -210,12 +208,16 @@ def generate(
     lead = 0
     if prompt is None:
         openings = torch.stack([opening(model.trained_on, one) for one in seeds])
-        codes = sample_codes(prior, openings, positions, sampling, seeds, progress, longest=longest_held(model))
+        beat = beat_of_openings(model, seeds, positions, cycle)
+        codes = sample_codes(
+            prior, openings, positions, sampling, seeds, progress, longest=longest_held(model), beat=beat
+        )
     else:
         generators = [torch.Generator().manual_seed(one) for one in seeds]
         given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
+        beat = beat_of_prompt(model, given[0], count, positions)
         new = continue_codes(
-            prior, given, positions, sampling, generators, longest=longest_held(model), progress=progress
+            prior, given, positions, sampling, generators, longest=longest_held(model), beat=beat, progress=progress
         )
         lead = min(given.shape[1], codec.context)
         codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
@@ -223,33 +225,6 @@ def generate(
         Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead, voice, gain)
         for piece, piece_seed in zip(codes, seeds, strict=True)
     ]
-
-
-def opening(sources: Sequence[Source], seed: int) -> Tensor:
-    """The codes ``[Q]`` with which a piece begins: those with which a recording begins, or from anywhere in a long one.
-
-    Seeds in a row go through the recordings evenly, longer ones more often, so that a few pieces already stand for the whole
-    corpus: multiples of the golden ratio fall evenly between 0 and 1, however many are taken (Knuth, The Art of Computer
-    Programming 3, 6.4). Where a long piece begins is often silent, and nothing follows from that.
-    """
-    ends = np.cumsum([len(source.codes) for source in sources])
-    place = int(((seed + 1) * _GOLDEN % 2**32) / 2**32 * int(ends[-1]))
-    index = int(np.searchsorted(ends, place, side="right"))
-    codes = sources[index].codes
-    return codes[place - int(ends[index])] if len(codes) >= LONG_POSITIONS else codes[0]
-
-
-def longest_held(model: Model) -> Tensor:
-    """How long new audio may hold each coarse code, in positions ``[K]``: as long as the recordings do.
-
-    A code that they held once for long, above all that of silence, is so likely to come again each time that careful
-    drawing would never leave it.
-    """
-    longest = torch.full((model.codec.codebook_size,), HELD_POSITIONS)
-    for source in model.trained_on:
-        codes, counts = torch.unique_consecutive(source.codes[:, 0], return_counts=True)
-        longest.scatter_reduce_(0, codes, counts, "amax")
-    return longest
 
 
 @torch.inference_mode()
@@ -262,6 +237,7 @@ def sample_codes(
     progress: Callable[[int, int], None] | None = None,
     *,
     longest: Tensor | None = None,
+    beat: Beat | None = None,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
@@ -269,10 +245,13 @@ def sample_codes(
 
     Args:
         longest: see :func:`longest_held`.
+        beat: of all positions.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     first = openings[:, None]
-    new = continue_codes(prior, first, positions - 1, sampling, generators, longest=longest, progress=progress)
+    new = continue_codes(
+        prior, first, positions - 1, sampling, generators, longest=longest, beat=beat, progress=progress
+    )
     return torch.cat([first, new], dim=1)
 
 
@@ -287,6 +266,7 @@ def continue_codes(
     ahead: Tensor | None = None,
     longest: Tensor | None = None,
     kept: Tensor | None = None,
+    beat: Beat | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
@@ -297,10 +277,13 @@ def continue_codes(
         longest: how many positions in a row each coarse code may be held ``[K]`` (:func:`longest_held`).
         kept: codes ``[positions, Q]`` that are settled, -1 where one is to be drawn. What is drawn knows those before it in the
             order of tokens, settled or not.
+        beat: of the prompt and all that follows it.
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = Drawing(prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device))
+    drawing = Drawing(
+        prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device), beat
+    )
     with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
@@ -314,7 +297,13 @@ class Drawing:
     """Several streams as they grow, position by position."""
 
     def __init__(
-        self, prior: CodePrior, prompt: Tensor, positions: int, sampling: Sampling, longest: Tensor | None
+        self,
+        prior: CodePrior,
+        prompt: Tensor,
+        positions: int,
+        sampling: Sampling,
+        longest: Tensor | None,
+        beat: Beat | None = None,
     ) -> None:
         b, self.given, q = prompt.shape
         self.prior, self.sampling = prior, sampling
@@ -322,7 +311,7 @@ class Drawing:
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
         self.heard = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
-        self.longest = longest
+        self.longest, self.beat = longest, beat
         # How many positions each stream's coarse code has been held so far.
         same = prompt[:, :, 0].flip(1) == prompt[:, -1:, 0]
         self.held = same.int().cumprod(dim=1).sum(dim=1)
@@ -345,7 +334,7 @@ class Drawing:
         sampling, q = self.sampling, self.codes.shape[2]
         uniform = torch.stack([torch.rand(q, generator=generator) for generator in generators]).to(self.codes.device)
         for level in range(q):
-            logits = self.logits
+            logits = self.logits if self.beat is None else self.beat.tilt(self.logits, self.codes, self.done, level)
             if level == 0 and sampling.variety:
                 logits = logits - sampling.variety * self.heard
             if level == 0 and self.longest is not None:

@@ -31,7 +31,7 @@ _PERSONAL = ("quantizer.", "sketch.", "decoder.2.tones.read.")
 
 def base_config() -> VQVAEConfig:
     """The sizes of the base codec."""
-    return VQVAEConfig(channels=1, voice="partials", decoder_blocks=BASE_DECODER_BLOCKS)
+    return VQVAEConfig(channels=1, voice="lobes", decoder_blocks=BASE_DECODER_BLOCKS)
 
 
 def base_path(config: VQVAEConfig) -> Path | None:

@@ -32,9 +32,9 @@ class VQVAEConfig:
     """Samples between the decoder's inverse-FFT frames, each four times as long."""
     bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
     """Hz; above it the decoder is silent, as the recordings are."""
-    voice: Literal["frames", "tones", "partials"] = "frames"
-    """What the decoder is made of. Files that do not say it were written when there were only ``frames``; ``tones`` was a
-    first form of ``partials``, which new codecs get."""
+    voice: Literal["frames", "tones", "partials", "lobes"] = "frames"
+    """What the decoder is made of. Files that do not say it were written when there were only ``frames``; ``tones`` and
+    ``partials`` were forms of ``lobes``, which new codecs get."""
 
     def __post_init__(self) -> None:
         if self.hop % self.frame_hop or self.hop % min(512, self.hop) or self.hop % 256:

@@ -14,7 +14,10 @@ from distill.files.regular import open_regular
 from distill.files.tensors import Digest, Table, UnusableError, read_table
 from distill.models.config import PriorConfig, VQVAEConfig
 
-FORMAT_VERSION = (1, 2)
+FORMAT_VERSION = (1, 3)
+BANDS = 24
+"""Of the map that tells how loud a position is."""
+_LARGEST_IN_MAP = 1e5
 KEY = "distill"
 """The name in the file's table under which the header stands."""
 _LONGEST_SECONDS = 1e9  # 30 years
@@ -95,6 +98,9 @@ class Header(BaseModel):
     curves: dict[str, list[float]] = Field(default_factory=dict)
     voices: Figures = Field(default_factory=dict)
     """How near to the recordings each voice was measured to be (``making/nearness.py``); empty where it was not."""
+    bands: Annotated[list[list[float]], Field(max_length=1024)] = Field(default_factory=list)
+    """The map from a position's codebook vectors to how loud its bands are (``making/beat.py``); files of earlier versions have
+    none, and new audio of theirs is drawn without a beat."""
     created: Words
     distill_version: Words
     torch_version: Words
@@ -159,6 +165,8 @@ def checked_header(path: Path, table: Table) -> Header:
         raise UnusableError("its prior's codebooks are not of the number and size of its codec's")
     if header.prior is not None and all(record.held_out for record in header.sources):
         raise UnusableError("it has a prior but none of the recordings that the prior was trained on")
+    if header.bands and not _is_map(header.bands, header.codec.vector_size + 1):
+        raise UnusableError("the map to its bands is not one of finite numbers from its codebook's vectors")
     digests = [record.sha256 for record in header.sounds]
     if len(set(digests)) < len(digests) or not set(digests) <= {record.sha256 for record in header.sources}:
         raise UnusableError("it holds the sound of recordings that it did not learn from, or of one twice")
@@ -184,6 +192,12 @@ def errors_in_words(path: Path) -> Iterator[None]:
             f"{path} is not a usable model file: {error}.",
             "Use another copy of it, or train it again with distill train.",
         ) from error
+
+
+def _is_map(rows: list[list[float]], count: int) -> bool:
+    return len(rows) == count and all(
+        len(row) == BANDS and all(abs(value) <= _LARGEST_IN_MAP for value in row) for row in rows
+    )
 
 
 def _is_version(number: Any) -> TypeGuard[int]:

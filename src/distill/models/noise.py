@@ -1,8 +1,13 @@
 """Noise above 5 kHz: levels of bands, 16 times a position, with phases that are drawn and never repeat.
 
+Levels are compared with the recording's own, as they are told. By spectra of what is drawn alone they were learned wrong: one
+loud frame among silent ones varies less than four that overlap, so the network told levels that rose and fell by tens of dB at
+fixed places of each position: a buzz (docs/codec.md).
+
 It shares with the tones how levels within a position go over into those of the next (:func:`blended`)."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.distance import overlap_add
+from distill.models import ranks
 from distill.models.draws import uniform
 
 NOISE_FROM = 5000.0
@@ -20,6 +26,21 @@ NOISE_FLOOR = 1e-4
 """Magnitudes under this are silence."""
 MAX_LOG_MAGNITUDE = 8.0
 NOISE_STREAMS = {"noise": 2, "side noise": 3}
+DEPTH = 60.0 / 8.686
+"""How far under the loudest band of its window, in nepers, a level is learned."""
+FAINT, FAINT_WEIGHT = 1e-3, 0.05
+"""Magnitude of the loudest band under which a window is silent; what a level counts ``DEPTH`` under the loudest."""
+_TRIED = 400
+"""Positions of noise by which the median level of what is drawn is known."""
+
+
+class Noise(NamedTuple):
+    """What the network says of the noise."""
+
+    log_level: Tensor
+    """Log magnitudes of bands, ``[B, C, F, bands]``."""
+    alike: Tensor | None
+    """How alike both channels are, from -1 to 1: ``[B, S, bands]``; None in mono."""
 
 
 def blended(values: Tensor, there: Tensor | None = None) -> Tensor:
@@ -70,13 +91,15 @@ class NoiseHead(nn.Module):
         nn.init.constant_(self.levels.bias, -2.0)
         self.alike = nn.Linear(hidden_size, NOISE_BANDS) if channels == 2 else None
         self.register_buffer("taper", torch.hann_window(NOISE_WINDOW), persistent=False)
+        self.register_buffer("median", None, persistent=False)
+        self.median: Tensor | None
 
     def band_levels(self, hidden: Tensor) -> Tensor:
         """Normed hidden vectors ``[B, S, H]`` to log magnitudes as each position tells them, ``[B, S, C, told, bands]``."""
         return self.levels(hidden).unflatten(-1, (self.channels, self.told, NOISE_BANDS))
 
-    def bin_levels(self, told: Tensor, there: Tensor | None = None) -> Tensor:
-        """What positions tell, one after the other: ``[B, S, C, told, bands]`` to log magnitudes ``[B, C, F, bins]``.
+    def curves(self, told: Tensor, there: Tensor | None = None) -> Tensor:
+        """What positions tell, one after the other: ``[B, S, C, told, bands] → [B, C, F, bands]``.
 
         See :func:`blended` for ``there``.
         """
@@ -86,27 +109,95 @@ class NoiseHead(nn.Module):
             level = told.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
         if self.channels == 2:
             level = torch.stack([level[:, 0] + level[:, 1], level[:, 0] - level[:, 1]], dim=1)
-        return level @ self.get_buffer("bands")
+        return level
 
-    def forward(self, hidden: Tensor, positions: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor) -> Noise:
+        """Hidden vectors ``[B, S, H]`` to what is told of them."""
         hidden = self.norm(hidden)
-        level = self.bin_levels(self.band_levels(hidden))
+        alike = torch.tanh(self.alike(hidden) + 1) if self.alike is not None else None
+        return Noise(self.curves(self.band_levels(hidden)), alike)
+
+    def speak(self, noise: Noise, positions: Tensor) -> Tensor:
+        """Audio ``[B, C, S·hop]``; the absolute positions, int64 ``[B, S]``, decide the draws."""
+        level = noise.log_level @ self.get_buffer("bands")
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
         unit = self._drawn(positions, "noise")[:, None]
-        if self.alike is not None:
-            # How alike both channels are: noise in the middle is one noise, wide noise is two.
-            alike = torch.tanh(self.alike(hidden) + 1) @ self.get_buffer("bands")
+        if noise.alike is not None:
+            # Noise in the middle is one noise, wide noise is two.
+            alike = noise.alike @ self.get_buffer("bands")
             alike = alike.repeat_interleave(self.per_position, dim=1)[:, None]
             other = (
                 alike * unit
                 + (1 - alike.square()).clamp(min=1e-6).sqrt() * self._drawn(positions, "side noise")[:, None]
             )
             unit = torch.cat([unit, other], dim=1)
-        spectrum = F.pad(magnitude * unit * self.get_buffer("band"), (self.first, 0))
-        frames = torch.fft.irfft(spectrum, n=NOISE_WINDOW) * self.get_buffer("taper")
+        return self._summed(magnitude * unit * self.get_buffer("band"))
+
+    def _summed(self, spectrum: Tensor) -> Tensor:
+        """Spectra ``[B, C, F, bins]`` to audio."""
+        frames = torch.fft.irfft(F.pad(spectrum, (self.first, 0)), n=NOISE_WINDOW) * self.get_buffer("taper")
         summed = overlap_add(frames, NOISE_HOP) / 1.5
         margin = (NOISE_WINDOW - NOISE_HOP) // 2
         return summed[..., margin : summed.shape[-1] - margin]
+
+    @torch.no_grad()
+    def heard(self, audio: Tensor) -> Tensor:
+        """The recording's own frames: ``[B, C, N] → [B, C, F, bins]``, complex."""
+        margin = (NOISE_WINDOW - NOISE_HOP) // 2
+        frames = F.pad(audio, (margin, margin)).unfold(-1, NOISE_WINDOW, NOISE_HOP) * self.get_buffer("taper")
+        return torch.fft.rfft(frames)[..., self.first :]
+
+    def losses(self, noise: Noise, audio: Tensor) -> Tensor:
+        """How far off levels (nepers) and the likeness of the channels are, beside the recording ``[B, C, N]``: a scalar.
+
+        The level that would be told of the recording is the one whose drawn noise has its median. Means over all levels by
+        their loudness; deep under the loudest band one level is as good as another.
+        """
+        heard = self.heard(audio)
+        wanted = self._log_levels(heard) - self._drawn_median()
+        lowest = (wanted.amax(dim=(1, 2, 3), keepdim=True).clamp(min=math.log(FAINT)) - DEPTH).clamp(
+            min=math.log(NOISE_FLOOR)
+        )
+        weight = FAINT_WEIGHT + (1 - FAINT_WEIGHT) * ((wanted - lowest) / DEPTH).clamp(0, 1)
+        weight = weight * (self._heard_bands().sum(dim=1) > 0)
+        apart = (noise.log_level.maximum(lowest) - wanted.maximum(lowest)).abs()
+        loss = _weighted(apart, weight)
+        if noise.alike is not None:
+            loss = loss + _weighted(
+                (noise.alike - self._likeness(heard)).square(), self._each_position(weight.mean(dim=1))
+            )
+        return loss
+
+    def _heard_bands(self) -> Tensor:
+        return self.get_buffer("bands") * self.get_buffer("band")
+
+    def _log_levels(self, heard: Tensor) -> Tensor:
+        """Frames ``[..., bins]`` to log magnitudes of bands ``[..., bands]``."""
+        bands = self._heard_bands()
+        power = heard.abs().square() @ bands.T / bands.sum(dim=1).clamp(min=1e-6)
+        return 0.5 * power.clamp(min=1e-12).log()
+
+    @torch.no_grad()
+    def _drawn_median(self) -> Tensor:
+        """The median log magnitude of each band where a level of 0 is drawn: ``[bands]``."""
+        if self.median is None or self.median.device != self.get_buffer("taper").device:
+            positions = torch.arange(_TRIED, device=self.get_buffer("taper").device)[None]
+            audio = self._summed(self._drawn(positions, "noise")[:, None] * self.get_buffer("band"))
+            self.median = self._log_levels(self.heard(audio))[0, 0].median(dim=0).values
+        return self.median
+
+    def _each_position(self, frames: Tensor) -> Tensor:
+        return frames.unflatten(1, (-1, self.per_position)).mean(dim=2)
+
+    def _likeness(self, heard: Tensor) -> Tensor:
+        """The correlation of both channels in each band at each position: ``[B, 2, F, bins] → [B, S, bands]``."""
+        left, right = heard.unbind(dim=1)
+        bands = self._heard_bands().T
+        both, one, other = (
+            self._each_position(power) @ bands
+            for power in ((left * right.conj()).real, left.abs().square(), right.abs().square())
+        )
+        return both / (one * other).clamp(min=1e-12).sqrt()
 
     @torch.no_grad()
     def _drawn(self, positions: Tensor, stream: str) -> Tensor:
@@ -118,13 +209,16 @@ class NoiseHead(nn.Module):
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:
         """Sets the bias to the mean spectrum of some recordings ``[B, C, N]``."""
-        margin = (NOISE_WINDOW - NOISE_HOP) // 2
-        frames = F.pad(audio, (margin, margin)).unfold(-1, NOISE_WINDOW, NOISE_HOP) * self.get_buffer("taper")
-        level = torch.fft.rfft(frames)[..., self.first :].abs().clamp(min=NOISE_FLOOR).log().mean(dim=(0, 1, 2))
+        level = self.heard(audio).abs().clamp(min=NOISE_FLOOR).log().mean(dim=(0, 1, 2))
         bands = self.get_buffer("bands")
         mean = (bands @ level) / bands.sum(dim=1).clamp(min=1e-6) + math.log(2)
         self.levels.bias.view(self.channels, -1, NOISE_BANDS)[0] = mean
         self.levels.bias.view(self.channels, -1, NOISE_BANDS)[1:] = 0
+
+
+def _weighted(values: Tensor, weight: Tensor) -> Tensor:
+    """Averaged over ranks it is the mean over the whole batch."""
+    return (values * weight).sum() / ranks.mean(weight.sum()).clamp(min=1)
 
 
 def _band_weights(frequency: np.ndarray) -> np.ndarray:

@@ -10,8 +10,10 @@ To hold a tone a phase must add up over time, which a feed-forward network canno
 arXiv:2110.10139). So the network tells for each bin the advance from one position to the next as the two natural
 parameters of a von Mises distribution, learned by likelihood against the recording's own; it thereby also learns how
 sure it may be. To sound, the advance is drawn with that spread and added up outside the network; the bins around a sure
-peak share its phase. Where the network is sure there is a tone, where it is not there is noise, whose phases are drawn anew
-at each position: frames of noise that overlap by three quarters seem to go on, but what is drawn so for longer buzzes.
+peak share its phase. Around a very sure one they also take the shape that a sine has in such a frame: bins of one phase
+that are flatter than that sound louder in the middle of each frame, 46.9 times a second. Where the network is sure there is
+a tone, where it is not there is noise, whose phases are drawn anew at each position: frames of noise that overlap by three
+quarters seem to go on, but what is drawn so for longer buzzes.
 
 Frames of 4096 samples alone would smear an attack over 85 ms. So the tones of each of two bands are multiplied by a
 gain that moves every 64 samples: before an attack it is closed.
@@ -30,7 +32,7 @@ from torch.nn import functional as F
 from distill.audio.distance import overlap_add
 from distill.models import ranks
 from distill.models.draws import normal, uniform
-from distill.models.noise import MAX_LOG_MAGNITUDE, NOISE_FROM, NoiseHead, blended
+from distill.models.noise import MAX_LOG_MAGNITUDE, NOISE_FROM, Noise, NoiseHead, blended
 
 TONE_WINDOW = 4096
 TONE_BANDS = (0.0, 800.0)
@@ -40,6 +42,8 @@ GAIN_STEP = 64
 SURE, SURE_AT_FIRST = 2.0, 1.5
 """Concentration of the advance from which a bin counts as a tone; the bins around a peak that does share its phase. The second
 is that of the first form of this head."""
+LOBED = 3.0
+"""Concentration from which a peak is one sine: the bins around it are then told by the window's shape alone."""
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
 DEPTH_DB = 60.0
@@ -63,6 +67,13 @@ class Tones(NamedTuple):
     """``[B, bands, S·hop / GAIN_STEP]``"""
 
 
+class Told(NamedTuple):
+    """What the network says of a sound."""
+
+    tones: Tones
+    noise: Noise
+
+
 def concentration(eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean angle, standard deviation and concentration of von Mises distributions, from natural parameters ``[B, 2, ...]``.
 
@@ -72,6 +83,16 @@ def concentration(eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     angle = torch.atan2(eta[:, 1], eta[:, 0])
     resultant = torch.special.i1e(kappa) / torch.special.i0e(kappa)
     return angle, (-2 * resultant.clamp(1e-3, 1 - 1e-6).log()).sqrt(), kappa
+
+
+def lobe(away: Tensor) -> Tensor:
+    """How much of a sine a bin hears so many bins away, through a Hann window: 1 at 0, 0 from 2 on."""
+
+    def sinc(x: Tensor) -> Tensor:
+        x = math.pi * torch.where(x.abs() < 1e-4, 1e-4, x)
+        return x.sin() / x
+
+    return (sinc(away) + 0.5 * (sinc(away - 1) + sinc(away + 1))) * (away.abs() < 2)
 
 
 def von_mises_loss(eta: Tensor, angle: Tensor) -> Tensor:
@@ -99,6 +120,7 @@ class ToneHead(nn.Module):
     Args:
         blends: whether gains are told beyond the own position and faded into one curve, and what is not sure scatters. Not so
             in the first form of this head, which files of that time keep.
+        has_lobes: whether the bins around a sure peak take the shape of the window's lobe. Not so in its second form.
         sketch_size: width of the sketch that is read; 0 for none.
     """
 
@@ -111,10 +133,11 @@ class ToneHead(nn.Module):
         bandwidth: float,
         *,
         blends: bool = True,
+        has_lobes: bool = True,
         sketch_size: int = 0,
     ) -> None:
         super().__init__()
-        self.channels, self.hop, self.blends = channels, hop, blends
+        self.channels, self.hop, self.blends, self.has_lobes = channels, hop, blends, has_lobes
         self.window = hop * max(4, -(-TONE_WINDOW // hop))
         self.bins = int(NOISE_FROM / sample_rate * self.window)
         self.steps = (2 if blends else 1) * (hop // GAIN_STEP)
@@ -179,17 +202,12 @@ class ToneHead(nn.Module):
             positions: absolute positions, int64 ``[B, S]``; they decide the draws.
             held: phases ``[B, K]`` to go on from, at place ``held_at``; earlier places get them too.
         """
-        strength = tones.log_magnitude.mean(dim=1)
-        batch, count, bins = strength.shape
         angle, spread, kappa = concentration(tones.advance)
-        sure = kappa > (SURE if self.blends else SURE_AT_FIRST)
         if self.blends:
-            spread = torch.where(sure, spread, spread.new_tensor(2 * math.pi))
+            spread = torch.where(kappa > SURE, spread, spread.new_tensor(2 * math.pi))
+        count, bins = angle.shape[1:]
         advance = self.get_buffer("own_advance") + angle + spread * normal(positions, bins, TONE_STREAMS["advance"])
-        _, nearest = F.max_pool1d(strength.reshape(batch * count, 1, bins), 5, 1, 2, return_indices=True)
-        nearest = nearest.view(batch, count, bins)
-        peak = nearest.gather(2, nearest)
-        peak = torch.where(sure.gather(2, peak), peak, torch.arange(bins, device=peak.device))
+        peak = self._peaks(tones, kappa)
         # A bin that follows a peak takes the peak's phase and its advance.
         advance = advance.gather(2, peak)
         theta = held
@@ -202,6 +220,32 @@ class ToneHead(nn.Module):
             track.append(theta)
         return torch.stack(track, dim=1)
 
+    def _peaks(self, tones: Tones, kappa: Tensor) -> Tensor:
+        """The bin whose phase each takes: that of the sure peak around it, or its own. ``[B, S, K]``"""
+        strength = tones.log_magnitude.mean(dim=1)
+        batch, count, bins = strength.shape
+        _, nearest = F.max_pool1d(strength.reshape(batch * count, 1, bins), 5, 1, 2, return_indices=True)
+        nearest = nearest.view(batch, count, bins)
+        peak = nearest.gather(2, nearest)
+        sure = kappa.gather(2, peak) > (SURE if self.blends else SURE_AT_FIRST)
+        return torch.where(sure, peak, torch.arange(bins, device=peak.device))
+
+    def shaped(self, level: Tensor, peak: Tensor, angle: Tensor, kappa: Tensor) -> Tensor:
+        """Log magnitudes ``[B, C, S, K]`` as they sound: around very sure peaks they have the shape of the window's lobe.
+
+        Args:
+            peak, angle, kappa: of each bin the peak it follows, the mean of its advance and its concentration, ``[B, S, K]``.
+        """
+        if not self.has_lobes:
+            return level
+        # The advance beyond that of the peak's own bin says how far from its middle the sine is.
+        offset = (angle * (self.window / (2 * math.pi * self.hop))).gather(2, peak).clamp(-0.7, 0.7)
+        own = torch.arange(level.shape[3], device=peak.device)
+        height = lobe(own - peak - offset) / lobe(offset)
+        follows = (own != peak) & (kappa.gather(2, peak) > LOBED)
+        around = level.gather(3, peak[:, None].expand_as(level)) + height.clamp(min=1e-4).log()[:, None]
+        return torch.where(follows[:, None], around, level)
+
     def speak(self, tones: Tones, positions: Tensor, phases: Tensor) -> Tensor:
         """Audio ``[B, C, S·hop]`` of tones with these phases ``[B, S, K]``."""
         with torch.no_grad():
@@ -210,11 +254,12 @@ class ToneHead(nn.Module):
                 angle, spread, _ = concentration(tones.difference)
                 half = (angle + spread * normal(positions, self.bins, TONE_STREAMS["difference"])) / 2
                 theta = torch.stack([phases + half, phases - half], dim=1)
-            _, _, kappa = concentration(tones.advance)
+            angle, _, kappa = concentration(tones.advance)
+            peak = self._peaks(tones, kappa)
             resultant = torch.special.i1e(kappa) / torch.special.i0e(kappa)
             # Frames with one phase add up by amplitude, with many by power, which of four frames is half as much.
             louder = 0.5 * math.log(self.window / self.hop) * (1 - resultant.square())[:, None]
-        level = tones.log_magnitude + louder
+        level = self.shaped(tones.log_magnitude + louder, peak, angle, kappa)
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
         spectrum = torch.polar(magnitude, theta)[:, :, None] * self.get_buffer("masks")[:, None]
         spectrum = F.pad(spectrum, (0, self.window // 2 + 1 - self.bins)) * self.get_buffer("centred")
@@ -282,8 +327,9 @@ class TonesAndNoise(nn.Module):
         held: Tensor | None = None,
         held_at: int = -1,
         sketch: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tones]:
-        """Audio ``[B, C, S·hop]``, phases ``[B, S, K]``, and what was said of the tones. See :meth:`ToneHead.phases`."""
-        tones = self.tones(hidden, sketch)
-        phases = self.tones.phases(tones, positions, held, held_at)
-        return self.tones.speak(tones, positions, phases) + self.noise(hidden, positions), phases, tones
+    ) -> tuple[Tensor, Tensor, Told]:
+        """Audio ``[B, C, S·hop]``, phases ``[B, S, K]``, and what was told. See :meth:`ToneHead.phases`."""
+        told = Told(self.tones(hidden, sketch), self.noise(hidden))
+        phases = self.tones.phases(told.tones, positions, held, held_at)
+        audio = self.tones.speak(told.tones, positions, phases) + self.noise.speak(told.noise, positions)
+        return audio, phases, told

@@ -28,15 +28,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.distance import LogMel, Magnitude, overlap_add
-from distill.models import ranks
+from distill.models import peaks, ranks
 from distill.models.config import VQVAEConfig
 from distill.models.noise import NoiseHead
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.sketch import described
 from distill.models.subsonic import SubsonicFilter
-from distill.models.tones import ToneHead, Tones, TonesAndNoise
+from distill.models.tones import Told, ToneHead, TonesAndNoise
 
-__all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "limit_peaks", "swap_mid_side"]
+__all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "swap_mid_side"]
 
 MAX_LOG_MAGNITUDE = 6.0
 """Above any magnitude a full-scale sine reaches in one frame; bounds the exponential."""
@@ -220,8 +220,7 @@ class ConvVQVAE(nn.Module):
         reach = self.config.kernel_size // 2
         if isinstance(self.decoder[2], TonesAndNoise):
             heard = -(-Features.longest_window(self.config) // (2 * self.hop)) + 1
-            spoken = self.decoder[2].reach - (-self.subsonic.reach // self.hop)
-            return max(self.config.encoder_blocks * reach + heard, self.config.decoder_blocks * reach + spoken)
+            return max(self.config.encoder_blocks * reach + heard, self.config.decoder_blocks * reach + self._before)
         return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach - (-2048 // self.hop) + 1
 
     def latents(self, audio: Tensor) -> Tensor:
@@ -268,66 +267,64 @@ class ConvVQVAE(nn.Module):
         held = phases[:, next_at] if phases is not None and next_at >= 0 else None
         return audio[..., (start - first) * self.hop : (stop - first) * self.hop], held
 
+    def decode_with_told(self, codes: Tensor) -> tuple[Tensor, Told | None]:
+        """As :meth:`decode`, and what the decoder told, which its loss needs; None with the voice ``frames``."""
+        audio, _, told = self._speak(self.quantizer.decode(codes))
+        return audio, told
+
     @property
     def _before(self) -> int:
         """Positions before a part from which on its sound needs the right phases."""
         if not isinstance(self.decoder[2], TonesAndNoise):
             return 0
-        return self.decoder[2].reach - (-self.subsonic.reach // self.hop)
+        limited = -(-peaks.REACH // self.hop) if self.config.voice == "lobes" else 0
+        return self.decoder[2].reach - (-self.subsonic.reach // self.hop) + limited
 
     def _speak(
         self, quantized: Tensor, first: int = 0, held: Tensor | None = None, held_at: int = -1
-    ) -> tuple[Tensor, Tensor | None, Tones | None]:
+    ) -> tuple[Tensor, Tensor | None, Told | None]:
         head = self.decoder[2]
         if not isinstance(head, TonesAndNoise):
-            return limit_peaks(self.decoder(quantized)), None, None
+            return self._below_full_scale(self.decoder(quantized)), None, None
         positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
         is_training = self.decoder.training
         if is_training:  # no two windows share their draws
             drawn = torch.randint(1 << 30, (ranks.size() * len(quantized), 1), device=quantized.device)
             positions = positions + ranks.own_part(drawn)
         sketch = quantized[..., self.config.latent_size :]
-        audio, phases, tones = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
+        audio, phases, told = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
         # Filtering takes a twentieth of a step, and no loss hears what it takes out.
-        return limit_peaks(audio if is_training else self.subsonic(audio)), phases, tones
+        return self._below_full_scale(audio if is_training else self.subsonic(audio)), phases, told
+
+    def _below_full_scale(self, audio: Tensor) -> Tensor:
+        return peaks.held_down(audio) if self.config.voice == "lobes" else peaks.bent(audio)
 
     def forward(self, audio: Tensor, quantize: bool = True) -> VQVAEOutput:
         """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar).
 
         Without ``quantize`` the latents pass as they are, and indices and commitment loss are zero.
         """
-        return self.forward_with_tones(audio, quantize)[0]
+        return self.forward_with_told(audio, quantize)[0]
 
-    def forward_with_tones(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Tones | None]:
-        """As :meth:`forward`, and what the decoder said of the tones, which its loss needs; None with the voice ``frames``."""
+    def forward_with_told(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Told | None]:
+        """As :meth:`forward`, and what the decoder told, which its loss needs; None with the voice ``frames``."""
         latents = self.latents(audio)
         if quantize:
             quantized, codes, commitment = self.quantizer(latents)
         else:
             quantized, commitment = latents, latents.new_zeros(1)
             codes = torch.zeros(*latents.shape[:2], self.num_quantizers, dtype=torch.int64, device=latents.device)
-        spoken, _, tones = self._speak(quantized)
-        return VQVAEOutput(spoken[..., : audio.shape[-1]], codes, commitment.sum()), tones
+        spoken, _, told = self._speak(quantized)
+        return VQVAEOutput(spoken[..., : audio.shape[-1]], codes, commitment.sum()), told
 
 
 def _head(config: VQVAEConfig) -> nn.Module:
     if config.voice == "frames":
         return InverseFFTHead(config)
     sizes = (config.hidden_size, config.channels, config.hop, config.sample_rate, config.bandwidth)
-    blends = config.voice == "partials"
-    return TonesAndNoise(
-        ToneHead(*sizes, blends=blends, sketch_size=config.sketch_size), NoiseHead(*sizes, blends=blends)
-    )
-
-
-def limit_peaks(audio: Tensor) -> Tensor:
-    """Leaves samples up to ±0.95 as they are and bends what is above smoothly, so that nothing passes full scale.
-
-    Each sample for itself: chunks come out as the whole does.
-    """
-    knee = 0.95
-    below = audio.clamp(-knee, knee)
-    return below + (1 - knee) * torch.tanh((audio - below) / (1 - knee))
+    blends = config.voice in ("partials", "lobes")
+    tones = ToneHead(*sizes, blends=blends, has_lobes=config.voice == "lobes", sketch_size=config.sketch_size)
+    return TonesAndNoise(tones, NoiseHead(*sizes, blends=blends))
 
 
 def swap_mid_side(audio: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """The codec's second stage: the decoder alone trains on against a discriminator; encoder and codebooks stay as they are.
 
 A mel distance does not see phase and forgives blur, so the first stage ends up a little dull and rough. Here discriminators
-learn to tell recordings from reconstructions, and the decoder to pass for recordings, while the mel distance keeps it close to
-the one it reconstructs. Loss and weights are those of the Descript Audio Codec (Kumar et al. 2023, arXiv:2306.06546). Codes
-keep their meaning: whatever was encoded before stays valid, and so does a prior.
+learn to tell recordings from reconstructions, and the decoder to pass for recordings, while the first stage's loss keeps it
+close to the one it reconstructs, and to what it tells of phases and noise: they are drawn, and through a draw no discriminator
+can teach. Loss and weights are those of the Descript Audio Codec (Kumar et al. 2023, arXiv:2306.06546). Codes keep their
+meaning: whatever was encoded before stays valid, and so does a prior.
 
 What is kept is the moving average of the decoder's weights, at the end, if pitch, texture and mel distance of held-out
 recordings together are no worse than before (``audio/likeness.py``). The mel distance alone would choose the dull ones:
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus
-from distill.audio.distance import WINDOWS, MultiScaleMel
+from distill.audio.distance import MultiScaleMel
 from distill.audio.split import Split, split_corpus
 from distill.audio.windows import TrainingWindows, validation_windows
 from distill.errors import RankError, TrainingError
@@ -35,9 +36,10 @@ from distill.models.discriminator import (
     feature_distance,
 )
 from distill.models.model_file import codes_fingerprint
-from distill.models.vqvae import ConvVQVAE, swap_mid_side
+from distill.models.vqvae import ConvVQVAE
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.codec_loss import CodecLoss
 from distill.training.codec_validation import judge_windows, judged_by_first
 from distill.training.launch import make_fabric
 from distill.training.listening import Listening
@@ -112,7 +114,12 @@ class Networks:
     """What the decoder is trained against."""
     decoder_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
-    distance: MultiScaleMel
+    criterion: CodecLoss
+
+    @property
+    def distance(self) -> MultiScaleMel:
+        """What all validation measures spectra with."""
+        return self.criterion.mel
 
     @classmethod
     def of(cls, codec: ConvVQVAE, plan: RefinementPlan, fabric: "Fabric") -> "Networks":
@@ -130,11 +137,11 @@ class Networks:
         ]
         wrapped, decoder_optimizer = fabric.setup(trained, optimizers[0])
         wrapped.mark_forward_method("encode")
-        wrapped.mark_forward_method("decode")
+        wrapped.mark_forward_method("decode_with_told")
         wrapped_discriminator, discriminator_optimizer = fabric.setup(discriminator, optimizers[1])
-        distance = MultiScaleMel(codec.sample_rate).to(fabric.device)
+        criterion = CodecLoss(codec.sample_rate, plan.scales_per_step).to(fabric.device)
         return cls(
-            first, averaged, wrapped, wrapped_discriminator, decoder_optimizer, discriminator_optimizer, distance
+            first, averaged, wrapped, wrapped_discriminator, decoder_optimizer, discriminator_optimizer, criterion
         )
 
     def state(self, schedule: Schedule) -> State:
@@ -304,7 +311,7 @@ def train_step(
     with torch.no_grad():
         codes = codec.encode(audio)
     with fabric.autocast():
-        made = codec.decode(codes)
+        made, told = codec.decode_with_told(codes)
     made = made.float()
     # The discriminator gets quiet passages as loud as others, but silence is never lifted out of the noise.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
@@ -320,11 +327,9 @@ def train_step(
         real = discriminator(gain * audio)
     fake = discriminator(gain * made)
     features, adversarial = feature_distance(real, fake), adversarial_loss(fake)
-    # Left and right must sound right, and so must their sum and difference: they take turns.
-    sides = swap_mid_side if audio.shape[1] == 2 and draw.random() < 0.5 else torch.Tensor.clone
-    scales = draw.choice(len(WINDOWS), plan.scales_per_step, replace=False).tolist()
-    mel = networks.distance(sides(made), sides(audio), scales)
-    loss = plan.mel_weight * mel + plan.feature_weight * features + plan.adversarial_weight * adversarial
+    parts = networks.criterion(codec.module, made, told, audio, draw)
+    near = torch.stack(list(parts.values())).sum()
+    loss = plan.mel_weight * near + plan.feature_weight * features + plan.adversarial_weight * adversarial
     is_alone = schedule.step < plan.discriminator_first_steps and schedule.progress < plan.discriminator_first_share
     if is_alone or not finite:
         finite = ranks.all_agree(finite and bool(torch.isfinite(loss)))
@@ -335,7 +340,7 @@ def train_step(
             state.figures["decoder_steps"] += 1
             _average(networks, plan, state.figures["decoder_steps"])
     losses = {
-        "mel_loss": mel,
+        "mel_loss": parts["reconstruction"],
         "feature_loss": features,
         "adversarial_loss": adversarial,
         "discriminator_loss": judged,

@@ -3,13 +3,13 @@
 The multi-scale mel distance hears when and how loud, and is deaf to pitch: its longest window is 43 ms. So what a codec of
 tones tells of magnitudes and of advances of phases is compared with the recording's, bin by bin (``models/tones.py``). That
 teaches where partials stand far better than spectra of what it sounds like, in which phases are drawn: comparing those too,
-in windows of 85 and 171 ms, added nothing (docs/codec.md)."""
+in windows of 85 and 171 ms, added nothing (docs/codec.md). What it tells of noise is compared too (``models/noise.py``)."""
 
 import numpy as np
 from torch import Tensor, nn
 
 from distill.audio.distance import WINDOWS, MultiScaleMel
-from distill.models.tones import Tones, TonesAndNoise
+from distill.models.tones import Told, TonesAndNoise
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 
 BIN_WEIGHT, PHASE_WEIGHT = 3.0, 1.0
@@ -24,9 +24,9 @@ class CodecLoss(nn.Module):
         self.mel = MultiScaleMel(sample_rate)
 
     def forward(
-        self, codec: ConvVQVAE, estimate: Tensor, tones: Tones | None, audio: Tensor, draw: np.random.Generator
+        self, codec: ConvVQVAE, estimate: Tensor, told: Told | None, audio: Tensor, draw: np.random.Generator
     ) -> dict[str, Tensor]:
-        """``reconstruction`` and, of a codec of tones, ``bins`` and ``phases``.
+        """``reconstruction`` and, of a codec of tones, ``bins``, ``phases`` and ``noise``.
 
         Of stereo, a step listens to left and right or to mid and side by turns: both must sound right, or the image wanders.
         """
@@ -36,7 +36,8 @@ class CodecLoss(nn.Module):
             estimate, wanted = swap_mid_side(estimate), swap_mid_side(audio)
         parts = {"reconstruction": self.mel(estimate, wanted, scales)}
         head = codec.decoder[2]
-        if isinstance(head, TonesAndNoise) and tones is not None:
-            apart, unlikely = head.tones.losses(tones, audio)
+        if isinstance(head, TonesAndNoise) and told is not None:
+            apart, unlikely = head.tones.losses(told.tones, audio)
             parts["bins"], parts["phases"] = BIN_WEIGHT * apart, PHASE_WEIGHT * unlikely
+            parts["noise"] = head.noise.losses(told.noise, audio)
         return parts

@@ -307,7 +307,7 @@ def _first_state(
     )
     model, optimizer = fabric.setup(codec, optimizer)
     model.mark_forward_method("latents")
-    model.mark_forward_method("forward_with_tones")
+    model.mark_forward_method("forward_with_told")
     codec.quantizer.expect(ranks.size() * plan.window_positions * plan.batch_size)
     if is_new:
         start_decoder(codec, data.windows, plan, fabric.device, base)
@@ -332,8 +332,8 @@ def train_step(
 
     is_quantizing = model.module.quantizer.started
     with fabric.autocast():
-        output, tones = model.forward_with_tones(audio, is_quantizing)
-    parts = criterion(model.module, output.reconstruction.float(), tones, audio, draw)
+        output, told = model.forward_with_told(audio, is_quantizing)
+    parts = criterion(model.module, output.reconstruction.float(), told, audio, draw)
     loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)

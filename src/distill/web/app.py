@@ -15,7 +15,7 @@ its own; and a line in ``TABS`` of ``static/app.js``. Both are loaded when the t
 line in ``ROUTERS`` below. Errors of ``errors.py`` become answers by themselves. Sounds are named by references (``places.py``).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from starlette.exceptions import HTTPException
 from distill.errors import DistillError, InputError, LibraryError
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
+from distill.web.page_words import for_page
 from distill.web.routes import about, codes, generate, heard, library, measure, recordings, sounds, train, work
 from distill.web.worker import Worker
 
@@ -104,17 +105,23 @@ def create_app(door: Door) -> FastAPI:
         answer.set_cookie(door.cookie, door.lock.ticket(), max_age=30 * 24 * 3600, httponly=True, samesite="strict")
         return answer
 
-    add_words(app, "Go back to the page.")
+    add_words(app, "Go back to the page.", for_page)
     app.add_middleware(Guard, door=door)
     return app
 
 
-def add_words(app: FastAPI, way_out: str) -> None:
+def add_words(app: FastAPI, way_out: str, said: Callable[[str], str] = str) -> None:
     """Has every error of an app answered in the words of ``errors.py``.
 
     Args:
         way_out: what to do about a request that no route answers.
+        said: gives a sentence of ``errors.py`` as it is said here.
     """
+
+    def distill_error(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, DistillError)
+        status = 404 if isinstance(error, LibraryError) else 400 if isinstance(error, InputError) else 500
+        return _told(status, said(error.what), said(error.fix))
 
     def http_error(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -122,7 +129,7 @@ def add_words(app: FastAPI, way_out: str) -> None:
         answer.headers.update(error.headers or {})
         return answer
 
-    app.add_exception_handler(DistillError, _distill_error)
+    app.add_exception_handler(DistillError, distill_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, _unforeseen)
@@ -130,12 +137,6 @@ def add_words(app: FastAPI, way_out: str) -> None:
 
 def _told(status: int, what: str, fix: str) -> JSONResponse:
     return JSONResponse(Wrong(what=what, fix=fix).model_dump(), status)
-
-
-def _distill_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, DistillError)
-    status = 404 if isinstance(error, LibraryError) else 400 if isinstance(error, InputError) else 500
-    return _told(status, error.what, error.fix)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,7 @@ from distill.web import places
 
 @pytest.fixture
 def client(server: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server, timeout=60) as one:
+    with httpx.Client(base_url=server, timeout=300) as one:
         yield one
 
 

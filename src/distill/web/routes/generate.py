@@ -193,8 +193,12 @@ def forget_preset(name: str) -> Done:
 
 
 def _options(wanted: Settings) -> list[str | Path]:
-    words: list[str | Path] = ["--count", str(wanted.count), "--originality", f"{wanted.originality:g}"]
-    words += ["--temperature", ",".join(f"{value:g}" for value in wanted.temperature), "--top-k", str(wanted.top_k)]
+    words: list[str | Path] = ["--count", str(wanted.count)]
+    # What would have no effect is refused by the command, so it is only given where it has one.
+    if wanted.voice != "codec" or wanted.top_p is None or wanted.max_similarity is None:
+        words += ["--originality", f"{wanted.originality:g}"]
+    words += ["--temperature", ",".join(f"{value:g}" for value in wanted.temperature)]
+    words += ["--top-k", str(wanted.top_k)] if wanted.top_k else []
     words += ["--variety", f"{wanted.variety:g}", "--format", wanted.format, "--voice", wanted.voice]
     for option, value in (("top-p", wanted.top_p), ("max-similarity", wanted.max_similarity), ("seed", wanted.seed)):
         words += [] if value is None else [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]

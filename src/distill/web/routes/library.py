@@ -1,8 +1,8 @@
-"""The library: models with what they learned from, how well, and what was made with them; the trash; reports."""
+"""The library: models with what they learned from, how well, and what was made with them; the trash of both; reports."""
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
@@ -74,13 +74,21 @@ class ModelDetail(ModelView):
 
 
 class Trashed(BaseModel):
-    """A model in the trash."""
+    """A model or a piece in the trash."""
 
     key: str
+    kind: Literal["model", "piece"]
     name: str
     was: str | None
     deleted: str
     size: int
+
+
+class Restored(BaseModel):
+    """What came back from the trash."""
+
+    kind: Literal["model", "piece"]
+    name: str
 
 
 class NewName(BaseModel):
@@ -156,20 +164,31 @@ def delete(model: str) -> Trashed | None:
     return None if item is None else _trashed(item)
 
 
+@router.delete("/pieces/{piece}")
+def delete_piece(piece: int) -> Trashed | None:
+    """Moves a piece into the trash; one whose file is gone is only taken off the list."""
+    library = places.library()
+    item = trash.delete_piece(library, library.generation(piece))
+    return None if item is None else _trashed(item)
+
+
 @router.get("/trash")
 def in_trash() -> list[Trashed]:
-    """What can be restored, the latest first."""
-    return [_trashed(item) for item in trash.trashed()]
+    """The models and pieces that can be restored, the latest first."""
+    found = [*trash.trashed("model"), *trash.trashed("piece")]
+    return [_trashed(item) for item in sorted(found, key=lambda one: one.deleted, reverse=True)]
 
 
 @router.post("/trash/{key}/restore")
-def restore(key: str) -> ModelView:
-    """Brings a deleted model back to where it was. Nothing is overwritten."""
+def restore(key: str) -> Restored:
+    """Brings a deleted model or piece back to where it was. Nothing is overwritten."""
     library = places.library()
-    if all(item.key != key for item in trash.trashed()):
+    item = next((item for kind in trash.KINDS for item in trash.trashed(kind) if item.key == key), None)
+    if item is None:
         raise LibraryError("This is not in the trash (any more).", "Look again; it may have been restored.")
-    entry = trash.restore(library, key)
-    return _view(entry, len(library.generations(entry.origin)))
+    if item.kind == "model":
+        return Restored(kind="model", name=trash.restore(library, key).name)
+    return Restored(kind="piece", name=trash.restore_piece(library, key)[1].stem)
 
 
 @router.get(
@@ -265,4 +284,4 @@ def _view(entry: ModelEntry, pieces: int) -> ModelView:
 
 def _trashed(item: trash.Trashed) -> Trashed:
     was = None if item.was is None else str(item.was)
-    return Trashed(key=item.key, name=item.name, was=was, deleted=item.deleted, size=item.size)
+    return Trashed(key=item.key, kind=item.kind, name=item.name, was=was, deleted=item.deleted, size=item.size)

@@ -21,6 +21,7 @@ from distill.training.overfitting import memorization_threshold
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.follow import follow
+from distill.web.page_words import event_for_page, for_page
 from distill.web.routes.work import JobView, view
 
 router = APIRouter(tags=["training"])
@@ -254,7 +255,8 @@ def events(
     check: Annotated[str, Query(max_length=40)] = "",
 ) -> Events:
     """What the log of a stage says beyond a place in it."""
-    return Events(**dataclasses.asdict(follow(events_file(places.run_folder(run), stage), after, check)))
+    told = dataclasses.asdict(follow(events_file(places.run_folder(run), stage), after, check))
+    return Events(**{**told, "events": [event_for_page(event) for event in told["events"]]})
 
 
 @router.post("/runs/{run}/stop")
@@ -322,8 +324,8 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
         ends_at=None if left is None else (datetime.now(UTC) + timedelta(seconds=left)).isoformat(timespec="seconds"),
         started="" if record is None else record.started,
         changed=changed(status.run_folder).isoformat(timespec="seconds"),
-        warning="" if stage is None else stage.warning,
-        message="" if record is None else record.message,
+        warning="" if stage is None else for_page(stage.warning),
+        message="" if record is None else for_page(record.message),
         job=None if job is None else job.id,
         job_step="" if job is None else _STEPS.get(job.state) or str(job.progress.get("step", "")),
     )

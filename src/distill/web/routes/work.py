@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from distill.web import jobs
 from distill.web.answers import Done
+from distill.web.page_words import for_page
 
 router = APIRouter(tags=["jobs"])
 
@@ -61,8 +62,8 @@ def _fields(one: jobs.Job) -> dict[str, Any]:
         "created": one.created,
         "about": one.about,
         "progress": Progress(**progress) if progress.keys() >= {"step", "share", "detail"} else Progress(),
-        "what": what,
-        "fix": fix,
+        "what": for_page(what),
+        "fix": for_page(fix),
     }
 
 

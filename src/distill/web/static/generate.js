@@ -167,7 +167,7 @@ function Generate({ path }) {
     <div class="stack results">
       <${Working} onDone=${done} />
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
-      ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here with all that is needed to make it again.<//>`}
+      ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}
       ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
       ${listed.slice(0, 60).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
     </div></div>`;

@@ -1,10 +1,11 @@
 // The tab Library: every model, what it learned from, how well, and what was made with it.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { del, get, post, query, send } from "./api.js";
+import { get, post, query, send } from "./api.js";
 import { html, Action, Alert, Badge, Dialog, Empty, Field, count, duration, figure, size, when } from "./parts.js";
 import { address, attempt, go, refresh, say, sayWrong, usePolled } from "./store.js";
 import { STATES } from "./run.js";
 import { Piece } from "./piece.js";
+import { remove, Trash } from "./trash.js";
 
 const SORTS = {
   created: ["Date", (a, b) => b.created.localeCompare(a.created)],
@@ -40,18 +41,9 @@ async function done(job) {
   throw new Error("It takes unusually long. Look again later.");
 }
 
-async function remove(model) {
-  const item = await del(`/api/models/${model.id}`);
+async function forget(model) {
+  await remove(`/api/models/${model.id}`, model.name);
   go("library");
-  refresh("/api/models");
-  refresh("/api/trash");
-  say(`${model.name} is in the trash`, { undo: item && { label: "Undo", act: () => attempt(() => restore(item)) } });
-}
-async function restore(item) {
-  const model = await post(`/api/trash/${encodeURIComponent(item.key)}/restore`);
-  refresh("/api/models");
-  refresh("/api/trash");
-  say(`${model.name} is back`);
 }
 
 function Import() {
@@ -70,13 +62,6 @@ function Import() {
     <input ref=${input} type="file" class="unseen" tabindex="-1" accept=".distill" multiple aria-label="Model files to import" onChange=${(event) => take([...event.target.files])} />`;
 }
 
-function Trash() {
-  const { data: items } = usePolled("/api/trash", 10000);
-  if (!items?.length) return null;
-  return html`<details class="card"><summary>Trash (${items.length})</summary><table><tbody>${items.map((item) => html`<tr key=${item.key}><th scope="row">${item.name}<small class="path">was ${item.was ?? "somewhere unknown"}</small></th>
-    <td>${when(item.deleted)}</td><td class="number">${size(item.size)}</td><td class="number"><${Action} kind="small" label=${`Restore ${item.name}`} act=${() => restore(item)}>Restore<//></td></tr>`)}</tbody></table></details>`;
-}
-
 function List() {
   const [words, search] = useState("");
   const [sort, by] = useState("created");
@@ -91,7 +76,7 @@ function List() {
   const head = (key, numeric) => html`<th scope="col" class=${numeric ? "number" : ""} aria-sort=${sort === key ? "ascending" : undefined}><button type="button" class="sort" onClick=${() => by(key)}>${SORTS[key][0]}${sort === key ? " ↓" : ""}</button></th>`;
   return html`<div class="stack"><div class="head"><h2>Models</h2><div class="actions"><input class="search" type="search" aria-label="Search models" placeholder="Name, folder, recording" value=${words} onInput=${(event) => search(event.target.value)} /><${Import} /></div></div>
     <section class="card" aria-label="Models"><table class="models"><thead><tr>${head("name")}<th scope="col">Health</th>${head("health", true)}${head("perplexity", true)}${head("seconds", true)}${head("size", true)}${head("pieces", true)}${head("created", true)}</tr></thead>
-      <tbody>${sorted.map((model) => html`<tr key=${model.id} class=${model.is_there ? "" : "unused"}><th scope="row">${model.is_there ? html`<a href=${address("library", model.id)}>${model.name}</a>` : html`${model.name} <${Action} kind="small quiet" act=${() => remove(model)}>Take off the list<//>`}</th>
+      <tbody>${sorted.map((model) => html`<tr key=${model.id} class=${model.is_there ? "" : "unused"}><th scope="row">${model.is_there ? html`<a href=${address("library", model.id)}>${model.name}</a>` : html`${model.name} <${Action} kind="small quiet" act=${() => forget(model)}>Take off the list<//>`}</th>
         <td><${Health} model=${model} /></td><td class="number" data-label="codec">${figure(model.codec_distance)}</td><td class="number" data-label="prior">${figure(model.perplexity, 1)}</td><td class="number">${duration(model.seconds)}</td><td class="number">${size(model.size)}</td><td class="number" data-label="pieces">${model.pieces}</td><td class="number">${when(model.created)}</td></tr>`)}</tbody></table>
       ${models && !sorted.length && html`<p class="soft">No model matches “${words}”.</p>`}</section>
     <p class="soft">Codec: mel distance on recordings that were held out, lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
@@ -150,7 +135,7 @@ function Model({ id }) {
   const facts = [["Codec, held out", figure(model.codec_distance)], ["Prior perplexity", figure(model.perplexity, 1)], ["Learned from", `${count(model.file_count, "recording")}, ${duration(model.seconds)}`], ["Levels × codes", `${model.level_names.length} × ${model.codebook_size}`], ["Rate", `${(model.bitrate / 1000).toFixed(2)} kbit/s`], ["Size", size(model.size)]];
   return html`<div class="stack"><a class="back" href=${address("library")}>← All models</a>
     <div class="head"><div><h2>${model.name} <${Health} model=${model} /></h2><small class="path">${model.file} · ${when(model.created)}</small></div>
-      <div class="actions"><button type="button" class="quiet" onClick=${() => rename(true)}>Rename</button><${Export} model=${model} /><${Action} act=${() => remove(model)} data-test="delete">Delete<//>
+      <div class="actions"><button type="button" class="quiet" onClick=${() => rename(true)}>Rename</button><${Export} model=${model} /><${Action} act=${() => forget(model)} data-test="delete">Delete<//>
         ${model.has_prior && html`<a class="button primary" href=${address("generate", id)}>Make sound</a>`}</div></div>
     <dl class="tiles">${facts.map(([words, value]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>
     <div class="cards two"><${Trainings} runs=${model.runs} />

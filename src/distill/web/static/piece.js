@@ -3,6 +3,7 @@ import { useEffect, useState } from "./vendor/hooks.js";
 import { get, post, put, query } from "./api.js";
 import { html, Action, Badge, when } from "./parts.js";
 import { address, attempt, refresh, say, usePolled } from "./store.js";
+import { remove } from "./trash.js";
 import { Sound } from "./wave.js";
 
 const FORMATS = [["wav", "WAV"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"]];
@@ -69,6 +70,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
       ${onUse && html`<button type="button" class="small quiet" onClick=${() => onUse(piece)}>Use these settings</button>`}
       ${piece.is_there && piece.model_id && html`<a class="button small quiet" href=${address("codes", `piece:${piece.id}`)}>Edit codes</a>`}
       ${piece.model_id && html`<${Action} kind="small quiet" act=${again}>Make again<//>`}
+      <${Action} kind="small quiet" label=${`Delete ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Take off the list"}<//>
     </div>
   </article>`;
 }

@@ -33,7 +33,7 @@ function Advanced({ values, set, report }) {
   </div></details>`;
 }
 
-function Form({ collections, chosen }) {
+function Form({ collections, chosen, waits }) {
   const [collection, choose] = useState(chosen ?? collections[0].id);
   const [minutes, setMinutes] = useRemembered("minutes", 4);
   const [name, setName] = useState("");
@@ -57,7 +57,7 @@ function Form({ collections, chosen }) {
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
       <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
-      <small>${minutes > 0 ? `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "More than 0 minutes, please"}</small></div>
+      <small>${minutes > 0 ? waits ? "It waits in line, and begins after the training that is at work" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "More than 0 minutes, please"}</small></div>
     <${Field} label="Name" value=${name} onInput=${setName} placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
     <${Advanced} values=${values} set=${set} report=${detail?.report} />
     <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0)} data-test="train">Train<//>
@@ -111,7 +111,7 @@ function Train({ path }) {
     : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long may it take?">Minutes are the one knob. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. Then it makes the first pieces. You hear it learn all the while, and can stop at any time and keep what was learned.<//>`;
   const isBusy = !isNew && (kind === "job" || run?.state === "running");
   return html`<div class=${`split${kind && !isNew ? " chosen" : ""}`}>
-    <aside class="stack">${collections.length > 0 && (isBusy ? html`<a class="button" href=${address("train", "new")}>New training</a>` : html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} />`)}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>
+    <aside class="stack">${collections.length > 0 && (isBusy ? html`<a class="button" href=${address("train", "new")}>New training</a>` : html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} waits=${all.runs.some((one) => one.state === "running")} />`)}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>
     <div>${shown}</div></div>`;
 }
 

@@ -1,0 +1,135 @@
+"""Watches the page that watches a training: whether the browser or the server grow while nobody touches them.
+
+    python benchmarks/watch.py --minutes 120 --out watch.tsv
+
+Starts ``distill ui`` with a library of its own, trains the demo corpus for that long (two thirds codec, one
+third prior), leaves the tab Train open in Debian's chromium, and notes once a minute, after a garbage collection:
+
+    heap_mb      JavaScript's heap
+    nodes        DOM nodes, those kept alive by a script among them
+    listeners    event listeners
+    renderer_mb  the resident memory of the process that draws the page, its canvases and graphs too
+    server_mb    the resident memory of the server; the training is a process of its own and not in it
+    steps        how far the training is, so that one sees that the page had something to show
+
+Every row is written at once. At the end each column's first and last third are compared: what grows steadily grows there.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, CDPSession, sync_playwright
+
+from screenshots import FLAGS, ask, begin, until
+
+COLUMNS = ("heap_mb", "nodes", "listeners", "renderer_mb", "server_mb")
+
+
+def resident_mb(pid: int) -> float:
+    """What a process holds in memory now, in MB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def renderers_mb(browser: Browser) -> float:
+    """What the processes that draw pages hold, in MB."""
+    asks = browser.new_browser_cdp_session()
+    told = asks.send("SystemInfo.getProcessInfo")["processInfo"]
+    asks.detach()
+    return sum(resident_mb(one["id"]) for one in told if one["type"] == "renderer")
+
+
+def counted(asks: CDPSession) -> dict[str, float]:
+    """Heap, nodes and listeners of the page, after a collection."""
+    asks.send("HeapProfiler.collectGarbage")
+    told = {one["name"]: one["value"] for one in asks.send("Performance.getMetrics")["metrics"]}
+    return {
+        "heap_mb": told["JSHeapUsedSize"] / 1e6,
+        "nodes": told["Nodes"],
+        "listeners": told["JSEventListeners"],
+    }
+
+
+def running(page: str) -> list[str]:
+    """The names of the runs that are at work."""
+    return [run["name"] for run in ask(page, "/runs")["runs"] if run["state"] == "running"]
+
+
+def summary(rows: list[dict[str, float]]) -> str:
+    """The median of the first third and of the last, a line a column; the first five minutes are left out of the first."""
+    begun = [row for row in rows if row["minute"] >= 5] or rows
+    third = max(1, len(begun) // 3)
+    lines = [f"{'':12}{'first third':>14}{'last third':>14}{'most':>10}"]
+    for name in COLUMNS:
+        first, last = (statistics.median(row[name] for row in part) for part in (begun[:third], begun[-third:]))
+        lines.append(f"{name:12}{first:14.1f}{last:14.1f}{max(row[name] for row in rows):10.1f}")
+    return "\n".join(lines)
+
+
+def watch(browser: Browser, page: str, server: int, minutes: float, out: Path) -> list[dict[str, float]]:
+    """Trains, looks, and notes a row a minute."""
+    begin(page, minutes)
+    run = until(lambda: next((one["name"] for one in ask(page, "/runs")["runs"]), None))
+    shown = browser.new_context(viewport={"width": 1280, "height": 860}).new_page()
+    wrong: list[str] = []
+    shown.on("pageerror", lambda error: wrong.append(str(error)))
+    shown.goto(f"{page}/#/train/{run}")
+    shown.locator(".run[data-state=running]").wait_for(timeout=120_000)
+    asks = shown.context.new_cdp_session(shown)
+    asks.send("Performance.enable")
+    rows: list[dict[str, float]] = []
+    started = time.monotonic()
+    with out.open("w") as file:
+        print("minute", *COLUMNS, "steps", "stage", sep="\t", file=file, flush=True)
+        while (minute := (time.monotonic() - started) / 60) < minutes:
+            row: dict[str, Any] = {"minute": minute, **counted(asks)}
+            row |= {"renderer_mb": renderers_mb(browser), "server_mb": resident_mb(server)}
+            run_now = ask(page, f"/runs/{run}")
+            steps = sum(stage["step"] for stage in run_now["stages"])
+            rows.append(row)
+            cells = [f"{minute:.1f}", *(f"{row[name]:.1f}" for name in COLUMNS), str(steps), run_now["stage"]]
+            print(*cells, sep="\t", file=file, flush=True)
+            shown.wait_for_timeout(max(0.0, 60_000 * (len(rows) - minute) + 1))
+    if wrong:
+        raise SystemExit(f"The page went wrong: {wrong[0]}")
+    return rows
+
+
+def main(minutes: float, home: Path, out: Path) -> None:
+    """Starts the server and the browser, watches, and tells."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    page, environment = f"http://127.0.0.1:{port}", {**os.environ, "DISTILL_HOME": str(home)}
+    words = [sys.executable, "-m", "distill.cli.app", "ui", "--no-open", "--port", str(port)]
+    server = subprocess.Popen(words, env=environment)
+    try:
+        until(lambda: ask(page, "/about"))
+        with sync_playwright() as started:
+            browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            print(summary(watch(browser, page, server.pid, minutes, out)))
+            browser.close()
+    finally:
+        for run in running(page):
+            ask(page, f"/runs/{run}/stop", {})
+        until(lambda: not running(page))
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=120.0)
+    parser.add_argument("--out", type=Path, default=Path("watch.tsv"))
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as own:
+        main(given.minutes, Path(own), given.out)

@@ -1,0 +1,296 @@
+"""The beat of new audio: sounds begin when those of the recordings begin.
+
+When something begins is worth so few bits that a prior trained on minutes does not learn it, even told where in the beat it
+is (docs/prior.md). So it is told while it draws. Codes are lined up with how loud the bands of the recordings are, by a linear
+map that the model file holds; then the rise of the bands from one position to the next can be read from codes alone:
+
+    opening      ▂▁▇▁▂▁▅▁▂▁▇▁▃▁▅▁▂▁▇▁     rises around the place in the recordings with which a piece begins: their period, and
+    profile      ▂▁▇▁ ▂▁▅▁                 folded by it, how high they are at each moment of the beat
+    new audio    every code's probability times e^(1.7 · profile · the rise that it would make)
+
+Pieces whose opening has no clear period are drawn as they would be without, and so is everything of models without the map.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.audio.distance import LogMel
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.split import Passage
+from distill.making.openings import opening_place
+from distill.models.header import BANDS
+from distill.models.model_file import Model, Source
+from distill.models.vqvae import ConvVQVAE
+
+STRENGTH = 1.7
+"""How much a rise as high as the recordings' usual one is favoured where their profile is as high (docs/prior.md)."""
+LEVELS = 2
+"""The levels, coarse to fine, that are drawn by the beat: finer ones hardly tell how loud a sound is."""
+HIGHEST = 4.0
+"""No rise counts as more than so many usual ones: the loudest code of all must not win every beat."""
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.3, 1.5
+"""Of a beat."""
+COMMON_SECONDS, OCTAVES = 0.6, 0.7
+"""Of a period, its double and its half, the one near to this is taken for the beat: a bell over so many octaves (Ellis 2007,
+"Beat tracking by dynamic programming")."""
+HEARD_SECONDS = 8.0
+"""How much of a recording around a place is listened to."""
+LEAST_ECHO = 0.15
+"""Autocorrelation of the rises from which there is a beat: a third of the sound's own, two thirds of what all recordings share.
+Eight seconds of chance come to 0.13 somewhere."""
+LEAST_PROFILE = 0.15
+"""Standard deviation of a profile, in usual rises, below which it is not made clearer."""
+BINS = 16
+"""Parts of a beat."""
+MOST_WINDOWS = 64
+"""How many parts of the recordings tell what period they share."""
+MOST_LEARNED_SECONDS = 240.0
+_SHRINKING = 0.01
+_BEND, _BENDS = 0.05, 41
+"""How far a period may lie from a whole number of positions, and in how many steps it is looked for."""
+
+
+def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence[Source]) -> list[list[float]]:
+    """The linear map from a position's codebook vectors, added up, to the levels of mel bands there: ``[C + 1, BANDS]``.
+
+    The last row is added. Fitted to parts of the passages and their codes in ``sources`` by least squares, a little shrunk.
+    """
+    vectors, levels = [], []
+    share = min(1.0, MOST_LEARNED_SECONDS / sum(passage.seconds for passage in passages))
+    measure = LogMel(SAMPLE_RATE, 2 * codec.hop, codec.hop, BANDS)
+    for passage, source in zip(passages, sources, strict=True):
+        samples = min(passage.samples, max(codec.hop, round(share * passage.samples)))
+        audio = torch.from_numpy(passage.read(0, samples, codec.channels).mean(axis=0))
+        heard = measure(audio[None, None])[0, 0]
+        count = min(len(heard), len(source.codes), samples // codec.hop)
+        vectors.append(_vectors(codec, source.codes[:count]))
+        levels.append(heard[:count])
+    x, y = torch.cat(vectors).double(), torch.cat(levels).double()
+    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
+    square = (x - x_mean).T @ (x - x_mean)
+    least = _SHRINKING * float(square.diagonal().mean()) + 1e-9
+    slope = torch.linalg.solve(square + least * torch.eye(len(square)), (x - x_mean).T @ (y - y_mean))
+    rows: list[list[float]] = torch.cat([slope, (y_mean - x_mean @ slope)[None]]).float().tolist()
+    return [[round(value, 5) for value in row] for row in rows]
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The beat around one place: its period in positions, and how much higher than usual rises are, from that place on."""
+
+    period: float
+    profile: np.ndarray
+    """``[BINS]``, in the recordings' usual rise."""
+
+    def course(self, first: int, count: int, period: float | None = None) -> np.ndarray:
+        """The profile at ``count`` positions from ``first`` on, counted from the place."""
+        at = np.arange(first, first + count) / (period or self.period) % 1 * BINS
+        bin_ = np.floor(at).astype(np.int64)
+        share = at - bin_
+        course: np.ndarray = self.profile[bin_ % BINS] * (1 - share) + self.profile[(bin_ + 1) % BINS] * share
+        return course
+
+
+class Metronome:
+    """Finds the beat of recordings in their codes.
+
+    Args:
+        bands: the map of :func:`learn_bands`.
+    """
+
+    def __init__(self, codec: ConvVQVAE, bands: Sequence[Sequence[float]], sources: Sequence[Source]) -> None:
+        table = torch.tensor(bands, device=codec.quantizer.codebooks.device)
+        codebooks = codec.quantizer.codebooks
+        means = codebooks.mean(dim=1, keepdim=True)
+        self.levels = (codebooks - means) @ table[:-1]
+        """What each entry adds to the bands: ``[Q, K, BANDS]``."""
+        self.sources = sources
+        self._rate = codec.frame_rate
+        self._shortest, self._longest = round(SHORTEST_SECONDS * self._rate), round(LONGEST_SECONDS * self._rate)
+        self._window = round(HEARD_SECONDS * self._rate)
+
+    @classmethod
+    def of(cls, model: Model) -> "Metronome | None":
+        """That of a model; None where its file holds no map."""
+        bands = model.header.bands
+        return cls(model.codec, bands, model.trained_on) if bands else None
+
+    def rises(self, codes: Tensor) -> np.ndarray:
+        """How much the bands rise at each of the positions ``[S, Q]`` on average: ``[S]``, 0 at the first."""
+        entries = codes.to(self.levels.device).T.unsqueeze(-1).expand(-1, -1, BANDS)
+        bands = self.levels.gather(1, entries).sum(dim=0)
+        found: np.ndarray = (bands[1:] - bands[:-1]).relu().mean(dim=1).double().cpu().numpy()
+        return np.concatenate([[0.0], found])
+
+    @cached_property
+    def _heard(self) -> list[np.ndarray]:
+        """Rises of parts from all over the recordings."""
+        parts = [
+            (source.codes, start)
+            for source in self.sources
+            for start in range(0, max(1, len(source.codes) - self._window // 2), self._window // 2)
+        ]
+        chosen = np.unique(np.linspace(0, len(parts) - 1, min(len(parts), MOST_WINDOWS)).astype(np.int64))
+        return [self.rises(parts[index][0][parts[index][1] :][: self._window]) for index in chosen]
+
+    @cached_property
+    def usual(self) -> float:
+        """The standard deviation of the recordings' rises."""
+        return max(float(np.concatenate(self._heard).std()), 1e-9)
+
+    @cached_property
+    def _shared(self) -> np.ndarray:
+        """Mean autocorrelation of the recordings' rises, by positions apart."""
+        echoes = [_echo(one)[: self._longest] for one in self._heard if len(one) >= self._longest]
+        return np.mean(echoes, axis=0) if echoes else np.zeros(self._longest)
+
+    def pulse(self, codes: Tensor, place: int) -> Pulse | None:
+        """The beat of a sound ``[S, Q]`` around one of its positions; None where there is no clear one.
+
+        What the recordings share counts twice as much as the sound's own: a bar's worth of it is soon mistaken.
+        """
+        first = max(0, min(place - self._window // 2, len(codes) - self._window))
+        rises = self.rises(codes[first : first + self._window])
+        stop = min(self._longest, len(rises) - 1)
+        if stop <= self._shortest or not rises.std():
+            return None
+        lags = np.arange(self._shortest, stop)
+        echo = _echo(rises)
+        octaves = np.log2(lags / self._rate / COMMON_SECONDS)
+        both = (echo + 2 * self._resized(len(echo)))[lags] / 3
+        best = int((both * np.exp(-0.5 * (octaves / OCTAVES) ** 2)).argmax())
+        if both[best] < LEAST_ECHO:
+            return None
+        lag = int(lags[best])
+        at = np.arange(len(rises)) + first - place
+        folds = [
+            (_folded(rises, at, period), period) for period in lag * np.geomspace(1 / (1 + _BEND), 1 + _BEND, _BENDS)
+        ]
+        (profile, share), period = max(folds, key=lambda fold: fold[0][1])
+        # So much of the variance any period explains by chance; what is left is taken to be the beat's.
+        by_chance = 2 / 3 * (BINS - 1) / len(rises)
+        kept = max(0.0, 1 - by_chance / max(share, 1e-9)) ** 0.5
+        profile = (profile - rises.mean()) * kept / self.usual
+        # Were the rises nothing but their profile, their echo after a period would be its share of the variance.
+        wanted = max(0.0, float(echo[round(period)])) ** 0.5
+        return Pulse(float(period), profile * wanted / max(float(profile.std()), LEAST_PROFILE))
+
+    def _resized(self, count: int) -> np.ndarray:
+        return np.pad(self._shared, (0, max(0, count - len(self._shared))))[:count]
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """The length of a loop in positions, which is to hold a whole number of beats."""
+
+    positions: float
+    beats: int | None = None
+    """How many it is counted in; by the recordings' tempo if not given."""
+
+    def period(self, own: float) -> float:
+        """The period of its beat, given that of the recordings: the nearest one, or the nearest double or half of its own."""
+        if self.beats is None:
+            return self.positions / max(1, round(self.positions / own))
+        counted = self.positions / self.beats
+        return float(counted * 2.0 ** round(math.log2(own / counted)))
+
+
+class Beat:
+    """What the beat does to the codes of several streams while they are drawn.
+
+    Args:
+        course: the profile at every position of each stream, those given included: ``[B, P]``.
+    """
+
+    def __init__(self, metronome: Metronome, course: Tensor) -> None:
+        self._metronome = metronome
+        device = metronome.levels.device
+        self._push = (STRENGTH / metronome.usual) * course.to(device, torch.float32)
+        self._most = HIGHEST * metronome.usual
+        self._before = torch.zeros(len(course), BANDS, device=device)
+        """How loud the bands were at the position before, less what the levels drawn since add to them."""
+
+    def tilt(self, logits: Tensor, codes: Tensor, at: int, level: int) -> Tensor:
+        """The logits ``[B, K]`` of a level at position ``at`` of the codes ``[B, P, Q]``, drawn as far as there."""
+        if level >= LEVELS:
+            return logits
+        levels = self._metronome.levels
+        if level == 0:
+            entries = codes[:, at - 1].T.unsqueeze(-1).expand(-1, -1, BANDS)
+            self._before = levels.gather(1, entries).sum(dim=0)
+        else:
+            self._before = self._before - levels[level - 1][codes[:, at, level - 1]]
+        rise = (levels[level] - self._before[:, None]).relu().mean(dim=2)  # [B, K]
+        return logits + self._push[:, at, None] * rise.clamp(max=self._most)
+
+
+def beat_of_openings(model: Model, seeds: Sequence[int], positions: int, cycle: Cycle | None = None) -> Beat | None:
+    """The beat of pieces that begin as recordings do; None where the model holds no map or no opening has a beat.
+
+    Args:
+        positions: how long the pieces are.
+        cycle: that of a loop.
+    """
+    metronome = Metronome.of(model)
+    if metronome is None:
+        return None
+    places = [opening_place(model.trained_on, seed) for seed in seeds]
+    pulses = [metronome.pulse(model.trained_on[index].codes, place) for index, place in places]
+    return _beat(metronome, pulses, 0, positions, cycle)
+
+
+def beat_of_prompt(model: Model, prompt: Tensor, count: int, positions: int) -> Beat | None:
+    """The beat of ``count`` streams that all go on from the codes ``[P, Q]``, with ``positions`` further ones."""
+    metronome = Metronome.of(model)
+    if metronome is None:
+        return None
+    pulses = [metronome.pulse(prompt, len(prompt) - 1)] * count
+    return _beat(metronome, pulses, 1 - len(prompt), len(prompt) + positions)
+
+
+def _beat(
+    metronome: Metronome, pulses: Sequence[Pulse | None], first: int, count: int, cycle: Cycle | None = None
+) -> Beat | None:
+    if not any(pulses):
+        return None
+
+    def course(pulse: Pulse | None) -> np.ndarray:
+        if pulse is None:
+            return np.zeros(count)
+        return pulse.course(first, count, None if cycle is None else cycle.period(pulse.period))
+
+    return Beat(metronome, torch.from_numpy(np.stack([course(pulse) for pulse in pulses])))
+
+
+def _vectors(codec: ConvVQVAE, codes: Tensor) -> Tensor:
+    """The codebook vectors of the codes ``[S, Q]``, added up: ``[S, C]``."""
+    codebooks = codec.quantizer.codebooks.cpu()
+    return torch.stack([codebooks[level][codes[:, level]] for level in range(codes.shape[1])]).sum(dim=0)
+
+
+def _echo(rises: np.ndarray) -> np.ndarray:
+    """Autocorrelation, by positions apart."""
+    spectrum = np.fft.rfft(rises - rises.mean(), 2 * len(rises))
+    echo = np.fft.irfft(np.abs(spectrum) ** 2)[: len(rises)]
+    return np.asarray(echo / max(echo[0], 1e-12))
+
+
+def _folded(rises: np.ndarray, at: np.ndarray, period: float) -> tuple[np.ndarray, float]:
+    """Mean rises by moment of the beat ``[BINS]``, and the share of their variance that these explain."""
+    moment = at / period % 1 * BINS
+    low = np.floor(moment).astype(np.int64)
+    share = moment - low
+    high = (low + 1) % BINS
+    low %= BINS
+    weights = np.bincount(low, 1 - share, BINS) + np.bincount(high, share, BINS)
+    profile = (np.bincount(low, rises * (1 - share), BINS) + np.bincount(high, rises * share, BINS)) / np.maximum(
+        weights, 1e-9
+    )
+    explained = profile[low] * (1 - share) + profile[high] * share
+    return profile, float(explained.var() / rises.var())

@@ -1,0 +1,113 @@
+"""``distill pieces``: what was made, and what comes of deleting it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.files.home import home
+
+Distill = Callable[..., Any]
+
+
+@pytest.fixture
+def made(distill: Distill, tiny: Path) -> list[Path]:
+    """Two pieces, with the numbers 1 and 2."""
+    return [Path(one) for one in distill("generate", tiny, "--seconds", 0.5, "--count", 2, "--json").json["audio"]]
+
+
+def listed(distill: Distill, *words: object) -> list[int]:
+    return [one["id"] for one in distill("pieces", "list", *words, "--json").json["pieces"]]
+
+
+def test_every_piece_is_listed_with_its_number_and_its_file(distill: Distill, made: list[Path], tiny: Path) -> None:
+    assert listed(distill) == listed(distill, tiny) == [2, 1]
+    shown = distill("pieces", "list").out.splitlines()
+    assert [line.split()[0] for line in shown] == ["number", "2", "1"]
+    assert str(made[1]) in shown[1]
+    made[1].unlink()
+    assert f"gone from {made[1]}" in distill("pieces", "list").out
+
+
+def test_an_empty_list_says_what_to_do(distill: Distill) -> None:
+    answer = distill("pieces", "list")
+    assert "No pieces yet" in answer.err
+    assert "distill generate MODEL" in answer.err
+    assert "empty" in distill("pieces", "list", "--trash").err
+
+
+def test_what_is_deleted_comes_back_where_it_was(distill: Distill, made: list[Path], tiny: Path) -> None:
+    content = made[0].read_bytes()
+    answer = distill("pieces", "delete", 1)
+    assert f"{made[0].stem} is in the trash" in answer.err
+    (item,) = distill("pieces", "list", "--trash", "--json").json["trash"]
+    assert f"distill pieces restore {item['key']}" in answer.err
+    assert not made[0].exists()
+    assert listed(distill) == [2]
+    assert [one["id"] for one in distill("models", "info", tiny, "--json").json["generations"]] == [2]
+    assert distill("pieces", "restore", item["key"], "--json").json == {"id": 1, "audio": str(made[0])}
+    assert made[0].read_bytes() == content
+    assert listed(distill) == [2, 1]
+    assert distill("pieces", "list", "--trash", "--json").json["trash"] == []
+
+
+def test_a_deleted_piece_can_still_be_made_again(distill: Distill, made: list[Path]) -> None:
+    content = made[0].read_bytes()
+    distill("pieces", "delete", 1)
+    again = distill("regenerate", 1, "--out", "again", "--json").json
+    assert Path(again["audio"]).read_bytes() == content
+
+
+def test_a_deleted_piece_stays_deleted_when_the_database_is_rebuilt(distill: Distill, made: list[Path]) -> None:
+    distill("pieces", "delete", 1)
+    (home() / "library.db").write_bytes(b"no database at all")
+    assert listed(distill) == [2]
+
+
+def test_restoring_overwrites_nothing(distill: Distill, made: list[Path], tmp_path: Path) -> None:
+    distill("pieces", "delete", 1)
+    made[0].write_text("precious")
+    distill("pieces", "restore", made[0].stem).refused("already exists", "--out")
+    assert made[0].read_text() == "precious"
+    back = distill("pieces", "restore", made[0].stem, "--out", tmp_path / "elsewhere", "--json").json["audio"]
+    assert Path(back) == tmp_path / "elsewhere" / made[0].name
+    (shown,) = [one for one in distill("pieces", "list", "--json").json["pieces"] if one["id"] == 1]
+    assert shown["file"] == back
+
+
+def test_models_and_pieces_have_a_trash_each(distill: Distill, made: list[Path], tiny: Path) -> None:
+    """Guards against one trash that is emptied with the other."""
+    distill("pieces", "delete", 1)
+    distill("models", "delete", tiny)
+    assert distill("models", "delete", "--empty-trash", "--json").json["removed"] == ["tiny"]
+    assert distill("pieces", "delete", "--empty-trash", "--json").json["removed"] == [made[0].stem]
+    distill("pieces", "restore", made[0].stem).refused(f"no piece '{made[0].stem}'", "distill pieces list --trash")
+    assert listed(distill) == [2]
+
+
+def test_nothing_else_is_ever_put_back(distill: Distill, made: list[Path], tmp_path: Path) -> None:
+    """Guards against a trash that somebody prepared so that restoring writes a start-up file."""
+    distill("pieces", "delete", 1)
+    (item,) = distill("pieces", "list", "--trash", "--json").json["trash"]
+    note = home() / "trash" / item["key"] / "was.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "was": str(tmp_path / "profile")}))
+    distill("pieces", "restore", item["key"]).refused("--out")
+    assert not (tmp_path / "profile").exists()
+    other = home() / "trash" / "other"
+    other.mkdir()
+    (other / "profile").write_text("evil")
+    (other / "was.json").write_text(json.dumps({"was": str(tmp_path / "profile"), "deleted": "", "piece": 1}))
+    distill("pieces", "restore", "other").refused("no piece 'other'")
+
+
+def test_what_cannot_be_deleted(distill: Distill, made: list[Path]) -> None:
+    distill("pieces", "delete").refused("--empty-trash")
+    distill("pieces", "delete", 1, "--empty-trash").refused("--empty-trash alone")
+    distill("pieces", "delete", 1, 9).refused("no piece 9")
+    assert made[0].exists(), "one that is not there, and none is deleted"
+    distill("pieces", "list", "mine", "--trash").refused("no effect")
+    made[0].unlink()
+    assert "already gone" in distill("pieces", "delete", 1).err
+    assert listed(distill) == [2]

@@ -1,0 +1,136 @@
+"""The beat: found in the recordings' codes, kept by new audio, and left alone where there is none."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
+from distill.making.sampling import Sampling, generate, sample_codes
+from distill.making.streaming import stream
+from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
+from distill.models.header import BANDS
+from distill.models.model_file import CorpusRecord, Source, new_header
+
+LOUD, PERIOD = 31, 24
+
+
+def drummed(positions: int, first: int = 0) -> torch.Tensor:
+    """Codes ``[S, 4]`` of quiet that changes a little, with something loud at every beat from position ``first`` on."""
+    codes = torch.randint(8, (positions, 4), generator=torch.Generator().manual_seed(first))
+    codes[first::PERIOD, 0] = LOUD
+    return codes
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """Entry 31 of the coarsest level is loud, all others are quiet; the prior finds every code about as likely."""
+    torch.manual_seed(0)
+    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
+    codebooks = 0.01 * torch.randn(4, 32, 8)
+    codebooks[0, LOUD, 0] += 1
+    codec.quantizer.set_codebooks(codebooks)
+    bands = [[1.0] * BANDS, *[[0.0] * BANDS] * 8]
+    record = CorpusRecord(fingerprint="0" * 64, file_count=2, seconds=20, split_seed=0)
+    config = PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=1024)
+    header = new_header("drum", codec.config, record, codec_training={}, prior=config, bands=bands)
+    sources = (Source("a.wav", 0.0, False, drummed(400)), Source("b.wav", 0.0, False, drummed(400)))
+    counts = torch.ones(4, 32, dtype=torch.int64)
+    return Model(header, codec.eval().requires_grad_(False), counts, CodePrior(config).eval(), sources)
+
+
+def metronome(model: Model) -> Metronome:
+    found = Metronome.of(model)
+    assert found is not None
+    return found
+
+
+def test_period_and_moment_are_found_in_codes(model: Model) -> None:
+    pulse = metronome(model).pulse(drummed(400, first=5), 100)
+    assert pulse is not None
+    assert pulse.period == pytest.approx(PERIOD, abs=0.1)
+    # From position 100 on, the next beat is at 101.
+    course = pulse.course(0, PERIOD)
+    assert int(course.argmax()) in (0, 1, 2)
+    assert course.max() > 3 * np.abs(course[4:-2]).max()
+
+
+def test_what_has_no_beat_is_drawn_as_before(model: Model) -> None:
+    """Guards against textures that are made to tick, and against other pieces from models of earlier versions."""
+    torch.manual_seed(1)
+    still = (Source("a.wav", 0.0, False, torch.randint(8, (400, 4))),)
+    assert beat_of_openings(dataclasses.replace(model, sources=still), [0, 1], 100) is None
+    older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
+    assert beat_of_openings(older, [0], 100) is None
+    assert model.prior is not None
+    plain = sample_codes(model.prior, drummed(1), 100, Sampling(), [0], longest=torch.full((32,), 12))
+    assert torch.equal(generate(older, 100 * 1024 / 48_000, 1)[0].codes, plain[0])
+
+
+def on_beat(codes: torch.Tensor, first: int = 0) -> float:
+    """The share of the loud positions ``[S, Q]`` that are on a beat or next to it; by chance an eighth."""
+    loud = (codes[first:, 0] == LOUD).nonzero()[:, 0] + first
+    return float(((loud + 1) % PERIOD < 3).float().mean())
+
+
+def test_new_audio_keeps_the_beat_of_its_opening(model: Model) -> None:
+    """Twelve clips of a band gave new audio with a sixth of their beat: the prior alone never learns when sounds begin."""
+    older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
+    with_beat = torch.cat([piece.codes for piece in generate(model, 480 * 1024 / 48_000, 8)])
+    without = torch.cat([piece.codes for piece in generate(older, 480 * 1024 / 48_000, 8)])
+    assert on_beat(with_beat) > 0.6
+    assert on_beat(without) < 0.25
+
+
+def test_what_follows_a_prompt_keeps_its_beat(model: Model) -> None:
+    prompt = drummed(10 * PERIOD)
+    assert beat_of_prompt(model, drummed(400)[:20], 4, 480) is None  # too short to have one
+    pieces = generate(model, 480 * 1024 / 48_000, 4, prompt=prompt)
+    lines = [torch.cat([prompt, piece.codes[piece.lead :]]) for piece in pieces]
+    assert np.mean([on_beat(line, len(prompt)) for line in lines]) > 0.6
+
+
+def test_a_stream_is_the_piece_that_is_generated(model: Model) -> None:
+    whole = generate(model, 3.0, 1, seed=4)[0].audio(model)
+    assert np.abs(np.concatenate(list(stream(model, 3.0, seed=4)), axis=1) - whole).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("cycle", "own", "expected"),
+    [(Cycle(100.0), 24.0, 25.0), (Cycle(10.0), 24.0, 10.0), (Cycle(96.0, 4), 25.0, 24.0), (Cycle(96.0, 8), 25.0, 24.0)],
+)
+def test_a_loop_holds_a_whole_number_of_beats(cycle: Cycle, own: float, expected: float) -> None:
+    """Guards against loops whose beat jumps where they begin anew."""
+    assert cycle.period(own) == pytest.approx(expected)
+
+
+@dataclass
+class Sounding:
+    """Stands for a passage: noise that is loud where its codes say so."""
+
+    audio: np.ndarray
+
+    @property
+    def samples(self) -> int:
+        return self.audio.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / 48_000
+
+    def read(self, start: int, stop: int, channels: int) -> np.ndarray:
+        return self.audio[:, start:stop]
+
+
+def test_bands_are_learned_from_codes_and_sound(model: Model) -> None:
+    codes = drummed(300)
+    gain = torch.where(codes[:, 0] == LOUD, 0.5, 0.01).repeat_interleave(1024).numpy()
+    noise = np.random.default_rng(0).normal(size=(1, 300 * 1024)).astype(np.float32)
+    passage = Sounding((noise * gain).astype(np.float32))
+    source = Source("a.wav", 0.0, False, codes)
+    bands = learn_bands(model.codec, [passage], [source])  # type: ignore[list-item]
+    assert (len(bands), len(bands[0])) == (9, BANDS)
+    rises = Metronome(model.codec, bands, (source,)).rises(codes)
+    assert rises[PERIOD::PERIOD].min() > 3 * np.delete(rises, np.s_[::PERIOD]).mean()

@@ -1,0 +1,83 @@
+"""The page says what to click: no sentence that can be met there names an option or a verb of the command line."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.web import jobs
+from distill.web.page_words import event_for_page, for_page
+from distill.web.routes.generate import Settings, _options
+
+SOURCE = Path(__file__).parents[2] / "src" / "distill"
+NEVER_ON_THE_PAGE = (
+    "cli", "client.py", "doctor.py", "report", "evaluation", "export", "api.py", "settings.py",
+    "web/token.py", "web/service.py", "web/wholes.py", "web/guard.py", "web/listen.py", "web/page_words.py",
+    "models/ranks.py", "training/launch.py", "runs/watching.py", "making/editing.py", "making/operations.py",
+    "making/loops.py", "codes/codes_file.py", "models/header.py",
+)  # fmt: skip
+"""Verbs that the page does not run, and options that it never gives or always gives right."""
+ONLY_WITH_OPTIONS = (
+    "--edl", "edit list", "--recordings has no effect", "needs no recordings", "Leave out --given", "--precision",
+    "so it needs no", "Leave out --recordings",
+)  # fmt: skip
+"""Sentences about options that the page never gives."""
+COMMAND = re.compile(r"(?<![\w-])--[a-z]|(?<!terminal, )\bdistill (?!file)[a-z-]+ ")
+
+
+def sentences() -> Iterator[tuple[str, str]]:
+    """(place, text) of every text in the source that names a command or an option and is no docstring."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        if name.startswith(NEVER_ON_THE_PAGE):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        plain = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if id(node) in parts | plain:
+                continue
+            text = ""
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+            elif isinstance(node, ast.JoinedStr):
+                text = "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
+            if " " in text and COMMAND.search(text) and not any(words in text for words in ONLY_WITH_OPTIONS):
+                yield f"{name}:{node.lineno}", text
+
+
+def test_there_are_sentences_to_look_at() -> None:
+    assert len(list(sentences())) > 20
+
+
+def test_no_sentence_of_the_page_names_an_option() -> None:
+    """Guards against "say where they are with --recordings FOLDER" on a page that has no such thing."""
+    assert [(place, for_page(text)) for place, text in sentences() if COMMAND.search(for_page(text))] == []
+
+
+def test_a_failed_export_says_what_to_click() -> None:
+    said = "Put them back, say where they are with --recordings FOLDER, or leave out --with-recordings."
+    words = f"✗ take.wav is gone.\n  {said}\n"
+    what, fix = map(for_page, jobs.complaint(words))
+    assert what == "take.wav is gone."
+    assert fix == (
+        "Put them back, or add the folder where they are now under Recordings, and export again; "
+        "or choose “The model” under Export."
+    )
+
+
+def test_what_a_training_says_is_said_in_the_page_s_words() -> None:
+    event = {"event": "Notice", "text": "You can stop now (Ctrl-C) and keep the best weights so far.", "step": 3}
+    assert event_for_page(event) == {**event, "text": "You can stop now and keep the best weights so far."}
+
+
+@pytest.mark.parametrize(
+    ("settings", "left_out"),
+    [({"temperature": [0.0]}, "--top-k"), ({"voice": "codec", "top_p": 0.9, "max_similarity": 50.0}, "--originality")],
+)
+def test_the_page_never_gives_an_option_that_the_command_refuses(settings: dict[str, Any], left_out: str) -> None:
+    """Guards against a temperature of 0, or the codec's voice with its own limits, that always failed."""
+    assert left_out not in _options(Settings(**settings))

@@ -1,0 +1,56 @@
+"""A piece that is deleted on the page goes to the trash, and "Undo" brings it back."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.library import GenerationRecord, Library
+
+
+@pytest.fixture
+def piece(tmp_path: Path, tone: Any, save: Any) -> tuple[int, Path]:
+    """Its number and its file."""
+    path = save(tmp_path / "new" / "tiny-0.wav", tone(0.5))
+    request = {"kind": "audio", "seconds": 0.5}
+    told = (
+        "2026-01-01T00:00:00+00:00",
+        None,
+        "d" * 64,
+        "o" * 64,
+        str(path),
+        "s" * 64,
+        0,
+        "",
+        {"original": 1.0},
+        request,
+    )
+    (noted,) = Library(pytest.fail).add_generations([GenerationRecord(*told)])
+    return noted.id or 0, path
+
+
+def test_a_piece_is_deleted_and_comes_back(client: Any, piece: tuple[int, Path]) -> None:
+    number, path = piece
+    content = path.read_bytes()
+    client.put(f"/api/pieces/{number}/kept", json={"kept": True})
+    item = client.delete(f"/api/pieces/{number}").json()
+    assert (item["kind"], item["name"], item["was"]) == ("piece", "tiny-0", str(path))
+    assert client.get("/api/pieces").json() == []
+    assert client.get("/api/trash").json() == [item]
+    assert not path.exists()
+    assert client.post(f"/api/trash/{item['key']}/restore").json() == {"kind": "piece", "name": "tiny-0"}
+    assert path.read_bytes() == content
+    (shown,) = client.get("/api/pieces").json()
+    assert (shown["id"], shown["is_there"], shown["kept"]) == (number, True, True)
+    assert client.get("/api/trash").json() == []
+    told = client.post(f"/api/trash/{item['key']}/restore")
+    assert told.status_code == 404
+    assert "not in the trash" in told.json()["what"]
+
+
+def test_a_piece_whose_file_is_gone_is_taken_off_the_list(client: Any, piece: tuple[int, Path]) -> None:
+    number, path = piece
+    path.unlink()
+    assert client.delete(f"/api/pieces/{number}").json() is None
+    assert client.get("/api/pieces").json() == []
+    assert client.delete("/api/pieces/99").status_code == 404
