@@ -41,7 +41,7 @@ _DRIFT = 6  # samples of freedom: a resampled copy drifts by fractions of one
 _WHITENING = 0.85
 _LOWEST, _HIGHEST = 30.0, 7800.0
 _LONG_SECONDS = 3600.0
-"""What is compared of more sound than this (40 kB for each second) lies on disk and not in memory."""
+"""What is compared of more sound than this (34 kB for each second) lies on disk and not in memory."""
 
 
 @dataclass(frozen=True)
