@@ -9,9 +9,11 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser || comman
 demo: $(VENV)/ready
 	$(BIN)/distill demo --out distill-demo
 
-# Files of tests run side by side. Those in a browser follow one by one: some of them measure how smoothly a page moves.
+# Files of tests run side by side, those that train first, so that none of them is left for the end (tests/conftest.py).
+# Those in a browser follow one by one: some of them measure how smoothly a page moves.
+BESIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/ready
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not browser and not slow"
+	$(BIN)/python -m pytest $(BESIDE) -m "not browser and not slow"
 ifneq ($(CHROMIUM),)
 	$(BIN)/python -m pytest -m "browser and not slow"
 else

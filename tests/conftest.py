@@ -29,6 +29,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the others need the rest of the machi
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+LONGEST = ("end_to_end", "training", "test_docs.py", "export", "evaluation")
+"""Files and folders of tests that take the longest, which begin first where tests run side by side."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A long file that begins last would keep one process at work and all others waiting."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        first = item.path.relative_to(here).parts[0]
+        return LONGEST.index(first) if first in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the person's own data folder."""
