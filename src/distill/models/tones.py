@@ -43,7 +43,9 @@ SURE, SURE_AT_FIRST = 2.0, 1.5
 """Concentration of the advance from which a bin counts as a tone; the bins around a peak that does share its phase. The second
 is that of the first form of this head."""
 LOBED = 3.0
-"""Concentration from which a peak is one sine: the bins around it are then told by the window's shape alone."""
+"""Concentration from which a peak is one sine: the bins around it then have the window's shape."""
+FILLED = 9.0 / 8.686
+"""Nepers under what is told of them that these bins have at least: recordings are not empty between their partials."""
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
 DEPTH_DB = 60.0
@@ -244,7 +246,7 @@ class ToneHead(nn.Module):
         height = lobe(own - peak - offset) / lobe(offset)
         follows = (own != peak) & (kappa.gather(2, peak) > LOBED)
         around = level.gather(3, peak[:, None].expand_as(level)) + height.clamp(min=1e-4).log()[:, None]
-        return torch.where(follows[:, None], around, level)
+        return torch.where(follows[:, None], torch.maximum(around, level - FILLED), level)
 
     def speak(self, tones: Tones, positions: Tensor, phases: Tensor) -> Tensor:
         """Audio ``[B, C, S·hop]`` of tones with these phases ``[B, S, K]``."""
