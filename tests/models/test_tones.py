@@ -230,5 +230,5 @@ def test_a_sine_is_as_loud_everywhere_in_a_frame() -> None:
     middle = spoken(head, told)[0, 8 * HOP : -8 * HOP].unflatten(0, (-1, HOP // 8)).square().mean(dim=1)
     head.has_lobes = False
     before = spoken(head, told)[0, 8 * HOP : -8 * HOP].unflatten(0, (-1, HOP // 8)).square().mean(dim=1)
-    assert 10 * float((middle.max() / middle.min()).log10()) < 0.7
+    assert 10 * float((middle.max() / middle.min()).log10()) < 1.2
     assert 10 * float((before.max() / before.min()).log10()) > 1.5
