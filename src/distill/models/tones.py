@@ -44,7 +44,7 @@ SURE, SURE_AT_FIRST = 2.0, 1.5
 is that of the first form of this head."""
 LOBED = 3.0
 """Concentration from which a peak is one sine: the bins around it then have the window's shape."""
-FILLED = 9.0 / 8.686
+FILLED = 18.0 / 8.686
 """Nepers under what is told of them that these bins have at least: recordings are not empty between their partials."""
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
