@@ -4,6 +4,7 @@
     python benchmarks/voices.py MODEL FOLDER --picture docs/voices.png
     python benchmarks/voices.py MODEL FOLDER --minutes 10 --hours 1
     python benchmarks/voices.py MODEL FOLDER --held-out
+    python benchmarks/voices.py MODEL FOLDER --rebuilt
 
 Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``; *Fréchet* is the distance there, and *floor* the
 same for as much audio drawn from the recordings themselves (median of 15 draws). *Near-copies*: seconds whose log-mel picture
@@ -11,7 +12,7 @@ correlates over 0.95 with a place of the recordings. *Beat*: the autocorrelation
 period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the 99.9th percentile of steps from sample to sample within
 fades, over that of the recordings. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if
 the recordings were so long. With ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of
-all others, as the judges of the codec hear them.
+all others, as the judges of the codec hear them. With ``--rebuilt`` the Fréchet distance of all recordings through the codec.
 """
 
 import argparse
@@ -60,9 +61,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="measures time and memory of one piece of this length instead")
     parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
     parser.add_argument("--held-out", action="store_true", help="held-out recordings in both voices instead")
+    parser.add_argument("--rebuilt", action="store_true", help="all recordings through the codec instead")
     asked = parser.parse_args()
     model = load_model(asked.model)
     dial = Dial.at(NAMED[asked.originality])
+    if asked.rebuilt:
+        compare_rebuilt(model, asked.folder, asked.seconds)
+        return
     stretches = find_recordings(model, asked.folder).stretches
     cost = asked.join_cost or float(model.header.voices.get("join_cost", JOIN_COST))
     if asked.minutes:
@@ -148,6 +153,19 @@ def compare_held_out(model: Model, folder: Path, voice: RecordingsVoice) -> None
             f"| {name} | {found['kept']:.2f} | {found['cents']:.1f} | {found['invented']:.2f} | {found['movement']:.1f} dB "
             f"| {found['line']:.1f} dB | {found['grain']:+.1f} dB | {found['mel']:.2f} |"
         )
+
+
+def compare_rebuilt(model: Model, folder: Path, seconds: float) -> None:
+    """How far all recordings are from themselves once they have been codes."""
+    codec = model.codec
+    recordings = whole_recordings(import_corpus(folder, channels=codec.channels).recordings)
+    audio = excerpts(recordings, codec.channels)
+    made = [np.concatenate(list(decode_chunks(codec, encode_blocks(codec, [one]))), axis=1) for one in audio]
+    reference = Reference(audio, codec.frame_rate)
+    count = round(sum(one.shape[1] for one in audio) / RATE / seconds)
+    floor = floor_of(reference, audio, count, seconds)
+    distance = reference.nearness(made).frechet
+    print(f"Fréchet distance {distance:.1f}, floor {floor:.1f}, over it {distance / floor:.2f}")
 
 
 def onset_echo(audio: np.ndarray) -> np.ndarray:
