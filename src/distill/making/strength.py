@@ -3,8 +3,11 @@
 Some priors keep much of a beat by themselves, others next to none, and whatever is added costs likeness (docs/prior.md). So
 pieces are drawn at several strengths, all in one batch, and the least that is enough is kept:
 
-    opening → its recording → echo of the rises there, a period apart          what is wanted
-            → new pieces, strength 0 … 2 → echo of theirs, a period apart      what there is
+    opening → its recording → how much of the rises there its beat explains     what is wanted
+            → new pieces, strength 0 … 2 → how much theirs repeat, a beat apart  what there is
+
+A rhythm that comes again each beat and explains a share of the variance repeats with an autocorrelation of that share. The
+recordings' own autocorrelation would ask for more than holding a beat can give: loops repeat whole bars.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +26,7 @@ from distill.models.model_file import Model
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 """Those that are tried."""
 ENOUGH = 0.8
-"""The share of the recordings' beat from which a strength is enough."""
+"""The share of what the recordings' beat explains from which a strength is enough (docs/prior.md)."""
 PIECES, PIECE_SECONDS = 8, 5.0
 """What is drawn at each strength."""
 FIRST_SEED = 2_000_000
@@ -40,13 +43,13 @@ class _Example:
 
     seed: int
     pulse: Pulse
-    rises: np.ndarray
-    """Those of the recording ``[S]``, from there on where it is long enough."""
+    explained: float
+    """The share of the variance of the recording's rises there that the beat explains."""
 
     def echo(self, rises: np.ndarray) -> float:
-        """How much the rises of a sound repeat after the beat's period, as much of it as there is of the recording."""
-        found, period = echo_of(rises[: len(self.rises)]), round(self.pulse.period)
-        return float(found[max(1, period - _BESIDE) : period + _BESIDE + 1].max())
+        """How much the rises of a sound repeat after the beat's period: autocorrelation."""
+        period = round(self.pulse.period)
+        return float(echo_of(rises)[period - _BESIDE : period + _BESIDE + 1].max())
 
 
 def measured_strength(model: Model) -> float:
@@ -61,7 +64,7 @@ def measured_strength(model: Model) -> float:
     examples = list(islice(_examples(model, metronome, positions), PIECES))
     if not examples:
         return 0.0
-    wanted = sum(example.echo(example.rises) for example in examples)
+    wanted = sum(example.explained for example in examples)
     shares = [
         sum(example.echo(metronome.rises(piece)) for example, piece in zip(examples, pieces, strict=True)) / wanted
         for pieces in _drawn(model, metronome, examples, positions)
@@ -91,10 +94,10 @@ def _examples(model: Model, metronome: Metronome, positions: int) -> Iterator[_E
         pulse = metronome.pulse(codes, place)
         if pulse is None:
             continue
-        first = max(0, min(place, len(codes) - positions))
-        example = _Example(seed, pulse, metronome.rises(codes[first : first + positions]))
-        if example.echo(example.rises) > 0:
-            yield example
+        rises = metronome.rises(codes[max(0, min(place, len(codes) - positions)) :][:positions])
+        explained = pulse.profile.var() * metronome.usual**2 / max(float(rises.var()), 1e-12)
+        if explained > 0:
+            yield _Example(seed, pulse, min(1.0, float(explained)))
 
 
 def _drawn(model: Model, metronome: Metronome, examples: Sequence[_Example], positions: int) -> Tensor:
