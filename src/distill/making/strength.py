@@ -115,4 +115,4 @@ def _drawn(model: Model, metronome: Metronome, examples: Sequence[_Example], pos
         longest=longest_held(model),
         beat=Beat(metronome, torch.from_numpy(course)),
     )
-    return drawn.unflatten(0, (len(STRENGTHS), len(examples)))
+    return drawn.view(len(STRENGTHS), len(examples), *drawn.shape[1:])
