@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
 from distill.audio.split import split_corpus
 from distill.library import trash
+from distill.making.strength import in_words, measured_strength
 from distill.models.model_file import load_model
 from distill.training import Notice, TrainingEvent
 
@@ -44,6 +46,23 @@ def test_a_worse_prior_does_not_replace_a_better_one(small_corpus: Path, tmp_pat
     assert better.header.prior_training != good.header.prior_training
     (kept_copy,) = trash.trashed()
     assert kept_copy.file.read_bytes() == before
+
+
+def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "leaves_time_to_measure", lambda plan: (True, plan))
+    corpus = import_corpus(small_corpus)
+    split = split_corpus(corpus)
+    path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
+    codec_plan = pipeline.CodecPlan(epochs=2, least_steps=5, continuous_steps=2, device="cpu")
+    pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC)
+    events: list[TrainingEvent] = []
+    plan = pipeline.PriorPlan(epochs=1, device="cpu")
+    pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR, callback=events.append)
+    model = load_model(path)
+    assert model.header.beat_strength == measured_strength(model)
+    assert in_words(model.header.beat_strength) in [event.text for event in events if isinstance(event, Notice)]
 
 
 def test_a_stopped_prior_does_not_replace_that_of_other_recordings(

@@ -26,7 +26,10 @@ from distill.making.nearness import in_words, measured
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import Sampling, check_request
+from distill.making.strength import in_words as strength_in_words
+from distill.making.strength import measured_strength
 from distill.making.voices import Wanted
+from distill.models.header import BEAT_STRENGTH
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
@@ -39,7 +42,7 @@ from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training.adversarial import RefinementPlan as RefinementPlan
 from distill.training.adversarial import RefinementResult, refine_decoder
-from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_for_voices, time_to_learn
+from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_measure, time_to_learn
 from distill.training.checkpoint import StateFile
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback, Notice, ignore
@@ -196,7 +199,7 @@ def add_prior(
             None if resumed is None else resumed.state,
             lambda: _whereabouts(model_path, corpus, record.log),
         )
-        compares, plan = leaves_time_for_voices(plan)
+        measures, plan = leaves_time_to_measure(plan)
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
@@ -219,18 +222,17 @@ def add_prior(
         )
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
         bands = learn_bands(bundled.codec, split.train, bundled.trained_on)
-        bundled.header = header = header.model_copy(update={"bands": bands})
+        bundled.header = header = header.model_copy(update={"bands": bands, "beat_strength": BEAT_STRENGTH})
         save_model(model_path, bundled)
-        if compares and not (cancel_event is not None and cancel_event.is_set()):
+        if measures and not (cancel_event is not None and cancel_event.is_set()):
+            strength = measured_strength(bundled)
+            record.tell(Notice(strength_in_words(strength)))
+            bundled.header = header = header.model_copy(update={"beat_strength": strength})
             voices = measured(bundled, split.train)
-            if voices:
-                record.tell(Notice(in_words(voices)))
-                bundled.header = header.model_copy(update={"voices": voices, "digest": None})
-                save_model(model_path, bundled)
-            else:
-                record.tell(
-                    Notice("There is too little sound to compare the two voices with, so the codec's voice is used.")
-                )
+            too_little = "There is too little sound to compare the two voices with, so the codec's voice is used."
+            record.tell(Notice(in_words(voices) if voices else too_little))
+            bundled.header = header.model_copy(update={"voices": voices})
+            save_model(model_path, bundled)
     return bundled
 
 

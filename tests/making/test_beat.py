@@ -10,6 +10,7 @@ import torch
 from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
 from distill.making.sampling import Sampling, generate, sample_codes
 from distill.making.streaming import stream
+from distill.making.strength import in_words, least_enough, measured_strength
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
 from distill.models.header import BANDS
 from distill.models.model_file import CorpusRecord, Source, new_header
@@ -64,6 +65,9 @@ def test_what_has_no_beat_is_drawn_as_before(model: Model) -> None:
     assert beat_of_openings(dataclasses.replace(model, sources=still), [0, 1], 100) is None
     older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
     assert beat_of_openings(older, [0], 100) is None
+    unheld = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": 0.0}))
+    assert beat_of_openings(unheld, [0], 100) is None
+    assert beat_of_prompt(unheld, drummed(10 * PERIOD), 1, 100) is None
     assert model.prior is not None
     plain = sample_codes(model.prior, drummed(1), 100, Sampling(), [0], longest=torch.full((32,), 12))
     assert torch.equal(generate(older, 100 * 1024 / 48_000, 1)[0].codes, plain[0])
@@ -104,6 +108,29 @@ def test_a_stream_is_the_piece_that_is_generated(model: Model) -> None:
 def test_a_loop_holds_a_whole_number_of_beats(cycle: Cycle, own: float, expected: float) -> None:
     """Guards against loops whose beat jumps where they begin anew."""
     assert cycle.period(own) == pytest.approx(expected)
+
+
+def test_the_strength_is_what_the_prior_needs(model: Model) -> None:
+    """Guards against one strength for all: it gave two recordings more of a beat than they have, and took much likeness."""
+    # The file's own strength has no part in it.
+    assert (
+        measured_strength(dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": 0.0})))
+        >= 1
+    )
+    torch.manual_seed(1)
+    still = (Source("a.wav", 0.0, False, torch.randint(8, (400, 4))),)
+    assert measured_strength(dataclasses.replace(model, sources=still)) == 0
+    older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
+    assert measured_strength(older) == 0
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [((0.9, 1, 1.1, 1.2, 1.3), 0.0), ((0.2, 0.5, 0.81, 0.7, 1.2), 1.0), ((0.1, 0.2, 0.3, 0.5, 0.4), 1.5)],
+)
+def test_the_least_strength_that_is_enough(shares: tuple[float, ...], expected: float) -> None:
+    assert least_enough(shares) == expected
+    assert ("strength 1" in in_words(expected)) == (expected > 0)
 
 
 @dataclass

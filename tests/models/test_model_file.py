@@ -149,6 +149,14 @@ def test_a_map_to_bands_that_cannot_be_is_refused(model: Model, tmp_path: Path, 
         load_model(path)
 
 
+@pytest.mark.parametrize("strength", [-0.1, 11.0, float("nan")])
+def test_a_strength_of_the_beat_that_cannot_be_is_refused(model: Model, tmp_path: Path, strength: float) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, beat_strength=strength)
+    with pytest.raises(ModelFileError, match="not possible"):
+        load_model(path)
+
+
 def test_newer_minor_with_unknown_fields_loads(model: Model, tmp_path: Path) -> None:
     path = save_model(tmp_path / "m.distill", model)
     edit_header(path, minor=7, something_new=[1, 2])

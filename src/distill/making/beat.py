@@ -6,9 +6,10 @@ map that the model file holds; then the rise of the bands from one position to t
 
     opening      ▂▁▇▁▂▁▅▁▂▁▇▁▃▁▅▁▂▁▇▁     rises around the place in the recordings with which a piece begins: their period, and
     profile      ▂▁▇▁ ▂▁▅▁                 folded by it, how high they are at each moment of the beat
-    new audio    every code's probability times e^(2 · profile · the rise that it would make)
+    new audio    every code's probability times e^(strength · profile · the rise that it would make)
 
-Pieces whose opening has no clear period are drawn as they would be without, and so is everything of models without the map.
+The strength is measured for each model (``strength.py``). Pieces whose opening has no clear period are drawn as they would be
+without, and so is everything of models without the map or with strength 0.
 """
 
 import math
@@ -28,8 +29,6 @@ from distill.models.header import BANDS
 from distill.models.model_file import Model, Source
 from distill.models.vqvae import ConvVQVAE
 
-STRENGTH = 2.0
-"""How much a rise as high as the recordings' usual one is favoured where their profile is as high (docs/prior.md)."""
 LEVELS = 2
 """The levels, coarse to fine, that are drawn by the beat: finer ones hardly tell how loud a sound is."""
 HIGHEST = 4.0
@@ -81,6 +80,13 @@ def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence
     return [[round(value, 5) for value in row] for row in rows]
 
 
+def echo_of(rises: np.ndarray) -> np.ndarray:
+    """Autocorrelation of the rises ``[S]``, by positions apart: ``[S]``, 1 at the first."""
+    spectrum = np.fft.rfft(rises - rises.mean(), 2 * len(rises))
+    echo = np.fft.irfft(np.abs(spectrum) ** 2)[: len(rises)]
+    return np.asarray(echo / max(echo[0], 1e-12))
+
+
 @dataclass(frozen=True)
 class Pulse:
     """The beat around one place: its period in positions, and how much higher than usual rises are, from that place on."""
@@ -118,9 +124,9 @@ class Metronome:
 
     @classmethod
     def of(cls, model: Model) -> "Metronome | None":
-        """That of a model; None where its file holds no map."""
-        bands = model.header.bands
-        return cls(model.codec, bands, model.trained_on) if bands else None
+        """That of a model; None where its file holds no map or no strength."""
+        header = model.header
+        return cls(model.codec, header.bands, model.trained_on) if header.bands and header.beat_strength else None
 
     def rises(self, codes: Tensor) -> np.ndarray:
         """How much the bands rise at each of the positions ``[S, Q]`` on average: ``[S]``, 0 at the first."""
@@ -148,7 +154,7 @@ class Metronome:
     @cached_property
     def _shared(self) -> np.ndarray:
         """Mean autocorrelation of the recordings' rises, by positions apart."""
-        echoes = [_echo(one)[: self._longest] for one in self._heard if len(one) >= self._longest]
+        echoes = [echo_of(one)[: self._longest] for one in self._heard if len(one) >= self._longest]
         return np.mean(echoes, axis=0) if echoes else np.zeros(self._longest)
 
     def pulse(self, codes: Tensor, place: int) -> Pulse | None:
@@ -162,7 +168,7 @@ class Metronome:
         if stop <= self._shortest or not rises.std():
             return None
         lags = np.arange(self._shortest, stop)
-        echo = _echo(rises)
+        echo = echo_of(rises)
         octaves = np.log2(lags / self._rate / COMMON_SECONDS)
         both = (echo + 2 * self._resized(len(echo)))[lags] / 3
         best = int((both * np.exp(-0.5 * (octaves / OCTAVES) ** 2)).argmax())
@@ -203,13 +209,14 @@ class Beat:
     """What the beat does to the codes of several streams while they are drawn.
 
     Args:
-        course: the profile at every position of each stream, those given included: ``[B, P]``.
+        course: the profile at every position of each stream, those given included, times how strongly it is held to:
+            ``[B, P]``.
     """
 
     def __init__(self, metronome: Metronome, course: Tensor) -> None:
         self._metronome = metronome
         device = metronome.levels.device
-        self._push = (STRENGTH / metronome.usual) * course.to(device, torch.float32)
+        self._push = course.to(device, torch.float32) / metronome.usual
         self._most = HIGHEST * metronome.usual
         self._rows = torch.arange(len(metronome.levels), device=device) * metronome.levels.shape[1]
         self._table = metronome.levels.flatten(0, 1)
@@ -230,7 +237,7 @@ class Beat:
 
 
 def beat_of_openings(model: Model, seeds: Sequence[int], positions: int, cycle: Cycle | None = None) -> Beat | None:
-    """The beat of pieces that begin as recordings do; None where the model holds no map or no opening has a beat.
+    """The beat of pieces that begin as recordings do; None where the model has no metronome or no opening has a beat.
 
     Args:
         positions: how long the pieces are.
@@ -241,7 +248,7 @@ def beat_of_openings(model: Model, seeds: Sequence[int], positions: int, cycle: 
         return None
     places = [opening_place(model.trained_on, seed) for seed in seeds]
     pulses = [metronome.pulse(model.trained_on[index].codes, place) for index, place in places]
-    return _beat(metronome, pulses, 0, positions, cycle)
+    return _beat(metronome, model.header.beat_strength, pulses, 0, positions, cycle)
 
 
 def beat_of_prompt(model: Model, prompt: Tensor, count: int, positions: int) -> Beat | None:
@@ -250,11 +257,16 @@ def beat_of_prompt(model: Model, prompt: Tensor, count: int, positions: int) -> 
     if metronome is None:
         return None
     pulses = [metronome.pulse(prompt, len(prompt) - 1)] * count
-    return _beat(metronome, pulses, 1 - len(prompt), len(prompt) + positions)
+    return _beat(metronome, model.header.beat_strength, pulses, 1 - len(prompt), len(prompt) + positions)
 
 
 def _beat(
-    metronome: Metronome, pulses: Sequence[Pulse | None], first: int, count: int, cycle: Cycle | None = None
+    metronome: Metronome,
+    strength: float,
+    pulses: Sequence[Pulse | None],
+    first: int,
+    count: int,
+    cycle: Cycle | None = None,
 ) -> Beat | None:
     if not any(pulses):
         return None
@@ -262,7 +274,7 @@ def _beat(
     def course(pulse: Pulse | None) -> np.ndarray:
         if pulse is None:
             return np.zeros(count)
-        return pulse.course(first, count, None if cycle is None else cycle.period(pulse.period))
+        return strength * pulse.course(first, count, None if cycle is None else cycle.period(pulse.period))
 
     return Beat(metronome, torch.from_numpy(np.stack([course(pulse) for pulse in pulses])))
 
@@ -271,13 +283,6 @@ def _vectors(codec: ConvVQVAE, codes: Tensor) -> Tensor:
     """The codebook vectors of the codes ``[S, Q]``, added up: ``[S, C]``."""
     codebooks = codec.quantizer.codebooks.cpu()
     return torch.stack([codebooks[level][codes[:, level]] for level in range(codes.shape[1])]).sum(dim=0)
-
-
-def _echo(rises: np.ndarray) -> np.ndarray:
-    """Autocorrelation, by positions apart."""
-    spectrum = np.fft.rfft(rises - rises.mean(), 2 * len(rises))
-    echo = np.fft.irfft(np.abs(spectrum) ** 2)[: len(rises)]
-    return np.asarray(echo / max(echo[0], 1e-12))
 
 
 def _folded(rises: np.ndarray, at: np.ndarray, period: float) -> tuple[np.ndarray, float]:

@@ -17,6 +17,8 @@ from distill.models.config import PriorConfig, VQVAEConfig
 FORMAT_VERSION = (1, 3)
 BANDS = 24
 """Of the map that tells how loud a position is."""
+BEAT_STRENGTH = 2.0
+"""With which new audio is held to the beat where there was no time to measure it."""
 _LARGEST_IN_MAP = 1e5
 KEY = "distill"
 """The name in the file's table under which the header stands."""
@@ -101,6 +103,8 @@ class Header(BaseModel):
     bands: Annotated[list[list[float]], Field(max_length=1024)] = Field(default_factory=list)
     """The map from a position's codebook vectors to how loud its bands are (``making/beat.py``); files of earlier versions have
     none, and new audio of theirs is drawn without a beat."""
+    beat_strength: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = BEAT_STRENGTH
+    """How firmly new audio is held to the beat (``making/strength.py``)."""
     created: Words
     distill_version: Words
     torch_version: Words

@@ -1,6 +1,6 @@
 """How the minutes of a whole run are shared: reading, codec, prior, new audio and report are all inside them.
 
-reading │ codec: 67 % of what is left to learn in │ prior, and comparing the voices │ audio and report
+reading │ codec: 67 % of what is left to learn in │ prior, its beat and both voices │ audio and report
 """
 
 import dataclasses
@@ -11,9 +11,9 @@ from distill.training.plan import PriorPlan
 
 CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
-VOICES_SECONDS, VOICES_SHARE = 10.0, 0.05
-"""What comparing both voices takes after a prior is trained, on two cores, and the most of its time that it may have; where
-that is too little, they are not compared."""
+MEASURING_SECONDS, MEASURING_SHARE = 15.0, 0.07
+"""What measuring how firmly the beat is held (5 s) and comparing both voices take after a prior is trained, on two cores, and
+the most of its time that they may have; where that is too little, neither is done."""
 LEAST_SHARE = 0.1
 """Of the minutes, what learning gets however long the rest takes."""
 
@@ -40,8 +40,9 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
     return max(left, LEAST_SHARE * 60 * minutes)
 
 
-def leaves_time_for_voices(plan: PriorPlan) -> tuple[bool, PriorPlan]:
-    """Whether both voices are compared after the training, and the plan that leaves time for it."""
-    if plan.minutes is None or plan.minutes * 60 * VOICES_SHARE < VOICES_SECONDS / 4:
+def leaves_time_to_measure(plan: PriorPlan) -> tuple[bool, PriorPlan]:
+    """Whether the beat and both voices are measured after the training, and the plan that leaves time for it."""
+    if plan.minutes is None or plan.minutes * 60 * MEASURING_SHARE < MEASURING_SECONDS / 4:
         return False, plan
-    return True, dataclasses.replace(plan, minutes=plan.minutes - min(VOICES_SECONDS / 60, VOICES_SHARE * plan.minutes))
+    taken = min(MEASURING_SECONDS / 60, MEASURING_SHARE * plan.minutes)
+    return True, dataclasses.replace(plan, minutes=plan.minutes - taken)
