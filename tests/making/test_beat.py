@@ -111,7 +111,7 @@ def test_a_loop_holds_a_whole_number_of_beats(cycle: Cycle, own: float, expected
 
 
 def test_the_strength_is_what_the_prior_needs(model: Model) -> None:
-    """Guards against one strength for all: it gave two recordings more of a beat than they have, and took much likeness."""
+    """Guards against one strength for all: it gave textures more of a beat than they have, and took likeness from them."""
     # The file's own strength has no part in it.
     assert (
         measured_strength(dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": 0.0})))
