@@ -34,7 +34,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"If it was moved: distill models import ITS-FILE --in-place", "If it was moved, import its file in Library"),
     (r": distill models import COPY --in-place", ", import that in Library"),
     (r"See all models with: distill models list\. Or .*", "See all models in Library."),
-    (r"See the numbers with: distill models info MODEL", "Look again; it may have been made on another computer"),
+    (r"See the numbers with: distill pieces list", "Look again; it may have been made on another computer"),
     (r"make new audio with: distill generate MODEL", "make new audio"),
     (r"(Run|Begin one): distill train-prior MODEL FOLDER", "Go on with its training, in Train"),
     (r"Name another folder with --out\.", "Make that folder again, and then restore it."),
