@@ -65,9 +65,10 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
     if not found:
         raise LibraryError(f"There is no piece '{given}' in the library.", "See the numbers with: distill pieces list")
     if len(found) > 1:
-        *first, last = (str(one.id) for one in found)
+        numbers = [str(one.id) for one in found]
         raise LibraryError(
-            f"{len(found)} pieces are called '{given}': {', '.join(first)} and {last}.", "Name the one by its number."
+            f"{len(found)} pieces are called '{given}': {', '.join(numbers[:-1])} and {numbers[-1]}.",
+            "Name the one by its number.",
         )
     return found[0]
 
