@@ -36,7 +36,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"See all models with: distill models list\. Or .*", "See all models in Library."),
     (r"See the numbers with: distill pieces list", "Look again; it may have been made on another computer"),
     (r"make new audio with: distill generate MODEL", "make new audio"),
-    (r"(Run|Begin one): distill train-prior MODEL FOLDER", "Go on with its training, in Train"),
+    (r"(Run|Begin one): distill train-prior .*", "Go on with its training, in Train"),
     (r"Name another folder with --out\.", "Make that folder again, and then restore it."),
     (r"Choose another --out, or move it away\.", "Move away what is there now, and try again."),
     (r"Choose another --name or --out, or move it away\.", "Choose another name, or move it away."),
