@@ -51,6 +51,19 @@ def test_a_silent_prompt_is_said_to_be_silent(distill: Distill, tiny: Path, save
     assert "ends in silence" in answer.err
 
 
+@pytest.mark.usefixtures("tiny_training")
+def test_without_a_prior_the_command_to_copy_is_given(
+    distill: Distill, small_corpus: Path, model_files: Path, tmp_path: Path
+) -> None:
+    """Guards against "train-prior MODEL FOLDER" where both are known."""
+    bare = model_files / "bare.distill"
+    distill("generate", bare).refused("no prior", f"distill train-prior {bare} FOLDER")
+    distill("originality", bare).refused("no prior", f"distill train-prior {bare} FOLDER")
+    model = tmp_path / "mine.distill"
+    assert distill("train", small_corpus, "--epochs", 1, "--name", "mine", "--out", tmp_path).code == 0
+    distill("generate", model).refused("no prior", f"distill train-prior {model} {small_corpus}")
+
+
 def test_a_prompt_that_is_no_audio_is_refused(distill: Distill, tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.wav").write_text("not audio")
     distill("generate", tiny, "--prompt", tmp_path / "notes.wav").refused("notes.wav", "not readable as audio")

@@ -221,7 +221,7 @@ def test_a_run_that_another_process_trains_is_left_alone(
 
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
     model = tmp_path / "small.distill"
-    distill("train-prior", "--resume", tiny).refused("No training of a prior", "train-prior MODEL")
+    distill("train-prior", "--resume", tiny).refused("No training of a prior", f"train-prior {tiny} FOLDER")
     distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("settled", "Leave out --lr.")
     distill("train-prior", "--resume", tiny, "--seed", 0).refused("settled", "Leave out --seed.")
     distill("train", "--resume", model, "--out", tmp_path, "--seed", 1).refused("Leave out --out and --seed.")

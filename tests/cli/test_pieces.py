@@ -53,6 +53,19 @@ def test_what_is_deleted_comes_back_where_it_was(distill: Distill, made: list[Pa
     assert distill("pieces", "list", "--trash", "--json").json["trash"] == []
 
 
+def test_a_piece_is_deleted_by_its_name_too(distill: Distill, made: list[Path], tiny: Path) -> None:
+    """Guards against "unable to parse string as an integer" for the name that restore takes."""
+    assert distill("pieces", "delete", made[0].name, "--json").json["deleted"][0]["id"] == 1
+    distill("pieces", "delete", 999).refused("no piece 999", "distill pieces list")
+    distill("pieces", "delete", "never-made").refused("no piece 'never-made'", "distill pieces list")
+    distill("pieces", "delete", "9" * 30).refused("no piece", "distill pieces list")
+    elsewhere = distill("generate", tiny, "--seconds", 0.5, "--seed", 4, "--out", "a", "--json").json["audio"][0]
+    same = distill("generate", tiny, "--seconds", 0.5, "--seed", 4, "--out", "b", "--json").json["audio"][0]
+    assert Path(elsewhere).stem == Path(same).stem
+    distill("pieces", "delete", Path(same).stem).refused("3 and 4", "its number")
+    assert listed(distill) == [4, 3, 2]
+
+
 def test_a_deleted_piece_can_still_be_made_again(distill: Distill, made: list[Path]) -> None:
     content = made[0].read_bytes()
     distill("pieces", "delete", 1)

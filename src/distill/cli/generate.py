@@ -100,7 +100,9 @@ def generate(
     seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
     sampling = Sampling(warmth, top_k, dial.top_p if top_p is None else top_p, variety)
-    loaded = load_model(options.model_file(model), choose_device(device))
+    model = options.model_file(model)
+    loaded = load_model(model, choose_device(device))
+    options.require_prior(loaded, model)
     if loop:
         samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
         seconds = samples / loaded.codec.sample_rate

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distill.errors import SettingError
+from distill.errors import MissingPriorError, SettingError
+from distill.files.names import command
 
 if TYPE_CHECKING:
+    from distill.models.model_file import Model
     from distill.runs.watching import Watching
 
 
@@ -276,6 +278,26 @@ def model_file(given: Path) -> Path:
     from distill.library.naming import path_of
 
     return path_of(Library(warn), given)
+
+
+def require_prior(model: "Model", path: Path) -> None:
+    """Refuses a model without a prior, with the command that trains one, ready to copy.
+
+    Raises:
+        MissingPriorError: with the folder of recordings, if the model was trained on this computer.
+    """
+    from distill.cli.console import warn
+    from distill.library import Library
+    from distill.library.records import origin_of
+
+    try:
+        model.require_prior()
+    except MissingPriorError as error:
+        runs = Library(warn).runs(origin_of(model.header))
+        if not runs:
+            raise
+        words = command("distill", "train-prior", path, runs[-1].folder)
+        raise MissingPriorError(error.what, f"Run: {words}") from error
 
 
 def channels(text: str) -> int | None:

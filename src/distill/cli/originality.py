@@ -32,7 +32,7 @@ def originality(
 
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
-    loaded.require_prior()
+    options.require_prior(loaded, model)
     with TrainingView() as view:
         recitals = extract(loaded, seed, view.counting("Prompting"))
         reference = OriginalityJudge(loaded).reference

@@ -58,22 +58,24 @@ def list_pieces(
 @app.command("delete")
 @options.verb
 def delete(
-    numbers: Annotated[
-        list[int] | None,
-        typer.Argument(metavar="NUMBER...", help="As distill pieces list shows them.", show_default=False),
+    pieces: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PIECE...", help="Numbers or names, as distill pieces list shows them.", show_default=False
+        ),
     ] = None,
     empty_trash: Annotated[
         bool,
         typer.Option(
-            "--empty-trash", help="Empty the trash: what was deleted before is gone for good. Takes no NUMBER."
+            "--empty-trash", help="Empty the trash: what was deleted before is gone for good. Takes no PIECE."
         ),
     ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Move pieces into the trash; distill pieces restore brings them back."""
-    from distill.library import Library, trash
+    from distill.library import Library, naming, trash
 
-    if empty_trash == bool(numbers):
+    if empty_trash == bool(pieces):
         raise SettingError("There is nothing to delete.", "Name pieces, or empty the trash with --empty-trash alone.")
     if empty_trash:
         gone = trash.empty("piece")
@@ -84,8 +86,9 @@ def delete(
         good(f"Emptied the trash: {many} gone for good, {size(sum(item.size for item in gone))}")
         return
     library = Library(warn)
-    pieces = [library.generation(number) for number in dict.fromkeys(numbers or ())]
-    items = [(piece, trash.delete_piece(library, piece)) for piece in pieces]
+    meant = [naming.find_piece(library, given) for given in pieces or ()]
+    found = {piece.id: piece for piece in meant}.values()
+    items = [(piece, trash.delete_piece(library, piece)) for piece in found]
     if as_json:
         told = [{"id": piece.id, "was": piece.file, "trash": item and item.key} for piece, item in items]
         print_json({"deleted": told})

@@ -104,7 +104,7 @@ class Library:
         found = self._database.read(_all(_generation, "SELECT * FROM generations WHERE id = ?", number))
         if not found:
             raise LibraryError(
-                f"There is no piece {number} in the library.", "See the numbers with: distill models info MODEL"
+                f"There is no piece {number} in the library.", "See the numbers with: distill pieces list"
             )
         return found[0]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from distill.errors import LibraryError
 from distill.files.names import MODEL_SUFFIX, normalised, searchable
 from distill.library.catalogue import Library
-from distill.library.records import ModelEntry
+from distill.library.records import GenerationRecord, ModelEntry
 from distill.library.trash import trashed
 
 
@@ -51,6 +51,26 @@ def find(library: Library, name: str) -> ModelEntry:
         f"There is no model '{name}' in the library.",
         "See all models with: distill models list. Or give the path of a .distill file, made by distill train.",
     )
+
+
+def find_piece(library: Library, given: str) -> GenerationRecord:
+    """The piece of that number, or of that file name, with its ending or without.
+
+    Raises:
+        LibraryError: if there is none, or more than one of that name.
+    """
+    if given.isdecimal() and len(given) < 12:
+        return library.generation(int(given))
+    found = [one for one in library.generations() if given in (Path(one.file).stem, Path(one.file).name)]
+    if not found:
+        raise LibraryError(f"There is no piece '{given}' in the library.", "See the numbers with: distill pieces list")
+    if len(found) > 1:
+        numbers = [str(one.id) for one in found]
+        raise LibraryError(
+            f"{len(found)} pieces are called '{given}': {', '.join(numbers[:-1])} and {numbers[-1]}.",
+            "Name the one by its number.",
+        )
+    return found[0]
 
 
 def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:

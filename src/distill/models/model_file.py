@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from distill.audio.mixing import Mix
 from distill.errors import MissingPriorError, OutputError
 from distill.files.atomic import written_aside
+from distill.files.names import command
 from distill.files.regular import open_regular
 from distill.files.tensors import UnusableError, encode, read_table, read_tensors
 from distill.models.header import (
@@ -118,7 +119,7 @@ class Model:
         if self.prior is None:
             raise MissingPriorError(
                 f"The model '{self.header.name}' has a codec but no prior yet, and new audio needs one.",
-                "Run: distill train-prior MODEL FOLDER",
+                f"Run: {command('distill', 'train-prior', self.path or 'MODEL', 'FOLDER')}",
             )
         return self.prior
 

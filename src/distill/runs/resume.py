@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from distill import models
 from distill.errors import OutputError, SettingError, StateFileError
-from distill.files.names import new_run_folder, run_folders
+from distill.files.names import command, new_run_folder, run_folders
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import read_header
 from distill.runs.events import events_file
@@ -216,7 +216,7 @@ def stopped_prior(run: Path) -> Stopped:
     if found is None:
         raise SettingError(
             f"No training of a prior for {run} was begun on this computer.",
-            "Begin one: distill train-prior MODEL FOLDER",
+            f"Begin one: {command('distill', 'train-prior', run if run.is_file() else 'MODEL', 'FOLDER')}",
         )
     stopped = _load(found, PRIOR_STATE)
     model_path = stopped.model_path if run.is_dir() else run
