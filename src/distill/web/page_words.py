@@ -36,6 +36,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"See all models with: distill models list\. Or .*", "See all models in Library."),
     (r"See the numbers with: distill pieces list", "Look again; it may have been made on another computer"),
     (r"make new audio with: distill generate MODEL", "make new audio"),
+    (r"(Begin again with): distill .*", r"\1 New training."),
     (r"(Run|Begin one): distill train-prior .*", "Go on with its training, in Train"),
     (r"Name another folder with --out\.", "Make that folder again, and then restore it."),
     (r"Choose another --out, or move it away\.", "Move away what is there now, and try again."),
