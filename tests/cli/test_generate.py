@@ -79,6 +79,17 @@ def test_a_loop_is_exact_to_the_sample(distill: Distill, tiny: Path, words: tupl
     assert len(answer.json["seams"]) == 2
 
 
+@pytest.mark.parametrize(("seam", "is_said"), [(0.81, True), (0.49, False)])
+def test_a_seam_that_may_be_heard_is_said(
+    distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch, seam: float, is_said: bool
+) -> None:
+    monkeypatch.setattr("distill.making.loops.best_cut", lambda *_: (0, seam))
+    answer = distill("generate", tiny, "--loop", "--seconds", 0.5)
+    assert answer.code == 0, answer.err
+    assert ("seam of this loop may be heard (0.81" in answer.err) is is_said
+    assert ("another --seed, or several" in answer.err) is is_said
+
+
 def test_a_passage_is_made_anew_and_the_rest_stays(
     distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path
 ) -> None:
