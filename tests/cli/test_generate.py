@@ -79,6 +79,17 @@ def test_a_loop_is_exact_to_the_sample(distill: Distill, tiny: Path, words: tupl
     assert len(answer.json["seams"]) == 2
 
 
+@pytest.mark.parametrize(("seam", "is_said"), [(0.81, True), (0.49, False)])
+def test_a_seam_that_may_be_heard_is_said(
+    distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch, seam: float, is_said: bool
+) -> None:
+    monkeypatch.setattr("distill.making.loops.best_cut", lambda *_: (0, seam))
+    answer = distill("generate", tiny, "--loop", "--seconds", 0.5)
+    assert answer.code == 0, answer.err
+    assert ("seam of this loop may be heard (0.81" in answer.err) is is_said
+    assert ("another --seed, or several" in answer.err) is is_said
+
+
 def test_a_passage_is_made_anew_and_the_rest_stays(
     distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path
 ) -> None:
@@ -148,9 +159,15 @@ def test_what_an_infill_cannot_keep_is_said_before_it_is_made(
         return answer.err
 
     same = save(tmp_path / "same.wav", noise(1.0), subtype="PCM_24")
-    assert "does not stay" not in told(same)
+    assert "nothing changes" not in told(same)
     other = save(tmp_path / "other.wav", 12 * noise(1.0, rate=44_100, channels=2), 44_100, "FLOAT")
     words = told(other)
-    for change in ("44100 Hz become 48000", "two channels become one", "24 bits are coarser", "above full scale"):
+    for change in (
+        "is resampled from 44.1 to 48 kHz",
+        "is mixed from two channels to one",
+        "with 24 bits, fewer than it has",
+        "above full scale",
+        "apart from these nothing changes outside of the passage",
+    ):
         assert change in words
     assert "lossy" in told(same, "--format", "ogg")

@@ -71,7 +71,7 @@ def test_a_training_that_breaks_off_is_noted_too(
         assert distill("train-prior", tiny, small_corpus, "--epochs", 9).code != 0
     runs = distill("models", "info", tiny, "--json").json["runs"]
     assert [(run["outcome"], run["message"]) for run in runs] == [
-        ("interrupted", "KeyboardInterrupt"), ("failed", "RuntimeError: the sky fell"),
+        ("interrupted", "Ended at once, as Ctrl-C asked."), ("failed", "RuntimeError: the sky fell"),
     ]  # fmt: skip
     assert seen == [["unfinished"], ["interrupted", "unfinished"]]
     assert tiny.read_bytes() == before
@@ -187,7 +187,7 @@ def test_an_input_that_is_gone_or_has_changed_is_refused(
 
 
 def test_numbers_that_are_none(distill: Distill) -> None:
-    distill("regenerate", 3).refused("no piece 3", "distill models info")
+    distill("regenerate", 3).refused("no piece 3", "distill pieces list")
     distill("regenerate", "three").refused("ID")
 
 

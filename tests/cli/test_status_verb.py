@@ -72,6 +72,24 @@ def test_one_run_by_folder_name_or_model(distill: Distill, run_of: Any, tiny: Pa
     assert told["warning"] == "One file is loud."
 
 
+@pytest.mark.parametrize("outcome", ["interrupted", "unfinished"])
+def test_a_run_of_which_nothing_was_saved(distill: Distill, run_of: Any, tmp_path: Path, outcome: str) -> None:
+    """Guards against "interrupted" without a hint, and "No such file" for a model that never was."""
+    model = tmp_path / "mid.distill"
+    gone = {**this_process(), "pid": 2**22 + 1}
+    folder = run_of("mid-1", model, outcome=outcome, message="KeyboardInterrupt", process=gone)
+    (folder / "codec.state").unlink()
+    words = "Stopped before anything was saved; there is nothing to go on from."
+    again = f"Begin again with: distill train {folder}"
+    for answer in (distill("status"), distill("status", folder)):
+        assert words in answer.err
+        assert again in answer.err
+        assert "KeyboardInterrupt" not in answer.out + answer.err
+    assert distill("status", folder, "--json").json["message"] == f"{words} {again}"
+    distill("train", "--resume", model).refused(words, again)
+    distill("train", "--resume", folder).refused(words, again)
+
+
 def test_a_model_that_is_not_written_yet(distill: Distill, run_of: Any, tmp_path: Path) -> None:
     run_of("early-1", tmp_path / "early.distill")
     assert "not written yet" in distill("status", tmp_path / "early.distill").err

@@ -2,7 +2,8 @@
 
 import pytest
 
-from distill.training.extraction import shared_out
+from distill.training.extraction import in_words, shared_out
+from distill.training.prior_data import _too_long
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
@@ -16,3 +17,12 @@ def test_every_passage_once_and_about_as_much_each(size: int) -> None:
 
 def test_more_ranks_than_passages() -> None:
     assert shared_out([5], 3) == [[0], [], []]
+
+
+def test_a_length_of_time_in_words() -> None:
+    """Guards against "1 minutes" and "5 s of the 0.0 minutes"."""
+    assert [in_words(seconds) for seconds in (1.8, 59.7, 61, 120, 7200)] == [
+        "2 s", "1 minute", "1 minute", "2 minutes", "2.0 hours",
+    ]  # fmt: skip
+    assert "of the 2 s that the prior has" in _too_long(5.0, 0.03)
+    assert "hold together. 1 minute for the prior" in _too_long(5.0, 0.03)

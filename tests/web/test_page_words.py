@@ -74,6 +74,11 @@ def test_what_a_training_says_is_said_in_the_page_s_words() -> None:
     assert event_for_page(event) == {**event, "text": "You can stop now and keep the best weights so far."}
 
 
+def test_a_run_of_which_nothing_was_saved_is_begun_again_on_the_page() -> None:
+    said = "There is nothing to go on from. Begin again with: distill train '/my sounds'"
+    assert for_page(said) == "There is nothing to go on from. Begin again with New training."
+
+
 @pytest.mark.parametrize(
     ("settings", "left_out"),
     [({"temperature": [0.0]}, "--top-k"), ({"voice": "codec", "top_p": 0.9, "max_similarity": 50.0}, "--originality")],

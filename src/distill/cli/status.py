@@ -108,6 +108,8 @@ def _show_all(runs: list["RunStatus"]) -> None:
     for run in runs:
         if run.next_command:
             place("Go on", run.next_command)
+        elif run.state == "interrupted":
+            note(f"{run.run_folder.name}: {run.message}", "yellow")
 
 
 def _show_one(run: "RunStatus") -> None:
@@ -123,8 +125,8 @@ def _show_one(run: "RunStatus") -> None:
             if curve.values:
                 figures.append(f"{name.replace('_', '-')} {curve.values[-1]:.2f}")
         note(f"  {stage.name:<11}{'  '.join(filter(None, figures))}", "dim")
-    if run.record is not None and run.record.message:
-        warn(run.record.message)
+    if run.message:
+        warn(run.message)
     warning = run.stage.warning if run.stage is not None else ""
     if warning:
         warn(warning)
@@ -169,7 +171,7 @@ def _figures(run: "RunStatus", with_curves: bool = False) -> dict[str, Any]:
         "progress": None if stage is None else stage.progress,
         "remaining_s": stage.remaining_s if stage is not None and run.state == "running" else None,
         "warning": "" if stage is None else stage.warning,
-        "message": "" if record is None else record.message,
+        "message": run.message,
         "model": None if record is None else record.model,
         "folder": None if record is None else record.folder,
         "started": None if record is None else record.started,

@@ -191,9 +191,11 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
 def _resume(folder: Path | None, run: Path, wanted: _Wanted) -> None:
     """Goes on with the stage that is not at its end; where the first one is, with the second, if there is one or is to be."""
     from distill.models.model_file import load_model
-    from distill.runs.resume import has_second_stage, refined_model, stopped_codec
+    from distill.runs.resume import has_second_stage, refined_model, refuse_unsaved, stopped_codec
 
     first = stopped_codec(run)
+    if first is None:
+        refuse_unsaved(run)
     if first is None and not run.exists():
         run = options.model_file(run)
         first = stopped_codec(run)

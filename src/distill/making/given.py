@@ -77,7 +77,8 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
         )
     recording = read_audio(audio, model.codec.channels)
     if callback is not None and (changes := _changes(model, request, info, recording)):
-        callback(Notice(f"Outside of the passage, {audio.name} does not stay as it is: {'; '.join(changes)}."))
+        only = "that nothing" if len(changes) == 1 else "these nothing"
+        callback(Notice(f"{audio.name} {'; '.join(changes)}; apart from {only} changes outside of the passage."))
     return recording
 
 
@@ -85,17 +86,17 @@ def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndar
     """In which ways an infilled recording cannot be the original's, sample for sample, outside of the passage."""
     changes = []
     if info.sample_rate != model.codec.sample_rate:
-        changes.append(f"{info.sample_rate} Hz become {model.codec.sample_rate} Hz")
+        changes.append(f"is resampled from {info.sample_rate / 1000:g} to {model.codec.sample_rate / 1000:g} kHz")
     if info.channels != model.codec.channels:
-        become = ("one channel becomes two identical ones", "two channels become one")[info.channels - 1]
+        become = ("gets a second, identical channel", "is mixed from two channels to one")[info.channels - 1]
         changes.append(f"{become}, as this model has {model.codec.channels}")
     if request.audio_format in ("ogg", "mp3"):
-        changes.append(f"{request.audio_format} is lossy")
+        changes.append(f"is written as {request.audio_format}, which is lossy")
     elif request.bit_depth < _BITS.get(info.subtype, 24):
-        changes.append(f"{request.bit_depth} bits are coarser than the file's")
+        changes.append(f"is written with {request.bit_depth} bits, fewer than it has")
     if request.bit_depth != 32 and (peak := float(np.abs(recording).max(initial=0.0))) > 1:
         changes.append(
-            f"it peaks {20 * math.log10(peak):.1f} dB above full scale and will be clipped "
+            f"peaks {20 * math.log10(peak):.1f} dB above full scale and will be clipped "
             "(--format wav --bit-depth 32 keeps it)"
         )
     return changes

@@ -4,7 +4,7 @@ More is made than is needed. The place to cut is where what comes after the end 
 are cross-faded, so that the loop's last sample is followed by what really followed it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,8 @@ SPARE_SECONDS = 2.0
 FADE_SECONDS = 0.03
 COMPARED_SECONDS = 0.25
 """How much before and after a cut is compared."""
+AUDIBLE_SEAM = 0.5
+"""From here on, the cut with the most alike sides is halfway to one by chance: it is said that it may be heard."""
 _GRID = 480  # samples: cuts are tried every hundredth of a second
 
 
@@ -109,6 +111,18 @@ def make_loops(
         start, seam = best_cut(piece.audio(model), samples, rate)
         loops.append(Loop(piece, start, samples, seam))
     return loops
+
+
+def seam_warning(seams: Sequence[float]) -> str:
+    """A sentence if the seams of some loops may be heard; else empty."""
+    heard = sum(seam >= AUDIBLE_SEAM for seam in seams)
+    if not heard:
+        return ""
+    which = "The seam of this loop" if len(seams) == 1 else f"The seams of {heard} of {len(seams)} loops"
+    return (
+        f"{which} may be heard ({max(seams):.2f}; 0 is inaudible, 1 is as audible as any cut): make it again with another "
+        "--seed, or several to choose from with --count."
+    )
 
 
 @torch.no_grad()

@@ -90,6 +90,9 @@ def make(
     draw = _drawer(model, request, voice, progress, callback)
     given = None if request.given is None else file_digest(request.given)
     judged = _judged(model, draw, range(seed, seed + count), max_similarity, callback)
+    words = loops.seam_warning([one.take.seam for one in judged if isinstance(one.take, loops.Loop)])
+    if words and callback is not None:
+        callback(Notice(words, is_warning=True))
     pieces = [_written(model, out, request, one.take, one.originality) for one in judged]
     # What was drawn together is drawn together again: arithmetic in a batch need not be the same to the last bit.
     noted = [

@@ -103,8 +103,11 @@ def recorded_run(
         try:
             yield Recorded(tell, log)
         except BaseException as error:
-            outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            words = error.what if isinstance(error, DistillError) else f"{type(error).__name__}: {error}".rstrip(": ")
+            outcome, words = "failed", f"{type(error).__name__}: {error}".rstrip(": ")
+            if isinstance(error, KeyboardInterrupt):
+                outcome, words = "interrupted", "Ended at once, as Ctrl-C asked."
+            elif isinstance(error, DistillError):
+                words = error.what
             library.save(memory.ended(run, outcome, words), had_model)
             raise
         stopped = cancel_event is not None and cancel_event.is_set()

@@ -24,6 +24,7 @@ from distill.files.names import command, new_run_folder, run_folders
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import read_header
 from distill.runs.events import events_file
+from distill.runs.status import BEGIN_AGAIN, look
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 from distill.training.state import CODES_SUFFIX, TrainingState, load_state, read_values
 
@@ -177,6 +178,20 @@ def stopped_codec(run: Path) -> Stopped | None:
     if training.get("run") != found.name:
         raise OutputError(f"{model_path} is another run's model.", "Move it away, then resume this one.")
     return dataclasses.replace(stopped, model_path=model_path, written_epochs=training["epochs_trained"])
+
+
+def refuse_unsaved(run: Path) -> None:
+    """Refuses a codec's run, or its model that was never written, if it ended before anything was saved.
+
+    Raises:
+        StateFileError: with how to begin again.
+    """
+    path = str(run.resolve())
+    found = [run] if run.is_dir() else [] if run.exists() else run_folders()
+    for status in map(look, found):
+        record, (words, _, again) = status.record, status.message.partition(BEGIN_AGAIN)
+        if record is not None and again and record.kind == "codec" and (run.is_dir() or record.model == path):
+            raise StateFileError(words.strip(), f"{BEGIN_AGAIN}{again}")
 
 
 def refined_model(run: Path) -> Path:

@@ -26,6 +26,7 @@ from distill.training import metrics as m
 
 MOST_POINTS = 2000
 """A curve has no more; where there were more steps, every second, fourth, eighth, … of them is kept."""
+BEGIN_AGAIN = "Begin again with: "
 _STEPS = tuple(f'{{"event": "{name}StepMetrics"'.encode() for name in ("VQ", "Refinement", "Prior"))
 _EXTRACTION = b'{"event": "ExtractionProgress"'
 _StepEvent = m.VQStepMetrics | m.RefinementStepMetrics | m.PriorStepMetrics
@@ -142,10 +143,30 @@ class RunStatus:
             if kind == "prior":
                 return command("distill", "generate", model)
             return command("distill", "train-prior", model, self.record.folder)
-        if not (self.run_folder / f"{kind}.state").exists():
+        if not self._has_state:
             return ""
         verb = "train-prior" if kind == "prior" else "train"
         return command("distill", verb, "--resume", model if model.exists() else self.run_folder)
+
+    @property
+    def message(self) -> str:
+        """What went wrong, and where nothing was saved before that, how to begin again; empty if nothing did."""
+        if self.record is None:
+            return ""
+        if self.state != "interrupted" or self._has_state:
+            return self.record.message
+        model, folder = self.record.model, self.record.folder
+        again = {
+            "codec": ("train", folder),
+            "refinement": ("train", "--resume", model),
+            "prior": ("train-prior", model, folder),
+        }[self.record.kind]
+        words = "Stopped before anything was saved; there is nothing to go on from."
+        return f"{words} {BEGIN_AGAIN}{command('distill', *again)}"
+
+    @property
+    def _has_state(self) -> bool:
+        return self.record is not None and (self.run_folder / f"{self.record.kind}.state").exists()
 
 
 def look(run_folder: Path, before: RunStatus | None = None) -> RunStatus:

@@ -126,4 +126,8 @@ def shared_out(lengths: Sequence[int], size: int) -> list[list[int]]:
 
 def in_words(seconds: float) -> str:
     """A length of time."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 90:
+        return "1 minute"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{math.ceil(seconds / 360) / 10:.1f} hours"

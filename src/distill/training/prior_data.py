@@ -248,10 +248,10 @@ def _announced(pace: float, seconds: float) -> str:
 
 
 def _too_long(seconds: float, minutes: float) -> str:
-    learning = max(0.0, 60 * minutes - seconds)
+    learning, enough = max(0.0, 60 * minutes - seconds), in_words(60 * math.ceil(seconds / 20))
     return (
-        f"Encoding the recordings takes about {seconds:.0f} s of the {minutes:.1f} minutes that the prior has, so it learns "
-        f"for {learning:.0f} s: too little for new audio to hold together. {math.ceil(seconds / 20)} minutes for the prior, or "
+        f"Encoding the recordings takes about {seconds:.0f} s of the {in_words(60 * minutes)} that the prior has, so it learns "
+        f"for {learning:.0f} s: too little for new audio to hold together. {enough} for the prior, or "
         "fewer recordings, would do."
     )
 

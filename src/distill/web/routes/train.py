@@ -325,7 +325,7 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
         started="" if record is None else record.started,
         changed=changed(status.run_folder).isoformat(timespec="seconds"),
         warning="" if stage is None else for_page(stage.warning),
-        message="" if record is None else for_page(record.message),
+        message=for_page(status.message),
         job=None if job is None else job.id,
         job_step="" if job is None else _STEPS.get(job.state) or str(job.progress.get("step", "")),
     )

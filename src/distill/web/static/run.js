@@ -32,7 +32,7 @@ function Progress({ run }) {
   const waits = isRunning && current.name === "prior" && current.extracted && !current.step;
   return html`<div class="card progress">
     <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || (!isRunning && !run.job) ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
-      <li class=${stage.later ? "later" : stage === current && isRunning ? "current" : "done"}>${STAGES[stage.name]}${!stage.later && html` <small>${stage === current && isRunning ? percent(stage.progress) : stage.outcome === "finished" || stage.is_complete ? "done" : percent(stage.progress)}</small>`}</li>`)}</ol>
+      <li class=${stage === current && isRunning ? "current" : stage.outcome === "finished" || stage.is_complete ? "done" : "later"}>${STAGES[stage.name]}${!stage.later && html` <small>${stage === current && isRunning ? percent(stage.progress) : stage.outcome === "finished" || stage.is_complete ? "done" : percent(stage.progress)}</small>`}</li>`)}</ol>
       <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
     <${Bar} share=${run.state === "finished" ? 1 : current.progress} label=${`${STAGES[current.name]} done`} />
   </div>`;
@@ -145,7 +145,7 @@ export function Run({ name }) {
       </div></div>
     <${Alarm} run=${run} prior=${told.prior} />
     <${Progress} run=${run} />
-    ${run.message && html`<${Alert} tone="bad">${run.message}<//>`}
+    ${run.message && html`<${Alert} tone=${run.state === "interrupted" ? undefined : "bad"}>${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}
     ${listen && html`<${FirstSound} run=${run} />`}
     <${Listening} learning=${learning} isRunning=${isRunning && run.stage !== "prior"} />
