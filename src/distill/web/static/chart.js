@@ -4,12 +4,15 @@ import { html } from "./parts.js";
 
 let loading = null;
 function library() {
-  loading ??= new Promise((done, failed) => {
+  loading ??= new Promise((done) => {
     document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/vendor/uPlot.css" }));
-    const script = Object.assign(document.createElement("script"), { src: "/static/vendor/uPlot.js" });
-    script.onload = () => done(window.uPlot);
-    script.onerror = failed;
-    document.head.append(script);
+    const ask = () => {
+      const script = Object.assign(document.createElement("script"), { src: "/static/vendor/uPlot.js" });
+      script.onload = () => done(window.uPlot);
+      script.onerror = () => { script.remove(); setTimeout(ask, 2000); };  // the server may be starting anew
+      document.head.append(script);
+    };
+    ask();
   });
   return loading;
 }
