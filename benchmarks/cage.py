@@ -4,12 +4,14 @@ A crash, a hang, an open door (a program started, a file written, a pickle opene
 from outside and told as that file's outcome; the next file gets a fresh child.
 """
 
+import argparse
 import collections
 import multiprocessing
 import os
 import re
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -112,6 +114,30 @@ def _work_of(pid: int) -> float:
     """Seconds of processor time that a process has taken."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def open_many(prepare: Callable[[Any], Attempt], words: str, count: int, *, writes: bool = False) -> int:
+    """The command line of a fuzzer: opens what is asked for and tells what came of it; gives the exit code.
+
+    Args:
+        prepare: gets the seed, a folder, and where to leave the file that was opened last.
+        words: what the fuzzer does.
+        count: of files, if not said otherwise.
+        writes: whether opening them may write to that folder.
+    """
+    reader = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reader.add_argument("--count", type=int, default=count)
+    reader.add_argument("--seed", type=int, default=0)
+    reader.add_argument(
+        "--first", type=int, default=0, help="the number of the first file, to go on where a run was stopped"
+    )
+    reader.add_argument("--only", type=int, help="the number of one file")
+    reader.add_argument("--keep", help="where to leave the file that was opened last")
+    asked = reader.parse_args()
+    numbers = range(asked.first, asked.count) if asked.only is None else [asked.only]
+    with tempfile.TemporaryDirectory() as folder:
+        given = asked.seed, folder, asked.keep
+        return tell(outcomes(prepare, given, numbers, may_write=folder if writes else None), "files")
 
 
 def tell(found: Iterable[Outcome], what: str) -> int:

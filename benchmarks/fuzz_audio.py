@@ -10,21 +10,19 @@ more, and then it is
     consistent   as long as its header says, in numbers that are finite and not absurdly loud, the same when it is read again
 """
 
-import argparse
 import io
 import os
 import random
 import shutil
 import struct
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from cage import Attempt, Opened, outcomes, tell
+from cage import Attempt, Opened, open_many
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio, samples_at_48k
 from distill.errors import CorpusError
@@ -220,20 +218,5 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
     return attempt
 
 
-def main() -> int:
-    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    reader.add_argument("--count", type=int, default=6_000)
-    reader.add_argument("--seed", type=int, default=0)
-    reader.add_argument(
-        "--first", type=int, default=0, help="the number of the first file, to go on where a run was stopped"
-    )
-    reader.add_argument("--only", type=int, help="the number of one file")
-    reader.add_argument("--keep", help="where to leave the file that was opened last; it gets the right suffix")
-    asked = reader.parse_args()
-    numbers = range(asked.first, asked.count) if asked.only is None else [asked.only]
-    with tempfile.TemporaryDirectory() as folder:
-        return tell(outcomes(prepared, (asked.seed, folder, asked.keep), numbers, may_write=folder), "files")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(open_many(prepared, str(__doc__), 6_000, writes=True))

@@ -12,16 +12,14 @@ if it is
                  drawn from them
 """
 
-import argparse
 import random
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from cage import Attempt, Opened, outcomes, tell
+from cage import Attempt, Opened, open_many
 from distill.codes.layout import unflatten_codes
 from distill.models import PriorConfig
 from distill.training.checkpoint import StateFile
@@ -101,20 +99,5 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
     return attempt
 
 
-def main() -> int:
-    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    reader.add_argument("--count", type=int, default=20_000)
-    reader.add_argument("--seed", type=int, default=0)
-    reader.add_argument(
-        "--first", type=int, default=0, help="the number of the first file, to go on where a run was stopped"
-    )
-    reader.add_argument("--only", type=int, help="the number of one file")
-    reader.add_argument("--keep", help="where to leave the file that was opened last")
-    asked = reader.parse_args()
-    numbers = range(asked.first, asked.count) if asked.only is None else [asked.only]
-    with tempfile.TemporaryDirectory() as folder:
-        return tell(outcomes(prepared, (asked.seed, folder, asked.keep), numbers), "files")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(open_many(prepared, str(__doc__), 20_000))

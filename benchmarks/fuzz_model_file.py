@@ -11,13 +11,11 @@ One that loads all the same is right only if it is
                  comes out the same, its sizes agree, and a piece is made with it or refused in words
 """
 
-import argparse
 import io
 import json
 import random
 import struct
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -27,7 +25,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 
-from cage import Attempt, Opened, outcomes, tell
+from cage import Attempt, Opened, open_many
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import CodesFileError, DistillError, ModelFileError
 from distill.making.sampling import generate
@@ -415,20 +413,5 @@ def prepared(given: tuple[int, str, str | None]) -> Attempt:
     return attempt
 
 
-def main() -> int:
-    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    reader.add_argument("--count", type=int, default=20_000)
-    reader.add_argument("--seed", type=int, default=0)
-    reader.add_argument(
-        "--first", type=int, default=0, help="the number of the first file, to go on where a run was stopped"
-    )
-    reader.add_argument("--only", type=int, help="the number of one file")
-    reader.add_argument("--keep", help="where to leave the file that was opened last")
-    asked = reader.parse_args()
-    numbers = range(asked.first, asked.count) if asked.only is None else [asked.only]
-    with tempfile.TemporaryDirectory() as folder:
-        return tell(outcomes(prepared, (asked.seed, folder, asked.keep), numbers), "files")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(open_many(prepared, str(__doc__), 20_000))

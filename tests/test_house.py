@@ -11,7 +11,7 @@ PACKAGE = SRC / "distill"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors"}),
+    frozenset({"errors", "durations"}),
     frozenset({"files"}),
     frozenset({"audio"}),
     frozenset({"models"}),

@@ -18,12 +18,12 @@ import pytest
 import soundfile
 
 from distill.audio.verdicts import FileReport, FileVerdict
+from distill.durations import duration
 from distill.errors import OutputError
 from distill.models.health import LevelHealth
 from distill.originality.verdict import Originality, Second
 from distill.originality.verdict import Verdict as Said
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
-from distill.report.markup import duration
 from distill.report.sound import (
     SAMPLE_RATE,
     flac_bytes,

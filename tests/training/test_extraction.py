@@ -2,7 +2,8 @@
 
 import pytest
 
-from distill.training.extraction import in_words, shared_out
+from distill.durations import about
+from distill.training.extraction import shared_out
 from distill.training.prior_data import _too_long
 
 
@@ -19,9 +20,9 @@ def test_more_ranks_than_passages() -> None:
     assert shared_out([5], 3) == [[0], [], []]
 
 
-def test_a_length_of_time_in_words() -> None:
+def test_a_length_of_time_about() -> None:
     """Guards against "1 minutes" and "5 s of the 0.0 minutes"."""
-    assert [in_words(seconds) for seconds in (1.8, 59.7, 61, 120, 7200)] == [
+    assert [about(seconds) for seconds in (1.8, 59.7, 61, 120, 7200)] == [
         "2 s", "1 minute", "1 minute", "2 minutes", "2.0 hours",
     ]  # fmt: skip
     assert "of the 2 s that the prior has" in _too_long(5.0, 0.03)

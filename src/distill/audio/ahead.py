@@ -12,6 +12,7 @@ from distill.audio.files import SAMPLE_RATE, AudioInfo, read_blocks
 from distill.audio.measure import measure
 from distill.audio.seen import known_digest, shape_of
 from distill.audio.sketches import Sketch
+from distill.durations import about
 from distill.errors import AudioFileError
 
 WORTH_TELLING_S = 1800.0
@@ -22,8 +23,8 @@ _TRIED = 3  # blocks of ten seconds
 def first_reading(paths: Sequence[Path]) -> str:
     """Plain words for what reading these files takes that were not read before; empty where it is little.
 
-    The time follows from what half a minute of the first of them takes here and now, so a beginning that is silent makes it
-    look shorter.
+    The time follows from what half a minute of the first that can be read takes here and now, so a beginning that is silent
+    makes it look shorter.
     """
     new = [info for path in paths if (info := _unread(path)) is not None]
     seconds = sum(info.seconds for info in new)
@@ -33,9 +34,11 @@ def first_reading(paths: Sequence[Path]) -> str:
     place = cache_folder()
     free = shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
     room = f"up to {needed / 1e9:.0f} GB in {place}, where {free / 1e9:.0f} GB are free"
+    pace = next((pace for info in new if (pace := _pace(info)) is not None), None)
+    time_taken = "" if pace is None else f"about {about(seconds * pace)} (at the pace of their first half minute) and "
     words = (
-        f"{_long(seconds)} of sound in {len(new)} files are read for the first time. That takes about "
-        f"{_long(seconds * _pace(new[0]))} (at the pace of their first half minute) and {room}. Later starts take seconds."
+        f"{about(seconds)} of sound in {len(new)} files are read for the first time. That takes {time_taken}{room}. "
+        "Later starts take seconds."
     )
     if needed > free:
         words += " That may be too little, though silence takes no room: DISTILL_HOME can be a folder on a larger disk."
@@ -51,8 +54,8 @@ def _unread(path: Path) -> AudioInfo | None:
     return None if digest is not None and cached(digest) is not None else info
 
 
-def _pace(info: AudioInfo) -> float:
-    """Seconds that a second of sound takes."""
+def _pace(info: AudioInfo) -> float | None:
+    """Seconds that a second of sound takes; None where the file cannot be read, as its verdict will say."""
     started = time.perf_counter()
     parts: list[np.ndarray] = []
     try:
@@ -61,13 +64,7 @@ def _pace(info: AudioInfo) -> float:
             if len(parts) == _TRIED:
                 break
     except AudioFileError:
-        return 0.0
+        return None
     sound = np.concatenate(parts, axis=1)
     Sketch(sound, measure(sound, info.subtype).mix)
     return (time.perf_counter() - started) / (sound.shape[1] / SAMPLE_RATE)
-
-
-def _long(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

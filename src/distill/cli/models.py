@@ -22,7 +22,7 @@ from distill.cli.console import (
     visible,
     warn,
 )
-from distill.cli.pieces import show_trash
+from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.errors import SettingError
 from distill.files.names import command, searchable
 
@@ -57,7 +57,7 @@ def list_models(
     from distill.library.trash import trashed
 
     if trash:
-        show_trash(trashed(), "models", as_json)
+        show_trash(trashed(), "model", as_json)
         return
     _show_models(_library().models(), as_json, "No models yet.", "distill run FOLDER")
 
@@ -148,7 +148,7 @@ def delete(
     models: Annotated[
         list[Path] | None, typer.Argument(metavar="MODEL...", help="Names or paths.", show_default=False)
     ] = None,
-    empty_trash: Annotated[
+    empties: Annotated[
         bool,
         typer.Option(
             "--empty-trash", help="Empty the trash: what was deleted before is gone for good. Takes no MODEL."
@@ -159,15 +159,10 @@ def delete(
     """Move models into the trash; distill models restore brings them back."""
     from distill.library import trash
 
-    if empty_trash == bool(models):
+    if empties == bool(models):
         raise SettingError("There is nothing to delete.", "Name models, or empty the trash with --empty-trash alone.")
-    if empty_trash:
-        gone = trash.empty()
-        if as_json:
-            print_json({"removed": [item.name for item in gone], "bytes": sum(item.size for item in gone)})
-            return
-        models_gone = "1 model" if len(gone) == 1 else f"{len(gone)} models"
-        good(f"Emptied the trash: {models_gone} gone for good, {size(sum(item.size for item in gone))}")
+    if empties:
+        empty_trash("model", as_json)
         return
     library = _library()
     entries = [_entry(library, model, is_needed=False) for model in models or ()]
@@ -175,13 +170,7 @@ def delete(
     if as_json:
         print_json({"deleted": [{"name": e.name, "was": e.path, "trash": item and item.key} for e, item in items]})
         return
-    for entry, item in items:
-        if item is None:
-            good(f"{entry.name} was removed from the list; its file was already gone")
-            continue
-        good(f"{entry.name} is in the trash")
-        place("Was", entry.path)
-        place("Undo", command("distill", "models", "restore", item.key))
+    show_deleted([(entry.name, str(entry.path), item) for entry, item in items], "model")
 
 
 @app.command("restore")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import good, listing, moment, note, place, print_json, size, visible, warn
+from distill.cli.console import good, listing, moment, note, place, print_json, visible, warn
+from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.errors import SettingError
 from distill.files.names import command
 
 if TYPE_CHECKING:
     from distill.library import GenerationRecord
-    from distill.library.trash import Trashed
     from distill.making.pieces import Piece
 
 app = typer.Typer(help="What was made with the models.", no_args_is_help=True, add_completion=False)
@@ -37,7 +37,7 @@ def list_pieces(
     if trash:
         if model is not None:
             raise SettingError("MODEL has no effect on --trash.", "Leave one of them out.")
-        show_trash(trashed("piece"), "pieces", as_json)
+        show_trash(trashed("piece"), "piece", as_json)
         return
     library = Library(warn)
     origin = None if model is None else library.note_model(naming.path_of(library, model)).origin
@@ -64,7 +64,7 @@ def delete(
             metavar="PIECE...", help="Numbers or names, as distill pieces list shows them.", show_default=False
         ),
     ] = None,
-    empty_trash: Annotated[
+    empties: Annotated[
         bool,
         typer.Option(
             "--empty-trash", help="Empty the trash: what was deleted before is gone for good. Takes no PIECE."
@@ -75,15 +75,10 @@ def delete(
     """Move pieces into the trash; distill pieces restore brings them back."""
     from distill.library import Library, naming, trash
 
-    if empty_trash == bool(pieces):
+    if empties == bool(pieces):
         raise SettingError("There is nothing to delete.", "Name pieces, or empty the trash with --empty-trash alone.")
-    if empty_trash:
-        gone = trash.empty("piece")
-        if as_json:
-            print_json({"removed": [item.name for item in gone], "bytes": sum(item.size for item in gone)})
-            return
-        many = "1 piece" if len(gone) == 1 else f"{len(gone)} pieces"
-        good(f"Emptied the trash: {many} gone for good, {size(sum(item.size for item in gone))}")
+    if empties:
+        empty_trash("piece", as_json)
         return
     library = Library(warn)
     meant = [naming.find_piece(library, given) for given in pieces or ()]
@@ -93,14 +88,7 @@ def delete(
         told = [{"id": piece.id, "was": piece.file, "trash": item and item.key} for piece, item in items]
         print_json({"deleted": told})
         return
-    for piece, item in items:
-        name = Path(piece.file).stem
-        if item is None:
-            good(f"{name} was removed from the list; its file was already gone")
-            continue
-        good(f"{name} is in the trash")
-        place("Was", piece.file)
-        place("Undo", command("distill", "pieces", "restore", item.key))
+    show_deleted([(Path(piece.file).stem, piece.file, item) for piece, item in items], "piece")
 
 
 @app.command("restore")
@@ -147,19 +135,3 @@ def pieces_json(pieces: "Sequence[Piece]") -> dict[str, Any]:
         "seeds": [piece.generation.seed for piece in pieces],
         "originality": [dataclasses.asdict(piece.originality) for piece in pieces],
     }
-
-
-def show_trash(items: "Sequence[Trashed]", group: str, as_json: bool) -> None:
-    """What can be restored with ``distill GROUP restore``."""
-    if as_json:
-        print_json({"trash": [{"key": item.key, "name": item.name, **item.__dict__} for item in items]})
-        return
-    if not items:
-        note("The trash is empty.")
-        return
-    rows = []
-    for item in items:
-        was = "no longer known" if item.was is None else str(item.was)
-        rows.append((item.key, moment(item.deleted), size(item.size), was))
-    listing(("name", "deleted", "size", "was"), rows)
-    place("Undo", command("distill", group, "restore", items[0].key))

@@ -15,6 +15,7 @@ from distill.audio.files import to_channels
 from distill.audio.mixing import as_trained
 from distill.audio.split import Split, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.durations import duration
 from distill.evaluation.measure import Evaluation, beginning, distance_between, held_out_names, joined
 from distill.evaluation.opus import through_opus
 from distill.files.names import MODEL_SUFFIX
@@ -68,7 +69,7 @@ def run_report(
         new_audio=[_new_audio(model, piece, min(SHOWN_NEW_SECONDS, _SHOWN_IN_ALL / len(made))) for piece in made],
         facts={
             "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
-            "Time taken": f"{seconds_taken / 60:.1f} minutes",
+            "Time taken": duration(seconds_taken),
             "Device": str(model.device),
             "Seed": str(model.header.codec_training["seed"]),
             "Model": _called(model),
@@ -118,7 +119,7 @@ def refinement_report(
             "Held-out mel distance": f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
             "Partials kept": f"{result.heard_before['kept']:.2f} before, {result.heard_after['kept']:.2f} after",
             "Movement": f"{result.heard_before['movement']:.1f} dB off before, {result.heard_after['movement']:.1f} after",
-            "Second stage": f"{result.steps} steps, {result.seconds_taken / 60:.1f} minutes",
+            "Second stage": f"{result.steps} steps, {duration(result.seconds_taken)}",
             "Model": _called(refined),
         },
     )

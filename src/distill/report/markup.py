@@ -1,7 +1,6 @@
 """Pieces of HTML every section is made of. Whatever a person named goes through ``text`` or ``name``."""
 
 import html
-import math
 import re
 from dataclasses import dataclass
 
@@ -47,18 +46,3 @@ def count(number: int, one: str, many: str) -> str:
 def bit_rate(bits: float) -> str:
     """``749 bit/s``, ``1.5 kbit/s``."""
     return f"{bits / 1000:.3g} kbit/s" if bits >= 999.5 else f"{bits:.0f} bit/s"
-
-
-def duration(seconds: float | None) -> str:
-    """``0.42 s``, ``12.3 s``, ``2 min 37 s``, ``3 h 5 min``; a dash where it is not known."""
-    if seconds is None or not math.isfinite(seconds):
-        return "–"
-    if seconds < 1:
-        return f"{seconds:.2f} s"
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f}".removesuffix(".0") + " s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min".removesuffix(" 0 min")

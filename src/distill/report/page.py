@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from distill.durations import duration
 from distill.files.atomic import written_aside
 from distill.report.contents import RunReport
 from distill.report.learning import best_epoch, codebook_section, learning_section
 from distill.report.listening import new_audio_section, reconstruction_section
-from distill.report.markup import Section, bit_rate, count, duration, name, text
+from distill.report.markup import Section, bit_rate, count, name, text
 from distill.report.tables import corpus_section, facts_section, is_used, settings_section
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from distill.report.markup import Section, badge, count, duration, name, section, text
+from distill.durations import duration
+from distill.report.markup import Section, badge, count, name, section, text
 
 if TYPE_CHECKING:
     from distill.audio.verdicts import FileReport

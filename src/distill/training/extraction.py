@@ -8,7 +8,6 @@
 A passage is encoded whole by one rank, in the very way in which one process encodes it, so the codes are the same.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -122,12 +121,3 @@ def shared_out(lengths: Sequence[int], size: int) -> list[list[int]]:
         shares[rank].append(number)
         loads[rank] += lengths[number]
     return shares
-
-
-def in_words(seconds: float) -> str:
-    """A length of time."""
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    if seconds < 90:
-        return "1 minute"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{math.ceil(seconds / 360) / 10:.1f} hours"

@@ -14,11 +14,12 @@ from distill.audio.split import Passage, Split
 from distill.audio.windows import spread
 from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes
+from distill.durations import about
 from distill.errors import SettingError
 from distill.models import ranks
 from distill.models.model_file import Model, Source
 from distill.models.prior import PriorConfig
-from distill.training.extraction import Extraction, in_words
+from distill.training.extraction import Extraction
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
 from distill.training.orders import order_extraction
 
@@ -240,17 +241,17 @@ def _seconds(passages: Sequence[Passage]) -> float:
 
 def _announced(pace: float, seconds: float) -> str:
     together = f", {ranks.size()} ranks together" if ranks.size() > 1 else ""
-    takes = in_words(pace * seconds / ranks.size())
+    takes = about(pace * seconds / ranks.size())
     return (
-        f"{in_words(seconds)} of recordings are encoded before the prior learns: about {takes}{together}, for each view of "
+        f"{about(seconds)} of recordings are encoded before the prior learns: about {takes}{together}, for each view of "
         "them. It happens once, and is kept with the saved state."
     )
 
 
 def _too_long(seconds: float, minutes: float) -> str:
-    learning, enough = max(0.0, 60 * minutes - seconds), in_words(60 * math.ceil(seconds / 20))
+    learning, enough = max(0.0, 60 * minutes - seconds), about(60 * math.ceil(seconds / 20))
     return (
-        f"Encoding the recordings takes about {seconds:.0f} s of the {in_words(60 * minutes)} that the prior has, so it learns "
+        f"Encoding the recordings takes about {seconds:.0f} s of the {about(60 * minutes)} that the prior has, so it learns "
         f"for {learning:.0f} s: too little for new audio to hold together. {enough} for the prior, or "
         "fewer recordings, would do."
     )

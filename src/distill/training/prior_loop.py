@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
+from distill.durations import about
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.model_file import load_model
@@ -380,7 +381,7 @@ def _outcome(state: State, file_count: int, stopped_early: bool) -> PriorTrainin
 def _nothing_more(curves: Mapping[str, Sequence[float]], remaining_s: float) -> str:
     train, val = curves["train_loss"], curves["val_loss"]
     best = best_epoch(val)
-    time_left = f" {remaining_s / 60:.1f} minutes are given back." if math.isfinite(remaining_s) else ""
+    time_left = f" {about(remaining_s)} are given back." if math.isfinite(remaining_s) else ""
     return (
         f"There was nothing more to learn: the held-out loss has not improved since epoch {best + 1} ({val[best]:.2f} then, "
         f"{val[-1]:.2f} now), while the loss on what is trained on went from {train[best]:.2f} to {train[-1]:.2f}. "
