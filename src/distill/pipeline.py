@@ -21,15 +21,11 @@ from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
-from distill.making.beat import learn_bands
-from distill.making.nearness import in_words, measured
+from distill.making.closing import with_bands, with_measures
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import Sampling, check_request
-from distill.making.strength import in_words as strength_in_words
-from distill.making.strength import measured_strength
 from distill.making.voices import Wanted
-from distill.models.header import BEAT_STRENGTH
 from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
@@ -221,17 +217,10 @@ def add_prior(
             }
         )
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
-        bands = learn_bands(bundled.codec, split.train, bundled.trained_on)
-        bundled.header = header = header.model_copy(update={"bands": bands, "beat_strength": BEAT_STRENGTH})
+        bundled = with_bands(bundled, split.train)
         save_model(model_path, bundled)
         if measures and not (cancel_event is not None and cancel_event.is_set()):
-            strength = measured_strength(bundled)
-            record.tell(Notice(strength_in_words(strength)))
-            bundled.header = header = header.model_copy(update={"beat_strength": strength})
-            voices = measured(bundled, split.train)
-            too_little = "There is too little sound to compare the two voices with, so the codec's voice is used."
-            record.tell(Notice(in_words(voices) if voices else too_little))
-            bundled.header = header.model_copy(update={"voices": voices})
+            bundled = with_measures(bundled, split.train, record.tell)
             save_model(model_path, bundled)
     return bundled
 

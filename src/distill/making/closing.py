@@ -1,0 +1,29 @@
+"""What the last seconds of a prior's training find out about new audio, so that it need not be found out each time."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from distill.audio.split import Passage
+from distill.making import nearness, strength
+from distill.making.beat import learn_bands
+from distill.models.header import BEAT_STRENGTH
+from distill.models.model_file import Model
+from distill.training.metrics import MetricsCallback, Notice
+
+
+def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
+    """The model whose codes are lined up with how loud the bands of the recordings are; the beat follows from it."""
+    bands = learn_bands(model.codec, passages, model.trained_on)
+    header = model.header.model_copy(update={"bands": bands, "beat_strength": BEAT_STRENGTH})
+    return dataclasses.replace(model, header=header)
+
+
+def with_measures(model: Model, passages: Sequence[Passage], tell: MetricsCallback) -> Model:
+    """The model that knows how firmly to hold the beat, and which voice is nearer to the recordings; both are told."""
+    firmness = strength.measured_strength(model)
+    tell(Notice(strength.in_words(firmness)))
+    model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
+    voices = nearness.measured(model, passages)
+    too_little = "There is too little sound to compare the two voices with, so the codec's voice is used."
+    tell(Notice(nearness.in_words(voices) if voices else too_little))
+    return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices}))
