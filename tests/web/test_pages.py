@@ -237,6 +237,19 @@ def test_a_folder_that_is_chosen_becomes_one_of_that_name(page: Page, small_corp
     expect(page.locator("table.recordings tbody tr")).to_have_count(6)
 
 
+def test_a_folder_with_nothing_to_learn_from_is_not_trained_on(page: Page, asks: httpx.Client, tmp_path: Path) -> None:
+    """Guards against a training that is offered right below the words that nothing can be read."""
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "take.wav").write_text("these are only words")
+    one = asks.post("/api/collections", json={"folder": str(tmp_path / "words")}).json()["id"]
+    page.goto(f"/#/recordings/{one}")
+    expect(page.get_by_text("No usable recording")).to_be_visible()
+    expect(page.locator("[data-test=to-train]")).to_have_count(0)
+    page.goto(f"/#/train/new/{one}")
+    expect(page.get_by_text("Nothing in words can be learned from")).to_be_visible()
+    expect(page.locator("[data-test=train]")).to_be_disabled()
+
+
 def test_a_piece_that_is_kept_is_found_again(page: Page, asks: httpx.Client, model: str) -> None:
     asks.post("/api/generate", json={"model": model, "settings": {"seconds": 1, "count": 2, "voice": "codec"}})
     page.goto(f"/#/generate/{model}")

@@ -84,6 +84,9 @@ function Reading({ job, files }) {
   return html`<div class="card" role="status"><header><h3>Listening to every file</h3><span class="soft">${detail || `${count(files, "file")}: silence, clipping, what is there twice`}</span></header><${Bar} share=${share} waits=${!share} label="Files read" /></div>`;
 }
 
+/** Whether there is nothing in a folder to learn from, as far as it was read. */
+export const unusable = (one) => Boolean(one && (!one.files || (!one.report && one.job?.state === "failed")));
+
 function Folder({ id }) {
   const { data: one, wrong, again } = usePolled(`/api/collections/${encodeURIComponent(id)}`, 1500);
   const [asked, ask] = useState("");
@@ -112,7 +115,7 @@ function Folder({ id }) {
   return html`<div class="stack">
     <div class="head"><div><h2>${one.name}</h2><small class="path">${one.folder}</small></div>
       <div class="actions"><${Action} kind="quiet" act=${forget}>Take off the list<//>
-        <a class="button primary" href=${address("train", "new", one.id)} data-test="to-train">Train on these</a></div></div>
+        ${unusable(one) ? html`<span class="soft">No usable recording</span>` : html`<a class="button primary" href=${address("train", "new", one.id)} data-test="to-train">Train on these</a>`}</div></div>
     ${one.report && html`<${Totals} report=${one.report} />`}
     ${!one.is_there && html`<${Alert} tone="bad">The folder is gone from its place. Put it back, or take it off the list.<//>`}
     ${one.is_there && !one.files && html`<${Alert}>There is no audio in this folder yet.<//>`}

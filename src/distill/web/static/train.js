@@ -5,6 +5,7 @@ import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, 
 import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Run, STATES } from "./run.js";
 import { addDemo } from "./folder.js";
+import { unusable } from "./recordings.js";
 
 const MINUTES = [1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480];
 const nearest = (minutes) => MINUTES.reduce((best, one, number) => (Math.abs(Math.log(one / minutes)) < Math.abs(Math.log(MINUTES[best] / minutes)) ? number : best), 0);
@@ -54,13 +55,14 @@ function Form({ collections, chosen, waits }) {
   return html`<form class="card stack form" onSubmit=${(event) => event.preventDefault()} aria-label="New training">
     <h2 class="minor">New training</h2>
     <${Choice} label="Recordings" value=${collection} onInput=${choose} options=${collections.map((one) => [one.id, `${one.name} (${one.files})`])} />
+    ${unusable(detail) && html`<${Alert} tone="bad">Nothing in ${detail.name} can be learned from; Recordings says why.<//>`}
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
       <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
       <small>${minutes > 0 ? waits ? "It waits in line, and begins after the training that is at work" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "More than 0 minutes, please"}</small></div>
     <${Field} label="Name" value=${name} onInput=${setName} placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
     <${Advanced} values=${values} set=${set} report=${detail?.report} />
-    <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0)} data-test="train">Train<//>
+    <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0) || unusable(detail)} data-test="train">Train<//>
   </form>`;
 }
 
