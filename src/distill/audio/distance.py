@@ -50,6 +50,12 @@ def mel_filterbank(sample_rate: int, window: int, bins: int, lowest: float = 0.0
     return (triangles * 2 / (high - low)).float()
 
 
+def power(spectrum: Tensor) -> Tensor:
+    """The squared magnitudes of complex numbers."""
+    real, imaginary = spectrum.real, spectrum.imag
+    return (real * real).add_(imaginary * imaginary)
+
+
 class _STFTMagnitude(torch.autograd.Function):
     """Magnitudes of real, tapered frames, with a gradient of its own.
 
@@ -58,28 +64,29 @@ class _STFTMagnitude(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, audio: Tensor, taper: Tensor, hop: int) -> Tensor:
+    def forward(ctx: Any, audio: Tensor, taper: Tensor, hop: int, bins: slice) -> Tensor:
         window = len(taper)
         frames = F.pad(audio, (window // 2, window // 2)).unfold(-1, window, hop) * taper
-        spectrum = torch.fft.rfft(frames)
+        spectrum = torch.fft.rfft(frames)[..., bins]
         # The small constant keeps the gradient of the root finite in digital silence.
-        magnitude = (spectrum.real.square() + spectrum.imag.square()).add_(1e-12).sqrt_()
+        magnitude = power(spectrum).add_(1e-12).sqrt_()
         ctx.save_for_backward(spectrum, magnitude, taper)
-        ctx.hop, ctx.samples = hop, audio.shape[-1]
+        ctx.hop, ctx.samples, ctx.first = hop, audio.shape[-1], bins.start or 0
         return magnitude
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         spectrum, magnitude, taper = ctx.saved_tensors
-        window, hop, samples = len(taper), ctx.hop, ctx.samples
+        window, hop, samples, first = len(taper), ctx.hop, ctx.samples, ctx.first
         share = gradient / magnitude
         # An inverse real FFT counts all bins but the first and the last twice.
-        share[..., 1:-1] *= 0.5
-        frames = torch.fft.irfft(spectrum * share, n=window) * (taper * window)
+        share[..., max(0, 1 - first) : window // 2 - first] *= 0.5
+        frames = torch.fft.irfft(F.pad(spectrum * share, (first, 0)), n=window).mul_(taper * window)
         padded = overlap_add(frames, hop)
         return (
             F.pad(padded, (0, samples + window - padded.shape[-1]))[..., window // 2 : window // 2 + samples],
+            None,
             None,
             None,
         )
@@ -87,27 +94,46 @@ class _STFTMagnitude(torch.autograd.Function):
 
 def overlap_add(frames: Tensor, hop: int) -> Tensor:
     """Frames ``[..., F, n]`` that start ``hop`` samples apart, summed: ``[..., (F - 1)·hop + n]``; ``hop`` divides ``n``."""
+    summed: Tensor = _OverlapAdd.apply(frames, hop) if frames.requires_grad else _summed(frames, hop)
+    return summed
+
+
+class _OverlapAdd(torch.autograd.Function):
+    """A sample's gradient is that of every frame it is in, so it is read from where it lies."""
+
+    @staticmethod
+    def forward(ctx: Any, frames: Tensor, hop: int) -> Tensor:
+        ctx.window, ctx.hop = frames.shape[-1], hop
+        return _summed(frames, hop)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.unfold(-1, ctx.window, ctx.hop), None
+
+
+def _summed(frames: Tensor, hop: int) -> Tensor:
     pieces = frames.unflatten(-1, (-1, hop)).unbind(-2)
-    shifted = [F.pad(piece, (0, 0, number, len(pieces) - 1 - number)) for number, piece in enumerate(pieces)]
-    total = shifted[0]
-    for piece in shifted[1:]:
-        total = total + piece
+    count = frames.shape[-2]
+    total = frames.new_zeros(*frames.shape[:-2], count + len(pieces) - 1, hop)
+    for number, piece in enumerate(pieces):
+        total[..., number : number + count, :] += piece
     return total.flatten(-2)
 
 
 class Magnitude(nn.Module):
     """Magnitude of the short-time Fourier transform, frames centred on multiples of ``hop``, silence beyond the ends.
 
-    ``[..., N] → [..., 1 + N // hop, window // 2 + 1]``; ``hop`` divides ``window``.
+    ``[..., N] → [..., 1 + N // hop, window // 2 + 1]``, or of those ``bins`` alone; ``hop`` divides ``window``.
     """
 
-    def __init__(self, window: int, hop: int) -> None:
+    def __init__(self, window: int, hop: int, bins: slice = slice(None)) -> None:
         super().__init__()
-        self.hop = hop
+        self.hop, self.bins = hop, bins
         self.register_buffer("taper", torch.hann_window(window), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        magnitude: Tensor = _STFTMagnitude.apply(audio, self.get_buffer("taper"), self.hop)
+        magnitude: Tensor = _STFTMagnitude.apply(audio, self.get_buffer("taper"), self.hop, self.bins)
         return magnitude
 
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.audio.distance import overlap_add
 from distill.export.dft import InverseDFT
 from distill.export.special import OwnSpecials
-from distill.export.stream import Blocks, Kept, exists, window
+from distill.export.stream import Blocks, Kept, exists, overlap_add, window
 from distill.models import peaks, vqvae
 from distill.models.draws import uniform
 from distill.models.noise import (

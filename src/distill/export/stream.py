@@ -42,6 +42,16 @@ class Kept:
         return torch.cat([things[name].flatten() for name in self._shapes])[None]
 
 
+def overlap_add(frames: Tensor, hop: int) -> Tensor:
+    """As :func:`distill.audio.distance.overlap_add`, by operations that every target has."""
+    pieces = frames.unflatten(-1, (-1, hop)).unbind(-2)
+    shifted = [F.pad(piece, (0, 0, number, len(pieces) - 1 - number)) for number, piece in enumerate(pieces)]
+    total = shifted[0]
+    for piece in shifted[1:]:
+        total = total + piece
+    return total.flatten(-2)
+
+
 def window(kept: dict[str, Tensor], name: str, new: Tensor, axis: int) -> Tensor:
     """What was kept and what is new, one after the other along an axis; the end of both is kept for the next call."""
     both = torch.cat([kept[name], new], dim=axis)

@@ -118,7 +118,7 @@ class Features(nn.Module):
         self.width = heard * sum(self.scale_widths)
         self.fine = None
         if config.voice != "frames":
-            self.fine = Magnitude(self.longest_window(config), config.hop)
+            self.fine = Magnitude(self.longest_window(config), config.hop, self.FINE_BINS)
             self.fine_width = self.FINE_BINS.stop - self.FINE_BINS.start
             self.width += config.channels * self.fine_width
 
@@ -131,7 +131,7 @@ class Features(nn.Module):
         positions = audio.shape[-1] // self.hop
         parts = []
         if self.fine is not None:
-            spectrum = self.fine(audio)[:, :, :positions, self.FINE_BINS].clamp(min=1e-5).log10() + 2
+            spectrum = self.fine(audio)[:, :, :positions].clamp(min=1e-5).log10() + 2
             parts.append(spectrum.transpose(1, 2).flatten(2))
         if audio.shape[1] == 2:
             audio = torch.cat([audio, swap_mid_side(audio)[:, 1:]], dim=1)
