@@ -2,14 +2,15 @@
 
 The same codes must give the same samples, whether they are decoded whole, in chunks, again, or on another device. So a
 draw is a hash of (stream, position, place) and no generator has a state. The mixing function is Chris Wellons'
-``lowbias32`` (https://nullprogram.com/blog/2018/07/31/), in 64-bit integers of which the lower 32 bits count."""
+``lowbias32`` (https://nullprogram.com/blog/2018/07/31/), in int32, whose sign is the highest of 32 bits."""
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-_LOW = 0xFFFFFFFF
+T = TypeVar("T", int, Tensor)
 
 
 def uniform(positions: Tensor, count: int, stream: int) -> Tensor:
@@ -19,11 +20,11 @@ def uniform(positions: Tensor, count: int, stream: int) -> Tensor:
         positions: absolute code positions.
         stream: draws for different purposes take different streams.
     """
-    places = torch.arange(count, device=positions.device)
-    keys = _mixed((positions * 0x9E3779B1 + (stream + 1) * 0x85EBCA77) & _LOW)
-    mixed = _mixed((keys[..., None] + places * 0xC2B2AE3D) & _LOW)
+    places = torch.arange(count, dtype=torch.int32, device=positions.device) * _signed(0xC2B2AE3D)
+    keys = _mixed(_signed((positions * 0x9E3779B1 + (stream + 1) * 0x85EBCA77) & 0xFFFFFFFF).int())
+    mixed = _mixed(keys[..., None] + places)
     # 23 bits, so that the middle of the last step is not rounded up to 1, of which the normal distribution is infinite.
-    return ((mixed >> 9).float() + 0.5) * 2.0**-23
+    return (((mixed >> 9) & 0x7FFFFF).float() + 0.5) * 2.0**-23
 
 
 def normal(positions: Tensor, count: int, stream: int) -> Tensor:
@@ -32,6 +33,12 @@ def normal(positions: Tensor, count: int, stream: int) -> Tensor:
 
 
 def _mixed(x: Tensor) -> Tensor:
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _LOW
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & _LOW
-    return x ^ (x >> 16)
+    # Shifted copies of the sign are masked out.
+    x = (x ^ ((x >> 16) & 0xFFFF)) * 0x7FEB352D
+    x = (x ^ ((x >> 15) & 0x1FFFF)) * _signed(0x846CA68B)
+    return x ^ ((x >> 16) & 0xFFFF)
+
+
+def _signed(bits: T) -> T:
+    """The 32 bits of a number from 0 to 2**32 - 1, read as int32."""
+    return (bits ^ 0x80000000) - 0x80000000
