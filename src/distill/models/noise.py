@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.audio.distance import overlap_add
+from distill.audio.distance import overlap_add, power
 from distill.models import ranks
 from distill.models.draws import uniform
 
@@ -121,21 +121,20 @@ class NoiseHead(nn.Module):
         """Audio ``[B, C, S·hop]``; the absolute positions, int64 ``[B, S]``, decide the draws."""
         level = noise.log_level @ self.get_buffer("bands")
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
-        unit = self._drawn(positions, "noise")[:, None]
-        if noise.alike is not None:
-            # Noise in the middle is one noise, wide noise is two.
-            alike = noise.alike @ self.get_buffer("bands")
-            alike = alike.repeat_interleave(self.per_position, dim=1)[:, None]
-            other = (
-                alike * unit
-                + (1 - alike.square()).clamp(min=1e-6).sqrt() * self._drawn(positions, "side noise")[:, None]
-            )
-            unit = torch.cat([unit, other], dim=1)
-        return self._summed(magnitude * unit * self.get_buffer("band"))
+        magnitude = magnitude * self.get_buffer("band")
+        drawn = self._drawn(positions, "noise")
+        if noise.alike is None:
+            return self._summed(*(magnitude * one[:, None] for one in drawn))
+        # Noise in the middle is one noise, wide noise is two.
+        alike = (noise.alike @ self.get_buffer("bands")).repeat_interleave(self.per_position, dim=1)
+        apart = (1 - alike.square()).clamp(min=1e-6).sqrt()
+        both = zip(drawn, self._drawn(positions, "side noise"), strict=True)
+        return self._summed(*(magnitude * torch.stack([one, alike * one + apart * own], dim=1) for one, own in both))
 
-    def _summed(self, spectrum: Tensor) -> Tensor:
-        """Spectra ``[B, C, F, bins]`` to audio."""
-        frames = torch.fft.irfft(F.pad(spectrum, (self.first, 0)), n=NOISE_WINDOW) * self.get_buffer("taper")
+    def _summed(self, real: Tensor, imaginary: Tensor) -> Tensor:
+        """Both parts of spectra ``[B, C, F, bins]`` to audio."""
+        spectrum = F.pad(torch.complex(real, imaginary), (self.first, 0))
+        frames = torch.fft.irfft(spectrum, n=NOISE_WINDOW) * self.get_buffer("taper")
         summed = overlap_add(frames, NOISE_HOP) / 1.5
         margin = (NOISE_WINDOW - NOISE_HOP) // 2
         return summed[..., margin : summed.shape[-1] - margin]
@@ -154,7 +153,8 @@ class NoiseHead(nn.Module):
         their loudness; deep under the loudest band one level is as good as another.
         """
         heard = self.heard(audio)
-        wanted = self._log_levels(heard) - self._drawn_median()
+        loudness = power(heard)
+        wanted = self._log_levels(loudness) - self._drawn_median()
         lowest = (wanted.amax(dim=(1, 2, 3), keepdim=True).clamp(min=math.log(FAINT)) - DEPTH).clamp(
             min=math.log(NOISE_FLOOR)
         )
@@ -164,47 +164,48 @@ class NoiseHead(nn.Module):
         loss = _weighted(apart, weight)
         if noise.alike is not None:
             loss = loss + _weighted(
-                (noise.alike - self._likeness(heard)).square(), self._each_position(weight.mean(dim=1))
+                (noise.alike - self._likeness(heard, loudness)).square(), self._each_position(weight.mean(dim=1))
             )
         return loss
 
     def _heard_bands(self) -> Tensor:
         return self.get_buffer("bands") * self.get_buffer("band")
 
-    def _log_levels(self, heard: Tensor) -> Tensor:
-        """Frames ``[..., bins]`` to log magnitudes of bands ``[..., bands]``."""
+    def _log_levels(self, loudness: Tensor) -> Tensor:
+        """Squared magnitudes ``[..., bins]`` to log magnitudes of bands ``[..., bands]``."""
         bands = self._heard_bands()
-        power = heard.abs().square() @ bands.T / bands.sum(dim=1).clamp(min=1e-6)
-        return 0.5 * power.clamp(min=1e-12).log()
+        mean = loudness @ bands.T / bands.sum(dim=1).clamp(min=1e-6)
+        return 0.5 * mean.clamp(min=1e-12).log()
 
     @torch.no_grad()
     def _drawn_median(self) -> Tensor:
         """The median log magnitude of each band where a level of 0 is drawn: ``[bands]``."""
         if self.median is None or self.median.device != self.get_buffer("taper").device:
             positions = torch.arange(_TRIED, device=self.get_buffer("taper").device)[None]
-            audio = self._summed(self._drawn(positions, "noise")[:, None] * self.get_buffer("band"))
-            self.median = self._log_levels(self.heard(audio))[0, 0].median(dim=0).values
+            audio = self._summed(*(one[:, None] * self.get_buffer("band") for one in self._drawn(positions, "noise")))
+            self.median = self._log_levels(power(self.heard(audio)))[0, 0].median(dim=0).values
         return self.median
 
     def _each_position(self, frames: Tensor) -> Tensor:
         return frames.unflatten(1, (-1, self.per_position)).mean(dim=2)
 
-    def _likeness(self, heard: Tensor) -> Tensor:
+    def _likeness(self, heard: Tensor, loudness: Tensor) -> Tensor:
         """The correlation of both channels in each band at each position: ``[B, 2, F, bins] → [B, S, bands]``."""
         left, right = heard.unbind(dim=1)
         bands = self._heard_bands().T
         both, one, other = (
-            self._each_position(power) @ bands
-            for power in ((left * right.conj()).real, left.abs().square(), right.abs().square())
+            self._each_position(part) @ bands
+            for part in (left.real * right.real + left.imag * right.imag, *loudness.unbind(dim=1))
         )
         return both / (one * other).clamp(min=1e-12).sqrt()
 
     @torch.no_grad()
-    def _drawn(self, positions: Tensor, stream: str) -> Tensor:
+    def _drawn(self, positions: Tensor, stream: str) -> tuple[Tensor, Tensor]:
+        """Cosine and sine of the drawn phases, ``[B, F, bins]`` each."""
         bins = NOISE_WINDOW // 2 + 1 - self.first
         angle = 2 * math.pi * uniform(positions, self.per_position * bins, NOISE_STREAMS[stream])
         angle = angle.unflatten(-1, (self.per_position, bins)).flatten(1, 2)
-        return torch.polar(torch.ones_like(angle), angle)  # [B, F, bins]
+        return angle.cos(), angle.sin()
 
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:

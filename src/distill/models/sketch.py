@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from distill.models.tones import DEPTH_DB, TONE_FLOOR, ToneHead, TonesAndNoise, loudness_weights
+from distill.models.tones import DEPTH_DB, TONE_FLOOR, Heard, TonesAndNoise, loudness_weights
 
 if TYPE_CHECKING:
     from distill.models.vqvae import ConvVQVAE
@@ -34,13 +34,9 @@ _HEARD = 0.05
 
 
 @torch.no_grad()
-def described(head: ToneHead, audio: Tensor) -> Tensor:
-    """What the head would have to tell of a recording: ``[B, C, N] → [B, S, D]``."""
-    heard = head.heard(audio)
-    now, before = heard[:, :, 1:], heard[:, :, :-1]
-    product = (now * before.conj()).sum(dim=1)
-    advance = product.angle() - head.get_buffer("own_advance")
-    return description(now.abs(), product.abs(), advance.cos(), advance.sin())
+def described(heard: Heard) -> Tensor:
+    """What the head would have to tell of a recording: ``[B, S, D]``."""
+    return description(heard.magnitude, heard.loudness, heard.advance.cos(), heard.advance.sin())
 
 
 def description(magnitude: Tensor, loudness: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -67,9 +63,10 @@ def start_sketch(codec: "ConvVQVAE", audio: Tensor) -> None:
         features = codec.encoder(codec.features(part))
         nothing = features.new_zeros(*features.shape[:2], codec.config.sketch_size)
         tones = head.tones(codec.decoder[:2](torch.cat([features, nothing], dim=-1)))
-        is_heard = (head.tones.heard(part)[:, :, 1:].abs().amax(dim=(1, 3)) > _HEARD).flatten()
+        heard = head.tones.listen(part)
+        is_heard = (heard.magnitude.amax(dim=(1, 3)) > _HEARD).flatten()
         said = torch.cat([*tones.log_magnitude.unbind(dim=1), *tones.advance.unbind(dim=1)], dim=-1)
-        wanted, said, vectors = (one.flatten(0, 1)[is_heard] for one in (described(head.tones, part), said, features))
+        wanted, said, vectors = (one.flatten(0, 1)[is_heard] for one in (described(heard), said, features))
         parts.append((wanted, said, vectors))
     codec.train(was_training)
     description, told, vectors = (torch.cat(some) for some in zip(*parts, strict=True))

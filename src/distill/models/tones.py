@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.audio.distance import overlap_add
+from distill.audio.distance import overlap_add, power
 from distill.models import ranks
 from distill.models.draws import normal, uniform
 from distill.models.noise import MAX_LOG_MAGNITUDE, NOISE_FROM, Noise, NoiseHead, blended
@@ -69,22 +69,47 @@ class Tones(NamedTuple):
     """``[B, bands, S·hop / GAIN_STEP]``"""
 
 
+class Heard(NamedTuple):
+    """What the recording's own frames say of the tones."""
+
+    magnitude: Tensor
+    """``[B, C, S, K]``"""
+    loudness: Tensor
+    """Magnitude of each frame's product with the frame before, summed over the channels: ``[B, S, K]``."""
+    advance: Tensor
+    """How far each phase advances, beyond the advance of the bin's own frequency: ``[B, S, K]``."""
+    difference: Tensor | None
+    """How far left is ahead of right in phase; None in mono."""
+
+
 class Told(NamedTuple):
     """What the network says of a sound."""
 
     tones: Tones
     noise: Noise
+    heard: Heard | None = None
+    """What the recording's own frames say, where it was encoded just before."""
 
 
-def concentration(eta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean angle, standard deviation and concentration of von Mises distributions, from natural parameters ``[B, 2, ...]``.
+class VonMises(NamedTuple):
+    """Von Mises distributions, ``[B, ...]`` each."""
 
-    The deviation is that of a wrapped normal distribution with the same mean resultant length.
-    """
+    angle: Tensor
+    """Mean."""
+    spread: Tensor
+    """Standard deviation of a wrapped normal distribution with the same mean resultant length."""
+    kappa: Tensor
+    """Concentration."""
+    resultant: Tensor
+    """Mean resultant length."""
+
+
+def concentration(eta: Tensor) -> VonMises:
+    """The distributions with these natural parameters ``[B, 2, ...]``."""
     kappa = eta.square().sum(dim=1).add(1e-9).sqrt()
     angle = torch.atan2(eta[:, 1], eta[:, 0])
     resultant = torch.special.i1e(kappa) / torch.special.i0e(kappa)
-    return angle, (-2 * resultant.clamp(1e-3, 1 - 1e-6).log()).sqrt(), kappa
+    return VonMises(angle, (-2 * resultant.clamp(1e-3, 1 - 1e-6).log()).sqrt(), kappa, resultant)
 
 
 def lobe(away: Tensor) -> Tensor:
@@ -196,20 +221,14 @@ class ToneHead(nn.Module):
             return told.flatten(2)
         return torch.stack([blended(one[..., None], there).squeeze(-1) for one in told.unbind(dim=1)], dim=1)
 
-    @torch.no_grad()
-    def phases(self, tones: Tones, positions: Tensor, held: Tensor | None = None, held_at: int = -1) -> Tensor:
-        """The phase of every bin at every position, added up along time: ``[B, S, K]``.
-
-        Args:
-            positions: absolute positions, int64 ``[B, S]``; they decide the draws.
-            held: phases ``[B, K]`` to go on from, at place ``held_at``; earlier places get them too.
-        """
-        angle, spread, kappa = concentration(tones.advance)
+    def _phases(self, told: VonMises, peak: Tensor, positions: Tensor, held: Tensor | None, held_at: int) -> Tensor:
+        """The phase of every bin at every position, its advances added up along time: ``[B, S, K]``."""
+        spread = told.spread
         if self.blends:
-            spread = torch.where(kappa > SURE, spread, spread.new_tensor(2 * math.pi))
-        count, bins = angle.shape[1:]
-        advance = self.get_buffer("own_advance") + angle + spread * normal(positions, bins, TONE_STREAMS["advance"])
-        peak = self._peaks(tones, kappa)
+            spread = torch.where(told.kappa > SURE, spread, spread.new_tensor(2 * math.pi))
+        count, bins = spread.shape[1:]
+        drawn = spread * normal(positions, bins, TONE_STREAMS["advance"])
+        advance = self.get_buffer("own_advance") + told.angle + drawn
         # A bin that follows a peak takes the peak's phase and its advance.
         advance = advance.gather(2, peak)
         theta = held
@@ -248,29 +267,37 @@ class ToneHead(nn.Module):
         around = level.gather(3, peak[:, None].expand_as(level)) + height.clamp(min=1e-4).log()[:, None]
         return torch.where(follows[:, None], torch.maximum(around, level - FILLED), level)
 
-    def speak(self, tones: Tones, positions: Tensor, phases: Tensor) -> Tensor:
-        """Audio ``[B, C, S·hop]`` of tones with these phases ``[B, S, K]``."""
+    def speak(
+        self, tones: Tones, positions: Tensor, held: Tensor | None = None, held_at: int = -1
+    ) -> tuple[Tensor, Tensor]:
+        """Audio ``[B, C, S·hop]``, and the phase of every bin at every position, ``[B, S, K]``.
+
+        Args:
+            positions: absolute positions, int64 ``[B, S]``; they decide the draws.
+            held: phases ``[B, K]`` to go on from, at place ``held_at``; earlier places get them too.
+        """
         with torch.no_grad():
-            theta = phases[:, None].expand(-1, self.channels, -1, -1)
+            advance = concentration(tones.advance)
+            peak = self._peaks(tones, advance.kappa)
+            phases = self._phases(advance, peak, positions, held, held_at)
+            theta = phases[:, None]
             if tones.difference is not None:
-                angle, spread, _ = concentration(tones.difference)
-                half = (angle + spread * normal(positions, self.bins, TONE_STREAMS["difference"])) / 2
+                ahead = concentration(tones.difference)
+                half = (ahead.angle + ahead.spread * normal(positions, self.bins, TONE_STREAMS["difference"])) / 2
                 theta = torch.stack([phases + half, phases - half], dim=1)
-            angle, _, kappa = concentration(tones.advance)
-            peak = self._peaks(tones, kappa)
-            resultant = torch.special.i1e(kappa) / torch.special.i0e(kappa)
             # Frames with one phase add up by amplitude, with many by power, which of four frames is half as much.
-            louder = 0.5 * math.log(self.window / self.hop) * (1 - resultant.square())[:, None]
-        level = self.shaped(tones.log_magnitude + louder, peak, angle, kappa)
+            louder = 0.5 * math.log(self.window / self.hop) * (1 - advance.resultant.square())[:, None]
+        level = self.shaped(tones.log_magnitude + louder, peak, advance.angle, advance.kappa)
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
-        spectrum = torch.polar(magnitude, theta)[:, :, None] * self.get_buffer("masks")[:, None]
-        spectrum = F.pad(spectrum, (0, self.window // 2 + 1 - self.bins)) * self.get_buffer("centred")
+        masks = self.get_buffer("masks") * self.get_buffer("centred")[: self.bins]
+        banded = magnitude[:, :, None] * masks[:, None]  # [B, C, bands, S, K]
+        spectrum = torch.complex(*(banded * part[:, :, None] for part in (theta.cos(), theta.sin())))
         frames = torch.fft.irfft(spectrum, n=self.window) * self.get_buffer("taper")
-        summed = overlap_add(frames, self.hop) / (self.window / self.hop * 0.375)
+        summed = overlap_add(frames, self.hop)
         margin = (self.window - self.hop) // 2
         summed = summed[..., margin : summed.shape[-1] - margin]
         gain = F.interpolate(tones.log_gain.clamp(-6, 3).exp(), scale_factor=GAIN_STEP, mode="linear")
-        return (summed * gain[:, None]).sum(dim=2)
+        return (summed * (gain / (self.window / self.hop * 0.375))[:, None]).sum(dim=2), phases
 
     @torch.no_grad()
     def heard(self, audio: Tensor) -> Tensor:
@@ -280,22 +307,31 @@ class ToneHead(nn.Module):
         frames = padded.unfold(-1, self.window, self.hop) * self.get_buffer("taper")
         return torch.fft.rfft(frames)[..., : self.bins] * self.get_buffer("centred")[: self.bins]
 
-    def losses(self, tones: Tones, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Beside the recording ``[B, C, N]``: how far off the magnitudes are (nepers), and how unlikely its phases are.
+    @torch.no_grad()
+    def listen(self, audio: Tensor) -> Heard:
+        """What the frames of a recording ``[B, C, N]`` say of the tones."""
+        heard = self.heard(audio)
+        now, before = heard[:, :, 1:], heard[:, :, :-1]
+        product = (now * before.conj()).sum(dim=1)
+        advance = torch.atan2(product.imag, product.real) - self.get_buffer("own_advance")
+        difference = None
+        if self.channels == 2:
+            across = now[:, 0] * now[:, 1].conj()
+            difference = torch.atan2(across.imag, across.real)
+        return Heard(power(now).sqrt_(), power(product).sqrt_(), advance, difference)
+
+    def losses(self, tones: Tones, heard: Heard) -> tuple[Tensor, Tensor]:
+        """Beside the recording: how far off the magnitudes are (nepers), and how unlikely its phases are.
 
         Two scalars, means over the bins by their loudness. Magnitudes are compared as they were told, before any phase is
         drawn: what overlapping frames with drawn phases sum up to is too noisy to learn from where a partial stands.
         """
-        heard = self.heard(audio)
-        now, before = heard[:, :, 1:], heard[:, :, :-1]
-        magnitude = now.abs().clamp(min=TONE_FLOOR / 10)
+        magnitude = heard.magnitude.clamp(min=TONE_FLOOR / 10)
         apart = _by_loudness((tones.log_magnitude - magnitude.log()).abs(), 20 * magnitude.log10())
         decibels = 20 * magnitude.square().sum(dim=1).sqrt().log10()
-        advance = (now * before.conj()).sum(dim=1).angle() - self.get_buffer("own_advance")
-        unlikely = _by_loudness(von_mises_loss(tones.advance, advance), decibels)
-        if tones.difference is not None:
-            ahead = (now[:, 0] * now[:, 1].conj()).angle()
-            unlikely = unlikely + 0.5 * _by_loudness(von_mises_loss(tones.difference, ahead), decibels)
+        unlikely = _by_loudness(von_mises_loss(tones.advance, heard.advance), decibels)
+        if tones.difference is not None and heard.difference is not None:
+            unlikely = unlikely + 0.5 * _by_loudness(von_mises_loss(tones.difference, heard.difference), decibels)
         return apart, unlikely
 
     @torch.no_grad()
@@ -330,8 +366,7 @@ class TonesAndNoise(nn.Module):
         held_at: int = -1,
         sketch: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Told]:
-        """Audio ``[B, C, S·hop]``, phases ``[B, S, K]``, and what was told. See :meth:`ToneHead.phases`."""
+        """Audio ``[B, C, S·hop]``, phases ``[B, S, K]``, and what was told. See :meth:`ToneHead.speak`."""
         told = Told(self.tones(hidden, sketch), self.noise(hidden))
-        phases = self.tones.phases(told.tones, positions, held, held_at)
-        audio = self.tones.speak(told.tones, positions, phases) + self.noise.speak(told.noise, positions)
-        return audio, phases, told
+        sung, phases = self.tones.speak(told.tones, positions, held, held_at)
+        return sung + self.noise.speak(told.noise, positions), phases, told

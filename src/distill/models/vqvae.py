@@ -34,7 +34,7 @@ from distill.models.noise import NoiseHead
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.sketch import described
 from distill.models.subsonic import SubsonicFilter
-from distill.models.tones import Told, ToneHead, TonesAndNoise
+from distill.models.tones import Heard, Told, ToneHead, TonesAndNoise
 
 __all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "swap_mid_side"]
 
@@ -225,12 +225,17 @@ class ConvVQVAE(nn.Module):
 
     def latents(self, audio: Tensor) -> Tensor:
         """``[B, C, N] → [B, S, vector_size]``, before quantisation; the end is padded with silence to whole positions."""
+        return self._listen(audio)[0]
+
+    def _listen(self, audio: Tensor) -> tuple[Tensor, Heard | None]:
+        """The latents, and what the sketch is made of."""
         audio = F.pad(audio, (0, -audio.shape[-1] % self.hop))
         latents = self.encoder(self.features(audio))
         head = self.decoder[2]
         if self.sketch is None or not isinstance(head, TonesAndNoise):
-            return latents
-        return torch.cat([latents, self.sketch(described(head.tones, audio))], dim=-1)
+            return latents, None
+        heard = head.tones.listen(audio)
+        return torch.cat([latents, self.sketch(described(heard))], dim=-1), heard
 
     def encode(self, audio: Tensor) -> Tensor:
         """``[B, C, N] →`` codes ``[B, S, Q]`` (int64), ``S = ceil(N / hop)``."""
@@ -308,13 +313,14 @@ class ConvVQVAE(nn.Module):
 
     def forward_with_told(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Told | None]:
         """As :meth:`forward`, and what the decoder told, which its loss needs; None with the voice ``frames``."""
-        latents = self.latents(audio)
+        latents, heard = self._listen(audio)
         if quantize:
             quantized, codes, commitment = self.quantizer(latents)
         else:
             quantized, commitment = latents, latents.new_zeros(1)
             codes = torch.zeros(*latents.shape[:2], self.num_quantizers, dtype=torch.int64, device=latents.device)
         spoken, _, told = self._speak(quantized)
+        told = told._replace(heard=heard) if told is not None else None
         return VQVAEOutput(spoken[..., : audio.shape[-1]], codes, commitment.sum()), told
 
 

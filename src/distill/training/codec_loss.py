@@ -37,7 +37,7 @@ class CodecLoss(nn.Module):
         parts = {"reconstruction": self.mel(estimate, wanted, scales)}
         head = codec.decoder[2]
         if isinstance(head, TonesAndNoise) and told is not None:
-            apart, unlikely = head.tones.losses(told.tones, audio)
+            apart, unlikely = head.tones.losses(told.tones, told.heard or head.tones.listen(audio))
             parts["bins"], parts["phases"] = BIN_WEIGHT * apart, PHASE_WEIGHT * unlikely
             parts["noise"] = head.noise.losses(told.noise, audio)
         return parts
