@@ -28,6 +28,7 @@ from distill.training.codec_loss import CodecLoss
 from distill.training.codec_validation import scored_by_first
 from distill.training.launch import make_fabric
 from distill.training.listening import Listening
+from distill.training.memory import keep_freed_memory
 from distill.training.metrics import (
     MetricsCallback,
     Notice,
@@ -143,6 +144,7 @@ def train_vqvae(
         tell(Notice(split.explanation))
         tell_of_corpus(corpus, tell)
 
+    keep_freed_memory()
     fabric = make_fabric(plan.device, plan.precision)
     order_codec(corpus, config, plan, file.resumed)
     stop = Agreement(cancel_event)
