@@ -22,6 +22,7 @@ from distill.making.sampling import (
     sample_codes,
 )
 from distill.making.streaming import stream
+from distill.making.voices import CodecVoice
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
 from distill.models.model_file import CorpusRecord, Source, new_header
 
@@ -121,6 +122,19 @@ def test_no_code_is_held_for_longer_than_the_recordings_hold_it(prior: CodePrior
 def test_length_is_exact(model: Model, seconds: float) -> None:
     audio = generate(model, seconds)[0].audio(model)
     assert audio.shape == (1, round(seconds * 48_000))
+
+
+def test_a_piece_that_was_judged_is_not_decoded_again_to_be_written(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[int] = []
+    decode_part = model.codec.decode_part
+    monkeypatch.setattr(model.codec, "decode_part", lambda *words: decoded.append(1) or decode_part(*words))
+    piece = dataclasses.replace(generate(model, 1.0, 1, Sampling(), 3)[0], voice=CodecVoice(model))
+    judged, written = piece.audio(model), piece.audio(model)
+    assert len(decoded) == 1
+    assert np.array_equal(judged, written)
+    assert np.array_equal(judged, dataclasses.replace(piece, voice=None).audio(model))
 
 
 def test_blocks_end_exactly_at_the_length(model: Model) -> None:

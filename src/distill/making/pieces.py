@@ -18,7 +18,7 @@ from distill.making.level import gain_to_meet
 from distill.making.request import Request
 from distill.making.sampling import Generation, Voice, check_count, check_request, generate
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
-from distill.making.voices import Choice, RecordingsVoice, voice_of
+from distill.making.voices import Choice, CodecVoice, RecordingsVoice, voice_of
 from distill.models.model_file import Model
 from distill.originality.dial import MOST_TRIES, Drawn, draw_until_original
 from distill.originality.judge import OriginalityJudge
@@ -87,7 +87,7 @@ def make(
     voice = voice_of(model, request.wanted, callback)
     # What is noted is what spoke, so that it can be made again.
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
-    draw = _drawer(model, request, voice, progress, callback)
+    draw = _drawer(model, request, voice or CodecVoice(model), progress, callback)
     given = None if request.given is None else file_digest(request.given)
     judged = _judged(model, draw, range(seed, seed + count), max_similarity, callback)
     words = loops.seam_warning([one.take.seam for one in judged if isinstance(one.take, loops.Loop)])
@@ -129,7 +129,7 @@ def make_again(
     check_output_format(request.audio_format, request.bit_depth)
     ensure_writable(out)
     voice = voice_of(model, request.wanted, callback)
-    takes = _drawer(model, request, voice, progress, callback)(seeds.start, len(seeds))
+    takes = _drawer(model, request, voice or CodecVoice(model), progress, callback)(seeds.start, len(seeds))
     take = takes[seeds.index(seed)]
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), name)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.codes.extract import decode_chunks
 from distill.errors import AudioFileError, SettingError
 from distill.making.grains import JOIN_COST, Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, speak
@@ -23,6 +24,8 @@ _PART = 512
 """Positions whose nearest places are looked up at once."""
 _REMEMBERED = 64
 """Pieces whose grains are kept: judging, writing and showing one ask for them three times."""
+_MOST_SPOKEN = 60
+"""Seconds of sound that the codec's voice keeps, 23 MB in stereo: a piece is judged, then written."""
 
 
 class Choice(StrEnum):
@@ -44,6 +47,24 @@ class Wanted:
     """Where the recordings are now, if not where they were."""
     edit_list: bool = False
     """Whether a project for a DAW is written beside each piece of the recordings' voice."""
+
+
+class CodecVoice:
+    """Codes spoken by the codec, which need not speak them again when it has just done so."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._most = int(_MOST_SPOKEN * model.codec.frame_rate)
+        self._spoken: dict[bytes, tuple[np.ndarray, ...]] = {}
+        self._positions = 0
+
+    def blocks(self, codes: Tensor) -> Iterator[np.ndarray]:
+        """The sound of codes ``[S, Q]``: float32 ``[C, n]`` a block, ``S · hop`` samples in all."""
+        key, blocks = codes.numpy().tobytes(), decode_chunks(self._model.codec, codes, self._model.device)
+        if key not in self._spoken and self._positions + len(codes) <= self._most:
+            self._positions += len(codes)
+            self._spoken[key] = tuple(blocks)
+        yield from self._spoken.get(key, blocks)
 
 
 class RecordingsVoice:
