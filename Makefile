@@ -29,9 +29,9 @@ lint: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/bench.py $(if $(CORPUS),--corpus $(CORPUS))
 
-# For the tests of sweeps on a Ray cluster, which are left out without it.
+# For the tests of sweeps on a Ray cluster, which are left out without it. What is pinned stays as it is.
 ray: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[ray]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --constraint requirements.lock -e '.[ray]'
 
 # The environment is built anew whenever the lock or the project's own description changes.
 $(VENV)/ready: requirements.lock pyproject.toml

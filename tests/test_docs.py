@@ -114,7 +114,7 @@ def test_the_page_on_serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     words = [*shlex.split(command)[1:], "--port", port]
     serving = threading.Thread(target=lambda: suppressed_exit(words))
     serving.start()
-    assert started.wait(60)
+    assert started.wait(300)
     while not servers[0].started:
         time.sleep(0.01)
     try:

@@ -86,9 +86,11 @@ class Client:
         with self._answer("POST", f"/v1/models/{model}/encode", content=_content(audio)) as answer:
             return answer.content
 
-    def decode(self, model: str, codes: Sound) -> bytes:
-        """Codes as sound: the content of a WAV file, exactly as long as what was encoded."""
-        with self._answer("POST", f"/v1/models/{model}/decode", content=_content(codes)) as answer:
+    def decode(self, model: str, codes: Sound, audio_format: str = "wav") -> bytes:
+        """Codes as sound: the content of an audio file (``wav``, ``flac``, ``ogg`` or ``mp3``), exactly as long as what was
+        encoded."""
+        asked = {"format": audio_format}
+        with self._answer("POST", f"/v1/models/{model}/decode", content=_content(codes), params=asked) as answer:
             return answer.content
 
     def edit(
@@ -114,10 +116,12 @@ class Client:
             return answer.content
 
     def generate(self, model: str, seconds: float = 10.0, **how: Any) -> Iterator[bytes]:
-        """New audio while it is drawn: the parts of a WAV file. Close the iterator to have no more drawn.
+        """New audio: the parts of an audio file, as WAV in the codec's voice while it is drawn. Close the iterator to have no
+        more drawn.
 
         Args:
-            how: ``seed``, ``temperature`` (a list: one, or one a level), ``top_k``, ``top_p``, ``variety``.
+            how: ``seed``, ``temperature`` (a list: one, or one a level), ``top_k``, ``top_p``, ``variety``; ``voice``
+                (``codec``, ``recordings`` or ``auto``), ``format`` (``wav``, ``flac``, ``ogg`` or ``mp3``).
         """
         with self._answer(
             "POST", f"/v1/models/{model}/generate", json={"seconds": seconds, **how}, whole=False

@@ -269,6 +269,51 @@ def test_the_alarm_rings_and_can_be_passed(page: Page, alarmed: str) -> None:
     expect(alarm).not_to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_jumps_while_it_learns(page: Page, server: Server, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """Curves, figures and codebooks come one after the other, and what can be read already stays where it is."""
+    monkeypatch.setenv("DISTILL_HOME", str(server.home))
+    folder = server.home / "runs" / f"learning{width}-20260102-120000"
+    uncounted, counted = (tuple(LevelHealth(level, use, 100 * use, 5) for level in range(4)) for use in (0.0, 0.5))
+    heard = {"kept": 0.6, "cents": 4.0, "invented": 0.1, "movement": 1.0, "line": 2.0, "grain": -0.5}
+
+    def begun(kind: str, hour: int) -> EventLog:
+        model, log = str(server.home / f"learning{width}.distill"), folder / f"{kind}.jsonl"
+        started, settings = f"2026-01-02T{hour}:00:00.000000+00:00", {"num_quantizers": 4}
+        record = RunRecord(kind, model, "/none", str(log), started, settings, process=this_process())
+        Library(lambda _: None).save_run(record)
+        return EventLog(log)
+
+    with begun("codec", 12) as tell:
+        tell(m.VQStepMetrics(1, 1, 9, 2.0, 2.0, 0.1, 0.001, 0.1, 4.0, 0.1, 90.0))
+        page.set_viewport_size({"width": width, "height": 860})
+        page.goto(f"/#/train/{folder.name}")
+        run_is(page, "running")
+        expect(page.locator(".chart .key b").first).to_have_text("2.00")
+        page.evaluate(
+            """() => {
+                window.jumps = [];
+                const moved = ({ node, previousRect, currentRect }) => [node?.className, previousRect.y, currentRect.y];
+                const note = ({ value, sources }) => jumps.push([value, ...sources.map(moved)]);
+                new PerformanceObserver((seen) => seen.getEntries().forEach(note)).observe({ type: "layout-shift" });
+            }"""
+        )
+        tell(m.VQStepMetrics(1, 2, 9, 1.9, 2.0, 0.1, 0.001, 0.1, 4.0, 0.2, 80.0))
+        tell(m.VQEpochMetrics(1, 2, 2.0, 1.9, 1.9, uncounted, "", 1.0, 0.001, heard))
+        expect(page.locator(".judged .value b")).to_have_count(6)
+        tell(m.VQStepMetrics(2, 3, 9, 1.5, 2.0, 0.1, 0.001, 0.1, 4.0, 0.9, 9.0))
+        tell(m.VQEpochMetrics(2, 2, 1.5, 1.4, 1.4, counted, "", 1.0, 0.001, {**heard, "kept": 0.7}))
+        expect(page.locator(".health .level.warn")).to_have_count(4)
+    with begun("prior", 13) as tell:
+        tell(m.PriorStepMetrics(1, 1, 90, 4.0, 0.001, 0.1, 64, 0.1, 60.0))
+        expect(page.locator(".chart")).to_have_count(3)
+        tell(m.PriorEpochMetrics(1, 9, 4.0, 4.2, 66.7, 66.7, False, "", 1.0, 0.001))
+        expect(page.locator("figure").filter(has_text="Prior loss")).to_contain_text("The gap is 0.20 nats")
+    page.wait_for_timeout(1000)
+    jumps = page.evaluate("() => jumps")
+    assert sum(value for value, *_ in jumps) < 0.02, jumps
+
+
 def test_the_first_load_is_small(page: Page, asked: list[str], server: Server) -> None:
     sizes: list[int] = []
     page.on("response", lambda answer: sizes.append(int(answer.headers.get("content-length", "0"))))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,19 @@ exec {real} "$@"
 
 def start(*words: str, lane: str = "one", then: list[str] | None = None) -> jobs.Job:
     return jobs.start("test", "A test", [list(words), *([then] if then else [])], lane=lane, about={"of": "a test"})
+
+
+def test_when_a_training_is_to_be_over(tmp_path: Path) -> None:
+    """Of all its stages, and not only of the one that is at work."""
+    commands = [["train", "--minutes", "3"], ["train-prior", "--minutes", "1.5"], ["generate", "--count", "3"]]
+    job = jobs.Job(tmp_path, "train", "A training", "training", commands, {}, "")
+    assert job.done_at is None
+    for at, seconds in enumerate((270, 90)):
+        (tmp_path / "running.json").write_text(json.dumps({"at": at}))
+        os.utime(tmp_path / "running.json", (1000, 1000))
+        assert job.done_at == datetime.fromtimestamp(1000 + seconds, UTC)
+    commands[1] = ["train-prior", "--resume"]
+    assert job.done_at is None, "to the end that was planned, which the job does not know"
 
 
 @pytest.mark.usefixtures("quick")

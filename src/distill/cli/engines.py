@@ -52,6 +52,7 @@ def on_ray(address: str, device: str) -> Iterator[Engine]:
             "--ray needs Ray, which is not installed.", "Install it with: pip install 'distill-audio[ray]'"
         ) from error
     _look_for(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what begins here would tell Ray's makers of its use
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, include_dashboard=_dashboard(address))
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:

@@ -7,6 +7,7 @@ import torch
 
 from distill.export.folder import folder_aside
 from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
+from distill.models.config import BASE_CREDITS
 from distill.models.header import Figures, Header
 from distill.models.model_file import Model, load_model, save_model
 
@@ -54,8 +55,7 @@ def _card(model: Model) -> str:
     )
     is_from_base = header.codec_training.get("from_base") == 1
     base = (
-        "It started from Distill's base codec: 34 minutes of sound in 700 clips, all CC0 or public domain (instruments, drums, "
-        "speech, effects, noises). Nothing of these sounds can be drawn from the weights but what every codec knows."
+        f"It started from {BASE_CREDITS}"
         if is_from_base
         else "It started from random weights; no sound but the recordings is in it."
     )

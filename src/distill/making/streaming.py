@@ -33,15 +33,12 @@ def stream(
         MissingPriorError: if the model has no prior; as everything here, with the first part.
         SettingError: if a setting is out of range.
     """
-    check_request(seconds, 1)
-    prior, codec = model.require_prior(), model.codec
-    sampling = sampling or Sampling()
-    sampling.check_levels(codec.num_quantizers)
-    positions = -(-round(seconds * codec.sample_rate) // codec.hop)
+    codec, sampling = model.codec, sampling or Sampling()
+    positions = _positions(model, seconds)
     piece = Generation(torch.zeros(0, codec.num_quantizers), seconds, seed, sampling, codec.sample_rate)
     total, done, decoded = round(seconds * codec.sample_rate), 0, 0
     held: Tensor | None = None
-    for codes in _growing(model, positions, sampling, seed, part, next(prior.parameters()).device):
+    for codes in drawn(model, seconds, sampling, seed, part):
         stop = positions if len(codes) == positions else max(decoded, len(codes) - codec.context)
         while decoded < stop:
             end = min(stop, decoded + part)
@@ -55,10 +52,19 @@ def stream(
             done, decoded = done + audio.shape[1], end
 
 
-def _growing(
-    model: Model, positions: int, sampling: Sampling, seed: int, part: int, device: torch.device
+def drawn(
+    model: Model, seconds: float, sampling: Sampling, seed: int = 0, part: int = PART_POSITIONS
 ) -> Iterator[Tensor]:
-    """The codes drawn so far ``[S, Q]`` on the CPU, longer each time, whole at last."""
+    """The codes of one new piece drawn so far ``[S, Q]`` on the CPU, longer each time, whole at last.
+
+    Raises:
+        MissingPriorError: if the model has no prior; as everything here, with the first codes.
+        SettingError: if a setting is out of range.
+    """
+    check_request(seconds, 1)
+    device = next(model.require_prior().parameters()).device
+    sampling.check_levels(model.codec.num_quantizers)
+    positions = _positions(model, seconds)
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(), _drawing_threads(device):
         first = opening(model.trained_on, seed)[None, None].to(device)
@@ -73,6 +79,10 @@ def _growing(
         yield drawing.codes[0, : drawing.done].cpu()
         if drawing.done == positions:
             return
+
+
+def _positions(model: Model, seconds: float) -> int:
+    return -(-round(seconds * model.codec.sample_rate) // model.codec.hop)
 
 
 def _drawing_threads(device: torch.device) -> AbstractContextManager[None]:

@@ -22,7 +22,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,19 @@ class Job:
     def progress(self) -> dict[str, Any]:
         """``step`` (words), ``share`` (0 to 1), ``detail``; empty where nothing was told."""
         return _told(self.folder / "progress.json")
+
+    @property
+    def done_at(self) -> datetime | None:
+        """When its trainings are to be over, by the minutes that were given; None where that is not known."""
+        at = self.running.get("at")
+        if at is None:
+            return None
+        left = [_minutes(words) for words in self.commands[at:] if words[0] != "generate"]
+        known = [minutes for minutes in left if minutes is not None]
+        if not left or len(known) < len(left):
+            return None
+        began = datetime.fromtimestamp((self.folder / "running.json").stat().st_mtime, UTC)
+        return began + timedelta(minutes=sum(known))
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -213,6 +226,10 @@ def complaint(words: str) -> tuple[str, str]:
         return (lines[-1] if lines else "It ended without a word.", "Try again; distill doctor checks this computer.")
     fix = [line.strip() for line in lines[starts[-1] + 1 :] if line.startswith("  ")]
     return lines[starts[-1]][2:], " ".join(fix[:1])
+
+
+def _minutes(words: Sequence[str]) -> float | None:
+    return float(words[words.index("--minutes") + 1]) if "--minutes" in words else None
 
 
 def _noted(pid: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPBearer
@@ -30,7 +30,7 @@ from distill.web.answers import Wrong
 from distill.web.app import add_words
 from distill.web.guard import Receive, Scope, Send
 from distill.web.pool import Pool, TooManyError
-from distill.web.service_words import MOST_OTHERS, Editing, Served, Wanted
+from distill.web.service_words import MEDIA, MOST_OTHERS, AudioFormat, Editing, Served, Wanted
 from distill.web.token import Gate
 from distill.web.worker import Answer, Worker
 
@@ -58,7 +58,7 @@ _WRONG: dict[int | str, dict[str, Any]] = {
 }
 _GIVES_CODES: dict[int | str, dict[str, Any]] = {200: {"content": {_CODES: {}}, "description": "A .codes file."}}
 _GIVES_SOUND: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"audio/wav": {}}, "description": "A WAV file of 24 bits, sent as it is made."}
+    200: {"content": {kind: {} for kind in MEDIA.values()}, "description": "An audio file, 24 bits where it has bits."}
 }
 Name = Annotated[str, PathParameter(max_length=255)]
 
@@ -76,8 +76,8 @@ class Limits:
 class _Parts(StreamingResponse):
     """A sound as it is made; whatever becomes of the client, what was held for it is let go."""
 
-    def __init__(self, content: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
-        super().__init__(content, media_type="audio/wav", headers=headers)
+    def __init__(self, content: AsyncIterator[bytes], headers: Mapping[str, str], media: str) -> None:
+        super().__init__(content, media_type=media, headers=headers)
         self.held = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,17 +133,28 @@ class _Desk:
             return await anyio.to_thread.run_sync(asked)
 
     async def parts(
-        self, held: AsyncExitStack, request: Request, do: str, model: str, headers: Mapping[str, str], **words: Any
+        self,
+        held: AsyncExitStack,
+        request: Request,
+        do: str,
+        model: str,
+        headers: Mapping[str, str],
+        audio_format: AudioFormat,
+        **words: Any,
     ) -> _Parts:
         """Has a worker do one thing whose answer is sent as it is made. What goes wrong before the first part is an error."""
         worker = await held.enter_async_context(self.worker(request))
         longest = self.limits.longest_seconds
-        parts = worker.parts(do, model=str(self.path(model)), longest=longest, **words)
+        parts = worker.parts(do, model=str(self.path(model)), longest=longest, audio_format=audio_format, **words)
         held.callback(parts.close)
-        first = await anyio.to_thread.run_sync(_next, parts)
-        if first is None:
-            raise DistillError("Nothing came of it.", "This is a fault in Distill.")
-        said, start = first
+        said, start = dict[str, Any](), b""
+        while not start:  # a part without bytes is a sign of life
+            first = await anyio.to_thread.run_sync(_next, parts)
+            if first is None:
+                raise DistillError("Nothing came of it.", "This is a fault in Distill.")
+            if await request.is_disconnected():
+                raise HTTPException(408, "The client went away")
+            said, start = first
 
         async def content() -> AsyncIterator[bytes]:
             yield start
@@ -151,7 +162,7 @@ class _Desk:
                 yield part[1]
 
         # With the length told beforehand a client notices when the sound was cut off.
-        return _Parts(content(), {**headers, "content-length": str(said["bytes"])})
+        return _Parts(content(), {**headers, "content-length": str(said["bytes"])}, MEDIA[audio_format])
 
 
 def create_service(models: Mapping[str, Path], token: str, limits: Limits | None = None) -> FastAPI:
@@ -205,19 +216,22 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
             return Response((folder / "out.codes").read_bytes(), media_type=_CODES)
 
     @app.post("/v1/models/{model}/decode", responses=_GIVES_SOUND, response_class=Response, openapi_extra=_BODY)
-    async def decode(model: Name, request: Request) -> Response:
+    async def decode(
+        model: Name, request: Request, audio_format: Annotated[AudioFormat, Query(alias="format")] = "wav"
+    ) -> Response:
         """Codes as sound, exactly as long as what was encoded."""
         desk.path(model)
 
         async def asked(held: AsyncExitStack, folder: Path) -> _Parts:
             codes = await _body(request, folder / "sound.codes")
-            return await desk.parts(held, request, "decode whole", model, {}, codes=str(codes))
+            return await desk.parts(held, request, "decode whole", model, {}, audio_format, codes=str(codes))
 
         return await _held(desk, request, asked)
 
     @app.post("/v1/models/{model}/generate", responses=_GIVES_SOUND, response_class=Response)
     async def generate(model: Name, wanted: Wanted, request: Request) -> Response:
-        """New audio, sent while it is drawn. The header X-Distill-Seed says with which seed it is made again."""
+        """New audio, as WAV in the codec's voice sent while it is drawn. The header X-Distill-Seed says with which seed it is
+        made again."""
         desk.path(model)
         seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
         if wanted.seconds > desk.limits.longest_seconds:
@@ -227,8 +241,9 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
             )
 
         async def asked(held: AsyncExitStack, _: Path) -> _Parts:
-            words = {"seconds": wanted.seconds, "seed": seed, "sampling": wanted.sampling()}
-            return await desk.parts(held, request, "draw whole", model, {"x-distill-seed": str(seed)}, **words)
+            words = {"seconds": wanted.seconds, "seed": seed, "sampling": wanted.sampling(), "voice": wanted.voice}
+            told = {"x-distill-seed": str(seed)}
+            return await desk.parts(held, request, "draw whole", model, told, wanted.format, **words)
 
         return await _held(desk, request, asked)
 

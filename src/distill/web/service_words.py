@@ -9,6 +9,8 @@ from distill.making.operations import Operation, check
 
 MOST_EDITS, MOST_OTHERS = 100, 8
 Text = Annotated[str, Field(min_length=1, max_length=40)]
+AudioFormat = Literal["wav", "flac", "ogg", "mp3"]
+MEDIA: dict[str, str] = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
 CodesFile = Annotated[str, Field(max_length=2_000_000, description="A .codes file, in base64.")]
 
 
@@ -31,7 +33,7 @@ class Served(BaseModel):
 
 
 class Wanted(BaseModel):
-    """New audio, as ``distill generate`` makes it in the codec's voice."""
+    """New audio, as ``distill generate`` makes it."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -42,6 +44,10 @@ class Wanted(BaseModel):
     top_k: int = Field(0, ge=0, le=1024)
     top_p: float = Field(0.975, gt=0, le=1)
     variety: float = Field(0.0, ge=0, le=5)
+    voice: Literal["codec", "recordings", "auto"] = Field(
+        "codec", description="auto is the one that was measured to be nearer to the recordings."
+    )
+    format: AudioFormat = Field("wav", description="Only WAV in the codec's voice is sent while it is drawn.")
 
     def sampling(self) -> dict[str, Any]:
         """How codes are drawn, in the words of ``making.sampling.Sampling``."""

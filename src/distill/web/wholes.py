@@ -4,26 +4,34 @@ Every question begins with the most seconds that are taken, so that what a heade
 """
 
 import struct
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from distill.audio.files import probe, read_blocks
+from distill.audio.writing import write_audio
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
-from distill.errors import DistillError, SettingError
+from distill.errors import AudioFileError, DistillError, SettingError
 from distill.making.editing import Editing
 from distill.making.operations import Operation
-from distill.making.sampling import Sampling
-from distill.making.streaming import stream
+from distill.making.sampling import Generation, Sampling
+from distill.making.streaming import drawn, stream
+from distill.making.voices import Choice, RecordingsVoice, Wanted, voice_of
 from distill.models.model_file import Model
 
 Answer = tuple[dict[str, Any], bytes]
+Blocks = Iterable[np.ndarray | None]
+"""A sound as it is made, float32 ``[C, n]`` a block; None is a sign of life where there is nothing to hear yet."""
 _BYTES = 3
 """A sample: 24 bits, as files on disk have them."""
+_PART_BYTES = 2**19
+_ALIVE: Answer = ({}, b"")
 
 
 def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -> Answer:
@@ -44,21 +52,44 @@ def encode_whole(model: Model, _: bytes, longest: float, audio: str, out: str) -
     return {"samples": taken}, b""
 
 
-def decode_whole(model: Model, _: bytes, longest: float, codes: str) -> Iterator[Answer]:
-    """A ``.codes`` file as a WAV file, in parts; the first says how many bytes there are in all."""
+def decode_whole(model: Model, _: bytes, longest: float, codes: str, audio_format: str) -> Iterator[Answer]:
+    """A ``.codes`` file as an audio file, in parts; the first that is not empty says how many bytes there are in all."""
     given = load_codes(Path(codes), model.codes_fingerprint, model.codec)
     _check(given.samples / given.sample_rate, longest)
-    return _wav(decode_chunks(model.codec, given.codes, model.device), given.samples, model)
+    return _file(decode_chunks(model.codec, given.codes, model.device), given.samples, model, audio_format)
 
 
 def draw_whole(
-    model: Model, _: bytes, longest: float, seconds: float, seed: int, sampling: dict[str, Any]
+    model: Model,
+    _: bytes,
+    longest: float,
+    seconds: float,
+    seed: int,
+    sampling: dict[str, Any],
+    voice: str,
+    audio_format: str,
 ) -> Iterator[Answer]:
-    """New audio as a WAV file, in parts, while it is drawn."""
+    """New audio in parts as :func:`decode_whole`, as WAV in the codec's voice while it is drawn.
+
+    Raises:
+        AudioFileError: if the recordings' voice is asked for and they are not at hand.
+    """
     _check(seconds, longest)
     warm = sampling["temperature"]
     how = Sampling(**{**sampling, "temperature": tuple(warm) if len(warm) > 1 else warm[0]})
-    return _wav(stream(model, seconds, how, seed), round(seconds * model.codec.sample_rate), model)
+    model.require_prior()
+    try:
+        speaks = voice_of(model, Wanted(Choice(voice)))
+    except AudioFileError as error:
+        raise AudioFileError(
+            "The recordings' voice needs the recordings, and the server has none of this model's.",
+            "Ask for the voice codec; or whoever runs the server puts them back, or serves what "
+            "distill models export --with-recordings wrote.",
+        ) from error
+    blocks: Blocks = stream(model, seconds, how, seed)
+    if speaks is not None:
+        blocks = _grains(model, speaks, seconds, how, seed)
+    return _file(blocks, round(seconds * model.codec.sample_rate), model, audio_format)
 
 
 def edit_whole(
@@ -87,8 +118,45 @@ def _check(seconds: float, longest: float) -> None:
         )
 
 
-def _wav(blocks: Iterable[np.ndarray], samples: int, model: Model) -> Iterator[Answer]:
-    """Float32 ``[C, n]`` blocks, ``samples`` in all, as the parts of a 24-bit WAV file."""
+def _grains(
+    model: Model, voice: RecordingsVoice, seconds: float, how: Sampling, seed: int
+) -> Iterator[np.ndarray | None]:
+    """New audio in the recordings' voice, which looks for the best path through all codes before it begins."""
+    codes = torch.empty(0, model.codec.num_quantizers)
+    for so_far in drawn(model, seconds, how, seed):
+        codes = so_far
+        yield None
+    yield from Generation(codes, seconds, seed, how, model.codec.sample_rate, voice=voice).blocks(model)
+
+
+def _file(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iterator[Answer]:
+    """``samples`` of sound as the parts of a file."""
+    return _wav(blocks, samples, model) if audio_format == "wav" else _coded(blocks, samples, model, audio_format)
+
+
+def _coded(blocks: Blocks, samples: int, model: Model, audio_format: str) -> Iterator[Answer]:
+    """The parts of a file whose length is known only when all of it is written."""
+    channels = model.codec.channels
+    with tempfile.TemporaryDirectory(prefix="distill-") as place:
+        sound = Path(place, "sound")
+        with sound.open("wb") as raw:
+            left = samples
+            for block in blocks:
+                if block is not None:
+                    np.ascontiguousarray(block[:, :left].T).tofile(raw)
+                    left -= min(left, block.shape[1])
+                yield _ALIVE
+        whole = np.memmap(sound, np.float32, "r", shape=(samples, channels))
+        path = write_audio(Path(place, f"sound.{audio_format}"), whole.T, format=audio_format, channels=channels)
+        said: dict[str, Any] = {"bytes": path.stat().st_size}
+        with path.open("rb") as file:
+            while part := file.read(_PART_BYTES):
+                yield said, part
+                said = {}
+
+
+def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Answer]:
+    """The parts of a WAV file of 24 bits, as they are made."""
     channels, rate = model.codec.channels, model.codec.sample_rate
     size = samples * channels * _BYTES
     form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * _BYTES, channels * _BYTES, 8 * _BYTES)
@@ -97,6 +165,9 @@ def _wav(blocks: Iterable[np.ndarray], samples: int, model: Model) -> Iterator[A
     start, left = head + b"data" + struct.pack("<I", size), samples
     said: dict[str, Any] = {"bytes": len(start) + padded}
     for block in blocks:
+        if block is None:
+            yield _ALIVE
+            continue
         part = block[:, :left]
         if not np.isfinite(part).all():
             raise DistillError(

@@ -28,7 +28,7 @@ RATE = 48_000
 
 @pytest.fixture
 def studio(address: str, token: str) -> Iterator[Client]:
-    with Client(address, token, patience=60) as one:
+    with Client(address, token) as one:
         yield one
 
 
@@ -44,7 +44,7 @@ def heard(wav: bytes) -> np.ndarray:
 
 
 def test_what_is_served_is_said(studio: Client) -> None:
-    tiny, other = studio.models()
+    tiny, other, _ = studio.models()
     assert (tiny["name"], other["name"]) == ("tiny", "other")
     assert (tiny["levels"], tiny["entries"], tiny["hop"], tiny["longest_seconds"]) == (2, 32, 1024, 8)
     assert tiny["level_names"] == ["Structure", "Detail"]
@@ -91,6 +91,34 @@ def test_new_audio_comes_while_it_is_drawn(address: str, token: str) -> None:
     assert got == size
     assert len(times) > 5
     assert times[0] < times[-1] - 0.1
+
+
+def test_the_recordings_voice_is_that_of_the_same_seed(studio: Client, served: dict[str, Path]) -> None:
+    """In a format that loses nothing; the model has its recordings with it."""
+    flac = b"".join(studio.generate("given", seconds=2.0, seed=4, voice="recordings", format="flac"))
+    model = load_model(served["given"])
+    (piece,) = distill.generate(model, 2.0, seed=4, voice="recordings")
+    np.testing.assert_allclose(heard(flac), piece.audio(model), atol=2**-23)
+    assert flac[:4] == b"fLaC"
+
+
+def test_a_voice_without_recordings(studio: Client) -> None:
+    with pytest.raises(InputError, match="the server has none of this model's") as told:
+        next(studio.generate("tiny", seconds=1.0, voice="recordings"))
+    assert "codec" in told.value.fix
+
+
+@pytest.mark.parametrize(("audio_format", "begins"), [("flac", b"fLaC"), ("ogg", b"OggS"), ("mp3", b"")])
+def test_sound_in_other_formats(studio: Client, take: Path, audio_format: str, begins: bytes) -> None:
+    codes = studio.encode("tiny", take)
+    sound = studio.decode("tiny", codes, audio_format)
+    assert sound.startswith(begins)
+    there, wav = heard(sound), heard(studio.decode("tiny", codes))
+    assert there.shape == wav.shape
+    if audio_format == "flac":
+        np.testing.assert_allclose(there, wav, atol=2**-23)  # it is rounded the other way
+    with pytest.raises(SettingError, match="wav"):
+        studio.decode("tiny", codes, "aiff")
 
 
 def test_edits_are_those_of_the_command_line(studio: Client, served: dict[str, Path], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from distill.files.atomic import make_folder
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, searchable
 from distill.library import Library, ModelEntry, trash
+from distill.models.config import BASE_CREDITS
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web import jobs, places
@@ -140,7 +141,7 @@ def one_model(model: str) -> ModelDetail:
             for run in library.runs(entry.origin)
         ],
         reports=[path.name for path in _reports(entry)],
-        base="The base codec of public-domain (CC0) sound that comes with Distill." if from_base else "Random weights.",
+        base=BASE_CREDITS if from_base else "Random weights: no sound but the recordings is in it.",
         level_names=list(LEVEL_NAMES.get(levels, ())),
         codebook_size=header.codec.codebook_size,
         bitrate=header.codec.bitrate,

@@ -48,6 +48,8 @@ class RunView(BaseModel):
     remaining_s: float | None
     ends_at: str | None
     """When this stage ends, as far as can be known: ISO 8601, UTC."""
+    done_at: str | None
+    """When all stages are to be over, where it was begun here with minutes for all of them: ISO 8601, UTC."""
     started: str
     changed: str
     warning: str
@@ -314,6 +316,7 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
     is_running = status.state == "running"
     left = stage.remaining_s if stage is not None and is_running else None
     job = next((job for job in active if record is not None and not job.is_over and _runs_it(job, record)), None)
+    ends = None if job is None else job.done_at
     return RunView(
         name=status.run_folder.name,
         model="" if record is None else Path(record.model).stem,
@@ -322,6 +325,7 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
         progress=stage.progress if stage is not None else 0.0,
         remaining_s=left,
         ends_at=None if left is None else (datetime.now(UTC) + timedelta(seconds=left)).isoformat(timespec="seconds"),
+        done_at=None if ends is None else ends.isoformat(timespec="seconds"),
         started="" if record is None else record.started,
         changed=changed(status.run_folder).isoformat(timespec="seconds"),
         warning="" if stage is None else for_page(stage.warning),

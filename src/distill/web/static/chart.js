@@ -3,17 +3,20 @@ import { useEffect, useRef } from "./vendor/hooks.js";
 import { html } from "./parts.js";
 
 let loading = null;
+/** Something for the head of the page, until it is there: the server may be starting anew. */
+const fetched = (kind, words) => new Promise((done) => {
+  const ask = () => {
+    const one = Object.assign(document.createElement(kind), words);
+    one.onload = done;
+    one.onerror = () => { one.remove(); setTimeout(ask, 2000); };
+    document.head.append(one);
+  };
+  ask();
+});
+/** With its styles: without them a curve is drawn below its place, and jumps. */
 function library() {
-  loading ??= new Promise((done) => {
-    document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/static/vendor/uPlot.css" }));
-    const ask = () => {
-      const script = Object.assign(document.createElement("script"), { src: "/static/vendor/uPlot.js" });
-      script.onload = () => done(window.uPlot);
-      script.onerror = () => { script.remove(); setTimeout(ask, 2000); };  // the server may be starting anew
-      document.head.append(script);
-    };
-    ask();
-  });
+  const vendor = "/static/vendor/uPlot";
+  loading ??= Promise.all([fetched("link", { rel: "stylesheet", href: `${vendor}.css` }), fetched("script", { src: `${vendor}.js` })]).then(() => window.uPlot);
   return loading;
 }
 
@@ -50,7 +53,8 @@ function options(width, series, log, limit, unit) {
 export function Chart({ title, words, data, series, limit, log = false, unit = "" }) {
   const own = useRef(null);
   const plot = useRef(null);
-  const whole = limit == null ? data : [...data, data[0].map(() => limit.value)];
+  // The line of a limit is there from the beginning, also where there is one point only.
+  const whole = limit == null ? data : [[0, ...data[0]], ...data.slice(1).map((values) => [null, ...values]), [limit.value, ...data[0].map(() => limit.value)]];
   const drawn = limit == null ? series : [...series, { label: limit.label, tone: "--warn", dashed: true }];
   const latest = useRef(whole);
   latest.current = whole;

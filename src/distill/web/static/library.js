@@ -74,7 +74,8 @@ function List() {
   if (!models && !words) return html`<div aria-busy="true"></div>`;
   const sorted = [...(models ?? [])].sort(SORTS[sort][1]);
   const head = (key, numeric) => html`<th scope="col" class=${numeric ? "number" : ""} aria-sort=${sort === key ? "ascending" : undefined}><button type="button" class="sort" onClick=${() => by(key)}>${SORTS[key][0]}${sort === key ? " ↓" : ""}</button></th>`;
-  return html`<div class="stack"><div class="head"><h2>Models</h2><div class="actions"><input class="search" type="search" aria-label="Search models" placeholder="Name, folder, recording" value=${words} onInput=${(event) => search(event.target.value)} /><${Import} /></div></div>
+  return html`<div class="stack"><div class="head"><h2>Models</h2><div class="actions"><input class="search" type="search" aria-label="Search models" placeholder="Name, folder, recording" value=${words} onInput=${(event) => search(event.target.value)} />
+      <select class="order" aria-label="Order of the models" value=${sort} onChange=${(event) => by(event.target.value)}>${Object.entries(SORTS).map(([key, [name]]) => html`<option value=${key} selected=${key === sort}>By ${name.toLowerCase()}</option>`)}</select><${Import} /></div></div>
     <section class="card" aria-label="Models"><table class="models"><thead><tr>${head("name")}<th scope="col">Health</th>${head("health", true)}${head("perplexity", true)}${head("seconds", true)}${head("size", true)}${head("pieces", true)}${head("created", true)}</tr></thead>
       <tbody>${sorted.map((model) => html`<tr key=${model.id} class=${model.is_there ? "" : "unused"}><th scope="row">${model.is_there ? html`<a href=${address("library", model.id)}>${model.name}</a>` : html`${model.name} <${Action} kind="small quiet" act=${() => forget(model)}>Take off the list<//>`}</th>
         <td><${Health} model=${model} /></td><td class="number" data-label="codec">${figure(model.codec_distance)}</td><td class="number" data-label="prior">${figure(model.perplexity, 1)}</td><td class="number">${duration(model.seconds)}</td><td class="number">${size(model.size)}</td><td class="number" data-label="pieces">${model.pieces}</td><td class="number">${when(model.created)}</td></tr>`)}</tbody></table>
@@ -98,7 +99,7 @@ function Rename({ model, onClose }) {
 
 function Trainings({ runs }) {
   const kinds = { codec: "Codec", refinement: "Second stage", prior: "Prior" };
-  return html`<section class="card" aria-label="Trainings"><header><h3>Trainings</h3></header>${runs.length ? html`<table><tbody>${runs.map((run) => html`<tr><th scope="row"><a href=${address("train", run.run)}>${kinds[run.kind]}</a></th><td>${when(run.started)}</td><td><${Badge} tone=${STATES[run.outcome]}>${run.outcome}<//></td>
+  return html`<section class="card" aria-label="Trainings"><header><h3>Trainings</h3></header>${runs.length ? html`<table class="trainings"><tbody>${runs.map((run) => html`<tr><th scope="row"><a href=${address("train", run.run)}>${kinds[run.kind]}</a></th><td>${when(run.started)}</td><td><${Badge} tone=${STATES[run.outcome]}>${run.outcome}<//></td>
     <td class="number">${run.settings.minutes ? duration(60 * run.settings.minutes) : run.settings.epochs ? count(run.settings.epochs, "epoch") : ""}</td></tr>`)}</tbody></table>` : html`<p class="soft">None on this computer.</p>`}</section>`;
 }
 

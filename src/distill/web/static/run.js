@@ -33,7 +33,7 @@ function Progress({ run }) {
   return html`<div class="card progress">
     <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || (!isRunning && !run.job) ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
       <li class=${stage === current && isRunning ? "current" : stage.outcome === "finished" || stage.is_complete ? "done" : "later"}>${STAGES[stage.name]}${!stage.later && html` <small>${stage === current && isRunning ? percent(stage.progress) : stage.outcome === "finished" || stage.is_complete ? "done" : percent(stage.progress)}</small>`}</li>`)}</ol>
-      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, done at ${clock(new Date(Date.now() + 1000 * left))}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
+      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
     <${Bar} share=${run.state === "finished" ? 1 : current.progress} label=${`${STAGES[current.name]} done`} />
   </div>`;
 }
@@ -70,10 +70,12 @@ const HELD = { label: "held out", tone: "--held" };
 function Curves({ run, told, learning }) {
   const { codec, refinement, prior } = told;
   const gap = prior?.epochs.at(-1);
+  const counts = [codec?.complete?.levels, codec?.epochs.at(-1)?.levels].filter((one) => one?.length);
+  const levels = counts.find((one) => one.some((level) => level.utilisation > 0)) ?? counts.at(-1);
   return html`<div class="charts">
     ${codec && html`<${Chart} title="Codec loss" words="How far decoded sound is from the recordings; lower is closer." series=${[TRAINED, HELD]} data=${curves(codec, "val_loss")} />`}
     ${codec && html`<${Judged} learning=${learning} told=${told} isRunning=${run.state === "running" && run.stage === "codec"} />`}
-    ${codec?.epochs.at(-1)?.levels?.length > 0 && html`<${Health} levels=${codec.epochs.at(-1).levels} names=${run.level_names} />`}
+    ${levels && html`<${Health} levels=${levels} names=${run.level_names} />`}
     ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, HELD]} data=${curves(refinement, "val_mel")} />`}
     ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, HELD]} data=${curves(prior, "val_loss")} unit=" nats"
       words=${gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise. The gap is ${figure(gap.val_loss - gap.train_loss)} nats now.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
@@ -90,14 +92,15 @@ async function stop(run) {
 }
 
 function GoOn({ run }) {
-  const [minutes, set] = useState("");
+  const finished = run.state === "finished";
+  const [typed, set] = useState(null);
+  const minutes = typed ?? (finished ? "5" : "");
   const resume = async () => {
     const job = await post(path(run.name, "/resume"), { minutes: minutes ? Number(minutes) : null });
     refresh("/api/runs");
     say(job.state === "waiting" ? "It goes on as soon as its turn comes." : "It goes on.");
   };
-  const finished = run.state === "finished";
-  return html`<span class="go-on"><input type="number" min="0.1" step="any" aria-label="Minutes further" placeholder=${finished ? "5" : "as planned"} value=${minutes} onInput=${(event) => set(event.target.value)} /><span class="soft">min</span>
+  return html`<span class="go-on"><input type="number" min="0.1" step="any" aria-label="Minutes further" placeholder="as planned" value=${minutes} onInput=${(event) => set(event.target.value)} /><span class="soft">min</span>
     <${Action} act=${resume} disabled=${finished && !minutes} data-test="resume">${finished ? "Train further" : "Go on"}<//></span>`;
 }
 

@@ -112,7 +112,7 @@ function Train({ path }) {
   const shown = kind === "job" ? html`<${Job} key=${which} id=${which} />` : run ? html`<${Run} key=${run.name} name=${run.name} />`
     : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long may it take?">Minutes are the one knob. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. Then it makes the first pieces. You hear it learn all the while, and can stop at any time and keep what was learned.<//>`;
   const isBusy = !isNew && (kind === "job" || run?.state === "running");
-  return html`<div class=${`split${kind && !isNew ? " chosen" : ""}`}>
+  return html`<div class=${`split${(kind && !isNew) || isBusy ? " chosen" : ""}`}>
     <aside class="stack">${collections.length > 0 && (isBusy ? html`<a class="button" href=${address("train", "new")}>New training</a>` : html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} waits=${all.runs.some((one) => one.state === "running")} />`)}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>
     <div>${shown}</div></div>`;
 }
