@@ -19,6 +19,7 @@ from distill.audio.mixing import Mix, in_channels
 from distill.audio.seen import digest_of
 from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.verdicts import FileReport, FileVerdict
+from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import normalised
 
@@ -97,7 +98,7 @@ class Corpus:
         found = []
         if self.seconds < _LITTLE_SECONDS:
             found.append(
-                f"{self.seconds:.1f} s are very little to learn from: what comes out will mostly repeat them. "
+                f"{duration(self.seconds)} are very little to learn from: what comes out will mostly repeat them. "
                 "A minute or more of different recordings makes new sound possible."
             )
         if len(used) == 1 and copied:

@@ -126,15 +126,6 @@ def levels_table(levels: Iterable[Mapping[str, Any]]) -> None:
     )
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words that fit a progress line."""
-    if not math.isfinite(seconds):
-        return "–"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def percent(share: float) -> str:
     """``97 %``"""
     return f"{100 * share:.0f} %"
