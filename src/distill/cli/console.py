@@ -98,9 +98,10 @@ def place(label: str, where: str | Path, remark: str = "") -> None:
 def table(rows: Iterable[Iterable[str | Text]], *, indent: int = 0) -> None:
     """Rows of aligned cells without lines around them; the first column names the others."""
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column(no_wrap=True)  # a value can be read in two lines, a name that is typed cannot
     for name, *cells in rows:
         grid.add_row(
-            Text(" " * indent + visible(str(name)), style="dim", overflow="fold"),
+            Text(" " * indent + visible(str(name)), style="dim"),
             *(cell if isinstance(cell, Text) else Text(visible(cell), overflow="fold") for cell in cells),
         )
     console.print(grid)
