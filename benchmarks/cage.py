@@ -27,8 +27,9 @@ SECONDS_A_SECOND = 0.05
 """Of work that each second of sound really in a file may take beyond that."""
 HANG = 20.0
 """Of the child's own work after which it is ended."""
-STUCK = 900.0
-"""By the clock on the wall: it waits for something, or the machine has no time for it."""
+STUCK = 120.0
+"""By the clock on the wall, while it asks for no processor: it waits for something that does not come. A child that a busy
+machine gives no time to is not stuck."""
 WELL = frozenset({"refused", "equal", "consistent"})
 """Outcomes as they should be; all others are findings."""
 
@@ -101,19 +102,33 @@ def outcomes(
 
 def _answer(pipe: Connection, pid: int) -> tuple[str, str, float, int, float]:
     """What the child found, or that it hangs."""
-    began, before = time.monotonic(), _work_of(pid)
+    before = seen = _work_of(pid)
+    waited_since = time.monotonic()
     while not pipe.poll(1.0):
-        worked = _work_of(pid) - before
-        if worked > HANG or time.monotonic() - began > STUCK:
-            return "hang", f"after {worked:.0f} s of work", worked, 0, 0.0
+        now = _work_of(pid)
+        if now > seen or _wants_processor(pid):
+            seen, waited_since = now, time.monotonic()
+        worked, waited = now - before, time.monotonic() - waited_since
+        if worked > HANG or waited > STUCK:
+            return "hang", f"after {worked:.0f} s of work, and {waited:.0f} s of waiting", worked, 0, 0.0
     answer: tuple[str, str, float, int, float] = pipe.recv()
     return answer
 
 
 def _work_of(pid: int) -> float:
     """Seconds of processor time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _wants_processor(pid: int) -> bool:
+    """Whether it computes, or would if the machine had time, or waits for the disk."""
+    return _stat(pid)[0] in {"R", "D"}
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def open_many(prepare: Callable[[Any], Attempt], words: str, count: int, *, writes: bool = False) -> int:

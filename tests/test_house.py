@@ -1,6 +1,7 @@
 """The house rules that no other test would miss: who may know whom, and what may not stand anywhere."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,6 +141,14 @@ def test_nothing_is_printed_past_the_console(path: Path) -> None:
     """Guards against a stray print that breaks ``--json``."""
     calls = {ast.unparse(node.func) for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)}
     assert not {"print", "breakpoint"} & calls
+
+
+def test_lengths_of_time_have_one_home() -> None:
+    """Guards against "0.5 minutes" and "It lasts 6 hours; at most 6": a length of time is worded in durations.py alone."""
+    own = re.compile(r"/ (?:60|3600)(?::[^}\"]*)?\}|\} ?(?:minutes?|hours?|min|h)\b")
+    repeats_what_was_typed = {"distill/settings.py", "distill/training/schedule.py"}
+    found = {name_of(path) for path in FILES if own.search(path.read_text(encoding="utf-8"))}
+    assert found == {"distill/durations.py"} | repeats_what_was_typed
 
 
 def test_every_error_is_raised_and_drawn() -> None:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.distance import Magnitude
+from distill.durations import about
 from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
 from distill.files.atomic import ensure_writable
@@ -176,12 +177,12 @@ def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[F
         "Close what else is running, and try again; or use a computer with a GPU." if is_slow else "",
         rate,
     )
-    minutes = PASSES * CORPUS_SECONDS / rate / 60
+    seconds = PASSES * CORPUS_SECONDS / rate
     yield Finding(
         "Speed",
         "10 min corpus",
-        f"about {minutes:.0f} min for the codec: {PASSES} passes at that speed",
-        number=60 * minutes,
+        f"about {about(seconds)} for the codec: {PASSES} passes at that speed",
+        number=seconds,
     )
 
 

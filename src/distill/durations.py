@@ -21,7 +21,9 @@ def duration(seconds: float | None) -> str:
 
 
 def about(seconds: float) -> str:
-    """``45 s``, ``1 minute``, ``20 minutes``, ``1.6 hours``: no finer than a guess is."""
+    """``45 s``, ``1 minute``, ``20 minutes``, ``1.6 hours``: no finer than a guess is; a dash where it is not known."""
+    if not math.isfinite(seconds):
+        return "–"
     if seconds < 59.5:
         return f"{seconds:.0f} s"
     if seconds < 90:

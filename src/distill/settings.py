@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from distill.durations import duration
 from distill.errors import SettingError
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.sizes import OPTIONS
@@ -86,7 +87,7 @@ def stage_settings(epochs: int | None, first_minutes: float | None, minutes: flo
     """How the time of a codec in high quality is divided between its two stages."""
     each = [] if epochs is None else ["1 epoch" if epochs == 1 else f"{epochs} epochs"]
     shares = (None, None) if first_minutes is None or minutes is None else (first_minutes, minutes - first_minutes)
-    spans = [", at most ".join([*each, *([] if share is None else [f"{share:.3g} minutes"])]) for share in shares]
+    spans = [", at most ".join([*each, *([] if share is None else [duration(60 * share)])]) for share in shares]
     return {
         "first-stage": (f"{spans[0]}: encoder, codes and decoder", "auto"),
         "second-stage": (f"{spans[1]}: the decoder alone, against a discriminator", "auto"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from annotated_types import Ge, Le
 
 from distill.audio.corpus import Corpus
+from distill.durations import duration
 from distill.errors import SettingError
 from distill.models.config import BASE_DECODER_BLOCKS, PriorConfig, VQVAEConfig
 
@@ -75,11 +76,10 @@ def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
 def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     """Why the codec is as large as it is, in a few sentences."""
     positions = round(corpus.seconds * config.frame_rate)
-    seconds = f"{corpus.seconds:.0f}" if corpus.seconds >= 10 else f"{corpus.seconds:.1f}"
     uses = round(positions / config.codebook_size)
     often = "less than once" if uses < 1 else "once" if uses == 1 else f"{uses} times"
     return (
-        f"{seconds} s are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
+        f"{duration(corpus.seconds)} are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
         f"{config.num_quantizers} codes, one from each of as many codebooks with {config.codebook_size} entries, so an "
         f"entry is used {often} on average. Codebooks grow up to {LARGEST_CODEBOOK} "
         f"entries as long as each is used {USES_PER_CODE} times or more."

@@ -78,7 +78,7 @@ def test_all_the_sound_is_used(tmp_path, encoded, noise, kind):
     if kind != "wav two":
         np.testing.assert_allclose(heard, noise(1.0)[:, : heard.shape[1]], atol=1e-4)
     remark = probe(path).remark
-    assert ("all 1.0 s that are in it are used" in remark) == (kind.split()[1] in ("zero", "half")), remark
+    assert ("all 1 s that are in it are used" in remark) == (kind.split()[1] in ("zero", "half")), remark
 
 
 def test_what_comes_behind_the_sound_is_no_sound(tmp_path, encoded):
@@ -95,7 +95,150 @@ def test_a_file_that_broke_off_says_so(tmp_path, encoded):
     (tmp_path / "a.wav").write_bytes(encoded("WAV", "PCM_16", 2.0)[: 44 + 96_000])
     info = probe(tmp_path / "a.wav")
     assert info.frames == RATE
-    assert info.remark == "Its header says 2.0 s; all 1.0 s that are in it are used."
+    assert info.remark == "Its header says 2 s; all 1 s that are in it are used."
+
+
+@pytest.mark.parametrize(("form", "subtype"), [("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("MP3", "MPEG_LAYER_III")])
+def test_what_there_is_of_a_file_that_broke_off_is_used(tmp_path, encoded, noise, form, subtype):
+    """Guards against a good second thrown away as "damaged: it cannot be read beyond 0.00 s" for the one that is missing."""
+    whole = encoded(form, subtype, 2.0)
+    path = tmp_path / f"a.{form.lower()}"
+    for size in (len(whole) // 2, len(whole) // 2 + 1, len(whole) - 2):
+        path.write_bytes(whole[:size])
+        info = probe(path)
+        assert info.seconds == pytest.approx(2 * size / len(whole), abs=0.15)
+        heard = read_audio(path)
+        assert heard.shape[1] == info.frames
+        if form == "FLAC":
+            np.testing.assert_allclose(heard, noise(2.0)[:, : heard.shape[1]], atol=1e-4)
+        if size < len(whole) - 1000:
+            assert "Its header says 2 s; all " in info.remark
+    path.write_bytes(whole[:-400] if form == "MP3" else whole)
+    assert "says 2 s; all 2 s" not in probe(path).remark, "two figures that read alike say nothing"
+    path.write_bytes(whole)
+    assert form == "MP3" or info.frames < probe(path).frames
+    assert not probe(path).remark
+
+
+@pytest.mark.parametrize("form", ["AIFF", "AU", "W64", "CAF"])
+def test_half_of_a_file_says_how_much_is_missing(tmp_path, encoded, form):
+    """Guards against half a download used without a word, in formats where only WAV was looked at."""
+    whole = encoded(form, "PCM_16", 2.0)
+    path = tmp_path / f"a.{form.lower()}"
+    path.write_bytes(whole[: len(whole) // 2])
+    assert probe(path).seconds == pytest.approx(1.0, abs=0.1)
+    assert probe(path).remark.startswith("Its header says 2 s; all ")
+    path.write_bytes(whole)
+    assert not probe(path).remark
+
+
+def test_a_flac_of_open_length_that_broke_off_is_used(tmp_path, encoded, noise):
+    """Guards against a recorder that lost power, whose file was "damaged: its beginning is not readable"."""
+    whole = bytearray(encoded("FLAC", "PCM_16", 2.0))
+    whole[21] &= 0xF0
+    whole[22:26] = bytes(4)
+    path = tmp_path / "a.flac"
+    path.write_bytes(whole[: len(whole) // 2])
+    heard = read_audio(path)
+    assert heard.shape[1] == pytest.approx(RATE, abs=0.15 * RATE)
+    np.testing.assert_allclose(heard, noise(2.0)[:, : heard.shape[1]], atol=1e-4)
+    assert probe(path).remark.startswith("Its header was never finished; all ")
+    path.write_bytes(whole)
+    assert probe(path).frames == 2 * RATE
+    assert not probe(path).remark
+
+
+def test_tags_and_rubbish_around_flac_and_ogg(tmp_path, encoded, noise):
+    """Guards against a whole FLAC refused as "it cannot be read beyond 2 s of 2 s" for the tag behind it."""
+    flac, ogg = encoded("FLAC", "PCM_16", 2.0), encoded("OGG", "VORBIS", 2.0)
+    tag = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)
+    for name, content in {
+        "tag.flac": flac + b"TAG" + bytes(125), "ape.flac": flac + b"APETAGEX" + bytes(24),
+        "rubbish.flac": flac + b"\xff\xf8" * 500,
+        "before.flac": tag + flac, "before.ogg": tag + ogg,
+    }.items():  # fmt: skip
+        (tmp_path / name).write_bytes(content)
+        assert probe(tmp_path / name).frames == 2 * RATE, name
+        assert read_audio(tmp_path / name).shape[1] == 2 * RATE
+    np.testing.assert_allclose(read_audio(tmp_path / "rubbish.flac"), noise(2.0), atol=1e-4)
+
+
+def test_a_last_flac_frame_is_no_chance(tmp_path, noise):
+    """Guards against a good file cut where its own sound happens to look like the beginning of a frame."""
+    for seed in range(30):
+        soundfile.write(tmp_path / "a.flac", noise(0.7, seed).T, RATE, "PCM_24")
+        assert probe(tmp_path / "a.flac").frames == round(0.7 * RATE)
+        assert not probe(tmp_path / "a.flac").remark
+
+
+def test_a_wav_of_a_kind_that_cannot_be_read_is_not_called_damaged(tmp_path, encoded):
+    """Guards against three faults with one sentence: unsupported, damaged, empty."""
+    wav = bytearray(encoded("WAV", "PCM_16"))
+    wav[20:22] = struct.pack("<H", 0x0055)
+    (tmp_path / "a.wav").write_bytes(wav)
+    with pytest.raises(AudioFileError, match=r"packed in a way that cannot be read \(format 0x0055\)"):
+        probe(tmp_path / "a.wav")
+
+
+def test_an_ogg_that_broke_off_says_so(tmp_path, encoded):
+    """Guards against the first pages of a stream taken for all of it, without a word."""
+    for form in ("VORBIS", "OPUS"):
+        whole = encoded("OGG", form, 3.0)
+        (tmp_path / "a.ogg").write_bytes(whole[: len(whole) * 2 // 3])
+        assert probe(tmp_path / "a.ogg").remark.startswith("It breaks off before its end; all ")
+        (tmp_path / "b.ogg").write_bytes(whole)
+        assert not probe(tmp_path / "b.ogg").remark
+        assert probe(tmp_path / "a.ogg").frames < probe(tmp_path / "b.ogg").frames
+
+
+def test_damage_in_the_middle_is_told_with_its_place(tmp_path, encoded):
+    """Guards against "it cannot be read beyond 0.00 s" where a second can."""
+    whole = encoded("FLAC", "PCM_16", 2.0)
+    middle = len(whole) // 2
+    (tmp_path / "a.flac").write_bytes(whole[:middle] + bytes(3000) + whole[middle + 3000 :])
+    with pytest.raises(AudioFileError, match=r"beyond (0\.[89]\d?|1(\.[01])?) s of 2 s"):
+        read_audio(tmp_path / "a.flac")
+
+
+def test_a_chunk_of_odd_length_with_and_without_its_last_byte(tmp_path, encoded, noise):
+    """Guards against "damaged" for a program that counts differently."""
+    wav = encoded("WAV", "PCM_16")
+    for chunk in (b"junk\5\0\0\0abcde", b"junk\5\0\0\0abcde\0", b"note\1\0\0\0x"):
+        (tmp_path / "a.wav").write_bytes(wav[:12] + chunk + wav[12:])
+        np.testing.assert_allclose(read_audio(tmp_path / "a.wav"), noise(1.0), atol=1e-4)
+        assert not probe(tmp_path / "a.wav").remark
+
+
+def test_rubbish_and_tags_behind_a_counted_sound_are_no_sound(tmp_path, encoded):
+    """Guards against a burst of noise at full scale at the end, which is trained on."""
+    wav = encoded("WAV", "PCM_16")
+    behind = {"rubbish": bytes(range(3, 256)) * 12, "id3v1": b"TAG" + b"x" * 125, "ape": b"APETAGEX" + b"\xff" * 9000,
+              "id3v2": b"ID3\4\0\0\0\0\x7f\x7f" + b"\xfe" * 16_384}  # fmt: skip
+    for name, tag in behind.items():
+        (tmp_path / f"{name}.wav").write_bytes(wav + tag)
+        assert probe(tmp_path / f"{name}.wav").frames == RATE, name
+        assert not probe(tmp_path / f"{name}.wav").remark
+
+
+def test_tags_around_an_mp3_leave_no_words_of_the_library_on_the_screen(tmp_path, encoded, capfd):
+    """Guards against "Warning: Xing stream size off by more than 1%, fuzzy seeking may be even more fuzzy than by design!"."""
+    mp3 = encoded("MP3", "MPEG_LAYER_III")
+    for name, content in {
+        "behind": mp3 + b"APETAGEX" + bytes(24) + b"x" * 900 + b"TAG" + bytes(125),
+        "before": b"ID3\4\0\0\0\0\x40\0" + bytes(8192) + mp3,
+    }.items():
+        (tmp_path / f"{name}.mp3").write_bytes(content)
+        assert read_audio(tmp_path / f"{name}.mp3").shape[1] == pytest.approx(RATE, abs=100)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("form", ["VOC", "NIST", "IRCAM", "PAF", "AVR", "PVF", "SVX"])
+def test_what_old_samplers_wrote_has_a_row_too(tmp_path, encoded, form):
+    """Guards against ten files of a sampler's disk that are passed over in silence, as they are called otherwise."""
+    (tmp_path / "take.x").write_bytes(encoded(form, "PCM_16", rate=22_050))
+    assert kind_of(tmp_path / "take.x")
+    (report,) = import_corpus(tmp_path).files
+    assert (report.name, report.verdict) == ("take.x", FileVerdict.USED)
 
 
 @pytest.mark.parametrize("form", ["WAV", "RF64", "AIFF", "CAF", "AU", "W64", "FLAC", "OGG", "MP3"])
@@ -112,7 +255,8 @@ def test_a_file_that_broke_off_anywhere_in_its_header_gets_a_verdict(tmp_path, e
 
 def test_joined_files_are_read_to_the_end(tmp_path, encoded):
     """Guards against the first track of a stream taken for all of it."""
-    for suffix, form, subtype in (("ogg", "OGG", "VORBIS"), ("opus", "OGG", "OPUS"), ("mp3", "MP3", "MPEG_LAYER_III")):
+    for suffix, form, subtype in (("ogg", "OGG", "VORBIS"), ("opus", "OGG", "OPUS"), ("mp3", "MP3", "MPEG_LAYER_III"),
+                                 ("flac", "FLAC", "PCM_16"), ("wav", "WAV", "PCM_16")):  # fmt: skip
         path = tmp_path / f"a.{suffix}"
         path.write_bytes(encoded(form, subtype, 1.0) + encoded(form, subtype, 2.0, seed=1))
         heard = read_audio(path)
@@ -130,6 +274,14 @@ def test_an_mp3_without_its_table_is_counted(tmp_path, encoded, noise):
     assert heard.shape[1] == pytest.approx(3 * RATE, abs=0.1 * RATE)
     (tmp_path / "b.mp3").write_bytes(whole)
     np.testing.assert_allclose(read_audio(tmp_path / "b.mp3"), noise(3.0), atol=0.2)
+
+
+def test_a_link_to_nothing_says_where_it_leads(tmp_path, encoded):
+    """Guards against "It does not exist" beside a name that is in the folder."""
+    (tmp_path / "a.wav").write_bytes(encoded("WAV", "PCM_16"))
+    (tmp_path / "b.wav").symlink_to("gone.wav")
+    (report,) = [one for one in import_corpus(tmp_path).files if one.name == "b.wav"]
+    assert report.reason == "It is a link to gone.wav, which is not there."
 
 
 def test_kinds_are_told_by_content(tmp_path, encoded):

@@ -75,7 +75,7 @@ def test_a_short_hit_is_not_half_silent(tmp_path, save):
     assert report.silence == pytest.approx(1 / 2401, abs=1e-6)
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.8, "0.8 s are 38 positions"), (20.0, "20 s are 938 positions")])
+@pytest.mark.parametrize(("seconds", "words"), [(0.8, "0.80 s are 38 positions"), (20.0, "20 s are 938 positions")])
 def test_the_sizes_are_explained_in_words_that_can_be_read(tmp_path, noise, save, seconds, words):
     """Guards against "1 s are 38 positions" of 0.8 s, and an entry that is used "1 times"."""
     save(tmp_path / "a.wav", noise(seconds))

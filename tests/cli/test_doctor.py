@@ -103,7 +103,7 @@ def test_the_speed_is_measured_and_extrapolated() -> None:
     assert training_speed(CPU, seconds=0.0) > 0
     fast = {one.name: one for one in speed(lambda device: 25.0)}
     assert fast["10 min corpus"].number == pytest.approx(600.0)
-    assert "10 min for the codec" in fast["10 min corpus"].value
+    assert "about 10 minutes for the codec" in fast["10 min corpus"].value
     assert all(one.is_well for one in fast.values())
     assert "Close what else is running" in wrong(speed(lambda device: 0.1))["training"].fix
 

@@ -34,6 +34,22 @@ def test_a_narrow_terminal_shows_whole_names(monkeypatch: pytest.MonkeyPatch, co
     assert "…" not in text
 
 
+def test_a_setting_s_name_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "positions-per-secon" with its d in the next line."""
+    screen = io.StringIO()
+    monkeypatch.setattr(console, "console", Console(file=screen, width=40, highlight=False, color_system=None))
+    console.settings_table({
+        "positions-per-second": ("46.9", "auto"), "first-stage": ("4 min: encoder, codes and decoder", "auto"),
+        "commitment-weight": ("0.25", "set"),
+    })  # fmt: skip
+    lines = screen.getvalue().splitlines()
+    assert [line.split()[0] for line in lines if line[:1].strip()] == [
+        "positions-per-second", "first-stage", "commitment-weight",
+    ]  # fmt: skip
+    assert max(map(len, lines)) <= 40
+    assert "…" not in screen.getvalue()
+
+
 def test_a_pipe_has_no_width(
     distill: Distill,
     noise: Callable[..., np.ndarray],

@@ -62,8 +62,35 @@ def test_a_piece_is_deleted_by_its_name_too(distill: Distill, made: list[Path], 
     elsewhere = distill("generate", tiny, "--seconds", 0.5, "--seed", 4, "--out", "a", "--json").json["audio"][0]
     same = distill("generate", tiny, "--seconds", 0.5, "--seed", 4, "--out", "b", "--json").json["audio"][0]
     assert Path(elsewhere).stem == Path(same).stem
-    distill("pieces", "delete", Path(same).stem).refused("3 and 4", "its number")
+    distill("pieces", "delete", Path(same).stem).refused(
+        "any of 2 pieces", f"3   {elsewhere}", f"4   {same}", "its number"
+    )
     assert listed(distill) == [4, 3, 2]
+    assert distill("pieces", "delete", same, "--json").json["deleted"][0]["id"] == 4
+    distill("pieces", "delete", Path(same)).refused("no piece")
+    assert distill("pieces", "delete", Path(elsewhere).stem, "--json").json["deleted"][0]["id"] == 3
+
+
+def test_a_piece_is_made_again_by_its_number_name_or_file(distill: Distill, made: list[Path], tiny: Path) -> None:
+    """Guards against a name that delete takes and regenerate does not, and against two of one name that look alike."""
+    content = made[0].read_bytes()
+    for given in (1, made[0].stem, made[0].name, made[0]):
+        again = distill("regenerate", given, "--out", "again", "--json").json
+        assert again["id"] == 1
+        assert Path(again["audio"]).read_bytes() == content
+    distill("regenerate", "never-made").refused("no piece 'never-made'", "distill pieces list")
+    twin = distill("generate", tiny, "--seconds", 0.5, "--seed", 0, "--out", "b", "--json").json["audio"][0]
+    assert Path(twin).stem == made[0].stem
+    distill("regenerate", made[0].stem).refused("any of 2 pieces", f"1   {made[0]}", f"3   {twin}", "its number")
+    distill("pieces", "delete", 3)
+    distill("pieces", "delete", 1)
+    (key,) = [
+        item["key"] for item in distill("pieces", "list", "--trash", "--json").json["trash"] if item["piece"] == 1
+    ]
+    distill("regenerate", made[0].stem).refused("in the trash", "distill pieces restore")
+    assert distill("regenerate", 1, "--out", "again", "--json").json["id"] == 1
+    distill("pieces", "restore", key)
+    assert distill("regenerate", made[0].stem, "--out", "again", "--json").json["id"] == 1
 
 
 def test_a_deleted_piece_can_still_be_made_again(distill: Distill, made: list[Path]) -> None:

@@ -154,7 +154,7 @@ def test_a_file_too_long_is_named_with_its_length(distill: Distill, folder: Path
     save(folder / "good.wav", noise(1))
     save(folder / "day.wav", np.zeros((1, 7 * 3600 * 1000), np.float32), 1000, "PCM_U8")
     answer = distill("check", folder)
-    assert "day.wav: It lasts 7 hours; at most 6" in answer.out
+    assert "day.wav: It lasts 7 h; at most 6 h" in answer.out
     assert verdicts(distill("check", folder, "--json"))["day.wav"] == "too long"
 
 

@@ -28,7 +28,7 @@ def three_seconds(noise: Callable[..., np.ndarray]) -> list[np.ndarray]:
     [
         (one_file, "2.0 s are very little to learn from"),
         (identical_files, "All 5 files are the same sound"),
-        (three_seconds, "3.0 s are very little to learn from"),
+        (three_seconds, "3 s are very little to learn from"),
     ],
 )
 def test_a_prior_of_next_to_nothing(

@@ -1,6 +1,7 @@
 """``distill status``: where trainings stand, told to people and to programs."""
 
 import dataclasses
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from distill.files.home import home
+from distill.library import Library
 from distill.library.records import RunRecord, to_json
 from distill.runs.events import EventLog, events_file
 from distill.runs.process import this_process
@@ -50,7 +52,7 @@ def test_what_runs_and_what_can_go_on(distill: Distill, run_of: Any, tmp_path: P
     assert "busy-1" in shown
     assert "running" in shown
     assert "25 %" in shown
-    assert "90 s" in shown or "1.5 min" in shown
+    assert "2 minutes" in shown
     assert f"train --resume {stopped}" in answer.err
     assert "done-1" not in shown
     assert "done-1" in distill("status", "--all").out
@@ -88,6 +90,28 @@ def test_a_run_of_which_nothing_was_saved(distill: Distill, run_of: Any, tmp_pat
     assert distill("status", folder, "--json").json["message"] == f"{words} {again}"
     distill("train", "--resume", model).refused(words, again)
     distill("train", "--resume", folder).refused(words, again)
+
+
+@pytest.mark.parametrize("is_rebuilt", [False, True])
+def test_an_interruption_that_an_earlier_version_noted(
+    distill: Distill, run_of: Any, tiny: Path, is_rebuilt: bool
+) -> None:
+    """Guards against Python's own name for Ctrl-C as a reason, in run folders and databases from before."""
+    folder = run_of("mid-1", tiny, outcome="interrupted", message="…")
+    (record,) = folder.glob("codec-*.json")
+    record.write_text(record.read_text(encoding="utf-8").replace('"\\u2026"', '"KeyboardInterrupt"'), encoding="utf-8")
+    assert "KeyboardInterrupt" in record.read_text(encoding="utf-8")
+    if not is_rebuilt:
+        entry = Library(pytest.fail).note_model(tiny)
+        with sqlite3.connect(home() / "library.db") as database:
+            database.execute("UPDATE runs SET message = 'KeyboardInterrupt', origin = ?", (entry.origin,))
+            assert database.execute("SELECT message FROM runs").fetchall() == [("KeyboardInterrupt",)]
+    told = distill("status", folder)
+    assert "Ended at once, as Ctrl-C asked." in told.err
+    answers = [told, distill("status", folder, "--json"), distill("models", "info", tiny)]
+    if not is_rebuilt:
+        assert "Ended at once, as Ctrl-C asked." in answers[-1].err
+    assert not [answer for answer in answers if "KeyboardInterrupt" in answer.out + answer.err]
 
 
 def test_a_model_that_is_not_written_yet(distill: Distill, run_of: Any, tmp_path: Path) -> None:

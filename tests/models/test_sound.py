@@ -87,7 +87,7 @@ def test_more_sound_than_fits_into_memory_is_refused(model: Model, tmp_path: Pat
     half = MANY // 2 + 1
     sounds = tuple(Sound(one.sha256, 1, half, flac(480)) for one in sources)
     path = save_model(tmp_path / "a.distill", dataclasses.replace(model, sources=sources, sounds=sounds))
-    with pytest.raises(ModelFileError, match="more than 3 hours of sound"):
+    with pytest.raises(ModelFileError, match="more than 3 h of sound"):
         load_model(path)
 
 

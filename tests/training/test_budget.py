@@ -27,7 +27,8 @@ def test_that_little_time_is_left_is_said_with_what_would_be_enough() -> None:
     (notice,) = told
     assert isinstance(notice, Notice)
     assert notice.is_warning
-    assert "70 s" in notice.text
+    assert "took 1 min 10 s and" in notice.text
+    assert "so 0 s of 30 s are left" in notice.text
     assert "--minutes 3" in notice.text
 
 

@@ -1,5 +1,7 @@
 """Which rank encodes what: everything once, and about as much each."""
 
+import math
+
 import pytest
 
 from distill.durations import about
@@ -22,8 +24,8 @@ def test_more_ranks_than_passages() -> None:
 
 def test_a_length_of_time_about() -> None:
     """Guards against "1 minutes" and "5 s of the 0.0 minutes"."""
-    assert [about(seconds) for seconds in (1.8, 59.7, 61, 120, 7200)] == [
-        "2 s", "1 minute", "1 minute", "2 minutes", "2.0 hours",
+    assert [about(seconds) for seconds in (1.8, 59.7, 61, 120, 7200, math.inf)] == [
+        "2 s", "1 minute", "1 minute", "2 minutes", "2.0 hours", "–",
     ]  # fmt: skip
-    assert "of the 2 s that the prior has" in _too_long(5.0, 0.03)
+    assert "of the 1.8 s that the prior has" in _too_long(5.0, 0.03)
     assert "hold together. 1 minute for the prior" in _too_long(5.0, 0.03)

@@ -10,6 +10,10 @@ from distill.audio.spliced import AS_IT_IS, Links, Part
 
 _OPEN = 2**32 - 1
 _AS_MUCH_AS_CAN_BE = 2**31 - 2**16
+_TAGS = (b"TAG", b"ID3", b"APETAGEX")
+"""How tags begin that programs put behind a file of any kind."""
+_RUBBISH_S = 0.05
+"""So little behind the sound is no sound that a recorder did not count."""
 
 
 def wav(content: mmap.mmap) -> Links:
@@ -26,19 +30,29 @@ def wav(content: mmap.mmap) -> Links:
         begin = at + 8
         if name == b"ds64" and size >= 24 and begin + 24 <= end:
             long_size = struct.unpack("<Q", content[begin + 8 : begin + 16])[0]
+        elif name in (b"RIFF", b"RIFX") and content[begin : begin + 4] == b"WAVE":  # another file behind this one
+            at, is_plain = begin + 4, False
+            continue
         elif name == b"fmt " and not shape:
             shape = content[begin : begin + min(size, 4096)]
+        elif name == b"fmt " and content[begin : begin + min(size, 4096)] != shape:
+            return AS_IT_IS
         elif name == b"data":
             claim = long_size if size == _OPEN and long_size is not None else size
             claimed += claim
             stop = begin + claim
-            if stop > end or size == 0 or not _is_chunk(content, stop + stop % 2, order):
+            is_over = stop <= end and size > 0 and _is_over(content, stop, shape, order)
+            if not is_over:
                 stop = end
             sound.append((begin, stop))
             size = stop - begin
         elif not _is_chunk(content, at, order):
             break
-        at = begin + size + size % 2
+        at = begin + size
+        if size % 2 and (_is_chunk(content, at + 1, order) or not _is_chunk(content, at, order)):
+            at += 1
+        elif size % 2 and at + 8 <= end:
+            is_plain = False  # some programs leave out the byte that makes a chunk even
     if len(shape) < 16 or not sound:
         return AS_IT_IS
     alignment = max(1, struct.unpack(order + "H", shape[12:14])[0])
@@ -58,6 +72,14 @@ def wav(content: mmap.mmap) -> Links:
     parts += sound
     # Half a second of rubbish behind the sound is no sign of anything; a claim of nothing is.
     return [parts], claimed / rate if rate and held != claimed else None
+
+
+def _is_over(content: mmap.mmap, stop: int, shape: bytes, order: str) -> bool:
+    """Whether what is behind the sound is something else: another chunk, a tag, or too little to be sound."""
+    if _is_chunk(content, stop + stop % 2, order) or content[stop : stop + 8].startswith(_TAGS):
+        return True
+    rate = struct.unpack(order + "I", shape[8:12])[0] if len(shape) >= 12 else 0
+    return len(content) - stop < _RUBBISH_S * rate
 
 
 def _is_chunk(content: mmap.mmap, at: int, order: str) -> bool:
@@ -86,13 +108,13 @@ def aiff(content: mmap.mmap) -> Links:
             channels, frames, bits = struct.unpack(">hIh", content[common + 8 : common + 16])
             width = max(1, channels * -(-bits // 8))
             held = (end - at - 16) // width
-            if held <= min(frames, (size - 8) // width) and size > 8:
-                return AS_IT_IS
+            rate = _extended(content[common + 16 : common + 26])
+            if held <= (claimed := min(frames, (size - 8) // width)) and size > 8:
+                return [], claimed / rate if rate and held < claimed else None
             head = bytearray(content[: at + 8])
             head[4:8] = struct.pack(">I", at + 16 + held * width - 8)
             head[common + 10 : common + 14] = struct.pack(">I", held)
             head[at + 4 : at + 8] = struct.pack(">I", 8 + held * width)
-            rate = _extended(content[common + 16 : common + 26])
             claim = min(frames, max(0, size - 8) // width)
             return [[bytes(head), (at + 8, at + 16 + held * width)]], claim / rate if rate else None
         at += 8 + size + size % 2
@@ -133,7 +155,25 @@ def au(content: mmap.mmap) -> Links:
         return AS_IT_IS
     begin, size, encoding, rate, channels = struct.unpack(">IIIII", content[4:24])
     width = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}.get(encoding, 0) * channels
-    if size == _OPEN or begin + size >= len(content) or not width or not rate:
+    if size == _OPEN or not width or not rate:
         return AS_IT_IS
+    if begin + size >= len(content):
+        return [], size / (width * rate) if size < _AS_MUCH_AS_CAN_BE else None
     head = content[:8] + struct.pack(">I", _OPEN)
     return [[head, (12, len(content))]], size / (width * rate)
+
+
+def w64(content: mmap.mmap) -> Links:
+    """libsndfile reads what there is; how much the header says is told."""
+    at, end, rate = 40, len(content), 0
+    while at + 24 <= end:
+        name, size = content[at : at + 4], struct.unpack("<Q", content[at + 16 : at + 24])[0]
+        if name == b"fmt " and at + 36 <= end:
+            rate = struct.unpack("<I", content[at + 32 : at + 36])[0]
+        if name == b"data":
+            is_cut = rate and end < at + size < 2**47
+            return [], (size - 24) / rate if is_cut else None
+        if size < 24:
+            break
+        at += size + -size % 8
+    return AS_IT_IS

@@ -19,6 +19,7 @@ from distill.audio.mixing import Mix, in_channels
 from distill.audio.seen import digest_of
 from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.verdicts import FileReport, FileVerdict
+from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import normalised
 
@@ -97,7 +98,7 @@ class Corpus:
         found = []
         if self.seconds < _LITTLE_SECONDS:
             found.append(
-                f"{self.seconds:.1f} s are very little to learn from: what comes out will mostly repeat them. "
+                f"{duration(self.seconds)} are very little to learn from: what comes out will mostly repeat them. "
                 "A minute or more of different recordings makes new sound possible."
             )
         if len(used) == 1 and copied:
@@ -176,14 +177,7 @@ def import_corpus(
     if channels not in (None, 1, 2):
         raise SettingError(f"{channels} channels cannot be learned.", "Ask for 1 (mono) or 2 (stereo).")
     folder = Path(folder)
-    _check_folder(folder)
-    paths, ignored, reports = audio_files(folder)
-    if not paths and not reports:
-        others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
-        what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} is empty."
-        known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
-        raise CorpusError(what, f"Put recordings in it ({known}).")
-
+    paths, reports = _listed(folder)
     if ahead is not None and (words := first_reading(paths)):
         ahead(words)
     used: dict[str, Found] = {}
@@ -292,6 +286,21 @@ def _worth(found: Found) -> tuple[int, int, bool, int, str]:
     )
 
 
+def ensure_usable(folder: Path) -> None:
+    """Reads no further than to the first recording that can be learned from.
+
+    Raises:
+        CorpusError: if there is none, as :func:`import_corpus` does.
+    """
+    paths, reports = _listed(folder)
+    for path in paths:
+        judged = judge(path, name_below(path, folder), {}, {})
+        if isinstance(judged, Found):
+            return
+        reports.append(judged)
+    raise _nothing_usable(folder, sorted(reports, key=lambda report: report.name))
+
+
 def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
     """Every audio file below ``folder`` that can be read, with the SHA-256 of its bytes."""
     _check_folder(folder)
@@ -314,6 +323,18 @@ def sound_of(path: Path, sha256: str) -> np.ndarray | None:
         return found
     forget(sha256)
     return None
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
+    """What looks like sound in it, and what could not be looked at; a CorpusError where there is neither."""
+    _check_folder(folder)
+    paths, ignored, reports = audio_files(folder)
+    if not paths and not reports:
+        others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
+        what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} is empty."
+        known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
+        raise CorpusError(what, f"Put recordings in it ({known}).")
+    return paths, reports
 
 
 def _check_folder(folder: Path) -> None:

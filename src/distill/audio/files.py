@@ -2,10 +2,11 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import soundfile
 import soxr
 
 from distill.audio import more_formats
-from distill.audio.containers import kind_of, spliced
+from distill.audio.containers import kind_of, spliced, wav_format
 from distill.audio.mixing import Balance, Mix, in_channels, mixed
+from distill.durations import duration
 from distill.errors import AudioFileError
 
 SAMPLE_RATE = 48_000
@@ -38,6 +40,11 @@ MORE_SUFFIXES = frozenset(
         ".mp2",
         ".ac3",
         ".aax",
+        ".mpc",
+        ".dff",
+        ".dts",
+        ".ra",
+        ".rx2",
         ".mid",
     }
 )
@@ -96,12 +103,17 @@ def probe(path: Path) -> AudioInfo:
         raise _no_audio(path) from error
     info = _checked(info)
     if claim is not None and abs(claim - info.seconds) > _CLAIM:
-        says = f"Its header says {claim:.1f} s" if claim > _CLAIM else "Its header was never finished"
-        return AudioInfo(
-            info.path, info.sample_rate, info.channels, info.frames, info.format, info.subtype,
-            f"{says}; all {info.seconds:.1f} s that are in it are used.",
-        )  # fmt: skip
+        return replace(info, remark=_claimed(claim, info.seconds))
     return info
+
+
+def _claimed(claim: float, seconds: float) -> str:
+    """What a header says beside what there is."""
+    told, held = duration(claim), duration(seconds)
+    if told == held:
+        told, held = f"{claim:.2f} s", f"{seconds:.2f} s"
+    says = f"Its header says {told}" if claim > _CLAIM else "Its header was never finished"
+    return f"{'It breaks off before its end' if math.isinf(claim) else says}; all {held} that are in it are used."
 
 
 def file_digest(path: Path) -> str:
@@ -144,8 +156,14 @@ def _no_audio(path: Path) -> AudioFileError:
         return AudioFileError(
             f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
         )
+    if (packed := wav_format(path)) is not None:
+        return AudioFileError(
+            f"{path.name} is a WAV file whose sound is packed in a way that cannot be read (format {packed:#06x}).",
+            "Export it as plain WAV (PCM) or FLAC, or leave it out.",
+        )
     return AudioFileError(
-        f"{path.name} is damaged: its beginning is not readable as audio.", "Export it again, or leave it out."
+        f"{path.name} is damaged: it begins as {_kind(path)}, but is not readable as audio.",
+        "Export it again, or leave it out.",
     )
 
 
@@ -202,7 +220,7 @@ def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
             if len(block):
                 yield np.ascontiguousarray(block.T)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _damaged(info, heard) from error
+        raise _damaged(info, max(heard, _reached(info))) from error
     if info.frames - heard > min(_MISSING_FRAMES, info.frames // 2):
         raise _damaged(info, heard)
     if resampler is not None:
@@ -256,7 +274,9 @@ def _native_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterator
     # After every read soundfile seeks to where it already is. That fails in a FLAC stream of open length, and
     # hides holes in a damaged OGG file; a file that says it cannot seek is simply read on.
     file.seekable = lambda: False
-    while len(block := file.read(size, dtype="float32", always_2d=True)):
+    left = file.frames  # what comes behind them may be a tag, at which libsndfile fails
+    while left > 0 and len(block := file.read(min(size, left), dtype="float32", always_2d=True)):
+        left -= len(block)
         _check_numbers(path, block)
         yield block
 
@@ -286,13 +306,28 @@ def _check_regular(path: Path) -> None:
     except PermissionError as error:
         raise AudioFileError(f"{path} may not be read by you.", "Change its permissions.") from error
     except FileNotFoundError as error:
+        if path.is_symlink():
+            what = f"{path} is a link to {path.readlink()}, which is not there."
+            raise AudioFileError(what, "Put the file back to where it was, or delete the link.") from error
         raise AudioFileError(f"{path} does not exist.", fix) from error
     except OSError as error:
         raise AudioFileError(f"{path} cannot be opened: {error.strerror}.", fix) from error
 
 
+def _reached(info: AudioInfo) -> int:
+    """How many samples of a damaged file can be read, to a tenth of a second: a block that fails does not tell."""
+    reached = 0
+    try:
+        for block in _all_native_blocks(info, max(1, info.sample_rate // 10)):
+            reached += len(block)
+    except (soundfile.LibsndfileError, OSError):  # here it is
+        return reached
+    return reached
+
+
 def _damaged(info: AudioInfo, heard: int) -> AudioFileError:
+    reached = duration(heard / info.sample_rate)
     return AudioFileError(
-        f"{info.path.name} is damaged: it cannot be read beyond {heard / info.sample_rate:.1f} s of {info.seconds:.1f} s.",
+        f"{info.path.name} is damaged: it cannot be read beyond {reached} of {duration(info.seconds)}.",
         "Export it again, or leave it out.",
     )

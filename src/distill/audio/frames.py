@@ -3,6 +3,7 @@
 Formats as described in RFC 9639 (FLAC), RFC 3533 (Ogg) and ISO 11172-3 (MP3).
 """
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator
@@ -15,39 +16,76 @@ _MPEG_KILOBITS = {
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _MPEG_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-_OGG_MOST_LINKS = 1000
+_MOST_LINKS = 1000
+_FLAC_BEGIN = b"fLaC\0\0\0\x22"
 _MOST_GAPS = 1000
+_MOST_TAGS = 0.01
 
 
 def flac(content: mmap.mmap) -> Links:
-    """A count of samples that is smaller than what the last frame says."""
-    if len(content) < 42 or content[4] & 0x7F != 0:
+    """Counts of samples that are not what the last frame says (an encoder that was stopped, a copy that broke off), and files
+    one after the other."""
+    begins = [0]
+    while (at := content.find(_FLAC_BEGIN, begins[-1] + 42)) >= 0 and len(begins) <= _MOST_LINKS:
+        begins.append(at)
+    links = [_one_flac(content, begin, stop) for begin, stop in zip(begins, [*begins[1:], len(content)], strict=True)]
+    if not 1 < len(begins) <= _MOST_LINKS and links[0][0][0] == (0, len(content)):
         return AS_IT_IS
-    smallest, largest = struct.unpack(">HH", content[8:12])
-    packed = int.from_bytes(content[18:26], "big")
+    return [parts for parts, _ in links], links[0][1]
+
+
+def _one_flac(content: mmap.mmap, begin: int, stop: int) -> tuple[list[Part], float | None]:
+    """In which parts a file is read that lies there in another one, and the seconds that it claims."""
+    as_it_is: list[Part] = [(begin, stop)]
+    if stop - begin < 42 or content[begin + 4] & 0x7F != 0:
+        return as_it_is, None
+    smallest, largest = struct.unpack(">HH", content[begin + 8 : begin + 12])
+    packed = int.from_bytes(content[begin + 18 : begin + 26], "big")
     rate, claimed = packed >> 44, packed & (2**36 - 1)
-    if not claimed or not rate:
-        return AS_IT_IS  # libsndfile counts for itself
-    found = 0
-    for at in _backwards(content, max(42, len(content) - 2**18)):
-        if (end := _flac_frame_end(content, at, largest if smallest == largest else 0)) is not None:
-            found = end
-            break
-    if found <= claimed or found > 2 * claimed + 2**31:
-        return AS_IT_IS
-    head = content[:18] + (packed - claimed + min(found, 2**36 - 1)).to_bytes(8, "big")
-    return [[head, (26, len(content))]], claimed / rate
+    if not rate:
+        return as_it_is, None
+    claim = claimed / rate
+    last = _last_flac_frame(content, begin, stop, largest if smallest == largest else 0)
+    if last is None:
+        return as_it_is, claim
+    at, (before, found) = last
+    if (not claimed or found <= claimed) and not _is_whole(content[at:stop]):  # it broke off within this frame
+        found, stop = before, at
+    elif not claimed:
+        return as_it_is, None  # libsndfile counts for itself
+    if not found or found == claimed or found > 2 * claimed + 2**31:
+        return as_it_is, claim
+    head = content[begin : begin + 18] + (packed - claimed + min(found, 2**36 - 1)).to_bytes(8, "big")
+    return [head, (begin + 26, stop)], claim
 
 
-def _backwards(content: mmap.mmap, first: int) -> Iterator[int]:
-    at = len(content)
+def _last_flac_frame(content: mmap.mmap, begin: int, stop: int, fixed: int) -> tuple[int, tuple[int, int]] | None:
+    """Where the last frame begins, and from which sample to which it lasts.
+
+    What looks like a frame may be chance, once in some hundred files; so one counts only where another ends at its beginning.
+    """
+    seen: list[tuple[int, tuple[int, int]]] = []
+    for at in _backwards(content, max(begin + 42, stop - 2**18), stop):
+        span = _flac_frame(content, at, fixed)
+        if span is None:
+            continue
+        for later in seen:
+            if later[1][0] == span[1]:
+                return later
+        seen.append((at, span))
+    return seen[-1] if seen and seen[-1][1][0] == 0 else None
+
+
+def _backwards(content: mmap.mmap, first: int, stop: int) -> Iterator[int]:
+    at = stop
     while (at := content.rfind(b"\xff", first, at)) >= 0:
         if at + 6 < len(content) and content[at + 1] & 0xFE == 0xF8:
             yield at
 
 
-def _flac_frame_end(content: mmap.mmap, at: int, fixed: int) -> int | None:
-    """After how many samples of the whole file a frame that begins there ends; None if none does (its check sum is wrong)."""
+def _flac_frame(content: mmap.mmap, at: int, fixed: int) -> tuple[int, int] | None:
+    """From which sample of the whole file to which a frame lasts that begins there; None if none does (its check sum is
+    wrong)."""
     header = content[at : at + 17]
     block_code, is_variable = header[2] >> 4, header[1] & 1
     length = 0 if header[4] < 0x80 else 8 - (header[4] ^ 0xFF).bit_length()
@@ -68,8 +106,31 @@ def _flac_frame_end(content: mmap.mmap, at: int, fixed: int) -> int | None:
     if place >= len(header) or _crc8(header[:place]) != header[place]:
         return None
     if is_variable:
-        return number + block
-    return number * fixed + block if fixed else None
+        return number, number + block
+    return (number * fixed, number * fixed + block) if fixed else None
+
+
+def _is_whole(frame: bytes) -> bool:
+    """Whether the last frame of a file is all there, by its own check sum, whatever comes behind it.
+
+    That sum also comes right by chance, once in some ten frames that broke off; those are refused as damaged then.
+    """
+    check = 0
+    for place, byte in enumerate(frame):
+        check = (check << 8 & 0xFFFF) ^ _CRC16[check >> 8 ^ byte]
+        if check == 0 and place > 8:
+            return True
+    return False
+
+
+def _crc16_of(byte: int) -> int:
+    check = byte << 8
+    for _ in range(8):
+        check = (check << 1 ^ 0x8005 if check & 0x8000 else check << 1) & 0xFFFF
+    return check
+
+
+_CRC16 = [_crc16_of(byte) for byte in range(256)]
 
 
 def _crc8(data: bytes) -> int:
@@ -83,25 +144,27 @@ def _crc8(data: bytes) -> int:
 
 def ogg(content: mmap.mmap) -> Links:
     """Streams one after the other (a radio's tracks): each is a file of its own to libsndfile, which reads the first."""
-    begins = []
-    at = 0
-    was_begin = False
+    begins: list[int] = []
+    at = after_id3(content[:10], 0)
+    was_begin = is_end = False
     while at + 27 <= len(content) and content[at : at + 4] == b"OggS":
         is_begin = bool(content[at + 5] & 2)
         if is_begin and not was_begin:
             begins.append(at)
         was_begin = is_begin
+        is_end = bool(content[at + 5] & 4)
         segments = content[at + 26]
         at += 27 + segments + sum(content[at + 27 : at + 27 + segments])
-    if not 1 < len(begins) <= _OGG_MOST_LINKS:
-        return AS_IT_IS
-    return [[link] for link in zip(begins, [*begins[1:], len(content)], strict=True)], None
+    claim = None if is_end and at <= len(content) else math.inf
+    if not 1 <= len(begins) <= _MOST_LINKS or begins == [0]:
+        return [], claim
+    return [[link] for link in zip(begins, [*begins[1:], len(content)], strict=True)], claim
 
 
 def mp3(content: mmap.mmap) -> Links:
     """Frames counted instead of believed: joined files, tables that are missing or describe the first part only."""
     frames: list[list[int]] = []  # stretches of sound without gaps
-    count = tables = claimed = gaps = 0
+    count = tables = table_at = claimed = gaps = 0
     first = b""
     is_constant = True
     at = after_id3(content[:10], 0)
@@ -118,6 +181,7 @@ def mp3(content: mmap.mmap) -> Links:
         table = _table_of_contents(content, at, size)
         if table is not None:
             tables += 1
+            table_at = at
             claimed = table if tables == 1 else claimed
         else:
             is_constant = is_constant and (not count or content[at + 2] >> 4 == first[2] >> 4)
@@ -128,14 +192,15 @@ def mp3(content: mmap.mmap) -> Links:
             else:
                 frames.append([at, at + size])
         at += size
-    if (
-        not count
-        or (tables == 1 and len(frames) == 1 and claimed in (count, count + 1))
-        or (not tables and is_constant and len(frames) == 1)
-    ):
+    if tables == 1 and len(frames) == 1 and claimed in (count, count + 1):
+        # Tags in front and behind are left out where they are so long that libsndfile warns of them on the screen.
+        begin, stop = table_at, frames[0][1]
+        is_short = len(content) - (stop - begin) > _MOST_TAGS * (stop - begin)
+        return ([[(begin, stop)]], None) if is_short and frames[0][0] > begin else AS_IT_IS
+    if not count or (not tables and is_constant and len(frames) == 1):
         return AS_IT_IS
-    if tables == 1 and claimed > count:
-        return AS_IT_IS  # cut off: reading it to its end says where
+    if tables == 1 and claimed > count and len(frames) > 1:
+        return AS_IT_IS  # damaged in the middle, not cut off
     _, samples, rate = mpeg_frame(first)
     parts: list[Part] = [_own_table(first, count)]
     parts += [(begin, stop) for begin, stop in frames]

@@ -12,6 +12,7 @@ from distill.audio.measure import Levels, levels_of
 from distill.audio.mixing import mix_in_words
 from distill.audio.seen import digest_of, shape_of
 from distill.audio.verdicts import FileReport, FileVerdict
+from distill.durations import duration
 from distill.errors import AudioFileError
 
 SHORTEST_SECONDS = 0.05
@@ -55,7 +56,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
             return replace(
                 report,
                 verdict=FileVerdict.LONG,
-                reason=f"It lasts {info.seconds / 3600:.0f} hours; at most {LONGEST_SECONDS / 3600:.0f} can be learned from.",
+                reason=f"It lasts {duration(info.seconds)}; at most {duration(LONGEST_SECONDS)} can be learned from.",
                 fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
             )
         sha256 = digest_of(path)
@@ -77,7 +78,9 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
             report,
             verdict=FileVerdict.SILENT,
             reason="It holds one constant value." if constant else "Nothing in it is louder than -80 dBFS.",
-            fix="Raise its level, record it again, or leave it out.",
+            fix="Record it again, or leave it out."
+            if constant
+            else "Raise its level, record it again, or leave it out.",
         )
     twin = by_bytes.get(sha256) or by_samples.get(levels.digest)
     if twin:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.regular import open_regular
 
@@ -79,7 +80,7 @@ def _blocks(path: Path, kind: str) -> Iterator[tuple[np.ndarray, int]]:
                     return
     except av.FFmpegError as error:
         raise AudioFileError(
-            f"{path.name} is damaged: it cannot be read beyond {heard:.1f} s.", "Export it again, or leave it out."
+            f"{path.name} is damaged: it cannot be read beyond {duration(heard)}.", "Export it again, or leave it out."
         ) from error
 
 

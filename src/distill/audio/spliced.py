@@ -7,7 +7,8 @@ from typing import BinaryIO
 Part = bytes | tuple[int, int]
 """New bytes, or from where to where in the file."""
 Links = tuple[list[list[Part]], float | None]
-"""What a file is read as, one list of parts for each sound in it, and the seconds its header claims where that is wrong."""
+"""What a file is read as, one list of parts for each sound in it, and the seconds its header claims where that is wrong;
+infinite where it claims none, but the file breaks off."""
 
 AS_IT_IS: Links = ([], None)
 """Nothing has to be put right."""

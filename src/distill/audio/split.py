@@ -14,6 +14,7 @@ import numpy as np
 
 from distill.audio.corpus import Corpus, Recording
 from distill.audio.files import SAMPLE_RATE
+from distill.durations import duration
 
 SHORTEST_PASSAGE = SAMPLE_RATE // 4
 SPLIT_RULE = 2
@@ -306,8 +307,7 @@ def _count(recordings: int) -> str:
 
 
 def _seconds(passages: Sequence[Passage]) -> str:
-    seconds = sum(passage.seconds for passage in passages)
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return duration(sum(passage.seconds for passage in passages))
 
 
 # --- The rule of November 2026 and before, for the models and stopped runs that were split by it.

@@ -8,6 +8,7 @@ from rich.text import Text
 from distill.cli import options
 from distill.cli.console import line, listing, note, percent, place, print_json, settings_table
 from distill.cli.training_view import TrainingView
+from distill.durations import duration
 from distill.files.names import command
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def check(
     files = "1 file" if len(corpus.files) == 1 else f"{len(corpus.files)} files"
     line()
     line(
-        f"{corpus.file_count} of {files} {'is' if corpus.file_count == 1 else 'are'} usable, {corpus.seconds:.1f} s in all."
+        f"{corpus.file_count} of {files} {'is' if corpus.file_count == 1 else 'are'} usable, {duration(corpus.seconds)} in all."
     )
     for warning in corpus.warnings:
         line(warning, "yellow")
@@ -103,7 +104,7 @@ def _show(files: "Sequence[FileReport]") -> None:
             (
                 file.name,
                 Text(str(file.verdict), style=_STYLES[str(file.verdict)]),
-                f"{file.seconds:.2f}" if known else "",
+                f"{file.seconds:.2f}" if file.seconds >= 0.1 else f"{file.seconds:.5f}" if known else "",
                 str(file.sample_rate) if known else "",
                 str(file.channels) if known else "",
                 f"{file.peak_db:.1f}" if measured else "",

@@ -7,6 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, print_json
+from distill.durations import duration
 
 
 def encode(
@@ -30,7 +31,7 @@ def encode(
         print_json({"codes": target.resolve(), "positions": positions, "levels": levels, "samples": codes.samples})
         return
     seconds = codes.samples / codes.sample_rate
-    good(f"{target}: {positions} positions of {levels} levels for {seconds:.2f} s of audio")
+    good(f"{target}: {positions} positions of {levels} levels for {duration(seconds)} of audio")
 
 
 def decode(

@@ -98,9 +98,10 @@ def place(label: str, where: str | Path, remark: str = "") -> None:
 def table(rows: Iterable[Iterable[str | Text]], *, indent: int = 0) -> None:
     """Rows of aligned cells without lines around them; the first column names the others."""
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column(no_wrap=True)  # a value can be read in two lines, a name that is typed cannot
     for name, *cells in rows:
         grid.add_row(
-            Text(" " * indent + visible(str(name)), style="dim", overflow="fold"),
+            Text(" " * indent + visible(str(name)), style="dim"),
             *(cell if isinstance(cell, Text) else Text(visible(cell), overflow="fold") for cell in cells),
         )
     console.print(grid)
@@ -124,15 +125,6 @@ def levels_table(levels: Iterable[Mapping[str, Any]]) -> None:
         ),
         indent=2,
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words that fit a progress line."""
-    if not math.isfinite(seconds):
-        return "–"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def percent(share: float) -> str:

@@ -9,6 +9,7 @@ from distill.cli import options
 from distill.cli.console import good, print_json
 from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
+from distill.durations import duration
 from distill.errors import SettingError
 
 DEFAULT_SECONDS = 10.0
@@ -141,7 +142,7 @@ def generate(
         )
         return
     show_pieces(pieces)
-    good(f"{count * seconds:.1f} s of audio in {taken:.1f} s")
+    good(f"{duration(count * seconds)} of audio in {duration(taken)}")
 
 
 def _refuse_idle(

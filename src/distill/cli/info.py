@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from distill.cli import options
 from distill.cli.console import figure, levels_table, note, place, print_json, table
+from distill.durations import duration
 from distill.files.names import command
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     table(
         [
             ("made", f"{header.created} with Distill {header.distill_version}"),
-            ("learned from", f"{corpus.file_count} recordings, {corpus.seconds:.0f} s ({corpus.fingerprint[:12]})"),
+            ("learned from", f"{corpus.file_count} recordings, {duration(corpus.seconds)} ({corpus.fingerprint[:12]})"),
             *([("holds the sound of", _sounds(header))] if header.sounds else []),
         ]
     )
@@ -73,4 +74,4 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
 def _sounds(header: "Header") -> str:
     seconds = sum(sound.samples for sound in header.sounds) / 48_000
     many = "1 recording" if len(header.sounds) == 1 else f"{len(header.sounds)} recordings"
-    return f"{many}, {seconds:.0f} s: whoever has the file has them"
+    return f"{many}, {duration(seconds)}: whoever has the file has them"

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from distill.cli import options
 from distill.cli.console import (
-    duration,
     figure,
     good,
     listing,
@@ -23,6 +22,7 @@ from distill.cli.console import (
     warn,
 )
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
+from distill.durations import duration
 from distill.errors import SettingError
 from distill.files.names import command, searchable
 

@@ -61,7 +61,7 @@ def delete(
     pieces: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PIECE...", help="Numbers or names, as distill pieces list shows them.", show_default=False
+            metavar="PIECE...", help="Numbers, names or files, as distill pieces list shows them.", show_default=False
         ),
     ] = None,
     empties: Annotated[

@@ -1,4 +1,4 @@
-"""``distill regenerate ID``: a piece that was made before, made again to the sample."""
+"""``distill regenerate PIECE``: a piece that was made before, made again to the sample."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +11,12 @@ from distill.cli.training_view import TrainingView
 
 
 def regenerate(
-    number: Annotated[
-        int,
+    piece: Annotated[
+        str,
         typer.Argument(
-            metavar="ID", help="The number that generate gave it; see distill models info.", show_default=False
+            metavar="PIECE",
+            help="The number that generate gave it, its name or its file, as distill pieces list shows them.",
+            show_default=False,
         ),
     ],
     given: Annotated[
@@ -28,15 +30,15 @@ def regenerate(
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Make the piece ID again: the identical file, from the same model, seed and settings."""
+    """Make PIECE again: the identical file, from the same model, seed and settings."""
     import dataclasses
 
-    from distill.library import Library
+    from distill.library import Library, naming
     from distill.making.again import regenerate as make_again
     from distill.training.launch import choose_device
 
     library = Library(warn)
-    generation = library.generation(number)
+    generation = naming.find_piece(library, piece)
     with TrainingView() as view:
         again = make_again(
             library,
@@ -48,21 +50,21 @@ def regenerate(
             progress=view.counting("Composing"),
             callback=view,
         )
-    piece = again.piece
+    made = again.piece
     if as_json:
         print_json(
             {
-                "id": number,
-                "audio": piece.path.resolve(),
+                "id": generation.id,
+                "audio": made.path.resolve(),
                 "seed": generation.seed,
                 "identical": again.is_identical,
                 "first_written_to": generation.file,
-                "originality": dataclasses.asdict(piece.originality),
+                "originality": dataclasses.asdict(made.originality),
             }
         )
         return
-    place("Audio", piece.path, f"seed {generation.seed}")
-    note(f"          {visible(piece.summary())}", "dim")
+    place("Audio", made.path, f"seed {generation.seed}")
+    note(f"          {visible(made.summary())}", "dim")
     if again.is_identical:
         good("Identical, sample for sample, to what was made before")
     else:

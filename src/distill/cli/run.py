@@ -7,7 +7,6 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import (
-    duration,
     good,
     note,
     place,
@@ -18,6 +17,7 @@ from distill.cli.console import (
 )
 from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
+from distill.durations import duration
 from distill.files.names import MODEL_SUFFIX, command, run_folders
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import typer
 from rich.text import Text
 
 from distill.cli import options
-from distill.cli.console import duration, listing, note, percent, place, print_json, warn
+from distill.cli.console import listing, note, percent, place, print_json, warn
+from distill.durations import about
 from distill.errors import SettingError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _progress(run: "RunStatus") -> tuple[str, str]:
         return "", ""
     is_going = run.state == "running" and stage.remaining_s is not None
     done = 1.0 if run.state == "finished" else stage.progress
-    return percent(done), duration(stage.remaining_s or 0.0) if is_going else ""
+    return percent(done), about(stage.remaining_s or 0.0) if is_going else ""
 
 
 def _figures(run: "RunStatus", with_curves: bool = False) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, warn
 from distill.cli.engines import Engine, here, on_ray
+from distill.durations import duration
 from distill.evaluation.grid import Variant, variants
 
 _CODEC_SHARE = 0.6
@@ -80,7 +81,7 @@ def sweep(
     with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
         at_once = at_once or (1 if ray is None else len(tries))
         where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
-        note(f"{len(tries)} models, {minutes:g} minutes each, {where}.")
+        note(f"{len(tries)} models, {duration(60 * minutes)} each, {where}.")
         ended = _Runner(folder.resolve(), out.resolve(), minutes, shared, engine).all(tries, at_once)
     for one in ended:
         if one.wrong:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from distill.cli.console import console, duration, good, levels_table, note, percent, visible, warn
+from distill.cli.console import console, good, levels_table, note, percent, visible, warn
+from distill.durations import about
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -199,4 +200,4 @@ def _epochs(count: int) -> str:
 
 
 def _left(seconds: float) -> str:
-    return f"{duration(seconds)} left"
+    return f"{about(seconds)} left"

@@ -16,6 +16,7 @@ from distill.audio.files import to_channels
 from distill.audio.likeness import Likeness, judge, pooled
 from distill.audio.split import Passage, Split, split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
 from distill.models.health import LevelHealth, level_health
@@ -106,7 +107,7 @@ class Evaluation:
 
     def summary(self) -> list[tuple[str, str]]:
         """The figures as rows of name and value, for a person to read."""
-        rows = [("recordings", f"{len(self.scores)}, at most {self.seconds_each:.0f} s of each")]
+        rows = [("recordings", f"{len(self.scores)}, at most {duration(self.seconds_each)} of each")]
         if any(score.is_held_out for score in self.scores):
             rows += [
                 ("mel distance, trained on", f"{self.mean('mel', held_out=False):.3f}"),

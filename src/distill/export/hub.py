@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from distill.durations import duration
 from distill.export.folder import folder_aside
 from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
 from distill.models.config import BASE_CREDITS
@@ -98,7 +99,7 @@ pip install distill-audio
 
 ## Whose sound it is
 
-It was trained on {header.corpus.file_count} recordings, {header.corpus.seconds:.0f} s. {recordings}
+It was trained on {header.corpus.file_count} recordings, {duration(header.corpus.seconds)}. {recordings}
 
 **Licence.** Distill claims nothing on models trained with it. Whether this one may be published, and under which licence,
 depends on who has the rights in the recordings: choose one only if they are yours, or their licences allow it; name them here.

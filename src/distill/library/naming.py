@@ -54,23 +54,37 @@ def find(library: Library, name: str) -> ModelEntry:
 
 
 def find_piece(library: Library, given: str) -> GenerationRecord:
-    """The piece of that number, or of that file name, with its ending or without.
+    """The piece of that number, that file, or that file name with its ending or without.
 
     Raises:
         LibraryError: if there is none, or more than one of that name.
     """
     if given.isdecimal() and len(given) < 12:
         return library.generation(int(given))
-    found = [one for one in library.generations() if given in (Path(one.file).stem, Path(one.file).name)]
-    if not found:
-        raise LibraryError(f"There is no piece '{given}' in the library.", "See the numbers with: distill pieces list")
-    if len(found) > 1:
-        numbers = [str(one.id) for one in found]
+    path = normalised(str(Path(given).expanduser().resolve())) if Path(given).name != given else None
+    found = [one for one in library.generations() if _is_called(Path(one.file), given, path)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        shown = "".join(f"\n    {one.id}   {one.file}" for one in found[:10])
+        more = f"\n    and {len(found) - 10} more" if len(found) > 10 else ""
         raise LibraryError(
-            f"{len(found)} pieces are called '{given}': {', '.join(numbers[:-1])} and {numbers[-1]}.",
-            "Name the one by its number.",
+            f"'{given}' could be any of {len(found)} pieces:{shown}{more}",
+            "Give its number, or its file with the folder.",
         )
-    return found[0]
+    for item in trashed("piece"):
+        if normalised(given) in (normalised(item.name), normalised(item.file.name)) and item.piece is not None:
+            raise LibraryError(
+                f"There is no piece '{given}' in the library; one is in the trash, which was number {item.piece}.",
+                f"Put it back with: distill pieces restore {item.key}",
+            )
+    raise LibraryError(f"There is no piece '{given}' in the library.", "See the numbers with: distill pieces list")
+
+
+def _is_called(file: Path, given: str, path: str | None) -> bool:
+    if path is not None:
+        return normalised(str(file)) == path
+    return normalised(given) in (normalised(file.stem), normalised(file.name))
 
 
 def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", "RunRecord", "GenerationRecord")
 
+ENDED_AT_ONCE = "Ended at once, as Ctrl-C asked."
+"""Why a run was interrupted that a person ended without waiting for its last step."""
+
 
 @dataclass(frozen=True)
 class ModelEntry:
@@ -113,6 +116,10 @@ class RunRecord:
     process: dict[str, Any] | None = None
     """The process that trains: ``host``, ``pid`` and ``began`` (``runs/process.py``). Only in the run's folder, not in the
     database."""
+
+    def __post_init__(self) -> None:
+        if self.message == "KeyboardInterrupt":  # what earlier versions noted, and run folders still hold
+            object.__setattr__(self, "message", ENDED_AT_ONCE)
 
     @property
     def record(self) -> Path:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
 from distill.codes.extract import encode_blocks
+from distill.durations import about, duration
 from distill.errors import SettingError
 from distill.making.level import LISTENED_SECONDS, gain_to_meet
 from distill.making.request import Request
@@ -71,9 +72,9 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
     info = probe(audio)
     if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
         raise SettingError(
-            f"{audio.name} lasts {info.frames / info.sample_rate / 60:.0f} minutes; to make a passage anew the whole recording "
+            f"{audio.name} lasts {duration(info.frames / info.sample_rate)}; to make a passage anew the whole recording "
             "must be held in memory.",
-            f"Cut out at most {LONGEST_INFILLED_SECONDS / 60:.0f} minutes around the passage.",
+            f"Cut out at most {about(LONGEST_INFILLED_SECONDS)} around the passage.",
         )
     recording = read_audio(audio, model.codec.channels)
     if callback is not None and (changes := _changes(model, request, info, recording)):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import in_channels
+from distill.durations import duration
 from distill.errors import AudioFileError, MissingPriorError, SettingError
 from distill.library import ModelEntry
 from distill.library.moving import export_target, reserved
@@ -46,8 +47,8 @@ def with_sound(model: Model, folder: Path | None = None, callback: MetricsCallba
     seconds = sum(one.shape[1] for one in audio.values()) / SAMPLE_RATE
     if seconds > MOST_SOUND_SECONDS:
         raise SettingError(
-            f"The recordings of '{model.header.name}' last {seconds / 3600:.1f} hours, and one file holds the sound of "
-            f"{MOST_SOUND_SECONDS / 3600:.0f} at most.",
+            f"The recordings of '{model.header.name}' last {duration(seconds)}, and one file holds the sound of "
+            f"{duration(MOST_SOUND_SECONDS)} at most.",
             "Export it without --with-recordings, and give the recordings along.",
         )
     channels = model.codec.channels

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from distill.durations import duration
 from distill.errors import ModelFileError
 from distill.files.regular import open_regular
 from distill.files.tensors import Digest, Table, UnusableError, read_table
@@ -177,7 +178,7 @@ def checked_header(path: Path, table: Table) -> Header:
     if any(record.channels != header.codec.channels for record in header.sounds):
         raise UnusableError("it holds the sound of recordings in other channels than its codec's")
     if sum(record.samples for record in header.sounds) > MOST_SOUND_SECONDS * 48_000:
-        raise UnusableError(f"it holds more than {MOST_SOUND_SECONDS / 3600:.0f} hours of sound")
+        raise UnusableError(f"it holds more than {duration(MOST_SOUND_SECONDS)} of sound")
     return header
 
 

@@ -68,7 +68,7 @@ def run_report(
         reconstructions=reconstructions(model, corpus, held_out),
         new_audio=[_new_audio(model, piece, min(SHOWN_NEW_SECONDS, _SHOWN_IN_ALL / len(made))) for piece in made],
         facts={
-            "Recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
+            "Recordings": f"{corpus.file_count}, {duration(corpus.seconds)}",
             "Time taken": duration(seconds_taken),
             "Device": str(model.device),
             "Seed": str(model.header.codec_training["seed"]),
@@ -212,7 +212,7 @@ def sweep_report(title: str, tried: Sequence[Tried], corpus: Corpus, split: Spli
         headings=("model", *(called for called, _ in SWEEP_COLUMNS.values())),
         rows=[(one.words, *_cells(one.figures())) for one in tried],
         facts={
-            "recordings": f"{corpus.file_count}, {corpus.seconds:.0f} s",
+            "recordings": f"{corpus.file_count}, {duration(corpus.seconds)}",
             "figures": "of held-out recordings, where some were held out; mel, all: of all of them",
             "prior, bit/s": "what a second of held-out sound takes once the prior has heard what came before; lower is better",
         },

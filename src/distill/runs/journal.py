@@ -25,7 +25,7 @@ from distill.files.atomic import written_aside
 from distill.files.home import home
 from distill.files.names import sole_writer
 from distill.library import GenerationRecord, Library, RunRecord
-from distill.library.records import origin_of
+from distill.library.records import ENDED_AT_ONCE, origin_of
 from distill.originality.verdict import Second
 from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
 from distill.runs.process import this_process
@@ -105,7 +105,7 @@ def recorded_run(
         except BaseException as error:
             outcome, words = "failed", f"{type(error).__name__}: {error}".rstrip(": ")
             if isinstance(error, KeyboardInterrupt):
-                outcome, words = "interrupted", "Ended at once, as Ctrl-C asked."
+                outcome, words = "interrupted", ENDED_AT_ONCE
             elif isinstance(error, DistillError):
                 words = error.what
             library.save(memory.ended(run, outcome, words), had_model)

@@ -6,6 +6,7 @@ reading │ codec: 67 % of what is left to learn in │ prior, its beat and both
 import dataclasses
 import math
 
+from distill.durations import about, duration
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.plan import PriorPlan
 
@@ -30,8 +31,8 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
     if left < 30 * minutes:
         tell(
             Notice(
-                f"Reading the recordings took {reading_s:.0f} s and making the audio will take about {closing_s:.0f} s, so of "
-                f"{minutes:g} minutes {max(left, 0):.0f} s are left to learn in. --minutes "
+                f"Reading the recordings took {duration(reading_s)} and making the audio will take about "
+                f"{about(closing_s)}, so {about(max(left, 0))} of {duration(60 * minutes)} are left to learn in. --minutes "
                 f"{math.ceil((reading_s + closing_s) / 30)} gives as much time to learning as to all else; what was read is "
                 "remembered.",
                 is_warning=True,

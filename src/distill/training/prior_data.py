@@ -14,7 +14,7 @@ from distill.audio.split import Passage, Split
 from distill.audio.windows import spread
 from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes
-from distill.durations import about
+from distill.durations import about, duration
 from distill.errors import SettingError
 from distill.models import ranks
 from distill.models.model_file import Model, Source
@@ -251,8 +251,8 @@ def _announced(pace: float, seconds: float) -> str:
 def _too_long(seconds: float, minutes: float) -> str:
     learning, enough = max(0.0, 60 * minutes - seconds), about(60 * math.ceil(seconds / 20))
     return (
-        f"Encoding the recordings takes about {seconds:.0f} s of the {about(60 * minutes)} that the prior has, so it learns "
-        f"for {learning:.0f} s: too little for new audio to hold together. {enough} for the prior, or "
+        f"Encoding the recordings takes about {about(seconds)} of the {duration(60 * minutes)} that the prior has, so it "
+        f"learns for {about(learning)}: too little for new audio to hold together. {enough} for the prior, or "
         "fewer recordings, would do."
     )
 
@@ -277,7 +277,7 @@ def other_corpus(corpus: Corpus, model: Model) -> str:
     trained = model.header.corpus
     return (
         f"{corpus.folder} is not the folder the codec was trained on: it holds {corpus.file_count} recordings, "
-        f"{corpus.seconds:.0f} s (fingerprint {corpus.fingerprint[:8]}), and the codec was trained on {trained.file_count} "
-        f"recordings, {trained.seconds:.0f} s (fingerprint {trained.fingerprint[:8]}). The prior will learn the new folder "
+        f"{duration(corpus.seconds)} (fingerprint {corpus.fingerprint[:8]}), and the codec was trained on {trained.file_count} "
+        f"recordings, {duration(trained.seconds)} (fingerprint {trained.fingerprint[:8]}). The prior will learn the new folder "
         "in the codec's codes; sounds the codec was not trained on may come out coarse."
     )

@@ -28,6 +28,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from distill.durations import duration
 from distill.errors import DistillError, InputError, LibraryError
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
@@ -98,7 +99,7 @@ def create_app(door: Door) -> FastAPI:
         if door.lock is None:
             return _told(404, "There is no password here.", "Open the page.")
         if (waits := door.lock.waits()) > 0:
-            return _told(429, "Too many wrong passwords came in a short time.", f"Try again in {waits:.0f} seconds.")
+            return _told(429, "Too many wrong passwords came in a short time.", f"Try again in {duration(waits)}.")
         if not door.lock.opens(given.password):
             return _told(403, "That is not the password.", "Try again.")
         answer = JSONResponse(Done().model_dump())

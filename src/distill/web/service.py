@@ -23,6 +23,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
+from distill.durations import about, duration
 from distill.errors import DistillError, LibraryError, SettingError
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
@@ -234,9 +235,9 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
         made again."""
         desk.path(model)
         seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
-        if wanted.seconds > desk.limits.longest_seconds:
+        if wanted.seconds > (longest := desk.limits.longest_seconds):
             raise SettingError(
-                f"{wanted.seconds:g} s are more than the {desk.limits.longest_seconds:g} s that are made at once here.",
+                f"{duration(wanted.seconds)} are more than the {duration(longest)} that are made at once here.",
                 "Ask for less, or several times.",
             )
 
@@ -320,5 +321,5 @@ def _served(name: str, path: Path, limits: Limits) -> Served:
 
 def _too_many(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TooManyError)
-    told = Wrong(what="All places are taken.", fix=f"Ask again in about {error.seconds} s.")
+    told = Wrong(what="All places are taken.", fix=f"Ask again in about {about(error.seconds)}.")
     return JSONResponse(told.model_dump(), 503, {"retry-after": str(error.seconds)})

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from distill.codes.history import History, Step, step_between
+from distill.durations import duration
 from distill.errors import LibraryError, SettingError
 from distill.files.atomic import output_error, written_aside
 from distill.files.home import home
@@ -127,7 +128,7 @@ def open_sheet(
     if len(codes) > LONGEST_COLUMNS:
         seconds = LONGEST_COLUMNS * about_model["hop"] / about_model["sample_rate"]
         raise SettingError(
-            f"{name} is longer than the {seconds / 60:.0f} minutes that can be edited at once.",
+            f"{name} is longer than the {duration(seconds)} that can be edited at once.",
             "Cut a part out of it first.",
         )
     about = About(

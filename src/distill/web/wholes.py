@@ -17,6 +17,7 @@ from distill.audio.files import probe, read_blocks
 from distill.audio.writing import write_audio
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.durations import duration
 from distill.errors import AudioFileError, DistillError, SettingError
 from distill.making.editing import Editing
 from distill.making.operations import Operation
@@ -113,7 +114,7 @@ def edit_whole(
 def _check(seconds: float, longest: float) -> None:
     if seconds > longest:
         raise SettingError(
-            f"At most {longest:g} s are taken at once here, and this is {seconds:.0f} s or more.",
+            f"At most {duration(longest)} are taken at once here, and this is {duration(seconds)} or more.",
             "Send it in parts, or ask whoever runs the server for a higher --longest.",
         )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from distill.audio.corpus import ensure_usable
 from distill.errors import LibraryError, ModelFileError, OutputError, SettingError
 from distill.files.names import MODEL_SUFFIX, normalised, run_folders, stem_from
 from distill.library import RunRecord
@@ -181,6 +182,7 @@ def train(wanted: Wanted) -> JobView:
     one = places.collection(wanted.collection)
     check_length(None, wanted.minutes)
     folder = places.training_folder(one)
+    ensure_usable(folder)
     name = _free_name(wanted.name, one.name)
     out = places.studio(name)
     common = ["--device", wanted.device]

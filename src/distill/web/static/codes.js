@@ -42,7 +42,7 @@ function Opener({ models, beside, onOpened }) {
         ${recordings.length ? html`<ul>${recordings.filter((one) => fits(one.name)).slice(0, 200).map((one) => line(`r${one.index}`, `${one.name}${where(one)}`, duration(one.seconds), { recording: one.index }))}</ul>` : html`<p class="hint">A model keeps its recordings as codes once it has a prior.</p>`}
       </section>
       <section><h3>New audio made with it</h3>
-        ${pieces.length ? html`<ul>${pieces.filter((one) => fits(one.name)).slice(0, 200).map((one) => line(`p${one.id}`, one.name, when(one.made), { sound: `piece:${one.id}` }))}</ul>` : html`<p class="hint">None yet; make some in Generate.</p>`}
+        ${pieces.length ? html`<ul>${pieces.filter((one) => fits(one.name)).slice(0, 200).map((one) => line(`p${one.id}`, one.name, `piece ${one.id} · ${when(one.made)}`, { sound: `piece:${one.id}` }))}</ul>` : html`<p class="hint">None yet; make some in Generate.</p>`}
       </section>
     </div>
   </div>`;

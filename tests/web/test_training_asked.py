@@ -1,0 +1,69 @@
+"""A training that the page, or whoever else asks the server, wants to begin."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from distill.errors import OutputError
+from distill.web import jobs
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What was begun; it fails in the moment in which it would begin."""
+    found: list[Any] = []
+
+    def start(*given: Any, **_: Any) -> Any:
+        found.append(given)
+        raise OutputError("It begins here.", "It is a test.")
+
+    monkeypatch.setattr(jobs, "start", start)
+    return found
+
+
+def asked(client: Any, folder: Path, left_out: tuple[str, ...] = ()) -> Any:
+    one = client.post("/api/collections", json={"folder": str(folder)}).json()["id"]
+    client.put(f"/api/collections/{one}/left-out", json={"names": list(left_out)})
+    return client.post("/api/train", json={"collection": one, "minutes": 1})
+
+
+def test_a_folder_without_a_usable_recording_is_refused(client: Any, begun: list[Any], tmp_path: Path) -> None:
+    """Guards against a job that begins, waits in line, and fails, where only the page held it back."""
+    folders = {name: tmp_path / name for name in ("empty", "letters", "words", "silent")}
+    for folder in folders.values():
+        folder.mkdir()
+    (folders["letters"] / "letter.txt").write_text("dear reader")
+    (folders["words"] / "take.wav").write_text("these are only words")
+    soundfile.write(folders["silent"] / "a.wav", np.zeros(48_000), 48_000)
+    expected = {
+        "empty": "is empty.",
+        "letters": "holds no audio; 1 other file lies in it.",
+        "words": "The only audio file",
+        "silent": "louder than -80 dBFS",
+    }
+    for name, folder in folders.items():
+        answer = asked(client, folder)
+        assert answer.status_code == 400
+        assert expected[name] in answer.json()["what"]
+        assert answer.json()["fix"]
+    assert not begun
+
+
+def test_one_usable_recording_among_others_is_enough(
+    client: Any, begun: list[Any], small_corpus: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "a.wav").write_text("these are only words")
+    shutil.copy(small_corpus / "take-0.wav", folder / "b.wav")
+    assert asked(client, folder).json()["what"] == "It begins here."
+    assert len(begun) == 1
+    refused = asked(client, folder, left_out=("b.wav",))
+    assert refused.status_code == 400
+    assert "The only audio file" in refused.json()["what"]
+    assert "Every recording" in asked(client, folder, left_out=("a.wav", "b.wav")).json()["what"]
+    assert len(begun) == 1
