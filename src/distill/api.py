@@ -116,7 +116,7 @@ def train(
             model = refined.model
         if is_cancelled():
             return model
-        prior_plan = pipeline.PriorPlan(epochs, left(minutes), seed=seed, device=device)
+        prior_plan = pipeline.PriorPlan(epochs, left(minutes), seed=seed, device=device, from_scratch=from_scratch)
         events = events_file(run_folder, "prior")
         return pipeline.add_prior(
             target, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event

@@ -268,7 +268,7 @@ def run(
     Args:
         progress: called with (what is going on, done, in all) in the steps outside training.
         precision: of the arithmetic while training.
-        from_scratch: whether the codec starts from random weights even where there is a base codec.
+        from_scratch: whether codec and prior start from nothing even where there is a base to start from.
         config_changes: the person's own choices among the codec's sizes.
         on_settings: called once with the sizes at work, before training begins.
         voice: which voice speaks; without it the one that is measured to be nearer to the recordings.
@@ -323,7 +323,9 @@ def run(
             return result((), None, command("distill", "train-prior", model_path, folder), go_on)
 
         left = 60 * minutes - (time.monotonic() - started) - closing
-        prior_plan = PriorPlan(minutes=max(left / 60, 0.02), seed=seed, device=device, precision=precision)
+        prior_plan = PriorPlan(
+            minutes=max(left / 60, 0.02), seed=seed, device=device, precision=precision, from_scratch=from_scratch
+        )
         events = events_file(run_folder, "prior")
         bundled = add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
         if cancel_event is not None and cancel_event.is_set():

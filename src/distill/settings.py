@@ -35,7 +35,7 @@ def check_learning_rate(rate: float) -> None:
         SettingError: if it is out of range or not a number.
     """
     if not 1e-6 <= rate <= 0.1:
-        raise SettingError(f"--lr {rate:g} is out of range.", "Choose 0.000001 to 0.1; 0.002 is a good start.")
+        raise SettingError(f"--lr {rate:g} is out of range.", "Choose 0.000001 to 0.1; 0.001 is a good start.")
 
 
 def temperatures(text: str) -> float | tuple[float, ...]:

@@ -18,7 +18,7 @@ VERBS = {
     "train": "--quality --resume --minutes --epochs --name --out --from-scratch"
     " --rvq-levels --codebook-size --commitment-weight --channels --device --seed "
     "--devices --nodes --precision --strategy --tensorboard --wandb",
-    "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --patience --device --seed "
+    "train-prior": "--resume --epochs --minutes --hidden-size --layers --heads --lr --patience --from-scratch --device --seed "
     "--devices --nodes --precision --strategy --tensorboard --wandb",
     "sweep": "--grid --minutes --at-once --ray --out --seed --device",
     "status": "--all",

@@ -58,7 +58,15 @@ def test_train_that_goes_on(words: tuple[Any, ...], distill: Distill, tmp_path: 
 
 @pytest.mark.parametrize(
     "words",
-    [("--hidden-size", 64), ("--layers", 2), ("--heads", 2), ("--lr", 0.001), ("--patience", 0.5), ("--seed", 0)],
+    [
+        ("--hidden-size", 64),
+        ("--layers", 2),
+        ("--heads", 2),
+        ("--lr", 0.001),
+        ("--patience", 0.5),
+        ("--seed", 0),
+        ("--from-scratch",),
+    ],
 )
 def test_train_prior_that_goes_on(words: tuple[Any, ...], distill: Distill, tmp_path: Path) -> None:
     distill("train-prior", "--resume", tmp_path / "no.distill", *words).refused("--resume", f"Leave out {words[0]}.")

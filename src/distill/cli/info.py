@@ -46,10 +46,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
         [
             ("held-out distance", figure(header.codec_training.get("best_val_loss"), 2)),
             ("epochs", figure(header.codec_training.get("epochs_trained"), 0)),
-            (
-                "training started from",
-                "the base codec" if header.codec_training.get("from_base") == 1 else "random weights",
-            ),
+            ("training started from", "the base codec" if header.is_codec_from_base else "random weights"),
             *((name, value) for name, (value, _) in codec_settings(header.codec).items()),
         ]
     )
@@ -66,6 +63,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
         [
             ("held-out perplexity", figure(header.prior_training.get("best_perplexity"), 1)),
             ("epochs", figure(header.prior_training.get("epochs_trained"), 0)),
+            ("training started from", "the base prior" if header.is_prior_from_base else "the codec's codebooks"),
             *((name, value) for name, (value, _) in prior_settings(header.prior, loaded.codec.frame_rate).items()),
         ]
     )

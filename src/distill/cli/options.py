@@ -96,7 +96,7 @@ ResumeOption = Annotated[
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
 FromScratchOption = Annotated[
     bool,
-    typer.Option("--from-scratch", help="Start from random weights, not from the base codec."),
+    typer.Option("--from-scratch", help="Start from random weights, not from what comes with Distill."),
 ]
 SeedOption = Annotated[
     int,

@@ -39,7 +39,7 @@ def train_prior(
     hidden_size: Annotated[int | None, typer.Option(help="Width of the transformer.", show_default="auto")] = None,
     layers: Annotated[int | None, typer.Option(help="Depth of the transformer.", show_default="auto")] = None,
     heads: Annotated[int | None, typer.Option(help="Attention heads.", show_default="auto")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate, 0.000001 to 0.1.", show_default="0.002")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate, 0.000001 to 0.1.", show_default="0.001")] = None,
     patience: Annotated[
         float | None,
         typer.Option(
@@ -50,6 +50,7 @@ def train_prior(
             show_default="0.3",
         ),
     ] = None,
+    from_scratch: options.FromScratchOption = False,
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     devices: options.DevicesOption = 1,
@@ -68,7 +69,8 @@ def train_prior(
     }
     watching = options.watching(tensorboard, wandb)
     if resume is not None:
-        options.refuse_with_resume(context, "hidden_size", "layers", "heads", "lr", "patience", "seed", "precision")
+        fixed = ("hidden_size", "layers", "heads", "lr", "patience", "from_scratch", "seed", "precision")
+        options.refuse_with_resume(context, *fixed)
     with options.together(device, devices, nodes, strategy) as leads:
         if leads and resume is not None:
             _resume(resume, model, dataset_dir, epochs, minutes, device, as_json, watching)
@@ -76,7 +78,7 @@ def train_prior(
             model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "FOLDER")
             settings: dict[str, Any] = {"learning_rate": lr, "patience": patience}
             settings = {name: value for name, value in settings.items() if value is not None}
-            settings["precision"] = precision.value
+            settings |= {"precision": precision.value, "from_scratch": from_scratch}
             _begin(model_path, dataset_dir, epochs, minutes, chosen, settings, device, seed, as_json, watching)
 
 

@@ -54,10 +54,9 @@ def _card(model: Model) -> str:
     prior = (
         "no prior" if header.prior is None else f"a prior of {header.prior.num_layers} layers, {_millions(model.prior)}"
     )
-    is_from_base = header.codec_training.get("from_base") == 1
     base = (
         f"It started from {BASE_CREDITS}"
-        if is_from_base
+        if header.is_from_base
         else "It started from random weights; no sound but the recordings is in it."
     )
     recordings = (

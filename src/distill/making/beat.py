@@ -24,6 +24,7 @@ from torch import Tensor
 from distill.audio.distance import LogMel
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.split import Passage
+from distill.codes.heard import entries_heard, linear_map
 from distill.making.openings import opening_place
 from distill.models.header import BANDS
 from distill.models.model_file import Model, Source
@@ -47,8 +48,6 @@ BINS = 16
 """Parts of a beat."""
 MOST_WINDOWS = 64
 """How many parts of the recordings tell what period they share."""
-MOST_LEARNED_SECONDS = 240.0
-_SHRINKING = 0.01
 _BEND, _BENDS = 0.05, 41
 """How far a period may lie from a whole number of positions, and in how many steps it is looked for."""
 
@@ -56,27 +55,14 @@ _BEND, _BENDS = 0.05, 41
 def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence[Source]) -> list[list[float]]:
     """The linear map from a position's codebook vectors, added up, to the levels of mel bands there: ``[C + 1, BANDS]``.
 
-    The last row is added. Fitted to parts of the passages and their codes in ``sources`` by least squares, a little
-    shrunk. Empty where no passage is as long as a position.
+    The last row is added. Fitted to the passages and their codes in ``sources`` (``codes/heard.py``). Empty where no passage
+    is as long as a position.
     """
-    vectors, levels = [], []
-    share = min(1.0, MOST_LEARNED_SECONDS / sum(passage.seconds for passage in passages))
     measure = LogMel(SAMPLE_RATE, 2 * codec.hop, codec.hop, BANDS)
-    for passage, source in zip(passages, sources, strict=True):
-        samples = min(passage.samples, max(codec.hop, round(share * passage.samples)))
-        audio = torch.from_numpy(passage.read(0, samples, codec.channels).mean(axis=0))
-        heard = measure(audio[None, None])[0, 0]
-        count = min(len(heard), len(source.codes), samples // codec.hop)
-        vectors.append(_vectors(codec, source.codes[:count]))
-        levels.append(heard[:count])
-    if not any(map(len, vectors)):
-        return []
-    x, y = torch.cat(vectors).double(), torch.cat(levels).double()
-    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
-    square = (x - x_mean).T @ (x - x_mean)
-    least = _SHRINKING * float(square.diagonal().mean()) + 1e-9
-    slope = torch.linalg.solve(square + least * torch.eye(len(square)), (x - x_mean).T @ (y - y_mean))
-    rows: list[list[float]] = torch.cat([slope, (y_mean - x_mean @ slope)[None]]).float().tolist()
+    table = linear_map(
+        codec, passages, [source.codes for source in sources], lambda audio: measure(audio[None, None])[0, 0]
+    )
+    rows: list[list[float]] = table.tolist()
     return [[round(value, 5) for value in row] for row in rows]
 
 
@@ -113,9 +99,7 @@ class Metronome:
 
     def __init__(self, codec: ConvVQVAE, bands: Sequence[Sequence[float]], sources: Sequence[Source]) -> None:
         table = torch.tensor(bands, device=codec.quantizer.codebooks.device)
-        codebooks = codec.quantizer.codebooks
-        means = codebooks.mean(dim=1, keepdim=True)
-        self.levels = (codebooks - means) @ table[:-1]
+        self.levels = entries_heard(codec.quantizer.codebooks, table)
         """What each entry adds to the bands: ``[Q, K, BANDS]``."""
         self.sources = sources
         self._rate = codec.frame_rate
@@ -277,12 +261,6 @@ def _beat(
         return strength * pulse.course(first, count, None if cycle is None else cycle.period(pulse.period))
 
     return Beat(metronome, torch.from_numpy(np.stack([course(pulse) for pulse in pulses])))
-
-
-def _vectors(codec: ConvVQVAE, codes: Tensor) -> Tensor:
-    """The codebook vectors of the codes ``[S, Q]``, added up: ``[S, C]``."""
-    codebooks = codec.quantizer.codebooks.cpu()
-    return torch.stack([codebooks[level][codes[:, level]] for level in range(codes.shape[1])]).sum(dim=0)
 
 
 def _folded(rises: np.ndarray, at: np.ndarray, period: float) -> tuple[np.ndarray, float]:

@@ -8,10 +8,10 @@ from annotated_types import Ge, Le, Lt
 BASE_DECODER_BLOCKS = 5
 """So many that the weights of the base codec fit into 16 MB."""
 BASE_CREDITS = (
-    "Distill's base codec: 34 minutes of sound in 700 clips, all CC0 or public domain (instruments, drums, speech, effects, "
-    "noises). Nothing of these sounds can be drawn from the weights but what every codec knows."
+    "Distill's base: 34 minutes of sound in 700 clips, all CC0 or public domain (instruments, drums, speech, effects, "
+    "noises). Nothing of these sounds can be drawn from the weights but what all sound has in common."
 )
-"""What the base codec learned from (docs/base-codec.md), for everything that tells where a model comes from."""
+"""What base codec and base prior learned from (docs/base-codec.md), for everything that tells where a model comes from."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class PriorConfig:
 
     codebook_size: Annotated[int, Ge(2), Le(65_536)] = 256
     num_quantizers: Annotated[int, Ge(1), Le(16)] = 4
-    hidden_size: Annotated[int, Ge(8), Le(4096)] = 192
+    hidden_size: Annotated[int, Ge(8), Le(4096)] = 128
     num_layers: Annotated[int, Ge(1), Le(48)] = 4
     num_heads: Annotated[int, Ge(1), Le(64)] = 4
     context: Annotated[int, Ge(8), Le(16_384)] = 1024
@@ -106,7 +106,6 @@ class PriorConfig:
 _CONTEXT_SECONDS = 6.0
 _TIERS: tuple[tuple[float, tuple[int, int, int]], ...] = (
     # seconds of audio below, (hidden size, layers, heads)
-    (60, (96, 3, 4)),
     (900, (128, 4, 4)),
     (3_600, (256, 6, 8)),
     (float("inf"), (384, 8, 8)),

@@ -117,6 +117,21 @@ class Header(BaseModel):
         return self.prior is not None
 
     @property
+    def is_codec_from_base(self) -> bool:
+        """Whether the codec's training started from the base codec."""
+        return self.codec_training.get("from_base") == 1
+
+    @property
+    def is_prior_from_base(self) -> bool:
+        """Whether the prior's training started from the base prior."""
+        return (self.prior_training or {}).get("from_base") == 1
+
+    @property
+    def is_from_base(self) -> bool:
+        """Whether anything in the model started from what comes with Distill."""
+        return self.is_codec_from_base or self.is_prior_from_base
+
+    @property
     def nearer_voice(self) -> str:
         """``recordings`` or ``codec``: the one measured to be nearer to the recordings; the codec's where none was measured."""
         return "recordings" if self.voices.get("nearer") == "recordings" else "codec"

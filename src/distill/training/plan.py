@@ -172,7 +172,7 @@ class PriorPlan(Plan):
     STATE_KIND: ClassVar[str] = "prior"
     DEFAULT_EPOCHS: ClassVar[int] = 50
     batch_size: Annotated[int, Ge(1)] = 8
-    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 2e-3
+    learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
     least_steps: Annotated[int, Ge(1)] = 50
     infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
     """Share of the steps that teach the prior to lead to something that is known beforehand."""
@@ -186,6 +186,8 @@ class PriorPlan(Plan):
     """Semitones up to which views are transposed."""
     extraction_share: Annotated[float, Gt(0), Le(1)] = 0.1
     """Share of a time budget that encoding may take at most before training begins."""
+    from_scratch: bool = False
+    """Whether to start from the codec's codebooks alone even where there is a base prior to start from."""
     patience: Annotated[float, Gt(0), Le(1)] = 0.3
     """Share of the run for which the held-out loss may fail to improve before training ends early; 1 never ends it."""
     good_every: Annotated[int, Ge(1)] = 25

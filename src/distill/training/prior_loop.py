@@ -39,6 +39,7 @@ from distill.training.orders import order_prior, send_epoch
 from distill.training.overfitting import best_epoch, check_gap, has_learned_all, memorization_threshold
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
+from distill.training.prior_start import new_prior
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
 
@@ -126,9 +127,7 @@ def train_prior(
     data = PriorData.of(model_file, corpus, split, config, plan, fabric.device, tell, is_new=is_new, kept=kept)
     plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
 
-    torch.manual_seed(plan.seed)
-    prior = CodePrior(config)
-    prior.start_from_codebooks(model_file.codec.quantizer.codebooks.cpu())
+    prior, is_from_base = new_prior(config, plan, model_file.codec, split.train, data.views.first())
     optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
     model, optimizer = fabric.setup(prior, optimizer)
     # Extraction comes out of the same budget; what is extracted again after a stop does not.
@@ -212,6 +211,7 @@ def train_prior(
             "cancelled": int(cancelled),
             "seed": plan.seed,
             "views": data.views.number,
+            "from_base": int(is_from_base),
             "transpose": plan.transpose,
             "corpus_fingerprint": corpus.fingerprint,
         },

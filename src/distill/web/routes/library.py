@@ -124,7 +124,6 @@ def one_model(model: str) -> ModelDetail:
     entry = places.model(model)
     header = read_header(entry.path)
     levels = header.codec.num_quantizers
-    from_base = bool(header.codec_training.get("from_base"))
     return ModelDetail(
         **_view(entry, len(library.generations(entry.origin))).model_dump(),
         recordings=list(entry.recordings),
@@ -141,7 +140,7 @@ def one_model(model: str) -> ModelDetail:
             for run in library.runs(entry.origin)
         ],
         reports=[path.name for path in _reports(entry)],
-        base=BASE_CREDITS if from_base else "Random weights: no sound but the recordings is in it.",
+        base=BASE_CREDITS if header.is_from_base else "Random weights: no sound but the recordings is in it.",
         level_names=list(LEVEL_NAMES.get(levels, ())),
         codebook_size=header.codec.codebook_size,
         bitrate=header.codec.bitrate,

@@ -186,8 +186,9 @@ def train(wanted: Wanted) -> JobView:
     name = _free_name(wanted.name, one.name)
     out = places.studio(name)
     common = ["--device", wanted.device]
+    learning = [*common, *(["--from-scratch"] if wanted.from_scratch else [])]
     codec: list[str | Path] = ["--name", name, "--out", out, "--seed", str(wanted.seed), "--channels", wanted.channels]
-    codec += [*common, *(["--from-scratch"] if wanted.from_scratch else [])]
+    codec += learning
     codec += ["--rvq-levels", str(wanted.levels)] if wanted.levels else []
     codec += ["--codebook-size", str(wanted.codebook_size)] if wanted.codebook_size else []
     pieces = ["--seconds", f"{wanted.seconds:g}", "--count", str(wanted.count)]
@@ -198,7 +199,7 @@ def train(wanted: Wanted) -> JobView:
         prior = wanted.minutes / 5
         commands = [
             ["train", folder, "--quality", "high", "--minutes", f"{wanted.minutes - prior:g}", *codec, "--json"],
-            ["train-prior", model, folder, "--minutes", f"{prior:g}", *common, "--json"],
+            ["train-prior", model, folder, "--minutes", f"{prior:g}", *learning, "--json"],
             ["generate", model, *pieces, "--out", out, *common, "--json"],
         ]
     about = {"collection": one.id, "model": str(model), "wanted": wanted.model_dump()}

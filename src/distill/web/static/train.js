@@ -30,7 +30,7 @@ function Advanced({ values, set, report }) {
     <${Field} label="Seed" type="number" min="0" ...${field("seed")} />
     <${Field} label="First pieces" type="number" min="1" max="64" ...${field("count")} />
     <${Field} label="Seconds each" type="number" min="0.5" max="600" step="any" ...${field("seconds")} />
-    <${Tick} label="From random weights, without the base codec" checked=${values.from_scratch} onInput=${(value) => set({ ...values, from_scratch: value })} />
+    <${Tick} label="From random weights, without what comes with Distill" checked=${values.from_scratch} onInput=${(value) => set({ ...values, from_scratch: value })} />
   </div></details>`;
 }
 
