@@ -73,6 +73,11 @@ class Likeness:
         found: np.ndarray = np.maximum(apart, 0) / np.clip(natural, self._least, self._most)
         return found
 
+    def prepare(self, positions: np.ndarray) -> None:
+        """Describes both borders of these positions ``[M]`` at once: a spectrum costs half as much beside many others."""
+        begins = positions + self._shift[positions]
+        self._natural_changes(np.unique(np.concatenate([begins, begins + 1])))
+
     def described(self, borders: np.ndarray) -> np.ndarray:
         """Descriptions ``[M, F]`` in decibels, weighted so that a squared distance is a mean over bands."""
         missing = np.unique(borders[~self._is_described[borders]])
