@@ -221,14 +221,15 @@ def measure_length(model: Model, stretches: Sequence[Stretch], dial: Dial, minut
         parts.append(codes[draw_from.integers(len(codes)) :][:47])
     codes = torch.cat(parts)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     samples = sum(block.shape[1] for block in voice.blocks(codes))
-    taken = time.perf_counter() - started
+    taken, work = time.perf_counter() - started, time.process_time() - worked
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(
         f"{times * own:.2f} h of recordings, {samples / RATE:.0f} s of audio: prepared in {prepared:.1f} s, "
         f"spoken in {taken:.1f} s "
-        f"({10 * taken / (samples / RATE):.2f} s for 10 s); peak memory grew by {grown:.0f} MiB"
+        f"(for 10 s {10 * taken / (samples / RATE):.2f} s, {10 * work / (samples / RATE):.2f} s of processor time); "
+        f"peak memory grew by {grown:.0f} MiB"
     )
 
 

@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from distill.making.likeness import Likeness
 
@@ -146,20 +145,21 @@ class Bank:
         found: np.ndarray = steps / (1 + steps / ROBUST)
         return found
 
-    def nearest(self, wanted: Tensor, count: int) -> Iterator[np.ndarray]:
-        """For each vector of ``wanted [S, D]`` the positions nearest to it, at most ``count``, in order of their place."""
+    def nearest(self, wanted: Tensor, count: int) -> np.ndarray:
+        """For each vector of ``wanted [S, D]`` the ``M`` positions nearest to it, at most ``count``, in order: ``[S, M]``."""
         run = _RUN if len(self) > _LARGE else 1
         squares = self._vectors.square().sum(dim=1)
-        for part in torch.split(wanted, max(1, _BLOCK // len(self))):
-            apart = torch.addmm(squares, part, self._vectors.T, alpha=-2)
-            if run > 1:
-                apart = functional.pad(apart, (0, -len(self) % run), value=torch.inf)
-                best, within = apart.reshape(len(part), -1, run).min(dim=2)
-                places = best.topk(min(count, best.shape[1]), largest=False).indices
-                places = places * run + within.gather(1, places)
-            else:
-                places = apart.topk(min(count, len(self)), largest=False).indices
-            yield from places.sort(dim=1).values.numpy()
+        rows = max(1, _BLOCK // len(self))
+        room = torch.full((min(rows, len(wanted)), len(self) + -len(self) % run), torch.inf)  # the same for every part
+        found = []
+        for part in torch.split(wanted, rows):
+            apart = room[: len(part)]
+            torch.addmm(squares, part, self._vectors.T, alpha=-2, out=apart[:, : len(self)])
+            runs = apart.view(len(part), apart.shape[1] // run, run)
+            places = runs.amin(dim=2).topk(min(count, runs.shape[1]), largest=False).indices
+            within = runs[torch.arange(len(part))[:, None], places].argmin(dim=2)
+            found.append((places * run + within).sort(dim=1).values)
+        return torch.cat(found).numpy()
 
 
 @dataclass
@@ -224,7 +224,9 @@ class _Path:
         count = NEAREST if len(self.bank) <= _LARGE else _LARGE_NEAREST
         for part in codes:
             wanted = self.bank.vectors(part)
-            for vector, nearest in zip(wanted, self.bank.nearest(wanted, count), strict=True):
+            candidates = self.bank.nearest(wanted, count)
+            self.bank.likeness.prepare(candidates.ravel())
+            for vector, nearest in zip(wanted, candidates, strict=True):
                 if not steps:
                     cost, step = self._first(vector, nearest)
                 else:

@@ -8,6 +8,7 @@ are first asked for.
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -29,8 +30,8 @@ _SAMPLE = 512
 _TOLERANCES = (0.1, 0.5)
 """Quantiles of the natural changes between which a join is judged: silence is not infinitely strict, and an attack, where all
 changes, is no free pass; with one, joins gather at attacks and there are too many of them (docs/voices.md)."""
-_AT_ONCE = 256
-"""Spectra computed together; bounds the memory."""
+_AT_ONCE = 64
+"""Spectra computed together: few enough for a processor's cache."""
 
 
 class Likeness:
@@ -44,7 +45,9 @@ class Likeness:
     """
 
     def __init__(self, audio: Sequence[np.ndarray], begins: Sequence[int], lengths: np.ndarray, hop: int) -> None:
-        self._audio, self._begins, self._hop = audio, begins, hop
+        # Plain arrays: those of the cache are mapped files, of which every slice costs as much as what is done with it.
+        self._audio, self._begins, self._hop = [np.asarray(one) for one in audio], begins, hop
+        self._channels = max(len(one) for one in audio)
         self._owner = np.repeat(np.arange(len(lengths)), lengths + 1)
         self._first = np.cumsum([0, *(lengths + 1)])
         self._shift = np.repeat(np.arange(len(lengths)), lengths)
@@ -69,6 +72,11 @@ class Likeness:
         natural = 0.5 * (self._natural_changes(ends)[:, None] + self._natural_changes(begins)[None])
         found: np.ndarray = np.maximum(apart, 0) / np.clip(natural, self._least, self._most)
         return found
+
+    def prepare(self, positions: np.ndarray) -> None:
+        """Describes both borders of these positions ``[M]`` at once: a spectrum costs half as much beside many others."""
+        begins = positions + self._shift[positions]
+        self._natural_changes(np.unique(np.concatenate([begins, begins + 1])))
 
     def described(self, borders: np.ndarray) -> np.ndarray:
         """Descriptions ``[M, F]`` in decibels, weighted so that a squared distance is a mean over bands."""
@@ -99,14 +107,11 @@ class Likeness:
         return found
 
     def _describe(self, borders: np.ndarray) -> np.ndarray:
-        windows = []
-        for border, owner in zip(borders, self._owner[borders], strict=True):
+        windows = np.zeros((len(borders), self._channels, _LONG), np.float32)
+        for window, border, owner in zip(windows, borders, self._owner[borders], strict=True):
             centre = self._begins[owner] + int(border - self._first[owner]) * self._hop
-            windows.append(excerpt(self._audio[owner], centre - _LONG // 2, centre + _LONG // 2))
-        channels = max(len(one) for one in windows)
-        both = torch.from_numpy(
-            np.stack([one if len(one) == channels else np.repeat(one, channels, 0) for one in windows])
-        )
+            _copy_excerpt(self._audio[owner], centre - _LONG // 2, window)
+        both = torch.from_numpy(windows)
         middle = both[..., (_LONG - _SHORT) // 2 : (_LONG + _SHORT) // 2]
         bands = 10 * torch.log10(_powers(middle, len(self._short)) @ self._short + _FLOOR)
         fine = 10 * torch.log10(_powers(both, len(self._fine)) @ self._fine + _FLOOR)
@@ -118,19 +123,28 @@ class Likeness:
 def excerpt(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Samples ``start`` to ``stop`` of ``audio [C, N]``, silence where there are none; a fresh array."""
     found = np.zeros((audio.shape[0], stop - start), np.float32)
-    first, last = max(start, 0), min(stop, audio.shape[1])
-    if first < last:
-        found[:, first - start : last - start] = audio[:, first:last]
+    _copy_excerpt(audio, start, found)
     return found
+
+
+def _copy_excerpt(audio: np.ndarray, start: int, into: np.ndarray) -> None:
+    """Copies ``audio [C, N]`` from sample ``start`` on over ``into [C or more, n]``, which is left as it is beyond the ends."""
+    first, last = max(start, 0), min(start + into.shape[1], audio.shape[1])
+    if first < last:
+        into[:, first - start : last - start] = audio[:, first:last]
 
 
 def _powers(windows: Tensor, bins: int) -> Tensor:
     """Power spectra ``[M, bins]`` of ``[M, C, n]``, the mean of the channels; 1 is a full-scale sine."""
     size = windows.shape[-1]
-    taper = torch.hann_window(size)
-    spectra = torch.fft.rfft(windows * taper)[..., :bins]
-    powers: Tensor = spectra.abs().square().mean(dim=1) * (16 / size**2 / 2)
+    spectra = torch.fft.rfft(windows * _taper(size))[..., :bins]
+    powers: Tensor = spectra.real.square().addcmul_(spectra.imag, spectra.imag).mean(dim=1) * (16 / size**2 / 2)
     return powers
+
+
+@cache
+def _taper(size: int) -> Tensor:
+    return torch.hann_window(size)
 
 
 def _band_matrix(size: int, edges: np.ndarray) -> Tensor:

@@ -17,6 +17,7 @@ from distill.errors import AudioFileError, SettingError
 from distill.making.grains import JOIN_COST, Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, speak
 from distill.making.recordings import find_recordings
+from distill.making.threads import one_thread
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback, Notice
 
@@ -98,9 +99,10 @@ class RecordingsVoice:
         if key not in self._chosen:
             while len(self._chosen) >= _REMEMBERED:
                 del self._chosen[next(iter(self._chosen))]
-            self._chosen[key] = tuple(
-                choose(self.bank, torch.split(codes, _PART), self.longest_positions, join_cost=self._join_cost)
-            )
+            # Batches this small a second thread hardly helps with, and waiting for each other costs more than it saves.
+            with one_thread():
+                grains = choose(self.bank, torch.split(codes, _PART), self.longest_positions, join_cost=self._join_cost)
+                self._chosen[key] = tuple(grains)
         return self._chosen[key]
 
 
