@@ -19,7 +19,7 @@ os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "60")
 os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", "120")
 
 ray = pytest.importorskip("ray", reason="Ray is not installed here: pip install 'distill-audio[ray]'")
-pytestmark = pytest.mark.filterwarnings("default")  # Ray has warnings of its own
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.alone]  # Ray has warnings of its own
 MIB = 1 << 20
 PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
 """Where Ray is not told these, its agents look for some; if that takes more than 15 s, the cluster never comes up."""

@@ -265,6 +265,27 @@ def test_a_piece_that_is_kept_is_found_again(page: Page, asks: httpx.Client, mod
     expect(page.get_by_text("Kept (", exact=False)).to_have_count(0)
 
 
+def test_earlier_pieces_are_a_press_away(page: Page, model: str) -> None:
+    """Guards against a history that ends without a word."""
+    piece = {
+        "model": "tiny",
+        "model_id": model,
+        "file": "/none.wav",
+        "made": "2026-01-01T12:00:00+00:00",
+        "verdict": "",
+    }
+    piece |= {"shares": {"original": 1.0}, "request": {"kind": "audio"}, "is_there": False, "kept": False}
+    made = [{**piece, "id": number, "seed": number, "name": f"tiny-{number}"} for number in range(45, 0, -1)]
+    page.route("**/api/pieces?model=*", lambda route: route.fulfill(json=made))
+    page.goto(f"/#/generate/{model}")
+    pieces, earlier = page.locator("article.piece"), page.locator("[data-test=earlier]")
+    expect(pieces).to_have_count(40)
+    expect(earlier).to_have_text("Earlier ones (5)")
+    earlier.click()
+    expect(pieces).to_have_count(45)
+    expect(earlier).to_have_count(0)
+
+
 def test_a_tab_looks_the_same_whatever_was_opened_before(page: Page, asks: httpx.Client, model: str) -> None:
     """Guards against styles of one tab that reach into another: names mean something else in each."""
     asks.post("/api/generate", json={"model": model, "settings": {"seconds": 1, "count": 1, "voice": "codec"}})

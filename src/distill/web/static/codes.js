@@ -6,6 +6,8 @@ import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./
 import { close, reopen } from "./codes-sheet.js";
 import { Desk } from "./codes-desk.js";
 
+const SHOWN = 200;
+
 function Opener({ models, beside, onOpened }) {
   const [remembered, setModel] = useRemembered("codes-model", "");
   const there = models.filter((one) => one.is_there);
@@ -25,6 +27,11 @@ function Opener({ models, beside, onOpened }) {
   if (!model) return null;
   const open = (body) => attempt(async () => onOpened(await post("/api/codes/sheets", { model: model.id, ...body })));
   const take = (files) => attempt(async () => { if (files[0]) onOpened(await send(`/api/uploads/codes/${model.id}/${encodeURIComponent(files[0].name)}`, files[0])); });
+  const listed = (all, one) => {
+    const fitting = all.filter(({ name }) => fits(name));
+    const left = fitting.length - SHOWN;
+    return html`<ul>${fitting.slice(0, SHOWN).map(one)}</ul>${left > 0 && html`<p class="hint">${left} more: search for a part of their names.</p>`}`;
+  };
   const fits = (name) => name.toLowerCase().includes(search.trim().toLowerCase());
   const line = (key, name, detail, body) => html`<li key=${key}><button type="button" class="quiet" onClick=${() => open(body)} data-test="open"><span>${name}</span><small>${detail}</small></button></li>`;
   const where = (one) => (one.begin ? ` from ${one.begin.toFixed(1)} s` : "");
@@ -39,10 +46,10 @@ function Opener({ models, beside, onOpened }) {
     </label>
     <div class="lists">
       <section><h3>Recordings it learned from</h3>
-        ${recordings.length ? html`<ul>${recordings.filter((one) => fits(one.name)).slice(0, 200).map((one) => line(`r${one.index}`, `${one.name}${where(one)}`, duration(one.seconds), { recording: one.index }))}</ul>` : html`<p class="hint">A model keeps its recordings as codes once it has a prior.</p>`}
+        ${recordings.length ? listed(recordings, (one) => line(`r${one.index}`, `${one.name}${where(one)}`, duration(one.seconds), { recording: one.index })) : html`<p class="hint">A model keeps its recordings as codes once it has a prior.</p>`}
       </section>
       <section><h3>New audio made with it</h3>
-        ${pieces.length ? html`<ul>${pieces.filter((one) => fits(one.name)).slice(0, 200).map((one) => line(`p${one.id}`, one.name, `piece ${one.id} · ${when(one.made)}`, { sound: `piece:${one.id}` }))}</ul>` : html`<p class="hint">None yet; make some in Generate.</p>`}
+        ${pieces.length ? listed(pieces, (one) => line(`p${one.id}`, one.name, `piece ${one.id} · ${when(one.made)}`, { sound: `piece:${one.id}` })) : html`<p class="hint">None yet; make some in Generate.</p>`}
       </section>
     </div>
   </div>`;

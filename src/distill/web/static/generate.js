@@ -11,6 +11,7 @@ const FRESH = {
   kind: "audio", seconds: "10", count: "3", originality: 0.5, voice: "auto", perLevel: false, temperature: ["1", "1", "1", "1"], top_k: "0", top_p: "",
   variety: "0", max_similarity: "", locked: false, seed: "1", byBeats: true, beats: "8", bpm: "120", given: "", selection: null, format: "wav",
 };
+const SHOWN = 40;  // pieces at once: each has a picture to draw
 const optional = (text) => (text === "" ? null : Number(text));
 
 /** The form's values as the server wants them. */
@@ -141,6 +142,7 @@ function Generate({ path }) {
   const [form, set] = useRemembered("generate", FRESH);
   const [sides, choose] = useState({});
   const [shown, show] = useState("all");
+  const [most, more] = useState(SHOWN);
   const opened = useRef(Date.now());
   const models = (all ?? []).filter((one) => one.has_prior && one.is_there);
   const model = models.find((one) => one.id === path[0])?.id ?? models[0]?.id;
@@ -169,7 +171,8 @@ function Generate({ path }) {
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
       ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}
       ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
-      ${listed.slice(0, 60).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
+      ${listed.slice(0, most).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
+      ${listed.length > most && html`<p><button type="button" onClick=${() => more(most + SHOWN)} data-test="earlier">Earlier ones (${listed.length - most})</button></p>`}
     </div></div>`;
 }
 

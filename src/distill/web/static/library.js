@@ -7,6 +7,7 @@ import { STATES } from "./run.js";
 import { Piece } from "./piece.js";
 import { remove, Trash } from "./trash.js";
 
+const SHOWN = 20;  // of a model's pieces; all are in Generate
 const SORTS = {
   created: ["Date", (a, b) => b.created.localeCompare(a.created)],
   name: ["Name", (a, b) => a.name.localeCompare(b.name)],
@@ -145,7 +146,8 @@ function Model({ id }) {
         ${model.recordings.length > 0 && html`<details><summary>${count(model.recordings.length, "recording")}</summary><ul class="names">${model.recordings.map((name) => html`<li>${name}</li>`)}</ul></details>`}</section></div>
     <div class="head"><h2>Made with it</h2><span class="soft">${pieces ? count(pieces.length, "piece") : ""}</span></div>
     ${pieces && !pieces.length && html`<p class="soft">Nothing yet. <a href=${address("generate", id)}>Make sound</a></p>`}
-    <div class="cards two">${(pieces ?? []).slice(0, 20).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}</div>
+    <div class="cards two">${(pieces ?? []).slice(0, SHOWN).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}</div>
+    ${pieces?.length > SHOWN && html`<p><a href=${address("generate", id)}>All ${pieces.length} pieces</a></p>`}
     ${renaming && html`<${Rename} model=${model} onClose=${() => rename(false)} />`}</div>`;
 }
 
