@@ -1,7 +1,10 @@
 """Ctrl-C: what is kept is named, what is not finished is gone."""
 
+import importlib
 import os
 import signal
+import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,25 @@ def interrupt(on_event: Callable[..., None], monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(TrainingView, "progress", progress)
 
     return at
+
+
+def test_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards against a traceback for a Ctrl-C in the first second, in which only Python's own files are read."""
+
+    class Impatient:
+        def find_spec(self, name: str, *_: Any) -> None:
+            if name == "distill.cli.app":
+                raise KeyboardInterrupt
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    place, _, called = project["project"]["scripts"]["distill"].partition(":")
+    begin = getattr(importlib.import_module(place), called)
+    monkeypatch.delitem(sys.modules, "distill.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Impatient(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        begin()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.startswith("✗ Interrupted.")
 
 
 @pytest.mark.usefixtures("tiny_training")
