@@ -188,7 +188,7 @@ def test_an_input_that_is_gone_or_has_changed_is_refused(
 
 def test_numbers_that_are_none(distill: Distill) -> None:
     distill("regenerate", 3).refused("no piece 3", "distill pieces list")
-    distill("regenerate", "three").refused("ID")
+    distill("regenerate", "three").refused("no piece 'three'", "distill pieces list")
 
 
 def test_what_is_in_no_file_is_not_noted(make_model: Callable[..., Model], tmp_path: Path) -> None:

@@ -144,8 +144,3 @@ def test_errors_stay_on_one_line_in_a_log(screen: Callable[[bool], io.StringIO])
     shown = screen(False)
     words.complain("x " * 100 + "/a/long/path", "Mend it.")
     assert len(shown.getvalue().splitlines()) == 2
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(float("inf"), "–"), (5.4, "5 s"), (150, "2.5 min"), (9000, "2.5 h")])
-def test_durations(seconds: float, text: str) -> None:
-    assert words.duration(seconds) == text
