@@ -50,6 +50,30 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("DISTILL_HOME", str(tmp_path_factory.mktemp("home")))
 
 
+@dataclasses.dataclass
+class _Sounding:
+    """Stands for a passage."""
+
+    audio: np.ndarray
+
+    @property
+    def samples(self) -> int:
+        return self.audio.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / 48_000
+
+    def read(self, start: int, stop: int, channels: int) -> np.ndarray:
+        return self.audio[:, start:stop]
+
+
+@pytest.fixture
+def sounding() -> type[_Sounding]:
+    """``sounding(audio)``: float32 ``[C, N]`` in place of a passage of a recording."""
+    return _Sounding
+
+
 @pytest.fixture
 def full_disk() -> Iterator[Callable[[int | None], None]]:
     """``full_disk(size)``: no file grows beyond so many bytes from here on; None lifts that again."""

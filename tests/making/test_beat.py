@@ -1,12 +1,13 @@
 """The beat: found in the recordings' codes, kept by new audio, and left alone where there is none."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
+from distill.audio.split import Passage
 from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
 from distill.making.sampling import Sampling, generate, sample_codes
 from distill.making.streaming import stream
@@ -133,31 +134,14 @@ def test_the_least_strength_that_is_enough(shares: tuple[float, ...], expected: 
     assert ("strength 1" in in_words(expected)) == (expected > 0)
 
 
-@dataclass
-class Sounding:
-    """Stands for a passage: noise that is loud where its codes say so."""
-
-    audio: np.ndarray
-
-    @property
-    def samples(self) -> int:
-        return self.audio.shape[1]
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / 48_000
-
-    def read(self, start: int, stop: int, channels: int) -> np.ndarray:
-        return self.audio[:, start:stop]
-
-
-def test_bands_are_learned_from_codes_and_sound(model: Model) -> None:
+def test_bands_are_learned_from_codes_and_sound(model: Model, sounding: Callable[[np.ndarray], Passage]) -> None:
+    """Noise that is loud where its codes say so."""
     codes = drummed(300)
     gain = torch.where(codes[:, 0] == LOUD, 0.5, 0.01).repeat_interleave(1024).numpy()
     noise = np.random.default_rng(0).normal(size=(1, 300 * 1024)).astype(np.float32)
-    passage = Sounding((noise * gain).astype(np.float32))
+    passage = sounding((noise * gain).astype(np.float32))
     source = Source("a.wav", 0.0, False, codes)
-    bands = learn_bands(model.codec, [passage], [source])  # type: ignore[list-item]
+    bands = learn_bands(model.codec, [passage], [source])
     assert (len(bands), len(bands[0])) == (9, BANDS)
     rises = Metronome(model.codec, bands, (source,)).rises(codes)
     assert rises[PERIOD::PERIOD].min() > 3 * np.delete(rises, np.s_[::PERIOD]).mean()

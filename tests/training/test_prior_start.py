@@ -1,12 +1,13 @@
 """How a prior begins: from the base where it fits and the codes can be heard, from the codebooks otherwise."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from distill.audio.split import Passage
 from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
 from distill.training.plan import PriorPlan
 from distill.training.prior_start import new_prior
@@ -15,26 +16,8 @@ KEYS, HELD = 16, 12
 """So many tones, each held for so many positions."""
 
 
-@dataclass
-class Sounding:
-    """Stands for a passage."""
-
-    audio: np.ndarray
-
-    @property
-    def samples(self) -> int:
-        return self.audio.shape[1]
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / 48_000
-
-    def read(self, start: int, stop: int, channels: int) -> np.ndarray:
-        return self.audio[:, start:stop]
-
-
-@pytest.fixture(scope="module")
-def melody() -> tuple[ConvVQVAE, Sounding, torch.Tensor]:
+@pytest.fixture
+def melody(sounding: Callable[[np.ndarray], Passage]) -> tuple[ConvVQVAE, Passage, torch.Tensor]:
     """Tones of four levels' codes: the coarsest says which, the finer ones nothing."""
     torch.manual_seed(0)
     codec = ConvVQVAE(
@@ -48,18 +31,18 @@ def melody() -> tuple[ConvVQVAE, Sounding, torch.Tensor]:
     codes = torch.cat([keys[:, None], torch.randint(KEYS, (len(keys), 3), generator=generator)], dim=1)
     hertz = (110 * 2 ** (keys / 6)).repeat_interleave(codec.hop).double()
     audio = 0.3 * torch.sin(2 * torch.pi * torch.cumsum(hertz / 48_000, dim=0))
-    return codec, Sounding(audio.float().numpy()[None]), codes
+    return codec, sounding(audio.float().numpy()[None]), codes
 
 
-def begun(melody: tuple[ConvVQVAE, Sounding, torch.Tensor], config: PriorConfig, **plan: Any) -> tuple[CodePrior, bool]:
+def begun(melody: tuple[ConvVQVAE, Passage, torch.Tensor], config: PriorConfig, **plan: Any) -> tuple[CodePrior, bool]:
     codec, passage, codes = melody
-    return new_prior(config, PriorPlan(**plan), codec, (passage,), [codes])  # type: ignore[arg-type]
+    return new_prior(config, PriorPlan(**plan), codec, (passage,), [codes])
 
 
 CONFIG = PriorConfig.for_corpus(30.0, codebook_size=KEYS, num_quantizers=4, frame_rate=46.875)
 
 
-def test_the_base_is_lined_up_with_what_codes_sound_like(melody: tuple[ConvVQVAE, Sounding, torch.Tensor]) -> None:
+def test_the_base_is_lined_up_with_what_codes_sound_like(melody: tuple[ConvVQVAE, Passage, torch.Tensor]) -> None:
     """Guards against a base whose maps meet the wrong codes: keys a tone apart are more alike than keys far apart."""
     prior, is_from_base = begun(melody, CONFIG)
     assert is_from_base
@@ -70,12 +53,14 @@ def test_the_base_is_lined_up_with_what_codes_sound_like(melody: tuple[ConvVQVAE
     assert not begun(melody, CONFIG, from_scratch=True)[1]
 
 
-def test_other_sizes_start_from_the_codebooks(melody: tuple[ConvVQVAE, Sounding, torch.Tensor]) -> None:
+def test_other_sizes_start_from_the_codebooks(melody: tuple[ConvVQVAE, Passage, torch.Tensor]) -> None:
     other = PriorConfig(codebook_size=KEYS, hidden_size=16, num_heads=2, num_layers=1, context=64)
     assert not begun(melody, other)[1]
 
 
-def test_too_little_to_hear_starts_from_the_codebooks(melody: tuple[ConvVQVAE, Sounding, torch.Tensor]) -> None:
+def test_too_little_to_hear_starts_from_the_codebooks(
+    melody: tuple[ConvVQVAE, Passage, torch.Tensor], sounding: Callable[[np.ndarray], Passage]
+) -> None:
     codec, passage, codes = melody
-    short = Sounding(passage.audio[:, : codec.hop - 1])
+    short = sounding(passage.read(0, codec.hop - 1, 1))
     assert not begun((codec, short, codes[:1]), CONFIG)[1]
