@@ -317,11 +317,9 @@ def _check_regular(path: Path) -> None:
 def _reached(info: AudioInfo) -> int:
     """How many samples of a damaged file can be read, to a tenth of a second: a block that fails does not tell."""
     reached = 0
-    try:
+    with contextlib.suppress(soundfile.LibsndfileError, OSError):  # where it is damaged, which is what is asked
         for block in _all_native_blocks(info, max(1, info.sample_rate // 10)):
             reached += len(block)
-    except (soundfile.LibsndfileError, OSError):  # here it is
-        return reached
     return reached
 
 

@@ -145,7 +145,7 @@ class Worker:
             return
         assert process.stdin is not None
         assert process.stdout is not None
-        with suppress(OSError):
+        with suppress(OSError):  # it has ended by itself
             process.stdin.close()
         try:
             process.wait(timeout=_BYE_S if process.poll() is None else 0)
