@@ -68,8 +68,8 @@ def linear_map(
 ) -> Tensor:
     """The linear map from a position's codebook vectors ``[C]``, added up, to a description of it ``[D]``: ``[C + 1, D]``.
 
-    The last row is added. Fitted to parts of the passages and their codes ``[S, Q]`` by least squares, a little shrunk. Empty
-    where no passage is as long as a position.
+    Fitted to parts of the passages and their codes ``[S, Q]`` (:func:`least_squares`). Empty where no passage is as long as a
+    position.
 
     Args:
         describe: gives the descriptions ``[S, D]`` of mono audio ``[N]``.
@@ -84,7 +84,12 @@ def linear_map(
         wanted.append(described[:count])
     if not any(map(len, vectors)):
         return torch.zeros(0, 0)
-    x, y = torch.cat(vectors).double(), torch.cat(wanted).double()
+    return least_squares(torch.cat(vectors), torch.cat(wanted))
+
+
+def least_squares(vectors: Tensor, wanted: Tensor) -> Tensor:
+    """The linear map ``[C + 1, D]`` from ``[n, C]`` to ``[n, D]``, a little shrunk. The last row is added."""
+    x, y = vectors.double(), wanted.double()
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
     square = (x - x_mean).T @ (x - x_mean)
     least = _SHRINKING * float(square.diagonal().mean()) + 1e-9

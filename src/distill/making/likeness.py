@@ -7,12 +7,14 @@ are first asked for.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from distill.making.threads import side_by_side
 
 RATE = 48_000
 _SHORT, _LONG = 2048, 8192
@@ -32,6 +34,8 @@ _TOLERANCES = (0.1, 0.5)
 changes, is no free pass; with one, joins gather at attacks and there are too many of them (docs/voices.md)."""
 _AT_ONCE = 64
 """Spectra computed together: few enough for a processor's cache."""
+_WORTH_SHARING = 32
+"""So many lots of them are shared among threads: a fifth of a second of work."""
 
 
 class Likeness:
@@ -81,12 +85,19 @@ class Likeness:
     def described(self, borders: np.ndarray) -> np.ndarray:
         """Descriptions ``[M, F]`` in decibels, weighted so that a squared distance is a mean over bands."""
         missing = np.unique(borders[~self._is_described[borders]])
-        for first in range(0, len(missing), _AT_ONCE):
-            part = missing[first : first + _AT_ONCE]
-            self._described[part] = self._describe(part)
-            self._is_described[part] = True
+        parts = [missing[first : first + _AT_ONCE] for first in range(0, len(missing), _AT_ONCE)]
+        if len(parts) < _WORTH_SHARING:
+            self._take(zip(parts, map(self._describe, parts), strict=True))
+        else:
+            with side_by_side() as threads:
+                self._take(zip(parts, threads.map(self._describe, parts), strict=True))
         found: np.ndarray = self._described[borders]
         return found
+
+    def _take(self, found: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        for borders, descriptions in found:
+            self._described[borders] = descriptions
+            self._is_described[borders] = True
 
     def _natural_changes(self, borders: np.ndarray) -> np.ndarray:
         """Mean squared distance of these borders to those beside them ``[M]``."""

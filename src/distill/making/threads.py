@@ -1,8 +1,11 @@
 """How many processor threads share the arithmetic of one operation, changed for one thread of the program alone."""
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Thread
+from functools import partial
+from threading import Lock, Thread
 
 import torch
 
@@ -23,6 +26,23 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def side_by_side() -> Iterator[Executor]:
+    """A thread of the program for every processor core, each of which computes on one alone.
+
+    For many operations that are too small to share: each is done by one thread, several at a time.
+    """
+    with ThreadPoolExecutor(os.cpu_count(), initializer=partial(_alone, Lock())) as threads:
+        yield threads
+
+
+def _alone(one_at_a_time: Lock) -> None:
+    with one_at_a_time:
+        for_others = torch.get_num_threads()
+        torch.set_num_threads(1)
+        _for_threads_to_come(for_others)
 
 
 def _for_threads_to_come(count: int) -> None:
