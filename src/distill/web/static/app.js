@@ -48,12 +48,18 @@ function Page({ path }) {
   useEffect(() => {
     let gone = false;
     load(id).then((found) => { if (!gone) { dress(id); set(found); } }, () => { if (!gone) setWrong("This tab could not be loaded. Reload the page."); });
-    document.title = `${TABS.find(([name]) => name === id)[1]} – Distill`;
     return () => { gone = true; };
   }, [id]);
   if (wrong) return html`<main><p class="alert bad">${wrong}</p></main>`;
   if (!tab || tab.id !== id) return html`<main aria-busy="true"></main>`;
   return html`<main id="main" class=${`tab-${id}`}><h1 class="unseen">${tab.title}</h1><${tab.view} path=${rest} /></main>`;
+}
+
+/** The window's title: how far the work is, for whoever waits elsewhere, and the tab. */
+function Title({ id }) {
+  const share = usePolled("/api/now", 1500).data?.share;
+  useEffect(() => { document.title = `${share == null ? "" : `${percent(share)} · `}${TABS.find(([name]) => name === id)[1]} – Distill`; }, [id, share]);
+  return null;
 }
 
 /** What is at work, in every tab. */
@@ -86,6 +92,7 @@ function App() {
       <${Tabs} current=${path[0]} />
       <${Now} />
     </div></header>
+    <${Title} id=${path[0]} />
     <${Page} path=${path} key=${path[0]} />
     <${Message} />`;
 }
