@@ -17,21 +17,21 @@ function First() {
   </section>`;
 }
 
-function Folders({ all, chosen, isAdding, add }) {
+function Folders({ all, chosen, isAdding, add, opener }) {
   return html`<aside class="stack" aria-label="Folders of recordings">
     <div class="list">${all.map((one) => html`<a href=${address("recordings", one.id)} class="item" aria-current=${one.id === chosen && !isAdding ? "true" : undefined}>
       <b>${one.name}</b><small>${one.is_there ? count(one.files, "audio file") : "gone from its place"}${one.left_out.length ? ` · ${one.left_out.length} left out` : ""}</small></a>`)}</div>
-    <div class="actions"><button type="button" disabled=${isAdding} onClick=${add}>Add a folder</button>
+    <div class="actions"><button type="button" ref=${opener} disabled=${isAdding} onClick=${add}>Add a folder</button>
       ${!all.some(isDemo) && html`<${Action} kind="quiet" act=${addDemo} doing="Making it …">Demo corpus<//>`}</div>
   </aside>`;
 }
 
-function Add({ onClose }) {
+function Add({ onClose, onDone }) {
   const own = useRef(null);
   useEffect(() => { own.current.querySelector(".drop button").focus(); }, []);
   return html`<section class="stack" ref=${own} aria-label="Add recordings" onKeyDown=${(event) => { if (event.key === "Escape") onClose(); }}>
     <div class="head"><h2>Add recordings</h2><div class="actions"><button type="button" class="quiet" onClick=${onClose}>Cancel</button></div></div>
-    <${AddRecordings} onDone=${onClose} /></section>`;
+    <${AddRecordings} onDone=${onDone} /></section>`;
 }
 
 function Totals({ report }) {
@@ -138,13 +138,16 @@ function Folder({ id }) {
 function Recordings({ path }) {
   const { data: all, wrong } = usePolled("/api/collections", 4000);
   const [isAdding, set] = useState(false);
+  const opener = useRef(null);
   useEffect(() => set(false), [path[0]]);
+  // Whoever came by keyboard goes on where they were.
+  const leave = () => { set(false); requestAnimationFrame(() => requestAnimationFrame(() => opener.current?.focus())); };
   if (wrong && !all) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!all) return html`<div aria-busy="true"></div>`;
   const chosen = path[0] ?? all[0]?.id;
   if (!chosen) return html`<${Damaged} tab="recordings" /><${First} />`;
-  return html`<${Damaged} tab="recordings" /><div class="split"><${Folders} all=${all} chosen=${chosen} isAdding=${isAdding} add=${() => set(true)} />
-    ${isAdding ? html`<${Add} onClose=${() => set(false)} />` : html`<${Folder} key=${chosen} id=${chosen} />`}</div>`;
+  return html`<${Damaged} tab="recordings" /><div class="split"><${Folders} all=${all} chosen=${chosen} isAdding=${isAdding} add=${() => set(true)} opener=${opener} />
+    ${isAdding ? html`<${Add} onClose=${leave} onDone=${() => set(false)} />` : html`<${Folder} key=${chosen} id=${chosen} />`}</div>`;
 }
 
 export const tab = { id: "recordings", title: "Recordings", view: Recordings };
