@@ -72,8 +72,10 @@ function Now() {
 }
 
 function Message() {
+  const { wrong } = usePolled("/api/now", 1500);
   const told = useShared(message);
   return html`<div class="messages" role="status" aria-live="polite">
+    ${wrong?.status === 0 && html`<div class="message bad"><span>${wrong.message}</span></div>`}
     ${told && html`<div class=${`message ${told.tone}`}><span>${told.text}</span>
       ${told.undo && html`<button type="button" onClick=${() => { message.set(null); told.undo.act(); }}>${told.undo.label ?? "Undo"}</button>`}
       <button type="button" class="quiet" aria-label="Dismiss" onClick=${() => message.set(null)}>✕</button></div>`}

@@ -53,7 +53,7 @@ export function Judged({ learning, told, isRunning }) {
   const say = ({ factor, decimals, signed, unit }, value) => `${signed && value >= 0 ? "+" : ""}${minus((value * factor).toFixed(decimals))}${unit ? ` ${unit}` : ""}`;
   const rows = learning.figures.map((figure) => [figure, epochs.map((one) => one[figure.key]).filter((value) => value != null)]).filter(([, values]) => values.length || !epochs.length);
   return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">of what was held out, once an epoch</span></header>
-    <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value">${values.length ? html`<b>${say(figure, values.at(-1))}</b>` : html`<small>after the first epoch</small>`}${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
+    <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value">${values.length ? html`<b>${say(figure, values.at(-1))}</b>` : html`<span class="soft">–</span>`}${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
 }
 
 export const useLearning = (run, isRunning) => usePolled(`/api/runs/${encodeURIComponent(run)}/learning`, isRunning ? 3000 : 15000).data;

@@ -9,6 +9,7 @@ export const html = htm.bind(h);
 // Words for numbers.
 export function duration(seconds) {
   if (seconds == null || !Number.isFinite(seconds)) return "–";
+  if (seconds > 0 && seconds < 0.1) return `${Math.round(1000 * seconds)} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${(seconds / 60).toFixed(seconds < 600 ? 1 : 0)} min`;
