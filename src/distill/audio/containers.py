@@ -84,10 +84,11 @@ def kind_of(path: Path) -> str:
         if (size := mpeg_frame(head[:4])[0]) and (begin or is_followed(file, begin + size)):
             return "MP3"
         if path.suffix.lower() in _MPEG_SUFFIXES:
-            if is_layer_2(head):
-                return "MP2"
             file.seek(begin)
-            return "MP3" if begins_later(file.read(_BEGINNING)) else ""
+            content = file.read(_BEGINNING)
+            if is_layer_2(content):
+                return "MP2"
+            return "MP3" if begins_later(content) else ""
     return ""
 
 

@@ -13,6 +13,7 @@ _MPEG_KILOBITS = {
     1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
+_LAYER_2_KILOBITS = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
 _MPEG_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _MOST_GAPS = 1000
 _MOST_TAGS = 0.01
@@ -176,9 +177,16 @@ def mpeg_frame(head: bytes) -> tuple[int, int, int]:
     return samples // 8 * kilobits * 1000 // hertz + (head[2] >> 1 & 1), samples, hertz
 
 
-def is_layer_2(head: bytes) -> bool:
-    """Whether a frame of MPEG layer 2 begins so, or one of layer 1."""
-    return len(head) >= 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 6 in (4, 6) and head[2] < 0xF0
+def is_layer_2(content: bytes) -> bool:
+    """Whether frames of MPEG layer 2 begin so: one that another one follows."""
+    if len(content) < 4 or content[0] != 0xFF or content[1] & 0xE6 != 0xE4:
+        return False
+    version, bitrate, rate = content[1] >> 3 & 3, content[2] >> 4, content[2] >> 2 & 3
+    if version == 1 or bitrate in (0, 15) or rate == 3:
+        return False
+    kilobits = _LAYER_2_KILOBITS if version == 3 else _MPEG_KILOBITS[2]
+    size = 144 * kilobits[bitrate] * 1000 // _MPEG_RATES[version][rate] + (content[2] >> 1 & 1)
+    return content[size : size + 2] == content[:2]
 
 
 def is_followed(file: BinaryIO, size: int) -> bool:
