@@ -333,6 +333,7 @@ def run(
             go_on = command("distill", "train-prior", "--resume", model_path) if was_cut else ""
             return result((), None, command("distill", "generate", model_path), go_on)
 
+        tell("Composing", 0, 1)
         model = load_model(model_path, choose_device(device))
         pieces = make(
             model,

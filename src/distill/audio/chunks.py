@@ -9,6 +9,8 @@ import struct
 from distill.audio.spliced import AS_IT_IS, Links, Part
 
 _OPEN = 2**32 - 1
+_TOO_MUCH = 2**47
+"""A size of 64 bits beyond it is one that was left open."""
 _AS_MUCH_AS_CAN_BE = 2**31 - 2**16
 _TAGS = (b"TAG", b"ID3", b"APETAGEX")
 """How tags begin that programs put behind a file of any kind."""
@@ -23,7 +25,7 @@ def wav(content: mmap.mmap) -> Links:
     sound: list[tuple[int, int]] = []
     shape = b""
     long_size = None
-    at, claimed, is_plain = 12, 0, content[:4] in (b"RIFF", b"RIFX")
+    at, claimed, is_plain, is_open = 12, 0, content[:4] in (b"RIFF", b"RIFX"), False
     while at + 8 <= end:
         name = content[at : at + 4]
         size = struct.unpack(order + "I", content[at + 4 : at + 8])[0]
@@ -35,10 +37,14 @@ def wav(content: mmap.mmap) -> Links:
             continue
         elif name == b"fmt " and not shape:
             shape = content[begin : begin + min(size, 4096)]
-        elif name == b"fmt " and content[begin : begin + min(size, 4096)] != shape:
-            return AS_IT_IS
+            is_plain = is_plain and not sound
+        elif name == b"fmt ":
+            if content[begin : begin + min(size, 4096)] != shape:
+                return AS_IT_IS
+            is_plain = False  # libsndfile takes one
         elif name == b"data":
             claim = long_size if size == _OPEN and long_size is not None else size
+            is_open = is_open or (claim == _OPEN if size == _OPEN and long_size is None else claim > _TOO_MUCH)
             claimed += claim
             stop = begin + claim
             is_over = stop <= end and size > 0 and _is_over(content, stop, shape, order)
@@ -56,12 +62,12 @@ def wav(content: mmap.mmap) -> Links:
     if len(shape) < 16 or not sound:
         return AS_IT_IS
     alignment = max(1, struct.unpack(order + "H", shape[12:14])[0])
-    rate = struct.unpack(order + "I", shape[8:12])[0]  # bytes a second
+    rate = _bytes_a_second(shape, order)
     sound = [(begin, stop - (stop - begin) % alignment) for begin, stop in sound]
     held = sum(stop - begin for begin, stop in sound)
     if is_plain and len(sound) == 1 and held <= claimed:
         # What is written to a pipe claims as much as there can be; a download that broke off claims what it should have been.
-        return [], claimed / rate if rate and held < claimed < _AS_MUCH_AS_CAN_BE else None
+        return Links(claim=claimed / rate if rate and held < claimed < _AS_MUCH_AS_CAN_BE else None)
     header = content[:4] if content[:4] == b"RIFX" else b"RIFF"
     total = 4 + 8 + len(shape) + len(shape) % 2 + 8 + held
     parts: list[Part] = [header + struct.pack(order + "I", min(total, _OPEN)) + b"WAVE"]
@@ -70,15 +76,20 @@ def wav(content: mmap.mmap) -> Links:
     parts.append(b"fmt " + struct.pack(order + "I", len(shape)) + shape + b"\0" * (len(shape) % 2))
     parts.append(b"data" + struct.pack(order + "I", min(held, _OPEN)))
     parts += sound
-    # Half a second of rubbish behind the sound is no sign of anything; a claim of nothing is.
-    return [parts], claimed / rate if rate and held != claimed else None
+    return Links([parts], claimed / rate if rate and held != claimed and not is_open else None)
+
+
+def _bytes_a_second(shape: bytes, order: str) -> int:
+    """What a second of sound takes; of plain samples reckoned, as some programs leave the field empty."""
+    code, channels, hertz, said, _, bits = (int(number) for number in struct.unpack(order + "HHIIHH", shape[:16]))
+    return hertz * channels * -(-bits // 8) if code in (1, 3, 0xFFFE) else said
 
 
 def _is_over(content: mmap.mmap, stop: int, shape: bytes, order: str) -> bool:
     """Whether what is behind the sound is something else: another chunk, a tag, or too little to be sound."""
     if _is_chunk(content, stop + stop % 2, order) or content[stop : stop + 8].startswith(_TAGS):
         return True
-    rate = struct.unpack(order + "I", shape[8:12])[0] if len(shape) >= 12 else 0
+    rate = _bytes_a_second(shape, order) if len(shape) >= 16 else 0
     return len(content) - stop < _RUBBISH_S * rate
 
 
@@ -110,13 +121,13 @@ def aiff(content: mmap.mmap) -> Links:
             held = (end - at - 16) // width
             rate = _extended(content[common + 16 : common + 26])
             if held <= (claimed := min(frames, (size - 8) // width)) and size > 8:
-                return [], claimed / rate if rate and held < claimed else None
+                return Links(claim=claimed / rate if rate and held < claimed else None)
             head = bytearray(content[: at + 8])
             head[4:8] = struct.pack(">I", at + 16 + held * width - 8)
             head[common + 10 : common + 14] = struct.pack(">I", held)
             head[at + 4 : at + 8] = struct.pack(">I", 8 + held * width)
             claim = min(frames, max(0, size - 8) // width)
-            return [[bytes(head), (at + 8, at + 16 + held * width)]], claim / rate if rate else None
+            return Links([[bytes(head), (at + 8, at + 16 + held * width)]], claim / rate if rate else None)
         at += 8 + size + size % 2
     return AS_IT_IS
 
@@ -142,7 +153,7 @@ def caf(content: mmap.mmap) -> Links:
                 return AS_IT_IS
             head = bytearray(content[: at + 12])
             head[at + 4 : at + 12] = struct.pack(">q", end - at - 12)
-            return [[bytes(head), (at + 12, end)]], None if size < 0 else max(0, size - 4) / rate
+            return Links([[bytes(head), (at + 12, end)]], None if size < 0 else max(0, size - 4) / rate)
         if size < 0:
             break
         at += 12 + size
@@ -158,9 +169,9 @@ def au(content: mmap.mmap) -> Links:
     if size == _OPEN or not width or not rate:
         return AS_IT_IS
     if begin + size >= len(content):
-        return [], size / (width * rate) if size < _AS_MUCH_AS_CAN_BE else None
+        return Links(claim=size / (width * rate) if size < _AS_MUCH_AS_CAN_BE else None)
     head = content[:8] + struct.pack(">I", _OPEN)
-    return [[head, (12, len(content))]], size / (width * rate)
+    return Links([[head, (12, len(content))]], size / (width * rate))
 
 
 def w64(content: mmap.mmap) -> Links:
@@ -171,8 +182,11 @@ def w64(content: mmap.mmap) -> Links:
         if name == b"fmt " and at + 36 <= end:
             rate = struct.unpack("<I", content[at + 32 : at + 36])[0]
         if name == b"data":
-            is_cut = rate and end < at + size < 2**47
-            return [], (size - 24) / rate if is_cut else None
+            stop = at + size + -size % 8
+            # What is behind the sound is another chunk, or sound that was not counted.
+            is_counted = size > 24 and (end - stop < 24 or content[stop + 4 : stop + 16] == content[at + 4 : at + 16])
+            is_wrong = rate and size < _TOO_MUCH and (end < at + size or not is_counted)
+            return Links(claim=max(0, size - 24) / rate if is_wrong else None)
         if size < 24:
             break
         at += size + -size % 8

@@ -8,10 +8,13 @@ header claims, the file is read as if its header were right: spliced from new he
 
 import mmap
 from pathlib import Path
+from typing import Literal
 
 from distill.audio.chunks import aiff, au, caf, w64, wav
-from distill.audio.frames import after_id3, flac, is_followed, mp3, mpeg_frame, ogg
-from distill.audio.spliced import Part, Spliced
+from distill.audio.frames import flac, ogg
+from distill.audio.id3 import skip_id3
+from distill.audio.mpeg import begins_later, is_followed, is_layer_2, mp3, mpeg_frame
+from distill.audio.spliced import AS_IT_IS, Links, Spliced
 from distill.files.regular import open_regular
 
 _KINDS = (
@@ -34,9 +37,20 @@ _KINDS = (
     (b"2BIT", "AVR"),
     (b"PVF1", "PVF"),
     (b"Extended Instrument: ", "XI"),
+    (b"MATLAB 5.0 MAT-file", "MAT5"),
+    (b"ALawSoundFile**", "WVE"),
     *((bytes([0x64, 0xA3, number, 0]), "IRCAM") for number in range(1, 5)),
     *((bytes([0, number, 0xA3, 0x64]), "IRCAM") for number in range(1, 5)),
 )
+_OTHERS_IN_OGG = {b"\x7fFLA": "Ogg FLAC", b"Spee": "Speex"}
+_PROTECTED = (b"aax ", b"aaxc", b"M4P ")
+_MPEG_SUFFIXES = (".mp3", ".mpga", ".mp2")
+_BEGINNING = 2**16
+_SUBFORMATS = (
+    bytes.fromhex("000000001000800000aa00389b71"),
+    bytes.fromhex("00002107d3118644c8c1ca000000"),
+)
+"""How the names of subformats end that libsndfile knows: Microsoft's, and that of B-format."""
 _WAV_FORMATS = {0, 1, 2, 3, 6, 7, 0x10, 0x11, 0x31, 0x40, 0x45, 0x64, 0x65, 0xFFFE}
 _READERS = {"WAV": wav, "AIFF": aiff, "CAF": caf, "AU": au, "MP3": mp3, "Ogg": ogg, "FLAC": flac, "W64": w64}
 """By kind, what finds the parts of a file that its header does not describe."""
@@ -49,6 +63,8 @@ def kind_of(path: Path) -> str:
         OSError: if it cannot be read.
     """
     with open_regular(path) as file:
+        begin = skip_id3(file)
+        file.seek(begin)
         head = file.read(32)
         if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
             return "WAV"
@@ -57,36 +73,45 @@ def kind_of(path: Path) -> str:
         if head[:4] == b"FORM" and head[8:12] in (b"8SVX", b"16SV"):
             return "8SVX"
         if head[4:8] == b"ftyp":
-            return "AAC"
+            return "protected" if head[8:12] in _PROTECTED else "AAC"
+        if head[:4] == b"OggS" and head[28:32] in _OTHERS_IN_OGG:
+            return _OTHERS_IN_OGG[head[28:32]]
         for opening, kind in _KINDS:
             if head.startswith(opening):
                 return kind
-        begin = after_id3(head, 0)
-        if begin:
-            file.seek(begin)
-            head = file.read(4)
-            if head in (b"OggS", b"fLaC"):
-                return "Ogg" if head == b"OggS" else "FLAC"
         if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # layer 0 is none of MP3
             return "AAC"
         if (size := mpeg_frame(head[:4])[0]) and (begin or is_followed(file, begin + size)):
             return "MP3"
+        if path.suffix.lower() in _MPEG_SUFFIXES:
+            file.seek(begin)
+            content = file.read(_BEGINNING)
+            if is_layer_2(content):
+                return "MP2"
+            return "MP3" if begins_later(content) else ""
     return ""
 
 
-def wav_format(path: Path) -> int | None:
-    """By which number a WAV file names how its sound is packed, where libsndfile knows none of that number."""
+def wav_packing(path: Path) -> str | None:
+    """How the sound of a WAV file is packed, where libsndfile cannot unpack it; None for any other file."""
     with open_regular(path) as file:
         head = file.read(4096)
     at = head.find(b"fmt ", 12)
-    if head[8:12] != b"WAVE" or at < 0 or len(head) < at + 10:
+    if head[8:12] != b"WAVE" or at < 0 or len(head) < at + 24:
         return None
-    number = int.from_bytes(head[at + 8 : at + 10], "big" if head[:4] == b"RIFX" else "little")
-    return None if number in _WAV_FORMATS else number
+    order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
+    number, bits = (int.from_bytes(head[at + place : at + place + 2], order) for place in (8, 22))
+    if number not in _WAV_FORMATS:
+        return f"format {number:#06x}"
+    if number == 3 and bits not in (32, 64):
+        return f"floats of {bits} bits"
+    if number == 0xFFFE and head[at + 34 : at + 48] not in _SUBFORMATS:
+        return "a format of its maker's own"
+    return "in pieces" if head.find(b"wavl", at) > 0 else None
 
 
-def spliced(path: Path) -> tuple[list[Spliced], float | None]:
-    """The parts in which libsndfile reads all of a file, and the seconds its header claims where that is wrong.
+def spliced(path: Path) -> tuple[list[Spliced], Links]:
+    """The parts in which libsndfile reads all of a file, and what there is to say of it.
 
     Without parts the file is best read as it is.
 
@@ -96,13 +121,14 @@ def spliced(path: Path) -> tuple[list[Spliced], float | None]:
     kind = kind_of(path)
     read = _READERS.get(kind)
     if read is None:
-        return [], None
+        return [], AS_IT_IS
     file = open_regular(path)
-    links: list[list[Part]] = []
+    links = AS_IT_IS
     try:
+        begin = 0 if kind in ("MP3", "Ogg", "FLAC") else skip_id3(file)
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            links, claim = read(content)
-        return [Spliced(file, parts) for parts in links], claim
+            links = read(content) if not begin else Links([[(begin, len(content))]])
+        return [Spliced(file, parts) for parts in links.parts], links
     finally:
-        if not links:
+        if not links.parts:
             file.close()

@@ -14,8 +14,9 @@ import soundfile
 import soxr
 
 from distill.audio import more_formats
-from distill.audio.containers import kind_of, spliced, wav_format
+from distill.audio.containers import kind_of, spliced, wav_packing
 from distill.audio.mixing import Balance, Mix, in_channels, mixed
+from distill.audio.spliced import Links
 from distill.durations import duration
 from distill.errors import AudioFileError
 
@@ -25,28 +26,8 @@ AUDIO_SUFFIXES = frozenset(
     | {".w64", ".caf", ".au", ".snd"}
 )
 MORE_SUFFIXES = frozenset(
-    {
-        ".m4a",
-        ".m4b",
-        ".aac",
-        ".wma",
-        ".ape",
-        ".wv",
-        ".amr",
-        ".3ga",
-        ".mka",
-        ".dsf",
-        ".tta",
-        ".mp2",
-        ".ac3",
-        ".aax",
-        ".mpc",
-        ".dff",
-        ".dts",
-        ".ra",
-        ".rx2",
-        ".mid",
-    }
+    {".m4a", ".m4b", ".m4p", ".aac", ".wma", ".ape", ".wv", ".amr", ".3ga", ".mka", ".dsf", ".tta", ".mp2"}
+    | {".ac3", ".spx", ".aax", ".mpc", ".dff", ".dts", ".ra", ".rx2", ".rex", ".rcy", ".sd2", ".qcp", ".mid", ".midi"}
 )
 """Sound, or taken for it, that libsndfile does not read: through PyAV, or named as left out."""
 _UNKNOWN_FRAMES = 2**62  # libsndfile says 2**63 - 1 for a FLAC stream whose header leaves the length open
@@ -79,11 +60,16 @@ def probe(path: Path) -> AudioInfo:
     _check_regular(path)
     kind = _kind(path)
     if kind in more_formats.FORMATS:
-        rate, channels, frames = more_formats.shape_of(path, kind)
-        return _checked(AudioInfo(path, rate, channels, frames, kind, kind))
+        shape = more_formats.shape_of(path, kind)
+        info = _checked(AudioInfo(path, shape.sample_rate, shape.channels, shape.frames, kind, kind))
+        return replace(info, remark=_joined(_claimed(shape.claim, info.seconds), shape.remark))
+    if not kind:  # libsndfile would look for MP3 in it, and tell of that on the screen
+        raise _no_audio(path)
     try:
         with contextlib.ExitStack() as stack:
-            files, claim = _opened(path, stack)
+            files, links = _opened(path, stack)
+            if links.broken_at is not None:
+                raise _broken(path, f"{duration(links.broken_at)}.")
             frames = 0
             for file in files:
                 if file.frames >= _UNKNOWN_FRAMES and file.channels <= 2:
@@ -91,8 +77,6 @@ def probe(path: Path) -> AudioInfo:
                 else:
                     frames += file.frames
             first = files[0]
-            if first.format == "RAW":  # libsndfile's guess for an .au file without a header
-                raise _no_audio(path)
             if len({(file.samplerate, file.channels) for file in files}) > 1:
                 raise AudioFileError(
                     f"{path.name} is joined from parts of different sample rates or channels.",
@@ -102,13 +86,28 @@ def probe(path: Path) -> AudioInfo:
     except (soundfile.LibsndfileError, OSError) as error:
         raise _no_audio(path) from error
     info = _checked(info)
-    if claim is not None and abs(claim - info.seconds) > _CLAIM:
-        return replace(info, remark=_claimed(claim, info.seconds))
-    return info
+    return replace(info, remark=_joined(_claimed(links.claim, info.seconds), _lost(links, info.seconds)))
 
 
-def _claimed(claim: float, seconds: float) -> str:
-    """What a header says beside what there is."""
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
+def _lost(links: Links, seconds: float) -> str:
+    """Where sound is damaged and left out, and how much; empty where none is."""
+    if not links.lost:
+        return ""
+    first = duration(links.lost[0])
+    where = f"at {first}" if len(links.lost) == 1 else f"in {len(links.lost)} places, first at {first}"
+    there = "there" if len(links.lost) == 1 else "in all"
+    lost = duration(links.lost_seconds)
+    return f"It is damaged {where}: about {lost} are lost {there}; the other {duration(seconds)} are used."
+
+
+def _claimed(claim: float | None, seconds: float) -> str:
+    """What a header says beside what there is; empty where that is about the same."""
+    if claim is None or abs(claim - seconds) <= _CLAIM:
+        return ""
     told, held = duration(claim), duration(seconds)
     if told == held:
         told, held = f"{claim:.2f} s", f"{seconds:.2f} s"
@@ -147,22 +146,30 @@ def _checked(info: AudioInfo) -> AudioInfo:
 
 
 def _no_audio(path: Path) -> AudioFileError:
-    if path.suffix.lower() in AUDIO_SUFFIXES and not _kind(path):
+    suffix, kind = path.suffix.lower(), _kind(path)
+    if suffix in more_formats.FILM_SUFFIXES and kind in ("", "protected"):
+        return more_formats.film(path)
+    if not kind and suffix in AUDIO_SUFFIXES:
         return AudioFileError(
             f"{path.name} is not readable as audio: it is not an audio file despite its name.",
             "Export it again as WAV or FLAC, or leave it out.",
         )
-    if not _kind(path):
+    if not kind:
         return AudioFileError(
             f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
         )
-    if (packed := wav_format(path)) is not None:
+    if kind == "protected":
         return AudioFileError(
-            f"{path.name} is a WAV file whose sound is packed in a way that cannot be read (format {packed:#06x}).",
+            f"{path.name} is protected against copying, so it cannot be read.",
+            "Leave it out, or get it without protection.",
+        )
+    if (packed := wav_packing(path)) is not None:
+        return AudioFileError(
+            f"{path.name} is a WAV file whose sound is packed in a way that cannot be read ({packed}).",
             "Export it as plain WAV (PCM) or FLAC, or leave it out.",
         )
     return AudioFileError(
-        f"{path.name} is damaged: it begins as {_kind(path)}, but is not readable as audio.",
+        f"{path.name} is damaged: it begins as {kind}, but is not readable as audio.",
         "Export it again, or leave it out.",
     )
 
@@ -248,14 +255,14 @@ def to_channels(audio: np.ndarray, channels: int) -> np.ndarray:
     return np.repeat(audio, 2, axis=0)
 
 
-def _opened(path: Path, stack: contextlib.ExitStack) -> tuple[list[soundfile.SoundFile], float | None]:
-    """The parts of a file, one after the other, and the seconds its header claims where it is wrong."""
-    parts, claim = spliced(path)
+def _opened(path: Path, stack: contextlib.ExitStack) -> tuple[list[soundfile.SoundFile], Links]:
+    """The parts of a file, one after the other, and what there is to say of it."""
+    parts, links = spliced(path)
     for part in parts:
         stack.callback(part.close)
     # As bytes: soundfile cannot encode a name that is no UTF-8, as old disks have them.
     whole = str(path) if os.name == "nt" else os.fsencode(path)
-    return [stack.enter_context(soundfile.SoundFile(part)) for part in parts or (whole,)], claim
+    return [stack.enter_context(soundfile.SoundFile(part)) for part in parts or (whole,)], links
 
 
 def _all_native_blocks(info: AudioInfo, size: int) -> Iterator[np.ndarray]:
@@ -324,8 +331,10 @@ def _reached(info: AudioInfo) -> int:
 
 
 def _damaged(info: AudioInfo, heard: int) -> AudioFileError:
-    reached = duration(heard / info.sample_rate)
+    return _broken(info.path, f"{duration(heard / info.sample_rate)} of {duration(info.seconds)}.")
+
+
+def _broken(path: Path, where: str) -> AudioFileError:
     return AudioFileError(
-        f"{info.path.name} is damaged: it cannot be read beyond {reached} of {duration(info.seconds)}.",
-        "Export it again, or leave it out.",
+        f"{path.name} is damaged: it cannot be read beyond {where}", "Export it again, or leave it out."
     )

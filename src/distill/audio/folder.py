@@ -6,6 +6,7 @@ from pathlib import Path
 
 from distill.audio.containers import kind_of
 from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
+from distill.audio.more_formats import FILM_SUFFIXES
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import CorpusError
 
@@ -21,7 +22,7 @@ def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
         if _looks_like_sound(path):
             found.append(path)
         elif path.suffix == _PLACEHOLDER:
-            name = name_below(path.with_name(path.name[1:].removesuffix(_PLACEHOLDER)), folder)
+            name = name_below(path.with_name(path.name.removeprefix(".").removesuffix(_PLACEHOLDER)), folder)
             reports.append(
                 FileReport(
                     name,
@@ -36,14 +37,16 @@ def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
 
 
 def _looks_like_sound(path: Path) -> bool:
-    if path.suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES:
+    if path.suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES | FILM_SUFFIXES:
         return True
+    return _is_sound(path)
+
+
+def _is_sound(path: Path) -> bool:
     try:
-        kind = kind_of(path)
+        return bool(kind_of(path))
     except OSError:  # no regular file, or none of ours
         return False
-    # Most MPEG-4 and Matroska files are films, unless they are called otherwise.
-    return kind not in ("", "AAC", "Matroska") or (kind == "AAC" and not path.suffix)
 
 
 def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
@@ -78,6 +81,15 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                 inner = entry.name.removesuffix(_PLACEHOLDER)
                 if inner != entry.name and Path(inner).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES:
                     yield entry
+                elif not entry.is_dir() and _is_sound(entry):
+                    reports.append(
+                        FileReport(
+                            name_below(entry, top),
+                            FileVerdict.UNREADABLE,
+                            "It is hidden, as its name begins with a dot.",
+                            "Give it a name without the dot to use it.",
+                        )
+                    )
                 continue
             if not entry.is_dir():
                 yield entry

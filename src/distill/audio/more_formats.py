@@ -4,14 +4,20 @@ Imported only when such a file is met. Only the file itself is handed over, neve
 that its content shows: FFmpeg would follow playlists otherwise, to other files and to the network.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.regular import open_regular
+
+if TYPE_CHECKING:
+    import av.container
 
 EXTRA = "pip install 'distill-audio[more-formats]'"
 FORMATS = {
@@ -23,22 +29,60 @@ FORMATS = {
     "AMR": ("amr",),
     "DSF": ("dsf",),
     "TTA": ("tta",),
+    "Ogg FLAC": ("ogg",),
+    "Speex": ("ogg",),
 }
 """FFmpeg's names for what a kind can be."""
+_TELL_THEIR_LENGTH = ("mov", "asf", "matroska", "ape", "wv", "dsf", "tta")
 _LONGEST_SECONDS = 7 * 3600
+_ENCODERS_DELAY = 0.25
+"""Seconds by which what is decoded may differ from what a header says: what encoders put in front and behind."""
+_STRICT = {"err_detect": "crccheck+explode"}
+"""FFmpeg plays damaged sound as noise otherwise."""
+FILM_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".mpg", ".mpeg"}
+    | {".flv", ".f4v", ".mts", ".m2ts", ".vob", ".ogv"}
+)
+"""Films, which are named as left out; some hold nothing but sound, which is used."""
 
 
-def shape_of(path: Path, kind: str) -> tuple[int, int, int]:
-    """Sample rate, channels and samples of a channel, counted by decoding it.
+@dataclass(frozen=True)
+class Shape:
+    """What a file holds, counted by decoding it; ``frames`` at its own ``sample_rate`` (Hz)."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+    claim: float | None
+    """The seconds its header claims where that is wrong; infinite where it claims none, but the file breaks off."""
+    remark: str
+
+
+def film(path: Path) -> AudioFileError:
+    """What is said of a film."""
+    return AudioFileError(
+        f"{path.name} is a film, and films are not read.", "Export its sound as WAV or FLAC, or leave it out."
+    )
+
+
+def shape_of(path: Path, kind: str) -> Shape:
+    """Goes through a file once.
 
     Raises:
         AudioFileError: if the extra is not installed, or the file cannot be read.
     """
+    reading = _Reading(path, kind)
     frames = rate = channels = 0
-    for block, block_rate in _blocks(path, kind):
-        rate, channels = block_rate, block.shape[1]
+    for block in reading.blocks():
+        rate, channels = reading.sample_rate, block.shape[1]
         frames += len(block)
-    return rate, channels, frames
+    claim = reading.claim
+    seconds = frames / rate if rate else 0.0
+    if claim is not None and abs(claim - seconds) <= _ENCODERS_DELAY:
+        claim = None
+    if claim is None and reading.breaks_off:
+        claim = math.inf
+    return Shape(rate, channels, frames, claim, reading.remark)
 
 
 def blocks_of(path: Path, kind: str) -> Iterator[np.ndarray]:
@@ -47,41 +91,98 @@ def blocks_of(path: Path, kind: str) -> Iterator[np.ndarray]:
     Raises:
         AudioFileError: if the extra is not installed, or the file cannot be read.
     """
-    for block, _ in _blocks(path, kind):
-        yield block
+    yield from _Reading(path, kind).blocks()
 
 
-def _blocks(path: Path, kind: str) -> Iterator[tuple[np.ndarray, int]]:
-    try:
+class _Reading:
+    """One pass over a file; what is found out on the way is known at its end."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        self._path, self._kind = path, kind
+        self.sample_rate = 0
+        self.claim: float | None = None
+        self.breaks_off = False
+        self.remark = ""
+        self._heard = 0.0
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        path, kind = self._path, self._kind
+        try:
+            import av
+        except ImportError as error:
+            what = "a film, or sound in the form of one" if path.suffix.lower() in FILM_SUFFIXES else f"{kind} audio"
+            raise AudioFileError(
+                f"{path.name} is {what}, which takes one more package to read.",
+                f"Install it with {EXTRA}, or export the file as WAV or FLAC.",
+            ) from error
+        names = FORMATS[kind] if path_begins_as_box(path) or kind != "AAC" else FORMATS[kind][::-1]
+        try:
+            with open_regular(path) as file, av.open(file, format=names[0], metadata_errors="ignore") as container:
+                yield from self._decoded(container, names[0])
+        except av.FFmpegError as error:
+            reached = f"beyond {duration(self._heard)}" if self._heard else "at all"
+            raise AudioFileError(
+                f"{path.name} is damaged: it cannot be read {reached}.", "Export it again, or leave it out."
+            ) from error
+
+    def _decoded(self, container: "av.container.InputContainer", name: str) -> Iterator[np.ndarray]:
         import av
-    except ImportError as error:
-        raise AudioFileError(
-            f"{path.name} is {kind} audio, which takes one more package to read.",
-            f"Install it with {EXTRA}, or export the file as WAV or FLAC.",
-        ) from error
-    names = FORMATS[kind] if path_begins_as_box(path) or kind != "AAC" else FORMATS[kind][::-1]
-    heard = 0.0
-    try:
-        with open_regular(path) as file, av.open(file, format=names[0], metadata_errors="ignore") as container:
-            if not container.streams.audio:
-                raise AudioFileError(f"{path.name} holds no sound at all.", "Export it again, or leave it out.")
-            stream = container.streams.audio[0]
-            if stream.channels > 2:  # as in files that libsndfile reads; FFmpeg's own mix is another one
-                raise AudioFileError(
-                    f"{path.name} has {stream.channels} channels; one or two are needed.", "Mix it down to stereo."
-                )
-            resampler = av.AudioResampler(format="flt")
-            for frame in container.decode(stream):
-                for piece in resampler.resample(frame):
-                    block = piece.to_ndarray().reshape(-1, piece.layout.nb_channels).astype(np.float32)
-                    heard += len(block) / piece.sample_rate
-                    yield block, piece.sample_rate
-                if heard > _LONGEST_SECONDS:
-                    return
-    except av.FFmpegError as error:
-        raise AudioFileError(
-            f"{path.name} is damaged: it cannot be read beyond {duration(heard)}.", "Export it again, or leave it out."
-        ) from error
+
+        path = self._path
+        tracks = container.streams.audio
+        if any(not stream.disposition & av.stream.Disposition.attached_pic for stream in container.streams.video):
+            raise film(path)
+        if not tracks:
+            raise AudioFileError(f"{path.name} holds no sound at all.", "Export it again, or leave it out.")
+        stream = tracks[0]
+        if stream.channels > 2:  # as in files that libsndfile reads; FFmpeg's own mix is another one
+            raise AudioFileError(
+                f"{path.name} has {stream.channels} channels; one or two are needed.", "Mix it down to stereo."
+            )
+        if len(tracks) > 1:
+            self.remark = f"It holds {len(tracks)} tracks, of which the first is used; export the others one by one."
+        if name in _TELL_THEIR_LENGTH:
+            whole = None if container.duration is None else container.duration / av.time_base
+            own = stream.duration and stream.time_base and float(stream.duration * stream.time_base)
+            self.claim = own or whole
+        stream.codec_context.options = _STRICT
+        resampler = av.AudioResampler(format="flt")
+        for frame in self._frames(container, stream):
+            for piece in resampler.resample(frame):
+                block = piece.to_ndarray().reshape(-1, piece.layout.nb_channels).astype(np.float32)
+                self.sample_rate = piece.sample_rate
+                self._heard += len(block) / piece.sample_rate
+                yield block
+            if self._heard > _LONGEST_SECONDS:
+                return
+
+    def _frames(
+        self, container: "av.container.InputContainer", stream: "av.audio.stream.AudioStream"
+    ) -> "Iterator[av.audio.frame.AudioFrame]":
+        """Every frame; where only the last packets cannot be decoded, the file breaks off there."""
+        import av
+
+        fault: av.FFmpegError | None = None
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                if fault is not None and not self._heard:
+                    raise
+                if isinstance(error, av.EOFError):
+                    break
+                fault = fault or error
+                continue
+            if frames and fault is not None:
+                raise fault
+            yield from frames
+        if fault is not None and not self._heard:
+            raise fault
+        self.breaks_off = fault is not None
 
 
 def path_begins_as_box(path: Path) -> bool:

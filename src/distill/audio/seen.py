@@ -14,7 +14,7 @@ from typing import Any
 from distill.audio.files import AudioInfo, file_digest, probe
 from distill.audio.remembered import recalled, remembered
 
-_VERSION = 1
+_VERSION = 2
 """To be raised when ``probe`` finds other things in the same file."""
 _SETTLED_S = 3.0
 

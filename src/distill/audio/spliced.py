@@ -2,15 +2,28 @@
 
 import io
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 Part = bytes | tuple[int, int]
 """New bytes, or from where to where in the file."""
-Links = tuple[list[list[Part]], float | None]
-"""What a file is read as, one list of parts for each sound in it, and the seconds its header claims where that is wrong;
-infinite where it claims none, but the file breaks off."""
 
-AS_IT_IS: Links = ([], None)
+
+class Links(NamedTuple):
+    """What a file is read as."""
+
+    parts: Sequence[Sequence[Part]] = ()
+    """One list of parts for each sound in it; none where it is best read as it is."""
+    claim: float | None = None
+    """The seconds its header claims where that is wrong; infinite where it claims none, but the file breaks off."""
+    lost: tuple[float, ...] = ()
+    """The seconds of sound before each place at which some is damaged and left out."""
+    lost_seconds: float = 0.0
+    """How much is left out at those places, about."""
+    broken_at: float | None = None
+    """The seconds of sound before damage behind which nothing can be read; None where there is none."""
+
+
+AS_IT_IS = Links()
 """Nothing has to be put right."""
 
 

@@ -132,13 +132,14 @@ class TrainingView:
         self._move(step, share, detail)
 
     def _move(self, step: str, share: float, detail: str) -> None:
-        if step != self._step or self._task is None:
+        is_new = step != self._step
+        if is_new or self._task is None:
             if self._task is not None:
                 self._progress.remove_task(self._task)
             self._task = self._progress.add_task(step, total=1.0, detail="")
             self._step = step
         self._progress.update(self._task, completed=share, detail=visible(detail))
-        if self._file is not None and time.monotonic() - self._told_at >= _TOLD_EVERY_S:
+        if self._file is not None and (is_new or time.monotonic() - self._told_at >= _TOLD_EVERY_S):
             self._told_at = time.monotonic()
             aside = self._file.with_suffix(".part")
             aside.write_text(json.dumps({"step": step, "share": share, "detail": detail}), encoding="utf-8")

@@ -52,11 +52,15 @@ class Checkpoint:
     ) -> None:
         self._file, self._kind, self._state, self._callback = file, kind, state, callback
         self._facts = {**facts, "plan": plan.values()}
-        self._every_s = plan.save_every_s
-        self._last, self._wait = time.monotonic(), min(plan.first_save_s, plan.save_every_s)
+        self._every_s, self._first_s = plan.save_every_s, min(plan.first_save_s, plan.save_every_s)
+        self.begin_anew()
         if file.path is not None and file.path.parent.is_dir():
             for torn in file.path.parent.glob(".distill-*.part*"):  # of a process that was killed while it wrote
                 torn.unlink(missing_ok=True)
+
+    def begin_anew(self) -> None:
+        """The next state is written as soon as the first of a run: at its beginning, and where what is trained is new."""
+        self._last, self._wait = time.monotonic(), self._first_s
 
     def save_if_due(self) -> bool:
         """Writes the state if the last time is long enough ago; a little earlier if it happens to be small. Says whether."""

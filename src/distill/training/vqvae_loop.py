@@ -266,6 +266,8 @@ def train_vqvae_epoch(
             start_codebooks(model, data.windows, plan, fabric)
             model.train()
             state.watch.forget()  # the loss means something else from here on
+            if checkpoint is not None:
+                checkpoint.begin_anew()  # from here on there is something to hear
         metrics, trouble = train_step(state, audio, plan, criterion, fabric)
         state.take_step({"loss": metrics["train_loss"]}, trouble, callback)
         if callback is not None:

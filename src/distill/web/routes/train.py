@@ -59,6 +59,8 @@ class RunView(BaseModel):
     """The job that runs it, or will, where it was begun here and is not over."""
     job_step: str
     """What that job does now, in words: it may wait in line, or make the first pieces after the training."""
+    job_share: float
+    """How much of that is done, 0 to 1."""
 
 
 class TrainingJob(JobView):
@@ -171,8 +173,9 @@ def now() -> Now | None:
             )
     for job in active:
         if job.state != "waiting":
-            share = float(job.progress.get("share", 0.0))
-            return Now(title=job.title, share=share, remaining_s=None, run=None, waiting=waiting)
+            step, share = str(job.progress.get("step", "")), float(job.progress.get("share", 0.0))
+            title = f"{job.title}: {step[0].lower()}{step[1:]}" if step and job.kind == "train" else job.title
+            return Now(title=title, share=share, remaining_s=None, run=None, waiting=waiting)
     return None
 
 
@@ -329,12 +332,13 @@ def _run_view(status: RunStatus, active: list[jobs.Job]) -> RunView:
         remaining_s=left,
         ends_at=None if left is None else (datetime.now(UTC) + timedelta(seconds=left)).isoformat(timespec="seconds"),
         done_at=None if ends is None else ends.isoformat(timespec="seconds"),
-        started="" if record is None else record.started,
+        started=min((one.started for one in status.records), default=""),
         changed=changed(status.run_folder).isoformat(timespec="seconds"),
         warning="" if stage is None else for_page(stage.warning),
         message=for_page(status.message),
         job=None if job is None else job.id,
         job_step="" if job is None else _STEPS.get(job.state) or str(job.progress.get("step", "")),
+        job_share=0.0 if job is None else float(job.progress.get("share", 0.0)),
     )
 
 

@@ -48,12 +48,18 @@ function Page({ path }) {
   useEffect(() => {
     let gone = false;
     load(id).then((found) => { if (!gone) { dress(id); set(found); } }, () => { if (!gone) setWrong("This tab could not be loaded. Reload the page."); });
-    document.title = `${TABS.find(([name]) => name === id)[1]} – Distill`;
     return () => { gone = true; };
   }, [id]);
   if (wrong) return html`<main><p class="alert bad">${wrong}</p></main>`;
   if (!tab || tab.id !== id) return html`<main aria-busy="true"></main>`;
   return html`<main id="main" class=${`tab-${id}`}><h1 class="unseen">${tab.title}</h1><${tab.view} path=${rest} /></main>`;
+}
+
+/** The window's title: how far the work is, for whoever waits elsewhere, and the tab. */
+function Title({ id }) {
+  const share = usePolled("/api/now", 1500).data?.share;
+  useEffect(() => { document.title = `${share == null ? "" : `${percent(share)} · `}${TABS.find(([name]) => name === id)[1]} – Distill`; }, [id, share]);
+  return null;
 }
 
 /** What is at work, in every tab. */
@@ -66,8 +72,10 @@ function Now() {
 }
 
 function Message() {
+  const { wrong } = usePolled("/api/now", 1500);
   const told = useShared(message);
   return html`<div class="messages" role="status" aria-live="polite">
+    ${wrong?.status === 0 && html`<div class="message bad"><span>${wrong.message}</span></div>`}
     ${told && html`<div class=${`message ${told.tone}`}><span>${told.text}</span>
       ${told.undo && html`<button type="button" onClick=${() => { message.set(null); told.undo.act(); }}>${told.undo.label ?? "Undo"}</button>`}
       <button type="button" class="quiet" aria-label="Dismiss" onClick=${() => message.set(null)}>✕</button></div>`}
@@ -86,6 +94,7 @@ function App() {
       <${Tabs} current=${path[0]} />
       <${Now} />
     </div></header>
+    <${Title} id=${path[0]} />
     <${Page} path=${path} key=${path[0]} />
     <${Message} />`;
 }

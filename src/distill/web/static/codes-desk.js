@@ -150,11 +150,12 @@ function Workplace({ sheet, other, book, models, Opener }) {
 
   const at = other ? active : 0, own = both[at], selection = selections[at], letters = other ? ["A", "B"] : [""];
   const beside = other ? { sheet: both[1 - at], selection: selections[1 - at], letter: letters[1 - at] } : null;
+  const bpm = Number(tempo) >= 20 ? Number(tempo) : 0;
   const row = innerWidth < 760 ? SMALL_ROW : ROW;
   const grid = () => links[at].grid;
   return html`<div class="stack codes">
     <div class="desk-head">
-      <a class="button small" href=${address("codes")} aria-label="All sounds that are open">‹ All</a>
+      <a class="button" href=${address("codes")} aria-label="All sounds that are open">‹ All</a>
       <div class="actions transport"><${Transport} sheet=${own} selection=${selection} original=${original} setOriginal=${setOriginal} grid=${grid} /></div>
       <div class="actions"><${Steps} sheet=${own} /><${Save} sheet=${own} />
         <label class="inline" title="Shows bars and beats; what you drag snaps to them (with Alt it does not)">Tempo <input type="number" min="20" max="400" step="any" placeholder="BPM" value=${tempo} data-test="tempo" onInput=${(event) => setTempo(event.target.value)} /></label>
@@ -163,10 +164,10 @@ function Workplace({ sheet, other, book, models, Opener }) {
     </div>
     ${both.map((one, number) => html`<section key=${one.id} class=${`card sheet ${other && number === at ? "active" : ""}`} aria-label=${`Sound ${letters[number]}`}>
       <header><${Title} sheet=${one} letter=${letters[number]} />${number === 1 && html`<${Tick} label="Scroll together" checked=${isTied} onInput=${setTied} />`}</header>
-      <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${row} preview=${number === at ? preview : null} tempo=${Number(tempo) >= 20 ? Number(tempo) : 0} original=${original && number === at}
+      <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${row} preview=${number === at ? preview : null} tempo=${bpm} original=${original && number === at}
         onSelect=${onSelects[number]} onFocus=${() => setActive(number)} onKey=${(event) => keyed(event, one, selections[number], links[number].grid, original)} />
     </section>`)}
-    <section class="card"><${Toolbar} sheet=${own} selection=${selection} names=${names} other=${beside} /></section>
+    <section class="card"><${Toolbar} sheet=${own} selection=${selection} names=${names} other=${beside} tempo=${bpm} /></section>
     <section class="card panels">
       <${Segments} label="Panel" value=${panel} options=${[["reimagine", "Re-imagine"], ["blend", "Blend"], ["book", "Codebook"]]} onInput=${(next) => { setPreview(null); setPanel(next); }} />
       ${panel === "reimagine" && html`<${Reimagine} sheet=${own} selection=${selection} hasPrior=${book.has_prior} setPreview=${setPreview} />`}

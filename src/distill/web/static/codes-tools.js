@@ -15,13 +15,20 @@ export const hearThere = (sheet, { first, stop }, instead) => {
 };
 export const clipboard = { current: null };
 
+/** The bar and the beat that begin at a column, four beats to a bar; empty between beats. */
+function beatAt(column, sheet, tempo) {
+  const length = (60 / tempo) * sheet.rate, number = Math.round(column / length);
+  return tempo && Math.abs(number * length - column) < 1 ? `${Math.floor(number / 4) + 1}.${(number % 4) + 1}` : "";
+}
+
 /** The selection in words. */
-export function inWords(sheet, selection, names) {
+export function inWords(sheet, selection, names, tempo) {
   if (!selection) return "Nothing is selected. Click a cell to hear it, drag to select.";
   const { first, stop, levels } = selection, columns = stop - first;
   const on = levels.length === sheet.levels ? "all levels" : levels.map((level) => names[level]).join(", ");
   if (columns === 1 && levels.length === 1) return `${names[levels[0]]} at ${(first / sheet.rate).toFixed(2)} s: code ${sheet.code(first, levels[0])}`;
-  return `${(first / sheet.rate).toFixed(2)} to ${(stop / sheet.rate).toFixed(2)} s (${count(columns, "column")}), ${on}`;
+  const [from, to] = [first, stop].map((column) => beatAt(column, sheet, tempo));
+  return `${from && to && from !== to ? `Beats ${from} to ${to}: ` : ""}${(first / sheet.rate).toFixed(2)} to ${(stop / sheet.rate).toFixed(2)} s (${count(columns, "column")}), ${on}`;
 }
 
 /** Edits by their names; each is given the sheet and its selection. Also what the keys do. */
@@ -51,7 +58,7 @@ export const isLocked = (sheet, selection) => {
   return true;
 };
 
-export function Toolbar({ sheet, selection, names, other }) {
+export function Toolbar({ sheet, selection, names, other, tempo }) {
   const [times, setTimes] = useState(2);
   const [code, setCode] = useState("");
   const none = !selection;
@@ -62,7 +69,7 @@ export function Toolbar({ sheet, selection, names, other }) {
   const across = (way) => sheet.edit({ do: way, ...selection, ...from });
   const number = Number.parseInt(code, 10);
   return html`<div class="tools">
-    <p class="chosen" aria-live="polite" data-test="chosen">${inWords(sheet, selection, names)}</p>
+    <p class="chosen" aria-live="polite" data-test="chosen">${inWords(sheet, selection, names, tempo)}</p>
     <div class="actions" role="toolbar" aria-label="Edit what is selected">
       <${Action} kind="small primary" disabled=${none} title="Enter" data-test="hear" act=${() => play(sheet, selection.first, selection.stop, selection.levels.length === sheet.levels ? {} : { levels: selection.levels })}>Hear<//>
       <span class="group">${tool("copy", "Copy", "Ctrl+C")}${tool("paste", "Paste", "Over what is there: Ctrl+V")}${tool("insert", "Insert", "Before the selection, which comes later: Ctrl+Shift+V")}</span>
@@ -134,7 +141,7 @@ export function Blend({ sheet, selection, other, letter, setPreview }) {
   };
   const instead = mix && { first: chosen.first, codes: mix.codes };
   return html`<div class="blend">
-    <label class="slider"><b>${letter}</b><input type="range" min="0" max="1" step="0.01" value=${weight} aria-label=${`How much of ${other.letter}`} data-test="weight" onInput=${(event) => ask(Number(event.target.value))} /><b>${other.letter}</b><span class="number">${percent(weight)}</span></label>
+    <label class="slider"><b>${letter}</b><input type="range" min="0" max="1" step="0.01" value=${weight} aria-label=${`How much of ${other.letter}`} data-test="weight" onInput=${(event) => ask(Number(event.target.value))} /><b>${other.letter}</b><span class="number">${percent(weight)} ${other.letter}</span></label>
     ${mix ? html`<${Snapped} mix=${mix} letters=${[letter, other.letter]} />` : html`<p class="hint">Move the slider: the sounds of what is selected${chosen === whole ? " (everything)" : ""} are mixed where the codebooks live, and snap to the nearest codes there are.</p>`}
     <div class="actions">
       <${Action} disabled=${!mix} act=${() => hearThere(sheet, chosen, instead)}>Hear<//>

@@ -45,10 +45,10 @@ function Opener({ models, beside, onOpened }) {
       <span>Drop an audio file or a .codes file here, or <u>choose one</u></span>
     </label>
     <div class="lists">
-      <section><h3>Recordings it learned from</h3>
+      <section><h3>Recordings it learned from${recordings.length ? ` (${recordings.length})` : ""}</h3>
         ${recordings.length ? listed(recordings, (one) => line(`r${one.index}`, `${one.name}${where(one)}`, duration(one.seconds), { recording: one.index })) : html`<p class="hint">A model keeps its recordings as codes once it has a prior.</p>`}
       </section>
-      <section><h3>New audio made with it</h3>
+      <section><h3>New audio made with it${pieces.length ? ` (${pieces.length})` : ""}</h3>
         ${pieces.length ? listed(pieces, (one) => line(`p${one.id}`, one.name, `piece ${one.id} · ${when(one.made)}`, { sound: `piece:${one.id}` })) : html`<p class="hint">None yet; make some in Generate.</p>`}
       </section>
     </div>

@@ -109,14 +109,15 @@ export function Drop({ onFiles, label, children, big = false }) {
   </div>`;
 }
 
-export function AddRecordings({ big = false, onDone }) {
+export function AddRecordings({ onDone }) {
   const show = (one) => { if (one) { onDone?.(); refresh("/api/collections"); go("recordings", one.id); } };
   return html`<div class="add">
-    <${Drop} big=${big} label="Recordings" onFiles=${async (files, name, tell) => show(await upload(files, null, name || "recordings", tell))}>
-      ${big && html`<b>Drop a folder or audio files here</b>`}${big ? "They are copied into Distill's own folder." : "Drop a folder or audio files here: they are copied into Distill's own folder."}<//>
+    <${Drop} big=${true} label="Recordings" onFiles=${async (files, name, tell) => show(await upload(files, null, name || "recordings", tell))}>
+      <b>Drop a folder or audio files here</b>They are copied into Distill's own folder.<//>
     <div class="in-place"><label for="folder-path">Or use a folder where it is: nothing is copied, and nothing is ever written to it</label><${FolderField} onAdd=${show} /></div>
   </div>`;
 }
+export const isDemo = (one) => one.is_own && one.name === "demo";
 export const addDemo = async () => {
   const one = await post("/api/collections/demo");
   refresh("/api/collections");

@@ -5,7 +5,7 @@ import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count }
 import { address, attempt, go, refresh, say, sayWrong, usePolled, useRemembered } from "./store.js";
 import { play } from "./player.js";
 import { Pick } from "./pick.js";
-import { Compare, Piece, volumes } from "./piece.js";
+import { Compare, MAKING, Piece, volumes } from "./piece.js";
 
 const FRESH = {
   kind: "audio", seconds: "10", count: "3", originality: 0.5, voice: "auto", perLevel: false, temperature: ["1", "1", "1", "1"], top_k: "0", top_p: "",
@@ -95,8 +95,11 @@ function Presets({ form, levels, onUse }) {
     <div class="row name"><input aria-label="Name of the preset" placeholder="Name" value=${name} onInput=${(event) => setName(event.target.value)} /><${Action} kind="small" disabled=${!name.trim()} act=${keep}>Keep these<//></div></div></details>`;
 }
 
-function Working({ onDone }) {
+/** What is being made now; `children` where nothing is. A training makes its first pieces in a lane of its own. */
+function Working({ model, onDone, children }) {
   const { data: all } = usePolled("/api/jobs?lane=making", 700);
+  const { data: trainings } = usePolled("/api/jobs?lane=training&active=true", 1500);
+  const first = (trainings ?? []).filter((job) => job.about.model === model?.file && MAKING.includes(job.progress.step));
   const before = useRef(new Set());
   const isOver = (job) => !["waiting", "running", "stopping"].includes(job.state);
   useEffect(() => {
@@ -111,7 +114,9 @@ function Working({ onDone }) {
   const atWork = (all ?? []).filter((job) => !isOver(job));
   // The first in line begins in a moment.
   const waits = (job) => job.state === "waiting" && job !== atWork.at(-1);
-  return html`${atWork.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${waits(job) ? "waits in line" : job.state === "stopping" ? "stopping" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} waits=${!waits(job) && !job.progress.share} label=${job.title} /></div>`)}`;
+  if (all && trainings && !atWork.length && !first.length) return children;
+  return html`${first.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>First pieces of ${model.name}</h3><span class="soft">${job.progress.step}</span></header><${Bar} share=${job.progress.share} waits=${!job.progress.share} label="First pieces" /></div>`)}
+    ${atWork.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${waits(job) ? "waits in line" : job.state === "stopping" ? "stopping" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} waits=${!waits(job) && !job.progress.share} label=${job.title} /></div>`)}`;
 }
 
 function Form({ models, model, pieces, form, set }) {
@@ -167,9 +172,9 @@ function Generate({ path }) {
   const use = (one) => { set({ ...fromRequest(one.request, one.request.first_seed ?? one.seed), selection: null }); scrollTo({ top: 0, behavior: "smooth" }); say("Its settings and seed are in the form"); };
   return html`<div class="split"><aside><${Form} models=${models} model=${model} pieces=${pieces ?? []} form=${{ ...FRESH, ...form }} set=${set} /></aside>
     <div class="stack results">
-      <${Working} onDone=${done} />
+      <${Working} model=${models.find((one) => one.id === model)} onDone=${done}>
+        ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}<//>
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
-      ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}
       ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
       ${listed.slice(0, most).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
       ${listed.length > most && html`<p><button type="button" onClick=${() => more(most + SHOWN)} data-test="earlier">Earlier ones (${listed.length - most})</button></p>`}

@@ -1,6 +1,6 @@
 // What can be heard of a run while it trains: passages that were held out, and the figures of pitch and texture.
 import { useState } from "./vendor/hooks.js";
-import { html, Segments } from "./parts.js";
+import { html, Segments, minus } from "./parts.js";
 import { usePolled, useShared } from "./store.js";
 import { playing } from "./player.js";
 import { Sound } from "./wave.js";
@@ -13,7 +13,7 @@ function Pair({ passage, chosen, isRunning }) {
   const { moments } = passage;
   if (!moments.length) {
     return html`<div class="pair"><div><h4>${passage.name}</h4><${Sound} reference=${passage.original} length=${passage.seconds} label=${`Original of ${passage.name}`} /></div>
-      <div><h4>through the codec</h4><p class="pending">Comes with the first saved state: after some ten seconds of training, then every minute.</p></div></div>`;
+      <div><h4>through the codec</h4><p class="pending">Comes in the first minute or two of training, then every minute anew.</p></div></div>`;
   }
   // What is playing is not taken away from under the listener by a newer one.
   const moment = moments.find((one) => heard.isPlaying && one.reference === heard.reference) ?? moments.find((one) => key(one) === chosen) ?? moments.at(-1);
@@ -31,7 +31,8 @@ export function Listening({ learning, isRunning }) {
   const last = moments.length ? key(moments.at(-1)) : "";
   const now = moments.some((one) => key(one) === chosen) ? chosen : last;
   return html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3><span class="soft">held out: the codec was never trained on this</span></header>
-    ${(moments.length > 1 || isRunning) && html`<${Segments} label="How far it had come" value=${now} onInput=${(next) => choose(next === last ? "" : next)} options=${!moments.length ? [["", "now"]] : moments.map((one, at) => [key(one), named(one, at === moments.length - 1, isRunning)])} />`}
+    ${moments.length < 2 && isRunning && html`<p class="soft moments">What it sounds like is kept here as it learns, to go back to.</p>`}
+    ${moments.length > 1 && html`<${Segments} label="How far it had come" value=${now} onInput=${(next) => choose(next === last ? "" : next)} options=${moments.map((one, at) => [key(one), named(one, at === moments.length - 1, isRunning)])} />`}
     <div class="pairs">${passages.map((passage) => html`<${Pair} key=${passage.original} passage=${passage} chosen=${now === last ? "" : now} isRunning=${isRunning} />`)}</div></section>`;
 }
 
@@ -49,11 +50,10 @@ function Trend({ values }) {
 export function Judged({ learning, told, isRunning }) {
   const epochs = [...(told.codec?.epochs ?? []), ...(told.refinement?.epochs ?? [])].map((one) => one.heard).filter((one) => one && Object.keys(one).length);
   if (!learning || (!epochs.length && !isRunning)) return null;
-  const say = ({ factor, decimals, signed, unit }, value) => `${signed && value >= 0 ? "+" : ""}${(value * factor).toFixed(decimals)}${unit ? ` ${unit}` : ""}`;
-  const rows = learning.figures.map((figure) => [figure, epochs.map((one) => one[figure.key]).filter((value) => value != null)]).filter(([, values]) => values.length);
+  const say = ({ factor, decimals, signed, unit }, value) => `${signed && value >= 0 ? "+" : ""}${minus((value * factor).toFixed(decimals))}${unit ? ` ${unit}` : ""}`;
+  const rows = learning.figures.map((figure) => [figure, epochs.map((one) => one[figure.key]).filter((value) => value != null)]).filter(([, values]) => values.length || !epochs.length);
   return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">of what was held out, once an epoch</span></header>
-    ${!epochs.length && html`<p class="soft">What of the partials is kept, what is invented, how alive the noise is: told after the first epoch, about a minute in.</p>`}
-    <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value"><b>${say(figure, values.at(-1))}</b>${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
+    <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value">${values.length ? html`<b>${say(figure, values.at(-1))}</b>` : html`<span class="soft">–</span>`}${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
 }
 
 export const useLearning = (run, isRunning) => usePolled(`/api/runs/${encodeURIComponent(run)}/learning`, isRunning ? 3000 : 15000).data;

@@ -9,6 +9,7 @@ export const html = htm.bind(h);
 // Words for numbers.
 export function duration(seconds) {
   if (seconds == null || !Number.isFinite(seconds)) return "–";
+  if (seconds > 0 && seconds < 0.1) return `${Math.round(1000 * seconds)} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${(seconds / 60).toFixed(seconds < 600 ? 1 : 0)} min`;
@@ -16,9 +17,11 @@ export function duration(seconds) {
 }
 export const percent = (share) => `${Math.round(100 * share)} %`;
 export const size = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
-export const count = (number, one, many = `${one}s`) => `${number} ${number === 1 ? one : many}`;
+export const count = (number, one, many = `${one}s`) => `${number} ${Math.abs(number) === 1 ? one : many}`;
 export const figure = (value, decimals = 2) => (value == null || !Number.isFinite(value) ? "–" : value.toFixed(decimals));
-export const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+/** A number as it is set: with a minus for a hyphen, and none before a zero. */
+export const minus = (text) => text.replace(/^-(?=[\d.]*[1-9])/, "−").replace(/^-/, "");
+export const clock = (date) => date.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
 export function when(moment) {
   const date = new Date(moment);
   if (Number.isNaN(date.getTime())) return moment ?? "";
@@ -26,15 +29,15 @@ export function when(moment) {
   return today ? `today ${clock(date)}` : `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" })} ${clock(date)}`;
 }
 
-/** A button that waits for what it does, and says what went wrong. */
-export function Action({ act, kind = "", label, children, ...rest }) {
+/** A button that waits for what it does, saying `doing` where it is given, and says what went wrong. */
+export function Action({ act, kind = "", label, doing, children, ...rest }) {
   const [busy, set] = useState(false);
   const press = async () => {
     set(true);
     await attempt(async () => act());
     set(false);
   };
-  return html`<button type="button" class=${kind} aria-label=${label} aria-busy=${busy} disabled=${busy || rest.disabled} onClick=${press} title=${rest.title} data-test=${rest["data-test"]}>${children}</button>`;
+  return html`<button type="button" class=${kind} aria-label=${label} aria-busy=${busy} disabled=${busy || rest.disabled} onClick=${press} title=${rest.title} data-test=${rest["data-test"]}>${busy && doing ? doing : children}</button>`;
 }
 
 /** What a tab shows before there is anything to show: what to do first. */

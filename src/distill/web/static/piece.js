@@ -7,6 +7,8 @@ import { remove } from "./trash.js";
 import { Sound } from "./wave.js";
 
 const FORMATS = [["wav", "WAV"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"]];
+/** What a job says while it makes pieces. */
+export const MAKING = ["Composing", "Writing the report"];
 export const download = (reference, format) => query("/api/sound/download", { ref: reference, format });
 const number = (value) => `${+Number(value).toFixed(3)}`;
 

@@ -1,9 +1,9 @@
 // The tab Recordings: folders that were named or dropped, and the import's verdict on every file.
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
-import { html, Action, Alert, Badge, Bar, Damaged, count, duration, percent } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, Damaged, count, duration, minus, percent } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled } from "./store.js";
-import { AddRecordings, Drop, addDemo, upload } from "./folder.js";
+import { AddRecordings, Drop, addDemo, isDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";
 
 const TONES = { used: "good", unreadable: "bad" };
@@ -12,19 +12,26 @@ function First() {
   return html`<section class="first">
     <h2>What should Distill learn from?</h2>
     <p>Five to five hundred of your recordings: loops, takes of an instrument, a walk in the rain. In minutes they become an instrument that makes new sound of their kind. Nothing leaves this computer.</p>
-    <${AddRecordings} big=${true} />
-    <p class="no-recordings">Nothing at hand? <${Action} act=${addDemo} data-test="demo">Try the demo corpus<//> <span>21 short recordings that Distill makes itself.</span></p>
+    <${AddRecordings} />
+    <p class="no-recordings">Nothing at hand? <${Action} act=${addDemo} doing="Making them …" data-test="demo">Try the demo corpus<//> <span>21 short recordings that Distill makes itself.</span></p>
   </section>`;
 }
 
-function Folders({ all, chosen }) {
-  const [adding, set] = useState(false);
+function Folders({ all, chosen, isAdding, add, opener }) {
   return html`<aside class="stack" aria-label="Folders of recordings">
-    <div class="list">${all.map((one) => html`<a href=${address("recordings", one.id)} class="item" aria-current=${one.id === chosen ? "true" : undefined}>
+    <div class="list">${all.map((one) => html`<a href=${address("recordings", one.id)} class="item" aria-current=${one.id === chosen && !isAdding ? "true" : undefined}>
       <b>${one.name}</b><small>${one.is_there ? count(one.files, "audio file") : "gone from its place"}${one.left_out.length ? ` · ${one.left_out.length} left out` : ""}</small></a>`)}</div>
-    ${adding || !all.length ? html`<${AddRecordings} onDone=${() => set(false)} /><div class="actions"><button type="button" class="quiet" onClick=${() => set(false)}>Cancel</button></div>` : html`<div class="actions"><button type="button" onClick=${() => set(true)}>Add a folder</button>
-      ${!all.some((one) => one.is_own && one.name === "demo") && html`<${Action} kind="quiet" act=${addDemo}>Demo corpus<//>`}</div>`}
+    <div class="actions"><button type="button" ref=${opener} disabled=${isAdding} onClick=${add}>Add a folder</button>
+      ${!all.some(isDemo) && html`<${Action} kind="quiet" act=${addDemo} doing="Making it …">Demo corpus<//>`}</div>
   </aside>`;
+}
+
+function Add({ onClose, onDone }) {
+  const own = useRef(null);
+  useEffect(() => { own.current.querySelector(".drop button").focus(); }, []);
+  return html`<section class="stack" ref=${own} aria-label="Add recordings" onKeyDown=${(event) => { if (event.key === "Escape") onClose(); }}>
+    <div class="head"><h2>Add recordings</h2><div class="actions"><button type="button" class="quiet" onClick=${onClose}>Cancel</button></div></div>
+    <${AddRecordings} onDone=${onDone} /></section>`;
 }
 
 function Totals({ report }) {
@@ -44,7 +51,7 @@ function Row({ file, collection, isOut, isHeld, onLeave }) {
   const used = file.verdict === "used" && !isOut;
   const reference = `recording:${collection.id}/${file.name}`;
   return html`<tr class=${used ? "" : "unused"}>
-    <th scope="row"><span>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${file.peak_db.toFixed(1)} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
+    <th scope="row"><span>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${minus(file.peak_db.toFixed(1))} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
     <td class="heard-here">${file.verdict !== "unreadable" && html`<${Sound} reference=${reference} label=${file.name} mel=${false} length=${file.seconds} />`}</td>
     <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>`}</td>
     <td class="number">${file.seconds ? duration(file.seconds) : ""}</td>
@@ -130,11 +137,17 @@ function Folder({ id }) {
 
 function Recordings({ path }) {
   const { data: all, wrong } = usePolled("/api/collections", 4000);
+  const [isAdding, set] = useState(false);
+  const opener = useRef(null);
+  useEffect(() => set(false), [path[0]]);
+  // Whoever came by keyboard goes on where they were.
+  const leave = () => { set(false); requestAnimationFrame(() => requestAnimationFrame(() => opener.current?.focus())); };
   if (wrong && !all) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!all) return html`<div aria-busy="true"></div>`;
   const chosen = path[0] ?? all[0]?.id;
   if (!chosen) return html`<${Damaged} tab="recordings" /><${First} />`;
-  return html`<${Damaged} tab="recordings" /><div class="split"><${Folders} all=${all} chosen=${chosen} /><${Folder} key=${chosen} id=${chosen} /></div>`;
+  return html`<${Damaged} tab="recordings" /><div class="split"><${Folders} all=${all} chosen=${chosen} isAdding=${isAdding} add=${() => set(true)} opener=${opener} />
+    ${isAdding ? html`<${Add} onClose=${leave} onDone=${() => set(false)} />` : html`<${Folder} key=${chosen} id=${chosen} />`}</div>`;
 }
 
 export const tab = { id: "recordings", title: "Recordings", view: Recordings };

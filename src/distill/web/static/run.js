@@ -6,11 +6,13 @@ import { address, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
 import { Judged, Listening, useLearning } from "./learning.js";
-import { Piece } from "./piece.js";
+import { MAKING, Piece } from "./piece.js";
 import { Sound } from "./wave.js";
 
 export const STATES = { running: "held", finished: "good", failed: "bad", stopped: "warn", interrupted: "warn", unknown: "" };
-const STAGES = { codec: "Codec", refinement: "Second stage", prior: "Prior" };
+const STAGES = { recordings: "Recordings", codec: "Codec", refinement: "Second stage", prior: "Prior", sound: "New sound" };
+const isComposing = (run) => run.state !== "running" && Boolean(run.job) && MAKING.includes(run.job_step);
+const WAITS = ["Waits in line", "Stopping"];
 const path = (run, what = "") => `/api/runs/${encodeURIComponent(run)}${what}`;
 
 /** The remaining time as the last ten reports agree on it, so that it neither jumps nor runs backwards without need. */
@@ -24,17 +26,28 @@ function useSteady(left, isRunning) {
   return ends == null ? null : Math.max(0, ends - Date.now() / 1000);
 }
 
+/** The steps from the first to the last, each `{ name, how, words }`; those around the training only where it was begun here. */
+function steps(run, current) {
+  const isRunning = run.state === "running";
+  const stages = run.stages.map((stage) => {
+    const isDone = stage.outcome === "finished" || stage.is_complete;
+    return stage === current && isRunning ? { name: stage.name, how: "current", words: percent(stage.progress) } : { name: stage.name, how: isDone ? "done" : "later", words: isDone ? "done" : percent(stage.progress) };
+  });
+  if (!stages.length) stages.push({ name: current.name, how: isRunning ? "current" : "later", words: percent(0) });
+  if ((isRunning || run.job) && !stages.some((one) => one.name === "prior")) stages.push({ name: "prior", how: "later", words: "" });
+  return run.job ? [{ name: "recordings", how: "done", words: "done" }, ...stages, isComposing(run) ? { name: "sound", how: "current", words: percent(run.job_share) } : { name: "sound", how: "later", words: "" }] : stages;
+}
+
 function Progress({ run }) {
   const isRunning = run.state === "running";
   const left = useSteady(run.remaining_s, isRunning);
-  const stages = run.stages.length ? run.stages : [{ name: run.stage || "codec", progress: 0, is_complete: false }];
-  const current = stages.findLast((stage) => stage.name === run.stage) ?? stages.at(-1);
-  const waits = isRunning && current.name === "prior" && current.extracted && !current.step;
+  const current = run.stages.findLast((stage) => stage.name === run.stage) ?? run.stages.at(-1) ?? { name: run.stage || "codec", progress: 0 };
+  const encodes = isRunning && current.name === "prior" && current.extracted && !current.step;
+  const share = isComposing(run) ? run.job_share : isRunning || run.job || run.state !== "finished" ? current.progress : 1;
   return html`<div class="card progress">
-    <div class="row"><ol class="stages">${(stages.some((one) => one.name === "prior") || (!isRunning && !run.job) ? stages : [...stages, { name: "prior", later: true }]).map((stage) => html`
-      <li class=${stage === current && isRunning ? "current" : stage.outcome === "finished" || stage.is_complete ? "done" : "later"}>${STAGES[stage.name]}${!stage.later && html` <small>${stage === current && isRunning ? percent(stage.progress) : stage.outcome === "finished" || stage.is_complete ? "done" : percent(stage.progress)}</small>`}</li>`)}</ol>
-      <span class="left" data-test="left">${isRunning ? waits ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : run.job ? html`<b>${run.job_step || "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
-    <${Bar} share=${run.state === "finished" ? 1 : current.progress} label=${`${STAGES[current.name]} done`} />
+    <div class="row"><ol class="stages">${steps(run, current).map(({ name, how, words }) => html`<li class=${how}>${STAGES[name]}${words && html` <small>${words}</small>`}</li>`)}</ol>
+      <span class="left" data-test="left">${isRunning ? encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
+    <${Bar} share=${share} waits=${(isRunning && left == null && !encodes && !share) || (isComposing(run) && !share)} label=${isComposing(run) ? "New sound made" : `${STAGES[current.name]} done`} />
   </div>`;
 }
 
@@ -139,7 +152,7 @@ export function Run({ name }) {
   const listen = run.has_prior && !isRunning;
   const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter(Boolean))].slice(-3);
   return html`<div class="stack run" data-state=${run.state}>
-    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${run.job && !isRunning ? (run.job_step === "Waits in line" ? "waits in line" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
+    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${run.job && !isRunning ? (run.job_step === "Waits in line" ? "waits in line" : isComposing(run) ? "composing" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}

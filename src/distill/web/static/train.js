@@ -4,10 +4,12 @@ import { post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, percent, when } from "./parts.js";
 import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Run, STATES } from "./run.js";
-import { addDemo } from "./folder.js";
+import { addDemo, isDemo } from "./folder.js";
 import { unusable } from "./recordings.js";
 
 const MINUTES = [1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480];
+const FIRST_MINUTES = 4;
+const DEMO_MINUTES = 3;  // as distill demo
 const nearest = (minutes) => MINUTES.reduce((best, one, number) => (Math.abs(Math.log(one / minutes)) < Math.abs(Math.log(MINUTES[best] / minutes)) ? number : best), 0);
 const words = (minutes) => {
   if (minutes < 3) return "A first impression: the colours are there, the detail is not.";
@@ -36,7 +38,8 @@ function Advanced({ values, set, report }) {
 
 function Form({ collections, chosen, waits }) {
   const [collection, choose] = useState(chosen ?? collections[0].id);
-  const [minutes, setMinutes] = useRemembered("minutes", 4);
+  const [asked, setMinutes] = useRemembered("minutes", null);
+  const minutes = asked ?? (collections.some((one) => one.id === collection && isDemo(one)) ? DEMO_MINUTES : FIRST_MINUTES);
   const [name, setName] = useState("");
   const [values, set] = useState(AUTO);
   const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
@@ -103,7 +106,7 @@ function Train({ path }) {
   const { data: all } = usePolled("/api/runs", 1000);
   if (!collections || !all) return html`<div aria-busy="true"></div>`;
   if (!collections.length && !all.runs.length) {
-    return html`<${Empty} title="First, some recordings" actions=${html`<a class="button primary big" href=${address("recordings")}>Add recordings</a><${Action} kind="big" act=${async () => { await addDemo(); go("train"); }}>Use the demo corpus<//>`}>
+    return html`<${Empty} title="First, some recordings" actions=${html`<a class="button primary big" href=${address("recordings")}>Add recordings</a><${Action} kind="big" doing="Making it …" act=${async () => { await addDemo(); go("train"); }}>Use the demo corpus<//>`}>
       Distill learns from a folder of them. Then you say how many minutes it may take, and listen while it learns.<//>`;
   }
   const [kind, which] = path;

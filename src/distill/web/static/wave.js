@@ -1,7 +1,7 @@
 // A sound to look at and to play: waveform, spectrogram, playhead, a passage marked by dragging, and the strip of verdicts.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, query } from "./api.js";
-import { html, duration } from "./parts.js";
+import { html, count, duration, minus } from "./parts.js";
 import { drawMel, drawWave, unpack } from "./draw.js";
 import { play, playing, position, toggle } from "./player.js";
 import { sayWrong, useShared } from "./store.js";
@@ -84,7 +84,7 @@ const HEAR_S = 1.0;
 function describe(second, number) {
   if (!second.recording) return `${number} s: ${second.verdict}`;
   const percentile = second.percentile == null ? "" : `, nearer than ${Math.round(second.percentile)} % of what was held out`;
-  const turned = second.semitones ? `, ${second.semitones > 0 ? "+" : ""}${second.semitones} semitones` : "";
+  const turned = second.semitones ? `, ${second.semitones > 0 ? "+" : ""}${minus(count(second.semitones, "semitone"))}` : "";
   return `${number} s: ${second.verdict}. Nearest ${second.recording} at ${second.at_seconds.toFixed(1)} s (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
 }
 
@@ -99,7 +99,8 @@ export function Strip({ reference, verdicts, seconds }) {
     const itself = () => play(reference, { from: number, to: Math.min(number + HEAR_S, seconds) }).catch(sayWrong);
     if (!second.reference) { itself(); return; }
     const place = { ref: second.reference, begin: second.at_seconds.toFixed(3), seconds: (HEAR_S / (second.stretch || 1)).toFixed(3) };
-    play(`${second.reference}@${second.at_seconds}`, { url: query("/api/sound/passage", place), from: 0, next: itself }).catch(itself);
+    play(`${second.reference}@${second.at_seconds}`, { url: query("/api/sound/passage", place), from: 0, next: itself })
+      .catch(() => { tell(`${describe(second, number)}. That recording cannot be played here; this is the second itself.`); itself(); });
   };
   const keys = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -1,0 +1,34 @@
+"""Tags in front of a file of any kind, which programs put there for their own players (id3.org, ID3v2)."""
+
+import mmap
+from typing import BinaryIO
+
+_MOST_TAGS = 16
+
+
+def tag_size(head: bytes) -> int:
+    """How long a tag is that begins so (ten bytes are enough); 0 if none does."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = (head[6] & 0x7F) << 21 | (head[7] & 0x7F) << 14 | (head[8] & 0x7F) << 7 | head[9] & 0x7F
+    return 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def after_id3(content: mmap.mmap, at: int = 0) -> int:
+    """Where the sound begins behind tags that begin at ``at``."""
+    for _ in range(_MOST_TAGS):
+        if not (size := tag_size(content[at : at + 10])):
+            break
+        at += size
+    return at
+
+
+def skip_id3(file: BinaryIO) -> int:
+    """The same of a file; what it is read from next is not said."""
+    at = 0
+    for _ in range(_MOST_TAGS):
+        file.seek(at)
+        if not (size := tag_size(file.read(10))):
+            break
+        at += size
+    return at

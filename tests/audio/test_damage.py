@@ -1,0 +1,235 @@
+"""Damage, foreign parts, films and hidden files: what is left out is told, with its place."""
+
+import io
+import struct
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import soundfile
+
+from distill.audio.corpus import import_corpus
+from distill.audio.files import probe, read_audio
+from distill.audio.verdicts import FileVerdict
+from distill.errors import AudioFileError
+
+RATE = 48_000
+
+
+@pytest.fixture
+def encoded(noise):
+    """``encoded(format, subtype, seconds, seed, channels, rate)``: the bytes of a file."""
+
+    def make(form, subtype, seconds=1.0, seed=0, channels=1, rate=RATE):
+        file = io.BytesIO()
+        soundfile.write(file, noise(seconds, seed, rate, channels).T, rate, subtype, format=form)
+        return file.getvalue()
+
+    return make
+
+
+def mp3_of(encoded, **options):
+    return encoded("MP3", "MPEG_LAYER_III", **options)
+
+
+def without_table(content):
+    """Without the first frame, which counts the others."""
+    return content[content.find(content[:2], max(content.find(b"Xing"), content.find(b"Info"))) :]
+
+
+@pytest.mark.parametrize("table", [True, False])
+@pytest.mark.parametrize("hole", ["zeros", "rubbish", "gone"])
+def test_a_hole_in_an_mp3_is_told_with_its_place(tmp_path, encoded, capfd, table, hole):
+    """Guards against damaged frames that are passed over without a word, or with the library's own on the screen."""
+    whole = mp3_of(encoded, seconds=4.0)
+    whole = whole if table else without_table(whole)
+    half, size = len(whole) // 2, len(whole) // 8
+    noise = np.random.default_rng(0).bytes(size)
+    middle = {"zeros": bytes(size), "rubbish": noise, "gone": b""}[hole]
+    (tmp_path / "a.mp3").write_bytes(whole[:half] + middle + whole[half + size :])
+    info = probe(tmp_path / "a.mp3")
+    assert info.seconds == pytest.approx(3.5, abs=0.15)
+    assert info.remark.startswith("It is damaged at 2 s: about 0."), info.remark
+    assert info.remark.endswith(" are lost there; the other 3.5 s are used.") or hole == "gone"
+    if hole != "gone" or table:
+        assert 0.4 < float(info.remark.split("about ")[1].split(" ")[0]) < 0.65
+    heard = read_audio(tmp_path / "a.mp3")
+    assert heard.shape[1] == info.frames
+    assert np.abs(heard[:, -RATE:]).max() > 0.01
+    assert capfd.readouterr().err == ""
+
+
+def test_an_mp3_that_is_whole_or_joined_is_not_called_damaged(tmp_path, encoded):
+    """Guards against tags, and the beginning of the next of two joined files, taken for a hole."""
+    one, two = (mp3_of(encoded, seconds=2.0, seed=seed) for seed in (1, 2))
+    for content in (
+        one,
+        without_table(one),
+        one + two,
+        one + b"TAG" + bytes(125) + two,
+        b"ID3\4\0\0\0\0\0\5hello" * 2 + one,
+    ):
+        (tmp_path / "a.mp3").write_bytes(content)
+        assert "damaged" not in probe(tmp_path / "a.mp3").remark
+        assert "breaks off" not in probe(tmp_path / "a.mp3").remark
+    (tmp_path / "b.mp3").write_bytes(without_table(one)[: len(one) // 2 + 40])
+    assert probe(tmp_path / "b.mp3").remark.startswith("It breaks off before its end; all ")
+
+
+@pytest.mark.parametrize("other", [{"rate": 44_100}, {"channels": 2}])
+def test_an_mp3_joined_from_other_rates_or_channels_says_so(tmp_path, encoded, other):
+    """Guards against half a file dropped in silence, or called damaged, as its other half has another rate."""
+    (tmp_path / "a.mp3").write_bytes(mp3_of(encoded, seconds=2.0) + mp3_of(encoded, seconds=2.0, **other))
+    with pytest.raises(AudioFileError, match="joined from parts of different sample rates or channels"):
+        probe(tmp_path / "a.mp3")
+
+
+@pytest.mark.parametrize("form", ["VORBIS", "OPUS"])
+def test_pages_that_an_ogg_lacks_are_damage_and_no_end(tmp_path, encoded, form):
+    """Guards against "it breaks off before its end" where a minute follows, and is not used."""
+    whole = encoded("OGG", form, 6.0)
+    pages = [at for at in range(len(whole)) if whole[at : at + 4] == b"OggS"]
+    cuts = {"page": (pages[len(pages) // 2], pages[len(pages) // 2 + 1]), "bytes": (len(whole) // 3, len(whole) // 2)}
+    for name, (begin, stop) in cuts.items():
+        (tmp_path / f"{name}.ogg").write_bytes(whole[:begin] + whole[stop:])
+        with pytest.raises(AudioFileError, match=r"damaged: it cannot be read beyond \d"):
+            read_audio(tmp_path / f"{name}.ogg")
+
+
+def test_a_tag_before_a_flac_hides_no_wrong_length(tmp_path, encoded, noise):
+    """Guards against half the sound, without a word, as the length behind a tag was believed."""
+    flac = bytearray(encoded("FLAC", "PCM_16", 2.0))
+    flac[22:26] = struct.pack(">I", RATE)
+    (tmp_path / "a.flac").write_bytes(b"ID3\3\0\0\0\0\0\x0a" + bytes(10) + flac)
+    np.testing.assert_allclose(read_audio(tmp_path / "a.flac"), noise(2.0), atol=1e-4)
+    assert probe(tmp_path / "a.flac").remark == "Its header says 1 s; all 2 s that are in it are used."
+
+
+def test_a_wav_says_only_what_its_header_said(tmp_path, encoded):
+    """Guards against "Its header says 12 h" for a length that was left open, and silence where the rate was empty."""
+    wav = encoded("WAV", "PCM_16", 2.0)
+    shape, sound = wav[12:36], wav[44:]
+    is_open = b"RF64" + b"\xff" * 4 + b"WAVE"
+    sizes = struct.pack("<IQQQI", 28, 2**64 - 1, 2**64 - 1, 0, 0)
+    (tmp_path / "none.wav").write_bytes(is_open + shape + b"data" + b"\xff" * 4 + sound)
+    (tmp_path / "open.wav").write_bytes(is_open + b"ds64" + sizes + shape + b"data" + b"\xff" * 4 + sound)
+    (tmp_path / "twice.wav").write_bytes(wav[:12] + shape + shape + wav[36:])
+    (tmp_path / "late.wav").write_bytes(wav[:12] + wav[36:] + shape)
+    for name in ("none", "open", "twice", "late"):
+        info = probe(tmp_path / f"{name}.wav")
+        assert (info.frames, info.remark) == (2 * RATE, ""), name
+    (tmp_path / "cut.wav").write_bytes(wav[:28] + bytes(4) + wav[32 : 44 + RATE * 2])
+    assert probe(tmp_path / "cut.wav").remark == "Its header says 2 s; all 1 s that are in it are used."
+    w64 = bytearray(encoded("W64", "PCM_16", 2.0))
+    place = w64.find(b"data") + 16
+    for size, words in ((0, "was never finished"), (24 + 2 * RATE, "says 1 s")):
+        w64[place : place + 8] = struct.pack("<Q", size)
+        (tmp_path / "a.w64").write_bytes(w64)
+        assert probe(tmp_path / "a.w64").remark == f"Its header {words}; all 2 s that are in it are used."
+
+
+def test_a_wav_that_cannot_be_unpacked_is_not_called_damaged(tmp_path, encoded):
+    """Guards against three faults with one sentence: unsupported, damaged, empty."""
+    wav = bytearray(encoded("WAV", "FLOAT", 0.5))
+    at = wav.find(b"fmt ")
+    wav[at + 22 : at + 24] = struct.pack("<H", 16)
+    wide = bytearray(encoded("WAVEX", "PCM_16", 0.5))
+    wide[wide.find(b"fmt ") + 34] ^= 0xFF
+    for content, words in ((wav, "floats of 16 bits"), (wide, "a format of its maker's own")):
+        (tmp_path / "a.wav").write_bytes(content)
+        with pytest.raises(AudioFileError, match=rf"packed in a way that cannot be read \({words}\)"):
+            probe(tmp_path / "a.wav")
+
+
+def test_what_is_no_sound_at_all_leaves_no_words_of_the_library_on_the_screen(tmp_path, encoded, capfd):
+    """Guards against "Note: Illegal Audio-MPEG-Header" for a file of zeros among the recordings."""
+    (tmp_path / "good.wav").write_bytes(encoded("WAV", "PCM_16"))
+    (tmp_path / "zeros.wav").write_bytes(bytes(50_000))
+    (tmp_path / "zeros.mp3").write_bytes(bytes(50_000))
+    (tmp_path / "rubbish.mp3").write_bytes(np.random.default_rng(1).bytes(50_000))
+    (tmp_path / "front.mp3").write_bytes(mp3_of(encoded, seconds=3.0)[1001:])
+    files = {file.name: file for file in import_corpus(tmp_path).files}
+    assert {name for name, file in files.items() if file.verdict == FileVerdict.USED} == {"good.wav", "front.mp3"}
+    assert "not an audio file" in files["zeros.wav"].reason
+    assert capfd.readouterr().err == ""
+
+
+def test_films_hidden_sound_and_placeholders_have_a_row(tmp_path, encoded, noise):
+    """Guards against a rehearsal filmed with a telephone that is passed over in silence, and the sound in a film's form."""
+    import av
+
+    for name, form, video in (
+        ("a.mp4", "mp4", True),
+        ("b.mov", "mov", True),
+        ("c.mkv", "matroska", True),
+        ("d.mp4", "mp4", False),
+    ):
+        with av.open(str(tmp_path / name), "w", format=form) as container:
+            stream = container.add_stream("aac", rate=RATE, layout="mono")
+            if video:
+                moving = container.add_stream("mpeg4", rate=25)
+                moving.width = moving.height = 64
+                moving.pix_fmt = "yuv420p"
+                moving.time_base = Fraction(1, 25)
+                picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+                picture.pts, picture.time_base = 0, Fraction(1, 25)
+                for packet in (*moving.encode(picture), *moving.encode(None)):
+                    container.mux(packet)
+            frame = av.AudioFrame.from_ndarray(noise(1.0, seed=ord(name[0])), format="fltp", layout="mono")
+            frame.sample_rate = RATE
+            frame.pts, frame.time_base = 0, Fraction(1, RATE)
+            for packet in (*stream.encode(frame), *stream.encode(None)):
+                container.mux(packet)
+    (tmp_path / ".hidden.wav").write_bytes(encoded("WAV", "PCM_16"))
+    (tmp_path / "._d.wav").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    (tmp_path / "far.wav.icloud").write_bytes(b"bplist00")
+    (tmp_path / "bought.m4p").write_bytes(b"\0\0\0\x18ftypM4P " + bytes(99))
+    (tmp_path / "old.avi").write_bytes(b"RIFF\0\0\0\0AVI " + bytes(99))
+    files = {file.name: file for file in import_corpus(tmp_path).files}
+    assert set(files) == {"a.mp4", "b.mov", "c.mkv", "d.mp4", ".hidden.wav", "far.wav", "bought.m4p", "old.avi"}
+    assert files["d.mp4"].verdict == FileVerdict.USED
+    assert all("is a film" in files[name].reason for name in ("a.mp4", "b.mov", "c.mkv", "old.avi"))
+    assert "hidden" in files[".hidden.wav"].reason
+    assert "cloud" in files["far.wav"].reason
+    assert "protected" in files["bought.m4p"].reason
+
+
+def test_what_broke_off_is_used_in_every_format(tmp_path, noise):
+    """Guards against a good second thrown away in formats that libsndfile does not read, or used without a word."""
+    import av
+
+    def encode(path, form, codec, layout="mono", tracks=1):
+        with av.open(str(path), "w", format=form) as container:
+            streams = [container.add_stream(codec, rate=RATE, layout=layout) for _ in range(tracks)]
+            for seed, stream in enumerate(streams):
+                sound = noise(3.0, seed)
+                wide = stream.codec_context.format.name
+                frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="mono")
+                frame.sample_rate = RATE
+                frame.pts, frame.time_base = 0, Fraction(1, RATE)
+                kept = av.AudioResampler(
+                    format=wide, layout="mono", rate=RATE, frame_size=stream.codec_context.frame_size or 4096
+                )
+                for piece in (*kept.resample(frame), *kept.resample(None)):
+                    for packet in stream.encode(piece):
+                        container.mux(packet)
+                for packet in stream.encode(None):
+                    container.mux(packet)
+
+    for name, form, codec in (("a.aac", "adts", "aac"), ("a.mka", "matroska", "flac"), ("a.tta", "tta", "tta")):
+        encode(tmp_path / name, form, codec)
+        whole = probe(tmp_path / name)
+        assert not whole.remark
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        info = probe(tmp_path / name)
+        assert info.seconds == pytest.approx(1.5, abs=0.6)
+        assert "that are in it are used." in info.remark, name
+        assert read_audio(tmp_path / name).shape[1] == info.frames
+    encode(tmp_path / "two.m4a", "mp4", "aac", tracks=2)
+    assert (
+        probe(tmp_path / "two.m4a").remark
+        == "It holds 2 tracks, of which the first is used; export the others one by one."
+    )
+    encode(tmp_path / "b.oga", "ogg", "flac")
+    assert probe(tmp_path / "b.oga").frames == 3 * RATE
