@@ -12,10 +12,13 @@ third prior), leaves the tab Train open in Debian's chromium, and notes once a m
     server_mb    the resident memory of the server; the training is a process of its own and not in it
     steps        how far the training is, so that one sees that the page had something to show
 
-Every row is written at once. At the end each column's first and last third are compared: what grows steadily grows there.
+Chromium is started by itself, and looked into only for the moment of each row: while its developer tools are attached, it
+keeps every answer that the page gets for them, and grows by that. Every row is written at once. At the end each column's first
+and last third are compared: what grows steadily grows there.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import socket
@@ -24,10 +27,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, CDPSession, sync_playwright
+from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from screenshots import FLAGS, ask, begin, until
 
@@ -40,23 +45,40 @@ def resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def renderers_mb(browser: Browser) -> float:
+@contextlib.contextmanager
+def looked_at(port: int) -> Iterator[tuple[Page, CDPSession, CDPSession]]:
+    """The page in the browser that listens on this port, with its developer tools and the browser's, for a moment."""
+    with sync_playwright() as started:
+        browser = started.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+        page = browser.contexts[0].pages[0]
+        yield page, page.context.new_cdp_session(page), browser.new_browser_cdp_session()
+        browser.close()  # only the connection
+
+
+def renderers_mb(asks: CDPSession) -> float:
     """What the processes that draw pages hold, in MB."""
-    asks = browser.new_browser_cdp_session()
     told = asks.send("SystemInfo.getProcessInfo")["processInfo"]
-    asks.detach()
     return sum(resident_mb(one["id"]) for one in told if one["type"] == "renderer")
 
 
-def counted(asks: CDPSession) -> dict[str, float]:
-    """Heap, nodes and listeners of the page, after a collection."""
-    asks.send("HeapProfiler.collectGarbage")
-    told = {one["name"]: one["value"] for one in asks.send("Performance.getMetrics")["metrics"]}
-    return {
-        "heap_mb": told["JSHeapUsedSize"] / 1e6,
-        "nodes": told["Nodes"],
-        "listeners": told["JSEventListeners"],
-    }
+def counted(port: int) -> dict[str, float]:
+    """Heap, nodes and listeners of the page, and what draws it, after a collection.
+
+    Raises:
+        SystemExit: if the page went wrong meanwhile.
+    """
+    with looked_at(port) as (page, asks, asks_browser):
+        asks.send("Performance.enable")
+        asks.send("HeapProfiler.collectGarbage")
+        told = {one["name"]: one["value"] for one in asks.send("Performance.getMetrics")["metrics"]}
+        if wrong := page.evaluate("() => window.wrong"):
+            raise SystemExit(f"The page went wrong: {wrong}")
+        return {
+            "heap_mb": told["JSHeapUsedSize"] / 1e6,
+            "nodes": told["Nodes"],
+            "listeners": told["JSEventListeners"],
+            "renderer_mb": renderers_mb(asks_browser),
+        }
 
 
 def running(page: str) -> list[str]:
@@ -75,49 +97,53 @@ def summary(rows: list[dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def watch(browser: Browser, page: str, server: int, minutes: float, out: Path) -> list[dict[str, float]]:
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def watch(page: str, server: int, minutes: float, home: Path, out: Path) -> list[dict[str, float]]:
     """Trains, looks, and notes a row a minute."""
     begin(page, minutes)
     run = until(lambda: next((one["name"] for one in ask(page, "/runs")["runs"]), None))
-    shown = browser.new_context(viewport={"width": 1280, "height": 860}).new_page()
-    wrong: list[str] = []
-    shown.on("pageerror", lambda error: wrong.append(str(error)))
-    shown.goto(f"{page}/#/train/{run}")
-    shown.locator(".run[data-state=running]").wait_for(timeout=120_000)
-    asks = shown.context.new_cdp_session(shown)
-    asks.send("Performance.enable")
+    port = free_port()
+    words = [*FLAGS, "--headless=new", "--window-size=1280,860", f"--remote-debugging-port={port}"]
+    words += [f"--user-data-dir={home / 'chromium'}", f"{page}/#/train/{run}"]
+    browser = subprocess.Popen([str(shutil.which("chromium")), *words], stderr=subprocess.DEVNULL)
     rows: list[dict[str, float]] = []
-    started = time.monotonic()
-    with out.open("w") as file:
-        print("minute", *COLUMNS, "steps", "stage", sep="\t", file=file, flush=True)
-        while (minute := (time.monotonic() - started) / 60) < minutes:
-            row: dict[str, Any] = {"minute": minute, **counted(asks)}
-            row |= {"renderer_mb": renderers_mb(browser), "server_mb": resident_mb(server)}
-            run_now = ask(page, f"/runs/{run}")
-            steps = sum(stage["step"] for stage in run_now["stages"])
-            rows.append(row)
-            cells = [f"{minute:.1f}", *(f"{row[name]:.1f}" for name in COLUMNS), str(steps), run_now["stage"]]
-            print(*cells, sep="\t", file=file, flush=True)
-            shown.wait_for_timeout(max(0.0, 60_000 * (len(rows) - minute) + 1))
-    if wrong:
-        raise SystemExit(f"The page went wrong: {wrong[0]}")
+    try:
+        until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/json/version"))
+        with looked_at(port) as (shown, _, _):
+            shown.locator(".run[data-state=running]").wait_for(timeout=120_000)
+            shown.evaluate("() => addEventListener('error', (event) => { window.wrong ??= event.message; })")
+        started = time.monotonic()
+        with out.open("w") as file:
+            print("minute", *COLUMNS, "steps", "stage", sep="\t", file=file, flush=True)
+            while (minute := (time.monotonic() - started) / 60) < minutes:
+                row: dict[str, Any] = {"minute": minute, **counted(port), "server_mb": resident_mb(server)}
+                run_now = ask(page, f"/runs/{run}")
+                steps = sum(stage["step"] for stage in run_now["stages"])
+                rows.append(row)
+                cells = [f"{minute:.1f}", *(f"{row[name]:.1f}" for name in COLUMNS), str(steps), run_now["stage"]]
+                print(*cells, sep="\t", file=file, flush=True)
+                time.sleep(max(0.0, started + 60 * len(rows) - time.monotonic()))
+    finally:
+        browser.terminate()
+        browser.wait()
     return rows
 
 
 def main(minutes: float, home: Path, out: Path) -> None:
     """Starts the server and the browser, watches, and tells."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     page, environment = f"http://127.0.0.1:{port}", {**os.environ, "DISTILL_HOME": str(home)}
     words = [sys.executable, "-m", "distill.cli.app", "ui", "--no-open", "--port", str(port)]
     server = subprocess.Popen(words, env=environment)
     try:
         until(lambda: ask(page, "/about"))
-        with sync_playwright() as started:
-            browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            print(summary(watch(browser, page, server.pid, minutes, out)))
-            browser.close()
+        print(summary(watch(page, server.pid, minutes, home, out)))
     finally:
         for run in running(page):
             ask(page, f"/runs/{run}/stop", {})

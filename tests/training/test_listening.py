@@ -59,6 +59,13 @@ def test_a_passage_is_heard_at_every_state_that_is_saved(small_corpus: Path, tmp
     assert epochs[-1].heard["mel"] == epochs[-1].val_loss
 
 
+def test_there_is_something_to_hear_soon_after_the_codebooks_begin(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a listener who waits a minute longer, as the first state was saved before there were codes."""
+    plan = dataclasses.replace(PLAN, save_every_s=3600.0)
+    train_vqvae(small_corpus, CONFIG, plan=plan, state_file=StateFile(tmp_path / "codec.state"))
+    assert [moment.step for moment in heard(tmp_path)[0].moments][:-1] == [PLAN.continuous_steps + 1]
+
+
 def test_listening_changes_nothing_of_the_training(small_corpus: Path, tmp_path: Path) -> None:
     """Guards against a pass through the codec that moves its codebooks or takes draws from those of the training."""
     heard_one = train_vqvae(small_corpus, CONFIG, plan=PLAN, state_file=StateFile(tmp_path / "codec.state"))

@@ -47,10 +47,21 @@ def model(tiny: Path, small_corpus: Path, tmp_path: Path) -> str:
     events = home() / "runs" / RUN / "prior.jsonl"
     with EventLog(events) as tell:
         tell(m.PriorStepMetrics(1, 7, 90, 1.2, 0.001, 0.1, 64, 0.25, 60.0))
-    told = ("prior", str(tiny), str(small_corpus), str(events), "2026-01-01T12:00:00.000000+00:00", {})
-    library.save_run(RunRecord(*told, outcome="unfinished", origin=entry.origin, process=this_process()))
+    settings: dict[str, Any] = {}
+    begun = ("prior", str(tiny), str(small_corpus), str(events), "2026-01-01T12:00:00.000000+00:00", settings)
+    library.save_run(RunRecord(*begun, outcome="unfinished", origin=entry.origin, process=this_process()))
     path = Path(shutil.copy(small_corpus / "take-0.wav", tmp_path / "tiny-0.wav"))
-    made = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin, str(path), "s" * 64, 0, "fine", {})
+    made = (
+        "2026-01-01T00:00:00+00:00",
+        str(tiny),
+        entry.digest,
+        entry.origin,
+        str(path),
+        "s" * 64,
+        0,
+        "fine",
+        settings,
+    )
     library.add_generations([GenerationRecord(*made, {"kind": "audio", "seconds": 0.8})])
     return places.model_id(entry)
 
@@ -111,8 +122,9 @@ def test_a_second_whose_recording_is_gone_says_so_and_is_heard(page: Page, model
 
 def test_the_first_pieces_are_announced_where_one_waits_for_them(page: Page, model: str, tiny: Path) -> None:
     """Guards against "Nothing was made yet. Press Make sound" while the training makes its first pieces."""
-    job = {"id": "1", "kind": "train", "title": "Training tiny", "lane": "training", "state": "running", "what": ""}
-    job |= {"about": {"model": str(tiny)}, "progress": {"step": "Composing", "share": 0.5, "detail": ""}, "fix": ""}
+    job: dict[str, Any] = {"id": "1", "kind": "train", "title": "Training tiny", "lane": "training", "state": "running"}
+    job |= {"about": {"model": str(tiny)}, "progress": {"step": "Composing", "share": 0.5, "detail": ""}}
+    job |= {"what": "", "fix": ""}
     making = [job]
     page.route("**/api/pieces?model=*", lambda route: route.fulfill(json=[]))
     page.route("**/api/jobs?lane=training&active=true", lambda route: route.fulfill(json=making))
@@ -170,7 +182,9 @@ def test_a_piece_leads_to_its_codes(page: Page, model: str) -> None:
         opened.append(json.loads(route.request.post_data or "{}"))
         route.fulfill(status=400, json={"what": "Not here.", "fix": "Only asked."})
 
-    page.route("**/api/codes/sheets", lambda route: open_(route) if route.request.method == "POST" else route.continue_())
+    page.route(
+        "**/api/codes/sheets", lambda route: open_(route) if route.request.method == "POST" else route.continue_()
+    )
     page.goto(f"/#/generate/{model}")
     page.get_by_role("link", name="Edit codes").click()
     expect(page.locator(".message")).to_contain_text("Not here. Only asked.")
