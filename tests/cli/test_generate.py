@@ -171,3 +171,6 @@ def test_what_an_infill_cannot_keep_is_said_before_it_is_made(
     ):
         assert change in words
     assert "lossy" in told(same, "--format", "ogg")
+    decoded = save(tmp_path / "decoded.mp3", noise(1.0), subtype="MPEG_LAYER_III")
+    assert "decoded.mp3 is decoded, and rounded to 24 bits; apart from that" in told(decoded)
+    assert "rounded" not in told(decoded, "--bit-depth", 32)

@@ -24,6 +24,7 @@ from distill.models.health import LevelHealth
 from distill.originality.verdict import Originality, Second
 from distill.originality.verdict import Verdict as Said
 from distill.report import NewAudio, Reconstruction, RunReport, write_report
+from distill.report.contents import QuotedPlace
 from distill.report.sound import (
     SAMPLE_RATE,
     flac_bytes,
@@ -457,3 +458,20 @@ def test_where_new_audio_came_from_is_told_without_colour(tmp_path: Path) -> Non
     (strip,) = [part for part in page.all("div") if part.get("class") == "origin"]
     assert "33 % original, 33 % close, 33 % copy" in strip["aria-label"]
     assert all(verdict in page.words for verdict in ("Original", "Close", "Copy"))
+
+
+def test_a_page_of_much_noise_stays_under_thirty_megabytes(tmp_path: Path) -> None:
+    """Guards against a page of 93 MB for eight pieces of a minute: noise is what FLAC makes least of."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, 60 * SAMPLE_RATE)).astype(np.float32)
+    ten, thirty = noise[:, : 10 * SAMPLE_RATE], noise[:, : 30 * SAMPLE_RATE]
+    pairs = [Reconstruction(f"{number}.wav", ten, ten, 1.0) for number in range(4)]
+    pieces = [
+        NewAudio(f"new {number}", None, thirty, 7, "", grains=(QuotedPlace(0, 1, "a.wav", 0),), places=thirty)
+        for number in range(8)
+    ]
+    report = replace(EMPTY, reconstructions=pairs, new_audio=pieces)
+    page = write_report(tmp_path / "a.html", report)
+    assert page.stat().st_size < 30_000_000
+    assert "all it plays is MP3" in page.read_text(encoding="utf-8")
+    small = replace(report, new_audio=[NewAudio("new", None, ten, 7, "")])
+    assert "all it plays is MP3" not in write_report(tmp_path / "b.html", small).read_text(encoding="utf-8")

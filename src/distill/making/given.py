@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
+from distill.audio.more_formats import FORMATS
 from distill.codes.extract import encode_blocks
 from distill.durations import about, duration
 from distill.errors import SettingError
@@ -21,6 +22,7 @@ SILENT_PEAK = 1e-3
 """60 dB below the loudest sample of a prompt: an end that stays below it is as good as silent."""
 _FAINTEST = 1e-5
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 32}
+_DECODED_TO_FLOATS = ("MPEG_LAYER_III", "VORBIS", "OPUS")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndar
         changes.append(f"is written as {request.audio_format}, which is lossy")
     elif request.bit_depth < _BITS.get(info.subtype, 24):
         changes.append(f"is written with {request.bit_depth} bits, fewer than it has")
+    elif request.bit_depth != 32 and info.subtype in (*_DECODED_TO_FLOATS, *FORMATS):
+        changes.append(f"is decoded, and rounded to {request.bit_depth} bits")
     if request.bit_depth != 32 and (peak := float(np.abs(recording).max(initial=0.0))) > 1:
         changes.append(
             f"peaks {20 * math.log10(peak):.1f} dB above full scale and will be clipped "

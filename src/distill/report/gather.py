@@ -35,7 +35,7 @@ HEARD_OPUS = 12
 """The rate of Opus on the page, in kilobits per second."""
 SHOWN_NEW_SECONDS = 60.0
 """Of a new piece on the page."""
-_SHOWN_IN_ALL = 1200.0
+_SHOWN_IN_ALL = 240.0
 """Seconds of all pieces together, so that the page stays under 30 MB and its sound fits into memory."""
 SHOWN_RECORDINGS = 4
 SHOWN_SECONDS = 10.0

@@ -17,11 +17,14 @@ from distill.report.sound import (
     mel_picture,
     mel_position,
     picture_png,
+    sound_url,
     waveform_path,
 )
 
 _ORIGINAL_SECONDS = 20
 _NEW_SECONDS = 60
+_LOSSLESS_BYTES = 20_000_000
+"""Of FLAC on a page, which takes a third more there; the page is to stay under 30 MB."""
 _WAVE_COLUMNS = 600
 _ORIGIN_KEYS = "".join(
     f'<span class="origin-key {verdict.value.lower()}">{verdict.value}</span>'
@@ -30,23 +33,48 @@ _ORIGIN_KEYS = "".join(
 _HERTZ_MARKS = {200: "200 Hz", 1000: "1 kHz", 2000: "2", 5000: "5", 10_000: "10", 20_000: "20 kHz"}
 
 
-def new_audio_section(pieces: Sequence[NewAudio], beside: Path) -> Section | None:
-    """A card per generated piece; ``beside`` is the report's folder, from which pieces are pointed to."""
+def new_audio_section(pieces: Sequence[NewAudio], beside: Path, is_small: bool) -> Section | None:
+    """A card per generated piece; ``beside`` is the report's folder, from which pieces are pointed to.
+
+    With ``is_small`` they are played as MP3, which is told.
+    """
     if not pieces:
         return None
-    cards = "".join(_new_card(piece, beside) for piece in pieces)
+    cards = "".join(_new_card(piece, beside, is_small) for piece in pieces)
     across = "one" if len(pieces) == 1 else "three" if len(pieces) % 3 == 0 else "two"
     return section(
         "listen",
         "New audio",
         f"{count(len(pieces), 'piece', 'pieces')} composed by the model, code by code. Each picture shows "
         "loudness above, and below it which pitches sound when, bright where they are strong. Click anywhere "
-        "in it to listen from there.",
+        "in it to listen from there."
+        + (
+            " So that the page stays small, all it plays is MP3; the files are as they were written."
+            if is_small
+            else ""
+        ),
         f'<div class="cards {across}">{cards}</div>',
     )
 
 
-def reconstruction_section(pairs: Sequence[Reconstruction], held_out: Collection[str]) -> Section | None:
+def is_much(pieces: Sequence[NewAudio], pairs: Sequence[Reconstruction]) -> bool:
+    """Whether their sound would make the page too large as FLAC."""
+    limit = _ORIGINAL_SECONDS * SAMPLE_RATE
+    sounds = [sound[:, :limit] for pair in pairs for sound in (pair.original, pair.decoded)]
+    for piece in pieces:
+        sounds += [piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE], *([] if piece.places is None else [piece.places])]
+    room = _LOSSLESS_BYTES
+    for sound in sounds:
+        if sound.shape[1]:
+            room -= len(flac_bytes(sound))
+        if room < 0:
+            return True
+    return False
+
+
+def reconstruction_section(
+    pairs: Sequence[Reconstruction], held_out: Collection[str], is_small: bool
+) -> Section | None:
     """Original and decoded side by side on one scale."""
     if not pairs:
         return None
@@ -56,19 +84,20 @@ def reconstruction_section(pairs: Sequence[Reconstruction], held_out: Collection
         "Each recording was encoded and decoded from its codes alone: new audio of this model "
         "can sound no better than that. The mel distance says how far the two are apart; 0 would be "
         "identical, and lower is closer.",
-        "".join(_pair(pair, pair.name in held_out) for pair in pairs),
+        "".join(_pair(pair, pair.name in held_out, is_small) for pair in pairs),
     )
 
 
-def _new_card(piece: NewAudio, beside: Path) -> str:
+def _new_card(piece: NewAudio, beside: Path, is_small: bool) -> str:
     total = piece.audio.shape[1] / SAMPLE_RATE if piece.whole_seconds is None else piece.whole_seconds
     if piece.audio.shape[1] == 0:
         body = '<p class="note">This piece holds no sound.</p>'
     else:
         heard = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
         strip = "" if piece.originality is None else _origin_strip(piece.originality, heard.shape[1] / SAMPLE_RATE)
-        strip += _grain_strip(piece, heard.shape[1] / SAMPLE_RATE)
-        body = track(heard, heard.shape[1], None, f"new audio {piece.name}", waveform=True, below=strip)
+        strip += _grain_strip(piece, heard.shape[1] / SAMPLE_RATE, is_small)
+        label = f"new audio {piece.name}"
+        body = track(heard, heard.shape[1], None, label, waveform=True, below=strip, is_small=is_small)
         if piece.originality is not None:
             body += f'<p class="note">{_ORIGIN_KEYS} {text(piece.summary or piece.originality.summary())}</p>'
     said = f'<p class="how">Seed {piece.seed}<span class="dot">·</span>{text(piece.settings)}</p>'
@@ -106,7 +135,7 @@ def _origin_strip(originality: Originality, shown: float) -> str:
     )
 
 
-def _grain_strip(piece: NewAudio, shown: float) -> str:
+def _grain_strip(piece: NewAudio, shown: float, is_small: bool) -> str:
     """The grains a piece is made of, a bar each; a press plays the place of the recording that it was taken from."""
     if piece.places is None or not piece.grains:
         return ""
@@ -116,7 +145,7 @@ def _grain_strip(piece: NewAudio, shown: float) -> str:
         for grain in piece.grains
         if grain.at < shown
     )
-    sound = data_url("audio/flac", flac_bytes(piece.places))
+    sound = sound_url(piece.places, is_small=is_small)
     label = f"{count(len(piece.grains), 'grain', 'grains')} of the recordings; press one to hear where it comes from"
     return (
         f'<div class="grains" role="img" aria-label="{text(label)}">{bars}'
@@ -124,7 +153,7 @@ def _grain_strip(piece: NewAudio, shown: float) -> str:
     )
 
 
-def _pair(pair: Reconstruction, is_held_out: bool) -> str:
+def _pair(pair: Reconstruction, is_held_out: bool, is_small: bool) -> str:
     total = pair.original.shape[1] / SAMPLE_RATE
     limit = _ORIGINAL_SECONDS * SAMPLE_RATE
     original, decoded = pair.original[:, :limit], pair.decoded[:, :limit]
@@ -138,7 +167,7 @@ def _pair(pair: Reconstruction, is_held_out: bool) -> str:
         loudest = mel_picture(original, samples).loudest
         sides = (("Original", original), ("Decoded from codes", decoded))
         body = '<div class="pair">' + "".join(
-            f"<div><h4>{title}</h4>{track(sound, samples, loudest, f'{title}: {pair.name}')}</div>"
+            f"<div><h4>{title}</h4>{track(sound, samples, loudest, f'{title}: {pair.name}', is_small=is_small)}</div>"
             for title, sound in sides
         )
         body += "</div>"
@@ -175,11 +204,13 @@ def track(
     *,
     waveform: bool = False,
     below: str = "",
+    is_small: bool = False,
 ) -> str:
     """Picture and player of ``audio`` [C, N]; the picture spans ``samples``, 80 dB down from ``loudest``.
 
     Args:
         below: finished HTML between the two, on the picture's scale of time.
+        is_small: plays MP3 in place of FLAC.
     """
     picture = mel_picture(audio, samples)
     image = data_url("image/png", picture_png(picture, picture.loudest if loudest is None else loudest))
@@ -192,7 +223,7 @@ def track(
     span = samples / SAMPLE_RATE
     player = ""
     if audio.shape[1]:
-        sound = data_url("audio/flac", flac_bytes(audio))
+        sound = sound_url(audio, is_small=is_small)
         player = f'<audio controls preload="metadata" aria-label="{text(label)}" src="{sound}"></audio>'
     return (
         f'<div class="track" data-span="{span:.6f}"><div class="picture">{_hertz_axis()}'

@@ -11,7 +11,7 @@ from distill.durations import duration
 from distill.files.atomic import written_aside
 from distill.report.contents import RunReport
 from distill.report.learning import best_epoch, codebook_section, learning_section
-from distill.report.listening import new_audio_section, reconstruction_section
+from distill.report.listening import is_much, new_audio_section, reconstruction_section
 from distill.report.markup import Section, bit_rate, count, name, text
 from distill.report.tables import corpus_section, facts_section, is_used, settings_section
 
@@ -30,9 +30,10 @@ def write_report(path: Path, report: RunReport) -> Path:
 def render(report: RunReport, beside: Path) -> str:
     """The whole page; ``beside`` is the folder it will lie in."""
     codebook_size = report.code_counts.shape[1] if report.code_counts.ndim == 2 else 0
+    is_small = is_much(report.new_audio, report.reconstructions)
     sections = [
-        new_audio_section(report.new_audio, beside),
-        reconstruction_section(report.reconstructions, report.held_out),
+        new_audio_section(report.new_audio, beside, is_small),
+        reconstruction_section(report.reconstructions, report.held_out, is_small),
         learning_section(report.events, report.memorization_threshold, codebook_size),
         codebook_section(report.code_counts, report.level_names, report.bitrate, report.events),
         corpus_section(report.files, report.split, report.held_out),
