@@ -32,7 +32,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the others need the rest of the machi
 
 
 LONGEST = ("end_to_end", "training", "test_docs.py", "export", "evaluation")
-"""Files and folders of tests that take the longest, which begin first where tests run side by side."""
+"""Files and folders of tests that take the longest: where tests run side by side these begin first, after those in a browser."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
 
     def rank(item: pytest.Item) -> int:
+        if item.get_closest_marker("browser") is not None:
+            return -1
         first = item.path.relative_to(here).parts[0]
         return LONGEST.index(first) if first in LONGEST else len(LONGEST)
 
