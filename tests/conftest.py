@@ -32,7 +32,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the others need the rest of the machi
 
 
 LONGEST = ("end_to_end", "training", "test_docs.py", "export", "evaluation")
-"""Files and folders of tests that take the longest: where tests run side by side these begin first, after those in a browser."""
+"""Files and folders of tests that take the longest: where tests run side by side these begin, after those in a browser."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
