@@ -9,15 +9,16 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser || comman
 demo: $(VENV)/ready
 	$(BIN)/distill demo --out distill-demo
 
-# Files of tests run side by side, those that train first, so that none of them is left for the end (tests/conftest.py).
-# Those in a browser follow one by one: some of them measure how smoothly a page moves. So does a Ray cluster, which never comes up
-# where its agents have no core for 15 s.
+# Files of tests run side by side, the longest first, so that none of them is left for the end (tests/conftest.py). Two things have
+# the machine for themselves afterwards: how fast a page draws, which is measured, and a Ray cluster, which never comes up where its
+# agents have no core for 15 s.
 BESIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/ready
-	$(BIN)/python -m pytest $(BESIDE) -m "not browser and not alone and not slow"
 ifneq ($(CHROMIUM),)
-	$(BIN)/python -m pytest -m "(browser or alone) and not slow"
+	$(BIN)/python -m pytest $(BESIDE) -m "not alone and not slow"
+	$(BIN)/python -m pytest -m "alone and not slow"
 else
+	$(BIN)/python -m pytest $(BESIDE) -m "not browser and not alone and not slow"
 	@echo "There is no Chromium here (apt-get install chromium), so the pages are not tested in a browser."
 endif
 

@@ -1,6 +1,7 @@
 """What every test shares: a home of its own, and sounds made by arithmetic."""
 
 import dataclasses
+import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soundfile
+import typer.main
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -30,7 +32,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the others need the rest of the machi
 
 
 LONGEST = ("end_to_end", "training", "test_docs.py", "export", "evaluation")
-"""Files and folders of tests that take the longest, which begin first where tests run side by side."""
+"""Files and folders of tests that take the longest: where tests run side by side these begin, after those in a browser."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,10 +40,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
 
     def rank(item: pytest.Item) -> int:
+        if item.get_closest_marker("browser") is not None:
+            return -1
         first = item.path.relative_to(here).parts[0]
         return LONGEST.index(first) if first in LONGEST else len(LONGEST)
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick() -> Iterator[None]:
+    """No test waits for the disk, as none cuts the power, and the tree of commands is put together once in all."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", os.fstat)
+        patched.setattr("typer.main.get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +125,7 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     class ShortCodec(pipeline.CodecPlan):
         least_steps: int = 3
         first_save_s: float = 0.0
+        validation_windows: int = 2
 
     @dataclasses.dataclass(frozen=True)
     class ShortRefinement(pipeline.RefinementPlan):
@@ -119,11 +133,14 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
         first_save_s: float = 0.0
         batch_size: int = 1
         discriminator_width: int = 4
+        window_positions: int = 16
+        validation_windows: int = 2
 
     @dataclasses.dataclass(frozen=True)
     class ShortPrior(pipeline.PriorPlan):
         least_steps: int = 3
         first_save_s: float = 0.0
+        views: int = 2
 
     for plan in (ShortCodec, ShortRefinement, ShortPrior):
         monkeypatch.setattr(pipeline, plan.__bases__[0].__name__, plan)

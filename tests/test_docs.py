@@ -42,7 +42,13 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def folder(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suggest: Callable[..., None]) -> Path:
+def folder(
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    suggest: Callable[..., None],
+    short_training: None,
+) -> Path:
     """An empty folder with `my-recordings` in it; what would take minutes takes a second."""
     shutil.copytree(small_corpus, tmp_path / "my-recordings")
     monkeypatch.chdir(tmp_path)
@@ -61,7 +67,7 @@ def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(ours) >= 9
     for line in ours:
         line = f"{line} --port {free_port()}" if line == "distill ui" else line  # something may listen at its own
-        line = re.sub(r"--seconds \d+", "--seconds 2", re.sub(r"--minutes \d+", "--minutes 0.02", line))
+        line = re.sub(r"--seconds \d+", "--seconds 2", re.sub(r"--minutes \d+", "--minutes 0.01", line))
         with pytest.raises(SystemExit) as ended:
             app.main(shlex.split(line)[1:])
         assert ended.value.code in (0, None), line
@@ -137,7 +143,7 @@ def test_the_page_on_scaling(small_corpus: Path, tmp_path: Path) -> None:
     """Its commands start processes of their own, so they are run as a person runs them."""
     shutil.copytree(small_corpus, tmp_path / "my-recordings")
     for line in "".join(blocks("sh", SCALING)).strip().splitlines():
-        words = shlex.split(line.replace("--minutes 5", "--minutes 0.02"))
+        words = shlex.split(line.replace("--minutes 5", "--minutes 0.01").replace("levels=2,4", "levels=2"))
         assert words[0] == "distill"
         done = subprocess.run(
             [sys.executable, "-m", "distill.cli.app", *words[1:]],

@@ -60,12 +60,13 @@ class Trained:
 def trained(corpus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     events: list[TrainingEvent] = []
-    path, log, end = folder / "demo.distill", folder / "events.jsonl", {"epochs": 2, "device": "cpu"}
+    path, log = folder / "demo.distill", folder / "events.jsonl"
     with pytest.MonkeyPatch.context() as own:
         own.setenv("DISTILL_HOME", str(folder / "home"))
         corpus = import_corpus(corpus_dir)
         split = split_corpus(corpus)
-        codec_plan, prior_plan = CodecPlan(**end), PriorPlan(**end)
+        codec_plan = CodecPlan(epochs=2, least_steps=120, validation_windows=2, device="cpu")
+        prior_plan = PriorPlan(epochs=2, views=3, device="cpu")
         pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC, callback=events.append)
         pipeline.add_prior(path, corpus, split, log, prior_plan, config_changes=PRIOR, callback=events.append)
     return Trained(path, events)

@@ -25,6 +25,15 @@ def test_a_file_is_there_only_when_it_is_whole(tmp_path: Path) -> None:
     assert names(path.parent) == ["a.bin"]
 
 
+def test_what_is_written_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is on the disk before it has its name, and then its name, and those of new folders, are."""
+    path, synced = tmp_path / "deep" / "a.bin", []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.exists())))
+    with written_aside(path) as temporary:
+        temporary.write_bytes(b"whole")
+    assert synced == [(one.stat().st_ino, one != path) for one in (path, path.parent, tmp_path)]
+
+
 @pytest.mark.parametrize("error", [ValueError("ours"), KeyboardInterrupt()])
 def test_what_fails_in_between_leaves_the_old_file(error: BaseException, tmp_path: Path) -> None:
     """Guards against a crash or a Ctrl-C that replaces a good file by half of a new one."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from distill.models import PriorConfig
 from distill.training import Notice, TrainingEvent, train_prior
 from distill.training.budget import LEAST_SHARE, closing_seconds, leaves_time_to_measure, time_to_learn
 from distill.training.plan import PriorPlan
@@ -44,15 +45,14 @@ def test_measuring_comes_out_of_the_prior_s_minutes() -> None:
 def test_that_encoding_takes_most_of_the_time_is_said_before_it_begins(model_path: Path, small_corpus: Path) -> None:
     """Guards against a prior that trains for one step on hours of sound, in silence."""
     events: list[TrainingEvent] = []
-    plan = PriorPlan(minutes=1e-4, device="cpu")
-    train_prior(model_path, small_corpus, callback=events.append, plan=plan)
+    config = PriorConfig(codebook_size=32, hidden_size=16, num_layers=1, num_heads=2, context=32)
+    plan = PriorPlan(minutes=1e-4, views=1, least_steps=1, device="cpu")
+    train_prior(model_path, small_corpus, config, events.append, plan=plan)
     notices = [event.text for event in events if isinstance(event, Notice)]
     assert any("too little for new audio" in text for text in notices)
 
     events.clear()
-    train_prior(
-        model_path, small_corpus, callback=events.append, plan=dataclasses.replace(plan, minutes=None, epochs=1)
-    )
+    train_prior(model_path, small_corpus, config, events.append, plan=dataclasses.replace(plan, minutes=None, epochs=1))
     assert not any("too little for new audio" in one.text for one in events if isinstance(one, Notice))
 
 

@@ -20,7 +20,14 @@ from distill.training.plan import CodecPlan
 
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 PLAN = CodecPlan(
-    epochs=2, batch_size=1, least_steps=5, continuous_steps=2, device="cpu", save_every_s=0, first_save_s=0
+    epochs=2,
+    batch_size=1,
+    least_steps=5,
+    continuous_steps=2,
+    validation_windows=1,
+    device="cpu",
+    save_every_s=0,
+    first_save_s=0,
 )
 
 

@@ -18,8 +18,24 @@ from distill.training.progress import gradients
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 PRIOR = PriorConfig(codebook_size=32, hidden_size=16, num_layers=1, num_heads=2, context=64)
 PLANS: dict[str, Plan] = {
-    "codec": CodecPlan(epochs=1, batch_size=2, least_steps=4, continuous_steps=2, device="cpu", from_scratch=True),
-    "refinement": RefinementPlan(epochs=1, batch_size=1, least_steps=3, discriminator_width=4, device="cpu"),
+    "codec": CodecPlan(
+        epochs=1,
+        batch_size=2,
+        least_steps=4,
+        continuous_steps=2,
+        validation_windows=1,
+        device="cpu",
+        from_scratch=True,
+    ),
+    "refinement": RefinementPlan(
+        epochs=1,
+        batch_size=1,
+        least_steps=3,
+        discriminator_width=4,
+        window_positions=16,
+        validation_windows=1,
+        device="cpu",
+    ),
     "prior": PriorPlan(epochs=1, batch_size=4, least_steps=3, views=1, device="cpu"),
 }
 

@@ -9,9 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import one_of_several
 import pytest
 import safetensors.torch
 import torch
@@ -24,7 +27,21 @@ from distill.training.plan import CodecPlan
 from distill.training.state import load_state
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
-Run = Callable[..., tuple[list["subprocess.CompletedProcess[str]"], dict[str, Any]]]
+
+PROCESSES = get_context("forkserver")
+"""One process imports PyTorch and the loops, which takes seconds; every rank is a copy of it."""
+PROCESSES.set_forkserver_preload(["distill.training", "distill.training.adversarial", "lightning_fabric"])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What is left of a process."""
+
+    returncode: int | None
+    stderr: str
+
+
+Run = Callable[..., tuple[list[Ended], dict[str, Any]]]
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +59,15 @@ def free_port() -> str:
         return str(one.getsockname()[1])
 
 
+def work(told: dict[str, str], task: str, folder: Path, out: Path, stderr: Path) -> None:
+    """What a process of its own does, with that environment."""
+    os.environ.clear()
+    os.environ.update(told)
+    with stderr.open("w") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    one_of_several.main(task, folder, out)
+
+
 @pytest.fixture
 def run(small_corpus: Path, tmp_path: Path) -> Run:
     """``run(task, size, out)`` starts so many processes, as machines of one device each; gives them and the result."""
@@ -50,21 +76,19 @@ def run(small_corpus: Path, tmp_path: Path) -> Run:
         folder = tmp_path / out
         folder.mkdir(exist_ok=True)
         (folder / "result.json").unlink(missing_ok=True)
-        told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODES": str(size), "OMP_NUM_THREADS": "1"}
+        told = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODES": str(size)}
+        said = [folder / f"rank-{number}.txt" for number in range(size)]
         processes = [
-            subprocess.Popen(
-                [sys.executable, str(SCRIPT), task, str(small_corpus), str(folder)],
-                env={**os.environ, **told, "NODE_RANK": str(number)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+            PROCESSES.Process(
+                target=work, args=({**told, "NODE_RANK": str(number)}, task, small_corpus, folder, said[number])
             )
             for number in range(size)
         ]
-        ended = []
         for one in processes:
-            out_text, err_text = one.communicate(timeout=300)
-            ended.append(subprocess.CompletedProcess(one.args, one.returncode, out_text, err_text))
+            one.start()
+        for one in processes:
+            one.join(300)
+        ended = [Ended(one.exitcode, text.read_text()) for one, text in zip(processes, said, strict=True)]
         result = folder / "result.json"
         return ended, json.loads(result.read_text()) if result.exists() else {}
 

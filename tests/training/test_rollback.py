@@ -36,7 +36,15 @@ CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_s
 PRIOR = PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0)
 
 
-PLAN = CodecPlan(epochs=2, batch_size=4, least_steps=40, continuous_steps=4, validation_positions=16, device="cpu")
+PLAN = CodecPlan(
+    epochs=2,
+    batch_size=4,
+    least_steps=40,
+    continuous_steps=4,
+    validation_windows=1,
+    validation_positions=16,
+    device="cpu",
+)
 
 
 def train_codec(folder: Path, **changes: Any) -> tuple[Any, list[TrainingEvent]]:

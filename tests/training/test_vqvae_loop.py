@@ -26,7 +26,7 @@ from distill.training.vqvae_loop import CodecPlan, train_step
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 
 
-PLAN = CodecPlan(epochs=1, batch_size=1, least_steps=5, continuous_steps=4, device="cpu")
+PLAN = CodecPlan(epochs=1, batch_size=1, least_steps=5, continuous_steps=4, validation_windows=1, device="cpu")
 
 
 def run(folder: Path, plan: CodecPlan = PLAN, **request: Any) -> Any:

@@ -221,6 +221,7 @@ def test_the_codebook_finds_its_places(page: Page, client: httpx.Client) -> None
     expect(page.locator(".entry")).to_have_count(32)
 
 
+@pytest.mark.alone
 def test_a_minute_scrolls_smoothly(
     page: Page, client: httpx.Client, model: str, noise: Any, save: Any, tmp_path: Path
 ) -> None:
