@@ -282,8 +282,8 @@ def test_odd_curves_still_draw(tmp_path: Path, losses: list[tuple[float, float]]
     assert not re.search(r"\b(nan|inf)\b", page.words)
 
 
-def test_perplexity_shows_alarm_and_best_epoch(tmp_path: Path) -> None:
-    """Guards against an alarm line off the axes, and a best epoch from before a resume."""
+def test_perplexity_shows_alarm_and_kept_epoch(tmp_path: Path) -> None:
+    """Guards against an alarm line off the axes, and a kept epoch from before a resume."""
     again: list[TrainingEvent] = [
         prior_epoch(2, 2.0, 1.5),
         prior_epoch(2, 2.0, 4.0),
@@ -297,7 +297,7 @@ def test_perplexity_shows_alarm_and_best_epoch(tmp_path: Path) -> None:
     label = re.search(r'y="([\d.]+)"[^>]*>memorisation alarm', page.source)
     assert label is not None
     assert float(label[1]) == pytest.approx(float(heights[0]) - 5)
-    assert "best: 7.39 in epoch 3" in page.words
+    assert "kept: 7.39 in epoch 3" in page.words
     page = page_of(tmp_path, replace(EMPTY, events=EVENTS))
     assert "memorisation alarm" not in page.words
 

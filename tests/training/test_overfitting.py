@@ -1,5 +1,6 @@
 """A prior that learns its recordings by heart is told from one that learns, and training ends when nothing more comes of it."""
 
+import math
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from distill.models import PriorConfig
 from distill.training import Notice, PriorEpochMetrics, PriorTrainingCompleteEvent, TrainingEvent, train_prior
-from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all
+from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all, kept_epoch
 from distill.training.prior_loop import PriorPlan
 
 CONFIG = PriorConfig(
@@ -37,6 +38,21 @@ def test_the_gap_is_told_with_both_curves() -> None:
     _, words = check_gap([4.0, 3.0, 1.0], [4.0, 3.5, 3.75])
     for figure in ("3.00 to 1.00", "3.50 to 3.75", "epoch 2"):
         assert figure in words
+
+
+@pytest.mark.parametrize(
+    ("held_out", "kept"),
+    [
+        ([4.0, 3.5, 3.2], 2),
+        ([4.0, 3.5, 3.53, 3.52], 3),  # as good, and longer trained: new audio was six times nearer to the recordings
+        ([4.0, 3.5, 3.56, 3.7], 1),  # worse
+        ([4.0, 3.5, 3.53, 3.56], 2),  # as good as the lowest, not as the one before
+        ([3.5, 3.6, 3.52], 2),
+        ([math.nan], 0),
+    ],
+)
+def test_the_last_of_those_that_are_as_good_is_kept(held_out: list[float], kept: int) -> None:
+    assert kept_epoch(held_out) == kept
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,12 @@ def curves_svg(
     curves: Sequence[Curve],
     y_label: str,
     threshold: float | None = None,
-    best_epoch: int | None = None,
+    kept_epoch: int | None = None,
 ) -> str:
     """An ``<svg>`` of ``curves`` over epochs. The same input gives the same text, byte for byte.
 
     ``name`` keeps this figure's element ids apart from those of other figures on the page. ``threshold``
-    draws the memorisation alarm, ``best_epoch`` marks a point of the last curve. The value axis turns
+    draws the memorisation alarm, ``kept_epoch`` marks a point of the last curve. The value axis turns
     logarithmic when the values span a factor of eight.
     """
     import matplotlib  # takes a second to import, so only whoever draws pays for it
@@ -73,8 +73,8 @@ def curves_svg(
         axes.margins(x=0.03, y=0.14)
         if threshold is not None:
             _draw_threshold(axes, threshold)
-        if best_epoch is not None:
-            _mark_best(axes, curves[-1], best_epoch, threshold)
+        if kept_epoch is not None:
+            _mark_kept(axes, curves[-1], kept_epoch, threshold)
         figure.savefig(
             buffer,
             format="svg",
@@ -124,16 +124,16 @@ def _draw_threshold(axes: "Axes", threshold: float) -> None:
     )
 
 
-def _mark_best(axes: "Axes", curve: Curve, best_epoch: int, threshold: float | None) -> None:
-    value = curve.values[list(curve.epochs).index(best_epoch)]
-    axes.plot([best_epoch], [value], marker="o", markersize=9, color=_HELD, zorder=5)
+def _mark_kept(axes: "Axes", curve: Curve, kept_epoch: int, threshold: float | None) -> None:
+    value = curve.values[list(curve.epochs).index(kept_epoch)]
+    axes.plot([kept_epoch], [value], marker="o", markersize=9, color=_HELD, zorder=5)
     left, right = axes.get_xlim()
-    share = (best_epoch - left) / (right - left)
+    share = (kept_epoch - left) / (right - left)
     # Below a minimum nothing is drawn, unless the alarm's own line and words are near.
     below = threshold is None or value > 2 * threshold
     axes.annotate(
-        f"best: {value:.3g} in epoch {best_epoch}",
-        (best_epoch, value),
+        f"kept: {value:.3g} in epoch {kept_epoch}",
+        (kept_epoch, value),
         xytext=(0, -21 if below else 12),
         textcoords="offset points",
         ha="left" if share < 0.3 else "right" if share > 0.7 else "center",

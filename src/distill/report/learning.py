@@ -72,14 +72,13 @@ def codebook_section(
     )
 
 
-def best_epoch(events: Iterable[TrainingEvent]) -> PriorEpochMetrics | None:
-    """The prior's epoch of lowest validation perplexity, if any was validated."""
+def kept_epoch(events: Iterable[TrainingEvent]) -> PriorEpochMetrics | None:
+    """The prior's epoch whose weights were kept, if any was validated; of earlier versions that of lowest perplexity."""
     epochs = _last_of_each_epoch(event for event in events if isinstance(event, PriorEpochMetrics))
-    return min(
-        (epoch for epoch in epochs if math.isfinite(epoch.val_perplexity)),
-        key=lambda epoch: epoch.val_perplexity,
-        default=None,
-    )
+    finite = [epoch for epoch in epochs if math.isfinite(epoch.val_perplexity)]
+    told = epochs[-1].best_epoch if epochs else 0
+    lowest = min(finite, key=lambda epoch: epoch.val_perplexity, default=None)
+    return next((epoch for epoch in finite if epoch.epoch == told), lowest)
 
 
 def _last_of_each_epoch(events: Iterable[_Epoch]) -> list[_Epoch]:
@@ -119,15 +118,15 @@ def _prior_figure(epochs: Sequence[PriorEpochMetrics]) -> str:
 
 def _perplexity_figure(epochs: Sequence[PriorEpochMetrics], threshold: float | None, codebook_size: int) -> str:
     curves = _curve("held", ((epoch.epoch, epoch.val_perplexity) for epoch in epochs))
-    best = best_epoch(epochs)
-    if best is None:
+    kept = kept_epoch(epochs)
+    if kept is None:
         return ""
     of_all = f" out of {codebook_size}" if codebook_size else ""
     return _figure(
         "Held-out perplexity",
-        f"Among how many codes it hesitates at each step; at its best, among about "
-        f"{best.val_perplexity:.3g}{of_all}. The weights of that epoch were kept.",
-        curves_svg("perplexity", curves, "held-out perplexity", threshold, best.epoch),
+        f"Among how many codes it hesitates at each step: about {kept.val_perplexity:.3g}{of_all} with the weights that were "
+        "kept, the last that were as good as the best.",
+        curves_svg("perplexity", curves, "held-out perplexity", threshold, kept.epoch),
         curves,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from distill.durations import duration
 from distill.files.atomic import written_aside
 from distill.report.contents import RunReport
-from distill.report.learning import best_epoch, codebook_section, learning_section
+from distill.report.learning import codebook_section, kept_epoch, learning_section
 from distill.report.listening import is_much, new_audio_section, reconstruction_section
 from distill.report.markup import Section, bit_rate, count, name, text
 from distill.report.tables import corpus_section, facts_section, is_used, settings_section
@@ -77,9 +77,9 @@ def _opening(report: RunReport) -> str:
     distances = [pair.mel_distance for pair in report.reconstructions if math.isfinite(pair.mel_distance)]
     if distances:
         numbers.append((f"{sum(distances) / len(distances):.2f}", "mel distance of the reconstructions"))
-    best = best_epoch(report.events)
-    if best is not None:
-        numbers.append((f"{best.val_perplexity:.3g}", "best held-out perplexity"))
+    last = kept_epoch(report.events)
+    if last is not None:
+        numbers.append((f"{last.val_perplexity:.3g}", "held-out perplexity"))
     if report.held_out:
         kept = "recording" if len(report.held_out) == 1 else "recordings"
         numbers.append((f"{len(report.held_out)}", f"{kept} held out as a test"))

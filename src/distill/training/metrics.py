@@ -146,6 +146,7 @@ class PriorEpochMetrics:
     val_loss: float
     val_perplexity: float
     best_perplexity: float
+    """Of the weights that would be kept now: the last that were as good as the best (``overfitting.py``)."""
     is_memorizing: bool
     memorization_message: str
     epoch_time_s: float
@@ -155,7 +156,7 @@ class PriorEpochMetrics:
     best_epoch: int = 0
     """The epoch whose weights would be kept now; 0 in events of earlier versions."""
     is_overfitting: bool = False
-    """Whether the held-out loss has risen since the best epoch while the loss on what is trained on fell."""
+    """Whether the held-out loss has risen since that epoch while the loss on what is trained on fell."""
     overfitting_message: str = ""
     """The same in plain words; empty where it is not so."""
 

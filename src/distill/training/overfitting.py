@@ -7,23 +7,27 @@ by side show that.
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 RISEN = 0.1
-"""Nats per token that the held-out loss must have risen since its best: perplexity is then a tenth worse."""
+"""Nats per token that the held-out loss must have risen since the epoch that is kept: perplexity is then a tenth worse."""
+AS_GOOD = 0.04
+"""Nats per token above the lowest held-out loss up to which an epoch counts as just as good. The last of these is kept: new
+audio sounds far more like the recordings after more steps, with the learning rate low (docs/prior.md)."""
 MEMORIZATION_THRESHOLDS = ((20, 2.0), (100, 3.0), (math.inf, 5.0))
 """(files up to, validation perplexity below which the prior is said to recite)."""
 LEAST_EPOCHS = 4
-"""Epochs without a better one before training may end early: fewer can be chance."""
+"""Epochs that are not as good before training may end early: fewer can be chance."""
 
 
 def check_gap(train_losses: Sequence[float], val_losses: Sequence[float]) -> tuple[bool, str]:
     """Whether a prior learns its recordings by heart, from the losses of each epoch so far (nats per token).
 
     Returns:
-        Whether the held-out loss has risen since its best epoch while the loss on what is trained on fell, and plain words
-        about it (empty when it has not).
+        Whether the held-out loss has risen since the epoch that is kept while the loss on what is trained on fell, and plain
+        words about it (empty when it has not).
     """
-    best = best_epoch(val_losses)
+    best = kept_epoch(val_losses)
     learned, rose = train_losses[-1] < train_losses[best], val_losses[-1] >= val_losses[best] + RISEN
     if not (learned and rose):
         return False, ""
@@ -35,20 +39,22 @@ def check_gap(train_losses: Sequence[float], val_losses: Sequence[float]) -> tup
     )
 
 
-def best_epoch(val_losses: Sequence[float]) -> int:
-    """The epoch of the lowest held-out loss, counted from 0; the first of several."""
-    return min(range(len(val_losses)), key=val_losses.__getitem__)
+def kept_epoch(val_losses: Sequence[float]) -> int:
+    """The last epoch whose held-out loss was as good as the lowest until then, counted from 0."""
+    lowest = accumulate(val_losses, min)
+    as_good = (at for at, (loss, low) in enumerate(zip(val_losses, lowest, strict=True)) if loss <= low + AS_GOOD)
+    return max(as_good, default=0)
 
 
 def has_learned_all(val_losses: Sequence[float], total_epochs: int, patience: float) -> bool:
-    """Whether the held-out loss has not improved for so large a share of the run, and for some epochs.
+    """Whether the held-out loss has not been as good as its best for so large a share of the run, and for some epochs.
 
     Args:
         val_losses: of each epoch so far.
         total_epochs: how many epochs the run will have.
         patience: share of the run; 1 waits to its end.
     """
-    waited = len(val_losses) - 1 - best_epoch(val_losses)
+    waited = len(val_losses) - 1 - kept_epoch(val_losses)
     return waited >= max(LEAST_EPOCHS, patience * total_epochs)
 
 

@@ -36,7 +36,7 @@ from distill.training.metrics import (
     tell_of_corpus,
 )
 from distill.training.orders import order_prior, send_epoch
-from distill.training.overfitting import best_epoch, check_gap, has_learned_all, memorization_threshold
+from distill.training.overfitting import check_gap, has_learned_all, kept_epoch, memorization_threshold
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.prior_start import new_prior
@@ -180,8 +180,9 @@ def train_prior(
             validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
         stop.renew()
         schedule.reserve(1.5 * (stop.time() - validating))
-        state.keep_if_best(validation.perplexity, validation.loss)
         state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
+        if kept_epoch(state.curves["val_loss"]) == state.epoch - 1:
+            state.keep(validation.perplexity, validation.loss)
         stopped_early = has_learned_all(state.curves["val_loss"], schedule.total_epochs, plan.patience)
         tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started))
     else:
@@ -357,7 +358,7 @@ def _epoch_event(state: State, validation: PriorValidation, file_count: int, sec
         epoch_time_s=seconds,
         learning_rate=state.schedule.learning_rate,
         level_losses=validation.level_losses,
-        best_epoch=best_epoch(val_losses) + 1,
+        best_epoch=kept_epoch(val_losses) + 1,
         is_overfitting=overfitting,
         overfitting_message=gap_message,
     )
@@ -380,12 +381,12 @@ def _outcome(state: State, file_count: int, stopped_early: bool) -> PriorTrainin
 
 def _nothing_more(curves: Mapping[str, Sequence[float]], remaining_s: float) -> str:
     train, val = curves["train_loss"], curves["val_loss"]
-    best = best_epoch(val)
+    best = kept_epoch(val)
     time_left = f" {about(remaining_s)} are given back." if math.isfinite(remaining_s) else ""
     return (
-        f"There was nothing more to learn: the held-out loss has not improved since epoch {best + 1} ({val[best]:.2f} then, "
-        f"{val[-1]:.2f} now), while the loss on what is trained on went from {train[best]:.2f} to {train[-1]:.2f}. "
-        f"The weights of epoch {best + 1} are kept.{time_left}"
+        f"There was nothing more to learn: the held-out loss has not been as good since epoch {best + 1} "
+        f"({val[best]:.2f} then, {val[-1]:.2f} now), while the loss on what is trained on went from {train[best]:.2f} to "
+        f"{train[-1]:.2f}. The weights of epoch {best + 1} are kept.{time_left}"
     )
 
 

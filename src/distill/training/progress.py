@@ -139,8 +139,12 @@ class State:
     def keep_if_best(self, score: float, loss: float) -> None:
         """Keeps a copy of the weights as they are now if no earlier ones had so low a score."""
         if score < self.best_score:
-            self.best_score, self.best_loss = score, loss
-            self.best_weights = copy.deepcopy(self.model.state_dict())
+            self.keep(score, loss)
+
+    def keep(self, score: float, loss: float) -> None:
+        """Keeps a copy of the weights as they are now."""
+        self.best_score, self.best_loss = score, loss
+        self.best_weights = copy.deepcopy(self.model.state_dict())
 
     def end_epoch(self, **values: float) -> None:
         """Adds the epoch's values to the curves, counts it, and starts the sums of the next one."""
