@@ -47,6 +47,14 @@ def test_free_names_are_numbered(tmp_path: Path) -> None:
         free.touch()
 
 
+def test_a_link_that_leads_nowhere_takes_its_name(tmp_path: Path) -> None:
+    """Guards against a name that looks free and cannot be made: whoever reserves it would try for ever."""
+    (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
+    assert free_path(tmp_path / "a.wav").name == "a-2.wav"
+    with reserving(tmp_path / "a.wav") as path:
+        assert path.name == "a-2.wav"
+
+
 @pytest.mark.parametrize("name", ["mine", "mine.distill"])
 def test_a_name_with_or_without_suffix(name: str, tmp_path: Path) -> None:
     assert new_model_path(tmp_path, name, tmp_path) == tmp_path / "mine.distill"

@@ -70,9 +70,9 @@ def stem_from(text: str) -> str:
 
 
 def free_path(path: Path) -> Path:
-    """``path``, or the first of ``path-2``, ``path-3``, … that does not exist yet."""
+    """``path``, or the first of ``path-2``, ``path-3``, … that does not exist yet; a link that leads nowhere exists."""
     candidate, number = path, 2
-    while candidate.exists():
+    while os.path.lexists(candidate):
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return candidate
