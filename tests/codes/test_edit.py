@@ -190,6 +190,7 @@ GRID = np.arange(20).reshape(5, 4) % K
         (lambda: edit.delete(GRID, 0, 5), "every column"),
         (lambda: edit.repeat(GRID, select(GRID, 0, 2), 1), "no repetition"),
         (lambda: edit.repeat(GRID, select(GRID, 0, 2, (0,)), 3), "do not fit"),
+        (lambda: edit.repeat(GRID, select(GRID, 0, 2, (0,)), 2**40), "do not fit"),  # before they take any memory
         (lambda: edit.graft(GRID, GRID[:, :2], select(GRID)), "4 levels and the other 2"),
         (lambda: edit.graft(GRID, GRID[:3], select(GRID, 2, 4)), "3 columns, and 2 from column 2"),
         (lambda: edit.swap(GRID, GRID, select(GRID, 2, 4), 4), "5 columns, and 2 from column 4"),
