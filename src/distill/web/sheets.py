@@ -173,16 +173,25 @@ def do(
     """
     with _turn:
         now = sheet(given)
-        if now.history is not based_on.history:
+        if now.version != based_on.version:
             raise SettingError("This sound was just changed in another tab.", "Look at it there, or reload this page.")
-        if len(codes) > LONGEST_COLUMNS:
-            raise SettingError("The sound would get too long.", f"Keep it below {LONGEST_COLUMNS} columns.")
+        check_room(len(codes))
         grid = np.concatenate([codes, locked.astype(np.int64)], axis=1)
         step = step_between(words, now.history.grid, grid)
         step = dataclasses.replace(step, pair=f"{pair}:{other}" if pair else "")
         told = {"do": words, "first": step.first, "before": _text(step.before), "after": _text(step.after)}
         _append(given, told | ({"pair": step.pair} if pair else {}))
         return _changed(now, now.history.do(step)), step
+
+
+def check_room(columns: int) -> None:
+    """Refuses a sound that would get longer than can be edited at once.
+
+    Raises:
+        SettingError: if it would.
+    """
+    if columns > LONGEST_COLUMNS:
+        raise SettingError("The sound would get too long.", f"Keep it below {LONGEST_COLUMNS} columns.")
 
 
 def undo(given: str) -> list[tuple[Sheet, Step]]:

@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 import soundfile
 from httpx import Client
 
+from distill.errors import SettingError
 from distill.files.home import home
 from distill.library import Library
+from distill.web import sheets
 
 Json = Any
 
@@ -295,8 +298,6 @@ def test_a_sheet_survives_a_new_server_and_a_crash(
     client: Client, sheet: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against work that is lost with the process: everything is read from the files, a torn last line left out."""
-    from distill.web import sheets
-
     edits(client, sheet, do="mirror", **CELLS)
     edits(client, sheet, do="fill", code=3, **CELLS)
     client.post(f"/api/codes/sheets/{sheet['id']}/undo")
@@ -315,8 +316,6 @@ def test_a_sheet_survives_a_new_server_and_a_crash(
 
 def test_a_long_sound_with_a_long_past(client: Client, sheet: Json, model: str) -> None:
     """Guards against answers that are too long to be given, or that grow with every step."""
-    from distill.web import sheets
-
     about = sheets.sheet(sheet["id"]).about
     facts = {"codec": about.codec, "sample_rate": 48_000, "hop": 1024, "levels": 2, "entries": 32}
     columns = sheets.LONGEST_COLUMNS
@@ -330,12 +329,16 @@ def test_a_long_sound_with_a_long_past(client: Client, sheet: Json, model: str) 
     for _ in range(60):
         client.post(f"/api/codes/sheets/{long.about.id}/undo")
     assert not rows(client.get(f"/api/codes/sheets/{long.about.id}").json()["rows"]).any()
-    refused = client.post(
-        f"/api/codes/sheets/{long.about.id}/edits",
-        json={"do": "repeat", "times": 2, "first": 0, "stop": 2, "levels": [0, 1]},
-    )
-    assert refused.status_code == 400
-    assert "too long" in refused.json()["what"]
+    tracemalloc.start()
+    for times, stop in ((2, 2), (1000, columns)):
+        refused = client.post(
+            f"/api/codes/sheets/{long.about.id}/edits",
+            json={"do": "repeat", "times": times, "first": 0, "stop": stop, "levels": [0, 1]},
+        )
+        assert refused.status_code == 400
+        assert "too long" in refused.json()["what"]
+    assert tracemalloc.get_traced_memory()[1] < 50e6, "the copies are not even made"
+    tracemalloc.stop()
 
 
 def test_the_model_is_found_where_it_is_now(client: Client, sheet: Json, tiny: Path) -> None:
@@ -381,13 +384,19 @@ def test_what_cannot_be_is_refused_in_words(client: Client, sheet: Json, asked: 
 
 def test_two_tabs(client: Client, sheet: Json) -> None:
     """Guards against one tab that silently takes back what another did."""
-    from distill.errors import SettingError
-    from distill.web import sheets
-
     old = sheets.sheet(sheet["id"])
     edits(client, sheet, do="mirror", **CELLS)
     with pytest.raises(SettingError, match="another tab"):
         sheets.do(sheet["id"], "late", old.codes, old.locked, based_on=old)
+
+
+def test_a_sound_that_was_only_read_again_or_renamed_is_still_the_same(client: Client, sheet: Json) -> None:
+    """Guards against an edit refused as another tab's, where the server had only forgotten what it had read."""
+    old = sheets.sheet(sheet["id"])
+    sheets._cache.clear()
+    sheets.rename(old, "another name")
+    done, _ = sheets.do(sheet["id"], "in time", old.codes[::-1], old.locked, based_on=old)
+    assert done.about.name == "another name"
 
 
 def test_every_route_says_what_it_takes_and_gives(client: Client) -> None:
