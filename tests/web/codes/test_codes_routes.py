@@ -15,10 +15,11 @@ import pytest
 import soundfile
 from httpx import Client
 
+from distill.codes import edit
 from distill.errors import SettingError
 from distill.files.home import home
 from distill.library import Library
-from distill.web import sheets
+from distill.web import closed_sheets, sheets
 
 Json = Any
 
@@ -266,6 +267,16 @@ def test_what_was_closed_stays_for_thirty_days(client: Client, sheet: Json) -> N
     assert client.post(f"/api/codes/sheets/{sheet['id']}/reopen").status_code == 404
 
 
+def test_a_sheet_that_was_opened_long_ago_can_be_closed(
+    client: Client, sheet: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a list of closed ones, asked for at that moment, that counts its days from when it was opened."""
+    os.utime(home() / "sheets" / sheet["id"], (0, time.time() - 40 * 24 * 3600.0))
+    monkeypatch.setattr(closed_sheets, "sync_folder", lambda _: closed_sheets.closed())
+    client.delete(f"/api/codes/sheets/{sheet['id']}")
+    assert client.post(f"/api/codes/sheets/{sheet['id']}/reopen").status_code == 200
+
+
 def test_a_damaged_sheet_is_said_and_kept(client: Client, sheet: Json) -> None:
     note = home() / "sheets" / sheet["id"] / "sheet.json"
     note.write_bytes(note.read_bytes()[:40])
@@ -387,7 +398,25 @@ def test_two_tabs(client: Client, sheet: Json) -> None:
     old = sheets.sheet(sheet["id"])
     edits(client, sheet, do="mirror", **CELLS)
     with pytest.raises(SettingError, match="another tab"):
-        sheets.do(sheet["id"], "late", old.codes, old.locked, based_on=old)
+        sheets.do("late", old.codes, old.locked, based_on=old)
+
+
+def test_a_swap_is_done_in_both_sounds_or_in_none(
+    client: Client, sheet: Json, other: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against half a swap, where the other sound is changed in another tab at that moment."""
+    real = edit.swap
+
+    def meanwhile(*args: Any) -> Any:
+        one = sheets.sheet(other["id"])
+        sheets.do("meanwhile", one.codes[::-1], one.locked, based_on=one)
+        return real(*args)
+
+    monkeypatch.setattr(edit, "swap", meanwhile)
+    asked = {"do": "swap", "other": other["id"], "other_first": 0, "first": 0, "stop": 5, "levels": [0]}
+    refused = client.post(f"/api/codes/sheets/{sheet['id']}/edits", json=asked)
+    assert "another tab" in refused.json()["what"]
+    assert np.array_equal(now(client, sheet), rows(sheet["rows"]))
 
 
 def test_a_sound_that_was_only_read_again_or_renamed_is_still_the_same(client: Client, sheet: Json) -> None:
@@ -395,7 +424,7 @@ def test_a_sound_that_was_only_read_again_or_renamed_is_still_the_same(client: C
     old = sheets.sheet(sheet["id"])
     sheets._cache.clear()
     sheets.rename(old, "another name")
-    done, _ = sheets.do(sheet["id"], "in time", old.codes[::-1], old.locked, based_on=old)
+    done, _ = sheets.do("in time", old.codes[::-1], old.locked, based_on=old)
     assert done.about.name == "another name"
 
 
