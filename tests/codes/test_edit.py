@@ -1,6 +1,5 @@
 """Editing codes: what is selected changes as it should, everything else stays, and what does not fit is refused in words."""
 
-import itertools
 import subprocess
 import sys
 
@@ -219,14 +218,6 @@ def test_a_clip_keeps_its_levels() -> None:
 )  # fmt: skip
 def test_levels_by_number_and_name(text: str, levels: tuple[int, ...]) -> None:
     assert edit.levels_named(text, 4) == levels
-
-
-def test_stretches_that_meet_in_time_meet_in_columns() -> None:
-    """Guards against a column that two neighbouring selections share, or that none of them has."""
-    borders = np.sort(np.random.default_rng(0).uniform(0, 20, 50)) + np.arange(50)
-    spans = [edit.seconds_to_columns(a, b, 46.875) for a, b in itertools.pairwise(borders)]
-    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
-    assert edit.seconds_to_columns(1.0, 1.001, 46.875) == (47, 48)
 
 
 @pytest.mark.parametrize("seed", ROUNDS)

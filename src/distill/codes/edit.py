@@ -269,15 +269,6 @@ def delete_unlocked(locked: np.ndarray, first: int, stop: int) -> np.ndarray:
     return np.concatenate([locked[:first], locked[stop:]])
 
 
-def seconds_to_columns(begin: float, end: float, frame_rate: float) -> tuple[int, int]:
-    """The columns of a stretch of time, each taken to the nearest border, at least one.
-
-    Stretches that meet in time meet in columns, too.
-    """
-    first = round(begin * frame_rate)
-    return first, max(first + 1, round(end * frame_rate))
-
-
 def levels_named(text: str, count: int) -> tuple[int, ...]:
     """Levels by number, by name or its beginning: ``1-2``, ``Structure,Detail``, ``det``.
 
