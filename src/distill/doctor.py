@@ -4,6 +4,7 @@ A device can compute wrong codes without any error. So each one quantises vector
 spectrum is known, and decodes a sound that the CPU decodes too.
 """
 
+import contextlib
 import platform
 import shutil
 import time
@@ -311,7 +312,12 @@ def _existing(place: Path) -> Path:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes in all files below a folder; one that is gone by now, a training's half-written state, counts nothing."""
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def _bytes(count: float) -> str:

@@ -20,6 +20,7 @@ from distill.files.names import (
     output_file,
     reconstruction_paths,
     reserving,
+    run_folders,
     sole_writer,
 )
 
@@ -181,3 +182,16 @@ def test_two_writers_in_one_folder_keep_both_files(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), reserving(tmp_path / "b.wav"):
         raise KeyboardInterrupt
     assert not (tmp_path / "b.wav").exists()
+
+
+def test_a_run_that_is_deleted_at_this_moment_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, gone = new_run_folder("kept"), new_run_folder("gone")
+    real = Path.stat
+
+    def stat(path: Path, **how: bool) -> os.stat_result:
+        if path.name == gone.name:
+            raise FileNotFoundError(path)
+        return real(path, **how)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert run_folders() == [kept]
