@@ -30,7 +30,7 @@ from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.codec_loss import CodecLoss
 from distill.training.launch import choose_device
-from distill.training.vqvae_loop import CodecPlan
+from distill.training.plan import CodecPlan
 
 READ = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
 LITTLE_ROOM = 2 << 30
