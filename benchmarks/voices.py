@@ -10,9 +10,10 @@ Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``; *Fr�
 same for as much audio drawn from the recordings themselves (median of 15 draws). *Near-copies*: seconds whose log-mel picture
 correlates over 0.95 with a place of the recordings. *Beat*: the autocorrelation of the onset envelope at the recordings' own
 period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the 99.9th percentile of steps from sample to sample within
-fades, over that of the recordings. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if
-the recordings were so long. With ``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of
-all others, as the judges of the codec hear them. With ``--rebuilt`` the Fréchet distance of all recordings through the codec.
+fades, over that of the recordings; over that of the rest of the same pieces. With ``--minutes`` time and memory of one long
+piece, with ``--hours`` as if the recordings were so long. With ``--held-out`` the codes of held-out recordings, in the
+codec's voice and spoken by grains of all others, as the judges of the codec hear them. With ``--rebuilt`` the Fréchet
+distance of all recordings through the codec.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from distill.audio.likeness import judge
 from distill.audio.split import split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.making.grains import JOIN_COST, Bank, Stretch
+from distill.making.joins import Placed
 from distill.making.nearness import Reference, excerpts
 from distill.making.recordings import find_recordings
 from distill.making.sampling import Generation, Sampling, generate
@@ -122,14 +124,22 @@ def compare(
             continue
         placed = [speaker.placed(piece.codes) for piece in pieces]
         longest = max(grain.length for one in placed for grain in one) / RATE
-        inside = [
-            np.abs(np.diff(sound[:, grain.start : grain.start + grain.fade_in])).ravel()
-            for sound, one in zip(sounds, placed, strict=True)
-            for grain in one[1:]
-        ]
-        steps = float(np.quantile(np.concatenate(inside), 0.999)) / step
+        inside, outside = steps_of(sounds, placed)
         grains = np.mean([len(one) for one in placed])
-        print(f"{row}| {grains:.0f} | {longest:.2f} s | {steps:.2f} | {taken:.2f} |")
+        print(f"{row}| {grains:.0f} | {longest:.2f} s | {inside / step:.2f}; {inside / outside:.2f} | {taken:.2f} |")
+
+
+def steps_of(sounds: Sequence[np.ndarray], placed: Sequence[Sequence[Placed]]) -> tuple[float, float]:
+    """The 99.9th percentile of steps from sample to sample within the fades of grains, and of those everywhere else."""
+    inside, outside = [], []
+    for sound, grains in zip(sounds, placed, strict=True):
+        steps = np.abs(np.diff(sound))
+        faded = np.zeros(steps.shape[1], dtype=bool)
+        for grain in grains[1:]:
+            faded[grain.start : grain.start + grain.fade_in] = True
+        inside.append(steps[:, faded].ravel())
+        outside.append(steps[:, ~faded].ravel())
+    return float(np.quantile(np.concatenate(inside), 0.999)), float(np.quantile(np.concatenate(outside), 0.999))
 
 
 def compare_held_out(model: Model, folder: Path, voice: RecordingsVoice) -> None:

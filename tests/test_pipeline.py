@@ -61,7 +61,7 @@ def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(
     plan = pipeline.PriorPlan(epochs=1, device="cpu")
     pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR, callback=events.append)
     model = load_model(path)
-    assert model.header.beat_strength == measured_strength(model)
+    assert model.header.beat_strength == measured_strength(model, split.train)
     assert in_words(model.header.beat_strength) in [event.text for event in events if isinstance(event, Notice)]
 
 

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import threading
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
 from distill.making import sampling as sampling_module
-from distill.making.openings import HELD_POSITIONS, longest_held, opening
+from distill.making.openings import HELD_POSITIONS, PAUSE_POSITIONS, Openings, Stays
 from distill.making.sampling import (
     Drawing,
     Generation,
@@ -24,6 +25,7 @@ from distill.making.sampling import (
 from distill.making.streaming import stream
 from distill.making.voices import CodecVoice
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
+from distill.models.header import BANDS
 from distill.models.model_file import CorpusRecord, Source, new_header
 
 OPENINGS = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
@@ -77,21 +79,66 @@ def test_a_piece_does_not_depend_on_its_batch(prior: CodePrior) -> None:
     assert not torch.equal(together[0], together[1])
 
 
-def test_a_few_pieces_stand_for_the_whole_corpus() -> None:
+def places(model: Model, lengths: Sequence[int], seeds: Iterable[int]) -> list[tuple[int, int]]:
+    """Where pieces begin, of a model that learned from recordings of these lengths."""
+    learned = tuple(Source("", 0.0, False, torch.zeros(length, 4, dtype=torch.int64)) for length in lengths)
+    openings = Openings(dataclasses.replace(model, sources=learned))
+    return [openings.place(seed) for seed in seeds]
+
+
+def test_a_few_pieces_stand_for_the_whole_corpus(model: Model) -> None:
     """Guards against chance: five pieces that all begin like the same recording, while others are never heard."""
     lengths = [100, 300, 100, 300, 200]
-    sources = [Source("", 0.0, False, torch.full((n, 1), number)) for number, n in enumerate(lengths)]
-    heard = [int(opening(sources, seed)) for seed in range(7, 107)]
+    heard = [index for index, _ in places(model, lengths, range(7, 107))]
     assert [heard.count(number) for number in range(5)] == pytest.approx([10, 30, 10, 30, 20], abs=2)
     assert len(set(heard[:7])) == 5
 
 
-def test_a_long_piece_is_entered_anywhere() -> None:
+def test_a_long_piece_is_entered_anywhere(model: Model) -> None:
     """Guards against new audio that always begins as a long piece does: with a second of silence."""
-    long = Source("", 0.0, False, torch.arange(5000)[:, None])
-    places = sorted(int(opening([long], seed)) for seed in range(50))
-    assert np.diff([0, *places, 5000]).max() < 250
-    assert {int(opening([Source("", 0.0, False, torch.arange(400)[:, None])], seed)) for seed in range(50)} == {0}
+    entered = sorted(place for _, place in places(model, [5000], range(50)))
+    assert np.diff([0, *entered, 5000]).max() < 250
+    assert set(places(model, [400], range(50))) == {(0, 0)}
+
+
+def with_silence(model: Model, *sources: torch.Tensor) -> Model:
+    """The model with other recordings, given as coarse codes; codes from 24 on are silent."""
+    codebooks = 0.01 * torch.randn(4, 32, 8, generator=torch.Generator().manual_seed(0))
+    codebooks[0, 24:, 0] -= 2
+    codec = copy.deepcopy(model.codec)
+    codec.quantizer.set_codebooks(codebooks)
+    header = model.header.model_copy(update={"bands": [[1.0] * BANDS, *[[0.0] * BANDS] * 8]})
+    learned = tuple(Source("", 0.0, False, coarse[:, None].expand(-1, 4).contiguous()) for coarse in sources)
+    return dataclasses.replace(model, header=header, codec=codec, sources=learned)
+
+
+def test_pieces_begin_where_something_sounds(model: Model) -> None:
+    """Guards against a piece in twelve that begins in a fade-out and stays silent."""
+    sound, silence = torch.arange(600) % 24, torch.full((300,), 25)
+    ends_silent = with_silence(model, torch.cat([silence, sound, silence]), torch.cat([silence[:9], sound[:100]]))
+    begun = Openings(ends_silent).codes(range(200))[:, 0]
+    assert begun.max() < 24
+    assert len(begun.unique()) > 12  # the long one anywhere in its sound, the short one with its first
+    assert (
+        Openings(with_silence(model, silence)).codes([0])[0, 0] == 25
+    )  # where nothing sounds there is no better place
+
+
+def test_pauses_are_no_longer_than_between_two_sounds(prior: CodePrior, model: Model) -> None:
+    """Guards against a piece that comes to the end of a recording and stays in the silence after it."""
+    sound = torch.arange(240) % 24
+    pause, end = torch.arange(30) % 8 + 24, torch.arange(400) % 8 + 24
+    paused = with_silence(model, torch.cat([sound, pause, sound, end]))
+    assert Stays.of(paused).pause == 30
+    assert Stays.of(with_silence(model, torch.cat([end, sound, end]))).pause == PAUSE_POSITIONS
+    silent = copy.deepcopy(prior)
+    with torch.no_grad():
+        silent.head_norm.bias.add_(1.0)
+        silent.heads[0, 24:] += 2.0
+    piece = generate(dataclasses.replace(paused, prior=silent), 4.0)[0].codes[:, 0]
+    codes, counts = torch.unique_consecutive(piece >= 24, return_counts=True)
+    assert counts[codes].max() == 30
+    assert counts[~codes].max() <= 2
 
 
 def test_no_code_is_held_for_longer_than_the_recordings_hold_it(prior: CodePrior, model: Model) -> None:
@@ -104,16 +151,14 @@ def test_no_code_is_held_for_longer_than_the_recordings_hold_it(prior: CodePrior
     held = torch.cat([torch.full((40,), code) for code in range(16)])[:, None].expand(-1, 4)
     model = dataclasses.replace(model, prior=stuck, sources=(Source("a.wav", 0.0, False, held),))
     codes = generate(model, 8.0, 2, Sampling(top_p=0.9))
-    longest = longest_held(model)
-    assert longest.tolist() == [40] * 16 + [HELD_POSITIONS] * 16
+    stays = Stays.of(model)
+    assert stays.longest.tolist() == [40] * 16 + [HELD_POSITIONS] * 16
     for piece in codes:
         found, counts = torch.unique_consecutive(piece.codes[:, 0], return_counts=True)
-        assert (counts <= longest[found]).all()
+        assert (counts <= stays.longest[found]).all()
         assert counts.max() >= HELD_POSITIONS
     silent = held[:39].expand(2, -1, -1)  # what was held in a prompt counts
-    after = continue_codes(
-        stuck, silent, 2, Sampling(top_p=0.9), [torch.Generator(), torch.Generator()], longest=longest
-    )
+    after = continue_codes(stuck, silent, 2, Sampling(top_p=0.9), [torch.Generator(), torch.Generator()], stays=stays)
     assert after[:, 0, 0].tolist() == [0, 0]
     assert 0 not in after[:, 1, 0].tolist()
 

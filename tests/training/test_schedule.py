@@ -64,3 +64,40 @@ def test_whichever_ends_first() -> None:
 def test_ends_that_cannot_be(end: dict[str, float | None]) -> None:
     with pytest.raises(SettingError):
         Schedule(10, peak_rate=1.0, **end)  # type: ignore[arg-type]
+
+
+def test_a_run_comes_to_rest_early() -> None:
+    """Guards against weights that are kept as they were at the highest learning rate, when there is nothing more to learn."""
+    clock = Clock()
+    schedule = Schedule(10, epochs=None, minutes=1, peak_rate=1.0, clock=clock)
+    schedule.reserve(2)
+    schedule.step, clock.now = WARMUP_STEPS, clock.now + 20
+    rate, remaining = schedule.learning_rate, schedule.remaining_s
+    schedule.come_to_rest(0.5)
+    assert schedule.learning_rate == pytest.approx(rate)
+    assert schedule.remaining_s == pytest.approx(12)
+    assert remaining == pytest.approx(40)
+    clock.now += 5
+    # Half way through the rest the rate is half way to its end, also in a run that goes on elsewhere.
+    assert schedule.learning_rate == pytest.approx((rate + FINAL_SHARE) / 2)
+    elsewhere = Schedule(10, epochs=None, minutes=1, peak_rate=1.0, clock=clock)
+    elsewhere.resume(**schedule.values())
+    assert elsewhere.learning_rate == pytest.approx(schedule.learning_rate)
+    clock.now += 5
+    assert schedule.finished
+    assert elsewhere.finished
+    assert schedule.learning_rate == pytest.approx(FINAL_SHARE)
+    # Who gives it more time then begins anew.
+    longer = Schedule(10, epochs=None, minutes=2, peak_rate=1.0, clock=clock)
+    longer.resume(**schedule.values())
+    assert not longer.finished
+
+
+def test_a_rest_is_over_at_the_planned_end() -> None:
+    schedule = Schedule(10, epochs=10, minutes=None, peak_rate=1.0)
+    schedule.step = 80
+    schedule.come_to_rest(1.0)
+    assert schedule.total_epochs == 10
+    schedule.step = 100
+    assert schedule.finished
+    assert schedule.learning_rate == pytest.approx(FINAL_SHARE)

@@ -6,10 +6,12 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
+import torch
+
 from distill.export.folder import folder_aside
 from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
 from distill.export.outcome import Outcome, refuse_unknown_voice
-from distill.making.openings import longest_held, opening
+from distill.making.openings import Openings, Stays
 from distill.models.model_file import Model
 
 VENDORED = {
@@ -37,8 +39,11 @@ def export_web(model: Model, folder: Path) -> Outcome:
         shutil.copytree(Path(str(files("distill.export") / "player")), aside, dirs_exist_ok=True)
         table = write_graphs(model, aside, with_encoder=False)
         if model.prior is not None:
-            table["openings"] = [opening(model.trained_on, seed).tolist() for seed in range(OPENINGS)]
-            table["longest"] = longest_held(model).tolist()
+            stays = Stays.of(model)
+            table["openings"] = Openings(model).codes(range(OPENINGS)).tolist()
+            table["longest"] = stays.longest.tolist()
+            table["silent"] = torch.nonzero(stays.silent)[:, 0].tolist()
+            table["pause"] = stays.pause
         outcome = null_test(model, aside, table, folder)
         write_table(aside, table, outcome)
     return outcome

@@ -25,7 +25,7 @@ from distill.audio.distance import LogMel
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.split import Passage
 from distill.codes.heard import entries_heard, linear_map
-from distill.making.openings import opening_place
+from distill.making.openings import Openings
 from distill.models.header import BANDS
 from distill.models.model_file import Model, Source
 from distill.models.vqvae import ConvVQVAE
@@ -220,7 +220,9 @@ class Beat:
         return torch.addcmul(logits, rise, self._push[:, at, None])
 
 
-def beat_of_openings(model: Model, seeds: Sequence[int], positions: int, cycle: Cycle | None = None) -> Beat | None:
+def beat_of_openings(
+    model: Model, openings: Openings, seeds: Sequence[int], positions: int, cycle: Cycle | None = None
+) -> Beat | None:
     """The beat of pieces that begin as recordings do; None where the model has no metronome or no opening has a beat.
 
     Args:
@@ -230,7 +232,7 @@ def beat_of_openings(model: Model, seeds: Sequence[int], positions: int, cycle: 
     metronome = Metronome.of(model)
     if metronome is None:
         return None
-    places = [opening_place(model.trained_on, seed) for seed in seeds]
+    places = [openings.place(seed) for seed in seeds]
     pulses = [metronome.pulse(model.trained_on[index].codes, place) for index, place in places]
     return _beat(metronome, model.header.beat_strength, pulses, 0, positions, cycle)
 

@@ -20,7 +20,7 @@ def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
 
 def with_measures(model: Model, passages: Sequence[Passage], tell: MetricsCallback) -> Model:
     """The model that knows how firmly to hold the beat, and which voice is nearer to the recordings; both are told."""
-    firmness = strength.measured_strength(model)
+    firmness = strength.measured_strength(model, passages)
     tell(Notice(strength.in_words(firmness)))
     model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
     voices = nearness.measured(model, passages)

@@ -10,7 +10,7 @@ from torch import Tensor
 from distill.codes.extract import encode_blocks
 from distill.errors import SettingError
 from distill.making.level import LISTENED_SECONDS, at_level
-from distill.making.openings import longest_held, opening
+from distill.making.openings import Openings, Stays
 from distill.making.sampling import Sampling, Voice, check_count, continue_codes, spoken
 from distill.models.model_file import Model
 
@@ -130,7 +130,7 @@ def infill(
     codes = codes[first_new - before - low : after_new + after - low]
     left, right = codes[:before].expand(count, -1, -1), codes[before + after_new - first_new :]
     if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps
-        left = torch.stack([opening(model.trained_on, seed + index) for index in range(count)])[:, None]
+        left = Openings(model).codes(range(seed, seed + count))[:, None]
         first_new += 1
     sampling = sampling or Sampling()
     streams = [torch.Generator().manual_seed(seed + index) for index in range(count)]
@@ -141,7 +141,7 @@ def infill(
         sampling,
         streams,
         ahead=right.expand(count, -1, -1) if len(right) else None,
-        longest=longest_held(model),
+        stays=Stays.of(model),
         progress=progress,
     )
     first = (first_new - left.shape[1]) * hop

@@ -1,9 +1,9 @@
 """How unlike two places of the recordings sound, in units of how much recordings change there of their own accord.
 
 At every border between code positions stands a description: levels of bands over 43 ms, for what sounds, and a fine spectrum
-over 171 ms, for which pitches it has. The natural change at a border is how much its description differs from those of the
-borders beside it. Two places may be put together where they are not further apart than that. Descriptions are made when they
-are first asked for.
+over 171 ms, for which pitches it has. The natural change of a position is how much the descriptions of its two borders differ.
+Two positions may be put together where the end of the one and the beginning of the other are not further apart than that.
+Descriptions are made when they are first asked for, and take most of the time that grains take in a long corpus.
 """
 
 import itertools
@@ -28,7 +28,7 @@ _DEPTH_DB = 45.0
 _FLOOR = 1e-8
 """-80 dBFS: nothing quieter is told apart."""
 _SAMPLE = 512
-"""Borders from which it is learned what little change is, and what much."""
+"""Positions from which it is learned what little change is, and what much."""
 _TOLERANCES = (0.1, 0.5)
 """Quantiles of the natural changes between which a join is judged: silence is not infinitely strict, and an attack, where all
 changes, is no free pass; with one, joins gather at attacks and there are too many of them (docs/voices.md)."""
@@ -59,11 +59,8 @@ class Likeness:
         size = self._short.shape[1] + self._fine.shape[1]
         self._described = np.zeros((len(self._owner), size), np.float32)
         self._is_described = np.zeros(len(self._owner), bool)
-        self._natural = np.zeros(len(self._owner), np.float32)
-        self._has_natural = np.zeros(len(self._owner), bool)
         self._least, self._most = 1.0, float("inf")
-        sample = np.unique(np.linspace(0, len(self._owner) - 1, _SAMPLE).astype(np.int64))
-        steps = self._natural_changes(sample)
+        steps = self._natural_changes(np.unique(np.linspace(0, len(self._shift) - 1, _SAMPLE).astype(np.int64)))
         moving = steps[steps > 0]
         if len(moving):
             self._least, self._most = (float(one) for one in np.quantile(moving, _TOLERANCES))
@@ -73,14 +70,14 @@ class Likeness:
         ends, begins = before + self._shift[before] + 1, after + self._shift[after]
         x, y = self.described(ends), self.described(begins)
         apart = np.square(x).sum(axis=1)[:, None] + np.square(y).sum(axis=1)[None] - 2 * (x @ y.T)
-        natural = 0.5 * (self._natural_changes(ends)[:, None] + self._natural_changes(begins)[None])
+        natural = 0.5 * (self._natural_changes(before)[:, None] + self._natural_changes(after)[None])
         found: np.ndarray = np.maximum(apart, 0) / np.clip(natural, self._least, self._most)
         return found
 
     def prepare(self, positions: np.ndarray) -> None:
         """Describes both borders of these positions ``[M]`` at once: a spectrum costs half as much beside many others."""
         begins = positions + self._shift[positions]
-        self._natural_changes(np.unique(np.concatenate([begins, begins + 1])))
+        self.described(np.concatenate([begins, begins + 1]))
 
     def described(self, borders: np.ndarray) -> np.ndarray:
         """Descriptions ``[M, F]`` in decibels, weighted so that a squared distance is a mean over bands."""
@@ -99,22 +96,10 @@ class Likeness:
             self._described[borders] = descriptions
             self._is_described[borders] = True
 
-    def _natural_changes(self, borders: np.ndarray) -> np.ndarray:
-        """Mean squared distance of these borders to those beside them ``[M]``."""
-        missing = np.unique(borders[~self._has_natural[borders]])
-        if len(missing):
-            owner = self._owner[missing]
-            before = np.maximum(missing - 1, self._first[owner])
-            after = np.minimum(missing + 1, self._first[owner + 1] - 1)
-            needed = np.union1d(np.union1d(before, missing), after)
-            self.described(needed)
-            here = self._described[missing]
-            steps = np.square(here - self._described[before]).sum(axis=1) + np.square(
-                here - self._described[after]
-            ).sum(axis=1)
-            self._natural[missing] = steps / np.maximum((before != missing) * 1 + (after != missing), 1)
-            self._has_natural[missing] = True
-        found: np.ndarray = self._natural[borders]
+    def _natural_changes(self, positions: np.ndarray) -> np.ndarray:
+        """Squared distance of the two borders of these positions ``[M]``."""
+        begins = positions + self._shift[positions]
+        found: np.ndarray = np.square(self.described(begins) - self.described(begins + 1)).sum(axis=1)
         return found
 
     def _describe(self, borders: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import SettingError
-from distill.making.openings import longest_held, opening
+from distill.making.openings import Openings, Stays
 from distill.making.sampling import Sampling, check_count, continue_codes
 from distill.models.model_file import Model
 
@@ -52,9 +52,9 @@ def reimagine(
     kept = torch.where(free, -1, codes)
     result = codes.expand(count, -1, -1).clone()
     if first == 0:  # nothing is before it: it opens like one of the recordings
-        openings = torch.stack([opening(model.trained_on, seed + index) for index in range(count)])
-        result[:, 0] = torch.where(free[0], openings, codes[0])
+        result[:, 0] = torch.where(free[0], Openings(model).codes(range(seed, seed + count)), codes[0])
         first = 1
+    stays = Stays.of(model)
     generators = [torch.Generator().manual_seed(seed + index) for index in range(count)]
 
     def draw(start: int, end: int, ahead: Tensor | None, before: int) -> None:
@@ -65,7 +65,7 @@ def reimagine(
             sampling,
             generators,
             ahead=ahead,
-            longest=longest_held(model),
+            stays=stays,
             kept=kept[start:end],
             progress=None if progress is None else lambda done, _: progress(start - first + done, stop - first),
         )

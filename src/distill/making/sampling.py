@@ -18,7 +18,7 @@ from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.making.beat import Beat, Cycle, beat_of_openings, beat_of_prompt
 from distill.making.level import at_level
-from distill.making.openings import longest_held, opening
+from distill.making.openings import Openings, Stays
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
@@ -207,17 +207,17 @@ def generate(
     seeds = [seed + index for index in range(count)]
     lead = 0
     if prompt is None:
-        openings = torch.stack([opening(model.trained_on, one) for one in seeds])
-        beat = beat_of_openings(model, seeds, positions, cycle)
+        openings = Openings(model)
+        beat = beat_of_openings(model, openings, seeds, positions, cycle)
         codes = sample_codes(
-            prior, openings, positions, sampling, seeds, progress, longest=longest_held(model), beat=beat
+            prior, openings.codes(seeds), positions, sampling, seeds, progress, stays=Stays.of(model), beat=beat
         )
     else:
         generators = [torch.Generator().manual_seed(one) for one in seeds]
         given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
         beat = beat_of_prompt(model, given[0], count, positions)
         new = continue_codes(
-            prior, given, positions, sampling, generators, longest=longest_held(model), beat=beat, progress=progress
+            prior, given, positions, sampling, generators, stays=Stays.of(model), beat=beat, progress=progress
         )
         lead = min(given.shape[1], codec.context)
         codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
@@ -236,7 +236,7 @@ def sample_codes(
     seeds: Sequence[int],
     progress: Callable[[int, int], None] | None = None,
     *,
-    longest: Tensor | None = None,
+    stays: Stays | None = None,
     beat: Beat | None = None,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
@@ -244,14 +244,12 @@ def sample_codes(
     A stream begins with its own of the ``openings [B, Q]``: a fiftieth of a second that makes it begin as a recording begins.
 
     Args:
-        longest: see :func:`longest_held`.
+        stays: how long it may stay where it is.
         beat: of all positions.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     first = openings[:, None]
-    new = continue_codes(
-        prior, first, positions - 1, sampling, generators, longest=longest, beat=beat, progress=progress
-    )
+    new = continue_codes(prior, first, positions - 1, sampling, generators, stays=stays, beat=beat, progress=progress)
     return torch.cat([first, new], dim=1)
 
 
@@ -264,7 +262,7 @@ def continue_codes(
     generators: Sequence[torch.Generator],
     *,
     ahead: Tensor | None = None,
-    longest: Tensor | None = None,
+    stays: Stays | None = None,
     kept: Tensor | None = None,
     beat: Beat | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -274,16 +272,14 @@ def continue_codes(
     Args:
         ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
             the prior's context.
-        longest: how many positions in a row each coarse code may be held ``[K]`` (:func:`longest_held`).
+        stays: how long it may stay where it is, what the prompt has been there included.
         kept: codes ``[positions, Q]`` that are settled, -1 where one is to be drawn. What is drawn knows those before it in the
             order of tokens, settled or not.
         beat: of the prompt and all that follows it.
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = Drawing(
-        prior, prompt.to(device), positions, sampling, None if longest is None else longest.to(device), beat
-    )
+    drawing = Drawing(prior, prompt.to(device), positions, sampling, None if stays is None else stays.to(device), beat)
     with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
@@ -302,7 +298,7 @@ class Drawing:
         prompt: Tensor,
         positions: int,
         sampling: Sampling,
-        longest: Tensor | None,
+        stays: Stays | None,
         beat: Beat | None = None,
     ) -> None:
         b, self.given, q = prompt.shape
@@ -311,10 +307,11 @@ class Drawing:
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
         self.heard = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
-        self.longest, self.beat = longest, beat
-        # How many positions each stream's coarse code has been held so far.
-        same = prompt[:, :, 0].flip(1) == prompt[:, -1:, 0]
-        self.held = same.int().cumprod(dim=1).sum(dim=1)
+        self.stays, self.beat = stays, beat
+        # How many positions each stream's coarse code has been held so far, and how many it has been silent.
+        coarse = prompt[:, :, 0].flip(1)
+        self.held = _run(coarse == coarse[:, :1])
+        self.paused = _run(stays.silent[coarse]) if stays is not None else torch.zeros_like(self.held)
 
     def begin(self, ahead: Tensor | None) -> None:
         """Lets the prior hear the prompt, and what is to come."""
@@ -337,10 +334,12 @@ class Drawing:
             logits = self.logits if self.beat is None else self.beat.tilt(self.logits, self.codes, self.done, level)
             if level == 0 and sampling.variety:
                 logits = logits - sampling.variety * self.heard
-            if level == 0 and self.longest is not None:
+            if level == 0 and self.stays is not None:
                 last = self.codes[:, self.done - 1, :1]  # [B, 1]
-                over = self.held[:, None] >= self.longest[last]
+                over = self.held[:, None] >= self.stays.longest[last]
                 logits = logits.scatter_add(1, last, torch.where(over, -torch.inf, 0.0))
+                over = self.paused[:, None] >= self.stays.pause
+                logits = logits.masked_fill(over & self.stays.silent, -torch.inf)
             if kept is None or kept[level] < 0:
                 token = draw(logits, sampling, uniform[:, level], level)
             else:
@@ -348,8 +347,10 @@ class Drawing:
             self.codes[:, self.done, level] = token
             if level < q - 1:
                 self.logits = self.prior(token[:, None], self.cache)[:, -1]
-        stays = self.codes[:, self.done, 0] == self.codes[:, self.done - 1, 0]
-        self.held = torch.where(stays, self.held + 1, 1)
+        is_held = self.codes[:, self.done, 0] == self.codes[:, self.done - 1, 0]
+        self.held = torch.where(is_held, self.held + 1, 1)
+        if self.stays is not None:
+            self.paused = torch.where(self.stays.silent[self.codes[:, self.done, 0]], self.paused + 1, 0)
         self.done += 1
         if sampling.variety:
             self.heard *= 1 - 1 / FORGOTTEN_AFTER
@@ -362,6 +363,11 @@ class Drawing:
             self._hear(self.done - self.window // 2)
         else:
             self.logits = self.prior(token[:, None], self.cache)[:, -1]
+
+
+def _run(holds: Tensor) -> Tensor:
+    """How often in a row something holds from the first on: ``[B, P] → [B]``."""
+    return holds.int().cumprod(dim=1).sum(dim=1)
 
 
 def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, level: int = 0) -> Tensor:

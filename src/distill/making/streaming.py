@@ -15,7 +15,7 @@ from torch import Tensor
 
 from distill.codes.extract import decode_parts
 from distill.making.beat import beat_of_openings
-from distill.making.openings import longest_held, opening
+from distill.making.openings import Openings, Stays
 from distill.making.sampling import Drawing, Generation, Sampling, check_request
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
@@ -67,10 +67,10 @@ def drawn(
     positions = _positions(model, seconds)
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(), _drawing_threads(device):
-        first = opening(model.trained_on, seed)[None, None].to(device)
-        beat = beat_of_openings(model, [seed], positions)
-        longest = longest_held(model).to(device)
-        drawing = Drawing(model.require_prior(), first, positions - 1, sampling, longest, beat)
+        openings = Openings(model)
+        first = openings.codes([seed])[None].to(device)
+        beat = beat_of_openings(model, openings, [seed], positions)
+        drawing = Drawing(model.require_prior(), first, positions - 1, sampling, Stays.of(model).to(device), beat)
         drawing.begin(None)
     while True:
         with torch.inference_mode(), _drawing_threads(device):

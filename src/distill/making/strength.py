@@ -1,16 +1,13 @@
-"""How firmly new audio is held to the beat (``beat.py``): measured for each model, in codes alone.
+"""How firmly new audio is held to the beat (``beat.py``): measured for each model, in its last seconds of training.
 
 Some priors keep much of a beat by themselves, others next to none, and whatever is added costs likeness (docs/prior.md). So
-pieces are drawn at several strengths, all in one batch, and the least that is enough is kept:
+pieces are drawn at several strengths, all in one batch, made to sound, and the least strength that is enough is kept:
 
-    opening → its recording → how much of the rises there its beat explains     what is wanted
-            → new pieces, strength 0 … 2 → how much theirs repeat, a beat apart  what there is
-
-A rhythm that comes again each beat and explains a share of the variance repeats with an autocorrelation of that share. The
-recordings' own autocorrelation would ask for more than holding a beat can give: loops repeat whole bars.
+    opening → its recording → how much its onsets repeat, a beat apart             what is wanted
+            → new pieces, strength 0 … 2 → how much theirs repeat, a beat apart     what there is
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,23 +15,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.audio.distance import LogMel
+from distill.audio.files import SAMPLE_RATE
+from distill.audio.split import Passage
+from distill.codes.extract import decode_chunks
 from distill.making.beat import Beat, Metronome, Pulse, echo_of
-from distill.making.openings import longest_held, opening, opening_place
+from distill.making.openings import Openings, Stays
 from distill.making.sampling import Sampling, sample_codes
 from distill.models.model_file import Model
 
-STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
+STRENGTHS = (0.0, 1.0, 1.5, 2.0)
 """Those that are tried."""
-ENOUGH = 0.8
-"""The share of what the recordings' beat explains from which a strength is enough (docs/prior.md)."""
+ENOUGH = 0.75
+"""The share of the recordings' own autocorrelation from which a strength is enough."""
 PIECES, PIECE_SECONDS = 8, 5.0
 """What is drawn at each strength."""
 FIRST_SEED = 2_000_000
 """Far from those that a person begins with."""
 MOST_OPENINGS = 24
 """Among so many openings, those with a beat are looked for."""
-_BESIDE = 1
-"""By how many positions an echo may miss the period."""
+LEAST_ECHO = 0.05
+"""Autocorrelation of a recording's onsets below which there is no beat to be heard in it."""
+_WINDOW, _STEP, _BINS = 2048, 480, 64
+"""Of the mel bands in whose rises onsets are heard: a hundred frames a second."""
+_BESIDE = 2
+"""By how many of those frames an echo may miss the period."""
 
 
 @dataclass(frozen=True)
@@ -43,41 +48,53 @@ class _Example:
 
     seed: int
     pulse: Pulse
-    explained: float
-    """The share of the variance of the recording's rises there that the beat explains."""
-
-    def echo(self, rises: np.ndarray) -> float:
-        """How much the rises of a sound repeat after the beat's period: autocorrelation."""
-        period = round(self.pulse.period)
-        return float(echo_of(rises)[period - _BESIDE : period + _BESIDE + 1].max())
+    period: int
+    """Of its beat, in frames."""
+    echo: float
+    """How much the recording's onsets repeat after that time."""
 
 
-def measured_strength(model: Model) -> float:
-    """The least strength that gives new audio enough of the recordings' beat, or the one that comes nearest to it.
+def measured_strength(model: Model, passages: Sequence[Passage]) -> float:
+    """The least strength that gives new audio, in the codec's voice, enough of the recordings' beat, or the one that comes
+    nearest to it.
 
     0 where no opening has a beat. The model's own ``beat_strength`` has no part in it.
+
+    Args:
+        passages: what the model was trained on, in the order of ``model.trained_on``.
     """
     if not model.header.bands:
         return 0.0
-    metronome = Metronome(model.codec, model.header.bands, model.trained_on)
+    metronome, openings = Metronome(model.codec, model.header.bands, model.trained_on), Openings(model)
     positions = round(PIECE_SECONDS * model.codec.frame_rate)
-    examples = list(islice(_examples(model, metronome, positions), PIECES))
+    examples = list(islice(_examples(model, passages, metronome, openings, positions), PIECES))
     if not examples:
         return 0.0
-    wanted = sum(example.explained for example in examples)
-    shares = [
-        sum(example.echo(metronome.rises(piece)) for example, piece in zip(examples, pieces, strict=True)) / wanted
-        for pieces in _drawn(model, metronome, examples, positions)
-    ]
+    wanted = sum(example.echo for example in examples)
+    shares = (
+        sum(onset_echo(sound, example.period) for example, sound in zip(examples, _spoken(model, pieces), strict=True))
+        / wanted
+        for pieces in _drawn(model, metronome, openings, examples, positions)
+    )
     return least_enough(shares)
 
 
-def least_enough(shares: Sequence[float]) -> float:
+def onset_echo(audio: np.ndarray, period: int) -> float:
+    """How much the onsets of a sound ``[C, N]`` repeat after that many frames: the autocorrelation of how much louder its mel
+    bands get from frame to frame."""
+    bands = LogMel(SAMPLE_RATE, _WINDOW, _STEP, _BINS)(torch.from_numpy(audio.mean(axis=0))[None, None])[0, 0]
+    rises = bands.diff(dim=0).relu().mean(dim=1).double().numpy()
+    return float(echo_of(rises)[max(0, period - _BESIDE) : period + _BESIDE + 1].max(initial=0.0))
+
+
+def least_enough(shares: Iterable[float]) -> float:
     """The first of the strengths whose share of the recordings' beat is enough; if none is, the one with the largest."""
+    found = []
     for strength, share in zip(STRENGTHS, shares, strict=True):
         if share >= ENOUGH:
             return strength
-    return STRENGTHS[int(np.argmax(shares))]
+        found.append(share)
+    return STRENGTHS[int(np.argmax(found))]
 
 
 def in_words(strength: float) -> str:
@@ -87,32 +104,44 @@ def in_words(strength: float) -> str:
     return f"The beat is held with strength {strength:.1f}."
 
 
-def _examples(model: Model, metronome: Metronome, positions: int) -> Iterator[_Example]:
+def _examples(
+    model: Model, passages: Sequence[Passage], metronome: Metronome, openings: Openings, positions: int
+) -> Iterator[_Example]:
+    codec = model.codec
     for seed in range(FIRST_SEED, FIRST_SEED + MOST_OPENINGS):
-        index, place = opening_place(model.trained_on, seed)
-        codes = model.trained_on[index].codes
+        index, place = openings.place(seed)
+        codes, passage = model.trained_on[index].codes, passages[index]
         pulse = metronome.pulse(codes, place)
         if pulse is None:
             continue
-        rises = metronome.rises(codes[max(0, min(place, len(codes) - positions)) :][:positions])
-        explained = pulse.profile.var() * metronome.usual**2 / max(float(rises.var()), 1e-12)
-        if explained > 0:
-            yield _Example(seed, pulse, min(1.0, float(explained)))
+        first = max(0, min(place, len(codes) - positions)) * codec.hop
+        audio = passage.read(first, min(first + positions * codec.hop, passage.samples), codec.channels)
+        period = round(pulse.period * codec.hop / _STEP)
+        echo = onset_echo(audio, period)
+        if echo >= LEAST_ECHO:
+            yield _Example(seed, pulse, period, echo)
 
 
-def _drawn(model: Model, metronome: Metronome, examples: Sequence[_Example], positions: int) -> Tensor:
+def _drawn(
+    model: Model, metronome: Metronome, openings: Openings, examples: Sequence[_Example], positions: int
+) -> Tensor:
     """New pieces that begin as the examples do, at every strength, with the same chance: ``[strengths, pieces, S, Q]``."""
     seeds = [example.seed for example in examples]
-    openings = torch.stack([opening(model.trained_on, seed) for seed in seeds])
     courses = np.stack([example.pulse.course(0, positions) for example in examples])
     course = np.concatenate([strength * courses for strength in STRENGTHS])
     drawn = sample_codes(
         model.require_prior(),
-        openings.repeat(len(STRENGTHS), 1),
+        openings.codes(seeds).repeat(len(STRENGTHS), 1),
         positions,
         Sampling(),
         seeds * len(STRENGTHS),
-        longest=longest_held(model),
+        stays=Stays.of(model),
         beat=Beat(metronome, torch.from_numpy(course)),
     )
     return drawn.view(len(STRENGTHS), len(examples), *drawn.shape[1:])
+
+
+def _spoken(model: Model, pieces: Tensor) -> Iterator[np.ndarray]:
+    """Codes ``[B, S, Q]`` in the codec's voice, one after the other: ``[C, N]``."""
+    for codes in pieces:
+        yield np.concatenate(list(decode_chunks(model.codec, codes, model.device)), axis=1)

@@ -24,7 +24,7 @@ from distill.training.checkpoint import StateFile
 from distill.training.extraction import Extraction
 from distill.training.launch import make_fabric
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
-from distill.training.prior_loop import parameter_groups, train_prior_epoch, validate_prior_epoch
+from distill.training.prior_loop import end_prior_epoch, parameter_groups, train_prior_epoch, validate_prior_epoch
 from distill.training.progress import State
 from distill.training.schedule import Schedule
 from distill.training.state import unpacked
@@ -102,10 +102,10 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
         validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
         if not math.isfinite(validation.loss):
             state.roll_back("the held-out loss was not finite", None)
-            validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
+            validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
         stop.renew()
         schedule.reserve(1.5 * (stop.time() - validating))
-        state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
+        end_prior_epoch(state, train_loss, validation, plan)
 
 
 def _next_epoch() -> bytes:

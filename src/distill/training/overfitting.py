@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
+from distill.durations import about
+
 RISEN = 0.1
 """Nats per token that the held-out loss must have risen since the epoch that is kept: perplexity is then a tenth worse."""
 AS_GOOD = 0.04
@@ -16,8 +18,10 @@ AS_GOOD = 0.04
 audio sounds far more like the recordings after more steps, with the learning rate low (docs/prior.md)."""
 MEMORIZATION_THRESHOLDS = ((20, 2.0), (100, 3.0), (math.inf, 5.0))
 """(files up to, validation perplexity below which the prior is said to recite)."""
-LEAST_EPOCHS = 4
-"""Epochs that are not as good before training may end early: fewer can be chance."""
+LEAST_EPOCHS = 2
+"""Epochs that are not as good before training comes to rest early: one can be chance."""
+LEAST_REST = 2
+"""Epochs over which it comes to rest at least."""
 
 
 def check_gap(train_losses: Sequence[float], val_losses: Sequence[float]) -> tuple[bool, str]:
@@ -46,8 +50,16 @@ def kept_epoch(val_losses: Sequence[float]) -> int:
     return max(as_good, default=0)
 
 
+def rest_epochs(val_losses: Sequence[float]) -> int:
+    """Over how many epochs a training that has learned all comes to rest: as many as came before the epoch that is kept."""
+    return max(LEAST_REST, kept_epoch(val_losses) + 1)
+
+
 def has_learned_all(val_losses: Sequence[float], total_epochs: int, patience: float) -> bool:
     """Whether the held-out loss has not been as good as its best for so large a share of the run, and for some epochs.
+
+    What is kept then was trained at a high learning rate, and sounds worse than its loss says (docs/prior.md). So training goes
+    back to it and comes to rest: the rate falls to its end over a few more epochs (:func:`rest_epochs`).
 
     Args:
         val_losses: of each epoch so far.
@@ -56,6 +68,22 @@ def has_learned_all(val_losses: Sequence[float], total_epochs: int, patience: fl
     """
     waited = len(val_losses) - 1 - kept_epoch(val_losses)
     return waited >= max(LEAST_EPOCHS, patience * total_epochs)
+
+
+def nothing_more(train_losses: Sequence[float], val_losses: Sequence[float], saved_s: float) -> str:
+    """That a training comes to rest from here on, and why, in words.
+
+    Args:
+        saved_s: the seconds that are given back; infinite where that is not known.
+    """
+    best = kept_epoch(val_losses)
+    time_left = f" {about(saved_s)} are given back." if math.isfinite(saved_s) and saved_s >= 1 else ""
+    return (
+        f"There is nothing more to learn: the held-out loss has not been as good since epoch {best + 1} "
+        f"({val_losses[best]:.2f} then, {val_losses[-1]:.2f} now), while the loss on what is trained on went from "
+        f"{train_losses[best]:.2f} to {train_losses[-1]:.2f}. Training goes back to the weights of epoch {best + 1} and "
+        f"comes to rest over {rest_epochs(val_losses)} more.{time_left}"
+    )
 
 
 def memorization_threshold(dataset_file_count: int) -> float:

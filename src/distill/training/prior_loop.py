@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,6 @@ from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
-from distill.durations import about
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.model_file import load_model
@@ -36,7 +34,14 @@ from distill.training.metrics import (
     tell_of_corpus,
 )
 from distill.training.orders import order_prior, send_epoch
-from distill.training.overfitting import check_gap, has_learned_all, kept_epoch, memorization_threshold
+from distill.training.overfitting import (
+    check_gap,
+    has_learned_all,
+    kept_epoch,
+    memorization_threshold,
+    nothing_more,
+    rest_epochs,
+)
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.prior_start import new_prior
@@ -149,8 +154,8 @@ def train_prior(
     facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, tell)
 
-    cancelled = stopped_early = False
-    while state.epoch == 0 or not (schedule.finished or cancelled or stopped_early):
+    cancelled = False
+    while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         with ranks.at_work():
             has_grown = data.grow(state.epoch, plan)
@@ -180,16 +185,15 @@ def train_prior(
             validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
         stop.renew()
         schedule.reserve(1.5 * (stop.time() - validating))
-        state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
-        if kept_epoch(state.curves["val_loss"]) == state.epoch - 1:
-            state.keep(validation.perplexity, validation.loss)
-        stopped_early = has_learned_all(state.curves["val_loss"], schedule.total_epochs, plan.patience)
+        planned_s = schedule.remaining_s
+        rests = end_prior_epoch(state, train_loss, validation, plan)
         tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started))
+        if rests and not cancelled:
+            saved_s = planned_s - schedule.remaining_s
+            tell(Notice(nothing_more(state.curves["train_loss"], state.curves["val_loss"], saved_s)))
     else:
         send_epoch(None)
-    stopped_early = stopped_early and not (cancelled or schedule.finished)
-    if stopped_early:
-        tell(Notice(_nothing_more(state.curves, schedule.remaining_s)))
+    stopped_early = schedule.rest is not None and not cancelled
     if not cancelled:
         state.finished = True
         state.mark_good()
@@ -272,6 +276,27 @@ def train_prior_epoch(
     if not sums.count:
         raise state.given_up("not one step of an epoch went well, the loss was not finite")
     return sums.means()["loss"]
+
+
+def end_prior_epoch(state: State, train_loss: float, validation: PriorValidation, plan: PriorPlan) -> bool:
+    """Counts an epoch, and keeps its weights where they are as good as any before.
+
+    Where none have been for long, training goes back to those that are kept and comes to rest.
+
+    Returns:
+        Whether it does from here on.
+    """
+    state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
+    schedule, losses = state.schedule, state.curves["val_loss"]
+    if kept_epoch(losses) == state.epoch - 1:
+        state.keep(validation.perplexity, validation.loss)
+    if schedule.rest is not None or schedule.finished:
+        return False
+    if not has_learned_all(losses, schedule.total_epochs, plan.patience):
+        return False
+    state.return_to_best()
+    schedule.come_to_rest(rest_epochs(losses) / state.epoch)
+    return True
 
 
 def train_step(
@@ -376,17 +401,6 @@ def _outcome(state: State, file_count: int, stopped_early: bool) -> PriorTrainin
         epochs_trained=state.epoch,
         was_memorizing=perplexity < memorization_threshold(file_count),
         stopped_early=stopped_early,
-    )
-
-
-def _nothing_more(curves: Mapping[str, Sequence[float]], remaining_s: float) -> str:
-    train, val = curves["train_loss"], curves["val_loss"]
-    best = kept_epoch(val)
-    time_left = f" {about(remaining_s)} are given back." if math.isfinite(remaining_s) else ""
-    return (
-        f"There was nothing more to learn: the held-out loss has not been as good since epoch {best + 1} "
-        f"({val[best]:.2f} then, {val[-1]:.2f} now), while the loss on what is trained on went from {train[best]:.2f} to "
-        f"{train[-1]:.2f}. The weights of epoch {best + 1} are kept.{time_left}"
     )
 
 

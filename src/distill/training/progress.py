@@ -146,6 +146,11 @@ class State:
         self.best_score, self.best_loss = score, loss
         self.best_weights = copy.deepcopy(self.model.state_dict())
 
+    def return_to_best(self) -> None:
+        """Puts the weights back to the best ones; the optimizer's moments stay."""
+        self.model.load_state_dict(self.best_weights)
+        self.mark_good()
+
     def end_epoch(self, **values: float) -> None:
         """Adds the epoch's values to the curves, counts it, and starts the sums of the next one."""
         for name, value in values.items():

@@ -1,8 +1,9 @@
 """How long a run lasts, by epochs or by the clock, and the learning rate laid out over it."""
 
 import math
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 from distill.errors import SettingError
 from distill.training.agreement import Agreement
@@ -11,6 +12,18 @@ from distill.training.plan import Plan
 WARMUP_STEPS = 50
 FINAL_SHARE = 0.02
 """The learning rate ends at this share of its peak."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Where a run began to come to rest before its planned end, and how."""
+
+    step: int
+    elapsed_s: float
+    share: float
+    """How much longer it takes, in shares of the steps and seconds until there."""
+    rate: float
+    """The learning rate there, in shares of its peak."""
 
 
 class Schedule:
@@ -44,6 +57,7 @@ class Schedule:
         self._epochs, self._seconds = epochs, None if minutes is None else minutes * 60
         self.peak_rate = peak_rate
         self._reserved = 0.0
+        self.rest: Rest | None = None
         self.step = 0
 
     @classmethod
@@ -63,17 +77,32 @@ class Schedule:
         """Halves the learning rate from here on."""
         self.peak_rate /= 2
 
-    def values(self) -> dict[str, float]:
+    def come_to_rest(self, share: float) -> None:
+        """Ends the run early: the learning rate falls to its end over so large a share of the steps and seconds until here, or
+        until the planned end if that is nearer."""
+        self.rest = Rest(self.step, self.elapsed_s, share, self._rate)
+
+    def values(self) -> dict[str, Any]:
         """How far the run is, as plain JSON, for :meth:`resume`."""
         return {
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "reserved_s": self._reserved,
             "peak_rate": self.peak_rate,
+            # A run that came to its end and is given more time begins anew at the rate of its new plan.
+            "rest": None if self.rest is None or self.finished else asdict(self.rest),
         }
 
-    def resume(self, step: int, elapsed_s: float, reserved_s: float = 0.0, peak_rate: float | None = None) -> None:
+    def resume(
+        self,
+        step: int,
+        elapsed_s: float,
+        reserved_s: float = 0.0,
+        peak_rate: float | None = None,
+        rest: Mapping[str, Any] | None = None,
+    ) -> None:
         """Goes on from where an earlier run was after so many steps and seconds."""
+        self.rest = None if rest is None else Rest(**rest)
         self.step = int(step)
         self._started = self._clock() - float(elapsed_s)
         self._reserved = float(reserved_s)
@@ -86,12 +115,27 @@ class Schedule:
     @property
     def progress(self) -> float:
         """Share of the run that is done, 0 to 1."""
+        return self._done(self.step, self.elapsed_s)
+
+    def _done(self, step: int, elapsed_s: float) -> float:
         shares = [0.0]
         if self._epochs is not None:
-            shares.append(self.step / (self._epochs * self._steps_per_epoch))
+            shares.append(step / self._last_step)
         if self._seconds is not None:
-            shares.append(self.elapsed_s / max(self._seconds - self._reserved, 1e-3))
+            shares.append(elapsed_s / max(self._last_second - self._reserved, 1e-3))
         return min(1.0, max(shares))
+
+    @property
+    def _last_step(self) -> float:
+        planned = math.inf if self._epochs is None else self._epochs * self._steps_per_epoch
+        return planned if self.rest is None else min(planned, self.rest.step * (1 + self.rest.share))
+
+    @property
+    def _last_second(self) -> float:
+        planned = math.inf if self._seconds is None else self._seconds
+        if self.rest is None:
+            return planned
+        return min(planned, self.rest.elapsed_s * (1 + self.rest.share) + self._reserved)
 
     @property
     def finished(self) -> bool:
@@ -102,9 +146,9 @@ class Schedule:
         """Seconds to the end at the pace so far; infinite before the first step of a run without a time budget."""
         left = math.inf
         if self._seconds is not None:
-            left = max(0.0, self._seconds - self.elapsed_s)
+            left = max(0.0, self._last_second - self.elapsed_s)
         if self._epochs is not None and self.step:
-            steps_left = self._epochs * self._steps_per_epoch - self.step
+            steps_left = self._last_step - self.step
             left = min(left, steps_left * self.elapsed_s / self.step)
         return left
 
@@ -112,7 +156,7 @@ class Schedule:
     def total_epochs(self) -> int:
         """Epochs the run will have at the pace so far."""
         if self._epochs is not None and (self._seconds is None or not self.step):
-            return self._epochs
+            return math.ceil(self._last_step / self._steps_per_epoch)
         steps = self.step / self.progress if self.step else self._steps_per_epoch
         expected = max(1, math.ceil(steps / self._steps_per_epoch))
         return expected if self._epochs is None else min(expected, self._epochs)
@@ -123,7 +167,15 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """Linear warm-up over the first steps, then a cosine from the peak to ``FINAL_SHARE`` of it."""
-        warmup = min(1.0, (self.step + 1) / WARMUP_STEPS)
-        cosine = FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * self.progress))
-        return self.peak_rate * warmup * cosine
+        """Linear warm-up over the first steps, then a cosine from the peak to ``FINAL_SHARE`` of it; from where the run
+        comes to rest early, another cosine."""
+        return self.peak_rate * min(1.0, (self.step + 1) / WARMUP_STEPS) * self._rate
+
+    @property
+    def _rate(self) -> float:
+        """The learning rate after warm-up, in shares of its peak."""
+        begun, rate = 0.0, 1.0
+        if self.rest is not None:
+            begun, rate = self._done(self.rest.step, self.rest.elapsed_s), self.rest.rate
+        left = (1 - self.progress) / max(1 - begun, 1e-9)
+        return FINAL_SHARE + (rate - FINAL_SHARE) * 0.5 * (1 - math.cos(math.pi * left))

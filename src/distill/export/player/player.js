@@ -62,7 +62,7 @@ export class Model {
 
   // New codes without an end. `settings()` is asked at every position.
   async *composed(seed, settings) {
-    const { prior: about, levels, codebook_size: size, openings, longest } = this.table;
+    const { prior: about, levels, codebook_size: size, openings, longest, silent, pause } = this.table;
     const draw = random(seed);
     const heard = [openings[Math.floor(draw() * openings.length)]];
     let state, place;
@@ -72,6 +72,8 @@ export class Model {
       while (held < heard.length && heard[heard.length - 1 - held][0] === last) held += 1;
       const bias = new Float32Array(size);
       if (held >= longest[last]) bias[last] = FORBIDDEN;
+      if (heard.length >= pause && heard.slice(-pause).every((codes) => silent.includes(codes[0])))
+        for (const code of silent) bias[code] = FORBIDDEN;
       const { temperature, topP } = settings();
       const result = await this.prior.run({
         codes: whole(codes, [1, levels]),
