@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from distill.errors import DistillError, InputError, LibraryError, SettingError
 
@@ -83,14 +84,14 @@ class Client:
 
     def encode(self, model: str, audio: Sound) -> bytes:
         """An audio file as codes: the content of a ``.codes`` file."""
-        with self._answer("POST", f"/v1/models/{model}/encode", content=_content(audio)) as answer:
+        with self._answer("POST", _route(model, "encode"), content=_content(audio)) as answer:
             return answer.content
 
     def decode(self, model: str, codes: Sound, audio_format: str = "wav") -> bytes:
         """Codes as sound: the content of an audio file (``wav``, ``flac``, ``ogg`` or ``mp3``), exactly as long as what was
         encoded."""
         asked = {"format": audio_format}
-        with self._answer("POST", f"/v1/models/{model}/decode", content=_content(codes), params=asked) as answer:
+        with self._answer("POST", _route(model, "decode"), content=_content(codes), params=asked) as answer:
             return answer.content
 
     def edit(
@@ -112,7 +113,7 @@ class Client:
             "edits": [dict(one) for one in edits],
             "others": {name: _text(one) for name, one in (others or {}).items()},
         }
-        with self._answer("POST", f"/v1/models/{model}/edit", json=asked) as answer:
+        with self._answer("POST", _route(model, "edit"), json=asked) as answer:
             return answer.content
 
     def generate(self, model: str, seconds: float = 10.0, **how: Any) -> Iterator[bytes]:
@@ -123,9 +124,7 @@ class Client:
             how: ``seed``, ``temperature`` (a list: one, or one a level), ``top_k``, ``top_p``, ``variety``; ``voice``
                 (``codec``, ``recordings`` or ``auto``), ``format`` (``wav``, ``flac``, ``ogg`` or ``mp3``).
         """
-        with self._answer(
-            "POST", f"/v1/models/{model}/generate", json={"seconds": seconds, **how}, whole=False
-        ) as answer:
+        with self._answer("POST", _route(model, "generate"), json={"seconds": seconds, **how}, whole=False) as answer:
             yield from answer.iter_bytes()
 
     @contextmanager
@@ -164,6 +163,10 @@ class Client:
                 f"{self._address} answered {answer.status_code}, not as distill serve does.", "Check the address."
             ) from error
         raise _KINDS.get(answer.status_code, DistillError)(what, fix)
+
+
+def _route(model: str, what: str) -> str:
+    return f"/v1/models/{quote(model, safe='')}/{what}"
 
 
 def _content(sound: Sound) -> bytes:

@@ -4,6 +4,7 @@ A device can compute wrong codes without any error. So each one quantises vector
 spectrum is known, and decodes a sound that the CPU decodes too.
 """
 
+import contextlib
 import platform
 import shutil
 import time
@@ -29,7 +30,7 @@ from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.codec_loss import CodecLoss
 from distill.training.launch import choose_device
-from distill.training.vqvae_loop import CodecPlan
+from distill.training.plan import CodecPlan
 
 READ = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
 LITTLE_ROOM = 2 << 30
@@ -311,7 +312,12 @@ def _existing(place: Path) -> Path:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes in all files below a folder; one that is gone by now, a training's half-written state, counts nothing."""
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def _bytes(count: float) -> str:

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from annotated_types import Ge, Le
@@ -51,26 +50,26 @@ def prior_config(model: "Model", corpus: Corpus, changes: Mapping[str, Any]) -> 
     return _changed(prior_config_for(model, corpus), changes)
 
 
-def codec_config_for(corpus: Corpus, **changes: Any) -> VQVAEConfig:
-    """Sizes that follow how much audio there is; ``changes`` are the person's own choices.
+def codec_config_for(corpus: Corpus) -> VQVAEConfig:
+    """Sizes that follow how much audio there is.
 
     The codebooks grow until a recording of every second would give each entry fewer than a dozen uses: an entry seen less
     often is neither placed well by the quantizer nor learned by the prior. Where the recordings have no highs (MP3, low
     sample rates), the decoder makes none: a whole number of steps of 250 Hz, so that the edge itself is kept.
     """
     bandwidth = min(24_000.0, max(1000.0, 250.0 * math.ceil(corpus.bandwidth / 250)))
-    settings: dict[str, Any] = {
-        "channels": corpus.channels,
-        "codebook_size": 32,
-        "bandwidth": bandwidth,
-        "voice": "lobes",
-        "sketch_size": SKETCH_SIZE,
-        "decoder_blocks": BASE_DECODER_BLOCKS,
-    }
+    codebook_size = 32
     positions = corpus.seconds * VQVAEConfig().frame_rate
-    while settings["codebook_size"] < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * settings["codebook_size"]:
-        settings["codebook_size"] *= 2
-    return VQVAEConfig(**(settings | changes))
+    while codebook_size < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * codebook_size:
+        codebook_size *= 2
+    return VQVAEConfig(
+        channels=corpus.channels,
+        codebook_size=codebook_size,
+        bandwidth=bandwidth,
+        voice="lobes",
+        sketch_size=SKETCH_SIZE,
+        decoder_blocks=BASE_DECODER_BLOCKS,
+    )
 
 
 def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
@@ -86,16 +85,15 @@ def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     )
 
 
-def prior_config_for(model: "Model", corpus: Corpus, **changes: Any) -> PriorConfig:
-    """Sizes that follow the corpus; ``changes`` are the person's own choices."""
+def prior_config_for(model: "Model", corpus: Corpus) -> PriorConfig:
+    """Sizes that follow the corpus."""
     config = model.header.codec
-    automatic = PriorConfig.for_corpus(
+    return PriorConfig.for_corpus(
         corpus.seconds,
         codebook_size=config.codebook_size,
         num_quantizers=config.num_quantizers,
         frame_rate=config.frame_rate,
     )
-    return PriorConfig(**(asdict(automatic) | changes))
 
 
 def _changed(config: C, changes: Mapping[str, Any]) -> C:

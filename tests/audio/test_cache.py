@@ -1,5 +1,6 @@
 """The cache of decoded audio."""
 
+import errno
 import hashlib
 import os
 import threading
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from distill.audio import cache
-from distill.audio.cache import cache_folder, decoded, trim_cache
+from distill.audio.cache import cache_folder, cached, decoded, trim_cache
 from distill.audio.corpus import import_corpus
 from distill.audio.files import read_audio
 from distill.audio.remembered import remembered
@@ -18,6 +19,18 @@ from distill.errors import AudioFileError, OutputError
 
 def _digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_cache_on_a_disk_that_is_only_read_is_usable(tmp_path, noise, save, monkeypatch):
+    """Guards against an error for a date that cannot be set, where all that is needed is there."""
+    path = save(tmp_path / "a.wav", noise(0.1), 48_000)
+    decoded(path, _digest(path))
+
+    def refuses(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "utime", refuses)
+    assert decoded(path, _digest(path)).shape == cached(_digest(path)).shape == (1, 4800)
 
 
 def test_decoded_once_and_the_same_as_reading(tmp_path, noise, save):

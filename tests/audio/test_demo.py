@@ -1,10 +1,15 @@
 """The corpus that the project makes itself."""
 
+import errno
+import os
+
+import pytest
 import soundfile
 
 from distill.audio.corpus import import_corpus
 from distill.audio.demo import write_demo_corpus
 from distill.audio.split import split_corpus
+from distill.errors import OutputError
 
 
 def test_the_demo_is_varied_usable_and_always_the_same(tmp_path):
@@ -24,3 +29,12 @@ def test_the_demo_is_varied_usable_and_always_the_same(tmp_path):
     assert all(-6 < report.peak_db < 0 for report in corpus.files)
     assert split_corpus(corpus).kind == "recordings"
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_disk_that_is_full_is_said_in_words(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(soundfile, "write", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        write_demo_corpus(tmp_path)

@@ -177,3 +177,20 @@ def test_the_verb_looks_at_everything(distill: Callable[..., Any]) -> None:
     assert {one["section"] for one in answer.json["findings"]} == {
         "Versions", "Devices", "Disk", "Speed", "Distill's folder", "Library",
     }  # fmt: skip
+
+
+def test_a_file_that_a_training_deletes_meanwhile_counts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = home() / "runs" / "one" / ".distill-0000.part"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"half")
+    real = Path.is_file
+
+    def and_gone(path: Path) -> bool:
+        found = real(path)
+        if path == state:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "is_file", and_gone)
+    (runs,) = [one for one in data_folder() if one.name == "runs"]
+    assert runs.number == 0

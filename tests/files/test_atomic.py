@@ -137,3 +137,18 @@ def test_the_folder_is_synced_after_the_rename(tmp_path: Path, monkeypatch: pyte
     with written_aside(tmp_path / "new" / "deep" / "b.txt") as aside:
         aside.write_text("x")
     assert [folder for folder, _ in synced] == [tmp_path / "new" / "deep", tmp_path / "new", tmp_path]
+
+
+def test_a_folder_that_may_be_written_to_and_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "cannot be written" of a file that is written: only its folder cannot be opened to be synced."""
+    real = os.open
+
+    def refuses(path: Path, flags: int, *rest: int, **more: int) -> int:
+        if path == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuses)
+    with written_aside(tmp_path / "a.txt") as aside:
+        aside.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"

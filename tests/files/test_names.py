@@ -20,6 +20,7 @@ from distill.files.names import (
     output_file,
     reconstruction_paths,
     reserving,
+    run_folders,
     sole_writer,
 )
 
@@ -45,6 +46,14 @@ def test_free_names_are_numbered(tmp_path: Path) -> None:
         free = free_path(path)
         assert free.name == expected
         free.touch()
+
+
+def test_a_link_that_leads_nowhere_takes_its_name(tmp_path: Path) -> None:
+    """Guards against a name that looks free and cannot be made: whoever reserves it would try for ever."""
+    (tmp_path / "a.wav").symlink_to(tmp_path / "gone.wav")
+    assert free_path(tmp_path / "a.wav").name == "a-2.wav"
+    with reserving(tmp_path / "a.wav") as path:
+        assert path.name == "a-2.wav"
 
 
 @pytest.mark.parametrize("name", ["mine", "mine.distill"])
@@ -173,3 +182,16 @@ def test_two_writers_in_one_folder_keep_both_files(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), reserving(tmp_path / "b.wav"):
         raise KeyboardInterrupt
     assert not (tmp_path / "b.wav").exists()
+
+
+def test_a_run_that_is_deleted_at_this_moment_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, gone = new_run_folder("kept"), new_run_folder("gone")
+    real = Path.stat
+
+    def stat(path: Path, **how: bool) -> os.stat_result:
+        if path.name == gone.name:
+            raise FileNotFoundError(path)
+        return real(path, **how)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert run_folders() == [kept]

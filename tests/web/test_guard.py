@@ -6,7 +6,7 @@ import pytest
 
 from distill.errors import SettingError
 from distill.web.app import create_app
-from distill.web.guard import Door, Lock
+from distill.web.guard import Door, Lock, length_refusal
 
 PAGE = "http://127.0.0.1:8765"
 
@@ -69,6 +69,15 @@ def test_a_body_says_how_long_it_is_and_is_not_too_long(client: Any) -> None:
     assert client.post("/api/collections", headers={"transfer-encoding": "chunked"}, content=b"").status_code == 411
     assert client.post("/api/collections", headers={"content-length": str(2**40)}, content=b"").status_code == 413
     assert client.post("/api/collections", headers={"content-length": "-1"}, content=b"").status_code == 413
+
+
+@pytest.mark.parametrize("length", ["0" * 20 + "9999999", "9" * 5000, "²", "", "+1", " 1"])
+def test_a_length_that_is_none_is_refused(length: str) -> None:
+    """Guards against zeros that hide a long body, and against digits that only look like a number."""
+    told = length_refusal({"content-length": length}, 100)
+    assert told is not None
+    assert told[0] == 413
+    assert length_refusal({"content-length": "100"}, 100) is length_refusal({}, 100) is None
 
 
 def test_beyond_this_computer_it_needs_a_password() -> None:

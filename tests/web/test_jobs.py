@@ -1,5 +1,6 @@
 """Jobs outlive whoever started them, wait for each other, stop as Ctrl-C stops, and tell how they ended."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -7,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distill.files.home import home
 from distill.web import jobs
 
 WAIT_S = 60.0
@@ -170,6 +172,38 @@ def test_a_runner_that_was_killed_is_told_from_one_that_works() -> None:
     assert over(job) == "interrupted"
     assert "killed" in jobs.job(job.id).wrong[0]
     os.kill(running["process"]["pid"], signal.SIGKILL)
+
+
+def test_a_job_that_is_just_being_started_is_not_over(tmp_path: Path) -> None:
+    """Guards against a page that asks between the note and the process, is told "interrupted", and asks no more."""
+    now = datetime.now(UTC)
+    noted = jobs.Job(tmp_path, "train", "A training", "training", [["train"]], {}, now.isoformat())
+    assert noted.state == "waiting"
+    assert dataclasses.replace(noted, created=(now - timedelta(minutes=1)).isoformat()).state == "interrupted"
+
+
+def test_old_jobs_are_forgotten_with_all_that_lies_in_their_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a folder that something made there, for which no job could be started any more."""
+    monkeypatch.setattr(jobs, "MOST_KEPT", 0)
+    told = {"kind": "t", "title": "t", "lane": "l", "commands": [], "about": {}, "created": "2026-01-01T00:00:00+00:00"}
+    old = home() / "jobs" / "20260101-000000-000000-t"
+    (old / "folder").mkdir(parents=True)
+    (old / "job.json").write_text(json.dumps(told))
+    jobs._tidy()
+    assert not old.exists()
+
+
+def test_two_requests_may_see_at_once_that_a_runner_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[Any] = []
+
+    class Ended:
+        def poll(self) -> int:
+            ended.clear()  # the other request was quicker
+            return 0
+
+    ended.append(Ended())
+    monkeypatch.setattr(jobs, "_started", ended)
+    assert jobs.jobs() == []
 
 
 @pytest.mark.usefixtures("quick")

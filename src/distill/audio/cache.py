@@ -152,8 +152,9 @@ def _decode_to(place: Path, path: Path) -> None:
 
 
 def _used_now(place: Path) -> None:
-    # Another person's shared cache is usable, only its date stays; another process may have trimmed it by now.
-    with contextlib.suppress(PermissionError, FileNotFoundError):
+    # Another person's shared cache, or one on a disk that is only read, is usable, only its date stays; another process may
+    # have trimmed it by now.
+    with contextlib.suppress(OSError):
         os.utime(place)
 
 

@@ -1,7 +1,6 @@
 """A small corpus made by arithmetic: one key, one tempo, many timbres, so that learning it makes sense."""
 
 import itertools
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import soundfile
 
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.writing import write_audio
-from distill.files.atomic import make_folder
+from distill.files.atomic import make_folder, written_aside
 
 _BEAT = 60 / 96  # seconds, at 96 beats a minute
 _BAR = 4 * _BEAT
@@ -57,12 +56,8 @@ def write_demo_corpus(folder: Path, seed: int = 0) -> list[Path]:
 
 def _write_at(path: Path, sound: np.ndarray, piece: _Piece) -> None:
     """``write_audio`` knows 48 kHz only; the corpus should also hold what has to be resampled."""
-    aside = path.with_name(f".distill-{secrets.token_hex(8)}.tmp")
-    try:
+    with written_aside(path) as aside:
         soundfile.write(aside, sound.T, piece.rate, subtype=f"PCM_{piece.bit_depth}", format=piece.file_format.upper())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _sine(turns: np.ndarray) -> np.ndarray:

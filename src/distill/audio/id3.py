@@ -14,8 +14,9 @@ def tag_size(head: bytes) -> int:
     return 10 + size + (10 if head[5] & 0x10 else 0)
 
 
-def after_id3(content: mmap.mmap, at: int = 0) -> int:
-    """Where the sound begins behind tags that begin at ``at``."""
+def after_id3(content: mmap.mmap) -> int:
+    """Where the sound begins, behind the tags."""
+    at = 0
     for _ in range(_MOST_TAGS):
         if not (size := tag_size(content[at : at + 10])):
             break

@@ -178,16 +178,15 @@ def repeat(grid: np.ndarray, selection: Selection, times: int) -> np.ndarray:
     """
     if times < 2:
         raise SettingError(f"{times} times is no repetition.", "Choose 2 or more.")
-    clip = copy(grid, selection)
-    copies = Clip(np.tile(clip.codes, (times - 1, 1)), clip.levels)
-    if len(clip.levels) == grid.shape[1]:
-        return insert(grid, copies, selection.stop)
-    if selection.first + times * selection.length > len(grid):
+    on_all_levels = len(selection.levels) == grid.shape[1]
+    if not on_all_levels and selection.first + times * selection.length > len(grid):
         raise SettingError(
             f"{times} times {selection.length} columns do not fit from column {selection.first} on; there are {len(grid)}.",
             "Repeat it fewer times, or on all levels, which makes the sound longer.",
         )
-    return paste(grid, copies, selection.stop)
+    clip = copy(grid, selection)
+    copies = Clip(np.tile(clip.codes, (times - 1, 1)), clip.levels)
+    return insert(grid, copies, selection.stop) if on_all_levels else paste(grid, copies, selection.stop)
 
 
 def graft(grid: np.ndarray, other: np.ndarray, selection: Selection, other_first: int | None = None) -> np.ndarray:
@@ -268,15 +267,6 @@ def delete_unlocked(locked: np.ndarray, first: int, stop: int) -> np.ndarray:
     if locked[first:stop].any():
         raise SettingError("Cells that are locked would be deleted.", "Unlock them first, or delete others.")
     return np.concatenate([locked[:first], locked[stop:]])
-
-
-def seconds_to_columns(begin: float, end: float, frame_rate: float) -> tuple[int, int]:
-    """The columns of a stretch of time, each taken to the nearest border, at least one.
-
-    Stretches that meet in time meet in columns, too.
-    """
-    first = round(begin * frame_rate)
-    return first, max(first + 1, round(end * frame_rate))
 
 
 def levels_named(text: str, count: int) -> tuple[int, ...]:

@@ -69,14 +69,15 @@ def sync_folder(folder: Path) -> None:
     """Makes a new name in the folder outlast a power cut, where the system can (Windows and some network disks cannot)."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    except OSError as error:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:  # EACCES: a folder that may be written to and not be read
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES):
             raise
-    finally:
-        os.close(descriptor)
 
 
 def ensure_writable(folder: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -70,9 +70,9 @@ def stem_from(text: str) -> str:
 
 
 def free_path(path: Path) -> Path:
-    """``path``, or the first of ``path-2``, ``path-3``, … that does not exist yet."""
+    """``path``, or the first of ``path-2``, ``path-3``, … that does not exist yet; a link that leads nowhere exists."""
     candidate, number = path, 2
-    while candidate.exists():
+    while os.path.lexists(candidate):
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
     return candidate
@@ -228,8 +228,12 @@ def new_folder(wanted: Path) -> Path:
 
 
 def run_folders() -> list[Path]:
-    """The folders of all runs so far, the newest first."""
-    return sorted((home() / "runs").glob("*/"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    """The folders of all runs so far, the newest first; one that is deleted at this moment is left out."""
+    found = []
+    for folder in (home() / "runs").glob("*/"):
+        with suppress(FileNotFoundError):
+            found.append((folder.stat().st_mtime, folder))
+    return [folder for _, folder in sorted(found, key=lambda one: one[0], reverse=True)]
 
 
 def _own_folder(name: str) -> Path:

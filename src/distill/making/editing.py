@@ -70,7 +70,7 @@ class Editing:
                 by = self._column("by", details["by"])
                 return self._take(edit.rotate(grid, chosen, by), f"Rotated {where} by {by} columns.")
             case "repeat":
-                times = int(_number("times", details["times"]))
+                times = _whole("times", details["times"])
                 if len(chosen.levels) == grid.shape[1]:
                     self._check_room((times - 1) * chosen.length)
                 after = edit.repeat(grid, chosen, times)
@@ -79,7 +79,7 @@ class Editing:
                 copies = edit.Clip(after[chosen.stop : chosen.first + times * chosen.length], chosen.levels)
                 return self._insert(copies, chosen.stop, f"Repeated {where}, {times} times in all.")
             case "fill":
-                codes = [int(_number("code", part)) for part in details["code"].split(",")]
+                codes = [_whole("code", part) for part in details["code"].split(",")]
                 filled = edit.fill(grid, chosen, codes, self._model.codec.codebook_size)
                 return self._take(filled, f"Filled {where} with {details['code']}.")
             case "copy":
@@ -115,7 +115,7 @@ class Editing:
         )
 
     def _reimagine(self, chosen: edit.Selection, details: dict[str, str]) -> str:
-        seed = int(_number("seed", details["seed"])) if "seed" in details else secrets.randbelow(2**31)
+        seed = _whole("seed", details["seed"]) if "seed" in details else secrets.randbelow(2**31)
         if not 0 <= seed < 2**31:
             raise SettingError(f"The seed {seed} is out of range.", f"Choose one from 0 to {2**31 - 1}.")
         sampling = Sampling(temperatures(details.get("temperature", "1")))
@@ -160,7 +160,7 @@ class Editing:
     def _column(self, name: str, text: str) -> int:
         """``3.5`` (seconds) or ``c164``."""
         if text[:1] == "c":
-            return int(_number(name, text[1:]))
+            return _whole(name, text[1:])
         return round(_number(name, text) * self._model.codec.frame_rate)
 
     def _words(self, chosen: edit.Selection) -> str:
@@ -179,3 +179,13 @@ def _number(name: str, text: str) -> float:
             f"'{text}' is not a number, as --{name} needs.", "See distill edit --help for how it is written."
         )
     return number
+
+
+def _whole(name: str, text: str) -> int:
+    """A number of columns, of times, of a code: half of one is a slip, and would be taken for another one."""
+    number = _number(name, text)
+    if not number.is_integer():
+        raise SettingError(
+            f"'{text}' is not a whole number, as --{name} needs.", "See distill edit --help for how it is written."
+        )
+    return int(number)

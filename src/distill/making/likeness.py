@@ -22,7 +22,7 @@ _SHORT, _LONG = 2048, 8192
 _BANDS = np.geomspace(60, 16_000, 25)
 """Hz; edges of the bands of the short window."""
 _LOWEST_HZ, _HIGHEST_HZ, _PER_OCTAVE = 60.0, 5000.0, 24
-"""The hop of the fine spectrum, in samples."""
+"""The fine spectrum: from where to where it goes, and its bands in an octave."""
 _DEPTH_DB = 45.0
 """How far under its loudest partial a fine spectrum is seen."""
 _FLOOR = 1e-8

@@ -68,7 +68,7 @@ def start_from_base(codec: ConvVQVAE, path: Path) -> None:
 def _in_stereo(weights: dict[str, Tensor], codec: ConvVQVAE) -> dict[str, Tensor]:
     """Both channels hear and say what the one did: what is *between* them starts at nothing."""
     head = codec.decoder[2]
-    assert isinstance(head, TonesAndNoise)  # fits_base says so
+    assert isinstance(head, TonesAndNoise)  # base_path says so
     own = codec.state_dict()
 
     name = "encoder.0.weight"

@@ -69,19 +69,19 @@ def start_sketch(codec: "ConvVQVAE", audio: Tensor) -> None:
         wanted, said, vectors = (one.flatten(0, 1)[is_heard] for one in (described(heard), said, features))
         parts.append((wanted, said, vectors))
     codec.train(was_training)
-    description, told, vectors = (torch.cat(some) for some in zip(*parts, strict=True))
-    if len(description) < 2:
+    wanted, told, vectors = (torch.cat(some) for some in zip(*parts, strict=True))
+    if len(wanted) < 2:
         return
-    mean = description.mean(dim=0)
-    centred = description - mean
+    mean = wanted.mean(dim=0)
+    centred = wanted - mean
     axes = torch.linalg.eigh(centred.T @ centred)[1][:, -codec.config.sketch_size :]  # [D, size]
     sketch = centred @ axes
     scale = (SHARE * vectors.var(dim=0).sum() / sketch.var(dim=0).sum().clamp(min=1e-9)).sqrt().clamp(min=1e-3)
     codec.sketch.weight.copy_(scale * axes.T)
     codec.sketch.bias.copy_(-scale * (mean @ axes))
 
-    description[:, head.tones.channels * head.tones.bins :] *= CONCENTRATION
-    left = description - told
+    wanted[:, head.tones.channels * head.tones.bins :] *= CONCENTRATION
+    left = wanted - told
     sketch, average = scale * sketch, left.mean(dim=0)
     ridge = 1e-3 * len(sketch) * scale.square() * torch.eye(sketch.shape[1], device=sketch.device)
     reading = torch.linalg.solve(sketch.T @ sketch + ridge, sketch.T @ (left - average))

@@ -148,7 +148,7 @@ class OriginalityJudge:
             rows += [self._compared(one, take) for one, take in zip(trained, self._takes, strict=True)]
         table = np.concatenate([np.zeros((0, 2 + len(self._levels))), *rows])
         left = table[table[:, 1] == 0]
-        is_cleaned = 2 * len(left) >= len(table)
+        is_cleaned = len(table) - len(left) <= MOST_SHARED * len(table)
         similarity = (left if is_cleaned or _heard(left) >= FEWEST_LEFT else table)[:, 0]
         runs = np.sort((left if is_cleaned else table)[:, 2:], axis=0).T
         window = round(WINDOW_SECONDS * self._frame_rate)

@@ -285,16 +285,16 @@ def pictured(sound: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     return mel, level
 
 
-def log_mel(magnitudes: Tensor, semitones: float = 0.0) -> Tensor:
-    """Natural logarithm of 64 mel bins ``[F, 64]`` of ``[F, 1025]``, as if the sound were ``semitones`` lower.
-
-    The filters move, not the sound: that is exact, and costs no more than not transposing.
-    """
-    return (magnitudes @ _filters(semitones)).clamp(min=FLOOR).log()
+def log_mel(magnitudes: Tensor) -> Tensor:
+    """Natural logarithm of 64 mel bins ``[F, 64]`` of ``[F, 1025]``."""
+    return (magnitudes @ _filters(0.0)).clamp(min=FLOOR).log()
 
 
 def _log_mels(magnitudes: Tensor, semitones: Sequence[float]) -> Tensor:
-    """:func:`log_mel` at each of several semitones, in one product: ``[len(semitones), F, 64]``."""
+    """:func:`log_mel` as if the sound were so many semitones lower, in one product: ``[len(semitones), F, 64]``.
+
+    The filters move, not the sound: that is exact, and costs no more than not transposing.
+    """
     filters = torch.cat([_filters(one) for one in semitones], dim=1)
     return (magnitudes @ filters).clamp(min=FLOOR).log().unflatten(1, (len(semitones), BINS)).transpose(0, 1)
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 _BLOCK = 1 << 24
 """Comparisons made at once; bounds the memory."""
+_EQUAL = 0.8
+"""Of a window's codes; so many the same, in step, are the same window."""
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,8 @@ def _begins(sources: Sequence[Tensor]) -> np.ndarray:
     return np.cumsum([0] + [len(source) + 1 for source in sources])
 
 
-def share_of_equal_windows(codes: Tensor, sources: Sequence[Tensor], window: int, equal: float = 0.8) -> float:
-    """Share of the windows of ``codes [S, Q]`` of whose level-1 codes ``equal`` or more occur, in step, in one recording.
+def share_of_equal_windows(codes: Tensor, sources: Sequence[Tensor], window: int) -> float:
+    """Share of the windows of ``codes [S, Q]`` of whose level-1 codes four fifths or more occur, in step, in one recording.
 
     A piece shorter than ``window`` positions is one window.
     """
@@ -164,7 +166,7 @@ def share_of_equal_windows(codes: Tensor, sources: Sequence[Tensor], window: int
         same = np.cumsum(alignments[first : first + rows] == piece, axis=1, dtype=np.int32)
         counts = same[:, window - 1 :].copy()
         counts[:, 1:] -= same[:, :-window]
-        found |= (counts >= equal * window).any(axis=0)
+        found |= (counts >= _EQUAL * window).any(axis=0)
     return float(found.mean())
 
 

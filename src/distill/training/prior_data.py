@@ -24,7 +24,7 @@ from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
 from distill.training.orders import order_extraction
 
 if TYPE_CHECKING:
-    from distill.training.prior_loop import PriorPlan
+    from distill.training.plan import PriorPlan
 
 
 MOST_POSITIONS = 1 << 22

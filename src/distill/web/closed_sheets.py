@@ -62,8 +62,8 @@ def close(given: str) -> None:
     """
     folder = sheets.folder() / sheets.sheet(given).about.id
     gone = folder.with_name(folder.name + _GONE)
+    os.utime(folder)  # from now on its days are counted; after the move a list could find it too old already
     _move(folder, gone)
-    os.utime(gone)  # from now on its days are counted
 
 
 def reopen(given: str) -> Sheet:

@@ -138,6 +138,8 @@ def edited(one: Sheet, asked: Edit) -> tuple[str, np.ndarray, np.ndarray]:
             filled = edit.fill(codes, chosen, asked.code, one.about.entries)
             return f"Set {there} to {asked.code}", edit.keep(codes, filled, locked), locked
         case Repeat():
+            if len(chosen.levels) == one.about.levels:  # before the copies take memory
+                sheets.check_room(len(codes) + (asked.times - 1) * chosen.length)
             after, words = edit.repeat(codes, chosen, asked.times), f"{asked.times} times {there}"
             if len(after) > len(codes):
                 return words, after, edit.insert_unlocked(locked, chosen.stop, len(after) - len(codes))

@@ -31,6 +31,8 @@ LONGEST_BODY = 2**20
 LONGEST_UPLOAD = 4 * 2**30
 """Bytes of one audio file that is dropped on the page."""
 SHORTEST_PASSWORD = 8
+_LONGEST_LENGTH = 20
+"""Digits of a Content-Length that are still read: a number of any length is a way to keep a server busy."""
 _LOGGED_IN_S = 30 * 24 * 3600
 _TRIES, _WAIT_S = 5, 30.0
 _OPEN = frozenset({"/login", "/static/style.css", "/static/login.js", "/static/icon.svg"})
@@ -205,12 +207,8 @@ class Guard(Before):
         is_visit = method == "GET" and path == "/" and headers.get("sec-fetch-mode") == "navigate"
         if site not in ("same-origin", "none") and not is_visit:
             return 403, "Another page asked Distill for something.", "Open Distill's own page and do it there."
-        if "transfer-encoding" in headers:
-            return 411, "The request does not say how long it is.", "Send it with a Content-Length."
-        most = LONGEST_UPLOAD if path.startswith("/api/uploads/") else LONGEST_BODY
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > most:
-            return 413, f"{length} bytes are more than the {most} that are taken here.", "Send less at once."
+        if too_long := length_refusal(headers, LONGEST_UPLOAD if path.startswith("/api/uploads/") else LONGEST_BODY):
+            return too_long
         if self._door.lock is not None and path not in _OPEN and not self._is_known(headers.get("cookie", "")):
             if path == "/" and method == "GET":
                 return None  # app.py shows the page that asks for the password
@@ -219,6 +217,21 @@ class Guard(Before):
 
     def _is_known(self, cookies: str) -> bool:
         return self._door.lock is None or self._door.lock.admits(ticket_in(cookies, self._door))
+
+
+def length_refusal(headers: Mapping[str, str], most: int) -> tuple[int, str, str] | None:
+    """Status and words for a request whose body does not say how long it is, or is longer than ``most`` bytes; else None."""
+    if "transfer-encoding" in headers:
+        return 411, "The request does not say how long it is.", "Send it with a Content-Length."
+    length = headers.get("content-length", "0")
+    is_number = length.isascii() and length.isdigit() and len(length) <= _LONGEST_LENGTH
+    if not is_number or int(length) > most:
+        return (
+            413,
+            f"{length[:_LONGEST_LENGTH]} bytes are more than the {most} that are taken here.",
+            "Send less at once.",
+        )
+    return None
 
 
 def _host_of(address: str) -> str:

@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,7 @@ PROGRESS = "DISTILL_PROGRESS"
 """In the environment of a command: the file in which it tells how far it is."""
 MOST_KEPT = 200
 """Jobs that are over; older ones are forgotten."""
+_LONGEST_START = timedelta(seconds=10)
 _started: list["subprocess.Popen[bytes]"] = []
 """Only so that the system can forget those that have ended; nothing is asked of it."""
 
@@ -78,11 +80,18 @@ class Job:
                 return "stopped"
             return "finished" if not any(ended["codes"]) else "failed"
         if not self.is_alive:
-            # It may have ended between the two looks.
-            return self.state if (self.folder / "ended.json").exists() else "interrupted"
+            if (self.folder / "ended.json").exists():  # it has ended between the two looks
+                return self.state
+            return "waiting" if self._is_being_started else "interrupted"
         if self.was_stopped:
             return "stopping"
         return "running" if self.running else "waiting"
+
+    @property
+    def _is_being_started(self) -> bool:
+        """Whether it is noted, and its process is not yet: for a moment, unless the server died in it."""
+        age = datetime.now(UTC) - datetime.fromisoformat(self.created)
+        return not (self.folder / "process.json").exists() and age < _LONGEST_START
 
     @property
     def is_over(self) -> bool:
@@ -109,8 +118,8 @@ class Job:
         known = [minutes for minutes in left if minutes is not None]
         if not left or len(known) < len(left):
             return None
-        began = datetime.fromtimestamp((self.folder / "running.json").stat().st_mtime, UTC)
-        return began + timedelta(minutes=sum(known))
+        since = datetime.fromtimestamp((self.folder / "running.json").stat().st_mtime, UTC)
+        return since + timedelta(minutes=sum(known))
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -177,7 +186,8 @@ def jobs() -> list[Job]:
     """All jobs, the newest first."""
     for process in list(_started):
         if process.poll() is not None:
-            _started.remove(process)
+            with contextlib.suppress(ValueError):  # another request was quicker
+                _started.remove(process)
     found = [_read(path) for path in sorted(_folder().glob("*/"), reverse=True)]
     return [one for one in found if one is not None]
 
@@ -286,7 +296,4 @@ def _tidy() -> None:
     """Forgets the oldest jobs that are over; what they made stays."""
     for old in jobs()[MOST_KEPT:]:
         if old.is_over:
-            for path in old.folder.iterdir():
-                path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                old.folder.rmdir()
+            shutil.rmtree(old.folder, ignore_errors=True)

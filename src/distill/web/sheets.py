@@ -87,8 +87,8 @@ class Sheet:
 
 
 _cache: dict[Path, tuple[tuple[int, ...], Sheet]] = {}
-_turn = threading.RLock()
-"""One change at a time."""
+turn = threading.RLock()
+"""One change at a time; whoever makes two that belong together holds it over both."""
 
 
 def sheets() -> list[About]:
@@ -110,7 +110,7 @@ def sheet(given: str) -> Sheet:
     own = folder() / given
     if not _is_open(given):
         raise LibraryError("This sound is not open any more.", "Open it again in Codes.")
-    with _turn:
+    with turn:
         if own in _cache and _cache[own][0] == _marks(own):
             return _cache[own][1]
         return _remember(own, _read(own))
@@ -161,7 +161,7 @@ def rename(one: Sheet, name: str) -> Sheet:
 
 
 def do(
-    given: str, words: str, codes: np.ndarray, locked: np.ndarray, *, based_on: Sheet, pair: str = "", other: str = ""
+    words: str, codes: np.ndarray, locked: np.ndarray, *, based_on: Sheet, pair: str = "", other: str = ""
 ) -> tuple[Sheet, Step]:
     """Takes one step: what the sheet was based on becomes codes ``[S, Q]`` with locks ``[S, Q]``.
 
@@ -171,18 +171,37 @@ def do(
     Raises:
         SettingError: if the sheet was changed meanwhile, in another tab, or would be too long.
     """
-    with _turn:
-        now = sheet(given)
-        if now.history is not based_on.history:
-            raise SettingError("This sound was just changed in another tab.", "Look at it there, or reload this page.")
-        if len(codes) > LONGEST_COLUMNS:
-            raise SettingError("The sound would get too long.", f"Keep it below {LONGEST_COLUMNS} columns.")
+    with turn:
+        now = check_unchanged(based_on)
+        check_room(len(codes))
         grid = np.concatenate([codes, locked.astype(np.int64)], axis=1)
         step = step_between(words, now.history.grid, grid)
         step = dataclasses.replace(step, pair=f"{pair}:{other}" if pair else "")
         told = {"do": words, "first": step.first, "before": _text(step.before), "after": _text(step.after)}
-        _append(given, told | ({"pair": step.pair} if pair else {}))
+        _append(now.about.id, told | ({"pair": step.pair} if pair else {}))
         return _changed(now, now.history.do(step)), step
+
+
+def check_unchanged(known: Sheet) -> Sheet:
+    """The sheet as it is now, if nothing was done to it since it was read.
+
+    Raises:
+        SettingError: if it was changed meanwhile, in another tab.
+    """
+    now = sheet(known.about.id)
+    if now.version != known.version:
+        raise SettingError("This sound was just changed in another tab.", "Look at it there, or reload this page.")
+    return now
+
+
+def check_room(columns: int) -> None:
+    """Refuses a sound that would get longer than can be edited at once.
+
+    Raises:
+        SettingError: if it would.
+    """
+    if columns > LONGEST_COLUMNS:
+        raise SettingError("The sound would get too long.", f"Keep it below {LONGEST_COLUMNS} columns.")
 
 
 def undo(given: str) -> list[tuple[Sheet, Step]]:
@@ -196,7 +215,7 @@ def redo(given: str) -> list[tuple[Sheet, Step]]:
 
 
 def _back_or_forth(given: str, way: Literal["undo", "redo"]) -> list[tuple[Sheet, Step]]:
-    with _turn:
+    with turn:
         now = sheet(given)
         steps = now.history.past if way == "undo" else now.history.future
         if not steps:

@@ -15,7 +15,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from distill.errors import OutputError, SettingError
-from distill.web.guard import Before, Message, Receive, Scope, Send, refuse
+from distill.web.guard import Before, Message, Receive, Scope, Send, length_refusal, refuse
 
 VARIABLE = "DISTILL_TOKEN"
 SHORTEST = 16
@@ -116,10 +116,4 @@ class Gate(Before):
         is_known = hmac.compare_digest(hashlib.sha256(given.strip().encode("latin-1")).digest(), self._digest)
         if kind.lower() != "bearer" or not is_known:
             return 401, "This needs a token.", "Send it as the header Authorization: Bearer TOKEN."
-        if "transfer-encoding" in headers:
-            return 411, "The request does not say how long it is.", "Send it with a Content-Length."
-        most = self._longest.get(path.rpartition("/")[2], self._longest[""])
-        length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()) or int(length[:20]) > most:
-            return 413, f"{length[:20]} bytes are more than the {most} that are taken here.", "Send less at once."
-        return None
+        return length_refusal(headers, self._longest.get(path.rpartition("/")[2], self._longest[""]))

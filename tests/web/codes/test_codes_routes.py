@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,11 @@ import pytest
 import soundfile
 from httpx import Client
 
+from distill.codes import edit
+from distill.errors import SettingError
 from distill.files.home import home
 from distill.library import Library
+from distill.web import closed_sheets, sheets
 
 Json = Any
 
@@ -263,6 +267,16 @@ def test_what_was_closed_stays_for_thirty_days(client: Client, sheet: Json) -> N
     assert client.post(f"/api/codes/sheets/{sheet['id']}/reopen").status_code == 404
 
 
+def test_a_sheet_that_was_opened_long_ago_can_be_closed(
+    client: Client, sheet: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a list of closed ones, asked for at that moment, that counts its days from when it was opened."""
+    os.utime(home() / "sheets" / sheet["id"], (0, time.time() - 40 * 24 * 3600.0))
+    monkeypatch.setattr(closed_sheets, "sync_folder", lambda _: closed_sheets.closed())
+    client.delete(f"/api/codes/sheets/{sheet['id']}")
+    assert client.post(f"/api/codes/sheets/{sheet['id']}/reopen").status_code == 200
+
+
 def test_a_damaged_sheet_is_said_and_kept(client: Client, sheet: Json) -> None:
     note = home() / "sheets" / sheet["id"] / "sheet.json"
     note.write_bytes(note.read_bytes()[:40])
@@ -295,8 +309,6 @@ def test_a_sheet_survives_a_new_server_and_a_crash(
     client: Client, sheet: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against work that is lost with the process: everything is read from the files, a torn last line left out."""
-    from distill.web import sheets
-
     edits(client, sheet, do="mirror", **CELLS)
     edits(client, sheet, do="fill", code=3, **CELLS)
     client.post(f"/api/codes/sheets/{sheet['id']}/undo")
@@ -315,8 +327,6 @@ def test_a_sheet_survives_a_new_server_and_a_crash(
 
 def test_a_long_sound_with_a_long_past(client: Client, sheet: Json, model: str) -> None:
     """Guards against answers that are too long to be given, or that grow with every step."""
-    from distill.web import sheets
-
     about = sheets.sheet(sheet["id"]).about
     facts = {"codec": about.codec, "sample_rate": 48_000, "hop": 1024, "levels": 2, "entries": 32}
     columns = sheets.LONGEST_COLUMNS
@@ -330,12 +340,16 @@ def test_a_long_sound_with_a_long_past(client: Client, sheet: Json, model: str) 
     for _ in range(60):
         client.post(f"/api/codes/sheets/{long.about.id}/undo")
     assert not rows(client.get(f"/api/codes/sheets/{long.about.id}").json()["rows"]).any()
-    refused = client.post(
-        f"/api/codes/sheets/{long.about.id}/edits",
-        json={"do": "repeat", "times": 2, "first": 0, "stop": 2, "levels": [0, 1]},
-    )
-    assert refused.status_code == 400
-    assert "too long" in refused.json()["what"]
+    tracemalloc.start()
+    for times, stop in ((2, 2), (1000, columns)):
+        refused = client.post(
+            f"/api/codes/sheets/{long.about.id}/edits",
+            json={"do": "repeat", "times": times, "first": 0, "stop": stop, "levels": [0, 1]},
+        )
+        assert refused.status_code == 400
+        assert "too long" in refused.json()["what"]
+    assert tracemalloc.get_traced_memory()[1] < 50e6, "the copies are not even made"
+    tracemalloc.stop()
 
 
 def test_the_model_is_found_where_it_is_now(client: Client, sheet: Json, tiny: Path) -> None:
@@ -381,13 +395,37 @@ def test_what_cannot_be_is_refused_in_words(client: Client, sheet: Json, asked: 
 
 def test_two_tabs(client: Client, sheet: Json) -> None:
     """Guards against one tab that silently takes back what another did."""
-    from distill.errors import SettingError
-    from distill.web import sheets
-
     old = sheets.sheet(sheet["id"])
     edits(client, sheet, do="mirror", **CELLS)
     with pytest.raises(SettingError, match="another tab"):
-        sheets.do(sheet["id"], "late", old.codes, old.locked, based_on=old)
+        sheets.do("late", old.codes, old.locked, based_on=old)
+
+
+def test_a_swap_is_done_in_both_sounds_or_in_none(
+    client: Client, sheet: Json, other: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against half a swap, where the other sound is changed in another tab at that moment."""
+    real = edit.swap
+
+    def meanwhile(*args: Any) -> Any:
+        one = sheets.sheet(other["id"])
+        sheets.do("meanwhile", one.codes[::-1], one.locked, based_on=one)
+        return real(*args)
+
+    monkeypatch.setattr(edit, "swap", meanwhile)
+    asked = {"do": "swap", "other": other["id"], "other_first": 0, "first": 0, "stop": 5, "levels": [0]}
+    refused = client.post(f"/api/codes/sheets/{sheet['id']}/edits", json=asked)
+    assert "another tab" in refused.json()["what"]
+    assert np.array_equal(now(client, sheet), rows(sheet["rows"]))
+
+
+def test_a_sound_that_was_only_read_again_or_renamed_is_still_the_same(client: Client, sheet: Json) -> None:
+    """Guards against an edit refused as another tab's, where the server had only forgotten what it had read."""
+    old = sheets.sheet(sheet["id"])
+    sheets._cache.clear()
+    sheets.rename(old, "another name")
+    done, _ = sheets.do("in time", old.codes[::-1], old.locked, based_on=old)
+    assert done.about.name == "another name"
 
 
 def test_every_route_says_what_it_takes_and_gives(client: Client) -> None:

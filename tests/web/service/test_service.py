@@ -282,6 +282,16 @@ def test_a_server_that_is_not_there(token: str) -> None:
         studio.models()
 
 
+def test_a_name_may_hold_what_means_something_in_an_address(
+    serving: Any, served: dict[str, Path], token: str, tmp_path: Path
+) -> None:
+    name = "wet #2? 50%41"
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, np.zeros(4800), 48_000)
+    with serving({name: served["tiny"]}, Limits()) as there, Client(there, token) as studio:
+        assert studio.encode(name, sound)
+
+
 def test_codes_in_base64_that_are_none(address: str, token: str) -> None:
     asked = {"codes": "€€€", "edits": [{"do": "mirror", "span": "all"}]}
     answer = httpx.post(

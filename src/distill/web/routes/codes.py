@@ -214,7 +214,7 @@ def change(sheet: str, asked: Edit) -> Changes:
     if isinstance(asked, Graft):
         return _across(one, asked)
     words, codes, locked = edited(one, asked)
-    return Changes(changes=[_change(*sheets.do(sheet, words, codes, locked, based_on=one))])
+    return Changes(changes=[_change(*sheets.do(words, codes, locked, based_on=one))])
 
 
 @router.post("/codes/sheets/{sheet}/undo")
@@ -250,20 +250,19 @@ def _across(one: Sheet, asked: Graft) -> Changes:
     if asked.do == "graft":
         grafted = edit.keep(one.codes, edit.graft(one.codes, other.codes, chosen, asked.other_first), one.locked)
         words = f"Took {there} from {other.about.name}"
-        return Changes(changes=[_change(*sheets.do(one.about.id, words, grafted, one.locked, based_on=one))])
+        return Changes(changes=[_change(*sheets.do(words, grafted, one.locked, based_on=one))])
     if one.about.id == other.about.id:
         raise SettingError("A sound cannot be swapped with itself.", "Open another one beside it.")
     here, theirs = edit.swap(one.codes, other.codes, chosen, asked.other_first)
     pair = secrets.token_hex(6)
     mine, yours = edit.keep(one.codes, here, one.locked), edit.keep(other.codes, theirs, other.locked)
     said, replied = f"Swapped {there} with {other.about.name}", f"Swapped with {there} of {one.about.name}"
-    first, second = one.about.id, other.about.id
-    return Changes(
-        changes=[
-            _change(*sheets.do(first, said, mine, one.locked, based_on=one, pair=pair, other=second)),
-            _change(*sheets.do(second, replied, yours, other.locked, based_on=other, pair=pair, other=first)),
-        ]
-    )
+    with sheets.turn:  # both or none: half a swap would lose what was taken out of the other
+        for known in (one, other):
+            sheets.check_unchanged(known)
+        first = sheets.do(said, mine, one.locked, based_on=one, pair=pair, other=other.about.id)
+        second = sheets.do(replied, yours, other.locked, based_on=other, pair=pair, other=one.about.id)
+    return Changes(changes=[_change(*first), _change(*second)])
 
 
 def _opened(bench: Worker, entry: ModelEntry, name: str, asked: dict[str, Any]) -> SheetView:
