@@ -10,7 +10,7 @@ import pytest
 
 from distill.models import PriorConfig
 from distill.training import Notice, PriorEpochMetrics, PriorTrainingCompleteEvent, TrainingEvent, train_prior
-from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all, kept_epoch
+from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all, kept_epoch, nothing_more
 from distill.training.prior_loop import PriorPlan
 
 CONFIG = PriorConfig(
@@ -69,6 +69,13 @@ def test_when_to_stop(since_best: int, total: int, patience: float, ends: bool) 
     assert has_learned_all([2.0, 1.0] + [1.5] * since_best, total, patience) == ends
 
 
+def test_the_time_that_is_given_back_is_told() -> None:
+    losses = [4.0, 3.0, 1.0], [4.0, 3.5, 3.75]
+    assert nothing_more(*losses, 120.0).endswith("comes to rest over 2 more. 2 minutes are given back.")
+    assert nothing_more(*losses, 0.2).endswith("over 2 more.")
+    assert nothing_more(*losses, math.inf).endswith("over 2 more.")
+
+
 @pytest.fixture
 def scripted(validate: Callable[..., None]) -> None:
     """Held-out losses that fall twice, then rise for good."""
@@ -100,7 +107,7 @@ def test_training_comes_to_rest_when_nothing_more_is_learned(
     (complete,) = [event for event in events if isinstance(event, PriorTrainingCompleteEvent)]
     assert complete.stopped_early
     (said,) = [event.text for event in events if isinstance(event, Notice) and "nothing more" in event.text]
-    for figure in ("epoch 2", "2.00 then", "3.20 now", "over 2 more", "are given back"):
+    for figure in ("epoch 2", "2.00 then", "3.20 now", "over 2 more"):
         assert figure in said
     assert result["prior_metadata"]["epochs_trained"] == 10
 
