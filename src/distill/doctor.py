@@ -23,7 +23,7 @@ from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
 from distill.files.atomic import ensure_writable
 from distill.files.home import home
-from distill.files.names import run_folders
+from distill.files.names import command, run_folders
 from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
@@ -253,7 +253,7 @@ def library() -> Iterator[Finding]:
                 entry.name,
                 f"was in {entry.path.parent} and is gone, or it is damaged",
                 "If it was moved: distill models import ITS-FILE --in-place. If it is no longer wanted: "
-                f"distill models delete {entry.name}",
+                + command("distill", "models", "delete", entry.name),
             )
 
 

@@ -207,7 +207,8 @@ def add_prior(
             return model
         if before and not is_continued:
             kept = trash.keep_copy(model_path)
-            record.tell(Notice(f"The model with the prior it had is in the trash: distill models restore {kept.key}"))
+            back = command("distill", "models", "restore", kept.key)
+            record.tell(Notice(f"The model with the prior it had is in the trash: {back}"))
         header = model.header.model_copy(
             update={
                 "prior": trained["prior_config"],
