@@ -119,6 +119,24 @@ def test_a_command_can_be_typed_whatever_a_file_is_called() -> None:
         assert Path(last) == Path(name)
 
 
+def test_what_is_odd_about_a_file_is_said_wherever_it_is_read(
+    distill: Callable[..., Any], tiny: Path, noise: Callable[..., Any], save: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Guards against codes of half a recording, and a passage at another place than it was, without a word."""
+    whole = save(tmp_path / "whole.wav", noise(4.0)).read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    cut, said = tmp_path / "cut.wav", "cut.wav: Its header says 4 s; all 2 s that are in it are used."
+    for words in (
+        ("encode", tiny, cut),
+        ("edit", tiny, cut, "--mirror", "all"),
+        ("generate", tiny, "--prompt", cut, "--seconds", 0.5),
+        ("generate", tiny, "--infill", cut, "--from", 0.9, "--to", 1.1),
+    ):
+        answer = distill(*words)
+        assert answer.code == 0, answer.err
+        assert " ".join(answer.err.split()).count(said) == 1, words
+
+
 def test_what_is_in_the_trash_comes_back_by_the_command_that_is_told(
     distill: Callable[..., Any], tiny: Path, tmp_path: Path
 ) -> None:

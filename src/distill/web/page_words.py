@@ -43,6 +43,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"Choose another --name or --out, or move it away\.", "Choose another name, or move it away."),
     (r"Choose another --out\.", "Choose another name."),
     # Training.
+    (r", or refine the sound of this one: distill train .*", "."),
     (r"--minutes (\d+) gives", r"\1 minutes give"),
     (r"a smaller --codebook-size", "fewer codes per level"),
     (r", a smaller --hidden-size or fewer epochs help\.", " or fewer minutes help."),
