@@ -9,6 +9,7 @@ from rich.text import Text
 
 from distill.cli import options
 from distill.cli.console import (
+    STAGE_NAMES,
     figure,
     good,
     listing,
@@ -348,8 +349,9 @@ def _show_run(run: "RunRecord") -> None:
     )
     count = run.figures.get("epochs_trained")
     epochs = "" if count is None else " after 1 epoch" if count == 1 else f" after {count} epochs"
-    what = f"  {run.kind:<11}{moment(run.started)}  {run.outcome}{epochs}{came_out}"
+    kind = STAGE_NAMES.get(run.kind, run.kind)
+    what = f"  {kind:<14}{moment(run.started)}  {run.outcome}{epochs}{came_out}"
     note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")
     settings = ", ".join(f"{name} {value}" for name, value in run.settings.items() if value is not None)
-    note(f"             {settings}", "dim")
+    note(f"                {settings}", "dim")
     place("", run.events)
