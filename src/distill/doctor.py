@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.distance import Magnitude
+from distill.audio.more_formats import EXTRA
 from distill.durations import about
 from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
@@ -106,6 +107,10 @@ def versions(formats: Collection[str] | None = None) -> Iterator[Finding]:
             yield Finding(
                 section, package, "not installed", "Install Distill again: pip install --upgrade distill-audio"
             )
+    try:
+        yield Finding(section, "PyAV", version("av"))
+    except PackageNotFoundError:
+        yield Finding(section, "PyAV", f"not installed; only M4A (AAC), WMA and the like need it: {EXTRA}")
     yield Finding(
         section, "opus-tools", "installed" if has_opus() else "not installed; only distill evaluate uses them"
     )

@@ -1,6 +1,7 @@
 """Every command that a sentence advises is one that there is, with options that it has, and can be typed as it stands."""
 
 import ast
+import dataclasses
 import functools
 import re
 import shlex
@@ -13,6 +14,7 @@ import typer
 
 from distill.cli.app import app
 from distill.files.names import command
+from distill.models import load_model, save_model
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "distill"
@@ -150,3 +152,14 @@ def test_what_is_in_the_trash_comes_back_by_the_command_that_is_told(
     (line,) = [line for line in told.err.splitlines() if "distill models restore" in line]
     assert distill(*shlex.split(line.split("distill ", 1)[1])).code == 0
     assert spaced.exists()
+
+
+def test_one_of_anything_is_one(distill: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+    """Guards against "1 recordings"."""
+    model = load_model(tiny)
+    corpus = model.header.corpus.model_copy(update={"file_count": 1})
+    header = model.header.model_copy(update={"corpus": corpus, "digest": None})
+    save_model(tiny, dataclasses.replace(model, header=header))
+    said = "".join(answer.out + answer.err for answer in (distill("info", tiny), distill("models", "info", tiny)))
+    assert "1 recording, " in said
+    assert not re.search(r"\b1 (recordings|models|positions|levels|ones)\b", said)

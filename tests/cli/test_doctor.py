@@ -177,3 +177,19 @@ def test_the_verb_looks_at_everything(distill: Callable[..., Any]) -> None:
     assert {one["section"] for one in answer.json["findings"]} == {
         "Versions", "Devices", "Disk", "Speed", "Distill's folder", "Library",
     }  # fmt: skip
+
+
+def test_what_reads_a_telephone_s_recordings_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against an M4A that is left out, and a doctor who finds nothing missing."""
+    from importlib.metadata import PackageNotFoundError
+
+    def version(package: str) -> str:
+        if package == "av":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr("distill.doctor.version", version)
+    (found,) = [one for one in versions() if one.name == "PyAV"]
+    assert found.is_well, "nothing is wrong where nobody needs it"
+    assert "M4A" in found.value
+    assert "pip install 'distill-audio[more-formats]'" in found.value

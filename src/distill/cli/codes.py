@@ -31,7 +31,7 @@ def encode(
         print_json({"codes": target.resolve(), "positions": positions, "levels": levels, "samples": codes.samples})
         return
     seconds = codes.samples / codes.sample_rate
-    good(f"{target}: {positions} positions of {levels} levels for {duration(seconds)} of audio")
+    good(f"{target}: {positions} position{'s' * (positions != 1)} of {levels} levels for {duration(seconds)} of audio")
 
 
 def decode(

@@ -94,7 +94,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
         return
     note(entry.name, "bold")
-    learned = f"{entry.file_count} recordings, {duration(entry.seconds)}"
+    learned = f"{entry.file_count} recording{'s' * (entry.file_count != 1)}, {duration(entry.seconds)}"
     rows = [
         ("trained", moment(entry.created)),
         ("learned from", learned),
@@ -122,7 +122,8 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         note("  nothing yet")
         return
     if len(generations) > SHOWN_GENERATIONS:
-        note(f"  and {len(generations) - SHOWN_GENERATIONS} earlier ones; --json lists them all")
+        earlier = len(generations) - SHOWN_GENERATIONS
+        note(f"  and {earlier} earlier one{'s' * (earlier != 1)}; --json lists them all")
     place("Again", command("distill", "regenerate", str(generations[-1].id)))
 
 

@@ -48,7 +48,7 @@ def status(
         return
     _show_all(runs)
     if older:
-        note(f"and {older} older ones; --all shows them", "dim")
+        note(f"and {older} older {'ones; --all shows them' if older != 1 else 'one; --all shows it'}", "dim")
 
 
 def _one(given: Path) -> "RunStatus":

@@ -69,7 +69,9 @@ class Editing:
                 return self._take(edit.mirror(grid, chosen), f"Mirrored {where}.")
             case "rotate":
                 by = self._column("by", details["by"])
-                return self._take(edit.rotate(grid, chosen, by), f"Rotated {where} by {by} columns.")
+                return self._take(
+                    edit.rotate(grid, chosen, by), f"Rotated {where} by {by} column{'s' * (abs(by) != 1)}."
+                )
             case "repeat":
                 times = int(_number("times", details["times"]))
                 if len(chosen.levels) == grid.shape[1]:
