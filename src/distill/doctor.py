@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from distill.audio.distance import Magnitude
+from distill.audio.more_formats import EXTRA
 from distill.durations import about
 from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
 from distill.files.atomic import ensure_writable
 from distill.files.home import home
-from distill.files.names import run_folders
+from distill.files.names import command, run_folders
 from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
@@ -107,6 +108,10 @@ def versions(formats: Collection[str] | None = None) -> Iterator[Finding]:
             yield Finding(
                 section, package, "not installed", "Install Distill again: pip install --upgrade distill-audio"
             )
+    try:
+        yield Finding(section, "PyAV", version("av"))
+    except PackageNotFoundError:
+        yield Finding(section, "PyAV", f"not installed; only M4A (AAC), WMA and the like need it: {EXTRA}")
     yield Finding(
         section, "opus-tools", "installed" if has_opus() else "not installed; only distill evaluate uses them"
     )
@@ -254,7 +259,7 @@ def library() -> Iterator[Finding]:
                 entry.name,
                 f"was in {entry.path.parent} and is gone, or it is damaged",
                 "If it was moved: distill models import ITS-FILE --in-place. If it is no longer wanted: "
-                f"distill models delete {entry.name}",
+                + command("distill", "models", "delete", entry.name),
             )
 
 

@@ -118,6 +118,7 @@ def train_codec(
             lambda: {**(about or {}), **_whereabouts(model_path, corpus, record.log)},
         )
         result = train_vqvae(corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file)
+        record.can_go_on = result.cancelled or bool((about or {}).get("second_stage"))
         header = _codec_header(model_path.stem, result, events.parent.name)
         model = Model(header, result.codec, result.code_counts)
         save_model(model_path, model)
@@ -152,6 +153,7 @@ def refine_codec(
         result = refine_decoder(
             model.codec, corpus, plan, record.tell, cancel_event, split=split, state_file=state_file
         )
+        record.can_go_on = result.cancelled
         if result.cancelled:
             return Refined(model, None, result)
         header = _refined_header(model.header, result)
@@ -199,6 +201,7 @@ def add_prior(
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
+        record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
         is_stopped = cancel_event is not None and cancel_event.is_set()
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         is_continued = resumed is not None and before.get("run") == after["run"]
@@ -207,7 +210,8 @@ def add_prior(
             return model
         if before and not is_continued:
             kept = trash.keep_copy(model_path)
-            record.tell(Notice(f"The model with the prior it had is in the trash: distill models restore {kept.key}"))
+            back = command("distill", "models", "restore", kept.key)
+            record.tell(Notice(f"The model with the prior it had is in the trash: {back}"))
         header = model.header.model_copy(
             update={
                 "prior": trained["prior_config"],

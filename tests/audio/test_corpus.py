@@ -227,3 +227,48 @@ def test_what_keeps_the_cache_from_being_written_decides_the_advice(tmp_path, no
     with pytest.raises(OutputError) as caught:
         import_corpus(tmp_path)
     assert fix in caught.value.fix
+
+
+def test_the_same_samples_as_a_copy_are_not_said_to_be_used(tmp_path, noise, save):
+    """Guards against "one of the two is used" where neither is, but a third file that holds both."""
+    for seed in range(3):
+        save(tmp_path / f"{seed} take.wav", noise(3.0, seed))
+    cut = save(tmp_path / "x cut.wav", noise(3.0)[:, 24_000:120_000])
+    shutil.copy(cut, tmp_path / "y again.wav")
+    files = {file.name: file for file in import_corpus(tmp_path).files}
+    assert files["x cut.wav"].verdict == FileVerdict.COPY
+    assert files["y again.wav"].verdict == FileVerdict.DUPLICATE
+    for name in ("x cut.wav", "y again.wav"):
+        assert files[name].duplicate_of == "0 take.wav"
+        assert "the same take as 0 take.wav" in files[name].reason
+        assert "0 take.wav is used" in files[name].fix
+    assert "x cut.wav" in files["y again.wav"].reason
+
+
+def test_what_cannot_be_read_is_told_for_what_it_is(tmp_path, noise, save, monkeypatch):
+    """Guards against advice that does not fit: permissions of a broken disk, a format that could be read, one of a link."""
+    save(tmp_path / "mine" / "a.wav", noise(0.5))
+    shutil.copy(tmp_path / "mine" / "a.wav", tmp_path / "mine" / "b.wav")
+    (tmp_path / "mine" / "zeros.m4a").write_bytes(bytes(1000))
+    (tmp_path / "mine" / "song.mid").write_bytes(b"MThd" + bytes(100))
+    (tmp_path / "mine" / "self.wav").symlink_to("self.wav")
+    (tmp_path / "mine" / "broken").mkdir()
+    plain = Path.iterdir
+
+    def iterdir(folder):
+        if folder.name == "broken":
+            raise OSError(errno.EIO, "Input/output error")
+        return plain(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    corpus = import_corpus(tmp_path / "mine")
+    files = {file.name: file for file in corpus.files}
+    assert "permissions" not in files["broken/"].fix
+    assert "despite its name" in files["zeros.m4a"].reason
+    assert "of a kind that cannot be read" in files["song.mid"].reason
+    assert files["self.wav"].reason == "It is a link that leads back to itself."
+    assert any("All 2 usable files are the same sound" in warning for warning in corpus.warnings)
+    (tmp_path / "mine" / "a.wav").unlink()
+    (tmp_path / "mine" / "b.wav").unlink()
+    with pytest.raises(CorpusError, match=r"^Nothing in .* can be used"):
+        import_corpus(tmp_path / "mine")

@@ -194,3 +194,19 @@ def test_a_file_that_a_training_deletes_meanwhile_counts_nothing(monkeypatch: py
     monkeypatch.setattr(Path, "is_file", and_gone)
     (runs,) = [one for one in data_folder() if one.name == "runs"]
     assert runs.number == 0
+
+
+def test_what_reads_a_telephone_s_recordings_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against an M4A that is left out, and a doctor who finds nothing missing."""
+    from importlib.metadata import PackageNotFoundError
+
+    def version(package: str) -> str:
+        if package == "av":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr("distill.doctor.version", version)
+    (found,) = [one for one in versions() if one.name == "PyAV"]
+    assert found.is_well, "nothing is wrong where nobody needs it"
+    assert "M4A" in found.value
+    assert "pip install 'distill-audio[more-formats]'" in found.value

@@ -203,6 +203,21 @@ def test_a_stop_that_comes_too_late_leaves_nothing_to_go_on_with(
     assert "Stopping" in answer.err
     assert "--resume" not in answer.err
     assert "Next" in answer.err
+    status = distill("status", "--all")
+    assert "stopped" not in status.out
+    assert "--resume" not in status.err
+
+
+def test_a_training_that_is_not_kept_is_not_taken_for_a_second_stage(
+    distill: Distill, small_corpus: Path, tiny: Path
+) -> None:
+    """Guards against a second stage that nobody asked for, where the first is to go on and its state is not here any more."""
+    before = tiny.read_bytes()
+    for words in ((), (small_corpus,), (small_corpus, "--epochs", 1)):
+        answer = distill("train", *words, "--resume", tiny)
+        answer.refused("its state is not on this computer", f"distill train FOLDER --resume {tiny} --quality high")
+    assert tiny.read_bytes() == before
+    assert distill("train", small_corpus, "--resume", tiny, "--quality", "high", "--epochs", 1).code == 0
 
 
 def test_a_run_that_another_process_trains_is_left_alone(
@@ -222,8 +237,8 @@ def test_a_run_that_another_process_trains_is_left_alone(
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
     model = tmp_path / "small.distill"
     distill("train-prior", "--resume", tiny).refused("No training of a prior", f"train-prior {tiny} FOLDER")
-    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("settled", "Leave out --lr.")
-    distill("train-prior", "--resume", tiny, "--seed", 0).refused("settled", "Leave out --seed.")
+    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("was begun with", "Leave out --lr.")
+    distill("train-prior", "--resume", tiny, "--seed", 0).refused("was begun with", "Leave out --seed.")
     distill("train", "--resume", model, "--out", tmp_path, "--seed", 1).refused("Leave out --out and --seed.")
     distill("train", "--resume", tmp_path).refused("no training of a codec")
     stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 2, "--out", tmp_path)

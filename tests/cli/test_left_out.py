@@ -51,3 +51,21 @@ def test_what_is_left_out_is_in_sentences(mixed_folder: Path) -> None:
     for number in range(30):
         (mixed_folder / f"bad{number:02}.wav").write_bytes(b"RIFF\0\0\0\0WAVEnothing" + bytes([number]))
     assert len(import_corpus(mixed_folder).left_out) < 12
+
+
+@pytest.mark.parametrize(("seconds", "count", "whole", "part"), [(2.0, 2, 0, 0), (5.0, 2, 0, 2), (1.0, 8, 1, 0)])
+def test_what_is_held_out_is_told_as_it_is(
+    distill: Callable,
+    tmp_path: Path,
+    noise: Callable,
+    save: Callable,
+    seconds: float,
+    count: int,
+    whole: int,
+    part: int,
+) -> None:
+    """Guards against a page that says "never trained on" of recordings that all are, but for a stretch, or for none."""
+    for seed in range(count):
+        save(tmp_path / "mine" / f"{seed}.wav", noise(seconds, seed))
+    split = distill("check", tmp_path / "mine", "--json").json["split"]
+    assert (len(split["held_out"]), len(split["held_out_in_part"])) == (whole, part), split

@@ -354,6 +354,16 @@ def test_three_hundred_files_fold_away_and_odd_ones_stay_in_sight(tmp_path: Path
     assert page.source.count('<bdi>loop 3.wav</bdi> <span class="badge aside">') == 1
 
 
+def test_what_is_odd_about_a_file_that_is_used_is_said(tmp_path: Path) -> None:
+    """Guards against a recording of which half is lost, and a report that calls it whole."""
+    odd = replace(a_file("odd.wav"), remark="Its header says 6 s; all 3 s that are in it are used.")
+    twin = replace(odd, name="twin.wav", verdict=FileVerdict.DUPLICATE, reason="It is the same sound as odd.wav.")
+    page = page_of(tmp_path, replace(EMPTY, new_audio=FULL.new_audio, files=[a_file("plain.wav"), odd, twin]))
+    assert page.words.count("Its header says 6 s") == 1
+    assert "2 files with a remark" in page.words
+    assert "1 file without a remark" in page.words
+
+
 def test_codebook_numbers(tmp_path: Path) -> None:
     """Guards against utilisation, perplexity and dead entries that disagree, and a level nothing used."""
     report = replace(

@@ -231,7 +231,7 @@ def test_a_folder_that_is_chosen_becomes_one_of_that_name(page: Page, small_corp
     page.goto("/#/recordings")
     page.get_by_label("Recordings: a folder").set_input_files(folder)
     expect(page.locator(".message")).to_contain_text(
-        "6 files copied into Distill's folder; 1 file left that is no audio"
+        "6 files copied into Distill's folder; 1 file left that by its name is no audio"
     )
     expect(page.get_by_role("heading", name="mine", exact=True)).to_be_visible()
     expect(page.locator("table.recordings tbody tr")).to_have_count(6)

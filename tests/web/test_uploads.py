@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from distill import web
+from distill.audio.files import AUDIO_SUFFIXES, EXTRA_SUFFIXES
 from distill.files.home import home
 from distill.web import places
 
@@ -155,3 +158,10 @@ def test_a_sound_is_taken_home_in_each_format(client: Any, kind: str) -> None:
     got = client.get("/api/sound/download", params={"ref": taken["reference"], "format": kind})
     assert f'filename="take.{kind}"' in got.headers["content-disposition"]
     assert abs(soundfile.info(io.BytesIO(got.content)).duration - 0.5) < 0.06
+
+
+def test_the_page_takes_every_kind_of_sound_that_can_be_read() -> None:
+    """Guards against a field recorder's ``.bwf`` in a folder that is dropped, left "that is no audio"."""
+    script = (Path(web.__file__).parent / "static" / "folder.js").read_text(encoding="utf-8")
+    (taken,) = re.findall(r'^const AUDIO = "([^"]*)";', script, flags=re.MULTILINE)
+    assert set(taken.split(",")) == AUDIO_SUFFIXES | EXTRA_SUFFIXES | {"audio/*"}

@@ -37,7 +37,8 @@ def first_reading(paths: Sequence[Path]) -> str:
     pace = next((pace for info in new if (pace := _pace(info)) is not None), None)
     time_taken = "" if pace is None else f"about {about(seconds * pace)} (at the pace of their first half minute) and "
     words = (
-        f"{about(seconds)} of sound in {len(new)} files are read for the first time. That takes {time_taken}{room}. "
+        f"{about(seconds)} of sound in {len(new)} {'file' if len(new) == 1 else 'files'} are read for the first time. "
+        f"That takes {time_taken}{room}. "
         "Later starts take seconds."
     )
     if needed > free:

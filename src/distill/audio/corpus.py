@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,7 +102,8 @@ class Corpus:
                 "A minute or more of different recordings makes new sound possible."
             )
         if len(used) == 1 and copied:
-            found.append(f"All {copied + 1} files are the same sound, so there is one recording to learn from.")
+            others = "usable " if len(self.files) > copied + 1 else ""
+            found.append(f"All {copied + 1} {others}files are the same sound, so there is one recording to learn from.")
         if silence > _MUCH_SILENCE:
             found.append(f"{silence:.0%} of the sound is silence, and so will be much of what comes out. Trim it.")
         if displaced := [file.name for file in used if abs(file.offset) > _OFFSET]:
@@ -132,7 +133,7 @@ class Corpus:
         if more := len(lost) - _SPELT_OUT:
             found += [f"Left out, too: {_some([file.name for file in lost[_SPELT_OUT:]], 20)}."] if more > 0 else []
         if copied:
-            found.append(f"Counted once, as the same sound is there twice: {_some(copied, 2 * _NAMED)}.")
+            found.append(f"Counted once, as the same sound is there more than once: {_some(copied, 2 * _NAMED)}.")
         found += [f"{file.name}: {file.remark}" for file in remarked[:_SPELT_OUT]]
         if len(remarked) > _SPELT_OUT:
             found.append(
@@ -248,21 +249,9 @@ def _one_of_each_take(
     stays = [number for number in range(len(found)) if number not in originals]
     place = {number: at for at, number in enumerate(stays)}
     judged = {names[copy]: names[original] for copy, original in originals.items()}
-    reports = [
-        report
-        if report.name not in judged
-        else replace(
-            report,
-            verdict=FileVerdict.COPY,
-            reason=f"It is the same take as {judged[report.name]}, which holds all of it (another rate, level, length or mix).",
-            fix="Nothing needs doing: a take counts once, and the other file is used.",
-            duplicate_of=judged[report.name],
-        )
-        for report in reports
-    ]
     return (
         {names[number]: found[number] for number in stays},
-        reports,
+        [_with_its_original(report, judged) for report in reports],
         tuple(
             replace(one, one=place[one.one], other=place[one.other])
             for one in alike
@@ -271,6 +260,24 @@ def _one_of_each_take(
         group_takes(
             len(stays), {(place[a], place[b]): part for (a, b), part in parts.items() if a in place and b in place}
         ),
+    )
+
+
+def _with_its_original(report: FileReport, originals: Mapping[str, str]) -> FileReport:
+    """The report on a file as it is where copies are known, of which ``originals`` names the files that stand for them."""
+    name = report.name if report.name in originals else report.duplicate_of
+    if name not in originals:
+        return report
+    original = originals[name]
+    same = f"the same take as {original}, which holds all of it (another rate, level, length or mix)."
+    return replace(
+        report,
+        verdict=FileVerdict.COPY if name == report.name else FileVerdict.DUPLICATE,
+        reason=f"It is {same}"
+        if name == report.name
+        else f"It is the same sound as {name}, sample by sample, and {same}",
+        fix=f"Nothing needs doing: a take counts once, and {original} is used.",
+        duplicate_of=original,
     )
 
 
@@ -356,4 +363,6 @@ def _nothing_usable(folder: Path, reports: list[FileReport]) -> CorpusError:
     reasons = " ".join(f"{report.name}: {report.reason}" for report in reports[:3])
     more = f" And {len(reports) - 3} more." if len(reports) > 3 else ""
     count = "The only audio file" if len(reports) == 1 else f"Every one of the {len(reports)} audio files"
+    if any(report.name.endswith("/") for report in reports):  # a folder of which nobody knows what is in it
+        return CorpusError(f"Nothing in {folder} can be used. {reasons}{more}", reports[0].fix)
     return CorpusError(f"{count} in {folder} is unusable. {reasons}{more}", reports[0].fix)

@@ -1,6 +1,7 @@
 """One audio file: look at it, read it as 48 kHz float32 in bounded memory."""
 
 import contextlib
+import errno
 import hashlib
 import math
 import os
@@ -30,6 +31,10 @@ MORE_SUFFIXES = frozenset(
     | {".ac3", ".spx", ".aax", ".mpc", ".dff", ".dts", ".ra", ".rx2", ".rex", ".rcy", ".sd2", ".qcp", ".mid", ".midi"}
 )
 """Sound, or taken for it, that libsndfile does not read: through PyAV, or named as left out."""
+EXTRA_SUFFIXES = frozenset(
+    {".m4a", ".m4b", ".m4p", ".aac", ".wma", ".ape", ".wv", ".amr", ".3ga", ".mka", ".dsf", ".tta", ".spx"}
+)
+"""Of these, what PyAV reads."""
 _UNKNOWN_FRAMES = 2**62  # libsndfile says 2**63 - 1 for a FLAC stream whose header leaves the length open
 _MISSING_FRAMES = 4 * 1152  # some MP3 headers promise a few codec frames more than there are
 _LOUDEST = 64.0  # +36 dBFS: beyond that a float file holds integers or rubbish, not audio
@@ -139,7 +144,7 @@ def _checked(info: AudioInfo) -> AudioInfo:
         raise AudioFileError(f"{info.path.name} holds no sound at all.", "Export it again, or leave it out.")
     if not 1_000 <= info.sample_rate <= 768_000:
         raise AudioFileError(
-            f"{info.path.name} says it has {info.sample_rate} samples a second; 1000 to 768000 can be read.",
+            f"{info.path.name} says that its sample rate is {info.sample_rate} Hz; 1000 to 768000 Hz can be read.",
             "Export it again at 44100 or 48000 Hz.",
         )
     return info
@@ -149,7 +154,7 @@ def _no_audio(path: Path) -> AudioFileError:
     suffix, kind = path.suffix.lower(), _kind(path)
     if suffix in more_formats.FILM_SUFFIXES and kind in ("", "protected"):
         return more_formats.film(path)
-    if not kind and suffix in AUDIO_SUFFIXES:
+    if not kind and suffix in AUDIO_SUFFIXES | EXTRA_SUFFIXES:
         return AudioFileError(
             f"{path.name} is not readable as audio: it is not an audio file despite its name.",
             "Export it again as WAV or FLAC, or leave it out.",
@@ -306,7 +311,9 @@ def _check_regular(path: Path) -> None:
         if stat.S_ISDIR(mode):
             raise AudioFileError(f"{path} is a folder; an audio file is needed.", "Give one file inside it.")
         if not stat.S_ISREG(mode):
-            raise AudioFileError(f"{path} is not a regular file.", "Give an audio file.")
+            raise AudioFileError(
+                f"{path} is a pipe, a socket or a device, and no file.", "Leave it out, or give an audio file."
+            )
         with path.open("rb") as file:
             if not file.read(1):
                 raise AudioFileError(f"{path.name} is empty (0 bytes).", "Export it again, or leave it out.")
@@ -318,6 +325,8 @@ def _check_regular(path: Path) -> None:
             raise AudioFileError(what, "Put the file back to where it was, or delete the link.") from error
         raise AudioFileError(f"{path} does not exist.", fix) from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise AudioFileError(f"{path} is a link that leads back to itself.", "Delete the link.") from error
         raise AudioFileError(f"{path} cannot be opened: {error.strerror}.", fix) from error
 
 

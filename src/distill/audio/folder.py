@@ -61,17 +61,17 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
         try:
             entries = sorted(folder.iterdir())
         except OSError as error:
-            why = (
-                "may not be read by you" if isinstance(error, PermissionError) else f"cannot be read ({error.strerror})"
-            )
+            why, fix = f"cannot be read ({error.strerror})", "Check the disk it is on"
+            if isinstance(error, PermissionError):
+                why, fix = "may not be read by you", "Change its permissions"
             if folder == top:
-                raise CorpusError(f"The folder {folder} {why}.", "Change its permissions.") from error
+                raise CorpusError(f"The folder {folder} {why}.", f"{fix}.") from error
             reports.append(
                 FileReport(
                     name_below(folder, top) + "/",
                     FileVerdict.UNREADABLE,
                     f"This folder {why}, so nothing in it is used.",
-                    "Change its permissions, or move it away.",
+                    f"{fix}, or move it away.",
                 )
             )
             continue

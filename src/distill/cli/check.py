@@ -46,6 +46,8 @@ def check(
     config = codec_config(corpus, {})
     settings = codec_settings(config, {"channels"} if wanted_channels else ())
     if as_json:
+        kept = () if split.kind == "none" else split.held_out
+        whole = {passage.recording.name for passage in kept if passage.samples == passage.recording.samples}
         print_json(
             {
                 "folder": folder.resolve(),
@@ -58,7 +60,8 @@ def check(
                 "split": {
                     "kind": split.kind,
                     "explanation": split.explanation,
-                    "held_out": sorted({passage.recording.name for passage in split.held_out}),
+                    "held_out": sorted(whole),
+                    "held_out_in_part": sorted({passage.recording.name for passage in kept} - whole),
                 },
                 "why": explain_codec(corpus, config),
                 "settings": {name: value for name, (value, _) in settings.items()},

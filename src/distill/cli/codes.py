@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from distill.cli import options
-from distill.cli.console import good, print_json
+from distill.cli.console import good, note, print_json
 from distill.durations import duration
 
 
@@ -25,13 +25,13 @@ def encode(
 
     model = options.model_file(model)
     with output_file(out, Path(f"{audio.stem}.codes"), audio, model) as target:
-        codes = codec_files.encode_file(load_model(model, choose_device(device)), audio, target)
+        codes = codec_files.encode_file(load_model(model, choose_device(device)), audio, target, note)
     positions, levels = codes.codes.shape
     if as_json:
         print_json({"codes": target.resolve(), "positions": positions, "levels": levels, "samples": codes.samples})
         return
     seconds = codes.samples / codes.sample_rate
-    good(f"{target}: {positions} positions of {levels} levels for {duration(seconds)} of audio")
+    good(f"{target}: {positions} position{'s' * (positions != 1)} of {levels} levels for {duration(seconds)} of audio")
 
 
 def decode(

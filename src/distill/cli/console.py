@@ -21,6 +21,8 @@ from rich.text import Text
 console = Console(stderr=True, highlight=False)
 _output = Console(highlight=False)
 
+STAGE_NAMES = {"codec": "codec", "refinement": "second stage", "prior": "prior"}
+"""What a person reads for the kind of a training."""
 _JOINER = "\N{ZERO WIDTH JOINER}"  # within emoji
 _SEEN = {"\n": "\N{SYMBOL FOR NEWLINE}"}
 _ODD = "\N{REPLACEMENT CHARACTER}"

@@ -85,7 +85,7 @@ def edit(
 ) -> None:
     """Change SOUND as MODEL's codes: operations are done in the order they are written, each followed by its own options.
 
-    A SPAN is in seconds (2-4, or 2.5- to the end), in columns (c94-c188), or all.
+    A SPAN is in seconds (2-4, or 2.5- to the end), in columns (c94-c188), or all; a column is one position of the codes.
     A PLACE is in seconds (3.5) or a column (c164).
     """
     given = {name: list(value) for name, value in locals().copy().items() if isinstance(value, list)}
@@ -106,8 +106,8 @@ def edit(
 
             check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
         loaded = load_model(model, choose_device(device))
-        read = read_sound(loaded, sound)
-        editing = Editing(loaded, read.codes.numpy(), lambda name: read_sound(loaded, Path(name)).codes.numpy())
+        read = read_sound(loaded, sound, note)
+        editing = Editing(loaded, read.codes.numpy(), lambda name: read_sound(loaded, Path(name), note).codes.numpy())
         said = [editing.apply(operation) for operation in operations]
         edited = editing.as_codes(read)
         if target.suffix == ".codes":

@@ -36,7 +36,11 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     table(
         [
             ("made", f"{header.created} with Distill {header.distill_version}"),
-            ("learned from", f"{corpus.file_count} recordings, {duration(corpus.seconds)} ({corpus.fingerprint[:12]})"),
+            (
+                "learned from",
+                f"{corpus.file_count} recording{'s' * (corpus.file_count != 1)}, {duration(corpus.seconds)} "
+                f"({corpus.fingerprint[:12]})",
+            ),
             *([("holds the sound of", _sounds(header))] if header.sounds else []),
         ]
     )

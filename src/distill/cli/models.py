@@ -9,6 +9,7 @@ from rich.text import Text
 
 from distill.cli import options
 from distill.cli.console import (
+    STAGE_NAMES,
     figure,
     good,
     listing,
@@ -93,7 +94,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
         return
     note(entry.name, "bold")
-    learned = f"{entry.file_count} recordings, {duration(entry.seconds)}"
+    learned = f"{entry.file_count} recording{'s' * (entry.file_count != 1)}, {duration(entry.seconds)}"
     rows = [
         ("trained", moment(entry.created)),
         ("learned from", learned),
@@ -121,7 +122,8 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         note("  nothing yet")
         return
     if len(generations) > SHOWN_GENERATIONS:
-        note(f"  and {len(generations) - SHOWN_GENERATIONS} earlier ones; --json lists them all")
+        earlier = len(generations) - SHOWN_GENERATIONS
+        note(f"  and {earlier} earlier one{'s' * (earlier != 1)}; --json lists them all")
     place("Again", command("distill", "regenerate", str(generations[-1].id)))
 
 
@@ -348,8 +350,9 @@ def _show_run(run: "RunRecord") -> None:
     )
     count = run.figures.get("epochs_trained")
     epochs = "" if count is None else " after 1 epoch" if count == 1 else f" after {count} epochs"
-    what = f"  {run.kind:<11}{moment(run.started)}  {run.outcome}{epochs}{came_out}"
+    kind = STAGE_NAMES.get(run.kind, run.kind)
+    what = f"  {kind:<14}{moment(run.started)}  {run.outcome}{epochs}{came_out}"
     note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")
     settings = ", ".join(f"{name} {value}" for name, value in run.settings.items() if value is not None)
-    note(f"             {settings}", "dim")
+    note(f"                {settings}", "dim")
     place("", run.events)

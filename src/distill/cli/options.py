@@ -263,7 +263,7 @@ def refuse_with_resume(context: typer.Context, *names: str) -> None:
     Raises:
         SettingError: with the ones that were given.
     """
-    why = "--resume goes on with a training whose name, place, sizes, learning rate and seed are settled."
+    why = "--resume goes on with a training that was begun with its name, place, sizes, precision, learning rate and seed."
     refuse_idle(context, why, *names)
 
 

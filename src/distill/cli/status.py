@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from distill.cli import options
-from distill.cli.console import listing, note, percent, place, print_json, warn
+from distill.cli.console import STAGE_NAMES, listing, note, percent, place, print_json, warn
 from distill.durations import about
 from distill.errors import SettingError
 
@@ -48,7 +48,7 @@ def status(
         return
     _show_all(runs)
     if older:
-        note(f"and {older} older ones; --all shows them", "dim")
+        note(f"and {older} older {'ones; --all shows them' if older != 1 else 'one; --all shows it'}", "dim")
 
 
 def _one(given: Path) -> "RunStatus":
@@ -125,7 +125,7 @@ def _show_one(run: "RunStatus") -> None:
         for name, curve in stage.curves.items():
             if curve.values:
                 figures.append(f"{name.replace('_', '-')} {curve.values[-1]:.2f}")
-        note(f"  {stage.name:<11}{'  '.join(filter(None, figures))}", "dim")
+        note(f"  {STAGE_NAMES.get(stage.name, stage.name):<14}{'  '.join(filter(None, figures))}", "dim")
     if run.message:
         warn(run.message)
     warning = run.stage.warning if run.stage is not None else ""
@@ -139,9 +139,8 @@ def _show_one(run: "RunStatus") -> None:
 
 
 def _stage_name(run: "RunStatus") -> str:
-    names = {"codec": "codec", "refinement": "second stage", "prior": "prior"}
     kind = run.record.kind if run.record is not None else run.stage.name if run.stage is not None else ""
-    return names.get(kind, kind)
+    return STAGE_NAMES.get(kind, kind)
 
 
 def _progress(run: "RunStatus") -> tuple[str, str]:

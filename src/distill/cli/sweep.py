@@ -81,7 +81,8 @@ def sweep(
     with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
         at_once = at_once or (1 if ray is None else len(tries))
         where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
-        note(f"{len(tries)} models, {duration(60 * minutes)} each, {where}.")
+        models = "1 model" if len(tries) == 1 else f"{len(tries)} models"
+        note(f"{models}, {duration(60 * minutes)}{' each' if len(tries) > 1 else ''}, {where}.")
         ended = _Runner(folder.resolve(), out.resolve(), minutes, shared, engine).all(tries, at_once)
     for one in ended:
         if one.wrong:
@@ -91,7 +92,7 @@ def sweep(
         failed = {one.variant.name: one.wrong for one in ended if one.wrong}
         print_json({"page": page, "models": rows, "failed": failed})
     elif page is not None:
-        good(f"{len(rows)} of {len(tries)} models are trained.")
+        good(f"{len(rows)} of {models} {'is' if len(rows) == 1 else 'are'} trained.")
         place("Compare", page, "open it in a browser")
     if page is None:
         raise typer.Exit(1)

@@ -191,7 +191,7 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
 def _resume(folder: Path | None, run: Path, wanted: _Wanted) -> None:
     """Goes on with the stage that is not at its end; where the first one is, with the second, if there is one or is to be."""
     from distill.models.model_file import load_model
-    from distill.runs.resume import has_second_stage, refined_model, refuse_unsaved, stopped_codec
+    from distill.runs.resume import has_second_stage, refined_model, refuse_forgotten, refuse_unsaved, stopped_codec
 
     first = stopped_codec(run)
     if first is None:
@@ -200,7 +200,10 @@ def _resume(folder: Path | None, run: Path, wanted: _Wanted) -> None:
         run = options.model_file(run)
         first = stopped_codec(run)
     if first is None:
-        _resume_second(folder, refined_model(run), None, wanted)
+        model_path = refined_model(run)
+        if not wanted.is_high:
+            refuse_forgotten(model_path)
+        _resume_second(folder, model_path, None, wanted)
         return
     wanted = replace(wanted, is_high=wanted.is_high or first.second_stage is not None)
     is_refined = first.model_path.exists() and has_second_stage(load_model(first.model_path))

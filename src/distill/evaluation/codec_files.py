@@ -16,16 +16,18 @@ from distill.files.names import reconstruction_paths, reserving
 from distill.models.model_file import Model
 
 
-def encode_file(model: Model, audio: Path, out: Path) -> Codes:
-    """Encodes one audio file of any length into a ``.codes`` file."""
-    codes = encoded(model, audio)
+def encode_file(model: Model, audio: Path, out: Path, tell: Callable[[str], None] | None = None) -> Codes:
+    """Encodes one audio file of any length into a ``.codes`` file; ``tell`` gets what is odd about it."""
+    codes = encoded(model, audio, tell)
     save_codes(out, codes)
     return codes
 
 
-def encoded(model: Model, audio: Path) -> Codes:
-    """One audio file of any length as codes."""
+def encoded(model: Model, audio: Path, tell: Callable[[str], None] | None = None) -> Codes:
+    """One audio file of any length as codes; ``tell`` gets what is odd about it."""
     info = probe(audio)
+    if tell is not None and info.remark:
+        tell(f"{audio.name}: {info.remark}")
     return Codes(
         encode_blocks(model.codec, read_blocks(audio, model.codec.channels), model.device),
         model.codes_fingerprint,
@@ -34,11 +36,11 @@ def encoded(model: Model, audio: Path) -> Codes:
     )
 
 
-def read_sound(model: Model, path: Path) -> Codes:
-    """A ``.codes`` file, or an audio file as codes."""
+def read_sound(model: Model, path: Path, tell: Callable[[str], None] | None = None) -> Codes:
+    """A ``.codes`` file, or an audio file as codes; ``tell`` gets what is odd about it."""
     if path.suffix.lower() == ".codes":
         return load_codes(path, model.codes_fingerprint, model.codec)
-    return encoded(model, path)
+    return encoded(model, path, tell)
 
 
 def decode_file(model: Model, codes: Codes, out: Path, bit_depth: int = 24) -> Path:

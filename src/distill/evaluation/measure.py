@@ -107,6 +107,7 @@ class Evaluation:
 
     def summary(self) -> list[tuple[str, str]]:
         """The figures as rows of name and value, for a person to read."""
+        clipped = sum(score.clipped > 0 for score in self.scores)
         rows = [("recordings", f"{len(self.scores)}, at most {duration(self.seconds_each)} of each")]
         if any(score.is_held_out for score in self.scores):
             rows += [
@@ -121,7 +122,7 @@ class Evaluation:
             ("peak of decoded silence", f"{self.silence_db:.0f} dBFS"),
             ("encoding", f"{self.encode_speed:.0f} times real time"),
             ("decoding", f"{self.decode_speed:.0f} times real time"),
-            ("clipped, though the recording is not", f"{sum(score.clipped > 0 for score in self.scores)} recordings"),
+            ("clipped, though the recording is not", f"{clipped} recording{'s' * (clipped != 1)}"),
         ]
         rows += [
             (

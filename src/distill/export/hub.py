@@ -8,6 +8,7 @@ import torch
 from distill.durations import duration
 from distill.export.folder import folder_aside
 from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
+from distill.files.names import command
 from distill.models.config import BASE_CREDITS
 from distill.models.header import Figures, Header
 from distill.models.model_file import Model, load_model, save_model
@@ -37,7 +38,7 @@ def export_hub(model: Model, folder: Path) -> Outcome:
         folder,
         null_db,
         facts=(
-            ("to use it", f"distill info {folder / WEIGHTS}"),
+            ("to use it", command("distill", "info", folder / WEIGHTS)),
             ("licence", "not chosen yet: see the first lines of README.md"),
         ),
         remarks=(HOLDS_RECORDINGS if model.prior is not None else NO_PRIOR,),

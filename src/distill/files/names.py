@@ -143,8 +143,8 @@ def reconstruction_paths(out: Path, recordings: Mapping[str, Path]) -> dict[str,
 
 
 def command(*words: str | Path) -> str:
-    """A command as it can be typed, with quotes where a name needs them."""
-    texts = [str(word) for word in words]
+    """A command as it can be typed, with quotes where a name needs them; a file called ``-x`` is no option."""
+    texts = [f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words]
     return subprocess.list2cmdline(texts) if os.name == "nt" else shlex.join(texts)
 
 

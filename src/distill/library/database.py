@@ -130,8 +130,8 @@ class Database:
                 raise
         if damaged is not None:
             self._tell(
-                f"The library was damaged. It is in {damaged} now, and a new one was made from the models, runs and "
-                "generations that could be found."
+                f"The library was damaged. It is in {damaged} now, and a new one was made from the models, trainings and "
+                "pieces that could be found."
             )
         return connection
 
@@ -171,7 +171,8 @@ class Database:
     def _refused(self, reason: str) -> LibraryError:
         return LibraryError(
             f"The library {self.path} cannot be used: {reason}.",
-            "Try again. If that does not help, move the file away: a new one is made from the models and runs there are.",
+            "Try again. If that does not help, move the file away: a new one is made from the models, trainings and pieces "
+            "there are.",
         )
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from distill.errors import LibraryError
-from distill.files.names import MODEL_SUFFIX, normalised, searchable
+from distill.files.names import MODEL_SUFFIX, command, normalised, searchable
 from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.library.trash import trashed
@@ -45,7 +45,7 @@ def find(library: Library, name: str) -> ModelEntry:
         if normalised(item.name) == normalised(name):
             raise LibraryError(
                 f"There is no model '{name}' in the library; one is in the trash.",
-                f"Put it back with: distill models restore {item.key}",
+                f"Put it back with: {command('distill', 'models', 'restore', item.key)}",
             )
     raise LibraryError(
         f"There is no model '{name}' in the library.",
@@ -76,7 +76,7 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
         if normalised(given) in (normalised(item.name), normalised(item.file.name)) and item.piece is not None:
             raise LibraryError(
                 f"There is no piece '{given}' in the library; one is in the trash, which was number {item.piece}.",
-                f"Put it back with: distill pieces restore {item.key}",
+                f"Put it back with: {command('distill', 'pieces', 'restore', item.key)}",
             )
     raise LibraryError(f"There is no piece '{given}' in the library.", "See the numbers with: distill pieces list")
 

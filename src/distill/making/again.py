@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from distill.audio.files import file_digest
 from distill.errors import AudioFileError, LibraryError, ModelFileError, SettingError
+from distill.files.names import command
 from distill.library import GenerationRecord, Library
 from distill.library.trash import trashed
 from distill.making.pieces import Piece, make_again
@@ -86,7 +87,7 @@ def _same_model(library: Library, generation: GenerationRecord, device: torch.de
         if item.digest == generation.digest:
             raise ModelFileError(
                 f"The model that made piece {generation.id} is in the trash.",
-                f"Put it back with: distill models restore {item.key}",
+                f"Put it back with: {command('distill', 'models', 'restore', item.key)}",
             )
     if there is not None and there.is_file():
         raise ModelFileError(

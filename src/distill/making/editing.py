@@ -26,6 +26,7 @@ from distill.settings import temperatures
 
 _LARGEST = 2**40
 """More is a slip of the keyboard, or meant to do harm."""
+_SPANS = "Write 2-4 (seconds), 2.5- (to the end), c94-c188 (columns) or all."
 
 
 class Editing:
@@ -68,7 +69,9 @@ class Editing:
                 return self._take(edit.mirror(grid, chosen), f"Mirrored {where}.")
             case "rotate":
                 by = self._column("by", details["by"])
-                return self._take(edit.rotate(grid, chosen, by), f"Rotated {where} by {by} columns.")
+                return self._take(
+                    edit.rotate(grid, chosen, by), f"Rotated {where} by {by} column{'s' * (abs(by) != 1)}."
+                )
             case "repeat":
                 times = _whole("times", details["times"])
                 if len(chosen.levels) == grid.shape[1]:
@@ -83,10 +86,10 @@ class Editing:
                 filled = edit.fill(grid, chosen, codes, self._model.codec.codebook_size)
                 return self._take(filled, f"Filled {where} with {details['code']}.")
             case "copy":
-                to = self._column("to", details["to"])
+                to = self._place(details["to"])
                 return self._take(edit.paste(grid, edit.copy(grid, chosen), to), f"Copied {where} to column {to}.")
             case "insert":
-                to = self._column("to", details["to"])
+                to = self._place(details["to"])
                 return self._insert(edit.copy(grid, chosen), to, f"Inserted {where} at column {to}.")
             case "delete":
                 self._locked = edit.delete_unlocked(self._locked, chosen.first, chosen.stop)
@@ -142,7 +145,14 @@ class Editing:
             )
 
     def _selection(self, span: str | None, levels: str | None, columns: int | None = None) -> edit.Selection:
-        first, stop = self._span(span, len(self.grid) if columns is None else columns)
+        columns = len(self.grid) if columns is None else columns
+        first, stop = self._span(span, columns)
+        if not 0 <= first < stop <= columns:
+            raise SettingError(
+                f"The span {span} is not within the {columns / self._model.codec.frame_rate:.2f} s ({columns} columns) that "
+                "there are.",
+                "Choose a beginning within them and an end after it.",
+            )
         chosen = None if levels is None else edit.levels_named(levels, self._model.codec.num_quantizers)
         return edit.select(self.grid, first, stop, chosen)
 
@@ -151,11 +161,20 @@ class Editing:
             return 0, columns
         begin, dash, end = text.partition("-")
         if not dash:
-            raise SettingError(
-                f"'{text}' is not a SPAN.", "Write 2-4 (seconds), 2.5- (to the end), c94-c188 (columns) or all."
-            )
+            raise SettingError(f"'{text}' is not a SPAN.", _SPANS)
         first = self._column("span", begin)
-        return first, columns if not end else max(first + 1, self._column("span", end))
+        stop = columns if not end else self._column("span", end)
+        return first, first + 1 if stop == first else stop  # shorter than a column
+
+    def _place(self, text: str) -> int:
+        column = self._column("to", text)
+        if not 0 <= column <= len(self.grid):
+            raise SettingError(
+                f"The place {text} is not within the {len(self.grid) / self._model.codec.frame_rate:.2f} s "
+                f"({len(self.grid)} columns) that there are.",
+                "Choose one within them.",
+            )
+        return column
 
     def _column(self, name: str, text: str) -> int:
         """``3.5`` (seconds) or ``c164``."""
@@ -175,6 +194,8 @@ def _number(name: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not abs(number) <= _LARGEST:
+        if name == "span":
+            raise SettingError(f"'{text}' is not a place that a SPAN can begin or end at.", _SPANS)
         raise SettingError(
             f"'{text}' is not a number, as --{name} needs.", "See distill edit --help for how it is written."
         )

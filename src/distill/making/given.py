@@ -78,6 +78,8 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
             "must be held in memory.",
             f"Cut out at most {about(LONGEST_INFILLED_SECONDS)} around the passage.",
         )
+    if callback is not None and info.remark:
+        callback(Notice(f"{audio.name}: {info.remark}"))
     recording = read_audio(audio, model.codec.channels)
     if callback is not None and (changes := _changes(model, request, info, recording)):
         only = "that nothing" if len(changes) == 1 else "these nothing"

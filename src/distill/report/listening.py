@@ -81,8 +81,8 @@ def reconstruction_section(
     return section(
         "reconstructions",
         "Reconstructions",
-        "Each recording was encoded and decoded from its codes alone: new audio of this model "
-        "can sound no better than that. The mel distance says how far the two are apart; 0 would be "
+        "Each recording was encoded and decoded from its codes alone: new audio in the codec's "
+        "voice can sound no better than that. The mel distance says how far the two are apart; 0 would be "
         "identical, and lower is closer.",
         "".join(_pair(pair, pair.name in held_out, is_small) for pair in pairs),
     )

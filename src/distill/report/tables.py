@@ -35,8 +35,8 @@ def corpus_section(files: Sequence[FileReport], split: str, held_out: Collection
     """Every file with its verdict; those with a remark come first."""
     if not files:
         return None
-    noted = [file for file in files if file.reason or file.fix or not is_used(file)]
-    others = [file for file in files if not (file.reason or file.fix or not is_used(file))]
+    noted = [file for file in files if _is_noted(file)]
+    others = [file for file in files if not _is_noted(file)]
     body = _file_table("with a remark", noted, held_out) + _file_table("without a remark", others, held_out)
     return section("recordings", "Recordings", split, body)
 
@@ -86,9 +86,14 @@ def _file_table(remark: str, files: Sequence[FileReport], held_out: Collection[s
     )
 
 
+def _is_noted(file: FileReport) -> bool:
+    return bool(file.reason or file.fix or file.remark or not is_used(file))
+
+
 def _file_row(file: FileReport, is_held_out: bool) -> str:
     verdict = str(file.verdict)
-    said = " ".join(words for words in (file.reason, file.fix) if words)
+    remark = file.remark if is_used(file) else ""
+    said = " ".join(words for words in (file.reason, file.fix, remark) if words)
     know = text(said)
     if file.duplicate_of and file.duplicate_of not in said:
         know += f" Same as {name(file.duplicate_of)}."

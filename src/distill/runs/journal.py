@@ -36,13 +36,15 @@ if TYPE_CHECKING:
     from distill.models.model_file import Model
 
 
-@dataclass(frozen=True)
+@dataclass
 class Recorded:
     """A training that is being noted."""
 
     tell: MetricsCallback
     """Logs an event, remembers it, and hands it on."""
     log: EventLog
+    can_go_on: bool | None = None
+    """Whether there is something left to go on with, for who knows; a stop in the closing seconds comes too late for that."""
 
 
 _EVENTS = {"codec": "VQ", "prior": "Prior", "refinement": "Refinement"}
@@ -101,7 +103,7 @@ def recorded_run(
             refused = log.refused is not None
 
         try:
-            yield Recorded(tell, log)
+            yield (recorded := Recorded(tell, log))
         except BaseException as error:
             outcome, words = "failed", f"{type(error).__name__}: {error}".rstrip(": ")
             if isinstance(error, KeyboardInterrupt):
@@ -111,6 +113,8 @@ def recorded_run(
             library.save(memory.ended(run, outcome, words), had_model)
             raise
         stopped = cancel_event is not None and cancel_event.is_set()
+        if recorded.can_go_on is not None:
+            stopped = stopped and recorded.can_go_on
         library.save(memory.ended(run, "stopped" if stopped else "finished"), True)
 
 

@@ -194,6 +194,22 @@ def refuse_unsaved(run: Path) -> None:
             raise StateFileError(words.strip(), f"{BEGIN_AGAIN}{again}")
 
 
+def refuse_forgotten(model_path: Path) -> None:
+    """Refuses a model of which no state is here, but for those of a second stage: another stage is not what was asked for.
+
+    Raises:
+        ModelFileError: if it cannot be read.
+        StateFileError: if nothing of its training is on this computer.
+    """
+    if not has_second_stage(models.load_model(model_path)):
+        raise StateFileError(
+            f"The training of {model_path} cannot go on: its state is not on this computer. Of trainings that came to their "
+            f"end, the newest {FINISHED_KEPT} can be trained further.",
+            f"Train a new model, or refine the sound of this one: "
+            f"{command('distill', 'train', 'FOLDER', '--resume', model_path, '--quality', 'high')}",
+        )
+
+
 def refined_model(run: Path) -> Path:
     """The model whose second stage a run trains.
 
@@ -230,7 +246,7 @@ def stopped_prior(run: Path) -> Stopped:
         found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == fingerprint)
     if found is None:
         raise SettingError(
-            f"No training of a prior for {run} was begun on this computer.",
+            f"No training of a prior for {run} is saved on this computer.",
             f"Begin one: {command('distill', 'train-prior', run if run.is_file() else 'MODEL', 'FOLDER')}",
         )
     stopped = _load(found, PRIOR_STATE)

@@ -77,7 +77,7 @@ def nothing_more(train_losses: Sequence[float], val_losses: Sequence[float], sav
         saved_s: the seconds that are given back; infinite where that is not known.
     """
     best = kept_epoch(val_losses)
-    time_left = f" {about(saved_s)} are given back." if math.isfinite(saved_s) and saved_s >= 1 else ""
+    time_left = f" Given back: {about(saved_s)}." if math.isfinite(saved_s) and saved_s >= 1 else ""
     return (
         f"There is nothing more to learn: the held-out loss has not been as good since epoch {best + 1} "
         f"({val_losses[best]:.2f} then, {val_losses[-1]:.2f} now), while the loss on what is trained on went from "

@@ -275,9 +275,10 @@ def check_codebooks(config: PriorConfig, model: Model) -> None:
 def other_corpus(corpus: Corpus, model: Model) -> str:
     """Plain words for a folder that is not the one the codec was trained on."""
     trained = model.header.corpus
+    here, there = (f"{one.file_count} recording{'s' * (one.file_count != 1)}" for one in (corpus, trained))
     return (
-        f"{corpus.folder} is not the folder the codec was trained on: it holds {corpus.file_count} recordings, "
-        f"{duration(corpus.seconds)} (fingerprint {corpus.fingerprint[:8]}), and the codec was trained on {trained.file_count} "
-        f"recordings, {duration(trained.seconds)} (fingerprint {trained.fingerprint[:8]}). The prior will learn the new folder "
+        f"{corpus.folder} is not the folder the codec was trained on: it holds {here}, "
+        f"{duration(corpus.seconds)} (fingerprint {corpus.fingerprint[:8]}), and the codec was trained on {there}, "
+        f"{duration(trained.seconds)} (fingerprint {trained.fingerprint[:8]}). The prior will learn the new folder "
         "in the codec's codes; sounds the codec was not trained on may come out coarse."
     )

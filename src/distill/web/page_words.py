@@ -28,8 +28,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
         "If there is a copy of it as it was, put that there",
     ),
     # Models and pieces.
-    (r"Put it back with: distill \S+ restore \S+", "Restore it from the trash in Library"),
-    (r"is in the trash: distill models restore \S+", "is in the trash, in Library"),
+    (r"Put it back with: distill \S+ restore .*", "Restore it from the trash in Library"),
+    (r"is in the trash: distill models restore .*", "is in the trash, in Library"),
     (r"See what is in it with: distill \S+ list --trash", "See what is in it in Library"),
     (r"If it was moved: distill models import ITS-FILE --in-place", "If it was moved, import its file in Library"),
     (r": distill models import COPY --in-place", ", import that in Library"),
@@ -43,6 +43,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"Choose another --name or --out, or move it away\.", "Choose another name, or move it away."),
     (r"Choose another --out\.", "Choose another name."),
     # Training.
+    (r", or refine the sound of this one: distill train .*", "."),
     (r"--minutes (\d+) gives", r"\1 minutes give"),
     (r"a smaller --codebook-size", "fewer codes per level"),
     (r", a smaller --hidden-size or fewer epochs help\.", " or fewer minutes help."),

@@ -286,8 +286,10 @@ def resume(run: str, further: GoOn) -> JobView:
     """Goes on with a run that was stopped, or trains a finished one further; what was to follow, follows."""
     status = _look(places.run_folder(run))
     record = status.record
-    if record is None or status.state == "running":
-        raise LibraryError("This run is at work, or there is nothing to go on from.", "Stop it first.")
+    if record is None:
+        raise LibraryError("Nothing is known of this run that could go on.", "Train the model anew.")
+    if status.state == "running":
+        raise LibraryError("This run is at work.", "Stop it first.")
     model = Path(record.model)
     if not (status.run_folder / f"{record.kind}.state").exists():
         raise OutputError("The state of this run is not kept any more.", "Train the model anew.")

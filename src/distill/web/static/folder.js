@@ -37,7 +37,7 @@ export function FolderField({ onAdd }) {
   </div>`;
 }
 
-const AUDIO = ".wav,.aif,.aiff,.flac,.ogg,.opus,.mp3,.caf,.au,.m4a,audio/*";
+const AUDIO = ".wav,.wave,.bwf,.rf64,.w64,.aif,.aiff,.aifc,.flac,.ogg,.oga,.opus,.mp3,.mpga,.caf,.au,.snd,.m4a,.m4b,.m4p,.aac,.wma,.ape,.wv,.amr,.3ga,.mka,.dsf,.tta,.spx,audio/*";
 const isAudio = (file) => file.type.startsWith("audio/") || AUDIO.split(",").some((ending) => file.name.toLowerCase().endsWith(ending));
 
 /** Uploads files into a folder of Distill's own, one after the other, and gives that folder; null where none was taken. */
@@ -45,7 +45,7 @@ export async function upload(files, collection, name, tell) {
   const taken = files.filter(isAudio);
   const others = files.length - taken.length;
   if (!taken.length) {
-    say(`There is no audio among ${count(files.length, "file")}.`, { tone: "bad" });
+    say(`By ${files.length === 1 ? "its name the file is" : `their names none of the ${files.length} files is`} audio.`, { tone: "bad" });
     return null;
   }
   const into = collection ?? (await post("/api/collections/new", { name }));
@@ -55,7 +55,7 @@ export async function upload(files, collection, name, tell) {
     await send(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, file).catch((error) => wrong.push(`${file.name}: ${error.what}`));
   }
   refresh("/api/collections");
-  const left = others ? `; ${count(others, "file")} left that ${others === 1 ? "is" : "are"} no audio` : "";
+  const left = others ? `; ${count(others, "file")} left that by ${others === 1 ? "its name is" : "their names are"} no audio` : "";
   say(wrong.length ? `${wrong.length} of ${taken.length} could not be taken. ${wrong[0]}` : `${count(taken.length, "file")} copied into Distill's folder${left}`, { tone: wrong.length ? "bad" : "good" });
   return into;
 }

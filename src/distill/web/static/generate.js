@@ -155,7 +155,7 @@ function Generate({ path }) {
   if (!all) return html`<div aria-busy="true"></div>`;
   if (!model) {
     return html`<${Empty} title="First, a model" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a>`}>
-      New audio is made by a model that has learned your recordings. ${all.length ? "The models there are have no prior yet: let their training go on." : "A first one takes a few minutes."}<//>`;
+      New audio is made by a model that has learned your recordings. ${all.some((one) => one.is_there) ? "The models there are have no prior yet: let their training go on." : "A first one takes a few minutes."}<//>`;
   }
   const fresh = (one) => Date.parse(one.made) > opened.current;
   const done = async (job) => {

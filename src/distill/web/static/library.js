@@ -28,7 +28,8 @@ function health(model) {
 }
 const Health = ({ model }) => {
   const [tone, words] = health(model);
-  return html`<${Badge} tone=${tone} title="By the held-out distance of the codec: under 1.5 faithful, under 2.5 coarse">${words}<//>`;
+  const judged = model.is_there && model.has_prior && model.codec_distance != null;
+  return html`<${Badge} tone=${tone} title=${judged ? "By the held-out distance of the codec: under 1.5 faithful, under 2.5 coarse" : undefined}>${words}<//>`;
 };
 
 /** Waits for a job that is over in a moment, and fails in its words. */

@@ -64,7 +64,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
   return html`<article class=${`card piece${isNew ? " new" : ""}`} aria-label=${`Piece ${piece.name}`} data-piece=${piece.id}>
     <header><div><h3>${piece.name} <${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original<//></h3><small>${piece.model} · ${when(piece.made)}</small></div>
       ${onSide && html`<div class="sides" role="group" aria-label="Compare"><small aria-hidden="true">Compare</small>${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
-    ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} options=${options} />` : html`<p class="soft">The file is gone from ${piece.file}. It can be made again.</p>`}
+    ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} options=${options} />` : html`<p class="soft">The file is gone from ${piece.file}.${piece.model_id ? " It can be made again." : ""}</p>`}
     <p class="how">${how(piece)}</p>
     <div class="actions">
       <${Keep} piece=${piece} />

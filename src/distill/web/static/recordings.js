@@ -41,19 +41,19 @@ function Totals({ report }) {
     [`${report.usable} of ${report.files.length}`, "files used"],
     [duration(report.seconds), "of sound"],
     [channels === 2 ? "stereo" : "mono", "is learned"],
-    [split.held_out.length ? `${split.held_out.length}` : "–", "held out to measure with"],
+    split.held_out.length || !split.held_out_in_part?.length ? [split.held_out.length ? `${split.held_out.length}` : "–", "held out to measure with"] : [`${split.held_out_in_part.length}`, "held out in part, to measure with"],
     [`${report.settings["rvq-levels"] ?? ""} × ${report.settings["codebook-size"] ?? ""}`, "levels × codes"],
   ];
   return html`<dl class="tiles">${rows.map(([value, words]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>`;
 }
 
-function Row({ file, collection, isOut, isHeld, onLeave }) {
+function Row({ file, collection, isOut, isHeld, isPartHeld, onLeave }) {
   const used = file.verdict === "used" && !isOut;
   const reference = `recording:${collection.id}/${file.name}`;
   return html`<tr class=${used ? "" : "unused"}>
     <th scope="row"><span>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${minus(file.peak_db.toFixed(1))} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
     <td class="heard-here">${file.verdict !== "unreadable" && html`<${Sound} reference=${reference} label=${file.name} mel=${false} length=${file.seconds} />`}</td>
-    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>`}</td>
+    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>`}${isPartHeld && html` <${Badge} tone="aside" title="A stretch of it is never trained on: what is measured on that is honest">held out in part<//>`}</td>
     <td class="number">${file.seconds ? duration(file.seconds) : ""}</td>
     <td class="number"><button type="button" class="quiet small" aria-label=${`${isOut ? "Take back" : "Leave out"} ${file.name}`} onClick=${onLeave}>${isOut ? "Take back" : "Leave out"}</button></td>
   </tr>`;
@@ -64,6 +64,7 @@ function Table({ collection, report, again }) {
   const [words, search] = useState("");
   const out = new Set(collection.left_out);
   const held = new Set(report?.split.held_out ?? []);
+  const partHeld = new Set(report?.split.held_out_in_part ?? []);
   const judged = report?.files ?? [];
   const missing = collection.left_out.filter((name) => !judged.some((file) => file.name === name))
     .map((name) => ({ name, verdict: "left out", reason: "", fix: "", seconds: 0, sample_rate: 0, peak_db: -200 }));
@@ -81,7 +82,7 @@ function Table({ collection, report, again }) {
       <select aria-label="Which recordings are shown" value=${shown} onChange=${(event) => show(event.target.value)}><option value="all">All</option><option value="used">Used</option><option value="unused">Not used</option></select>
     </div></header>
     <table class="recordings"><thead><tr><th scope="col">File</th><th scope="col">Sound</th><th scope="col">Verdict</th><th scope="col" class="number">Length</th><th scope="col"><span class="unseen">Use</span></th></tr></thead>
-      <tbody>${wanted.map((file) => html`<${Row} key=${file.name} file=${file} collection=${collection} isOut=${out.has(file.name)} isHeld=${held.has(file.name) && !out.has(file.name)} onLeave=${() => leave(file.name)} />`)}</tbody></table>
+      <tbody>${wanted.map((file) => html`<${Row} key=${file.name} file=${file} collection=${collection} isOut=${out.has(file.name)} isHeld=${held.has(file.name) && !out.has(file.name)} isPartHeld=${partHeld.has(file.name) && !out.has(file.name)} onLeave=${() => leave(file.name)} />`)}</tbody></table>
     ${!wanted.length && html`<p class="soft">No recording matches.</p>`}
   </section>`;
 }

@@ -1,0 +1,165 @@
+"""Every command that a sentence advises is one that there is, with options that it has, and can be typed as it stands."""
+
+import ast
+import dataclasses
+import functools
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from distill.cli.app import app
+from distill.files.names import command
+from distill.models import load_model, save_model
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "distill"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+OF_OTHER_PROGRAMS = {"--upgrade", "--force-reinstall", "--head", "--no-deps"}
+"""Of pip and of Ray."""
+ADVISED = re.compile(r"(?<![.\w-])distill ((?:models |pieces )?[a-z][a-z-]+)((?: [^\s;,`()]+)*)")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+@functools.cache
+def verbs() -> dict[str, set[str]]:
+    """All commands, those of a group behind its name, and the options of each."""
+    found: dict[str, set[str]] = {}
+
+    def add(name: str, one: Any) -> None:
+        if hasattr(one, "commands"):
+            for inner, below in one.commands.items():
+                add(f"{name} {inner}".strip(), below)
+            return
+        parameters = [part for part in one.params if part.param_type_name == "option"]
+        found[name] = {"--help", *(word for part in parameters for word in (*part.opts, *part.secondary_opts))}
+
+    add("", typer.main.get_command(app))
+    return found
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """(place, text) of every text in the source that is no docstring; what is filled in is a 7."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        if path.name == "page_words.py":  # patterns
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        plain = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if id(node) in parts | plain:
+                continue
+            place = f"{path.relative_to(SOURCE).as_posix()}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield place, node.value
+            elif isinstance(node, ast.JoinedStr):
+                yield (
+                    place,
+                    "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values),
+                )
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """(place, words) of every command that the source puts together; what is filled in is a 7."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "command":
+                words = [str(word.value) if isinstance(word, ast.Constant) else "7" for word in node.args]
+                yield f"{path.relative_to(SOURCE).as_posix()}:{node.lineno}", words
+
+
+def misnamed(name: str, rest: str) -> str:
+    """What is wrong with a command; empty where there is nothing."""
+    known = verbs()
+    if name not in known:
+        return f"there is no distill {name}" if name.split()[0] not in {verb.split()[0] for verb in known} else ""
+    return ", ".join(f"{name} has no {option}" for option in OPTION.findall(rest) if option not in known[name])
+
+
+def test_every_advised_command_is_one_that_there_is() -> None:
+    advised = [(place, *match.groups()) for place, text in texts() for match in ADVISED.finditer(text)]
+    assert len(advised) > 20
+    assert [(place, wrong) for place, name, rest in advised if (wrong := misnamed(name, rest))] == []
+
+
+def test_every_command_put_together_is_one_that_there_is() -> None:
+    found = list(commands())
+    assert len(found) > 20
+    for place, (program, *words) in found:
+        assert program == "distill" or program == "7", place
+        name = " ".join(words[:2]) if words[:1] in (["models"], ["pieces"]) else "".join(words[:1])
+        if name and name != "7":
+            assert not misnamed(name, " ".join(words)), place
+
+
+def test_every_option_in_a_sentence_is_one_of_some_command() -> None:
+    known = set().union(*verbs().values()) | OF_OTHER_PROGRAMS
+    named = [(place, option) for place, text in texts() if " " in text for option in OPTION.findall(text)]
+    assert len(named) > 50
+    assert [(place, option) for place, option in named if option not in known] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_on_a_page_is_one_that_there_is(page: Path) -> None:
+    advised = [match.groups() for match in ADVISED.finditer("\n".join(_code(page.read_text(encoding="utf-8"))))]
+    assert [wrong for name, rest in advised if (wrong := misnamed(name, rest))] == []
+
+
+def _code(page: str) -> list[str]:
+    return re.findall(r"`(distill [^`]+)`", page) + re.findall(r"^distill [^#\n]+", page, flags=re.MULTILINE)
+
+
+def test_a_command_can_be_typed_whatever_a_file_is_called() -> None:
+    """Guards against ``distill run -drums``, which is no folder but options."""
+    for name in ("-drums", "--help", "my drums", "it's"):
+        (last,) = shlex.split(command("distill", "run", Path(name)))[2:]
+        assert not last.startswith("-")
+        assert Path(last) == Path(name)
+
+
+def test_what_is_odd_about_a_file_is_said_wherever_it_is_read(
+    distill: Callable[..., Any], tiny: Path, noise: Callable[..., Any], save: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Guards against codes of half a recording, and a passage at another place than it was, without a word."""
+    whole = save(tmp_path / "whole.wav", noise(4.0)).read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    cut, said = tmp_path / "cut.wav", "cut.wav: Its header says 4 s; all 2 s that are in it are used."
+    for words in (
+        ("encode", tiny, cut),
+        ("edit", tiny, cut, "--mirror", "all"),
+        ("generate", tiny, "--prompt", cut, "--seconds", 0.5),
+        ("generate", tiny, "--infill", cut, "--from", 0.9, "--to", 1.1),
+    ):
+        answer = distill(*words)
+        assert answer.code == 0, answer.err
+        assert " ".join(answer.err.split()).count(said) == 1, words
+
+
+def test_what_is_in_the_trash_comes_back_by_the_command_that_is_told(
+    distill: Callable[..., Any], tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against ``distill models restore my drums``: two names, of which there is neither."""
+    spaced = tmp_path / "my drums.distill"
+    spaced.write_bytes(tiny.read_bytes())
+    assert distill("models", "import", spaced, "--in-place").code == 0
+    assert distill("models", "delete", "my drums").code == 0
+    told = distill("generate", "my drums", "--seconds", 1)
+    told.refused("in the trash")
+    (line,) = [line for line in told.err.splitlines() if "distill models restore" in line]
+    assert distill(*shlex.split(line.split("distill ", 1)[1])).code == 0
+    assert spaced.exists()
+
+
+def test_one_of_anything_is_one(distill: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+    """Guards against "1 recordings"."""
+    model = load_model(tiny)
+    corpus = model.header.corpus.model_copy(update={"file_count": 1})
+    header = model.header.model_copy(update={"corpus": corpus, "digest": None})
+    save_model(tiny, dataclasses.replace(model, header=header))
+    said = "".join(answer.out + answer.err for answer in (distill("info", tiny), distill("models", "info", tiny)))
+    assert "1 recording, " in said
+    assert not re.search(r"\b1 (recordings|models|positions|levels|ones)\b", said)
