@@ -5,6 +5,7 @@ import dataclasses
 import math
 import threading
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,17 @@ def test_another_folder_is_told(model_path: Path, small_corpus: Path) -> None:
     assert "very little to learn from" in little
     assert len(notices) == 1
     assert "00000000" in notices[0]
+
+
+def test_a_held_out_loss_that_is_never_finite_again_ends_with_the_best_weights(
+    model_path: Path, small_corpus: Path, validate: Callable[..., None]
+) -> None:
+    """Guards against an hour of training that is lost at the end of an epoch."""
+    losses = chain([3.0, 2.0, math.nan, 1.9], repeat(math.nan))
+    validate(lambda _: next(losses))
+    result, events = run(model_path, small_corpus, epochs=20)
+    assert result["curves"]["prior_val_loss"] == [3.0, 2.0, 1.9], "what is not finite once is measured again"
+    assert any("best weights so far are kept" in event.text for event in events if isinstance(event, Notice))
 
 
 def test_other_codebooks_are_refused(model_path: Path, small_corpus: Path) -> None:

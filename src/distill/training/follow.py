@@ -3,7 +3,6 @@
 It shows nothing and writes nothing. What it needs beside the recordings is sent to it.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from distill.training.checkpoint import StateFile
 from distill.training.extraction import Extraction
 from distill.training.launch import make_fabric
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
-from distill.training.prior_loop import end_prior_epoch, parameter_groups, train_prior_epoch, validate_prior_epoch
+from distill.training.prior_loop import end_prior_epoch, parameter_groups, train_prior_epoch, validated
 from distill.training.progress import State
 from distill.training.schedule import Schedule
 from distill.training.state import unpacked
@@ -98,14 +97,7 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     while content := _next_epoch():
         tokens = safetensors.torch.load(content)["tokens"].long()
         train_loss = train_prior_epoch(state, tokens, plan, fabric, cancel_event=stop)
-        validating = stop.time()
-        validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
-        if not math.isfinite(validation.loss):
-            state.roll_back("the held-out loss was not finite", None)
-            validation = validate_prior_epoch(model, held_out, plan.batch_size, fabric.device)
-        stop.renew()
-        schedule.reserve(1.5 * (stop.time() - validating))
-        end_prior_epoch(state, train_loss, validation, plan)
+        end_prior_epoch(state, train_loss, validated(state, held_out, plan, fabric.device), plan)
 
 
 def _next_epoch() -> bytes:

@@ -165,6 +165,10 @@ def train_prior(
         send_epoch(tokens)
         try:
             train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, stop, checkpoint)
+            cancelled = not schedule.finished and stop.is_set()
+            if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
+                checkpoint.save()
+            validation = validated(state, data.held_out, plan, fabric.device, tell)
         except RankError:
             checkpoint.save()
             raise
@@ -173,18 +177,6 @@ def train_prior(
                 raise
             tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
-        cancelled = not schedule.finished and stop.is_set()
-        if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
-            checkpoint.save()
-
-        # Evaluate.
-        validating = stop.time()
-        validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
-        if not math.isfinite(validation.loss):
-            state.roll_back("the held-out loss was not finite", tell)
-            validation = validate_prior_epoch(model, data.held_out, plan.batch_size, fabric.device)
-        stop.renew()
-        schedule.reserve(1.5 * (stop.time() - validating))
         planned_s = schedule.remaining_s
         rests = end_prior_epoch(state, train_loss, validation, plan)
         tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started))
@@ -276,6 +268,25 @@ def train_prior_epoch(
     if not sums.count:
         raise state.given_up("not one step of an epoch went well, the loss was not finite")
     return sums.means()["loss"]
+
+
+def validated(
+    state: State, held_out: Tensor, plan: PriorPlan, device: torch.device, callback: MetricsCallback | None = None
+) -> PriorValidation:
+    """The weights as they are on held-out sequences ``[N, T]``; keeps as much time at the end of the run as that takes.
+
+    Where the loss is not finite training goes back to its last good state first.
+
+    Raises:
+        TrainingError: if that does not help, time after time.
+    """
+    agreement = state.schedule.agreement
+    began = agreement.time()
+    while not math.isfinite((found := validate_prior_epoch(state.model, held_out, plan.batch_size, device)).loss):
+        state.roll_back("the held-out loss was not finite", callback)
+    agreement.renew()
+    state.schedule.reserve(1.5 * (agreement.time() - began))
+    return found
 
 
 def end_prior_epoch(state: State, train_loss: float, validation: PriorValidation, plan: PriorPlan) -> bool:

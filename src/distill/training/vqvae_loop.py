@@ -165,6 +165,15 @@ def train_vqvae(
         started = time.monotonic()
         try:
             trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, stop, checkpoint, listening)
+            cancelled = not schedule.finished and stop.is_set()
+            if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
+                checkpoint.save()
+            if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
+                start_codebooks(model, data.windows, plan, fabric)
+            # Evaluate.
+            validating = stop.time()
+            while not math.isfinite((scored := scored_by_first(model, criterion.mel, data, fabric))[1]):
+                state.roll_back("the held-out distance was not finite", tell)
         except RankError:
             checkpoint.save()
             raise
@@ -173,18 +182,7 @@ def train_vqvae(
                 raise
             tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
-        cancelled = not schedule.finished and stop.is_set()
-        if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
-            checkpoint.save()
-        if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
-            start_codebooks(model, data.windows, plan, fabric)
-
-        # Evaluate.
-        validating = stop.time()
-        figures, score = scored_by_first(model, criterion.mel, data, fabric)
-        if not math.isfinite(score):
-            state.roll_back("the held-out distance was not finite", tell)
-            figures, score = scored_by_first(model, criterion.mel, data, fabric)
+        figures, score = scored
         val_loss = figures["mel"]
         stop.renew()
         schedule.reserve(1.5 * (stop.time() - validating))
