@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import soundfile
 from distill import web
 from distill.audio.files import AUDIO_SUFFIXES, EXTRA_SUFFIXES
 from distill.files.home import home
-from distill.web import places
+from distill.web import places, sound
 
 
 def wav(seconds: float = 0.5, rate: int = 48_000) -> bytes:
@@ -123,6 +124,23 @@ def test_what_a_browser_may_not_play_is_made_playable(
         sound, rate = soundfile.read(io.BytesIO(heard.content))
         assert (len(sound), rate) == (24_000, 48_000)
         assert np.abs(sound).max() > 0.4
+
+
+def test_what_is_kept_for_the_page_is_bounded(
+    save: Callable[..., Path], tone: Callable[..., np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a folder that grows with every recording that was ever looked at."""
+    first, second = (save(tmp_path / f"{name}.aiff", tone(0.5)) for name in "ab")
+    kept, _ = sound.playable(first)
+    os.utime(kept, (0, 0))
+    assert sound.playable(first)[0] == kept
+    assert kept.stat().st_mtime > 0, "it was asked for again"
+    os.utime(kept, (0, 0))
+    monkeypatch.setattr(sound, "MOST_BYTES", 1.5 * kept.stat().st_size)
+    newer, _ = sound.playable(second)
+    assert newer.exists()
+    assert not kept.exists()
+    assert sound.playable(first)[0].exists(), "it is made again"
 
 
 def test_a_passage_is_cut_where_it_was_asked_for(client: Any, save: Callable[..., Path], tmp_path: Path) -> None:

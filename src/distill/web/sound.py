@@ -1,13 +1,16 @@
 """Sounds for the page: what a browser can play, pictures of it, and passages. Reads in blocks, whatever the length.
 
 What a browser may not be able to play (AIFF, 32 bits, a video's sound) is written once as 16-bit FLAC into ``home()/web``.
+Pictures lie there too. What nobody has asked for the longest goes when it becomes too much.
 """
 
 import base64
+import contextlib
 import io
 import json
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +30,8 @@ _PLAIN = {"PCM_16", "PCM_24", "PCM_U8"}
 COLUMNS = 800
 PICTURED_SECONDS = 120.0
 """A spectrogram is drawn of the beginning; the waveform of all of it."""
+MOST_BYTES = 2 * 2**30
+"""What is kept for the page in all."""
 _DEPTH_DB = 80.0
 _PART = 10 * SAMPLE_RATE
 
@@ -57,16 +62,12 @@ def playable(path: Path) -> tuple[Path, str]:
     kind = path.suffix.lower()
     if kind in PLAYABLE and (kind != ".wav" or _is_plain(path)):
         return path, PLAYABLE[kind]
-    place = _cache() / f"{_stamp(path)}.flac"
-    if not place.exists():
-        info = probe(path)
-        with (
-            written_aside(place) as aside,
-            soundfile.SoundFile(aside, "w", SAMPLE_RATE, min(info.channels, 2), "PCM_16", format="FLAC") as file,
-        ):
-            for block in read_blocks(path):
-                file.write(np.clip(block[:2], -1, 1).T)
-    return place, PLAYABLE[".flac"]
+    return _kept(f"{_stamp(path)}.flac", lambda place: _write_playable(path, place)), PLAYABLE[".flac"]
+
+
+def _write_playable(path: Path, place: Path) -> None:
+    heard = (block[:2] for block in read_blocks(path))
+    write_audio(place, heard, format="flac", bit_depth=16, channels=min(probe(path).channels, 2))
 
 
 def converted(path: Path, kind: str) -> Path:
@@ -75,10 +76,11 @@ def converted(path: Path, kind: str) -> Path:
     Raises:
         AudioFileError: if it cannot be read.
     """
-    place = _cache() / f"{_stamp(path)}-as.{kind}"
-    if not place.exists():
+
+    def write(place: Path) -> None:
         write_audio(place, read_blocks(path), format=kind, bit_depth=24, channels=probe(path).channels)
-    return place
+
+    return _kept(f"{_stamp(path)}-as.{kind}", write)
 
 
 def picture(path: Path, *, with_mel: bool = True) -> Picture:
@@ -87,14 +89,14 @@ def picture(path: Path, *, with_mel: bool = True) -> Picture:
     Raises:
         AudioFileError: if it cannot be read.
     """
-    note = _cache() / f"{_stamp(path)}{'-mel' if with_mel else ''}.json"
+    name = f"{_stamp(path)}{'-mel' if with_mel else ''}.json"
     try:
-        return Picture(**json.loads(note.read_bytes()))
+        return Picture(**json.loads((_cache() / name).read_bytes()))
     except (OSError, ValueError, TypeError):
         pass  # not drawn yet, or by another version
     drawn = _draw(path, with_mel)
-    with written_aside(note) as aside:
-        aside.write_text(json.dumps(asdict(drawn)), encoding="utf-8")
+    (_cache() / name).unlink(missing_ok=True)
+    _kept(name, lambda place: _write_text(place, json.dumps(asdict(drawn))))
     return drawn
 
 
@@ -195,6 +197,31 @@ def _is_plain(path: Path) -> bool:
 def _stamp(path: Path) -> str:
     state = path.stat()
     return sha256(f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}".encode(errors="replace")).hexdigest()[:32]
+
+
+def _kept(name: str, write: Callable[[Path], object]) -> Path:
+    """A file of the cache, written if it is not there yet; others make room for it, the least recently used first."""
+    place = _cache() / name
+    if place.exists():
+        with contextlib.suppress(OSError):  # a disk that is only read: then its date stays
+            os.utime(place)
+        return place
+    write(place)
+    files = []
+    for file in place.parent.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another request makes room too
+            files.append((file.stat().st_mtime, file.stat().st_size, file))
+    excess = sum(size for _, size, _ in files) - MOST_BYTES
+    for _, size, file in sorted(files):
+        if excess > 0 and file != place:
+            file.unlink(missing_ok=True)
+            excess -= size
+    return place
+
+
+def _write_text(place: Path, text: str) -> None:
+    with written_aside(place) as aside:
+        aside.write_text(text, encoding="utf-8")
 
 
 def _cache() -> Path:
