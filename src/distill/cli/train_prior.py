@@ -43,8 +43,8 @@ def train_prior(
     patience: Annotated[
         float | None,
         typer.Option(
-            help="End early when the held-out recordings have not been predicted better for this share of the run; "
-            "1 never ends early.",
+            help="Come to rest early when the held-out recordings have not been predicted as well as before for this share of "
+            "the run; 1 never does.",
             min=0.01,
             max=1.0,
             show_default="0.3",
