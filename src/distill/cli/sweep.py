@@ -16,8 +16,7 @@ from distill.cli.console import good, note, place, print_json, warn
 from distill.cli.engines import Engine, here, on_ray
 from distill.durations import duration
 from distill.evaluation.grid import Variant, variants
-
-_CODEC_SHARE = 0.6
+from distill.training.budget import CODEC_SHARE
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class _Runner:
         if not wrong:
             if model != codec:
                 shutil.copyfile(codec, model)
-            minutes = f"{self._minutes * (1 - _CODEC_SHARE):g}"
+            minutes = f"{self._minutes * (1 - CODEC_SHARE):g}"
             words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
             wrong = self._run(words)
         if not wrong:
@@ -131,7 +130,7 @@ class _Runner:
             lock, said = self._codecs.setdefault(variant.codec_name, (threading.Lock(), []))
         with lock:
             if not said:
-                minutes = f"{self._minutes * _CODEC_SHARE:g}"
+                minutes = f"{self._minutes * CODEC_SHARE:g}"
                 where = ["--name", variant.codec_name, "--out", str(self._out)]
                 said.append(
                     self._run(["train", str(self._folder), "--minutes", minutes, *where, *_flags(variant.codec)])

@@ -245,15 +245,21 @@ def _start_others(place: Place, devices: int) -> "list[subprocess.Popen[bytes]]"
     """Starts this command once more for every other device of this machine."""
     host, _, port = place.address.rpartition(":")
     os.environ.update({"MASTER_ADDR": host, "MASTER_PORT": port, "LOCAL_RANK": "0"})
-    return [
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "distill.cli.app", *sys.argv[1:]],
-            env={**os.environ, "LOCAL_RANK": str(local_rank)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        for local_rank in range(1, devices)
-    ]
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for local_rank in range(1, devices):
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "distill.cli.app", *sys.argv[1:]],
+                env={**os.environ, "LOCAL_RANK": str(local_rank)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            started.append(process)
+    except OSError:  # no room for another: the first ones would wait for it
+        for process in started:
+            process.kill()
+        raise
+    return started
 
 
 def _met(place: Place) -> tuple[Store, list[str]]:

@@ -351,13 +351,13 @@ def about_of(path: Path) -> About | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path.parent) from error
+        raise _damaged(path) from error
 
 
-def _damaged(folder: Path) -> LibraryError:
+def _damaged(file: Path) -> LibraryError:
     return LibraryError(
-        f"A sound that was open in Codes cannot be read: {folder / 'sheet.json'} is damaged.",
-        f"Open that sound again. The file is kept; delete {folder} when you do not need it.",
+        f"A sound that was open in Codes cannot be read: {file} is damaged.",
+        f"Open that sound again. The file is kept; delete {file.parent} when you do not need it.",
     )
 
 
@@ -367,7 +367,7 @@ def _read(folder: Path) -> Sheet:
         about = About(**told["about"])
         original = _rows(told["codes"], about.levels)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder) from error
+        raise _damaged(folder / "sheet.json") from error
     history = History(np.concatenate([original, np.zeros_like(original)], axis=1))
     steps, version = folder / "steps.jsonl", 0
     for line in steps.read_bytes().splitlines() if steps.is_file() else []:
@@ -376,11 +376,18 @@ def _read(folder: Path) -> Sheet:
         except ValueError:  # a crash cut it short; what comes after it was made without it
             continue
         version += 1
-        if "undo" in read:
-            history = history.undo()
-        elif "redo" in read:
-            history = history.redo()
-        else:
-            before, after = (_rows(read[name], 2 * about.levels) for name in ("before", "after"))
-            history = history.do(Step(read["do"], read["first"], before, after, read.get("pair", "")))
+        try:
+            history = _stepped(history, read, about.levels)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise _damaged(steps) from error
     return Sheet(about, original, history, version)
+
+
+def _stepped(history: History, read: dict[str, Any], levels: int) -> History:
+    """The history after one line of ``steps.jsonl``."""
+    if "undo" in read:
+        return history.undo()
+    if "redo" in read:
+        return history.redo()
+    before, after = (_rows(read[name], 2 * levels) for name in ("before", "after"))
+    return history.do(Step(read["do"], read["first"], before, after, read.get("pair", "")))

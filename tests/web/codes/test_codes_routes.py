@@ -287,6 +287,16 @@ def test_a_damaged_sheet_is_said_and_kept(client: Client, sheet: Json) -> None:
     assert note.exists()
 
 
+@pytest.mark.parametrize("line", ['{"do": "set"}', "[1]", '{"do": "set", "first": 0, "before": "?", "after": 3}'])
+def test_a_step_that_is_none_is_said(client: Client, sheet: Json, line: str) -> None:
+    """Guards against a server's error for a line that is no step, as another version might write it."""
+    steps = home() / "sheets" / sheet["id"] / "steps.jsonl"
+    steps.write_text(line + "\n")
+    told = client.get(f"/api/codes/sheets/{sheet['id']}")
+    assert told.status_code < 500
+    assert str(steps) in told.json()["what"]
+
+
 def test_a_closed_sheet_that_is_damaged_is_said_and_never_deleted(client: Client, sheet: Json) -> None:
     """Guards against one that is on no list, and goes with its days all the same."""
     assert client.delete(f"/api/codes/sheets/{sheet['id']}").status_code == 200
