@@ -16,7 +16,6 @@ from distill.cli.console import good, note, place, print_json, warn
 from distill.cli.engines import Engine, here, on_ray
 from distill.durations import duration
 from distill.evaluation.grid import Variant, variants
-from distill.training.budget import CODEC_SHARE
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,10 @@ class _Runner:
     """Trains in processes of their own, so that one that fails spoils nothing, and Ctrl-C reaches each."""
 
     def __init__(self, folder: Path, out: Path, minutes: float, shared: list[str], engine: Engine) -> None:
-        self._folder, self._out, self._minutes, self._shared, self._engine = folder, out, minutes, shared, engine
+        from distill.training.budget import CODEC_SHARE
+
+        self._folder, self._out, self._shared, self._engine = folder, out, shared, engine
+        self._codec_minutes, self._prior_minutes = CODEC_SHARE * minutes, (1 - CODEC_SHARE) * minutes
         self._codecs: dict[str, tuple[threading.Lock, list[str]]] = {}
         self._claim = threading.Lock()
 
@@ -117,7 +119,7 @@ class _Runner:
         if not wrong:
             if model != codec:
                 shutil.copyfile(codec, model)
-            minutes = f"{self._minutes * (1 - CODEC_SHARE):g}"
+            minutes = f"{self._prior_minutes:g}"
             words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
             wrong = self._run(words)
         if not wrong:
@@ -130,7 +132,7 @@ class _Runner:
             lock, said = self._codecs.setdefault(variant.codec_name, (threading.Lock(), []))
         with lock:
             if not said:
-                minutes = f"{self._minutes * CODEC_SHARE:g}"
+                minutes = f"{self._codec_minutes:g}"
                 where = ["--name", variant.codec_name, "--out", str(self._out)]
                 said.append(
                     self._run(["train", str(self._folder), "--minutes", minutes, *where, *_flags(variant.codec)])
