@@ -1,12 +1,13 @@
 """What every test shares: a home of its own, and sounds made by arithmetic."""
 
+import ast
 import dataclasses
 import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -79,6 +80,40 @@ class _Sounding:
 
     def read(self, start: int, stop: int, channels: int) -> np.ndarray:
         return self.audio[:, start:stop]
+
+
+class Sentence(NamedTuple):
+    """A text in the source."""
+
+    file: str
+    """Below ``src/distill``."""
+    line: int
+    text: str
+    """What is filled in is a 7."""
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@pytest.fixture(scope="session")
+def source_texts() -> list[Sentence]:
+    """Every text in the source that is no docstring."""
+    source, found = Path(__file__).parents[1] / "src" / "distill", []
+    for path in sorted(source.rglob("*.py")):
+        name = path.relative_to(source).as_posix()
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        plain = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if id(node) in parts | plain:
+                continue
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(Sentence(name, node.lineno, node.value))
+            elif isinstance(node, ast.JoinedStr):
+                text = "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
+                found.append(Sentence(name, node.lineno, text))
+    return found
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ SOURCE = ROOT / "src" / "distill"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 OF_OTHER_PROGRAMS = {"--upgrade", "--force-reinstall", "--head", "--no-deps"}
 """Of pip and of Ray."""
+PATTERNS = "web/page_words.py"
+"""What it holds are patterns, no sentences."""
 ADVISED = re.compile(r"(?<![.\w-])distill ((?:models |pieces )?[a-z][a-z-]+)((?: [^\s;,`()]+)*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
@@ -42,27 +44,6 @@ def verbs() -> dict[str, set[str]]:
     return found
 
 
-def texts() -> Iterator[tuple[str, str]]:
-    """(place, text) of every text in the source that is no docstring; what is filled in is a 7."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        if path.name == "page_words.py":  # patterns
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        plain = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if id(node) in parts | plain:
-                continue
-            place = f"{path.relative_to(SOURCE).as_posix()}:{getattr(node, 'lineno', 0)}"
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield place, node.value
-            elif isinstance(node, ast.JoinedStr):
-                yield (
-                    place,
-                    "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values),
-                )
-
-
 def commands() -> Iterator[tuple[str, list[str]]]:
     """(place, words) of every command that the source puts together; what is filled in is a 7."""
     for path in sorted(SOURCE.rglob("*.py")):
@@ -80,8 +61,9 @@ def misnamed(name: str, rest: str) -> str:
     return ", ".join(f"{name} has no {option}" for option in OPTION.findall(rest) if option not in known[name])
 
 
-def test_every_advised_command_is_one_that_there_is() -> None:
-    advised = [(place, *match.groups()) for place, text in texts() for match in ADVISED.finditer(text)]
+def test_every_advised_command_is_one_that_there_is(source_texts: list[Any]) -> None:
+    texts = [one for one in source_texts if one.file != PATTERNS]
+    advised = [(one.place, *match.groups()) for one in texts for match in ADVISED.finditer(one.text)]
     assert len(advised) > 20
     assert [(place, wrong) for place, name, rest in advised if (wrong := misnamed(name, rest))] == []
 
@@ -96,9 +78,10 @@ def test_every_command_put_together_is_one_that_there_is() -> None:
             assert not misnamed(name, " ".join(words)), place
 
 
-def test_every_option_in_a_sentence_is_one_of_some_command() -> None:
+def test_every_option_in_a_sentence_is_one_of_some_command(source_texts: list[Any]) -> None:
     known = set().union(*verbs().values()) | OF_OTHER_PROGRAMS
-    named = [(place, option) for place, text in texts() if " " in text for option in OPTION.findall(text)]
+    texts = [one for one in source_texts if one.file != PATTERNS and " " in one.text]
+    named = [(one.place, option) for one in texts for option in OPTION.findall(one.text)]
     assert len(named) > 50
     assert [(place, option) for place, option in named if option not in known] == []
 

@@ -1,9 +1,6 @@
 """The page says what to click: no sentence that can be met there names an option or a verb of the command line."""
 
-import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +9,6 @@ from distill.web import jobs
 from distill.web.page_words import event_for_page, for_page
 from distill.web.routes.generate import Settings, _options
 
-SOURCE = Path(__file__).parents[2] / "src" / "distill"
 NEVER_ON_THE_PAGE = (
     "cli", "client.py", "doctor.py", "report", "evaluation", "export", "api.py", "settings.py",
     "web/token.py", "web/service.py", "web/wholes.py", "web/guard.py", "web/listen.py", "web/page_words.py",
@@ -28,34 +24,26 @@ ONLY_WITH_OPTIONS = (
 COMMAND = re.compile(r"(?<![\w-])--[a-z]|(?<!terminal, )\bdistill (?!file)[a-z-]+ ")
 
 
-def sentences() -> Iterator[tuple[str, str]]:
-    """(place, text) of every text in the source that names a command or an option and is no docstring."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        name = path.relative_to(SOURCE).as_posix()
-        if name.startswith(NEVER_ON_THE_PAGE):
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        plain = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if id(node) in parts | plain:
-                continue
-            text = ""
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                text = node.value
-            elif isinstance(node, ast.JoinedStr):
-                text = "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
-            if " " in text and COMMAND.search(text) and not any(words in text for words in ONLY_WITH_OPTIONS):
-                yield f"{name}:{node.lineno}", text
+@pytest.fixture
+def sentences(source_texts: list[Any]) -> list[tuple[str, str]]:
+    """(place, text) of every text in the source that names a command or an option and can be met on the page."""
+    return [
+        (one.place, one.text)
+        for one in source_texts
+        if not one.file.startswith(NEVER_ON_THE_PAGE)
+        and " " in one.text
+        and COMMAND.search(one.text)
+        and not any(words in one.text for words in ONLY_WITH_OPTIONS)
+    ]
 
 
-def test_there_are_sentences_to_look_at() -> None:
-    assert len(list(sentences())) > 20
+def test_there_are_sentences_to_look_at(sentences: list[tuple[str, str]]) -> None:
+    assert len(sentences) > 20
 
 
-def test_no_sentence_of_the_page_names_an_option() -> None:
+def test_no_sentence_of_the_page_names_an_option(sentences: list[tuple[str, str]]) -> None:
     """Guards against "say where they are with --recordings FOLDER" on a page that has no such thing."""
-    assert [(place, for_page(text)) for place, text in sentences() if COMMAND.search(for_page(text))] == []
+    assert [(place, for_page(text)) for place, text in sentences if COMMAND.search(for_page(text))] == []
 
 
 def test_a_failed_export_says_what_to_click() -> None:

@@ -20,6 +20,7 @@ from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.errors import OutputError
 from distill.files.atomic import output_error
 from distill.files.home import home
+from distill.files.remade import deleted, make_room, used_now
 
 try:
     import resource
@@ -48,7 +49,7 @@ def decoded(path: Path, sha256: str) -> np.memmap:
             f"The decoded audio of {path.name} did not arrive whole in {place.parent}.",
             "Check that disk, or set DISTILL_HOME to a folder on another one.",
         )
-    _used_now(place)
+    used_now(place)
     return found
 
 
@@ -56,7 +57,7 @@ def cached(sha256: str) -> np.memmap | None:
     """What :func:`decoded` gave for a file with these bytes; None where it is not kept any more."""
     found = _open_whole(cache_folder() / f"{sha256}.npy")
     if found is not None:
-        _used_now(cache_folder() / f"{sha256}.npy")
+        used_now(cache_folder() / f"{sha256}.npy")
     return found
 
 
@@ -84,27 +85,19 @@ def trim_cache(limit_bytes: int = 8 * 2**30, keep: Collection[str] = ()) -> int:
     Recordings whose SHA-256 is in ``keep`` always stay, and so does what was measured, until nobody has asked for it for three
     months. A mapped array stays readable on POSIX.
     """
-    files = []
+    arrays = []
     freed = 0
     for file in cache_folder().glob("*"):
-        try:
-            state = file.stat()
-        except FileNotFoundError:  # another process trims too
-            continue
-        age, longest = time.time() - state.st_mtime, _LONGEST_UNUSED.get(file.suffix)
         if file.suffix == ".npy":
-            files.append((state.st_mtime, min(state.st_size, 512 * getattr(state, "st_blocks", 1 << 62)), file))
-        elif longest is not None and age > longest:
-            freed += _delete(file, state.st_size)
-    excess = sum(size for _, size, _ in files) - limit_bytes
-    for _, size, file in sorted(files):
-        if excess <= 0:
-            break
-        if file.name.partition(".")[0] not in keep:
-            gone = _delete(file, size)
-            freed += gone
-            excess -= gone
-    return freed
+            arrays.append(file)
+        elif (longest := _LONGEST_UNUSED.get(file.suffix)) is not None:
+            try:
+                state = file.stat()
+            except FileNotFoundError:  # another process trims too
+                continue
+            if time.time() - state.st_mtime > longest:
+                freed += deleted(file, state.st_size)
+    return freed + make_room(arrays, limit_bytes, lambda file: file.name.partition(".")[0] in keep)
 
 
 def cache_folder() -> Path:
@@ -151,13 +144,6 @@ def _decode_to(place: Path, path: Path) -> None:
             aside.unlink(missing_ok=True)
 
 
-def _used_now(place: Path) -> None:
-    # Another person's shared cache, or one on a disk that is only read, is usable, only its date stays; another process may
-    # have trimmed it by now.
-    with contextlib.suppress(OSError):
-        os.utime(place)
-
-
 @functools.cache
 def _allow_many_open_files() -> None:
     """Every memory map holds a file open, and the usual limit of 256 on macOS is fewer than the recordings we promise."""
@@ -179,14 +165,3 @@ def _open_whole(place: Path) -> np.memmap | None:
     if not isinstance(array, np.memmap) or array.dtype != np.float32 or array.ndim != 2:
         return None
     return array if array.offset + array.nbytes == size else None
-
-
-def _delete(file: Path, size: int) -> int:
-    """The bytes freed."""
-    try:
-        file.unlink()
-    except FileNotFoundError:
-        return size
-    except PermissionError:  # Windows: another process has it mapped, so it is in use after all
-        return 0
-    return size

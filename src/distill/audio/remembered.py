@@ -5,12 +5,12 @@ Everything is kept under the SHA-256 of what it was measured of, so it is right 
 
 import contextlib
 import json
-import os
 import secrets
 from collections.abc import Callable
 from typing import Any
 
 from distill.audio.cache import cache_folder
+from distill.files.remade import used_now
 
 
 def remembered(name: str, measured: Callable[[], Any]) -> Any:
@@ -45,6 +45,5 @@ def recalled(name: str) -> Any:
         found = json.loads(place.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    with contextlib.suppress(OSError):  # another person's cache: only its date stays
-        os.utime(place)
+    used_now(place)
     return found

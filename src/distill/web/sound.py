@@ -5,11 +5,9 @@ Pictures lie there too. What nobody has asked for the longest goes when it becom
 """
 
 import base64
-import contextlib
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -23,6 +21,7 @@ from distill.audio.files import SAMPLE_RATE, probe, read_blocks
 from distill.audio.writing import write_audio
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
+from distill.files.remade import make_room, used_now
 from distill.report.sound import mel_picture
 
 PLAYABLE = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}
@@ -203,19 +202,10 @@ def _kept(name: str, write: Callable[[Path], object]) -> Path:
     """A file of the cache, written if it is not there yet; others make room for it, the least recently used first."""
     place = _cache() / name
     if place.exists():
-        with contextlib.suppress(OSError):  # a disk that is only read: then its date stays
-            os.utime(place)
+        used_now(place)
         return place
     write(place)
-    files = []
-    for file in place.parent.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another request makes room too
-            files.append((file.stat().st_mtime, file.stat().st_size, file))
-    excess = sum(size for _, size, _ in files) - MOST_BYTES
-    for _, size, file in sorted(files):
-        if excess > 0 and file != place:
-            file.unlink(missing_ok=True)
-            excess -= size
+    make_room(place.parent.iterdir(), MOST_BYTES, lambda file: file == place)
     return place
 
 

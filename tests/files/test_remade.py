@@ -1,0 +1,37 @@
+"""Files that can be made again: their dates, and which of them go first."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from distill.files.remade import make_room, used_now
+
+
+@pytest.mark.parametrize(("number", "is_let_be"), [(errno.EROFS, True), (errno.EACCES, True), (errno.EIO, False)])
+def test_only_a_disk_that_is_only_read_is_let_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_let_be: bool
+) -> None:
+    """Guards against a broken disk that nobody hears of."""
+
+    def refused(path: Path) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, "utime", refused)
+    if is_let_be:
+        used_now(tmp_path)
+    else:
+        with pytest.raises(OSError, match="error"):
+            used_now(tmp_path)
+
+
+def test_the_least_recently_used_go_first_and_what_is_kept_stays(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in "abc"]
+    for age, file in enumerate(files):
+        file.write_bytes(bytes(8192))
+        os.utime(file, (age, age))
+    size = min(8192, 512 * files[0].stat().st_blocks)
+    assert make_room([*files, tmp_path / "gone"], 2 * size, lambda file: file.name == "a") == size
+    assert [file.name for file in files if file.exists()] == ["a", "c"]
+    assert make_room(files, 3 * size, lambda _: False) == 0
