@@ -88,15 +88,17 @@ def picture(path: Path, *, with_mel: bool = True) -> Picture:
     Raises:
         AudioFileError: if it cannot be read.
     """
-    name = f"{_stamp(path)}{'-mel' if with_mel else ''}.json"
+    note = _cache() / f"{_stamp(path)}{'-mel' if with_mel else ''}.json"
     try:
-        return Picture(**json.loads((_cache() / name).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        pass  # not drawn yet, or by another version
-    drawn = _draw(path, with_mel)
-    (_cache() / name).unlink(missing_ok=True)
-    _kept(name, lambda place: _write_text(place, json.dumps(asdict(drawn))))
-    return drawn
+        found = Picture(**json.loads(note.read_bytes()))
+    except (OSError, ValueError, TypeError):  # not drawn yet, or by another version
+        found = _draw(path, with_mel)
+        with written_aside(note) as aside:
+            aside.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        _make_room_for(note)
+    else:
+        used_now(note)
+    return found
 
 
 def passage(path: Path, begin: float, seconds: float) -> bytes:
@@ -199,19 +201,18 @@ def _stamp(path: Path) -> str:
 
 
 def _kept(name: str, write: Callable[[Path], object]) -> Path:
-    """A file of the cache, written if it is not there yet; others make room for it, the least recently used first."""
+    """A file of the cache, written if it is not there yet."""
     place = _cache() / name
     if place.exists():
         used_now(place)
-        return place
-    write(place)
-    make_room(place.parent.iterdir(), MOST_BYTES, lambda file: file == place)
+    else:
+        write(place)
+        _make_room_for(place)
     return place
 
 
-def _write_text(place: Path, text: str) -> None:
-    with written_aside(place) as aside:
-        aside.write_text(text, encoding="utf-8")
+def _make_room_for(place: Path) -> None:
+    make_room(place.parent.iterdir(), MOST_BYTES, lambda file: file == place)
 
 
 def _cache() -> Path:
