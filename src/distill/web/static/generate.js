@@ -67,7 +67,7 @@ function Finer({ form, set, names }) {
   const level = (number) => ({ value: form.temperature[number], onInput: (value) => set({ ...form, temperature: form.temperature.map((one, at) => (at === number ? value : one)) }) });
   return html`<details><summary>Advanced</summary><div class="stack">
     <${Tick} label="A temperature for each level" checked=${form.perLevel} onInput=${(perLevel) => set({ ...form, perLevel })} />
-    <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="3" step="0.05" ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="3" step="0.05" ...${level(0)} />`}
+    <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="5" step="0.05" ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="5" step="0.05" ...${level(0)} />`}
       <${Field} label="Top-k" type="number" min="0" max="1024" hint="0 is all" ...${field("top_k")} />
       <${Field} label="Top-p" type="number" min="0.01" max="1" step="any" placeholder="by the dial" ...${field("top_p")} />
       <${Field} label="Variety" type="number" min="0" max="5" step="0.1" ...${field("variety")} />
