@@ -319,7 +319,9 @@ def test_the_first_load_is_small(page: Page, asked: list[str], server: Server) -
     page.on("response", lambda answer: sizes.append(int(answer.headers.get("content-length", "0"))))
     page.goto("/")
     expect(page.locator("main h2").first).to_be_visible()
-    assert len(set(asked)) <= 20, asked  # on a busy machine the page asks for what is new before all of it is there
+    # The pictures of the recordings that are in sight come after it, one each.
+    page_itself = {one for one in asked if "/api/sound/look" not in one}
+    assert len(page_itself) <= 20, page_itself
     assert sum(sizes) < 400_000
 
 
