@@ -165,7 +165,7 @@ def test_from_an_empty_library_to_a_kept_piece(
     run_is(page, "stopped")
     run_is(second, "stopped")
 
-    page.get_by_label("Minutes further").fill("0.3", timeout=LONG_MS)  # once all that it had to say is written
+    page.get_by_label("Minutes further").fill("0.15", timeout=LONG_MS)  # once all that it had to say is written
     page.click("[data-test=resume]")
     run_is(second, "running")
     second.close()

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -67,3 +68,20 @@ def test_one_usable_recording_among_others_is_enough(
     assert "The only audio file" in refused.json()["what"]
     assert "Every recording" in asked(client, folder, left_out=("a.wav", "b.wav")).json()["what"]
     assert len(begun) == 1
+
+
+def test_a_name_that_a_waiting_training_has_is_taken(
+    client: Any, begun: list[Any], small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against two trainings that would write the same model, as neither has written it yet."""
+    waiting = SimpleNamespace(about={"model": "studio/Café/Café.distill"}, is_over=False)
+    monkeypatch.setattr(jobs, "jobs", lambda: [waiting])
+    one = client.post("/api/collections", json={"folder": str(small_corpus)}).json()["id"]
+    for name in ("Café", "Cafe\u0301"):
+        answer = client.post("/api/train", json={"collection": one, "minutes": 1, "name": name})
+        assert answer.status_code == 400
+        assert "a training that will write one" in answer.json()["what"]
+    assert not begun
+    waiting.is_over = True
+    answer = client.post("/api/train", json={"collection": one, "minutes": 1, "name": "Café"})
+    assert answer.json()["what"] == "It begins here."

@@ -1,11 +1,12 @@
 """A piece that is deleted on the page goes to the trash, and "Undo" brings it back."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from distill.library import GenerationRecord, Library
+from distill.library import GenerationRecord, Library, trash
 
 
 @pytest.fixture
@@ -54,3 +55,17 @@ def test_a_piece_whose_file_is_gone_is_taken_off_the_list(client: Any, piece: tu
     assert client.delete(f"/api/pieces/{number}").json() is None
     assert client.get("/api/pieces").json() == []
     assert client.delete("/api/pieces/99").status_code == 404
+
+
+def test_what_another_window_empties_while_the_list_is_read_is_not_missed(
+    client: Any, piece: tuple[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.delete(f"/api/pieces/{piece[0]}")
+    read = trash._read
+
+    def emptied(file: Path) -> trash.Trashed:
+        shutil.rmtree(file.parent)
+        return read(file)
+
+    monkeypatch.setattr(trash, "_read", emptied)
+    assert client.get("/api/trash").json() == []

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,7 +103,10 @@ def keep_copy(path: Path) -> Trashed:
 
 def trashed(kind: Kind = "model") -> list[Trashed]:
     """The models in the trash, or the pieces, the latest first."""
-    found = [_read(file) for suffix in _SUFFIXES[kind] for file in _trash().glob(f"*/*{suffix}")]
+    found = []
+    for file in (file for suffix in _SUFFIXES[kind] for file in _trash().glob(f"*/*{suffix}")):
+        with suppress(FileNotFoundError):  # another window has just put it back, or emptied the trash
+            found.append(_read(file))
     return sorted(found, key=lambda one: one.deleted, reverse=True)
 
 

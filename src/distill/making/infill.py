@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distill.codes.extract import encode_blocks
 from distill.errors import SettingError
-from distill.making.level import LISTENED_SECONDS, at_level
+from distill.making.level import LISTENED_SECONDS, at_level, rising
 from distill.making.openings import Openings, Stays
 from distill.making.sampling import Sampling, Voice, check_count, continue_codes, spoken
 from distill.models.model_file import Model
@@ -56,7 +56,7 @@ class Infill:
         fade = min(round(FADE_SECONDS * model.codec.sample_rate), (self.stop - self.start) // 2)
         share = np.zeros(samples, np.float32)
         share[self.start : self.stop] = 1
-        ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / fade)).astype(np.float32)
+        ramp = rising(fade)
         if self.start > 0:
             share[self.start : self.start + fade] = ramp
         if self.stop < samples:

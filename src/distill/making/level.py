@@ -21,6 +21,17 @@ _FAINTEST = 1e-5
 _PLACES, _PLACE_POSITIONS = 16, 94
 
 
+def raised_cosine(share: np.ndarray) -> np.ndarray:
+    """Gains from 0 to 1 without a bend at either end, float32, for shares of a fade from 0 to 1."""
+    gains: np.ndarray = (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)
+    return gains
+
+
+def rising(samples: int) -> np.ndarray:
+    """The gains of a fade-in, ``[samples]``; what fades out beside it has 1 less these."""
+    return raised_cosine((np.arange(samples) + 0.5) / max(1, samples))
+
+
 def gain_to_meet(model: Model, given: np.ndarray, name: str, callback: MetricsCallback | None = None) -> float:
     """By how much the model's sound must be turned up or down to be as loud as ``given``, float32 ``[C, N]``; that it must is
     said. 1 for what is near the levels of the recordings, and for silence.

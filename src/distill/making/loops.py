@@ -15,6 +15,7 @@ from torch import Tensor
 from distill.audio.distance import LogMel
 from distill.errors import SettingError
 from distill.making.beat import Cycle
+from distill.making.level import rising
 from distill.making.sampling import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, Voice, generate
 from distill.models.model_file import Model
 
@@ -147,6 +148,6 @@ def cut_loop(audio: np.ndarray, start: int, samples: int, sample_rate: int) -> n
     loop = audio[:, start : start + samples].copy()
     fade = min(round(FADE_SECONDS * sample_rate), audio.shape[1] - start - samples, samples)
     after = audio[:, start + samples : start + samples + fade]
-    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(1, fade))).astype(np.float32)
+    ramp = rising(fade)
     loop[:, :fade] = ramp * loop[:, :fade] + (1 - ramp) * after
     return loop

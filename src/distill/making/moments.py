@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from distill.codes.extract import decode_parts
+from distill.making.level import rising
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.004
@@ -73,7 +74,7 @@ def entry(model: Model, level: int, code: int) -> np.ndarray:
 
 def _faded(audio: np.ndarray, sample_rate: int, begins: bool, ends: bool) -> np.ndarray:
     fade = min(round(FADE_SECONDS * sample_rate), audio.shape[1] // 2)
-    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(fade) + 0.5) / max(1, fade))).astype(np.float32)
+    ramp = rising(fade)
     if begins:
         audio[:, :fade] *= ramp
     if ends:

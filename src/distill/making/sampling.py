@@ -17,7 +17,7 @@ from torch import Tensor
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.making.beat import Beat, Cycle, beat_of_openings, beat_of_prompt
-from distill.making.level import at_level
+from distill.making.level import at_level, raised_cosine
 from distill.making.openings import Openings, Stays
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
@@ -138,8 +138,7 @@ class Generation:
         begun = np.ones(len(at)) if self.lead else at / (FADE_IN_SECONDS * self.sample_rate)
         left = (total - 1 - at) / (FADE_OUT_SECONDS * self.sample_rate)
         share = np.minimum(np.minimum(begun, left), 1)
-        gains: np.ndarray = (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)
-        return gains
+        return raised_cosine(share)
 
     def audio(self, model: Model) -> np.ndarray:
         """The sound as one array, float32 ``[C, N]``."""

@@ -315,6 +315,9 @@ def _first_pieces(model: str) -> list[str]:
 
 
 def _look(folder: Path) -> RunStatus:
+    if len(_looks) > 2 * _SHOWN:  # those of runs that are long past, or gone
+        for one in list(_looks)[:_SHOWN]:
+            _looks.pop(one, None)
     _looks[folder] = look(folder, _looks.get(folder))
     return _looks[folder]
 
@@ -383,6 +386,8 @@ def _free_name(asked: str, otherwise: str) -> str:
         SettingError: if it is none.
     """
     taken = {normalised(entry.name) for entry in places.library().models() if entry.is_there}
+    # A training that waits or has not written its model yet holds its name, too.
+    taken |= {normalised(Path(str(job.about.get("model", ""))).stem) for job in jobs.jobs() if not job.is_over}
 
     def is_free(name: str) -> bool:
         return normalised(name) not in taken and not (places.studio(name) / f"{name}{MODEL_SUFFIX}").exists()
@@ -392,13 +397,13 @@ def _free_name(asked: str, otherwise: str) -> str:
         if not name:
             raise SettingError(f"'{asked}' cannot be the name of a model.", "Use letters and digits.")
         if not is_free(name):
-            raise OutputError(f"There is a model called '{name}' already.", "Choose another name.")
+            raise OutputError(
+                f"There is a model called '{name}' already, or a training that will write one.", "Choose another name."
+            )
         return name
     stem = stem_from(otherwise) or "sound"
-    # A training that waits or has not written its model yet holds its name, too.
-    held = {Path(str(job.about.get("model", ""))).stem for job in jobs.jobs() if not job.is_over}
     number, name = 1, stem
-    while not is_free(name) or name in held:
+    while not is_free(name):
         number += 1
         name = f"{stem}-{number}"
     return name
