@@ -13,6 +13,8 @@ import argparse
 import contextlib
 import json
 import os
+import re
+import resource
 import subprocess
 import sys
 import time
@@ -76,8 +78,6 @@ def make_corpus(folder: Path, hours: float) -> float:
 
 def step(name: str, folder: Path) -> dict[str, Any]:
     """One step, in this process."""
-    import resource
-
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
 
@@ -108,9 +108,16 @@ def step(name: str, folder: Path) -> dict[str, Any]:
             train_vqvae(corpus, callback=tell, plan=CodecPlan(minutes=60, device="cpu"), split=split)
         told = {"seconds": began[0], "trained, audio s/s": sorted(paces)[len(paces) // 2]}
     used = resource.getrusage(resource.RUSAGE_SELF)
-    told["peak MiB"], told["core s"] = round(used.ru_maxrss / 1024), round(used.ru_utime + used.ru_stime, 1)
+    told["peak MiB"], told["core s"] = _peak_mib(), round(used.ru_utime + used.ru_stime, 1)
     told["recordings"], told["alike"] = corpus.file_count, len(corpus.alike)
     return told
+
+
+def _peak_mib() -> int:
+    """The most memory that this process ever had. On Linux ``ru_maxrss`` begins with that of whoever started it."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii")) if status.exists() else None
+    return round(int(found[1]) / 1024 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 
 def measure(hours: float, out: Path, steps: tuple[str, ...] = STEPS) -> dict[str, Any]:
