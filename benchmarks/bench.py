@@ -151,9 +151,25 @@ def machine() -> str:
         names = [line.partition(":")[2].strip() for line in known.read_text().splitlines() if "model name" in line]
         name = names[0] if names else name
     cores = os.cpu_count() or 1
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    shared = f", shared with other work (load {busy:.0f} when it began)" if busy > 0.5 * cores else ""
+    busy = busy_cores(cores)
+    shared = f", {busy:.1f} of them at other work when it began" if busy > 0.1 * cores else ""
     return f"{cores} cores of {name}{shared}; PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+
+
+def busy_cores(cores: int) -> float:
+    """How many cores others keep at work while this process waits. The load of the last minute would count the part before."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+    def ticks() -> np.ndarray:
+        return np.array(stat.read_text().splitlines()[0].split()[1:9], dtype=float)
+
+    before = ticks()
+    time.sleep(2)
+    user, nice, system, idle, waiting, *others = ticks() - before
+    at_work = user + nice + system + sum(others)
+    return float(cores * at_work / max(at_work + idle + waiting, 1))
 
 
 def main() -> None:
