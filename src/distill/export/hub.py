@@ -1,5 +1,6 @@
 """A folder as Hugging Face lays models out: weights in safetensors, sizes in JSON, a model card. Nothing is sent."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -18,17 +19,21 @@ HOLDS_RECORDINGS = (
     "The folder holds your recordings as codes; whoever has it can decode and hear them. "
     "Think of that before you publish it."
 )
+LEAVES_SOUND = (
+    "The recordings' own sound, which this model was given with it, is left out. To give it away too, use: "
+    "distill models export --with-recordings"
+)
 
 
 def export_hub(model: Model, folder: Path) -> Outcome:
-    """Writes a folder with ``model.safetensors`` (which is the ``.distill`` file), ``config.json`` and ``README.md``.
+    """Writes a folder with ``model.safetensors`` (which is the ``.distill`` file, without sound of recordings), ``config.json`` and ``README.md``.
 
     Raises:
         OutputError: if the folder is taken, or the file system refuses.
     """
     codes = codes_to_try(model)[None]
     with folder_aside(folder) as aside:
-        save_model(aside / WEIGHTS, model)
+        save_model(aside / WEIGHTS, dataclasses.replace(model, sounds=()))
         again = load_model(aside / WEIGHTS)
         with torch.inference_mode():
             null_db = decibels(again.codec.decode(codes), model.codec.decode(codes))
@@ -41,7 +46,7 @@ def export_hub(model: Model, folder: Path) -> Outcome:
             ("to use it", command("distill", "info", folder / WEIGHTS)),
             ("licence", "not chosen yet: see the first lines of README.md"),
         ),
-        remarks=(HOLDS_RECORDINGS if model.prior is not None else NO_PRIOR,),
+        remarks=(HOLDS_RECORDINGS if model.prior is not None else NO_PRIOR, *([LEAVES_SOUND] if model.sounds else [])),
     )
 
 

@@ -23,7 +23,7 @@ VENDORED = {
 }
 """What was taken from npm, and the SHA-256 of each."""
 OPENINGS = 64
-"""First positions of recordings, of which a piece begins with one; no more of them is in the folder."""
+"""Single positions of recordings, of which a piece begins with one; no more of them is in the folder."""
 
 
 def export_web(model: Model, folder: Path) -> Outcome:

@@ -8,7 +8,7 @@ from annotated_types import Ge, Le, Lt
 BASE_DECODER_BLOCKS = 5
 """So many that the weights of the base codec fit into 16 MB."""
 BASE_CREDITS = (
-    "Distill's base: 34 minutes of sound in 700 clips, all CC0 or public domain (instruments, drums, speech, effects, "
+    "Distill's base: 34 minutes of sound in 726 clips, all CC0 or public domain (instruments, drums, speech, effects, "
     "noises). Nothing of these sounds can be drawn from the weights but what all sound has in common."
 )
 """What base codec and base prior learned from (docs/base-codec.md), for everything that tells where a model comes from."""

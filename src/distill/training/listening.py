@@ -5,7 +5,7 @@
     runs/NAME-DATE/listening/0/codec-00000312.flac  the same through the codec after 312 steps
 
 Written where the state is saved, so that whoever follows a run hears it learn and needs no PyTorch for that: the dashboard
-plays files. Two passages of some seconds cost a thousandth of the time between two states. Reading is without PyTorch, too.
+plays files. Two passages of some seconds cost a hundredth of the time between two states. Reading is without PyTorch, too.
 """
 
 import json
