@@ -7,7 +7,8 @@ libsndfile reads them, and it is written in C: it may crash or hang, which is se
 must be refused in words within a second of work and 500 MB of memory; or it is used, which may take a twentieth of its sound
 more, and then it is
 
-    consistent   as long as was counted when it was looked at, in numbers that are finite and not absurdly loud, the same when it is read again
+    consistent   as long as was counted when it was looked at, in numbers that are finite and not absurdly loud, the same when
+                 it is read again
 """
 
 import io

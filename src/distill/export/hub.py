@@ -26,7 +26,9 @@ LEAVES_SOUND = (
 
 
 def export_hub(model: Model, folder: Path) -> Outcome:
-    """Writes a folder with ``model.safetensors`` (which is the ``.distill`` file, without sound of recordings), ``config.json`` and ``README.md``.
+    """Writes a folder with ``model.safetensors``, ``config.json`` and ``README.md``.
+
+    The first is the ``.distill`` file, without the recordings' own sound if that holds any.
 
     Raises:
         OutputError: if the folder is taken, or the file system refuses.

@@ -1,8 +1,8 @@
 """Nothing over full scale, without bending a wave: the gain goes down before a peak and up again after it.
 
 Bending single samples makes overtones up to half the sampling rate, 50 dB more there than the recordings have where a codec
-is silent. A gain that moves within twenty milliseconds makes none. It looks the same distance ahead and back, so that a part of a
-sound comes out as in the whole.
+is silent. A gain that moves within twenty milliseconds makes none. It looks the same distance ahead and back, so that a part
+of a sound comes out as in the whole.
 """
 
 import torch

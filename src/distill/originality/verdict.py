@@ -8,8 +8,8 @@ COPY_SIMILARITY, COPY_PERCENTILE = 0.93, 99.0
 """A second is a copy if it is at least this similar to a passage, and more so than this many per cent of held-out seconds."""
 CLOSE_SIMILARITY, CLOSE_PERCENTILE = 0.88, 95.0
 COPY_RUN_SECONDS = 1.0
-"""A run of equal codes (two levels) that is this long, and longer than those of 99 % of held-out seconds, is a copy whatever the
-spectrograms say."""
+"""A run of equal codes (two levels) that is this long, and longer than those of 99 % of held-out seconds, is a copy whatever
+the spectrograms say."""
 SHORT_COPY_SHARE = 0.8
 """In a sound shorter than a second, the share of its positions that must be one run for it to be a copy."""
 REPEATED_RATIO, INDISTINGUISHABLE = 0.5, 0.005
