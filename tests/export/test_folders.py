@@ -1,5 +1,6 @@
 """ONNX, the folder for Hugging Face and the page for the browser: they say what Python says, and are whole or not there."""
 
+import dataclasses
 import functools
 import hashlib
 import http.server
@@ -19,11 +20,12 @@ from distill.codes.codes_file import Codes, save_codes
 from distill.errors import OutputError, SettingError
 from distill.export import onnx_files, web
 from distill.export.hub import export_hub
-from distill.export.nn_tilde import export_nn_tilde
 from distill.export.onnx_files import decoded, export_onnx
 from distill.export.outcome import NO_PRIOR, decibels
 from distill.export.web import VENDORED, export_web
 from distill.models import Model, load_model
+from distill.models.model_file import save_model
+from distill.models.sound import sound_from
 
 PLAYER = Path(web.__file__).parent / "player"
 
@@ -99,14 +101,21 @@ def test_the_folder_for_hugging_face(tmp_path: Path, make_model: Callable[..., M
     assert "holds no recordings" in (bare.path / "README.md").read_text()
 
 
-@pytest.mark.parametrize("export", [export_nn_tilde, export_onnx, export_web])
-def test_a_codec_of_another_kind_is_refused(export: Any, tmp_path: Path, make_model: Callable[..., Model]) -> None:
-    """Guards against an export that sounds wrong because the codec has learned something since."""
-    model = make_model("frames")
-    object.__setattr__(model.header.codec, "voice", "bells")
-    with pytest.raises(SettingError, match="bells"):
-        export(model, tmp_path / "new")
-    assert not list(tmp_path.iterdir())
+def test_a_folder_to_publish_holds_no_sound_of_the_recordings(tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    """Guards against recordings that are published unseen, as the model was given away with them."""
+    model = make_model()
+    sound = sound_from("a" * 64, np.zeros((1, 480), np.float32))
+    sources = tuple(dataclasses.replace(source, sha256=sound.sha256) for source in model.sources)
+    model = dataclasses.replace(model, sources=sources, sounds=(sound,))
+    save_model(tmp_path / "given.distill", model)
+    given = load_model(tmp_path / "given.distill")
+    assert len(given.sounds) == 1
+    outcome = export_hub(given, tmp_path / "hub")
+    again = load_model(outcome.path / "model.safetensors")
+    assert not again.sounds
+    assert not again.header.sounds
+    assert len(again.sources) == len(sources)
+    assert any("left out" in remark for remark in outcome.remarks)
 
 
 def test_what_is_vendored_is_what_npm_has() -> None:
