@@ -100,8 +100,15 @@ def test_what_follows_a_prompt_keeps_its_beat(model: Model) -> None:
     assert np.mean([on_beat(line, len(prompt)) for line in lines]) > 0.6
 
 
-def test_a_stream_is_the_piece_that_is_generated(model: Model) -> None:
-    whole = generate(model, 3.0, 1, seed=4)[0].audio(model)
+@pytest.mark.parametrize("heard_before", [0, 47])
+def test_a_stream_is_the_piece_that_is_generated(model: Model, heard_before: int) -> None:
+    sources = tuple(dataclasses.replace(source, codes=drummed(600)) for source in model.sources)
+    header = model.header.model_copy(update={"heard_before": heard_before})
+    model = dataclasses.replace(model, header=header, sources=sources)
+    piece, place = generate(model, 3.0, 3, seed=2)[2], Openings(model).place(4)[1]
+    assert torch.equal(piece.codes[0], drummed(600)[place])
+    assert on_beat(torch.cat([drummed(place), piece.codes]), place) > 0.5
+    whole = piece.audio(model)
     assert np.abs(np.concatenate(list(stream(model, 3.0, seed=4)), axis=1) - whole).max() < 1e-4
 
 

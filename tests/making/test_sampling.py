@@ -101,6 +101,48 @@ def test_a_long_piece_is_entered_anywhere(model: Model) -> None:
     assert set(places(model, [400], range(50))) == {(0, 0)}
 
 
+def test_what_was_heard_before_is_gone_on_from_and_no_part_of_the_piece(prior: CodePrior) -> None:
+    """Whatever the others of the batch have heard."""
+    before = torch.randint(32, (6, 4), generator=torch.Generator().manual_seed(3))
+    told: list[tuple[int, int]] = []
+    pieces = sample_codes(
+        prior,
+        OPENINGS[[0, 1, 0]],
+        12,
+        Sampling(),
+        [7, 8, 9],
+        lambda *both: told.append(both),
+        heard=[before[:0], before, before[:0]],
+    )
+    prompt = torch.cat([before, OPENINGS[1:]])[None]
+    gone_on = continue_codes(prior, prompt, 11, Sampling(), [torch.Generator().manual_seed(8)])
+    assert torch.equal(pieces[1], torch.cat([OPENINGS[1:], gone_on[0]]))
+    assert torch.equal(pieces[[0, 2]], sample_codes(prior, OPENINGS[[0, 0]], 12, Sampling(), [7, 9]))
+    assert not torch.equal(pieces[1:2], sample_codes(prior, OPENINGS[1:], 12, Sampling(), [8]))
+    assert told[-1] == (22, 22)
+    assert sorted(told) == told
+
+
+def test_a_piece_goes_on_from_a_long_recording_and_begins_as_a_short_one(model: Model) -> None:
+    """Guards against every third piece that begins in one piece of music and is in another a moment later."""
+    long, short = torch.arange(8000).view(2000, 4) % 32, torch.arange(400).view(100, 4) % 32
+    header = model.header.model_copy(update={"heard_before": 47})
+    sources = (Source("long.wav", 0.0, False, long), Source("short.wav", 0.0, False, short))
+    openings = Openings(dataclasses.replace(model, header=header, sources=sources))
+    found = set()
+    for seed in range(100):
+        index, place = openings.place(seed)
+        before = openings.before(seed)
+        if index == 0 and place >= 47:
+            assert torch.equal(before, long[place - 47 : place])
+        else:
+            assert before.shape == (0, 4)
+        found.add((index, len(before)))
+    assert {(0, 47), (1, 0)} <= found
+    asks_for_none = Openings(dataclasses.replace(model, sources=sources))
+    assert not any(len(asks_for_none.before(seed)) for seed in range(20))
+
+
 def with_silence(model: Model, *sources: torch.Tensor) -> Model:
     """The model with other recordings, given as coarse codes; codes from 24 on are silent."""
     codebooks = 0.01 * torch.randn(4, 32, 8, generator=torch.Generator().manual_seed(0))

@@ -12,6 +12,7 @@ The strength is measured for each model (``strength.py``). Pieces whose opening 
 without, and so is everything of models without the map or with strength 0.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from distill.audio.distance import LogMel
 from distill.audio.files import SAMPLE_RATE
@@ -204,8 +206,14 @@ class Beat:
         self._most = HIGHEST * metronome.usual
         self._rows = torch.arange(len(metronome.levels), device=device) * metronome.levels.shape[1]
         self._table = metronome.levels.flatten(0, 1)
-        self._before = torch.zeros(len(course), BANDS, device=device)
+        self._before = self._push.new_zeros(0)
         """How loud the bands were at the position before, less what the levels drawn since add to them."""
+
+    def of_streams(self, rows: Sequence[int], before: int) -> "Beat":
+        """That of some of the streams, where so many positions come before what it is of."""
+        other = copy.copy(self)
+        other._push = F.pad(self._push[list(rows)], (before, 0))
+        return other
 
     def tilt(self, logits: Tensor, codes: Tensor, at: int, level: int) -> Tensor:
         """The logits ``[B, K]`` of a level at position ``at`` of the codes ``[B, P, Q]``, drawn as far as there."""

@@ -22,6 +22,9 @@ HELD_POSITIONS = 12
 """For so many, a quarter of a second, any coarse code may be held on to."""
 PAUSE_POSITIONS = 24
 """For so many, half a second, new audio may be silent, however short the recordings' own pauses are."""
+HEARD_SECONDS = 1.0
+"""So much of a long recording is heard before a piece begins in it (``heard_before`` of a model file, in positions): a fiftieth
+of a second does not say which piece of music it is from, and every third one changed over into another (docs/prior.md)."""
 SILENT_DB = 25.0
 """A coarse code is silent if its loudest mel band is on average so far below the recordings' median: a quiet bass is none."""
 
@@ -35,7 +38,7 @@ class Openings:
     """
 
     def __init__(self, model: Model) -> None:
-        self._sources = model.trained_on
+        self._sources, self._heard_before = model.trained_on, model.header.heard_before
         silent = silent_codes(model)
         sounding = [torch.nonzero(~silent[source.codes[:, 0].long()])[:, 0] for source in self._sources]
         if not any(map(len, sounding)):
@@ -50,6 +53,14 @@ class Openings:
         places = self._sounding[index]
         is_long = len(self._sources[index].codes) >= LONG_POSITIONS
         return index, int(places[at - int(self._ends[index]) + len(places) if is_long else 0])
+
+    def before(self, seed: int) -> Tensor:
+        """The codes ``[L, Q]`` that are heard before the piece begins and are no part of it: none of a short recording, which
+        begins where it begins, and none where there are too few."""
+        index, position = self.place(seed)
+        codes = self._sources[index].codes
+        first = position - self._heard_before
+        return codes[first if first >= 0 and len(codes) >= LONG_POSITIONS else position : position]
 
     def codes(self, seeds: Sequence[int]) -> Tensor:
         """The codes with which the pieces begin, ``[B, Q]``."""

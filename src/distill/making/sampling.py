@@ -209,7 +209,15 @@ def generate(
         openings = Openings(model)
         beat = beat_of_openings(model, openings, seeds, positions, cycle)
         codes = sample_codes(
-            prior, openings.codes(seeds), positions, sampling, seeds, progress, stays=Stays.of(model), beat=beat
+            prior,
+            openings.codes(seeds),
+            positions,
+            sampling,
+            seeds,
+            progress,
+            heard=[openings.before(one) for one in seeds],
+            stays=Stays.of(model),
+            beat=beat,
         )
     else:
         generators = [torch.Generator().manual_seed(one) for one in seeds]
@@ -235,21 +243,43 @@ def sample_codes(
     seeds: Sequence[int],
     progress: Callable[[int, int], None] | None = None,
     *,
+    heard: Sequence[Tensor] | None = None,
     stays: Stays | None = None,
     beat: Beat | None = None,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
     A stream begins with its own of the ``openings [B, Q]``: a fiftieth of a second that makes it begin as a recording begins.
+    Streams that have heard equally much before are drawn together.
 
     Args:
+        heard: codes ``[L, Q]`` that each stream follows and that are no part of it; without it, none.
         stays: how long it may stay where it is.
         beat: of all positions.
     """
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    first = openings[:, None]
-    new = continue_codes(prior, first, positions - 1, sampling, generators, stays=stays, beat=beat, progress=progress)
-    return torch.cat([first, new], dim=1)
+    lengths = [0] * len(seeds) if heard is None else list(map(len, heard))
+    found = openings[:, None].repeat(1, positions, 1)
+    for group, length in enumerate(sorted(set(lengths))):
+        rows = [row for row, one in enumerate(lengths) if one == length]
+        prompt = openings[rows, None]
+        if heard is not None:
+            prompt = torch.cat([torch.stack([heard[row] for row in rows]), prompt], dim=1)
+
+        def told(done: int, total: int, group: int = group) -> None:
+            if progress is not None:
+                progress(group * total + done, len(set(lengths)) * total)
+
+        found[rows, 1:] = continue_codes(
+            prior,
+            prompt,
+            positions - 1,
+            sampling,
+            [torch.Generator().manual_seed(seeds[row]) for row in rows],
+            stays=stays,
+            beat=None if beat is None else beat.of_streams(rows, length),
+            progress=told,
+        )
+    return found
 
 
 @torch.inference_mode()

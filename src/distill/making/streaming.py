@@ -68,16 +68,18 @@ def drawn(
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(), _drawing_threads(device):
         openings = Openings(model)
-        first = openings.codes([seed])[None].to(device)
+        heard = openings.before(seed)
+        prompt = torch.cat([heard, openings.codes([seed])])[None].to(device)
         beat = beat_of_openings(model, openings, [seed], positions)
-        drawing = Drawing(model.require_prior(), first, positions - 1, sampling, Stays.of(model).to(device), beat)
+        beat = None if beat is None else beat.of_streams([0], len(heard))
+        drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, Stays.of(model).to(device), beat)
         drawing.begin(None)
     while True:
         with torch.inference_mode(), _drawing_threads(device):
-            for _ in range(min(part, positions - drawing.done)):
+            for _ in range(min(part, len(heard) + positions - drawing.done)):
                 drawing.next_position([generator])
-        yield drawing.codes[0, : drawing.done].cpu()
-        if drawing.done == positions:
+        yield drawing.codes[0, len(heard) : drawing.done].cpu()
+        if drawing.done == len(heard) + positions:
             return
 
 

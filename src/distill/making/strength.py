@@ -135,6 +135,7 @@ def _drawn(
         positions,
         Sampling(),
         seeds * len(STRENGTHS),
+        heard=[openings.before(seed) for seed in seeds] * len(STRENGTHS),
         stays=Stays.of(model),
         beat=Beat(metronome, torch.from_numpy(course)),
     )

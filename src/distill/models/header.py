@@ -106,6 +106,8 @@ class Header(BaseModel):
     none, and new audio of theirs is drawn without a beat."""
     beat_strength: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = BEAT_STRENGTH
     """How firmly new audio is held to the beat (``making/strength.py``)."""
+    heard_before: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Positions of a long recording that are heard before a piece begins in it (``making/openings.py``)."""
     created: Words
     distill_version: Words
     torch_version: Words
