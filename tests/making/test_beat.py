@@ -156,7 +156,13 @@ def test_the_strength_is_what_the_prior_needs(
 
 @pytest.mark.parametrize(
     ("shares", "expected"),
-    [((0.9, 1.1, 1.2, 1.3), 0.0), ((0.5, 0.81, 0.7, 1.2), 1.0), ((0.2, 0.3, 0.5, 0.4), 1.5)],
+    [
+        ((0.9, 1.1, 1.2, 1.3), 0.0),
+        ((0.5, 0.81, 0.7, 1.2), 1.0),
+        ((0.2, 0.3, 0.5, 0.4), 1.5),
+        ((0.3, 0.5, 0.55, 0.58), 1.0),
+        ((0.2, 0.13, 0.1, 0.24), 0.0),  # none helps: what differs is chance
+    ],
 )
 def test_the_least_strength_that_is_enough(shares: tuple[float, ...], expected: float) -> None:
     assert least_enough(shares) == expected

@@ -28,6 +28,8 @@ STRENGTHS = (0.0, 1.0, 1.5, 2.0)
 """Those that are tried."""
 ENOUGH = 0.75
 """The share of the recordings' own autocorrelation from which a strength is enough."""
+BY_CHANCE = 0.1
+"""Shares that differ by less than this say nothing: eight pieces differ by as much."""
 PIECES, PIECE_SECONDS = 8, 5.0
 """What is drawn at each strength."""
 FIRST_SEED = 2_000_000
@@ -88,13 +90,14 @@ def onset_echo(audio: np.ndarray, period: int) -> float:
 
 
 def least_enough(shares: Iterable[float]) -> float:
-    """The first of the strengths whose share of the recordings' beat is enough; if none is, the one with the largest."""
+    """The first of the strengths whose share of the recordings' beat is enough; if none is, the first that comes near to the
+    largest, as what is added costs likeness."""
     found = []
     for strength, share in zip(STRENGTHS, shares, strict=True):
         if share >= ENOUGH:
             return strength
         found.append(share)
-    return STRENGTHS[int(np.argmax(found))]
+    return next(strength for strength, share in zip(STRENGTHS, found, strict=True) if share >= max(found) - BY_CHANCE)
 
 
 def in_words(strength: float) -> str:
