@@ -40,7 +40,7 @@ class Sampling:
     temperature: float | tuple[float, ...] = 1.0
     """One for all levels, or one a level, coarse to fine."""
     top_k: int = 0
-    top_p: float = 0.975
+    top_p: float = 0.985
     variety: float = 0.0
     """How much coarse codes heard in the last seconds are avoided: each time makes one e^variety times less likely."""
 

@@ -18,7 +18,7 @@ NAMED = {"close": 0.0, "balanced": 0.5, "original": 1.0}
 class Dial:
     """How original new audio is to be, 0 (close to the recordings) to 1, as what is done about it.
 
-    The nucleus decides how freely the prior recombines, with 0.97 to 0.98 of the probability: with less, new audio stands still
+    The nucleus decides how freely the prior recombines, with 0.98 to 0.99 of the probability: with less, new audio stands still
     and repeats a second of a recording more often; with more, it goes astray (docs/prior.md). Above the middle, pieces
     are also drawn again until none of their seconds is nearer to a recording than nearly all held-out ones are.
     """
@@ -42,7 +42,7 @@ class Dial:
                 f"Choose 0 to 1, or {', '.join(NAMED)}.",
             )
         limit = None if originality <= NAMED["balanced"] else 100 - 2 * (originality - 0.5)
-        return cls(0.97 + 0.01 * originality, limit, 2 * 0.25**originality)
+        return cls(0.98 + 0.01 * originality, limit, 2 * 0.25**originality)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Wanted(BaseModel):
     temperature: list[Annotated[float, Field(ge=0, le=5)]] = Field([1.0], min_length=1, max_length=4)
     """One for all levels, or one each, coarse to fine."""
     top_k: int = Field(0, ge=0, le=1024)
-    top_p: float = Field(0.975, gt=0, le=1)
+    top_p: float = Field(0.985, gt=0, le=1)
     variety: float = Field(0.0, ge=0, le=5)
     voice: Literal["codec", "recordings", "auto"] = Field(
         "codec", description="auto is the one that was measured to be nearer to the recordings."
