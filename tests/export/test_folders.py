@@ -20,6 +20,7 @@ from distill.codes.codes_file import Codes, save_codes
 from distill.errors import OutputError, SettingError
 from distill.export import onnx_files, web
 from distill.export.hub import export_hub
+from distill.export.nn_tilde import export_nn_tilde
 from distill.export.onnx_files import decoded, export_onnx
 from distill.export.outcome import NO_PRIOR, decibels
 from distill.export.web import VENDORED, export_web
@@ -116,6 +117,16 @@ def test_a_folder_to_publish_holds_no_sound_of_the_recordings(tmp_path: Path, ma
     assert not again.header.sounds
     assert len(again.sources) == len(sources)
     assert any("left out" in remark for remark in outcome.remarks)
+
+
+@pytest.mark.parametrize("export", [export_nn_tilde, export_onnx, export_web])
+def test_a_codec_of_another_kind_is_refused(export: Any, tmp_path: Path, make_model: Callable[..., Model]) -> None:
+    """Guards against an export that sounds wrong because the codec has learned something since."""
+    model = make_model("frames")
+    object.__setattr__(model.header.codec, "voice", "bells")
+    with pytest.raises(SettingError, match="bells"):
+        export(model, tmp_path / "new")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_vendored_is_what_npm_has() -> None:

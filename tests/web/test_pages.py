@@ -5,6 +5,7 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -124,12 +125,12 @@ def shown(page: Page, tab: str) -> None:
 def test_axe_finds_nothing_serious(
     browser: Browser, asks: httpx.Client, server: str, model: str, small_corpus: Path
 ) -> None:
-    """In every tab of a library that is lived in: colours do not depend on the width, nor places on the theme."""
+    """In every tab, wide and narrow, light and dark, of a library that is lived in."""
     one = asks.post("/api/collections", json={"folder": str(small_corpus)}).json()
     asks.post(f"/api/collections/{one['id']}/check", json={})
     asks.post("/api/generate", json={"model": model, "settings": {"seconds": 2, "count": 1, "voice": "codec"}})
     found = []
-    for width, theme in ((1280, "light"), (390, "dark")):
+    for width, theme in itertools.product((1280, 390), ("light", "dark")):
         window = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, base_url=server)
         page = window.new_page()
         page.set_default_timeout(PATIENCE_MS)

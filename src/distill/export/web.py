@@ -10,7 +10,7 @@ import torch
 
 from distill.export.folder import folder_aside
 from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
-from distill.export.outcome import Outcome
+from distill.export.outcome import Outcome, refuse_unknown_voice
 from distill.making.openings import Openings, Stays
 from distill.models.model_file import Model
 
@@ -31,8 +31,9 @@ def export_web(model: Model, folder: Path) -> Outcome:
 
     Raises:
         OutputError: if the folder is taken, or the file system refuses.
-        SettingError: if onnx and onnxruntime are not installed.
+        SettingError: if onnx and onnxruntime are not installed, or the streams do not know the codec's voice.
     """
+    refuse_unknown_voice(model)
     require_runtime("web")
     with folder_aside(folder) as aside:
         shutil.copytree(Path(str(files("distill.export") / "player")), aside, dirs_exist_ok=True)
