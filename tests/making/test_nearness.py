@@ -1,17 +1,31 @@
 """Figures of new audio beside recordings: finite where there is next to nothing, better where it is nearer."""
 
+import dataclasses
 import math
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 
-from distill.making.nearness import FEWEST_WINDOWS, Reference
+from distill.audio.split import Passage
+from distill.making import nearness
+from distill.making.grains import JOIN_COSTS
+from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, excerpts, in_words, measured
+from distill.making.voices import RecordingsVoice
+from distill.models import Model, Source
 
-RATE = 48_000
+RATE, FRAME_RATE = 48_000, 48_000 / 1024
 
 
 def noise(seconds: float, seed: int) -> np.ndarray:
     return 0.1 * np.random.default_rng(seed).standard_normal((1, round(seconds * RATE))).astype(np.float32)
+
+
+def tones(hertz: list[float], seconds: float = 2.0) -> np.ndarray:
+    time = np.arange(round(seconds * RATE)) / RATE
+    return 0.05 * sum(np.sin(2 * np.pi * hz * time) for hz in hertz)[None].astype(np.float32)
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 1.4, 1.5, 4.0])
@@ -29,3 +43,161 @@ def test_the_same_kind_of_sound_is_nearer_than_another() -> None:
     time = np.arange(5 * RATE) / RATE
     tone = (0.1 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None]
     assert reference.nearness([noise(5, 1)]).distance < reference.nearness([tone]).distance
+
+
+def test_the_recordings_themselves_are_at_no_distance_and_all_near_copies() -> None:
+    """Guards against figures of the new audio alone: each is beside the recordings, and takes them for what they are."""
+    recording = noise(4, 0)
+    reference = Reference([recording], FRAME_RATE)
+    played = reference.nearness([recording])
+    assert played.movement_db == pytest.approx(0, abs=1e-6)
+    assert played.frechet == pytest.approx(0, abs=1e-3)
+    assert played.near_copies == 1
+    half = reference.nearness([np.concatenate([recording[:, : 2 * RATE], noise(2, 1)], axis=1)])
+    assert 0.25 <= half.near_copies <= 0.75
+    other = reference.nearness([noise(4, 1)])
+    assert other.near_copies == 0
+    assert reference.nearness([np.zeros((1, 2 * RATE), np.float32)]).near_copies == 0, "silence copies nothing"
+
+
+def test_what_is_softer_is_farther_and_so_is_what_wavers() -> None:
+    """Means as well as deviations of how every second sounds."""
+    reference = Reference([noise(6, 0)], FRAME_RATE)
+    alike = reference.nearness([noise(6, 1)]).frechet
+    assert reference.nearness([0.5 * noise(6, 1)]).frechet > 50 * alike
+    wavering = np.sign(np.sin(2 * np.pi * 6 * np.arange(6 * RATE) / RATE))
+    level = np.exp(0.5 * wavering).astype(np.float32)  # as loud on average
+    assert reference.nearness([level * noise(6, 1)]).frechet > 20 * alike
+
+
+def test_clouds_are_apart_by_their_centres_and_by_their_widths() -> None:
+    """Guards against new audio that is called near as it is right on average, and all of it the same."""
+    cloud = torch.randn(2000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    cloud = (cloud - cloud.mean(dim=0)) / cloud.std(dim=0)
+    width, centre = torch.tensor([2.0, 1.0]), torch.tensor([0.0, 3.0])
+    assert nearness._frechet(cloud, width * cloud) == pytest.approx(1, abs=0.01)
+    assert nearness._frechet(cloud, cloud + centre) == pytest.approx(9, abs=0.01)
+    assert nearness._frechet(cloud, width * cloud + centre) == pytest.approx(10, abs=0.01)
+
+
+@pytest.mark.parametrize("hz", [30, 47, 120])
+def test_a_buzz_is_movement_that_the_recordings_do_not_have(hz: int) -> None:
+    """Guards against a codec that repeats itself at every position and is called near."""
+    reference = Reference([noise(4, 0)], FRAME_RATE)
+    buzzing = (1 + 0.9 * np.sin(2 * np.pi * hz * np.arange(4 * RATE) / RATE)).astype(np.float32)
+    still = reference.nearness([noise(4, 1)]).movement_db
+    assert 0.3 < still < 1, "bands that move more and such as move less do not make up for each other"
+    assert reference.nearness([buzzing * noise(4, 1)]).movement_db > 2 * still
+
+
+def test_partials_at_multiples_of_the_rate_of_positions_are_a_comb() -> None:
+    on, off = ([(number + aside) * FRAME_RATE for number in (6, 13, 31, 70)] for aside in (-0.02, 0.5))
+    reference = Reference([tones(off)], FRAME_RATE)
+    assert reference.nearness([tones(on)]).comb == 1
+    assert reference.nearness([tones(off)]).comb == 0
+    assert reference.nearness([tones(on + off)]).comb == pytest.approx(0.5)
+    assert reference.nearness([tones(on)]).natural_comb == 0
+    assert Reference([tones(on)], FRAME_RATE).nearness([tones(off)]).natural_comb == 1
+
+
+def test_what_each_figure_weighs() -> None:
+    """As docs/voices.md has it; a comb counts as far as it goes beyond chance, or beyond that of the recordings."""
+    nearest = Nearness(0.0, 0.0, 1.0, 0.0, 0.0)
+
+    def distance(**figures: float) -> float:
+        return dataclasses.replace(nearest, **figures).distance
+
+    assert distance() == 0
+    assert distance(movement_db=3.0) == pytest.approx(1)
+    assert distance(frechet=0.5) == pytest.approx(math.log(0.5))
+    assert distance(frechet=0.0) == distance(frechet=1e-3)
+    assert distance(near_copies=0.5) == pytest.approx(1.5)
+    assert distance(comb=0.12) == 0
+    assert distance(comb=0.32) == pytest.approx(1)
+    assert distance(comb=0.32, natural_comb=0.22) == pytest.approx(0.5)
+    assert distance(comb=0.32, natural_comb=0.5) == 0
+
+
+@dataclasses.dataclass
+class Unread:
+    """Stands for a passage of which only what is read is known."""
+
+    name: str
+    samples: int
+
+    def read(self, start: int, stop: int, channels: int) -> Any:
+        return self.name, start, stop, channels
+
+
+def test_excerpts_are_from_all_over_the_recordings() -> None:
+    """All of them up to four minutes, and four minutes of more, to the end of each; guards against one that stands for all."""
+
+    def parts(*seconds: float) -> list[Any]:
+        passages = [Unread("abc"[number], round(one * RATE)) for number, one in enumerate(seconds)]
+        return cast(list[Any], excerpts(cast(list[Passage], passages), 2))
+
+    ten = 10 * RATE
+    assert parts(25, 10) == [("a", 0, ten, 2), ("a", ten, 2 * ten, 2), ("a", 2 * ten, 25 * RATE, 2), ("b", 0, ten, 2)]
+    assert len(parts(120, 120)) == 24
+    many = parts(300, 1500, 305)
+    assert len(many) == len(set(many)) == 24
+    assert (many[0], many[-1]) == (("a", 0, ten, 2), ("c", 30 * ten, 305 * RATE, 2))
+    assert [sum(name == one for name, *_ in many) for one in "abc"] == pytest.approx([3.5, 17, 3.5], abs=1)
+
+
+@pytest.mark.parametrize("best", JOIN_COSTS)
+@pytest.mark.parametrize(("codec", "nearer"), [(1.0, "codec"), (2.0, "codec"), (3.0, "recordings")])
+def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
+    monkeypatch: pytest.MonkeyPatch, codec: float, nearer: str, best: float
+) -> None:
+    """Guards against the other one, and against joins that are not those that were heard to come nearest."""
+    by_cost = {cost: 2.0 + (cost != best) for cost in JOIN_COSTS}
+
+    @dataclasses.dataclass(frozen=True)
+    class Piece:
+        voice: RecordingsVoice | None = None
+
+        def audio(self, model: Model) -> float:
+            return codec if self.voice is None else by_cost[self.voice._join_cost]
+
+    class Told:
+        """Stands for the recordings: a sound is its own distance from them."""
+
+        windows = FEWEST_WINDOWS
+
+        def __init__(self, *_: object) -> None: ...
+
+        def nearness(self, audio: list[float]) -> Nearness:
+            return Nearness(0.0, 0.1, math.exp(np.mean(audio)), 0.25 * audio[0], 0.1)
+
+    monkeypatch.setattr(nearness, "Reference", Told)
+    monkeypatch.setattr(nearness, "generate", lambda *_: [Piece()] * nearness.PIECES)
+    recording = noise(1, 0)
+    codes = torch.arange(94).view(47, 2) % 16
+    source = Source("a.wav", 0.0, False, codes)
+    passage = SimpleNamespace(
+        recording=SimpleNamespace(audio=recording), start=0, samples=RATE, read=lambda start, stop, _: recording
+    )
+    quantizer = SimpleNamespace(codebooks=torch.randn(2, 16, 4, generator=torch.Generator().manual_seed(0)))
+    spoken = SimpleNamespace(quantizer=quantizer, channels=1, sample_rate=RATE, hop=1024, frame_rate=FRAME_RATE)
+    model = cast(Model, SimpleNamespace(codec=spoken, trained_on=(source,)))
+    found = measured(model, cast(list[Passage], [passage]))
+    assert (found["nearer"], found["join_cost"]) == (nearer, best)
+    assert found["codec_frechet"] == pytest.approx(math.exp(codec), abs=0.01)
+    assert found["recordings_frechet"] == pytest.approx(math.exp(2), abs=0.01)
+    Told.windows -= 1
+    assert measured(model, cast(list[Passage], [passage])) == {}
+
+
+@pytest.mark.parametrize("nearer", ["codec", "recordings"])
+def test_the_nearer_voice_is_told_with_its_own_figures(nearer: str) -> None:
+    other = {"codec": "recordings", "recordings": "codec"}[nearer]
+    figures = {"frechet": (1.5, 20.25), "movement_db": (0.5, 3.0), "near_copies": (0.25, 0.5)}
+    voices: dict[str, float | int | str] = {"nearer": nearer, "join_cost": 1.0}
+    for name, both in figures.items():
+        voices |= {f"{nearer}_{name}": both[0], f"{other}_{name}": both[1]}
+    words = in_words(voices)
+    assert words.startswith(f"New audio will be in the {nearer}' voice".replace("codec'", "codec's"))
+    assert words.index(f"the {nearer}'") < words.index(f"than the {other}'")
+    assert "(Fréchet distance 1.5 and 20.2, movement off by 0.5 dB and 3 dB" in words
+    assert "repeat one of theirs 25% and 50%)" in words
