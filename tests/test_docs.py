@@ -142,9 +142,10 @@ def test_the_page_on_serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_page_on_scaling(small_corpus: Path, tmp_path: Path) -> None:
     """Its commands start processes of their own, so they are run as a person runs them."""
     shutil.copytree(small_corpus, tmp_path / "my-recordings")
-    for line in "".join(blocks("sh", SCALING)).strip().splitlines():
+    lines = "".join(blocks("sh", SCALING)).strip().splitlines()
+    assert [line.split()[:2] for line in lines] == [["distill", verb] for verb in ("train", "train-prior", "sweep")]
+    for line in lines:
         words = shlex.split(line.replace("--minutes 5", "--minutes 0.01").replace("levels=2,4", "levels=2"))
-        assert words[0] == "distill"
         done = subprocess.run(
             [sys.executable, "-m", "distill.cli.app", *words[1:]],
             cwd=tmp_path,
@@ -188,9 +189,14 @@ def test_python_lines(folder: Path) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    links = [
+        (page, target)
+        for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8"))
+    ]
+    assert len(links) > 50
+    for page, target in links:
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_the_benchmark_of_the_table(small_corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
