@@ -154,6 +154,27 @@ def test_the_strength_is_what_the_prior_needs(
     assert measured_strength(older, passages) == 0
 
 
+def test_a_weak_beat_is_enough_where_the_recordings_have_a_weak_one(
+    model: Model, sounding: Callable[[np.ndarray], Passage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against strength for the sake of a clearer beat than there ever was."""
+    theirs, ours = 0.2, (0.1, 0.16, 0.2, 0.2)
+    listened: list[bool] = []
+
+    def echo(audio: np.ndarray, _period: int) -> float:
+        listened.append(bool(audio.any()))
+        recorded = sum(listened)
+        return theirs if listened[-1] else ours[(len(listened) - recorded - 1) // recorded]
+
+    monkeypatch.setattr(strength, "PIECES", 2)
+    monkeypatch.setattr(strength, "PIECE_SECONDS", 1.0)
+    monkeypatch.setattr(strength, "onset_echo", echo)
+    monkeypatch.setattr(strength, "decode_chunks", lambda *_: [np.zeros((1, 1024), np.float32)])
+    passages = [sounding(heard(source.codes)) for source in model.sources]
+    assert measured_strength(model, passages) == strength.STRENGTHS[1]
+    assert listened == [True] * strength.PIECES + 2 * [False] * strength.PIECES
+
+
 @pytest.mark.parametrize(
     ("shares", "expected"),
     [

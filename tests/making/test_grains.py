@@ -118,6 +118,17 @@ def test_near_copies_count_as_one_recording(noise: Callable[..., np.ndarray]) ->
         assert abs(after.position - (before.position + before.positions)) >= g.NEAR_POSITIONS
 
 
+def test_recordings_of_unknown_takes_are_each_their_own(noise: Callable[..., np.ndarray]) -> None:
+    """As in older model files. Guards against a join to another recording that is barred since both are of no known take."""
+    two = make_bank([noise(1.0), noise(1.0, seed=1)])
+    first, second = (two.place[two.owner == one] for one in range(2))
+    assert np.abs(first[:, None] - second).min() >= g.NEAR_POSITIONS
+    sound, codes = noise(1.0), two.stretches[0].codes
+    parts = [Stretch("a.wav", sound, begin * HOP, codes) for begin in (0, 60)]
+    of_one = Bank(two._codebooks, parts, HOP).place
+    assert of_one[len(codes)] - of_one[0] == 60, "two parts of one recording lie as far apart as they do in it"
+
+
 HARD: dict[str, Callable[[Callable[..., np.ndarray]], list[np.ndarray]]] = {
     "silence": lambda noise: [np.zeros((1, 48_000), np.float32)],
     "one short file": lambda noise: [noise(0.3)],
