@@ -20,6 +20,7 @@ from distill.errors import SettingError
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
+from distill.files.regular import absolute
 from distill.library import trash
 from distill.making.closing import with_bands, with_measures
 from distill.making.pieces import Piece, make
@@ -410,4 +411,4 @@ def _noted(plan: Plan) -> dict[str, Any]:
 
 
 def _whereabouts(model_path: Path, corpus: Corpus, log: EventLog) -> dict[str, Any]:
-    return {"model": str(model_path.resolve()), "folder": str(corpus.folder), "events": log.position}
+    return {"model": str(absolute(model_path)), "folder": str(corpus.folder), "events": log.position}

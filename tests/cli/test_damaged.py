@@ -185,3 +185,29 @@ def test_codes_become_an_audio_file_of_a_known_kind(
     before = tree(tmp_path)
     distill("decode", tiny, codes, "--out", tmp_path / "a.aac").refused("aac", "wav, flac, ogg, mp3")
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("encode", "MODEL", "round"),
+        ("edit", "MODEL", "round", "--mirror", "all"),
+        ("generate", "MODEL", "--prompt", "round"),
+        ("generate", "MODEL", "--infill", "round", "--from", "0", "--to", "0.1"),
+        ("decode", "MODEL", "round"),
+        ("info", "round"),
+        ("models", "info", "./round"),
+        ("run", "round"),
+        ("train", "round"),
+        ("train", "--resume", "./round"),
+        ("check", "round"),
+        ("evaluate", "MODEL", "round"),
+        ("serve", "./round"),
+    ],
+)
+def test_a_link_in_a_circle_is_refused_in_words_wherever_it_is_given(
+    words: tuple[str, ...], distill: Distill, tiny: Path
+) -> None:
+    """Guards against "Something went wrong that should not have (RuntimeError: Symlink loop …)"."""
+    Path("round").symlink_to("round")
+    distill(*(tiny if word == "MODEL" else word for word in words)).refused("round")

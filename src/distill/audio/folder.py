@@ -9,6 +9,7 @@ from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
 from distill.audio.more_formats import FILM_SUFFIXES
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import CorpusError
+from distill.files.regular import absolute
 
 _PLACEHOLDER = ".icloud"
 
@@ -54,7 +55,7 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
 
     Folders that cannot be read go into ``reports``.
     """
-    folders = [(top, top.resolve())]
+    folders = [(top, absolute(top))]
     seen = {folders[0][1]}
     while folders:
         folder, real = folders.pop()
@@ -95,7 +96,7 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                 yield entry
                 continue
             is_link = entry.is_symlink()
-            target = entry.resolve() if is_link else real / entry.name
+            target = absolute(entry) if is_link else real / entry.name
             # A link to a folder above would bring in its whole surroundings, and this folder once more.
             if target not in seen and not (is_link and any(one.is_relative_to(target) for one in seen)):
                 seen.add(target)

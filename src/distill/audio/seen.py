@@ -13,6 +13,7 @@ from typing import Any
 
 from distill.audio.files import AudioInfo, file_digest, probe
 from distill.audio.remembered import recalled, remembered
+from distill.files.regular import absolute
 
 _VERSION = 2
 """To be raised when ``probe`` finds other things in the same file."""
@@ -61,5 +62,5 @@ def _name(path: Path, what: str) -> str | None:
         return None
     if time.time() - max(state.st_mtime, state.st_ctime) < _SETTLED_S:
         return None
-    stamp = (str(path.resolve()), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    stamp = (str(absolute(path)), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
     return f"{hashlib.sha256(repr(stamp).encode()).hexdigest()}.{what}-{_VERSION}"

@@ -10,6 +10,7 @@ from distill.cli.console import line, listing, note, percent, place, print_json,
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.files.names import command
+from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def check(
         whole = {passage.recording.name for passage in kept if passage.samples == passage.recording.samples}
         print_json(
             {
-                "folder": folder.resolve(),
+                "folder": absolute(folder),
                 "fingerprint": corpus.fingerprint,
                 "files": [dataclasses.asdict(file) for file in corpus.files],
                 "usable": corpus.file_count,

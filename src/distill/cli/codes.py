@@ -8,6 +8,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import good, note, print_json
 from distill.durations import duration
+from distill.files.regular import absolute
 
 
 def encode(
@@ -28,7 +29,7 @@ def encode(
         codes = codec_files.encode_file(load_model(model, choose_device(device)), audio, target, note)
     positions, levels = codes.codes.shape
     if as_json:
-        print_json({"codes": target.resolve(), "positions": positions, "levels": levels, "samples": codes.samples})
+        print_json({"codes": absolute(target), "positions": positions, "levels": levels, "samples": codes.samples})
         return
     seconds = codes.samples / codes.sample_rate
     good(f"{target}: {positions} position{'s' * (positions != 1)} of {levels} levels for {duration(seconds)} of audio")
@@ -61,6 +62,6 @@ def decode(
         read = load_codes(codes, loaded.codes_fingerprint, loaded.codec)
         codec_files.decode_file(loaded, read, target, bit_depth)
     if as_json:
-        print_json({"audio": target.resolve(), "samples": read.samples, "sample_rate": read.sample_rate})
+        print_json({"audio": absolute(target), "samples": read.samples, "sample_rate": read.sample_rate})
         return
     good(f"{target}: {read.samples / read.sample_rate:.2f} s of audio")

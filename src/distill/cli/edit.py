@@ -9,6 +9,7 @@ import typer.core
 from distill.cli import options
 from distill.cli.console import good, note, print_json
 from distill.errors import SettingError
+from distill.files.regular import absolute
 from distill.making.operations import OPERATIONS, Operation, check
 
 _ORDER = "distill.order"
@@ -117,7 +118,7 @@ def edit(
     if as_json:
         positions, count = edited.codes.shape
         print_json(
-            {"out": target.resolve(), "did": said, "positions": positions, "levels": count, "samples": edited.samples}
+            {"out": absolute(target), "did": said, "positions": positions, "levels": count, "samples": edited.samples}
         )
         return
     for sentence in said:

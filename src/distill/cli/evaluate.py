@@ -12,6 +12,7 @@ from rich.text import Text
 from distill.cli import options
 from distill.cli.console import console, levels_table, note, place, print_json, table, visible
 from distill.cli.training_view import TrainingView
+from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from distill.evaluation.measure import Evaluation
@@ -47,7 +48,7 @@ def evaluate(
                 "mel_trained": evaluation.mean("mel", held_out=False) if evaluation.is_own_corpus else None,
                 "mel_held_out": evaluation.mean("mel", held_out=True),
                 "stft": evaluation.mean("stft"),
-                "page": page.resolve(),
+                "page": absolute(page),
             }
         )
         return

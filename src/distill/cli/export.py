@@ -8,6 +8,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, table, warn
+from distill.files.regular import absolute
 
 
 class ExportFormat(StrEnum):
@@ -80,7 +81,7 @@ def export(
         print_json(
             {
                 "format": format.value,
-                "path": outcome.path.resolve(),
+                "path": absolute(outcome.path),
                 "null_test_db": outcome.null_db,
                 "equal_codes": outcome.equal_codes,
                 "prior_null_test_db": outcome.prior_db,

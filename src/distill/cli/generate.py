@@ -11,6 +11,7 @@ from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.errors import SettingError
+from distill.files.regular import absolute
 
 DEFAULT_SECONDS = 10.0
 
@@ -133,8 +134,8 @@ def generate(
                 **pieces_json(pieces),
                 "seconds": seconds,
                 "voices": ["recordings" if piece.made_of else "codec" for piece in pieces],
-                "edit_lists": [piece.edit_list and piece.edit_list.resolve() for piece in pieces],
-                "sidecars": [piece.sidecar and piece.sidecar.resolve() for piece in pieces],
+                "edit_lists": [piece.edit_list and absolute(piece.edit_list) for piece in pieces],
+                "sidecars": [piece.sidecar and absolute(piece.sidecar) for piece in pieces],
                 **({"seams": seams} if seams else {}),
                 "seconds_taken": round(taken, 2),
                 "real_time_factor": round(count * seconds / taken, 2),

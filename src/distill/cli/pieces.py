@@ -12,6 +12,7 @@ from distill.cli.console import good, listing, moment, note, place, print_json, 
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.errors import SettingError
 from distill.files.names import command
+from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from distill.library import GenerationRecord
@@ -130,7 +131,7 @@ def show_pieces(pieces: "Sequence[Piece]") -> None:
 def pieces_json(pieces: "Sequence[Piece]") -> dict[str, Any]:
     """The same for machines."""
     return {
-        "audio": [piece.path.resolve() for piece in pieces],
+        "audio": [absolute(piece.path) for piece in pieces],
         "ids": [piece.number for piece in pieces],
         "seeds": [piece.generation.seed for piece in pieces],
         "originality": [dataclasses.asdict(piece.originality) for piece in pieces],

@@ -8,6 +8,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, visible, warn
 from distill.cli.training_view import TrainingView
+from distill.files.regular import absolute
 
 
 def regenerate(
@@ -55,7 +56,7 @@ def regenerate(
         print_json(
             {
                 "id": generation.id,
-                "audio": made.path.resolve(),
+                "audio": absolute(made.path),
                 "seed": generation.seed,
                 "identical": again.is_identical,
                 "first_written_to": generation.file,

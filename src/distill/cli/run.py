@@ -19,6 +19,7 @@ from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.files.names import MODEL_SUFFIX, command, run_folders
+from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from distill.pipeline import RunResult
@@ -56,8 +57,8 @@ def run(
     from distill.making.voices import Choice, Wanted
 
     if out is None:
-        out = Path(f"{folder.resolve().name or 'recordings'}-distilled")
-    if out.resolve().is_relative_to(folder.resolve()):
+        out = Path(f"{absolute(folder).name or 'recordings'}-distilled")
+    if absolute(out).is_relative_to(absolute(folder)):
         warn(
             f"{out} lies inside {folder}: the new audio would be read as recordings the next time. Choose another --out."
         )
@@ -163,9 +164,9 @@ def _figures(result: "RunResult") -> dict[str, Any]:
     model = load_model(result.model_path)
     codec = model.header.codec
     return {
-        "model": result.model_path.resolve(),
+        "model": absolute(result.model_path),
         **pieces_json(result.pieces),
-        "report": result.report_path and result.report_path.resolve(),
+        "report": result.report_path and absolute(result.report_path),
         "seconds_taken": round(result.seconds_taken, 1),
         "cancelled": result.cancelled,
         "recordings": model.header.corpus.file_count,

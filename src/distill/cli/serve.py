@@ -10,6 +10,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import note, place, print_json
 from distill.errors import SettingError
+from distill.files.regular import absolute
 
 
 def serve(
@@ -62,7 +63,7 @@ def serve(
         if shown is not None:
             place("Token", shown, "another one each time; --token-file FILE keeps one")
         elif token_file is not None:
-            place("Token", token_file.resolve(), "made just now" if is_new else "")
+            place("Token", absolute(token_file), "made just now" if is_new else "")
     if host not in LOOPBACK:
         note("There is no encryption: beyond a network that you trust, put a reverse proxy with TLS before it.")
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything by then, and hands it on
@@ -87,5 +88,5 @@ def _named(paths: list[Path]) -> dict[str, Path]:
                 f"{found[name]} and {path} are both called '{name}', and clients ask by name.",
                 "Serve one of them, or rename one: distill models rename",
             )
-        found[name] = path.resolve()
+        found[name] = absolute(path)
     return found

@@ -10,6 +10,7 @@ from distill.cli import options
 from distill.cli.console import STAGE_NAMES, listing, note, percent, place, print_json, warn
 from distill.durations import about
 from distill.errors import SettingError
+from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from distill.runs.status import RunStatus
@@ -70,7 +71,7 @@ def _folders_of(model: Path) -> list[Path]:
     from distill.models.header import read_header
     from distill.runs.status import records_of
 
-    path, named = str(model.resolve()), set()
+    path, named = str(absolute(model)), set()
     if model.exists():
         header = read_header(model)
         named = {header.codec_training.get("run"), (header.prior_training or {}).get("run")}

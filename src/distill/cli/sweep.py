@@ -16,6 +16,7 @@ from distill.cli.console import good, note, place, print_json, warn
 from distill.cli.engines import Engine, here, on_ray
 from distill.durations import duration
 from distill.evaluation.grid import Variant, variants
+from distill.files.regular import absolute
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def sweep(
 
     tries = variants(grid)
     check_length(None, minutes)
-    out = out or Path(f"{folder.resolve().name or 'recordings'}-sweep")
+    out = out or Path(f"{absolute(folder).name or 'recordings'}-sweep")
     ensure_writable(out)
     make_folder(out)
     shared = ["--seed", str(seed), "--device", device.value]
@@ -81,7 +82,7 @@ def sweep(
         where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
         models = "1 model" if len(tries) == 1 else f"{len(tries)} models"
         note(f"{models}, {duration(60 * minutes)}{' each' if len(tries) > 1 else ''}, {where}.")
-        ended = _Runner(folder.resolve(), out.resolve(), minutes, shared, engine).all(tries, at_once)
+        ended = _Runner(absolute(folder), absolute(out), minutes, shared, engine).all(tries, at_once)
     for one in ended:
         if one.wrong:
             warn(f"{one.variant.words}: {one.wrong}")
@@ -169,7 +170,7 @@ def _compared(folder: Path, out: Path, ended: list[_Tried]) -> tuple[list[dict[s
             found.append(Tried(one.variant.words, model, evaluate(model, corpus, split, with_opus=False)))
     if not found:
         return [], None
-    report = sweep_report(folder.resolve().name, found, corpus, split)
+    report = sweep_report(absolute(folder).name, found, corpus, split)
     with reserving(out / "comparison.html") as page:
         write_evaluation_report(page, report)
-    return [{"model": one.words, **one.figures()} for one in found], page.resolve()
+    return [{"model": one.words, **one.figures()} for one in found], absolute(page)

@@ -11,6 +11,7 @@ from distill.cli import options
 from distill.cli.console import note, place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
 from distill.files.names import command
+from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -320,11 +321,11 @@ def _show(
             training["cancelled"] = 1
         print_json(
             {
-                "model": model_path.resolve(),
+                "model": absolute(model_path),
                 "run": run_folder,
                 "events": events_file(run_folder, "refinement" if refined else "codec"),
                 **training,
-                **({"page": refined and refined.page and refined.page.resolve()} if wanted.is_high else {}),
+                **({"page": refined and refined.page and absolute(refined.page)} if wanted.is_high else {}),
                 "bitrate": model.header.codec.bitrate,
                 "levels": named_levels(level_health(model.code_counts)),
             }

@@ -9,6 +9,7 @@ from distill.cli import options
 from distill.cli.console import note, place, print_json, settings_table, stop_on_interrupt
 from distill.cli.training_view import TrainingView
 from distill.files.names import command
+from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -177,7 +178,7 @@ def _resume(
 
 def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as_json: bool) -> None:
     if as_json:
-        print_json({"model": model_path.resolve(), "events": events, **(bundled.header.prior_training or {})})
+        print_json({"model": absolute(model_path), "events": events, **(bundled.header.prior_training or {})})
         return
     from distill.runs.resume import PRIOR_STATE
     from distill.training.plan import PriorPlan

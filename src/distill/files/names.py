@@ -16,6 +16,7 @@ from pathlib import Path
 from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
+from distill.files.regular import absolute
 
 MODEL_SUFFIX = ".distill"
 _LONGEST_STEM = 40
@@ -30,7 +31,7 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
     """
     ensure_writable(out)
     if name is None:
-        return free_path(out / f"{stem_from(folder.resolve().name) or 'model'}{MODEL_SUFFIX}")
+        return free_path(out / f"{stem_from(absolute(folder).name) or 'model'}{MODEL_SUFFIX}")
     stem = normalised(name).removesuffix(MODEL_SUFFIX)
     if not stem.strip(". ") or not stem.isprintable() or set(stem) & set("/\\:"):
         raise OutputError(
@@ -115,7 +116,7 @@ def output_file(wanted: Path | None, default: Path, *sources: Path) -> Iterator[
         with reserving(default) as path:
             yield path
         return
-    if wanted.resolve() in {source.resolve() for source in sources}:
+    if absolute(wanted) in {absolute(source) for source in sources}:
         raise OutputError(
             f"{wanted} is one of the files that are read, and would be overwritten.", "Choose another --out."
         )
@@ -135,9 +136,9 @@ def reconstruction_paths(out: Path, recordings: Mapping[str, Path]) -> dict[str,
     short = {name: (out / name).with_suffix(".wav") for name in recordings}
     taken = Counter(short.values())
     paths = {name: path if taken[path] == 1 else out / f"{name}.wav" for name, path in short.items()}
-    sources = {source.resolve() for source in recordings.values()}
+    sources = {absolute(source) for source in recordings.values()}
     for path in paths.values():
-        if path.resolve() in sources:
+        if absolute(path) in sources:
             raise OutputError(f"{path} is one of your recordings and would be overwritten.", "Choose another --out.")
     return paths
 
@@ -176,7 +177,7 @@ def _locked(path: Path, words: str, fix: str) -> Iterator[None]:
     """A lock on a path: a file in Distill's own folder, released when the process ends, however it ends."""
     import filelock  # a twentieth of a second that only who writes pays for
 
-    place = _own_folder("locks") / sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    place = _own_folder("locks") / sha256(str(absolute(path)).encode()).hexdigest()[:32]
     lock, holder = filelock.FileLock(place.with_suffix(".lock"), timeout=0), place.with_suffix(".txt")
     try:
         lock.acquire()

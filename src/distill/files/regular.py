@@ -1,4 +1,4 @@
-"""Opening a file that somebody else made: only a regular file, and without ever waiting for it."""
+"""Opening a file that somebody else made: only a regular file, and without ever waiting for it; and where a path leads."""
 
 import errno
 import os
@@ -19,6 +19,14 @@ def open_regular(path: Path) -> BinaryIO:
         file.close()
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return file
+
+
+def absolute(path: Path) -> Path:
+    """Where a path leads, from the root on and without links; one that leads back to itself stays as it is.
+
+    ``Path.resolve`` raises a RuntimeError there (Python 3.11 and 3.12), wherever a person names such a link.
+    """
+    return Path(os.path.realpath(path))
 
 
 def _without_waiting(path: str, flags: int) -> int:

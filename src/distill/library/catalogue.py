@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
+from distill.files.regular import absolute
 from distill.library.database import BUSY_SECONDS, Database
 from distill.library.rebuilding import Found, find_everything
 from distill.library.records import GenerationRecord, ModelEntry, RunRecord, to_json
@@ -66,7 +67,7 @@ class Library:
         Raises:
             OutputError: if its folder cannot be written to.
         """
-        if run.record.parent.parent == (home() / "runs").resolve():
+        if run.record.parent.parent == absolute(home() / "runs"):
             with written_aside(run.record) as aside:
                 aside.write_text(to_json(run), encoding="utf-8")
         self._database.write(lambda connection: _insert_run(connection, run))
@@ -130,7 +131,7 @@ class Library:
         """Puts a piece on the list again, which is at ``file`` now."""
         self._database.write(
             lambda connection: connection.execute(
-                "UPDATE generations SET file = ? WHERE id = ?", (_text(file.resolve()), number)
+                "UPDATE generations SET file = ? WHERE id = ?", (_text(absolute(file)), number)
             )
         )
         (home() / DELETED / str(number)).unlink(missing_ok=True)

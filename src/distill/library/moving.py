@@ -10,6 +10,7 @@ from distill.errors import OutputError
 from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_model_path, normalised
+from distill.files.regular import absolute
 from distill.library.catalogue import Library
 from distill.library.records import ModelEntry
 
@@ -27,8 +28,8 @@ def add(library: Library, source: Path, *, in_place: bool) -> ModelEntry:
 
     digest = load_model(source).header.digest
     own = home() / "models"
-    if not in_place and not source.resolve().is_relative_to(own.resolve()):
-        kept = [entry for entry in library.models() if entry.digest == digest and entry.path.parent == own.resolve()]
+    if not in_place and not absolute(source).is_relative_to(absolute(own)):
+        kept = [entry for entry in library.models() if entry.digest == digest and entry.path.parent == absolute(own)]
         there = [entry for entry in kept if entry.is_there and normalised(entry.name) == normalised(source.stem)]
         if there:
             return there[0]

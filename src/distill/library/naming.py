@@ -4,6 +4,7 @@ from pathlib import Path
 
 from distill.errors import LibraryError
 from distill.files.names import MODEL_SUFFIX, command, normalised, searchable
+from distill.files.regular import absolute
 from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.library.trash import trashed
@@ -61,7 +62,7 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
     """
     if given.isdecimal() and len(given) < 12:
         return library.generation(int(given))
-    path = normalised(str(Path(given).expanduser().resolve())) if Path(given).name != given else None
+    path = normalised(str(absolute(Path(given).expanduser()))) if Path(given).name != given else None
     found = [one for one in library.generations() if _is_called(Path(one.file), given, path)]
     if len(found) == 1:
         return found[0]

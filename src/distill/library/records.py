@@ -57,9 +57,10 @@ class ModelEntry:
         Raises:
             ModelFileError: if it is missing, damaged, foreign or from a newer version.
         """
+        from distill.files.regular import absolute
         from distill.models.header import read_header
 
-        path = path.resolve()
+        path = absolute(path)
         header = read_header(path)
         status = path.stat()
         codec = header.codec_training

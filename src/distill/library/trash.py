@@ -13,6 +13,7 @@ from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, claimed, new_folder, normalised, searchable
+from distill.files.regular import absolute
 from distill.library.catalogue import Library
 from distill.library.moving import move
 from distill.library.records import GenerationRecord, ModelEntry
@@ -98,7 +99,7 @@ def keep_copy(path: Path) -> Trashed:
         with written_aside(target) as aside:
             shutil.copyfile(source, aside)
 
-    return _put(path.resolve(), copy, digest=ModelEntry.read(path).digest)
+    return _put(absolute(path), copy, digest=ModelEntry.read(path).digest)
 
 
 def trashed(kind: Kind = "model") -> list[Trashed]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from distill.files.regular import absolute
 from distill.making.sampling import Sampling
 from distill.making.voices import Choice, Wanted
 
@@ -63,8 +64,8 @@ class Request:
         """The request as the library keeps it, with the seeds that were drawn together and what identifies its input."""
         asked: dict[str, Any] = TypeAdapter(Request).dump_python(self, mode="json")
         return asked | {
-            "given": None if self.given is None else str(self.given.resolve()),
-            "recordings": None if self.recordings is None else str(self.recordings.resolve()),
+            "given": None if self.given is None else str(absolute(self.given)),
+            "recordings": None if self.recordings is None else str(absolute(self.recordings)),
             "given_digest": given_digest,
             "first_seed": first_seed,
             "count": count,

@@ -11,6 +11,7 @@ import numpy as np
 from distill.audio.files import to_channels
 from distill.files.atomic import written_aside
 from distill.files.names import reserving
+from distill.files.regular import absolute
 from distill.making.grains import Stretch
 from distill.making.joins import Placed
 from distill.making.likeness import excerpt
@@ -166,7 +167,7 @@ def _item(quote: Quote) -> list[str]:
     if (file := quote.file) is not None:
         lines += [
             f"      <SOURCE {_KINDS.get(file.suffix.lower(), 'WAVE')}",
-            f"        FILE {_quoted(str(file.resolve()))}",
+            f"        FILE {_quoted(str(absolute(file)))}",
             "      >",
         ]
     return [*lines, "    >"]

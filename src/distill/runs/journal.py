@@ -24,6 +24,7 @@ from distill.errors import DistillError
 from distill.files.atomic import written_aside
 from distill.files.home import home
 from distill.files.names import sole_writer
+from distill.files.regular import absolute
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import ENDED_AT_ONCE, origin_of
 from distill.originality.verdict import Second
@@ -76,7 +77,7 @@ def recorded_run(
         OutputError: if another process trains in the folder of the events.
     """
     library = _Noting(callback)
-    model, recordings, log_file = (str(path.resolve()) for path in (model_path, folder, events))
+    model, recordings, log_file = (str(absolute(path)) for path in (model_path, folder, events))
     run = RunRecord(kind, model, recordings, log_file, _now(), dict(settings), process=this_process())
     memory = _Memory()
     had_model = kind != "codec"
@@ -150,7 +151,7 @@ def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsC
     path, digest = model.path, model.header.digest
     if path is None or digest is None:
         return numbers
-    place, origin, now = str(path.resolve()), origin_of(model.header), datetime.now(UTC).isoformat(timespec="seconds")
+    place, origin, now = str(absolute(path)), origin_of(model.header), datetime.now(UTC).isoformat(timespec="seconds")
 
     def note(library: Library) -> None:
         library.note_model(path)
@@ -160,7 +161,7 @@ def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsC
                 place,
                 digest,
                 origin,
-                str(piece.file.resolve()),
+                str(absolute(piece.file)),
                 sound_digest(piece.file),
                 piece.seed,
                 piece.verdict,

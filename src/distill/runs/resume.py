@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from distill import models
 from distill.errors import OutputError, SettingError, StateFileError
 from distill.files.names import command, new_run_folder, run_folders
+from distill.files.regular import absolute
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import read_header
 from distill.runs.events import events_file
@@ -166,7 +167,7 @@ def stopped_codec(run: Path) -> Stopped | None:
         mark = read_header(run).codec_training.get("run")
         found = next((folder for folder in run_folders() if folder.name == mark), run)
     else:
-        path = str(run.resolve())
+        path = str(absolute(run))
         found = _newest(run.stem, CODEC_STATE, lambda values: values["about"]["model"] == path) or run
     if not (found / CODEC_STATE).exists():
         return None
@@ -186,7 +187,7 @@ def refuse_unsaved(run: Path) -> None:
     Raises:
         StateFileError: with how to begin again.
     """
-    path = str(run.resolve())
+    path = str(absolute(run))
     found = [run] if run.is_dir() else [] if run.exists() else run_folders()
     for status in map(look, found):
         record, (words, _, again) = status.record, status.message.partition(BEGIN_AGAIN)

@@ -23,6 +23,7 @@ from distill.errors import AudioFileError, CorpusError, LibraryError, OutputErro
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
 from distill.files.names import free_path, stem_from
+from distill.files.regular import absolute
 from distill.library import Library, ModelEntry
 from distill.library.moving import move
 from distill.runs.events import STAGES
@@ -93,11 +94,11 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
         raise CorpusError(f"{folder} does not say where it begins.", "Give the whole path, from / or ~ on.")
     if not folder.is_dir():
         raise CorpusError(f"There is no folder {folder}.", "Check its name and place.")
-    folder = folder.resolve()
+    folder = absolute(folder)
     if folder == folder.parent:
         raise CorpusError(f"{folder} is a whole disk.", "Name a folder of recordings on it.")
     key = f"{stem_from(folder.name) or 'folder'}-{sha256(str(folder).encode(errors='replace')).hexdigest()[:6]}"
-    is_own = is_own or folder.parent == own_recordings().resolve()  # also when it was off the list for a while
+    is_own = is_own or folder.parent == absolute(own_recordings())  # also when it was off the list for a while
     note = _notes() / f"{key}.json"
     try:
         there = _read(note)

@@ -21,6 +21,7 @@ from distill.audio.files import SAMPLE_RATE, probe, read_blocks
 from distill.audio.writing import write_audio
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
+from distill.files.regular import absolute
 from distill.files.remade import make_room, used_now
 from distill.report.sound import mel_picture
 
@@ -197,7 +198,7 @@ def _is_plain(path: Path) -> bool:
 
 def _stamp(path: Path) -> str:
     state = path.stat()
-    return sha256(f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}".encode(errors="replace")).hexdigest()[:32]
+    return sha256(f"{absolute(path)}\n{state.st_size}\n{state.st_mtime_ns}".encode(errors="replace")).hexdigest()[:32]
 
 
 def _kept(name: str, write: Callable[[Path], object]) -> Path:

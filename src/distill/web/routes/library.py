@@ -13,6 +13,7 @@ from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import make_folder
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, searchable
+from distill.files.regular import absolute
 from distill.library import Library, ModelEntry, trash
 from distill.models.config import BASE_CREDITS
 from distill.models.header import read_header
@@ -216,7 +217,7 @@ def take_gift(job: str) -> FileResponse:
     """The copy that a job wrote; it is deleted once it was sent."""
     results = jobs.job(job).results
     path = Path(str(results[0].get("model", ""))) if results else Path()
-    if path.parent != _gifts().resolve() or not path.is_file():
+    if path.parent != absolute(_gifts()) or not path.is_file():
         raise LibraryError("This copy was taken already, or is not written yet.", "Export the model again.")
     was = Path(str(results[0].get("was", path))).name
     return FileResponse(
