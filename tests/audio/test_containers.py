@@ -3,6 +3,8 @@
 import contextlib
 import io
 import struct
+import zipfile
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from distill.audio.containers import kind_of
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio
 from distill.audio.verdicts import FileVerdict
-from distill.errors import AudioFileError
+from distill.errors import AudioFileError, CorpusError
 
 RATE = 48_000
 
@@ -350,3 +352,44 @@ def test_aac_is_read_where_the_package_is(tmp_path, noise):
     (tmp_path / "list.m4a").write_text("#EXTM3U\na.m4a\n")
     with pytest.raises(AudioFileError):
         read_audio(tmp_path / "list.m4a")
+
+
+def test_a_caf_that_telephones_write_is_read_and_not_called_damaged(tmp_path, encoded, noise):
+    """Guards against "It is damaged" of ALAC as other programs than libsndfile write it, and of AAC in a CAF."""
+    whole = changed(encoded("CAF", "ALAC_16"), 32, bytes(4))  # no word of how many bits there were
+    (tmp_path / "memo.caf").write_bytes(whole)
+    if find_spec("av") is None:
+        with pytest.raises(AudioFileError, match="is compressed CAF audio, which takes one more package"):
+            probe(tmp_path / "memo.caf")
+        return
+    found = read_audio(tmp_path / "memo.caf")[0]
+    # FFmpeg takes the padding of the last packet off once more than is needed.
+    assert RATE - 4096 < len(found) <= RATE
+    assert np.abs(found - noise(1.0)[0, : len(found)]).max() < 1e-4
+    (tmp_path / "half.caf").write_bytes(whole[: len(whole) // 2])
+    assert "Its header says 1 s; all" in probe(tmp_path / "half.caf").remark
+
+
+def test_a_rare_encoding_is_not_called_damaged(tmp_path, encoded):
+    """Guards against "damaged" of a file that is whole, in an encoding that libsndfile does not know."""
+    aiff = encoded("AIFF", "ULAW")
+    at = aiff.find(b"ulaw")
+    (tmp_path / "old.aifc").write_bytes(changed(aiff, at, b"MAC3"))
+    with pytest.raises(AudioFileError, match=r"old\.aifc holds AIFF sound packed in a way that cannot be read"):
+        probe(tmp_path / "old.aifc")
+    (tmp_path / "new.caf").write_bytes(changed(encoded("CAF", "PCM_16"), 28, b"what"))
+    with pytest.raises(AudioFileError, match=r"CAF sound packed in a way that cannot be read|one more package"):
+        probe(tmp_path / "new.caf")
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path):
+    """Guards against "Export it as WAV" of a pack of samples, and "Put recordings in it" of the folder it lies in."""
+    (tmp_path / "packs").mkdir()
+    with zipfile.ZipFile(tmp_path / "packs" / "kicks.zip", "w") as pack:
+        pack.writestr("kick.wav", b"RIFF")
+    with pytest.raises(AudioFileError, match=r"kicks\.zip is an archive") as caught:
+        probe(tmp_path / "packs" / "kicks.zip")
+    assert "Unpack it" in caught.value.fix
+    with pytest.raises(CorpusError, match="holds no audio") as missing:
+        import_corpus(tmp_path / "packs")
+    assert "unpack it" in missing.value.fix

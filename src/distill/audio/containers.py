@@ -42,6 +42,11 @@ _KINDS = (
     *((bytes([0x64, 0xA3, number, 0]), "IRCAM") for number in range(1, 5)),
     *((bytes([0, number, 0xA3, 0x64]), "IRCAM") for number in range(1, 5)),
 )
+COMPRESSED_CAF = "compressed CAF"
+"""As programs for telephones write it; libsndfile reads no more than what follows."""
+_PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw")
+_LOSSLESS_CAF = tuple(b"alac" + number.to_bytes(4, "big") for number in range(1, 5))
+_HEAD = 36
 _OTHERS_IN_OGG = {b"\x7fFLA": "Ogg FLAC", b"Spee": "Speex"}
 _PROTECTED = (b"aax ", b"aaxc", b"M4P ")
 _MPEG_SUFFIXES = (".mp3", ".mpga", ".mp2")
@@ -65,7 +70,7 @@ def kind_of(path: Path) -> str:
     with open_regular(path) as file:
         begin = skip_id3(file)
         file.seek(begin)
-        head = file.read(32)
+        head = file.read(_HEAD)
         if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
             return "WAV"
         if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
@@ -76,6 +81,8 @@ def kind_of(path: Path) -> str:
             return "protected" if head[8:12] in _PROTECTED else "AAC"
         if head[:4] == b"OggS" and head[28:32] in _OTHERS_IN_OGG:
             return _OTHERS_IN_OGG[head[28:32]]
+        if head.startswith(b"caff") and head[28:32] not in _PLAIN_CAF and head[28:36] not in _LOSSLESS_CAF:
+            return COMPRESSED_CAF
         for opening, kind in _KINDS:
             if head.startswith(opening):
                 return kind

@@ -12,7 +12,7 @@ import numpy as np
 from distill.audio.ahead import first_reading
 from distill.audio.alike import Alike, alike_in
 from distill.audio.cache import decoded, forget, let_go, trim_cache
-from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, file_digest
+from distill.audio.files import AUDIO_SUFFIXES, PACKED_SUFFIXES, SAMPLE_RATE, UNPACK, file_digest
 from distill.audio.folder import audio_files, name_below
 from distill.audio.judging import Found, judge
 from distill.audio.mixing import Mix, in_channels
@@ -22,6 +22,7 @@ from distill.audio.verdicts import FileReport, FileVerdict
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import normalised
+from distill.files.regular import absolute
 
 _QUIET = 1e-2  # -40 dBFS
 _LITTLE_SECONDS = 10.0
@@ -224,7 +225,7 @@ def import_corpus(
     trim_cache(keep={one.sha256 for one in recordings})
     stereo = sum(found.report.seconds for found in used.values() if found.levels.stereo)
     return Corpus(
-        folder=folder.resolve(),
+        folder=absolute(folder),
         recordings=recordings,
         files=tuple(reports),
         channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),
@@ -339,6 +340,8 @@ def _listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
     if not paths and not reports:
         others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
         what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} is empty."
+        if any(path.suffix.lower() in PACKED_SUFFIXES for path in folder.iterdir()):
+            raise CorpusError(what, f"If what you want is in an archive: {UNPACK[0].lower()}{UNPACK[1:]}")
         known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
         raise CorpusError(what, f"Put recordings in it ({known}).")
     return paths, reports

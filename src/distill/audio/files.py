@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import soxr
 
 from distill.audio import more_formats
 from distill.audio.containers import kind_of, spliced, wav_packing
-from distill.audio.mixing import Balance, Mix, in_channels, mixed
+from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words, mixed
 from distill.audio.spliced import Links
 from distill.durations import duration
 from distill.errors import AudioFileError
@@ -35,8 +35,12 @@ EXTRA_SUFFIXES = frozenset(
     {".m4a", ".m4b", ".m4p", ".aac", ".wma", ".ape", ".wv", ".amr", ".3ga", ".mka", ".dsf", ".tta", ".spx"}
 )
 """Of these, what PyAV reads."""
+PACKED_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".xz", ".dmg"})
+"""Archives, as packs of samples come in."""
+UNPACK = "Unpack it, and use what is in it."
 _UNKNOWN_FRAMES = 2**62  # libsndfile says 2**63 - 1 for a FLAC stream whose header leaves the length open
 _MISSING_FRAMES = 4 * 1152  # some MP3 headers promise a few codec frames more than there are
+_UNSUPPORTED = (4, 18)  # libsndfile's numbers for an encoding that it does not know in a format that it does
 _LOUDEST = 64.0  # +36 dBFS: beyond that a float file holds integers or rubbish, not audio
 _CLAIM = 0.05  # seconds that a header may be off without a word
 
@@ -89,7 +93,7 @@ def probe(path: Path) -> AudioInfo:
                 )
             info = AudioInfo(path, first.samplerate, first.channels, frames, first.format, first.subtype)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _no_audio(path) from error
+        raise _no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
     info = _checked(info)
     return replace(info, remark=_joined(_claimed(links.claim, info.seconds), _lost(links, info.seconds)))
 
@@ -150,7 +154,8 @@ def _checked(info: AudioInfo) -> AudioInfo:
     return info
 
 
-def _no_audio(path: Path) -> AudioFileError:
+def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
+    """What is said of a file that cannot be opened; ``is_packed``: it is whole, as far as is known, but of a rare encoding."""
     suffix, kind = path.suffix.lower(), _kind(path)
     if suffix in more_formats.FILM_SUFFIXES and kind in ("", "protected"):
         return more_formats.film(path)
@@ -159,6 +164,8 @@ def _no_audio(path: Path) -> AudioFileError:
             f"{path.name} is not readable as audio: it is not an audio file despite its name.",
             "Export it again as WAV or FLAC, or leave it out.",
         )
+    if not kind and suffix in PACKED_SUFFIXES:
+        return AudioFileError(f"{path.name} is an archive, which is not looked into.", UNPACK)
     if not kind:
         return AudioFileError(
             f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
@@ -168,9 +175,11 @@ def _no_audio(path: Path) -> AudioFileError:
             f"{path.name} is protected against copying, so it cannot be read.",
             "Leave it out, or get it without protection.",
         )
-    if (packed := wav_packing(path)) is not None:
+    packed = wav_packing(path)
+    if packed is not None or is_packed:
+        what = f"holds {kind} sound" if packed is None else "is a WAV file whose sound is"
         return AudioFileError(
-            f"{path.name} is a WAV file whose sound is packed in a way that cannot be read ({packed}).",
+            f"{path.name} {what} packed in a way that cannot be read{f' ({packed})' if packed else ''}.",
             "Export it as plain WAV (PCM) or FLAC, or leave it out.",
         )
     return AudioFileError(
@@ -191,14 +200,22 @@ def samples_at_48k(info: AudioInfo) -> int:
     return max(1, round(info.frames * SAMPLE_RATE / info.sample_rate))
 
 
-def read_blocks(path: Path, channels: int | None = None, block_seconds: float = 10.0) -> Iterator[np.ndarray]:
+def read_blocks(
+    path: Path,
+    channels: int | None = None,
+    block_seconds: float = 10.0,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[np.ndarray]:
     """Yields float32 ``[C, n]`` at 48 kHz, in the file's own channels or as 1 or 2 ``channels``, in bounded memory.
 
     The blocks add up to exactly ``samples_at_48k(probe(path))`` samples. One channel is made of two by the mix that keeps
-    the sound (``mixing.py``), for which the file is gone through beforehand. Raises AudioFileError when the file turns out
+    the sound (``mixing.py``), for which the file is gone through beforehand; ``tell`` gets how, where it is not their mean.
+    Raises AudioFileError when the file turns out
     to be damaged on the way, or holds samples that are not numbers.
     """
-    mix = best_mix(path) if channels is not None and probe(path).channels == 2 else "mean"
+    mix = best_mix(path) if channels == 1 and probe(path).channels == 2 else "mean"
+    if tell is not None and (words := mix_in_words(mix)):
+        tell(words)
     for block in _own_blocks(path, block_seconds):
         yield block if channels is None else in_channels(block, channels, mix)
 
@@ -244,9 +261,9 @@ def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
         yield np.zeros((info.channels, wanted - given), np.float32)
 
 
-def read_audio(path: Path, channels: int | None = None) -> np.ndarray:
-    """The whole file as float32 ``[C, N]`` at 48 kHz; ``channels`` (1 or 2) mixes or doubles it."""
-    return np.concatenate(list(read_blocks(path, channels)), axis=1)
+def read_audio(path: Path, channels: int | None = None, tell: Callable[[str], None] | None = None) -> np.ndarray:
+    """The whole file as float32 ``[C, N]`` at 48 kHz; ``channels`` (1 or 2) mixes or doubles it, and ``tell`` gets how."""
+    return np.concatenate(list(read_blocks(path, channels, tell=tell)), axis=1)
 
 
 def to_channels(audio: np.ndarray, channels: int) -> np.ndarray:

@@ -31,9 +31,10 @@ FORMATS = {
     "TTA": ("tta",),
     "Ogg FLAC": ("ogg",),
     "Speex": ("ogg",),
+    "compressed CAF": ("caf",),
 }
 """FFmpeg's names for what a kind can be."""
-_TELL_THEIR_LENGTH = ("mov", "asf", "matroska", "ape", "wv", "dsf", "tta")
+_TELL_THEIR_LENGTH = ("mov", "asf", "matroska", "ape", "wv", "dsf", "tta", "caf")
 _LONGEST_SECONDS = 7 * 3600
 _ENCODERS_DELAY = 0.25
 """Seconds by which what is decoded may differ from what a header says: what encoders put in front and behind."""
@@ -135,6 +136,11 @@ class _Reading:
         if not tracks:
             raise AudioFileError(f"{path.name} holds no sound at all.", "Export it again, or leave it out.")
         stream = tracks[0]
+        if stream.codec_context is None:  # FFmpeg has no decoder for it
+            raise AudioFileError(
+                f"{path.name} holds {self._kind} sound packed in a way that cannot be read.",
+                "Export it as plain WAV (PCM) or FLAC, or leave it out.",
+            )
         if stream.channels > 2:  # as in files that libsndfile reads; FFmpeg's own mix is another one
             raise AudioFileError(
                 f"{path.name} has {stream.channels} channels; one or two are needed.", "Mix it down to stereo."
