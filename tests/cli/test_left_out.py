@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from distill.audio.corpus import import_corpus
@@ -51,6 +52,45 @@ def test_what_is_left_out_is_in_sentences(mixed_folder: Path) -> None:
     for number in range(30):
         (mixed_folder / f"bad{number:02}.wav").write_bytes(b"RIFF\0\0\0\0WAVEnothing" + bytes([number]))
     assert len(import_corpus(mixed_folder).left_out) < 12
+
+
+def test_what_is_not_reconstructed_is_named(distill: Callable, tiny: Path, mixed_folder: Path) -> None:
+    """Guards against "5 reconstructions" of a folder of eight, without a word of the other three."""
+    answer = distill("reconstruct", tiny, mixed_folder, "--out", "rebuilt")
+    assert answer.code == 0, answer.err
+    assert all(name in answer.err for name in ("voice.m4a", "broken.wav", "again.flac")), answer.err
+    told = distill("reconstruct", tiny, mixed_folder, "--out", "again", "--json").json
+    assert len(told["audio"]) == 5
+    assert "broken.wav" in " ".join(told["left_out"])
+
+
+def test_what_is_louder_than_full_scale_is_told_wherever_it_is_encoded(
+    distill: Callable, tiny: Path, tmp_path: Path, noise: Callable, save: Callable
+) -> None:
+    """Guards against codes of a sound that no model has heard, without a word: training and prompts turn it down."""
+    loud = save(tmp_path / "loud.wav", 5 * noise(0.5), subtype="FLOAT")
+    for words in (("encode", tiny, loud), ("edit", tiny, loud, "--mirror", "all", "--out", "turned.wav")):
+        answer = distill(*words)
+        assert answer.code == 0, answer.err
+        assert "loud.wav peaks 6.0 dB above full scale" in answer.err, answer.err
+
+
+def test_how_one_channel_is_made_of_two_is_told_wherever_one_is(
+    distill: Callable, tiny: Path, tmp_path: Path, noise: Callable, save: Callable
+) -> None:
+    """Guards against "is mixed from two channels" of a recording of which only the left one is used, or one is turned over."""
+    left = save(tmp_path / "left.wav", np.concatenate([noise(0.5), 0 * noise(0.5)]))
+    turned = save(tmp_path / "turned.wav", np.concatenate([noise(0.5), -noise(0.5)]))
+    for words in (
+        ("encode", tiny, left),
+        ("generate", tiny, "--voice", "codec", "--seconds", 0.5, "--prompt", left),
+        ("generate", tiny, "--voice", "codec", "--from", 0.1, "--to", 0.2, "--infill", left),
+    ):
+        for file, said in ((left, "in mono the left one is used"), (turned, "cancel each other in mono")):
+            answer = distill(*(file if word is left else word for word in words))
+            assert answer.code == 0, answer.err
+            assert f"{file.name}: Its" in answer.err, answer.err
+            assert said in answer.err, answer.err
 
 
 @pytest.mark.parametrize(("seconds", "count", "whole", "part"), [(2.0, 2, 0, 0), (5.0, 2, 0, 2), (1.0, 8, 1, 0)])

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from distill.cli import options
-from distill.cli.console import good, print_json
+from distill.cli.console import good, note, print_json
 from distill.cli.training_view import TrainingView
+from distill.files.regular import absolute
 
 
 def reconstruct(
@@ -24,9 +25,12 @@ def reconstruct(
 
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
+    left_out: list[str] = []
     with TrainingView() as view:
-        written = codec_files.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"))
+        written = codec_files.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"), left_out.append)
     if as_json:
-        print_json({"audio": [path.resolve() for path in written]})
+        print_json({"audio": [absolute(path) for path in written], "left_out": left_out})
         return
+    for sentence in left_out:
+        note(sentence)
     good(f"{len(written)} reconstruction{'' if len(written) == 1 else 's'} in {out}")

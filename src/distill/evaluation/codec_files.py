@@ -1,5 +1,6 @@
 """The codec on its own: audio files into codes and back, and whole folders through both."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -26,10 +27,29 @@ def encode_file(model: Model, audio: Path, out: Path, tell: Callable[[str], None
 def encoded(model: Model, audio: Path, tell: Callable[[str], None] | None = None) -> Codes:
     """One audio file of any length as codes; ``tell`` gets what is odd about it."""
     info = probe(audio)
-    if tell is not None and info.remark:
-        tell(f"{audio.name}: {info.remark}")
+    peak = 0.0
+
+    def told(words: str) -> None:
+        if tell is not None:
+            tell(f"{audio.name}: {words}")
+
+    if info.remark:
+        told(info.remark)
+
+    def heard() -> Iterator[np.ndarray]:
+        nonlocal peak
+        for block in read_blocks(audio, model.codec.channels, tell=told):
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+            yield block
+
+    codes = encode_blocks(model.codec, heard(), model.device)
+    if tell is not None and peak > 1:
+        tell(
+            f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale, louder than anything that was learned: it "
+            "may come back distorted. Turn it down before."
+        )
     return Codes(
-        encode_blocks(model.codec, read_blocks(audio, model.codec.channels), model.device),
+        codes,
         model.codes_fingerprint,
         samples_at_48k(info),
         model.codec.sample_rate,
@@ -52,13 +72,21 @@ def decode_file(model: Model, codes: Codes, out: Path, bit_depth: int = 24) -> P
 
 
 def reconstruct_folder(
-    model: Model, folder: Path, out: Path, progress: Callable[[int, int, str], None] | None = None
+    model: Model,
+    folder: Path,
+    out: Path,
+    progress: Callable[[int, int, str], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Every usable recording of the folder through encoder and decoder, as ``out/<same name>.wav``, 48 kHz, 24 bit.
 
-    A file of that name that is there already stays; the new one is numbered.
+    A file of that name that is there already stays; the new one is numbered. ``tell`` gets what is left out, and what is odd
+    about the others, a sentence each.
     """
     corpus = import_corpus(folder, channels=model.codec.channels)
+    if tell is not None:
+        for sentence in corpus.left_out:
+            tell(sentence)
     paths = reconstruction_paths(out, {recording.name: recording.path for recording in corpus.recordings})
     ensure_writable(out)
     written = []

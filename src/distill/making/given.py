@@ -43,10 +43,15 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     prior = model.require_prior()
     codec = model.codec
     wanted = (prior.config.context // codec.num_quantizers + codec.context) * codec.hop
-    if callback is not None and (remark := probe(audio).remark):
-        callback(Notice(f"{audio.name}: {remark}"))
+
+    def told(words: str) -> None:
+        if callback is not None:
+            callback(Notice(f"{audio.name}: {words}"))
+
+    if remark := probe(audio).remark:
+        told(remark)
     tail = np.zeros((codec.channels, 0), np.float32)
-    for block in read_blocks(audio, codec.channels):
+    for block in read_blocks(audio, codec.channels, tell=told):
         tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
     # Of a prompt, the prior sees the newest half of its window.
     listened = prior.config.context // codec.num_quantizers // 2 * codec.hop
@@ -78,9 +83,14 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
             "must be held in memory.",
             f"Cut out at most {about(LONGEST_INFILLED_SECONDS)} around the passage.",
         )
-    if callback is not None and info.remark:
-        callback(Notice(f"{audio.name}: {info.remark}"))
-    recording = read_audio(audio, model.codec.channels)
+
+    def told(words: str) -> None:
+        if callback is not None:
+            callback(Notice(f"{audio.name}: {words}"))
+
+    if info.remark:
+        told(info.remark)
+    recording = read_audio(audio, model.codec.channels, told)
     if callback is not None and (changes := _changes(model, request, info, recording)):
         only = "that nothing" if len(changes) == 1 else "these nothing"
         callback(Notice(f"{audio.name} {'; '.join(changes)}; apart from {only} changes outside of the passage."))
