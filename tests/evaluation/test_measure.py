@@ -161,3 +161,12 @@ def test_a_long_recording_is_measured_from_its_beginning_only(model: Model, tmp_
     soundfile.write(tmp_path / "long.wav", noise, 48_000)
     evaluation = evaluate(model, import_corpus(tmp_path, channels=1), None, with_opus=False, seconds_each=0.5)
     assert [score.seconds for score in evaluation.scores] == [pytest.approx(0.5)]
+
+
+def test_what_could_not_be_measured_is_not_a_figure(model: Model, small_corpus: Path) -> None:
+    """Guards against "nan cents off" of a reconstruction that keeps no partial at all."""
+    evaluation = measured(model, import_corpus(small_corpus, channels=1), with_opus=False)
+    none_kept = {"kept": 0.0, "cents": float("nan"), "invented": 4.5, "movement": float("nan")}
+    rows = dict(dataclasses.replace(evaluation, judged={"all": none_kept, "held_out": none_kept}).summary())
+    assert rows["pitch, all"].startswith("0 % of the partials kept, 4.50 invented")
+    assert "nan" not in " ".join(rows.values())

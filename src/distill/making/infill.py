@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from distill.codes.extract import encode_blocks
+from distill.durations import duration
 from distill.errors import SettingError
 from distill.making.level import LISTENED_SECONDS, at_level, rising
 from distill.making.openings import Openings, Stays
@@ -109,6 +110,11 @@ def infill(
     codec = model.codec
     rate, hop, samples = codec.sample_rate, codec.hop, recording.shape[1]
     longest = longest_passage(model)
+    if samples < SHORTEST_SECONDS * rate:
+        raise SettingError(
+            f"The recording lasts {duration(samples / rate)}; a passage in it must last {duration(SHORTEST_SECONDS)}.",
+            "Take a longer one.",
+        )
     if not (0 <= begin < end <= samples / rate + 1e-6 and SHORTEST_SECONDS <= end - begin <= longest):
         raise SettingError(
             f"The passage from {begin:g} to {end:g} s of a recording of {samples / rate:.2f} s cannot be made anew.",
