@@ -36,6 +36,8 @@ def test_a_training_is_noted_with_settings_curves_and_outcome(distill: Distill, 
     assert prior["figures"]["best_perplexity"] == answer["model"]["perplexity"]
     assert codec["started"] < codec["ended"] < prior["started"]
     shown = distill("models", "info", "mine").err
+    assert "\n\nTrainings\n" in shown, shown
+    assert "␤" not in shown
     for words in ("finished after 3 epochs", "learning_rate 0.004", "6 recordings"):
         assert words in shown, words
 

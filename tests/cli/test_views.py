@@ -16,6 +16,7 @@ from distill.models.health import LevelHealth
 from distill.training.metrics import (
     Notice,
     PriorEpochMetrics,
+    PriorTrainingCompleteEvent,
     RefinementCompleteEvent,
     RefinementEpochMetrics,
     RefinementStepMetrics,
@@ -91,6 +92,25 @@ def test_levels_are_named(screen: Callable[[bool], io.StringIO]) -> None:
     TrainingView()(VQTrainingCompleteEvent(2.0, 1.9, 1.8, 24, False, LEVELS))
     assert "held-out distance 1.80" in shown.getvalue()
     assert "Texture    100 % used · perplexity 1024 · 1024 dead" in shown.getvalue()
+
+
+def test_what_is_checked_by_what_was_trained_on_is_not_called_held_out(screen: Callable[[bool], io.StringIO]) -> None:
+    """Guards against "held-out" of two short files, of which nothing can be held out."""
+    shown = screen(False)
+    view = TrainingView()
+    for event in (
+        CODEC_EPOCH,
+        REFINEMENT_EPOCH,
+        PRIOR_EPOCH,
+        VQTrainingCompleteEvent(2.0, 1.9, 1.8, 24, False, LEVELS),
+        RefinementCompleteEvent(1.3, 1.2, True, 3, 30, False),
+        RefinementCompleteEvent(1.3, 1.2, False, 3, 30, False),
+        PriorTrainingCompleteEvent(2.0, 2.0, 7.4, 7.4, 1, False),
+    ):
+        view(replace(event, is_held_out=False))
+    assert "held" not in shown.getvalue()
+    assert "distance, trained on 1.80" in shown.getvalue()
+    assert "perplexity, trained on 7.4" in shown.getvalue()
 
 
 def test_no_live_line_without_a_terminal(screen: Callable[[bool], io.StringIO]) -> None:

@@ -82,6 +82,11 @@ class Split:
     kind: Literal["recordings", "passages", "none"]
     explanation: str
 
+    @property
+    def is_held_out(self) -> bool:
+        """Whether anything is held out, so that the check is of sound that is not trained on."""
+        return self.kind != "none"
+
 
 def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split:
     """Keeps about 15 % of the seconds aside: the same for the same sound and seed, whatever names and order.

@@ -16,6 +16,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
     from distill.settings import codec_settings, prior_settings
+    from distill.training.metrics import checked
 
     model = options.model_file(model)
     loaded = load_model(model)
@@ -48,7 +49,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     note(f"Codec {loaded.fingerprint[:12]}", "bold")
     table(
         [
-            ("held-out distance", figure(header.codec_training.get("best_val_loss"), 2)),
+            (checked("distance", header.is_codec_held_out), figure(header.codec_training.get("best_val_loss"), 2)),
             ("epochs", figure(header.codec_training.get("epochs_trained"), 0)),
             ("training started from", "the base codec" if header.is_codec_from_base else "random weights"),
             *((name, value) for name, (value, _) in codec_settings(header.codec).items()),
@@ -65,7 +66,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
         return
     table(
         [
-            ("held-out perplexity", figure(header.prior_training.get("best_perplexity"), 1)),
+            (checked("perplexity", header.is_prior_held_out), figure(header.prior_training.get("best_perplexity"), 1)),
             ("epochs", figure(header.prior_training.get("epochs_trained"), 0)),
             ("training started from", "the base prior" if header.is_prior_from_base else "the codec's codebooks"),
             *((name, value) for name, (value, _) in prior_settings(header.prior, loaded.codec.frame_rate).items()),

@@ -26,17 +26,13 @@ from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.files.names import command, searchable
+from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from distill.library import Library, ModelEntry, RunRecord
 
 SHOWN_GENERATIONS = 10
-_OUTCOMES = {
-    "best_val_loss": "held-out distance",
-    "best_perplexity": "held-out perplexity",
-    "mel_before": "held-out distance before",
-    "mel_after": "and after",
-}
+_OUTCOMES = {"best_val_loss": "distance", "best_perplexity": "perplexity", "mel_before": "distance before"}
 
 app = typer.Typer(
     help="Models, what was made with them, and where they are.",
@@ -108,12 +104,14 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
             ("file", str(entry.path)),
         ]
     )
-    note("\nTrainings", "bold")
+    note()
+    note("Trainings", "bold")
     for run in runs:
         _show_run(run)
     if not runs:
         note("  none on this computer")
-    note("\nMade with it", "bold")
+    note()
+    note("Made with it", "bold")
     for generation in generations[-SHOWN_GENERATIONS:]:
         is_same = "" if generation.digest == entry.digest else "; by an earlier version of the model"
         place(f"  {generation.id}", generation.file, f"{moment(generation.made)}, seed {generation.seed}{is_same}")
@@ -219,7 +217,7 @@ def export(
         raise SettingError("--recordings has no effect here.", "Add --with-recordings, or leave it out.")
     target = moving.export(entry, out)
     if as_json:
-        print_json({"model": target.resolve(), "was": entry.path})
+        print_json({"model": absolute(target), "was": entry.path})
         return
     good(f"A copy of {entry.name}, {size(entry.size)}")
     place("Model", target)
@@ -238,7 +236,7 @@ def _export_with_recordings(entry: "ModelEntry", out: Path, recordings: Path | N
     seconds = sum(sound.samples for sound in model.sounds) / SAMPLE_RATE
     if as_json:
         told = {"recordings": len(model.sounds), "seconds": seconds, "size": target.stat().st_size}
-        print_json({"model": target.resolve(), "was": entry.path, **told})
+        print_json({"model": absolute(target), "was": entry.path, **told})
         return
     many = "1 recording" if len(model.sounds) == 1 else f"{len(model.sounds)} recordings"
     good(
@@ -345,9 +343,16 @@ def _print_models(entries: Sequence["ModelEntry"]) -> None:
 
 
 def _show_run(run: "RunRecord") -> None:
+    from distill.training.metrics import checked
+
+    is_held_out = bool(run.figures.get("is_held_out", True))
     came_out = "".join(
-        f", {words} {figure(run.figures[name], 2)}" for name, words in _OUTCOMES.items() if name in run.figures
+        f", {checked(words, is_held_out)}: {figure(run.figures[name], 2)}"
+        for name, words in _OUTCOMES.items()
+        if name in run.figures
     )
+    if "mel_after" in run.figures:
+        came_out += f", after: {figure(run.figures['mel_after'], 2)}"
     count = run.figures.get("epochs_trained")
     epochs = "" if count is None else " after 1 epoch" if count == 1 else f" after {count} epochs"
     kind = STAGE_NAMES.get(run.kind, run.kind)

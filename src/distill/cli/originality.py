@@ -45,8 +45,8 @@ def originality(
     if as_json:
         print_json(
             {
-                "held_out_similarity": similarity,
-                "held_out_seconds": len(reference.similarity),
+                "similarity": similarity,
+                "compared_seconds": len(reference.similarity),
                 "is_widened": reference.is_widened,
                 "held_out_runs": None if natural is None else dataclasses.asdict(natural),
                 "held_out_equal_windows": reference.equal_windows,
@@ -56,7 +56,7 @@ def originality(
         )
         return
     note("How near the recordings come to each other naturally", "bold")
-    others = ", including recordings that were trained on, as too few were held out" if reference.is_widened else ""
+    others = _others(reference.is_widened, any(source.held_out for source in loaded.sources))
     rows = [("compared", f"{len(reference.similarity)} seconds{others}")]
     rows += [
         (f"similarity below which {share} % of the seconds are", f"{value:.2f}") for share, value in similarity.items()
@@ -69,6 +69,15 @@ def originality(
     console.print(_table(recitals))
     note()
     note(said)
+
+
+def _others(is_widened: bool, is_held_out: bool) -> str:
+    """What is said behind the number of seconds that were compared."""
+    if not is_widened:
+        return ""
+    if is_held_out:
+        return ", including recordings that were trained on, as too few were held out"
+    return " of recordings that were trained on, as nothing was held out"
 
 
 def _table(recitals: "Sequence[Recital]") -> Table:

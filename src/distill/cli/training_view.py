@@ -86,7 +86,8 @@ class TrainingView:
                 self._epoch_of_codec(event)
             case m.VQTrainingCompleteEvent():
                 how = "stopped after" if event.cancelled else "trained for"
-                good(f"Codec {how} {_epochs(event.epochs_trained)}: held-out distance {event.best_val_loss:.2f}")
+                distance = m.checked("distance", event.is_held_out)
+                good(f"Codec {how} {_epochs(event.epochs_trained)}: {distance} {event.best_val_loss:.2f}")
                 levels_table(
                     {"name": name, "utilisation": level.utilisation, "perplexity": level.perplexity, "dead": level.dead}
                     for name, level in _named(event.levels)
@@ -102,7 +103,7 @@ class TrainingView:
                 note(
                     f"second {_count(event.epoch, event.total_epochs)}  mel {event.mel_loss:.2f}  "
                     f"features {event.feature_loss:.2f}  adversarial {event.adversarial_loss:.2f}  "
-                    f"held-out {event.val_mel:.2f}"
+                    f"{_check(event.is_held_out)} {event.val_mel:.2f}"
                 )
             case m.RefinementCompleteEvent():
                 self._end_of_refinement(event)
@@ -118,9 +119,8 @@ class TrainingView:
             case m.PriorEpochMetrics():
                 self._epoch_of_prior(event)
             case m.PriorTrainingCompleteEvent():
-                good(
-                    f"Prior trained for {_epochs(event.epochs_trained)}: held-out perplexity {event.best_perplexity:.1f}"
-                )
+                perplexity = m.checked("perplexity", event.is_held_out)
+                good(f"Prior trained for {_epochs(event.epochs_trained)}: {perplexity} {event.best_perplexity:.1f}")
             case m.RolledBack():
                 warn(event.text)
             case m.Notice() if event.text not in self._told:  # a whole run reports on its corpus twice
@@ -151,7 +151,7 @@ class TrainingView:
             self._explained = True
         note(
             f"codec {_count(event.epoch, event.total_epochs)}  train {event.train_loss:.2f}  "
-            f"held-out {event.val_loss:.2f}  kept {event.best_val_loss:.2f}"
+            f"{_check(event.is_held_out)} {event.val_loss:.2f}  kept {event.best_val_loss:.2f}"
         )
         levels = "  ".join(
             f"{name} {percent(level.utilisation)}·{level.perplexity:.0f}" for name, level in _named(event.levels)
@@ -161,7 +161,10 @@ class TrainingView:
         self._warn_once(event.warning)
 
     def _end_of_refinement(self, event: "RefinementCompleteEvent") -> None:
-        distances = f"held-out distance {event.mel_before:.2f} before, {event.mel_after:.2f} after"
+        from distill.training.metrics import checked
+
+        distance = checked("distance", event.is_held_out)
+        distances = f"{distance} {event.mel_before:.2f} before, {event.mel_after:.2f} after"
         if event.cancelled:
             note(f"Second stage stopped at step {event.steps}; the model is unchanged.")
         elif event.is_kept:
@@ -175,7 +178,8 @@ class TrainingView:
     def _epoch_of_prior(self, event: "PriorEpochMetrics") -> None:
         note(
             f"prior {_count(event.epoch, event.total_epochs)}  train {event.train_loss:.2f}  "
-            f"held-out {event.val_loss:.2f}  perplexity {event.val_perplexity:.1f}  best {event.best_perplexity:.1f}"
+            f"{_check(event.is_held_out)} {event.val_loss:.2f}  "
+            f"perplexity {event.val_perplexity:.1f}  best {event.best_perplexity:.1f}"
         )
         self._warn_once(event.memorization_message or event.overfitting_message)
 
@@ -194,6 +198,11 @@ def _named(levels: "tuple[LevelHealth, ...]") -> "list[tuple[str, LevelHealth]]"
 
 def _count(epoch: int, total: int) -> str:
     return f"{epoch}/{total}".rjust(7)
+
+
+def _check(is_held_out: bool) -> str:
+    """What the second figure of an epoch is of: where nothing is held out, of what is trained on, as the first is."""
+    return "held-out" if is_held_out else "check"
 
 
 def _epochs(count: int) -> str:

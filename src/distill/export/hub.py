@@ -118,8 +118,19 @@ depends on who has the rights in the recordings: choose one only if they are you
 | | |
 |---|---|
 {_rows(header.codec_training)}{_rows(header.prior_training or {})}
-Distances are multi-scale mel distances (0 is the same), perplexities are of the next code, both of recordings held out.
+Distances are multi-scale mel distances (0 is the same), perplexities are of the next code, {_of_what(header)}.
 """
+
+
+def _of_what(header: Header) -> str:
+    """Of which recordings the figures are: what is trained on later, on other recordings, has a split of its own."""
+    known = [header.is_codec_held_out, *([header.is_prior_held_out] if header.prior is not None else [])]
+    if all(known):
+        return "both of recordings held out"
+    if not any(known):
+        return "both of what was trained on, as nothing was held out"
+    codec, prior = ("what was held out" if one else "what was trained on" for one in known)
+    return f"the former of {codec}, the latter of {prior}"
 
 
 def _rows(figures: Figures) -> str:

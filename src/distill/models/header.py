@@ -129,6 +129,21 @@ class Header(BaseModel):
         return (self.prior_training or {}).get("from_base") == 1
 
     @property
+    def is_codec_held_out(self) -> bool:
+        """Whether the codec's distance is of what was held out. Of too little sound nothing can be; it is of all then."""
+        return self._is_held_out(self.codec_training)
+
+    @property
+    def is_prior_held_out(self) -> bool:
+        """The same of the prior's perplexity."""
+        return self._is_held_out(self.prior_training or {})
+
+    def _is_held_out(self, training: Figures) -> bool:
+        # Files of earlier versions do not say; what they hold of their recordings does.
+        told = training.get("held_out")
+        return told == 1 if told is not None else not self.sources or any(one.held_out for one in self.sources)
+
+    @property
     def is_from_base(self) -> bool:
         """Whether anything in the model started from what comes with Distill."""
         return self.is_codec_from_base or self.is_prior_from_base

@@ -109,6 +109,7 @@ def refinement_report(
 ) -> RefinementReport:
     """The page of the codec's second stage: what it did to a few recordings."""
     held_out = held_out_names(split)
+    called = "Held-out mel distance" if split.is_held_out else "Mel distance, trained on"
     return RefinementReport(
         title=refined.header.name,
         before=reconstructions(before, corpus, held_out),
@@ -116,13 +117,21 @@ def refinement_report(
         held_out=held_out,
         is_kept=result.is_kept,
         facts={
-            "Held-out mel distance": f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
-            "Partials kept": f"{result.heard_before['kept']:.2f} before, {result.heard_after['kept']:.2f} after",
-            "Movement": f"{result.heard_before['movement']:.1f} dB off before, {result.heard_after['movement']:.1f} after",
+            called: f"{result.mel_before:.3f} before, {result.mel_after:.3f} after",
+            **_changed("Partials kept", result, "kept", ".2f"),
+            **_changed("Movement", result, "movement", ".1f", " dB off"),
             "Second stage": f"{result.steps} steps, {duration(result.seconds_taken)}",
             "Model": _called(refined),
         },
     )
+
+
+def _changed(called: str, result: RefinementResult, key: str, form: str, unit: str = "") -> dict[str, str]:
+    """A figure before and after the second stage; none where it could not be measured, as of sound without a tone."""
+    before, after = result.heard_before[key], result.heard_after[key]
+    if not (math.isfinite(before) and math.isfinite(after)):
+        return {}
+    return {called: f"{before:{form}}{unit} before, {after:{form}} after"}
 
 
 def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluation: Evaluation) -> EvaluationReport:
@@ -214,7 +223,8 @@ def sweep_report(title: str, tried: Sequence[Tried], corpus: Corpus, split: Spli
         facts={
             "recordings": f"{corpus.file_count}, {duration(corpus.seconds)}",
             "figures": "of held-out recordings, where some were held out; mel, all: of all of them",
-            "prior, bit/s": "what a second of held-out sound takes once the prior has heard what came before; lower is better",
+            "prior, bit/s": "what a second of sound (held out, where some was) takes once the prior has heard what came "
+            "before; lower is better",
         },
         decoded_as=first,
         over="Distill, models compared",

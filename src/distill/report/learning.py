@@ -10,7 +10,7 @@ import numpy.typing as npt
 from distill.report.curves import Curve, curves_svg
 from distill.report.markup import Section, badge, bit_rate, count, section, text
 from distill.report.sound import data_url, strip_png
-from distill.training.metrics import PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+from distill.training.metrics import PriorEpochMetrics, TrainingEvent, VQEpochMetrics, checked
 
 _POOR_UTILISATION = 0.3
 _STRIP_COLOUR = (20, 148, 136)
@@ -25,6 +25,7 @@ def learning_section(
     seen = list(events)
     codec = _last_of_each_epoch(event for event in seen if isinstance(event, VQEpochMetrics))
     prior = _last_of_each_epoch(event for event in seen if isinstance(event, PriorEpochMetrics))
+    is_held_out = all(epoch.is_held_out for epoch in codec) and all(epoch.is_held_out for epoch in prior)
     figures = [
         _codec_figure(codec),
         _prior_figure(prior),
@@ -35,7 +36,11 @@ def learning_section(
         return None
     lead = "One epoch trains on as many seconds as the recordings last, or on more where they are short."
     if any(math.isfinite(loss) for loss in [e.val_loss for e in codec] + [e.val_loss for e in prior]):
-        lead += " The green lines are sound that was held out: how the model does on sound it was never trained on."
+        lead += (
+            " The green lines are sound that was held out: how the model does on sound it was never trained on."
+            if is_held_out
+            else " Nothing could be held out, so the green lines are of what was trained on, too."
+        )
     notes = [epoch.memorization_message for epoch in prior if epoch.is_memorizing][-1:]
     notes += [epoch.overfitting_message for epoch in prior if epoch.is_overfitting][-1:]
     said = "".join(f'<p class="alert">{text(note)}</p>' for note in notes if note)
@@ -102,17 +107,21 @@ def _codec_figure(epochs: Sequence[VQEpochMetrics]) -> str:
         "How far decoded sound is from the recordings; lower is closer.",
         curves_svg("codec", curves, "loss") if curves else "",
         curves,
+        all(epoch.is_held_out for epoch in epochs),
     )
 
 
 def _prior_figure(epochs: Sequence[PriorEpochMetrics]) -> str:
     curves = _curve("train", ((epoch.epoch, epoch.train_loss) for epoch in epochs))
     curves += _curve("held", ((epoch.epoch, epoch.val_loss) for epoch in epochs))
+    is_held_out = all(epoch.is_held_out for epoch in epochs)
+    parts = "; where the two lines part, it begins to memorise" if is_held_out else ""
     return _figure(
         "Prior loss",
-        "How badly the prior predicts the next code; where the two lines part, it begins to memorise.",
+        f"How badly the prior predicts the next code{parts}.",
         curves_svg("prior", curves, "loss, nats per code") if curves else "",
         curves,
+        is_held_out,
     )
 
 
@@ -123,18 +132,19 @@ def _perplexity_figure(epochs: Sequence[PriorEpochMetrics], threshold: float | N
         return ""
     of_all = f" out of {codebook_size}" if codebook_size else ""
     return _figure(
-        "Held-out perplexity",
+        "Held-out perplexity" if kept.is_held_out else "Perplexity, trained on",
         f"Among how many codes it hesitates at each step: about {kept.val_perplexity:.3g}{of_all} with the weights that were "
         "kept, the last that were as good as the best.",
-        curves_svg("perplexity", curves, "held-out perplexity", threshold, kept.epoch),
+        curves_svg("perplexity", curves, checked("perplexity", kept.is_held_out), threshold, kept.epoch),
         curves,
+        kept.is_held_out,
     )
 
 
-def _figure(title: str, words: str, svg: str, curves: Sequence[Curve]) -> str:
+def _figure(title: str, words: str, svg: str, curves: Sequence[Curve], is_held_out: bool) -> str:
     if not svg:
         return ""
-    called = {"train": "trained on", "held": "held out"}
+    called = {"train": "trained on", "held": "held out" if is_held_out else "check"}
     keys = "".join(f'<span class="key {curve.role}">{called[curve.role]}</span>' for curve in curves)
     return (
         f'<figure class="card"><header><h3>{title}</h3><div class="keys">{keys}</div></header>'

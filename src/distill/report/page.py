@@ -14,6 +14,7 @@ from distill.report.learning import codebook_section, kept_epoch, learning_secti
 from distill.report.listening import is_much, new_audio_section, reconstruction_section
 from distill.report.markup import Section, bit_rate, count, name, text
 from distill.report.tables import corpus_section, facts_section, is_used, settings_section
+from distill.training.metrics import checked
 
 
 def write_report(path: Path, report: RunReport) -> Path:
@@ -79,7 +80,7 @@ def _opening(report: RunReport) -> str:
         numbers.append((f"{sum(distances) / len(distances):.2f}", "mel distance of the reconstructions"))
     last = kept_epoch(report.events)
     if last is not None:
-        numbers.append((f"{last.val_perplexity:.3g}", "held-out perplexity"))
+        numbers.append((f"{last.val_perplexity:.3g}", checked("perplexity", last.is_held_out)))
     if report.held_out:
         kept = "recording" if len(report.held_out) == 1 else "recordings"
         numbers.append((f"{len(report.held_out)}", f"{kept} held out as a test"))

@@ -21,8 +21,8 @@ WANDB_EXTRA = "pip install 'distill-audio[wandb]'"
 WANDB_PROJECT = "distill"
 Mode = Literal["offline", "online"]
 _STAGES = {"VQ": "codec", "Refinement": "refinement", "Prior": "prior"}
-_PLACES = frozenset({"epoch", "step", "total_steps", "total_epochs"})
-"""Fields that say when, not how good."""
+_PLACES = frozenset({"epoch", "step", "total_steps", "total_epochs", "is_held_out"})
+"""Fields that say when and of what, not how good."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -260,6 +260,7 @@ def refine_decoder(
                     epoch_time_s=time.monotonic() - epoch_started,
                     learning_rate=schedule.learning_rate,
                     heard=figures,
+                    is_held_out=split.is_held_out,
                 )
             )
             epoch_started = time.monotonic()
@@ -273,7 +274,11 @@ def refine_decoder(
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
     after = judge_windows(networks.averaged, networks.distance, held_out, fabric)
     is_kept = not cancelled and after.score <= before.score and mel_after <= plan.worst_mel * mel_before
-    tell(RefinementCompleteEvent(mel_before, mel_after, is_kept, state.epoch, schedule.step, cancelled))
+    tell(
+        RefinementCompleteEvent(
+            mel_before, mel_after, is_kept, state.epoch, schedule.step, cancelled, split.is_held_out
+        )
+    )
     return RefinementResult(
         first=networks.first,
         refined=networks.averaged.cpu(),

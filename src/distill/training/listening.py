@@ -56,6 +56,8 @@ class Heard:
     seconds: float
     original: Path
     moments: tuple[Moment, ...]
+    is_held_out: bool
+    """Whether it was held out; runs of earlier versions do not say, and count as such."""
 
 
 class Listening:
@@ -64,10 +66,11 @@ class Listening:
     Args:
         run_folder: nothing is written without it; of several processes the first writes.
         stage: ``codec`` or ``refinement``.
-        held_out: what was held out.
+        held_out: what was held out; where nothing was, what is trained on.
         channels: of the codec.
         hop: samples of a code position.
         tell: gets told where the disk refuses; training goes on.
+        is_held_out: whether it was.
     """
 
     def __init__(
@@ -79,11 +82,12 @@ class Listening:
         channels: int,
         hop: int,
         tell: MetricsCallback,
+        is_held_out: bool = True,
     ) -> None:
         from distill.models import ranks  # with PyTorch, which whoever reads does without
 
         self._folder = None if run_folder is None or not ranks.leads() else run_folder / FOLDER
-        self._stage, self._tell = stage, tell
+        self._stage, self._tell, self._is_held_out = stage, tell, is_held_out
         self._passages = _chosen(held_out, channels, hop) if self._folder is not None else []
         self._is_begun = False
 
@@ -102,7 +106,15 @@ class Listening:
     ) -> "Listening":
         """That of a run whose state is kept in ``state_file``, begun."""
         folder = None if state_file.path is None else state_file.path.parent
-        listening = cls(folder, stage, split.held_out, channels=codec.channels, hop=codec.hop, tell=tell)
+        listening = cls(
+            folder,
+            stage,
+            split.held_out,
+            channels=codec.channels,
+            hop=codec.hop,
+            tell=tell,
+            is_held_out=split.is_held_out,
+        )
         listening.begin()
         return listening
 
@@ -132,7 +144,10 @@ class Listening:
         for number, (_, audio) in enumerate(self._passages):
             original = folder / str(number) / "original.flac"
             write_audio(original, audio, format="flac", bit_depth=16, channels=len(audio))
-        told = [{"name": name, "seconds": audio.shape[1] / SAMPLE_RATE} for name, audio in self._passages]
+        told = [
+            {"name": name, "seconds": audio.shape[1] / SAMPLE_RATE, "is_held_out": self._is_held_out}
+            for name, audio in self._passages
+        ]
         with written_aside(folder / "passages.json") as aside:
             aside.write_text(json.dumps(told), encoding="utf-8")
         self._is_begun = True
@@ -152,17 +167,17 @@ def heard(run_folder: Path) -> list[Heard]:
     file = folder / "passages.json"
     try:
         told: list[dict[str, Any]] = json.loads(file.read_bytes())
-        named = [(str(one["name"]), float(one["seconds"])) for one in told]
+        named = [(str(one["name"]), float(one["seconds"]), bool(one.get("is_held_out", True))) for one in told]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LibraryError(
             f"What a training sounded like cannot be read: {file} is damaged.",
             f"Move {folder} away; a training that goes on writes it anew, and the model does not need it.",
         ) from error
     return [
-        Heard(name, seconds, folder / str(number) / "original.flac", tuple(_moments(folder / str(number))))
-        for number, (name, seconds) in enumerate(named)
+        Heard(name, seconds, folder / str(number) / "original.flac", tuple(_moments(folder / str(number))), is_held_out)
+        for number, (name, seconds, is_held_out) in enumerate(named)
     ]
 
 

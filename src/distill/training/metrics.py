@@ -49,6 +49,8 @@ class VQEpochMetrics:
     learning_rate: float
     heard: Mapping[str, float] = field(default_factory=dict)
     """What all judges say of held-out windows, by name (``Likeness.figures``); empty in events of earlier versions."""
+    is_held_out: bool = True
+    """Whether what it is checked by was held out; of too little sound nothing can be, and it is what was trained on."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class VQTrainingCompleteEvent:
     epochs_trained: int
     cancelled: bool
     levels: tuple[LevelHealth, ...]
+    is_held_out: bool = True
+    """As in :class:`VQEpochMetrics`."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ class RefinementEpochMetrics:
     learning_rate: float
     heard: Mapping[str, float] = field(default_factory=dict)
     """As in :class:`VQEpochMetrics`, with the decoder that would be kept now."""
+    is_held_out: bool = True
+    """As in :class:`VQEpochMetrics`."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ class RefinementCompleteEvent:
     steps: int
     cancelled: bool
     """Whether it stopped early; then it can be resumed and the first stage's decoder is still in place."""
+    is_held_out: bool = True
+    """As in :class:`VQEpochMetrics`."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,8 @@ class PriorEpochMetrics:
     """Whether the held-out loss has risen since that epoch while the loss on what is trained on fell."""
     overfitting_message: str = ""
     """The same in plain words; empty where it is not so."""
+    is_held_out: bool = True
+    """As in :class:`VQEpochMetrics`."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +183,8 @@ class PriorTrainingCompleteEvent:
     was_memorizing: bool
     stopped_early: bool = False
     """Whether training ended before its time because there was nothing more to learn."""
+    is_held_out: bool = True
+    """As in :class:`VQEpochMetrics`."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +239,11 @@ TrainingEvent = (
     | RolledBack
 )
 MetricsCallback = Callable[[TrainingEvent], None]
+
+
+def checked(figure: str, is_held_out: bool) -> str:
+    """What a figure that was measured to check the learning is called: ``held-out distance``, or ``distance, trained on``."""
+    return f"held-out {figure}" if is_held_out else f"{figure}, trained on"
 
 
 def ignore(event: TrainingEvent) -> None:

@@ -24,8 +24,11 @@ LEAST_REST = 2
 """Epochs over which it comes to rest at least."""
 
 
-def check_gap(train_losses: Sequence[float], val_losses: Sequence[float]) -> tuple[bool, str]:
+def check_gap(train_losses: Sequence[float], val_losses: Sequence[float], is_held_out: bool = True) -> tuple[bool, str]:
     """Whether a prior learns its recordings by heart, from the losses of each epoch so far (nats per token).
+
+    Args:
+        is_held_out: whether it is checked by what was held out; where nothing was, no gap says anything of that.
 
     Returns:
         Whether the held-out loss has risen since the epoch that is kept while the loss on what is trained on fell, and plain
@@ -33,7 +36,7 @@ def check_gap(train_losses: Sequence[float], val_losses: Sequence[float]) -> tup
     """
     best = kept_epoch(val_losses)
     learned, rose = train_losses[-1] < train_losses[best], val_losses[-1] >= val_losses[best] + RISEN
-    if not (learned and rose):
+    if not (is_held_out and learned and rose):
         return False, ""
     return True, (
         f"The prior learns its recordings by heart: since epoch {best + 1} its loss on them fell from "
@@ -70,16 +73,20 @@ def has_learned_all(val_losses: Sequence[float], total_epochs: int, patience: fl
     return waited >= max(LEAST_EPOCHS, patience * total_epochs)
 
 
-def nothing_more(train_losses: Sequence[float], val_losses: Sequence[float], saved_s: float) -> str:
+def nothing_more(
+    train_losses: Sequence[float], val_losses: Sequence[float], saved_s: float, is_held_out: bool = True
+) -> str:
     """That a training comes to rest from here on, and why, in words.
 
     Args:
         saved_s: the seconds that are given back; infinite where that is not known.
+        is_held_out: whether it is checked by what was held out.
     """
     best = kept_epoch(val_losses)
     time_left = f" Given back: {about(saved_s)}." if math.isfinite(saved_s) and saved_s >= 1 else ""
     return (
-        f"There is nothing more to learn: the held-out loss has not been as good since epoch {best + 1} "
+        f"There is nothing more to learn: the {'held-out loss' if is_held_out else 'loss that it is checked by'} has not been "
+        f"as good since epoch {best + 1} "
         f"({val_losses[best]:.2f} then, {val_losses[-1]:.2f} now), while the loss on what is trained on went from "
         f"{train_losses[best]:.2f} to {train_losses[-1]:.2f}. Training goes back to the weights of epoch {best + 1} and "
         f"comes to rest over {rest_epochs(val_losses)} more.{time_left}"

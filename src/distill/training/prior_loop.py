@@ -179,10 +179,11 @@ def train_prior(
             break
         planned_s = schedule.remaining_s
         rests = end_prior_epoch(state, train_loss, validation, plan)
-        tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started))
+        tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started, split.is_held_out))
         if rests and not cancelled:
             saved_s = planned_s - schedule.remaining_s
-            tell(Notice(nothing_more(state.curves["train_loss"], state.curves["val_loss"], saved_s)))
+            losses = state.curves["train_loss"], state.curves["val_loss"]
+            tell(Notice(nothing_more(*losses, saved_s, split.is_held_out)))
     else:
         send_epoch(None)
     stopped_early = schedule.rest is not None and not cancelled
@@ -192,7 +193,7 @@ def train_prior(
         checkpoint.save()
 
     model.load_state_dict(state.best_weights)
-    outcome = _outcome(state, corpus.file_count, stopped_early)
+    outcome = _outcome(state, corpus.file_count, stopped_early, split.is_held_out)
     tell(outcome)
     return {
         "prior_model": prior.requires_grad_(False).eval().cpu(),
@@ -209,6 +210,7 @@ def train_prior(
             "seed": plan.seed,
             "views": data.views.number,
             "from_base": int(is_from_base),
+            "held_out": int(split.is_held_out),
             "transpose": plan.transpose,
             "corpus_fingerprint": corpus.fingerprint,
         },
@@ -283,7 +285,7 @@ def validated(
     agreement = state.schedule.agreement
     began = agreement.time()
     while not math.isfinite((found := validate_prior_epoch(state.model, held_out, plan.batch_size, device)).loss):
-        state.roll_back("the held-out loss was not finite", callback)
+        state.roll_back("the loss that it is checked by was not finite", callback)
     agreement.renew()
     state.schedule.reserve(1.5 * (agreement.time() - began))
     return found
@@ -376,12 +378,14 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
     )
 
 
-def _epoch_event(state: State, validation: PriorValidation, file_count: int, seconds: float) -> PriorEpochMetrics:
+def _epoch_event(
+    state: State, validation: PriorValidation, file_count: int, seconds: float, is_held_out: bool
+) -> PriorEpochMetrics:
     """The event that reports the epoch that has just ended."""
     train_losses, val_losses = state.curves["train_loss"], state.curves["val_loss"]
     codebook_size = state.model.module.config.codebook_size
     memorizing, message = check_memorization(validation.perplexity, codebook_size, file_count)
-    overfitting, gap_message = check_gap(train_losses, val_losses)
+    overfitting, gap_message = check_gap(train_losses, val_losses, is_held_out)
     return PriorEpochMetrics(
         epoch=state.epoch,
         total_epochs=max(state.epoch, state.schedule.total_epochs),
@@ -397,10 +401,11 @@ def _epoch_event(state: State, validation: PriorValidation, file_count: int, sec
         best_epoch=kept_epoch(val_losses) + 1,
         is_overfitting=overfitting,
         overfitting_message=gap_message,
+        is_held_out=is_held_out,
     )
 
 
-def _outcome(state: State, file_count: int, stopped_early: bool) -> PriorTrainingCompleteEvent:
+def _outcome(state: State, file_count: int, stopped_early: bool, is_held_out: bool) -> PriorTrainingCompleteEvent:
     """The event that reports the end of the training."""
     val_loss = state.curves["val_loss"][-1]
     perplexity = math.exp(min(val_loss, MAX_LOSS))
@@ -412,6 +417,7 @@ def _outcome(state: State, file_count: int, stopped_early: bool) -> PriorTrainin
         epochs_trained=state.epoch,
         was_memorizing=perplexity < memorization_threshold(file_count),
         stopped_early=stopped_early,
+        is_held_out=is_held_out,
     )
 
 

@@ -35,6 +35,7 @@ from distill.training.metrics import (
     VQEpochMetrics,
     VQStepMetrics,
     VQTrainingCompleteEvent,
+    checked,
     ignore,
     tell_of_corpus,
 )
@@ -80,6 +81,7 @@ class VQTrainingResult:
             "seconds_taken": round(self.seconds_taken, 1),
             "cancelled": int(self.cancelled),
             "from_base": int(self.is_from_base),
+            "held_out": int(self.split.is_held_out),
         }
 
     @property
@@ -92,6 +94,7 @@ class VQTrainingResult:
             epochs_trained=self.epochs_trained,
             cancelled=self.cancelled,
             levels=self.levels,
+            is_held_out=self.split.is_held_out,
         )
 
 
@@ -173,7 +176,7 @@ def train_vqvae(
             # Evaluate.
             validating = stop.time()
             while not math.isfinite((scored := scored_by_first(model, criterion.mel, data, fabric))[1]):
-                state.roll_back("the held-out distance was not finite", tell)
+                state.roll_back(f"the {checked('distance', split.is_held_out)} was not finite", tell)
         except RankError:
             checkpoint.save()
             raise
@@ -201,6 +204,7 @@ def train_vqvae(
                 epoch_time_s=time.monotonic() - started,
                 learning_rate=schedule.learning_rate,
                 heard=figures,
+                is_held_out=split.is_held_out,
             )
         )
     if not cancelled:

@@ -56,12 +56,13 @@ class Moment(BaseModel):
 
 
 class Passage(BaseModel):
-    """A passage that was held out, and how it came back so far."""
+    """A passage, held out where anything was, and how it came back so far."""
 
     name: str
     seconds: float
     original: str
     moments: list[Moment]
+    is_held_out: bool
 
 
 class Words(BaseModel):
@@ -97,6 +98,7 @@ def learning(run: str) -> Learning:
             seconds=one.seconds,
             original=reference(one.original),
             moments=[Moment(stage=at.stage, step=at.step, reference=reference(at.file)) for at in one.moments],
+            is_held_out=one.is_held_out,
         )
         for one in listening.heard(folder)
     ]

@@ -1,4 +1,4 @@
-// What can be heard of a run while it trains: passages that were held out, and the figures of pitch and texture.
+// What can be heard of a run while it trains: passages that were held out, where anything was, and the figures of pitch and texture.
 import { useState } from "./vendor/hooks.js";
 import { html, Segments, minus } from "./parts.js";
 import { usePolled, useShared } from "./store.js";
@@ -30,7 +30,7 @@ export function Listening({ learning, isRunning }) {
   const { moments } = passages[0];
   const last = moments.length ? key(moments.at(-1)) : "";
   const now = moments.some((one) => key(one) === chosen) ? chosen : last;
-  return html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3><span class="soft">held out: the codec was never trained on this</span></header>
+  return html`<section class="card listening" aria-label="Hear it learn"><header><h3>Hear it learn</h3><span class="soft">${passages.every((one) => one.is_held_out) ? "held out: the codec was never trained on this" : "it is trained on this: there was too little sound to hold any out"}</span></header>
     ${moments.length < 2 && isRunning && html`<p class="soft moments">What it sounds like is kept here as it learns, to go back to.</p>`}
     ${moments.length > 1 && html`<${Segments} label="How far it had come" value=${now} onInput=${(next) => choose(next === last ? "" : next)} options=${moments.map((one, at) => [key(one), named(one, at === moments.length - 1, isRunning)])} />`}
     <div class="pairs">${passages.map((passage) => html`<${Pair} key=${passage.original} passage=${passage} chosen=${now === last ? "" : now} isRunning=${isRunning} />`)}</div></section>`;
@@ -46,13 +46,17 @@ function Trend({ values }) {
   return html`<svg class="trend" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true"><polyline points=${places.join(" ")} /><circle cx=${x} cy=${y} r="3" /></svg>`;
 }
 
+/** Whether an epoch is checked by what was held out; of too little sound nothing can be. Earlier versions do not say. */
+export const isHeldOut = (epoch) => epoch.is_held_out !== false;
+
 /** What the judges say of what was held out, by now and since the beginning. */
 export function Judged({ learning, told, isRunning }) {
-  const epochs = [...(told.codec?.epochs ?? []), ...(told.refinement?.epochs ?? [])].map((one) => one.heard).filter((one) => one && Object.keys(one).length);
+  const heard = [...(told.codec?.epochs ?? []), ...(told.refinement?.epochs ?? [])].filter((one) => one.heard && Object.keys(one.heard).length);
+  const epochs = heard.map((one) => one.heard);
   if (!learning || (!epochs.length && !isRunning)) return null;
   const say = ({ factor, decimals, signed, unit }, value) => `${signed && value >= 0 ? "+" : ""}${minus((value * factor).toFixed(decimals))}${unit ? ` ${unit}` : ""}`;
   const rows = learning.figures.map((figure) => [figure, epochs.map((one) => one[figure.key]).filter((value) => value != null)]).filter(([, values]) => values.length || !epochs.length);
-  return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">of what was held out, once an epoch</span></header>
+  return html`<section class="card judged" aria-label="Pitch and texture"><header><h3>Pitch and texture</h3><span class="soft">${heard.every(isHeldOut) ? "of what was held out" : "of what it is trained on"}, once an epoch</span></header>
     <dl>${rows.map(([figure, values]) => html`<div><dt>${figure.name}</dt><dd class="value">${values.length ? html`<b>${say(figure, values.at(-1))}</b>` : html`<span class="soft">–</span>`}${values.length > 1 && html`<small>${say(figure, values[0])} at first</small>`}</dd><dd><${Trend} values=${values} /></dd><dd class="words">${figure.words}</dd></div>`)}</dl></section>`;
 }
 

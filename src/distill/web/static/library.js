@@ -29,7 +29,7 @@ function health(model) {
 const Health = ({ model }) => {
   const [tone, words] = health(model);
   const judged = model.is_there && model.has_prior && model.codec_distance != null;
-  return html`<${Badge} tone=${tone} title=${judged ? "By the held-out distance of the codec: under 1.5 faithful, under 2.5 coarse" : undefined}>${words}<//>`;
+  return html`<${Badge} tone=${tone} title=${judged ? "By the codec's distance, of what was held out where anything was: under 1.5 faithful, under 2.5 coarse" : undefined}>${words}<//>`;
 };
 
 /** Waits for a job that is over in a moment, and fails in its words. */
@@ -82,7 +82,7 @@ function List() {
       <tbody>${sorted.map((model) => html`<tr key=${model.id} class=${model.is_there ? "" : "unused"}><th scope="row">${model.is_there ? html`<a href=${address("library", model.id)}>${model.name}</a>` : html`${model.name} <${Action} kind="small quiet" act=${() => forget(model)}>Take off the list<//>`}</th>
         <td><${Health} model=${model} /></td><td class="number" data-label="codec">${figure(model.codec_distance)}</td><td class="number" data-label="prior">${figure(model.perplexity, 1)}</td><td class="number">${duration(model.seconds)}</td><td class="number">${size(model.size)}</td><td class="number" data-label="pieces">${model.pieces}</td><td class="number">${when(model.created)}</td></tr>`)}</tbody></table>
       ${models && !sorted.length && html`<p class="soft">No model matches “${words}”.</p>`}</section>
-    <p class="soft">Codec: mel distance on recordings that were held out, lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
+    <p class="soft">Codec: mel distance on recordings that were held out, or on all where there was too little to hold any out; lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
 }
 
 function Rename({ model, onClose }) {
@@ -135,7 +135,7 @@ function Model({ id }) {
   useEffect(() => { scrollTo(0, 0); }, [id]);
   if (wrong && !model) return html`<${Alert} tone="bad">${wrong.message} <a href=${address("library")}>All models</a><//>`;
   if (!model) return html`<div aria-busy="true"></div>`;
-  const facts = [["Codec, held out", figure(model.codec_distance)], ["Prior perplexity", figure(model.perplexity, 1)], ["Learned from", `${count(model.file_count, "recording")}, ${duration(model.seconds)}`], ["Levels × codes", `${model.level_names.length} × ${model.codebook_size}`], ["Rate", `${(model.bitrate / 1000).toFixed(2)} kbit/s`], ["Size", size(model.size)]];
+  const facts = [["Codec distance", figure(model.codec_distance)], ["Prior perplexity", figure(model.perplexity, 1)], ["Learned from", `${count(model.file_count, "recording")}, ${duration(model.seconds)}`], ["Levels × codes", `${model.level_names.length} × ${model.codebook_size}`], ["Rate", `${(model.bitrate / 1000).toFixed(2)} kbit/s`], ["Size", size(model.size)]];
   return html`<div class="stack"><a class="back" href=${address("library")}>← All models</a>
     <div class="head"><div><h2>${model.name} <${Health} model=${model} /></h2><small class="path">${model.file} · ${when(model.created)}</small></div>
       <div class="actions"><button type="button" class="quiet" onClick=${() => rename(true)}>Rename</button><${Export} model=${model} /><${Action} act=${() => forget(model)} data-test="delete">Delete<//>

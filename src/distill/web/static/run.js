@@ -5,7 +5,7 @@ import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when
 import { address, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
-import { Judged, Listening, useLearning } from "./learning.js";
+import { Judged, Listening, isHeldOut, useLearning } from "./learning.js";
 import { MAKING, Piece } from "./piece.js";
 import { Sound } from "./wave.js";
 
@@ -78,7 +78,7 @@ function Health({ levels, names }) {
 }
 
 const TRAINED = { label: "trained on", tone: "--train" };
-const HELD = { label: "held out", tone: "--held" };
+const held = (stage) => ({ label: stage.epochs.every(isHeldOut) ? "held out" : "check", tone: "--held" });
 
 function Curves({ run, told, learning }) {
   const { codec, refinement, prior } = told;
@@ -86,13 +86,13 @@ function Curves({ run, told, learning }) {
   const counts = [codec?.complete?.levels, codec?.epochs.at(-1)?.levels].filter((one) => one?.length);
   const levels = counts.find((one) => one.some((level) => level.utilisation > 0)) ?? counts.at(-1);
   return html`<div class="charts">
-    ${codec && html`<${Chart} title="Codec loss" words="How far decoded sound is from the recordings; lower is closer." series=${[TRAINED, HELD]} data=${curves(codec, "val_loss")} />`}
+    ${codec && html`<${Chart} title="Codec loss" words="How far decoded sound is from the recordings; lower is closer." series=${[TRAINED, held(codec)]} data=${curves(codec, "val_loss")} />`}
     ${codec && html`<${Judged} learning=${learning} told=${told} isRunning=${run.state === "running" && run.stage === "codec"} />`}
     ${levels && html`<${Health} levels=${levels} names=${run.level_names} />`}
-    ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, HELD]} data=${curves(refinement, "val_mel")} />`}
-    ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, HELD]} data=${curves(prior, "val_loss")} unit=" nats"
-      words=${gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise. The gap is ${figure(gap.val_loss - gap.train_loss)} nats now.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
-    ${prior && html`<${Chart} title="Prior perplexity" series=${[{ ...HELD, label: "held out" }]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
+    ${refinement && html`<${Chart} title="Second stage" words="Mel distance; texture is what this stage is for, and it may cost a little of this." series=${[TRAINED, held(refinement)]} data=${curves(refinement, "val_mel")} />`}
+    ${prior && html`<${Chart} title="Prior loss" series=${[TRAINED, held(prior)]} data=${curves(prior, "val_loss")} unit=" nats"
+      words=${gap && !isHeldOut(gap) ? "How badly it predicts the next code, while it trains and checked on the same recordings." : gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise. The gap is ${figure(gap.val_loss - gap.train_loss)} nats now.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
+    ${prior && html`<${Chart} title="Prior perplexity" series=${[held(prior)]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
       log=${true} limit=${run.memorization_threshold == null ? null : { value: run.memorization_threshold, label: `reciting, below ${run.memorization_threshold}` }}
       words=${gap?.best_perplexity ? `Between how many codes it hesitates at each step: ${figure(gap.best_perplexity, 1)} with the weights that are kept, the last that were as good as the best.` : "Between how many codes it hesitates at each step; lower is surer."} />`}
   </div>`;

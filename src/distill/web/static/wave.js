@@ -83,7 +83,7 @@ const HEAR_S = 1.0;
 
 function describe(second, number) {
   if (!second.recording) return `${number} s: ${second.verdict}`;
-  const percentile = second.percentile == null ? "" : `, nearer than ${Math.round(second.percentile)} % of what was held out`;
+  const percentile = second.percentile == null ? "" : `, nearer than ${Math.round(second.percentile)} % of your recordings’ seconds are to each other`;
   const turned = second.semitones ? `, ${second.semitones > 0 ? "+" : ""}${minus(count(second.semitones, "semitone"))}` : "";
   return `${number} s: ${second.verdict}. Nearest ${second.recording} at ${second.at_seconds.toFixed(1)} s (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
 }
