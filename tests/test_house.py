@@ -161,3 +161,11 @@ def test_every_error_is_raised_and_drawn() -> None:
     for name in classes:
         assert name in drawing, f"{name} is not in the tree at the top of errors.py"
         assert name in parents or name in made, f"{name} is never raised"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_where_a_path_leads_has_one_home(path: Path) -> None:
+    """Guards against ``Path.resolve``, which raises a RuntimeError at a link that leads back to itself (Python 3.11, 3.12)."""
+    assert ".resolve(" not in path.read_text(encoding="utf-8").replace("``Path.resolve``", ""), (
+        "distill.files.regular.absolute"
+    )
