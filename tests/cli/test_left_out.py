@@ -64,6 +64,19 @@ def test_what_is_not_reconstructed_is_named(distill: Callable, tiny: Path, mixed
     assert "broken.wav" in " ".join(told["left_out"])
 
 
+def test_nothing_is_said_to_be_trained_on_where_nothing_trains(
+    distill: Callable, tiny: Path, tmp_path: Path, noise: Callable, save: Callable
+) -> None:
+    """Guards against "All of it is trained on" of what recordings share, from a command that only listens to them."""
+    for seed in (1, 2):
+        save(tmp_path / "mine" / f"{seed}.wav", np.concatenate([noise(2.0), noise(2.0, seed)], axis=1))
+    assert "share sound" in distill("check", tmp_path / "mine").out
+    for words in (("reconstruct", "--out", "rebuilt"), ("evaluate", "--out", "rebuilt", "--no-opus")):
+        answer = distill(words[0], tiny, tmp_path / "mine", *words[1:])
+        assert answer.code == 0, answer.err
+        assert "trained on," not in answer.err, answer.err
+
+
 def test_what_is_louder_than_full_scale_is_told_wherever_it_is_encoded(
     distill: Callable, tiny: Path, tmp_path: Path, noise: Callable, save: Callable
 ) -> None:

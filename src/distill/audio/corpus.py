@@ -125,7 +125,13 @@ class Corpus:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """What in the folder is not learned from, and what is used in another form than it has on the disk; a sentence each."""
+        """What in the folder is not learned from, what is used in another form than it has on the disk, and what recordings
+        share, as it is trained on; a sentence each."""
+        return (*self.unused, self.shared) if self.shared else self.unused
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The same without what they share: for whoever does not train."""
         twins = (FileVerdict.DUPLICATE, FileVerdict.COPY)
         lost = [file for file in self.files if file.verdict not in (FileVerdict.USED, *twins)]
         copied = [f"{file.name} (as {file.duplicate_of})" for file in self.files if file.verdict in twins]
@@ -140,7 +146,7 @@ class Corpus:
             found.append(
                 f"So it is with {_some([file.name for file in remarked[_SPELT_OUT:]], 20)}: distill check says how."
             )
-        return (*found, self.shared) if self.shared else tuple(found)
+        return tuple(found)
 
     @property
     def shared(self) -> str:
@@ -159,7 +165,7 @@ class Corpus:
             if len(named) < self.file_count or len(named) <= 2 * _NAMED
             else f"All {len(named)} recordings share sound with others (bars that come back, a loop, a jingle)"
         )
-        return f"{what}. All of it is trained on, but for what sounds like a stretch that is held out."
+        return f"{what}. All of it is trained on, but for what sounds like anything that is held out."
 
 
 def import_corpus(

@@ -85,7 +85,7 @@ def reconstruct_folder(
     """
     corpus = import_corpus(folder, channels=model.codec.channels)
     if tell is not None:
-        for sentence in corpus.left_out:
+        for sentence in corpus.unused:
             tell(sentence)
     paths = reconstruction_paths(out, {recording.name: recording.path for recording in corpus.recordings})
     ensure_writable(out)

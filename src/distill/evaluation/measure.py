@@ -233,7 +233,7 @@ def evaluate(
             name: pooled([one for one, score in zip(heard, scores, strict=True) if chosen(score)]).figures()
             for name, chosen in _PARTS.items()
         },
-        corpus.left_out,
+        corpus.unused,
     )
 
 
