@@ -33,6 +33,17 @@ def test_minutes_end_a_run_on_time_and_leave_room_for_the_last_validation() -> N
     assert schedule.finished
 
 
+def test_what_follows_the_last_step_has_the_time_that_it_took_before_and_half_as_much_again() -> None:
+    clock = Clock()
+    schedule = Schedule(10, epochs=None, minutes=1, peak_rate=1.0, clock=clock)
+    with schedule.reserving():
+        clock.now += 4
+    clock.now += 49
+    assert not schedule.finished
+    clock.now += 1.1
+    assert schedule.finished
+
+
 def test_rate_warms_up_and_ends_low_over_the_time_budget() -> None:
     """Guards against a schedule laid out over epochs that the clock cuts off at a high rate."""
     clock = Clock()

@@ -85,3 +85,9 @@ class Checkpoint:
                 )
             )
         self._last, self._wait = time.monotonic(), self._every_s
+
+    def save_end(self) -> None:
+        """Writes the state of a run that has come to its end, to be given more time one day."""
+        self._state.finished = True
+        self._state.mark_good()
+        self.save()

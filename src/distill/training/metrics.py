@@ -250,6 +250,11 @@ def ignore(event: TrainingEvent) -> None:
     """Takes the place of a callback that was not given."""
 
 
+def noticing(callback: MetricsCallback) -> Callable[[str], None]:
+    """Takes words and reports them as a notice."""
+    return lambda words: callback(Notice(words))
+
+
 def tell_of_corpus(corpus: "Corpus", callback: MetricsCallback) -> None:
     """Reports what in a folder is not learned from, and what will show in the result."""
     for sentence in corpus.left_out:

@@ -1,7 +1,8 @@
 """How long a run lasts, by epochs or by the clock, and the learning rate laid out over it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -72,6 +73,15 @@ class Schedule:
     def reserve(self, seconds: float) -> None:
         """Keeps time at the end of the budget for work that must still follow the last step."""
         self._reserved = seconds
+
+    @contextmanager
+    def reserving(self) -> Iterator[None]:
+        """What the block does must follow the last step once more: as much time as it takes, and half as much again, is
+        reserved for that. All ranks come here, and agree on the time at its end."""
+        began = self._clock()
+        yield
+        self.agreement.renew()
+        self.reserve(1.5 * (self._clock() - began))
 
     def slow_down(self) -> None:
         """Halves the learning rate from here on."""

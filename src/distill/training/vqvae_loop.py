@@ -37,6 +37,7 @@ from distill.training.metrics import (
     VQTrainingCompleteEvent,
     checked,
     ignore,
+    noticing,
     tell_of_corpus,
 )
 from distill.training.orders import order_codec
@@ -136,11 +137,7 @@ def train_vqvae(
         TrainingError: if training goes wrong again and again before the first epoch is done.
     """
     plan, file, tell = plan or CodecPlan(), state_file or StateFile(), callback or ignore
-    corpus = (
-        dataset_dir
-        if isinstance(dataset_dir, Corpus)
-        else import_corpus(Path(dataset_dir), ahead=lambda words: tell(Notice(words)))
-    )
+    corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir), ahead=noticing(tell))
     config = config or codec_config_for(corpus)
     split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
     if file.resumed is None:
@@ -160,7 +157,6 @@ def train_vqvae(
     model, codec, schedule = state.model, state.model.module, state.schedule
     criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
-
     listening = Listening.beside(file, "codec", split, config, tell)
 
     cancelled = False
@@ -173,10 +169,7 @@ def train_vqvae(
                 checkpoint.save()
             if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
                 start_codebooks(model, data.windows, plan, fabric)
-            # Evaluate.
-            validating = stop.time()
-            while not math.isfinite((scored := scored_by_first(model, criterion.mel, data, fabric))[1]):
-                state.roll_back(f"the {checked('distance', split.is_held_out)} was not finite", tell)
+            heard, score = validated(state, data, criterion, fabric, tell, split.is_held_out)
         except RankError:
             checkpoint.save()
             raise
@@ -185,32 +178,11 @@ def train_vqvae(
                 raise
             tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
-        figures, score = scored
-        val_loss = figures["mel"]
-        stop.renew()
-        schedule.reserve(1.5 * (stop.time() - validating))
-        state.keep_if_best(score, val_loss)
-        levels = level_health(trained.code_counts)
-        state.end_epoch(train_loss=trained.loss, val_loss=val_loss)
-        tell(
-            VQEpochMetrics(
-                epoch=state.epoch,
-                total_epochs=max(state.epoch, schedule.total_epochs),
-                train_loss=trained.loss,
-                val_loss=val_loss,
-                best_val_loss=state.best_loss,
-                levels=levels,
-                warning=utilisation_warning(levels),
-                epoch_time_s=time.monotonic() - started,
-                learning_rate=schedule.learning_rate,
-                heard=figures,
-                is_held_out=split.is_held_out,
-            )
-        )
+        state.keep_if_best(score, heard["mel"])
+        state.end_epoch(train_loss=trained.loss, val_loss=heard["mel"])
+        tell(_epoch_event(state, trained, heard, time.monotonic() - started, split.is_held_out))
     if not cancelled:
-        state.finished = True
-        state.mark_good()
-        checkpoint.save()
+        checkpoint.save_end()
 
     model.load_state_dict(state.best_weights)
     codec.requires_grad_(False).eval()
@@ -291,6 +263,30 @@ def train_vqvae_epoch(
     return VQEpochResult(sums.means()["loss"], counts)
 
 
+def validated(
+    state: State,
+    data: CodecData,
+    criterion: CodecLoss,
+    fabric: "Fabric",
+    callback: MetricsCallback | None = None,
+    is_held_out: bool = True,
+) -> tuple[dict[str, float], float]:
+    """Figures and score of the weights as they are, to check them by; keeps as much time at the end of the run as that takes.
+
+    Where the score is not finite training goes back to its last good state first.
+
+    Args:
+        is_held_out: whether it is checked by what was held out.
+
+    Raises:
+        TrainingError: if that does not help, time after time.
+    """
+    with state.schedule.reserving():
+        while not math.isfinite((scored := scored_by_first(state.model, criterion.mel, data, fabric))[1]):
+            state.roll_back(f"the {checked('distance', is_held_out)} was not finite", callback)
+    return scored
+
+
 def _first_state(
     config: VQVAEConfig,
     data: CodecData,
@@ -366,3 +362,23 @@ def _over_all_ranks(losses: Mapping[str, Tensor], used: Tensor | None) -> tuple[
     sums = ranks.totals([*own, *([] if used is None else used.flatten().tolist())])
     means = {name: total / ranks.size() for name, total in zip(losses, sums, strict=False)}
     return means, None if used is None else torch.tensor(sums[len(own) :], dtype=used.dtype).view_as(used)
+
+
+def _epoch_event(
+    state: State, trained: VQEpochResult, heard: dict[str, float], seconds: float, is_held_out: bool
+) -> VQEpochMetrics:
+    """The event that reports the epoch that has just ended."""
+    levels = level_health(trained.code_counts)
+    return VQEpochMetrics(
+        epoch=state.epoch,
+        total_epochs=max(state.epoch, state.schedule.total_epochs),
+        train_loss=trained.loss,
+        val_loss=heard["mel"],
+        best_val_loss=state.best_loss,
+        levels=levels,
+        warning=utilisation_warning(levels),
+        epoch_time_s=seconds,
+        learning_rate=state.schedule.learning_rate,
+        heard=heard,
+        is_held_out=is_held_out,
+    )
