@@ -40,7 +40,7 @@ from distill.models.prior import CodePrior
 from distill.models.quantizer import nearest
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import CodeViews
-from distill.training.prior_loop import parameter_groups
+from distill.training.prior_start import parameter_groups
 
 CORPORA = 10
 """So many take turns."""

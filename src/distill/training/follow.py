@@ -23,9 +23,8 @@ from distill.training.checkpoint import StateFile
 from distill.training.extraction import Extraction
 from distill.training.launch import make_fabric
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
-from distill.training.prior_loop import end_prior_epoch, parameter_groups, train_prior_epoch, validated
-from distill.training.progress import State
-from distill.training.schedule import Schedule
+from distill.training.prior_loop import end_prior_epoch, train_prior_epoch, validated
+from distill.training.prior_start import first_state
 from distill.training.state import unpacked
 from distill.training.vqvae_loop import train_vqvae
 
@@ -82,17 +81,11 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     fabric = make_fabric(plan.device, plan.precision)
     stop = Agreement()
     torch.manual_seed(plan.seed)
-    prior = CodePrior(config)
-    optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
-    model, optimizer = fabric.setup(prior, optimizer)
-    ranks.as_on_first(prior.state_dict().values())
-    spent = order["extraction_s"] / 60
-    schedule = Schedule.of(plan, order["steps_per_epoch"], minutes_spent=spent, agreement=stop)
-    state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
+    state = first_state(CodePrior(config), plan, order["steps_per_epoch"], order["extraction_s"], fabric, stop)
     if state_file.resumed is not None:
         state.restore(state_file.resumed, {})
     # Dropout is drawn anew on every rank.
-    torch.manual_seed((plan.seed * 1_000_003 + schedule.step) * ranks.size() + ranks.rank())
+    torch.manual_seed((plan.seed * 1_000_003 + state.schedule.step) * ranks.size() + ranks.rank())
 
     while content := _next_epoch():
         tokens = safetensors.torch.load(content)["tokens"].long()

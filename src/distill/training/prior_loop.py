@@ -1,6 +1,5 @@
 """Training the prior: next-token prediction on codes extracted once from a frozen codec."""
 
-import dataclasses
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -13,16 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import Split, split_corpus
+from distill.audio.corpus import Corpus
+from distill.audio.split import Split
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
-from distill.models.model_file import load_model
-from distill.models.prior import CodePrior, PriorConfig
-from distill.sizes import prior_config_for
+from distill.models.prior import PriorConfig
 from distill.training.agreement import Agreement, Stop
 from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.kept_codes import digest_of, keep_codes, kept_codes
+from distill.training.kept_codes import digest_of, keep_codes
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -31,7 +28,6 @@ from distill.training.metrics import (
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
     ignore,
-    tell_of_corpus,
 )
 from distill.training.orders import order_prior, send_epoch
 from distill.training.overfitting import (
@@ -43,10 +39,8 @@ from distill.training.overfitting import (
     rest_epochs,
 )
 from distill.training.plan import PriorPlan as PriorPlan
-from distill.training.prior_data import PriorData, check_codebooks, other_corpus
-from distill.training.prior_start import new_prior
+from distill.training.prior_start import PriorInputs, encoded, first_state, is_older, new_prior
 from distill.training.progress import State, gradients, set_learning_rate
-from distill.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -106,50 +100,26 @@ def train_prior(
     called = time.monotonic()
     plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
     fabric = make_fabric(plan.device, plan.precision)
-    model_file = load_model(Path(model_path), fabric.device)
-    model_file.codec.requires_grad_(False).eval()
-    corpus = (
-        dataset_dir
-        if isinstance(dataset_dir, Corpus)
-        else import_corpus(Path(dataset_dir), ahead=lambda words: tell(Notice(words)))
-    )
-    record = model_file.header.corpus
-    split = split or split_corpus(corpus, seed=record.split_seed, rule=record.split_rule)
-    tell_of_corpus(corpus, tell)
-    if corpus.fingerprint != model_file.header.corpus.fingerprint:
-        tell(Notice(other_corpus(corpus, model_file), is_warning=True))
-    config = prior_config or prior_config_for(model_file, corpus)
-    check_codebooks(config, model_file)
+    inputs = PriorInputs.of(Path(model_path), dataset_dir, prior_config, split, fabric.device, tell)
+    corpus, config, codec = inputs.corpus, inputs.config, inputs.model.codec
+    is_held_out = inputs.split.is_held_out
+    data, plan, are_kept = encoded(inputs, plan, file, fabric.device, tell)
 
-    inputs = {"codec": model_file.codes_fingerprint, "folder of recordings": corpus.fingerprint}
-    kept = kept_codes(file, config, (len(split.train), len(split.held_out)), inputs, tell)
-    is_new, is_older = file.resumed is None, False
-    if file.resumed is not None:
-        plan = dataclasses.replace(plan, views=file.resumed.value("plan.views", int))
-        # Earlier versions had other views, and no further ones while training: what they began goes on with as many of today's.
-        is_older = "fresh_share" not in file.resumed.value("plan", dict)
-        plan = dataclasses.replace(plan, fresh_share=0.0) if is_older else plan
-    data = PriorData.of(model_file, corpus, split, config, plan, fabric.device, tell, is_new=is_new, kept=kept)
-    plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
-
-    prior, is_from_base = new_prior(config, plan, model_file.codec, split.train, data.views.first())
-    optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
-    model, optimizer = fabric.setup(prior, optimizer)
+    prior, is_from_base = new_prior(config, plan, codec, inputs.split.train, data.views.first())
     # Extraction comes out of the same budget; what is extracted again after a stop does not.
     again = time.monotonic() - called
     extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
     steps_per_epoch = -(-data.count(plan) // (ranks.size() * plan.batch_size))
     order_prior(config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
     stop = Agreement(cancel_event)
-    ranks.as_on_first(prior.state_dict().values())
-    schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60, agreement=stop)
-    state = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
-    belongs_to = {**inputs, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
+    state = first_state(prior, plan, steps_per_epoch, extraction_s, fabric, stop)
+    schedule, digests = state.schedule, inputs.digests
+    belongs_to = {**digests, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
     if file.resumed is not None:
-        state.restore(file.resumed, inputs if is_older else belongs_to)
-        if kept is None:
+        state.restore(file.resumed, digests if is_older(file.resumed) else belongs_to)
+        if not are_kept:
             tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
-    if kept is None:
+    if not are_kept:
         keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
     facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, tell)
@@ -179,38 +149,30 @@ def train_prior(
             break
         planned_s = schedule.remaining_s
         rests = end_prior_epoch(state, train_loss, validation, plan)
-        tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started, split.is_held_out))
+        tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started, is_held_out))
         if rests and not cancelled:
             saved_s = planned_s - schedule.remaining_s
             losses = state.curves["train_loss"], state.curves["val_loss"]
-            tell(Notice(nothing_more(*losses, saved_s, split.is_held_out)))
+            tell(Notice(nothing_more(*losses, saved_s, is_held_out)))
     else:
         send_epoch(None)
     stopped_early = schedule.rest is not None and not cancelled
     if not cancelled:
-        state.finished = True
-        state.mark_good()
-        checkpoint.save()
+        checkpoint.save_end()
 
-    model.load_state_dict(state.best_weights)
-    outcome = _outcome(state, corpus.file_count, stopped_early, split.is_held_out)
+    state.model.load_state_dict(state.best_weights)
+    outcome = _outcome(state, corpus.file_count, stopped_early, is_held_out)
     tell(outcome)
     return {
         "prior_model": prior.requires_grad_(False).eval().cpu(),
         "prior_config": config,
         "prior_metadata": {
-            "epochs_trained": state.epoch,
-            "final_perplexity": outcome.final_perplexity,
-            "best_perplexity": state.best_score,
-            "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "final_train_loss": outcome.final_train_loss,
-            "final_val_loss": outcome.final_val_loss,
-            "was_memorizing": int(outcome.was_memorizing),
+            **_noted(outcome),
             "cancelled": int(cancelled),
             "seed": plan.seed,
             "views": data.views.number,
             "from_base": int(is_from_base),
-            "held_out": int(split.is_held_out),
+            "held_out": int(is_held_out),
             "transpose": plan.transpose,
             "corpus_fingerprint": corpus.fingerprint,
         },
@@ -282,12 +244,9 @@ def validated(
     Raises:
         TrainingError: if that does not help, time after time.
     """
-    agreement = state.schedule.agreement
-    began = agreement.time()
-    while not math.isfinite((found := validate_prior_epoch(state.model, held_out, plan.batch_size, device)).loss):
-        state.roll_back("the loss that it is checked by was not finite", callback)
-    agreement.renew()
-    state.schedule.reserve(1.5 * (agreement.time() - began))
+    with state.schedule.reserving():
+        while not math.isfinite((found := validate_prior_epoch(state.model, held_out, plan.batch_size, device)).loss):
+            state.roll_back("the loss that it is checked by was not finite", callback)
     return found
 
 
@@ -421,13 +380,14 @@ def _outcome(state: State, file_count: int, stopped_early: bool, is_held_out: bo
     )
 
 
-def parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: on biases, norms and embeddings it would only pull small ones to zero."""
-
-    def is_matrix(name: str, parameter: Tensor) -> bool:
-        return parameter.ndim >= 2 and not name.startswith("embedding") and not name.endswith("bias")
-
-    named = list(prior.named_parameters())
-    matrices = [parameter for name, parameter in named if is_matrix(name, parameter)]
-    others = [parameter for name, parameter in named if not is_matrix(name, parameter)]
-    return [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+def _noted(outcome: PriorTrainingCompleteEvent) -> dict[str, Any]:
+    """How the training ended, as the model file notes it."""
+    return {
+        "epochs_trained": outcome.epochs_trained,
+        "final_perplexity": outcome.final_perplexity,
+        "best_perplexity": outcome.best_perplexity,
+        "training_date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "final_train_loss": outcome.final_train_loss,
+        "final_val_loss": outcome.final_val_loss,
+        "was_memorizing": int(outcome.was_memorizing),
+    }

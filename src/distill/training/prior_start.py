@@ -1,14 +1,114 @@
-"""How a new prior begins: from the base prior where it fits, from the codec's codebooks otherwise."""
+"""How a prior's training begins, or goes on: what it is given, its codes, and the state before its first step."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from distill.audio.split import Passage
+from distill.audio.corpus import Corpus, import_corpus
+from distill.audio.split import Passage, Split, split_corpus
 from distill.codes.heard import Description, entries_heard, linear_map
+from distill.models import ranks
 from distill.models.base_prior import base_prior_path, start_from_base_prior
+from distill.models.model_file import Model, load_model
 from distill.models.prior import CodePrior, PriorConfig
 from distill.models.vqvae import ConvVQVAE
+from distill.sizes import prior_config_for
+from distill.training.agreement import Agreement
+from distill.training.checkpoint import StateFile
+from distill.training.kept_codes import kept_codes
+from distill.training.metrics import MetricsCallback, Notice, noticing, tell_of_corpus
 from distill.training.plan import PriorPlan
+from distill.training.prior_data import PriorData, check_codebooks, other_corpus
+from distill.training.progress import State
+from distill.training.schedule import Schedule
+from distill.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True)
+class PriorInputs:
+    """What a prior is trained with, checked, before anything is encoded."""
+
+    model: Model
+    """The model file with the codec, which is frozen."""
+    corpus: Corpus
+    split: Split
+    config: PriorConfig
+
+    @classmethod
+    def of(
+        cls,
+        model_path: Path,
+        dataset_dir: Path | str | Corpus,
+        config: PriorConfig | None,
+        split: Split | None,
+        device: torch.device,
+        callback: MetricsCallback,
+    ) -> "PriorInputs":
+        """Reads both inputs and tells what is to be known of the recordings.
+
+        Args:
+            config, split: that of the corpus, and that of the codec's training, if not given.
+
+        Raises:
+            ModelFileError, CorpusError: if one of the two inputs is unusable.
+            SettingError: if the config's codebooks are not of the codec's number and size.
+        """
+        model = load_model(model_path, device)
+        model.codec.requires_grad_(False).eval()
+        corpus = (
+            dataset_dir
+            if isinstance(dataset_dir, Corpus)
+            else import_corpus(Path(dataset_dir), ahead=noticing(callback))
+        )
+        trained = model.header.corpus
+        split = split or split_corpus(corpus, seed=trained.split_seed, rule=trained.split_rule)
+        tell_of_corpus(corpus, callback)
+        if corpus.fingerprint != trained.fingerprint:
+            callback(Notice(other_corpus(corpus, model), is_warning=True))
+        config = config or prior_config_for(model, corpus)
+        check_codebooks(config, model)
+        return cls(model, corpus, split, config)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """By what codec and recordings are known to a run that goes on."""
+        return {"codec": self.model.codes_fingerprint, "folder of recordings": self.corpus.fingerprint}
+
+
+def encoded(
+    inputs: PriorInputs, plan: PriorPlan, file: StateFile, device: torch.device, callback: MetricsCallback
+) -> tuple[PriorData, PriorPlan, bool]:
+    """The recordings as codes: those of the run that goes on where they are still there, encoded now where they are not.
+
+    Returns:
+        The codes, the plan with as many views as there are, and whether an earlier run had kept them.
+
+    Raises:
+        StateFileError: if the saved training does not say what it was encoded as.
+    """
+    split, resumed = inputs.split, file.resumed
+    kept = kept_codes(file, inputs.config, (len(split.train), len(split.held_out)), inputs.digests, callback)
+    if resumed is not None:
+        plan = dataclasses.replace(plan, views=resumed.value("plan.views", int))
+        # What an earlier version began goes on with as many of today's views.
+        plan = dataclasses.replace(plan, fresh_share=0.0) if is_older(resumed) else plan
+    data = PriorData.of(
+        inputs.model, inputs.corpus, split, inputs.config, plan, device, callback, is_new=resumed is None, kept=kept
+    )
+    plan = dataclasses.replace(plan, views=plan.views if kept else data.views.number)
+    return data, plan, kept is not None
+
+
+def is_older(resumed: TrainingState) -> bool:
+    """Whether a version began it that had other views than today's, and no further ones while training."""
+    return "fresh_share" not in resumed.value("plan", dict)
 
 
 def new_prior(
@@ -30,3 +130,35 @@ def new_prior(
             return prior, True
     prior.start_from_codebooks(codebooks)
     return prior, False
+
+
+def first_state(
+    prior: CodePrior,
+    plan: PriorPlan,
+    steps_per_epoch: int,
+    extraction_s: float,
+    fabric: "Fabric",
+    agreement: Agreement,
+) -> State:
+    """The prior before its first step, the same on all ranks, and all that changes with it.
+
+    Args:
+        extraction_s: seconds that encoding the recordings took of the plan's minutes.
+    """
+    optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
+    model, optimizer = fabric.setup(prior, optimizer)
+    ranks.as_on_first(prior.state_dict().values())
+    schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60, agreement=agreement)
+    return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
+
+
+def parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:
+    """Weight decay on matrices only: on biases, norms and embeddings it would only pull small ones to zero."""
+
+    def is_matrix(name: str, parameter: Tensor) -> bool:
+        return parameter.ndim >= 2 and not name.startswith("embedding") and not name.endswith("bias")
+
+    named = list(prior.named_parameters())
+    matrices = [parameter for name, parameter in named if is_matrix(name, parameter)]
+    others = [parameter for name, parameter in named if not is_matrix(name, parameter)]
+    return [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
