@@ -14,6 +14,7 @@ natural grain must cost some of it. Only if it ends worse than ``worst_mel`` tim
 import copy
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,6 @@ from torch import Tensor
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.split import Split, split_corpus
-from distill.audio.windows import TrainingWindows, validation_windows
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.discriminator import (
@@ -39,6 +39,7 @@ from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.codec_data import windows_to_judge, windows_to_train_on
 from distill.training.codec_loss import CodecLoss
 from distill.training.codec_validation import judge_windows, judged_by_first
 from distill.training.launch import make_fabric
@@ -121,6 +122,10 @@ class Networks:
         """What all validation measures spectra with."""
         return self.criterion.mel
 
+    def rebuilt(self, audio: Tensor) -> Tensor:
+        """What the averaged decoder makes of the codes of ``[1, C, N]``, as it would be kept."""
+        return self.averaged(audio).reconstruction
+
     @classmethod
     def of(cls, codec: ConvVQVAE, plan: RefinementPlan, fabric: "Fabric") -> "Networks":
         """Everything as it is before the first step."""
@@ -193,12 +198,8 @@ def refine_decoder(
     order_refinement(corpus, codec, plan, file.resumed)
     stop = Agreement(cancel_event)
     networks = Networks.of(codec, plan, fabric)
-    samples = plan.window_positions * codec.hop
-    windows = TrainingWindows(split.train, samples, codec.channels, plan.seed, plan.silenced)
-    held_out = validation_windows(
-        split.held_out, plan.validation_positions * codec.hop, codec.channels, plan.validation_windows
-    )
-    steps_per_epoch = max(-(-windows.windows_per_epoch // (ranks.size() * plan.batch_size)), plan.least_steps)
+    windows, steps_per_epoch = windows_to_train_on(split, codec.config, plan)
+    held_out = windows_to_judge(split.held_out, codec.config, plan)
     schedule = Schedule.of(plan, steps_per_epoch, agreement=stop)
     state = networks.state(schedule)
     belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
@@ -207,7 +208,6 @@ def refine_decoder(
         state.figures["mel_before"] = before.mel
     else:
         state.restore(file.resumed, belongs_to)
-    mel_before = state.figures["mel_before"]
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, belongs_to, plan, tell)
     listening = Listening.beside(file, "refinement", split, codec.config, tell)
 
@@ -221,16 +221,7 @@ def refine_decoder(
         except RankError:
             checkpoint.save()
             raise
-        if finite:
-            state.sums.add({name: loss for name, loss in metrics.items() if name != "learning_rate"})
-            state.figures["bad_steps"] = 0
-        else:
-            state.figures["bad_steps"] += 1
-            if state.figures["bad_steps"] >= plan.max_bad_steps:
-                raise _not_finite(plan.max_bad_steps)
-        schedule.step += 1
-        state.sums.step += 1
-        stop.renew()
+        take_step(state, metrics, finite, plan)
         state.finished = schedule.finished
         tell(
             RefinementStepMetrics(
@@ -242,35 +233,22 @@ def refine_decoder(
 
         # Evaluate.
         if state.sums.step == steps_per_epoch or state.finished:
-            validating = stop.time()
-            figures = judged_by_first(networks.averaged, networks.distance, held_out, fabric)
-            stop.renew()
-            schedule.reserve(1.5 * (stop.time() - validating))
+            with schedule.reserving():
+                heard = judged_by_first(networks.averaged, networks.distance, held_out, fabric)
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
-            state.end_epoch(val_mel=figures["mel"], **means)
-            tell(
-                RefinementEpochMetrics(
-                    epoch=state.epoch,
-                    total_epochs=max(state.epoch, schedule.total_epochs),
-                    **means,
-                    val_mel=figures["mel"],
-                    mel_before=mel_before,
-                    epoch_time_s=time.monotonic() - epoch_started,
-                    learning_rate=schedule.learning_rate,
-                    heard=figures,
-                    is_held_out=split.is_held_out,
-                )
-            )
+            state.end_epoch(val_mel=heard["mel"], **means)
+            tell(_epoch_event(state, means, heard, time.monotonic() - epoch_started, split.is_held_out))
             epoch_started = time.monotonic()
 
         if checkpoint.save_if_due():
-            listening.write(schedule.step, lambda passage: networks.averaged(passage).reconstruction, fabric.device)
+            listening.write(schedule.step, networks.rebuilt, fabric.device)
         cancelled = not state.finished and stop.is_set()
     checkpoint.save()
-    listening.write(schedule.step, lambda passage: networks.averaged(passage).reconstruction, fabric.device)
+    listening.write(schedule.step, networks.rebuilt, fabric.device)
 
+    mel_before = state.figures["mel_before"]
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
     after = judge_windows(networks.averaged, networks.distance, held_out, fabric)
     is_kept = not cancelled and after.score <= before.score and mel_after <= plan.worst_mel * mel_before
@@ -355,6 +333,24 @@ def train_step(
     return {**means, "learning_rate": rate}, finite
 
 
+def take_step(state: State, metrics: Mapping[str, float], finite: bool, plan: RefinementPlan) -> None:
+    """Counts a step, with its losses where they were finite.
+
+    Raises:
+        TrainingError: if they were not, ``plan.max_bad_steps`` times in a row.
+    """
+    if finite:
+        state.sums.add({name: loss for name, loss in metrics.items() if name != "learning_rate"})
+        state.figures["bad_steps"] = 0
+    else:
+        state.figures["bad_steps"] += 1
+        if state.figures["bad_steps"] >= plan.max_bad_steps:
+            raise _not_finite(plan.max_bad_steps)
+    state.schedule.step += 1
+    state.sums.step += 1
+    state.schedule.agreement.renew()
+
+
 @torch.no_grad()
 def _average(networks: Networks, plan: RefinementPlan, decoder_steps: float) -> None:
     """Moves the average towards the decoder; it forgets faster while it is young."""
@@ -362,6 +358,23 @@ def _average(networks: Networks, plan: RefinementPlan, decoder_steps: float) -> 
     now = networks.codec.module.decoder.parameters()
     for mean, value in zip(networks.averaged.decoder.parameters(), now, strict=True):
         mean.lerp_(value, 1 - decay)
+
+
+def _epoch_event(
+    state: State, means: Mapping[str, float], heard: Mapping[str, float], seconds: float, is_held_out: bool
+) -> RefinementEpochMetrics:
+    """The event that reports the epoch that has just ended."""
+    return RefinementEpochMetrics(
+        epoch=state.epoch,
+        total_epochs=max(state.epoch, state.schedule.total_epochs),
+        **means,
+        val_mel=heard["mel"],
+        mel_before=state.figures["mel_before"],
+        epoch_time_s=seconds,
+        learning_rate=state.schedule.learning_rate,
+        heard=heard,
+        is_held_out=is_held_out,
+    )
 
 
 def _not_finite(steps: int) -> TrainingError:

@@ -20,7 +20,7 @@ from distill.models.quantizer import count_codes
 from distill.models.sketch import start_sketch
 from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
-from distill.training.plan import CodecPlan
+from distill.training.plan import CodecPlan, RefinementPlan
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -50,15 +50,24 @@ class CodecData:
     @classmethod
     def of(cls, split: Split, config: VQVAEConfig, plan: CodecPlan) -> "CodecData":
         """Lays out the windows."""
+        windows, steps_per_epoch = windows_to_train_on(split, config, plan)
+        held_out, trained_on = (windows_to_judge(part, config, plan) for part in (split.held_out, split.train))
+        return cls(windows, held_out, trained_on, steps_per_epoch)
 
-        def validated(passages: Sequence[Passage]) -> np.ndarray:
-            samples = plan.validation_positions * config.hop
-            return validation_windows(passages, samples, config.channels, plan.validation_windows)
 
-        samples = plan.window_positions * config.hop
-        windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
-        steps = max(-(-windows.windows_per_epoch // (ranks.size() * plan.batch_size)), plan.least_steps)
-        return cls(windows, validated(split.held_out), validated(split.train), steps)
+def windows_to_train_on(
+    split: Split, config: VQVAEConfig, plan: CodecPlan | RefinementPlan
+) -> tuple[TrainingWindows, int]:
+    """What both stages of the codec train on, and the steps of an epoch: one pass over it, or the plan's least steps."""
+    samples = plan.window_positions * config.hop
+    windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
+    return windows, max(-(-windows.windows_per_epoch // (ranks.size() * plan.batch_size)), plan.least_steps)
+
+
+def windows_to_judge(passages: Sequence[Passage], config: VQVAEConfig, plan: CodecPlan | RefinementPlan) -> np.ndarray:
+    """Windows ``[n, C, N]`` of passages, spread over them, by which both stages of the codec are judged."""
+    samples = plan.validation_positions * config.hop
+    return validation_windows(passages, samples, config.channels, plan.validation_windows)
 
 
 def start_decoder(
