@@ -109,3 +109,24 @@ print(json.dumps(sorted(heavy)), file=sys.stderr)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert "--codebook-size" in done.stdout
     assert json.loads(done.stderr) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ("generate x --format foo", "'foo' is not one of 'wav', 'flac', 'ogg', 'mp3'"),
+        ("generate x --seconds foo", "a number is needed"),
+        ("pieces list --foo", "No such option"),
+        ("train x --rvq-levels 1.5", "a whole number is needed"),
+        ("run x --device foo", "'foo' is not one of 'auto', 'cpu', 'mps', 'cuda'"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_refused_in_plain_words(
+    words: str, needed: str, distill: Callable[..., Any]
+) -> None:
+    """Not in those of the library that checks it: "Value error", "Input should be", "unable to parse string"."""
+    ended = distill(*words.split())
+    said = " ".join(re.sub("[^ -~]", " ", ended.out + ended.err).split())
+    assert ended.code == 2
+    assert needed in said
+    assert not re.search("Value error|Input should|parse", said), said

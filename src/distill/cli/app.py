@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.core
 
 from distill.cli import (
     check,
@@ -37,9 +38,30 @@ from distill.files.atomic import NO_ROOM, output_error
 
 INTERRUPTED = 130
 """What Typer ends with after Ctrl-C, and every shell knows."""
+_PYDANTICS = {
+    "Value error, ": "",
+    "Input should be a valid number, unable to parse string as a number": "a number is needed.",
+    "Input should be a valid integer, unable to parse string as an integer": "a whole number is needed.",
+}
+"""What Typer passes on from the library that it checks values with, and what a person reads instead."""
+
+
+class _InWords(typer.core.TyperGroup):
+    """All commands, with what is said of an option's value in plain words."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            for said, plain in _PYDANTICS.items():
+                error.message = error.message.replace(said, plain)
+            raise
+
 
 app = typer.Typer(
     name="distill",
+    cls=_InWords,
     help="Learn the sound of your own recordings and make new audio in it. Nothing leaves this computer.",
     no_args_is_help=True,
     add_completion=False,
