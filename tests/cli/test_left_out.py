@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from distill.audio.corpus import import_corpus
+from distill.errors import CorpusError
 from distill.training.metrics import Notice, TrainingEvent
 from distill.training.vqvae_loop import CodecPlan, train_vqvae
 
@@ -52,6 +53,20 @@ def test_what_is_left_out_is_in_sentences(mixed_folder: Path) -> None:
     for number in range(30):
         (mixed_folder / f"bad{number:02}.wav").write_bytes(b"RIFF\0\0\0\0WAVEnothing" + bytes([number]))
     assert len(import_corpus(mixed_folder).left_out) < 12
+
+
+def test_an_archive_beside_recordings_is_named(mixed_folder: Path) -> None:
+    """A pack of samples that was never unpacked is not passed over."""
+    (mixed_folder / "more loops.zip").write_bytes(b"PK\3\4")
+    (reason,) = [one.reason for one in import_corpus(mixed_folder).files if one.name == "more loops.zip"]
+    assert reason == "It is an archive, which is not looked into."
+
+
+def test_a_folder_of_hidden_files_is_not_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".DS_Store").touch()
+    with pytest.raises(CorpusError, match="nothing but hidden files"):
+        import_corpus(tmp_path / "mine")
 
 
 def test_what_is_not_reconstructed_is_named(distill: Callable, tiny: Path, mixed_folder: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from distill.audio.ahead import first_reading
 from distill.audio.alike import Alike, alike_in
 from distill.audio.cache import decoded, forget, let_go, trim_cache
-from distill.audio.files import AUDIO_SUFFIXES, PACKED_SUFFIXES, SAMPLE_RATE, UNPACK, file_digest
+from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, UNPACK, file_digest
 from distill.audio.folder import audio_files, name_below
 from distill.audio.judging import Found, judge
 from distill.audio.mixing import Mix, in_channels
@@ -345,9 +345,8 @@ def _listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
     paths, ignored, reports = audio_files(folder)
     if not paths and not reports:
         others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
-        what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} is empty."
-        if any(path.suffix.lower() in PACKED_SUFFIXES for path in folder.iterdir()):
-            raise CorpusError(what, f"If what you want is in an archive: {UNPACK[0].lower()}{UNPACK[1:]}")
+        nothing = "holds nothing but hidden files and empty folders" if any(folder.iterdir()) else "is empty"
+        what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} {nothing}."
         known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
         raise CorpusError(what, f"Put recordings in it ({known}).")
     return paths, reports
@@ -372,6 +371,7 @@ def _nothing_usable(folder: Path, reports: list[FileReport]) -> CorpusError:
     reasons = " ".join(f"{report.name}: {report.reason}" for report in reports[:3])
     more = f" And {len(reports) - 3} more." if len(reports) > 3 else ""
     count = "The only audio file" if len(reports) == 1 else f"Every one of the {len(reports)} audio files"
-    if any(report.name.endswith("/") for report in reports):  # a folder of which nobody knows what is in it
+    # Of a folder that cannot be read, or an archive, nobody knows what is in it.
+    if any(report.name.endswith("/") or report.fix == UNPACK for report in reports):
         return CorpusError(f"Nothing in {folder} can be used. {reasons}{more}", reports[0].fix)
     return CorpusError(f"{count} in {folder} is unusable. {reasons}{more}", reports[0].fix)

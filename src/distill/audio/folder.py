@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distill.audio.containers import kind_of
-from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
+from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES, PACKED_SUFFIXES, UNPACK
 from distill.audio.more_formats import FILM_SUFFIXES
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import CorpusError
@@ -32,6 +32,9 @@ def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
                     "Download it, and try again.",
                 )
             )
+        elif path.suffix.lower() in PACKED_SUFFIXES:
+            words = "It is an archive, which is not looked into."
+            reports.append(FileReport(name_below(path, folder), FileVerdict.UNREADABLE, words, UNPACK))
         else:
             ignored += 1
     return sorted(found, key=lambda path: name_below(path, folder)), ignored, reports

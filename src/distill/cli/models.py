@@ -358,6 +358,9 @@ def _show_run(run: "RunRecord") -> None:
     kind = STAGE_NAMES.get(run.kind, run.kind)
     what = f"  {kind:<14}{moment(run.started)}  {run.outcome}{epochs}{came_out}"
     note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")
-    settings = ", ".join(f"{name} {value}" for name, value in run.settings.items() if value is not None)
+    given = {name: value for name, value in run.settings.items() if value is not None}
+    settings = ", ".join(
+        f"{name} {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in given.items()
+    )
     note(f"                {settings}", "dim")
     place("", run.events)
