@@ -10,18 +10,14 @@ Train with the minutes that are offered. Prints the seconds from the first press
     first piece  new sound can be played
 """
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from screenshots import FLAGS, ask, until
-from watch import free_port
+from dashboard import FLAGS, ending_runs, serving
 
 LONGEST_MS = 1_800_000.0
 
@@ -53,18 +49,8 @@ def walk(address: str) -> None:
 
 def main() -> None:
     """Starts the server, walks through the page, and stops it."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "DISTILL_HOME": str(Path(home))}
-        words = [sys.executable, "-m", "distill.cli.app", "ui", "--no-open", "--port", str(port)]
-        server = subprocess.Popen(words, env=environment)
-        try:
-            until(lambda: ask(address, "/about"))
-            walk(address)
-        finally:
-            server.terminate()
-            server.wait()
+    with tempfile.TemporaryDirectory() as home, serving(Path(home)) as (page, _), ending_runs(page):
+        walk(page)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,13 @@ import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from dashboard import FLAGS, ask, serving, until
 
 WIDTHS = {"": (1280, 860), "-narrow": (390, 844)}
 THEMES = {"": "light", "-dark": "dark"}
@@ -33,34 +29,6 @@ TABS = ("recordings", "train", "generate", "codes", "library")
 LONGEST_S = 2400.0
 STEPS = 5
 """Of the prior: by then there is a curve."""
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-def ask(page: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """What the server answers, asked as a program of this computer."""
-    content = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{page}/api{path}", content, {"content-type": "application/json"})
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
-
-
-def until(found: Any, seconds: float = 900.0) -> Any:
-    """Waits for something to be so."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        try:
-            if told := found():
-                return told
-        except OSError:
-            pass  # the server is not up yet
-        time.sleep(0.5)
-    raise SystemExit("It did not happen in time.")
 
 
 @contextlib.contextmanager
@@ -136,30 +104,18 @@ def begin(page: str, minutes: float) -> str:
 
 def main(minutes: float | None, home: Path, out: Path) -> None:
     """Starts a server, trains if that is wanted, and takes the pictures."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    page, environment = f"http://127.0.0.1:{port}", {**os.environ, "DISTILL_HOME": str(home)}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "distill.cli.app", "ui", "--no-open", "--port", str(port)], env=environment
-    )
-    try:
-        until(lambda: ask(page, "/about"))
-        with sync_playwright() as started:
-            browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            if minutes is not None:
-                job = begin(page, minutes)
-                until(lambda: is_telling(page), LONGEST_S)
-                with standing_still(home):
-                    shoot(browser, page, "train", out)
-                until(lambda: ask(page, f"/jobs/{job}")["state"] == "finished", LONGEST_S)
-            for tab in TABS:
-                if tab != "train" or minutes is None:
-                    shoot(browser, page, tab, out)
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+    with serving(home) as (page, _), sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        if minutes is not None:
+            job = begin(page, minutes)
+            until(lambda: is_telling(page), LONGEST_S)
+            with standing_still(home):
+                shoot(browser, page, "train", out)
+            until(lambda: ask(page, f"/jobs/{job}")["state"] == "finished", LONGEST_S)
+        for tab in TABS:
+            if tab != "train" or minutes is None:
+                shoot(browser, page, tab, out)
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -21,10 +21,8 @@ import argparse
 import contextlib
 import os
 import shutil
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -34,7 +32,8 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
-from screenshots import FLAGS, ask, begin, until
+from dashboard import FLAGS, ask, ending_runs, free_port, serving, until
+from screenshots import begin
 
 COLUMNS = ("heap_mb", "nodes", "listeners", "renderer_mb", "server_mb")
 
@@ -81,11 +80,6 @@ def counted(port: int) -> dict[str, float]:
         }
 
 
-def running(page: str) -> list[str]:
-    """The names of the runs that are at work."""
-    return [run["name"] for run in ask(page, "/runs")["runs"] if run["state"] == "running"]
-
-
 def summary(rows: list[dict[str, float]]) -> str:
     """The median of the first third and of the last, a line a column; the first five minutes are left out of the first."""
     begun = [row for row in rows if row["minute"] >= 5] or rows
@@ -95,13 +89,6 @@ def summary(rows: list[dict[str, float]]) -> str:
         first, last = (statistics.median(row[name] for row in part) for part in (begun[:third], begun[-third:]))
         lines.append(f"{name:12}{first:14.1f}{last:14.1f}{max(row[name] for row in rows):10.1f}")
     return "\n".join(lines)
-
-
-def free_port() -> int:
-    """One that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def watch(page: str, server: int, minutes: float, home: Path, out: Path) -> list[dict[str, float]]:
@@ -137,19 +124,8 @@ def watch(page: str, server: int, minutes: float, home: Path, out: Path) -> list
 
 def main(minutes: float, home: Path, out: Path) -> None:
     """Starts the server and the browser, watches, and tells."""
-    port = free_port()
-    page, environment = f"http://127.0.0.1:{port}", {**os.environ, "DISTILL_HOME": str(home)}
-    words = [sys.executable, "-m", "distill.cli.app", "ui", "--no-open", "--port", str(port)]
-    server = subprocess.Popen(words, env=environment)
-    try:
-        until(lambda: ask(page, "/about"))
-        print(summary(watch(page, server.pid, minutes, home, out)))
-    finally:
-        for run in running(page):
-            ask(page, f"/runs/{run}/stop", {})
-        until(lambda: not running(page))
-        server.terminate()
-        server.wait()
+    with serving(home) as (page, server), ending_runs(page):
+        print(summary(watch(page, server, minutes, home, out)))
 
 
 if __name__ == "__main__":
