@@ -21,7 +21,6 @@ from distill.audio.split import whole_recordings
 from distill.audio.windows import TrainingWindows
 from distill.errors import TrainingError
 from distill.models.base import base_config, save_base, start_from_base
-from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE
 from distill.training.codec_loss import CodecLoss
 from distill.training.vqvae_loop import CodecPlan
@@ -67,10 +66,9 @@ def train_base(
             window[0] = made_up(draw, audio.shape[-1])
         return torch.from_numpy(audio).to(device)
 
-    head = codec.decoder[2]
-    assert isinstance(head, TonesAndNoise)
     if begin is None:
-        head.start(torch.cat([batch(_PLACING, index) for index in range(8)]))
+        assert codec.tonal_head is not None  # base_config says so
+        codec.tonal_head.start(torch.cat([batch(_PLACING, index) for index in range(8)]))
     else:
         start_from_base(codec, begin)
     average = copy.deepcopy(codec)

@@ -10,7 +10,7 @@ from distill.export.dft import RealDFT
 from distill.export.stream import Blocks, Kept, exists, window
 from distill.models.quantizer import nearest
 from distill.models.sketch import description
-from distill.models.tones import ToneHead, TonesAndNoise
+from distill.models.tones import ToneHead
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 
 
@@ -38,9 +38,8 @@ class ListeningStream(nn.Module):
             self.fine = _Magnitude(features.fine.get_buffer("taper"), codec.hop, self.fine_bins.stop, codec.hop)
         scales: list[Any] = [*self.scales, *([] if self.fine is None else [self.fine])]
         self.sketch = None
-        head: nn.Module = codec.decoder[2]
-        if codec.sketch is not None and isinstance(head, TonesAndNoise):
-            self.sketch = _Sketch(codec.sketch, head.tones, self.kept)
+        if codec.sketch is not None and codec.tonal_head is not None:
+            self.sketch = _Sketch(codec.sketch, codec.tonal_head.tones, self.kept)
             scales.append(self.sketch)
         self.before = max(scale.before for scale in scales)
         self.ahead = max(scale.ahead for scale in scales)

@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from distill.files.atomic import written_aside
 from distill.models.config import BASE_DECODER_BLOCKS, VQVAEConfig
-from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE
 
 SIZES = ("hop", "hidden_size", "encoder_blocks", "decoder_blocks", "latent_size", "kernel_size", "expansion", "voice")
@@ -67,8 +66,8 @@ def start_from_base(codec: ConvVQVAE, path: Path) -> None:
 
 def _in_stereo(weights: dict[str, Tensor], codec: ConvVQVAE) -> dict[str, Tensor]:
     """Both channels hear and say what the one did: what is *between* them starts at nothing."""
-    head = codec.decoder[2]
-    assert isinstance(head, TonesAndNoise)  # base_path says so
+    head = codec.tonal_head
+    assert head is not None  # base_path says so
     own = codec.state_dict()
 
     name = "encoder.0.weight"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from distill.models.tones import DEPTH_DB, TONE_FLOOR, Heard, TonesAndNoise, loudness_weights
+from distill.models.tones import DEPTH_DB, TONE_FLOOR, Heard, loudness_weights
 
 if TYPE_CHECKING:
     from distill.models.vqvae import ConvVQVAE
@@ -53,8 +53,8 @@ def start_sketch(codec: "ConvVQVAE", audio: Tensor) -> None:
 
     The reading starts as the least-squares one of what the codec leaves over. Of silence, or with no sketch, nothing changes.
     """
-    head = codec.decoder[2]
-    if codec.sketch is None or not isinstance(head, TonesAndNoise) or head.tones.read is None:
+    head = codec.tonal_head
+    if codec.sketch is None or head is None or head.tones.read is None:
         return
     was_training = codec.training
     codec.eval()

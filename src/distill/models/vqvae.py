@@ -210,15 +210,21 @@ class ConvVQVAE(nn.Module):
             nn.Linear(config.vector_size, config.hidden_size), blocks(config.decoder_blocks), _head(config)
         )
         self.sketch = None
-        if config.sketch_size and isinstance(self.decoder[2], TonesAndNoise):
-            self.sketch = nn.Linear(self.decoder[2].tones.described, config.sketch_size)
+        if config.sketch_size and self.tonal_head is not None:
+            self.sketch = nn.Linear(self.tonal_head.tones.described, config.sketch_size)
         self.subsonic = SubsonicFilter(config.sample_rate)
+
+    @property
+    def tonal_head(self) -> TonesAndNoise | None:
+        """The decoder's last layer; None with the voice ``frames``, whose head has no tones."""
+        head = self.decoder[2]
+        return head if isinstance(head, TonesAndNoise) else None
 
     @property
     def context(self) -> int:
         """Positions to either side that can change a position's codes or sound; chunks overlap by this much."""
         reach = self.config.kernel_size // 2
-        if isinstance(self.decoder[2], TonesAndNoise):
+        if self.tonal_head is not None:
             heard = -(-Features.longest_window(self.config) // (2 * self.hop)) + 1
             return max(self.config.encoder_blocks * reach + heard, self.config.decoder_blocks * reach + self._before)
         return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach - (-2048 // self.hop) + 1
@@ -231,8 +237,8 @@ class ConvVQVAE(nn.Module):
         """The latents, and what the sketch is made of."""
         audio = F.pad(audio, (0, -audio.shape[-1] % self.hop))
         latents = self.encoder(self.features(audio))
-        head = self.decoder[2]
-        if self.sketch is None or not isinstance(head, TonesAndNoise):
+        head = self.tonal_head
+        if self.sketch is None or head is None:
             return latents, None
         heard = head.tones.listen(audio)
         return torch.cat([latents, self.sketch(described(heard))], dim=-1), heard
@@ -280,16 +286,17 @@ class ConvVQVAE(nn.Module):
     @property
     def _before(self) -> int:
         """Positions before a part from which on its sound needs the right phases."""
-        if not isinstance(self.decoder[2], TonesAndNoise):
+        head = self.tonal_head
+        if head is None:
             return 0
         limited = -(-peaks.REACH // self.hop) if self.config.voice == "lobes" else 0
-        return self.decoder[2].reach - (-self.subsonic.reach // self.hop) + limited
+        return head.reach - (-self.subsonic.reach // self.hop) + limited
 
     def _speak(
         self, quantized: Tensor, first: int = 0, held: Tensor | None = None, held_at: int = -1
     ) -> tuple[Tensor, Tensor | None, Told | None]:
-        head = self.decoder[2]
-        if not isinstance(head, TonesAndNoise):
+        head = self.tonal_head
+        if head is None:
             return self._below_full_scale(self.decoder(quantized)), None, None
         positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
         is_training = self.decoder.training

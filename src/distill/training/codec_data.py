@@ -18,7 +18,6 @@ from distill.models import ranks
 from distill.models.base import start_from_base
 from distill.models.quantizer import count_codes
 from distill.models.sketch import start_sketch
-from distill.models.tones import TonesAndNoise
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.plan import CodecPlan, RefinementPlan
 
@@ -79,11 +78,10 @@ def start_decoder(
         parts = [windows.batch(_START_EPOCH, index, ranks.size() * plan.batch_size) for index in range(batches)]
         return torch.from_numpy(np.concatenate(parts)).to(device)
 
-    head = codec.decoder[2]
     if base is not None:
         start_from_base(codec, base)
-    elif isinstance(head, TonesAndNoise):
-        head.start(some(4))
+    elif codec.tonal_head is not None:
+        codec.tonal_head.start(some(4))
     start_sketch(codec, some(_SKETCHED))
 
 

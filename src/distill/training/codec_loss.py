@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from distill.audio.distance import WINDOWS, MultiScaleMel
-from distill.models.tones import Told, TonesAndNoise
+from distill.models.tones import Told
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 
 BIN_WEIGHT, PHASE_WEIGHT = 3.0, 1.0
@@ -35,8 +35,8 @@ class CodecLoss(nn.Module):
         if audio.shape[1] == 2 and draw.random() < 0.5:
             estimate, wanted = swap_mid_side(estimate), swap_mid_side(audio)
         parts = {"reconstruction": self.mel(estimate, wanted, scales)}
-        head = codec.decoder[2]
-        if isinstance(head, TonesAndNoise) and told is not None:
+        head = codec.tonal_head
+        if head is not None and told is not None:
             apart, unlikely = head.tones.losses(told.tones, told.heard or head.tones.listen(audio))
             parts["bins"], parts["phases"] = BIN_WEIGHT * apart, PHASE_WEIGHT * unlikely
             parts["noise"] = head.noise.losses(told.noise, audio)
