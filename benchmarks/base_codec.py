@@ -85,8 +85,8 @@ def train_base(
                 latents = torch.cat([codec.latents(batch(_PLACING, 8 + index)) for index in range(12)])
             codec.quantizer.start(latents, plan.window_positions * plan.batch_size)
         audio = batch(0, step)
-        output, told = codec.forward_with_told(audio, codec.quantizer.started)
-        parts = criterion(codec, output.reconstruction, told, audio, np.random.default_rng((seed, step)))
+        output, predicted = codec.forward_with_predicted(audio, codec.quantizer.started)
+        parts = criterion(codec, output.reconstruction, predicted, audio, np.random.default_rng((seed, step)))
         loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
         optimizer.zero_grad()
         loss.backward()

@@ -207,8 +207,8 @@ def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> floa
         steps, draw = 0, np.random.default_rng(0)
         started = time.monotonic()
         while steps < 3 or time.monotonic() - started < seconds:
-            output, told = codec.forward_with_told(audio)
-            parts = criterion(codec, output.reconstruction, told, audio, draw)
+            output, predicted = codec.forward_with_predicted(audio)
+            parts = criterion(codec, output.reconstruction, predicted, audio, draw)
             loss = torch.stack(list(parts.values())).sum() + output.commitment_loss
             optimizer.zero_grad()
             loss.backward()

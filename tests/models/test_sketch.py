@@ -24,9 +24,9 @@ def melodies(channels: int = 1) -> torch.Tensor:
 
 
 def apart(codec: ConvVQVAE, audio: torch.Tensor) -> tuple[float, float]:
-    _, told = codec.forward_with_told(audio, quantize=False)
-    assert told is not None
-    return tuple(float(one.detach()) for one in codec.decoder[2].tones.losses(told.tones, told.heard))  # type: ignore[return-value]
+    _, predicted = codec.forward_with_predicted(audio, quantize=False)
+    assert predicted is not None
+    return tuple(float(one.detach()) for one in codec.decoder[2].tones.losses(predicted.tones, predicted.targets))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -41,7 +41,7 @@ def test_it_tells_pitches_apart_before_any_training(channels: int) -> None:
     assert sketched_phases < phases - 0.5
     # It follows what changes: another pitch of the recordings, alone.
     one = audio[1:2]
-    louder = codec.forward_with_told(one, quantize=False)[1].tones.log_magnitude[0, 0, 6]  # type: ignore[union-attr]
+    louder = codec.forward_with_predicted(one, quantize=False)[1].tones.log_magnitude[0, 0, 6]  # type: ignore[union-attr]
     assert abs(int(louder.argmax()) - round(440 * 4096 / RATE)) <= 1
 
 
@@ -73,4 +73,4 @@ def test_a_description_is_of_each_position_alone() -> None:
     head = codec_of().decoder[2].tones
     audio = torch.randn(1, 1, 20 * HOP)
     longer = torch.cat([audio, torch.randn(1, 1, 4 * HOP)], dim=-1)
-    assert torch.allclose(described(head.listen(audio))[:, :17], described(head.listen(longer))[:, :17], atol=1e-4)
+    assert torch.allclose(described(head.targets(audio))[:, :17], described(head.targets(longer))[:, :17], atol=1e-4)

@@ -38,7 +38,7 @@ def sine(hertz: float, seconds: float = 1.5, level: float = 0.1) -> Tensor:
 def taught(audio: Tensor, surely: float) -> tuple[ToneHead, Tones]:
     """The head, and what a perfect network would say of the sound ``[C, N]``."""
     head = ToneHead(8, len(audio), HOP, RATE, 24_000.0).eval()
-    heard = head.heard(audio[None])
+    heard = head.frames(audio[None])
     now, before = heard[:, :, 1:], heard[:, :, :-1]
     advance = (now * before.conj()).sum(1).angle() - head.get_buffer("own_advance")
     difference = None
@@ -52,7 +52,7 @@ def taught(audio: Tensor, surely: float) -> tuple[ToneHead, Tones]:
 
 def spoken(head: ToneHead, tones: Tones) -> Tensor:
     positions = torch.arange(tones.log_magnitude.shape[2])[None]
-    return head.speak(tones, positions)[0][0].detach()
+    return head.synthesise(tones, positions)[0][0].detach()
 
 
 def pitch_of(audio: Tensor) -> float:
@@ -161,7 +161,7 @@ def test_no_draw_is_infinite(bits: int, monkeypatch: pytest.MonkeyPatch) -> None
 def test_noise_of_silent_levels_is_silent() -> None:
     head = NoiseHead(8, 1, HOP, RATE, 24_000.0)
     torch.nn.init.constant_(head.levels.bias, -14.0)
-    assert head.speak(head(torch.zeros(1, 20, 8)), torch.arange(20)[None]).abs().max() < 1e-6
+    assert head.synthesise(head(torch.zeros(1, 20, 8)), torch.arange(20)[None]).abs().max() < 1e-6
 
 
 def test_noise_of_both_channels_is_as_alike_as_said() -> None:
@@ -169,7 +169,7 @@ def test_noise_of_both_channels_is_as_alike_as_said() -> None:
     assert head.alike is not None
     for said, wanted in ((9.0, 1.0), (-1.0, 0.0), (-9.0, -1.0)):
         torch.nn.init.constant_(head.alike.bias, said)
-        left, right = head.speak(head(torch.zeros(1, 60, 8)), torch.arange(60)[None]).detach()[0]
+        left, right = head.synthesise(head(torch.zeros(1, 60, 8)), torch.arange(60)[None]).detach()[0]
         alike = float((left * right).sum() / (left.norm() * right.norm()))
         assert abs(alike - wanted) < 0.05
 
@@ -181,7 +181,7 @@ def test_told_levels_of_noise_are_compared_with_the_recording(channels: int) -> 
     head = NoiseHead(8, channels, HOP, RATE, 24_000.0)
     noise = head(torch.zeros(1, 80, 8))
     noise = Noise(torch.full_like(noise.log_level, -1.0), None if channels == 1 else torch.zeros_like(noise.alike))
-    recording = head.speak(noise, torch.arange(500, 580)[None])
+    recording = head.synthesise(noise, torch.arange(500, 580)[None])
     exact = float(head.losses(noise, recording))
     flutter = torch.ones(noise.log_level.shape[2])
     flutter[::4] = -3.0

@@ -11,8 +11,8 @@ SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_si
 
 
 def parts_of(codec: ConvVQVAE, audio: torch.Tensor) -> dict[str, torch.Tensor]:
-    output, told = codec.forward_with_told(audio, quantize=False)
-    return CodecLoss(48_000)(codec, output.reconstruction, told, audio, np.random.default_rng(0))
+    output, predicted = codec.forward_with_predicted(audio, quantize=False)
+    return CodecLoss(48_000)(codec, output.reconstruction, predicted, audio, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -47,10 +47,10 @@ def test_what_is_told_of_each_bin_is_compared_with_the_recording(channels: int) 
     codec = ConvVQVAE(VQVAEConfig(channels=channels, voice="lobes", **SIZES)).train()
     head = codec.decoder[2].tones
     audio = 0.1 * torch.randn(1, channels, 8 * 1024)
-    _, told = codec.forward_with_told(audio, quantize=False)
-    truth = head.heard(audio)[:, :, 1:].abs().log()
-    exact, _ = head.losses(told.tones._replace(log_magnitude=truth), head.listen(audio))
-    louder, _ = head.losses(told.tones._replace(log_magnitude=truth + 0.5), head.listen(audio))
+    _, predicted = codec.forward_with_predicted(audio, quantize=False)
+    truth = head.frames(audio)[:, :, 1:].abs().log()
+    exact, _ = head.losses(predicted.tones._replace(log_magnitude=truth), head.targets(audio))
+    louder, _ = head.losses(predicted.tones._replace(log_magnitude=truth + 0.5), head.targets(audio))
     assert float(exact) < 1e-4
     assert abs(float(louder) - 0.5) < 1e-4
 

@@ -173,7 +173,7 @@ class _ToneStream(nn.Module):
     def forward(self, hidden: Tensor, sketch: Tensor, first: Tensor, total: Tensor, kept: dict[str, Tensor]) -> Tensor:
         head, count = self.source, hidden.shape[1]
         positions = (first + torch.arange(count))[None]
-        tones = head.told(hidden, sketch)
+        tones = head.predict(hidden, sketch)
         angle, spread, kappa, resultant = self._concentration(tones.advance)
         peak = self._peaks(tones, kappa)
         phases = self._phases(angle, spread, kappa, peak, positions, kept)
@@ -260,7 +260,7 @@ class _NoiseStream(nn.Module):
         self.overlap = _Overlap(NOISE_WINDOW, NOISE_HOP, self.per, self.reach)
         width = head.norm.normalized_shape[0]
         kept.add("noise hidden", 1, self.late, width)
-        kept.add("noise levels", 1, 2 * self.late, head.channels, head.told, NOISE_BANDS)
+        kept.add("noise levels", 1, 2 * self.late, head.channels, head.frames_predicted, NOISE_BANDS)
         kept.add("noise frames", 1, head.channels, 2 * self.reach * self.per, NOISE_WINDOW)
 
     def forward(self, hidden: Tensor, first: Tensor, total: Tensor, kept: dict[str, Tensor]) -> Tensor:

@@ -35,7 +35,7 @@ _TRIED = 400
 
 
 class Noise(NamedTuple):
-    """What the network says of the noise."""
+    """What the network predicts of the noise."""
 
     log_level: Tensor
     """Log magnitudes of bands, ``[B, C, F, bands]``."""
@@ -77,16 +77,16 @@ class NoiseHead(nn.Module):
     ) -> None:
         super().__init__()
         self.channels, self.per_position, self.blends = channels, hop // NOISE_HOP, blends
-        self.told = (2 if blends else 1) * self.per_position
-        """Frames that a position tells of."""
+        self.frames_predicted = (2 if blends else 1) * self.per_position
+        """Frames whose levels one position predicts."""
         frequency = np.arange(NOISE_WINDOW // 2 + 1) * (sample_rate / NOISE_WINDOW)
         self.first = int((frequency < NOISE_FROM).sum())
         sounding = frequency[self.first :]
         self.register_buffer("bands", torch.from_numpy(_band_weights(sounding)), persistent=False)
-        heard = (sounding <= bandwidth).astype(np.float32)
-        self.register_buffer("band", torch.from_numpy(heard), persistent=False)
+        within = (sounding <= bandwidth).astype(np.float32)
+        self.register_buffer("band", torch.from_numpy(within), persistent=False)
         self.norm = nn.LayerNorm(hidden_size)
-        self.levels = nn.Linear(hidden_size, channels * self.told * NOISE_BANDS)
+        self.levels = nn.Linear(hidden_size, channels * self.frames_predicted * NOISE_BANDS)
         nn.init.normal_(self.levels.weight, std=0.01)
         nn.init.constant_(self.levels.bias, -2.0)
         self.alike = nn.Linear(hidden_size, NOISE_BANDS) if channels == 2 else None
@@ -96,17 +96,17 @@ class NoiseHead(nn.Module):
 
     def band_levels(self, hidden: Tensor) -> Tensor:
         """Normed hidden vectors ``[B, S, H]`` to log magnitudes as each position tells them, ``[B, S, C, told, bands]``."""
-        return self.levels(hidden).unflatten(-1, (self.channels, self.told, NOISE_BANDS))
+        return self.levels(hidden).unflatten(-1, (self.channels, self.frames_predicted, NOISE_BANDS))
 
-    def curves(self, told: Tensor, there: Tensor | None = None) -> Tensor:
+    def curves(self, predicted: Tensor, there: Tensor | None = None) -> Tensor:
         """What positions tell, one after the other: ``[B, S, C, told, bands] → [B, C, F, bands]``.
 
         See :func:`blended` for ``there``.
         """
         if self.blends:
-            level = torch.stack([blended(told[:, :, channel], there) for channel in range(self.channels)], dim=1)
+            level = torch.stack([blended(predicted[:, :, channel], there) for channel in range(self.channels)], dim=1)
         else:
-            level = told.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
+            level = predicted.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
         if self.channels == 2:
             level = torch.stack([level[:, 0] + level[:, 1], level[:, 0] - level[:, 1]], dim=1)
         return level
@@ -117,7 +117,7 @@ class NoiseHead(nn.Module):
         alike = torch.tanh(self.alike(hidden) + 1) if self.alike is not None else None
         return Noise(self.curves(self.band_levels(hidden)), alike)
 
-    def speak(self, noise: Noise, positions: Tensor) -> Tensor:
+    def synthesise(self, noise: Noise, positions: Tensor) -> Tensor:
         """Audio ``[B, C, S·hop]``; the absolute positions, int64 ``[B, S]``, decide the draws."""
         level = noise.log_level @ self.get_buffer("bands")
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
@@ -140,7 +140,7 @@ class NoiseHead(nn.Module):
         return summed[..., margin : summed.shape[-1] - margin]
 
     @torch.no_grad()
-    def heard(self, audio: Tensor) -> Tensor:
+    def frames(self, audio: Tensor) -> Tensor:
         """The recording's own frames: ``[B, C, N] → [B, C, F, bins]``, complex."""
         margin = (NOISE_WINDOW - NOISE_HOP) // 2
         frames = F.pad(audio, (margin, margin)).unfold(-1, NOISE_WINDOW, NOISE_HOP) * self.get_buffer("taper")
@@ -152,8 +152,8 @@ class NoiseHead(nn.Module):
         The level that would be told of the recording is the one whose drawn noise has its median. Means over all levels by
         their loudness; deep under the loudest band one level is as good as another.
         """
-        heard = self.heard(audio)
-        loudness = power(heard)
+        frames = self.frames(audio)
+        loudness = power(frames)
         wanted = self._log_levels(loudness) - self._drawn_median()
         lowest = (wanted.amax(dim=(1, 2, 3), keepdim=True).clamp(min=math.log(FAINT)) - DEPTH).clamp(
             min=math.log(NOISE_FLOOR)
@@ -164,7 +164,7 @@ class NoiseHead(nn.Module):
         loss = _weighted(apart, weight)
         if noise.alike is not None:
             loss = loss + _weighted(
-                (noise.alike - self._likeness(heard, loudness)).square(), self._each_position(weight.mean(dim=1))
+                (noise.alike - self._likeness(frames, loudness)).square(), self._each_position(weight.mean(dim=1))
             )
         return loss
 
@@ -183,15 +183,15 @@ class NoiseHead(nn.Module):
         if self.median is None or self.median.device != self.get_buffer("taper").device:
             positions = torch.arange(_TRIED, device=self.get_buffer("taper").device)[None]
             audio = self._summed(*(one[:, None] * self.get_buffer("band") for one in self._drawn(positions, "noise")))
-            self.median = self._log_levels(power(self.heard(audio)))[0, 0].median(dim=0).values
+            self.median = self._log_levels(power(self.frames(audio)))[0, 0].median(dim=0).values
         return self.median
 
     def _each_position(self, frames: Tensor) -> Tensor:
         return frames.unflatten(1, (-1, self.per_position)).mean(dim=2)
 
-    def _likeness(self, heard: Tensor, loudness: Tensor) -> Tensor:
+    def _likeness(self, frames: Tensor, loudness: Tensor) -> Tensor:
         """The correlation of both channels in each band at each position: ``[B, 2, F, bins] → [B, S, bands]``."""
-        left, right = heard.unbind(dim=1)
+        left, right = frames.unbind(dim=1)
         bands = self._heard_bands().T
         both, one, other = (
             self._each_position(part) @ bands
@@ -210,7 +210,7 @@ class NoiseHead(nn.Module):
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:
         """Sets the bias to the mean spectrum of some recordings ``[B, C, N]``."""
-        level = self.heard(audio).abs().clamp(min=NOISE_FLOOR).log().mean(dim=(0, 1, 2))
+        level = self.frames(audio).abs().clamp(min=NOISE_FLOOR).log().mean(dim=(0, 1, 2))
         bands = self.get_buffer("bands")
         mean = (bands @ level) / bands.sum(dim=1).clamp(min=1e-6) + math.log(2)
         self.levels.bias.view(self.channels, -1, NOISE_BANDS)[0] = mean

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from distill.models.tones import DEPTH_DB, TONE_FLOOR, Heard, loudness_weights
+from distill.models.tones import DEPTH_DB, TONE_FLOOR, ToneTargets, loudness_weights
 
 if TYPE_CHECKING:
     from distill.models.vqvae import ConvVQVAE
@@ -29,14 +29,14 @@ CONCENTRATION = 3.0
 """Concentration of the advance that the sketch begins with where its loudest bins agree."""
 _DEPTH = DEPTH_DB / 8.686
 """In nepers."""
-_HEARD = 0.05
+_LOUD = 0.05
 """Magnitude that a frame has somewhere, if it counts: silence would make up half of the components of some recordings."""
 
 
 @torch.no_grad()
-def described(heard: Heard) -> Tensor:
+def described(targets: ToneTargets) -> Tensor:
     """What the head would have to tell of a recording: ``[B, S, D]``."""
-    return description(heard.magnitude, heard.loudness, heard.advance.cos(), heard.advance.sin())
+    return description(targets.magnitude, targets.loudness, targets.advance.cos(), targets.advance.sin())
 
 
 def description(magnitude: Tensor, loudness: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -63,13 +63,13 @@ def start_sketch(codec: "ConvVQVAE", audio: Tensor) -> None:
         features = codec.encoder(codec.features(part))
         nothing = features.new_zeros(*features.shape[:2], codec.config.sketch_size)
         tones = head.tones(codec.decoder[:2](torch.cat([features, nothing], dim=-1)))
-        heard = head.tones.listen(part)
-        is_heard = (heard.magnitude.amax(dim=(1, 3)) > _HEARD).flatten()
-        said = torch.cat([*tones.log_magnitude.unbind(dim=1), *tones.advance.unbind(dim=1)], dim=-1)
-        wanted, said, vectors = (one.flatten(0, 1)[is_heard] for one in (described(heard), said, features))
-        parts.append((wanted, said, vectors))
+        targets = head.tones.targets(part)
+        is_loud = (targets.magnitude.amax(dim=(1, 3)) > _LOUD).flatten()
+        predicted = torch.cat([*tones.log_magnitude.unbind(dim=1), *tones.advance.unbind(dim=1)], dim=-1)
+        wanted, predicted, vectors = (one.flatten(0, 1)[is_loud] for one in (described(targets), predicted, features))
+        parts.append((wanted, predicted, vectors))
     codec.train(was_training)
-    wanted, told, vectors = (torch.cat(some) for some in zip(*parts, strict=True))
+    wanted, predicted, vectors = (torch.cat(some) for some in zip(*parts, strict=True))
     if len(wanted) < 2:
         return
     mean = wanted.mean(dim=0)
@@ -81,7 +81,7 @@ def start_sketch(codec: "ConvVQVAE", audio: Tensor) -> None:
     codec.sketch.bias.copy_(-scale * (mean @ axes))
 
     wanted[:, head.tones.channels * head.tones.bins :] *= CONCENTRATION
-    left = wanted - told
+    left = wanted - predicted
     sketch, average = scale * sketch, left.mean(dim=0)
     ridge = 1e-3 * len(sketch) * scale.square() * torch.eye(sketch.shape[1], device=sketch.device)
     reading = torch.linalg.solve(sketch.T @ sketch + ridge, sketch.T @ (left - average))

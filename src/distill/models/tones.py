@@ -57,7 +57,7 @@ TONE_STREAMS = {"advance": 0, "difference": 1, "start": 4}
 
 
 class Tones(NamedTuple):
-    """What the network says of the tones."""
+    """What the network predicts of the tones."""
 
     log_magnitude: Tensor
     """``[B, C, S, K]``"""
@@ -69,8 +69,8 @@ class Tones(NamedTuple):
     """``[B, bands, S·hop / GAIN_STEP]``"""
 
 
-class Heard(NamedTuple):
-    """What the recording's own frames say of the tones."""
+class ToneTargets(NamedTuple):
+    """What the head is to predict of the tones, measured in the recording's own frames."""
 
     magnitude: Tensor
     """``[B, C, S, K]``"""
@@ -82,13 +82,13 @@ class Heard(NamedTuple):
     """How far left is ahead of right in phase; None in mono."""
 
 
-class Told(NamedTuple):
-    """What the network says of a sound."""
+class Predicted(NamedTuple):
+    """What the network predicts of a sound, before any phase is drawn."""
 
     tones: Tones
     noise: Noise
-    heard: Heard | None = None
-    """What the recording's own frames say, where it was encoded just before."""
+    targets: ToneTargets | None = None
+    """Those of the recording, where it was encoded just before."""
 
 
 class VonMises(NamedTuple):
@@ -173,9 +173,9 @@ class ToneHead(nn.Module):
         self.kinds = channels + 2 + (2 if channels == 2 else 0)
         self.spectrum = nn.Linear(hidden_size, self.kinds * self.bins)
         self.gain = nn.Linear(hidden_size, len(TONE_BANDS) * self.steps)
-        self.described = (channels + 2) * self.bins
+        self.description_size = (channels + 2) * self.bins
         """How many numbers describe a position: magnitudes of each channel, and both parameters of the advance."""
-        self.read = nn.Linear(sketch_size, self.described) if sketch_size else None
+        self.read = nn.Linear(sketch_size, self.description_size) if sketch_size else None
         for layer in (self.spectrum, self.gain):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
@@ -195,40 +195,42 @@ class ToneHead(nn.Module):
 
     def forward(self, hidden: Tensor, sketch: Tensor | None = None) -> Tones:
         """``[B, S, H]`` and the sketch ``[B, S, sketch_size]``, if it reads one."""
-        tones = self.told(hidden, sketch)
+        tones = self.predict(hidden, sketch)
         return tones._replace(log_gain=self.gains(tones.log_gain))
 
-    def told(self, hidden: Tensor, sketch: Tensor | None = None) -> Tones:
+    def predict(self, hidden: Tensor, sketch: Tensor | None = None) -> Tones:
         """As :meth:`forward`, with the gains as each position tells them: ``[B, bands, S, steps]``."""
         hidden = self.norm(hidden)
-        told = self.spectrum(hidden).unflatten(-1, (self.kinds, self.bins)).transpose(1, 2)
-        magnitude = told[:, : self.channels]
+        values = self.spectrum(hidden).unflatten(-1, (self.kinds, self.bins)).transpose(1, 2)
+        magnitude = values[:, : self.channels]
         if self.channels == 2:  # mean and difference of the logarithms: a pan is one number a bin
             magnitude = torch.stack([magnitude[:, 0] + magnitude[:, 1], magnitude[:, 0] - magnitude[:, 1]], dim=1)
-        advance = told[:, self.channels : self.channels + 2]
+        advance = values[:, self.channels : self.channels + 2]
         if self.read is not None and sketch is not None:
             read = self.read(sketch).unflatten(-1, (self.channels + 2, self.bins)).transpose(1, 2)
             magnitude, advance = magnitude + read[:, : self.channels], advance + read[:, self.channels :]
         gain = self.gain(hidden).unflatten(-1, (len(TONE_BANDS), self.steps)).transpose(1, 2)
-        return Tones(magnitude, advance, told[:, -2:] if self.channels == 2 else None, gain)
+        return Tones(magnitude, advance, values[:, -2:] if self.channels == 2 else None, gain)
 
-    def gains(self, told: Tensor, there: Tensor | None = None) -> Tensor:
+    def gains(self, predicted: Tensor, there: Tensor | None = None) -> Tensor:
         """What positions tell, one after the other: ``[B, bands, S, steps] → [B, bands, S·hop / GAIN_STEP]``.
 
         See :func:`distill.models.noise.blended` for ``there``.
         """
         if not self.blends:
-            return told.flatten(2)
-        return torch.stack([blended(one[..., None], there).squeeze(-1) for one in told.unbind(dim=1)], dim=1)
+            return predicted.flatten(2)
+        return torch.stack([blended(one[..., None], there).squeeze(-1) for one in predicted.unbind(dim=1)], dim=1)
 
-    def _phases(self, told: VonMises, peak: Tensor, positions: Tensor, held: Tensor | None, held_at: int) -> Tensor:
+    def _phases(
+        self, predicted: VonMises, peak: Tensor, positions: Tensor, held: Tensor | None, held_at: int
+    ) -> Tensor:
         """The phase of every bin at every position, its advances added up along time: ``[B, S, K]``."""
-        spread = told.spread
+        spread = predicted.spread
         if self.blends:
-            spread = torch.where(told.kappa > SURE, spread, spread.new_tensor(2 * math.pi))
+            spread = torch.where(predicted.kappa > SURE, spread, spread.new_tensor(2 * math.pi))
         count, bins = spread.shape[1:]
         drawn = spread * normal(positions, bins, TONE_STREAMS["advance"])
-        advance = self.get_buffer("own_advance") + told.angle + drawn
+        advance = self.get_buffer("own_advance") + predicted.angle + drawn
         # A bin that follows a peak takes the peak's phase and its advance.
         advance = advance.gather(2, peak)
         theta = held
@@ -267,7 +269,7 @@ class ToneHead(nn.Module):
         around = level.gather(3, peak[:, None].expand_as(level)) + height.clamp(min=1e-4).log()[:, None]
         return torch.where(follows[:, None], torch.maximum(around, level - FILLED), level)
 
-    def speak(
+    def synthesise(
         self, tones: Tones, positions: Tensor, held: Tensor | None = None, held_at: int = -1
     ) -> tuple[Tensor, Tensor]:
         """Audio ``[B, C, S·hop]``, and the phase of every bin at every position, ``[B, S, K]``.
@@ -300,7 +302,7 @@ class ToneHead(nn.Module):
         return (summed * (gain / (self.window / self.hop * 0.375))[:, None]).sum(dim=2), phases
 
     @torch.no_grad()
-    def heard(self, audio: Tensor) -> Tensor:
+    def frames(self, audio: Tensor) -> Tensor:
         """The recording's own frames, the one before the first position included: ``[B, C, N] → [B, C, S + 1, K]``, complex."""
         margin = (self.window - self.hop) // 2
         padded = F.pad(audio, (margin + self.hop, margin))
@@ -308,36 +310,36 @@ class ToneHead(nn.Module):
         return torch.fft.rfft(frames)[..., : self.bins] * self.get_buffer("centred")[: self.bins]
 
     @torch.no_grad()
-    def listen(self, audio: Tensor) -> Heard:
+    def targets(self, audio: Tensor) -> ToneTargets:
         """What the frames of a recording ``[B, C, N]`` say of the tones."""
-        heard = self.heard(audio)
-        now, before = heard[:, :, 1:], heard[:, :, :-1]
+        frames = self.frames(audio)
+        now, before = frames[:, :, 1:], frames[:, :, :-1]
         product = (now * before.conj()).sum(dim=1)
         advance = torch.atan2(product.imag, product.real) - self.get_buffer("own_advance")
         difference = None
         if self.channels == 2:
             across = now[:, 0] * now[:, 1].conj()
             difference = torch.atan2(across.imag, across.real)
-        return Heard(power(now).sqrt_(), power(product).sqrt_(), advance, difference)
+        return ToneTargets(power(now).sqrt_(), power(product).sqrt_(), advance, difference)
 
-    def losses(self, tones: Tones, heard: Heard) -> tuple[Tensor, Tensor]:
+    def losses(self, tones: Tones, targets: ToneTargets) -> tuple[Tensor, Tensor]:
         """Beside the recording: how far off the magnitudes are (nepers), and how unlikely its phases are.
 
         Two scalars, means over the bins by their loudness. Magnitudes are compared as they were told, before any phase is
         drawn: what overlapping frames with drawn phases sum up to is too noisy to learn from where a partial stands.
         """
-        magnitude = heard.magnitude.clamp(min=TONE_FLOOR / 10)
+        magnitude = targets.magnitude.clamp(min=TONE_FLOOR / 10)
         apart = _by_loudness((tones.log_magnitude - magnitude.log()).abs(), 20 * magnitude.log10())
         decibels = 20 * magnitude.square().sum(dim=1).sqrt().log10()
-        unlikely = _by_loudness(von_mises_loss(tones.advance, heard.advance), decibels)
-        if tones.difference is not None and heard.difference is not None:
-            unlikely = unlikely + 0.5 * _by_loudness(von_mises_loss(tones.difference, heard.difference), decibels)
+        unlikely = _by_loudness(von_mises_loss(tones.advance, targets.advance), decibels)
+        if tones.difference is not None and targets.difference is not None:
+            unlikely = unlikely + 0.5 * _by_loudness(von_mises_loss(tones.difference, targets.difference), decibels)
         return apart, unlikely
 
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:
         """Sets the bias to the mean spectrum of some recordings ``[B, C, N]``, from where learning is short."""
-        level = self.heard(audio).abs().clamp(min=TONE_FLOOR).log().mean(dim=(0, 1, 2))
+        level = self.frames(audio).abs().clamp(min=TONE_FLOOR).log().mean(dim=(0, 1, 2))
         self.spectrum.bias[: self.bins] = level
 
 
@@ -365,8 +367,8 @@ class TonesAndNoise(nn.Module):
         held: Tensor | None = None,
         held_at: int = -1,
         sketch: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Told]:
-        """Audio ``[B, C, S·hop]``, phases ``[B, S, K]``, and what was told. See :meth:`ToneHead.speak`."""
-        told = Told(self.tones(hidden, sketch), self.noise(hidden))
-        sung, phases = self.tones.speak(told.tones, positions, held, held_at)
-        return sung + self.noise.speak(told.noise, positions), phases, told
+    ) -> tuple[Tensor, Tensor, Predicted]:
+        """Audio ``[B, C, S·hop]``, phases ``[B, S, K]``, and what was predicted. See :meth:`ToneHead.synthesise`."""
+        predicted = Predicted(self.tones(hidden, sketch), self.noise(hidden))
+        sung, phases = self.tones.synthesise(predicted.tones, positions, held, held_at)
+        return sung + self.noise.synthesise(predicted.noise, positions), phases, predicted

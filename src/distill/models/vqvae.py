@@ -34,7 +34,7 @@ from distill.models.noise import NoiseHead
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.sketch import described
 from distill.models.subsonic import SubsonicFilter
-from distill.models.tones import Heard, Told, ToneHead, TonesAndNoise
+from distill.models.tones import Predicted, ToneHead, TonesAndNoise, ToneTargets
 
 __all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "swap_mid_side"]
 
@@ -111,11 +111,11 @@ class Features(nn.Module):
         self.log_mels = nn.ModuleList(
             LogMel(config.sample_rate, window, min(hop, config.hop), bins) for window, hop, bins in self._SCALES
         )
-        heard = 1 if config.channels == 1 else 3
+        inputs = 1 if config.channels == 1 else 3
         self.scale_widths = [bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES]
         """Of each scale, for one channel."""
         self.fine_width = 0
-        self.width = heard * sum(self.scale_widths)
+        self.width = inputs * sum(self.scale_widths)
         self.fine = None
         if config.voice != "frames":
             self.fine = Magnitude(self.longest_window(config), config.hop, self.FINE_BINS)
@@ -211,7 +211,7 @@ class ConvVQVAE(nn.Module):
         )
         self.sketch = None
         if config.sketch_size and self.tonal_head is not None:
-            self.sketch = nn.Linear(self.tonal_head.tones.described, config.sketch_size)
+            self.sketch = nn.Linear(self.tonal_head.tones.description_size, config.sketch_size)
         self.subsonic = SubsonicFilter(config.sample_rate)
 
     @property
@@ -225,23 +225,23 @@ class ConvVQVAE(nn.Module):
         """Positions to either side that can change a position's codes or sound; chunks overlap by this much."""
         reach = self.config.kernel_size // 2
         if self.tonal_head is not None:
-            heard = -(-Features.longest_window(self.config) // (2 * self.hop)) + 1
-            return max(self.config.encoder_blocks * reach + heard, self.config.decoder_blocks * reach + self._before)
+            window = -(-Features.longest_window(self.config) // (2 * self.hop)) + 1
+            return max(self.config.encoder_blocks * reach + window, self.config.decoder_blocks * reach + self._before)
         return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach - (-2048 // self.hop) + 1
 
     def latents(self, audio: Tensor) -> Tensor:
         """``[B, C, N] → [B, S, vector_size]``, before quantisation; the end is padded with silence to whole positions."""
-        return self._listen(audio)[0]
+        return self._analyse(audio)[0]
 
-    def _listen(self, audio: Tensor) -> tuple[Tensor, Heard | None]:
+    def _analyse(self, audio: Tensor) -> tuple[Tensor, ToneTargets | None]:
         """The latents, and what the sketch is made of."""
         audio = F.pad(audio, (0, -audio.shape[-1] % self.hop))
         latents = self.encoder(self.features(audio))
         head = self.tonal_head
         if self.sketch is None or head is None:
             return latents, None
-        heard = head.tones.listen(audio)
-        return torch.cat([latents, self.sketch(described(heard))], dim=-1), heard
+        targets = head.tones.targets(audio)
+        return torch.cat([latents, self.sketch(described(targets))], dim=-1), targets
 
     def encode(self, audio: Tensor) -> Tensor:
         """``[B, C, N] →`` codes ``[B, S, Q]`` (int64), ``S = ceil(N / hop)``."""
@@ -273,15 +273,15 @@ class ConvVQVAE(nn.Module):
             Audio ``[B, C, (stop - start)·hop]`` and what the next part, which begins at ``stop``, needs as ``held``.
         """
         held_at = start - self._before - 1 - first
-        audio, phases, _ = self._speak(self.quantizer.decode(codes, levels), first, held, held_at)
+        audio, phases, _ = self._synthesise(self.quantizer.decode(codes, levels), first, held, held_at)
         next_at = stop - self._before - 1 - first
         held = phases[:, next_at] if phases is not None and next_at >= 0 else None
         return audio[..., (start - first) * self.hop : (stop - first) * self.hop], held
 
-    def decode_with_told(self, codes: Tensor) -> tuple[Tensor, Told | None]:
-        """As :meth:`decode`, and what the decoder told, which its loss needs; None with the voice ``frames``."""
-        audio, _, told = self._speak(self.quantizer.decode(codes))
-        return audio, told
+    def decode_with_predicted(self, codes: Tensor) -> tuple[Tensor, Predicted | None]:
+        """As :meth:`decode`, and what the decoder predicted, which its loss needs; None with the voice ``frames``."""
+        audio, _, predicted = self._synthesise(self.quantizer.decode(codes))
+        return audio, predicted
 
     @property
     def _before(self) -> int:
@@ -292,9 +292,9 @@ class ConvVQVAE(nn.Module):
         limited = -(-peaks.REACH // self.hop) if self.config.voice == "lobes" else 0
         return head.reach - (-self.subsonic.reach // self.hop) + limited
 
-    def _speak(
+    def _synthesise(
         self, quantized: Tensor, first: int = 0, held: Tensor | None = None, held_at: int = -1
-    ) -> tuple[Tensor, Tensor | None, Told | None]:
+    ) -> tuple[Tensor, Tensor | None, Predicted | None]:
         head = self.tonal_head
         if head is None:
             return self._below_full_scale(self.decoder(quantized)), None, None
@@ -304,9 +304,9 @@ class ConvVQVAE(nn.Module):
             drawn = torch.randint(1 << 30, (ranks.size() * len(quantized), 1), device=quantized.device)
             positions = positions + ranks.own_part(drawn)
         sketch = quantized[..., self.config.latent_size :]
-        audio, phases, told = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
+        audio, phases, predicted = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
         # Filtering takes a twentieth of a step, and no loss hears what it takes out.
-        return self._below_full_scale(audio if is_training else self.subsonic(audio)), phases, told
+        return self._below_full_scale(audio if is_training else self.subsonic(audio)), phases, predicted
 
     def _below_full_scale(self, audio: Tensor) -> Tensor:
         return peaks.held_down(audio) if self.config.voice == "lobes" else peaks.bent(audio)
@@ -316,19 +316,19 @@ class ConvVQVAE(nn.Module):
 
         Without ``quantize`` the latents pass as they are, and indices and commitment loss are zero.
         """
-        return self.forward_with_told(audio, quantize)[0]
+        return self.forward_with_predicted(audio, quantize)[0]
 
-    def forward_with_told(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Told | None]:
-        """As :meth:`forward`, and what the decoder told, which its loss needs; None with the voice ``frames``."""
-        latents, heard = self._listen(audio)
+    def forward_with_predicted(self, audio: Tensor, quantize: bool = True) -> tuple[VQVAEOutput, Predicted | None]:
+        """As :meth:`forward`, and what the decoder predicted, which its loss needs; None with the voice ``frames``."""
+        latents, targets = self._analyse(audio)
         if quantize:
             quantized, codes, commitment = self.quantizer(latents)
         else:
             quantized, commitment = latents, latents.new_zeros(1)
             codes = torch.zeros(*latents.shape[:2], self.num_quantizers, dtype=torch.int64, device=latents.device)
-        spoken, _, told = self._speak(quantized)
-        told = told._replace(heard=heard) if told is not None else None
-        return VQVAEOutput(spoken[..., : audio.shape[-1]], codes, commitment.sum()), told
+        made, _, predicted = self._synthesise(quantized)
+        predicted = predicted._replace(targets=targets) if predicted is not None else None
+        return VQVAEOutput(made[..., : audio.shape[-1]], codes, commitment.sum()), predicted
 
 
 def _head(config: VQVAEConfig) -> nn.Module:

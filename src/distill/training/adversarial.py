@@ -142,7 +142,7 @@ class Networks:
         ]
         wrapped, decoder_optimizer = fabric.setup(trained, optimizers[0])
         wrapped.mark_forward_method("encode")
-        wrapped.mark_forward_method("decode_with_told")
+        wrapped.mark_forward_method("decode_with_predicted")
         wrapped_discriminator, discriminator_optimizer = fabric.setup(discriminator, optimizers[1])
         criterion = CodecLoss(codec.sample_rate, plan.scales_per_step).to(fabric.device)
         return cls(
@@ -294,7 +294,7 @@ def train_step(
     with torch.no_grad():
         codes = codec.encode(audio)
     with fabric.autocast():
-        made, told = codec.decode_with_told(codes)
+        made, predicted = codec.decode_with_predicted(codes)
     made = made.float()
     # The discriminator gets quiet passages as loud as others, but silence is never lifted out of the noise.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
@@ -310,7 +310,7 @@ def train_step(
         real = discriminator(gain * audio)
     fake = discriminator(gain * made)
     features, adversarial = feature_distance(real, fake), adversarial_loss(fake)
-    parts = networks.criterion(codec.module, made, told, audio, draw)
+    parts = networks.criterion(codec.module, made, predicted, audio, draw)
     near = torch.stack(list(parts.values())).sum()
     loss = plan.mel_weight * near + plan.feature_weight * features + plan.adversarial_weight * adversarial
     is_alone = schedule.step < plan.discriminator_first_steps and schedule.progress < plan.discriminator_first_share

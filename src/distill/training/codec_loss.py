@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from distill.audio.distance import WINDOWS, MultiScaleMel
-from distill.models.tones import Told
+from distill.models.tones import Predicted
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 
 BIN_WEIGHT, PHASE_WEIGHT = 3.0, 1.0
@@ -24,7 +24,7 @@ class CodecLoss(nn.Module):
         self.mel = MultiScaleMel(sample_rate)
 
     def forward(
-        self, codec: ConvVQVAE, estimate: Tensor, told: Told | None, audio: Tensor, draw: np.random.Generator
+        self, codec: ConvVQVAE, estimate: Tensor, predicted: Predicted | None, audio: Tensor, draw: np.random.Generator
     ) -> dict[str, Tensor]:
         """``reconstruction`` and, of a codec of tones, ``bins``, ``phases`` and ``noise``.
 
@@ -36,8 +36,8 @@ class CodecLoss(nn.Module):
             estimate, wanted = swap_mid_side(estimate), swap_mid_side(audio)
         parts = {"reconstruction": self.mel(estimate, wanted, scales)}
         head = codec.tonal_head
-        if head is not None and told is not None:
-            apart, unlikely = head.tones.losses(told.tones, told.heard or head.tones.listen(audio))
+        if head is not None and predicted is not None:
+            apart, unlikely = head.tones.losses(predicted.tones, predicted.targets or head.tones.targets(audio))
             parts["bins"], parts["phases"] = BIN_WEIGHT * apart, PHASE_WEIGHT * unlikely
-            parts["noise"] = head.noise.losses(told.noise, audio)
+            parts["noise"] = head.noise.losses(predicted.noise, audio)
         return parts

@@ -309,7 +309,7 @@ def _first_state(
     )
     model, optimizer = fabric.setup(codec, optimizer)
     model.mark_forward_method("latents")
-    model.mark_forward_method("forward_with_told")
+    model.mark_forward_method("forward_with_predicted")
     codec.quantizer.expect(ranks.size() * plan.window_positions * plan.batch_size)
     if is_new:
         start_decoder(codec, data.windows, plan, fabric.device, base)
@@ -334,8 +334,8 @@ def train_step(
 
     is_quantizing = model.module.quantizer.started
     with fabric.autocast():
-        output, told = model.forward_with_told(audio, is_quantizing)
-    parts = criterion(model.module, output.reconstruction.float(), told, audio, draw)
+        output, predicted = model.forward_with_predicted(audio, is_quantizing)
+    parts = criterion(model.module, output.reconstruction.float(), predicted, audio, draw)
     loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)
