@@ -1,10 +1,10 @@
 """Noise above 5 kHz: levels of bands, 16 times a position, with phases that are drawn and never repeat.
 
-Levels are compared with the recording's own, as they are told. By spectra of what is drawn alone they were learned wrong: one
-loud frame among silent ones varies less than four that overlap, so the network told levels that rose and fell by tens of dB at
-fixed places of each position: a buzz (docs/codec.md).
+The loss compares predicted levels directly with the recording's. Comparing spectra of the synthesised noise alone taught wrong
+levels: one loud frame among silent ones varies less than four that overlap, so the network learned levels that rose and fell by
+tens of dB at fixed places within each position, which is heard as a buzz (docs/codec.md).
 
-It shares with the tones how levels within a position go over into those of the next (:func:`blended`)."""
+Levels of neighbouring positions are cross-faded as the gains of the tones are (:func:`blended`)."""
 
 import math
 from typing import NamedTuple
@@ -23,15 +23,15 @@ NOISE_FROM = 5000.0
 NOISE_WINDOW, NOISE_HOP = 256, 64
 NOISE_BANDS = 24
 NOISE_FLOOR = 1e-4
-"""Magnitudes under this are silence."""
+"""Magnitudes below this are silence."""
 MAX_LOG_MAGNITUDE = 8.0
 NOISE_STREAMS = {"noise": 2, "side noise": 3}
 DEPTH = 60.0 / 8.686
-"""How far under the loudest band of its window, in nepers, a level is learned."""
+"""Levels further below the loudest one of their window than this, in nepers, count as equal."""
 FAINT, FAINT_WEIGHT = 1e-3, 0.05
-"""Magnitude of the loudest band under which a window is silent; what a level counts ``DEPTH`` under the loudest."""
+"""The loudest band of a window is taken to be at least this magnitude; weight in the loss of a level ``DEPTH`` below it."""
 _TRIED = 400
-"""Positions of noise by which the median level of what is drawn is known."""
+"""Positions of synthesised noise whose median level is measured."""
 
 
 class Noise(NamedTuple):
@@ -40,18 +40,17 @@ class Noise(NamedTuple):
     log_level: Tensor
     """Log magnitudes of bands, ``[B, C, F, bands]``."""
     alike: Tensor | None
-    """How alike both channels are, from -1 to 1: ``[B, S, bands]``; None in mono."""
+    """Correlation of the two channels, -1 to 1: ``[B, S, bands]``; None in mono."""
 
 
 def blended(values: Tensor, there: Tensor | None = None) -> Tensor:
-    """Curves that each position tells for itself and half of its neighbours, faded into one: ``[B, S, 2n, D] → [B, S·n, D]``.
+    """Cross-fades curves that each position predicts for itself and half of each neighbour: ``[B, S, 2n, D] → [B, S·n, D]``.
 
-    Told for their own position alone, curves have a step or a bend at every border on average, which buzzes 46.9 times a
-    second.
+    Curves predicted for one position alone have a step or a bend at every border, which buzzes 46.9 times a second.
 
     Args:
-        there: 1 for each position that is part of the sound and 0 for the others, ``[S]``; without it, all are. Where none is,
-            the curve is 0.
+        there: 1 for positions that are part of the sound and 0 for others, ``[S]``; all are if not given. The curve is 0 where
+            no position is.
     """
     count = int(values.shape[2]) // 2  # a number, also where the function is traced
     fade = 1 - ((torch.arange(2 * count, device=values.device) + 0.5) / count - 1).abs()[:, None]
@@ -95,11 +94,11 @@ class NoiseHead(nn.Module):
         self.median: Tensor | None
 
     def band_levels(self, hidden: Tensor) -> Tensor:
-        """Normed hidden vectors ``[B, S, H]`` to log magnitudes as each position tells them, ``[B, S, C, told, bands]``."""
+        """Normalised hidden vectors ``[B, S, H]`` to each position's log magnitudes, ``[B, S, C, frames_predicted, bands]``."""
         return self.levels(hidden).unflatten(-1, (self.channels, self.frames_predicted, NOISE_BANDS))
 
     def curves(self, predicted: Tensor, there: Tensor | None = None) -> Tensor:
-        """What positions tell, one after the other: ``[B, S, C, told, bands] → [B, C, F, bands]``.
+        """The levels that positions predict, joined into curves: ``[B, S, C, frames_predicted, bands] → [B, C, F, bands]``.
 
         See :func:`blended` for ``there``.
         """
@@ -112,13 +111,13 @@ class NoiseHead(nn.Module):
         return level
 
     def forward(self, hidden: Tensor) -> Noise:
-        """Hidden vectors ``[B, S, H]`` to what is told of them."""
+        """Hidden vectors ``[B, S, H]`` to what they predict of the noise."""
         hidden = self.norm(hidden)
         alike = torch.tanh(self.alike(hidden) + 1) if self.alike is not None else None
         return Noise(self.curves(self.band_levels(hidden)), alike)
 
     def synthesise(self, noise: Noise, positions: Tensor) -> Tensor:
-        """Audio ``[B, C, S·hop]``; the absolute positions, int64 ``[B, S]``, decide the draws."""
+        """Audio ``[B, C, S·hop]``. The absolute positions, int64 ``[B, S]``, seed the random phases."""
         level = noise.log_level @ self.get_buffer("bands")
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
         magnitude = magnitude * self.get_buffer("band")
@@ -132,7 +131,7 @@ class NoiseHead(nn.Module):
         return self._summed(*(magnitude * torch.stack([one, alike * one + apart * own], dim=1) for one, own in both))
 
     def _summed(self, real: Tensor, imaginary: Tensor) -> Tensor:
-        """Both parts of spectra ``[B, C, F, bins]`` to audio."""
+        """Real and imaginary parts of spectra ``[B, C, F, bins]`` to audio ``[B, C, S·hop]``."""
         spectrum = F.pad(torch.complex(real, imaginary), (self.first, 0))
         frames = torch.fft.irfft(spectrum, n=NOISE_WINDOW) * self.get_buffer("taper")
         summed = overlap_add(frames, NOISE_HOP) / 1.5
@@ -141,16 +140,16 @@ class NoiseHead(nn.Module):
 
     @torch.no_grad()
     def frames(self, audio: Tensor) -> Tensor:
-        """The recording's own frames: ``[B, C, N] → [B, C, F, bins]``, complex."""
+        """Complex spectra of a recording: ``[B, C, N] → [B, C, F, bins]``."""
         margin = (NOISE_WINDOW - NOISE_HOP) // 2
         frames = F.pad(audio, (margin, margin)).unfold(-1, NOISE_WINDOW, NOISE_HOP) * self.get_buffer("taper")
         return torch.fft.rfft(frames)[..., self.first :]
 
     def losses(self, noise: Noise, audio: Tensor) -> Tensor:
-        """How far off levels (nepers) and the likeness of the channels are, beside the recording ``[B, C, N]``: a scalar.
+        """L1 distance of the levels (nepers) to audio ``[B, C, N]``, plus squared error of the channels' correlation: a scalar.
 
-        The level that would be told of the recording is the one whose drawn noise has its median. Means over all levels by
-        their loudness; deep under the loudest band one level is as good as another.
+        The target of a level is the one whose synthesised noise has the recording's level as its median. Means are weighted by
+        loudness; far below the loudest band one level is as good as another.
         """
         frames = self.frames(audio)
         loudness = power(frames)
@@ -179,7 +178,7 @@ class NoiseHead(nn.Module):
 
     @torch.no_grad()
     def _drawn_median(self) -> Tensor:
-        """The median log magnitude of each band where a level of 0 is drawn: ``[bands]``."""
+        """The median log magnitude in each band of noise synthesised at level 0: ``[bands]``."""
         if self.median is None or self.median.device != self.get_buffer("taper").device:
             positions = torch.arange(_TRIED, device=self.get_buffer("taper").device)[None]
             audio = self._summed(*(one[:, None] * self.get_buffer("band") for one in self._drawn(positions, "noise")))
@@ -190,7 +189,7 @@ class NoiseHead(nn.Module):
         return frames.unflatten(1, (-1, self.per_position)).mean(dim=2)
 
     def _likeness(self, frames: Tensor, loudness: Tensor) -> Tensor:
-        """The correlation of both channels in each band at each position: ``[B, 2, F, bins] → [B, S, bands]``."""
+        """Correlation of the two channels in each band at each position: ``[B, 2, F, bins] → [B, S, bands]``."""
         left, right = frames.unbind(dim=1)
         bands = self._heard_bands().T
         both, one, other = (
@@ -201,7 +200,7 @@ class NoiseHead(nn.Module):
 
     @torch.no_grad()
     def _drawn(self, positions: Tensor, stream: str) -> tuple[Tensor, Tensor]:
-        """Cosine and sine of the drawn phases, ``[B, F, bins]`` each."""
+        """Cosine and sine of random phases, ``[B, F, bins]`` each."""
         bins = NOISE_WINDOW // 2 + 1 - self.first
         angle = 2 * math.pi * uniform(positions, self.per_position * bins, NOISE_STREAMS[stream])
         angle = angle.unflatten(-1, (self.per_position, bins)).flatten(1, 2)
@@ -209,7 +208,7 @@ class NoiseHead(nn.Module):
 
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:
-        """Sets the bias to the mean spectrum of some recordings ``[B, C, N]``."""
+        """Initialises the bias with the mean spectrum of some recordings ``[B, C, N]``."""
         level = self.frames(audio).abs().clamp(min=NOISE_FLOOR).log().mean(dim=(0, 1, 2))
         bands = self.get_buffer("bands")
         mean = (bands @ level) / bands.sum(dim=1).clamp(min=1e-6) + math.log(2)
@@ -218,7 +217,7 @@ class NoiseHead(nn.Module):
 
 
 def _weighted(values: Tensor, weight: Tensor) -> Tensor:
-    """Averaged over ranks it is the mean over the whole batch."""
+    """Weighted mean: a scalar. Averaged over ranks, it is that of the whole batch."""
     return (values * weight).sum() / ranks.mean(weight.sum()).clamp(min=1)
 
 

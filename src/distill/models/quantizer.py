@@ -3,7 +3,7 @@
 While it trains, the quantizer is ``vector-quantize-pytorch``'s: k-means start, moving-average codebooks, dead-code
 replacement, gradients by the rotation trick (Fifty et al. 2024, arXiv:2410.06424). It detaches each level's residual from
 the level before but keeps it attached to the encoder, so every level's commitment loss reaches the encoder. In evaluation
-nothing is left but the codebooks and the search for the nearest entry, so a model is opened without that library.
+only the codebooks and a nearest-entry search are needed, so a model opens without that library.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 DECAY = 0.98
 DEAD_CODE_SHARE = 0.15
-"""An entry is replaced when its moving-average use falls below this share of an even use of the codebook."""
+"""An entry counts as dead, and is replaced, when its moving-average use falls below this share of uniform use."""
 _LEAST_SQUARE = 1e-8
-"""Below any squared distance that counts; rounding may leave one below zero, which has no root."""
+"""Lower bound of a squared distance before its root is taken: rounding may make it negative."""
 
 
 class ResidualQuantizer(nn.Module):
@@ -34,8 +34,9 @@ class ResidualQuantizer(nn.Module):
     """
 
     residual_vq: "ResidualVQ | None"
-    """The library's quantizer, from the first sign of training on; until then the codebooks are ``settled``."""
+    """The library's quantizer; None until :meth:`begin_training`."""
     settled: Tensor | None
+    """Codebooks ``[Q, K, C]`` of a quantizer that does not train; None once there is the library's."""
 
     def __init__(self, dim: int, num_quantizers: int, codebook_size: int) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class ResidualQuantizer(nn.Module):
         self.register_load_state_dict_pre_hook(_take_the_form_of)
 
     def begin_training(self) -> "ResidualVQ":
-        """The library's quantizer, made of the codebooks there are if it is not there yet."""
+        """The library's quantizer, made from the present codebooks on the first call."""
         if self.residual_vq is None:
             from vector_quantize_pytorch import ResidualVQ  # takes a second to import, so only training pays for it
 
@@ -70,9 +71,9 @@ class ResidualQuantizer(nn.Module):
         return self.residual_vq
 
     def expect(self, vectors_per_step: int) -> None:
-        """Sets how many vectors each training step has, which decides how rarely an entry must be used to count as dead.
+        """Sets the threshold for dead entries by the number of vectors in each training step.
 
-        This is not part of the weights: whoever resumes training sets it again.
+        It is not saved with the weights: set it again when training is resumed.
         """
         dead_below = DEAD_CODE_SHARE * vectors_per_step / self.codebook_size
         for level in self.begin_training().layers:
@@ -105,9 +106,9 @@ class ResidualQuantizer(nn.Module):
         return bool(self.residual_vq.layers[0]._codebook.initted)
 
     def forward(self, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``[B, S, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``, commitment loss per level ``[Q]``.
+        """Latents ``[B, S, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``, commitment loss per level ``[Q]``.
 
-        In training, latents that are not finite leave the codebooks and their averages as they are. In evaluation the
+        In training, a batch with latents that are not finite leaves codebooks and averages unchanged. In evaluation the
         commitment loss is zero.
         """
         if not self.training:
@@ -116,14 +117,13 @@ class ResidualQuantizer(nn.Module):
         whole = ranks.put_together(latents)
         spoilt = not bool(torch.isfinite(whole).all())
         quantized, codes, commitment = self.begin_training()(whole, freeze_codebook=spoilt)
-        # It is a mean over the whole batch, of which this rank's part alone hands gradients back: averaged over ranks they
-        # would be too small by their number.
+        # The loss is a mean over the whole batch, but only this rank's part passes gradients back: averaged over ranks, they
+        # would be too small by a factor of ranks.size().
         commitment = commitment + (ranks.size() - 1) * (commitment - commitment.detach())
         return ranks.own_part(quantized), ranks.own_part(codes), commitment
 
     def decode(self, codes: Tensor, levels: Sequence[int] | None = None) -> Tensor:
-        """Codes ``[B, S, Q]`` (0..K-1) ``→`` the vectors they stand for ``[B, S, C]``; with ``levels``, as if the other levels
-        added nothing."""
+        """Codes ``[B, S, Q]`` (0..K-1) ``→`` sums of their codebook vectors ``[B, S, C]``, of all levels or ``levels`` only."""
         wanted = torch.arange(self.num_quantizers, device=codes.device)
         if levels is not None:
             wanted = wanted[list(levels)]
@@ -139,7 +139,7 @@ class ResidualQuantizer(nn.Module):
 
     @torch.no_grad()
     def set_codebooks(self, codebooks: Tensor) -> None:
-        """Takes ``[Q, K, C]`` from a model file; no k-means start will happen after that."""
+        """Takes codebooks ``[Q, K, C]``, as from a model file; k-means will not initialise them after that."""
         self._holds_something = True
         if self.settled is not None:
             self.settled.copy_(codebooks)
@@ -152,10 +152,10 @@ class ResidualQuantizer(nn.Module):
 
 
 def nearest(latents: Tensor, codebooks: Tensor) -> tuple[Tensor, Tensor]:
-    """The entry nearest to what the levels before left over, level by level; the first of several that are as near.
+    """Residual quantisation: at each level the entry nearest to the residual, the lowest index among equals.
 
-    Latents ``[B, S, C]`` and codebooks ``[Q, K, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``. The arithmetic is the
-    library's, rounding and all, so that codes are the same in training and after it.
+    Latents ``[B, S, C]`` and codebooks ``[Q, K, C] →`` quantised ``[B, S, C]``, codes ``[B, S, Q]``. The arithmetic is exactly
+    the library's, including rounding, so that codes are the same in training and afterwards.
     """
     residual = latents.reshape(1, -1, latents.shape[-1])
     quantized, codes = torch.zeros_like(residual), []
@@ -169,7 +169,7 @@ def nearest(latents: Tensor, codebooks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _take_the_form_of(quantizer: ResidualQuantizer, state: Mapping[str, Any], prefix: str, *_: object) -> None:
-    """Weights of a quantizer that trains are loaded into one that trains, settled ones into one at rest."""
+    """Before a state is loaded: takes the form, training or settled, that the state was saved in."""
     if any(name.startswith(f"{prefix}residual_vq.") for name in state):
         quantizer.begin_training()
     elif f"{prefix}settled" in state:

@@ -1,16 +1,16 @@
-"""The sketch: principal components of what the decoder is to tell of the tones, as the recording itself has it.
+"""The sketch: principal components of what the decoder is to predict of the tones, measured in the recording itself.
 
 A network trained for minutes does not find out by itself which tones sound: on two pieces, after some thousand steps, it
-told the mean spectrum at all times, with an error of 0.71 nepers. The first *eight* principal components of the
+predicted the mean spectrum at all times, with an error of 0.71 nepers. The first *eight* principal components of the
 recordings' spectra reach 0.68, and 256 codes for 64 of them 0.57 (docs/codec.md). So a part of each latent vector is a
-linear projection of the recording's own frames, and the decoder reads it by a linear map; both begin as the principal
-components of the recordings and are trained on with all else. The network only has to tell what they leave over.
+linear projection of the recording's own frames, and the decoder reads it with a linear map. Both are initialised with the
+principal components of the recordings and trained together with everything else; the network predicts only the residual.
 
     recording's frames [B, S, D] ──▶ sketch [B, S, size] ─┐
     features ──▶ encoder ──▶ latents [B, S, latent] ──────┴──▶ quantised together ──▶ decoder + reading of the sketch
 
-The description of a position has D = (channels + 2)·K numbers: of each bin the log magnitudes, and sine and cosine of how
-far its phase advances, by loudness.
+The description of a position has D = (channels + 2)·bins numbers: for each bin the log magnitude of every channel, and cosine
+and sine of its phase advance, weighted by loudness.
 """
 
 from typing import TYPE_CHECKING
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from distill.models.vqvae import ConvVQVAE
 
 SHARE = 8.0
-"""Variance of all numbers of the sketch, beside that of the encoder's: the quantizer spends its codes on what varies most."""
+"""Variance of the whole sketch relative to that of the encoder's output: the quantizer spends its codes on what varies most."""
 CONCENTRATION = 3.0
-"""Concentration of the advance that the sketch begins with where its loudest bins agree."""
+"""Concentration of the advance that the initial reading predicts for the loudest bins."""
 _DEPTH = DEPTH_DB / 8.686
 """In nepers."""
 _LOUD = 0.05
-"""Magnitude that a frame has somewhere, if it counts: silence would make up half of the components of some recordings."""
+"""Frames with no magnitude above this are left out: in some recordings silence would take half of the components."""
 
 
 @torch.no_grad()
 def described(targets: ToneTargets) -> Tensor:
-    """What the head would have to tell of a recording: ``[B, S, D]``."""
+    """What the head would ideally predict of a recording: ``[B, S, D]``."""
     return description(targets.magnitude, targets.loudness, targets.advance.cos(), targets.advance.sin())
 
 
 def description(magnitude: Tensor, loudness: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """The same from magnitudes ``[B, C, S, K]`` and, of each bin's advance, loudness, cosine and sine ``[B, S, K]``."""
+    """The same from magnitudes ``[B, C, S, bins]``, and loudness, cosine and sine of the advance ``[B, S, bins]``."""
     level = magnitude.clamp(min=TONE_FLOOR / 10).log()
     level = torch.maximum(level, level.amax(dim=-1, keepdim=True) - _DEPTH)
     weight = loudness_weights(10 * loudness.clamp(min=1e-9).log10())
@@ -49,9 +49,10 @@ def description(magnitude: Tensor, loudness: Tensor, cosine: Tensor, sine: Tenso
 
 @torch.no_grad()
 def start_sketch(codec: "ConvVQVAE", audio: Tensor) -> None:
-    """Sets both linear maps to the principal components of recordings ``[B, C, N]``, beside what the codec tells already.
+    """Initialises both linear maps from recordings ``[B, C, N]``.
 
-    The reading starts as the least-squares one of what the codec leaves over. Of silence, or with no sketch, nothing changes.
+    The projection gets their principal components, the reading the least-squares solution for what the codec does not predict
+    yet. Nothing changes if the codec has no sketch or the recordings are silent.
     """
     head = codec.tonal_head
     if codec.sketch is None or head is None or head.tones.read is None:

@@ -1,4 +1,4 @@
-"""The head that sings: tones whose phases go on from position to position, and noise that never repeats.
+"""The decoder's head: tones whose phases continue from position to position, and noise that never repeats.
 
 A head that predicts phases anew at every position can only repeat itself 46.9 times a second: every lasting tone is
 bent to a multiple of that, every noise becomes a buzz. Here no phase is predicted. Two kinds of frames are summed:
@@ -7,19 +7,19 @@ bent to a multiple of that, every noise becomes a buzz. Here no phase is predict
     noise   from 5 kHz on  frames of 256 samples, 16 a position: levels of bands; the phases are drawn (noise.py)
 
 To hold a tone a phase must add up over time, which a feed-forward network cannot do (Morrison et al. 2022,
-arXiv:2110.10139). So the network tells for each bin the advance from one position to the next as the two natural
-parameters of a von Mises distribution, learned by likelihood against the recording's own; it thereby also learns how
-sure it may be. To sound, the advance is drawn with that spread and added up outside the network; the bins around a sure
-peak share its phase. Around a very sure one they also take the shape that a sine has in such a frame: bins of one phase
-that are flatter than that sound louder in the middle of each frame, 46.9 times a second. Where the network is sure there is
-a tone, where it is not there is noise, whose phases are drawn anew at each position: frames of noise that overlap by three
-quarters seem to go on, but what is drawn so for longer buzzes.
+arXiv:2110.10139). So for each bin the network predicts the advance from one position to the next, as the two natural
+parameters of a von Mises distribution. It is trained by the likelihood of the recording's own advance, so it also learns how
+certain it may be. To synthesise, the advance is drawn from that distribution and added up outside the network; the bins
+around a certain peak share its phase. Around a very certain one they also get the shape that a sine has in such a frame:
+bins of equal phase that are flatter than that sound louder in the middle of each frame, 46.9 times a second. Where the
+network is certain there is a tone. Where it is not there is noise, whose phases are drawn anew at each position:
+because frames overlap by three quarters, even noise seems to have a steady advance, but following it for longer buzzes.
 
-Frames of 4096 samples alone would smear an attack over 85 ms. So the tones of each of two bands are multiplied by a
-gain that moves every 64 samples: before an attack it is closed.
+Frames of 4096 samples alone would smear an attack over 85 ms. So the tones of each of two bands are multiplied by a gain
+with one value every 64 samples, which is near zero before an attack.
 
-What the head tells is what the network says plus a linear reading of the *sketch*, the part of the codes that holds the
-principal components of just that (sketch.py)."""
+What the head predicts is the sum of the network's output and a linear map of the *sketch*, the part of each quantised vector
+that holds the principal components of exactly these values (sketch.py)."""
 
 import math
 from itertools import pairwise
@@ -40,29 +40,29 @@ TONE_BANDS = (0.0, 800.0)
 GAIN_STEP = 64
 """Samples between two values of a gain."""
 SURE, SURE_AT_FIRST = 2.0, 1.5
-"""Concentration of the advance from which a bin counts as a tone; the bins around a peak that does share its phase. The second
-is that of the first form of this head."""
+"""A bin counts as a tone from this concentration of its advance on; the bins around such a peak share its phase. The second
+value is for voice ``tones``, the first form of this head."""
 LOBED = 3.0
-"""Concentration from which a peak is one sine: the bins around it then have the window's shape."""
+"""From this concentration on a peak is taken for a single sine, and the bins around it get the window's shape."""
 FILLED = 18.0 / 8.686
-"""Nepers under what is told of them that these bins have at least: recordings are not empty between their partials."""
+"""Those bins are at most this many nepers below their own predicted level: recordings are not empty between partials."""
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
 DEPTH_DB = 60.0
-"""How far under the loudest bin of its frame a bin is learned from."""
+"""A bin further below the loudest one of its frame than this has no weight in the loss."""
 SILENT_DB = -30.0
-"""Magnitude under which a frame is silent (a full-scale sine has 60 dB)."""
+"""A frame whose loudest bin is below this is silent (a full-scale sine has 60 dB)."""
 TONE_STREAMS = {"advance": 0, "difference": 1, "start": 4}
-"""Which stream of draws each purpose takes."""
+"""The stream of random numbers (draws.py) for each purpose."""
 
 
 class Tones(NamedTuple):
     """What the network predicts of the tones."""
 
     log_magnitude: Tensor
-    """``[B, C, S, K]``"""
+    """``[B, C, S, bins]``"""
     advance: Tensor
-    """Natural parameters of each phase's advance, beyond that of the bin's own frequency: ``[B, 2, S, K]``."""
+    """Natural parameters of each phase's advance, beyond that of the bin's own frequency: ``[B, 2, S, bins]``."""
     difference: Tensor | None
     """The same for how far left is ahead of right in phase; None in mono."""
     log_gain: Tensor
@@ -73,11 +73,11 @@ class ToneTargets(NamedTuple):
     """What the head is to predict of the tones, measured in the recording's own frames."""
 
     magnitude: Tensor
-    """``[B, C, S, K]``"""
+    """``[B, C, S, bins]``"""
     loudness: Tensor
-    """Magnitude of each frame's product with the frame before, summed over the channels: ``[B, S, K]``."""
+    """Magnitude of each frame's product with the frame before, summed over the channels: ``[B, S, bins]``."""
     advance: Tensor
-    """How far each phase advances, beyond the advance of the bin's own frequency: ``[B, S, K]``."""
+    """How far each phase advances, beyond the advance of the bin's own frequency: ``[B, S, bins]``."""
     difference: Tensor | None
     """How far left is ahead of right in phase; None in mono."""
 
@@ -113,7 +113,7 @@ def concentration(eta: Tensor) -> VonMises:
 
 
 def lobe(away: Tensor) -> Tensor:
-    """How much of a sine a bin hears so many bins away, through a Hann window: 1 at 0, 0 from 2 on."""
+    """Response of a Hann window to a sine that is ``away`` bins off: 1 at 0, 0 from 2 bins on."""
 
     def sinc(x: Tensor) -> Tensor:
         x = math.pi * torch.where(x.abs() < 1e-4, 1e-4, x)
@@ -130,13 +130,14 @@ def von_mises_loss(eta: Tensor, angle: Tensor) -> Tensor:
 
 
 def loudness_weights(decibels: Tensor) -> Tensor:
-    """How near each bin ``[..., K]`` is to its frame's loudest: 1 there, 0 ``DEPTH_DB`` under it and in frames of silence."""
+    """Weights of bins in the loss, from levels ``[..., bins]`` in dB: 1 at a frame's loudest bin, falling to 0 at ``DEPTH_DB``
+    below it; 0 in silent frames."""
     loudest = decibels.amax(dim=-1, keepdim=True)
     return ((decibels - loudest + DEPTH_DB) / DEPTH_DB).clamp(0, 1) * (loudest > SILENT_DB)
 
 
 def _by_loudness(values: Tensor, decibels: Tensor) -> Tensor:
-    """Mean of ``[..., K]`` by these weights: a scalar. Averaged over ranks it is the mean over the whole batch."""
+    """Mean of ``[..., bins]`` by :func:`loudness_weights`: a scalar. Averaged over ranks, it is that of the whole batch."""
     weight = loudness_weights(decibels)
     return (values * weight).sum() / ranks.mean(weight.sum()).clamp(min=1)
 
@@ -145,10 +146,11 @@ class ToneHead(nn.Module):
     """Hidden vectors ``[B, S, H]`` to tones, and those to audio ``[B, C, S·hop]``.
 
     Args:
-        blends: whether gains are told beyond the own position and faded into one curve, and what is not sure scatters. Not so
-            in the first form of this head, which files of that time keep.
-        has_lobes: whether the bins around a sure peak take the shape of the window's lobe. Not so in its second form.
-        sketch_size: width of the sketch that is read; 0 for none.
+        blends: whether each position also predicts the gains of half of its neighbours, cross-faded into one curve, and
+            uncertain bins get random phases. False for voice ``tones``, the first form of this head.
+        has_lobes: whether the bins around a certain peak take the shape of the window's main lobe. False for the first two
+            forms, ``tones`` and ``partials``.
+        sketch_size: width of the sketch; 0 for none.
     """
 
     def __init__(
@@ -168,7 +170,7 @@ class ToneHead(nn.Module):
         self.window = hop * max(4, -(-TONE_WINDOW // hop))
         self.bins = int(NOISE_FROM / sample_rate * self.window)
         self.steps = (2 if blends else 1) * (hop // GAIN_STEP)
-        """Values of a gain that a position tells of."""
+        """Values of each band's gain that one position predicts."""
         self.norm = nn.LayerNorm(hidden_size)
         self.kinds = channels + 2 + (2 if channels == 2 else 0)
         self.spectrum = nn.Linear(hidden_size, self.kinds * self.bins)
@@ -190,16 +192,16 @@ class ToneHead(nn.Module):
         self.register_buffer("masks", (torch.stack(masks) & sounding).float(), persistent=False)
         self.register_buffer("taper", torch.hann_window(self.window), persistent=False)
         self.register_buffer("own_advance", 2 * math.pi * (places * hop % self.window) / self.window, persistent=False)
-        # Phases are told at the middle of a frame, where time 0 is.
+        # Phases are those at the middle of a frame: time 0 lies there.
         self.register_buffer("centred", 1.0 - 2.0 * (torch.arange(self.window // 2 + 1) % 2), persistent=False)
 
     def forward(self, hidden: Tensor, sketch: Tensor | None = None) -> Tones:
-        """``[B, S, H]`` and the sketch ``[B, S, sketch_size]``, if it reads one."""
+        """Predicts the tones from hidden vectors ``[B, S, H]`` and the sketch ``[B, S, sketch_size]``, if there is one."""
         tones = self.predict(hidden, sketch)
         return tones._replace(log_gain=self.gains(tones.log_gain))
 
     def predict(self, hidden: Tensor, sketch: Tensor | None = None) -> Tones:
-        """As :meth:`forward`, with the gains as each position tells them: ``[B, bands, S, steps]``."""
+        """As :meth:`forward`, but with the gains of each position by itself, before cross-fading: ``[B, bands, S, steps]``."""
         hidden = self.norm(hidden)
         values = self.spectrum(hidden).unflatten(-1, (self.kinds, self.bins)).transpose(1, 2)
         magnitude = values[:, : self.channels]
@@ -213,7 +215,7 @@ class ToneHead(nn.Module):
         return Tones(magnitude, advance, values[:, -2:] if self.channels == 2 else None, gain)
 
     def gains(self, predicted: Tensor, there: Tensor | None = None) -> Tensor:
-        """What positions tell, one after the other: ``[B, bands, S, steps] → [B, bands, S·hop / GAIN_STEP]``.
+        """The gains that positions predict, joined into one curve: ``[B, bands, S, steps] → [B, bands, S·hop / GAIN_STEP]``.
 
         See :func:`distill.models.noise.blended` for ``there``.
         """
@@ -224,7 +226,7 @@ class ToneHead(nn.Module):
     def _phases(
         self, predicted: VonMises, peak: Tensor, positions: Tensor, held: Tensor | None, held_at: int
     ) -> Tensor:
-        """The phase of every bin at every position, its advances added up along time: ``[B, S, K]``."""
+        """The phase of every bin at every position, its advances added up along time: ``[B, S, bins]``."""
         spread = predicted.spread
         if self.blends:
             spread = torch.where(predicted.kappa > SURE, spread, spread.new_tensor(2 * math.pi))
@@ -244,7 +246,7 @@ class ToneHead(nn.Module):
         return torch.stack(track, dim=1)
 
     def _peaks(self, tones: Tones, kappa: Tensor) -> Tensor:
-        """The bin whose phase each takes: that of the sure peak around it, or its own. ``[B, S, K]``"""
+        """The bin whose phase each bin takes: the certain peak around it, or itself. int64 ``[B, S, bins]``."""
         strength = tones.log_magnitude.mean(dim=1)
         batch, count, bins = strength.shape
         _, nearest = F.max_pool1d(strength.reshape(batch * count, 1, bins), 5, 1, 2, return_indices=True)
@@ -254,14 +256,15 @@ class ToneHead(nn.Module):
         return torch.where(sure, peak, torch.arange(bins, device=peak.device))
 
     def shaped(self, level: Tensor, peak: Tensor, angle: Tensor, kappa: Tensor) -> Tensor:
-        """Log magnitudes ``[B, C, S, K]`` as they sound: around very sure peaks they have the shape of the window's lobe.
+        """Log magnitudes ``[B, C, S, bins]`` with the bins around very certain peaks in the shape of the window's main lobe.
 
         Args:
-            peak, angle, kappa: of each bin the peak it follows, the mean of its advance and its concentration, ``[B, S, K]``.
+            peak: the bin that each bin follows, ``[B, S, bins]`` (:meth:`_peaks`).
+            angle, kappa: mean and concentration of each bin's advance, ``[B, S, bins]``.
         """
         if not self.has_lobes:
             return level
-        # The advance beyond that of the peak's own bin says how far from its middle the sine is.
+        # How much faster than the bin's own frequency the phase advances says how many bins off its centre the sine is.
         offset = (angle * (self.window / (2 * math.pi * self.hop))).gather(2, peak).clamp(-0.7, 0.7)
         own = torch.arange(level.shape[3], device=peak.device)
         height = lobe(own - peak - offset) / lobe(offset)
@@ -272,11 +275,12 @@ class ToneHead(nn.Module):
     def synthesise(
         self, tones: Tones, positions: Tensor, held: Tensor | None = None, held_at: int = -1
     ) -> tuple[Tensor, Tensor]:
-        """Audio ``[B, C, S·hop]``, and the phase of every bin at every position, ``[B, S, K]``.
+        """Audio ``[B, C, S·hop]``, and the phase of every bin at every position, ``[B, S, bins]``.
 
         Args:
             positions: absolute positions, int64 ``[B, S]``; they decide the draws.
-            held: phases ``[B, K]`` to go on from, at place ``held_at``; earlier places get them too.
+            held: phases ``[B, bins]`` to continue from; without them, phases start at random.
+            held_at: index along S of the position that has these phases; earlier ones get the same.
         """
         with torch.no_grad():
             advance = concentration(tones.advance)
@@ -287,12 +291,12 @@ class ToneHead(nn.Module):
                 ahead = concentration(tones.difference)
                 half = (ahead.angle + ahead.spread * normal(positions, self.bins, TONE_STREAMS["difference"])) / 2
                 theta = torch.stack([phases + half, phases - half], dim=1)
-            # Frames with one phase add up by amplitude, with many by power, which of four frames is half as much.
+            # Overlapping frames of one phase add up in amplitude, of random phases in power: with four frames, half as much.
             louder = 0.5 * math.log(self.window / self.hop) * (1 - advance.resultant.square())[:, None]
         level = self.shaped(tones.log_magnitude + louder, peak, advance.angle, advance.kappa)
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
         masks = self.get_buffer("masks") * self.get_buffer("centred")[: self.bins]
-        banded = magnitude[:, :, None] * masks[:, None]  # [B, C, bands, S, K]
+        banded = magnitude[:, :, None] * masks[:, None]  # [B, C, bands, S, bins]
         spectrum = torch.complex(*(banded * part[:, :, None] for part in (theta.cos(), theta.sin())))
         frames = torch.fft.irfft(spectrum, n=self.window) * self.get_buffer("taper")
         summed = overlap_add(frames, self.hop)
@@ -303,7 +307,7 @@ class ToneHead(nn.Module):
 
     @torch.no_grad()
     def frames(self, audio: Tensor) -> Tensor:
-        """The recording's own frames, the one before the first position included: ``[B, C, N] → [B, C, S + 1, K]``, complex."""
+        """Complex spectra of a recording, with one frame before the first position: ``[B, C, N] → [B, C, S + 1, bins]``."""
         margin = (self.window - self.hop) // 2
         padded = F.pad(audio, (margin + self.hop, margin))
         frames = padded.unfold(-1, self.window, self.hop) * self.get_buffer("taper")
@@ -311,7 +315,7 @@ class ToneHead(nn.Module):
 
     @torch.no_grad()
     def targets(self, audio: Tensor) -> ToneTargets:
-        """What the frames of a recording ``[B, C, N]`` say of the tones."""
+        """What is to be predicted of a recording ``[B, C, N]``."""
         frames = self.frames(audio)
         now, before = frames[:, :, 1:], frames[:, :, :-1]
         product = (now * before.conj()).sum(dim=1)
@@ -323,10 +327,10 @@ class ToneHead(nn.Module):
         return ToneTargets(power(now).sqrt_(), power(product).sqrt_(), advance, difference)
 
     def losses(self, tones: Tones, targets: ToneTargets) -> tuple[Tensor, Tensor]:
-        """Beside the recording: how far off the magnitudes are (nepers), and how unlikely its phases are.
+        """L1 distance of the log magnitudes (nepers), and negative log-likelihood of the recording's phases.
 
-        Two scalars, means over the bins by their loudness. Magnitudes are compared as they were told, before any phase is
-        drawn: what overlapping frames with drawn phases sum up to is too noisy to learn from where a partial stands.
+        Two scalars, means over the bins weighted by loudness. Magnitudes are compared as they are predicted, before any phase
+        is drawn: the sum of overlapping frames with random phases is too noisy to learn from it where a partial lies.
         """
         magnitude = targets.magnitude.clamp(min=TONE_FLOOR / 10)
         apart = _by_loudness((tones.log_magnitude - magnitude.log()).abs(), 20 * magnitude.log10())
@@ -338,7 +342,7 @@ class ToneHead(nn.Module):
 
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:
-        """Sets the bias to the mean spectrum of some recordings ``[B, C, N]``, from where learning is short."""
+        """Initialises the bias with the mean spectrum of some recordings ``[B, C, N]``, which shortens training."""
         level = self.frames(audio).abs().clamp(min=TONE_FLOOR).log().mean(dim=(0, 1, 2))
         self.spectrum.bias[: self.bins] = level
 
@@ -352,11 +356,11 @@ class TonesAndNoise(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Positions to either side whose frames sound in a position."""
+        """Positions to either side whose frames overlap a position."""
         return -(-(self.tones.window - self.tones.hop) // (2 * self.tones.hop))
 
     def start(self, audio: Tensor) -> None:
-        """Sets the biases to the mean spectrum of some recordings ``[B, C, N]``, from where learning is short."""
+        """Initialises the biases with the mean spectrum of some recordings ``[B, C, N]``, which shortens training."""
         self.tones.start(audio)
         self.noise.start(audio)
 
@@ -368,7 +372,7 @@ class TonesAndNoise(nn.Module):
         held_at: int = -1,
         sketch: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Predicted]:
-        """Audio ``[B, C, S·hop]``, phases ``[B, S, K]``, and what was predicted. See :meth:`ToneHead.synthesise`."""
+        """Audio ``[B, C, S·hop]``, phases ``[B, S, bins]``, and the predictions; arguments as :meth:`ToneHead.synthesise`."""
         predicted = Predicted(self.tones(hidden, sketch), self.noise(hidden))
         sung, phases = self.tones.synthesise(predicted.tones, positions, held, held_at)
         return sung + self.noise.synthesise(predicted.noise, positions), phases, predicted

@@ -5,19 +5,18 @@
       │ ConvNeXt blocks; beside them a linear sketch               encoder    [B, S, H]      (sketch.py)
       │ residual vector quantisation                               codes      [B, S, Q]
       │ ConvNeXt blocks                                            decoder    [B, S, H]
-      │ tones whose phases go on, noise whose phases are drawn     head       (tones.py, noise.py)
+      │ tones with continuous phases, noise with random ones       head       (tones.py, noise.py)
       ▼ inverse FFT, overlap-add
     audio [B, C, N]
 
 All work between the spectra happens at the rate of the code positions, so a laptop can train it. The inverse-FFT head
 is the idea of Vocos (Siuzdak 2023, arXiv:2306.00814), the blocks are those of ConvNeXt (Liu et al. 2022,
-arXiv:2201.03545). Nothing but the phase of a tone reaches further than ``context`` positions to either side: a long
-file is coded in chunks with that much overlap, hands its phases on from chunk to chunk, and comes out as in one pass.
-Stereo needs no codes of its own: the encoder takes left, right and their difference, the head speaks mid and side of
-the *log-spectra*, so that where a sound stands is one number a bin.
+arXiv:2201.03545). Apart from the phases of tones, no output depends on more than ``context`` positions to either side: a
+long file is coded in chunks with that much overlap, each chunk hands its phases to the next, and the result equals one
+pass. Stereo needs no codes of its own: the encoder takes left, right and their difference; the head outputs mean and
+difference of the *log-spectra*, so that panning is one number a bin.
 
-Files of before Distill had tones have the voice "frames": short frames whose phases are predicted anew at every
-position.
+The first model files have the voice "frames": short frames whose phases are predicted independently at every position.
 """
 
 from collections.abc import Sequence
@@ -39,7 +38,7 @@ from distill.models.tones import Predicted, ToneHead, TonesAndNoise, ToneTargets
 __all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "swap_mid_side"]
 
 MAX_LOG_MAGNITUDE = 6.0
-"""Above any magnitude a full-scale sine reaches in one frame; bounds the exponential."""
+"""Bounds the exponential; no full-scale sine reaches such a magnitude in one frame."""
 
 
 class VQVAEOutput(NamedTuple):
@@ -54,10 +53,10 @@ class VQVAEOutput(NamedTuple):
 
 
 class DepthwiseConv(nn.Module):
-    """Each channel filtered along the positions on its own: ``[B, S, H] → [B, S, H]``, silence beyond the ends.
+    """Depthwise convolution along the positions, zero-padded: ``[B, S, H] → [B, S, H]``.
 
-    Shifts and products in the layout that the perceptrons use: with a short kernel that takes a fifth of the time of a grouped
-    convolution and its two transpositions.
+    It shifts and multiplies in the layout of the MLPs: for a short kernel that takes a fifth of the time of a grouped
+    convolution with its two transpositions.
     """
 
     def __init__(self, hidden_size: int, kernel_size: int) -> None:
@@ -77,7 +76,7 @@ class DepthwiseConv(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise convolution over time, then a two-layer perceptron per position: ``[B, S, H] → [B, S, H]``."""
+    """Depthwise convolution over time, then a two-layer MLP per position: ``[B, S, H] → [B, S, H]``."""
 
     def __init__(self, hidden_size: int, kernel_size: int, expansion: int) -> None:
         super().__init__()
@@ -97,9 +96,9 @@ class ConvNeXtBlock(nn.Module):
 class Features(nn.Module):
     """The input of the encoder: log-mel spectra with fine pitch (2048 samples), fine time (512) and finest time (128).
 
-    ``[B, C, N] → [B, S, width]`` with ``S = N / hop``. Of stereo it takes left, right and side: the magnitudes of mid and side
-    alone could not tell left from right, those of left and right alone not whether they add up or cancel. A codec of tones
-    also takes windows of 171 ms up to 4 kHz, bin by bin: what is to sing at a pitch must know it to a hertz.
+    ``[B, C, N] → [B, S, width]`` with ``S = N / hop``. In stereo it takes left, right and side: magnitudes of mid and side
+    alone cannot tell left from right, those of left and right alone cannot tell whether the two add up or cancel. A codec of
+    tones also takes windows of 171 ms up to 4 kHz, bin by bin, to know pitches to about a hertz.
     """
 
     _SCALES = ((2048, 512, 160), (512, 128, 40), (128, 32, 12))  # window, hop, mel bins
@@ -113,7 +112,7 @@ class Features(nn.Module):
         )
         inputs = 1 if config.channels == 1 else 3
         self.scale_widths = [bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES]
-        """Of each scale, for one channel."""
+        """Features of each scale per position, for one channel."""
         self.fine_width = 0
         self.width = inputs * sum(self.scale_widths)
         self.fine = None
@@ -124,7 +123,7 @@ class Features(nn.Module):
 
     @classmethod
     def longest_window(cls, config: VQVAEConfig) -> int:
-        """Samples of the longest window of a codec of tones."""
+        """Samples in the longest window of a codec of tones: a multiple of the hop."""
         return config.hop * -(-cls._FINE_WINDOW // config.hop)
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -180,11 +179,7 @@ class InverseFFTHead(nn.Module):
 
 
 class ConvVQVAE(nn.Module):
-    """The codec. Keeps the contract that the prior, the editor and the command line rely on:
-
-    ``encode``, ``decode``, ``sample_rate``, ``hop``, ``frame_rate``, ``channels``, ``codebook_size``, ``num_quantizers``,
-    ``context``.
-    """
+    """The codec, behind the interface that everything else uses (:class:`distill.codes.extract.Codec`)."""
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
@@ -222,7 +217,7 @@ class ConvVQVAE(nn.Module):
 
     @property
     def context(self) -> int:
-        """Positions to either side that can change a position's codes or sound; chunks overlap by this much."""
+        """Positions to either side that a position's codes or audio depend on; chunks overlap by this much."""
         reach = self.config.kernel_size // 2
         if self.tonal_head is not None:
             window = -(-Features.longest_window(self.config) // (2 * self.hop)) + 1
@@ -230,11 +225,11 @@ class ConvVQVAE(nn.Module):
         return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach - (-2048 // self.hop) + 1
 
     def latents(self, audio: Tensor) -> Tensor:
-        """``[B, C, N] → [B, S, vector_size]``, before quantisation; the end is padded with silence to whole positions."""
+        """Audio ``[B, C, N] →`` vectors before quantisation ``[B, S, vector_size]``; zero-padded to whole positions."""
         return self._analyse(audio)[0]
 
     def _analyse(self, audio: Tensor) -> tuple[Tensor, ToneTargets | None]:
-        """The latents, and what the sketch is made of."""
+        """The latents, and the tones of the audio, of which the sketch is made; None without a sketch."""
         audio = F.pad(audio, (0, -audio.shape[-1] % self.hop))
         latents = self.encoder(self.features(audio))
         head = self.tonal_head
@@ -248,7 +243,7 @@ class ConvVQVAE(nn.Module):
         return self.quantizer(self.latents(audio))[1]
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes ``[B, S, Q] →`` audio ``[B, C, S·hop]``, as a sound of its own: position 0 is its beginning."""
+        """Codes ``[B, S, Q] →`` audio ``[B, C, S·hop]``, a complete sound that begins at position 0."""
         return self.decode_part(codes, 0, 0, codes.shape[1])[0]
 
     def decode_part(
@@ -260,17 +255,17 @@ class ConvVQVAE(nn.Module):
         held: Tensor | None = None,
         levels: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """A part of a longer sound, as it sounds there.
+        """Decodes a part of a longer sound; joined, the parts equal :meth:`decode` of the whole.
 
         Args:
-            codes: ``[B, S, Q]`` of the part and, to both sides, of ``context`` positions as far as there are any.
-            first: absolute position of the first of them; draws depend on it.
+            codes: ``[B, S, Q]`` of the part and of up to ``context`` positions on either side, as many as there are.
+            first: absolute position of ``codes[:, 0]``; the random phases depend on it.
             start, stop: the absolute positions wanted.
-            held: what the call for the part before gave; without it the tones begin anew.
-            levels: the quantizer levels that are heard; without it, all.
+            held: phases ``[B, bins]`` that the call for the part before returned; without them, tones start at random phases.
+            levels: quantizer levels to decode, as if the others added nothing; all if not given.
 
         Returns:
-            Audio ``[B, C, (stop - start)·hop]`` and what the next part, which begins at ``stop``, needs as ``held``.
+            Audio ``[B, C, (stop - start)·hop]`` and the phases that the part beginning at ``stop`` needs as ``held``.
         """
         held_at = start - self._before - 1 - first
         audio, phases, _ = self._synthesise(self.quantizer.decode(codes, levels), first, held, held_at)
@@ -285,7 +280,7 @@ class ConvVQVAE(nn.Module):
 
     @property
     def _before(self) -> int:
-        """Positions before a part from which on its sound needs the right phases."""
+        """How many positions before a part its phases matter: frames, filter and limiter reach back that far."""
         head = self.tonal_head
         if head is None:
             return 0
@@ -300,12 +295,12 @@ class ConvVQVAE(nn.Module):
             return self._below_full_scale(self.decoder(quantized)), None, None
         positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
         is_training = self.decoder.training
-        if is_training:  # no two windows share their draws
+        if is_training:  # no two windows share their random phases
             drawn = torch.randint(1 << 30, (ranks.size() * len(quantized), 1), device=quantized.device)
             positions = positions + ranks.own_part(drawn)
         sketch = quantized[..., self.config.latent_size :]
         audio, phases, predicted = head(self.decoder[:2](quantized), positions, held, held_at, sketch)
-        # Filtering takes a twentieth of a step, and no loss hears what it takes out.
+        # The filter would take a twentieth of a training step, and no loss measures what it removes.
         return self._below_full_scale(audio if is_training else self.subsonic(audio)), phases, predicted
 
     def _below_full_scale(self, audio: Tensor) -> Tensor:
@@ -314,7 +309,7 @@ class ConvVQVAE(nn.Module):
     def forward(self, audio: Tensor, quantize: bool = True) -> VQVAEOutput:
         """``[B, C, N] →`` reconstruction ``[B, C, N]``, indices ``[B, S, Q]``, commitment loss (scalar).
 
-        Without ``quantize`` the latents pass as they are, and indices and commitment loss are zero.
+        Without ``quantize`` the latents are decoded unquantised, and indices and commitment loss are zero.
         """
         return self.forward_with_predicted(audio, quantize)[0]
 
