@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,7 +39,7 @@ from distill.models.vqvae import ConvVQVAE
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import windows_to_judge, windows_to_train_on
-from distill.training.codec_loss import CodecLoss
+from distill.training.codec_loss import CodecLoss, draws_of_step
 from distill.training.codec_validation import judge_windows, judged_by_first
 from distill.training.launch import make_fabric
 from distill.training.listening import Listening
@@ -283,7 +282,7 @@ def train_step(
         and whether all was finite. What is not finite moves nothing.
     """
     schedule, codec, discriminator = state.schedule, networks.codec, networks.discriminator
-    draw = np.random.default_rng((plan.seed, state.epoch, state.sums.step, 1 << 20))
+    draw = draws_of_step(plan.seed, state.epoch, state.sums.step)
     rate = schedule.learning_rate
     for optimizer, peak in (
         (networks.decoder_optimizer, plan.learning_rate),

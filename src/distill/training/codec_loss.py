@@ -13,6 +13,13 @@ from distill.models.tones import Predicted
 from distill.models.vqvae import ConvVQVAE, swap_mid_side
 
 BIN_WEIGHT, PHASE_WEIGHT = 3.0, 1.0
+_LOSS_STREAM = 1 << 20
+"""Windows draw with (seed, epoch, step, place in the batch); no batch has a place of this number (``audio/windows.py``)."""
+
+
+def draws_of_step(seed: int, epoch: int, step: int) -> np.random.Generator:
+    """The random numbers of one step's loss: the same on every rank, and in a resumed run."""
+    return np.random.default_rng((seed, epoch, step, _LOSS_STREAM))
 
 
 class CodecLoss(nn.Module):

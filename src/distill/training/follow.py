@@ -85,7 +85,7 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     if state_file.resumed is not None:
         state.restore(state_file.resumed, {})
     # Dropout is drawn anew on every rank.
-    torch.manual_seed((plan.seed * 1_000_003 + state.schedule.step) * ranks.size() + ranks.rank())
+    torch.manual_seed(plan.seed_of(state.schedule.step) * ranks.size() + ranks.rank())
 
     while content := _next_epoch():
         tokens = safetensors.torch.load(content)["tokens"].long()

@@ -74,6 +74,10 @@ class Plan:
             (self.DEFAULT_EPOCHS, None) if self.epochs is None and self.minutes is None else (self.epochs, self.minutes)
         )
 
+    def seed_of(self, number: int) -> int:
+        """A seed for one epoch or step of the run; the prime keeps runs of neighbouring seeds apart."""
+        return self.seed * 1_000_003 + number
+
     def values(self) -> dict[str, Any]:
         """All fields as JSON."""
         return dataclasses.asdict(self)

@@ -207,7 +207,7 @@ class PriorData:
 
     def epoch(self, epoch: int, plan: "PriorPlan") -> Tensor:
         """The token sequences ``[N, T]`` of an epoch, counted from 0; the same for the same views, epoch and seed."""
-        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + epoch)
+        generator = torch.Generator().manual_seed(plan.seed_of(epoch))
         return self.views.sequences(self.count(plan), self.seq_len, generator)
 
 

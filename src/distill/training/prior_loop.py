@@ -204,7 +204,7 @@ def train_prior_epoch(
     """
     schedule, sums = state.schedule, state.sums
     positions = tokens.shape[1] // state.model.module.config.num_quantizers
-    generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + state.epoch)
+    generator = torch.Generator().manual_seed(plan.seed_of(state.epoch))
     order = torch.randperm(len(tokens), generator=generator)
     if sums.step:
         generator.set_state(sums.tensors["generator"])

@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +23,7 @@ from distill.sizes import codec_config_for
 from distill.training.agreement import Agreement, Stop
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_decoder
-from distill.training.codec_loss import CodecLoss
+from distill.training.codec_loss import CodecLoss, draws_of_step
 from distill.training.codec_validation import scored_by_first
 from distill.training.launch import make_fabric
 from distill.training.listening import Listening
@@ -328,7 +327,7 @@ def train_step(
         mean that all went well; otherwise the optimizer has not stepped.
     """
     model, config = state.model, state.model.module.config
-    draw = np.random.default_rng((plan.seed, state.epoch, state.sums.step, 1 << 20))
+    draw = draws_of_step(plan.seed, state.epoch, state.sums.step)
     rate = state.schedule.learning_rate
     set_learning_rate(state.optimizer, rate)
 
