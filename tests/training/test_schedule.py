@@ -84,7 +84,7 @@ def test_a_run_comes_to_rest_early() -> None:
     schedule.reserve(2)
     schedule.step, clock.now = WARMUP_STEPS, clock.now + 20
     rate, remaining = schedule.learning_rate, schedule.remaining_s
-    schedule.come_to_rest(0.5)
+    schedule.start_cooldown(0.5)
     assert schedule.learning_rate == pytest.approx(rate)
     assert schedule.remaining_s == pytest.approx(12)
     assert remaining == pytest.approx(40)
@@ -107,7 +107,7 @@ def test_a_run_comes_to_rest_early() -> None:
 def test_a_rest_is_over_at_the_planned_end() -> None:
     schedule = Schedule(10, epochs=10, minutes=None, peak_rate=1.0)
     schedule.step = 80
-    schedule.come_to_rest(1.0)
+    schedule.start_cooldown(1.0)
     assert schedule.total_epochs == 10
     schedule.step = 100
     assert schedule.finished

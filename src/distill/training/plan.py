@@ -193,7 +193,7 @@ class PriorPlan(Plan):
     from_scratch: bool = False
     """Whether to start from the codec's codebooks alone even where there is a base prior to start from."""
     patience: Annotated[float, Gt(0), Le(1)] = 0.3
-    """Share of the run for which the held-out loss may be worse than before until training comes to rest; 1 never does."""
+    """Early stopping: the share of the run for which the held-out loss may stay worse than its best; 1 never stops early."""
     good_every: Annotated[int, Ge(1)] = 25
     """So many steps in a row without trouble make a state that training can go back to."""
 

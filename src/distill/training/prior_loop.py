@@ -32,11 +32,11 @@ from distill.training.metrics import (
 from distill.training.orders import order_prior, send_epoch
 from distill.training.overfitting import (
     check_gap,
+    cooldown_epochs,
     has_learned_all,
     kept_epoch,
     memorization_threshold,
     nothing_more,
-    rest_epochs,
 )
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.prior_start import PriorInputs, encoded, first_state, is_older, new_prior
@@ -148,15 +148,15 @@ def train_prior(
             tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
         planned_s = schedule.remaining_s
-        rests = end_prior_epoch(state, train_loss, validation, plan)
+        stops_early = end_prior_epoch(state, train_loss, validation, plan)
         tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started, is_held_out))
-        if rests and not cancelled:
+        if stops_early and not cancelled:
             saved_s = planned_s - schedule.remaining_s
             losses = state.curves["train_loss"], state.curves["val_loss"]
             tell(Notice(nothing_more(*losses, saved_s, is_held_out)))
     else:
         send_epoch(None)
-    stopped_early = schedule.rest is not None and not cancelled
+    stopped_early = schedule.cooldown is not None and not cancelled
     if not cancelled:
         checkpoint.save_end()
 
@@ -251,23 +251,23 @@ def validated(
 
 
 def end_prior_epoch(state: State, train_loss: float, validation: PriorValidation, plan: PriorPlan) -> bool:
-    """Counts an epoch, and keeps its weights where they are as good as any before.
+    """Counts an epoch, and keeps its weights if its held-out loss is as good as any before.
 
-    Where none have been for long, training goes back to those that are kept and comes to rest.
+    If none has been for long, training stops early: it goes back to the kept weights and cools down.
 
     Returns:
-        Whether it does from here on.
+        Whether the cool-down begins here.
     """
     state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
     schedule, losses = state.schedule, state.curves["val_loss"]
     if kept_epoch(losses) == state.epoch - 1:
         state.keep(validation.perplexity, validation.loss)
-    if schedule.rest is not None or schedule.finished:
+    if schedule.cooldown is not None or schedule.finished:
         return False
     if not has_learned_all(losses, schedule.total_epochs, plan.patience):
         return False
     state.return_to_best()
-    schedule.come_to_rest(rest_epochs(losses) / state.epoch)
+    schedule.start_cooldown(cooldown_epochs(losses) / state.epoch)
     return True
 
 

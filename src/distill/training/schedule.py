@@ -16,15 +16,15 @@ FINAL_SHARE = 0.02
 
 
 @dataclass(frozen=True)
-class Rest:
-    """Where a run began to come to rest before its planned end, and how."""
+class Cooldown:
+    """An early end: where it began, and how the run ends from there."""
 
     step: int
     elapsed_s: float
     share: float
-    """How much longer it takes, in shares of the steps and seconds until there."""
+    """How long it lasts, as a share of the steps and seconds before it."""
     rate: float
-    """The learning rate there, in shares of its peak."""
+    """The learning rate at its beginning, as a share of the peak."""
 
 
 class Schedule:
@@ -51,33 +51,33 @@ class Schedule:
         if minutes is not None and not 0 < minutes < math.inf:
             raise SettingError(f"{minutes} minutes were asked for.", "Ask for more than 0.")
         self.agreement = agreement or Agreement()
-        """By which all ranks know the same time."""
+        """The clock that all ranks share."""
         self._clock = clock or self.agreement.time
         self._started = self._clock()
         self._steps_per_epoch = steps_per_epoch
         self._epochs, self._seconds = epochs, None if minutes is None else minutes * 60
         self.peak_rate = peak_rate
         self._reserved = 0.0
-        self.rest: Rest | None = None
+        self.cooldown: Cooldown | None = None
         self.step = 0
 
     @classmethod
     def of(
         cls, plan: Plan, steps_per_epoch: int, minutes_spent: float = 0.0, agreement: Agreement | None = None
     ) -> Self:
-        """The schedule of a plan, of whose minutes some may be spent before its first step."""
+        """The schedule of a plan, some of whose minutes may have been spent before the first step."""
         epochs, minutes = plan.end
         left = None if minutes is None else max(minutes - minutes_spent, 1e-3)
         return cls(steps_per_epoch, epochs=epochs, minutes=left, peak_rate=plan.learning_rate, agreement=agreement)
 
     def reserve(self, seconds: float) -> None:
-        """Keeps time at the end of the budget for work that must still follow the last step."""
+        """Keeps seconds at the end of the budget for work that follows the last step."""
         self._reserved = seconds
 
     @contextmanager
     def reserving(self) -> Iterator[None]:
-        """What the block does must follow the last step once more: as much time as it takes, and half as much again, is
-        reserved for that. All ranks come here, and agree on the time at its end."""
+        """Times the block, whose work will follow the last step too, and reserves 1.5 times as long. All ranks enter it, and
+        agree on the time at its end."""
         began = self._clock()
         yield
         self.agreement.renew()
@@ -87,20 +87,20 @@ class Schedule:
         """Halves the learning rate from here on."""
         self.peak_rate /= 2
 
-    def come_to_rest(self, share: float) -> None:
-        """Ends the run early: the learning rate falls to its end over so large a share of the steps and seconds until here, or
-        until the planned end if that is nearer."""
-        self.rest = Rest(self.step, self.elapsed_s, share, self._rate)
+    def start_cooldown(self, share: float) -> None:
+        """Ends the run early: the learning rate falls to its end over ``share`` of the steps and seconds so far, or by the
+        planned end if that comes first."""
+        self.cooldown = Cooldown(self.step, self.elapsed_s, share, self._rate)
 
     def values(self) -> dict[str, Any]:
-        """How far the run is, as plain JSON, for :meth:`resume`."""
+        """The progress of the run as plain JSON, for :meth:`resume`."""
         return {
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "reserved_s": self._reserved,
             "peak_rate": self.peak_rate,
-            # A run that came to its end and is given more time begins anew at the rate of its new plan.
-            "rest": None if self.rest is None or self.finished else asdict(self.rest),
+            # A finished run that is given more time starts at its new plan's learning rate.
+            "rest": None if self.cooldown is None or self.finished else asdict(self.cooldown),
         }
 
     def resume(
@@ -111,8 +111,8 @@ class Schedule:
         peak_rate: float | None = None,
         rest: Mapping[str, Any] | None = None,
     ) -> None:
-        """Goes on from where an earlier run was after so many steps and seconds."""
-        self.rest = None if rest is None else Rest(**rest)
+        """Continues an earlier run from what :meth:`values` gave; ``rest`` is its cool-down."""
+        self.cooldown = None if rest is None else Cooldown(**rest)
         self.step = int(step)
         self._started = self._clock() - float(elapsed_s)
         self._reserved = float(reserved_s)
@@ -138,14 +138,14 @@ class Schedule:
     @property
     def _last_step(self) -> float:
         planned = math.inf if self._epochs is None else self._epochs * self._steps_per_epoch
-        return planned if self.rest is None else min(planned, self.rest.step * (1 + self.rest.share))
+        return planned if self.cooldown is None else min(planned, self.cooldown.step * (1 + self.cooldown.share))
 
     @property
     def _last_second(self) -> float:
         planned = math.inf if self._seconds is None else self._seconds
-        if self.rest is None:
+        if self.cooldown is None:
             return planned
-        return min(planned, self.rest.elapsed_s * (1 + self.rest.share) + self._reserved)
+        return min(planned, self.cooldown.elapsed_s * (1 + self.cooldown.share) + self._reserved)
 
     @property
     def finished(self) -> bool:
@@ -177,15 +177,14 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """Linear warm-up over the first steps, then a cosine from the peak to ``FINAL_SHARE`` of it; from where the run
-        comes to rest early, another cosine."""
+        """Linear warm-up, then a cosine from the peak to ``FINAL_SHARE`` of it; a cool-down is another cosine down to that."""
         return self.peak_rate * min(1.0, (self.step + 1) / WARMUP_STEPS) * self._rate
 
     @property
     def _rate(self) -> float:
-        """The learning rate after warm-up, in shares of its peak."""
+        """The learning rate as a share of its peak, without the warm-up."""
         begun, rate = 0.0, 1.0
-        if self.rest is not None:
-            begun, rate = self._done(self.rest.step, self.rest.elapsed_s), self.rest.rate
+        if self.cooldown is not None:
+            begun, rate = self._done(self.cooldown.step, self.cooldown.elapsed_s), self.cooldown.rate
         left = (1 - self.progress) / max(1 - begun, 1e-9)
         return FINAL_SHARE + (rate - FINAL_SHARE) * 0.5 * (1 - math.cos(math.pi * left))
