@@ -2,8 +2,8 @@
 
     folder ──import──▶ corpus ──train──▶ codec ──freeze, encode once──▶ codes ──train──▶ prior ──sample, decode──▶ audio
 
-Each step is a function here and a verb of the command line; ``run`` takes them all in turn. A step takes and gives plain values
-and files, so any of them can be run alone, and the model file is the only thing they share.
+Each step is a function here and a command of the command line; ``run`` does all of them in turn. Steps take and return plain
+values and files, so each can be run alone, and the model file is all that they share.
 """
 
 import dataclasses
@@ -51,23 +51,23 @@ from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 
 DEFAULT_MINUTES = 8.0
 REFINEMENT_SHARE = 0.6
-"""Of the minutes of a codec in high quality, the part that the second stage has."""
+"""The second stage's share of the minutes that a codec of high quality has."""
 
 
 @dataclass(frozen=True)
 class Refined:
-    """What the codec's second stage leaves behind."""
+    """The outcome of the codec's second stage."""
 
     model: Model
-    """The model as it is in the file now; after a stop, as it was before."""
+    """The model as it is in the file now; after a stop, unchanged."""
     page: Path | None
-    """A page to hear the codec before and after; none after a stop."""
+    """HTML page to compare the codec before and after; None after a stop."""
     result: RefinementResult
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """Everything a whole run leaves behind."""
+    """The outcome of a whole run."""
 
     model_path: Path
     pieces: tuple[Piece, ...]
@@ -76,7 +76,7 @@ class RunResult:
     cancelled: bool
     next_command: str
     resume_command: str = ""
-    """After a stop, the command that goes on from there."""
+    """The command that goes on after a stop; empty if there is nothing to go on with."""
 
 
 def train_codec(
@@ -94,11 +94,10 @@ def train_codec(
 ) -> Model:
     """Trains a codec on the corpus and writes it to ``model_path``, without a prior.
 
-    Events go to a JSON-lines file, and the state to resume from beside it.
-
     Args:
-        resumed: where an earlier training goes on, with its own sizes; the plan is then its own as well, but for its end.
-        about: what is to be found in the state, for whoever resumes.
+        events: JSON-lines file for the events; the state to resume from is written beside it.
+        resumed: a saved training to continue, with its own sizes. The plan must then be its own too, except for its end.
+        about: further values to save in the state, for whoever resumes it.
     """
     if resumed is None:
         config = codec_config(corpus, config_changes or {})
@@ -136,9 +135,9 @@ def refine_codec(
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Refined:
-    """Trains the decoder of the codec in ``model_path`` on and writes it to the same file, with a page beside it to compare.
+    """Trains the decoder of the codec in ``model_path`` further and writes it to the same file, with a page to compare both.
 
-    Codes, and with them a prior, keep their meaning. A stop leaves the file as it is and a state to resume from.
+    Codes keep their meaning, so an existing prior stays valid. A stop leaves the file unchanged and saves a state to resume.
     """
     model = load_model(model_path)
     keep = None if refinement_run.resumed is None else refinement_run.resumed.values.get("about", {}).get("events")
@@ -180,12 +179,12 @@ def add_prior(
 ) -> Model:
     """Trains a prior on the codec in ``model_path`` and bundles both into the same file.
 
-    A prior that is there already, of the same corpus, is only replaced by one with a lower held-out perplexity, or by its
-    own continuation.
+    A prior that the model already has, of the same corpus, is only replaced by one with a lower held-out perplexity, or by
+    its own continuation.
 
     Args:
         split: the one the codec was trained with.
-        resumed: where an earlier training goes on, with its own sizes; the plan is then its own as well, but for its end.
+        resumed: a saved training to continue, with its own sizes. The plan must then be its own too, except for its end.
     """
     model = load_model(model_path)
     config = prior_config(model, corpus, config_changes or {}) if resumed is None else resumed.config(PriorConfig)
@@ -203,13 +202,12 @@ def add_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
         record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
-        is_stopped = cancel_event is not None and cancel_event.is_set()
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         is_continued = resumed is not None and before.get("run") == after["run"]
-        if before and not is_continued and (reason := _reason_to_keep(model_path, before, after, is_stopped)):
-            record.tell(Notice(reason))
-            return model
         if before and not is_continued:
+            if reason := _reason_to_keep(model_path, before, after, _is_set(cancel_event)):
+                record.tell(Notice(reason))
+                return model
             kept = trash.keep_copy(model_path)
             back = command("distill", "models", "restore", kept.key)
             record.tell(Notice(f"The model with the prior it had is in the trash: {back}"))
@@ -224,7 +222,7 @@ def add_prior(
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
         bundled = with_bands(bundled, split.train)
         save_model(model_path, bundled)
-        if measures and not (cancel_event is not None and cancel_event.is_set()):
+        if measures and not _is_set(cancel_event):
             bundled = with_measures(bundled, split.train, record.tell)
             save_model(model_path, bundled)
     return bundled
@@ -238,7 +236,7 @@ def evaluate_folder(
     with_opus: bool = True,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[Evaluation, Path]:
-    """Measures the codec on every usable recording of the folder; gives the figures, and a page in ``out`` to listen to."""
+    """Measures the codec on every usable recording of the folder; returns the figures and the path of an HTML page."""
     corpus = import_corpus(folder, channels=model.codec.channels)
     ensure_writable(out)
     split = own_split(model, corpus)
@@ -271,12 +269,12 @@ def run(
     """The whole pipeline: import, codec, prior, new audio, report, all inside ``minutes`` (8 if not given).
 
     Args:
-        progress: called with (what is going on, done, in all) in the steps outside training.
+        progress: called with (name of the step, done, total) in the steps other than training.
         precision: of the arithmetic while training.
-        from_scratch: whether codec and prior start from nothing even where there is a base to start from.
-        config_changes: the person's own choices among the codec's sizes.
-        on_settings: called once with the sizes at work, before training begins.
-        voice: which voice speaks; without it the one that is measured to be nearer to the recordings.
+        from_scratch: whether codec and prior are trained without the base models.
+        config_changes: fields of the codec's config that the person chose.
+        on_settings: called once with the settings in use, before training begins.
+        voice: which voice renders the codes; if not given, the one measured to be nearer to the recordings.
 
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
@@ -301,8 +299,8 @@ def run(
         run_folder = new_run_folder(model_path.stem)
 
         def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str, resume: str = "") -> RunResult:
-            cancelled = cancel_event is not None and cancel_event.is_set()
-            return RunResult(model_path, pieces, report, time.monotonic() - started, cancelled, next_command, resume)
+            seconds_taken, cancelled = time.monotonic() - started, _is_set(cancel_event)
+            return RunResult(model_path, pieces, report, seconds_taken, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=seed)
         closing = closing_seconds(minutes, seconds, count, corpus.seconds)
@@ -321,11 +319,9 @@ def run(
             callback=callback,
             cancel_event=cancel_event,
         )
-        if cancel_event is not None and cancel_event.is_set():
-            # A stop in its closing seconds comes too late to leave anything to go on with.
-            was_cut = bool(codec.header.codec_training["cancelled"])
-            go_on = command("distill", "train", "--resume", model_path) if was_cut else ""
-            return result((), None, command("distill", "train-prior", model_path, folder), go_on)
+        if _is_set(cancel_event):
+            resume = _resume_command("train", model_path, codec.header.codec_training)
+            return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
         left = 60 * minutes - (time.monotonic() - started) - closing
         prior_plan = PriorPlan(
@@ -333,10 +329,9 @@ def run(
         )
         events = events_file(run_folder, "prior")
         bundled = add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
-        if cancel_event is not None and cancel_event.is_set():
-            was_cut = bool((bundled.header.prior_training or {}).get("cancelled"))
-            go_on = command("distill", "train-prior", "--resume", model_path) if was_cut else ""
-            return result((), None, command("distill", "generate", model_path), go_on)
+        if _is_set(cancel_event):
+            resume = _resume_command("train-prior", model_path, bundled.header.prior_training or {})
+            return result((), None, command("distill", "generate", model_path), resume)
 
         tell("Composing", 0, 1)
         model = load_model(model_path, choose_device(device))
@@ -363,6 +358,15 @@ def run(
             write_report(report, contents)
         tell("Writing the report", 1, 1)
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
+
+
+def _is_set(cancel_event: Event | None) -> bool:
+    return cancel_event is not None and cancel_event.is_set()
+
+
+def _resume_command(verb: str, model_path: Path, training: Mapping[str, Any]) -> str:
+    """The command that goes on with a stage; empty if it was stopped too close to its end to leave anything to do."""
+    return command("distill", verb, "--resume", model_path) if training.get("cancelled") else ""
 
 
 def _reason_to_keep(model_path: Path, before: Mapping[str, Any], after: Mapping[str, Any], is_stopped: bool) -> str:
@@ -402,6 +406,7 @@ def _refined_header(header: Header, result: RefinementResult) -> Header:
 
 
 def _kept(resumed: Stopped | None) -> int | None:
+    """How many bytes of the event file a resumed training keeps; what was reported after its state was saved comes again."""
     return None if resumed is None else resumed.state.value("about.events", int)
 
 
