@@ -149,14 +149,15 @@ class PriorData:
         """
         codec = model.codec
         extraction = Extraction(codec, split.train, split.held_out, plan.transpose, device, is_shared=kept is None)
-        to_hold, to_learn = _seconds(split.held_out), _seconds(split.train)
+        held_out_s, train_s = _seconds(split.held_out), _seconds(split.train)
         if kept is None:
-            if to_hold + to_learn > WORTH_TELLING_S:
-                callback(Notice(_announced(extraction.pace(split.train[0]), to_hold + to_learn)))
+            if held_out_s + train_s > WORTH_TELLING_S:
+                callback(Notice(_announced(extraction.pace(split.train[0]), held_out_s + train_s)))
             order_extraction(corpus, split, codec, plan)
         started = time.monotonic()
         held_out = kept.held_out if kept else extraction.held_out()
-        pace = (time.monotonic() - started) / to_hold
+        seconds_a_view = (time.monotonic() - started) * train_s / held_out_s
+        number = _views_to_encode(plan, seconds_a_view, callback) if is_new else plan.views
         in_all = len(split.train)
 
         def encode(passage: int, view: int) -> Tensor:
@@ -166,27 +167,13 @@ class PriorData:
             return extraction.passage(passage, view, done)
 
         views = CodeViews(encode, in_all, kept.coded if kept else ())
-        a_view = pace * to_learn
-        allowed = math.inf if plan.minutes is None else plan.extraction_share * plan.minutes * 60
-        number = max(1, int(min(plan.views, allowed / max(a_view, 1e-6)))) if is_new else plan.views
-        if is_new and plan.minutes is not None and a_view > MOST_OF_THE_TIME * 60 * plan.minutes:
-            callback(Notice(_too_long(a_view, plan.minutes), is_warning=True))
         if kept is None:
             views.set_size(number * views.passages, lambda done, total: callback(ExtractionProgress(done, total)))
             extraction.end_sharing()
-        # With split kind "none" both are the same passages; they were all trained on.
-        kept_aside = split.held_out if split.kind != "none" else ()
-        passages = (*split.train, *kept_aside)
-        sources = tuple(
-            _source(passage, codes, codec.sample_rate, held_out=index >= len(split.train))
-            for index, (passage, codes) in enumerate(
-                zip(passages, [*views.first(), *held_out[: len(kept_aside)]], strict=True)
-            )
-        )
         seq_len = config.context // config.num_quantizers
         order = torch.Generator().manual_seed(plan.seed)
         sequences = flatten_codes(torch.stack(spread(laid_out(held_out, seq_len, order), MOST_HELD_OUT)))
-        return cls(views, held_out, sequences, sources, seq_len)
+        return cls(views, held_out, sequences, _sources(split, views.first(), held_out, codec.sample_rate), seq_len)
 
     def grow(self, epoch: int, plan: "PriorPlan") -> bool:
         """Encodes what is new in an epoch, counted from 0, or forgets what later epochs added; gives whether any was encoded.
@@ -221,17 +208,35 @@ class KeptCodes:
     """Codes ``[S, Q]`` of every held-out passage."""
 
 
-def _source(passage: Passage, codes: Tensor, sample_rate: int, *, held_out: bool) -> Source:
-    recording = passage.recording
-    return Source(
-        recording.name,
-        passage.start / sample_rate,
-        held_out,
-        codes,
-        recording.group,
-        recording.sha256,
-        recording.gain,
-        recording.mix,
+def _views_to_encode(plan: "PriorPlan", seconds_a_view: float, callback: MetricsCallback) -> int:
+    """As many views as the plan asks for and its minutes allow, at least one; warns if even one takes most of them."""
+    if plan.minutes is None:
+        return plan.views
+    if seconds_a_view > MOST_OF_THE_TIME * 60 * plan.minutes:
+        callback(Notice(_too_long(seconds_a_view, plan.minutes), is_warning=True))
+    allowed = plan.extraction_share * plan.minutes * 60
+    return max(1, int(min(plan.views, allowed / max(seconds_a_view, 1e-6))))
+
+
+def _sources(
+    split: Split, trained_on: Sequence[Tensor], held_out: Sequence[Tensor], sample_rate: int
+) -> tuple[Source, ...]:
+    """Every passage with its codes ``[S, Q]``, for the model file."""
+    marked = [(passage, codes, False) for passage, codes in zip(split.train, trained_on, strict=True)]
+    if split.kind != "none":  # otherwise both are the same passages, and all were trained on
+        marked += [(passage, codes, True) for passage, codes in zip(split.held_out, held_out, strict=True)]
+    return tuple(
+        Source(
+            passage.recording.name,
+            passage.start / sample_rate,
+            is_held_out,
+            codes,
+            passage.recording.group,
+            passage.recording.sha256,
+            passage.recording.gain,
+            passage.recording.mix,
+        )
+        for passage, codes, is_held_out in marked
     )
 
 
