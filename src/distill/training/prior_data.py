@@ -1,4 +1,4 @@
-"""What a prior learns from: a corpus as codes, encoded by the frozen codec of a model file."""
+"""The training data of a prior: a corpus as codes, encoded by the frozen codec of a model file."""
 
 import math
 import time
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
 
 
 MOST_POSITIONS = 1 << 22
-"""Views grow until they hold so many positions: 24 hours of sound, 32 MiB."""
+"""Views are added until they hold so many positions: 24 hours of audio, 32 MiB."""
 
 MOST_HELD_OUT = 1024
-"""Held-out sequences that a prior is validated on at most, evenly spread: an hour and a half at the default sizes."""
+"""Held-out sequences to validate on at most, evenly spread: an hour and a half at the default sizes."""
 
 WORTH_TELLING_S = 1200.0
-"""Encoding more sound than this is announced before it begins."""
+"""Encoding more audio than this is announced beforehand."""
 
 MOST_OF_THE_TIME = 0.4
-"""Where encoding the recordings once takes more of a time budget than this, it is said before it begins."""
+"""Encoding the recordings once that takes more than this share of the minutes is warned of."""
 
 
 class CodeViews:
-    """Passages as codes, in more and more views (``codes/views.py``).
+    """The passages as codes, in a growing number of views (augmentations, ``codes/views.py``).
 
-    They are encoded in one order, every passage in one view before the next view begins, so a number says which there are.
+    The order is fixed, all passages in one view before the next view, so the number of encodings says which there are.
 
     Args:
-        encode: gives the codes ``[S, Q]`` of passage ``i`` in view ``v``, as ``encode(i, v)``.
-        passages: how many there are.
-        coded: what is encoded already, int16 ``[S, Q]`` each.
+        encode: ``encode(passage, view)`` returns the codes ``[S, Q]`` of one passage in one view.
+        passages: number of passages.
+        coded: encodings that exist already, int16 ``[S, Q]`` each.
     """
 
     def __init__(self, encode: Callable[[int, int], Tensor], passages: int, coded: Iterable[Tensor] = ()) -> None:
@@ -57,8 +57,11 @@ class CodeViews:
         self._positions = sum(map(len, self.coded))
 
     def set_size(self, encodings: int, progress: Callable[[int, int], None] | None = None) -> bool:
-        """Forgets the last ones or encodes further ones, until there are so many or memory's share is full; gives whether
-        any were encoded."""
+        """Drops the last encodings or adds further ones until there are ``encodings``, or ``MOST_POSITIONS`` are reached.
+
+        Returns:
+            Whether any were added.
+        """
         before = len(self.coded)
         while len(self.coded) > encodings:
             self._positions -= len(self.coded.pop())
@@ -72,34 +75,34 @@ class CodeViews:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every passage is there, as it is."""
+        """Whether every passage is there at least in view 0, the recordings as they are."""
         return len(self.coded) >= self.passages
 
     @property
     def number(self) -> int:
-        """How many views there are, the last of them perhaps of some passages only."""
+        """Number of views, an incomplete last one included."""
         return -(-len(self.coded) // self.passages)
 
     def first(self) -> list[Tensor]:
-        """The passages as they are, int64 ``[S, Q]`` each."""
+        """The passages in view 0, as they are: int64 ``[S, Q]`` each."""
         return [codes.long() for codes in self.coded[: self.passages]]
 
     @property
     def positions(self) -> int:
-        """Positions of the passages as they are."""
+        """Positions of all passages in view 0."""
         return sum(map(len, self.coded[: self.passages]))
 
     def sequences(self, count: int, seq_len: int, generator: torch.Generator) -> Tensor:
-        """``count`` sequences drawn from all views, as tokens ``[count, T]``.
+        """``count`` random sequences of ``seq_len`` positions from all views, as tokens ``[count, T]``.
 
-        Each line of passages is of one view, in random order and from a random place on: however often a view comes, its
-        sequences are new ones. A sequence is shorter where the shortest whole view is.
+        The passages of a random view are concatenated in random order and cut into sequences from a random offset on, so a
+        view gives other sequences each time. Sequences are shorter if a complete view is.
         """
         views = [self.coded[start : start + self.passages] for start in range(0, len(self.coded), self.passages)]
         lengths = torch.tensor([sum(map(len, view)) for view in views])
         whole = lengths[: len(self.coded) // self.passages]
         length = min(seq_len, int(whole.min()))
-        # Of a view that is not whole yet, a line may be too short.
+        # An incomplete view may be too short for a single sequence.
         shares = torch.where(lengths >= length, lengths, 0).double()
         parts: list[Tensor] = []
         while len(parts) < count:
@@ -112,18 +115,18 @@ class CodeViews:
 
 @dataclass(frozen=True)
 class PriorData:
-    """What the prior trains on and what it is validated on; the same for the same codec, split, config and plan."""
+    """Training and validation data of a prior; the same for the same codec, split, config and plan."""
 
     views: CodeViews
     """The passages to train on."""
     held_out_codes: tuple[Tensor, ...]
     """Codes ``[S, Q]`` of every held-out passage."""
     held_out: Tensor
-    """The same as sequences ``[n, T]``, of many hours some that are spread evenly."""
+    """The same as token sequences ``[n, T]``, at most ``MOST_HELD_OUT``, evenly spread."""
     sources: tuple[Source, ...]
-    """The passages as they are, unshifted, for the model file."""
+    """The passages in view 0, for the model file."""
     seq_len: int
-    """Positions of a sequence to train on."""
+    """Positions of a training sequence."""
 
     @classmethod
     def of(
@@ -139,13 +142,12 @@ class PriorData:
         is_new: bool = True,
         kept: "KeptCodes | None" = None,
     ) -> "PriorData":
-        """Encodes everything once, with the frozen codec, all ranks together; of the views as many as there are to be when
-        training begins.
+        """Encodes the held-out passages and the first views of the others with the frozen codec, shared among all ranks.
 
         Args:
-            is_new: whether it is decided now how many these are: as many as the plan says and its minutes allow. An earlier
-                run's plan says how many there were.
-            kept: what an earlier run encoded, taken as it is.
+            is_new: whether the number of views is decided now, by the plan and its minutes. The plan of a resumed run says
+                how many it had.
+            kept: the encodings of an earlier run, used as they are.
         """
         codec = model.codec
         extraction = Extraction(codec, split.train, split.held_out, plan.transpose, device, is_shared=kept is None)
@@ -176,20 +178,20 @@ class PriorData:
         return cls(views, held_out, sequences, _sources(split, views.first(), held_out, codec.sample_rate), seq_len)
 
     def grow(self, epoch: int, plan: "PriorPlan") -> bool:
-        """Encodes what is new in an epoch, counted from 0, or forgets what later epochs added; gives whether any was encoded.
+        """Adds the encodings that are new in ``epoch``, counted from 0, or drops those of later ones; returns whether any are.
 
-        Every epoch adds as many positions as ``plan.fresh_share`` of those it takes.
+        Each epoch adds ``plan.fresh_share`` of the positions that it trains on.
         """
         an_encoding = self.views.positions / self.views.passages
         fresh = math.ceil(plan.fresh_share * self.count(plan) * self.seq_len / an_encoding)
         return self.views.set_size(plan.views * self.views.passages + epoch * fresh)
 
     def to_keep(self) -> "KeptCodes":
-        """All that was encoded, to go on with another time."""
+        """All encodings, to be saved for a resumed run."""
         return KeptCodes(tuple(self.views.coded), self.held_out_codes)
 
     def count(self, plan: "PriorPlan") -> int:
-        """How many sequences an epoch takes: as many as one view has, but enough for the plan's least steps."""
+        """Sequences in an epoch: as many as one view holds, but enough for the plan's least steps."""
         return max(-(-self.views.positions // self.seq_len), plan.least_steps * ranks.size() * plan.batch_size)
 
     def epoch(self, epoch: int, plan: "PriorPlan") -> Tensor:
@@ -200,10 +202,10 @@ class PriorData:
 
 @dataclass(frozen=True)
 class KeptCodes:
-    """What an earlier run of the same training encoded."""
+    """The encodings that an earlier run of the same training saved."""
 
     coded: tuple[Tensor, ...]
-    """Of :class:`CodeViews`."""
+    """Those of :class:`CodeViews`, in its order."""
     held_out: tuple[Tensor, ...]
     """Codes ``[S, Q]`` of every held-out passage."""
 
@@ -263,10 +265,10 @@ def _too_long(seconds: float, minutes: float) -> str:
 
 
 def check_codebooks(config: PriorConfig, model: Model) -> None:
-    """Refuses a prior whose codebooks are not of the codec's number and size.
+    """Checks that the prior's config has the codec's number and size of codebooks.
 
     Raises:
-        SettingError: with both numbers and sizes.
+        SettingError: if not, with the numbers of both.
     """
     codec = model.header.codec
     if (config.codebook_size, config.num_quantizers) != (codec.codebook_size, codec.num_quantizers):
@@ -278,7 +280,7 @@ def check_codebooks(config: PriorConfig, model: Model) -> None:
 
 
 def other_corpus(corpus: Corpus, model: Model) -> str:
-    """Plain words for a folder that is not the one the codec was trained on."""
+    """The warning about a folder that is not the one the codec was trained on."""
     trained = model.header.corpus
     here, there = (f"{one.file_count} recording{'s' * (one.file_count != 1)}" for one in (corpus, trained))
     return (

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 VALIDATION_BATCH = 8
 MAX_LOSS = 20.0
-"""exp of more would say nothing: validation perplexity is exp(min(loss, 20))."""
+"""Validation perplexity is exp(min(loss, 20)), so that it stays finite."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ def train_prior(
         prior_config: sizes; sizes that follow the corpus if not given.
         callback: gets every event.
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
-        plan: the run's settings; the default ones if not given. Its minutes count from the call. A run that goes on needs the
-            plan it was begun with, but for its end.
+        plan: the run's settings; the defaults if not given. Its minutes count from the call. A resumed run needs the plan it
+            began with, except for its end.
         split: the codec's split of the corpus; drawn by the codec's seed if not given.
-        state_file: where the state is kept, with the codes beside it, and what to go on from. Where the codes are not there any
-            more they are extracted again, must be the same ones, and that time is not counted twice.
+        state_file: where the state is saved, with the codes beside it, and what to resume from. If the codes are gone they are
+            extracted again and must be the same; that time does not count as training.
 
     Returns:
         ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
@@ -94,8 +94,8 @@ def train_prior(
     Raises:
         ModelFileError, CorpusError: if one of the two inputs is unusable.
         SettingError: if the config's codebooks are not of the codec's number and size.
-        StateFileError: if the state to go on from belongs to another codec or other recordings.
-        TrainingError: if training goes wrong again and again before the first epoch is done.
+        StateFileError: if the state to resume belongs to another codec or other recordings.
+        TrainingError: if training diverges repeatedly before the first epoch is done.
     """
     called = time.monotonic()
     plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
@@ -106,7 +106,7 @@ def train_prior(
     data, plan, are_kept = encoded(inputs, plan, file, fabric.device, tell)
 
     prior, is_from_base = new_prior(config, plan, codec, inputs.split.train, data.views.first())
-    # Extraction comes out of the same budget; what is extracted again after a stop does not.
+    # Extraction is paid from the plan's minutes, but extracting again after a stop is not.
     again = time.monotonic() - called
     extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
     steps_per_epoch = -(-data.count(plan) // (ranks.size() * plan.batch_size))
@@ -136,7 +136,7 @@ def train_prior(
         try:
             train_loss = train_prior_epoch(state, tokens, plan, fabric, tell, stop, checkpoint)
             cancelled = not schedule.finished and stop.is_set()
-            if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
+            if cancelled:  # before the unfinished epoch is validated: a resumed run must not notice the stop
                 checkpoint.save()
             validation = validated(state, data.held_out, plan, fabric.device, tell)
         except RankError:
@@ -190,17 +190,17 @@ def train_prior_epoch(
     cancel_event: Stop | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> float:
-    """One pass over token sequences ``[N, T]`` in random order.
+    """One pass over token sequences ``[N, T]`` in random order; returns the mean loss in nats per token.
 
-    Ended early by the schedule or a cancel; what the state has already done of it is not done again. A step that goes wrong (a
-    loss that is not finite or explodes) never reaches the optimizer: training goes back to its last good state, halves the
-    learning rate, and goes on with the next batch.
+    It ends early with the schedule or on a cancel, and begins after the steps that the state has already done. A step with a
+    loss that is not finite or explodes never reaches the optimizer: training goes back to its last good state, halves the
+    learning rate, and continues with the next batch.
 
-    In a share of the steps the sequences' second part, from a random position on, is known to the first
-    (:meth:`CodePrior.forward`), so that the prior can fill gaps. Gives the mean loss in nats per token.
+    In ``plan.infill_share`` of the steps the first part of each sequence may attend to the second, from a random position on
+    (:meth:`CodePrior.forward`), so that the prior learns infilling.
 
     Raises:
-        TrainingError: if that does not help, time after time.
+        TrainingError: if going back does not help repeatedly.
     """
     schedule, sums = state.schedule, state.sums
     positions = tokens.shape[1] // state.model.module.config.num_quantizers
@@ -214,7 +214,7 @@ def train_prior_epoch(
         known_from = None
         if positions > 1 and float(torch.rand(1, generator=generator)) < plan.infill_share:
             known_from = int(torch.randint(1, positions, (1,), generator=generator))
-        # Of the last, smaller batch a rank may have nothing: then it computes along, and that counts nothing.
+        # A rank without a part of the last, smaller batch computes one sequence with weight 0, to stay in step with the others.
         own = chosen[ranks.rank() * plan.batch_size :][: plan.batch_size]
         share = ranks.size() * len(own) / len(chosen)
         batch = tokens[own if len(own) else chosen[:1]].to(fabric.device)
@@ -237,12 +237,12 @@ def train_prior_epoch(
 def validated(
     state: State, held_out: Tensor, plan: PriorPlan, device: torch.device, callback: MetricsCallback | None = None
 ) -> PriorValidation:
-    """The weights as they are on held-out sequences ``[N, T]``; keeps as much time at the end of the run as that takes.
+    """Validates the present weights on held-out sequences ``[N, T]``, and reserves as much time at the end of the run.
 
-    Where the loss is not finite training goes back to its last good state first.
+    If the loss is not finite, training first goes back to its last good state.
 
     Raises:
-        TrainingError: if that does not help, time after time.
+        TrainingError: if going back does not help repeatedly.
     """
     with state.schedule.reserving():
         while not math.isfinite((found := validate_prior_epoch(state.model, held_out, plan.batch_size, device)).loss):
@@ -277,11 +277,11 @@ def train_step(
     """One optimisation step on token sequences ``[B, T]``: every token is predicted from all before it.
 
     Args:
-        share: how much this rank's part counts: as much as it holds more or less sequences than the ranks do on average.
+        share: weight of this rank's loss: the number of its sequences relative to the mean over ranks.
 
     Returns:
-        Loss and learning rate by the names they have in :class:`PriorStepMetrics`, and what went wrong, in words. Empty words
-        mean that all went well; otherwise the optimizer has not stepped.
+        Loss and learning rate by their names in :class:`PriorStepMetrics`, and what went wrong, in words: empty if nothing did,
+        otherwise the optimizer has not stepped.
     """
     rate = state.schedule.learning_rate
     set_learning_rate(state.optimizer, rate)
@@ -300,9 +300,9 @@ def train_step(
 def validate_prior_epoch(
     model: Any, tokens: Tensor, batch_size: int = VALIDATION_BATCH, device: torch.device | str = "cpu"
 ) -> PriorValidation:
-    """Cross-entropy on held-out sequences ``[N, T]``: summed over all predicted tokens, divided once by their number.
+    """Cross-entropy on held-out sequences ``[N, T]``: summed over all predicted tokens, then divided by their number.
 
-    A mean of batch means would weigh the last, smaller batch too much. Several ranks share the batches.
+    A mean of batch means would give the last, smaller batch too much weight. Ranks share the batches.
     """
     model.eval()
     config: PriorConfig = getattr(model, "module", model).config
@@ -324,7 +324,7 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
     """Warns when validation perplexity is below 2.0 (up to 20 files), 3.0 (up to 100) or 5.0 (more).
 
     Returns:
-        Whether the prior seems to recite, and plain words about it (empty when it does not).
+        Whether the prior seems to recite its training data, and a message about it (empty if not).
     """
     threshold = memorization_threshold(dataset_file_count)
     if val_perplexity >= threshold:
@@ -381,7 +381,7 @@ def _outcome(state: State, file_count: int, stopped_early: bool, is_held_out: bo
 
 
 def _noted(outcome: PriorTrainingCompleteEvent) -> dict[str, Any]:
-    """How the training ended, as the model file notes it."""
+    """How the training ended, for the model file."""
     return {
         "epochs_trained": outcome.epochs_trained,
         "final_perplexity": outcome.final_perplexity,

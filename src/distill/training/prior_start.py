@@ -1,4 +1,4 @@
-"""How a prior's training begins, or goes on: what it is given, its codes, and the state before its first step."""
+"""How a prior's training starts or resumes: its inputs, its codes, and its state before the first step."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PriorInputs:
-    """What a prior is trained with, checked, before anything is encoded."""
+    """The checked inputs of a prior's training, before anything is encoded."""
 
     model: Model
-    """The model file with the codec, which is frozen."""
+    """The model with the frozen codec."""
     corpus: Corpus
     split: Split
     config: PriorConfig
@@ -51,10 +51,11 @@ class PriorInputs:
         device: torch.device,
         callback: MetricsCallback,
     ) -> "PriorInputs":
-        """Reads both inputs and tells what is to be known of the recordings.
+        """Reads and checks both inputs; notices about the recordings go to ``callback``.
 
         Args:
-            config, split: that of the corpus, and that of the codec's training, if not given.
+            config: sizes that follow the corpus if not given.
+            split: the one of the codec's training if not given.
 
         Raises:
             ModelFileError, CorpusError: if one of the two inputs is unusable.
@@ -78,14 +79,14 @@ class PriorInputs:
 
     @property
     def digests(self) -> dict[str, str]:
-        """By what codec and recordings are known to a run that goes on."""
+        """Fingerprints of codec and recordings, by which a resumed run recognises them."""
         return {"codec": self.model.codes_fingerprint, "folder of recordings": self.corpus.fingerprint}
 
 
 def encoded(
     inputs: PriorInputs, plan: PriorPlan, file: StateFile, device: torch.device, callback: MetricsCallback
 ) -> tuple[PriorData, PriorPlan, bool]:
-    """The recordings as codes: those of the run that goes on where they are still there, encoded now where they are not.
+    """The recordings as codes: those that a resumed run saved if they are still there, otherwise encoded now.
 
     Returns:
         The codes, the plan with as many views as there are, and whether an earlier run had kept them.
@@ -107,17 +108,17 @@ def encoded(
 
 
 def is_older(resumed: TrainingState) -> bool:
-    """Whether a version began it that had other views than today's, and no further ones while training."""
+    """Whether an earlier version began it, which had other views and added none while training."""
     return "fresh_share" not in resumed.value("plan", dict)
 
 
 def new_prior(
     config: PriorConfig, plan: PriorPlan, codec: ConvVQVAE, passages: tuple[Passage, ...], codes: list[Tensor]
 ) -> tuple[CodePrior, bool]:
-    """A prior that has not learned anything of these recordings yet, on the CPU, and whether it started from the base.
+    """A prior before its first step, on the CPU, and whether it starts from the base prior.
 
     Args:
-        passages, codes: what is trained on and its codes ``[S, Q]``, by which the codec's codes are heard.
+        passages, codes: the training passages and their codes ``[S, Q]``, to learn what the codec's codes sound like.
     """
     torch.manual_seed(plan.seed)
     prior = CodePrior(config)
@@ -143,7 +144,7 @@ def first_state(
     """The prior before its first step, the same on all ranks, and all that changes with it.
 
     Args:
-        extraction_s: seconds that encoding the recordings took of the plan's minutes.
+        extraction_s: seconds of the plan's minutes that encoding the recordings took.
     """
     optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
     model, optimizer = fabric.setup(prior, optimizer)
@@ -153,7 +154,7 @@ def first_state(
 
 
 def parameter_groups(prior: CodePrior) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: on biases, norms and embeddings it would only pull small ones to zero."""
+    """Weight decay for matrices only; it would merely shrink biases, norms and embeddings."""
 
     def is_matrix(name: str, parameter: Tensor) -> bool:
         return parameter.ndim >= 2 and not name.startswith("embedding") and not name.endswith("bias")

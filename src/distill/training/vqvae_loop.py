@@ -164,7 +164,7 @@ def train_vqvae(
         try:
             trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, stop, checkpoint, listening)
             cancelled = not schedule.finished and stop.is_set()
-            if cancelled:  # in the middle of an epoch: what follows is for whoever takes the weights as they are
+            if cancelled:  # before the unfinished epoch is validated: a resumed run must not notice the stop
                 checkpoint.save()
             if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
                 start_codebooks(model, data.windows, plan, fabric)
