@@ -1,14 +1,14 @@
-"""The codec's second stage: the decoder alone trains on against a discriminator; encoder and codebooks stay as they are.
+"""The codec's second stage: the decoder alone trains further, against a discriminator; encoder and codebooks are frozen.
 
-A mel distance does not see phase and forgives blur, so the first stage ends up a little dull and rough. Here discriminators
-learn to tell recordings from reconstructions, and the decoder to pass for recordings, while the first stage's loss keeps it
-close to the one it reconstructs, and to what it tells of phases and noise: they are drawn, and through a draw no discriminator
-can teach. Loss and weights are those of the Descript Audio Codec (Kumar et al. 2023, arXiv:2306.06546). Codes keep their
-meaning: whatever was encoded before stays valid, and so does a prior.
+A mel distance ignores phase and tolerates blur, so the first stage sounds a little dull and rough. Here discriminators learn
+to tell recordings from reconstructions, and the decoder learns to pass for recordings. The first stage's loss keeps it close
+to the recording it reconstructs, and keeps its predictions of phases and noise right: these are sampled, and no gradient of a
+discriminator passes through the sampling. Loss and weights are those of the Descript Audio Codec (Kumar et al. 2023,
+arXiv:2306.06546). Codes keep their meaning: whatever was encoded before stays valid, and so does a prior.
 
-What is kept is the moving average of the decoder's weights, at the end, if pitch, texture and mel distance of held-out
-recordings together are no worse than before (``audio/likeness.py``). The mel distance alone would choose the dull ones:
-natural grain must cost some of it. Only if it ends worse than ``worst_mel`` times what it was, the stage has failed anyway.
+The result is the moving average of the decoder's weights at the end. It is kept if pitch, texture and mel distance of held-out
+recordings together are no worse than before (``audio/likeness.py``); the mel distance alone would prefer dull decoders, since
+natural grain costs some of it. If it ends above ``worst_mel`` times its first value, the stage is discarded in any case.
 """
 
 import copy
@@ -61,30 +61,30 @@ if TYPE_CHECKING:
 
 @dataclass
 class RefinementResult:
-    """Both decoders, and which of them is to be kept."""
+    """Both decoders, and which of them to keep."""
 
     first: ConvVQVAE
     """The codec with the first stage's decoder."""
     refined: ConvVQVAE
     """The codec with the second stage's decoder."""
     is_kept: bool
-    """Whether the second stage's decoder is to take the first one's place."""
+    """Whether the second stage's decoder replaces the first one's."""
     mel_before: float
     mel_after: float
     heard_before: dict[str, float]
-    """What all judges said of held-out recordings, by name (``Likeness.figures``)."""
+    """All figures of the held-out recordings, by name (``Likeness.figures``)."""
     heard_after: dict[str, float]
     steps: int
     epochs_trained: int
     seconds_taken: float
-    """Training time of the whole stage in seconds, that of earlier runs it was resumed from included."""
+    """Training time of the stage in seconds, including that before it was resumed."""
     curves: dict[str, list[float]]
     """Held-out mel distance and mean losses of every epoch."""
     cancelled: bool
 
     @property
     def record(self) -> dict[str, float | int | str]:
-        """What the model file keeps of the stage."""
+        """The stage as the model file records it."""
         return {
             "refinement_steps": self.steps,
             "refinement_epochs": self.epochs_trained,
@@ -102,10 +102,10 @@ class RefinementResult:
 
 @dataclass(frozen=True)
 class Networks:
-    """Both sides as Fabric wraps them, what is kept of one of them, and what they are measured with."""
+    """Decoder and discriminator as Fabric wraps them, the moving average of the decoder, and the loss."""
 
     first: ConvVQVAE
-    """The codec with the first stage's decoder, on the CPU; it does not change."""
+    """The codec with the first stage's decoder, on the CPU, unchanged."""
     averaged: ConvVQVAE
     """The codec with the moving average of the trained decoder."""
     codec: Any
@@ -118,16 +118,16 @@ class Networks:
 
     @property
     def distance(self) -> MultiScaleMel:
-        """What all validation measures spectra with."""
+        """The mel distance of all validation."""
         return self.criterion.mel
 
     def rebuilt(self, audio: Tensor) -> Tensor:
-        """What the averaged decoder makes of the codes of ``[1, C, N]``, as it would be kept."""
+        """Audio ``[1, C, N]`` reconstructed with the averaged decoder."""
         return self.averaged(audio).reconstruction
 
     @classmethod
     def of(cls, codec: ConvVQVAE, plan: RefinementPlan, fabric: "Fabric") -> "Networks":
-        """Everything as it is before the first step."""
+        """The networks before the first step."""
         first = copy.deepcopy(codec).cpu().requires_grad_(False).eval()
         averaged = copy.deepcopy(first).to(fabric.device)
         trained = copy.deepcopy(first)
@@ -149,7 +149,7 @@ class Networks:
         )
 
     def state(self, schedule: Schedule) -> State:
-        """All of it that changes."""
+        """The state of a loop that trains these networks."""
         models = {
             "first": self.first.decoder,
             "decoder": self.codec.module.decoder,
@@ -175,20 +175,20 @@ def refine_decoder(
     split: Split | None = None,
     state_file: StateFile | None = None,
 ) -> RefinementResult:
-    """Trains the decoder of a codec on against discriminators and gives back a codec with the same codes.
+    """Trains the decoder of a codec further, against discriminators, and returns a codec with the same codes.
 
     Args:
-        codec: as the first stage left it; it is not changed.
+        codec: the result of the first stage; it is not changed.
         corpus: the recordings the first stage was trained on.
-        plan: the run's settings. A run that goes on needs the plan it was begun with, but for its end.
+        plan: the run's settings. A resumed run needs the plan it began with, except for its end.
         callback: gets every event.
         cancel_event: when set, the stage ends after the current step; its state can be resumed.
         split: the first stage's; drawn by the plan's seed if not given.
-        state_file: where the state is kept, and what to go on from.
+        state_file: where the state is saved, and what to resume from.
 
     Raises:
-        TrainingError: if the losses stay not finite.
-        StateFileError: if the state to go on from belongs to another codec or other recordings.
+        TrainingError: if ``plan.max_bad_steps`` losses in a row are not finite.
+        StateFileError: if the state to resume belongs to another codec or other recordings.
     """
     file, tell = state_file or StateFile(), callback or ignore
     split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
@@ -278,8 +278,8 @@ def train_step(
     """The discriminator's step, then the decoder's, on one batch ``[B, C, N]``.
 
     Returns:
-        Losses, not yet weighted, and the decoder's learning rate, by the names they have in :class:`RefinementStepMetrics`;
-        and whether all was finite. What is not finite moves nothing.
+        Unweighted losses and the decoder's learning rate, by their names in :class:`RefinementStepMetrics`, and whether all
+        were finite. A loss that is not moves no weights.
     """
     schedule, codec, discriminator = state.schedule, networks.codec, networks.discriminator
     draw = draws_of_step(plan.seed, state.epoch, state.sums.step)
@@ -295,7 +295,7 @@ def train_step(
     with fabric.autocast():
         made, predicted = codec.decode_with_predicted(codes)
     made = made.float()
-    # The discriminator gets quiet passages as loud as others, but silence is never lifted out of the noise.
+    # Quiet passages are normalised for the discriminator, but near-silence is amplified by at most 80.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 
     discriminator.requires_grad_(True)
@@ -333,10 +333,10 @@ def train_step(
 
 
 def take_step(state: State, metrics: Mapping[str, float], finite: bool, plan: RefinementPlan) -> None:
-    """Counts a step, with its losses where they were finite.
+    """Counts a step, and adds its losses if they were finite.
 
     Raises:
-        TrainingError: if they were not, ``plan.max_bad_steps`` times in a row.
+        TrainingError: if they were not finite ``plan.max_bad_steps`` times in a row.
     """
     if finite:
         state.sums.add({name: loss for name, loss in metrics.items() if name != "learning_rate"})
@@ -352,7 +352,7 @@ def take_step(state: State, metrics: Mapping[str, float], finite: bool, plan: Re
 
 @torch.no_grad()
 def _average(networks: Networks, plan: RefinementPlan, decoder_steps: float) -> None:
-    """Moves the average towards the decoder; it forgets faster while it is young."""
+    """Updates the moving average of the decoder's weights; it decays faster in the first steps."""
     decay = min(plan.average_decay, decoder_steps / (decoder_steps + 10))
     now = networks.codec.module.decoder.parameters()
     for mean, value in zip(networks.averaged.decoder.parameters(), now, strict=True):

@@ -1,7 +1,7 @@
-"""What the first rank decides for all: what time it is, and whether to stop.
+"""What the first rank decides for all: the time, and whether to stop.
 
-Learning rate, end of the run and end of an epoch all follow from the time, so all ranks must read the same clock. It stands
-still between two steps; with one process it is the clock on the wall.
+Learning rate and end of a run depend on the time, so all ranks must read the same clock. With several ranks it only advances
+at each :meth:`Agreement.renew`; with one process it is the machine's clock.
 """
 
 import time
@@ -11,17 +11,17 @@ from distill.models import ranks
 
 
 class Stop(Protocol):
-    """Says whether a training is to stop; ``threading.Event`` is one."""
+    """A flag that stops a training, such as a ``threading.Event``."""
 
     def is_set(self) -> bool:
-        """Whether it is."""
+        """Whether to stop."""
 
 
 class Agreement:
-    """The time and the stop as all ranks know them.
+    """Time and stop flag, the same on all ranks.
 
     Args:
-        stop: what the person asks for, on the first rank.
+        stop: the flag on the first rank.
     """
 
     def __init__(self, stop: Stop | None = None) -> None:
@@ -29,12 +29,12 @@ class Agreement:
         self.renew()
 
     def renew(self) -> None:
-        """The first rank says what time it is now, and whether to stop; all ranks come here at the same step."""
+        """Broadcasts the first rank's time and flag; all ranks must call it at the same step."""
         self._now, stops = ranks.from_first([time.monotonic(), float(self._stop is not None and self._stop.is_set())])
         self._stops = bool(stops)
 
     def time(self) -> float:
-        """Seconds of a clock that never goes back."""
+        """Seconds of a monotonic clock."""
         return time.monotonic() if ranks.size() == 1 else self._now
 
     def is_set(self) -> bool:

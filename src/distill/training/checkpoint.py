@@ -1,4 +1,4 @@
-"""When a loop's state is written to disk: early, about once a minute, and when training stops."""
+"""When a loop's state is saved: soon after the start, about once a minute, and when training stops."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,31 +14,30 @@ from distill.training.progress import State
 from distill.training.state import TrainingState, save_state
 
 GOOD_MOMENT = 0.8
-"""From this share of the interval on, a moment at which the state is a third smaller is taken."""
+"""After this share of the interval a state is saved early if it is a third smaller, as right after a good state."""
 
 
 @dataclass(frozen=True)
 class StateFile:
-    """Where a run's state is kept, and what it goes on from."""
+    """Where a run's state is saved, and the state it resumes from."""
 
     path: Path | None = None
-    """Written on the way and when training ends or is cancelled; nothing is written without it."""
+    """Written during training and at its end; None to save nothing."""
     resumed: TrainingState | None = None
-    """A saved state to go on from. On a CPU, a run that lasts for epochs then ends with the same weights, bit for bit, as if
-    it had never stopped."""
+    """A saved state to resume from. On a CPU, a run that ends by epochs then has the same weights, bit for bit, as one that
+    was never stopped."""
     about: Callable[[], Mapping[str, Any]] = dict
-    """Gives what the caller wants to find in the state beside the loop's own, each time the state is written."""
+    """Called each time the state is saved; returns further values of the caller to save in it."""
 
 
 class Checkpoint:
-    """Writes the state of a run when it is time.
+    """Saves the state of a run when it is time.
 
-    A disk that is full, or away, costs the chance to resume from this moment and nothing else: the last good file stays,
-    the person is told, and training goes on.
+    If the disk is full or gone, the last good file stays, a warning is sent, and training goes on.
 
     Args:
-        kind: which loop the state belongs to.
-        facts: values that explain the state and do not change.
+        kind: the kind of loop (``Plan.STATE_KIND``).
+        facts: further values of the state, which do not change.
     """
 
     def __init__(
@@ -59,18 +58,18 @@ class Checkpoint:
                 torn.unlink(missing_ok=True)
 
     def begin_anew(self) -> None:
-        """The next state is written as soon as the first of a run: at its beginning, and where what is trained is new."""
+        """Saves the next state as early as the first one of a run."""
         self._last, self._wait = time.monotonic(), self._first_s
 
     def save_if_due(self) -> bool:
-        """Writes the state if the last time is long enough ago; a little earlier if it happens to be small. Says whether."""
+        """Saves the state if the last time is long enough ago, a little earlier if it is small; returns whether it did."""
         is_due = time.monotonic() - self._last >= (GOOD_MOMENT if self._state.is_at_good_state else 1.0) * self._wait
         if is_due:
             self.save()
         return is_due
 
     def save(self) -> None:
-        """Writes the state now."""
+        """Saves the state now, on the first rank."""
         if self._file.path is None or not ranks.leads():
             return
         try:
@@ -87,7 +86,7 @@ class Checkpoint:
         self._last, self._wait = time.monotonic(), self._every_s
 
     def save_end(self) -> None:
-        """Writes the state of a run that has come to its end, to be given more time one day."""
+        """Saves the state of a finished run, so that it can be trained further."""
         self._state.finished = True
         self._state.mark_good()
         self.save()

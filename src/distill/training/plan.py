@@ -1,7 +1,7 @@
-"""What is decided before a run begins and stays when it is resumed: the plans of the three loops. Needs no PyTorch to be read.
+"""The settings of a run, fixed before it begins: one plan for each of the three loops. Imports no PyTorch.
 
-A plan is frozen, checked field by field when it is made, and saved as JSON in the state, so that a saved state explains itself
-and a resumed run needs no setting given again.
+A plan is frozen, checked field by field when it is made, and saved as JSON in the state. So a saved state explains itself, and
+a run is resumed without giving any setting again.
 """
 
 import dataclasses
@@ -29,14 +29,14 @@ class Plan:
     """
 
     STATE_KIND: ClassVar[str]
-    """What the loop's saved states are called."""
+    """The kind of the loop's saved states."""
     DEFAULT_EPOCHS: ClassVar[int]
-    """How long a run lasts when neither epochs nor minutes are given."""
+    """The length of a run when neither epochs nor minutes are given."""
 
     epochs: Annotated[int, Ge(1)] | None = None
-    """Epochs after which the run ends, counted from its very beginning."""
+    """Epochs after which the run ends, counted from its beginning, also if it was resumed."""
     minutes: Annotated[float, Gt(0), Lt(math.inf)] | None = None
-    """Minutes after which the run ends, counted from its very beginning; with epochs too, whichever comes first."""
+    """Minutes after which the run ends, counted in the same way; with epochs too, whichever comes first."""
     batch_size: Annotated[int, Ge(1)] = 1
     learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
     """Peak learning rate, reached after the warm-up."""
@@ -47,10 +47,10 @@ class Plan:
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
     precision: Literal["32", "bf16", "16"] = "32"
-    """Of the arithmetic in the networks: ``bf16`` halves the memory and is faster on a GPU, ``16`` the same on GPUs without it;
-    weights and losses stay in 32 bits."""
+    """Precision of the forward pass: ``bf16`` halves the memory and is faster on a GPU, ``16`` does the same on GPUs without
+    bf16; weights and losses stay in 32 bits."""
     least_steps: Annotated[int, Ge(1)] = 100
-    """Steps of an epoch at least: on a tiny corpus, validation would otherwise take most of the time."""
+    """Minimum number of steps in an epoch: on a tiny corpus, validation would otherwise take most of the time."""
     save_every_s: Annotated[float, Ge(0)] = 60.0
     """Seconds between two saved states."""
     first_save_s: Annotated[float, Ge(0)] = 10.0
@@ -84,10 +84,10 @@ class Plan:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """The plan that :meth:`values` gave; what an earlier version did not say has its default.
+        """The plan with these :meth:`values`; fields that an earlier version did not have get their defaults.
 
         Raises:
-            StateFileError: if it holds what this version does not know or cannot follow.
+            StateFileError: if it has fields that this version does not know, or values out of range.
         """
         try:
             return cls(**values)
@@ -107,24 +107,24 @@ class CodecPlan(Plan):
     batch_size: Annotated[int, Ge(1)] = 16
     learning_rate: Annotated[float, Gt(0), Le(100.0)] = 3e-3
     continuous_steps: Annotated[int, Ge(0)] = 30
-    """The first steps train without quantisation; the codebooks then start from latents that already mean something."""
+    """Steps before quantisation begins, so that k-means places the codebooks among latents that already mean something."""
     window_positions: Annotated[int, Ge(1)] = 12
     """Code positions of a training window, a quarter of a second at the default rate: many short windows teach more than a few
-    long ones, but what is to know a pitch needs some length (docs/codec.md)."""
+    long ones, but learning pitch needs some length (docs/codec.md)."""
     silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
-    """Share of the windows that are cut to begin or end in silence, so that every codec knows what silence is."""
+    """Share of the windows that begin or end in digital silence, so that every codec learns silence."""
     scales_per_step: Annotated[int, Ge(1), Le(7)] = 2
-    """How many of the mel distance's seven window lengths a step is measured with."""
+    """How many of the mel distance's seven window lengths each step uses."""
     validation_windows: Annotated[int, Ge(1)] = 8
-    """Windows that are validated on at most, of the held-out recordings and of those trained on alike."""
+    """Maximum number of windows to validate on, from the held-out and from the training recordings each."""
     validation_positions: Annotated[int, Ge(1)] = 94
     """Code positions of such a window."""
     least_steps: Annotated[int, Ge(1)] = 300
-    """Steps of an epoch at least: with fewer, validation would take more than a twentieth of the time."""
+    """Minimum number of steps in an epoch: with fewer, validation would take more than a twentieth of the time."""
     from_scratch: bool = False
-    """Whether to start from random weights even where there is a base codec to start from."""
+    """Whether to start from random weights even if a base codec fits."""
     good_every: Annotated[int, Ge(1)] = 25
-    """So many steps in a row without trouble make a state that training can go back to."""
+    """Steps in a row without trouble after which the state is kept as one to go back to."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,9 @@ class RefinementPlan(Plan):
     discriminator_width: Annotated[int, Ge(1)] = 16
     """Channels of the discriminator's layers."""
     discriminator_first_steps: Annotated[int, Ge(0)] = 100
-    """The discriminator trains alone for so many steps at first, as an untrained one would only mislead the decoder."""
+    """Steps at the beginning in which only the discriminator trains: an untrained one would mislead the decoder."""
     discriminator_first_share: Annotated[float, Ge(0), Le(1)] = 0.1
-    """It trains alone for this share of the stage at most, however short the stage is."""
+    """Those steps take at most this share of the stage, however short it is."""
     mel_weight: Annotated[float, Ge(0)] = 15.0
     """Weight of the mel distance in the decoder's loss."""
     feature_weight: Annotated[float, Ge(0)] = 2.0
@@ -154,19 +154,20 @@ class RefinementPlan(Plan):
     window_positions: Annotated[int, Ge(1)] = 47
     """Code positions of a training window, about a second at the default rate."""
     silenced: Annotated[float, Ge(0), Le(1)] = 1 / 16
-    """Share of the windows that are cut to begin or end in silence."""
+    """Share of the windows that begin or end in digital silence."""
     scales_per_step: Annotated[int, Ge(1), Le(7)] = 2
-    """How many of the mel distance's seven window lengths a step is measured with."""
+    """How many of the mel distance's seven window lengths each step uses."""
     validation_windows: Annotated[int, Ge(1)] = 16
-    """Held-out windows that are validated on at most."""
+    """Maximum number of held-out windows to validate on."""
     validation_positions: Annotated[int, Ge(1)] = 94
     """Code positions of such a window."""
     average_decay: Annotated[float, Ge(0), Le(1)] = 0.999
-    """How much of the decoder's moving average a step keeps."""
+    """Decay of the moving average of the decoder's weights, per step."""
     worst_mel: Annotated[float, Ge(0)] = 1.5
-    """The stage has failed if the held-out mel distance ends above this many times what it was, however lively it sounds."""
+    """The stage is discarded if the held-out mel distance ends above this many times its first value, whatever other measures
+    say."""
     max_bad_steps: Annotated[int, Ge(1)] = 20
-    """So many losses in a row that are not finite end the stage. One alone is stepped over: it has moved nothing."""
+    """The stage fails after so many losses in a row that are not finite; a single such step is skipped."""
 
 
 @dataclass(frozen=True)
@@ -179,23 +180,23 @@ class PriorPlan(Plan):
     learning_rate: Annotated[float, Gt(0), Le(100.0)] = 1e-3
     least_steps: Annotated[int, Ge(1)] = 50
     infill_share: Annotated[float, Ge(0), Le(1)] = 0.25
-    """Share of the steps that teach the prior to lead to something that is known beforehand."""
+    """Share of the steps that teach infilling: predicting codes that lead to a known continuation."""
     views: Annotated[int, Ge(1)] = 24
-    """The number of ways every recording is encoded in before training begins (``codes/views.py``). There are fewer if encoding
-    would take more than ``extraction_share`` of the minutes."""
+    """Number of views (augmented versions, ``codes/views.py``) in which each recording is encoded before training begins; fewer
+    if encoding would take more than ``extraction_share`` of the minutes."""
     fresh_share: Annotated[float, Ge(0), Le(1)] = 1 / 12
-    """Share of an epoch's positions that are encoded anew, in further views, while training goes on. Encoding them takes about
-    a seventh of the time."""
+    """Share of each epoch's positions that are encoded in new views while training goes on, which takes about a seventh of the
+    time."""
     transpose: Annotated[float, Ge(0), Le(12)] = 2.0
-    """Semitones up to which views are transposed."""
+    """Views are transposed by up to so many semitones, up or down."""
     extraction_share: Annotated[float, Gt(0), Le(1)] = 0.1
-    """Share of a time budget that encoding may take at most before training begins."""
+    """Maximum share of the minutes that encoding may take before training begins."""
     from_scratch: bool = False
-    """Whether to start from the codec's codebooks alone even where there is a base prior to start from."""
+    """Whether to start from the codec's codebooks alone even if a base prior fits."""
     patience: Annotated[float, Gt(0), Le(1)] = 0.3
     """Early stopping: the share of the run for which the held-out loss may stay worse than its best; 1 never stops early."""
     good_every: Annotated[int, Ge(1)] = 25
-    """So many steps in a row without trouble make a state that training can go back to."""
+    """Steps in a row without trouble after which the state is kept as one to go back to."""
 
 
 def _hints(kind: type[Plan]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Everything that changes while a loop trains, listed once: to be saved, resumed, and gone back to when training goes wrong."""
+"""The state of a training loop, listed once: to save it, to resume it, and to roll back when training goes wrong."""
 
 import copy
 import math
@@ -20,34 +20,32 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 MAX_ROLLBACKS = 6
-"""Training ends after going back this many times in a row without a good state in between."""
-
-
+"""Training fails after this many rollbacks in a row without a good state in between."""
 LEAST_SCALE = 1.0
-"""A loss that overflows when it is scaled by less is not finite."""
+"""Half precision: gradients that overflow at a loss scale of at least this are no trouble, since the scale can be halved."""
 
 
 @dataclass
 class EpochSums:
-    """The current epoch: how many of its steps are done, and their losses."""
+    """The epoch in progress: how many of its steps are done, and their losses."""
 
     step: int = 0
-    """Steps done, the ones that went wrong included."""
+    """Steps done, including those that went wrong."""
     totals: dict[str, float] = field(default_factory=dict)
     """Each loss by name, summed over the steps that went well."""
     count: int = 0
-    """What the totals are divided by in the end: steps, or tokens."""
+    """The divisor of the totals: steps, or tokens."""
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    """What else a loop keeps within an epoch: the codec counts its codes, the prior keeps its generator's state."""
+    """Further values of the epoch: the codec's code counts, the state of the prior's generator."""
 
     def add(self, losses: Mapping[str, float], weight: int = 1) -> None:
-        """Takes in the losses of a step that went well, each of them a mean over ``weight`` items."""
+        """Adds the losses of a step that went well, each a mean over ``weight`` items."""
         for name, loss in losses.items():
             self.totals[name] = self.totals.get(name, 0.0) + loss * weight
         self.count += weight
 
     def means(self) -> dict[str, float]:
-        """Each loss as a mean over the epoch so far: summed over all items, divided once."""
+        """The mean of each loss over all items of the epoch so far."""
         return {name: total / self.count for name, total in self.totals.items()}
 
 
@@ -56,9 +54,9 @@ class State:
 
     Args:
         models: modules whose weights change, by the name they are saved under. They may be wrapped by Fabric.
-        optimizers: the same of the optimizers.
-        good_every: after so many steps in a row without trouble, weights and optimizers are kept as a good state to go back
-            to; None where the loop never goes back.
+        optimizers: their optimizers, likewise.
+        good_every: weights and optimizers are kept as a good state after so many steps in a row without trouble; None if the
+            loop never rolls back.
     """
 
     def __init__(
@@ -70,20 +68,20 @@ class State:
     ) -> None:
         self.models, self.optimizers, self.schedule = dict(models), dict(optimizers), schedule
         self.epoch = 0
-        """Epochs that are done."""
+        """Number of completed epochs."""
         self.sums = EpochSums()
         self.curves: dict[str, list[float]] = {}
-        """What is drawn over time, one value an epoch."""
+        """Learning curves by name, one value an epoch."""
         self.figures: dict[str, float] = {}
-        """Single numbers that a loop keeps, by name."""
+        """Further numbers of a loop, by name."""
         self.best_score = math.inf
-        """Score of the best weights; every loop says by what it chooses them."""
+        """Score of the best weights, lower is better; each loop has a score of its own."""
         self.best_loss = math.inf
         """Held-out loss of the best weights."""
         self.best_weights: Mapping[str, Tensor] = {}
-        """Copy of the best weights so far, where the loop chooses among them."""
+        """Copy of the best weights so far, in loops that choose among them."""
         self.finished = False
-        """Whether the run came to its planned end."""
+        """Whether the run reached its planned end."""
         self.watch = Watch(good_every or GOOD_EVERY)
         self._goes_back = good_every is not None
         self._good: dict[str, Part] = {}
@@ -116,14 +114,14 @@ class State:
     def take_step(
         self, losses: Mapping[str, float], trouble: str, callback: MetricsCallback | None, weight: int = 1
     ) -> None:
-        """Counts a step: with its losses where it went well; where it did not, training goes back to the last good state.
+        """Counts a step; if it went wrong, rolls back to the last good state instead of adding its losses.
 
         Args:
             losses: by name, each a mean over ``weight`` items.
-            trouble: what went wrong, in words; empty where nothing did.
+            trouble: what went wrong, in words; empty if nothing did.
 
         Raises:
-            TrainingError: if going back does not help, time after time.
+            TrainingError: after too many rollbacks in a row.
         """
         trouble = ranks.words_from_first(trouble)
         if trouble:
@@ -137,17 +135,17 @@ class State:
         self.schedule.agreement.renew()
 
     def keep_if_best(self, score: float, loss: float) -> None:
-        """Keeps a copy of the weights as they are now if no earlier ones had so low a score."""
+        """Keeps a copy of the present weights if their score is the lowest so far."""
         if score < self.best_score:
             self.keep(score, loss)
 
     def keep(self, score: float, loss: float) -> None:
-        """Keeps a copy of the weights as they are now."""
+        """Keeps a copy of the present weights as the best."""
         self.best_score, self.best_loss = score, loss
         self.best_weights = copy.deepcopy(self.model.state_dict())
 
     def return_to_best(self) -> None:
-        """Puts the weights back to the best ones; the optimizer's moments stay."""
+        """Restores the best weights; the optimizer's moments stay."""
         self.model.load_state_dict(self.best_weights)
         self.mark_good()
 
@@ -158,7 +156,7 @@ class State:
         self.epoch, self.sums = self.epoch + 1, EpochSums()
 
     def progress(self, metrics: Mapping[str, float]) -> dict[str, Any]:
-        """Where the run is, and the metrics of its last step, by the names that the events of a step have."""
+        """Progress of the run and metrics of its last step, by the field names of the step events."""
         schedule = self.schedule
         return {
             "epoch": self.epoch + 1,
@@ -170,7 +168,7 @@ class State:
         }
 
     def mark_good(self) -> None:
-        """Keeps weights and optimizers as they are now, to go back to."""
+        """Keeps a copy of weights and optimizers to roll back to."""
         if self._goes_back:
             self._good = {name: copy.deepcopy(dict(model.state_dict())) for name, model in self.models.items()}
             for name, optimizer in self.optimizers.items():
@@ -180,10 +178,10 @@ class State:
             self.watch.mark_good()
 
     def roll_back(self, reason: str, callback: MetricsCallback | None) -> None:
-        """Puts weights and optimizers back to the last good state and halves the learning rate; the data goes on.
+        """Restores weights and optimizers of the last good state and halves the learning rate; the data is not rewound.
 
         Raises:
-            TrainingError: if that was done too often in a row.
+            TrainingError: after too many rollbacks in a row.
         """
         if self._rollbacks == MAX_ROLLBACKS:
             raise self.given_up(reason)
@@ -198,7 +196,7 @@ class State:
             callback(RolledBack(self.schedule.step, self._good_step, reason, self.schedule.peak_rate))
 
     def given_up(self, reason: str) -> TrainingError:
-        """The error to raise when going back does not help."""
+        """The error to raise when rolling back does not help."""
         often = "once" if self._rollbacks == 1 else f"{self._rollbacks} times"
         return TrainingError(
             f"Training goes wrong again and again: {reason}. It went back and slowed down {often}, to no avail.",
@@ -206,7 +204,7 @@ class State:
         )
 
     def save(self, values: Mapping[str, Any]) -> TrainingState:
-        """All of it as one moment of the run, with further ``values`` that explain it."""
+        """The whole state, with further ``values`` that describe it, to be saved."""
         parts: dict[str, Part] = {name: model.state_dict() for name, model in self.models.items()}
         parts |= {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers.items()}
         parts |= {"best": self.best_weights, "sums": self.sums.tensors, "random": random_state(self.devices)}
@@ -231,13 +229,13 @@ class State:
         )
 
     def restore(self, saved: TrainingState, belongs_to: Mapping[str, str]) -> None:
-        """Goes back to where :meth:`save` was called.
+        """Restores the state that :meth:`save` gave.
 
         Args:
-            belongs_to: what the state must have been trained on: a name in its values, and what must be there.
+            belongs_to: values that the saved state must have, by name: fingerprints of what it was trained on.
 
         Raises:
-            StateFileError: if it belongs to something else, or does not fit.
+            StateFileError: if they differ, or the state does not fit.
         """
         values, parts = saved.values, saved.parts
         for name, wanted in belongs_to.items():
@@ -272,11 +270,11 @@ class State:
 def gradients(
     loss: Tensor, module: Any, optimizer: torch.optim.Optimizer, fabric: "Fabric", max_norm: float = 1.0
 ) -> bool:
-    """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; says whether loss and gradients are finite.
+    """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; returns whether loss and gradients are finite.
 
-    With several ranks each gives the loss of its own part of the batch; all get the gradients of the whole. Where the loss is
-    scaled (``--precision 16``), gradients that overflow are no trouble as long as there is a scale to halve: the optimizer's
-    step leaves them out.
+    Each rank passes the loss of its own part of the batch, and all get the gradients of the whole batch. If the loss is scaled
+    (``--precision 16``), gradients that overflow count as finite as long as the scale can be halved: the optimizer skips such
+    a step by itself.
     """
     optimizer.zero_grad()
     if not ranks.all_agree(bool(torch.isfinite(loss))):
@@ -293,15 +291,15 @@ def gradients(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The rate of the next step, for all parameters."""
+    """Sets the learning rate of all parameters for the next step."""
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimizer has accumulated (moments, step counts) as ``<parameter's place>.<name>``.
+    """An optimizer's state (moments, step counts) as ``<index of the parameter>.<name>``.
 
-    Its settings are not part of it: whoever builds the optimizer again gives them again.
+    Its settings (learning rate, betas) are not included; the optimizer must be built with them again.
     """
     gathered = optimizer.state_dict()["state"]
     return {
@@ -310,7 +308,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
-    """Puts back what :func:`optimizer_tensors` took out of an optimizer over parameters of the same shapes."""
+    """Restores what :func:`optimizer_tensors` gave into an optimizer over parameters of the same shapes."""
     gathered: dict[int, dict[str, Tensor]] = {}
     for whole, tensor in tensors.items():
         place, _, name = whole.partition(".")
@@ -319,9 +317,9 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Part) -> None:
 
 
 def random_state(devices: Iterable[torch.device]) -> dict[str, Tensor]:
-    """The state of PyTorch's random generators: on the CPU, and on each of the devices that compute.
+    """The state of PyTorch's random generators on the CPU and on each of ``devices``.
 
-    No other device is asked: a run on the CPU never opens the GPU that another program may be using.
+    Other devices are not touched: a run on the CPU never opens a GPU that another program may be using.
     """
     states = {"cpu": torch.get_rng_state()}
     for device in devices:
@@ -333,7 +331,7 @@ def random_state(devices: Iterable[torch.device]) -> dict[str, Tensor]:
 
 
 def restore_random_state(tensors: Part, devices: Iterable[torch.device]) -> None:
-    """Puts back what :func:`random_state` took on the devices that compute now; others are left alone."""
+    """Restores what :func:`random_state` gave on the CPU and on each of ``devices``; other devices are not touched."""
     torch.set_rng_state(tensors["cpu"])
     for device in devices:
         # An earlier version knew one GPU, as "cuda".

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class VQTrainingResult:
-    """The codec with its best weights, frozen, and what training it brought to light."""
+    """A trained codec with its best weights, frozen, and the figures of its training."""
 
     codec: ConvVQVAE
     config: VQVAEConfig
@@ -62,18 +62,18 @@ class VQTrainingResult:
     levels: tuple[LevelHealth, ...]
     epochs_trained: int
     best_val_loss: float
-    """Held-out distance of the weights that were kept."""
+    """Held-out mel distance of the weights that were kept."""
     curves: dict[str, list[float]]
     """``train_loss`` and ``val_loss`` of every epoch."""
     is_from_base: bool
     """Whether training started from the base codec."""
     seconds_taken: float
-    """Training time in seconds, that of earlier runs it was resumed from included."""
+    """Training time in seconds, including that before it was resumed."""
     cancelled: bool
 
     @property
     def record(self) -> dict[str, float | int | str]:
-        """What the model file keeps of the training."""
+        """The training as the model file records it."""
         return {
             "seed": self.plan.seed,
             "epochs_trained": self.epochs_trained,
@@ -100,7 +100,7 @@ class VQTrainingResult:
 
 @dataclass(frozen=True)
 class VQEpochResult:
-    """What one epoch of training gives."""
+    """The outcome of one training epoch."""
 
     loss: float
     """Mean over the steps, commitment included."""
@@ -118,22 +118,21 @@ def train_vqvae(
     split: Split | None = None,
     state_file: StateFile | None = None,
 ) -> VQTrainingResult:
-    """Trains a codec on a folder of recordings and gives it back with its best weights, in eval mode.
+    """Trains a codec on a folder of recordings and returns it with its best weights, in eval mode.
 
     Args:
         dataset_dir: folder of recordings, or the corpus imported from one.
         config: sizes; its ``channels`` must be the corpus's. Sizes that follow the corpus if not given.
         callback: gets every event.
         cancel_event: when set, training stops after the current step and the best weights so far are kept.
-        plan: the run's settings; the default ones if not given. A run that goes on needs the plan it was begun with, but for
-            its end.
-        split: of the corpus into what is trained on and what is held out; drawn by the plan's seed if not given.
-        state_file: where the state is kept, and what to go on from.
+        plan: the run's settings; the defaults if not given. A resumed run needs the plan it began with, except for its end.
+        split: of the corpus into training and held-out passages; drawn by the plan's seed if not given.
+        state_file: where the state is saved, and what to resume from.
 
     Raises:
         CorpusError: if the folder holds nothing usable.
-        StateFileError: if the state to go on from belongs to other recordings.
-        TrainingError: if training goes wrong again and again before the first epoch is done.
+        StateFileError: if the state to resume belongs to other recordings.
+        TrainingError: if training diverges repeatedly before the first epoch is done.
     """
     plan, file, tell = plan or CodecPlan(), state_file or StateFile(), callback or ignore
     corpus = dataset_dir if isinstance(dataset_dir, Corpus) else import_corpus(Path(dataset_dir), ahead=noticing(tell))
@@ -270,15 +269,18 @@ def validated(
     callback: MetricsCallback | None = None,
     is_held_out: bool = True,
 ) -> tuple[dict[str, float], float]:
-    """Figures and score of the weights as they are, to check them by; keeps as much time at the end of the run as that takes.
+    """Validates the present weights, and reserves as much time at the end of the run.
 
-    Where the score is not finite training goes back to its last good state first.
+    If the score is not finite, training first goes back to its last good state.
 
     Args:
-        is_held_out: whether it is checked by what was held out.
+        is_held_out: whether anything was held out to validate on.
+
+    Returns:
+        The figures of the held-out windows, and the score (:func:`score_codec`).
 
     Raises:
-        TrainingError: if that does not help, time after time.
+        TrainingError: if going back does not help repeatedly.
     """
     with state.schedule.reserving():
         while not math.isfinite((scored := scored_by_first(state.model, criterion.mel, data, fabric))[1]):
@@ -295,11 +297,11 @@ def _first_state(
     fabric: "Fabric",
     agreement: Agreement,
 ) -> State:
-    """The codec before its first step, and all that changes with it.
+    """The state before the first step.
 
     Args:
-        base: the base codec to start from, if there is one.
-        is_new: whether the run begins; the state of one that goes on is put in its place by whoever calls.
+        base: the base codec to start from; None for random weights.
+        is_new: whether the run is not resumed; the caller restores the state of a resumed run.
     """
     torch.manual_seed(plan.seed)
     codec = ConvVQVAE(config)
@@ -323,8 +325,8 @@ def train_step(
     """One optimisation step on a batch ``[B, C, N]``.
 
     Returns:
-        Losses and learning rate by the names they have in :class:`VQStepMetrics`, and what went wrong, in words. Empty words
-        mean that all went well; otherwise the optimizer has not stepped.
+        Losses and learning rate by their names in :class:`VQStepMetrics`, and what went wrong, in words: empty if nothing did,
+        otherwise the optimizer has not stepped.
     """
     model, config = state.model, state.model.module.config
     draw = draws_of_step(plan.seed, state.epoch, state.sums.step)

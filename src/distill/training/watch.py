@@ -1,4 +1,4 @@
-"""Notices when training goes wrong: a loss that is not finite, one that explodes, a codebook that collapses."""
+"""Detects when training goes wrong: a loss that is not finite, one that explodes, a codebook that collapses."""
 
 import math
 from typing import Any
@@ -8,30 +8,31 @@ from torch import Tensor
 from distill.models.health import code_perplexity
 
 GOOD_EVERY = 25
-"""After so many steps in a row without trouble a state is a good one; a plan may say otherwise."""
+"""Steps in a row without trouble after which a state counts as good; a plan may say otherwise."""
 EXPLODED = 3.0
-"""How many times its value at the best good state the smoothed loss may rise to."""
+"""The smoothed loss has exploded above this many times its lowest value at a good state."""
 STILL_GOOD = 1.5
-"""How many times that value it may reach in a state that is called good: a slow explosion must not move its own limit."""
+"""A state is good only below this many times that value: a slow explosion must not raise its own limit."""
 STUCK_AFTER = 100
-"""So many steps without a new good state count as trouble, too."""
+"""So many steps without a new good state count as trouble too."""
 LEAST_LEVEL = 0.5
-"""The lowest loss that a good state is taken to have: near zero, three times the loss is still a small loss."""
+"""Lower bound of the loss in these comparisons: near zero, three times the loss is still small."""
 SMOOTHING = 0.9
 SETTLING = 10
-"""The first loss is averaged over so many steps, as a single batch may be a silent one."""
+"""The reference loss of the beginning is a mean over so many steps, as a single batch may be silent."""
 EXPLODED_AT_ONCE = 100.0
-"""How many times the average so far the loss of one of those first steps may be."""
+"""During those steps, a loss explodes above this many times the mean so far."""
 COLLAPSED = 0.1
-"""A level collapses when the number of codes it really uses, less one, falls to this share of what a good state used."""
+"""A level has collapsed when its effective number of codes (perplexity), less one, falls to this share of that in a good
+state."""
 STILL_IN_USE = 0.3
-"""The last step before a good state uses at least this share of the codes that the steps before used."""
+"""A state is good only if its last step used at least this share of the codes of the steps before."""
 LEAST_CODES = 4.0
-"""A level that never used so many codes cannot collapse: some recordings are nearly silent."""
+"""A level that never used so many codes is not watched for collapse: some recordings are nearly silent."""
 
 
 class Watch:
-    """Looks at every step before the optimizer steps. It does not depend on time, so a resumed run sees the same."""
+    """Checks every step before the optimizer steps. It does not depend on time, so a resumed run decides the same."""
 
     def __init__(self, good_every: int = GOOD_EVERY) -> None:
         self._good_every = good_every
@@ -40,18 +41,18 @@ class Watch:
         self._measured = 0
         self._smoothed = math.nan
         self._level = math.nan
-        # Per level, how many codes were really used: smoothed, in good states at most, and in the last step.
+        # Effective number of codes of each level: smoothed, the largest in a good state, and in the last step.
         self._codes: list[float] = []
         self._most_codes: list[float] = []
         self._last_codes: list[float] = []
 
     def trouble(self, loss: float, is_finite: bool, used: Tensor | None = None) -> str:
-        """What is wrong with a step, in words; empty words if nothing is.
+        """What is wrong with a step, in words; empty if nothing is.
 
         Args:
             loss: the step's loss.
             is_finite: whether loss and gradients are finite.
-            used: how often the step used each codebook entry ``[Q, K]``, where there are codebooks.
+            used: how often the step used each codebook entry, ``[Q, K]``; None without codebooks.
         """
         if not is_finite:
             return "the loss was not finite"
@@ -71,7 +72,7 @@ class Watch:
 
     @property
     def is_good(self) -> bool:
-        """Whether enough steps went well to call the state a good one."""
+        """Whether the present state counts as good."""
         in_use = all(
             now - 1 >= STILL_IN_USE * (before - 1) for now, before in zip(self._last_codes, self._codes, strict=True)
         )
@@ -79,18 +80,18 @@ class Watch:
         return self.healthy_steps >= self._good_every and is_low and in_use
 
     def mark_good(self) -> None:
-        """From here on, trouble is measured against the state as it is now, or against the best it ever was."""
+        """Makes the present loss and codes the reference for trouble, where they are better than any before."""
         self._level = min(self._smoothed, self._level)
         self._most_codes = [max(pair) for pair in zip(self._codes, self._most_codes or self._codes, strict=True)]
         self.healthy_steps = 0
 
     def forget(self) -> None:
-        """The loss means something else from here on."""
+        """Forgets all losses so far: from here on the loss is another function."""
         self._smoothed = self._level = math.nan
         self._measured = self.healthy_steps = 0
 
     def went_back(self) -> None:
-        """Training went back to its last good state."""
+        """Takes the reference values as the present ones, after a rollback."""
         self._smoothed = self._level
         self._codes, self._last_codes = list(self._most_codes), list(self._most_codes)
         self.healthy_steps = 0
@@ -108,7 +109,7 @@ class Watch:
         }
 
     def restore(self, values: dict[str, Any]) -> None:
-        """Goes back to where :meth:`values` was called."""
+        """Restores what :meth:`values` gave."""
         self.healthy_steps = int(values["healthy_steps"])
         self._measured = int(values["measured"])
         self._smoothed, self._level = float(values["smoothed"]), float(values["level"])
