@@ -1,4 +1,4 @@
-"""What the codec learns from: windows of a corpus. Its codebooks begin there too, and in the end all codes are counted."""
+"""The codec's training data: windows of a corpus. Also initialises codec and codebooks from it, and counts its codes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _START_EPOCH = 1 << 30
-"""An epoch number no run reaches: its windows place the codebooks before training."""
+"""An epoch number that no run reaches: its windows initialise the codec."""
 MOST_COUNTED = 20 * 60 * SAMPLE_RATE
-"""Samples whose codes are counted in the end. Of more sound than these twenty minutes, ten seconds are counted here and there,
+"""Samples whose codes are counted after training: twenty minutes. In a longer corpus, stretches of ten seconds are counted,
 evenly spread: all of a hundred hours would take longer than the training."""
 _STRETCH = 10 * SAMPLE_RATE
 _SKETCHED = 32
-"""Batches of windows whose principal components are taken: two minutes."""
+"""Batches of windows from which principal components are computed: two minutes."""
 
 
 @dataclass(frozen=True)
 class CodecData:
-    """What the codec trains on and what it is validated on; the same for the same split, config and plan."""
+    """Training and validation windows of the codec; the same for the same split, config and plan."""
 
     windows: TrainingWindows
     held_out: np.ndarray
     """Windows of held-out passages ``[n, C, N]``."""
     trained_on: np.ndarray
-    """Windows of passages that are trained on ``[n, C, N]``."""
+    """Windows of training passages ``[n, C, N]``, to validate on."""
     steps_per_epoch: int
     """An epoch is one pass over the seconds of the corpus, or the plan's least steps."""
 
@@ -57,14 +57,14 @@ class CodecData:
 def windows_to_train_on(
     split: Split, config: VQVAEConfig, plan: CodecPlan | RefinementPlan
 ) -> tuple[TrainingWindows, int]:
-    """What both stages of the codec train on, and the steps of an epoch: one pass over it, or the plan's least steps."""
+    """Training windows of either stage, and steps of an epoch: one pass over the audio, at least ``plan.least_steps``."""
     samples = plan.window_positions * config.hop
     windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
     return windows, max(-(-windows.windows_per_epoch // (ranks.size() * plan.batch_size)), plan.least_steps)
 
 
 def windows_to_judge(passages: Sequence[Passage], config: VQVAEConfig, plan: CodecPlan | RefinementPlan) -> np.ndarray:
-    """Windows ``[n, C, N]`` of passages, spread over them, by which both stages of the codec are judged."""
+    """Validation windows ``[n, C, N]`` of either stage, spread over the passages."""
     samples = plan.validation_positions * config.hop
     return validation_windows(passages, samples, config.channels, plan.validation_windows)
 
@@ -72,7 +72,7 @@ def windows_to_judge(passages: Sequence[Passage], config: VQVAEConfig, plan: Cod
 def start_decoder(
     codec: ConvVQVAE, windows: TrainingWindows, plan: CodecPlan, device: torch.device, base: Path | None
 ) -> None:
-    """Starts from the base codec, or at the mean spectrum of the recordings; then from their principal components."""
+    """Initialises a codec from the base, or else its head with the mean spectrum of the recordings; then its sketch."""
 
     def some(batches: int) -> Tensor:
         parts = [windows.batch(_START_EPOCH, index, ranks.size() * plan.batch_size) for index in range(batches)]
@@ -86,8 +86,7 @@ def start_decoder(
 
 
 def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
-    """Places the codebooks where the latents of the recordings are, as they are by now."""
-    # Eight vectors an entry are ample for a start; the moving averages do the rest.
+    """Initialises the codebooks by k-means on the present latents of the recordings, eight vectors an entry."""
     config: VQVAEConfig = model.module.config
     batch_size = ranks.size() * plan.batch_size  # all ranks take the whole batches, alike
     vectors = plan.window_positions * batch_size
@@ -102,7 +101,7 @@ def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabri
 
 
 def counted(recordings: Sequence[Recording]) -> tuple[Passage, ...]:
-    """What codes are counted of: everything, or stretches spread evenly over it, the same ones for the same recordings."""
+    """The passages whose codes are counted: everything, or evenly spread stretches, the same ones for the same recordings."""
     whole = whole_recordings(recordings)
     if sum(one.samples for one in whole) <= MOST_COUNTED:
         return whole
@@ -115,7 +114,7 @@ def counted(recordings: Sequence[Recording]) -> tuple[Passage, ...]:
 
 
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
-    """How often the corpus, or twenty minutes spread over it, uses each codebook entry: ``[Q, K]``."""
+    """How often the corpus, or twenty minutes spread over it, uses each codebook entry: int64 ``[Q, K]``."""
     counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
     for passage in counted(corpus.recordings)[ranks.rank() :: ranks.size()]:
         codes = encode_blocks(codec, passage.blocks(codec.channels), device)

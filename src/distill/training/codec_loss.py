@@ -1,9 +1,10 @@
-"""What a codec is trained by: the distance of spectra, and of a codec of tones how near it tells the recording's own tones.
+"""The codec's training loss: a mel distance of the audio, and for a codec of tones the distance of its predictions.
 
-The multi-scale mel distance hears when and how loud, and is deaf to pitch: its longest window is 43 ms. So what a codec of
-tones tells of magnitudes and of advances of phases is compared with the recording's, bin by bin (``models/tones.py``). That
-teaches where partials stand far better than spectra of what it sounds like, in which phases are drawn: comparing those too,
-in windows of 85 and 171 ms, added nothing (docs/codec.md). What it tells of noise is compared too (``models/noise.py``)."""
+The multi-scale mel distance is sensitive to timing and loudness but blind to pitch: its longest window is 43 ms. So the
+magnitudes and phase advances that a codec of tones predicts are compared with the recording's, bin by bin
+(``models/tones.py``). That teaches the place of partials far better than spectra of the synthesised audio, whose phases are
+random: comparing those too, in windows of 85 and 171 ms, added nothing (docs/codec.md). Predicted noise is compared likewise
+(``models/noise.py``)."""
 
 import numpy as np
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ def draws_of_step(seed: int, epoch: int, step: int) -> np.random.Generator:
 
 
 class CodecLoss(nn.Module):
-    """The parts of the loss of one step; what each counts is already in them."""
+    """The parts of one step's loss, each already multiplied by its weight."""
 
     def __init__(self, sample_rate: int, scales_per_step: int = 2) -> None:
         super().__init__()
@@ -33,9 +34,15 @@ class CodecLoss(nn.Module):
     def forward(
         self, codec: ConvVQVAE, estimate: Tensor, predicted: Predicted | None, audio: Tensor, draw: np.random.Generator
     ) -> dict[str, Tensor]:
-        """``reconstruction`` and, of a codec of tones, ``bins``, ``phases`` and ``noise``.
+        """``reconstruction`` and, for a codec of tones, ``bins``, ``phases`` and ``noise``: scalars.
 
-        Of stereo, a step listens to left and right or to mid and side by turns: both must sound right, or the image wanders.
+        In stereo, each step compares either left and right or mid and side, at random: with only one of them the stereo image
+        wanders.
+
+        Args:
+            estimate, audio: the reconstruction and the recording, ``[B, C, N]``.
+            predicted: what the decoder predicted of it; None with the voice ``frames``.
+            draw: decides the scales and which channels to compare (:func:`draws_of_step`).
         """
         scales = draw.choice(len(WINDOWS), self.scales_per_step, replace=False).tolist()
         wanted = audio

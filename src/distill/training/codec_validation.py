@@ -1,4 +1,4 @@
-"""How good a codec is while it trains: its reconstructions of windows, beside the windows."""
+"""Validation of the codec: its reconstructions of windows, compared with the windows."""
 
 import math
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarr
 
 
 def judge_windows(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
-    """What spectra, pitch and texture say of the reconstructions of windows ``[n, C, N]``."""
+    """Mel distance, pitch and texture of the reconstructions of windows ``[n, C, N]``."""
     made, distances = zip(*_rebuilt(model, distance, windows, fabric), strict=True)
     mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
     if not math.isfinite(mel):
@@ -47,17 +47,17 @@ def _rebuilt(
 
 
 def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[Likeness, float]:
-    """What is said of the held-out windows, and the score by which the best weights are chosen: all judges together.
+    """Figures of the held-out windows, and the score that selects the best weights.
 
-    The codec will stand for all recordings, so the weights to keep are the best for those that were trained on and for those
-    that were not; a few held-out seconds alone chose weights from long before the end (docs/codec.md).
+    The score combines mel distance, pitch and texture, averaged over held-out and training windows: a few held-out seconds
+    alone selected weights from long before the end (docs/codec.md).
     """
     unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
     return unknown, (unknown.score + known.score) / 2
 
 
 def judged_by_first(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> dict[str, float]:
-    """The figures of :func:`judge_windows`, which the first rank measures and tells the others."""
+    """The figures of :func:`judge_windows`, measured on the first rank and sent to the others."""
     told = ranks.measured_by_first(
         lambda: list(judge_windows(model, distance, windows, fabric).figures().values()), len(FIGURES)
     )
@@ -67,7 +67,7 @@ def judged_by_first(model: Any, distance: MultiScaleMel, windows: np.ndarray, fa
 def scored_by_first(
     model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
 ) -> tuple[dict[str, float], float]:
-    """The held-out figures and the score of :func:`score_codec`, which the first rank measures and tells the others."""
+    """The held-out figures and the score of :func:`score_codec`, measured on the first rank and sent to the others."""
 
     def measure() -> list[float]:
         likeness, score = score_codec(model, distance, data, fabric)

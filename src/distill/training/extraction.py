@@ -1,11 +1,11 @@
-"""The recordings as codes, encoded by all ranks together: each its share, gathered and kept by the first.
+"""Encoding the recordings with all ranks: each encodes its share, and the first gathers the codes.
 
     first rank     the recordings to encode ──▶ others      ``order_extraction``
                    view 0 ──▶ others, each encodes its share of the passages ──▶ all codes on the first rank
                    view 1 …
                    that is all ──▶ others
 
-A passage is encoded whole by one rank, in the very way in which one process encodes it, so the codes are the same.
+A passage is encoded by one rank exactly as a single process would encode it, so the codes are the same.
 """
 
 import time
@@ -23,11 +23,11 @@ _HELD_OUT, _END = -1, -2
 
 
 class Extraction:
-    """Encodes passages in views; every rank makes one of its own, with the same passages.
+    """Encodes passages in views; every rank builds one with the same passages.
 
     Args:
-        transpose: semitones up to which views are transposed.
-        is_shared: whether the other ranks have been asked to help (``order_extraction``).
+        transpose: views are transposed by up to so many semitones.
+        is_shared: whether the other ranks help (``order_extraction``).
     """
 
     def __init__(
@@ -47,14 +47,16 @@ class Extraction:
         self._shares = is_shared and ranks.size() > 1
 
     def held_out(self) -> tuple[Tensor, ...]:
-        """Codes ``[S, Q]`` of every passage that is held out."""
+        """Codes ``[S, Q]`` of every held-out passage."""
         return self._all(_HELD_OUT, None)
 
     def passage(self, number: int, view: int, done: Callable[[int], None] | None = None) -> Tensor:
-        """Codes ``[S, Q]`` of one passage to train on. While the other ranks help, all passages of a view are encoded at once.
+        """Codes ``[S, Q]`` of one training passage. While the other ranks help, all passages of a view are encoded at once.
 
         Args:
-            done: called with how many passages of the view are encoded.
+            number: index of the passage.
+            view: number of the view.
+            done: called with the number of passages of the view encoded so far.
         """
         if not self._shares:
             return self._encode(self._train[number], view)
@@ -63,18 +65,18 @@ class Extraction:
         return self._codes[number]
 
     def end_sharing(self) -> None:
-        """From here on this rank encodes alone; the others go on to the training."""
+        """Lets the other ranks go; from here on this rank encodes alone."""
         if self._shares:
             ranks.from_first([_END])
         self._shares, self._codes = False, ()
 
     def help(self) -> None:
-        """What the other ranks do: their share of every view, until the first one says that it is enough."""
+        """What the other ranks do: encode their share of every view until the first rank calls :meth:`end_sharing`."""
         while (view := int(ranks.from_first([0])[0])) != _END:
             self._own_share(view, None)
 
     def pace(self, passage: Passage) -> float:
-        """Seconds that encoding a second of sound takes here, tried with a little of a passage."""
+        """Seconds that encoding a second of audio takes here, measured with up to ten seconds of a passage."""
         blocks = [passage.read(0, min(passage.samples, 10 * self._codec.sample_rate), self._codec.channels)] * 2
         encode_view(self._codec, blocks[:1], View(), self._device)
         started = time.monotonic()
@@ -88,7 +90,7 @@ class Extraction:
         return self._own_share(view, done)
 
     def _own_share(self, view: int, done: Callable[[int], None] | None) -> tuple[Tensor, ...]:
-        """Encodes this rank's passages; gives all codes on the first rank, and none on the others."""
+        """Encodes this rank's passages; returns all codes on the first rank, none on the others."""
         passages = self._held_out if view == _HELD_OUT else self._train
         shares = shared_out([passage.samples for passage in passages], ranks.size())
         coded = []
@@ -113,7 +115,7 @@ class Extraction:
 
 
 def shared_out(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Which of the passages each of ``size`` ranks takes: the longest first, to who has least so far."""
+    """Assigns passages to ``size`` ranks: the longest first, each to the rank with the least so far."""
     shares: list[list[int]] = [[] for _ in range(size)]
     loads = [0] * size
     for number in sorted(range(len(lengths)), key=lambda one: (-lengths[one], one)):

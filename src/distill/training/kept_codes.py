@@ -1,10 +1,10 @@
-"""What a prior learns from, kept beside its state, so that nothing is encoded twice and a stopped prior goes on on any machine.
+"""A prior's training codes, saved beside its state, so that a stopped prior can be resumed on any machine without encoding.
 
     prior.state   what changes while it trains (``training/state.py``)
     prior.codes   the passages as codes, int16, written anew whenever further views were encoded
 
-Another processor rounds otherwise, so of 50 000 codes encoded there a few are others; a prior that goes on needs the very ones
-it began with. Safetensors, checked like every file that may come from elsewhere (``files/tensors.py``).
+Another processor rounds differently, so a few of 50 000 codes encoded there differ; a resumed prior needs exactly those it
+began with. The file is safetensors, checked like every file that may come from elsewhere (``files/tensors.py``).
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class _Header(BaseModel):
 
 
 def digest_of(coded: Sequence[Tensor]) -> str:
-    """By what a set of codes is known: SHA-256 of encodings ``[S, Q]`` as int16, one after another."""
+    """Identifies a set of codes: SHA-256 of its encodings ``[S, Q]`` as int16, in order."""
     digest = hashlib.sha256()
     for codes in coded:
         digest.update(codes.short().contiguous().numpy().data)
@@ -58,14 +58,13 @@ def keep_codes(
     belongs_to: Mapping[str, str],
     callback: MetricsCallback,
 ) -> None:
-    """Writes the codes beside the state; nothing where no state is kept.
+    """Saves the codes beside the state, if a state is saved.
 
-    A disk that is full, or away, costs the chance to go on elsewhere and nothing else: the person is told, and training
-    goes on.
+    If the disk is full or gone, a warning is sent and training goes on.
 
     Args:
-        passages: how many are trained on.
-        belongs_to: what the codes are of, by name, as digests.
+        passages: number of training passages.
+        belongs_to: digests of what the codes were made from, by name.
     """
     if state_file.path is None:
         return
@@ -103,14 +102,13 @@ def kept_codes(
     belongs_to: Mapping[str, str],
     callback: MetricsCallback,
 ) -> KeptCodes | None:
-    """The codes that a saved training goes on with; None where there is nothing to go on from, or they are not there.
+    """The codes of a resumed training; None if nothing is resumed or there are no codes.
 
-    What lies there and cannot be used is told, and the recordings are encoded again.
+    A file that cannot be used is reported as a warning; the recordings are then encoded again.
 
     Args:
-        passages: how many there are to train on, and held out.
-        belongs_to: what they must be the codes of: all that was given to :func:`keep_codes` but the set of codes, which
-            the saved training knows.
+        passages: numbers of training and of held-out passages.
+        belongs_to: the digests given to :func:`keep_codes`, except that of the set of codes, which the saved training holds.
     """
     if state_file.path is None or state_file.resumed is None:
         return None
