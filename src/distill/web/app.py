@@ -33,7 +33,7 @@ from distill.errors import DistillError, InputError, LibraryError
 from distill.web.answers import Done, Wrong
 from distill.web.guard import Door, Guard, ticket_in
 from distill.web.page_words import for_page
-from distill.web.routes import about, codes, generate, heard, library, measure, recordings, sounds, train, work
+from distill.web.routes import about, codes, generate, heard, library, measure, recordings, runs, sounds, train, work
 from distill.web.worker import Worker
 
 _THREADS = 8
@@ -41,6 +41,7 @@ STATIC = Path(__file__).parent / "static"
 ROUTERS: tuple[APIRouter, ...] = (
     about.router,
     recordings.router,
+    runs.router,
     train.router,
     measure.router,
     generate.router,
