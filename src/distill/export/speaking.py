@@ -15,6 +15,7 @@ from distill.export.stream import Blocks, Kept, exists, overlap_add, window
 from distill.models import peaks, vqvae
 from distill.models.draws import uniform
 from distill.models.noise import (
+    HANN_OVERLAP,
     MAX_LOG_MAGNITUDE,
     NOISE_BANDS,
     NOISE_FLOOR,
@@ -192,7 +193,7 @@ class _ToneStream(nn.Module):
         frames = self.inverse(real[:, :, None] * masks, imaginary[:, :, None] * masks) * head.get_buffer("taper")
         frames = frames * exists(first, count, total)[:, None]
         frames = window(kept, "tone frames", frames, 3)
-        summed = self.overlap.summed(frames, count) / (head.window / head.hop * 0.375)
+        summed = self.overlap.summed(frames, count) / (head.window / head.hop * HANN_OVERLAP)
         return (summed * self._gain(tones.log_gain, count, first, total, kept)[:, None]).sum(dim=2)
 
     def _concentration(self, eta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -283,7 +284,9 @@ class _NoiseStream(nn.Module):
         spectrum = F.pad(magnitude[:, :, None] * units, (head.first, 0))  # [1, C, 2, F, bins of the window]
         frames = self.inverse(spectrum[:, :, 0], spectrum[:, :, 1]) * head.get_buffer("taper")
         frames = frames * exists(first * self.per, count * self.per, total * self.per)[:, None]
-        return self.overlap.summed(window(kept, "noise frames", frames, 2), count) / 1.5
+        return self.overlap.summed(window(kept, "noise frames", frames, 2), count) / (
+            NOISE_WINDOW / NOISE_HOP * HANN_OVERLAP
+        )
 
     def _drawn(self, positions: Tensor, stream: str) -> Tensor:
         """Cosine and sine of the drawn angles: ``[1, 2, F, bins]``."""

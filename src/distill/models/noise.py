@@ -26,7 +26,11 @@ NOISE_FLOOR = 1e-4
 """Magnitudes below this are silence."""
 MAX_LOG_MAGNITUDE = 8.0
 NOISE_STREAMS = {"noise": 2, "side noise": 3}
-DEPTH = 60.0 / 8.686
+DB_PER_NEPER = 8.686
+"""A neper is a factor of e in magnitude, 20 / ln 10 dB."""
+HANN_OVERLAP = 0.375
+"""Mean square of a Hann window: with r frames overlapping, windowed in analysis and synthesis, their sum is r times this."""
+DEPTH = 60.0 / DB_PER_NEPER
 """Levels further below the loudest one of their window than this, in nepers, count as equal."""
 FAINT, FAINT_WEIGHT = 1e-3, 0.05
 """The loudest band of a window is taken to be at least this magnitude; weight in the loss of a level ``DEPTH`` below it."""
@@ -134,7 +138,7 @@ class NoiseHead(nn.Module):
         """Real and imaginary parts of spectra ``[B, C, F, bins]`` to audio ``[B, C, S·hop]``."""
         spectrum = F.pad(torch.complex(real, imaginary), (self.first, 0))
         frames = torch.fft.irfft(spectrum, n=NOISE_WINDOW) * self.get_buffer("taper")
-        summed = overlap_add(frames, NOISE_HOP) / 1.5
+        summed = overlap_add(frames, NOISE_HOP) / (NOISE_WINDOW / NOISE_HOP * HANN_OVERLAP)
         margin = (NOISE_WINDOW - NOISE_HOP) // 2
         return summed[..., margin : summed.shape[-1] - margin]
 

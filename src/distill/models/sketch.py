@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from distill.models.noise import DB_PER_NEPER
 from distill.models.tones import DEPTH_DB, TONE_FLOOR, ToneTargets, loudness_weights
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SHARE = 8.0
 """Variance of the whole sketch relative to that of the encoder's output: the quantizer spends its codes on what varies most."""
 CONCENTRATION = 3.0
 """Concentration of the advance that the initial reading predicts for the loudest bins."""
-_DEPTH = DEPTH_DB / 8.686
+_DEPTH = DEPTH_DB / DB_PER_NEPER
 """In nepers."""
 _LOUD = 0.05
 """Frames with no magnitude above this are left out: in some recordings silence would take half of the components."""

@@ -32,7 +32,15 @@ from torch.nn import functional as F
 from distill.audio.distance import overlap_add, power
 from distill.models import ranks
 from distill.models.draws import normal, uniform
-from distill.models.noise import MAX_LOG_MAGNITUDE, NOISE_FROM, Noise, NoiseHead, blended
+from distill.models.noise import (
+    DB_PER_NEPER,
+    HANN_OVERLAP,
+    MAX_LOG_MAGNITUDE,
+    NOISE_FROM,
+    Noise,
+    NoiseHead,
+    blended,
+)
 
 TONE_WINDOW = 4096
 TONE_BANDS = (0.0, 800.0)
@@ -44,7 +52,7 @@ SURE, SURE_AT_FIRST = 2.0, 1.5
 value is for voice ``tones``, the first form of this head."""
 LOBED = 3.0
 """From this concentration on a peak is taken for a single sine, and the bins around it get the window's shape."""
-FILLED = 18.0 / 8.686
+FILLED = 18.0 / DB_PER_NEPER
 """Those bins are at most this many nepers below their own predicted level: recordings are not empty between partials."""
 TONE_FLOOR = 1e-3
 """Magnitudes under this (-120 dBFS) are silence."""
@@ -303,7 +311,7 @@ class ToneHead(nn.Module):
         margin = (self.window - self.hop) // 2
         summed = summed[..., margin : summed.shape[-1] - margin]
         gain = F.interpolate(tones.log_gain.clamp(-6, 3).exp(), scale_factor=GAIN_STEP, mode="linear")
-        return (summed * (gain / (self.window / self.hop * 0.375))[:, None]).sum(dim=2), phases
+        return (summed * (gain / (self.window / self.hop * HANN_OVERLAP))[:, None]).sum(dim=2), phases
 
     @torch.no_grad()
     def frames(self, audio: Tensor) -> Tensor:
