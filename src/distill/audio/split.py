@@ -114,14 +114,7 @@ def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split
         kept = _KeptAside(corpus, comes_back=False)
         _keep_stretches(kept, order, goal, seed)
     if not kept.chosen:
-        everything = whole_recordings(corpus.recordings)
-        return Split(
-            everything,
-            everything,
-            "none",
-            f"Nothing could be held out from so little sound ({_count(len(everything))}, "
-            f"{_seconds(everything)}), so the check is weak: it listens to what was trained on.",
-        )
+        return _nothing_held_out(corpus.recordings)
     train, held_out = kept.passages()
     is_by_recording = all(one.samples == one.recording.samples for one in train + held_out)
     explanation = _explanation(kept, held_out, corpus)
@@ -290,6 +283,17 @@ def _widened(flags: np.ndarray) -> np.ndarray:
     return wide
 
 
+def _nothing_held_out(recordings: Iterable[Recording]) -> Split:
+    everything = whole_recordings(recordings)
+    return Split(
+        everything,
+        everything,
+        "none",
+        f"Nothing could be held out from so little sound ({_count(len(everything))}, "
+        f"{_seconds(everything)}), so the check is weak: it listens to what was trained on.",
+    )
+
+
 def _explanation(kept: _KeptAside, held_out: Sequence[Passage], corpus: Corpus) -> str:
     recordings = [corpus.recordings[number] for number in kept.chosen]
     whole = sum(kept.chosen[number] == (0, corpus.recordings[number].samples) for number in kept.chosen)
@@ -373,14 +377,7 @@ def _split_by_passage(groups: Sequence[list[Recording]], seed: int) -> Split:
         train.append(Passage(recording, 0, start - gap))
         train.append(Passage(recording, start + length + gap, whole))
     if not kept:
-        everything = whole_recordings(one for group in groups for one in group)
-        return Split(
-            everything,
-            everything,
-            "none",
-            f"Nothing could be held out from so little sound ({_count(len(everything))}, "
-            f"{_seconds(everything)}), so the check is weak: it listens to what was trained on.",
-        )
+        return _nothing_held_out(one for group in groups for one in group)
     copies = sum(len(group) - 1 for group in groups)
     explanation = (
         f"A stretch of {_count(cut) if cut == 1 else f'each of {cut} recordings'} ({_seconds(kept)} of "
