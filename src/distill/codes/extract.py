@@ -1,13 +1,13 @@
 """Audio to codes and back in bounded memory, and the code tensors that the prior trains on.
 
-A convolutional codec looks at most ``context`` positions to either side. So a long file is coded in chunks that overlap by
-that much, and of each chunk only the middle is kept:
+A convolutional codec sees at most ``context`` positions to either side. So a long file is processed in chunks that overlap by
+that much, and only the middle of each chunk is kept:
 
     chunk 1   [=============|~~]
     chunk 2           [~~|=============|~~]          ~ context, computed and thrown away
     chunk 3                        [~~|=========]    = kept
 
-Everything takes this path, short files as one chunk, so a preview and the real thing can never differ.
+Everything takes this path, short files as a single chunk, so a preview never differs from the final output.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ CHUNK_POSITIONS = 512
 
 
 class Codec(Protocol):
-    """What the prior, the editor and the command line need of a codec, and nothing else."""
+    """The interface of a codec: all that the prior, the editor and the command line use."""
 
     sample_rate: int
     hop: int
@@ -35,7 +35,7 @@ class Codec(Protocol):
 
     @property
     def context(self) -> int:
-        """Positions to either side that can change a position's codes or sound."""
+        """Positions to either side that a position's codes or audio depend on."""
 
     def encode(self, audio: Tensor) -> Tensor:
         """``[B, C, N] → [B, S, Q]``, ``S = ceil(N / hop)``."""
@@ -52,8 +52,8 @@ class Codec(Protocol):
         held: Tensor | None = None,
         levels: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Positions ``start`` to ``stop`` of a longer sound, from codes ``[B, S, Q]`` that begin at ``first``; with ``levels``,
-        of these alone."""
+        """Audio of positions ``start`` to ``stop`` of a longer sound, from codes ``[B, S, Q]`` that begin at ``first``, and
+        the phases for the next part; see :meth:`distill.models.vqvae.ConvVQVAE.decode_part`."""
 
 
 def encode_blocks(
@@ -62,9 +62,9 @@ def encode_blocks(
     device: torch.device | str = "cpu",
     chunk: int = CHUNK_POSITIONS,
 ) -> Tensor:
-    """Encodes audio that comes in blocks of any size, float32 ``[C, n]``, into codes ``[S, Q]`` on the CPU.
+    """Encodes audio in blocks of any size, float32 ``[C, n]``, into codes int64 ``[S, Q]`` on the CPU.
 
-    The result equals ``codec.encode`` of the whole; memory does not grow with the length (but for the codes themselves).
+    The result equals ``codec.encode`` of the whole; apart from the codes, memory does not grow with the length.
     """
     hop, context = codec.hop, codec.context
     pending = np.zeros((codec.channels, 0), np.float32)
@@ -108,16 +108,16 @@ def decode_parts(
     held: Tensor | None = None,
     levels: Sequence[int] | None = None,
 ) -> Iterator[tuple[np.ndarray, Tensor | None]]:
-    """Decodes the positions ``begin`` to ``end`` of a sound, as they sound among the others.
+    """Decodes positions ``begin`` to ``end`` of a longer sound, exactly as they sound within it.
 
     Args:
-        codes: ``[S, Q]`` of the sound, or of as much of it as lies around these positions.
-        origin: the position at which ``codes`` begin.
-        held: what came with the last block of the part that ends at ``begin``; without it the phases of tones begin anew.
-        levels: only these quantizer levels, as if the others added nothing.
+        codes: ``[S, Q]`` of the sound, or of these positions and ``context`` around them.
+        origin: the position of ``codes[0]``.
+        held: phases that came with the last block of the part before; without them, tones start at random phases.
+        levels: quantizer levels to decode, as if the others added nothing; all if not given.
 
     Yields:
-        Audio, float32 ``[C, n]``, and what a part that begins at its end needs as ``held``.
+        Audio, float32 ``[C, n]``, and the phases ``held`` for a part that begins at its end.
     """
     context = codec.context
     for start in range(begin, end, chunk):
@@ -139,18 +139,18 @@ def extract_code_sequences(
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Encodes every recording once per view and lays the codes out in sequences.
+    """Encodes every recording once per view and cuts the codes into sequences.
 
     Args:
-        recordings: per recording a function that gives its audio in blocks, float32 ``[C, n]``.
-        seq_len: positions a sequence; shortened when there are fewer in all.
-        views: how many there are (``views.py``); the first is the recordings as they are.
-        transpose: semitones up to which views are transposed, up and down.
+        recordings: for each recording, a function that returns its audio in blocks, float32 ``[C, n]``.
+        seq_len: positions of a sequence; fewer if there are fewer in all.
+        views: number of views (augmentations, ``views.py``); the first is the recordings as they are.
+        transpose: views are transposed by up to so many semitones, up or down.
         generator: decides the order of the recordings in each view.
-        progress: called with (encodings done, encodings in all).
+        progress: called with (encodings done, total).
 
     Returns:
-        int64 ``[views · ceil(S / seq_len), seq_len, Q]``, S being the positions of one view.
+        int64 ``[views · ceil(S / seq_len), seq_len, Q]`` with S positions in a view.
     """
     generator = generator or torch.Generator().manual_seed(0)
     sequences: list[Tensor] = []
@@ -161,21 +161,21 @@ def extract_code_sequences(
             if progress is not None:
                 progress(number * len(recordings) + recording + 1, views * len(recordings))
         sequences += laid_out(coded, seq_len, generator)
-    # Views differ in length by what shift and pitch make of it, so a very short corpus can give different lengths.
+    # Shift and transposition change a view's length, so a very short corpus can give sequences of different lengths.
     shortest = min(len(sequence) for sequence in sequences)
     return torch.stack([sequence[:shortest] for sequence in sequences])
 
 
 def encode_view(codec: Codec, blocks: Iterable[np.ndarray], view: View, device: torch.device | str = "cpu") -> Tensor:
-    """The codes ``[S, Q]`` of a recording, float32 ``[C, n]`` a block, as a view hears it."""
+    """The codes ``[S, Q]`` of one view of a recording, whose audio comes in blocks, float32 ``[C, n]``."""
     return encode_blocks(codec, view.of(blocks, codec.channels, codec.sample_rate), device)
 
 
 def laid_out(coded: Sequence[Tensor], seq_len: int, generator: torch.Generator) -> list[Tensor]:
-    """Recordings as codes ``[S, Q]``, one after another in random order, cut into sequences ``[seq_len, Q]``.
+    """Concatenates recordings, as codes ``[S, Q]``, in random order and cuts them into sequences ``[seq_len, Q]``.
 
-    So the prior also learns what may follow an ending. Nothing is dropped: where the length is not a multiple, the last
-    sequence overlaps the one before. Fewer positions in all than a sequence has are one shorter sequence.
+    So the prior also learns what may follow an ending. Nothing is dropped: the last sequence overlaps the one before if the
+    length is not a multiple of ``seq_len``, and too few positions make one shorter sequence.
     """
     line = torch.cat([coded[index] for index in torch.randperm(len(coded), generator=generator).tolist()])
     length = min(seq_len, len(line))

@@ -1,10 +1,10 @@
-"""What each code sounds like, in terms that no codec needs to be known for.
+"""Descriptions of what each code sounds like, comparable between codecs.
 
-Codes of two codecs have nothing in common: entry 17 is a kick in one and a flute in the other. What they *stand for* can be
-compared: the codebook vectors of a position, added up, say nearly linearly how loud its bands and semitones are. So the map
-from the one to the other, fitted to a few minutes of recordings, gives every entry a description, and what was learned about
-sounds in the codes of one codec can be used in those of another (``models/base_prior.py``). By the same kind of map new audio
-keeps a beat (``making/beat.py``).
+Codes of two codecs have nothing in common: entry 17 is a kick in one and a flute in the other. Their sounds can be compared,
+though: the levels of bands and semitones at a position are nearly a linear function of the sum of its codebook vectors. That
+linear map, fitted to a few minutes of recordings, gives every entry a description, so what was learned in the codes of one
+codec can be used in those of another (``models/base_prior.py``). The same kind of map lets new audio keep a beat
+(``making/beat.py``).
 """
 
 from collections.abc import Callable, Sequence
@@ -18,26 +18,26 @@ from distill.audio.split import Passage
 from distill.models.vqvae import ConvVQVAE
 
 HALVES = 2
-"""A position is described in so many parts: whether a sound begins early or late in it."""
+"""Parts of a position that are described separately: whether a sound begins early or late in it."""
 BANDS = 40
 """Mel bands of each part."""
 LOWEST_HZ, SEMITONES = 65.4, 72
-"""The semitones whose levels are heard, from the C two octaves below the middle one on."""
+"""Lowest of the semitones whose levels are described, the C two octaves below middle C, and their number."""
 LONG_WINDOW = 8192
-"""Samples in which two neighbouring semitones can be told apart from two octaves below the middle C on."""
+"""Samples of the window for semitones: long enough to separate neighbours from two octaves below middle C on."""
 SIZE = HALVES * BANDS + SEMITONES
 """Numbers that describe a position."""
 
 MOST_SECONDS = 240.0
-"""So much of the recordings is listened to at most."""
+"""At most this much of the recordings is described."""
 _SHRINKING = 0.01
 _QUIET = 1e-3
 _WIDTH = 0.5
-"""Of the bell with which a semitone's neighbourhood is weighed, in semitones."""
+"""Standard deviation, in semitones, of the Gaussian that weights the bins around a semitone."""
 
 
 class Description:
-    """How a sound sounds at each code position: the levels of mel bands in both halves of it, and of semitones around it."""
+    """Describes audio at each code position: log levels of mel bands in both halves of it, and of semitones around it."""
 
     def __init__(self, hop: int) -> None:
         self.hop = hop
@@ -49,7 +49,7 @@ class Description:
         self._taper = torch.hann_window(LONG_WINDOW)
 
     def __call__(self, audio: Tensor) -> Tensor:
-        """Mono audio ``[N] →`` one description for every whole position in it, ``[S, SIZE]``."""
+        """Mono audio ``[N] →`` a description of every whole position, ``[S, SIZE]``."""
         count = len(audio) // self.hop
         if not count:
             return audio.new_zeros(0, SIZE)
@@ -66,13 +66,13 @@ def linear_map(
     codes: Sequence[Tensor],
     describe: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """The linear map from a position's codebook vectors ``[C]``, added up, to a description of it ``[D]``: ``[C + 1, D]``.
+    """The affine map ``[C + 1, D]`` from the sum of a position's codebook vectors ``[C]`` to its description ``[D]``.
 
-    Fitted to parts of the passages and their codes ``[S, Q]`` (:func:`least_squares`). Empty where no passage is as long as a
-    position.
+    Fitted to parts of the passages and their codes ``[S, Q]`` by :func:`least_squares`; empty if every passage is shorter than
+    a position.
 
     Args:
-        describe: gives the descriptions ``[S, D]`` of mono audio ``[N]``.
+        describe: returns the descriptions ``[S, D]`` of mono audio ``[N]``.
     """
     vectors, wanted = [], []
     share = min(1.0, MOST_SECONDS / sum(passage.seconds for passage in passages))
@@ -88,7 +88,7 @@ def linear_map(
 
 
 def least_squares(vectors: Tensor, wanted: Tensor) -> Tensor:
-    """The linear map ``[C + 1, D]`` from ``[n, C]`` to ``[n, D]``, a little shrunk. The last row is added."""
+    """Ridge regression: the affine map ``[C + 1, D]`` from ``[n, C]`` to ``[n, D]``, whose last row is the offset."""
     x, y = vectors.double(), wanted.double()
     x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
     square = (x - x_mean).T @ (x - x_mean)
@@ -98,12 +98,12 @@ def least_squares(vectors: Tensor, wanted: Tensor) -> Tensor:
 
 
 def entries_heard(codebooks: Tensor, table: Tensor) -> Tensor:
-    """What each entry of the codebooks ``[Q, K, C]`` adds to a description, beside its level's others, by the linear map
+    """What each entry of the codebooks ``[Q, K, C]`` adds to a description, relative to the mean of its level, by the map
     ``[C + 1, D]``: ``[Q, K, D]``."""
     return (codebooks - codebooks.mean(dim=1, keepdim=True)) @ table[:-1]
 
 
 def _vectors(codec: ConvVQVAE, codes: Tensor) -> Tensor:
-    """The codebook vectors of the codes ``[S, Q]``, added up: ``[S, C]``."""
+    """Sums of the codebook vectors of codes ``[S, Q]``: ``[S, C]``."""
     codebooks = codec.quantizer.codebooks.cpu()
     return torch.stack([codebooks[level][codes[:, level].long()] for level in range(codes.shape[1])]).sum(dim=0)

@@ -1,4 +1,4 @@
-"""The one order in which a grid of codes becomes a line of tokens.
+"""The order in which a grid of codes is flattened to tokens.
 
     codes [B, S, Q], Q = 3            tokens [B, S·Q]
 
@@ -6,8 +6,8 @@
     position 1:  d e f       →        a b c d e f g h i
     position 2:  g h i
 
-Position-major: all levels of one moment, coarse to fine, before the next moment begins. Token ``t`` therefore belongs to
-position ``t // Q`` and level ``t % Q``, and a prior that predicts the next token refines a moment before it moves on.
+Position-major: all levels of a position, coarse to fine, before the next position. So token ``t`` belongs to position
+``t // Q`` and level ``t % Q``, and a prior that predicts the next token completes a position before it moves on.
 """
 
 from torch import Tensor

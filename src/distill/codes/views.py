@@ -1,9 +1,9 @@
-"""Views: ways to hear a recording once more, after which its codes are others and the music hardly is.
+"""Views: augmentations of a recording that change its codes but hardly the music.
 
-A small corpus teaches a prior far more in many views (docs/prior.md). They are numbered without end, and any number of them
-from the first on are spread evenly over all shifts, pitches and levels: view n lies at n times the powers of the inverse of
-the number g for which g⁴ = g + 1, modulo 1 (the sequence R3 of Roberts 2018, "The unreasonable effectiveness of quasirandom
-sequences", which generalises the golden ratio to three dimensions).
+A small corpus teaches a prior far more in many views (docs/prior.md). There are infinitely many, numbered from 0, and the first
+n of them are spread evenly over all shifts, transpositions and gains for any n: their coordinates are the quasirandom sequence
+R3 of Roberts 2018 ("The unreasonable effectiveness of quasirandom sequences"), multiples of the inverse powers of g modulo 1,
+where g⁴ = g + 1; it generalises the golden ratio to three dimensions.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,28 +15,28 @@ import soxr
 
 _G = 1.2207440846057596
 LOUDER_DB = 3.0
-"""A view is as much louder or softer at most."""
+"""Views are at most this much louder or softer."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One way to hear a recording: later, higher or lower (by resampling, so the tempo follows), louder or softer."""
+    """An augmentation: a delay, a transposition (by resampling, so the tempo changes too) and a gain."""
 
     shift: int = 0
-    """Samples of silence before it, fewer than a hop."""
+    """Samples of silence before the recording, fewer than a hop."""
     semitones: float = 0.0
     gain_db: float = 0.0
 
     @classmethod
     def numbered(cls, number: int, hop: int, semitones: float) -> Self:
-        """View ``number``, transposed by up to so many ``semitones``, up or down. Number 0 is the recording as it is."""
+        """View ``number``, transposed by at most ``semitones`` up or down. View 0 is the recording as it is."""
         if not number:
             return cls()
         late, high, loud = (number / _G**power % 1 for power in (1, 2, 3))
         return cls(int(late * hop), (2 * high - 1) * semitones, (2 * loud - 1) * LOUDER_DB)
 
     def of(self, blocks: Iterable[np.ndarray], channels: int, sample_rate: int) -> Iterator[np.ndarray]:
-        """The recording, float32 ``[C, n]`` a block, as this view hears it."""
+        """This view of a recording: blocks float32 ``[C, n]`` in and out."""
         if self.shift:
             yield np.zeros((channels, self.shift), np.float32)
         gain = np.float32(10 ** (self.gain_db / 20))

@@ -1,12 +1,11 @@
 """The base codec: weights from which training starts, learned from half an hour of public-domain sound
 (docs/base-codec.md).
 
-Training from random weights on two minutes of sound spends most of its steps on what all sound has in common. The base
-knows that much already. Its codebooks are not taken over: they are placed anew among the latents of the person's own
-recordings.
+Training from random weights on two minutes of audio spends most of its steps on what all sound has in common, which the base
+has learned already. It has no codebooks: they are initialised among the latents of the person's own recordings.
 
-It is kept in mono, in half precision and without a sketch, which is the person's own (sketch.py). A stereo codec starts from
-it as two equal channels.
+It is mono, in half precision, and without a sketch, which depends on the recordings (sketch.py). A stereo codec starts from it
+with two equal channels.
 """
 
 from importlib.resources import files
@@ -22,10 +21,10 @@ from distill.models.config import BASE_DECODER_BLOCKS, VQVAEConfig
 from distill.models.vqvae import ConvVQVAE
 
 SIZES = ("hop", "hidden_size", "encoder_blocks", "decoder_blocks", "latent_size", "kernel_size", "expansion", "voice")
-"""What a codec must have in common with the base to start from it."""
+"""Fields of the config in which a codec must equal the base to start from it."""
 _NAME = "base.safetensors"
 _PERSONAL = ("quantizer.", "sketch.", "decoder.2.tones.read.")
-"""Weights that no base has."""
+"""Prefixes of weights that the base does not have."""
 
 
 def base_config() -> VQVAEConfig:
@@ -34,7 +33,7 @@ def base_config() -> VQVAEConfig:
 
 
 def base_path(config: VQVAEConfig) -> Path | None:
-    """The base codec that a codec of these sizes can start from; None where there is none that fits."""
+    """The file of the base codec that a codec of these sizes can start from; None if none fits."""
     path = Path(str(files("distill.models") / _NAME))
     fits = all(getattr(config, name) == getattr(base_config(), name) for name in SIZES)
     return path if fits and path.is_file() else None
@@ -53,7 +52,10 @@ def save_base(path: Path, codec: ConvVQVAE) -> Path:
 
 
 def start_from_base(codec: ConvVQVAE, path: Path) -> None:
-    """Puts the base's weights into a mono or stereo codec of the same sizes; its codebooks stay empty, its sketch unheard."""
+    """Loads the base's weights into a codec of the same sizes, mono or stereo.
+
+    Its codebooks stay empty, and the decoder ignores the sketch.
+    """
     weights = {name: tensor.float() for name, tensor in safetensors.torch.load_file(path).items()}
     if codec.channels == 2:
         weights = _in_stereo(weights, codec)
@@ -65,7 +67,7 @@ def start_from_base(codec: ConvVQVAE, path: Path) -> None:
 
 
 def _in_stereo(weights: dict[str, Tensor], codec: ConvVQVAE) -> dict[str, Tensor]:
-    """Both channels hear and say what the one did: what is *between* them starts at nothing."""
+    """Weights of a stereo codec whose channels both start as the mono one, with no difference between them."""
     head = codec.tonal_head
     assert head is not None  # base_path says so
     own = codec.state_dict()

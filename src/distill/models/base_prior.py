@@ -1,10 +1,10 @@
-"""The base prior: how sounds go on, learned from half an hour of public-domain sound in the codes of several codecs
-(docs/base-prior.md).
+"""The base prior: weights from which a prior starts, pretrained on half an hour of public-domain sound in the codes of several
+codecs (docs/base-prior.md).
 
-A prior that learns from two minutes of sound has to find out first what all sound does: that tones hold on, that what was
-struck fades, that loud follows soft. None of that belongs to one codec; only the codes do. So the base holds no embeddings but
-maps to them, from what each code sounds like (``codes/heard.py``). A prior over any codec starts with the embeddings and heads
-that these maps give its codes, and with the base's transformer; all of it is then trained on the person's own recordings.
+A prior trained on two minutes of audio must first learn what holds for all sound: tones last, struck sounds decay, loud
+follows soft. None of that depends on the codec; only the codes do. So instead of embeddings and heads the base holds linear
+maps to them from descriptions of what each code sounds like (``codes/heard.py``). A prior over any codec starts with the
+embeddings and heads that these maps give for its codes, and with the base's transformer; then all of it is trained further.
 """
 
 from importlib.resources import files
@@ -19,17 +19,17 @@ from distill.models.config import PriorConfig
 from distill.models.prior import CodePrior
 
 SIZES = ("num_quantizers", "hidden_size", "num_layers", "num_heads")
-"""What a prior must have in common with the base to start from it."""
+"""Fields of the config in which a prior must equal the base to start from it."""
 _NAME = "base_prior.safetensors"
 _PERSONAL = ("embedding.weight", "heads")
-"""Weights that no base has."""
+"""Weights that the base does not have."""
 
 
 class CodeMaps(nn.Module):
-    """Linear maps from what codes sound like to their embeddings and heads, of each level its own.
+    """Linear maps from descriptions of codes to their embeddings and heads, one pair a level.
 
     Args:
-        spread: ``[D]``, how much each number of a description varies in all sound.
+        spread: ``[D]``, the scale of each number of a description, by which it is normalised.
     """
 
     def __init__(self, config: PriorConfig, spread: Tensor, generator: torch.Generator | None = None) -> None:
@@ -40,22 +40,21 @@ class CodeMaps(nn.Module):
         self.register_buffer("spread", spread)
 
     def forward(self, heard: Tensor) -> tuple[Tensor, Tensor]:
-        """What the entries of a codec's codebooks sound like, ``[Q, K, D] →`` their embeddings ``[Q·K, H]`` and heads
-        ``[Q, K, H]``."""
+        """Descriptions of codebook entries ``[Q, K, D] →`` their embeddings ``[Q·K, H]`` and heads ``[Q, K, H]``."""
         spread = self.get_buffer("spread")
         even = 4 * heard / (spread * len(spread) ** 0.5)
         return (even @ self.embedding).flatten(0, 1), even @ self.heads
 
 
 def base_prior_path(config: PriorConfig) -> Path | None:
-    """The base prior that a prior of these sizes can start from; None where there is none that fits."""
+    """The file of the base prior that a prior of these sizes can start from; None if none fits."""
     path = Path(str(files("distill.models") / _NAME))
     fits = all(getattr(config, name) == getattr(PriorConfig(), name) for name in SIZES)
     return path if fits and path.is_file() else None
 
 
 def save_base_prior(path: Path, prior: CodePrior, maps: CodeMaps) -> Path:
-    """Writes a prior's weights and the maps in place of its embeddings and heads, in half precision."""
+    """Writes a prior's weights, with the maps in place of its embeddings and heads, in half precision."""
     weights = {name: tensor for name, tensor in prior.state_dict().items() if name not in _PERSONAL}
     weights |= {f"maps.{name}": tensor for name, tensor in maps.state_dict().items()}
     tensors = {name: tensor.detach().cpu().to(torch.float16).contiguous() for name, tensor in weights.items()}
@@ -65,7 +64,7 @@ def save_base_prior(path: Path, prior: CodePrior, maps: CodeMaps) -> Path:
 
 
 def load_base_prior(path: Path, prior: CodePrior) -> CodeMaps:
-    """Puts the base's weights into a prior of the same sizes, all but embeddings and heads; gives the maps to these."""
+    """Loads the base's weights into a prior of the same sizes, except embeddings and heads; returns the maps to these."""
     weights = {name: tensor.float() for name, tensor in safetensors.torch.load_file(path).items()}
     own = {name.removeprefix("maps."): weights.pop(name) for name in list(weights) if name.startswith("maps.")}
     maps = CodeMaps(prior.config, own["spread"])
@@ -78,7 +77,7 @@ def load_base_prior(path: Path, prior: CodePrior) -> CodeMaps:
 
 @torch.no_grad()
 def start_from_base_prior(prior: CodePrior, path: Path, heard: Tensor) -> None:
-    """Starts a prior from the base; ``heard [Q, K, D]`` is what its codec's codes sound like (``codes/heard.py``)."""
+    """Initialises a prior from the base; ``heard [Q, K, D]`` are descriptions of its codec's codes (``codes/heard.py``)."""
     embedding, heads = load_base_prior(path, prior)(heard)
     prior.embedding.weight.copy_(embedding)
     prior.heads.copy_(heads)

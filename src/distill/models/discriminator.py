@@ -1,4 +1,4 @@
-"""The discriminators of the codec's second stage: they learn to tell recordings from what the decoder makes of them.
+"""The discriminators of the codec's second stage: they learn to tell recordings from reconstructions.
 
     audio [B, C, N]
       │ short-time Fourier transform, once a window length      real and imaginary parts   [B, 2C, F, bins]
@@ -6,7 +6,7 @@
       ▼ one convolution
     logits [B, 1, F, bins / 16], high where the input looks like a recording
 
-Complex spectra show phase, which a mel distance does not see; several window lengths show both pitch and attacks.
+Complex spectra show phase, which a mel distance ignores; several window lengths show both pitch and attacks.
 The idea is that of EnCodec (Défossez et al. 2022, arXiv:2210.13438), the bands are those of the Descript Audio Codec (Kumar
 et al. 2023, arXiv:2306.06546).
 """
@@ -39,7 +39,7 @@ class DiscriminatorConfig:
 
 
 class Judgement(NamedTuple):
-    """What the discriminator of one window length gives for a batch."""
+    """Output of the discriminator of one window length for a batch."""
 
     logits: tuple[Tensor, ...]
     """``[B, 1, F, bins']`` for each band."""
@@ -75,9 +75,9 @@ class SpectrumDiscriminator(nn.Module):
         self.register_buffer("taper", torch.hann_window(window), persistent=False)
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """``[B, C, N] → [B, 2C, F, bins]``: phase as it is, the root of the magnitude.
+        """``[B, C, N] → [B, 2C, F, bins]``: complex spectra with their phase and the square root of their magnitude.
 
-        Without the root a filter sees the loudest partial alone; faint highs would lie thousands of times below it.
+        Without the root a filter sees only the loudest partial; faint high frequencies lie thousands of times below it.
         """
         b, c, n = audio.shape
         spectrum = torch.stft(
@@ -110,7 +110,7 @@ class Stack(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        # Halving the bins in every layer, the first included, is what makes it affordable on a CPU.
+        # Halving the bins in every layer, the first included, makes it affordable on a CPU.
         inputs = (channels, width, width, width)
         layers = [weight_norm(nn.Conv2d(size, width, (3, 7), stride=(1, 2), padding=(1, 3))) for size in inputs]
         self.layers = nn.ModuleList([*layers, weight_norm(nn.Conv2d(width, width, (3, 3), padding=(1, 1)))])
@@ -124,7 +124,7 @@ class Stack(nn.Module):
 
 
 def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> Tensor:
-    """Least squares (Mao et al. 2016, arXiv:1611.04076): recordings should be judged 1, the decoder's sound 0. A scalar."""
+    """Least squares (Mao et al. 2016, arXiv:1611.04076): targets are 1 for recordings, 0 for reconstructions. A scalar."""
     losses = [
         (1 - true).square().mean() + made.square().mean()
         for one, other in zip(real, fake, strict=True)
@@ -134,7 +134,7 @@ def discriminator_loss(real: list[Judgement], fake: list[Judgement]) -> Tensor:
 
 
 def adversarial_loss(fake: list[Judgement]) -> Tensor:
-    """How far the decoder's sound is from being judged 1; a scalar, summed over window lengths."""
+    """Squared distance of the logits of reconstructions from 1; a scalar, summed over window lengths."""
     losses = [(1 - made).square().mean() for judgement in fake for made in judgement.logits]
     return torch.stack(losses).mean() * len(fake)
 

@@ -1,8 +1,8 @@
-"""Nothing over full scale, without bending a wave: the gain goes down before a peak and up again after it.
+"""A limiter: keeps audio below full scale with a smooth gain around peaks instead of clipping.
 
-Bending single samples makes overtones up to half the sampling rate, 50 dB more there than the recordings have where a codec
-is silent. A gain that moves within twenty milliseconds makes none. It looks the same distance ahead and back, so that a part
-of a sound comes out as in the whole.
+Clipping single samples makes overtones up to half the sampling rate, 50 dB above the recordings where a codec is silent. A gain
+that changes over twenty milliseconds makes none. It looks equally far ahead and back, so that a part of a sound comes out as
+in the whole.
 """
 
 import torch
@@ -15,25 +15,27 @@ CEILING = 0.99
 BLOCK = 64
 """Samples over which the gain is linear."""
 _AROUND = 7
-"""Blocks to either side over which the gain goes down and up."""
+"""Blocks to either side over which the gain falls and rises."""
 REACH = 2 * (_AROUND + 1) * BLOCK
-"""Samples to either side that can change a sample's gain."""
+"""Samples to either side that a sample's gain depends on."""
 _KNEE = 0.95
 
 
 def held_down(audio: Tensor) -> Tensor:
-    """``[B, C, N] → [B, C, N]`` with no sample over ``CEILING``; what has none is left as it is, exactly. N is whole blocks.
+    """``[B, C, N] → [B, C, N]`` with no sample above ``CEILING``; audio without any is returned unchanged, bit for bit. N is a
+    multiple of ``BLOCK``.
 
-    All channels get one gain, so that the image stays.
+    All channels get the same gain, so that the stereo image stays.
     """
     peaks = audio.abs().amax(dim=1).unflatten(-1, (-1, BLOCK)).amax(dim=-1)  # [B, blocks]
     return audio * gain_between(gain_at_edges(peaks))[:, None]
 
 
 def gain_at_edges(peaks: Tensor) -> Tensor:
-    """The gain at the edges of blocks with these peaks: ``[B, blocks] → [B, blocks + 1]``; beyond the ends is silence.
+    """The gain at the edges of blocks with these peaks: ``[B, blocks] → [B, blocks + 1]``, with silence beyond the ends.
 
-    The least gain that any block within reach needs, then a mean over as many edges: no edge of a block is over what it needs.
+    The minimum of the gains that the blocks within reach need, then a mean over as many edges, so that no edge of a block
+    exceeds the gain the block needs.
     """
     wanted = (CEILING / peaks.clamp(min=1e-6)).clamp(max=1)
     around = F.pad(wanted[:, None], (2 * _AROUND + 1, 2 * _AROUND + 1), value=1.0)
@@ -43,12 +45,12 @@ def gain_at_edges(peaks: Tensor) -> Tensor:
 
 
 def gain_between(edges: Tensor) -> Tensor:
-    """From one edge to the next in a line: ``[B, blocks + 1] → [B, blocks·BLOCK]``."""
+    """Linear interpolation between edges: ``[B, blocks + 1] → [B, blocks·BLOCK]``."""
     place = (torch.arange(BLOCK, device=edges.device) + 0.5) / BLOCK
     return (edges[:, :-1, None] + (edges[:, 1:] - edges[:, :-1])[..., None] * place).flatten(1)
 
 
 def bent(audio: Tensor) -> Tensor:
-    """Leaves samples up to ±0.95 as they are and bends what is above smoothly. Older files speak so."""
+    """Soft clipping of samples beyond ±0.95, as older model files have it."""
     below = audio.clamp(-_KNEE, _KNEE)
     return below + (1 - _KNEE) * torch.tanh((audio - below) / (1 - _KNEE))

@@ -1,5 +1,4 @@
-"""Takes out what lies below hearing: no decoded sound has a constant offset or a rumble that moves nothing but
-loudspeakers."""
+"""A high-pass filter at 20 Hz, so that no decoded sound has a DC offset or an inaudible rumble."""
 
 import numpy as np
 import torch
@@ -10,16 +9,16 @@ from distill.audio.distance import overlap_add
 
 STEP, _WINDOW = 256, 1024
 _TAPS = 24
-"""To either side of the middle one, ``STEP`` samples apart: what is below is heard over a quarter of a second."""
+"""To either side of the middle one, ``STEP`` samples apart: an eighth of a second each."""
 STOP, PASS = 19.0, 28.0
-"""Hz: up to the first nothing is left, from the second on (the lowest key of a piano) all of it."""
+"""Hz: nothing passes below the first, everything above the second (the lowest key of a piano)."""
 
 
 class SubsonicFilter(nn.Module):
-    """Audio ``[..., N] → [..., N]`` less its part below 20 Hz; a linear-phase filter, the same wherever a chunk begins.
+    """Audio ``[..., N] → [..., N]`` without its part below 20 Hz; linear phase, the same wherever a chunk begins.
 
-    The part is found at a rate of 187.5 Hz: averages over Hann windows, a short symmetric filter, and the same windows
-    to come back. ``N`` is a multiple of 256.
+    That part is computed at a rate of 187.5 Hz and subtracted: means over Hann windows, a short symmetric filter, and the same
+    windows to upsample. ``N`` is a multiple of 256.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -31,7 +30,7 @@ class SubsonicFilter(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Samples to either side that can change a sample."""
+        """Samples to either side that a sample depends on."""
         return _TAPS * STEP + _WINDOW
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -46,7 +45,7 @@ class SubsonicFilter(nn.Module):
 
 
 def _taps(sample_rate: int, taper: np.ndarray) -> np.ndarray:
-    """Least squares: 1 below ``STOP`` and 0 above ``PASS``, what the windows take away on both ways given back."""
+    """Least-squares design of the low-pass: 1 below ``STOP``, 0 above ``PASS``, with the windows' attenuation compensated."""
     rate = sample_rate / STEP
     hertz = np.linspace(0, rate / 2, 400)
     time = (np.arange(_WINDOW) - _WINDOW / 2) / sample_rate
