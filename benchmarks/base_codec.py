@@ -23,7 +23,7 @@ from distill.errors import TrainingError
 from distill.models.base import base_config, save_base, start_from_base
 from distill.models.vqvae import ConvVQVAE
 from distill.training.codec_loss import CodecLoss
-from distill.training.vqvae_loop import CodecPlan
+from distill.training.plan import CodecPlan
 from made_up_sound import made_up
 
 AVERAGE_DECAY = 0.998

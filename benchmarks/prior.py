@@ -33,7 +33,8 @@ from distill.models.model_file import Model, load_model
 from distill.models.prior import PriorConfig
 from distill.sizes import prior_config_for
 from distill.training.metrics import PriorStepMetrics, TrainingEvent
-from distill.training.prior_loop import PriorPlan, train_prior
+from distill.training.plan import PriorPlan
+from distill.training.prior_loop import train_prior
 
 PLAN = PriorPlan()
 ORDERS = range(1, 9)

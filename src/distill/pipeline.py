@@ -37,16 +37,16 @@ from distill.runs.journal import recorded_run
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, RefinementRun, Stopped, forget_finished
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
-from distill.training.adversarial import RefinementPlan as RefinementPlan
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_measure, time_to_learn
 from distill.training.checkpoint import StateFile
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback, Notice, ignore
+from distill.training.plan import CodecPlan as CodecPlan
 from distill.training.plan import Plan
-from distill.training.prior_loop import PriorPlan as PriorPlan
+from distill.training.plan import PriorPlan as PriorPlan
+from distill.training.plan import RefinementPlan as RefinementPlan
 from distill.training.prior_loop import train_prior
-from distill.training.vqvae_loop import CodecPlan as CodecPlan
 from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
 
 DEFAULT_MINUTES = 8.0

@@ -9,7 +9,8 @@ import pytest
 from distill.audio.corpus import import_corpus
 from distill.errors import CorpusError
 from distill.training.metrics import Notice, TrainingEvent
-from distill.training.vqvae_loop import CodecPlan, train_vqvae
+from distill.training.plan import CodecPlan
+from distill.training.vqvae_loop import train_vqvae
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 
 from distill.models import VQVAEConfig
 from distill.training import train_vqvae
-from distill.training.vqvae_loop import CodecPlan
+from distill.training.plan import CodecPlan
 
 RATE = 48_000
 

@@ -11,7 +11,7 @@ import torch
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.models import VQVAEConfig
 from distill.training import Notice, TrainingEvent, train_vqvae
-from distill.training.vqvae_loop import CodecPlan
+from distill.training.plan import CodecPlan
 
 RATE = 48_000
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)

@@ -20,11 +20,12 @@ from distill.audio.split import split_corpus
 from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, ranks, save_model
 from distill.models.model_file import CorpusRecord, new_header
 from distill.training import launch, vqvae_loop
-from distill.training.adversarial import RefinementPlan, refine_decoder
+from distill.training.adversarial import refine_decoder
 from distill.training.checkpoint import StateFile
-from distill.training.prior_loop import PriorPlan, train_prior
+from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
+from distill.training.prior_loop import train_prior
 from distill.training.state import load_state
-from distill.training.vqvae_loop import CodecPlan, train_vqvae
+from distill.training.vqvae_loop import train_vqvae
 
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 WHOLE_BATCH = 8

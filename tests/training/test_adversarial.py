@@ -18,7 +18,6 @@ from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import codec_fingerprint, codes_fingerprint
 from distill.training.adversarial import (
     Networks,
-    RefinementPlan,
     RefinementResult,
     refine_decoder,
     train_step,
@@ -31,6 +30,7 @@ from distill.training.metrics import (
     RefinementStepMetrics,
     TrainingEvent,
 )
+from distill.training.plan import RefinementPlan
 from distill.training.schedule import Schedule
 from distill.training.state import TrainingState, load_state, read_values
 

@@ -11,7 +11,7 @@ import pytest
 from distill.models import PriorConfig
 from distill.training import Notice, PriorEpochMetrics, PriorTrainingCompleteEvent, TrainingEvent, train_prior
 from distill.training.overfitting import LEAST_EPOCHS, check_gap, has_learned_all, kept_epoch, nothing_more
-from distill.training.prior_loop import PriorPlan
+from distill.training.plan import PriorPlan
 
 CONFIG = PriorConfig(
     codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0

@@ -11,8 +11,8 @@ from distill.audio.corpus import import_corpus
 from distill.errors import DeviceError
 from distill.models import ConvVQVAE, PriorConfig, VQVAEConfig
 from distill.training import launch, train_prior, train_vqvae
-from distill.training.adversarial import RefinementPlan, refine_decoder
-from distill.training.plan import CodecPlan, Plan, PriorPlan
+from distill.training.adversarial import refine_decoder
+from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 from distill.training.progress import gradients
 
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)

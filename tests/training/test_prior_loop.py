@@ -29,7 +29,7 @@ from distill.training import (
     validate_prior_epoch,
 )
 from distill.training.launch import make_fabric
-from distill.training.prior_loop import PriorPlan
+from distill.training.plan import PriorPlan
 from distill.training.progress import State
 from distill.training.schedule import Schedule
 

@@ -27,9 +27,8 @@ from distill.training import (
 )
 from distill.training.checkpoint import StateFile
 from distill.training.metrics import ExtractionProgress, MetricsCallback, RolledBack
-from distill.training.prior_loop import PriorPlan
+from distill.training.plan import CodecPlan, PriorPlan
 from distill.training.state import TrainingState, load_state, read_values
-from distill.training.vqvae_loop import CodecPlan
 
 Loop = Callable[..., Any]
 Step = VQStepMetrics | PriorStepMetrics

@@ -26,10 +26,9 @@ from distill.training import (
 )
 from distill.training.launch import make_fabric
 from distill.training.metrics import RolledBack
-from distill.training.prior_loop import PriorPlan
+from distill.training.plan import CodecPlan, PriorPlan
 from distill.training.progress import MAX_ROLLBACKS, State
 from distill.training.schedule import Schedule
-from distill.training.vqvae_loop import CodecPlan
 from distill.training.watch import GOOD_EVERY, Watch
 
 CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)

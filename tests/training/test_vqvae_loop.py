@@ -19,9 +19,10 @@ from distill.training import (
     train_vqvae,
 )
 from distill.training.launch import make_fabric
+from distill.training.plan import CodecPlan
 from distill.training.progress import State
 from distill.training.schedule import Schedule
-from distill.training.vqvae_loop import CodecPlan, train_step
+from distill.training.vqvae_loop import train_step
 
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 

@@ -51,7 +51,7 @@ from distill.training.metrics import (
     ignore,
 )
 from distill.training.orders import order_refinement
-from distill.training.plan import RefinementPlan as RefinementPlan
+from distill.training.plan import RefinementPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
 

@@ -38,7 +38,7 @@ from distill.training.overfitting import (
     memorization_threshold,
     nothing_more,
 )
-from distill.training.plan import PriorPlan as PriorPlan
+from distill.training.plan import PriorPlan
 from distill.training.prior_start import PriorInputs, encoded, first_state, is_older, new_prior
 from distill.training.progress import State, gradients, set_learning_rate
 

@@ -40,7 +40,7 @@ from distill.training.metrics import (
     tell_of_corpus,
 )
 from distill.training.orders import order_codec
-from distill.training.plan import CodecPlan as CodecPlan
+from distill.training.plan import CodecPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
 
