@@ -1,13 +1,14 @@
-"""What the processes of one training (its ranks) tell each other; with a single process nothing of it happens.
+"""Communication between the processes (ranks) of one training; with a single process nothing is sent.
 
-Every rank has its own part of each batch. What is computed from the parts is put together here, so that all ranks take the
-step that one process would take with the whole batch:
+Each rank has its own part of every batch. The functions here combine the parts, so that all ranks take the step that a single
+process would take with the whole batch:
 
     gradients    averaged           losses, counts    summed once, divided once
-    latents      put together: every rank moves its codebooks by the whole batch, so they stay the same
-    decisions    time, stop, roll-back: the first rank's
+    latents      gathered on all ranks: each updates its codebooks by the whole batch, so they stay equal
+    decisions    about time, stop and rollback: broadcast from the first rank
 
-Nothing is pickled: what is sent are tensors, and words as their bytes.
+Nothing is pickled: only tensors and the bytes of texts are sent. All ranks must call the collective functions in the same
+order.
 """
 
 import json
@@ -30,14 +31,14 @@ from distill.errors import RankError
 
 _A_LONG_TIME = timedelta(days=365)
 ASKED_S = 5.0
-"""When a rank has gone, so long do those that are left wait for each other's sign of life."""
+"""After a rank is lost, the others wait this long for each other's sign of life, to name it."""
 LIFE_S = 60.0
-"""A rank that works alone for long and gives no sign of life for this long is lost."""
+"""A rank at work alone (:func:`at_work`) is lost after this long without a sign of life."""
 _LOOK_S = 0.2
 
 
 class _Group:
-    """The ranks of this training, and where to find them; set by :func:`joined`."""
+    """The ranks of this training; set by :func:`joined`."""
 
     store: Store | None = None
     addresses: tuple[str, ...] = ()
@@ -47,18 +48,18 @@ class _Group:
 
 
 def own_address() -> str:
-    """By which a person finds this process."""
+    """Host and process number, by which a person finds this process."""
     return f"{socket.gethostname()}, process {os.getpid()}"
 
 
 @contextmanager
 def joined(store: Store, addresses: Sequence[str], device: int) -> Iterator[None]:
-    """While the block lasts the ranks of the process group work together.
+    """Within the block the ranks of the process group work together.
 
     Args:
-        store: which all of them reach.
-        addresses: of each rank, for when it is lost.
-        device: which device of this machine is this rank's.
+        store: the key-value store that all of them share.
+        addresses: of each rank, to name one that is lost.
+        device: index of this rank's device on its machine.
     """
     _Group.store, _Group.addresses, _Group.device, _Group.orders = store, tuple(addresses), device, 0
     _Group.meetings = 0
@@ -69,32 +70,32 @@ def joined(store: Store, addresses: Sequence[str], device: int) -> Iterator[None
 
 
 def size() -> int:
-    """How many processes train together."""
+    """Number of ranks, W."""
     return max(1, len(_Group.addresses))
 
 
 def rank() -> int:
-    """Which of them this is; the first is 0."""
+    """Index of this rank; the first is 0."""
     return dist.get_rank() if size() > 1 else 0
 
 
 def leads() -> bool:
-    """Whether this is the first rank: it decides, and it alone writes."""
+    """Whether this is the first rank, which decides for all and alone writes files."""
     return rank() == 0
 
 
 def own_device() -> int:
-    """Which device of this machine is this rank's."""
+    """Index of this rank's device on its machine."""
     return _Group.device
 
 
 def own_part(whole: Tensor) -> Tensor:
-    """This rank's part of a batch ``[W·B, …]`` that all ranks drew alike."""
+    """This rank's part ``[B, …]`` of a batch ``[W·B, …]`` that is the same on all ranks."""
     return whole.chunk(size())[rank()] if size() > 1 else whole
 
 
 def put_together(part: Tensor) -> Tensor:
-    """All ranks' parts ``[B, …]`` of a batch, in their order: ``[W·B, …]``. Gradients reach the own part alone."""
+    """All-gather: the parts ``[B, …]`` of all ranks as one batch ``[W·B, …]``. Gradients flow to this rank's part only."""
     if size() == 1:
         return part
     parts = [torch.empty_like(part) for _ in range(size())]
@@ -105,7 +106,7 @@ def put_together(part: Tensor) -> Tensor:
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Averages tensors over all ranks, in place, all of them in one go."""
+    """All-reduce: averages tensors over all ranks in place, in one message."""
     if size() == 1 or not tensors:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -117,7 +118,7 @@ def average(tensors: Sequence[Tensor]) -> None:
 
 
 def mean(value: Tensor) -> Tensor:
-    """The mean of a tensor over all ranks, without a gradient."""
+    """The mean of a tensor over all ranks, detached."""
     if size() == 1:
         return value
     value = value.detach().clone()
@@ -126,7 +127,7 @@ def mean(value: Tensor) -> Tensor:
 
 
 def totals(values: Iterable[float]) -> list[float]:
-    """Each value summed over all ranks."""
+    """All-reduce: each value summed over all ranks."""
     if size() == 1:
         return list(values)
     sums = torch.tensor(list(values), dtype=torch.float64)
@@ -136,12 +137,12 @@ def totals(values: Iterable[float]) -> list[float]:
 
 
 def all_agree(is_so: bool) -> bool:
-    """Whether it is so on every rank."""
+    """Whether ``is_so`` is true on every rank."""
     return totals([float(not is_so)])[0] == 0
 
 
 def from_first(values: Sequence[float]) -> list[float]:
-    """What the first rank says: as many numbers as every rank gives."""
+    """Broadcast: the first rank's values; every rank passes equally many."""
     if size() == 1:
         return list(values)
     told = torch.tensor(list(values), dtype=torch.float64)
@@ -151,17 +152,17 @@ def from_first(values: Sequence[float]) -> list[float]:
 
 
 def measured_by_first(measure: Callable[[], Sequence[float]], count: int) -> list[float]:
-    """``count`` figures that the first rank measures while the others wait."""
+    """Broadcast: ``count`` values that the first rank measures while the others wait."""
     return from_first(measure() if leads() else [0.0] * count)
 
 
 def words_from_first(words: str) -> str:
-    """What the first rank says, in words."""
+    """Broadcast: the first rank's text."""
     return bytes_from_first(words.encode()).decode()
 
 
 def bytes_from_first(content: bytes) -> bytes:
-    """What the first rank sends."""
+    """Broadcast: the first rank's bytes; the others' are ignored."""
     if size() == 1:
         return content
     (length,) = from_first([len(content)])
@@ -176,7 +177,7 @@ def bytes_from_first(content: bytes) -> bytes:
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """While the block lasts this rank gives signs of life, however long it works alone; :func:`meet` looks for them."""
+    """Within the block this rank gives signs of life, however long it works alone; :func:`meet` looks for them."""
     store, over = _Group.store, threading.Event()
     if store is None or size() == 1:
         yield
@@ -199,10 +200,10 @@ def at_work() -> Iterator[None]:
 
 
 def meet() -> None:
-    """Waits until all ranks are here, for hours if need be, as long as those that are not give signs of life.
+    """Barrier: waits until all ranks call it, for hours if need be, as long as the missing ones give signs of life.
 
     Raises:
-        RankError: with the address of one that gives none, or has said why it goes.
+        RankError: naming a rank that gives none, or that has said why it stopped.
     """
     store = _Group.store
     if store is None or size() == 1:
@@ -231,7 +232,7 @@ def _wait_for(store: Store, other: int, key: str) -> None:
 
 
 def say_why_gone(words: str) -> None:
-    """Tells the others why this rank cannot go on."""
+    """Tells the other ranks why this one stops."""
     if _Group.store is not None:
         try:
             _Group.store.set(f"gone/{rank()}", words)
@@ -240,7 +241,7 @@ def say_why_gone(words: str) -> None:
 
 
 def gathered(own: Tensor) -> list[Tensor]:
-    """Every rank's tensor ``[n, …]``, each of its own length, on the first rank; nothing on the others. All must be there."""
+    """Gather: every rank's tensor ``[n, …]``, of different lengths, on the first rank; an empty list on the others."""
     if size() == 1:
         return [own]
     lengths = [int(length) for length in totals([len(own) * (other == rank()) for other in range(size())])]
@@ -254,7 +255,7 @@ def gathered(own: Tensor) -> list[Tensor]:
 
 
 def as_on_first(tensors: Iterable[Tensor]) -> None:
-    """Gives tensors the first rank's values, in place."""
+    """Broadcast: sets tensors to the first rank's values, in place."""
     if size() > 1:
         for tensor in tensors:
             with _together():
@@ -262,14 +263,14 @@ def as_on_first(tensors: Iterable[Tensor]) -> None:
 
 
 def give_order(do: str, **told: Any) -> None:
-    """Has all other ranks begin something; they may have waited for it for hours."""
+    """Starts a task on all other ranks, which wait for it in :func:`next_order`, for hours if need be."""
     if _Group.store is not None:
         _Group.store.set(f"order/{_Group.orders}", json.dumps({"do": do, **told}))
         _Group.orders += 1
 
 
 def next_order() -> dict[str, Any]:
-    """What the first rank gives to be done; waits for it."""
+    """Waits for the first rank's next task (:func:`give_order`)."""
     store = _Group.store
     assert store is not None
     key = f"order/{_Group.orders}"
@@ -281,20 +282,19 @@ def next_order() -> dict[str, Any]:
 
 
 def warn(words: str) -> None:
-    """Says what is wrong with the ranks and does not change what was trained: on the standard error output, if nobody wants
-    it elsewhere."""
+    """Logs trouble between ranks that does not affect the result; on standard error, unless logging is configured otherwise."""
     logging.getLogger("distill").warning(words)
 
 
 def say_goodbye() -> None:
-    """Tells the first rank that this one needs nothing more of it."""
+    """Tells the first rank that this one is done."""
     if _Group.store is not None:
         _Group.store.set(f"bye/{rank()}", "1")
 
 
 def wait_for_goodbyes(seconds: float) -> None:
-    """Waits until all other ranks have done so: with the first one their meeting place goes, and who still waits there would
-    take it for lost. Which of them do not come in that time is said; they are not waited for any longer."""
+    """Waits until all other ranks are done: the store ends with the first rank, and a rank that still uses it would report the
+    first as lost. Ranks that are not done in time are logged."""
     store = _Group.store
     if store is None or size() == 1:
         return
@@ -308,7 +308,7 @@ def wait_for_goodbyes(seconds: float) -> None:
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """What all ranks do at once. Where one has gone, those that are left say which."""
+    """Wraps a collective operation; if it fails, the ranks that are left find out which one is lost."""
     try:
         yield
     except RuntimeError as error:

@@ -1,6 +1,6 @@
-"""What every rank but the first does: it waits for trainings to take part in (``orders.py``), until there are no more.
+"""The loop of every rank but the first: it waits for trainings to take part in (``orders.py``) until there are no more.
 
-It shows nothing and writes nothing. What it needs beside the recordings is sent to it.
+It shows and writes nothing. All it needs besides the recordings is sent to it.
 """
 
 from pathlib import Path
@@ -30,11 +30,11 @@ from distill.training.vqvae_loop import train_vqvae
 
 
 def follow() -> None:
-    """Takes part in every training that the first rank begins, and comes back when it has no more.
+    """Takes part in every training that the first rank begins; returns when there are no more.
 
     Raises:
-        CorpusError: if the recordings cannot be read here, or are others than the first rank's.
-        RankError: if another rank is gone.
+        CorpusError: if the recordings cannot be read here, or differ from the first rank's.
+        RankError: if another rank is lost.
     """
     while (order := ranks.next_order())["do"] != "end":
         content = ranks.bytes_from_first(b"")
@@ -75,7 +75,7 @@ def _extract(order: dict[str, Any]) -> None:
 
 
 def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
-    """The steps of ``train_prior``'s loop; whether there is another epoch the first rank says."""
+    """The epochs of ``train_prior``'s loop; the first rank says whether there is another."""
     config, plan = PriorConfig(**order["config"]), PriorPlan.of(order["plan"])
     held_out = _sent()["held_out"].long()
     fabric = make_fabric(plan.device, plan.precision)
@@ -84,7 +84,7 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     state = first_state(CodePrior(config), plan, order["steps_per_epoch"], order["extraction_s"], fabric, stop)
     if state_file.resumed is not None:
         state.restore(state_file.resumed, {})
-    # Dropout is drawn anew on every rank.
+    # Dropout differs between ranks.
     torch.manual_seed(plan.seed_of(state.schedule.step) * ranks.size() + ranks.rank())
 
     while content := _next_epoch():

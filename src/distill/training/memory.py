@@ -1,4 +1,4 @@
-"""Memory that a step frees is kept for the next step."""
+"""Keeps memory that a step frees for the next step."""
 
 import ctypes
 import sys
@@ -12,8 +12,8 @@ _KEPT = 1 << 30
 def keep_freed_memory() -> None:
     """Lets this process keep up to a GiB that it has freed, where the C library is glibc; elsewhere nothing changes.
 
-    Steps are alike: what one frees the next one takes. What is handed back in between the system fills with zeros again, page
-    by page, which took 5 % of the time of a step of the codec (18 000 page faults).
+    Steps are alike: each allocates what the one before has freed. Memory handed back in between is zeroed again by the system,
+    page by page, which took 5 % of a codec step (18 000 page faults).
     """
     if sys.platform != "linux":
         return

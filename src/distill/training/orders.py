@@ -1,6 +1,6 @@
-"""What the first rank sends the others with a training that they are to take part in; ``follow.py`` receives it.
+"""The orders by which the first rank has the others take part in a training; ``follow.py`` receives them.
 
-The order itself is small; with it go the state that a training goes on from and, for the prior, the codes: the others need
+An order is small. With it are sent the state that a training resumes from and, for the prior, the codes: the other ranks need
 nothing on disk but the recordings, and for a prior not even these.
 """
 
@@ -21,13 +21,13 @@ from distill.training.state import TrainingState, packed
 
 
 def order_codec(corpus: Corpus, config: VQVAEConfig, plan: CodecPlan, resumed: TrainingState | None) -> None:
-    """Has the other ranks train this codec along."""
+    """Has the other ranks take part in training this codec."""
     _order("codec", plan, resumed, **_recordings(corpus, config), config=asdict(config))
     _wait_for_readers()
 
 
 def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, resumed: TrainingState | None) -> None:
-    """Has the other ranks train this codec's second stage along."""
+    """Has the other ranks take part in training this codec's second stage."""
     config = codec.config
     _order("refinement", plan, resumed, **_recordings(corpus, config), config=asdict(config))
     if ranks.leads():
@@ -46,7 +46,7 @@ def order_extraction(corpus: Corpus, split: Split, codec: ConvVQVAE, plan: Prior
 
 
 def _wait_for_readers() -> None:
-    """Until the other ranks have read the recordings, which takes them long where they never did before."""
+    """Waits until the other ranks have read the recordings, which takes long the first time."""
     if ranks.leads():
         ranks.meet()
 
@@ -63,7 +63,7 @@ def order_prior(
     steps_per_epoch: int,
     held_out: Tensor,
 ) -> None:
-    """Has the other ranks train this prior along; what each epoch learns from comes with :func:`send_epoch`."""
+    """Has the other ranks take part in training this prior; :func:`send_epoch` sends the data of each epoch."""
     told = {"extraction_s": extraction_s, "steps_per_epoch": steps_per_epoch}
     _order("prior", plan, resumed, config=asdict(config), **told)
     if ranks.leads():
@@ -71,8 +71,8 @@ def order_prior(
 
 
 def send_epoch(tokens: Tensor | None) -> None:
-    """Sends the other ranks the sequences ``[N, T]`` of the next epoch, or that there is none; they have waited for it while
-    further views were encoded."""
+    """Sends the other ranks the sequences ``[N, T]`` of the next epoch, or None if there is none. They wait for it while new
+    views are encoded."""
     ranks.meet()
     if tokens is None:
         ranks.bytes_from_first(b"")
