@@ -1,4 +1,4 @@
-"""Sizes of the two models, stored in the model file beside the weights. Needs no PyTorch to be read."""
+"""Sizes of the two models, stored in the model file beside the weights. Imports no PyTorch."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Lt
 
 BASE_DECODER_BLOCKS = 5
-"""So many that the weights of the base codec fit into 16 MB."""
+"""With this many the weights of the base codec fit into 16 MB."""
 BASE_CREDITS = (
     "Distill's base: 34 minutes of sound in 726 clips, all CC0 or public domain (instruments, drums, speech, effects, "
     "noises). Nothing of these sounds can be drawn from the weights but what all sound has in common."
 )
-"""What base codec and base prior learned from (docs/base-codec.md), for everything that tells where a model comes from."""
+"""Origin of base codec and base prior (docs/base-codec.md), for whatever reports where a model comes from."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,19 @@ class VQVAEConfig:
     decoder_blocks: Annotated[int, Ge(1), Le(32)] = 6
     latent_size: Annotated[int, Ge(2), Le(512)] = 64
     sketch_size: Annotated[int, Ge(0), Le(512)] = 0
-    """Numbers of a latent vector, beside ``latent_size``, that hold principal components of what is to be told of the tones."""
+    """Further dimensions of a latent vector, which hold principal components of the tones (``models/sketch.py``)."""
     num_quantizers: Annotated[int, Ge(2), Le(4)] = 4
     codebook_size: Annotated[int, Ge(16), Le(1024)] = 256
     commitment_weight: Annotated[float, Ge(0.0), Le(10.0)] = 0.25
     kernel_size: Annotated[int, Ge(3), Le(15)] = 3
     expansion: Annotated[int, Ge(1), Le(8)] = 3
     frame_hop: Annotated[int, Ge(64), Le(1024)] = 256
-    """Samples between the decoder's inverse-FFT frames, each four times as long."""
+    """Samples between the decoder's inverse-FFT frames, each four times as long (voice ``frames``)."""
     bandwidth: Annotated[float, Ge(1000.0), Le(24_000.0)] = 24_000.0
-    """Hz; above it the decoder is silent, as the recordings are."""
+    """Hz; the decoder is silent above it, as the recordings are."""
     voice: Literal["frames", "tones", "partials", "lobes"] = "frames"
-    """What the decoder is made of. Files that do not say it were written when there were only ``frames``; ``tones`` and
-    ``partials`` were forms of ``lobes``, which new codecs get."""
+    """Kind of decoder head. New codecs have ``lobes``; ``tones`` and ``partials`` are its earlier forms, and ``frames`` is that
+    of the first model files, which have no such field."""
 
     def __post_init__(self) -> None:
         if self.hop % self.frame_hop or self.hop % min(512, self.hop) or self.hop % 256:
@@ -51,7 +51,7 @@ class VQVAEConfig:
 
     @property
     def vector_size(self) -> int:
-        """Numbers of one codebook entry."""
+        """Dimensions of a codebook entry, C."""
         return self.latent_size + self.sketch_size
 
     @property
@@ -61,7 +61,7 @@ class VQVAEConfig:
 
     @property
     def bitrate(self) -> float:
-        """Bits per second of audio when every code is stored plainly."""
+        """Bits per second of audio, each code stored in a fixed number of bits."""
         return self.frame_rate * self.num_quantizers * (self.codebook_size - 1).bit_length()
 
 
@@ -75,9 +75,9 @@ class PriorConfig:
     num_layers: Annotated[int, Ge(1), Le(48)] = 4
     num_heads: Annotated[int, Ge(1), Le(64)] = 4
     context: Annotated[int, Ge(8), Le(16_384)] = 1024
-    """Tokens the prior can look back over; a multiple of ``num_quantizers``."""
+    """Tokens the prior can attend to; a multiple of ``num_quantizers``."""
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
-    """Costs a percent in the first minutes and pays for it in all later ones (docs/prior.md)."""
+    """Costs one per cent in the first minutes of training and gains more in all later ones (docs/prior.md)."""
 
     def __post_init__(self) -> None:
         if self.hidden_size % (2 * self.num_heads):

@@ -1,4 +1,4 @@
-"""What training reports while it runs: one dataclass per kind of event, one stream for everybody.
+"""The events that training reports: one dataclass per kind, one stream for every consumer.
 
 The command line, the report and any program that passes a callback read the same events. ``EventLog`` also
 writes them as JSON lines, one event a line, so that a run can be followed or drawn again after it has ended.
@@ -44,13 +44,13 @@ class VQEpochMetrics:
     best_val_loss: float
     levels: tuple[LevelHealth, ...]
     warning: str
-    """Plain words when a level uses less than 30 % of its codebook; empty otherwise."""
+    """A message if a level uses less than 30 % of its codebook; empty otherwise."""
     epoch_time_s: float
     learning_rate: float
     heard: Mapping[str, float] = field(default_factory=dict)
-    """What all judges say of held-out windows, by name (``Likeness.figures``); empty in events of earlier versions."""
+    """Mel distance, pitch and texture of held-out windows, by name (``Likeness.figures``); empty in older events."""
     is_held_out: bool = True
-    """Whether what it is checked by was held out; of too little sound nothing can be, and it is what was trained on."""
+    """Whether validation used held-out windows; False if there was too little audio, and training windows were used."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class RefinementStepMetrics:
     feature_loss: float
     """Distance between the discriminators' features of recording and reconstruction."""
     adversarial_loss: float
-    """0 when the discriminators take every reconstruction for a recording."""
+    """0 if the discriminators take every reconstruction for a recording."""
     discriminator_loss: float
     learning_rate: float
     step_time_s: float
@@ -154,7 +154,7 @@ class PriorEpochMetrics:
     val_loss: float
     val_perplexity: float
     best_perplexity: float
-    """Of the weights that would be kept now: the last that were as good as the best (``overfitting.py``)."""
+    """Perplexity of the weights that would be kept now: the last that were as good as the best (``overfitting.py``)."""
     is_memorizing: bool
     memorization_message: str
     epoch_time_s: float
@@ -164,9 +164,9 @@ class PriorEpochMetrics:
     best_epoch: int = 0
     """The epoch whose weights would be kept now; 0 in events of earlier versions."""
     is_overfitting: bool = False
-    """Whether the held-out loss has risen since that epoch while the loss on what is trained on fell."""
+    """Whether the held-out loss has risen since that epoch while the training loss fell."""
     overfitting_message: str = ""
-    """The same in plain words; empty where it is not so."""
+    """A message about it; empty if not."""
     is_held_out: bool = True
     """As in :class:`VQEpochMetrics`."""
 
@@ -182,14 +182,14 @@ class PriorTrainingCompleteEvent:
     epochs_trained: int
     was_memorizing: bool
     stopped_early: bool = False
-    """Whether training ended before its time because there was nothing more to learn."""
+    """Whether training stopped early because the held-out loss no longer improved."""
     is_held_out: bool = True
     """As in :class:`VQEpochMetrics`."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the person should know, in plain words."""
+    """A message to the user."""
 
     text: str
     is_warning: bool = False
@@ -197,15 +197,15 @@ class Notice:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """Training went wrong, and goes on from the last good state with half the learning rate."""
+    """Training went wrong and continues from its last good state at half the learning rate."""
 
     step: int
-    """The step that went wrong, counted from 0; the data goes on from here."""
+    """The step that went wrong, counted from 0; the data is not rewound."""
     good_step: int
-    """The step at which weights and optimizer were as they are again now."""
+    """The step whose weights and optimizer state were restored."""
     reason: str
     peak_learning_rate: float
-    """The peak of the learning rate from here on."""
+    """The halved peak learning rate."""
 
     @property
     def text(self) -> str:
@@ -242,21 +242,21 @@ MetricsCallback = Callable[[TrainingEvent], None]
 
 
 def checked(figure: str, is_held_out: bool) -> str:
-    """What a figure that was measured to check the learning is called: ``held-out distance``, or ``distance, trained on``."""
+    """The name of a validation figure: ``held-out distance``, or ``distance, trained on`` if nothing was held out."""
     return f"held-out {figure}" if is_held_out else f"{figure}, trained on"
 
 
 def ignore(event: TrainingEvent) -> None:
-    """Takes the place of a callback that was not given."""
+    """The callback that is used if none is given."""
 
 
 def noticing(callback: MetricsCallback) -> Callable[[str], None]:
-    """Takes words and reports them as a notice."""
+    """A function that reports a text to the callback as a notice."""
     return lambda words: callback(Notice(words))
 
 
 def tell_of_corpus(corpus: "Corpus", callback: MetricsCallback) -> None:
-    """Reports what in a folder is not learned from, and what will show in the result."""
+    """Reports which files of a corpus are left out, and its warnings."""
     for sentence in corpus.left_out:
         callback(Notice(sentence))
     for warning in corpus.warnings:
