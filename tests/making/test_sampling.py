@@ -119,8 +119,20 @@ def test_what_was_heard_before_is_gone_on_from_and_no_part_of_the_piece(prior: C
     assert torch.equal(pieces[1], torch.cat([OPENINGS[1:], gone_on[0]]))
     assert torch.equal(pieces[[0, 2]], sample_codes(prior, OPENINGS[[0, 0]], 12, Sampling(), [7, 9]))
     assert not torch.equal(pieces[1:2], sample_codes(prior, OPENINGS[1:], 12, Sampling(), [8]))
-    assert told[-1] == (22, 22)
+    assert told[-1] == (11, 11)
     assert sorted(told) == told
+
+
+def test_streams_that_have_heard_more_or_less_are_drawn_together_as_each_would_be_alone(prior: CodePrior) -> None:
+    """Through several windows: guards against one that moves on when another stream's is full."""
+    before = torch.randint(32, (9, 4), generator=torch.Generator().manual_seed(3))
+    heard, seeds = [before[:0], before, before[:4]], [7, 8, 9]
+    stays = Stays(torch.full((32,), 3), torch.arange(32) < 2, 2)
+    together = sample_codes(prior, OPENINGS[[0, 1, 0]], 90, Sampling(), seeds, heard=heard, stays=stays)
+    for row, (own, seed) in enumerate(zip(heard, seeds, strict=True)):
+        prompt = torch.cat([own, OPENINGS[[0, 1, 0]][[row]]])[None]
+        alone = continue_codes(prior, prompt, 89, Sampling(), [torch.Generator().manual_seed(seed)], stays=stays)
+        assert torch.equal(together[row, 1:], alone[0])
 
 
 def test_a_piece_goes_on_from_a_long_recording_and_begins_as_a_short_one(model: Model) -> None:

@@ -86,6 +86,18 @@ def test_cached_infilling_equals_full(prior: CodePrior) -> None:
     torch.testing.assert_close(torch.cat(parts, dim=1), full[:, :27], atol=1e-5, rtol=1e-4)
 
 
+def test_streams_of_one_cache_that_begin_at_different_positions(prior: CodePrior) -> None:
+    """Guards against a stream that hears what another one began with, or begins without a start of its own."""
+    line, since = tokens(3, 48), torch.tensor([0, 5, 2])
+    cache = prior.new_cache(3)
+    parts = [prior(line[:, :28], cache, since=since), prior(line[:, 28:35], cache)]
+    parts += [prior(line[:, at : at + 1], cache) for at in range(35, 48)]
+    together = torch.cat(parts, dim=1)
+    for row, begins in enumerate((0, 20, 8)):
+        alone = prior(line[row : row + 1, begins:])
+        torch.testing.assert_close(together[row : row + 1, begins:], alone, atol=1e-5, rtol=1e-4)
+
+
 def test_every_level_has_its_own_head(prior: CodePrior) -> None:
     """Guards against scoring a token with the head of the level it belongs to instead of the next one's."""
     line = tokens(1, 8)

@@ -209,10 +209,10 @@ class Beat:
         self._before = self._push.new_zeros(0)
         """How loud the bands were at the position before, less what the levels drawn since add to them."""
 
-    def of_streams(self, rows: Sequence[int], before: int) -> "Beat":
-        """That of some of the streams, where so many positions come before what it is of."""
+    def after(self, positions: int) -> "Beat":
+        """The same, with so many positions before what it is of."""
         other = copy.copy(self)
-        other._push = F.pad(self._push[list(rows)], (before, 0))
+        other._push = F.pad(self._push, (positions, 0))
         return other
 
     def tilt(self, logits: Tensor, codes: Tensor, at: int, level: int) -> Tensor:

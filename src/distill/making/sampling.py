@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
@@ -250,36 +251,20 @@ def sample_codes(
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
     A stream begins with its own of the ``openings [B, Q]``: a fiftieth of a second that makes it begin as a recording begins.
-    Streams that have heard equally much before are drawn together.
+    All are drawn as one batch, whatever each has heard before.
 
     Args:
         heard: codes ``[L, Q]`` that each stream follows and that are no part of it; without it, none.
         stays: how long it may stay where it is.
         beat: of all positions.
     """
-    lengths = [0] * len(seeds) if heard is None else list(map(len, heard))
-    found = openings[:, None].repeat(1, positions, 1)
-    for group, length in enumerate(sorted(set(lengths))):
-        rows = [row for row, one in enumerate(lengths) if one == length]
-        prompt = openings[rows, None]
-        if heard is not None:
-            prompt = torch.cat([torch.stack([heard[row] for row in rows]), prompt], dim=1)
-
-        def told(done: int, total: int, group: int = group) -> None:
-            if progress is not None:
-                progress(group * total + done, len(set(lengths)) * total)
-
-        found[rows, 1:] = continue_codes(
-            prior,
-            prompt,
-            positions - 1,
-            sampling,
-            [torch.Generator().manual_seed(seeds[row]) for row in rows],
-            stays=stays,
-            beat=None if beat is None else beat.of_streams(rows, length),
-            progress=told,
-        )
-    return found
+    heard = [openings[:0]] * len(seeds) if heard is None else heard
+    begun = [torch.cat([before, opening[None]]) for before, opening in zip(heard, openings, strict=True)]
+    prompt = pad_sequence(begun, batch_first=True, padding_value=-1, padding_side="left")
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    beat = None if beat is None else beat.after(prompt.shape[1] - 1)
+    new = continue_codes(prior, prompt, positions - 1, sampling, generators, stays=stays, beat=beat, progress=progress)
+    return torch.cat([openings[:, None], new], dim=1)
 
 
 @torch.inference_mode()
@@ -299,6 +284,7 @@ def continue_codes(
     """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
 
     Args:
+        prompt: of a stream that begins later than others, -1 before it begins.
         ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
             the prior's context.
         stays: how long it may stay where it is, what the prompt has been there included.
@@ -333,6 +319,8 @@ class Drawing:
         b, self.given, q = prompt.shape
         self.prior, self.sampling = prior, sampling
         self.window = prior.config.context // q
+        self.begins = (prompt[..., 0] < 0).sum(dim=1).tolist()
+        """The position of ``codes`` that each stream begins with."""
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
         self.heard = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
@@ -340,20 +328,27 @@ class Drawing:
         # How many positions each stream's coarse code has been held so far, and how many it has been silent.
         coarse = prompt[:, :, 0].flip(1)
         self.held = _run(coarse == coarse[:, :1])
-        self.paused = _run(stays.silent[coarse]) if stays is not None else torch.zeros_like(self.held)
+        self.paused = torch.zeros_like(self.held)
+        if stays is not None:
+            self.paused = _run((coarse >= 0) & stays.silent[coarse])
 
     def begin(self, ahead: Tensor | None) -> None:
         """Lets the prior hear the prompt, and what is to come."""
-        half = self.window // 2
-        self.first = 0 if ahead is not None else max(0, self.given - half)
+        begins = 0 if ahead is not None else max(0, self.given - self.window // 2)
+        self.first = [max(begins, own) for own in self.begins]
+        self._hear(ahead)
+
+    def _hear(self, ahead: Tensor | None = None) -> None:
+        """Hears every stream anew, from its first position in the window on."""
         self.cache = self.prior.new_cache(len(self.codes))
         if ahead is not None:
             self.prior.look_ahead(ahead, self.codes.shape[1], self.cache)
-        self._hear(self.first)
-
-    def _hear(self, first: int) -> None:
-        self.first = first
-        self.logits = self.prior(self.codes[:, first : self.done].flatten(1), self.cache)[:, -1]
+        first = min(self.first)
+        since = None
+        if max(self.first) > first:
+            since = torch.tensor(self.first, device=self.codes.device) - first
+        tokens = self.codes[:, first : self.done].clamp(min=0).flatten(1)
+        self.logits = self.prior(tokens, self.cache, since=since)[:, -1]
 
     def next_position(self, generators: Sequence[torch.Generator], kept: Sequence[int] | None = None) -> None:
         """Draws all levels of one more position, but for those that are ``kept`` (-1: drawn)."""
@@ -386,10 +381,12 @@ class Drawing:
             self.heard.scatter_add_(1, self.codes[:, self.done - 1, :1], torch.ones_like(self.heard[:, :1]))
         if self.done == self.codes.shape[1]:
             return
-        if self.done - self.first == self.window:
-            # Full: keep the newest half, and hear it anew as windows are heard in training.
-            self.cache = self.prior.new_cache(len(self.codes))
-            self._hear(self.done - self.window // 2)
+        is_full = [self.done - first == self.window for first in self.first]
+        if any(is_full):
+            # Of a full window the newest half is kept, and heard anew as windows are heard in training.
+            newest = self.done - self.window // 2
+            self.first = [newest if full else first for full, first in zip(is_full, self.first, strict=True)]
+            self._hear()
         else:
             self.logits = self.prior(token[:, None], self.cache)[:, -1]
 
@@ -408,7 +405,8 @@ def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, level: int = 0) ->
     temperature = sampling.temperature_of(level)
     if temperature < COLDEST:
         return logits.argmax(dim=-1)
-    probability, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+    scaled = logits if temperature == 1 else logits / temperature
+    probability, order = scaled.softmax(dim=-1).sort(dim=-1, descending=True)
     if sampling.top_k:
         probability[:, sampling.top_k :] = 0
     if sampling.top_p < 1:

@@ -71,7 +71,7 @@ def drawn(
         heard = openings.before(seed)
         prompt = torch.cat([heard, openings.codes([seed])])[None].to(device)
         beat = beat_of_openings(model, openings, [seed], positions)
-        beat = None if beat is None else beat.of_streams([0], len(heard))
+        beat = None if beat is None else beat.after(len(heard))
         drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, Stays.of(model).to(device), beat)
         drawing.begin(None)
     while True:

@@ -26,25 +26,32 @@ __all__ = ["CodePrior", "PriorCache", "PriorConfig"]
 class PriorCache:
     """What the prior has computed from the tokens so far, for ``batch`` streams.
 
-    Keys and values ``[B, heads, positions, head size]`` a layer; the vector that the next position is drawn from; and the
-    tokens of a position that is not complete yet.
+    Keys and values of every layer; the vector that the next position is drawn from; and the tokens of a position that is not
+    complete yet.
     """
 
-    def __init__(self, config: PriorConfig, batch: int, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, prior: "CodePrior", batch: int) -> None:
+        config, heads = prior.config, prior.heads
         inputs = config.context // config.num_quantizers + 2  # the start, and one more start for what lies ahead
-        shape = (batch, config.num_heads, inputs, config.hidden_size // config.num_heads)
-        self.keys = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.num_layers)]
-        self.values = [torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.num_layers)]
+        shape = (config.num_layers, 2, batch, config.num_heads, inputs, config.hidden_size // config.num_heads)
+        self.memory = heads.new_zeros(shape)
+        """Keys and values: ``[layers, 2, B, heads, positions, head size]``."""
         self.inputs = 0
         """Backbone inputs so far, the start included."""
         self.ahead = 0
         """Backbone inputs that lie ahead in time (:meth:`CodePrior.look_ahead`)."""
-        self.previous = torch.full((batch, 1, config.num_quantizers), -1, dtype=torch.int64, device=device)
+        self.since: Tensor | None = None
+        """The position that each stream begins with, ``[B]``; None where all begin with the first."""
+        self.previous = torch.full((batch, 1, config.num_quantizers), -1, dtype=torch.int64, device=heads.device)
         """The last complete position: ``[B, 1, Q]``; -1 before there is one."""
-        self.pending = torch.zeros(batch, 0, dtype=torch.int64, device=device)
+        self.pending = torch.zeros(batch, 0, dtype=torch.int64, device=heads.device)
         """Tokens of the unfinished position: ``[B, 0..Q-1]``."""
-        self.hidden = torch.zeros(batch, config.hidden_size, device=device, dtype=dtype)
+        self.below = heads.new_zeros(batch, config.hidden_size)
+        """The sum of their embeddings: ``[B, H]``."""
+        self.hidden = heads.new_zeros(batch, config.hidden_size)
         """The vector that the next position is drawn from: ``[B, H]``."""
+        self.squares = heads.square().sum(dim=2)
+        """Squared lengths of the heads, which do not change while tokens are drawn: ``[Q, K]``."""
         self._tokens_a_position = config.num_quantizers
 
     @property
@@ -55,9 +62,9 @@ class PriorCache:
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Appends to one layer and gives all keys and values so far; ``inputs`` moves when the backbone is through."""
         stop = self.inputs + keys.shape[2]
-        self.keys[layer][:, :, self.inputs : stop] = keys
-        self.values[layer][:, :, self.inputs : stop] = values
-        return self.keys[layer][:, :, :stop], self.values[layer][:, :, :stop]
+        so_far = self.memory[layer, :, :, :, :stop]
+        so_far[0, :, :, self.inputs :], so_far[1, :, :, self.inputs :] = keys, values
+        return so_far[0], so_far[1]
 
 
 def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -66,6 +73,27 @@ def _rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     Feature i forms a pair with feature i + head size / 2; ``sine`` carries the sign of the half it belongs to.
     """
     return x * cosine + x.roll(x.shape[-1] // 2, dims=-1) * sine
+
+
+def _at(since: Tensor, count: int) -> Tensor:
+    """Where among ``count`` inputs each stream has its start: bool ``[B, count, 1]``."""
+    return (torch.arange(count, device=since.device) == since[:, None])[..., None]
+
+
+def _seen(cache: PriorCache, count: int) -> Tensor | None:
+    """Which inputs are attended to by ``count`` new ones behind those of the cache: bool, of a shape that broadcasts to
+    ``[B, heads, count, keys]``; None where each sees all that there is so far."""
+    is_behind = count > 1 and cache.inputs > 0
+    if cache.since is None and not is_behind:
+        return None
+    device = cache.memory.device
+    query = torch.arange(cache.inputs, cache.inputs + count, device=device)[:, None]
+    key = torch.arange(cache.inputs + count, device=device)
+    if cache.since is None:
+        return key <= query
+    since = cache.since[:, None, None, None]
+    # What comes before a stream sees itself: of nothing at all, there is no mean.
+    return (key <= query) & ((key >= since) | (query < since))
 
 
 class TransformerBlock(nn.Module):
@@ -82,7 +110,10 @@ class TransformerBlock(nn.Module):
         self.expand = nn.Linear(h, 4 * h)
         self.contract = nn.Linear(4 * h, h)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, cache: PriorCache | None, layer: int) -> Tensor:
+    def forward(
+        self, x: Tensor, cosine: Tensor, sine: Tensor, seen: Tensor | None, cache: PriorCache | None, layer: int
+    ) -> Tensor:
+        """``seen``, bool ``[..., T, keys]``, says which inputs each one attends to; None: itself and all before it."""
         b, t, h = x.shape
         qkv = self.query_key_value(self.attention_norm(x)).view(b, t, 3, self.num_heads, self.head_size)
         qkv = qkv.permute(2, 0, 3, 1, 4)  # [3, B, heads, T, head size]
@@ -90,13 +121,8 @@ class TransformerBlock(nn.Module):
         value = qkv[2]
         if cache is not None:
             key, value = cache.extend(layer, key, value)
-        mask = None
-        if 1 < t < key.shape[2]:  # several new tokens behind a filled cache: each sees the cache and its own past
-            mask = torch.ones(t, key.shape[2], dtype=torch.bool, device=x.device).tril(key.shape[2] - t)
         # No dropout on the attention itself: it would rule out the fused kernels.
-        attended = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=t == key.shape[2] and t > 1
-        )
+        attended = F.scaled_dot_product_attention(query, key, value, seen, is_causal=seen is None and t > 1)
         x = x + self._drop(self.attention_out(attended.transpose(1, 2).reshape(b, t, h)))
         return x + self._drop(self.contract(F.gelu(self.expand(self.mlp_norm(x)), approximate="tanh")))
 
@@ -166,10 +192,19 @@ class CodePrior(nn.Module):
 
     def new_cache(self, batch: int) -> PriorCache:
         """An empty cache for ``batch`` streams of up to ``context`` tokens."""
-        return PriorCache(self.config, batch, self.heads.device, self.heads.dtype)
+        return PriorCache(self, batch)
 
-    def forward(self, tokens: Tensor, cache: PriorCache | None = None, known_from: int | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        cache: PriorCache | None = None,
+        known_from: int | None = None,
+        since: Tensor | None = None,
+    ) -> Tensor:
         """``[B, T] → [B, T, K]``. With a cache, ``tokens`` are the new ones only and follow those in the cache.
+
+        Streams of one cache may begin at different positions: with ``since [B]``, given with the first tokens, nothing that
+        comes before a stream's own is heard in it, and the logits there mean nothing.
 
         With ``known_from`` the positions from that one on come first in the attention, so that all before them can attend to
         what is to come; they themselves attend only to each other. Without it, every token depends on those before it alone.
@@ -181,6 +216,10 @@ class CodePrior(nn.Module):
         total = tokens.shape[1] + (0 if cache is None else cache.length)
         if total > self.config.context:
             raise ValueError(f"{total} tokens do not fit the context of {self.config.context}")
+        if cache is not None and cache.length and tokens.shape[1] == 1:
+            return self._after(tokens[:, 0], cache)[:, None]
+        if cache is not None and since is not None:
+            cache.since = since
         pending = 0 if cache is None else cache.pending.shape[1]
         line = tokens if cache is None else torch.cat([cache.pending, tokens], dim=1)
         complete = line.shape[1] // q
@@ -194,14 +233,25 @@ class CodePrior(nn.Module):
         previous = torch.cat([first, grid[:, :-1]], dim=1)  # [B, S, Q]
         if known_from is not None and 0 < known_from < previous.shape[1]:
             previous[:, known_from] = -1  # in the attention it comes before what precedes it in time
+        if since is not None:
+            previous = previous.masked_fill(_at(since, previous.shape[1]), -1)
         if cache is not None:
             cache.hidden, cache.pending = hidden[:, -1], line[:, complete * q :]
-            cache.previous = previous[:, -1:]
-        if tokens.shape[1] == 1:
-            level = line.shape[1] % q
-            below = embedded[:, -1, :level].sum(dim=1)
-            return self.score_level(hidden[:, -1], below, previous[:, -1, level], level)[:, None]
+            cache.previous, cache.below = previous[:, -1:], embedded[:, -1, : line.shape[1] % q].sum(dim=1)
         return self._score(hidden, embedded, previous).flatten(1, 2)[:, pending + 1 : line.shape[1] + 1]
+
+    def _after(self, token: Tensor, cache: PriorCache) -> Tensor:
+        """The logits ``[B, K]`` after one more token ``[B]`` a stream."""
+        level, levels = cache.pending.shape[1], self.config.num_quantizers
+        cache.below = cache.below + F.embedding(token + level * self.config.codebook_size, self.embedding.weight)
+        cache.pending = torch.cat([cache.pending, token[:, None]], dim=1)
+        if level < levels - 1:
+            previous = cache.previous[:, 0, level + 1]
+            return self.score_level(cache.hidden, cache.below, previous, level + 1, cache.squares[level + 1])
+        cache.hidden = self._backbone(cache.below[:, None], cache)[:, -1]
+        cache.previous, cache.pending = cache.pending[:, None], cache.pending[:, :0]
+        cache.below = torch.zeros_like(cache.below)
+        return self.score_level(cache.hidden, cache.below, cache.previous[:, 0, 0], 0, cache.squares[0])
 
     def look_ahead(self, codes: Tensor, first: int, cache: PriorCache) -> None:
         """Puts the codes ``[B, S, Q]`` of what is to come from position ``first`` on into an empty cache.
@@ -231,6 +281,8 @@ class CodePrior(nn.Module):
         b = positions.shape[0]
         begun = 0 if cache is None else cache.inputs - cache.ahead
         x = positions if begun else torch.cat([self.start.expand(b, 1, -1), positions], dim=1)
+        if not begun and cache is not None and cache.since is not None:
+            x = torch.where(_at(cache.since, x.shape[1]), self.start, x)
         places = torch.arange(begun, begun + x.shape[1], device=x.device)
         if known_from is not None and 0 < known_from < x.shape[1]:
             # What is known beforehand gets a start of its own and comes first; its places in time stay what they are.
@@ -244,8 +296,9 @@ class CodePrior(nn.Module):
     def _run(self, x: Tensor, places: Tensor, cache: PriorCache | None) -> Tensor:
         """Inputs ``[B, S, H]`` at their places in time ``[S]`` through the blocks."""
         cosine, sine = self.get_buffer("cosine")[places], self.get_buffer("sine")[places]
+        seen = None if cache is None else _seen(cache, x.shape[1])
         for layer, block in enumerate(self.blocks):
-            x = block(x, cosine, sine, cache, layer)
+            x = block(x, cosine, sine, seen, cache, layer)
         if cache is not None:
             cache.inputs += x.shape[1]
         normed: Tensor = self.norm(x)
@@ -267,16 +320,23 @@ class CodePrior(nn.Module):
         logits = [self._level_logits(*level) for level in zip(x, wish, before, self.heads, strict=True)]
         return torch.stack(logits).view(q, b, s, -1).permute(1, 2, 0, 3)
 
-    def score_level(self, hidden: Tensor, below: Tensor, previous: Tensor, level: int) -> Tensor:
-        """The same as :meth:`_score` for one level: ``hidden [B, H]``, the sum of the levels below ``[B, H] → [B, K]``."""
+    def score_level(
+        self, hidden: Tensor, below: Tensor, previous: Tensor, level: int, squares: Tensor | None = None
+    ) -> Tensor:
+        """The same as :meth:`_score` for one level: ``hidden [B, H]``, the sum of the levels below ``[B, H] → [B, K]``.
+
+        ``squares`` are the level's of the cache, which need not be computed again then.
+        """
         x = hidden + self.within(below)
         x = x + F.gelu(self.level_norm(x) @ self.level_expand[level], approximate="tanh") @ self.level_contract[level]
         x = self.head_norm(x)
         wish = x @ self.persistence[level] + self.persistence_bias[level]
-        return self._level_logits(x, wish, previous, self.heads[level])
+        return self._level_logits(x, wish, previous, self.heads[level], squares)
 
     @staticmethod
-    def _level_logits(x: Tensor, wish: Tensor, previous: Tensor, heads: Tensor) -> Tensor:
+    def _level_logits(
+        x: Tensor, wish: Tensor, previous: Tensor, heads: Tensor, squares: Tensor | None = None
+    ) -> Tensor:
         """Logits ``[n, K]`` of ``x [n, H]``, raised for the code before (``previous [n]``, -1 for none) and for those like it.
 
         ``wish [n, 2]`` says by how much. Codes are alike as their heads are: -|a - b|²/2 = a·b - |b|²/2 - |a|²/2, of which
@@ -284,7 +344,7 @@ class CodePrior(nn.Module):
         """
         there = (previous >= 0)[:, None]
         before = previous.clamp(min=0)
-        square = heads.square().sum(dim=1)
+        square = heads.square().sum(dim=1) if squares is None else squares
         closeness = wish[:, 1:] * there / square.mean()
         logits = (x + closeness * heads[before]) @ heads.T - closeness * square / 2
         return logits.scatter_add(1, before[:, None], wish[:, :1] * there)
