@@ -7,15 +7,8 @@ from typing import Any, cast
 import pytest
 import torch
 
-from distill.making.openings import (
-    HELD_POSITIONS,
-    LONG_POSITIONS,
-    PAUSE_POSITIONS,
-    SILENT_DB,
-    Openings,
-    Stays,
-    silent_codes,
-)
+from distill.making.limits import HELD_POSITIONS, PAUSE_POSITIONS, SILENT_DB, Limits, silent_codes
+from distill.making.openings import LONG_POSITIONS, Openings
 from distill.models import Model, Source
 from distill.models.header import BANDS
 
@@ -27,7 +20,7 @@ def learned(*sources: torch.Tensor, bands: list[list[float]] | None = None, **gi
     """A model that learned from these codes ``[S, 2]``; its codebooks have two numbers an entry."""
     codebooks = given.pop("codebooks", torch.zeros(2, ENTRIES, 2))
     codec = SimpleNamespace(codebook_size=ENTRIES, quantizer=SimpleNamespace(codebooks=codebooks))
-    header = SimpleNamespace(bands=bands or [], heard_before=given.pop("heard_before", 0))
+    header = SimpleNamespace(bands=bands or [], heard_before=given.pop("heard_before", 0), loudness=None)
     trained = tuple(Source(f"{number}.wav", 0.0, False, codes) for number, codes in enumerate(sources))
     return cast(Model, SimpleNamespace(codec=codec, header=header, trained_on=trained))
 
@@ -115,10 +108,10 @@ def quiet(*sources: torch.Tensor) -> Model:
 
 def test_a_code_is_held_as_long_as_in_any_recording() -> None:
     """The longest time that it was held at once; not all of them together, nor the last one."""
-    stays = Stays.of(quiet(held((1, 20), (2, 5), (1, 30), (2, 5), (1, 10)), held((1, 25), (3, HELD_POSITIONS + 1))))
+    limits = Limits.of(quiet(held((1, 20), (2, 5), (1, 30), (2, 5), (1, 10)), held((1, 25), (3, HELD_POSITIONS + 1))))
     expected = [HELD_POSITIONS] * ENTRIES
     expected[1], expected[3] = 30, HELD_POSITIONS + 1
-    assert stays.longest.tolist() == expected
+    assert limits.longest.tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -132,8 +125,8 @@ def test_a_code_is_held_as_long_as_in_any_recording() -> None:
     ],
 )
 def test_a_pause_lies_between_two_sounds(runs: list[tuple[int, int]], pause: int) -> None:
-    stays = Stays.of(quiet(held((0, 200)), held(*runs)))
-    assert stays.pause == pause
-    there = stays.to(torch.device("cpu"))
+    limits = Limits.of(quiet(held((0, 200)), held(*runs)))
+    assert limits.pause == pause
+    there = limits.to(torch.device("cpu"))
     assert dataclasses.astuple(there)[2] == pause
-    assert torch.equal(there.longest, stays.longest)
+    assert torch.equal(there.longest, limits.longest)

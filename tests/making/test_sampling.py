@@ -12,7 +12,8 @@ import torch
 from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
 from distill.making import sampling as sampling_module
-from distill.making.openings import HELD_POSITIONS, PAUSE_POSITIONS, Openings, Stays
+from distill.making.limits import HELD_POSITIONS, PAUSE_POSITIONS, Limits
+from distill.making.openings import Openings
 from distill.making.sampling import (
     Drawing,
     Generation,
@@ -127,11 +128,11 @@ def test_streams_that_have_heard_more_or_less_are_drawn_together_as_each_would_b
     """Through several windows: guards against one that moves on when another stream's is full."""
     before = torch.randint(32, (9, 4), generator=torch.Generator().manual_seed(3))
     heard, seeds = [before[:0], before, before[:4]], [7, 8, 9]
-    stays = Stays(torch.full((32,), 3), torch.arange(32) < 2, 2)
-    together = sample_codes(prior, OPENINGS[[0, 1, 0]], 90, Sampling(), seeds, heard=heard, stays=stays)
+    limits = Limits(torch.full((32,), 3), torch.arange(32) < 2, 2)
+    together = sample_codes(prior, OPENINGS[[0, 1, 0]], 90, Sampling(), seeds, heard=heard, limits=limits)
     for row, (own, seed) in enumerate(zip(heard, seeds, strict=True)):
         prompt = torch.cat([own, OPENINGS[[0, 1, 0]][[row]]])[None]
-        alone = continue_codes(prior, prompt, 89, Sampling(), [torch.Generator().manual_seed(seed)], stays=stays)
+        alone = continue_codes(prior, prompt, 89, Sampling(), [torch.Generator().manual_seed(seed)], limits=limits)
         assert torch.equal(together[row, 1:], alone[0])
 
 
@@ -183,8 +184,8 @@ def test_pauses_are_no_longer_than_between_two_sounds(prior: CodePrior, model: M
     sound = torch.arange(240) % 24
     pause, end = torch.arange(30) % 8 + 24, torch.arange(400) % 8 + 24
     paused = with_silence(model, torch.cat([sound, pause, sound, end]))
-    assert Stays.of(paused).pause == 30
-    assert Stays.of(with_silence(model, torch.cat([end, sound, end]))).pause == PAUSE_POSITIONS
+    assert Limits.of(paused).pause == 30
+    assert Limits.of(with_silence(model, torch.cat([end, sound, end]))).pause == PAUSE_POSITIONS
     silent = copy.deepcopy(prior)
     with torch.no_grad():
         silent.head_norm.bias.add_(1.0)
@@ -205,14 +206,14 @@ def test_no_code_is_held_for_longer_than_the_recordings_hold_it(prior: CodePrior
     held = torch.cat([torch.full((40,), code) for code in range(16)])[:, None].expand(-1, 4)
     model = dataclasses.replace(model, prior=stuck, sources=(Source("a.wav", 0.0, False, held),))
     codes = generate(model, 8.0, 2, Sampling(top_p=0.9))
-    stays = Stays.of(model)
-    assert stays.longest.tolist() == [40] * 16 + [HELD_POSITIONS] * 16
+    limits = Limits.of(model)
+    assert limits.longest.tolist() == [40] * 16 + [HELD_POSITIONS] * 16
     for piece in codes:
         found, counts = torch.unique_consecutive(piece.codes[:, 0], return_counts=True)
-        assert (counts <= stays.longest[found]).all()
+        assert (counts <= limits.longest[found]).all()
         assert counts.max() >= HELD_POSITIONS
     silent = held[:39].expand(2, -1, -1)  # what was held in a prompt counts
-    after = continue_codes(stuck, silent, 2, Sampling(top_p=0.9), [torch.Generator(), torch.Generator()], stays=stays)
+    after = continue_codes(stuck, silent, 2, Sampling(top_p=0.9), [torch.Generator(), torch.Generator()], limits=limits)
     assert after[:, 0, 0].tolist() == [0, 0]
     assert 0 not in after[:, 1, 0].tolist()
 

@@ -11,7 +11,8 @@ import torch
 from distill.export.folder import folder_aside
 from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
 from distill.export.outcome import Outcome, refuse_unknown_voice
-from distill.making.openings import Openings, Stays
+from distill.making.limits import Limits
+from distill.making.openings import Openings
 from distill.models.model_file import Model
 
 VENDORED = {
@@ -39,11 +40,11 @@ def export_web(model: Model, folder: Path) -> Outcome:
         shutil.copytree(Path(str(files("distill.export") / "player")), aside, dirs_exist_ok=True)
         table = write_graphs(model, aside, with_encoder=False)
         if model.prior is not None:
-            stays = Stays.of(model)
+            limits = Limits.of(model)
             table["openings"] = Openings(model).codes(range(OPENINGS)).tolist()
-            table["longest"] = stays.longest.tolist()
-            table["silent"] = torch.nonzero(stays.silent)[:, 0].tolist()
-            table["pause"] = stays.pause
+            table["longest"] = limits.longest.tolist()
+            table["silent"] = torch.nonzero(limits.silent)[:, 0].tolist()
+            table["pause"] = limits.pause
         outcome = null_test(model, aside, table, folder)
         write_table(aside, table, outcome)
     return outcome

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from distill.audio.split import Passage
 from distill.making import nearness, strength
 from distill.making.beat import learn_bands
+from distill.making.loudness import learn_loudness
 from distill.making.openings import HEARD_SECONDS
 from distill.models.header import BEAT_STRENGTH
 from distill.models.model_file import Model
@@ -13,13 +14,14 @@ from distill.training.metrics import MetricsCallback, Notice
 
 
 def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
-    """The model whose codes are lined up with how loud the bands of the recordings are; the beat follows from it.
+    """The model whose codes are lined up with how loud the bands of the recordings are; beat and loudness follow from it.
 
     New audio goes on from a second of a long recording, which files of before do not ask for.
     """
     bands = learn_bands(model.codec, passages, model.trained_on)
     heard_before = round(HEARD_SECONDS * model.codec.frame_rate)
-    changes = {"bands": bands, "beat_strength": BEAT_STRENGTH, "heard_before": heard_before}
+    loudness = learn_loudness(model.codec, bands, model.trained_on)
+    changes = {"bands": bands, "beat_strength": BEAT_STRENGTH, "heard_before": heard_before, "loudness": loudness}
     header = model.header.model_copy(update=changes)
     return dataclasses.replace(model, header=header)
 

@@ -11,7 +11,8 @@ from distill.codes.extract import encode_blocks
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.making.level import LISTENED_SECONDS, at_level, rising
-from distill.making.openings import Openings, Stays
+from distill.making.limits import Limits
+from distill.making.openings import Openings
 from distill.making.sampling import Sampling, Voice, check_count, continue_codes, spoken
 from distill.models.model_file import Model
 
@@ -147,7 +148,7 @@ def infill(
         sampling,
         streams,
         ahead=right.expand(count, -1, -1) if len(right) else None,
-        stays=Stays.of(model),
+        limits=Limits.of(model).without_loudness(),
         progress=progress,
     )
     first = (first_new - left.shape[1]) * hop

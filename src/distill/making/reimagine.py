@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from distill.errors import SettingError
-from distill.making.openings import Openings, Stays
+from distill.making.limits import Limits
+from distill.making.openings import Openings
 from distill.making.sampling import Sampling, check_count, continue_codes
 from distill.models.model_file import Model
 
@@ -54,7 +55,7 @@ def reimagine(
     if first == 0:  # nothing is before it: it opens like one of the recordings
         result[:, 0] = torch.where(free[0], Openings(model).codes(range(seed, seed + count)), codes[0])
         first = 1
-    stays = Stays.of(model)
+    limits = Limits.of(model).without_loudness()
     generators = [torch.Generator().manual_seed(seed + index) for index in range(count)]
 
     def draw(start: int, end: int, ahead: Tensor | None, before: int) -> None:
@@ -65,7 +66,7 @@ def reimagine(
             sampling,
             generators,
             ahead=ahead,
-            stays=stays,
+            limits=limits,
             kept=kept[start:end],
             progress=None if progress is None else lambda done, _: progress(start - first + done, stop - first),
         )

@@ -19,7 +19,8 @@ from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.making.beat import Beat, Cycle, beat_of_openings, beat_of_prompt
 from distill.making.level import at_level, raised_cosine
-from distill.making.openings import Openings, Stays
+from distill.making.limits import Limited, Limits
+from distill.making.openings import Openings
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
@@ -217,7 +218,7 @@ def generate(
             seeds,
             progress,
             heard=[openings.before(one) for one in seeds],
-            stays=Stays.of(model),
+            limits=Limits.of(model),
             beat=beat,
         )
     else:
@@ -225,7 +226,7 @@ def generate(
         given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
         beat = beat_of_prompt(model, given[0], count, positions)
         new = continue_codes(
-            prior, given, positions, sampling, generators, stays=Stays.of(model), beat=beat, progress=progress
+            prior, given, positions, sampling, generators, limits=Limits.of(model), beat=beat, progress=progress
         )
         lead = min(given.shape[1], codec.context)
         codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
@@ -245,7 +246,7 @@ def sample_codes(
     progress: Callable[[int, int], None] | None = None,
     *,
     heard: Sequence[Tensor] | None = None,
-    stays: Stays | None = None,
+    limits: Limits | None = None,
     beat: Beat | None = None,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
@@ -255,7 +256,7 @@ def sample_codes(
 
     Args:
         heard: codes ``[L, Q]`` that each stream follows and that are no part of it; without it, none.
-        stays: how long it may stay where it is.
+        limits: what new audio does not do, as the recordings do not.
         beat: of all positions.
     """
     heard = [openings[:0]] * len(seeds) if heard is None else heard
@@ -263,7 +264,9 @@ def sample_codes(
     prompt = pad_sequence(begun, batch_first=True, padding_value=-1, padding_side="left")
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     beat = None if beat is None else beat.after(prompt.shape[1] - 1)
-    new = continue_codes(prior, prompt, positions - 1, sampling, generators, stays=stays, beat=beat, progress=progress)
+    new = continue_codes(
+        prior, prompt, positions - 1, sampling, generators, limits=limits, beat=beat, progress=progress
+    )
     return torch.cat([openings[:, None], new], dim=1)
 
 
@@ -276,7 +279,7 @@ def continue_codes(
     generators: Sequence[torch.Generator],
     *,
     ahead: Tensor | None = None,
-    stays: Stays | None = None,
+    limits: Limits | None = None,
     kept: Tensor | None = None,
     beat: Beat | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -287,14 +290,14 @@ def continue_codes(
         prompt: of a stream that begins later than others, -1 before it begins.
         ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
             the prior's context.
-        stays: how long it may stay where it is, what the prompt has been there included.
+        limits: what new audio does not do, as the recordings do not; what the prompt did counts.
         kept: codes ``[positions, Q]`` that are settled, -1 where one is to be drawn. What is drawn knows those before it in the
             order of tokens, settled or not.
         beat: of the prompt and all that follows it.
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = Drawing(prior, prompt.to(device), positions, sampling, None if stays is None else stays.to(device), beat)
+    drawing = Drawing(prior, prompt.to(device), positions, sampling, limits, beat)
     with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
@@ -313,7 +316,7 @@ class Drawing:
         prompt: Tensor,
         positions: int,
         sampling: Sampling,
-        stays: Stays | None,
+        limits: Limits | None,
         beat: Beat | None = None,
     ) -> None:
         b, self.given, q = prompt.shape
@@ -324,13 +327,8 @@ class Drawing:
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
         self.heard = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
-        self.stays, self.beat = stays, beat
-        # How many positions each stream's coarse code has been held so far, and how many it has been silent.
-        coarse = prompt[:, :, 0].flip(1)
-        self.held = _run(coarse == coarse[:, :1])
-        self.paused = torch.zeros_like(self.held)
-        if stays is not None:
-            self.paused = _run((coarse >= 0) & stays.silent[coarse])
+        self.limited = None if limits is None else Limited(limits.to(prompt.device), prompt)
+        self.beat = beat
 
     def begin(self, ahead: Tensor | None) -> None:
         """Lets the prior hear the prompt, and what is to come."""
@@ -354,16 +352,13 @@ class Drawing:
         """Draws all levels of one more position, but for those that are ``kept`` (-1: drawn)."""
         sampling, q = self.sampling, self.codes.shape[2]
         uniform = torch.stack([torch.rand(q, generator=generator) for generator in generators]).to(self.codes.device)
+        before = self.codes[:, self.done - 1, 0]
         for level in range(q):
             logits = self.logits if self.beat is None else self.beat.tilt(self.logits, self.codes, self.done, level)
             if level == 0 and sampling.variety:
                 logits = logits - sampling.variety * self.heard
-            if level == 0 and self.stays is not None:
-                last = self.codes[:, self.done - 1, :1]  # [B, 1]
-                over = self.held[:, None] >= self.stays.longest[last]
-                logits = logits.scatter_add(1, last, torch.where(over, -torch.inf, 0.0))
-                over = self.paused[:, None] >= self.stays.pause
-                logits = logits.masked_fill(over & self.stays.silent, -torch.inf)
+            if self.limited is not None:
+                logits = self.limited.tilt(logits, before, level)
             if kept is None or kept[level] < 0:
                 token = draw(logits, sampling, uniform[:, level], level)
             else:
@@ -371,10 +366,8 @@ class Drawing:
             self.codes[:, self.done, level] = token
             if level < q - 1:
                 self.logits = self.prior(token[:, None], self.cache)[:, -1]
-        is_held = self.codes[:, self.done, 0] == self.codes[:, self.done - 1, 0]
-        self.held = torch.where(is_held, self.held + 1, 1)
-        if self.stays is not None:
-            self.paused = torch.where(self.stays.silent[self.codes[:, self.done, 0]], self.paused + 1, 0)
+        if self.limited is not None:
+            self.limited.hear(before, self.codes[:, self.done])
         self.done += 1
         if sampling.variety:
             self.heard *= 1 - 1 / FORGOTTEN_AFTER
@@ -389,11 +382,6 @@ class Drawing:
             self._hear()
         else:
             self.logits = self.prior(token[:, None], self.cache)[:, -1]
-
-
-def _run(holds: Tensor) -> Tensor:
-    """How often in a row something holds from the first on: ``[B, P] → [B]``."""
-    return holds.int().cumprod(dim=1).sum(dim=1)
 
 
 def draw(logits: Tensor, sampling: Sampling, uniform: Tensor, level: int = 0) -> Tensor:

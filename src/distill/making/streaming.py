@@ -15,7 +15,8 @@ from torch import Tensor
 
 from distill.codes.extract import decode_parts
 from distill.making.beat import beat_of_openings
-from distill.making.openings import Openings, Stays
+from distill.making.limits import Limits
+from distill.making.openings import Openings
 from distill.making.sampling import Drawing, Generation, Sampling, check_request
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
@@ -72,7 +73,7 @@ def drawn(
         prompt = torch.cat([heard, openings.codes([seed])])[None].to(device)
         beat = beat_of_openings(model, openings, [seed], positions)
         beat = None if beat is None else beat.after(len(heard))
-        drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, Stays.of(model).to(device), beat)
+        drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, Limits.of(model), beat)
         drawing.begin(None)
     while True:
         with torch.inference_mode(), _drawing_threads(device):

@@ -20,7 +20,8 @@ from distill.audio.files import SAMPLE_RATE
 from distill.audio.split import Passage
 from distill.codes.extract import decode_chunks
 from distill.making.beat import Beat, Metronome, Pulse, echo_of
-from distill.making.openings import Openings, Stays
+from distill.making.limits import Limits
+from distill.making.openings import Openings
 from distill.making.sampling import Sampling, sample_codes
 from distill.models.model_file import Model
 
@@ -139,7 +140,7 @@ def _drawn(
         Sampling(),
         seeds * len(STRENGTHS),
         heard=[openings.before(seed) for seed in seeds] * len(STRENGTHS),
-        stays=Stays.of(model),
+        limits=Limits.of(model),
         beat=Beat(metronome, torch.from_numpy(course)),
     )
     return drawn.view(len(STRENGTHS), len(examples), *drawn.shape[1:])

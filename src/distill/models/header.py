@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from distill.durations import duration
 from distill.errors import ModelFileError
@@ -108,6 +108,9 @@ class Header(BaseModel):
     """How firmly new audio is held to the beat (``making/strength.py``)."""
     heard_before: Annotated[int, Field(ge=0, le=1000)] = 0
     """Positions of a long recording that are heard before a piece begins in it (``making/openings.py``)."""
+    loudness: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None = None
+    """The recordings' softest, usual and loudest second in decibels, which new audio keeps to (``making/loudness.py``). Files
+    of earlier versions have none, and their new audio may stray."""
     created: Words
     distill_version: Words
     torch_version: Words

@@ -1,0 +1,117 @@
+"""What new audio does not do, as the recordings do not: stay where it is, be silent for long, or stray in level.
+
+A code that a recording held once for long, above all that of silence, is so likely to come again each time that careful drawing
+would never leave it; and nothing leads a prior back that has strayed (``loudness.py``).
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from distill.codes.heard import entries_heard
+from distill.making.loudness import Loudness
+from distill.models.model_file import Model
+
+HELD_POSITIONS = 12
+"""For so many, a quarter of a second, any coarse code may be held on to."""
+PAUSE_POSITIONS = 24
+"""For so many, half a second, new audio may be silent, however short the recordings' own pauses are."""
+SILENT_DB = 25.0
+"""A coarse code is silent if its loudest mel band is on average so far below the recordings' median: a quiet bass is none."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many positions in a row new audio may stay where it is, and how loud it may be: as the recordings are."""
+
+    longest: Tensor
+    """Of each coarse code ``[K]``."""
+    silent: Tensor
+    """Which coarse codes stand for silence: bool ``[K]``."""
+    pause: int
+    """How many of those."""
+    loudness: Loudness | None = None
+
+    @classmethod
+    def of(cls, model: Model) -> "Limits":
+        """Those of a model. The silence before a recording's first sound and after its last one is no pause."""
+        longest = torch.full((model.codec.codebook_size,), HELD_POSITIONS)
+        silent, pause = silent_codes(model), PAUSE_POSITIONS
+        for source in model.trained_on:
+            coarse = source.codes[:, 0].long()
+            codes, counts = torch.unique_consecutive(coarse, return_counts=True)
+            longest.scatter_reduce_(0, codes, counts, "amax")
+            sounding = torch.nonzero(~silent[coarse])[:, 0]
+            pause = max(pause, int((sounding.diff() - 1).max()) if len(sounding) > 1 else 0)
+        return cls(longest, silent, pause, Loudness.of(model))
+
+    def to(self, device: torch.device) -> "Limits":
+        """The same on a device."""
+        loudness = None if self.loudness is None else self.loudness.to(device)
+        return Limits(self.longest.to(device), self.silent.to(device), self.pause, loudness)
+
+    def without_loudness(self) -> "Limits":
+        """The same for a passage that is made anew within a sound, whose surroundings say how loud it is."""
+        return replace(self, loudness=None)
+
+
+class Limited:
+    """Several streams that keep to the limits while they are drawn.
+
+    Args:
+        prompt: codes ``[B, P, Q]`` that they go on from; -1 before a stream begins.
+    """
+
+    def __init__(self, limits: Limits, prompt: Tensor) -> None:
+        self._limits = limits
+        backwards = prompt[:, :, 0].flip(1)
+        # How many positions each stream's coarse code has been held so far, and how many it has been silent.
+        self._held = _run(backwards == backwards[:, :1])
+        self._paused = _run((backwards >= 0) & limits.silent[backwards])
+        self._strays = None if limits.loudness is None else limits.loudness.begin(prompt)
+
+    def tilt(self, logits: Tensor, before: Tensor, level: int) -> Tensor:
+        """The logits ``[B, K]`` of a level of the position that follows the one with the coarse codes ``before [B]``."""
+        limits = self._limits
+        if limits.loudness is not None and self._strays is not None:
+            logits = limits.loudness.tilt(logits, self._strays, level)
+        if level == 0:
+            over = self._held >= limits.longest[before]
+            logits = logits.scatter_add(1, before[:, None], torch.where(over, -torch.inf, 0.0)[:, None])
+            over = self._paused >= limits.pause
+            logits = logits.masked_fill(over[:, None] & limits.silent, -torch.inf)
+        return logits
+
+    def hear(self, before: Tensor, codes: Tensor) -> None:
+        """Counts the codes of a new position ``[B, Q]``, which follows the coarse codes ``before [B]``."""
+        coarse = codes[:, 0]
+        self._held = torch.where(coarse == before, self._held + 1, 1)
+        self._paused = torch.where(self._limits.silent[coarse], self._paused + 1, 0)
+        if self._limits.loudness is not None and self._strays is not None:
+            self._strays = self._limits.loudness.follow(self._strays, codes)
+
+
+def _run(holds: Tensor) -> Tensor:
+    """How often in a row something holds from the first on: ``[B, P] → [B]``."""
+    return holds.int().cumprod(dim=1).sum(dim=1)
+
+
+def silent_codes(model: Model) -> Tensor:
+    """Which coarse codes stand for silence in the recordings: bool ``[K]``; none in model files without a map to bands."""
+    size, sources = model.codec.codebook_size, model.trained_on
+    if not model.header.bands or not sources:
+        return torch.zeros(size, dtype=torch.bool)
+    codebooks, table = model.codec.quantizer.codebooks.cpu(), torch.tensor(model.header.bands)
+    heard = entries_heard(codebooks, table)  # [Q, K, BANDS], beside the mean of each level
+    mean = codebooks.mean(dim=1).sum(dim=0) @ table[:-1] + table[-1]
+    levels = 20 * torch.cat([_added(heard, source.codes).add_(mean).amax(dim=1) for source in sources])
+    coarse = torch.cat([source.codes[:, 0] for source in sources]).long()
+    total = torch.zeros(size).index_add_(0, coarse, levels)
+    count = torch.bincount(coarse, minlength=size)
+    return (count > 0) & (total / count.clamp(min=1) < levels.median() - SILENT_DB)
+
+
+def _added(heard: Tensor, codes: Tensor) -> Tensor:
+    """What all levels of the codes ``[S, Q]`` add, together: ``[S, BANDS]``."""
+    return torch.stack([entries[code] for entries, code in zip(heard, codes.T.long(), strict=True)]).sum(dim=0)

@@ -1,0 +1,124 @@
+"""New audio stays as loud as the recordings are.
+
+A prior goes on from what it drew itself, and nothing leads it back: of 216 new pieces of two pieces of music some swelled, some
+faded away, and their levels varied by twice the variance of the recordings' (docs/prior.md). How loud a position is can be read
+from its codes (``beat.py``). So the last second is compared with the seconds of the recordings:
+
+    recordings   softest ├──────────── usual ─────┤ loudest      all but the outermost hundredths of their seconds
+    new audio         ─►─                          ──◄──         only out here are codes that lead back made likelier
+
+Within the recordings' range nothing is changed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from distill.codes.heard import entries_heard
+from distill.models.model_file import Model, Source
+from distill.models.vqvae import ConvVQVAE
+
+MEMORY_SECONDS = 1.0
+LEVELS = 2
+"""The levels of codes, coarse to fine, that lead back: finer ones hardly tell how loud a sound is."""
+OUTERMOST = 0.02
+"""The share of the recordings' seconds at either end that are no measure."""
+FIRMNESS = 0.05
+"""Nats by which a code gets likelier for each decibel that it leads back and each that there is to go. With a quarter and with
+three times as much new audio comes less near to the recordings (docs/prior.md)."""
+_MOST = 0.4
+"""Nats a decibel, at most: what has strayed by 8 dB and more is led back gradually."""
+_LEAST_WIDTH = 2.0
+"""Decibels to either side of the usual level that are always free: recordings that are all equally loud must not tie new audio
+down."""
+
+
+def learn_loudness(
+    codec: ConvVQVAE, bands: Sequence[Sequence[float]], sources: Sequence[Source]
+) -> tuple[float, float, float] | None:
+    """The softest, the usual and the loudest second of the recordings, as their codes tell it, in decibels.
+
+    None where no recording is as long as a second, or the map is empty.
+
+    Args:
+        bands: the map from codes to bands (:func:`distill.making.beat.learn_bands`).
+    """
+    memory = round(MEMORY_SECONDS * codec.frame_rate)
+    long = [source.codes for source in sources if len(source.codes) >= memory]
+    if not long or not bands:
+        return None
+    levels = _levels(codec, bands)
+    seconds = np.concatenate([_moving_mean(_loudness(levels, codes), memory) for codes in long])
+    softest, usual, loudest = np.quantile(seconds, (OUTERMOST, 0.5, 1 - OUTERMOST)).round(5).tolist()
+    return softest, usual, loudest
+
+
+@dataclass(frozen=True)
+class Loudness:
+    """How loud new audio may be: decibels of the mean over all bands, beside ``usual``."""
+
+    levels: Tensor
+    """What each code adds: ``[Q, K]``."""
+    usual: float
+    lowest: float
+    highest: float
+    memory: int
+    """Positions of which the mean is compared."""
+
+    @classmethod
+    def of(cls, model: Model) -> "Loudness | None":
+        """That of a model; None where its file does not hold it."""
+        header, codec = model.header, model.codec
+        if not header.bands or header.loudness is None:
+            return None
+        softest, usual, loudest = header.loudness
+        lowest, highest = min(softest - usual, -_LEAST_WIDTH), max(loudest - usual, _LEAST_WIDTH)
+        return cls(_levels(codec, header.bands), usual, lowest, highest, round(MEMORY_SECONDS * codec.frame_rate))
+
+    def to(self, device: torch.device) -> "Loudness":
+        """The same on a device."""
+        return replace(self, levels=self.levels.to(device))
+
+    def begin(self, codes: Tensor) -> Tensor:
+        """How far from the usual level each of the last ``memory`` positions of the codes ``[B, S, Q]`` is: ``[B, memory]``.
+
+        0 where there is none, or none yet (-1).
+        """
+        lately = codes[:, -self.memory :]
+        strays = (_loudness(self.levels, lately.clamp(min=0)) - self.usual) * (lately[..., 0] >= 0)
+        return F.pad(strays, (self.memory - lately.shape[1], 0))
+
+    def follow(self, strays: Tensor, codes: Tensor) -> Tensor:
+        """The same one position later, which has the codes ``[B, Q]``."""
+        return torch.cat([strays[:, 1:], (_loudness(self.levels, codes) - self.usual)[:, None]], dim=1)
+
+    def tilt(self, logits: Tensor, strays: Tensor, level: int) -> Tensor:
+        """The logits ``[B, K]`` of a level of codes after positions that strayed so far ``[B, memory]``."""
+        if level >= LEVELS:
+            return logits
+        mean = strays.mean(dim=1, keepdim=True)
+        outside = (mean - self.highest).clamp(min=0) + (mean - self.lowest).clamp(max=0)
+        return torch.addcmul(logits, (-FIRMNESS * outside).clamp(-_MOST, _MOST), self.levels[level])
+
+
+def _levels(codec: ConvVQVAE, bands: Sequence[Sequence[float]]) -> Tensor:
+    """What each code adds to the mean level of all bands, which are log10 of amplitudes: decibels ``[Q, K]``."""
+    codebooks = codec.quantizer.codebooks
+    return 20 * entries_heard(codebooks, torch.tensor(bands, device=codebooks.device)).mean(dim=2)
+
+
+def _loudness(levels: Tensor, codes: Tensor) -> Tensor:
+    """Of each position of the codes ``[..., Q]``, in decibels beside the mean of all codes: ``[...]``."""
+    of_levels = [of_codes[codes[..., level].long()] for level, of_codes in enumerate(levels)]
+    return torch.stack(of_levels).sum(dim=0)
+
+
+def _moving_mean(line: Tensor, width: int) -> np.ndarray:
+    """Over every ``width`` neighbours in ``[S]``: ``[S - width + 1]``."""
+    sums = F.pad(line.double().cumsum(dim=0), (1, 0))
+    mean: np.ndarray = ((sums[width:] - sums[:-width]) / width).cpu().numpy()
+    return mean
