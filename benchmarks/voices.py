@@ -1,6 +1,6 @@
 """The codec's voice and the recordings' own, for the same codes, beside the recordings.
 
-    python benchmarks/voices.py MODEL FOLDER [--lots 4] [--count 12] [--seconds 10] [--originality balanced]
+    python benchmarks/voices.py MODEL FOLDER [--lots 4] [--count 12] [--seconds 10] [--originality balanced] [--any-level]
     python benchmarks/voices.py MODEL FOLDER --picture docs/voices.png
     python benchmarks/voices.py MODEL FOLDER --minutes 10 --hours 1
     python benchmarks/voices.py MODEL FOLDER --held-out
@@ -60,12 +60,15 @@ def main() -> None:
     parser.add_argument(
         "--picture", type=Path, help="writes spectrograms of one piece in both voices beside a recording"
     )
+    parser.add_argument("--any-level", action="store_true", help="lets new audio stray in level")
     parser.add_argument("--minutes", type=float, help="measures time and memory of one piece of this length instead")
     parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
     parser.add_argument("--held-out", action="store_true", help="held-out recordings in both voices instead")
     parser.add_argument("--rebuilt", action="store_true", help="all recordings through the codec instead")
     asked = parser.parse_args()
     model = load_model(asked.model)
+    if asked.any_level:
+        model = replace(model, header=model.header.model_copy(update={"loudness": None}))
     dial = Dial.at(NAMED[asked.originality])
     if asked.rebuilt:
         compare_rebuilt(model, asked.folder, asked.seconds)

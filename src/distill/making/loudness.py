@@ -27,11 +27,11 @@ LEVELS = 2
 """The levels of codes, coarse to fine, that lead back: finer ones hardly tell how loud a sound is."""
 OUTERMOST = 0.02
 """The share of the recordings' seconds at either end that are no measure."""
-FIRMNESS = 0.05
-"""Nats by which a code gets likelier for each decibel that it leads back and each that there is to go. With a quarter and with
-three times as much new audio comes less near to the recordings (docs/prior.md)."""
+FIRMNESS = 0.0125
+"""Nats by which a code gets likelier for each decibel that it leads back and each that there is to go. Four times as much keeps
+pieces of music as near to their recordings, and textures less near (docs/prior.md)."""
 _MOST = 0.4
-"""Nats a decibel, at most: what has strayed by 8 dB and more is led back gradually."""
+"""Nats a decibel, at most: what has strayed far is led back gradually."""
 _LEAST_WIDTH = 2.0
 """Decibels to either side of the usual level that are always free: recordings that are all equally loud must not tie new audio
 down."""
