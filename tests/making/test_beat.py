@@ -101,10 +101,12 @@ def test_what_follows_a_prompt_keeps_its_beat(model: Model) -> None:
     assert np.mean([on_beat(line, len(prompt)) for line in lines]) > 0.6
 
 
-@pytest.mark.parametrize("heard_before", [0, 47])
-def test_a_stream_is_the_piece_that_is_generated(model: Model, heard_before: int) -> None:
+@pytest.mark.parametrize(("heard_before", "loudness"), [(0, None), (47, None), (47, (-0.2, 0.0, 0.1))])
+def test_a_stream_is_the_piece_that_is_generated(
+    model: Model, heard_before: int, loudness: tuple[float, float, float] | None
+) -> None:
     sources = tuple(dataclasses.replace(source, codes=drummed(600)) for source in model.sources)
-    header = model.header.model_copy(update={"heard_before": heard_before})
+    header = model.header.model_copy(update={"heard_before": heard_before, "loudness": loudness})
     model = dataclasses.replace(model, header=header, sources=sources)
     piece, place = generate(model, 3.0, 3, seed=2)[2], Openings(model).place(4)[1]
     assert torch.equal(piece.codes[0], drummed(600)[place])
