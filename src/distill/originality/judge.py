@@ -1,8 +1,8 @@
 """How original new audio is: a verdict for every second, Original, Close or Copy, and the passage that is most like it.
 
-A number alone says little: drums resemble drums. So every figure is compared with how near *held-out* recordings of the same
-corpus come to those that were trained on; what comes no nearer than they do is original, whatever the number. And what the
-recordings themselves repeat, such as a loop or a drone, belongs to no recording in particular. The model file keeps the
+A similarity alone says little: drums resemble drums. So every figure is compared with how similar *held-out* recordings of the
+same corpus are to the training recordings: what is no nearer than they are is original, whatever the number. What the
+recordings themselves repeat, such as a loop or a drone, belongs to no recording in particular. The model file holds the
 recordings as codes, so new audio can be judged without the folder.
 """
 
@@ -33,21 +33,21 @@ from distill.originality.verdict import (
 
 WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30
-"""Seconds; if fewer are held out, every recording that was trained on is compared with all others too."""
+"""Seconds; if fewer are held out, each training recording is also compared with all others."""
 MOST_SHARED = 0.5
-"""Held-out seconds that stand in another recording as they are (a jingle, a sample used twice) say nothing of how alike the
-others are, and are left out. Where they are more than this share of all, that is how the corpus is: long runs of equal codes
-are then its nature."""
+"""Held-out seconds that occur unchanged in another recording (a jingle, a sample used twice) say nothing about how similar the
+others are, and are left out, unless they are more than this share of all: then long runs of equal codes are typical of the
+corpus."""
 FEWEST_LEFT = 5
-"""Seconds that must be left for likeness to be compared with them alone; where fewer are, those that are shared stay."""
+"""If fewer seconds than this are left without the shared ones, similarity is compared with all of them."""
 MOST_REFERENCES = 120
-"""Seconds; enough for a percentile, and no more, since comparing takes time."""
+"""Seconds compared at most: enough for a percentile, and comparing takes time."""
 IN_STEP_SECONDS = 0.025
 _MINUTE = 60 * 48_000
 
 
 class OriginalityJudge:
-    """Judges new audio by a model's recordings, and by how near the held-out ones come to the others.
+    """Judges new audio against a model's training recordings, relative to how similar the held-out ones are to them.
 
     Raises:
         MissingPriorError: if the model has no prior, and so no recordings either.
@@ -63,7 +63,7 @@ class OriginalityJudge:
         kept = read_kept(model.header.digest)
         if kept is not None:
             pictures, self.reference = kept
-            """How near recordings come to each other naturally."""
+            """How similar recordings of this corpus are to each other."""
             self._passages = Passages(pictures, self._takes)
             return
         begun = [_Begun.of(model, codes, _each(len(self._codes))) for codes in self._codes]
@@ -73,7 +73,7 @@ class OriginalityJudge:
         keep(model.header.digest, pictures, self.reference)
 
     def judge(self, codes: Tensor, blocks: Iterable[np.ndarray]) -> Originality:
-        """The verdicts on a piece, from its codes ``[S, Q]`` and its sound in blocks, float32 ``[C, n]`` at 48 kHz."""
+        """The verdicts on a piece, from its codes ``[S, Q]`` and its audio in blocks, float32 ``[C, n]`` at 48 kHz."""
         nearest = Nearest.joined([self._passages.nearest([audio]) for audio in _in_minutes(blocks)])
         is_near = nearest.similarity >= CLOSE_SIMILARITY
         elsewhere = self._passages.elsewhere(np.where(is_near, nearest.source, -1), nearest.seconds)
@@ -90,13 +90,13 @@ class OriginalityJudge:
         )
 
     def percentile(self, similarity: float) -> float:
-        """How many per cent of held-out seconds are less like their nearest passage; NaN where there are none."""
+        """Percentage of held-out seconds that are less similar to their nearest passage; NaN if there are none."""
         return self.reference.percentile(similarity)
 
     def _copied(self, codes: Tensor) -> np.ndarray:
         """Which positions are in a run that is too long for chance and occurs in one recording only: bool ``[S]``."""
         levels = self._levels[-1]
-        # Of less than a second the spectrogram says little, so the codes decide: a run nearly as long as the sound is enough.
+        # In less than a second the spectrogram says little, so the codes decide: a run of most of the sound is enough.
         shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * len(codes))
         least = max(shortest, self.reference.natural_run(levels) * self._frame_rate)
         runs = [run for run in whole_runs(codes, self._codes, levels) if run.positions > least]
@@ -139,7 +139,7 @@ class OriginalityJudge:
         )
 
     def _natural(self, model: Model, trained: "Sequence[_Begun]") -> Reference:
-        """Compares held-out recordings with those that were trained on; if there are few, also each take with all others."""
+        """Compares held-out recordings with training recordings; if there are few, also each take with all others."""
         held_out = [source for source in model.sources if source.held_out]
         each = _each(len(held_out))
         rows = [self._compared(_Begun.of(model, source.codes, each), None) for source in held_out]
@@ -157,8 +157,9 @@ class OriginalityJudge:
         return Reference(np.sort(similarity[~np.isnan(similarity)]), tuple(runs), equal, is_widened)
 
     def _compared(self, begun: "_Begun", take: int | None) -> np.ndarray:
-        """Of every second of a recording's beginning, beside all takes but its own: how like it is to its nearest passage (NaN
-        in silence), whether it stands there as it is, and its runs, ``[W, 2 + levels]``."""
+        """For every second of a recording's beginning, compared with all takes but its own: similarity to the nearest passage
+        (NaN in silence), whether it occurs there unchanged, and the longest run in seconds for each number of levels,
+        ``[W, 2 + levels]``."""
         nearest = self._passages.nearest_to(begun.sound, exclude=take)
         others = [one for one, other in zip(self._codes, self._takes, strict=True) if other != take]
         columns = [nearest.similarity, self._stands_elsewhere(nearest, take).astype(float)]
@@ -169,10 +170,10 @@ class OriginalityJudge:
         return np.stack(columns, axis=1)
 
     def _stands_elsewhere(self, nearest: Nearest, take: int | None) -> np.ndarray:
-        """Which seconds stand in recordings as they are, or hold an end of a passage that does: bool ``[W]``.
+        """Which seconds occur unchanged in other recordings, or overlap the end of a passage that does: bool ``[W]``.
 
-        Two seconds in a row as like one as a copy is, at their own pitch and speed, and in step with it, or with several that
-        are as like each other: what is merely of one kind is not in step for long.
+        Two successive seconds must be as similar as a copy, at the original pitch and speed, and lie one second apart in the
+        recording, or in several that are equally similar: sounds merely of one kind do not stay in step.
         """
         is_near = (nearest.similarity >= COPY_SIMILARITY) & (nearest.semitones == 0) & (nearest.stretch == 1)
         elsewhere = self._passages.elsewhere(np.where(is_near, nearest.source, -1), nearest.seconds, exclude=take)
@@ -188,7 +189,7 @@ class OriginalityJudge:
 
 @dataclass(frozen=True)
 class _Begun:
-    """A recording as the codec speaks it: the picture of all of it, and its beginning taken apart, to be compared."""
+    """A recording as the codec decodes it: the log-mel of all of it, and the spectra of its beginning, to be compared."""
 
     picture: Picture
     codes: Tensor
@@ -198,7 +199,7 @@ class _Begun:
 
     @classmethod
     def of(cls, model: Model, codes: Tensor, seconds: float) -> "_Begun":
-        """Decoded once, for both."""
+        """Decodes the recording once for both."""
         count = round(seconds * model.codec.frame_rate)
         left = round(len(codes[:count]) / model.codec.frame_rate * FRAMES)
         sound, pictures = [], []
@@ -212,17 +213,17 @@ class _Begun:
 
 
 def _each(recordings: int) -> float:
-    """Of how many seconds of each recording the reference is made."""
+    """Seconds of each recording that are compared."""
     return max(1, MOST_REFERENCES // max(1, recordings))
 
 
 def _heard(rows: np.ndarray) -> int:
-    """How many of the seconds ``[W, …]`` are not silent."""
+    """Number of seconds, of ``[W, …]``, that are not silent."""
     return int(np.count_nonzero(~np.isnan(rows[:, 0])))
 
 
 def _takes(sources: Sequence[Source]) -> list[int]:
-    """A number for each source; near-copies, and those that are the same code for code, share theirs."""
+    """A number for each source, which near-copies and sources of equal codes share."""
     numbers: dict[object, int] = {}
     takes = []
     for source in sources:
@@ -232,7 +233,7 @@ def _takes(sources: Sequence[Source]) -> list[int]:
 
 
 def _span(figures: np.ndarray, number: int, frame_rate: float) -> np.ndarray:
-    """Those of the positions ``[S]`` that lie in a second of the sound."""
+    """The figures ``[S]`` of the positions within one second of the sound."""
     first = min(round(number * frame_rate), len(figures) - 1)
     return figures[first : max(first + 1, round((number + 1) * frame_rate))]
 
@@ -246,7 +247,7 @@ def _sound(model: Model, codes: Tensor) -> Iterator[np.ndarray]:
 
 
 def _in_minutes(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-    """The same sound a minute at a time, so that ten of them need no more memory than one."""
+    """The same audio in blocks of a minute, so that memory does not grow with the length."""
     pending: list[np.ndarray] = []
     begun = False
     for block in blocks:

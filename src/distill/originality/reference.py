@@ -1,7 +1,7 @@
-"""How near the recordings of a model come to each other by nature; kept on disk, since it takes seconds to find out.
+"""How similar the recordings of a model are to each other; cached on disk, since it takes seconds to compute.
 
-What is kept belongs to one model file, by its digest, and is no more than a cache: it lies in Distill's own folder, whatever is
-missing or damaged is found out again, and only the newest few are kept.
+An entry belongs to one model file, by its digest, and lies in Distill's own folder. What is missing or damaged is computed
+again, and only the newest few entries are kept.
 """
 
 import contextlib
@@ -24,43 +24,43 @@ from distill.originality.verdict import COPY_PERCENTILE
 Picture = tuple[Tensor, Tensor]
 """The log-mel ``[F, BINS]`` of one recording, and the power ``[F]`` of its frames."""
 MOST_KEPT = 20
-"""The most models that are kept; an hour of recordings takes 92 MB."""
+"""Maximum number of models in the cache; an hour of recordings takes 92 MB."""
 _WAY = 2
-"""The version of the method: with another number, everything that was kept is found out again."""
+"""Version of the method; entries of another version are not used."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """How near recordings of the corpus come to each other by nature, second by second, each figure in order."""
+    """How similar the recordings of a corpus are to each other, second by second; each array is sorted."""
 
     similarity: np.ndarray
-    """How like held-out seconds are to their nearest passages ``[n]``; silent ones are left out."""
+    """Similarity of held-out seconds to their nearest passages ``[n]``, without silent ones."""
     runs: tuple[np.ndarray, ...]
-    """Seconds of the longest shared run that each held-out second lies in, by the first level and by the first two."""
+    """Seconds of the longest shared run around each held-out second, by the first level and by the first two."""
     equal_windows: float
-    """Share of windows that stand in a recording; NaN where there are none."""
+    """Share of windows that occur in a recording; NaN if there are none."""
     is_widened: bool
-    """Whether recordings that were trained on had to help out, each compared with all others."""
+    """Whether training recordings were added, each compared with all others."""
 
     def percentile(self, similarity: float) -> float:
-        """How many per cent of held-out seconds are less like their nearest passage; NaN where there are none."""
+        """Percentage of held-out seconds that are less similar to their nearest passage; NaN if there are none."""
         return _percentile(self.similarity, similarity)
 
     def run_percentile(self, levels: int, seconds: float) -> float:
-        """How many per cent of held-out seconds lie in a shorter run of so many levels; NaN where there are none."""
+        """Percentage of held-out seconds in a shorter run of so many levels; NaN if there are none."""
         return _percentile(self.runs[levels - 1], seconds)
 
     def natural_run(self, levels: int) -> float:
-        """Seconds of a run of so many levels that 99 % of held-out seconds do not exceed; 0 with nothing to compare with.
+        """Length in seconds of a run of so many levels that 99 % of held-out seconds do not exceed; 0 if there are none.
 
-        Never the longest: one passage that two recordings share would speak for all of them.
+        A quantile and not the maximum: a single passage shared by two recordings must not set it.
         """
         runs = self.runs[levels - 1]
         return float(np.quantile(runs, COPY_PERCENTILE / 100)) if len(runs) else 0.0
 
 
 def read_kept(digest: str | None) -> tuple[list[Picture], Reference] | None:
-    """The pictures of a model's recordings and how near they come to each other; None where nothing usable is kept.
+    """The cached pictures of a model's recordings and their reference; None if there is no usable entry.
 
     Args:
         digest: of the model file; None for a model that is in no file.
@@ -79,7 +79,7 @@ def read_kept(digest: str | None) -> tuple[list[Picture], Reference] | None:
 
 
 def keep(digest: str | None, pictures: Sequence[Picture], reference: Reference) -> None:
-    """Keeps what :func:`read_kept` gives. Where the disk refuses, it is found out again the next time."""
+    """Caches what :func:`read_kept` returns; if the disk refuses, it is computed again next time."""
     if digest is None:
         return
     tensors = {

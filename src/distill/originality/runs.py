@@ -1,7 +1,7 @@
-"""Which parts of a piece occur in the recordings, code for code.
+"""Which parts of a piece occur in the recordings, code by code.
 
-Exact answers to two questions: how long is the longest run of positions that also occurs in a recording, and how many windows
-of some seconds are nearly the same as in a recording. How near a *sound* comes to one is another question: passages.py.
+It answers two questions exactly: how long the longest run of positions is that also occurs in a recording, and how many windows
+of some seconds are nearly equal to one in a recording. How similar the *audio* is, is the subject of passages.py.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 _BLOCK = 1 << 24
 """Comparisons made at once; bounds the memory."""
 _EQUAL = 0.8
-"""Of a window's codes; so many the same, in step, are the same window."""
+"""Two windows are the same if at least this share of their codes is equal, position by position."""
 
 
 @dataclass(frozen=True)
