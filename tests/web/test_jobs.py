@@ -230,3 +230,19 @@ def test_reading_a_folder_is_a_job_with_the_real_command(client: Any, small_corp
     assert {file["verdict"] for file in detail["report"]["files"]} == {"used"}
     client.put(f"/api/collections/{one['id']}/left-out", json={"names": ["take-0.wav"]})
     assert client.get(f"/api/collections/{one['id']}").json()["report"] is None
+
+
+def test_a_reading_that_is_out_of_date_makes_room_for_the_next(client: Any, small_corpus: Path) -> None:
+    """Guards against a line of readings, one for each recording left out, and against waiting for one that was stopped."""
+    one = client.post("/api/collections", json={"folder": str(small_corpus)}).json()["id"]
+    left = f"/api/collections/{one}/left-out"
+    first = client.post(f"/api/collections/{one}/check").json()["id"]
+    client.post(left, json={"name": "take-0.wav", "is_out": True})
+    second = client.post(f"/api/collections/{one}/check").json()["id"]
+    assert jobs.job(first).state in ("stopping", "stopped")
+    client.post(left, json={"name": "take-0.wav", "is_out": False})
+    assert client.get(f"/api/collections/{one}").json()["job"] is None
+    third = client.post(f"/api/collections/{one}/check").json()["id"]
+    assert over(jobs.job(third)) == "finished"
+    assert jobs.job(second).state == "stopped"
+    assert client.get(f"/api/collections/{one}").json()["report"]["usable"] == 6

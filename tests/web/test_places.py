@@ -1,5 +1,6 @@
 """Nothing that the page names leads out of the folders that the person named."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,15 @@ def test_what_is_left_out_is_not_learned_from(named: places.Collection) -> None:
     assert places.training_folder(places.leave_out(left, [])) == Path(named.folder)
     with pytest.raises(CorpusError, match="Every recording"):
         places.training_folder(places.leave_out(named, [f"take-{number}.wav" for number in range(6)]))
+
+
+def test_nobody_overwrites_what_another_tab_leaves_out(named: places.Collection, client: Any) -> None:
+    names = [f"take-{number}.wav" for number in range(6)]
+    with ThreadPoolExecutor(6) as tabs:
+        list(tabs.map(lambda name: places.leave_one_out(named.id, name, is_out=True), names))
+    assert places.collection(named.id).left_out == names
+    told = client.post(f"/api/collections/{named.id}/left-out", json={"name": "take-0.wav", "is_out": False}).json()
+    assert told["left_out"] == names[1:]
 
 
 def test_completion_tells_folders_and_no_files(client: Any, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ A path never comes from the page: names are looked up below folders that the per
 import json
 import os
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,7 @@ from distill.library.moving import move
 from distill.runs.events import STAGES
 
 _MOST_FOLDERS = 500
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,16 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
     return there if there is not None else _write(Collection(key, str(folder), is_own=is_own))
 
 
-def leave_out(one: Collection, names: list[str]) -> Collection:
+def leave_out(one: Collection, names: Iterable[str]) -> Collection:
     """The collection with exactly these recordings left out."""
     return _write(Collection(one.id, one.folder, sorted(set(names)), one.is_own))
+
+
+def leave_one_out(given: str, name: str, *, is_out: bool) -> Collection:
+    """The collection with one more recording left out, or taken back; the others stay as they are by now."""
+    with _one_at_a_time:
+        one = collection(given)
+        return leave_out(one, {*one.left_out, name} if is_out else {*one.left_out} - {name})
 
 
 def forget_collection(one: Collection) -> None:

@@ -73,6 +73,13 @@ class LeftOut(BaseModel):
     names: list[str] = Field(max_length=10_000)
 
 
+class OneLeftOut(BaseModel):
+    """A recording to leave out, or to take back."""
+
+    name: str = Field(max_length=4000)
+    is_out: bool
+
+
 class Folders(BaseModel):
     """Folders that begin as what was typed."""
 
@@ -140,7 +147,7 @@ def one_collection(collection: str) -> CollectionDetail:
 
 @router.post("/collections/{collection}/check")
 def check(collection: str) -> JobView:
-    """Reads the folder and judges every file, unless that is being done."""
+    """Reads the folder and judges every file, unless that is being done. A reading of what has changed since is stopped."""
     one = places.collection(collection)
     stamp = one.stamp
     last = _last_check(one, stamp)
@@ -149,6 +156,9 @@ def check(collection: str) -> JobView:
     if not Path(one.folder).is_dir():
         raise CorpusError(f"The folder {one.folder} is gone.", "Put it back, or take it off the list.")
     words: list[str | Path] = ["check", places.training_folder(one), "--json"]
+    for before in jobs.jobs():
+        if before.kind == "check" and before.about.get("collection") == one.id and not before.is_over:
+            jobs.stop(before)
     about = {"collection": one.id, "stamp": stamp}
     return view(jobs.start("check", f"Reading {one.name}", [words], lane=f"reading {one.id}", about=about))
 
@@ -157,6 +167,12 @@ def check(collection: str) -> JobView:
 def leave_out(collection: str, left: LeftOut) -> CollectionView:
     """Leaves out exactly these recordings, from the next reading and training on."""
     return _view(places.leave_out(places.collection(collection), left.names))
+
+
+@router.post("/collections/{collection}/left-out")
+def leave_one_out(collection: str, one: OneLeftOut) -> CollectionView:
+    """Leaves out one recording more, or takes it back, from the next reading and training on."""
+    return _view(places.leave_one_out(collection, one.name, is_out=one.is_out))
 
 
 @router.delete("/collections/{collection}")
@@ -180,8 +196,9 @@ def _view(one: places.Collection) -> CollectionView:
 
 
 def _last_check(one: places.Collection, stamp: str) -> jobs.Job | None:
-    """The newest reading of the folder as it is now."""
+    """The newest reading of the folder as it is now, but for those that were stopped."""
+    wanted = {"collection": one.id, "stamp": stamp}
     for job in jobs.jobs():
-        if job.kind == "check" and job.about.get("collection") == one.id and job.about.get("stamp") == stamp:
+        if job.kind == "check" and job.about == wanted and job.state not in ("stopping", "stopped"):
             return job
     return None

@@ -150,7 +150,11 @@ function Generate({ path }) {
   const [most, more] = useState(SHOWN);
   const opened = useRef(Date.now());
   const models = (all ?? []).filter((one) => one.has_prior && one.is_there);
-  const model = models.find((one) => one.id === path[0])?.id ?? models[0]?.id;
+  // The one that was worked with last, unless a newer one has been trained since.
+  const [last, remember] = useRemembered("generate-model", { id: "", at: 0 });
+  useEffect(() => { if (path[0]) remember({ id: path[0], at: Date.now() }); }, [path[0]]);
+  const before = models.find((one) => one.id === last.id && !(Date.parse(models[0].created) > last.at));
+  const model = (models.find((one) => one.id === path[0]) ?? before ?? models[0])?.id;
   const { data: pieces, again } = usePolled(model ? `/api/pieces?model=${model}` : null, 4000);
   if (!all) return html`<div aria-busy="true"></div>`;
   if (!model) {

@@ -2,10 +2,11 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Damaged, count, duration, minus, percent } from "./parts.js";
-import { address, attempt, go, refresh, say, usePolled } from "./store.js";
+import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { AddRecordings, Drop, addDemo, isDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";
 
+const AGAIN_MS = 900;
 const TONES = { used: "good", unreadable: "bad" };
 
 function First() {
@@ -59,27 +60,34 @@ function Row({ file, collection, isOut, isHeld, isPartHeld, onLeave }) {
   </tr>`;
 }
 
-function Table({ collection, report, again }) {
+/** Every file that was ever judged here; those left out are not read any more, and stay as they were. `reading` says that all is read again. */
+function Table({ collection, report, reading, again }) {
+  const known = useRef(new Map()).current;
   const [shown, show] = useState("all");
   const [words, search] = useState("");
   const out = new Set(collection.left_out);
   const held = new Set(report?.split.held_out ?? []);
   const partHeld = new Set(report?.split.held_out_in_part ?? []);
   const judged = report?.files ?? [];
-  const missing = collection.left_out.filter((name) => !judged.some((file) => file.name === name))
-    .map((name) => ({ name, verdict: "left out", reason: "", fix: "", seconds: 0, sample_rate: 0, peak_db: -200 }));
+  for (const file of judged) known.set(file.name, file);
+  const names = new Set(judged.map((file) => file.name));
+  const others = new Set([...collection.left_out, ...(reading ? known.keys() : [])]);  // what was just taken back is not read yet
+  const missing = [...others].filter((name) => !names.has(name))
+    .map((name) => known.get(name) ?? ({ name, verdict: "left out", reason: "", fix: "", seconds: 0, sample_rate: 0, peak_db: -200 }));
   const files = [...judged, ...missing].sort((a, b) => a.name.localeCompare(b.name));
-  const wanted = files.filter((file) => (shown === "all" || (shown === "used") === (file.verdict === "used" && !out.has(file.name))) && file.name.toLowerCase().includes(words.toLowerCase()));
+  const isUsed = (file) => file.verdict === "used" && !out.has(file.name);
+  const isHeld = (file) => isUsed(file) && (held.has(file.name) || partHeld.has(file.name));
+  const fits = { all: () => true, used: isUsed, unused: (file) => !isUsed(file), held: isHeld }[shown];
+  const wanted = files.filter((file) => fits(file) && file.name.toLowerCase().includes(words.toLowerCase()));
   const leave = (name) => attempt(async () => {
-    const names = out.has(name) ? collection.left_out.filter((one) => one !== name) : [...collection.left_out, name];
-    await put(`/api/collections/${encodeURIComponent(collection.id)}/left-out`, { names });
+    await post(`/api/collections/${encodeURIComponent(collection.id)}/left-out`, { name, is_out: !out.has(name) });
     refresh("/api/collections");
     again();
   });
   return html`<section class="card" aria-label="Recordings">
-    <header><h3>${count(files.length, "recording")}</h3><div class="actions">
+    <header><h3>${count(files.length, "recording")} <small role="status">${reading}</small></h3><div class="actions">
       <input class="search" type="search" placeholder="Search" aria-label="Search recordings" value=${words} onInput=${(event) => search(event.target.value)} />
-      <select aria-label="Which recordings are shown" value=${shown} onChange=${(event) => show(event.target.value)}><option value="all">All</option><option value="used">Used</option><option value="unused">Not used</option></select>
+      <select aria-label="Which recordings are shown" value=${shown} onChange=${(event) => show(event.target.value)}><option value="all">All</option><option value="used">Used</option><option value="unused">Not used</option>${held.size + partHeld.size > 0 && html`<option value="held">Held out</option>`}</select>
     </div></header>
     <table class="recordings"><thead><tr><th scope="col">File</th><th scope="col">Sound</th><th scope="col">Verdict</th><th scope="col" class="number">Length</th><th scope="col"><span class="unseen">Use</span></th></tr></thead>
       <tbody>${wanted.map((file) => html`<${Row} key=${file.name} file=${file} collection=${collection} isOut=${out.has(file.name)} isHeld=${held.has(file.name) && !out.has(file.name)} isPartHeld=${partHeld.has(file.name) && !out.has(file.name)} onLeave=${() => leave(file.name)} />`)}</tbody></table>
@@ -92,18 +100,23 @@ function Reading({ job, files }) {
   return html`<div class="card" role="status"><header><h3>Listening to every file</h3><span class="soft">${detail || `${count(files, "file")}: silence, clipping, what is there twice`}</span></header><${Bar} share=${share} waits=${!share} label="Files read" /></div>`;
 }
 
+const allOut = (one) => one.files > 0 && one.left_out.length >= one.files;
 /** Whether there is nothing in a folder to learn from, as far as it was read. */
-export const unusable = (one) => Boolean(one && (!one.files || (!one.report && one.job?.state === "failed")));
+export const unusable = (one) => Boolean(one && (!one.files || allOut(one) || (!one.report && one.job?.state === "failed")));
 
 function Folder({ id }) {
   const { data: one, wrong, again } = usePolled(`/api/collections/${encodeURIComponent(id)}`, 1500);
   const [asked, ask] = useState("");
-  const needed = one && one.is_there && one.files > 0 && !one.report && !one.job;
+  const before = useRef(null);
+  if (one?.report) before.current = one.report;
+  const report = one?.report ?? before.current;  // while it is read again, what was read before stays
+  const needed = one && one.is_there && one.files > 0 && !allOut(one) && !one.report && !one.job;
   const key = needed ? `${one.id} ${one.left_out.join("|")} ${one.files}` : "";
   useEffect(() => {
-    if (!key || asked === key) return;
-    ask(key);
-    attempt(() => post(`/api/collections/${encodeURIComponent(id)}/check`)).then(again);
+    if (!key || asked === key) return undefined;
+    // Whoever leaves out one recording may leave out several.
+    const timer = setTimeout(() => { ask(key); attempt(() => post(`/api/collections/${encodeURIComponent(id)}/check`)).then(again); }, report ? AGAIN_MS : 0);
+    return () => clearTimeout(timer);
   }, [key]);
   if (wrong && !one) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!one) return html`<div aria-busy="true"></div>`;
@@ -119,20 +132,22 @@ function Folder({ id }) {
     };
     say(`${one.name} is off the list; the folder stays as it is`, { undo: { act: () => attempt(takeBack) } });
   };
+  const share = one.job?.progress.share;
   const failed = one.job && ["failed", "interrupted"].includes(one.job.state);
   return html`<div class="stack">
     <div class="head"><div><h2>${one.name}</h2><small class="path">${one.folder}</small></div>
       <div class="actions"><${Action} kind="quiet" act=${forget}>Take off the list<//>
         ${unusable(one) ? html`<span class="soft">No usable recording</span>` : html`<a class="button primary" href=${address("train", "new", one.id)} data-test="to-train">Train on these</a>`}</div></div>
-    ${one.report && html`<${Totals} report=${one.report} />`}
+    ${report && html`<${Totals} report=${report} />`}
     ${!one.is_there && html`<${Alert} tone="bad">The folder is gone from its place. Put it back, or take it off the list.<//>`}
     ${one.is_there && !one.files && html`<${Alert}>There is no audio in this folder yet.<//>`}
+    ${one.is_there && allOut(one) && html`<${Alert}>Every recording is left out. Take back those to learn from.<//>`}
     ${failed && html`<${Alert} tone="bad">${one.job.what} ${one.job.fix} <${Action} kind="small" act=${async () => { await post(`/api/collections/${encodeURIComponent(id)}/check`); again(); }}>Read again<//><//>`}
-    ${(needed || (one.job && !failed)) && html`<${Reading} job=${one.job} files=${one.files} />`}
-    ${(one.report?.warnings ?? []).map((warning) => html`<${Alert}>${warning}<//>`)}
+    ${!report && (needed || (one.job && !failed)) && html`<${Reading} job=${one.job} files=${one.files} />`}
+    ${(report?.warnings ?? []).map((warning) => html`<${Alert}>${warning}<//>`)}
     ${one.is_own && html`<${Drop} label=${`More recordings for ${one.name}`} onFiles=${async (files, _, tell) => { await upload(files, one, "", tell); again(); }}>Drop more files here to add them to this folder.<//>`}
-    ${(one.report || one.left_out.length > 0) && html`<${Table} collection=${one} report=${one.report} again=${again} />`}
-    ${one.report && html`<details><summary>What is held out, and why these sizes</summary><p class="soft">${one.report.split.explanation} ${one.report.why}</p></details>`}
+    ${(report || one.left_out.length > 0) && html`<${Table} collection=${one} report=${report} again=${again} reading=${report && (needed || (one.job && !failed)) ? `reading again …${share ? ` ${percent(share)}` : ""}` : ""} />`}
+    ${report && html`<details><summary>What is held out, and why these sizes</summary><p class="soft">${report.split.explanation} ${report.why}</p></details>`}
   </div>`;
 }
 
@@ -140,12 +155,13 @@ function Recordings({ path }) {
   const { data: all, wrong } = usePolled("/api/collections", 4000);
   const [isAdding, set] = useState(false);
   const opener = useRef(null);
-  useEffect(() => set(false), [path[0]]);
+  const [last, remember] = useRemembered("folder", "");
+  useEffect(() => { set(false); if (path[0]) remember(path[0]); }, [path[0]]);
   // Whoever came by keyboard goes on where they were.
   const leave = () => { set(false); requestAnimationFrame(() => requestAnimationFrame(() => opener.current?.focus())); };
   if (wrong && !all) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!all) return html`<div aria-busy="true"></div>`;
-  const chosen = path[0] ?? all[0]?.id;
+  const chosen = path[0] ?? (all.find((one) => one.id === last) ?? all[0])?.id;
   if (!chosen) return html`<${Damaged} tab="recordings" /><${First} />`;
   return html`<${Damaged} tab="recordings" /><div class="split"><${Folders} all=${all} chosen=${chosen} isAdding=${isAdding} add=${() => set(true)} opener=${opener} />
     ${isAdding ? html`<${Add} onClose=${leave} onDone=${() => set(false)} />` : html`<${Folder} key=${chosen} id=${chosen} />`}</div>`;

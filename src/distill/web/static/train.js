@@ -37,7 +37,8 @@ function Advanced({ values, set, report }) {
 }
 
 function Form({ collections, chosen, waits }) {
-  const [collection, choose] = useState(chosen ?? collections[0].id);
+  const [last] = useRemembered("folder", "");
+  const [collection, choose] = useState(chosen ?? (collections.find((one) => one.id === last) ?? collections[0]).id);
   const [asked, setMinutes] = useRemembered("minutes", null);
   const minutes = asked ?? (collections.some((one) => one.id === collection && isDemo(one)) ? DEMO_MINUTES : FIRST_MINUTES);
   const [name, setName] = useState("");
