@@ -4,14 +4,16 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
-from distill.library import Library
+from distill.library import GenerationRecord, Library
 from distill.web import places
+from distill.web.routes.generate import Settings, length_in_words
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +32,31 @@ def page(browser: Browser, server: str) -> Iterator[Page]:
     yield opened
     window.close()
     assert wrong == []
+
+
+@pytest.fixture
+def model(tiny: Path) -> str:
+    """A tiny model in the library; the page's name for it."""
+    return places.model_id(Library(lambda _: None).note_model(tiny))
+
+
+@pytest.fixture
+def made(tiny: Path, model: str, small_corpus: Path, tmp_path: Path) -> Callable[..., str]:
+    """Notes a piece of 0.8 s that was asked for in this way; gives where it is shown."""
+
+    def note(**request: Any) -> str:
+        library = Library(lambda _: None)
+        entry = library.note_model(tiny)
+        path = Path(shutil.copy(small_corpus / "take-0.wav", tmp_path / "tiny-0.wav"))
+        by = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin)
+        library.add_generations([GenerationRecord(*by, str(path), "s" * 64, 0, "fine", {}, request)])
+        return f"/#/generate/{model}"
+
+    return note
+
+
+SOUNDS = "() => !document.getElementById('player').paused"
+RESTS = "() => document.getElementById('player').paused"
 
 
 def test_several_are_left_out_as_quickly_as_they_are_pressed(page: Page, small_corpus: Path) -> None:
@@ -87,3 +114,67 @@ def test_the_model_that_was_played_with_last_is_there_again_until_there_is_a_new
     page.evaluate("id => localStorage.setItem('generate-model', JSON.stringify({ id, at: 0 }))", older)
     page.reload()
     expect(page.get_by_label("Model", exact=True)).to_have_value(newer)
+
+
+def test_a_loop_goes_round_and_rests_when_its_tab_is_left(page: Page, made: Callable[..., str]) -> None:
+    """Guards against a loop whose seam cannot be heard, and against a sound that nothing on the page stops any more."""
+    page.goto(made(kind="loop", seconds=0.8))
+    page.locator("article.piece .play").click()
+    page.wait_for_function("() => document.getElementById('player').muted")
+    page.wait_for_timeout(2000)
+    assert page.evaluate(SOUNDS)
+    place = "() => Number(document.querySelector('.heard').style.getPropertyValue('--at'))"
+    assert 0 <= page.evaluate(place) < 1
+    page.get_by_role("link", name="Library").click()
+    page.wait_for_function(RESTS)
+    page.go_back()
+    page.locator("article.piece .play").click()
+    page.wait_for_function(SOUNDS)
+    page.locator("article.piece").get_by_role("button", name="Delete").click()
+    expect(page.locator("article.piece")).to_have_count(0)
+    page.wait_for_function(RESTS)
+
+
+def test_a_passage_made_anew_is_judged_where_it_is(page: Page, made: Callable[..., str]) -> None:
+    """Guards against verdicts that are shown, and heard, at the beginning of the recording around it."""
+    nothing = {"similarity": None, "percentile": None, "recording": "", "at_seconds": 0, "reference": None}
+    second = {"verdict": "Close", "semitones": 0, "stretch": 1, "is_repeated": False, **nothing}
+
+    def judged(route: Route) -> None:
+        told = route.fetch()
+        route.fulfill(response=told, json={**told.json(), "seconds": [second]})
+
+    page.route("**/api/pieces/1", judged)
+    page.goto(made(kind="infill", begin=0.4, end=0.7))
+    bar, strip = page.locator(".origin button"), page.locator(".origin")
+    expect(bar).to_have_attribute("aria-label", "0.4 s: Close")
+    expect(page.locator(".seconds span").first).to_be_attached()
+    inner, outer = bar.bounding_box(), strip.bounding_box()
+    assert inner is not None
+    assert outer is not None
+    assert (inner["x"] - outer["x"]) / outer["width"] == pytest.approx(0.5, abs=0.02)
+    assert inner["width"] / outer["width"] == pytest.approx(0.375, abs=0.02)
+    bar.click()
+    page.wait_for_function("() => document.getElementById('player').currentTime >= 0.4")
+
+
+def test_what_is_compared_shows_which_is_heard_and_rests_when_pressed_again(
+    page: Page, made: Callable[..., str]
+) -> None:
+    page.goto(made(kind="loop", seconds=0.8))
+    page.get_by_role("button", name="Compare as A").click()
+    heard = page.locator(".compare button").first
+    expect(heard).to_have_attribute("aria-pressed", "false")
+    heard.click()
+    expect(heard).to_have_attribute("aria-pressed", "true")
+    heard.click()
+    expect(heard).to_have_attribute("aria-pressed", "false")
+    page.wait_for_function(RESTS)
+
+
+def test_what_is_being_made_is_said_as_it_was_asked_for() -> None:
+    """Guards against "3 × 10 s" above loops of eight beats."""
+    assert length_in_words(Settings(seconds=10)) == "10 s"
+    assert length_in_words(Settings(kind="loop", beats=8, bpm=120)) == "8 beats at 120 BPM"
+    assert length_in_words(Settings(kind="loop", seconds=2)) == "2 s of loop"
+    assert length_in_words(Settings(kind="infill", begin=3, end=6.25)) == "3.25 s made anew"

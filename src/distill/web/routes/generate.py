@@ -122,7 +122,7 @@ def generate(asked: Asked) -> JobView:
         "--json",
     ]
     about = {"model": str(entry.path), "settings": asked.settings.model_dump()}
-    title = f"{asked.settings.count} × {asked.settings.seconds:g} s with {entry.name}"
+    title = f"{asked.settings.count} × {length_in_words(asked.settings)} with {entry.name}"
     return view(jobs.start("generate", title, [words], lane="making", about=about))
 
 
@@ -190,6 +190,15 @@ def forget_preset(name: str) -> Done:
         raise LibraryError(f"There is no preset '{name}'.", "It may have been deleted in another tab.")
     _write([one for one in there if one.name != name])
     return Done()
+
+
+def length_in_words(wanted: Settings) -> str:
+    """How long a piece is to be, in words."""
+    if wanted.kind == "infill":
+        return f"{wanted.end - wanted.begin:.3g} s made anew"
+    if wanted.kind == "loop" and wanted.beats is not None and wanted.bpm is not None:
+        return f"{wanted.beats} {'beat' if wanted.beats == 1 else 'beats'} at {wanted.bpm:g} BPM"
+    return f"{wanted.seconds:g} s{' of loop' if wanted.kind == 'loop' else ''}"
 
 
 def _options(wanted: Settings) -> list[str | Path]:

@@ -168,7 +168,7 @@ function Generate({ path }) {
     const made = job.about.settings?.count ?? 1;
     show("all");
     const newest = (await get(`/api/pieces?model=${model}`))[0];
-    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, newest && { undo: { label: "Play", act: () => play(`piece:${newest.id}`, { from: 0 }).catch(sayWrong) } });
+    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, newest && { undo: { label: "Play", act: () => play(`piece:${newest.id}`, { from: 0, loop: newest.request.kind === "loop" }).catch(sayWrong) } });
   };
   const kept = (pieces ?? []).filter((one) => one.kept);
   const listed = shown === "kept" ? kept : pieces ?? [];

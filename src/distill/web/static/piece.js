@@ -2,7 +2,8 @@
 import { useEffect, useState } from "./vendor/hooks.js";
 import { get, post, put, query } from "./api.js";
 import { html, Action, Badge, when } from "./parts.js";
-import { address, attempt, refresh, say, usePolled } from "./store.js";
+import { pause, play, playing, position } from "./player.js";
+import { address, attempt, refresh, say, usePolled, useShared } from "./store.js";
 import { remove } from "./trash.js";
 import { Sound } from "./wave.js";
 
@@ -54,6 +55,7 @@ function Keep({ piece }) {
 
 export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
   const verdicts = useVerdicts(piece);
+  const { kind, begin, end } = piece.request;
   const tone = piece.shares.copy > 0.1 ? "bad" : piece.shares.close > 0.25 ? "warn" : "good";
   const again = async () => {
     const job = await post(`/api/pieces/${piece.id}/again`);
@@ -62,9 +64,9 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
     return job;
   };
   return html`<article class=${`card piece${isNew ? " new" : ""}`} aria-label=${`Piece ${piece.name}`} data-piece=${piece.id}>
-    <header><div><h3>${piece.name} <${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original<//></h3><small>${piece.model} · ${when(piece.made)}</small></div>
+    <header><div><h3>${piece.name} <${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original${kind === "infill" ? " where it is new" : ""}<//></h3><small>${piece.model} · ${when(piece.made)}</small></div>
       ${onSide && html`<div class="sides" role="group" aria-label="Compare"><small aria-hidden="true">Compare</small>${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
-    ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} options=${options} />` : html`<p class="soft">The file is gone from ${piece.file}.${piece.model_id ? " It can be made again." : ""}</p>`}
+    ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} judged=${kind === "infill" ? [begin, end] : undefined} options=${() => ({ ...options?.(), loop: kind === "loop" })} />` : html`<p class="soft">The file is gone from ${piece.file}.${piece.model_id ? " It can be made again." : ""}</p>`}
     <p class="how">${how(piece)}</p>
     <div class="actions">
       <${Keep} piece=${piece} />
@@ -81,6 +83,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
 export function Compare({ a, b, onClear }) {
   const level = (piece) => usePolled(piece ? query("/api/sound/level", { ref: `piece:${piece.id}` }) : null, 600000).data?.decibels;
   const [one, other] = [level(a), level(b)];
+  const now = useShared(playing);
   useEffect(() => {
     const softest = Math.min(one ?? 0, other ?? 0);
     volumes.clear();
@@ -88,13 +91,10 @@ export function Compare({ a, b, onClear }) {
     if (b && other != null) volumes.set(b.id, 10 ** ((softest - other) / 20));
   }, [a?.id, b?.id, one, other]);
   if (!a && !b) return null;
-  const hear = (piece) => attempt(async () => {
-    const player = await import("./player.js");
-    const from = player.playing.get().isPlaying ? player.position() : 0;
-    await player.play(`piece:${piece.id}`, { from, volume: volumes.get(piece.id) ?? 1 });
-  });
+  const isHeard = (piece) => Boolean(piece) && now.isPlaying && now.reference === `piece:${piece.id}`;
+  const hear = (piece) => (isHeard(piece) ? pause() : attempt(() => play(`piece:${piece.id}`, { from: now.isPlaying ? position() : 0, volume: volumes.get(piece.id) ?? 1, loop: piece.request.kind === "loop" })));
   return html`<div class="card compare" role="group" aria-label="A and B at the same level"><b>Compare</b>
-    ${[["A", a], ["B", b]].map(([side, piece]) => html`<button type="button" disabled=${!piece} onClick=${() => hear(piece)}>${side}: ${piece ? piece.name : "choose one below"}</button>`)}
+    ${[["A", a], ["B", b]].map(([side, piece]) => html`<button type="button" class=${isHeard(piece) ? "primary" : ""} aria-pressed=${isHeard(piece)} disabled=${!piece} onClick=${() => hear(piece)}>${side}: ${piece ? piece.name : "choose one below"}</button>`)}
     <span class="soft">${a && b && one != null && other != null ? `levels matched, ${Math.abs(one - other).toFixed(1)} dB apart` : ""}</span><button type="button" class="quiet small" onClick=${onClear}>Clear</button></div>`;
 }
 export const volumes = new Map();

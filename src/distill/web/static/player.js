@@ -12,6 +12,8 @@ document.body.append(audio);
 export const playing = shared({ reference: "", isPlaying: false });
 let end = Infinity;
 let then = null;
+let round = null;  // what a loop is heard by
+let wishes = 0;
 
 const tell = () => playing.set({ reference: playing.get().reference, isPlaying: !audio.paused });
 for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, tell);
@@ -33,14 +35,27 @@ function watch() {
 
 /** The address at which a sound is heard. */
 export const soundUrl = (reference) => query("/api/sound/audio", { ref: reference });
-export const position = () => audio.currentTime;
-export const pause = () => { then = null; audio.pause(); };
-/** Levels differ between sounds; 1 is as it is. */
-export const setVolume = (volume) => { audio.volume = Math.min(1, Math.max(0, volume)); };
+export const position = () => round?.position() ?? audio.currentTime;
+function unwind() {
+  if (!round) return;
+  audio.currentTime = round.position();
+  round.stop();
+  round = null;
+}
+export const pause = () => { wishes += 1; then = null; unwind(); audio.pause(); };
+/** Stops a sound whose button is no more on the page: nothing would be left to stop it by. */
+export const leave = (reference) => { if (playing.get().reference === reference) pause(); };
 
-/** Plays a sound from a moment on, to another if given, and calls `next` when it is over. */
-export async function play(reference, { from, to = Infinity, next = null, url = soundUrl(reference), volume = 1 } = {}) {
+/** Plays a sound from a moment on, to another if given, and calls `next` when it is over; or, with `loop`, round and round. */
+export async function play(reference, { from, to = Infinity, next = null, url = soundUrl(reference), volume = 1, loop = false } = {}) {
+  const wish = (wishes += 1);
   then = null;
+  unwind();
+  // A loop is heard by Web Audio, joined to the sample; the player is mute meanwhile, and only shows where it is.
+  const wound = loop ? await import("./round.js").then(({ load }) => load(url)).catch(() => null) : null;
+  if (wish !== wishes) return;  // something else was pressed meanwhile
+  audio.muted = Boolean(wound);
+  audio.loop = loop;
   if (playing.get().reference !== reference) {
     audio.src = url;
     playing.set({ reference, isPlaying: false });
@@ -50,6 +65,7 @@ export async function play(reference, { from, to = Infinity, next = null, url = 
   end = to;
   then = next;
   await audio.play().catch((error) => { if (error.name !== "AbortError") throw error; });
+  if (wound && wish === wishes) round = wound(audio.currentTime, volume);
   watch();
 }
 export function toggle(reference, options = {}) {

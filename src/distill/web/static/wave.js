@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, query } from "./api.js";
 import { html, count, duration, minus } from "./parts.js";
 import { drawMel, drawWave, unpack } from "./draw.js";
-import { play, playing, position, toggle } from "./player.js";
+import { leave, play, playing, position, toggle } from "./player.js";
 import { sayWrong, useShared } from "./store.js";
 
 const looks = new Map();
@@ -53,8 +53,16 @@ function Canvas({ look, draw, kind }) {
   return html`<canvas class=${kind} ref=${own} aria-hidden="true"></canvas>`;
 }
 
+/** Stops what is heard under this reference when what began it leaves the page. */
+function useLeaving(reference) {
+  const last = useRef(reference);
+  last.current = reference;
+  useEffect(() => () => leave(last.current), []);
+}
+
 export function PlayButton({ reference, label, options, small }) {
   const now = useShared(playing);
+  useLeaving(reference);
   const on = now.reference === reference && now.isPlaying;
   return html`<button type="button" class=${`round play${small ? " small" : ""}${on ? " primary" : ""}`} aria-label=${`${on ? "Pause" : "Play"} ${label}`} aria-pressed=${on}
     onClick=${() => toggle(reference, options?.())}>${on ? html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 3h3v10H4zM9 3h3v10H9z"/></svg>` : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 3l8 5-8 5z"/></svg>`}</button>`;
@@ -81,26 +89,32 @@ function usePlayhead(reference, seconds, pane) {
 const TONES = { Original: "original", Close: "close", Copy: "copy", Silence: "silence" };
 const HEAR_S = 1.0;
 
-function describe(second, number) {
-  if (!second.recording) return `${number} s: ${second.verdict}`;
+function describe(second, place) {
+  const at = `${+place.toFixed(2)} s`;
+  if (!second.recording) return `${at}: ${second.verdict}`;
   const percentile = second.percentile == null ? "" : `, nearer than ${Math.round(second.percentile)} % of your recordings’ seconds are to each other`;
   const turned = second.semitones ? `, ${second.semitones > 0 ? "+" : ""}${minus(count(second.semitones, "semitone"))}` : "";
-  return `${number} s: ${second.verdict}. Nearest ${second.recording} at ${second.at_seconds.toFixed(1)} s (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
+  return `${at}: ${second.verdict}. Nearest ${second.recording} at ${second.at_seconds.toFixed(1)} s (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
 }
 
-/** A bar a second; pressing one plays the passage that it is nearest to, and then itself. */
-export function Strip({ reference, verdicts, seconds }) {
+/** A bar a second, from `begin` on; pressing one plays the passage that it is nearest to, and then itself. */
+export function Strip({ reference, verdicts, seconds, begin, end }) {
   const [told, tell] = useState("");
   const [at, move] = useState(0);
+  const [passage, setPassage] = useState("");
+  useLeaving(passage);
   const own = useRef(null);
   const hear = (second, number) => {
-    tell(describe(second, number));
+    const place = begin + number;
+    tell(describe(second, place));
     move(number);
-    const itself = () => play(reference, { from: number, to: Math.min(number + HEAR_S, seconds) }).catch(sayWrong);
+    const itself = () => play(reference, { from: place, to: Math.min(place + HEAR_S, end) }).catch(sayWrong);
     if (!second.reference) { itself(); return; }
-    const place = { ref: second.reference, begin: second.at_seconds.toFixed(3), seconds: (HEAR_S / (second.stretch || 1)).toFixed(3) };
-    play(`${second.reference}@${second.at_seconds}`, { url: query("/api/sound/passage", place), from: 0, next: itself })
-      .catch(() => { tell(`${describe(second, number)}. That recording cannot be played here; this is the second itself.`); itself(); });
+    const asked = { ref: second.reference, begin: second.at_seconds.toFixed(3), seconds: (HEAR_S / (second.stretch || 1)).toFixed(3) };
+    const nearest = `${second.reference}@${second.at_seconds}`;
+    setPassage(nearest);
+    play(nearest, { url: query("/api/sound/passage", asked), from: 0, next: itself })
+      .catch(() => { tell(`${describe(second, place)}. That recording cannot be played here; this is the second itself.`); itself(); });
   };
   const keys = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -112,8 +126,8 @@ export function Strip({ reference, verdicts, seconds }) {
   };
   return html`<div class="verdicts">
     <div class="origin" role="toolbar" aria-label="Verdict of every second: press one to hear the nearest passage of the recordings, then the second itself" ref=${own} onKeyDown=${keys}>
-      ${verdicts.map((second, number) => html`<button type="button" class=${TONES[second.verdict] ?? ""} tabindex=${number === at ? 0 : -1} title=${describe(second, number)}
-        aria-label=${describe(second, number)} style=${{ left: `${(100 * number) / seconds}%`, width: `${(100 * Math.min(1, seconds - number)) / seconds}%` }} onClick=${() => hear(second, number)}><i></i></button>`)}
+      ${verdicts.map((second, number) => html`<button type="button" class=${TONES[second.verdict] ?? ""} tabindex=${number === at ? 0 : -1} title=${describe(second, begin + number)}
+        aria-label=${describe(second, begin + number)} style=${{ left: `${(100 * (begin + number)) / seconds}%`, width: `${(100 * Math.min(1, end - begin - number)) / seconds}%` }} onClick=${() => hear(second, number)}><i></i></button>`)}
     </div>
     <p class="told" aria-live="polite">${told || html`<span class="origin-key original">Original</span><span class="origin-key close">Close</span><span class="origin-key copy">Copy</span><span class="soft">Press a second to hear where it is from</span>`}</p>
   </div>`;
@@ -126,8 +140,8 @@ function Axis({ seconds }) {
   return html`<div class="seconds" aria-hidden="true">${marks.map((mark) => html`<span style=${{ left: `${(100 * mark) / seconds}%` }}>${+mark.toFixed(2)} s</span>`)}</div>`;
 }
 
-/** The whole: `selection` is [begin, end] in seconds, and `onSelect` makes it markable by dragging. */
-export function Sound({ reference, label, mel = true, verdicts, selection, onSelect, options, length }) {
+/** The whole: `selection` is [begin, end] in seconds, and `onSelect` makes it markable by dragging; the verdicts are on `judged`, or on all of it. */
+export function Sound({ reference, label, mel = true, verdicts, judged, selection, onSelect, options, length }) {
   const pane = useRef(null);
   const { look, wrong } = useLook(reference, mel, pane);
   const seconds = look?.seconds ?? length ?? 0;
@@ -157,7 +171,7 @@ export function Sound({ reference, label, mel = true, verdicts, selection, onSel
   const keys = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (event.key === " " || event.key === "Enter") toggle(reference, options?.());
-    else if (step && seconds) play(reference, { from: Math.min(seconds, Math.max(0, position() + step)) });
+    else if (step && seconds) play(reference, { ...options?.(), from: Math.min(seconds, Math.max(0, position() + step)) });
     else return;
     event.preventDefault();
   };
@@ -172,7 +186,7 @@ export function Sound({ reference, label, mel = true, verdicts, selection, onSel
         ${wrong && html`<span class="wrong">${wrong.what}</span>`}
       </div>
       <${Axis} seconds=${seconds} />
-      ${verdicts && verdicts.length > 0 && html`<${Strip} reference=${reference} verdicts=${verdicts} seconds=${seconds || verdicts.length} />`}
+      ${verdicts && verdicts.length > 0 && html`<${Strip} reference=${reference} verdicts=${verdicts} seconds=${seconds || verdicts.length} begin=${judged?.[0] ?? 0} end=${judged?.[1] ?? (seconds || verdicts.length)} />`}
     </div>
   </div>`;
 }

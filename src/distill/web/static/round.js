@@ -1,0 +1,24 @@
+// A loop that goes round and round without a gap: where the browser repeats a file, it leaves one.
+import { Wrong } from "./api.js";
+
+let context = null;
+let last = { url: "", buffer: null };
+
+/** The loop at this address, ready to be heard: a function of where it begins and how loud it is, which gives `{ position, stop }`. */
+export async function load(url) {
+  context ??= new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
+  if (context.state === "suspended") await context.resume();
+  if (last.url !== url) {
+    const answer = await fetch(url);
+    if (!answer.ok) throw new Wrong("This loop cannot be read.", "Make it again.", answer.status);
+    last = { url, buffer: await context.decodeAudioData(await answer.arrayBuffer()) };
+  }
+  const { buffer } = last;
+  return (from, volume) => {
+    const source = new AudioBufferSourceNode(context, { buffer, loop: true });
+    source.connect(new GainNode(context, { gain: volume })).connect(context.destination);
+    source.start(0, from);
+    const began = context.currentTime - from;
+    return { position: () => (context.currentTime - began) % buffer.duration, stop: () => source.stop() };
+  };
+}
