@@ -178,3 +178,44 @@ def test_what_is_being_made_is_said_as_it_was_asked_for() -> None:
     assert length_in_words(Settings(kind="loop", beats=8, bpm=120)) == "8 beats at 120 BPM"
     assert length_in_words(Settings(kind="loop", seconds=2)) == "2 s of loop"
     assert length_in_words(Settings(kind="infill", begin=3, end=6.25)) == "3.25 s made anew"
+
+
+def test_a_sound_that_is_pressed_twice_is_opened_once(page: Page, model: str) -> None:
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.dblclick()
+    page.locator(".grid-place canvas").wait_for()
+    assert len(page.request.get("/api/codes/sheets").json()) == 1
+
+
+def test_several_models_are_imported_into_an_empty_library(page: Page, model_files: Path, tmp_path: Path) -> None:
+    """Guards against what is left of the import when the first of them has come, and the page looks different."""
+    (tmp_path / "wrong.distill").write_text("no model")
+    page.goto("/#/library")
+    files = [model_files / "tiny.distill", model_files / "other.distill"]
+    page.get_by_label("Model files to import").set_input_files(files)
+    expect(page.get_by_role("button", name="Importing 1 of 2 …")).to_be_disabled()
+    expect(page.get_by_role("button", name="Importing 2 of 2 …")).to_be_disabled()
+    expect(page.locator(".message")).to_contain_text("2 models are in the library")
+    expect(page.locator("table.models tbody tr")).to_have_count(2)
+    page.get_by_label("Model files to import").set_input_files([tmp_path / "wrong.distill"])
+    expect(page.locator(".message.bad")).to_contain_text("wrong")
+
+
+def test_enter_renames(page: Page, model: str) -> None:
+    page.goto(f"/#/library/{model}")
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name", exact=True).fill("rain")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Renaming …")).to_be_disabled()
+    expect(page.get_by_role("heading", name="rain")).to_be_visible()
+
+
+def test_a_tab_that_could_not_be_loaded_comes_when_the_server_does(page: Page) -> None:
+    page.goto("/#/recordings")
+    expect(page.get_by_role("heading", name="What should Distill learn from?")).to_be_visible()
+    page.route("**/*", lambda route: route.abort())
+    page.get_by_role("link", name="Library").click()
+    expect(page.get_by_text("This tab could not be loaded")).to_be_visible()
+    expect(page.locator(".now.gone")).to_be_visible()
+    page.unroute("**/*")
+    expect(page.get_by_role("heading", name="No models yet")).to_be_visible()

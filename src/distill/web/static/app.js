@@ -1,6 +1,6 @@
 // The shell: the tabs, what is at work now, and messages. Each tab is a module of its own, loaded when it is first opened.
 import { render } from "./vendor/preact.js";
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { html, duration, percent } from "./parts.js";
 import { address, message, useAddress, usePolled, useShared } from "./store.js";
 
@@ -18,7 +18,7 @@ const styles = new Map();
 async function load(id) {
   if (!styles.has(id)) {
     const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: `/static/${id}.css` });
-    styles.set(id, { style, ready: new Promise((done, failed) => { style.onload = done; style.onerror = failed; }) });
+    styles.set(id, { style, ready: new Promise((done, failed) => { style.onload = done; style.onerror = () => { style.remove(); styles.delete(id); failed(); }; }) });
     document.head.append(style);
   }
   const [module] = await Promise.all([import(`./${id}.js`), styles.get(id).ready]);
@@ -44,13 +44,19 @@ function Tabs({ current }) {
 function Page({ path }) {
   const [id, ...rest] = path;
   const [tab, set] = useState(null);
-  const [wrong, setWrong] = useState("");
+  const [wrong, setWrong] = useState(false);
+  const { data, wrong: silent } = usePolled("/api/now", 1500);
   useEffect(() => {
     let gone = false;
-    load(id).then((found) => { if (!gone) { dress(id); set(found); } }, () => { if (!gone) setWrong("This tab could not be loaded. Reload the page."); });
+    load(id).then((found) => { if (!gone) { dress(id); set(found); } }, () => { if (!gone) setWrong(true); });
     return () => { gone = true; };
   }, [id]);
-  if (wrong) return html`<main><p class="alert bad">${wrong}</p></main>`;
+  // What a browser could not load it may not ask for again; and there is nothing on the page that could be lost.
+  const wasAway = useRef(false);
+  if (silent) wasAway.current = true;
+  const isBack = wrong && wasAway.current && !silent && data !== undefined;
+  useEffect(() => { if (isBack) { const timer = setTimeout(() => location.reload(), 1000); return () => clearTimeout(timer); } return undefined; }, [isBack]);
+  if (wrong) return html`<main><p class="alert bad">This tab could not be loaded. It comes by itself when Distill answers again; or reload the page.</p></main>`;
   if (!tab || tab.id !== id) return html`<main aria-busy="true"></main>`;
   return html`<main id="main" class=${`tab-${id}`}><h1 class="unseen">${tab.title}</h1><${tab.view} path=${rest} /></main>`;
 }
@@ -68,7 +74,7 @@ function Now() {
   if (wrong?.status === 0) return html`<span class="now gone" role="alert">${wrong.what}</span>`;
   if (!now) return null;
   const left = now.remaining_s == null || now.remaining_s < 1 ? "" : ` · ${duration(now.remaining_s)} left`;
-  return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")}><span><span class="unseen">At work: </span>${now.title} <b>${percent(now.share)}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;
+  return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")}><span><span class="unseen">At work: </span>${now.title} <b>${now.share > 0 ? percent(now.share) : ""}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;
 }
 
 function Message() {

@@ -1,5 +1,5 @@
 // The tab Codes: what is open, what can be opened, and the desk on which one sound or two are edited.
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, send } from "./api.js";
 import { Action, Choice, Damaged, Empty, duration, html, when } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
@@ -16,6 +16,8 @@ function Opener({ models, beside, onOpened }) {
   const [pieces, setPieces] = useState([]);
   const [search, setSearch] = useState("");
   const [over, setOver] = useState(false);
+  const [opening, wait] = useState("");
+  const busy = useRef(false);
   useEffect(() => {
     let gone = false;
     attempt(async () => {
@@ -25,15 +27,25 @@ function Opener({ models, beside, onOpened }) {
     return () => { gone = true; };
   }, [model?.id]);
   if (!model) return null;
-  const open = (body) => attempt(async () => onOpened(await post("/api/codes/sheets", { model: model.id, ...body })));
-  const take = (files) => attempt(async () => { if (files[0]) onOpened(await send(`/api/uploads/codes/${model.id}/${encodeURIComponent(files[0].name)}`, files[0])); });
+  // One at a time: the model may have to be loaded first, and whoever sees nothing happen presses again.
+  const begin = async (name, asked) => {
+    if (busy.current) return;
+    busy.current = true;
+    wait(name);
+    const sheet = await attempt(asked);
+    busy.current = false;
+    wait("");
+    if (sheet) onOpened(sheet);
+  };
+  const open = (name, body) => begin(name, () => post("/api/codes/sheets", { model: model.id, ...body }));
+  const take = (files) => files[0] && begin(files[0].name, () => send(`/api/uploads/codes/${model.id}/${encodeURIComponent(files[0].name)}`, files[0]));
   const listed = (all, one) => {
     const fitting = all.filter(({ name }) => fits(name));
     const left = fitting.length - SHOWN;
     return html`<ul>${fitting.slice(0, SHOWN).map(one)}</ul>${left > 0 && html`<p class="hint">${left} more: search for a part of their names.</p>`}`;
   };
   const fits = (name) => name.toLowerCase().includes(search.trim().toLowerCase());
-  const line = (key, name, detail, body) => html`<li key=${key}><button type="button" class="quiet" onClick=${() => open(body)} data-test="open"><span>${name}</span><small>${detail}</small></button></li>`;
+  const line = (key, name, detail, body) => html`<li key=${key}><button type="button" class="quiet" onClick=${() => open(name, body)} data-test="open"><span>${name}</span><small>${opening === name ? "opening …" : detail}</small></button></li>`;
   const where = (one) => (one.begin ? ` from ${one.begin.toFixed(1)} s` : "");
   return html`<div class="opener">
     <div class="fields">
@@ -42,7 +54,7 @@ function Opener({ models, beside, onOpened }) {
     </div>
     <label class=${`drop ${over ? "over" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)} onDrop=${(event) => { event.preventDefault(); setOver(false); take(event.dataTransfer.files); }}>
       <input type="file" class="unseen" accept="audio/*,.codes" onChange=${(event) => take(event.target.files)} />
-      <span>Drop an audio file or a .codes file here, or <u>choose one</u></span>
+      <span role="status">${opening ? `Opening ${opening} …` : html`Drop an audio file or a .codes file here, or <u>choose one</u>`}</span>
     </label>
     <div class="lists">
       <section><h3>Recordings it learned from${recordings.length ? ` (${recordings.length})` : ""}</h3>

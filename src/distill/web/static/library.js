@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, query, send } from "./api.js";
 import { html, Action, Alert, Badge, Dialog, Empty, Field, count, duration, figure, size, when } from "./parts.js";
-import { address, attempt, go, refresh, say, sayWrong, usePolled } from "./store.js";
+import { address, attempt, go, refresh, say, shared, usePolled, useShared } from "./store.js";
 import { STATES } from "./run.js";
 import { Piece } from "./piece.js";
 import { remove, Trash } from "./trash.js";
@@ -48,20 +48,25 @@ async function forget(model) {
   go("library");
 }
 
+/** What is being imported, in words; it goes on wherever the page is meanwhile. */
+const importing = shared("");
+async function take(files) {
+  const wrong = [];
+  for (const [number, file] of files.entries()) {
+    importing.set(files.length > 1 ? `Importing ${number + 1} of ${files.length} …` : "Importing …");
+    await send(`/api/uploads/models/${encodeURIComponent(file.name)}`, file).then(done).catch((error) => wrong.push(error.message));
+    refresh("/api/models");
+  }
+  importing.set("");
+  if (wrong.length) say(wrong.slice(0, 3).join(" "), { tone: "bad" });
+  else say(files.length === 1 ? `${files[0].name} is in the library` : `${files.length} models are in the library`);
+}
+
 function Import() {
   const input = useRef(null);
-  const [busy, wait] = useState(false);
-  const take = async (files) => {
-    wait(true);
-    for (const file of files) {
-      await send(`/api/uploads/models/${encodeURIComponent(file.name)}`, file).then(done).then(() => say(`${file.name} is in the library`), sayWrong);
-    }
-    wait(false);
-    input.current.value = "";
-    refresh("/api/models");
-  };
-  return html`<button type="button" disabled=${busy} aria-busy=${busy} onClick=${() => input.current.click()}>${busy ? "Importing …" : "Import a model"}</button>
-    <input ref=${input} type="file" class="unseen" tabindex="-1" accept=".distill" multiple aria-label="Model files to import" onChange=${(event) => take([...event.target.files])} />`;
+  const busy = useShared(importing);
+  return html`<button type="button" disabled=${Boolean(busy)} aria-busy=${Boolean(busy)} onClick=${() => input.current.click()}>${busy || "Import models"}</button>
+    <input ref=${input} type="file" class="unseen" tabindex="-1" accept=".distill" multiple aria-label="Model files to import" onChange=${(event) => { const files = [...event.target.files]; event.target.value = ""; if (files.length) take(files); }} />`;
 }
 
 function List() {
@@ -96,7 +101,16 @@ function Rename({ model, onClose }) {
     go("library", ...(now ? [now.id] : []));
     say(`It is now called ${name}`);
   };
-  return html`<${Dialog} title="Rename" onClose=${onClose}><${Field} label="Name" value=${name} onInput=${set} autofocus /><div class="actions"><${Action} kind="primary" disabled=${!name.trim() || name === model.name} act=${rename}>Rename<//></div><//>`;
+  const [busy, wait] = useState(false);
+  const press = async (event) => {
+    event.preventDefault();
+    if (busy || !name.trim() || name === model.name) return;
+    wait(true);
+    await attempt(rename);
+    wait(false);
+  };
+  return html`<${Dialog} title="Rename" onClose=${onClose}><form class="stack" onSubmit=${press}><${Field} label="Name" value=${name} onInput=${set} maxlength="100" autofocus />
+    <div class="actions"><button class="primary" disabled=${busy || !name.trim() || name === model.name} aria-busy=${busy}>${busy ? "Renaming …" : "Rename"}</button></div></form><//>`;
 }
 
 function Trainings({ runs }) {
