@@ -151,6 +151,30 @@ def test_the_steps_are_the_same_from_the_recordings_to_the_new_sound(page: Page,
     expect(steps).to_have_text(["Prior 25 %"])
 
 
+def test_a_training_that_is_stopped_says_so_while_and_after_it_is(page: Page, model: str) -> None:
+    """Guards against "running" as if nothing had been pressed, and "done" of what was stopped after a quarter."""
+    told: dict[str, Any] = {"can_stop": True, "job": "1", "job_step": "Prior"}
+    halted: dict[str, Any] = {}
+
+    def change(run: dict[str, Any]) -> dict[str, Any]:
+        return {**run, **told, "stages": [{**stage, **halted} for stage in run["stages"]]}
+
+    page.route(f"**/api/runs/{RUN}", answered(change))
+    page.goto(f"/#/train/{RUN}")
+    stop, badge = page.locator("[data-test=stop]"), page.locator(".run h2 .badge")
+    expect(stop).to_be_enabled()
+    expect(badge).to_have_text("running")
+    told |= {"job_step": "Stopping"}
+    expect(stop).to_be_disabled()
+    expect(stop).to_have_text("Stopping …")
+    expect(badge).to_have_text("stopping")
+    expect(page.locator("[data-test=left]")).to_contain_text("the best so far is kept")
+    told |= {"state": "stopped", "can_stop": False, "job": None, "job_step": ""}
+    halted |= {"outcome": "stopped", "is_complete": True}
+    expect(badge).to_have_text("stopped")
+    expect(page.locator(".stages li")).to_have_text(["Prior 25 %"])
+
+
 def test_recordings_are_added_by_keyboard(page: Page, small_corpus: Path, tmp_path: Path) -> None:
     """And the demo takes as long as in the terminal, where nothing else was asked for."""
     shutil.copytree(small_corpus, tmp_path / "my recordings")

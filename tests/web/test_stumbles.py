@@ -219,3 +219,51 @@ def test_a_tab_that_could_not_be_loaded_comes_when_the_server_does(page: Page) -
     expect(page.locator(".now.gone")).to_be_visible()
     page.unroute("**/*")
     expect(page.get_by_role("heading", name="No models yet")).to_be_visible()
+
+
+def test_a_recording_that_is_not_on_this_computer_is_said_to_be_so(page: Page, model: str) -> None:
+    """Guards against the number by which the page calls a model, in words that nobody can read on a black ground."""
+    page.goto(f"/#/generate/{model}")
+    page.get_by_text("Infill", exact=True).click()
+    page.get_by_label("Recording", exact=True).select_option(label="take-1.wav")
+    gone = page.locator(".pick .wrong")
+    expect(gone).to_have_text(
+        "take-1.wav is not where it was. It was moved or deleted; put it back, or choose another one."
+    )
+    assert gone.evaluate("(one) => getComputedStyle(one).backgroundColor") != "rgba(0, 0, 0, 0)"
+
+
+def test_the_name_of_a_preset_is_as_long_as_it_may_be(page: Page, model: str) -> None:
+    page.goto(f"/#/generate/{model}")
+    page.locator("summary", has_text="Presets").click()
+    name = page.get_by_label("Name of the preset")
+    name.press_sequentially("long " * 13)
+    assert len(name.input_value()) == 60
+    page.get_by_role("button", name="Keep these").click()
+    expect(page.locator(".presets .row button").first).to_contain_text("long long")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_message_can_be_read_also_under_the_mouse(page: Page, made: Callable[..., str], theme: Any) -> None:
+    """Guards against a button in the colours of the page on a message, which has the opposite ones."""
+    page.emulate_media(color_scheme=theme)
+    page.goto(made(kind="audio"))
+    page.locator("article.piece").get_by_role("button", name="Delete").click()
+    undo = page.locator(".message button", has_text="Undo")
+    for button in (page.locator(".message button[aria-label=Dismiss]"), undo):
+        button.hover()
+        ratio = """(button) => {
+            const light = (colour) => {
+                const canvas = document.createElement("canvas").getContext("2d");
+                canvas.fillStyle = colour;
+                canvas.fillRect(0, 0, 1, 1);
+                const linear = (one) => (one <= 10.3 ? one / 3295 : ((one / 255 + 0.055) / 1.055) ** 2.4);
+                const [red, green, blue] = [...canvas.getImageData(0, 0, 1, 1).data].map(linear);
+                return 0.05 + 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+            };
+            const style = getComputedStyle(button);
+            const [one, other] = [light(style.color), light(style.backgroundColor)];
+            return Math.max(one, other) / Math.min(one, other);
+        }"""
+        assert button.evaluate(ratio) > 4.5
+    undo.click()

@@ -234,7 +234,8 @@ def sound(reference: str) -> Path:
         if path.is_file():
             return path
     raise AudioFileError(
-        f"{rest[:200]} is not where it was.", "It was moved or deleted; put it back, or choose another one."
+        f"{(rest.partition('/')[2] or rest)[:200]} is not where it was.",
+        "It was moved or deleted; put it back, or choose another one.",
     )
 
 

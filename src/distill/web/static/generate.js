@@ -4,7 +4,7 @@ import { del, get, post, put } from "./api.js";
 import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count } from "./parts.js";
 import { address, attempt, go, refresh, say, sayWrong, usePolled, useRemembered } from "./store.js";
 import { play } from "./player.js";
-import { Pick } from "./pick.js";
+import { Pick, nameOf } from "./pick.js";
 import { Compare, MAKING, Piece, volumes } from "./piece.js";
 
 const FRESH = {
@@ -59,7 +59,7 @@ function Shape({ form, set, model, pieces }) {
       <div class="fields three"><${Field} label="From, s" type="number" min="0" step="any" value=${from.toFixed(2)} onInput=${edge(0)} /><${Field} label="To, s" type="number" min="0" step="any" value=${to.toFixed(2)} onInput=${edge(1)} />${many}</div>`;
   }
   return html`<div class="fields"><${Field} label="Seconds" type="number" min="0.5" max="600" step="any" ...${field("seconds")} />${many}</div>
-    <details open=${Boolean(form.given)}><summary>Go on from a sound</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ ...form, given })} /></details>`;
+    <details open=${Boolean(form.given)}><summary>Go on from ${form.given ? nameOf(form.given) : "a sound"}</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ ...form, given })} /></details>`;
 }
 
 function Finer({ form, set, names }) {
@@ -92,7 +92,7 @@ function Presets({ form, levels, onUse }) {
   };
   return html`<details><summary>Presets${all?.length ? ` (${all.length})` : ""}</summary><div class="stack presets">
     ${(all ?? []).map((preset) => html`<div class="row"><button type="button" class="quiet small" onClick=${() => onUse(preset.settings)}>${preset.name}</button><${Action} kind="quiet small" label=${`Delete preset ${preset.name}`} act=${() => forget(preset)}>Delete<//></div>`)}
-    <div class="row name"><input aria-label="Name of the preset" placeholder="Name" value=${name} onInput=${(event) => setName(event.target.value)} /><${Action} kind="small" disabled=${!name.trim()} act=${keep}>Keep these<//></div></div></details>`;
+    <div class="row name"><input aria-label="Name of the preset" placeholder="Name" maxlength="60" value=${name} onInput=${(event) => setName(event.target.value)} /><${Action} kind="small" disabled=${!name.trim()} act=${keep}>Keep these<//></div></div></details>`;
 }
 
 /** What is being made now; `children` where nothing is. A training makes its first pieces in a lane of its own. */

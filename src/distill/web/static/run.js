@@ -1,6 +1,6 @@
 // One run, live: how far it is, its curves, the health of its codebooks, warnings, and what to do.
 import { useEffect, useState } from "./vendor/hooks.js";
-import { post } from "./api.js";
+import { get, post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when } from "./parts.js";
 import { address, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
@@ -10,9 +10,11 @@ import { MAKING, Piece } from "./piece.js";
 import { Sound } from "./wave.js";
 
 export const STATES = { running: "held", finished: "good", failed: "bad", stopped: "warn", interrupted: "warn", unknown: "" };
-const STAGES = { recordings: "Recordings", codec: "Codec", refinement: "Second stage", prior: "Prior", sound: "New sound" };
+export const STAGES = { recordings: "Recordings", codec: "Codec", refinement: "Second stage", prior: "Prior", sound: "New sound" };
 const isComposing = (run) => run.state !== "running" && Boolean(run.job) && MAKING.includes(run.job_step);
 const WAITS = ["Waits in line", "Stopping"];
+export const isStopping = (run) => run.job_step === "Stopping";
+const HALTED = ["stopped", "interrupted", "failed"];
 const path = (run, what = "") => `/api/runs/${encodeURIComponent(run)}${what}`;
 
 /** The remaining time as the last ten reports agree on it, so that it neither jumps nor runs backwards without need. */
@@ -30,7 +32,7 @@ function useSteady(left, isRunning) {
 function steps(run, current) {
   const isRunning = run.state === "running";
   const stages = run.stages.map((stage) => {
-    const isDone = stage.outcome === "finished" || stage.is_complete;
+    const isDone = stage.outcome === "finished" || (stage.is_complete && !HALTED.includes(stage.outcome));  // a stopped one keeps its best too
     return stage === current && isRunning ? { name: stage.name, how: "current", words: percent(stage.progress) } : { name: stage.name, how: isDone ? "done" : "later", words: isDone ? "done" : percent(stage.progress) };
   });
   if (!stages.length) stages.push({ name: current.name, how: isRunning ? "current" : "later", words: percent(0) });
@@ -46,7 +48,7 @@ function Progress({ run }) {
   const share = isComposing(run) ? run.job_share : isRunning || run.job || run.state !== "finished" ? current.progress : 1;
   return html`<div class="card progress">
     <div class="row"><ol class="stages">${steps(run, current).map(({ name, how, words }) => html`<li class=${how}>${STAGES[name]}${words && html` <small>${words}</small>`}</li>`)}</ol>
-      <span class="left" data-test="left">${isRunning ? encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
+      <span class="left" data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
     <${Bar} share=${share} waits=${(isRunning && left == null && !encodes && !share) || (isComposing(run) && !share)} label=${isComposing(run) ? "New sound made" : `${STAGES[current.name]} done`} />
   </div>`;
 }
@@ -111,7 +113,9 @@ function GoOn({ run }) {
   const resume = async () => {
     const job = await post(path(run.name, "/resume"), { minutes: minutes ? Number(minutes) : null });
     refresh("/api/runs");
-    say(job.state === "waiting" ? "It goes on as soon as its turn comes." : "It goes on.");
+    const { runs, jobs } = await get("/api/runs");
+    const isBehind = runs.some((one) => one.state === "running" && one.name !== run.name) || jobs.some((one) => one.id !== job.id && one.created < job.created && one.state !== "failed" && one.state !== "interrupted");
+    say(isBehind ? "It goes on as soon as its turn comes." : "It goes on.");
   };
   return html`<span class="go-on"><input type="number" min="0.1" step="any" aria-label="Minutes further" placeholder="as planned" value=${minutes} onInput=${(event) => set(event.target.value)} /><span class="soft">min</span>
     <${Action} act=${resume} disabled=${finished && !minutes} data-test="resume">${finished ? "Train further" : "Go on"}<//></span>`;
@@ -152,11 +156,11 @@ export function Run({ name }) {
   const listen = run.has_prior && !isRunning;
   const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter(Boolean))].slice(-3);
   return html`<div class="stack run" data-state=${run.state}>
-    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${run.job && !isRunning ? (run.job_step === "Waits in line" ? "waits in line" : isComposing(run) ? "composing" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
+    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${isRunning && isStopping(run) ? "stopping" : run.job && !isRunning ? (run.job_step === "Waits in line" ? "waits in line" : isComposing(run) ? "composing" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
-        ${run.can_stop && html`<${Action} act=${() => stop(run)} title="The best weights so far are kept; it can go on later" data-test="stop">Stop<//>`}
+        ${run.can_stop && html`<${Action} act=${() => stop(run)} disabled=${isStopping(run)} title="The best weights so far are kept; it can go on later" data-test="stop">${isStopping(run) ? "Stopping …" : "Stop"}<//>`}
         ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
       </div></div>
     <${Alarm} run=${run} prior=${told.prior} />

@@ -3,7 +3,7 @@ import { useEffect, useState } from "./vendor/hooks.js";
 import { post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, percent, when } from "./parts.js";
 import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
-import { Run, STATES } from "./run.js";
+import { Run, STAGES, STATES, isStopping } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
 import { unusable } from "./recordings.js";
 
@@ -64,7 +64,7 @@ function Form({ collections, chosen, waits }) {
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
       <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
       <small>${minutes > 0 ? waits ? "It waits in line, and begins after the training that is at work" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "More than 0 minutes, please"}</small></div>
-    <${Field} label="Name" value=${name} onInput=${setName} placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
+    <${Field} label="Name" value=${name} onInput=${setName} maxlength="100" placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
     <${Advanced} values=${values} set=${set} report=${detail?.report} />
     <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0) || unusable(detail)} data-test="train">Train<//>
   </form>`;
@@ -72,10 +72,12 @@ function Form({ collections, chosen, waits }) {
 
 function Runs({ all, chosen }) {
   if (!all.runs.length && !all.jobs.length) return null;
+  const isTwice = (run) => all.runs.some((other) => other !== run && other.model === run.model);
+  const state = (run) => (run.state === "running" ? (isStopping(run) ? "stopping" : "running") : run.job ? "going on" : run.state);
   return html`<nav class="list" aria-label="Trainings">
     ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${job.state === "waiting" ? "waits in line" : job.state}<//></small></a>`)}
-    ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
-      <small><${Badge} tone=${STATES[run.state]}>${run.state}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
+    ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}${isTwice(run) && STAGES[run.stage] ? ` · ${STAGES[run.stage].toLowerCase()}` : ""}</b>
+      <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
   </nav>`;
 }
 

@@ -183,7 +183,7 @@ export function Sound({ reference, label, mel = true, verdicts, judged, selectio
         ${mel && html`<${Canvas} look=${look} draw=${drawMel} kind="mel" />`}
         ${selection && seconds > 0 && html`<i class="marked" style=${{ left: `${(100 * selection[0]) / seconds}%`, width: `${(100 * (selection[1] - selection[0])) / seconds}%` }}></i>`}
         <i class="playhead"></i>
-        ${wrong && html`<span class="wrong">${wrong.what}</span>`}
+        ${wrong && html`<span class="wrong">${mel ? wrong.message : wrong.what}</span>`}
       </div>
       <${Axis} seconds=${seconds} />
       ${verdicts && verdicts.length > 0 && html`<${Strip} reference=${reference} verdicts=${verdicts} seconds=${seconds || verdicts.length} begin=${judged?.[0] ?? 0} end=${judged?.[1] ?? (seconds || verdicts.length)} />`}
