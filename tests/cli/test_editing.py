@@ -105,6 +105,34 @@ def test_reimagining_keeps_what_is_locked(edited: Callable[..., np.ndarray], gri
     np.testing.assert_array_equal(edited(*words), after)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--mirror", "all"), "Mirrored 0.00-2.00 s"),
+        (("--lock", "1-", "--fill", "c93-", "--code", "1"), "Filled 1.98-2.00 s"),
+        (("--graft", "a.codes"), "Took 0.00-2.00 s from a.codes"),
+        (("--blend", "a.codes", "--weight", "0"), "into 0.00-2.00 s:"),
+        (("--repeat", "all", "--times", "2", "--mirror", "all"), "Mirrored 0.00-4.01 s"),
+        (("--mirror", "3-4"), "not within the 2.00 s (94 columns)"),
+        (("--copy", "0-1", "--to", "3"), "not within the 2.00 s (94 columns)"),
+    ],
+)
+def test_no_time_is_told_past_the_end(
+    distill: Distill,
+    tiny: Path,
+    grid: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: Any,
+    said: str,
+) -> None:
+    """The last column of two seconds ends 5 ms after them."""
+    monkeypatch.chdir(tmp_path)
+    codes = Codes(torch.from_numpy(grid[:94]), load_model(tiny).codes_fingerprint, 96_000, 48_000)
+    answer = distill("edit", tiny, save_codes(Path("a.codes"), codes), *words)
+    assert said in answer.err.replace("\n", " ")
+
+
 def test_audio_in_and_audio_out(
     distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -108,9 +108,9 @@ def edit(
             check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
         loaded = load_model(model, choose_device(device))
         read = read_sound(loaded, sound, note)
-        editing = Editing(loaded, read.codes.numpy(), lambda name: read_sound(loaded, Path(name), note).codes.numpy())
+        editing = Editing(loaded, read, lambda name: read_sound(loaded, Path(name), note))
         said = [editing.apply(operation) for operation in operations]
-        edited = editing.as_codes(read)
+        edited = editing.as_codes()
         if target.suffix == ".codes":
             save_codes(target, edited)
         else:

@@ -34,6 +34,10 @@ class Selection:
         """An index of these cells in a grid."""
         return np.ix_(np.arange(self.first, self.stop), np.array(self.levels))
 
+    def in_seconds(self, rate: float, end: float, dash: str = "-") -> str:
+        """``0.00-2.00 s``, of columns at ``rate`` a second; the last may reach beyond the sound's ``end``, no time does."""
+        return f"{min(self.first / rate, end):.2f}{dash}{min(self.stop / rate, end):.2f} s"
+
     def mask(self, grid: np.ndarray) -> np.ndarray:
         """Which cells of a grid are selected: bool ``[S, Q]``."""
         chosen = np.zeros(grid.shape, bool)

@@ -30,23 +30,22 @@ _SPANS = "Write 2-4 (seconds), 2.5- (to the end), c94-c188 (columns) or all."
 
 
 class Editing:
-    """A grid as it is changed.
+    """A sound's codes as they are changed.
 
     Args:
-        read: gives the grid ``[S, Q]`` of another sound.
+        read: gives the codes of another sound.
         most: columns that the sound may grow to; any number if not given.
     """
 
-    def __init__(
-        self, model: Model, grid: np.ndarray, read: Callable[[str], np.ndarray], most: int | None = None
-    ) -> None:
-        self._model, self.grid, self._read, self._most = model, grid, read, most
-        self._locked = np.zeros(grid.shape, bool)
+    def __init__(self, model: Model, given: Codes, read: Callable[[str], Codes], most: int | None = None) -> None:
+        self._model, self._given, self._read, self._most = model, given, read, most
+        self.grid = given.codes.numpy()
+        self._locked = np.zeros(self.grid.shape, bool)
 
-    def as_codes(self, read: Codes) -> Codes:
-        """What was read, as it is now; a sound that has grown by a column is longer by a column."""
-        samples = read.samples + (len(self.grid) - len(read.codes)) * self._model.codec.hop
-        return dataclasses.replace(read, codes=torch.from_numpy(self.grid), samples=samples)
+    def as_codes(self) -> Codes:
+        """The sound as it is now; one that has grown by a column is longer by a column."""
+        samples = self._given.samples + (len(self.grid) - len(self._given.codes)) * self._model.codec.hop
+        return dataclasses.replace(self._given, codes=torch.from_numpy(self.grid), samples=samples)
 
     def apply(self, operation: Operation) -> str:
         """Does one operation, and says what was done.
@@ -55,12 +54,14 @@ class Editing:
             SettingError: if it cannot be done.
         """
         details, grid = operation.details, self.grid
-        other = self._read(operation.value) if operation.name in ("graft", "blend") else None
-        if other is None:
-            chosen = self._selection(operation.value, details.get("levels"))
+        other, end = None, self._seconds(self.as_codes())
+        if operation.name in ("graft", "blend"):
+            there = self._read(operation.value)
+            other, end = there.codes.numpy(), min(end, self._seconds(there))
+            chosen = self._selection(details.get("over"), details.get("levels"), end, min(len(grid), len(other)))
         else:
-            chosen = self._selection(details.get("over"), details.get("levels"), min(len(grid), len(other)))
-        where = self._words(chosen)
+            chosen = self._selection(operation.value, details.get("levels"), end, len(grid))
+        where = self._words(chosen, end)
         match operation.name:
             case "lock":
                 self._locked |= chosen.mask(grid)
@@ -102,29 +103,29 @@ class Editing:
                 )
             case "blend":
                 assert other is not None
-                return self._blend(other, chosen, operation)
-        return self._reimagine(chosen, details)
+                return self._blend(other, chosen, operation, where)
+        return self._reimagine(chosen, details, where)
 
-    def _blend(self, other: np.ndarray, chosen: edit.Selection, operation: Operation) -> str:
+    def _blend(self, other: np.ndarray, chosen: edit.Selection, operation: Operation, where: str) -> str:
         weight = _number("weight", operation.details["weight"])
         codebooks = self._model.codec.quantizer.codebooks.cpu().numpy()
         mixed = edit.blend(self.grid, other, chosen, weight, codebooks)
         name, snapped = PurePath(operation.value).name, [int((mixed.snapped == kind).sum()) for kind in range(3)]
         return self._take(
             mixed.grid,
-            f"Blended {weight:g} of {name} into {self._words(chosen)}: {snapped[2]} columns have codes between "
+            f"Blended {weight:g} of {name} into {where}: {snapped[2]} columns have codes between "
             f"the two, {snapped[0]} kept their own, {snapped[1]} took the other's; their mean distance to the mix is "
             f"{mixed.off.mean():.2f} of that between the two sounds.",
         )
 
-    def _reimagine(self, chosen: edit.Selection, details: dict[str, str]) -> str:
+    def _reimagine(self, chosen: edit.Selection, details: dict[str, str], where: str) -> str:
         seed = _whole("seed", details["seed"]) if "seed" in details else secrets.randbelow(2**31)
         if not 0 <= seed < 2**31:
             raise SettingError(f"The seed {seed} is out of range.", f"Choose one from 0 to {2**31 - 1}.")
         sampling = Sampling(temperatures(details.get("temperature", "1")))
         free = torch.from_numpy(chosen.mask(self.grid) & ~self._locked)
         drawn = reimagine(self._model, torch.from_numpy(self.grid), free, 1, sampling, seed)[0].numpy()
-        return self._take(drawn, f"Re-imagined {self._words(chosen)} with seed {seed}.")
+        return self._take(drawn, f"Re-imagined {where} with seed {seed}.")
 
     def _take(self, after: np.ndarray, words: str) -> str:
         self.grid = edit.keep(self.grid, after, self._locked)
@@ -144,13 +145,11 @@ class Editing:
                 "Repeat or insert less.",
             )
 
-    def _selection(self, span: str | None, levels: str | None, columns: int | None = None) -> edit.Selection:
-        columns = len(self.grid) if columns is None else columns
+    def _selection(self, span: str | None, levels: str | None, end: float, columns: int) -> edit.Selection:
         first, stop = self._span(span, columns)
         if not 0 <= first < stop <= columns:
             raise SettingError(
-                f"The span {span} is not within the {columns / self._model.codec.frame_rate:.2f} s ({columns} columns) that "
-                "there are.",
+                f"The span {span} is not within the {end:.2f} s ({columns} columns) that there are.",
                 "Choose a beginning within them and an end after it.",
             )
         chosen = None if levels is None else edit.levels_named(levels, self._model.codec.num_quantizers)
@@ -170,7 +169,7 @@ class Editing:
         column = self._column("to", text)
         if not 0 <= column <= len(self.grid):
             raise SettingError(
-                f"The place {text} is not within the {len(self.grid) / self._model.codec.frame_rate:.2f} s "
+                f"The place {text} is not within the {self._seconds(self.as_codes()):.2f} s "
                 f"({len(self.grid)} columns) that there are.",
                 "Choose one within them.",
             )
@@ -182,10 +181,13 @@ class Editing:
             return _whole(name, text[1:])
         return round(_number(name, text) * self._model.codec.frame_rate)
 
-    def _words(self, chosen: edit.Selection) -> str:
-        rate, names = self._model.codec.frame_rate, LEVEL_NAMES[self._model.codec.num_quantizers]
+    def _words(self, chosen: edit.Selection, end: float) -> str:
+        names = LEVEL_NAMES[self._model.codec.num_quantizers]
         on = "" if len(chosen.levels) == len(names) else f" on {', '.join(names[level] for level in chosen.levels)}"
-        return f"{chosen.first / rate:.2f}-{chosen.stop / rate:.2f} s{on}"
+        return f"{chosen.in_seconds(self._model.codec.frame_rate, end)}{on}"
+
+    def _seconds(self, sound: Codes) -> float:
+        return sound.samples / self._model.codec.sample_rate
 
 
 def _number(name: str, text: str) -> float:

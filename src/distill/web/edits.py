@@ -113,7 +113,7 @@ def edited(one: Sheet, asked: Edit) -> tuple[str, np.ndarray, np.ndarray]:
             return words, edit.delete(codes, gone.first, gone.stop), edit.delete_unlocked(locked, gone.first, gone.stop)
         case Paste():
             clip = edit.Clip(rows_of(asked.codes, len(asked.levels), one.about.entries), tuple(sorted(asked.levels)))
-            at = f"at {asked.column * one.about.hop / one.about.sample_rate:.2f} s"
+            at = f"at {min(asked.column * one.about.hop, one.samples) / one.about.sample_rate:.2f} s"
             if asked.do == "insert":
                 longer = edit.insert(codes, clip, asked.column)
                 return f"Inserted {at}", longer, edit.insert_unlocked(locked, asked.column, len(clip.codes))
@@ -171,6 +171,6 @@ def text_of(rows: np.ndarray) -> str:
 
 def where(one: Sheet, chosen: edit.Selection) -> str:
     """A selection in words."""
-    second, names = one.about.hop / one.about.sample_rate, LEVEL_NAMES[one.about.levels]
+    rate, names = one.about.sample_rate / one.about.hop, LEVEL_NAMES[one.about.levels]
     on = "" if len(chosen.levels) == len(names) else f" on {', '.join(names[level] for level in chosen.levels)}"
-    return f"{chosen.first * second:.2f}–{chosen.stop * second:.2f} s{on}"
+    return f"{chosen.in_seconds(rate, one.samples / one.about.sample_rate, '–')}{on}"

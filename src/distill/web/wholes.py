@@ -102,11 +102,11 @@ def edit_whole(
         return load_codes(Path(path), model.codes_fingerprint, model.codec)
 
     given = read(codes)
-    grids = {name: read(path).codes.numpy() for name, path in others.items()}
+    sounds = {name: read(path) for name, path in others.items()}
     most = int(longest * model.codec.frame_rate)
-    editing = Editing(model, given.codes.numpy(), grids.__getitem__, most)
+    editing = Editing(model, given, sounds.__getitem__, most)
     did = [editing.apply(Operation(one["name"], one["value"], one["details"])) for one in edits]
-    edited = editing.as_codes(given)
+    edited = editing.as_codes()
     save_codes(Path(out), replace(edited, codes=edited.codes.contiguous()))
     return {"did": did}, b""
 

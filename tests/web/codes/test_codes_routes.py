@@ -92,6 +92,17 @@ def test_a_file_that_is_dropped_is_opened(
     assert "not readable as audio" in refused.json()["what"]
 
 
+def test_no_time_is_told_past_the_end(
+    client: Client, model: str, noise: Callable[..., Any], save: Any, tmp_path: Path
+) -> None:
+    """The last column of two seconds ends 5 ms after them."""
+    audio = save(tmp_path / "a.wav", noise(2.0)).read_bytes()
+    one = client.put(f"/api/uploads/codes/{model}/a.wav", content=audio).json()
+    asked = {"do": "mirror", "first": 0, "stop": 94, "levels": [0, 1]}
+    changes = client.post(f"/api/codes/sheets/{one['id']}/edits", json=asked).json()["changes"]
+    assert changes[0]["words"] == "Mirrored 0.00–2.00 s"
+
+
 @pytest.mark.parametrize(
     "asked",
     [

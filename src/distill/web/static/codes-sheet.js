@@ -36,7 +36,8 @@ export class Sheet {
 
   get columns() { return this.rows.length / this.width; }
   get originalColumns() { return this.original.length / this.levels; }
-  get seconds() { return this.columns / this.rate; }
+  /** How long it sounds: the last column may reach beyond its end. */
+  get seconds() { return this.told.seconds + (this.columns - this.originalColumns) / this.rate; }
   code(column, level) { return this.rows[column * this.width + level]; }
   isLocked(column, level) { return this.rows[column * this.width + this.levels + level] === 1; }
   url(what = "") { return `/api/codes/sheets/${this.id}${what && `/${what}`}`; }

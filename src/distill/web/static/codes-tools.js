@@ -28,7 +28,7 @@ export function inWords(sheet, selection, names, tempo) {
   const on = levels.length === sheet.levels ? "all levels" : levels.map((level) => names[level]).join(", ");
   if (columns === 1 && levels.length === 1) return `${names[levels[0]]} at ${(first / sheet.rate).toFixed(2)} s: code ${sheet.code(first, levels[0])}`;
   const [from, to] = [first, stop].map((column) => beatAt(column, sheet, tempo));
-  return `${from && to && from !== to ? `Beats ${from} to ${to}: ` : ""}${(first / sheet.rate).toFixed(2)} to ${(stop / sheet.rate).toFixed(2)} s (${count(columns, "column")}), ${on}`;
+  return `${from && to && from !== to ? `Beats ${from} to ${to}: ` : ""}${(first / sheet.rate).toFixed(2)} to ${Math.min(stop / sheet.rate, sheet.seconds).toFixed(2)} s (${count(columns, "column")}), ${on}`;
 }
 
 /** Edits by their names; each is given the sheet and its selection. Also what the keys do. */
