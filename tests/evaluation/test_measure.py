@@ -1,6 +1,7 @@
 """Measuring a codec: the figures, and Opus beside them."""
 
 import dataclasses
+import math
 import os
 import stat
 import subprocess
@@ -20,7 +21,8 @@ from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.evaluation.opus import has_opus, through_opus
 from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.model_file import CorpusRecord, new_header
-from distill.report.gather import evaluation_report
+from distill.report.gather import evaluation_report, reconstructions
+from distill.report.sound import mel_picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +47,28 @@ def model(small_corpus: Path) -> Model:
         codec.eval(),
         torch.ones(4, 16, dtype=torch.int64),
     )
+
+
+def test_channels_that_cancel_are_measured_and_drawn_by_their_sound(tmp_path: Path) -> None:
+    """Guards against figures and pictures of silence: the mean of two channels that cancel."""
+    one = 0.3 * np.sin(440 * 2 * np.pi * np.arange(48_000) / 48_000)
+    soundfile.write(tmp_path / "over.wav", np.stack([one, -one], axis=1), 48_000)
+    torch.manual_seed(0)
+    config = VQVAEConfig(
+        hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16, channels=2
+    )
+    codec = ConvVQVAE(config)
+    codec.quantizer.set_codebooks(torch.randn(4, 16, 8))
+    corpus = import_corpus(tmp_path, channels=2)
+    record = CorpusRecord(fingerprint=corpus.fingerprint, file_count=1, seconds=1.0, split_seed=0)
+    header = new_header("over", config, record, codec_training={"seed": 0})
+    model = Model(header, codec.eval(), torch.ones(4, 16, dtype=torch.int64))
+    (score,) = evaluate(model, corpus, None, with_opus=False).scores
+    assert math.isfinite(score.kept), "its partial is looked for"
+    (shown,) = reconstructions(model, corpus, frozenset())
+    assert shown.mel_distance == pytest.approx(score.mel)
+    over, same = (mel_picture(np.stack([one, sign * one]), 48_000) for sign in (-1, 1))
+    np.testing.assert_allclose(over.decibels, same.decibels, atol=1e-3)
 
 
 def test_a_reconstruction_replaces_nothing(model: Model, small_corpus: Path, tmp_path: Path) -> None:

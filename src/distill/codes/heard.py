@@ -14,6 +14,7 @@ from torch import Tensor
 
 from distill.audio.distance import LogMel
 from distill.audio.files import SAMPLE_RATE
+from distill.audio.mixing import mono
 from distill.audio.split import Passage
 from distill.models.vqvae import ConvVQVAE
 
@@ -78,7 +79,7 @@ def linear_map(
     share = min(1.0, MOST_SECONDS / sum(passage.seconds for passage in passages))
     for passage, coded in zip(passages, codes, strict=True):
         samples = min(passage.samples, max(codec.hop, round(share * passage.samples)))
-        described = describe(torch.from_numpy(passage.read(0, samples, codec.channels).mean(axis=0)))
+        described = describe(torch.from_numpy(mono(passage.read(0, samples, codec.channels))[0]))
         count = min(len(described), len(coded), samples // codec.hop)
         vectors.append(_vectors(codec, coded[:count]))
         wanted.append(described[:count])

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
-from distill.audio.files import to_channels
 from distill.audio.likeness import Likeness, judge, pooled
+from distill.audio.mixing import mono_pair
 from distill.audio.split import Passage, Split, split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
@@ -190,7 +190,7 @@ def evaluate(
         decoded = joined(decode_chunks(codec, codes, device), audio.shape[1])
         encoding, decoding = encoding + encoded - started, decoding + time.perf_counter() - encoded
         counts += count_codes(codes, codec.codebook_size)
-        mono, rebuilt = to_channels(audio, 1), to_channels(decoded, 1)
+        mono, rebuilt = mono_pair(audio, decoded)
         distance = distance_between(mel, rebuilt, mono)
         heard.append(judge([(rebuilt[0], mono[0])], distance))
         scores.append(

@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from distill.audio.distance import LogMel
+from distill.audio.mixing import mono
 from distill.errors import SettingError
 from distill.making.beat import Cycle
 from distill.making.level import rising
@@ -129,7 +130,7 @@ def seam_warning(seams: Sequence[float]) -> str:
 @torch.no_grad()
 def best_cut(audio: np.ndarray, samples: int, sample_rate: int) -> tuple[int, float]:
     """Where a loop of ``samples`` is best cut out of ``audio [C, N]``: its first sample, and how unlike both sides are."""
-    log_mel = LogMel(sample_rate, 2048, 512, 64)(torch.from_numpy(audio.mean(axis=0)))  # [F, 64]
+    log_mel = LogMel(sample_rate, 2048, 512, 64)(torch.from_numpy(mono(audio)[0]))  # [F, 64]
     frames_compared = max(1, round(COMPARED_SECONDS * sample_rate / 512))
     # Half of what is compared lies before the cut, half after it.
     padded = np.pad(log_mel.numpy(), ((frames_compared // 2, frames_compared), (0, 0)), mode="edge")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from distill.audio.distance import mel_filterbank
 from distill.audio.files import SAMPLE_RATE
-from distill.audio.mixing import as_trained
+from distill.audio.mixing import as_trained, mono
 from distill.audio.split import Passage
 from distill.making.grains import JOIN_COSTS, Bank, Stretch
 from distill.making.sampling import Sampling, generate
@@ -178,7 +178,7 @@ def excerpts(passages: Sequence[Passage], channels: int) -> list[np.ndarray]:
 
 
 def _mono(audio: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(audio.mean(axis=0)))
+    return torch.from_numpy(np.ascontiguousarray(mono(audio)[0]))
 
 
 def _spectra(sound: Tensor, size: int, window: int, step: int, *, centred: bool = True) -> Tensor:

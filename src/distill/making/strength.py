@@ -17,6 +17,7 @@ from torch import Tensor
 
 from distill.audio.distance import LogMel
 from distill.audio.files import SAMPLE_RATE
+from distill.audio.mixing import mono
 from distill.audio.split import Passage
 from distill.codes.extract import decode_chunks
 from distill.making.beat import Beat, Metronome, Pulse, echo_of
@@ -85,7 +86,7 @@ def measured_strength(model: Model, passages: Sequence[Passage]) -> float:
 def onset_echo(audio: np.ndarray, period: int) -> float:
     """How much the onsets of a sound ``[C, N]`` repeat after that many frames: the autocorrelation of how much louder its mel
     bands get from frame to frame."""
-    bands = LogMel(SAMPLE_RATE, _WINDOW, _STEP, _BINS)(torch.from_numpy(audio.mean(axis=0))[None, None])[0, 0]
+    bands = LogMel(SAMPLE_RATE, _WINDOW, _STEP, _BINS)(torch.from_numpy(mono(audio)[0])[None, None])[0, 0]
     rises = bands.diff(dim=0).relu().mean(dim=1).double().numpy()
     return float(echo_of(rises)[max(0, period - _BESIDE) : period + _BESIDE + 1].max(initial=0.0))
 

@@ -11,8 +11,7 @@ import torch
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
-from distill.audio.files import to_channels
-from distill.audio.mixing import as_trained
+from distill.audio.mixing import as_trained, mono, mono_pair
 from distill.audio.split import Split, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
@@ -143,7 +142,7 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
         others = {}
     if evaluation.opus:
         called = f"Opus, {HEARD_OPUS} kbit/s, in mono"
-        others |= {called: [through_opus(to_channels(pair.original, 1), HEARD_OPUS)[0] for pair in pairs]}
+        others |= {called: [through_opus(mono(pair.original), HEARD_OPUS)[0] for pair in pairs]}
     return EvaluationReport(
         title=model.header.name,
         pairs=pairs,
@@ -247,7 +246,8 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
         original = beginning(passage, SHOWN_SECONDS, model.codec.channels)
         codes = encode_blocks(model.codec, [original], device)
         decoded = joined(decode_chunks(model.codec, codes, device), original.shape[1])
-        distance = distance_between(mel, to_channels(decoded, 1), to_channels(original, 1))
+        heard, rebuilt = mono_pair(original, decoded)
+        distance = distance_between(mel, rebuilt, heard)
         shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
     return shown
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from distill.audio.mixing import mono
 from distill.report.contents import SAMPLE_RATE
 
 _WINDOW = 2048
@@ -45,9 +46,9 @@ def mel_picture(audio: npt.NDArray[np.float32], samples: int, columns: int = 900
 
         area(edge) = integral of power from 0 to edge      band = (area(right) - area(left)) / (right - left)
     """
-    mono = _finite(audio).mean(axis=0)[:samples]
+    mixed = mono(_finite(audio))[0, :samples]
     # The first and last columns are centred on the first and last samples.
-    padded = np.pad(mono, (_WINDOW // 2, samples - mono.size + _WINDOW // 2))
+    padded = np.pad(mixed, (_WINDOW // 2, samples - mixed.size + _WINDOW // 2))
     hop = int(np.clip(samples // columns, 32, _WINDOW // 2))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::hop]
     taper = np.hanning(_WINDOW + 1)[:-1]

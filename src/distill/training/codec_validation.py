@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from distill.audio.distance import MultiScaleMel
-from distill.audio.files import to_channels
 from distill.audio.likeness import FIGURES, Likeness, judge
+from distill.audio.mixing import mono_pair
 from distill.models import ranks
 from distill.training.codec_data import CodecData
 
@@ -30,8 +30,9 @@ def judge_windows(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabr
     mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
     if not math.isfinite(mel):
         return judge((), mel)
-    pairs = zip((one for batch in made for one in batch), windows, strict=True)
-    return judge(((to_channels(one, 1)[0], to_channels(window, 1)[0]) for one, window in pairs), mel)
+    pairs = zip(windows, (one for batch in made for one in batch), strict=True)
+    mixed = (mono_pair(window, one) for window, one in pairs)
+    return judge(((rebuilt[0], mono[0]) for mono, rebuilt in mixed), mel)
 
 
 @torch.no_grad()

@@ -155,18 +155,18 @@ def _draw(path: Path, with_mel: bool) -> Picture:
         lows[here] = np.minimum(lows[here], np.minimum.reduceat(block.min(axis=0), starts))
         highs[here] = np.maximum(highs[here], np.maximum.reduceat(block.max(axis=0), starts))
         if with_mel and kept < PICTURED_SECONDS * SAMPLE_RATE:
-            heard.append(block.mean(axis=0, keepdims=True, dtype=np.float32))
+            heard.append(block)
             kept += block.shape[1]
         done += block.shape[1]
     peaks = np.round(np.clip(np.stack([lows, highs]), -1, 1) * 127).astype(np.int8)
     bands, columns_mel, mel, seconds = 0, 0, b"", 0.0
     if with_mel and kept:
-        mono = np.concatenate(heard, axis=1)[:, : int(PICTURED_SECONDS * SAMPLE_RATE)]
-        seconds = mono.shape[1] / SAMPLE_RATE
-        total = -(-mono.shape[1] // _PART)
+        whole = np.concatenate(heard, axis=1)[:, : int(PICTURED_SECONDS * SAMPLE_RATE)]
+        seconds = whole.shape[1] / SAMPLE_RATE
+        total = -(-whole.shape[1] // _PART)
         parts = [
-            mel_picture(mono[:, at : at + _PART], min(_PART, mono.shape[1] - at), max(8, COLUMNS // total)).decibels
-            for at in range(0, mono.shape[1], _PART)
+            mel_picture(whole[:, at : at + _PART], min(_PART, whole.shape[1] - at), max(8, COLUMNS // total)).decibels
+            for at in range(0, whole.shape[1], _PART)
         ]
         decibels = np.concatenate(parts, axis=1)
         depth = np.clip((decibels - decibels.max()) / _DEPTH_DB + 1, 0, 1)
