@@ -80,6 +80,19 @@ def test_silence_is_no_copy_of_silence(passages: Passages) -> None:
     assert found.source.tolist()[1] == -1
 
 
+def test_quiet_recordings_are_copied_like_others() -> None:
+    """Guards against a piece of quiet recordings that is called silent, and never compared with them."""
+    quiet = [np.float32(0.003) * take(seed) for seed in range(3)]
+    assert max(np.sqrt(np.square(one).mean()) for one in quiet) < 10 ** (-60 / 20)
+    passages = Passages.of([[one] for one in quiet])
+    found = passages.nearest([quiet[1][:, RATE : 3 * RATE]], AS_IT_IS)
+    assert found.similarity.min() > 0.99
+    assert found.source.tolist() == [1, 1]
+    for silence in (np.zeros((1, 2 * RATE), np.float32), 1e-3 * quiet[1]):
+        assert passages.nearest([silence], AS_IT_IS).is_silent.all()
+    assert Passages.of([[np.zeros((1, 2 * RATE), np.float32)]]).nearest([silence], AS_IT_IS).is_silent.all()
+
+
 def test_what_is_left_out_is_not_found(passages: Passages) -> None:
     found = passages.nearest([take(3)], exclude=3)
     assert 3 not in found.source.tolist()

@@ -35,7 +35,9 @@ LOWEST_HZ = 40.0
 DEPTH_DB = 50.0
 """How far below its peak a picture counts."""
 SILENT = 1e-3
-"""RMS below which a second counts as silent: -60 dBFS."""
+"""RMS below which a second counts as silent: -60 dBFS; beside quiet recordings less (``_BELOW_LOUDEST``)."""
+_BELOW_LOUDEST = 1e-2
+"""A second that is less than 40 dB below the recordings' loudest is not silent: quiet recordings can be copied too."""
 _WINDOW = 2048
 _STEP, _TILE_BINS = 5, 2
 _TILES = FRAMES // _STEP
@@ -115,7 +117,11 @@ class Passages:
         self.takes = torch.tensor(list(range(len(lengths)) if takes is None else takes), dtype=torch.int64)
         self._begins = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int64)
         self._mel = torch.cat([torch.zeros(0, BINS), *whole])  # [F, BINS]
-        self._starts = _heard_starts(lengths, torch.cat([torch.zeros(0), *power]))  # [P], frames
+        starts, levels = _levels(lengths, torch.cat([torch.zeros(0), *power]))
+        loudest = math.sqrt(float(levels.max())) if len(levels) else 1.0
+        self._silent = min(SILENT, _BELOW_LOUDEST * loudest)
+        # Silence resembles silence, which means nothing. What is nothing but zeros is silent even so.
+        self._starts = starts[(levels >= self._silent**2) & (levels > 0)]  # [P], frames
         self._source = torch.searchsorted(self._begins, self._starts, right=True) - 1
         tiles = _tiled(self._mel[None])[0] if lengths else torch.zeros(0, BINS // _TILE_BINS)
         self._axes = self._principal_axes(tiles)
@@ -153,7 +159,7 @@ class Passages:
         starts = _seconds(len(power))
         result = _unknown(len(starts))
         kept = None if exclude is None else self.takes[self._source] != exclude
-        heard = [number for number, start in enumerate(starts) if power[start : start + FRAMES].mean() >= SILENT**2]
+        heard = [number for number, start in enumerate(starts) if self._is_heard(power[start : start + FRAMES])]
         variants = search.variants
         at_once = max(1, _AT_ONCE // (len(variants) * max(1, len(self._starts))))
         for begin in range(0, len(heard), at_once):
@@ -189,6 +195,10 @@ class Passages:
             picture = self._mel[None, None, frame : frame + FRAMES]
             self._search(result, [int(number)], picture, [(0.0, 1.0)], kept[None])
         return result.similarity
+
+    def _is_heard(self, power: Tensor) -> bool:
+        level = float(power.mean())
+        return level >= self._silent**2 and level > 0
 
     def _search(
         self,
@@ -311,13 +321,13 @@ def _seconds(frames: int) -> list[int]:
     return [*starts, frames - FRAMES] if remainder >= FRAMES // 10 else starts
 
 
-def _heard_starts(lengths: Sequence[int], power: Tensor) -> Tensor:
-    """The first frame of every passage that is not silent; silence resembles silence, which means nothing."""
+def _levels(lengths: Sequence[int], power: Tensor) -> tuple[Tensor, Tensor]:
+    """The first frame of every passage, and its mean power."""
     begins = np.cumsum([0, *lengths])
     ranges = [torch.arange(begin, begin + n - FRAMES + 1, _STEP) for begin, n in zip(begins, lengths, strict=False)]
     starts = torch.cat([torch.zeros(0, dtype=torch.int64), *ranges])
     total = F.pad(power.double().cumsum(0), (1, 0))
-    return starts[(total[starts + FRAMES] - total[starts]) / FRAMES >= SILENT**2]
+    return starts, (total[starts + FRAMES] - total[starts]) / FRAMES
 
 
 def _stretched(mels: Tensor, starts: Tensor, stretch: float) -> Tensor:
