@@ -20,6 +20,7 @@ from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words, mixed
 from distill.audio.spliced import Links
 from distill.durations import duration
 from distill.errors import AudioFileError
+from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, command
 
 SAMPLE_RATE = 48_000
 AUDIO_SUFFIXES = frozenset(
@@ -166,6 +167,11 @@ def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
         )
     if not kind and suffix in PACKED_SUFFIXES:
         return AudioFileError(f"{path.name} is an archive, which is not looked into.", UNPACK)
+    if not kind and suffix == MODEL_SUFFIX:
+        return AudioFileError(f"{path.name} is a model, and no recording.", "Give an audio file.")
+    if not kind and suffix == CODES_SUFFIX:
+        words = command("distill", "decode", "MODEL", path)
+        return AudioFileError(f"{path.name} holds codes, and no sound.", f"Make sound of them with: {words}")
     if not kind:
         return AudioFileError(
             f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."

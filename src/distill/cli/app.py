@@ -33,7 +33,7 @@ from distill.cli import (
     ui,
 )
 from distill.cli.console import complain, console
-from distill.errors import DistillError
+from distill.errors import DistillError, InputError
 from distill.files.atomic import NO_ROOM, output_error
 
 INTERRUPTED = 130
@@ -115,6 +115,12 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     words = sys.argv[1:] if words is None else words
     debug = "--debug" in words
+    if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in words):
+        # As a path it would be the folder that one stands in, which would be learned without being asked for.
+        complain(
+            "One of the words after distill is empty.", "Was it a variable that is not set? Write . for this folder."
+        )
+        sys.exit(InputError.exit_code)
     try:
         app(list(words), prog_name="distill")
     except DistillError as error:

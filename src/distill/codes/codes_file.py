@@ -11,6 +11,7 @@ from torch import Tensor
 from distill.codes.extract import Codec
 from distill.errors import CodesFileError
 from distill.files.atomic import written_aside
+from distill.files.names import CODES_SUFFIX
 from distill.files.regular import open_regular
 from distill.files.tensors import Digest, UnusableError, encode, read_table, read_tensors
 
@@ -77,12 +78,12 @@ def load_codes(path: Path, fingerprint: str, codec: Codec) -> Codes:
             grid = read_tensors(file, table, expected, header.digest)["codes"].long()
     except OSError as error:
         raise CodesFileError(f"{path} cannot be read: {error.strerror}.", fix) from error
-    except ValidationError as error:
-        raise CodesFileError(
-            f"{path} is not a usable .codes file: its header holds values that cannot be.", fix
-        ) from error
-    except UnusableError as error:
-        raise CodesFileError(f"{path} is not a usable .codes file: {error}.", fix) from error
+    except (ValidationError, UnusableError) as error:
+        if path.suffix.lower() != CODES_SUFFIX:
+            made = "It is made of a recording with: distill encode MODEL AUDIO"
+            raise CodesFileError(f"{path} is no {CODES_SUFFIX} file, which is needed here.", made) from error
+        why = "its header holds values that cannot be" if isinstance(error, ValidationError) else error
+        raise CodesFileError(f"{path} is not a usable {CODES_SUFFIX} file: {why}.", fix) from error
     if not 0 <= int(grid.min()) <= int(grid.max()) < codec.codebook_size:
         raise CodesFileError(f"{path} holds codes that its model does not have.", fix)
     return Codes(grid, header.codec, header.samples, header.sample_rate)

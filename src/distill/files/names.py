@@ -19,6 +19,7 @@ from distill.files.home import home
 from distill.files.regular import absolute
 
 MODEL_SUFFIX = ".distill"
+CODES_SUFFIX = ".codes"
 _LONGEST_STEM = 40
 _JOINERS = "\u200c\u200d"
 

@@ -14,7 +14,10 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: if it is none, or cannot be opened.
     """
     # Opening a pipe that nobody writes to would wait for ever.
-    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - handed out
+    try:
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - handed out
+    except IsADirectoryError as error:
+        raise OSError(errno.EISDIR, "it is a folder", str(path)) from error
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from distill.durations import duration
 from distill.errors import ModelFileError
+from distill.files.names import MODEL_SUFFIX
 from distill.files.regular import open_regular
 from distill.files.tensors import Digest, Table, UnusableError, read_table
 from distill.models.config import PriorConfig, VQVAEConfig
@@ -228,10 +229,10 @@ def errors_in_words(path: Path) -> Iterator[None]:
             "Give the path of a .distill file made by distill train.",
         ) from error
     except UnusableError as error:
-        raise ModelFileError(
-            f"{path} is not a usable model file: {error}.",
-            "Use another copy of it, or train it again with distill train.",
-        ) from error
+        fix = "Use another copy of it, or train it again with distill train."
+        if path.suffix.lower() != MODEL_SUFFIX:  # it never was one, as it seems
+            fix = f"Give a {MODEL_SUFFIX} file, made by distill train, or the name of a model: distill models list"
+        raise ModelFileError(f"{path} is not a usable model file: {error}.", fix) from error
 
 
 def _is_map(rows: list[list[float]], count: int) -> bool:

@@ -1,0 +1,53 @@
+"""Files and folders given the wrong way round, and words that are empty: what is wrong is said, and nothing is begun."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Distill = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    "words", [("check", ""), ("run", "", "--minutes", 0.1), ("check", ".", "--json="), ("info", "")]
+)
+def test_an_empty_word_is_not_the_folder_one_stands_in(
+    distill: Distill, save: Callable[..., Path], noise: Callable[..., Any], words: tuple[object, ...]
+) -> None:
+    """Guards against ``distill run "$TAKES"``, with TAKES not set, that learns all that lies around."""
+    save(Path("a.wav"), noise(1.0))
+    distill(*words).refused("is empty", "variable that is not set")
+    assert [one.name for one in Path().iterdir()] == ["a.wav"]
+
+
+@pytest.fixture
+def given(
+    distill: Distill, tiny: Path, save: Callable[..., Path], noise: Callable[..., Any], tmp_path: Path
+) -> dict[str, Path]:
+    """A model, a sound, its codes and a folder, by name."""
+    sound = save(tmp_path / "a.wav", noise(1.0))
+    assert distill("encode", tiny, sound, "--out", tmp_path / "a.codes").code == 0
+    (tmp_path / "b.wav").mkdir()
+    return {"model": tiny, "sound": sound, "codes": tmp_path / "a.codes", "folder": tmp_path / "b.wav"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("encode", "model", "codes"), ("holds codes, and no sound", "distill decode MODEL")),
+        (("encode", "model", "model"), ("is a model, and no recording",)),
+        (("generate", "model", "--prompt", "codes"), ("holds codes, and no sound", "distill decode MODEL")),
+        (("edit", "model", "codes", "--graft", "model"), ("is a model, and no recording",)),
+        (("decode", "model", "sound"), ("is no .codes file", "distill encode MODEL AUDIO")),
+        (("decode", "model", "model"), ("is no .codes file", "distill encode MODEL AUDIO")),
+        (("decode", "model", "folder"), ("it is a folder",)),
+        (("info", "sound"), ("not a usable model file", "Give a .distill file", "distill models list")),
+        (("decode", "codes", "codes"), ("not a usable model file", "Give a .distill file")),
+        (("info", "folder"), ("it is a folder", ".distill file")),
+    ],
+)
+def test_what_is_not_what_is_needed_is_called_what_it_is(
+    distill: Distill, given: dict[str, Path], words: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    distill(words[0], *(given.get(word, word) for word in words[1:])).refused(*said)
