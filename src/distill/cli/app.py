@@ -118,7 +118,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in words):
         # As a path it would be the folder that one stands in, which would be learned without being asked for.
         complain(
-            "One of the words after distill is empty.", "Was it a variable that is not set? Write . for this folder."
+            "One of the words of the command is empty.", "Was it a variable that is not set? Write . for this folder."
         )
         sys.exit(InputError.exit_code)
     try:

@@ -231,7 +231,7 @@ def errors_in_words(path: Path) -> Iterator[None]:
     except UnusableError as error:
         fix = "Use another copy of it, or train it again with distill train."
         if path.suffix.lower() != MODEL_SUFFIX:  # it never was one, as it seems
-            fix = f"Give a {MODEL_SUFFIX} file, made by distill train, or the name of a model: distill models list"
+            fix = f"Give a {MODEL_SUFFIX} file, made by distill train; distill models list shows yours"
         raise ModelFileError(f"{path} is not a usable model file: {error}.", fix) from error
 
 
