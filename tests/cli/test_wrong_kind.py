@@ -51,3 +51,22 @@ def test_what_is_not_what_is_needed_is_called_what_it_is(
     distill: Distill, given: dict[str, Path], words: tuple[str, ...], said: tuple[str, ...]
 ) -> None:
     distill(words[0], *(given.get(word, word) for word in words[1:])).refused(*said)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("'my takes'", "leave them out"),
+        ("“my takes”", "leave them out"),
+        ("~/takes", "Within quotes ~"),
+        ("takes/*.wav", "give the folder"),
+        ("takes", "Check"),
+        ("it's", "Check"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_looked_at_as_it_was_written(
+    distill: Distill, tiny: Path, name: str, advice: str
+) -> None:
+    """Guards against a pasted path whose quotes are taken for a part of its name, without a word about them."""
+    distill("check", name).refused("does not exist", advice)
+    distill("encode", tiny, name).refused("does not exist", advice)

@@ -21,7 +21,7 @@ from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
-from distill.files.names import normalised
+from distill.files.names import advice_on_missing, normalised
 from distill.files.regular import absolute
 
 _QUIET = 1e-2  # -40 dBFS
@@ -354,7 +354,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
 
 def _check_folder(folder: Path) -> None:
     if not folder.exists():
-        raise CorpusError(f"The folder {folder} does not exist.", "Check its name and place.")
+        raise CorpusError(f"The folder {folder} does not exist.", advice_on_missing(folder))
     if not folder.is_dir():
         raise CorpusError(f"{folder} is a file; a folder of recordings is needed.", "Give the folder it lies in.")
     if not os.access(folder, os.R_OK | os.X_OK):

@@ -20,7 +20,7 @@ from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words, mixed
 from distill.audio.spliced import Links
 from distill.durations import duration
 from distill.errors import AudioFileError
-from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, command
+from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, advice_on_missing, command
 
 SAMPLE_RATE = 48_000
 AUDIO_SUFFIXES = frozenset(
@@ -346,7 +346,7 @@ def _check_regular(path: Path) -> None:
         if path.is_symlink():
             what = f"{path} is a link to {path.readlink()}, which is not there."
             raise AudioFileError(what, "Put the file back to where it was, or delete the link.") from error
-        raise AudioFileError(f"{path} does not exist.", fix) from error
+        raise AudioFileError(f"{path} does not exist.", advice_on_missing(path, fix)) from error
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise AudioFileError(f"{path} is a link that leads back to itself.", "Delete the link.") from error

@@ -20,6 +20,7 @@ from distill.files.regular import absolute
 
 MODEL_SUFFIX = ".distill"
 CODES_SUFFIX = ".codes"
+_QUOTES = "'\"‘’“”"
 _LONGEST_STEM = 40
 _JOINERS = "\u200c\u200d"
 
@@ -69,6 +70,18 @@ def stem_from(text: str) -> str:
     while len(stem) < len(whole) and unicodedata.category(whole[len(stem)])[0] == "M":
         stem = stem[:-1]  # a mark belongs to the letter before it
     return stem.strip("-.")
+
+
+def advice_on_missing(path: Path, otherwise: str = "Check its name and place.") -> str:
+    """What to do about a path that leads nowhere, by how it is written: with its quotes, or never expanded by a shell."""
+    text = str(path)
+    if text[0] in _QUOTES and text[-1] in _QUOTES:
+        return "The quotes are taken for a part of the name: leave them out."
+    if text.startswith("~"):
+        return "Within quotes ~ does not stand for your own folder: leave the quotes out, or write the whole path."
+    if any(sign in text for sign in "*?["):
+        return "No name fits that pattern. To use all that lies in a folder, give the folder."
+    return otherwise
 
 
 def free_path(path: Path) -> Path:

@@ -23,7 +23,7 @@ from distill.audio.folder import audio_files, name_below
 from distill.errors import AudioFileError, CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
-from distill.files.names import free_path, stem_from
+from distill.files.names import advice_on_missing, free_path, stem_from
 from distill.files.regular import absolute
 from distill.library import Library, ModelEntry
 from distill.library.moving import move
@@ -95,7 +95,7 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
     if not folder.is_absolute():
         raise CorpusError(f"{folder} does not say where it begins.", "Give the whole path, from / or ~ on.")
     if not folder.is_dir():
-        raise CorpusError(f"There is no folder {folder}.", "Check its name and place.")
+        raise CorpusError(f"There is no folder {folder}.", advice_on_missing(folder))
     folder = absolute(folder)
     if folder == folder.parent:
         raise CorpusError(f"{folder} is a whole disk.", "Name a folder of recordings on it.")
