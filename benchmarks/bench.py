@@ -33,8 +33,9 @@ import prior
 from distill.audio.corpus import import_corpus
 from distill.audio.demo import write_demo_corpus
 from distill.audio.distance import MultiScaleMel
-from distill.audio.files import SAMPLE_RATE, to_channels
+from distill.audio.files import SAMPLE_RATE
 from distill.audio.likeness import Likeness, judge, pooled
+from distill.audio.mixing import mono, mono_pair
 from distill.audio.split import whole_recordings
 from distill.audio.windows import spread
 from distill.codes.extract import decode_parts, encode_blocks
@@ -65,22 +66,27 @@ def rates(corpus: Path, work: Path) -> dict[str, Any]:
     heard: dict[str, list[Likeness]] = {}
     bits: dict[str, list[float]] = {}
 
-    def take(name: str, made: np.ndarray, mono: np.ndarray, rate: float) -> None:
-        heard.setdefault(name, []).append(judge([(made[0], mono[0])], distance_between(mel, made, mono)))
+    def take(name: str, made: np.ndarray, original: np.ndarray, rate: float) -> None:
+        heard.setdefault(name, []).append(judge([(made[0], original[0])], distance_between(mel, made, original)))
         bits.setdefault(name, []).append(rate)
 
     for passage in passages:
         audio = beginning(passage, _SECONDS_EACH, codec.channels)
-        mono = to_channels(audio, 1)
+        original = mono(audio)
         codes = encode_blocks(codec, [audio])
         for levels in range(1, codec.num_quantizers + 1):
             chosen = None if levels == codec.num_quantizers else range(levels)
             parts = decode_parts(codec, codes, 0, len(codes), levels=chosen)
             made = joined((block for block, _ in parts), audio.shape[1])
-            take(f"Distill {levels}", to_channels(made, 1), mono, codec.config.bitrate * levels / codec.num_quantizers)
+            take(
+                f"Distill {levels}",
+                mono_pair(audio, made)[1],
+                original,
+                codec.config.bitrate * levels / codec.num_quantizers,
+            )
         for kilobits in OPUS_KILOBITS if has_opus() else ():
-            made, rate = through_opus(mono, kilobits)
-            take(f"Opus {kilobits}", made, mono, rate)
+            made, rate = through_opus(original, kilobits)
+            take(f"Opus {kilobits}", made, original, rate)
     rows = [
         {"name": name, "bits a second": float(np.mean(bits[name])), **pooled(some).figures()}
         for name, some in heard.items()

@@ -30,6 +30,7 @@ import torch
 from distill.audio.corpus import import_corpus
 from distill.audio.distance import LogMel, MultiScaleMel
 from distill.audio.likeness import judge
+from distill.audio.mixing import mono_pair
 from distill.audio.split import split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.making.grains import JOIN_COST, Bank, Stretch
@@ -160,7 +161,8 @@ def compare_held_out(model: Model, folder: Path, voice: RecordingsVoice) -> None
             made = np.concatenate(list(said), axis=1)[:, : audio.shape[1]]
             made = np.broadcast_to(made, audio.shape)
             mels.append(float(distance(torch.tensor(made[None]), torch.from_numpy(audio[None]))))
-            pairs.append((made.mean(axis=0), audio.mean(axis=0)))
+            original, spoken = mono_pair(audio, made)
+            pairs.append((spoken[0], original[0]))
         found = judge(pairs, float(np.mean(mels))).figures()
         print(
             f"| {name} | {found['kept']:.2f} | {found['cents']:.1f} | {found['invented']:.2f} | {found['movement']:.1f} dB "
