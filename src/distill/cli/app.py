@@ -115,8 +115,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     words = sys.argv[1:] if words is None else words
     debug = "--debug" in words
-    if any(word == "" or (word.startswith("--") and word.endswith("=")) for word in words):
-        # As a path it would be the folder that one stands in, which would be learned without being asked for.
+    if _has_empty_path(words):
         complain(
             "One of the words of the command is empty.", "Was it a variable that is not set? Write . for this folder."
         )
@@ -135,6 +134,16 @@ def main(words: Sequence[str] | None = None) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - the last net: no person ever meets a traceback unasked
         _end(_unforeseen(error), debug)
+
+
+def _has_empty_path(words: Sequence[str]) -> bool:
+    """Whether a word is empty. As a path it would be the folder that one stands in, which nobody asked for.
+
+    Names are judged where they are used, in words of their own.
+    """
+    names = {"--name", "rename"}
+    empty = [at for at, word in enumerate(words) if word == "" or (word.startswith("--") and word.endswith("="))]
+    return any(not names & {*words[max(0, at - 2) : at], words[at].rstrip("=")} for at in empty)
 
 
 def _end(error: DistillError, debug: bool) -> NoReturn:
