@@ -26,9 +26,7 @@ from distill.audio.corpus import import_corpus
 from distill.audio.split import Passage, split_corpus
 from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
-from distill.making.beat import beat_of_openings
-from distill.making.openings import Openings
-from distill.making.sampling import Sampling, draw, sample_codes
+from distill.making.sampling import Sampling, draw, generate
 from distill.models.model_file import Model, load_model
 from distill.models.prior import PriorConfig
 from distill.sizes import prior_config_for
@@ -150,10 +148,7 @@ def sample_plainly(config: PriorConfig, positions: int) -> float:
 def sampling_speed(model: Model, count: int, seconds: float) -> float:
     """Seconds of codes drawn per second of wall time, ``count`` streams at once."""
     started = time.monotonic()
-    openings = Openings(model)
-    positions = round(seconds * model.codec.frame_rate)
-    beat = beat_of_openings(model, openings, range(count), positions)
-    sample_codes(model.require_prior(), openings.codes(range(count)), positions, Sampling(), range(count), beat=beat)
+    generate(model, seconds, count)
     return count * seconds / (time.monotonic() - started)
 
 
