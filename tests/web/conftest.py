@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -21,7 +21,11 @@ from distill.web.app import create_app
 from distill.web.guard import Door
 from distill.web.listen import listening
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 PAGE = "http://127.0.0.1:8765"
+PATIENCE_MS = 30_000
 
 
 class Client:
@@ -121,6 +125,22 @@ def server() -> Iterator[str]:
     """The address of the dashboard, behind its guard: it sees each test's own home."""
     with _running(lambda port: create_app(Door(port=port))) as address:
         yield address
+
+
+@pytest.fixture
+def page(browser: "Browser", server: str) -> "Iterator[Page]":
+    """A page on which nothing may go wrong unseen."""
+    from playwright.sync_api import expect
+
+    window = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server)
+    opened = window.new_page()
+    opened.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    yield opened
+    window.close()
+    assert wrong == []
 
 
 @pytest.fixture(scope="session")

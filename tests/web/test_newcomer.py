@@ -5,12 +5,12 @@ Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` lea
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from distill.files.home import home
 from distill.library import GenerationRecord, Library, RunRecord
@@ -21,22 +21,7 @@ from distill.web import places
 
 pytestmark = pytest.mark.browser
 
-PATIENCE_MS = 30_000
 RUN = "tiny-20260101-120000"
-
-
-@pytest.fixture
-def page(browser: Browser, server: str) -> Iterator[Page]:
-    """A page on which nothing may go wrong unseen."""
-    window = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server)
-    opened = window.new_page()
-    opened.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    yield opened
-    window.close()
-    assert wrong == []
 
 
 @pytest.fixture

@@ -66,17 +66,13 @@ def model(tiny: Path, small_corpus: Path) -> str:
 
 
 @pytest.fixture
-def page(browser: Browser, server: str) -> Iterator[Page]:
-    """A page on which nothing may go wrong unseen."""
-    window = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server)
-    opened = window.new_page()
-    opened.set_default_timeout(PATIENCE_MS)
+def page(page: Page) -> Iterator[Page]:
+    """A page on which the browser complains of nothing either."""
+    page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    yield opened
-    window.close()
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    yield page
     assert wrong == []
 
 

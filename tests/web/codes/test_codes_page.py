@@ -33,20 +33,16 @@ PATIENCE_MS = 100_000
 
 
 @pytest.fixture
-def page(browser: Browser, server: str, model: str) -> Iterator[Page]:
-    """A page on the tab Codes; nothing may be asked of another place, and nothing may go wrong unseen."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server)
-    opened = context.new_page()
-    opened.set_default_timeout(PATIENCE_MS)
+def page(page: Page, server: str, model: str) -> Iterator[Page]:
+    """A page for the tab Codes: the browser complains of nothing, and asks no other place for anything."""
+    page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    opened.on(
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on(
         "request", lambda asked: None if asked.url.startswith((server, "blob:", "data:")) else wrong.append(asked.url)
     )
-    yield opened
-    context.close()
+    yield page
     assert wrong == []
 
 

@@ -1,6 +1,6 @@
 // One sound at a time, for the whole page: what plays, where it is, and how loud.
-import { shared } from "./store.js";
-import { query } from "./api.js";
+import { say, sayWrong, shared } from "./store.js";
+import { query, Wrong } from "./api.js";
 
 const audio = new Audio();
 audio.preload = "auto";
@@ -46,13 +46,20 @@ export const pause = () => { wishes += 1; then = null; unwind(); audio.pause(); 
 /** Stops a sound whose button is no more on the page: nothing would be left to stop it by. */
 export const leave = (reference) => { if (playing.get().reference === reference) pause(); };
 
+/** A loop made ready for Web Audio, which joins it to the sample; null where the browser cannot, which is said. */
+const wind = (url) => import("./round.js").then(({ load }) => load(url)).catch((error) => {
+  if (error instanceof Wrong) throw error;
+  say("This browser cannot join the loop: where it begins again there is a gap, which the file does not have.", { tone: "bad" });
+  return null;
+});
+
 /** Plays a sound from a moment on, to another if given, and calls `next` when it is over; or, with `loop`, round and round. */
 export async function play(reference, { from, to = Infinity, next = null, url = soundUrl(reference), volume = 1, loop = false } = {}) {
   const wish = (wishes += 1);
   then = null;
   unwind();
-  // A loop is heard by Web Audio, joined to the sample; the player is mute meanwhile, and only shows where it is.
-  const wound = loop ? await import("./round.js").then(({ load }) => load(url)).catch(() => null) : null;
+  // A loop is heard by Web Audio; the player is mute meanwhile, and only shows where it is.
+  const wound = loop ? await wind(url) : null;
   if (wish !== wishes) return;  // something else was pressed meanwhile
   audio.muted = Boolean(wound);
   audio.loop = loop;
@@ -71,5 +78,5 @@ export async function play(reference, { from, to = Infinity, next = null, url = 
 export function toggle(reference, options = {}) {
   const { reference: loaded, isPlaying } = playing.get();
   if (loaded === reference && isPlaying) pause();
-  else play(reference, loaded === reference && audio.currentTime < (audio.duration || 0) - 0.05 ? options : { from: 0, ...options });
+  else play(reference, loaded === reference && audio.currentTime < (audio.duration || 0) - 0.05 ? options : { from: 0, ...options }).catch(sayWrong);
 }

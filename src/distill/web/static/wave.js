@@ -171,7 +171,7 @@ export function Sound({ reference, label, mel = true, verdicts, judged, selectio
   const keys = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (event.key === " " || event.key === "Enter") toggle(reference, options?.());
-    else if (step && seconds) play(reference, { ...options?.(), from: Math.min(seconds, Math.max(0, position() + step)) });
+    else if (step && seconds) play(reference, { ...options?.(), from: Math.min(seconds, Math.max(0, position() + step)) }).catch(sayWrong);
     else return;
     event.preventDefault();
   };
