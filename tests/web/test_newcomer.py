@@ -184,6 +184,23 @@ def test_recordings_are_added_by_keyboard(page: Page, small_corpus: Path, tmp_pa
     expect(page.locator("[data-test=minutes]")).to_have_value("4")
 
 
+def test_nothing_takes_the_focus_from_who_types(page: Page, small_corpus: Path) -> None:
+    """A page that drew late (on a busy machine) moved the focus to a button under the typing hands."""
+    places.add_collection(small_corpus)
+    page.goto("/#/recordings")
+    add = page.get_by_role("button", name="Add a folder")
+    expect(add).to_be_enabled()
+    page.evaluate(
+        """async () => {
+            [...document.querySelectorAll("button")].find((one) => one.textContent === "Add a folder").click();
+            while (!document.querySelector("#folder-path")) await Promise.resolve();
+            document.querySelector("#folder-path").focus();
+            await new Promise((done) => setTimeout(done, 500));
+        }"""
+    )
+    expect(page.get_by_label("Or use a folder where it is")).to_be_focused()
+
+
 def test_a_piece_leads_to_its_codes(page: Page, model: str) -> None:
     opened = []
 

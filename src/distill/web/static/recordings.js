@@ -1,5 +1,5 @@
 // The tab Recordings: folders that were named or dropped, and the import's verdict on every file.
-import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, post, put } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Damaged, count, duration, minus, percent } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
@@ -29,7 +29,8 @@ function Folders({ all, chosen, isAdding, add, opener }) {
 
 function Add({ onClose, onDone }) {
   const own = useRef(null);
-  useEffect(() => { own.current.querySelector(".drop button").focus(); }, []);
+  // Before anything is drawn: a moment later it would take the focus from whoever types already.
+  useLayoutEffect(() => { own.current.querySelector(".drop button").focus(); }, []);
   return html`<section class="stack" ref=${own} aria-label="Add recordings" onKeyDown=${(event) => { if (event.key === "Escape") onClose(); }}>
     <div class="head"><h2>Add recordings</h2><div class="actions"><button type="button" class="quiet" onClick=${onClose}>Cancel</button></div></div>
     <${AddRecordings} onDone=${onDone} /></section>`;
