@@ -41,7 +41,7 @@ JUDGED = (
 
 def distill(*words: object) -> dict[str, Any]:
     """Runs the command line and gives its JSON."""
-    command = [sys.executable, "-m", "distill.cli.app", *map(str, words), "--json"]
+    command = [sys.executable, "-m", "distill", *map(str, words), "--json"]
     return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
 
 

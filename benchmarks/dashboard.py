@@ -55,7 +55,7 @@ def serving(home: Path) -> Iterator[tuple[str, int]]:
     """A server whose library is in ``home``, for as long as the block lasts: its address and process."""
     port = free_port()
     page, environment = f"http://127.0.0.1:{port}", {**os.environ, "DISTILL_HOME": str(home)}
-    words = [sys.executable, "-m", "distill.cli.app", "ui", "--no-open", "--port", str(port)]
+    words = [sys.executable, "-m", "distill", "ui", "--no-open", "--port", str(port)]
     server = subprocess.Popen(words, env=environment)
     try:
         until(lambda: ask(page, "/about"))

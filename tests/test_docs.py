@@ -147,7 +147,7 @@ def test_the_page_on_scaling(small_corpus: Path, tmp_path: Path) -> None:
     for line in lines:
         words = shlex.split(line.replace("--minutes 5", "--minutes 0.01").replace("levels=2,4", "levels=2"))
         done = subprocess.run(
-            [sys.executable, "-m", "distill.cli.app", *words[1:]],
+            [sys.executable, "-m", "distill", *words[1:]],
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -28,6 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"api"}),
     frozenset({"web", "client"}),
     frozenset({"cli"}),
+    frozenset({"__main__"}),
 )
 """From the ground up. A room is a folder or a file of ``src/distill``; it may know the floors below it and itself alone."""
 

@@ -22,7 +22,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tiny_training: None) -> list[list[s
     found: list[list[str]] = []
 
     def run(words: list[str], **_: Any) -> "subprocess.CompletedProcess[str]":
-        told = words[words.index("distill.cli.app") + 1 :]
+        told = words[words.index("distill") + 1 :]
         found.append(told)
         at = told.index("--minutes")
         out, err, code = io.StringIO(), io.StringIO(), 0

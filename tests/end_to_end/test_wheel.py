@@ -24,7 +24,7 @@ def test_the_wheel_runs_from_an_empty_folder(small_corpus: Path, tmp_path: Path)
     empty = tmp_path / "empty"
     empty.mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "distill.cli.app", "run", str(small_corpus), "--minutes", "0.02", "--seconds", "1"],
+        [sys.executable, "-m", "distill", "run", str(small_corpus), "--minutes", "0.02", "--seconds", "1"],
         cwd=empty,
         env=os.environ | {"PYTHONPATH": str(tmp_path / "site"), "DISTILL_HOME": str(tmp_path / "home")},
         capture_output=True,

@@ -100,9 +100,24 @@ def test_partials_at_multiples_of_the_rate_of_positions_are_a_comb() -> None:
     assert Reference([tones(on)], FRAME_RATE).nearness([tones(off)]).natural_comb == 1
 
 
+def test_recordings_that_repeat_themselves_are_told_from_those_that_do_not() -> None:
+    """Guards against texture that is called copied, where every second of the recordings is like another one of theirs."""
+    once, again = noise(3, 0), noise(3, 1)
+    other = reference_of(once, again).nearness([noise(3, 2)])
+    assert other.natural_near_copies == 0, "a second is not its own repetition"
+    looped = reference_of(np.tile(once, 2), again).nearness([noise(3, 2)])
+    assert looped.natural_near_copies == pytest.approx(6 / 9)
+    assert reference_of(once, again, again).nearness([noise(3, 2)]).natural_near_copies == pytest.approx(6 / 9)
+    assert reference_of(np.zeros((1, 3 * RATE), np.float32)).nearness([once]).natural_near_copies == 0
+
+
+def reference_of(*audio: np.ndarray) -> Reference:
+    return Reference(audio, FRAME_RATE)
+
+
 def test_what_each_figure_weighs() -> None:
     """As docs/voices.md has it; a comb counts as far as it goes beyond chance, or beyond that of the recordings."""
-    nearest = Nearness(0.0, 0.0, 1.0, 0.0, 0.0)
+    nearest = Nearness(0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 
     def distance(**figures: float) -> float:
         return dataclasses.replace(nearest, **figures).distance
@@ -112,6 +127,8 @@ def test_what_each_figure_weighs() -> None:
     assert distance(frechet=0.5) == pytest.approx(math.log(0.5))
     assert distance(frechet=0.0) == distance(frechet=1e-3)
     assert distance(near_copies=0.5) == pytest.approx(1.5)
+    assert distance(near_copies=0.5, natural_near_copies=0.3) == pytest.approx(0.9)
+    assert distance(near_copies=0.5, natural_near_copies=0.8) == pytest.approx(0.5)
     assert distance(comb=0.12) == 0
     assert distance(comb=0.32) == pytest.approx(1)
     assert distance(comb=0.32, natural_comb=0.22) == pytest.approx(0.5)
@@ -168,7 +185,7 @@ def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
         def __init__(self, *_: object) -> None: ...
 
         def nearness(self, audio: list[float]) -> Nearness:
-            return Nearness(0.0, 0.1, math.exp(np.mean(audio)), 0.25 * audio[0], 0.1)
+            return Nearness(0.0, 0.1, math.exp(np.mean(audio)), 0.25 * audio[0], 0.1, 0.0)
 
     monkeypatch.setattr(nearness, "Reference", Told)
     monkeypatch.setattr(nearness, "generate", lambda *_: [Piece()] * nearness.PIECES)
@@ -193,11 +210,11 @@ def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
 def test_the_nearer_voice_is_told_with_its_own_figures(nearer: str) -> None:
     other = {"codec": "recordings", "recordings": "codec"}[nearer]
     figures = {"frechet": (1.5, 20.25), "movement_db": (0.5, 3.0), "near_copies": (0.25, 0.5)}
-    voices: dict[str, float | int | str] = {"nearer": nearer, "join_cost": 1.0}
+    voices: dict[str, float | int | str] = {"nearer": nearer, "join_cost": 1.0, "natural_near_copies": 0.4}
     for name, both in figures.items():
         voices |= {f"{nearer}_{name}": both[0], f"{other}_{name}": both[1]}
     words = in_words(voices)
     assert words.startswith(f"New audio will be in the {nearer}' voice".replace("codec'", "codec's"))
     assert words.index(f"the {nearer}'") < words.index(f"than the {other}'")
     assert "(Fréchet distance 1.5 and 20.2, movement off by 0.5 dB and 3 dB" in words
-    assert "repeat one of theirs 25% and 50%)" in words
+    assert "repeat one of theirs 25% and 50%; of their own, 40% nearly repeat another)" in words

@@ -40,7 +40,7 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        words = [sys.executable, "-m", "distill.cli.app", "ui", "--port", str(self.port), "--no-open"]
+        words = [sys.executable, "-m", "distill", "ui", "--port", str(self.port), "--no-open"]
         environment = {**os.environ, "DISTILL_HOME": str(self.home)}
         self._process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):

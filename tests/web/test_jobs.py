@@ -65,7 +65,7 @@ print(json.dumps({"said": sys.argv[2], "at": time.time()}))
         f"""#!/bin/sh
 case "$2" in
 distill.web.runner) exec {real} -c "{runs}; runner.run(Path(sys.argv[1]))" "$3" ;;
-distill.cli.app) shift 2; exec {real} {fake}/app.py "$@" ;;
+distill) shift 2; exec {real} {fake}/app.py "$@" ;;
 esac
 exec {real} "$@"
 """

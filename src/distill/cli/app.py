@@ -159,7 +159,3 @@ def _unforeseen(error: Exception) -> DistillError:
         "This is a fault in Distill or the machine. Run it again with --debug to see where; distill doctor checks the "
         "machine.",
     )
-
-
-if __name__ == "__main__":
-    main()

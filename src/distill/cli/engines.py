@@ -23,7 +23,7 @@ Engine = Callable[[list[str]], Ended]
 def here(words: list[str]) -> Ended:
     """Runs ``distill`` with these words in a process of its own, to its end."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "distill.cli.app", *words],
+        [sys.executable, "-P", "-m", "distill", *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

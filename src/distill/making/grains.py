@@ -38,7 +38,7 @@ SHORTEST = 2
 NEAR_POSITIONS = 6
 """A join does not lead back to within so many positions of where the recording would have gone on: that would be the same
 passage with a stumble in it, and a way around the limit on stretches."""
-JOIN_COSTS = (12.0, 40.0)
+JOIN_COSTS = (4.0, 12.0, 40.0)
 """What a join costs at least, in units of what codes of successive positions differ by. Which of them suits a corpus is
 measured at the end of training: dearer joins hold tones better, cheaper ones quote less (docs/voices.md)."""
 JOIN_COST = 40.0

@@ -4,8 +4,8 @@ Four figures, and each judges what the others cannot hear. *Movement*: how the l
 180 times a second, beside how they move in the recordings; a codec that repeats itself at every position buzzes there, a
 blurred one stands still. *Comb*: the share of partials that lie at multiples of the rate of positions; by chance it is 12 %.
 *Fréchet*: the Fréchet distance of what all seconds sound like (means and deviations of 64 log-mel bands); 0 is the same
-distribution. *Near-copies*: the share of seconds that correlate over 0.95 with a second of the recordings; the first three
-are at their best when the recordings are simply played back.
+distribution. *Near-copies*: the share of seconds that correlate over 0.95 with a second of the recordings, beside how many
+of their own seconds do with another; the first three are at their best when the recordings are simply played back.
 """
 
 import math
@@ -26,8 +26,8 @@ from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
 from distill.originality.passages import AS_IT_IS, Passages
 
-PIECES, PIECE_SECONDS = 4, 5.0
-"""What is drawn to compare both voices: enough to tell them apart where it matters, in a few seconds."""
+PIECES, PIECE_SECONDS = 16, 5.0
+"""What is drawn to compare both voices: with four pieces, chance chose the farther voice every fifth time (docs/voices.md)."""
 FIRST_SEED = 1_000_000
 """Far from those that a person begins with, so that nobody's piece has decided which voice it is given."""
 FEWEST_WINDOWS = 10
@@ -60,12 +60,18 @@ class Nearness:
     near_copies: float
     """Share of the seconds that sound, as it is."""
     natural_comb: float
+    natural_near_copies: float
+    """Share of the recordings' seconds that are like another, a second away or more."""
 
     @property
     def distance(self) -> float:
-        """One number: half the Fréchet distance weighs as much as 2 dB of movement, 14 % comb or 23 % near-copies."""
+        """One number: half the Fréchet distance weighs as much as 2 dB of movement, 14 % comb or 23 % near-copies.
+
+        Near-copies up to what the recordings repeat of themselves, as textures and loops do, weigh a third of that.
+        """
         comb = max(0.0, self.comb - max(self.natural_comb, 0.12))
-        return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3)) + 3 * self.near_copies
+        copies = self.near_copies + 2 * max(0.0, self.near_copies - self.natural_near_copies)
+        return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3)) + copies
 
 
 class Reference:
@@ -85,6 +91,7 @@ class Reference:
         self._axes = torch.linalg.svd((seconds - self._centre) / self._spread, full_matrices=False)[2][:AXES].T
         self._seconds = self._projected(seconds)
         self._passages = Passages.of(((one,) for one in audio), depth=math.inf)
+        self._near_copies_within = _near_share(self._passages.repeats())
 
     @property
     def windows(self) -> int:
@@ -98,14 +105,10 @@ class Reference:
             float(apart.square().mean().sqrt()),
             _comb(audio, self._frame_rate),
             _frechet(self._seconds, self._projected(_seconds(audio))),
-            self._near_copies(audio),
+            _near_share(np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])),
             self._comb,
+            self._near_copies_within,
         )
-
-    def _near_copies(self, audio: Sequence[np.ndarray]) -> float:
-        similarity = np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])
-        heard = similarity[~np.isnan(similarity)]
-        return float((heard > NEAR_COPY).mean()) if len(heard) else 0.0
 
     def _projected(self, seconds: Tensor) -> Tensor:
         found: Tensor = (seconds - self._centre) / self._spread @ self._axes
@@ -146,6 +149,7 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
     by_recordings = by_cost[join_cost]
     nearer = "recordings" if by_recordings.distance < by_codec.distance else "codec"
     figures: dict[str, float | int | str] = {"nearer": nearer, "join_cost": join_cost}
+    figures["natural_near_copies"] = round(by_codec.natural_near_copies, 3)
     for name, nearness in (("codec", by_codec), ("recordings", by_recordings)):
         figures[f"{name}_movement_db"] = round(nearness.movement_db, 2)
         figures[f"{name}_comb"] = round(nearness.comb, 3)
@@ -163,7 +167,8 @@ def in_words(voices: Mapping[str, float | int | str]) -> str:
     name = {"recordings": "the recordings' voice", "codec": "the codec's voice"}
     return (
         f"New audio will be in {name[order[0]]}: it came nearer to the recordings than {name[order[1]]} (Fréchet distance "
-        f"{figures}, movement off by {moves}, seconds that nearly repeat one of theirs {copies}). --voice chooses."
+        f"{figures}, movement off by {moves}, seconds that nearly repeat one of theirs {copies}; of their own, "
+        f"{voices['natural_near_copies']:.0%} nearly repeat another). --voice chooses."
     )
 
 
@@ -175,6 +180,12 @@ def excerpts(passages: Sequence[Passage], channels: int) -> list[np.ndarray]:
     if sum(passage.samples for passage in passages) > MOST_SECONDS * SAMPLE_RATE:
         parts = [parts[index] for index in np.unique(np.linspace(0, len(parts) - 1, most).astype(np.int64))]
     return [passage.read(start, min(start + length, passage.samples), channels) for passage, start in parts]
+
+
+def _near_share(similarity: np.ndarray) -> float:
+    """The share of near-copies among seconds that sound, of their similarity to the nearest other ``[W]``."""
+    sounding = similarity[~np.isnan(similarity)]
+    return float((sounding > NEAR_COPY).mean()) if len(sounding) else 0.0
 
 
 def _mono(audio: np.ndarray) -> Tensor:

@@ -12,7 +12,7 @@ from distill.training.plan import PriorPlan
 
 CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
-MEASURING_SECONDS, MEASURING_SHARE = 15.0, 0.07
+MEASURING_SECONDS, MEASURING_SHARE = 18.0, 0.08
 """What measuring how firmly the beat is held (7 s) and comparing both voices take after a prior is trained, on two cores, and
 the most of its time that they may have; where that is too little, neither is done."""
 LEAST_SHARE = 0.1

@@ -249,7 +249,7 @@ def _start_others(place: Place, devices: int) -> "list[subprocess.Popen[bytes]]"
     try:
         for local_rank in range(1, devices):
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "distill.cli.app", *sys.argv[1:]],
+                [sys.executable, "-P", "-m", "distill", *sys.argv[1:]],
                 env={**os.environ, "LOCAL_RANK": str(local_rank)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

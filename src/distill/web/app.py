@@ -1,6 +1,6 @@
 """The app behind ``distill ui``: the page, and beside it the HTTP interface that the page stands on.
 
-    browser ──guard──▶ routes ──▶ files on disk ◀── jobs: processes of their own (python -m distill.cli.app …)
+    browser ──guard──▶ routes ──▶ files on disk ◀── jobs: processes of their own (python -m distill …)
 
 The server only reads and starts; it never imports PyTorch. What is true is on disk (``jobs.py``, ``runs/``, ``library/``), and
 nothing is kept in Python for a tab, so reloading, a second tab, a server that was started anew and a run that was begun in a

@@ -39,7 +39,7 @@ def _command(folder: Path, at: int, words: list[str]) -> int:
     environment = {**os.environ, jobs.PROGRESS: str(folder / "progress.json"), "COLUMNS": "200"}
     with (folder / f"{at}.out").open("wb") as out, (folder / f"{at}.err").open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", "distill.cli.app", *words],
+            [sys.executable, "-m", "distill", *words],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
