@@ -5,7 +5,7 @@
 A prior over the codes of one codec, or of seven, learns these codecs' ways as well. So none is seen for long. A small corpus
 is drawn from FOLDER as a person might bring it: a few kinds of recordings, 40 s to 7 minutes. One of the model files in
 CODECS listens to it in some view, and new codebooks are placed among what it heard. After a few steps the
-next corpus takes its place. Codes are known only by what they sound like (``codes/heard.py``).
+next corpus takes its place. Codes are known only by what they sound like (``codes/descriptions.py``).
 
     encoder × view × recordings  →  latents  →  codebooks, new ones  →  codes            what is learned from
                                  →  sound    →  what each code sounds like  →  embeddings and heads, by the maps
@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from distill.audio.corpus import import_corpus
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.split import Passage, whole_recordings
-from distill.codes.heard import Description, entries_heard, least_squares
+from distill.codes.descriptions import Description, entry_descriptions, least_squares
 from distill.codes.views import View
 from distill.models.base_prior import CodeMaps, load_base_prior, save_base_prior
 from distill.models.config import PriorConfig
@@ -68,7 +68,7 @@ SAVE_EVERY_S = 180.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class Described:
     """All recordings as one codec hears them in one view."""
 
     latents: list[Tensor]
@@ -79,7 +79,7 @@ class Heard:
     """Which recordings are in each folder."""
 
 
-def heard(codec_path: Path, folder: Path, number: int, view: int) -> Heard:
+def described_by(codec_path: Path, folder: Path, number: int, view: int) -> Described:
     """What the codec hears, kept in a file beside it. View 0 is the same for all; in the others each hears its own."""
     model = load_model(codec_path)
     codec = model.codec
@@ -105,7 +105,7 @@ def heard(codec_path: Path, folder: Path, number: int, view: int) -> Heard:
     kinds: dict[str, list[int]] = {}
     for index, passage in enumerate(passages):
         kinds.setdefault(passage.recording.name.split("/")[0], []).append(index)
-    return Heard(list(tensors["latents"].split(lengths)), list(tensors["descriptions"].split(lengths)), kinds)
+    return Described(list(tensors["latents"].split(lengths)), list(tensors["descriptions"].split(lengths)), kinds)
 
 
 def _seen(passage: Passage, view: View, channels: int) -> Tensor:
@@ -116,11 +116,13 @@ def _seen(passage: Passage, view: View, channels: int) -> Tensor:
 class SmallCorpus:
     """Some of the recordings, in the codes of codebooks of their own."""
 
-    def __init__(self, hearing: Heard, frame_rate: float, draw_from: random.Random, generator: torch.Generator) -> None:
+    def __init__(
+        self, recordings: Described, frame_rate: float, draw_from: random.Random, generator: torch.Generator
+    ) -> None:
         wanted = frame_rate * math.exp(draw_from.uniform(*map(math.log, SECONDS)))
-        chosen = _some(hearing, wanted, draw_from)
-        latents = [hearing.latents[index].float() for index in chosen]
-        descriptions = [hearing.descriptions[index].float() for index in chosen]
+        chosen = _some(recordings, wanted, draw_from)
+        latents = [recordings.latents[index].float() for index in chosen]
+        descriptions = [recordings.descriptions[index].float() for index in chosen]
         positions = sum(map(len, latents))
         entries = PriorConfig().codebook_size // (2 if positions < SHORT_SECONDS * frame_rate else 1)
         known = [index for index in range(len(chosen)) if draw_from.random() < KNOWN_SHARE]
@@ -131,7 +133,7 @@ class SmallCorpus:
         codes = [nearest(one[None], self.codebooks)[1][0].short() for one in latents]
         sounds = torch.cat([descriptions[index] for index in known])
         table = least_squares(nearest(vectors[None], self.codebooks)[0][0], sounds)
-        self.entries_heard = entries_heard(self.codebooks, table)
+        self.descriptions = entry_descriptions(self.codebooks, table)
         """``[Q, K, D]``"""
         self.spread = sounds.std(dim=0)
         """``[D]``: how much the descriptions vary."""
@@ -141,18 +143,18 @@ class SmallCorpus:
         """Token sequences ``[B, T]``, from random places on; each is taken once."""
 
 
-def _some(hearing: Heard, wanted: float, draw_from: random.Random) -> list[int]:
+def _some(recordings: Described, wanted: float, draw_from: random.Random) -> list[int]:
     """Recordings of a few kinds, or of any, until there are so many positions."""
-    kinds = sorted(hearing.kinds)
+    kinds = sorted(recordings.kinds)
     draw_from.shuffle(kinds)
     few = draw_from.randint(1, MOST_KINDS)
-    order = [index for kind in kinds[:few] for index in hearing.kinds[kind]]
-    others = [index for kind in kinds[few:] for index in hearing.kinds[kind]]
+    order = [index for kind in kinds[:few] for index in recordings.kinds[kind]]
+    others = [index for kind in kinds[few:] for index in recordings.kinds[kind]]
     if draw_from.random() < EVERYTHING_SHARE:
         order, others = order + others, []
     draw_from.shuffle(order)
-    order = [index for index in order + others if len(hearing.latents[index]) > 1]
-    ends = list(accumulate(len(hearing.latents[index]) for index in order))
+    order = [index for index in order + others if len(recordings.latents[index]) > 1]
+    ends = list(accumulate(len(recordings.latents[index]) for index in order))
     return order[: 1 + sum(end < wanted for end in ends)]
 
 
@@ -178,14 +180,14 @@ def _owner(vectors: Tensor, book: Tensor) -> Tensor:
 
 
 def train_base_prior(
-    hearings: Sequence[Heard], frame_rate: float, out: Path, minutes: float, begin: Path | None = None, seed: int = 0
+    codecs: Sequence[Described], frame_rate: float, out: Path, minutes: float, begin: Path | None = None, seed: int = 0
 ) -> int:
     """Trains on corpora drawn from all of them and writes the base to ``out`` every few minutes; gives the steps taken."""
     torch.manual_seed(seed)
     plan, generator, draw_from = PriorPlan(seed=seed), torch.Generator().manual_seed(seed), random.Random(seed)
 
     def corpus() -> SmallCorpus:
-        return SmallCorpus(draw_from.choice(hearings), frame_rate, draw_from, generator)
+        return SmallCorpus(draw_from.choice(codecs), frame_rate, draw_from, generator)
 
     corpora = [corpus() for _ in range(CORPORA)]
     config = PriorConfig(context=POSITIONS * PriorConfig().num_quantizers)
@@ -207,7 +209,7 @@ def train_base_prior(
         tokens, books = corpora[turn].batches.pop(), corpora[turn].codebooks
         positions = tokens.shape[1] // len(books)
         known_from = draw_from.randint(1, positions - 1) if draw_from.random() < plan.infill_share else None
-        embedding, heads = maps(corpora[turn].entries_heard)
+        embedding, heads = maps(corpora[turn].descriptions)
         prior.config = dataclasses.replace(config, codebook_size=books.shape[1])
         weights = {"embedding.weight": embedding, "heads": heads}
         logits = functional_call(prior, weights, (tokens[:, :-1],), {"known_from": known_from})
@@ -244,11 +246,13 @@ def main() -> None:
     parser.add_argument("--begin", type=Path, help="a base prior to go on from; the mean of both is written in the end")
     wanted = parser.parse_args()
     paths = sorted(wanted.codecs.glob("*.distill"))
-    hearings = [
-        heard(path, wanted.folder, number, view) for view in range(wanted.views) for number, path in enumerate(paths)
+    codecs = [
+        described_by(path, wanted.folder, number, view)
+        for view in range(wanted.views)
+        for number, path in enumerate(paths)
     ]
     frame_rate = load_model(paths[0]).codec.frame_rate
-    print(f"{train_base_prior(hearings, frame_rate, wanted.out, wanted.minutes, wanted.begin)} steps")
+    print(f"{train_base_prior(codecs, frame_rate, wanted.out, wanted.minutes, wanted.begin)} steps")
 
 
 if __name__ == "__main__":

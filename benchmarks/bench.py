@@ -63,11 +63,11 @@ def rates(corpus: Path, work: Path) -> dict[str, Any]:
         list(whole_recordings(import_corpus(corpus, channels=codec.channels).recordings)), _MOST_RECORDINGS
     )
     mel = MultiScaleMel(SAMPLE_RATE)
-    heard: dict[str, list[Likeness]] = {}
+    likenesses: dict[str, list[Likeness]] = {}
     bits: dict[str, list[float]] = {}
 
     def take(name: str, made: np.ndarray, original: np.ndarray, rate: float) -> None:
-        heard.setdefault(name, []).append(judge([(made[0], original[0])], distance_between(mel, made, original)))
+        likenesses.setdefault(name, []).append(judge([(made[0], original[0])], distance_between(mel, made, original)))
         bits.setdefault(name, []).append(rate)
 
     for passage in passages:
@@ -89,7 +89,7 @@ def rates(corpus: Path, work: Path) -> dict[str, Any]:
             take(f"Opus {kilobits}", made, original, rate)
     rows = [
         {"name": name, "bits a second": float(np.mean(bits[name])), **pooled(some).figures()}
-        for name, some in heard.items()
+        for name, some in likenesses.items()
     ]
     note = "" if has_opus() else HOW_TO_GET_IT
     trained_s = float(model.header.codec_training.get("seconds_taken", 0.0))
@@ -116,9 +116,9 @@ def ranks(corpus: Path, work: Path) -> dict[str, Any]:
         trained = codec_benchmark.distill("train", corpus, *words, "--out", work)
         lines = Path(trained["events"]).read_text(encoding="utf-8").splitlines()
         steps = [event for event in map(json.loads, lines) if "audio_seconds" in event][5:]
-        heard, took = (sum(step[name] for step in steps) for name in ("audio_seconds", "step_time_s"))
+        seconds, took = (sum(step[name] for step in steps) for name in ("audio_seconds", "step_time_s"))
         rows.append(
-            {"ranks": size, "audio s/s": heard / took, "ms a step": 1000 * took / len(steps), "steps": len(steps)}
+            {"ranks": size, "audio s/s": seconds / took, "ms a step": 1000 * took / len(steps), "steps": len(steps)}
         )
         (work / f"ranks-{size}.distill").unlink()
     return {"rows": rows, "threads in all": os.environ.get("OMP_NUM_THREADS", "as PyTorch chooses")}

@@ -53,7 +53,7 @@ def measure(folder: Path, minutes: float, channels: str, out: Path) -> list[list
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     lines = Path(trained["events"]).read_text(encoding="utf-8").splitlines()
     steps = [event for event in map(json.loads, lines) if "audio_seconds" in event]
-    heard = sum(step["audio_seconds"] for step in steps) / sum(step["step_time_s"] for step in steps)
+    pace = sum(step["audio_seconds"] for step in steps) / sum(step["step_time_s"] for step in steps)
     found = distill("evaluate", trained["model"], folder, "--out", out)
     speed = 1 / (1 / found["encode_speed"] + 1 / found["decode_speed"])
     used = " ".join(f"{100 * level['utilisation']:.0f}" for level in found["levels"])
@@ -62,7 +62,7 @@ def measure(folder: Path, minutes: float, channels: str, out: Path) -> list[list
     rows = [
         [
             folder.name, str(len(found["scores"])), f"{found['bits_per_second'] / 1000:.2f}", f"{wall / 60:.1f}",
-            str(len(steps)), f"{heard:.0f}", trained_on, held_out, f"{found['mel']:.3f}", f"{found['stft']:.3f}",
+            str(len(steps)), f"{pace:.0f}", trained_on, held_out, f"{found['mel']:.3f}", f"{found['stft']:.3f}",
             *(f"{found['judged']['all'][name]:{form}}" for name, form in JUDGED),
             f"{used} %", f"{speed:.0f}×", f"{memory:.1f} GiB",
         ]

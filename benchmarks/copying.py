@@ -75,7 +75,7 @@ DISGUISES: dict[str, list[Sound]] = {
 
 
 @dataclass(frozen=True)
-class Heard:
+class Seconds:
     """Seconds that are not silent; arrays ``[n]``."""
 
     similarity: np.ndarray
@@ -90,17 +90,17 @@ class Heard:
         return [by_likeness(float(one), float(rank), float(other))[0] for one, rank, other in found]
 
 
-def heard(passages: Passages, audio: np.ndarray, exclude: int | None = None) -> Heard:
+def seconds_of(passages: Passages, audio: np.ndarray, exclude: int | None = None) -> Seconds:
     """What is found for every second of ``audio [1, N]``."""
     found = passages.nearest([audio], exclude=exclude)
     elsewhere = passages.elsewhere(found.source, found.seconds)
     loud = ~found.is_silent
-    return Heard(found.similarity[loud], found.source[loud], elsewhere[loud])
+    return Seconds(found.similarity[loud], found.source[loud], elsewhere[loud])
 
 
-def joined(parts: Sequence[Heard]) -> Heard:
+def joined(parts: Sequence[Seconds]) -> Seconds:
     """Several sounds as one."""
-    return Heard(
+    return Seconds(
         np.concatenate([part.similarity for part in parts]),
         np.concatenate([part.source for part in parts]),
         np.concatenate([part.elsewhere for part in parts]),
@@ -141,9 +141,11 @@ def measure(
     coded = through(model_path)
     sounds = [coded(audio) for audio in originals]
     deep, passages = (Passages.of(([one] for one in sounds), takes, depth) for depth in (np.inf, DEPTH_DB))
-    innocents = [heard(passages, sound, take) for sound, take in zip(sounds, takes, strict=True)]
+    innocents = [seconds_of(passages, sound, take) for sound, take in zip(sounds, takes, strict=True)]
     innocent = joined(innocents).similarity
-    deep_innocent = joined([heard(deep, sound, take) for sound, take in zip(sounds, takes, strict=True)]).similarity
+    deep_innocent = joined(
+        [seconds_of(deep, sound, take) for sound, take in zip(sounds, takes, strict=True)]
+    ).similarity
 
     # Half of the recordings are judged by the other half, so that no second sets its own threshold.
     halves = [joined(innocents[0::2]), joined(innocents[1::2])]
@@ -166,8 +168,8 @@ def measure(
         for number, audio in taken:
             for disguise in disguises:
                 copy = coded(disguise(audio).astype(np.float32))
-                copies.append(heard(passages, copy))
-                deep_copies.append(heard(deep, copy).similarity)
+                copies.append(seconds_of(passages, copy))
+                deep_copies.append(seconds_of(deep, copy).similarity)
                 named += [takes[source] == takes[number] for source in copies[-1].source]
         found = joined(copies)
         said = found.called(np.sort(innocent))

@@ -53,7 +53,7 @@ def test_what_cancels_in_mono_is_trained_on_all_the_same(tmp_path, noise, save):
     assert set(remarks) == {"wide8.wav", "wide9.wav", "wide10.wav", "x dead.wav"}
     assert "cancel" in remarks["wide8.wav"]
     dead = next(one for one in corpus.recordings if one.name == "x dead.wav")
-    left, right = dead.heard(0, 1000, 2)
+    left, right = dead.read(0, 1000, 2)
     assert np.abs(left).max() > 0.1
     assert not right.any(), "in stereo what was panned hard stays where it was"
     assert np.abs(read_audio(tmp_path / "wide8.wav", 1)).max() > 0.3
@@ -73,7 +73,7 @@ def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, no
     assert files["quiet.flac"].silence < 0.5
     assert files["quiet.flac"].bandwidth > 15_000
     hot = next(one for one in corpus.recordings if one.name == "hot.wav")
-    assert np.abs(hot.heard(0, hot.samples, 1)).max() == pytest.approx(1)
+    assert np.abs(hot.read(0, hot.samples, 1)).max() == pytest.approx(1)
     warnings = " ".join(corpus.warnings)
     assert "Quiet" in warnings
     assert "quiet.flac" in warnings
@@ -95,7 +95,7 @@ def test_a_whole_recording_as_it_is_trained_on(channels: int, mix: Mix, gain: fl
     audio = np.random.default_rng(0).standard_normal((2, 480)).astype(np.float32)
     recording = Recording("a", Path("a"), "0" * 64, 0.01, 480, 2, 0, audio, gain, mix)
     whole = as_trained(audio, channels, gain, mix)
-    np.testing.assert_allclose(in_channels(whole, channels, "mean"), recording.heard(0, 480, channels), rtol=1e-5)
+    np.testing.assert_allclose(in_channels(whole, channels, "mean"), recording.read(0, 480, channels), rtol=1e-5)
 
 
 def test_a_recording_that_is_as_it_should_be_is_not_copied() -> None:

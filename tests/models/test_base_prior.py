@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from distill.codes.heard import SIZE
+from distill.codes.descriptions import SIZE
 from distill.models.base_prior import CodeMaps, base_prior_path, save_base_prior, start_from_base_prior
 from distill.models.config import PriorConfig
 from distill.models.prior import CodePrior

@@ -272,9 +272,9 @@ def _runs(blocks: Sequence[tuple[int, float, float]]) -> Iterator[list[tuple[int
 def _weights(one: Sketch, other: Sketch) -> np.ndarray:
     """``[WINDOW // 2 + 1]``: what both spectra are multiplied by, so that all octaves of what both hold count alike."""
     hertz = np.fft.rfftfreq(WINDOW, 1 / RATE)
-    heard = (hertz > _LOWEST) & (hertz < _HIGHEST)
+    compared = (hertz > _LOWEST) & (hertz < _HIGHEST)
     held = one.amplitude / one.amplitude.max() * other.amplitude / other.amplitude.max()
-    weights: np.ndarray = heard / np.sqrt(np.maximum(hertz, _LOWEST) * held**_WHITENING)
+    weights: np.ndarray = compared / np.sqrt(np.maximum(hertz, _LOWEST) * held**_WHITENING)
     return weights.astype(np.float32)
 
 

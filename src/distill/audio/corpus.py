@@ -37,7 +37,7 @@ _SPELT_OUT = 8
 class Recording:
     """A usable file.
 
-    ``audio`` is a read-only memory map ``[C, N]`` of float32 at 48 kHz, as it is on disk; :meth:`heard` gives it as it is
+    ``audio`` is a read-only memory map ``[C, N]`` of float32 at 48 kHz, as it is on disk; :meth:`read` gives it as it is
     trained on: brought down by ``gain`` where it is louder than full scale, mixed by ``mix``. Recordings that share half of
     their sound, at one and the same place, share their ``group``; ``sha256`` is that of the file's bytes.
     """
@@ -53,7 +53,7 @@ class Recording:
     gain: float = 1.0
     mix: Mix = "mean"
 
-    def heard(self, start: int, stop: int, channels: int) -> np.ndarray:
+    def read(self, start: int, stop: int, channels: int) -> np.ndarray:
         """A fresh float32 ``[channels, stop - start]``."""
         piece = np.array(self.audio[:, start:stop], dtype=np.float32)
         let_go(self.audio)

@@ -242,11 +242,11 @@ def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
         if info.sample_rate == SAMPLE_RATE
         else soxr.ResampleStream(info.sample_rate, SAMPLE_RATE, info.channels, dtype="float32", quality="HQ")
     )
-    given = heard = 0
+    given = taken = 0
     try:
         for native in _all_native_blocks(info, max(1, round(block_seconds * info.sample_rate))):
-            kept = native[: info.frames - heard]
-            heard += len(kept)
+            kept = native[: info.frames - taken]
+            taken += len(kept)
             if not len(kept):  # the file has grown since it was looked at; what came later is not waited for
                 break
             block = kept if resampler is None else resampler.resample_chunk(kept)
@@ -255,9 +255,9 @@ def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
             if len(block):
                 yield np.ascontiguousarray(block.T)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _damaged(info, max(heard, _reached(info))) from error
-    if info.frames - heard > min(_MISSING_FRAMES, info.frames // 2):
-        raise _damaged(info, heard)
+        raise _damaged(info, max(taken, _reached(info))) from error
+    if info.frames - taken > min(_MISSING_FRAMES, info.frames // 2):
+        raise _damaged(info, taken)
     if resampler is not None:
         tail = resampler.resample_chunk(np.zeros((0, info.channels), np.float32), last=True)[: wanted - given]
         given += len(tail)
@@ -362,8 +362,8 @@ def _reached(info: AudioInfo) -> int:
     return reached
 
 
-def _damaged(info: AudioInfo, heard: int) -> AudioFileError:
-    return _broken(info.path, f"{duration(heard / info.sample_rate)} of {duration(info.seconds)}.")
+def _damaged(info: AudioInfo, reached: int) -> AudioFileError:
+    return _broken(info.path, f"{duration(reached / info.sample_rate)} of {duration(info.seconds)}.")
 
 
 def _broken(path: Path, where: str) -> AudioFileError:

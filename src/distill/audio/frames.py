@@ -141,16 +141,16 @@ def ogg(content: mmap.mmap) -> Links:
     at = after_id3(content)
     was_begin = is_end = False
     numbers: dict[bytes, int] = {}  # by stream, of its last page
-    seconds = heard = 0.0
+    before = seconds = 0.0  # of the streams before, and of this one
     rate = 0
     while at + 27 <= len(content) and content[at : at + 4] == b"OggS":
         is_begin = bool(content[at + 5] & 2)
         stream, number = content[at + 14 : at + 18], struct.unpack("<I", content[at + 18 : at + 22])[0]
         if is_begin and not was_begin:
             begins.append(at)
-            seconds, heard = seconds + heard, 0.0
+            before, seconds = before + seconds, 0.0
         if not is_begin and number > numbers.get(stream, number) + 1:  # pages are missing
-            return Links(broken_at=seconds + heard)
+            return Links(broken_at=before + seconds)
         numbers[stream] = number
         was_begin = is_begin
         is_end = bool(content[at + 5] & 4)
@@ -160,10 +160,10 @@ def ogg(content: mmap.mmap) -> Links:
             rate = _ogg_rate(content[packet : packet + 16])
         granule = struct.unpack("<q", content[at + 6 : at + 14])[0]
         if rate and granule > 0:
-            heard = granule / rate
+            seconds = granule / rate
         at = packet + sum(content[at + 27 : packet])
     if begins and at < len(content) and content.find(b"OggS", at) >= 0:
-        return Links(broken_at=seconds + heard)
+        return Links(broken_at=before + seconds)
     claim = None if is_end and at <= len(content) else math.inf
     if not 1 <= len(begins) <= _MOST_LINKS or begins == [0]:
         return Links(claim=claim)

@@ -74,7 +74,7 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
         int((np.abs(audio[:, start : start + _BLOCK]) >= full).sum()) for start in range(0, samples, _BLOCK)
     ) if peak >= full else 0  # fmt: skip
     let_go(audio)
-    heard = np.flatnonzero(spectrum >= max(_INAUDIBLE * peak, rounding))
+    audible = np.flatnonzero(spectrum >= max(_INAUDIBLE * peak, rounding))
     return Levels(
         peak=peak,
         span=float((highest - lowest).max()),
@@ -83,7 +83,7 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
         stereo=bool(balance.is_stereo),
         offset=float(balance.offsets[np.abs(balance.offsets).argmax()]),
         clipped=clipped / audio.size,
-        bandwidth=float(heard.max(initial=0)) * SAMPLE_RATE / _SPECTRUM,
+        bandwidth=float(audible.max(initial=0)) * SAMPLE_RATE / _SPECTRUM,
         digest=digest.hexdigest(),
         mix=balance.mix,
     )

@@ -104,7 +104,7 @@ class _Reading:
         self.claim: float | None = None
         self.breaks_off = False
         self.remark = ""
-        self._heard = 0.0
+        self._seconds = 0.0
 
     def blocks(self) -> Iterator[np.ndarray]:
         path, kind = self._path, self._kind
@@ -121,7 +121,7 @@ class _Reading:
             with open_regular(path) as file, av.open(file, format=names[0], metadata_errors="ignore") as container:
                 yield from self._decoded(container, names[0])
         except av.FFmpegError as error:
-            reached = f"beyond {duration(self._heard)}" if self._heard else "at all"
+            reached = f"beyond {duration(self._seconds)}" if self._seconds else "at all"
             raise AudioFileError(
                 f"{path.name} is damaged: it cannot be read {reached}.", "Export it again, or leave it out."
             ) from error
@@ -157,9 +157,9 @@ class _Reading:
             for piece in resampler.resample(frame):
                 block = piece.to_ndarray().reshape(-1, piece.layout.nb_channels).astype(np.float32)
                 self.sample_rate = piece.sample_rate
-                self._heard += len(block) / piece.sample_rate
+                self._seconds += len(block) / piece.sample_rate
                 yield block
-            if self._heard > _LONGEST_SECONDS:
+            if self._seconds > _LONGEST_SECONDS:
                 return
 
     def _frames(
@@ -177,7 +177,7 @@ class _Reading:
                     break
                 frames = packet.decode()
             except av.FFmpegError as error:
-                if fault is not None and not self._heard:
+                if fault is not None and not self._seconds:
                     raise
                 if isinstance(error, av.EOFError):
                     break
@@ -186,7 +186,7 @@ class _Reading:
             if frames and fault is not None:
                 raise fault
             yield from frames
-        if fault is not None and not self._heard:
+        if fault is not None and not self._seconds:
             raise fault
         self.breaks_off = fault is not None
 

@@ -60,8 +60,8 @@ def compare_pitch(estimate: np.ndarray, reference: np.ndarray) -> PitchScore:
     """Judges one mono sound ``[N]`` beside the recording ``[N]``, both at 48 kHz."""
     score = PitchScore()
     made, wanted = _decibels(estimate), _decibels(reference)
-    heard = wanted.max(axis=1) >= SILENT_DB
-    made, wanted = made[heard], wanted[heard]
+    audible = wanted.max(axis=1) >= SILENT_DB
+    made, wanted = made[audible], wanted[audible]
     made_over, wanted_over = made - _surroundings(made), wanted - _surroundings(wanted)
     for sound, over, original, original_over in zip(made, made_over, wanted, wanted_over, strict=True):
         partials, levels = _partials(original, original_over, stands_out=12, span=30, most=20)

@@ -60,7 +60,7 @@ class Passage:
         """A fresh float32 ``[channels, stop - start]``, counted from the passage's beginning."""
         if not 0 <= start <= stop <= self.samples:
             raise ValueError(f"Samples {start} to {stop} are not within a passage of {self.samples}.")
-        return self.recording.heard(self.start + start, self.start + stop, channels)
+        return self.recording.read(self.start + start, self.start + stop, channels)
 
     def blocks(self, channels: int, samples: int = 10 * SAMPLE_RATE) -> Iterator[np.ndarray]:
         """All of it, float32 ``[channels, n]``, at most ``samples`` a block."""

@@ -36,13 +36,13 @@ def encoded(model: Model, audio: Path, tell: Callable[[str], None] | None = None
     if info.remark:
         told(info.remark)
 
-    def heard() -> Iterator[np.ndarray]:
+    def blocks() -> Iterator[np.ndarray]:
         nonlocal peak
         for block in read_blocks(audio, model.codec.channels, tell=told):
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
             yield block
 
-    codes = encode_blocks(model.codec, heard(), model.device)
+    codes = encode_blocks(model.codec, blocks(), model.device)
     if tell is not None and peak > 1:
         tell(
             f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale, louder than anything that was learned: it "

@@ -177,7 +177,7 @@ def evaluate(
     opus: dict[int, list[tuple[float, float, float, float]]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
     counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
     scores: list[Score] = []
-    heard: list[Likeness] = []
+    likenesses: list[Likeness] = []
     encoding = decoding = 0.0
 
     for number, (passage, is_held_out) in enumerate(passages):
@@ -192,7 +192,7 @@ def evaluate(
         counts += count_codes(codes, codec.codebook_size)
         mono, rebuilt = mono_pair(audio, decoded)
         distance = distance_between(mel, rebuilt, mono)
-        heard.append(judge([(rebuilt[0], mono[0])], distance))
+        likenesses.append(judge([(rebuilt[0], mono[0])], distance))
         scores.append(
             Score(
                 passage.label,
@@ -201,8 +201,8 @@ def evaluate(
                 distance,
                 distance_between(stft, rebuilt, mono),
                 int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
-                heard[-1].pitch.kept_share,
-                heard[-1].texture.movement,
+                likenesses[-1].pitch.kept_share,
+                likenesses[-1].texture.movement,
                 float(np.abs(decoded.mean(axis=1)).max()),
             )
         )
@@ -230,7 +230,7 @@ def evaluate(
         opus_note,
         seconds_each,
         {
-            name: pooled([one for one, score in zip(heard, scores, strict=True) if chosen(score)]).figures()
+            name: pooled([one for one, score in zip(likenesses, scores, strict=True) if chosen(score)]).figures()
             for name, chosen in _PARTS.items()
         },
         corpus.unused,

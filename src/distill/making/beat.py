@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from distill.audio.distance import LogMel
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.split import Passage
-from distill.codes.heard import entries_heard, linear_map
+from distill.codes.descriptions import entry_descriptions, linear_map
 from distill.making.openings import Openings
 from distill.models.header import BANDS
 from distill.models.model_file import Model, Source
@@ -57,8 +57,8 @@ _BEND, _BENDS = 0.05, 41
 def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence[Source]) -> list[list[float]]:
     """The linear map from a position's codebook vectors, added up, to the levels of mel bands there: ``[C + 1, BANDS]``.
 
-    The last row is added. Fitted to the passages and their codes in ``sources`` (``codes/heard.py``). Empty where no passage
-    is as long as a position.
+    The last row is added. Fitted to the passages and their codes in ``sources`` (``codes/descriptions.py``). Empty where no
+    passage is as long as a position.
     """
     measure = LogMel(SAMPLE_RATE, 2 * codec.hop, codec.hop, BANDS)
     table = linear_map(
@@ -101,7 +101,7 @@ class Metronome:
 
     def __init__(self, codec: ConvVQVAE, bands: Sequence[Sequence[float]], sources: Sequence[Source]) -> None:
         table = torch.tensor(bands, device=codec.quantizer.codebooks.device)
-        self.levels = entries_heard(codec.quantizer.codebooks, table)
+        self.levels = entry_descriptions(codec.quantizer.codebooks, table)
         """What each entry adds to the bands: ``[Q, K, BANDS]``."""
         self.sources = sources
         self._rate = codec.frame_rate
@@ -122,7 +122,7 @@ class Metronome:
         return np.concatenate([[0.0], found])
 
     @cached_property
-    def _heard(self) -> list[np.ndarray]:
+    def _rises_of_parts(self) -> list[np.ndarray]:
         """Rises of parts from all over the recordings."""
         parts = [
             (source.codes, start)
@@ -135,12 +135,12 @@ class Metronome:
     @cached_property
     def usual(self) -> float:
         """The standard deviation of the recordings' rises."""
-        return max(float(np.concatenate(self._heard).std()), 1e-9)
+        return max(float(np.concatenate(self._rises_of_parts).std()), 1e-9)
 
     @cached_property
     def _shared(self) -> np.ndarray:
         """Mean autocorrelation of the recordings' rises, by positions apart."""
-        echoes = [echo_of(one)[: self._longest] for one in self._heard if len(one) >= self._longest]
+        echoes = [echo_of(one)[: self._longest] for one in self._rises_of_parts if len(one) >= self._longest]
         return np.mean(echoes, axis=0) if echoes else np.zeros(self._longest)
 
     def pulse(self, codes: Tensor, place: int) -> Pulse | None:

@@ -68,8 +68,8 @@ def _levels(model: Model) -> tuple[float, float, float]:
     length = min(_PLACE_POSITIONS, len(line))
     starts = torch.linspace(0, len(line) - length, _PLACES).long().tolist()
     with torch.no_grad():
-        heard = model.codec.decode(torch.stack([line[start : start + length] for start in starts]).to(model.device))
-    levels = [level for one in heard.cpu().numpy() if (level := _level(one)) > _FAINTEST] or [0.0]
+        decoded = model.codec.decode(torch.stack([line[start : start + length] for start in starts]).to(model.device))
+    levels = [level for one in decoded.cpu().numpy() if (level := _level(one)) > _FAINTEST] or [0.0]
     soft, usual, loud = np.percentile(levels, (10, 50, 90))
     return float(soft), float(usual), float(loud)
 

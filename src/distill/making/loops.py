@@ -117,10 +117,10 @@ def make_loops(
 
 def seam_warning(seams: Sequence[float]) -> str:
     """A sentence if the seams of some loops may be heard; else empty."""
-    heard = sum(seam >= AUDIBLE_SEAM for seam in seams)
-    if not heard:
+    audible = sum(seam >= AUDIBLE_SEAM for seam in seams)
+    if not audible:
         return ""
-    which = "The seam of this loop" if len(seams) == 1 else f"The seams of {heard} of {len(seams)} loops"
+    which = "The seam of this loop" if len(seams) == 1 else f"The seams of {audible} of {len(seams)} loops"
     return (
         f"{which} may be heard ({max(seams):.2f}; 0 is inaudible, 1 is as audible as any cut): make it again with another "
         "--seed, or several to choose from with --count."

@@ -156,8 +156,8 @@ def _drawer(
         )
     prompt, gain = None, 1.0
     if given is not None:
-        heard = read_prompt(model, given, callback)
-        prompt, gain = heard.codes, heard.gain
+        read = read_prompt(model, given, callback)
+        prompt, gain = read.codes, read.gain
     return lambda first, count: generate(
         model, request.seconds, count, sampling, first, progress, prompt=prompt, gain=gain, voice=voice
     )

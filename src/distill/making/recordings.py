@@ -84,7 +84,7 @@ def find_recordings(
     # What is in the file is as it was trained on. It never goes into the cache, where it would pass for the recording itself.
     with errors_in_words(model.path or Path(model.header.name)):
         own = {digest: given[digest].audio() for digest in known - audio.keys() if digest in given}
-    heard = audio.keys() | own.keys()
+    at_hand = audio.keys() | own.keys()
     stretches = tuple(
         Stretch(
             source.name,
@@ -97,9 +97,9 @@ def find_recordings(
             source.gain,
         )
         for source, digest in zip(sources, digests, strict=True)
-        if digest in heard
+        if digest in at_hand
     )
-    missing = [source.name for source, digest in zip(sources, digests, strict=True) if digest not in heard]
+    missing = [source.name for source, digest in zip(sources, digests, strict=True) if digest not in at_hand]
     return Found(stretches, tuple(dict.fromkeys(missing)))
 
 

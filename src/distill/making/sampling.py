@@ -326,7 +326,7 @@ class Drawing:
         """The position of ``codes`` that each stream begins with."""
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
-        self.heard = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
+        self._recent = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
         self.limited = None if limits is None else Limited(limits.to(prompt.device), prompt)
         self.beat = beat
 
@@ -356,7 +356,7 @@ class Drawing:
         for level in range(q):
             logits = self.logits if self.beat is None else self.beat.tilt(self.logits, self.codes, self.done, level)
             if level == 0 and sampling.variety:
-                logits = logits - sampling.variety * self.heard
+                logits = logits - sampling.variety * self._recent
             if self.limited is not None:
                 logits = self.limited.tilt(logits, before, level)
             if kept is None or kept[level] < 0:
@@ -370,8 +370,8 @@ class Drawing:
             self.limited.hear(before, self.codes[:, self.done])
         self.done += 1
         if sampling.variety:
-            self.heard *= 1 - 1 / FORGOTTEN_AFTER
-            self.heard.scatter_add_(1, self.codes[:, self.done - 1, :1], torch.ones_like(self.heard[:, :1]))
+            self._recent *= 1 - 1 / FORGOTTEN_AFTER
+            self._recent.scatter_add_(1, self.codes[:, self.done - 1, :1], torch.ones_like(self._recent[:, :1]))
         if self.done == self.codes.shape[1]:
             return
         is_full = [self.done - first == self.window for first in self.first]

@@ -69,18 +69,18 @@ def drawn(
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(), _drawing_threads(device):
         openings = Openings(model)
-        heard = openings.before(seed)
-        prompt = torch.cat([heard, openings.codes([seed])])[None].to(device)
+        before = openings.before(seed)
+        prompt = torch.cat([before, openings.codes([seed])])[None].to(device)
         beat = beat_of_openings(model, openings, [seed], positions)
-        beat = None if beat is None else beat.after(len(heard))
+        beat = None if beat is None else beat.after(len(before))
         drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, Limits.of(model), beat)
         drawing.begin(None)
     while True:
         with torch.inference_mode(), _drawing_threads(device):
-            for _ in range(min(part, len(heard) + positions - drawing.done)):
+            for _ in range(min(part, len(before) + positions - drawing.done)):
                 drawing.next_position([generator])
-        yield drawing.codes[0, len(heard) : drawing.done].cpu()
-        if drawing.done == len(heard) + positions:
+        yield drawing.codes[0, len(before) : drawing.done].cpu()
+        if drawing.done == len(before) + positions:
             return
 
 

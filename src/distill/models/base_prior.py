@@ -3,8 +3,9 @@ codecs (docs/base-prior.md).
 
 A prior trained on two minutes of audio must first learn what holds for all sound: tones last, struck sounds decay, loud
 follows soft. None of that depends on the codec; only the codes do. So instead of embeddings and heads the base holds linear
-maps to them from descriptions of what each code sounds like (``codes/heard.py``). A prior over any codec starts with the
-embeddings and heads that these maps give for its codes, and with the base's transformer; then all of it is trained further.
+maps to them from descriptions of what each code sounds like (``codes/descriptions.py``). A prior over any codec starts with
+the embeddings and heads that these maps give for its codes, and with the base's transformer; then all of it is trained
+further.
 """
 
 from importlib.resources import files
@@ -39,10 +40,10 @@ class CodeMaps(nn.Module):
         self.heads = nn.Parameter(torch.randn(shape, generator=generator) / 50)
         self.register_buffer("spread", spread)
 
-    def forward(self, heard: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, descriptions: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptions of codebook entries ``[Q, K, D] →`` their embeddings ``[Q·K, H]`` and heads ``[Q, K, H]``."""
         spread = self.get_buffer("spread")
-        even = 4 * heard / (spread * len(spread) ** 0.5)
+        even = 4 * descriptions / (spread * len(spread) ** 0.5)
         return (even @ self.embedding).flatten(0, 1), even @ self.heads
 
 
@@ -76,8 +77,8 @@ def load_base_prior(path: Path, prior: CodePrior) -> CodeMaps:
 
 
 @torch.no_grad()
-def start_from_base_prior(prior: CodePrior, path: Path, heard: Tensor) -> None:
-    """Initialises a prior from the base; ``heard [Q, K, D]`` are descriptions of its codec's codes (``codes/heard.py``)."""
-    embedding, heads = load_base_prior(path, prior)(heard)
+def start_from_base_prior(prior: CodePrior, path: Path, descriptions: Tensor) -> None:
+    """Initialises a prior from the base, by the ``descriptions [Q, K, D]`` of its codec's codes (``codes/descriptions.py``)."""
+    embedding, heads = load_base_prior(path, prior)(descriptions)
     prior.embedding.weight.copy_(embedding)
     prior.heads.copy_(heads)

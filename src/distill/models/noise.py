@@ -162,7 +162,7 @@ class NoiseHead(nn.Module):
             min=math.log(NOISE_FLOOR)
         )
         weight = FAINT_WEIGHT + (1 - FAINT_WEIGHT) * ((wanted - lowest) / DEPTH).clamp(0, 1)
-        weight = weight * (self._heard_bands().sum(dim=1) > 0)
+        weight = weight * (self._own_bands().sum(dim=1) > 0)
         apart = (noise.log_level.maximum(lowest) - wanted.maximum(lowest)).abs()
         loss = _weighted(apart, weight)
         if noise.alike is not None:
@@ -171,12 +171,12 @@ class NoiseHead(nn.Module):
             )
         return loss
 
-    def _heard_bands(self) -> Tensor:
+    def _own_bands(self) -> Tensor:
         return self.get_buffer("bands") * self.get_buffer("band")
 
     def _log_levels(self, loudness: Tensor) -> Tensor:
         """Squared magnitudes ``[..., bins]`` to log magnitudes of bands ``[..., bands]``."""
-        bands = self._heard_bands()
+        bands = self._own_bands()
         mean = loudness @ bands.T / bands.sum(dim=1).clamp(min=1e-6)
         return 0.5 * mean.clamp(min=1e-12).log()
 
@@ -195,7 +195,7 @@ class NoiseHead(nn.Module):
     def _likeness(self, frames: Tensor, loudness: Tensor) -> Tensor:
         """Correlation of the two channels in each band at each position: ``[B, 2, F, bins] → [B, S, bands]``."""
         left, right = frames.unbind(dim=1)
-        bands = self._heard_bands().T
+        bands = self._own_bands().T
         both, one, other = (
             self._each_position(part) @ bands
             for part in (left.real * right.real + left.imag * right.imag, *loudness.unbind(dim=1))

@@ -143,13 +143,15 @@ class OriginalityJudge:
         held_out = [source for source in model.sources if source.held_out]
         each = _each(len(held_out))
         rows = [self._compared(_Begun.of(model, source.codes, each), None) for source in held_out]
-        is_widened = sum(_heard(row[row[:, 1] == 0]) for row in rows) < FEWEST_REFERENCES and len(set(self._takes)) > 1
+        is_widened = (
+            sum(_audible_seconds(row[row[:, 1] == 0]) for row in rows) < FEWEST_REFERENCES and len(set(self._takes)) > 1
+        )
         if is_widened:
             rows += [self._compared(one, take) for one, take in zip(trained, self._takes, strict=True)]
         table = np.concatenate([np.zeros((0, 2 + len(self._levels))), *rows])
         left = table[table[:, 1] == 0]
         is_cleaned = len(table) - len(left) <= MOST_SHARED * len(table)
-        similarity = (left if is_cleaned or _heard(left) >= FEWEST_LEFT else table)[:, 0]
+        similarity = (left if is_cleaned or _audible_seconds(left) >= FEWEST_LEFT else table)[:, 0]
         runs = np.sort((left if is_cleaned else table)[:, 2:], axis=0).T
         window = round(WINDOW_SECONDS * self._frame_rate)
         windows = [share_of_equal_windows(source.codes, self._codes, window) for source in held_out]
@@ -217,7 +219,7 @@ def _each(recordings: int) -> float:
     return max(1, MOST_REFERENCES // max(1, recordings))
 
 
-def _heard(rows: np.ndarray) -> int:
+def _audible_seconds(rows: np.ndarray) -> int:
     """Number of seconds, of ``[W, …]``, that are not silent."""
     return int(np.count_nonzero(~np.isnan(rows[:, 0])))
 

@@ -159,11 +159,11 @@ class Passages:
         starts = _seconds(len(power))
         result = _unknown(len(starts))
         kept = None if exclude is None else self.takes[self._source] != exclude
-        heard = [number for number, start in enumerate(starts) if self._is_heard(power[start : start + FRAMES])]
+        audible = [number for number, start in enumerate(starts) if self._is_audible(power[start : start + FRAMES])]
         variants = search.variants
         at_once = max(1, _AT_ONCE // (len(variants) * max(1, len(self._starts))))
-        for begin in range(0, len(heard), at_once):
-            numbers = heard[begin : begin + at_once]
+        for begin in range(0, len(audible), at_once):
+            numbers = audible[begin : begin + at_once]
             begins = torch.tensor([starts[number] for number in numbers])
             pictures = torch.stack([_stretched(mels, begins, stretch) for stretch in search.stretches], dim=2)
             self._search(
@@ -202,7 +202,7 @@ class Passages:
         seconds = torch.nonzero(first % FRAMES == 0)[:, 0]
         return self.elsewhere(self._source[seconds].numpy(), (first[seconds] * (FRAME / SAMPLE_RATE)).numpy())
 
-    def _is_heard(self, power: Tensor) -> bool:
+    def _is_audible(self, power: Tensor) -> bool:
         level = float(power.mean())
         return level >= self._silent**2 and level > 0
 

@@ -88,8 +88,8 @@ class Originality:
 
     def share(self, verdict: Verdict) -> float:
         """Share of the seconds with this verdict, silence left out."""
-        heard = [second.verdict == verdict for second in self.seconds if second.verdict != Verdict.SILENCE]
-        return sum(heard) / len(heard) if heard else 0.0
+        audible = [second.verdict == verdict for second in self.seconds if second.verdict != Verdict.SILENCE]
+        return sum(audible) / len(audible) if audible else 0.0
 
     @property
     def percentile(self) -> float:
@@ -102,8 +102,8 @@ class Originality:
     @property
     def nearest(self) -> Second | None:
         """The second that is most similar to a passage."""
-        heard = [second for second in self.seconds if second.verdict != Verdict.SILENCE]
-        return max(heard, key=lambda second: second.similarity, default=None)
+        audible = [second for second in self.seconds if second.verdict != Verdict.SILENCE]
+        return max(audible, key=lambda second: second.similarity, default=None)
 
     def summary(self) -> str:
         """One line for a person."""

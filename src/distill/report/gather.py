@@ -85,14 +85,14 @@ def _new_audio(model: Model, piece: Piece, seconds: float) -> NewAudio:
             parts.append(quote.original(model.codec.channels))
             begin += parts[-1].shape[1] / model.codec.sample_rate
     # Never more of its sound at once than the page plays, however many pieces there are and however long.
-    heard, wanted, total = [], round(seconds * model.codec.sample_rate), 0
+    blocks, wanted, total = [], round(seconds * model.codec.sample_rate), 0
     for block in piece.generation.blocks(model):
-        heard.append(block[:, : max(0, wanted - total)].copy())
+        blocks.append(block[:, : max(0, wanted - total)].copy())
         total += block.shape[1]
     return NewAudio(
         piece.path.name,
         piece.path,
-        np.concatenate(heard, axis=1),
+        np.concatenate(blocks, axis=1),
         piece.generation.seed,
         piece.generation.sampling.describe(),
         piece.originality,
@@ -127,7 +127,7 @@ def refinement_report(
 
 def _changed(called: str, result: RefinementResult, key: str, form: str, unit: str = "") -> dict[str, str]:
     """A figure before and after the second stage; none where it could not be measured, as of sound without a tone."""
-    before, after = result.heard_before[key], result.heard_after[key]
+    before, after = result.figures_before[key], result.figures_after[key]
     if not (math.isfinite(before) and math.isfinite(after)):
         return {}
     return {called: f"{before:{form}}{unit} before, {after:{form}} after"}
@@ -246,8 +246,8 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
         original = beginning(passage, SHOWN_SECONDS, model.codec.channels)
         codes = encode_blocks(model.codec, [original], device)
         decoded = joined(decode_chunks(model.codec, codes, device), original.shape[1])
-        heard, rebuilt = mono_pair(original, decoded)
-        distance = distance_between(mel, rebuilt, heard)
+        mono, rebuilt = mono_pair(original, decoded)
+        distance = distance_between(mel, rebuilt, mono)
         shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
     return shown
 

@@ -93,11 +93,11 @@ def _new_card(piece: NewAudio, beside: Path, is_small: bool) -> str:
     if piece.audio.shape[1] == 0:
         body = '<p class="note">This piece holds no sound.</p>'
     else:
-        heard = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
-        strip = "" if piece.originality is None else _origin_strip(piece.originality, heard.shape[1] / SAMPLE_RATE)
-        strip += _grain_strip(piece, heard.shape[1] / SAMPLE_RATE, is_small)
+        sound = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
+        strip = "" if piece.originality is None else _origin_strip(piece.originality, sound.shape[1] / SAMPLE_RATE)
+        strip += _grain_strip(piece, sound.shape[1] / SAMPLE_RATE, is_small)
         label = f"new audio {piece.name}"
-        body = track(heard, heard.shape[1], None, label, waveform=True, below=strip, is_small=is_small)
+        body = track(sound, sound.shape[1], None, label, waveform=True, below=strip, is_small=is_small)
         if piece.originality is not None:
             body += f'<p class="note">{_ORIGIN_KEYS} {text(piece.summary or piece.originality.summary())}</p>'
     said = f'<p class="how">Seed {piece.seed}<span class="dot">·</span>{text(piece.settings)}</p>'

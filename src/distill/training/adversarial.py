@@ -71,9 +71,9 @@ class RefinementResult:
     """Whether the second stage's decoder replaces the first one's."""
     mel_before: float
     mel_after: float
-    heard_before: dict[str, float]
+    figures_before: dict[str, float]
     """All figures of the held-out recordings, by name (``Likeness.figures``)."""
-    heard_after: dict[str, float]
+    figures_after: dict[str, float]
     steps: int
     epochs_trained: int
     seconds_taken: float
@@ -233,12 +233,12 @@ def refine_decoder(
         # Evaluate.
         if state.sums.step == steps_per_epoch or state.finished:
             with schedule.reserving():
-                heard = judged_by_first(networks.averaged, networks.distance, held_out, fabric)
+                figures = judged_by_first(networks.averaged, networks.distance, held_out, fabric)
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
-            state.end_epoch(val_mel=heard["mel"], **means)
-            tell(_epoch_event(state, means, heard, time.monotonic() - epoch_started, split.is_held_out))
+            state.end_epoch(val_mel=figures["mel"], **means)
+            tell(_epoch_event(state, means, figures, time.monotonic() - epoch_started, split.is_held_out))
             epoch_started = time.monotonic()
 
         if checkpoint.save_if_due():
@@ -262,8 +262,8 @@ def refine_decoder(
         is_kept=is_kept,
         mel_before=mel_before,
         mel_after=mel_after,
-        heard_before=before.figures(),
-        heard_after=after.figures(),
+        figures_before=before.figures(),
+        figures_after=after.figures(),
         steps=schedule.step,
         epochs_trained=state.epoch,
         seconds_taken=schedule.elapsed_s,
@@ -360,18 +360,18 @@ def _average(networks: Networks, plan: RefinementPlan, decoder_steps: float) -> 
 
 
 def _epoch_event(
-    state: State, means: Mapping[str, float], heard: Mapping[str, float], seconds: float, is_held_out: bool
+    state: State, means: Mapping[str, float], figures: Mapping[str, float], seconds: float, is_held_out: bool
 ) -> RefinementEpochMetrics:
     """The event that reports the epoch that has just ended."""
     return RefinementEpochMetrics(
         epoch=state.epoch,
         total_epochs=max(state.epoch, state.schedule.total_epochs),
         **means,
-        val_mel=heard["mel"],
+        val_mel=figures["mel"],
         mel_before=state.figures["mel_before"],
         epoch_time_s=seconds,
         learning_rate=state.schedule.learning_rate,
-        heard=heard,
+        heard=figures,
         is_held_out=is_held_out,
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Passage, Split, split_corpus
-from distill.codes.heard import Description, entries_heard, linear_map
+from distill.codes.descriptions import Description, entry_descriptions, linear_map
 from distill.models import ranks
 from distill.models.base_prior import base_prior_path, start_from_base_prior
 from distill.models.model_file import Model, load_model
@@ -127,7 +127,7 @@ def new_prior(
     if base is not None:
         table = linear_map(codec, passages, codes, Description(codec.hop))
         if len(table):
-            start_from_base_prior(prior, base, entries_heard(codebooks, table))
+            start_from_base_prior(prior, base, entry_descriptions(codebooks, table))
             return prior, True
     prior.start_from_codebooks(codebooks)
     return prior, False

@@ -167,7 +167,7 @@ def train_vqvae(
                 checkpoint.save()
             if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
                 start_codebooks(model, data.windows, plan, fabric)
-            heard, score = validated(state, data, criterion, fabric, tell, split.is_held_out)
+            figures, score = validated(state, data, criterion, fabric, tell, split.is_held_out)
         except RankError:
             checkpoint.save()
             raise
@@ -176,9 +176,9 @@ def train_vqvae(
                 raise
             tell(Notice(f"{error.what} The best weights so far are kept.", is_warning=True))
             break
-        state.keep_if_best(score, heard["mel"])
-        state.end_epoch(train_loss=trained.loss, val_loss=heard["mel"])
-        tell(_epoch_event(state, trained, heard, time.monotonic() - started, split.is_held_out))
+        state.keep_if_best(score, figures["mel"])
+        state.end_epoch(train_loss=trained.loss, val_loss=figures["mel"])
+        tell(_epoch_event(state, trained, figures, time.monotonic() - started, split.is_held_out))
     if not cancelled:
         checkpoint.save_end()
 
@@ -366,7 +366,7 @@ def _over_all_ranks(losses: Mapping[str, Tensor], used: Tensor | None) -> tuple[
 
 
 def _epoch_event(
-    state: State, trained: VQEpochResult, heard: dict[str, float], seconds: float, is_held_out: bool
+    state: State, trained: VQEpochResult, figures: dict[str, float], seconds: float, is_held_out: bool
 ) -> VQEpochMetrics:
     """The event that reports the epoch that has just ended."""
     levels = level_health(trained.code_counts)
@@ -374,12 +374,12 @@ def _epoch_event(
         epoch=state.epoch,
         total_epochs=max(state.epoch, state.schedule.total_epochs),
         train_loss=trained.loss,
-        val_loss=heard["mel"],
+        val_loss=figures["mel"],
         best_val_loss=state.best_loss,
         levels=levels,
         warning=utilisation_warning(levels),
         epoch_time_s=seconds,
         learning_rate=state.schedule.learning_rate,
-        heard=heard,
+        heard=figures,
         is_held_out=is_held_out,
     )

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from distill.codes.heard import BANDS, HALVES, LOWEST_HZ, SIZE, Description, entries_heard
+from distill.codes.descriptions import BANDS, HALVES, LOWEST_HZ, SIZE, Description, entry_descriptions
 
 HOP = 1024
 describe = Description(HOP)
@@ -31,7 +31,7 @@ def test_less_than_a_position_has_no_description() -> None:
 def test_entries_are_heard_beside_the_others_of_their_level() -> None:
     codebooks = torch.randn(2, 4, 3)
     table = torch.randn(4, 5)
-    heard = entries_heard(codebooks, table)
-    assert heard.shape == (2, 4, 5)
-    torch.testing.assert_close(heard.mean(dim=1), torch.zeros(2, 5), atol=1e-5, rtol=0)
-    torch.testing.assert_close(heard[0, 1] - heard[0, 2], (codebooks[0, 1] - codebooks[0, 2]) @ table[:-1])
+    described = entry_descriptions(codebooks, table)
+    assert described.shape == (2, 4, 5)
+    torch.testing.assert_close(described.mean(dim=1), torch.zeros(2, 5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(described[0, 1] - described[0, 2], (codebooks[0, 1] - codebooks[0, 2]) @ table[:-1])
