@@ -22,7 +22,7 @@ from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
 from distill.runs.resume import RefinementRun
 from distill.settings import check_length
-from distill.training.budget import CODEC_SHARE
+from distill.training.budget import CODEC_SHARE, REFINEMENT_SHARE
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback, Notice, ignore
 
@@ -74,7 +74,7 @@ def train(
     if minutes is None and epochs is None:
         minutes = HIGH_MINUTES if is_high else pipeline.DEFAULT_MINUTES
     codec_minutes = minutes and CODEC_SHARE * minutes
-    first_minutes = codec_minutes and codec_minutes * (1 - pipeline.REFINEMENT_SHARE if is_high else 1)
+    first_minutes = codec_minutes and codec_minutes * (1 - REFINEMENT_SHARE if is_high else 1)
     plan = pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch)
     chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
     changes = {field: value for field, value in chosen.items() if value is not None}

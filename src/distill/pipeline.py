@@ -20,38 +20,35 @@ from distill.errors import SettingError
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
-from distill.files.regular import absolute
 from distill.library import trash
 from distill.making.closing import with_bands, with_measures
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import Sampling, check_request
 from distill.making.voices import Wanted
-from distill.models.model_file import CorpusRecord, Header, Model, load_model, new_header, read_header, save_model
+from distill.models.model_file import Model, load_model, read_header, save_model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
 from distill.report import write_evaluation_report, write_refinement_report, write_report
 from distill.report.gather import evaluation_report, refinement_report, run_report
-from distill.runs.events import EventLog, events_file, read_run
-from distill.runs.journal import recorded_run
-from distill.runs.resume import CODEC_STATE, PRIOR_STATE, REFINEMENT_STATE, RefinementRun, Stopped, forget_finished
+from distill.runs.events import events_file, read_run
+from distill.runs.resume import RefinementRun, Stopped, forget_finished
+from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_measure, time_to_learn
-from distill.training.checkpoint import StateFile
+from distill.training.headers import bundled_header, codec_header, reason_to_keep, refined_header
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback, Notice, ignore
 from distill.training.plan import CodecPlan as CodecPlan
-from distill.training.plan import Plan
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.plan import RefinementPlan as RefinementPlan
+from distill.training.plan import StageEnd
 from distill.training.prior_loop import train_prior
-from distill.training.vqvae_loop import VQTrainingResult, train_vqvae
+from distill.training.vqvae_loop import train_vqvae
 
 DEFAULT_MINUTES = 8.0
-REFINEMENT_SHARE = 0.6
-"""The second stage's share of the minutes that a codec of high quality has."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def train_codec(
     *,
     config_changes: Mapping[str, Any] | None = None,
     resumed: Stopped | None = None,
-    about: Mapping[str, Any] | None = None,
+    second_stage: StageEnd | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Model:
@@ -97,7 +94,7 @@ def train_codec(
     Args:
         events: JSON-lines file for the events; the state to resume from is written beside it.
         resumed: a saved training to continue, with its own sizes. The plan must then be its own too, except for its end.
-        about: further values to save in the state, for whoever resumes it.
+        second_stage: the one that is to follow, noted for whoever resumes this one (:func:`train_codec_in_stages`).
     """
     if resumed is None:
         config = codec_config(corpus, config_changes or {})
@@ -108,22 +105,69 @@ def train_codec(
         )
     else:
         config = resumed.config(VQVAEConfig)
-    settings = _noted(plan) | dataclasses.asdict(config)
-    with recorded_run(
-        "codec", model_path, corpus.folder, events, settings, callback, cancel_event, keep=_kept(resumed)
-    ) as record:
-        state_file = StateFile(
-            events.with_name(CODEC_STATE),
-            None if resumed is None else resumed.state,
-            lambda: {**(about or {}), **_whereabouts(model_path, corpus, record.log)},
-        )
+    with recorded_stage(
+        "codec",
+        model_path,
+        corpus,
+        events,
+        plan,
+        callback,
+        cancel_event,
+        config=config,
+        resumed=resumed,
+        second_stage=second_stage,
+    ) as (record, state_file):
         result = train_vqvae(corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file)
-        record.can_go_on = result.cancelled or bool((about or {}).get("second_stage"))
-        header = _codec_header(model_path.stem, result, events.parent.name)
+        record.can_go_on = result.cancelled or second_stage is not None
+        header = codec_header(model_path.stem, result, events.parent.name)
         model = Model(header, result.codec, result.code_counts)
         save_model(model_path, model)
     forget_finished()
     return model
+
+
+def train_codec_in_stages(
+    corpus: Corpus,
+    split: Split,
+    model_path: Path,
+    run_folder: Path,
+    plan: CodecPlan,
+    second_stage: StageEnd | None,
+    *,
+    ends_at: float | None = None,
+    config_changes: Mapping[str, Any] | None = None,
+    resumed: Stopped | None = None,
+    callback: MetricsCallback | None = None,
+    cancel_event: Event | None = None,
+) -> tuple[Model, Refined | None]:
+    """The codec's first stage, as :func:`train_codec`, and then its second one, if there is to be one and no stop comes before.
+
+    Args:
+        run_folder: the events and states of both go into it.
+        plan: of the first stage; the second has its seed, device and precision.
+        second_stage: the end of the second one, in its share of the minutes; None to train in one stage.
+        ends_at: by ``time.monotonic()``, when both are to be done: then the second stage has whatever the first one leaves.
+    """
+    model = train_codec(
+        corpus,
+        split,
+        model_path,
+        events_file(run_folder, "codec"),
+        plan,
+        config_changes=config_changes,
+        resumed=resumed,
+        second_stage=second_stage,
+        callback=callback,
+        cancel_event=cancel_event,
+    )
+    if second_stage is None or _is_set(cancel_event):
+        return model, None
+    minutes = second_stage.minutes if ends_at is None else max((ends_at - time.monotonic()) / 60, 0.02)
+    second = RefinementPlan(second_stage.epochs, minutes, seed=plan.seed, device=plan.device, precision=plan.precision)
+    refined = refine_codec(
+        model_path, corpus, split, RefinementRun(run_folder, second), callback=callback, cancel_event=cancel_event
+    )
+    return refined.model, refined
 
 
 def refine_codec(
@@ -140,23 +184,17 @@ def refine_codec(
     Codes keep their meaning, so an existing prior stays valid. A stop leaves the file unchanged and saves a state to resume.
     """
     model = load_model(model_path)
-    keep = None if refinement_run.resumed is None else refinement_run.resumed.values.get("about", {}).get("events")
     events, plan = events_file(refinement_run.run_folder, "refinement"), refinement_run.plan
-    with recorded_run(
-        "refinement", model_path, corpus.folder, events, _noted(plan), callback, cancel_event, keep=keep
-    ) as record:
-        state_file = StateFile(
-            refinement_run.run_folder / REFINEMENT_STATE,
-            refinement_run.resumed,
-            lambda: _whereabouts(model_path, corpus, record.log),
-        )
+    with recorded_stage(
+        "refinement", model_path, corpus, events, plan, callback, cancel_event, resumed=refinement_run
+    ) as (record, state_file):
         result = refine_decoder(
             model.codec, corpus, plan, record.tell, cancel_event, split=split, state_file=state_file
         )
         record.can_go_on = result.cancelled
         if result.cancelled:
             return Refined(model, None, result)
-        header = _refined_header(model.header, result)
+        header = refined_header(model.header, result)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         save_model(model_path, refined)
     with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
@@ -188,15 +226,9 @@ def add_prior(
     """
     model = load_model(model_path)
     config = prior_config(model, corpus, config_changes or {}) if resumed is None else resumed.config(PriorConfig)
-    settings = _noted(plan) | dataclasses.asdict(config)
-    with recorded_run(
-        "prior", model_path, corpus.folder, events, settings, callback, cancel_event, keep=_kept(resumed)
-    ) as record:
-        state_file = StateFile(
-            events.with_name(PRIOR_STATE),
-            None if resumed is None else resumed.state,
-            lambda: _whereabouts(model_path, corpus, record.log),
-        )
+    with recorded_stage(
+        "prior", model_path, corpus, events, plan, callback, cancel_event, config=config, resumed=resumed
+    ) as (record, state_file):
         measures, plan = leaves_time_to_measure(plan)
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
@@ -205,20 +237,13 @@ def add_prior(
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         is_continued = resumed is not None and before.get("run") == after["run"]
         if before and not is_continued:
-            if reason := _reason_to_keep(model_path, before, after, _is_set(cancel_event)):
+            if reason := reason_to_keep(model_path, before, after, _is_set(cancel_event)):
                 record.tell(Notice(reason))
                 return model
             kept = trash.keep_copy(model_path)
             back = command("distill", "models", "restore", kept.key)
             record.tell(Notice(f"The model with the prior it had is in the trash: {back}"))
-        header = model.header.model_copy(
-            update={
-                "prior": trained["prior_config"],
-                "prior_training": after,
-                "curves": model.header.curves | trained["curves"],
-                "digest": None,  # these tensors are in no file yet
-            }
-        )
+        header = bundled_header(model.header, trained, after)
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
         bundled = with_bands(bundled, split.train)
         save_model(model_path, bundled)
@@ -367,53 +392,3 @@ def _is_set(cancel_event: Event | None) -> bool:
 def _resume_command(verb: str, model_path: Path, training: Mapping[str, Any]) -> str:
     """The command that goes on with a stage; empty if it was stopped too close to its end to leave anything to do."""
     return command("distill", verb, "--resume", model_path) if training.get("cancelled") else ""
-
-
-def _reason_to_keep(model_path: Path, before: Mapping[str, Any], after: Mapping[str, Any], is_stopped: bool) -> str:
-    """Why the prior that a model has is not replaced by a new one, given what is known of both; empty where it is."""
-    if before.get("corpus_fingerprint") != after["corpus_fingerprint"]:
-        stopped = (
-            f"{model_path} keeps the prior it has, which learned from other recordings: the new one was stopped before its "
-            "end, and replaces it only once its training is done."
-        )
-        return stopped if is_stopped else ""
-    was, now = float(before["best_perplexity"]), float(after["best_perplexity"])
-    better = f"The prior that {model_path} has is better (perplexity {was:.1f}, the new one {now:.1f}); it is kept."
-    return better if was <= now else ""
-
-
-def _codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
-    corpus = result.corpus
-    return new_header(
-        name,
-        result.config,
-        CorpusRecord(
-            fingerprint=corpus.fingerprint,
-            file_count=corpus.file_count,
-            seconds=corpus.seconds,
-            split_seed=result.plan.seed,
-            split_rule=result.plan.split_rule,
-        ),
-        codec_training={**result.record, "run": run},
-        curves={f"codec_{name}": values for name, values in result.curves.items()},
-    )
-
-
-def _refined_header(header: Header, result: RefinementResult) -> Header:
-    curves = {f"refinement_{name}": values for name, values in result.curves.items()}
-    training = header.codec_training | result.record
-    return header.model_copy(update={"codec_training": training, "curves": header.curves | curves, "digest": None})
-
-
-def _kept(resumed: Stopped | None) -> int | None:
-    """How many bytes of the event file a resumed training keeps; what was reported after its state was saved comes again."""
-    return None if resumed is None else resumed.state.value("about.events", int)
-
-
-def _noted(plan: Plan) -> dict[str, Any]:
-    """What the library notes of a plan."""
-    return {name: getattr(plan, name) for name in ("minutes", "epochs", "learning_rate", "seed", "device")}
-
-
-def _whereabouts(model_path: Path, corpus: Corpus, log: EventLog) -> dict[str, Any]:
-    return {"model": str(absolute(model_path)), "folder": str(corpus.folder), "events": log.position}

@@ -138,18 +138,16 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
-    from distill.runs.events import events_file
-    from distill.runs.resume import RefinementRun
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import codec_config
+    from distill.training.budget import minutes_of_stages
+    from distill.training.plan import StageEnd
 
     epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
     default = DEFAULT_HIGH_MINUTES if wanted.is_high else DEFAULT_MINUTES
     settings = run_settings(epochs, minutes, device, default)
     budget = default if epochs is None and minutes is None else minutes
-    first_minutes = budget and budget * (1 - pipeline.REFINEMENT_SHARE if wanted.is_high else 1)
-    second_minutes = budget and budget * pipeline.REFINEMENT_SHARE
-    refined = None
+    first_minutes, second_minutes = minutes_of_stages(budget, wanted.is_high)
     with (
         TrainingView() as view,
         wanted.watching.tell(view, lambda: run_folder.name) as tell,
@@ -163,11 +161,11 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
         run_folder = new_run_folder(model_path.stem)
         started = time.monotonic()
         split = split_corpus(corpus, seed=start.seed)
-        model = pipeline.train_codec(
+        model, refined = pipeline.train_codec_in_stages(
             corpus,
             split,
             model_path,
-            events_file(run_folder, "codec"),
+            run_folder,
             pipeline.CodecPlan(
                 epochs,
                 first_minutes,
@@ -176,17 +174,13 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
                 precision=start.precision,
                 from_scratch=start.from_scratch,
             ),
+            StageEnd(epochs, second_minutes) if wanted.is_high else None,
+            ends_at=None if budget is None else started + 60 * budget,
             config_changes=start.sizes,
-            about={"second_stage": {"epochs": epochs, "minutes": second_minutes} if wanted.is_high else None},
             callback=tell,
             cancel_event=cancel,
         )
-        if wanted.is_high and not cancel.is_set():
-            left = None if budget is None else max(budget - (time.monotonic() - started) / 60, 0.02)
-            plan = pipeline.RefinementPlan(epochs, left, seed=start.seed, device=device, precision=start.precision)
-            second = RefinementRun(run_folder, plan)
-            refined = pipeline.refine_codec(model_path, corpus, split, second, callback=tell, cancel_event=cancel)
-    _show(folder, model_path, run_folder, refined.model if refined else model, refined, wanted)
+    _show(folder, model_path, run_folder, model, refined, wanted)
 
 
 def _resume(folder: Path | None, run: Path, wanted: _Wanted) -> None:
@@ -221,19 +215,19 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.vqvae import VQVAEConfig
-    from distill.runs.resume import RefinementRun
     from distill.settings import codec_settings, resumed_settings
+    from distill.training.budget import REFINEMENT_SHARE, minutes_of_stages
+    from distill.training.plan import StageEnd
 
     epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
-    share = pipeline.REFINEMENT_SHARE if wanted.is_high else 0.0
     rows = resumed_settings(first.step, epochs, minutes, device)
-    plan = first.plan(pipeline.CodecPlan, epochs, minutes and minutes * (1 - share), device)
-    second = (epochs, minutes and minutes * share)
+    first_minutes, second_minutes = minutes_of_stages(minutes, wanted.is_high)
+    plan = first.plan(pipeline.CodecPlan, epochs, first_minutes, device)
+    second = StageEnd(epochs, second_minutes)
     if epochs is None and minutes is None:
-        second = first.second_stage or (None, DEFAULT_HIGH_MINUTES * share)
+        second = first.second_stage or StageEnd(None, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE)
     config = first.config(VQVAEConfig)
     ensure_writable(first.model_path.parent)
-    refined = None
     with (
         TrainingView() as view,
         wanted.watching.tell(view, lambda: first.run_folder.name) as tell,
@@ -243,26 +237,18 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
         corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"), ahead=note)
         settings_table({**rows, **codec_settings(config)})
         split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
-        model = pipeline.train_codec(
+        model, refined = pipeline.train_codec_in_stages(
             corpus,
             split,
             model_path,
-            first.events,
+            first.run_folder,
             plan,
+            second if wanted.is_high else None,
             resumed=first,
-            about={"second_stage": {"epochs": second[0], "minutes": second[1]} if wanted.is_high else None},
             callback=tell,
             cancel_event=cancel,
         )
-        if wanted.is_high and not cancel.is_set():
-            refinement_run = RefinementRun(
-                first.run_folder,
-                pipeline.RefinementPlan(*second, seed=plan.seed, device=device, precision=plan.precision),
-            )
-            refined = pipeline.refine_codec(
-                model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel
-            )
-    _show(folder, model_path, first.run_folder, refined.model if refined else model, refined, wanted)
+    _show(folder, model_path, first.run_folder, model, refined, wanted)
 
 
 def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None", wanted: _Wanted) -> None:
@@ -274,6 +260,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     from distill.models.model_file import load_model
     from distill.runs.resume import next_refinement
     from distill.settings import resumed_settings, run_settings
+    from distill.training.budget import REFINEMENT_SHARE
 
     epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
     model = load_model(model_path)
@@ -285,17 +272,13 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
         claimed(model_path),
     ):
         plan = pipeline.RefinementPlan(epochs, minutes, device=device)
-        refinement_run = next_refinement(
-            model_path, model, plan, DEFAULT_HIGH_MINUTES * pipeline.REFINEMENT_SHARE, first
-        )
+        refinement_run = next_refinement(model_path, model, plan, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
         folder = folder or refinement_run.recordings(first)
         corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"), ahead=note)
-        if refinement_run.resumed is None:
+        if refinement_run.state is None:
             settings_table(run_settings(refinement_run.plan.epochs, refinement_run.plan.minutes, device, 0.0))
         else:
-            settings_table(
-                resumed_settings(refinement_run.resumed.value("schedule.step", int), epochs, minutes, device)
-            )
+            settings_table(resumed_settings(refinement_run.state.value("schedule.step", int), epochs, minutes, device))
         split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
         refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel)
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, replace(wanted, is_high=True))

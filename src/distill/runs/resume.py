@@ -26,7 +26,7 @@ from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import read_header
 from distill.runs.events import events_file
 from distill.runs.status import BEGIN_AGAIN, look
-from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
+from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state import CODES_SUFFIX, TrainingState, load_state, read_values
 
 if TYPE_CHECKING:
@@ -44,6 +44,25 @@ FINISHED_KEPT = 5
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 P = TypeVar("P", bound=Plan)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What every state says of where it comes from, for whoever resumes it; its ``about``."""
+
+    model: Path
+    """Where the model is, or will be."""
+    folder: Path
+    """Where the recordings are."""
+    events: int
+    """Bytes of the event file that count: what is reported after the state is saved comes again."""
+    second_stage: StageEnd | None = None
+    """The second stage that is to follow a codec's first one."""
+
+    def values(self) -> dict[str, Any]:
+        """As JSON values."""
+        planned = {} if self.second_stage is None else {"second_stage": dataclasses.asdict(self.second_stage)}
+        return {**planned, "model": str(absolute(self.model)), "folder": str(self.folder), "events": self.events}
 
 
 @dataclass(frozen=True)
@@ -75,10 +94,15 @@ class Stopped:
         return events_file(self.run_folder, self.stage)
 
     @property
-    def second_stage(self) -> tuple[int | None, float | None] | None:
-        """Epochs and minutes of the second stage that is to follow; None without one."""
+    def events_kept(self) -> int:
+        """How many bytes of what it reported count."""
+        return self.state.value("about.events", int)
+
+    @property
+    def second_stage(self) -> StageEnd | None:
+        """The second stage that is to follow; None without one."""
         planned = self.state.value("about", dict).get("second_stage")
-        return None if planned is None else (planned["epochs"], planned["minutes"])
+        return None if planned is None else StageEnd(planned["epochs"], planned["minutes"])
 
     @property
     def step(self) -> int:
@@ -132,7 +156,13 @@ class RefinementRun:
 
     run_folder: Path
     plan: RefinementPlan
-    resumed: TrainingState | None = None
+    state: TrainingState | None = None
+    """As it was last saved; None at its beginning."""
+
+    @property
+    def events_kept(self) -> int | None:
+        """How many bytes of what it reported count; None at its beginning."""
+        return None if self.state is None else self.state.values.get("about", {}).get("events")
 
     def recordings(self, first: Stopped | None) -> Path:
         """Where the recordings were when this stage, or else the ``first`` one, was trained last.
@@ -140,7 +170,7 @@ class RefinementRun:
         Raises:
             SettingError: if neither was trained on this computer.
         """
-        about = {} if self.resumed is None else self.resumed.values.get("about", {})
+        about = {} if self.state is None else self.state.values.get("about", {})
         if "folder" in about:
             return Path(about["folder"])
         if first is None:
@@ -295,7 +325,8 @@ def next_refinement(
                 "Resume it where it was trained, or train a new model with --quality high.",
             )
         if epochs is None and minutes is None:
-            epochs, minutes = (first and first.second_stage) or (None, default_minutes)
+            end = (first and first.second_stage) or StageEnd(None, default_minutes)
+            epochs, minutes = end.epochs, end.minutes
         run_folder = first.run_folder if first else new_run_folder(path.stem)
         # The same recordings are held out as in the first stage.
         record = model.header.corpus

@@ -1,6 +1,8 @@
 """How the minutes of a whole run are shared: reading, codec, prior, new audio and report are all inside them.
 
 reading │ codec: 67 % of what is left to learn in │ prior, its beat and both voices │ audio and report
+
+A codec of high quality shares its minutes once more, between its two stages.
 """
 
 import dataclasses
@@ -12,11 +14,21 @@ from distill.training.plan import PriorPlan
 
 CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
+REFINEMENT_SHARE = 0.6
+"""The second stage's share of the minutes that a codec of high quality has."""
 MEASURING_SECONDS, MEASURING_SHARE = 18.0, 0.08
 """What measuring how firmly the beat is held (7 s) and comparing both voices take after a prior is trained, on two cores, and
 the most of its time that they may have; where that is too little, neither is done."""
 LEAST_SHARE = 0.1
 """Of the minutes, what learning gets however long the rest takes."""
+
+
+def minutes_of_stages(minutes: float | None, is_high: bool) -> tuple[float | None, float | None]:
+    """The codec's minutes for its first and its second stage, which only one of high quality has; None where none are set."""
+    if minutes is None:
+        return None, None
+    second = REFINEMENT_SHARE if is_high else 0.0
+    return minutes * (1 - second), minutes * second
 
 
 def closing_seconds(minutes: float, seconds: float, count: int, corpus_seconds: float) -> float:

@@ -21,6 +21,14 @@ _SIGNS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt
 
 
 @dataclass(frozen=True)
+class StageEnd:
+    """When a stage ends that is planned before its own plan is made; with both, whichever comes first."""
+
+    epochs: int | None
+    minutes: float | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """The settings of one run of a training loop.
 

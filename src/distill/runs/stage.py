@@ -1,0 +1,59 @@
+"""One stage of a run while it trains: noted in the library, with its events and its state in the run's folder."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from distill.audio.corpus import Corpus
+from distill.models.config import PriorConfig, VQVAEConfig
+from distill.runs.journal import Recorded, recorded_run
+from distill.runs.resume import Origin, RefinementRun, Stopped
+from distill.training.metrics import MetricsCallback
+from distill.training.plan import Plan, StageEnd
+
+if TYPE_CHECKING:
+    from distill.training.checkpoint import StateFile
+
+_NOTED = ("minutes", "epochs", "learning_rate", "seed", "device")
+"""What the library notes of a plan."""
+
+
+@contextmanager
+def recorded_stage(
+    kind: str,
+    model_path: Path,
+    corpus: Corpus,
+    events: Path,
+    plan: Plan,
+    callback: MetricsCallback | None,
+    cancel_event: Event | None,
+    *,
+    config: VQVAEConfig | PriorConfig | None = None,
+    resumed: Stopped | RefinementRun | None = None,
+    second_stage: StageEnd | None = None,
+) -> Iterator[tuple[Recorded, "StateFile"]]:
+    """A stage that is noted in the library, as :func:`recorded_run`, and where its state is saved, beside its events.
+
+    Args:
+        kind: ``codec``, ``refinement`` or ``prior``.
+        config: of what is trained; the library notes it too.
+        resumed: where it goes on.
+        second_stage: the one that is to follow a codec's first one.
+    """
+    from distill.training.checkpoint import StateFile  # with PyTorch, which whoever reads does without
+
+    settings = {name: getattr(plan, name) for name in _NOTED}
+    settings |= {} if config is None else dataclasses.asdict(config)
+    keep = None if resumed is None else resumed.events_kept
+    with recorded_run(kind, model_path, corpus.folder, events, settings, callback, cancel_event, keep=keep) as record:
+        yield (
+            record,
+            StateFile(
+                events.with_name(f"{kind}.state"),
+                None if resumed is None else resumed.state,
+                lambda: Origin(model_path, corpus.folder, record.log.position, second_stage).values(),
+            ),
+        )
