@@ -3,8 +3,9 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -187,6 +188,17 @@ WandbOption = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Training:
+    """What is asked of every training, be it begun or resumed."""
+
+    epochs: int | None
+    minutes: float | None
+    device: str
+    as_json: bool
+    watching: "Watching"
+
+
 @contextmanager
 def together(device: str, devices: int, nodes: int, strategy: str) -> Iterator[bool]:
     """While the block lasts all processes of a training work together; gives whether this one is to do what was asked for.
@@ -235,6 +247,11 @@ def given(value: Path | None, name: str) -> Path:
     if value is None:
         raise typer.BadParameter("it is required unless --resume is given.", param_hint=name)
     return value
+
+
+def chosen(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the fields that the person set; the others are None."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def is_given(context: typer.Context, name: str) -> bool:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
     from distill.runs.resume import Stopped
-    from distill.runs.watching import Watching
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_HIGH_MINUTES = 30.0
@@ -31,15 +30,10 @@ class Quality(StrEnum):
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """What is asked of a training, be it begun or resumed."""
+class _Training(options.Training):
+    """The same of a codec."""
 
     is_high: bool
-    epochs: int | None
-    minutes: float | None
-    device: str
-    as_json: bool
-    watching: "Watching"
 
 
 @dataclass(frozen=True)
@@ -109,29 +103,22 @@ def train(
 ) -> None:
     """Train the codec on FOLDER and write NAME.distill."""
     sizes = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
-    wanted = _Wanted(quality is Quality.HIGH, epochs, minutes, device, as_json, options.watching(tensorboard, wandb))
+    watching = options.watching(tensorboard, wandb)
+    asked = _Training(epochs, minutes, device, as_json, watching, quality is Quality.HIGH)
     if resume is not None:
         options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch", "precision")
-        if not wanted.is_high:
+        if not asked.is_high:
             options.refuse_idle(context, "--resume goes on with the stages that a training was begun with.", "quality")
     with options.together(device, devices, nodes, strategy) as leads:
         if leads and resume is not None:
-            _resume(folder, resume, wanted)
+            _resume(folder, resume, asked)
         elif leads:
-            chosen = {name: value for name, value in sizes.items() if value is not None}
-            start = _Start(
-                name,
-                out,
-                chosen,
-                options.channels(channels),
-                seed,
-                from_scratch,
-                precision.value,
-            )
-            _begin(options.given(folder, "FOLDER"), wanted, start)
+            chosen, channel_count = options.chosen(sizes), options.channels(channels)
+            start = _Start(name, out, chosen, channel_count, seed, from_scratch, precision.value)
+            _begin(options.given(folder, "FOLDER"), asked, start)
 
 
-def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
+def _begin(folder: Path, asked: _Training, start: _Start) -> None:
     import time
 
     from distill import pipeline
@@ -143,20 +130,20 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
     from distill.training.budget import minutes_of_stages
     from distill.training.plan import StageEnd
 
-    epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
-    default = DEFAULT_HIGH_MINUTES if wanted.is_high else DEFAULT_MINUTES
+    epochs, minutes, device = asked.epochs, asked.minutes, asked.device
+    default = DEFAULT_HIGH_MINUTES if asked.is_high else DEFAULT_MINUTES
     settings = run_settings(epochs, minutes, device, default)
     budget = default if epochs is None and minutes is None else minutes
-    first_minutes, second_minutes = minutes_of_stages(budget, wanted.is_high)
+    first_minutes, second_minutes = minutes_of_stages(budget, asked.is_high)
     with (
         TrainingView() as view,
-        wanted.watching.tell(view, lambda: run_folder.name) as tell,
+        asked.watching.tell(view, lambda: run_folder.name) as tell,
         stop_on_interrupt(view.is_training) as cancel,
         claimed(new_model_path(start.out, start.name, folder)) as model_path,
     ):
         corpus = import_corpus(folder, channels=start.channels, progress=view.counting("Reading"), ahead=note)
         marked = {*start.sizes, *({"channels"} if start.channels else ())}
-        stages = stage_settings(epochs, first_minutes, budget) if wanted.is_high else {}
+        stages = stage_settings(epochs, first_minutes, budget) if asked.is_high else {}
         settings_table({**settings, **stages, **codec_settings(codec_config(corpus, start.sizes), marked)})
         run_folder = new_run_folder(model_path.stem)
         started = time.monotonic()
@@ -174,16 +161,16 @@ def _begin(folder: Path, wanted: _Wanted, start: _Start) -> None:
                 precision=start.precision,
                 from_scratch=start.from_scratch,
             ),
-            StageEnd(epochs, second_minutes) if wanted.is_high else None,
+            StageEnd(epochs, second_minutes) if asked.is_high else None,
             ends_at=None if budget is None else started + 60 * budget,
             config_changes=start.sizes,
             callback=tell,
             cancel_event=cancel,
         )
-    _show(folder, model_path, run_folder, model, refined, wanted)
+    _show(folder, model_path, run_folder, model, refined, asked)
 
 
-def _resume(folder: Path | None, run: Path, wanted: _Wanted) -> None:
+def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
     """Goes on with the stage that is not at its end; where the first one is, with the second, if there is one or is to be."""
     from distill.models.model_file import load_model
     from distill.runs.resume import has_second_stage, refined_model, refuse_forgotten, refuse_unsaved, stopped_codec
@@ -196,19 +183,19 @@ def _resume(folder: Path | None, run: Path, wanted: _Wanted) -> None:
         first = stopped_codec(run)
     if first is None:
         model_path = refined_model(run)
-        if not wanted.is_high:
+        if not asked.is_high:
             refuse_forgotten(model_path)
-        _resume_second(folder, model_path, None, wanted)
+        _resume_second(folder, model_path, None, asked)
         return
-    wanted = replace(wanted, is_high=wanted.is_high or first.second_stage is not None)
+    asked = replace(asked, is_high=asked.is_high or first.second_stage is not None)
     is_refined = first.model_path.exists() and has_second_stage(load_model(first.model_path))
-    if is_refined or (first.is_finished and wanted.is_high):
-        _resume_second(folder, first.model_path, first, wanted)
+    if is_refined or (first.is_finished and asked.is_high):
+        _resume_second(folder, first.model_path, first, asked)
     else:
-        _resume_first(folder or first.folder, first, wanted)
+        _resume_first(folder or first.folder, first, asked)
 
 
-def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
+def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
@@ -219,9 +206,9 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
     from distill.training.budget import REFINEMENT_SHARE, minutes_of_stages
     from distill.training.plan import StageEnd
 
-    epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
+    epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     rows = resumed_settings(first.step, epochs, minutes, device)
-    first_minutes, second_minutes = minutes_of_stages(minutes, wanted.is_high)
+    first_minutes, second_minutes = minutes_of_stages(minutes, asked.is_high)
     plan = first.plan(pipeline.CodecPlan, epochs, first_minutes, device)
     second = StageEnd(epochs, second_minutes)
     if epochs is None and minutes is None:
@@ -230,7 +217,7 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
     ensure_writable(first.model_path.parent)
     with (
         TrainingView() as view,
-        wanted.watching.tell(view, lambda: first.run_folder.name) as tell,
+        asked.watching.tell(view, lambda: first.run_folder.name) as tell,
         stop_on_interrupt(view.is_training) as cancel,
         claimed(first.model_path) as model_path,
     ):
@@ -243,15 +230,15 @@ def _resume_first(folder: Path, first: "Stopped", wanted: _Wanted) -> None:
             model_path,
             first.run_folder,
             plan,
-            second if wanted.is_high else None,
+            second if asked.is_high else None,
             resumed=first,
             callback=tell,
             cancel_event=cancel,
         )
-    _show(folder, model_path, first.run_folder, model, refined, wanted)
+    _show(folder, model_path, first.run_folder, model, refined, asked)
 
 
-def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None", wanted: _Wanted) -> None:
+def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None", asked: _Training) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
@@ -262,12 +249,12 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     from distill.settings import resumed_settings, run_settings
     from distill.training.budget import REFINEMENT_SHARE
 
-    epochs, minutes, device = wanted.epochs, wanted.minutes, wanted.device
+    epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     model = load_model(model_path)
     ensure_writable(model_path.parent)
     with (
         TrainingView() as view,
-        wanted.watching.tell(view, lambda: refinement_run.run_folder.name) as tell,
+        asked.watching.tell(view, lambda: refinement_run.run_folder.name) as tell,
         stop_on_interrupt(view.is_training) as cancel,
         claimed(model_path),
     ):
@@ -281,7 +268,7 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
             settings_table(resumed_settings(refinement_run.state.value("schedule.step", int), epochs, minutes, device))
         split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
         refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel)
-    _show(folder, model_path, refinement_run.run_folder, refined.model, refined, replace(wanted, is_high=True))
+    _show(folder, model_path, refinement_run.run_folder, refined.model, refined, replace(asked, is_high=True))
 
 
 def _show(
@@ -290,15 +277,15 @@ def _show(
     run_folder: Path,
     model: "Model",
     refined: "Refined | None",
-    wanted: _Wanted,
+    asked: _Training,
 ) -> None:
     from distill.models.health import level_health, named_levels
     from distill.runs.events import events_file
 
     is_stopped = (
-        refined.result.cancelled if refined else wanted.is_high or bool(model.header.codec_training["cancelled"])
+        refined.result.cancelled if refined else asked.is_high or bool(model.header.codec_training["cancelled"])
     )
-    if wanted.as_json:
+    if asked.as_json:
         training = dict(model.header.codec_training)
         if is_stopped:
             training["cancelled"] = 1
@@ -308,7 +295,7 @@ def _show(
                 "run": run_folder,
                 "events": events_file(run_folder, "refinement" if refined else "codec"),
                 **training,
-                **({"page": refined and refined.page and absolute(refined.page)} if wanted.is_high else {}),
+                **({"page": refined and refined.page and absolute(refined.page)} if asked.is_high else {}),
                 "bitrate": model.header.codec.bitrate,
                 "levels": named_levels(level_health(model.code_counts)),
             }

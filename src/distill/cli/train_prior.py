@@ -1,5 +1,6 @@
 """``distill train-prior MODEL FOLDER``: the prior, bundled into the model file."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,17 @@ from distill.files.regular import absolute
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
-    from distill.runs.watching import Watching
 
 DEFAULT_MINUTES = 3.0
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What else is asked of one that begins."""
+
+    sizes: dict[str, Any]
+    plan: dict[str, Any]
+    """Fields of the plan that were chosen."""
 
 
 def train_prior(
@@ -63,38 +72,22 @@ def train_prior(
     as_json: options.JsonOption = False,
 ) -> None:
     """Train the prior on MODEL's codes of FOLDER and add it to the same file."""
-    chosen = {
-        key: value
-        for key, value in {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}.items()
-        if value is not None
-    }
-    watching = options.watching(tensorboard, wandb)
+    asked = options.Training(epochs, minutes, device, as_json, options.watching(tensorboard, wandb))
     if resume is not None:
         fixed = ("hidden_size", "layers", "heads", "lr", "patience", "from_scratch", "seed", "precision")
         options.refuse_with_resume(context, *fixed)
     with options.together(device, devices, nodes, strategy) as leads:
         if leads and resume is not None:
-            _resume(resume, model, dataset_dir, epochs, minutes, device, as_json, watching)
+            _resume(resume, model, dataset_dir, asked)
         elif leads:
-            model_path, dataset_dir = options.given(model, "MODEL"), options.given(dataset_dir, "FOLDER")
-            settings: dict[str, Any] = {"learning_rate": lr, "patience": patience}
-            settings = {name: value for name, value in settings.items() if value is not None}
-            settings |= {"precision": precision.value, "from_scratch": from_scratch}
-            _begin(model_path, dataset_dir, epochs, minutes, chosen, settings, device, seed, as_json, watching)
+            sizes = {"hidden_size": hidden_size, "num_layers": layers, "num_heads": heads}
+            plan: dict[str, Any] = {"learning_rate": lr, "patience": patience, "seed": seed}
+            plan |= {"precision": precision.value, "from_scratch": from_scratch}
+            start = _Start(options.chosen(sizes), options.chosen(plan))
+            _begin(options.given(model, "MODEL"), options.given(dataset_dir, "FOLDER"), asked, start)
 
 
-def _begin(
-    model_path: Path,
-    dataset_dir: Path,
-    epochs: int | None,
-    minutes: float | None,
-    chosen: dict[str, Any],
-    plan_changes: dict[str, Any],
-    device: str,
-    seed: int,
-    as_json: bool,
-    watching: "Watching",
-) -> None:
+def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: _Start) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
@@ -105,17 +98,18 @@ def _begin(
     from distill.settings import check_learning_rate, prior_settings, run_settings
     from distill.sizes import prior_config
 
+    epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
-    if "learning_rate" in plan_changes:
-        check_learning_rate(plan_changes["learning_rate"])
+    if "learning_rate" in start.plan:
+        check_learning_rate(start.plan["learning_rate"])
     end = (None, DEFAULT_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
-    plan = pipeline.PriorPlan(*end, seed=seed, device=device, **plan_changes)
+    plan = pipeline.PriorPlan(*end, device=device, **start.plan)
     model_path = options.model_file(model_path)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
     with (
         TrainingView() as view,
-        watching.tell(view, lambda: events.parent.name) as tell,
+        asked.watching.tell(view, lambda: events.parent.name) as tell,
         stop_on_interrupt(view.is_training) as cancel,
         claimed(model_path),
     ):
@@ -123,25 +117,16 @@ def _begin(
             dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"), ahead=note
         )
         split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
-        sizes = prior_settings(prior_config(codec, corpus, chosen), codec.codec.frame_rate, chosen)
+        sizes = prior_settings(prior_config(codec, corpus, start.sizes), codec.codec.frame_rate, start.sizes)
         settings_table({**settings, **sizes})
         events = events_file(new_run_folder(model_path.stem), "prior")
         bundled = pipeline.add_prior(
-            model_path, corpus, split, events, plan, config_changes=chosen, callback=tell, cancel_event=cancel
+            model_path, corpus, split, events, plan, config_changes=start.sizes, callback=tell, cancel_event=cancel
         )
-    _show(model_path, events, bundled, cancel.is_set(), as_json)
+    _show(model_path, events, bundled, cancel.is_set(), asked.as_json)
 
 
-def _resume(
-    run: Path,
-    model_path: Path | None,
-    dataset_dir: Path | None,
-    epochs: int | None,
-    minutes: float | None,
-    device: str,
-    as_json: bool,
-    watching: "Watching",
-) -> None:
+def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked: options.Training) -> None:
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
@@ -155,13 +140,13 @@ def _resume(
     stopped = stopped_prior(run if run.exists() else options.model_file(run))
     model_path = options.model_file(model_path) if model_path else stopped.model_path
     dataset_dir = dataset_dir or stopped.folder
-    settings = resumed_settings(stopped.step, epochs, minutes, device)
-    plan = stopped.plan(pipeline.PriorPlan, epochs, minutes, device)
+    settings = resumed_settings(stopped.step, asked.epochs, asked.minutes, asked.device)
+    plan = stopped.plan(pipeline.PriorPlan, asked.epochs, asked.minutes, asked.device)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
     with (
         TrainingView() as view,
-        watching.tell(view, lambda: stopped.run_folder.name) as tell,
+        asked.watching.tell(view, lambda: stopped.run_folder.name) as tell,
         stop_on_interrupt(view.is_training) as cancel,
         claimed(model_path),
     ):
@@ -173,7 +158,7 @@ def _resume(
         bundled = pipeline.add_prior(
             model_path, corpus, split, stopped.events, plan, resumed=stopped, callback=tell, cancel_event=cancel
         )
-    _show(model_path, stopped.events, bundled, cancel.is_set(), as_json)
+    _show(model_path, stopped.events, bundled, cancel.is_set(), asked.as_json)
 
 
 def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as_json: bool) -> None:
