@@ -32,7 +32,7 @@ WHOLE_BATCH = 8
 
 
 def codec_plan(**changes: Any) -> CodecPlan:
-    batch_size = WHOLE_BATCH // ranks.size()
+    batch_size = WHOLE_BATCH // ranks.world_size()
     settings = {"epochs": 1, "batch_size": batch_size, "least_steps": 6, "continuous_steps": 2, "seed": 3}
     return CodecPlan(**{**settings, "device": "cpu", "from_scratch": True, "learning_rate": 1e-3, **changes})
 
@@ -51,7 +51,7 @@ def train(task: str, folder: Path, out: Path) -> dict[str, Any]:
         corpus = import_corpus(folder)
         plan = RefinementPlan(
             epochs=1,
-            batch_size=4 // ranks.size(),
+            batch_size=4 // ranks.world_size(),
             least_steps=4,
             discriminator_width=4,
             discriminator_first_steps=2,
@@ -75,7 +75,7 @@ def train(task: str, folder: Path, out: Path) -> dict[str, Any]:
         CONFIG,
         tell,
         plan=codec_plan(**changes),
-        state_file=StateFile(path, resumed, lambda: {"by": ranks.size()}),
+        state_file=StateFile(path, resumed, lambda: {"by": ranks.world_size()}),
     )
     return {
         "losses": losses,
@@ -99,7 +99,7 @@ def train_tiny_prior(folder: Path, out: Path) -> dict[str, Any]:
             losses.append(event.train_loss)
 
     config = PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64, dropout=0.0)
-    plan = PriorPlan(epochs=2, batch_size=6 // ranks.size(), least_steps=3, views=2, seed=1, device="cpu")
+    plan = PriorPlan(epochs=2, batch_size=6 // ranks.world_size(), least_steps=3, views=2, seed=1, device="cpu")
     trained = train_prior(model, folder, config, tell, plan=plan, state_file=StateFile(out / "prior.state"))
     return {"losses": losses, "held out": trained["prior_metadata"]["final_val_loss"]}
 

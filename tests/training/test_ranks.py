@@ -271,23 +271,23 @@ def test_a_rank_at_work_is_waited_for_however_long_it_takes(store: Any) -> None:
     other = threading.Thread(target=work)
     started = time.monotonic()
     other.start()
-    ranks.meet()
+    ranks.barrier()
     assert time.monotonic() - started > 2 * ranks.LIFE_S
     other.join()
 
 
 def test_a_rank_without_a_sign_of_life_is_named(store: Any) -> None:
     with pytest.raises(RankError, match=r"lost rank 1 of 2 \(there, process 2\): no sign of life for 1 s"):
-        ranks.meet()
+        ranks.barrier()
 
 
 def test_a_rank_that_says_why_it_goes_is_not_waited_for(store: Any) -> None:
     store.set("gone/1", "It holds other recordings here.")
     with pytest.raises(RankError, match=r"lost rank 1 of 2 \(there, process 2\): It holds other recordings here"):
-        ranks.meet()
+        ranks.barrier()
 
 
 def test_a_rank_at_work_gives_signs_of_life(store: Any) -> None:
-    with ranks.at_work():
+    with ranks.heartbeat():
         time.sleep(0.4)
     assert store.add("life/0", 0) >= 3

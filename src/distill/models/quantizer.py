@@ -96,7 +96,7 @@ class ResidualQuantizer(nn.Module):
         for level in quantizer.layers:
             level._codebook.cluster_size.mul_(shrink)
             level._codebook.embed_avg.mul_(shrink)
-        ranks.as_on_first(quantizer.buffers())
+        ranks.broadcast_tensors(quantizer.buffers())
 
     @property
     def started(self) -> bool:
@@ -114,12 +114,12 @@ class ResidualQuantizer(nn.Module):
         if not self.training:
             quantized, codes = nearest(latents, self.codebooks)
             return quantized, codes, latents.new_zeros(self.num_quantizers)
-        whole = ranks.put_together(latents)
+        whole = ranks.all_gather(latents)
         spoilt = not bool(torch.isfinite(whole).all())
         quantized, codes, commitment = self.begin_training()(whole, freeze_codebook=spoilt)
         # The loss is a mean over the whole batch, but only this rank's part passes gradients back: averaged over ranks, they
-        # would be too small by a factor of ranks.size().
-        commitment = commitment + (ranks.size() - 1) * (commitment - commitment.detach())
+        # would be too small by a factor of ranks.world_size().
+        commitment = commitment + (ranks.world_size() - 1) * (commitment - commitment.detach())
         return ranks.own_part(quantized), ranks.own_part(codes), commitment
 
     def decode(self, codes: Tensor, levels: Sequence[int] | None = None) -> Tensor:

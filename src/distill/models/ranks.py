@@ -33,7 +33,7 @@ _A_LONG_TIME = timedelta(days=365)
 ASKED_S = 5.0
 """After a rank is lost, the others wait this long for each other's sign of life, to name it."""
 LIFE_S = 60.0
-"""A rank at work alone (:func:`at_work`) is lost after this long without a sign of life."""
+"""A rank at work alone (:func:`heartbeat`) is lost after this long without a sign of life."""
 _LOOK_S = 0.2
 
 
@@ -69,14 +69,14 @@ def joined(store: Store, addresses: Sequence[str], device: int) -> Iterator[None
         _Group.store, _Group.addresses, _Group.device = None, (), 0
 
 
-def size() -> int:
+def world_size() -> int:
     """Number of ranks, W."""
     return max(1, len(_Group.addresses))
 
 
 def rank() -> int:
     """Index of this rank; the first is 0."""
-    return dist.get_rank() if size() > 1 else 0
+    return dist.get_rank() if world_size() > 1 else 0
 
 
 def leads() -> bool:
@@ -91,44 +91,44 @@ def own_device() -> int:
 
 def own_part(whole: Tensor) -> Tensor:
     """This rank's part ``[B, …]`` of a batch ``[W·B, …]`` that is the same on all ranks."""
-    return whole.chunk(size())[rank()] if size() > 1 else whole
+    return whole.chunk(world_size())[rank()] if world_size() > 1 else whole
 
 
-def put_together(part: Tensor) -> Tensor:
-    """All-gather: the parts ``[B, …]`` of all ranks as one batch ``[W·B, …]``. Gradients flow to this rank's part only."""
-    if size() == 1:
+def all_gather(part: Tensor) -> Tensor:
+    """The parts ``[B, …]`` of all ranks as one batch ``[W·B, …]``. Gradients flow to this rank's part only."""
+    if world_size() == 1:
         return part
-    parts = [torch.empty_like(part) for _ in range(size())]
+    parts = [torch.empty_like(part) for _ in range(world_size())]
     with _together():
         dist.all_gather(parts, part.detach().contiguous())
     parts[rank()] = part
     return torch.cat(parts)
 
 
-def average(tensors: Sequence[Tensor]) -> None:
-    """All-reduce: averages tensors over all ranks in place, in one message."""
-    if size() == 1 or not tensors:
+def all_reduce_mean(tensors: Sequence[Tensor]) -> None:
+    """Averages tensors over all ranks in place, in one message."""
+    if world_size() == 1 or not tensors:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
     with _together():
         dist.all_reduce(flat)
-    flat /= size()
+    flat /= world_size()
     for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(mean.view_as(tensor))
 
 
 def mean(value: Tensor) -> Tensor:
     """The mean of a tensor over all ranks, detached."""
-    if size() == 1:
+    if world_size() == 1:
         return value
     value = value.detach().clone()
-    average([value])
+    all_reduce_mean([value])
     return value
 
 
-def totals(values: Iterable[float]) -> list[float]:
-    """All-reduce: each value summed over all ranks."""
-    if size() == 1:
+def all_reduce_sum(values: Iterable[float]) -> list[float]:
+    """Each value summed over all ranks."""
+    if world_size() == 1:
         return list(values)
     sums = torch.tensor(list(values), dtype=torch.float64)
     with _together():
@@ -138,12 +138,12 @@ def totals(values: Iterable[float]) -> list[float]:
 
 def all_agree(is_so: bool) -> bool:
     """Whether ``is_so`` is true on every rank."""
-    return totals([float(not is_so)])[0] == 0
+    return all_reduce_sum([float(not is_so)])[0] == 0
 
 
-def from_first(values: Sequence[float]) -> list[float]:
-    """Broadcast: the first rank's values; every rank passes equally many."""
-    if size() == 1:
+def broadcast(values: Sequence[float]) -> list[float]:
+    """The first rank's values; every rank passes equally many."""
+    if world_size() == 1:
         return list(values)
     told = torch.tensor(list(values), dtype=torch.float64)
     with _together():
@@ -152,20 +152,20 @@ def from_first(values: Sequence[float]) -> list[float]:
 
 
 def measured_by_first(measure: Callable[[], Sequence[float]], count: int) -> list[float]:
-    """Broadcast: ``count`` values that the first rank measures while the others wait."""
-    return from_first(measure() if leads() else [0.0] * count)
+    """The ``count`` values that the first rank measures while the others wait."""
+    return broadcast(measure() if leads() else [0.0] * count)
 
 
-def words_from_first(words: str) -> str:
-    """Broadcast: the first rank's text."""
-    return bytes_from_first(words.encode()).decode()
+def broadcast_text(words: str) -> str:
+    """The first rank's text."""
+    return broadcast_bytes(words.encode()).decode()
 
 
-def bytes_from_first(content: bytes) -> bytes:
-    """Broadcast: the first rank's bytes; the others' are ignored."""
-    if size() == 1:
+def broadcast_bytes(content: bytes) -> bytes:
+    """The first rank's bytes; the others' are ignored."""
+    if world_size() == 1:
         return content
-    (length,) = from_first([len(content)])
+    (length,) = broadcast([len(content)])
     told = torch.zeros(int(length), dtype=torch.uint8)
     if leads() and content:
         told = torch.frombuffer(bytearray(content), dtype=torch.uint8)
@@ -176,10 +176,10 @@ def bytes_from_first(content: bytes) -> bytes:
 
 
 @contextmanager
-def at_work() -> Iterator[None]:
-    """Within the block this rank gives signs of life, however long it works alone; :func:`meet` looks for them."""
+def heartbeat() -> Iterator[None]:
+    """Within the block this rank gives signs of life, however long it works alone; :func:`barrier` looks for them."""
     store, over = _Group.store, threading.Event()
-    if store is None or size() == 1:
+    if store is None or world_size() == 1:
         yield
         return
 
@@ -199,19 +199,19 @@ def at_work() -> Iterator[None]:
         thread.join()
 
 
-def meet() -> None:
-    """Barrier: waits until all ranks call it, for hours if need be, as long as the missing ones give signs of life.
+def barrier() -> None:
+    """Waits until all ranks call it, for hours if need be, as long as the missing ones give signs of life.
 
     Raises:
         RankError: naming a rank that gives none, or that has said why it stopped.
     """
     store = _Group.store
-    if store is None or size() == 1:
+    if store is None or world_size() == 1:
         return
     _Group.meetings += 1
     with _together():
         store.set(f"met/{_Group.meetings}/{rank()}", "1")
-        for other in range(size()):
+        for other in range(world_size()):
             _wait_for(store, other, f"met/{_Group.meetings}/{other}")
 
 
@@ -225,7 +225,7 @@ def _wait_for(store: Store, other: int, key: str) -> None:
         if has_said or time.monotonic() - since > LIFE_S:
             why = store.get(f"gone/{other}").decode() if has_said else f"no sign of life for {LIFE_S:.0f} s"
             raise RankError(
-                f"The training lost rank {other} of {size()} ({_Group.addresses[other]}): {why}",
+                f"The training lost rank {other} of {world_size()} ({_Group.addresses[other]}): {why}",
                 "See what happened there, and start again.",
             )
         time.sleep(_LOOK_S)
@@ -240,23 +240,25 @@ def say_why_gone(words: str) -> None:
             warn(f"The other ranks were not told: {error}")
 
 
-def gathered(own: Tensor) -> list[Tensor]:
-    """Gather: every rank's tensor ``[n, …]``, of different lengths, on the first rank; an empty list on the others."""
-    if size() == 1:
+def gather(own: Tensor) -> list[Tensor]:
+    """Every rank's tensor ``[n, …]``, of different lengths, on the first rank; an empty list on the others."""
+    if world_size() == 1:
         return [own]
-    lengths = [int(length) for length in totals([len(own) * (other == rank()) for other in range(size())])]
+    lengths = [
+        int(length) for length in all_reduce_sum([len(own) * (other == rank()) for other in range(world_size())])
+    ]
     padded = own.new_zeros(max(1, *lengths), *own.shape[1:])
     padded[: len(own)] = own
     content = padded.view(torch.uint8)  # gloo does not know every type
-    parts = [torch.empty_like(content) for _ in range(size())] if leads() else None
+    parts = [torch.empty_like(content) for _ in range(world_size())] if leads() else None
     with _together():
         dist.gather(content, parts, 0)
     return [part.view(own.dtype)[:length] for part, length in zip(parts or [], lengths, strict=False)]
 
 
-def as_on_first(tensors: Iterable[Tensor]) -> None:
-    """Broadcast: sets tensors to the first rank's values, in place."""
-    if size() > 1:
+def broadcast_tensors(tensors: Iterable[Tensor]) -> None:
+    """Sets tensors to the first rank's values, in place."""
+    if world_size() > 1:
         for tensor in tensors:
             with _together():
                 dist.broadcast(tensor.detach(), 0)
@@ -296,9 +298,9 @@ def wait_for_goodbyes(seconds: float) -> None:
     """Waits until all other ranks are done: the store ends with the first rank, and a rank that still uses it would report the
     first as lost. Ranks that are not done in time are logged."""
     store = _Group.store
-    if store is None or size() == 1:
+    if store is None or world_size() == 1:
         return
-    names = {other: f"bye/{other}" for other in range(1, size())}
+    names = {other: f"bye/{other}" for other in range(1, world_size())}
     try:
         store.wait(list(names.values()), timedelta(seconds=seconds))
     except RuntimeError as error:
@@ -321,12 +323,12 @@ def _lost() -> RankError:
     gone: list[int] = []
     try:
         store.set(f"left/{rank()}", "1")
-        for other in range(size()):
+        for other in range(world_size()):
             try:
                 store.wait([f"left/{other}"], timedelta(seconds=ASKED_S))
             except RuntimeError:
                 gone.append(other)
     except RuntimeError:  # the first rank keeps the store
         gone = [0]
-    named = " and ".join(f"rank {one} of {size()} ({_Group.addresses[one]})" for one in gone)
+    named = " and ".join(f"rank {one} of {world_size()} ({_Group.addresses[one]})" for one in gone)
     return RankError(f"The training lost {named or 'the connection between its ranks'}.", fix)

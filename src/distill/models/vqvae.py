@@ -296,7 +296,7 @@ class ConvVQVAE(nn.Module):
         positions = torch.arange(first, first + quantized.shape[1], device=quantized.device).expand(len(quantized), -1)
         is_training = self.decoder.training
         if is_training:  # no two windows share their random phases
-            drawn = torch.randint(1 << 30, (ranks.size() * len(quantized), 1), device=quantized.device)
+            drawn = torch.randint(1 << 30, (ranks.world_size() * len(quantized), 1), device=quantized.device)
             positions = positions + ranks.own_part(drawn)
         sketch = quantized[..., self.config.latent_size :]
         audio, phases, predicted = head(self.decoder[:2](quantized), positions, held, held_at, sketch)

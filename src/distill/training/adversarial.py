@@ -226,7 +226,7 @@ def refine_decoder(
             RefinementStepMetrics(
                 **state.progress(metrics),
                 step_time_s=time.monotonic() - started,
-                audio_seconds=ranks.size() * batch.shape[0] * batch.shape[-1] / codec.sample_rate,
+                audio_seconds=ranks.world_size() * batch.shape[0] * batch.shape[-1] / codec.sample_rate,
             )
         )
 
@@ -327,8 +327,8 @@ def train_step(
         "adversarial_loss": adversarial,
         "discriminator_loss": judged,
     }
-    sums = ranks.totals(float(value.detach()) for value in losses.values())
-    means = {name: total / ranks.size() for name, total in zip(losses, sums, strict=True)}
+    sums = ranks.all_reduce_sum(float(value.detach()) for value in losses.values())
+    means = {name: total / ranks.world_size() for name, total in zip(losses, sums, strict=True)}
     return {**means, "learning_rate": rate}, finite
 
 

@@ -30,13 +30,13 @@ class Agreement:
 
     def renew(self) -> None:
         """Broadcasts the first rank's time and flag; all ranks must call it at the same step."""
-        self._now, stops = ranks.from_first([time.monotonic(), float(self._stop is not None and self._stop.is_set())])
+        self._now, stops = ranks.broadcast([time.monotonic(), float(self._stop is not None and self._stop.is_set())])
         self._stops = bool(stops)
 
     def time(self) -> float:
         """Seconds of a monotonic clock."""
-        return time.monotonic() if ranks.size() == 1 else self._now
+        return time.monotonic() if ranks.world_size() == 1 else self._now
 
     def is_set(self) -> bool:
         """Whether to stop."""
-        return self._stops if ranks.size() > 1 else self._stop is not None and self._stop.is_set()
+        return self._stops if ranks.world_size() > 1 else self._stop is not None and self._stop.is_set()

@@ -60,7 +60,7 @@ def windows_to_train_on(
     """Training windows of either stage, and steps of an epoch: one pass over the audio, at least ``plan.least_steps``."""
     samples = plan.window_positions * config.hop
     windows = TrainingWindows(split.train, samples, config.channels, plan.seed, plan.silenced)
-    return windows, max(-(-windows.windows_per_epoch // (ranks.size() * plan.batch_size)), plan.least_steps)
+    return windows, max(-(-windows.windows_per_epoch // (ranks.world_size() * plan.batch_size)), plan.least_steps)
 
 
 def windows_to_judge(passages: Sequence[Passage], config: VQVAEConfig, plan: CodecPlan | RefinementPlan) -> np.ndarray:
@@ -75,7 +75,7 @@ def start_decoder(
     """Initialises a codec from the base, or else its head with the mean spectrum of the recordings; then its sketch."""
 
     def some(batches: int) -> Tensor:
-        parts = [windows.batch(_START_EPOCH, index, ranks.size() * plan.batch_size) for index in range(batches)]
+        parts = [windows.batch(_START_EPOCH, index, ranks.world_size() * plan.batch_size) for index in range(batches)]
         return torch.from_numpy(np.concatenate(parts)).to(device)
 
     if base is not None:
@@ -88,7 +88,7 @@ def start_decoder(
 def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
     """Initialises the codebooks by k-means on the present latents of the recordings, eight vectors an entry."""
     config: VQVAEConfig = model.module.config
-    batch_size = ranks.size() * plan.batch_size  # all ranks take the whole batches, alike
+    batch_size = ranks.world_size() * plan.batch_size  # all ranks take the whole batches, alike
     vectors = plan.window_positions * batch_size
     batches = (
         torch.from_numpy(windows.batch(_START_EPOCH, index, batch_size)).to(fabric.device)
@@ -116,7 +116,7 @@ def counted(recordings: Sequence[Recording]) -> tuple[Passage, ...]:
 def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -> Tensor:
     """How often the corpus, or twenty minutes spread over it, uses each codebook entry: int64 ``[Q, K]``."""
     counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
-    for passage in counted(corpus.recordings)[ranks.rank() :: ranks.size()]:
+    for passage in counted(corpus.recordings)[ranks.rank() :: ranks.world_size()]:
         codes = encode_blocks(codec, passage.blocks(codec.channels), device)
         counts += count_codes(codes, codec.codebook_size)
-    return torch.tensor(ranks.totals(counts.flatten().tolist()), dtype=torch.int64).view_as(counts)
+    return torch.tensor(ranks.all_reduce_sum(counts.flatten().tolist()), dtype=torch.int64).view_as(counts)

@@ -44,7 +44,7 @@ class Extraction:
         self._train, self._held_out = tuple(train), tuple(held_out)
         self._view = _END
         self._codes: tuple[Tensor, ...] = ()
-        self._shares = is_shared and ranks.size() > 1
+        self._shares = is_shared and ranks.world_size() > 1
 
     def held_out(self) -> tuple[Tensor, ...]:
         """Codes ``[S, Q]`` of every held-out passage."""
@@ -67,12 +67,12 @@ class Extraction:
     def end_sharing(self) -> None:
         """Lets the other ranks go; from here on this rank encodes alone."""
         if self._shares:
-            ranks.from_first([_END])
+            ranks.broadcast([_END])
         self._shares, self._codes = False, ()
 
     def help(self) -> None:
         """What the other ranks do: encode their share of every view until the first rank calls :meth:`end_sharing`."""
-        while (view := int(ranks.from_first([0])[0])) != _END:
+        while (view := int(ranks.broadcast([0])[0])) != _END:
             self._own_share(view, None)
 
     def pace(self, passage: Passage) -> float:
@@ -86,24 +86,24 @@ class Extraction:
     def _all(self, view: int, done: Callable[[int], None] | None) -> tuple[Tensor, ...]:
         if not self._shares:
             return tuple(self._encode(passage, 0) for passage in self._held_out)
-        ranks.from_first([view])
+        ranks.broadcast([view])
         return self._own_share(view, done)
 
     def _own_share(self, view: int, done: Callable[[int], None] | None) -> tuple[Tensor, ...]:
         """Encodes this rank's passages; returns all codes on the first rank, none on the others."""
         passages = self._held_out if view == _HELD_OUT else self._train
-        shares = shared_out([passage.samples for passage in passages], ranks.size())
+        shares = shared_out([passage.samples for passage in passages], ranks.world_size())
         coded = []
-        with ranks.at_work():
+        with ranks.heartbeat():
             for number in shares[ranks.rank()]:
                 coded.append(self._encode(passages[number], max(view, 0)).short())
                 if done is not None:
-                    done(min(len(passages), ranks.size() * len(coded)))
-            ranks.meet()
+                    done(min(len(passages), ranks.world_size() * len(coded)))
+            ranks.barrier()
         lengths = [len(codes) for codes in coded]
         nothing = torch.zeros(0, self._codec.num_quantizers, dtype=torch.int16)
-        all_lengths = ranks.gathered(torch.tensor(lengths, dtype=torch.int64))
-        all_codes = ranks.gathered(torch.cat([nothing, *coded]))
+        all_lengths = ranks.gather(torch.tensor(lengths, dtype=torch.int64))
+        all_codes = ranks.gather(torch.cat([nothing, *coded]))
         found: dict[int, Tensor] = {}
         for share, sizes, codes in zip(shares, all_lengths, all_codes, strict=False):
             found.update(zip(share, codes.split(sizes.tolist()), strict=True))

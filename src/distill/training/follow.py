@@ -37,7 +37,7 @@ def follow() -> None:
         RankError: if another rank is lost.
     """
     while (order := ranks.next_order())["do"] != "end":
-        content = ranks.bytes_from_first(b"")
+        content = ranks.broadcast_bytes(b"")
         state = StateFile(resumed=unpacked(content) if content else None)
         try:
             _train(order, state)
@@ -85,7 +85,7 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
     if state_file.resumed is not None:
         state.restore(state_file.resumed, {})
     # Dropout differs between ranks.
-    torch.manual_seed(plan.seed_of(state.schedule.step) * ranks.size() + ranks.rank())
+    torch.manual_seed(plan.seed_of(state.schedule.step) * ranks.world_size() + ranks.rank())
 
     while content := _next_epoch():
         tokens = safetensors.torch.load(content)["tokens"].long()
@@ -94,21 +94,21 @@ def _train_prior(order: dict[str, Any], state_file: StateFile) -> None:
 
 
 def _next_epoch() -> bytes:
-    ranks.meet()
-    return ranks.bytes_from_first(b"")
+    ranks.barrier()
+    return ranks.broadcast_bytes(b"")
 
 
 def _sent() -> dict[str, Tensor]:
-    return safetensors.torch.load(ranks.bytes_from_first(b""))
+    return safetensors.torch.load(ranks.broadcast_bytes(b""))
 
 
 def _corpus(order: dict[str, Any]) -> Corpus:
-    with ranks.at_work():
+    with ranks.heartbeat():
         corpus = import_corpus(Path(order["folder"]), channels=order["channels"])
     if corpus.fingerprint != order["fingerprint"]:
         raise CorpusError(
             f"{order['folder']} holds other recordings here than on the first machine.",
             "Give all machines the same folder, such as one on a shared disk.",
         )
-    ranks.meet()
+    ranks.barrier()
     return corpus

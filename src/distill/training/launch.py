@@ -94,7 +94,7 @@ def make_fabric(device: str = "auto", precision: str = "32") -> "Fabric":
             f"The device '{kind}' does not train in 16; of half precision it has bf16.",
             "Use --precision bf16, or --device cuda where there is a GPU.",
         )
-    devices: Any = [ranks.own_device()] if kind == "cuda" and ranks.size() > 1 else 1
+    devices: Any = [ranks.own_device()] if kind == "cuda" and ranks.world_size() > 1 else 1
     if precision == "16":
         return Fabric(accelerator=kind, devices=devices, plugins=[_half(kind)])
     return Fabric(accelerator=kind, devices=devices, precision=PRECISIONS[precision])

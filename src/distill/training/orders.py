@@ -48,7 +48,7 @@ def order_extraction(corpus: Corpus, split: Split, codec: ConvVQVAE, plan: Prior
 def _wait_for_readers() -> None:
     """Waits until the other ranks have read the recordings, which takes long the first time."""
     if ranks.leads():
-        ranks.meet()
+        ranks.barrier()
 
 
 def _told(passages: Sequence[Passage]) -> list[tuple[str, int, int]]:
@@ -73,23 +73,23 @@ def order_prior(
 def send_epoch(tokens: Tensor | None) -> None:
     """Sends the other ranks the sequences ``[N, T]`` of the next epoch, or None if there is none. They wait for it while new
     views are encoded."""
-    ranks.meet()
+    ranks.barrier()
     if tokens is None:
-        ranks.bytes_from_first(b"")
+        ranks.broadcast_bytes(b"")
     else:
         _send({"tokens": tokens.short()})
 
 
 def _order(kind: str, plan: Plan, resumed: TrainingState | None, **told: Any) -> None:
-    if ranks.size() == 1 or not ranks.leads():
+    if ranks.world_size() == 1 or not ranks.leads():
         return
     ranks.give_order(kind, plan=plan.values(), **told)
-    ranks.bytes_from_first(b"" if resumed is None else packed(resumed))
+    ranks.broadcast_bytes(b"" if resumed is None else packed(resumed))
 
 
 def _send(tensors: Mapping[str, Tensor]) -> None:
-    if ranks.size() > 1:
-        ranks.bytes_from_first(safetensors.torch.save({name: one.contiguous() for name, one in tensors.items()}))
+    if ranks.world_size() > 1:
+        ranks.broadcast_bytes(safetensors.torch.save({name: one.contiguous() for name, one in tensors.items()}))
 
 
 def _recordings(corpus: Corpus, config: VQVAEConfig) -> dict[str, Any]:

@@ -192,7 +192,7 @@ class PriorData:
 
     def count(self, plan: "PriorPlan") -> int:
         """Sequences in an epoch: as many as one view holds, but enough for the plan's least steps."""
-        return max(-(-self.views.positions // self.seq_len), plan.least_steps * ranks.size() * plan.batch_size)
+        return max(-(-self.views.positions // self.seq_len), plan.least_steps * ranks.world_size() * plan.batch_size)
 
     def epoch(self, epoch: int, plan: "PriorPlan") -> Tensor:
         """The token sequences ``[N, T]`` of an epoch, counted from 0; the same for the same views, epoch and seed."""
@@ -247,8 +247,8 @@ def _seconds(passages: Sequence[Passage]) -> float:
 
 
 def _announced(pace: float, seconds: float) -> str:
-    together = f", {ranks.size()} ranks together" if ranks.size() > 1 else ""
-    takes = about(pace * seconds / ranks.size())
+    together = f", {ranks.world_size()} ranks together" if ranks.world_size() > 1 else ""
+    takes = about(pace * seconds / ranks.world_size())
     return (
         f"{about(seconds)} of recordings are encoded before the prior learns: about {takes}{together}, for each view of "
         "them. It happens once, and is kept with the saved state."

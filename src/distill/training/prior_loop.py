@@ -109,7 +109,7 @@ def train_prior(
     # Extraction is paid from the plan's minutes, but extracting again after a stop is not.
     again = time.monotonic() - called
     extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
-    steps_per_epoch = -(-data.count(plan) // (ranks.size() * plan.batch_size))
+    steps_per_epoch = -(-data.count(plan) // (ranks.world_size() * plan.batch_size))
     order_prior(config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
     stop = Agreement(cancel_event)
     state = first_state(prior, plan, steps_per_epoch, extraction_s, fabric, stop)
@@ -127,7 +127,7 @@ def train_prior(
     cancelled = False
     while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
-        with ranks.at_work():
+        with ranks.heartbeat():
             has_grown = data.grow(state.epoch, plan)
         if has_grown:
             keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
@@ -209,14 +209,14 @@ def train_prior_epoch(
     if sums.step:
         generator.set_state(sums.tensors["generator"])
     state.model.train()
-    for chosen in order.split(ranks.size() * plan.batch_size)[sums.step :]:
+    for chosen in order.split(ranks.world_size() * plan.batch_size)[sums.step :]:
         started = time.monotonic()
         known_from = None
         if positions > 1 and float(torch.rand(1, generator=generator)) < plan.infill_share:
             known_from = int(torch.randint(1, positions, (1,), generator=generator))
         # A rank without a part of the last, smaller batch computes one sequence with weight 0, to stay in step with the others.
         own = chosen[ranks.rank() * plan.batch_size :][: plan.batch_size]
-        share = ranks.size() * len(own) / len(chosen)
+        share = ranks.world_size() * len(own) / len(chosen)
         batch = tokens[own if len(own) else chosen[:1]].to(fabric.device)
         predicted = len(chosen) * (tokens.shape[1] - 1)
         metrics, trouble = train_step(state, batch, known_from, fabric, share)
@@ -289,7 +289,7 @@ def train_step(
     logits = state.model(inputs, known_from=known_from)  # [B, T - 1, K]
     loss = share * F.cross_entropy(logits.flatten(0, 1), targets.flatten())
     finite = gradients(loss, state.model, state.optimizer, fabric)
-    mean = ranks.totals([float(loss.detach())])[0] / ranks.size()
+    mean = ranks.all_reduce_sum([float(loss.detach())])[0] / ranks.world_size()
     trouble = state.watch.trouble(mean, finite)
     if not trouble:
         state.optimizer.step()
@@ -308,12 +308,12 @@ def validate_prior_epoch(
     config: PriorConfig = getattr(model, "module", model).config
     levels = torch.arange(1, tokens.shape[1]) % config.num_quantizers  # of the targets
     sums = torch.zeros(config.num_quantizers, dtype=torch.float64)
-    for batch in tokens.split(batch_size)[ranks.rank() :: ranks.size()]:
+    for batch in tokens.split(batch_size)[ranks.rank() :: ranks.world_size()]:
         inputs, targets = batch[:, :-1].to(device), batch[:, 1:].to(device)
         logits = model(inputs)
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
         sums.index_add_(0, levels, losses.sum(dim=0).cpu().double())
-    sums = torch.tensor(ranks.totals(sums.tolist()), dtype=torch.float64)
+    sums = torch.tensor(ranks.all_reduce_sum(sums.tolist()), dtype=torch.float64)
     counts = torch.bincount(levels, minlength=config.num_quantizers) * len(tokens)
     return PriorValidation(
         loss=float(sums.sum() / counts.sum()), level_losses=tuple((sums / counts.clamp(min=1)).tolist())

@@ -148,7 +148,7 @@ def first_state(
     """
     optimizer = torch.optim.AdamW(parameter_groups(prior), lr=plan.learning_rate, betas=(0.9, 0.95), fused=True)
     model, optimizer = fabric.setup(prior, optimizer)
-    ranks.as_on_first(prior.state_dict().values())
+    ranks.broadcast_tensors(prior.state_dict().values())
     schedule = Schedule.of(plan, steps_per_epoch, minutes_spent=extraction_s / 60, agreement=agreement)
     return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
 

@@ -123,7 +123,7 @@ class State:
         Raises:
             TrainingError: after too many rollbacks in a row.
         """
-        trouble = ranks.words_from_first(trouble)
+        trouble = ranks.broadcast_text(trouble)
         if trouble:
             self.roll_back(trouble, callback)
         else:
@@ -280,7 +280,7 @@ def gradients(
     if not ranks.all_agree(bool(torch.isfinite(loss))):
         return False
     fabric.backward(loss)
-    ranks.average(
+    ranks.all_reduce_mean(
         [weights.grad for group in optimizer.param_groups for weights in group["params"] if weights.grad is not None]
     )
     norm = fabric.clip_gradients(module, optimizer, max_norm=max_norm, error_if_nonfinite=False)

@@ -247,7 +247,7 @@ def train_vqvae_epoch(
                 VQStepMetrics(
                     **state.progress(metrics),
                     step_time_s=time.monotonic() - started,
-                    audio_seconds=ranks.size() * audio.shape[0] * audio.shape[-1] / config.sample_rate,
+                    audio_seconds=ranks.world_size() * audio.shape[0] * audio.shape[-1] / config.sample_rate,
                 )
             )
         if checkpoint is not None and checkpoint.save_if_due() and listening and model.module.quantizer.started:
@@ -311,10 +311,10 @@ def _first_state(
     model, optimizer = fabric.setup(codec, optimizer)
     model.mark_forward_method("latents")
     model.mark_forward_method("forward_with_predicted")
-    codec.quantizer.expect(ranks.size() * plan.window_positions * plan.batch_size)
+    codec.quantizer.expect(ranks.world_size() * plan.window_positions * plan.batch_size)
     if is_new:
         start_decoder(codec, data.windows, plan, fabric.device, base)
-    ranks.as_on_first(codec.state_dict().values())
+    ranks.broadcast_tensors(codec.state_dict().values())
     schedule = Schedule.of(plan, data.steps_per_epoch, agreement=agreement)
     return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
 
@@ -358,10 +358,10 @@ def train_step(
 def _over_all_ranks(losses: Mapping[str, Tensor], used: Tensor | None) -> tuple[dict[str, float], Tensor | None]:
     """Mean losses and summed counts ``[Q, K]`` of the whole batch."""
     own = [float(loss.detach()) for loss in losses.values()]
-    if ranks.size() == 1:
+    if ranks.world_size() == 1:
         return dict(zip(losses, own, strict=True)), used
-    sums = ranks.totals([*own, *([] if used is None else used.flatten().tolist())])
-    means = {name: total / ranks.size() for name, total in zip(losses, sums, strict=False)}
+    sums = ranks.all_reduce_sum([*own, *([] if used is None else used.flatten().tolist())])
+    means = {name: total / ranks.world_size() for name, total in zip(losses, sums, strict=False)}
     return means, None if used is None else torch.tensor(sums[len(own) :], dtype=used.dtype).view_as(used)
 
 
