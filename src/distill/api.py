@@ -20,11 +20,11 @@ from distill.making.sampling import generate as generate_pieces
 from distill.making.voices import Choice, Wanted, voice_of
 from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
-from distill.runs.resume import RefinementRun
 from distill.settings import check_length
-from distill.training.budget import CODEC_SHARE, REFINEMENT_SHARE
+from distill.training.budget import CODEC_SHARE, minutes_of_stages
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback, Notice, ignore
+from distill.training.plan import StageEnd
 
 QUALITIES = ("standard", "high")
 HIGH_MINUTES = 45.0
@@ -74,49 +74,32 @@ def train(
     if minutes is None and epochs is None:
         minutes = HIGH_MINUTES if is_high else pipeline.DEFAULT_MINUTES
     codec_minutes = minutes and CODEC_SHARE * minutes
-    first_minutes = codec_minutes and codec_minutes * (1 - REFINEMENT_SHARE if is_high else 1)
+    first_minutes, second_minutes = minutes_of_stages(codec_minutes, is_high)
     plan = pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch)
     chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
     changes = {field: value for field, value in chosen.items() if value is not None}
-    folder, wanted = Path(folder), _wanted_path(model_path, name, Path(folder))
-
-    def is_cancelled() -> bool:
-        return cancel_event is not None and cancel_event.is_set()
-
-    with claimed(wanted) as target:
+    folder = Path(folder)
+    with claimed(_target(model_path, name, folder)) as target:
         run_folder = new_run_folder(target.stem)
         started = time.monotonic()
-
-        def left(whole: float | None) -> float | None:
-            """Minutes of so many that are left; a second's worth at least."""
-            return whole and max(whole - (time.monotonic() - started) / 60, 0.02)
-
         corpus = import_corpus(folder, channels=channels, ahead=lambda words: (callback or ignore)(Notice(words)))
         split = split_corpus(corpus, seed=seed)
-        model = pipeline.train_codec(
+        model, _ = pipeline.train_codec_in_stages(
             corpus,
             split,
             target,
-            events_file(run_folder, "codec"),
+            run_folder,
             plan,
+            StageEnd(epochs, second_minutes) if is_high else None,
+            ends_at=None if codec_minutes is None else started + 60 * codec_minutes,
             config_changes=changes,
             callback=callback,
             cancel_event=cancel_event,
         )
-        if is_high and not is_cancelled():
-            second = pipeline.RefinementPlan(epochs, left(codec_minutes), seed=seed, device=device)
-            refined = pipeline.refine_codec(
-                target,
-                corpus,
-                split,
-                RefinementRun(run_folder, second),
-                callback=callback,
-                cancel_event=cancel_event,
-            )
-            model = refined.model
-        if is_cancelled():
+        if cancel_event is not None and cancel_event.is_set():
             return model
-        prior_plan = pipeline.PriorPlan(epochs, left(minutes), seed=seed, device=device, from_scratch=from_scratch)
+        left = None if minutes is None else max(minutes - (time.monotonic() - started) / 60, 0.02)
+        prior_plan = pipeline.PriorPlan(epochs, left, seed=seed, device=device, from_scratch=from_scratch)
         events = events_file(run_folder, "prior")
         return pipeline.add_prior(
             target, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event
@@ -129,7 +112,7 @@ def _is_high(quality: str) -> bool:
     return quality == "high"
 
 
-def _wanted_path(model_path: Path | str | None, name: str | None, folder: Path) -> Path:
+def _target(model_path: Path | str | None, name: str | None, folder: Path) -> Path:
     path = Path() if model_path is None else Path(model_path)
     if name is None and not path.is_dir():
         return new_model_path(path.parent, path.name, folder)
