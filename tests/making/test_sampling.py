@@ -11,18 +11,11 @@ import torch
 
 from distill.codes.extract import decode_chunks
 from distill.errors import MissingPriorError, SettingError
-from distill.making import sampling as sampling_module
+from distill.making import drawing as drawing_module
+from distill.making.drawing import Drawing, draw
 from distill.making.limits import HELD_POSITIONS, PAUSE_POSITIONS, Limits
 from distill.making.openings import Openings
-from distill.making.sampling import (
-    Drawing,
-    Generation,
-    Sampling,
-    continue_codes,
-    draw,
-    generate,
-    sample_codes,
-)
+from distill.making.sampling import Generation, Sampling, continue_codes, generate, sample_codes
 from distill.making.streaming import stream
 from distill.making.voices import CodecVoice
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
@@ -413,7 +406,7 @@ def test_only_the_thread_that_draws_computes_on_one_processor(
         elsewhere()
         return draw(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sampling_module, "draw", drawn)
+    monkeypatch.setattr(drawing_module, "draw", drawn)
     torch.set_num_threads(3)
     try:
         continue_codes(prior, OPENINGS[None, :1], 1, Sampling(), [torch.Generator()])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.making.sampling import COLDEST
+from distill.making.drawing import COLDEST
 from distill.models.prior import CodePrior, TransformerBlock
 
 _UNSEEN = -1e9
