@@ -48,8 +48,8 @@ from distill.training.metrics import (
     RefinementCompleteEvent,
     RefinementEpochMetrics,
     RefinementStepMetrics,
-    ignore,
 )
+from distill.training.notices import ignore
 from distill.training.orders import order_refinement
 from distill.training.plan import RefinementPlan
 from distill.training.progress import State, gradients, set_learning_rate

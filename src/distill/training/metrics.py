@@ -6,12 +6,8 @@ writes them as JSON lines, one event a line, so that a run can be followed or dr
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from distill.models.health import LevelHealth
-
-if TYPE_CHECKING:
-    from distill.audio.corpus import Corpus
 
 
 @dataclass(frozen=True)
@@ -244,20 +240,3 @@ MetricsCallback = Callable[[TrainingEvent], None]
 def checked(figure: str, is_held_out: bool) -> str:
     """The name of a validation figure: ``held-out distance``, or ``distance, trained on`` if nothing was held out."""
     return f"held-out {figure}" if is_held_out else f"{figure}, trained on"
-
-
-def ignore(event: TrainingEvent) -> None:
-    """The callback that is used if none is given."""
-
-
-def noticing(callback: MetricsCallback) -> Callable[[str], None]:
-    """A function that reports a text to the callback as a notice."""
-    return lambda words: callback(Notice(words))
-
-
-def tell_of_corpus(corpus: "Corpus", callback: MetricsCallback) -> None:
-    """Reports which files of a corpus are left out, and its warnings."""
-    for sentence in corpus.left_out:
-        callback(Notice(sentence))
-    for warning in corpus.warnings:
-        callback(Notice(warning, is_warning=True))

@@ -27,8 +27,8 @@ from distill.training.metrics import (
     PriorEpochMetrics,
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
-    ignore,
 )
+from distill.training.notices import ignore
 from distill.training.orders import order_prior, send_epoch
 from distill.training.overfitting import (
     check_gap,

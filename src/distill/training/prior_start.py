@@ -20,7 +20,8 @@ from distill.sizes import prior_config_for
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import StateFile
 from distill.training.kept_codes import kept_codes
-from distill.training.metrics import MetricsCallback, Notice, noticing, tell_of_corpus
+from distill.training.metrics import MetricsCallback, Notice
+from distill.training.notices import noticing, tell_of_corpus
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.progress import State

@@ -35,10 +35,8 @@ from distill.training.metrics import (
     VQStepMetrics,
     VQTrainingCompleteEvent,
     checked,
-    ignore,
-    noticing,
-    tell_of_corpus,
 )
+from distill.training.notices import ignore, noticing, tell_of_corpus
 from distill.training.orders import order_codec
 from distill.training.plan import CodecPlan
 from distill.training.progress import State, gradients, set_learning_rate

@@ -1,0 +1,26 @@
+"""What is told beside the events of a loop: notices, such as those of the recordings; and the callback where none is given."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
+
+if TYPE_CHECKING:
+    from distill.audio.corpus import Corpus
+
+
+def ignore(event: TrainingEvent) -> None:
+    """The callback that is used if none is given."""
+
+
+def noticing(callback: MetricsCallback) -> Callable[[str], None]:
+    """A function that reports a text to the callback as a notice."""
+    return lambda words: callback(Notice(words))
+
+
+def tell_of_corpus(corpus: "Corpus", callback: MetricsCallback) -> None:
+    """Reports which files of a corpus are left out, and its warnings."""
+    for sentence in corpus.left_out:
+        callback(Notice(sentence))
+    for warning in corpus.warnings:
+        callback(Notice(warning, is_warning=True))
