@@ -1,7 +1,8 @@
 """``distill generate MODEL``: new audio."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.files.regular import absolute
+
+if TYPE_CHECKING:
+    from distill.making.pieces import Piece
 
 DEFAULT_SECONDS = 10.0
 
@@ -86,7 +90,7 @@ def generate(
     import secrets
     import time
 
-    from distill.making.loops import Loop, loop_samples
+    from distill.making.loops import loop_samples
     from distill.making.pieces import make
     from distill.making.request import Request
     from distill.making.sampling import Sampling
@@ -128,22 +132,28 @@ def generate(
         )
     taken = time.monotonic() - started
     if as_json:
-        seams = [round(piece.generation.seam, 3) for piece in pieces if isinstance(piece.generation, Loop)]
-        print_json(
-            {
-                **pieces_json(pieces),
-                "seconds": seconds,
-                "voices": ["recordings" if piece.made_of else "codec" for piece in pieces],
-                "edit_lists": [piece.edit_list and absolute(piece.edit_list) for piece in pieces],
-                "sidecars": [piece.sidecar and absolute(piece.sidecar) for piece in pieces],
-                **({"seams": seams} if seams else {}),
-                "seconds_taken": round(taken, 2),
-                "real_time_factor": round(count * seconds / taken, 2),
-            }
-        )
+        _print_json(pieces, seconds, taken)
         return
     show_pieces(pieces)
     good(f"{duration(count * seconds)} of audio in {duration(taken)}")
+
+
+def _print_json(pieces: Sequence["Piece"], seconds: float, taken: float) -> None:
+    from distill.making.loops import Loop
+
+    seams = [round(piece.generation.seam, 3) for piece in pieces if isinstance(piece.generation, Loop)]
+    print_json(
+        {
+            **pieces_json(pieces),
+            "seconds": seconds,
+            "voices": ["recordings" if piece.made_of else "codec" for piece in pieces],
+            "edit_lists": [piece.edit_list and absolute(piece.edit_list) for piece in pieces],
+            "sidecars": [piece.sidecar and absolute(piece.sidecar) for piece in pieces],
+            **({"seams": seams} if seams else {}),
+            "seconds_taken": round(taken, 2),
+            "real_time_factor": round(len(pieces) * seconds / taken, 2),
+        }
+    )
 
 
 def _refuse_idle(
