@@ -115,7 +115,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """
     words = sys.argv[1:] if words is None else words
     debug = "--debug" in words
-    if _has_empty_path(words):
+    if _has_empty_word(words):
         complain(
             "One of the words of the command is empty.", "Was it a variable that is not set? Write . for this folder."
         )
@@ -136,8 +136,8 @@ def main(words: Sequence[str] | None = None) -> None:
         _end(_unforeseen(error), debug)
 
 
-def _has_empty_path(words: Sequence[str]) -> bool:
-    """Whether a word is empty. As a path it would be the folder that one stands in, which nobody asked for.
+def _has_empty_word(words: Sequence[str]) -> bool:
+    """Whether a word is empty: of a path that would be the folder that one stands in, of --host every network there is.
 
     Names are judged where they are used, in words of their own.
     """
