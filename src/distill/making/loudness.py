@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.codes.heard import entries_heard
+from distill.codes.descriptions import entry_descriptions
 from distill.models.model_file import Model, Source
 from distill.models.vqvae import ConvVQVAE
 
@@ -108,7 +108,7 @@ class Loudness:
 def _levels(codec: ConvVQVAE, bands: Sequence[Sequence[float]]) -> Tensor:
     """What each code adds to the mean level of all bands, which are log10 of amplitudes: decibels ``[Q, K]``."""
     codebooks = codec.quantizer.codebooks
-    return 20 * entries_heard(codebooks, torch.tensor(bands, device=codebooks.device)).mean(dim=2)
+    return 20 * entry_descriptions(codebooks, torch.tensor(bands, device=codebooks.device)).mean(dim=2)
 
 
 def _loudness(levels: Tensor, codes: Tensor) -> Tensor:
