@@ -56,7 +56,9 @@ def main() -> None:
     parser.add_argument("--lots", type=int, default=4)
     parser.add_argument("--count", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--join-cost", type=float, help="what a join costs; the model's own if not given")
+    parser.add_argument(
+        "--join-cost", type=float, help="what a join costs; what the model and the dial say if not given"
+    )
     parser.add_argument("--originality", choices=NAMED, default="balanced")
     parser.add_argument(
         "--picture", type=Path, help="writes spectrograms of one piece in both voices beside a recording"
@@ -75,7 +77,7 @@ def main() -> None:
         compare_rebuilt(model, asked.folder, asked.seconds)
         return
     stretches = find_recordings(model, asked.folder).stretches
-    cost = asked.join_cost or float(model.header.voices.get("join_cost", JOIN_COST))
+    cost = asked.join_cost or dial.join_factor * float(model.header.voices.get("join_cost", JOIN_COST))
     if asked.minutes:
         measure_length(model, stretches, dial, asked.minutes, asked.hours)
     elif asked.held_out:

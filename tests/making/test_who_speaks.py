@@ -118,6 +118,11 @@ def test_joins_cost_what_was_measured_for_the_model(monkeypatch: pytest.MonkeyPa
         assert voice is not None
         counts.append(len(voice.grains(codes)))
     assert counts[0] > 2 * counts[1] == 2 * counts[2]
+    dear, _ = given(monkeypatch, Found(bank.stretches, ()), model, Wanted(Choice.RECORDINGS, 2.0))
+    cheap, _ = given(monkeypatch, Found(bank.stretches, ()), model, Wanted(Choice.RECORDINGS, 2.0, join_factor=0.1))
+    assert dear is not None
+    assert cheap is not None
+    assert len(cheap.grains(codes)) > len(dear.grains(codes)), "the dial's part"
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.1, 0.5, 1.0])

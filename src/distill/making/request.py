@@ -33,6 +33,8 @@ class Request:
     voice: Choice = Choice.CODEC
     longest_seconds: float = 1.0
     """The longest stretch of one recording that the recordings' voice may use, in seconds."""
+    join_factor: float = 1.0
+    """How many times what suits the model a join costs there."""
     recordings: Path | None = None
     """Where the recordings are, if they were moved."""
     edit_list: bool = False
@@ -41,7 +43,7 @@ class Request:
     @property
     def wanted(self) -> Wanted:
         """The voice that is asked for."""
-        return Wanted(self.voice, self.longest_seconds, self.recordings, self.edit_list)
+        return Wanted(self.voice, self.longest_seconds, self.join_factor, self.recordings, self.edit_list)
 
     @property
     def words(self) -> str:
@@ -56,6 +58,7 @@ class Request:
             self,
             voice=wanted.choice,
             longest_seconds=wanted.longest_seconds,
+            join_factor=wanted.join_factor,
             recordings=wanted.recordings,
             edit_list=wanted.edit_list,
         )

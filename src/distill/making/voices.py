@@ -44,6 +44,8 @@ class Wanted:
     choice: Choice = Choice.AUTO
     longest_seconds: float = 1.0
     """How long a stretch of one recording may be in the recordings' voice (part of the originality dial)."""
+    join_factor: float = 1.0
+    """How many times what suits the model a join costs there (also part of the dial): cheaper ones quote less at a stretch."""
     recordings: Path | None = None
     """Where the recordings are now, if not where they were."""
     edit_list: bool = False
@@ -139,5 +141,5 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
         tell(f"{found.words} The others are used without them; --recordings FOLDER says where they are.")
     codec = model.codec
     bank = Bank(codec.quantizer.codebooks, found.stretches, codec.hop)
-    join_cost = float(model.header.voices.get("join_cost", JOIN_COST))
+    join_cost = wanted.join_factor * float(model.header.voices.get("join_cost", JOIN_COST))
     return RecordingsVoice(bank, codec.channels, codec.sample_rate, wanted.longest_seconds, join_cost)
