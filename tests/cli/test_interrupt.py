@@ -159,9 +159,30 @@ def test_a_run_that_ends_while_composing_names_the_model(
     assert list(tree(tmp_path / "new")) == ["small.distill"]
 
 
-def test_generate(interrupt: Any, distill: Distill, tiny: Path, tmp_path: Path, tree: Tree) -> None:
-    before = tree(tmp_path)
-    interrupt("Composing")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_generate(
+    number: signal.Signals, interrupt: Any, distill: Distill, tiny: Path, tmp_path: Path, tree: Tree
+) -> None:
+    """Guards against an empty WAV file where a service manager, ``timeout`` or a closed terminal ends it."""
+    before = tree(tmp_path), signal.getsignal(number)
+    interrupt("Composing", number=number)
     answer = distill("generate", tiny, "--out", tmp_path / "new")
     assert answer.code == 130
-    assert tree(tmp_path) == before
+    assert answer.err.splitlines()[-2:] == [
+        "✗ Interrupted.",
+        "  No half-written file is left behind; what was finished before is kept.",
+    ]
+    assert (tree(tmp_path), signal.getsignal(number)) == before
+
+
+def test_what_outlasts_its_terminal_is_not_ended_by_it(
+    interrupt: Any, distill: Distill, tiny: Path, tmp_path: Path
+) -> None:
+    """Under ``nohup`` the end of a terminal is ignored, and stays so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        interrupt("Composing", number=signal.SIGHUP)
+        assert distill("generate", tiny, "--seconds", 1, "--out", tmp_path / "new").code == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -32,7 +32,7 @@ from distill.cli import (
     train_prior,
     ui,
 )
-from distill.cli.console import complain, console
+from distill.cli.console import complain, console, ending_in_order
 from distill.errors import DistillError, InputError
 from distill.files.atomic import NO_ROOM, output_error
 
@@ -121,7 +121,8 @@ def main(words: Sequence[str] | None = None) -> None:
         )
         sys.exit(InputError.exit_code)
     try:
-        app(list(words), prog_name="distill")
+        with ending_in_order():
+            app(list(words), prog_name="distill")
     except DistillError as error:
         _end(error, debug)
     except OSError as error:

@@ -165,6 +165,36 @@ def _show(text: Text) -> None:
     console.print(text, soft_wrap=not console.is_terminal)
 
 
+class AskedToEnd(KeyboardInterrupt):
+    """Ctrl-C by another way: a request that reaches this process alone, and none of those that it has started."""
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """A request to end (SIGTERM), or a terminal that is closed (SIGHUP), ends the block as Ctrl-C does.
+
+    Left to the system they would end the process on the spot, and what is half-written would stay.
+    """
+
+    def asked(_: int, __: FrameType | None) -> None:
+        raise AskedToEnd
+
+    numbers = [
+        getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+    ]  # Windows has no SIGHUP
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # only there can signals be heard
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:  # what is started under nohup shall outlast its terminal
+            signal.signal(number, asked)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextmanager
 def stop_on_interrupt(is_training: Callable[[], bool]) -> Iterator[threading.Event]:
     """In training the first Ctrl-C asks to stop and keep what is best so far; otherwise, and the second time, it ends at once.
