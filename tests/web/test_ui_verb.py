@@ -61,3 +61,71 @@ def test_a_port_that_is_taken_is_said_before_the_page_opens(
         assert run(monkeypatch, "--port", str(holding.getsockname()[1])) == 2
     assert "Choose another --port" in capsys.readouterr().err
     assert started == []
+
+
+@pytest.mark.parametrize(
+    ("host", "advice"),
+    [
+        ("nowhere.invalid", "another --host"),
+        ("http://localhost", "without http://"),
+        ("192.0.2.1", "another --host"),
+        ("a..b", "--host"),
+    ],
+)
+def test_a_host_that_is_none_is_said_before_a_password_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, started: list[Any], capsys: pytest.CaptureFixture[str], host: str, advice: str
+) -> None:
+    """Guards against the advice to choose another port, where it is the host that is wrong."""
+    assert run(monkeypatch, "--host", host, "--port", free_port()) == 2
+    said = capsys.readouterr().err
+    assert "Nothing can listen on" in said
+    assert advice in said
+    assert started == []
+
+
+def test_where_nobody_can_be_asked_for_a_password(
+    monkeypatch: pytest.MonkeyPatch, started: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against Python's own warning about the terminal, and a bare "Aborted."."""
+    assert run(monkeypatch, "--host", "0.0.0.0", "--port", free_port()) == 2
+    assert "--password-file FILE" in capsys.readouterr().err
+    assert started == []
+
+
+@pytest.mark.parametrize("name", ["http://studio", "studio/", " ", "studio:8765", "a b", "me@studio"])
+def test_a_name_that_no_browser_sends_is_refused(
+    monkeypatch: pytest.MonkeyPatch, started: list[Any], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert run(monkeypatch, "--port", free_port(), "--allow", name) == 2
+    assert "is no host name" in capsys.readouterr().err
+    assert started == []
+
+
+@pytest.mark.parametrize(("host", "address"), [("::1", "http://[::1]:"), ("localhost", "http://127.0.0.1:")])
+def test_the_address_that_is_shown_is_where_it_listens(
+    monkeypatch: pytest.MonkeyPatch, started: list[Any], capsys: pytest.CaptureFixture[str], host: str, address: str
+) -> None:
+    port = free_port()
+    assert run(monkeypatch, "--port", port, "--host", host, "--json", "--allow", "Studio.local") == 0
+    assert f"{address}{port}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"\xff\xfe", "it is no text"), (None, "is a directory"), (bytes(9000), "it is no text")]
+)
+def test_a_file_that_holds_no_password(
+    monkeypatch: pytest.MonkeyPatch,
+    started: list[Any],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    content: bytes | None,
+    why: str,
+) -> None:
+    file = tmp_path / "password"
+    file.mkdir() if content is None else file.write_bytes(content)
+    ended = run(monkeypatch, "--port", free_port(), "--password-file", str(file))
+    said = capsys.readouterr().err
+    assert ended == 2
+    assert why in said
+    assert "Errno" not in said
+    assert started == []

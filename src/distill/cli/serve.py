@@ -44,7 +44,7 @@ def serve(
 ) -> None:
     """Serve MODELs to other programs and computers: encode, decode, generate (streamed as it is drawn) and edit."""
     from distill.web.guard import LOOPBACK
-    from distill.web.listen import check_free, listening
+    from distill.web.listen import address_of, check_free, listening
     from distill.web.service import Limits, create_service
     from distill.web.token import token_from
 
@@ -53,7 +53,7 @@ def serve(
     token, is_new = token_from(token_file)
     service = create_service(served, token, Limits(longest, workers, waiting))
     server = listening(service, host, port, shutdown_s=5)
-    address = f"http://{'127.0.0.1' if host in LOOPBACK else host}:{port}"
+    address = address_of(host, port)
     shown = token if token_file is None and is_new else None
     if as_json:
         print_json({"address": address, "models": list(served), "token": shown, "token_file": token_file})

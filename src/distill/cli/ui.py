@@ -10,6 +10,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import note, place, print_json
 from distill.errors import SettingError
+from distill.files.regular import first_line
 
 
 def ui(
@@ -40,15 +41,22 @@ def ui(
     """Open the dashboard: import, train, listen, generate and keep, without a terminal."""
     from distill.web.app import create_app
     from distill.web.guard import LOOPBACK, Door, Lock
-    from distill.web.listen import listening
+    from distill.web.listen import address_of, check_free, listening
 
+    known = frozenset(_host_name(name) for name in names or ())
     password = _password(password_file)
+    check_free(host, port)  # before a password is asked for
     if password is None and host not in LOOPBACK:
+        if not sys.stdin.isatty():
+            raise SettingError(
+                f"On {host} other computers can reach the page, which requires a password, and nobody is here to be asked.",
+                "Give it with --password-file FILE.",
+            )
         password = typer.prompt("Password for the page", hide_input=True, confirmation_prompt=True, err=True)
     lock = None if password is None else Lock.of(password)
-    door = Door(host, port, frozenset(names or ()), lock)
+    door = Door(host, port, known, lock)
     server = listening(create_app(door), host, port)
-    address = f"http://{'127.0.0.1' if door.is_local else host}:{port}"
+    address = address_of(host, port)
     if as_json:
         print_json({"page": address})
         sys.stdout.flush()
@@ -65,9 +73,20 @@ def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return first_line(file, "password")
+    except FileNotFoundError as error:
         raise SettingError(
-            f"The password in {file} cannot be read ({error}).", "Give a text file that you can read."
+            f"There is no {file} to read the password from.", "Write the password into a text file, and give that."
         ) from error
-    return lines[0] if lines else ""
+
+
+def _host_name(given: str) -> str:
+    """What a browser would call the host by: in small letters, as it sends it."""
+    from distill.web.guard import host_of
+
+    name = given.strip().lower()
+    if not name or " " in name or host_of(f"//[{name}]" if ":" in name else f"//{name}") != name:
+        raise SettingError(
+            f"--allow {given} is no host name.", "Give the name alone, such as studio.local, without http:// and port."
+        )
+    return name

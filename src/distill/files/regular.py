@@ -6,6 +6,11 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from distill.errors import SettingError
+
+_LONGEST_LINE = 4096
+_TEXT = "Give a text file (UTF-8) that you can read."
+
 
 def open_regular(path: Path) -> BinaryIO:
     """Opens a file to read its bytes; a named pipe, a device or a folder is refused at once.
@@ -22,6 +27,30 @@ def open_regular(path: Path) -> BinaryIO:
         file.close()
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return file
+
+
+def first_line(path: Path, called: str) -> str:
+    """The first line of a small text file that holds a secret; a pipe will do.
+
+    Args:
+        called: what is in it, for an error.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        SettingError: if it cannot be read, or holds something else than text.
+    """
+    try:
+        with path.open("rb") as file:
+            line = file.readline(_LONGEST_LINE)  # a device might go on for ever
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise SettingError(f"The {called} in {path} cannot be read: {why}.", _TEXT) from error
+    text = line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    if not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text:
+        raise SettingError(f"The {called} in {path} cannot be read: it is no text.", _TEXT)
+    return text
 
 
 def absolute(path: Path) -> Path:

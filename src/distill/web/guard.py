@@ -141,7 +141,7 @@ class Door:
 
     def knows(self, name: str) -> bool:
         """Whether a request may name this host."""
-        return name in LOOPBACK or name in self.names or (name == self.host and not self.is_local)
+        return name in LOOPBACK or name in self.names or (name == self.host.lower() and not self.is_local)
 
 
 class Before(ABC):
@@ -193,7 +193,7 @@ class Guard(Before):
 
     def _refusal(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
-        name, origin = _host_of(f"//{host}"), headers.get("origin")
+        name, origin = host_of(f"//{host}"), headers.get("origin")
         if not self._door.knows(name):
             shown = name[:100] or "nothing"
             return (
@@ -234,7 +234,8 @@ def length_refusal(headers: Mapping[str, str], most: int) -> tuple[int, str, str
     return None
 
 
-def _host_of(address: str) -> str:
+def host_of(address: str) -> str:
+    """The host in an address, as a request names it; empty where there is none."""
     try:
         return urlsplit(address).hostname or ""
     except ValueError:  # brackets without an address in them

@@ -1,11 +1,13 @@
 """Where the page and the service listen: one process, plain HTTP, nothing said of itself."""
 
+import errno
 import socket
 from typing import Any
 
 import uvicorn
 
 from distill.errors import OutputError
+from distill.web.guard import LOOPBACK
 
 
 def listening(app: Any, host: str, port: int, shutdown_s: int | None = None) -> uvicorn.Server:
@@ -45,8 +47,20 @@ def check_free(host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
-            raise OutputError(
-                f"Nothing can listen on {host}:{port} ({error.strerror}).",
-                "Choose another --port, or close the program that uses it.",
-            ) from error
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "no such name"
+            raise OutputError(f"Nothing can listen on {host}:{port} ({why}).", _instead(error)) from error
+
+
+def _instead(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError | socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Choose another --host: an address of this computer, without http://; 0.0.0.0 is all of them."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "Choose another --port, of 1024 or more."
+    return "Choose another --port, or close the program that uses it."
+
+
+def address_of(host: str, port: int) -> str:
+    """Where a person or a program on this computer finds what listens there."""
+    name = "127.0.0.1" if host in LOOPBACK and ":" not in host else host
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from distill.errors import OutputError, SettingError
+from distill.files.regular import first_line
 from distill.web.guard import Before, Message, Receive, Scope, Send, length_refusal, refuse
 
 VARIABLE = "DISTILL_TOKEN"
@@ -36,14 +37,10 @@ def token_from(file: Path | None) -> tuple[str, bool]:
         given = os.environ.get(VARIABLE)
         return (secrets.token_urlsafe(32), True) if given is None else (_checked(given, VARIABLE), False)
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        line = first_line(file, "token")
     except FileNotFoundError:
         return _written(file), True
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(
-            f"The token in {file} cannot be read ({error}).", "Give a text file that you can read."
-        ) from error
-    return _checked(lines[0].strip() if lines else "", str(file)), False
+    return _checked(line.strip(), str(file)), False
 
 
 def _written(file: Path) -> str:
@@ -60,10 +57,13 @@ def _written(file: Path) -> str:
 
 
 def _checked(token: str, where: str) -> str:
-    if len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+    odd = not token.isascii() or not token.isprintable() or " " in token
+    if odd or len(token) < SHORTEST:
+        have = f"{len(token)} character{'s' * (len(token) != 1)}"
+        found = "it holds what cannot be sent, such as a blank or an accented letter" if odd else have
         raise SettingError(
-            f"The token in {where} is no token: {len(token)} characters.",
-            f"It needs {SHORTEST} or more letters, digits and signs; a --token-file that is not there yet gets a good one.",
+            f"The token in {where} is no token: {found}.",
+            f"It needs {SHORTEST} or more of A to Z, digits and signs; a --token-file that is not there yet gets a good one.",
         )
     return token
 
