@@ -50,6 +50,28 @@ def prior_config(model: "Model", corpus: Corpus, changes: Mapping[str, Any]) -> 
     return _changed(prior_config_for(model, corpus), changes)
 
 
+def check_option(option: str, text: str) -> None:
+    """Refuses a value of an option, as a person wrote it, that no model can have whatever it learns.
+
+    Raises:
+        SettingError: if it is no number, or out of range.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    config, field = next(
+        (config, field)
+        for config in (VQVAEConfig, PriorConfig)
+        for field, name in OPTIONS.items()
+        if name == option and field in get_type_hints(config)
+    )
+    try:
+        TypeAdapter(get_type_hints(config, include_extras=True)[field]).validate_python(text)
+    except ValidationError as error:
+        what = {"int_parsing": "is no whole number", "float_parsing": "is no number"}
+        wrong = what.get(error.errors()[0]["type"], "is out of range")
+        raise SettingError(f"--{option} {text} {wrong}.", _range(config, field)) from error
+
+
 def codec_config_for(corpus: Corpus) -> VQVAEConfig:
     """Sizes that follow how much audio there is.
 

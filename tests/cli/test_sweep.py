@@ -2,15 +2,21 @@
 
 import contextlib
 import io
-import subprocess
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distill.cli import engines
 from distill.cli.app import main
+from distill.cli.console import AskedToEnd, ending_in_order
+from distill.cli.sweep import _Runner
 from distill.errors import SettingError
 from distill.evaluation.grid import variants
 from distill.models import load_model
@@ -21,8 +27,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tiny_training: None) -> list[list[s
     """The commands that a sweep starts; they run in this process, on tiny models, for one epoch."""
     found: list[list[str]] = []
 
-    def run(words: list[str], **_: Any) -> "subprocess.CompletedProcess[str]":
-        told = words[words.index("distill") + 1 :]
+    def run(told: list[str]) -> engines.Ended:
         found.append(told)
         at = told.index("--minutes")
         out, err, code = io.StringIO(), io.StringIO(), 0
@@ -31,7 +36,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tiny_training: None) -> list[list[s
                 main([*told[:at], "--epochs", "1", *told[at + 2 :]])
             except SystemExit as ending:
                 code = int(ending.code or 0)
-        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+        return code, out.getvalue(), err.getvalue()
 
     class OneByOne:
         """In this thread: a training here listens for Ctrl-C, which only the first thread may."""
@@ -45,7 +50,8 @@ def trained(monkeypatch: pytest.MonkeyPatch, tiny_training: None) -> list[list[s
 
         map = staticmethod(map)
 
-    monkeypatch.setattr("distill.cli.engines.subprocess.run", run)
+    monkeypatch.setattr("distill.cli.engines.here", run)
+    monkeypatch.setattr("distill.cli.sweep.here", run)
     monkeypatch.setattr("distill.cli.sweep.ThreadPoolExecutor", OneByOne)
     return found
 
@@ -67,7 +73,14 @@ def test_every_combination_once() -> None:
         (["colour=1"], "names nothing"),
         (["levels"], "no values"),
         (["levels=2", "rvq-levels=3"], "comes twice"),
-        (["lr=" + ",".join(f"0.{one}" for one in range(1, 70))], "69 models"),
+        (["lr=" + ",".join(f"0.000{one}" for one in range(101, 170))], "69 models"),
+        (["levels=2,9"], "--rvq-levels 9 is out of range. Choose 2 to 4"),
+        (["levels=two"], "--rvq-levels two is no whole number"),
+        (["codebook=2.5"], "--codebook-size 2.5 is no whole number"),
+        (["commitment-weight=nan"], "out of range"),
+        (["layers=0"], "--layers 0 is out of range. Choose 1 to 48"),
+        (["lr=nan"], "--lr nan is out of range"),
+        (["lr=fast"], "--lr fast is no number"),
     ],
 )
 def test_what_cannot_be_tried(grid: list[str], words: str) -> None:
@@ -99,19 +112,82 @@ def test_a_page_to_compare_them_on(
 def test_what_fails_is_named_and_the_others_go_on(
     distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path
 ) -> None:
-    answer = distill("sweep", small_corpus, "--grid", "levels=2,9", "--out", tmp_path / "out", "--json")
+    answer = distill("sweep", small_corpus, "--grid", "heads=1,7", "--out", tmp_path / "out", "--json")
     assert answer.code == 0, answer.err
-    assert list(answer.json["failed"]) == ["rvqlevels9"]
-    assert [one["model"] for one in answer.json["models"]] == ["rvq-levels 2"]
-    assert "--rvq-levels 9 is out of range" in answer.err
+    assert list(answer.json["failed"]) == ["heads7"]
+    assert [one["model"] for one in answer.json["models"]] == ["heads 1"]
+    assert "heads 7: --heads 7 is not possible. Choose sizes that fit each other" in answer.err
 
 
 def test_nothing_to_compare(
     distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path
 ) -> None:
-    answer = distill("sweep", small_corpus, "--grid", "levels=9", "--out", tmp_path / "out", "--json")
+    answer = distill("sweep", small_corpus, "--grid", "heads=7", "--out", tmp_path / "out", "--json")
     assert answer.json["page"] is None
     assert answer.code == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("nowhere",), "does not exist"),
+        (("empty",), "is empty"),
+        (("small", "--device", "cuda"), "The device 'cuda' is not on this machine"),
+    ],
+)
+def test_what_is_wrong_for_every_model_is_said_at_once(
+    distill: Callable[..., Any],
+    trained: list[list[str]],
+    small_corpus: Path,
+    tmp_path: Path,
+    change: tuple[str, ...],
+    words: str,
+) -> None:
+    """Guards against a list of the same failure for every model, an exit code of 1, and an empty folder left behind."""
+    (tmp_path / "empty").mkdir()
+    folder = small_corpus if change[0] == "small" else tmp_path / change[0]
+    distill("sweep", folder, *change[1:], "--grid", "levels=2,3", "--out", tmp_path / "out").refused(words)
+    assert trained == []
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["rvqlevels2-layers1.distill", "rvqlevels3.distill"])
+def test_a_model_that_is_there_is_never_replaced(
+    distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path, name: str
+) -> None:
+    """Guards against a second sweep into the same folder that writes over what the first one trained."""
+    model = tmp_path / "out" / name
+    model.parent.mkdir()
+    model.write_text("somebody's")
+    words = ("--grid", "levels=2,3", "--grid", "layers=1", "--out", model.parent)
+    distill("sweep", small_corpus, *words).refused(str(model), "is there already", "Choose another --out")
+    assert (trained, model.read_text()) == ([], "somebody's")
+
+
+def test_a_disk_that_is_full_leaves_no_half_a_model(
+    distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    def full(_: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    answer = distill("sweep", small_corpus, "--grid", "layers=1", "--out", tmp_path / "out", "--json")
+    assert (answer.code, answer.json["page"]) == (1, None)
+    assert "the disk is full" in answer.json["failed"]["layers1"]
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["auto.distill"]
+
+
+def test_a_request_to_end_reaches_what_it_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a training that goes on for minutes after its sweep was ended; Ctrl-C reaches both by itself."""
+    monkeypatch.setattr("distill.cli.engines._COMMAND", ("-c", "import time; time.sleep(60)"))
+    begun = time.monotonic()
+    runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here)
+    with ending_in_order():
+        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with pytest.raises(AskedToEnd):
+            runner.all(variants(["levels=2,3"]), 1)
+    assert time.monotonic() - begun < 20
 
 
 def test_without_ray_it_is_said_how_to_install_it(

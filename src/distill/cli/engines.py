@@ -17,19 +17,38 @@ from distill.errors import SettingError
 Ended = tuple[int, str, str]
 """A command's exit status and what it wrote to stdout and stderr."""
 _PATIENCE_S = 10.0
+_COMMAND = ("-P", "-m", "distill")
 Engine = Callable[[list[str]], Ended]
+
+
+_started: "set[subprocess.Popen[str]]" = set()
+"""What runs on this machine now."""
 
 
 def here(words: list[str]) -> Ended:
     """Runs ``distill`` with these words in a process of its own, to its end."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "distill", *words],
+    with subprocess.Popen(
+        [sys.executable, *_COMMAND, *words],
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    ) as process:
+        _started.add(process)
+        try:
+            out, err = process.communicate()
+        finally:
+            _started.discard(process)
+    return process.returncode, out, err
+
+
+def end_all() -> None:
+    """Asks what runs on this machine to end; a training keeps what it has learned so far."""
+    for process in tuple(_started):
+        process.terminate()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """``distill sweep FOLDER --grid …``: several models of the same recordings, and one page to compare them on."""
 
+import itertools
 import json
 import shutil
 import threading
@@ -12,11 +13,15 @@ from typing import Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import good, note, place, print_json, warn
-from distill.cli.engines import Engine, here, on_ray
+from distill.cli.console import AskedToEnd, good, note, place, print_json, warn
+from distill.cli.engines import Engine, end_all, here, on_ray
 from distill.durations import duration
+from distill.errors import DistillError, OutputError
 from distill.evaluation.grid import Variant, variants
+from distill.files.names import MODEL_SUFFIX
 from distill.files.regular import absolute
+
+_STOPPED = "it was stopped"
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,20 @@ def sweep(
     as_json: options.JsonOption = False,
 ) -> None:
     """Train a model of FOLDER for every combination of options, and compare them on one page: sound, pitch, texture, bits."""
-    from distill.files.atomic import ensure_writable, make_folder
+    from distill.audio.corpus import ensure_usable
+    from distill.files.atomic import ensure_writable
     from distill.settings import check_length
+    from distill.training.launch import choose_device
 
+    # All that can be wrong for every model is said before the first is trained.
     tries = variants(grid)
     check_length(None, minutes)
+    ensure_usable(folder)
+    if ray is None:
+        choose_device(device.value)
     out = out or Path(f"{absolute(folder).name or 'recordings'}-sweep")
     ensure_writable(out)
-    make_folder(out)
+    _check_free(out, tries)
     shared = ["--seed", str(seed), "--device", device.value]
     with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
         at_once = at_once or (1 if ray is None else len(tries))
@@ -107,19 +118,26 @@ class _Runner:
         self._codec_minutes, self._prior_minutes = CODEC_SHARE * minutes, (1 - CODEC_SHARE) * minutes
         self._codecs: dict[str, tuple[threading.Lock, list[str]]] = {}
         self._claim = threading.Lock()
+        self._is_over = threading.Event()
 
     def all(self, tries: tuple[Variant, ...], at_once: int) -> list[_Tried]:
         """Every variant, so many at a time."""
         with ThreadPoolExecutor(at_once) as pool:
-            return list(pool.map(self._one, tries))
+            try:
+                return list(pool.map(self._one, tries))
+            except KeyboardInterrupt as ending:
+                self._is_over.set()
+                if isinstance(ending, AskedToEnd):
+                    end_all()
+                raise
 
     def _one(self, variant: Variant) -> _Tried:
         model = self._out / f"{variant.name}.distill"
         wrong = self._codec(variant)
         codec = self._out / f"{variant.codec_name}.distill"
+        if not wrong and model != codec:
+            wrong = _copied(codec, model)
         if not wrong:
-            if model != codec:
-                shutil.copyfile(codec, model)
             minutes = f"{self._prior_minutes:g}"
             words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
             wrong = self._run(words)
@@ -141,11 +159,40 @@ class _Runner:
         return said[0]
 
     def _run(self, words: list[str]) -> str:
+        if self._is_over.is_set():
+            return _STOPPED
         code, out, err = self._engine([*words, *self._shared, "--json"])
         if code == 0:
-            return "it was stopped" if json.loads(out).get("cancelled") else ""
-        complaints = [line[2:] for line in err.splitlines() if line.startswith("✗ ")]
-        return complaints[-1] if complaints else f"it ended with {code}"
+            return _STOPPED if json.loads(out).get("cancelled") else ""
+        lines = err.splitlines()
+        complaints = [at for at, line in enumerate(lines) if line.startswith("✗ ")]
+        return _complaint(lines[complaints[-1] :]) if complaints else f"it ended with {code}"
+
+
+def _copied(codec: Path, model: Path) -> str:
+    """Copies a codec to where its prior is added; gives what went wrong."""
+    from distill.files.atomic import written_aside
+
+    try:
+        with written_aside(model) as aside:
+            shutil.copyfile(codec, aside)
+    except DistillError as error:
+        return str(error)
+    return ""
+
+
+def _complaint(lines: list[str]) -> str:
+    """What went wrong, with what to do, which stands in the lines below it."""
+    advice = itertools.takewhile(lambda line: line.startswith("  "), lines[1:])
+    return " ".join([lines[0][2:], *(line.strip() for line in advice)])
+
+
+def _check_free(out: Path, tries: tuple[Variant, ...]) -> None:
+    """Refuses a folder that holds a model of such a name: it is not replaced, and would not be compared."""
+    for name in dict.fromkeys(name for one in tries for name in (one.codec_name, one.name)):
+        model = out / f"{name}{MODEL_SUFFIX}"
+        if model.exists():
+            raise OutputError(f"{model} is there already.", "Choose another --out, or move it away.")
 
 
 def _flags(chosen: tuple[tuple[str, str], ...]) -> list[str]:

@@ -44,7 +44,7 @@ def variants(grid: Sequence[str]) -> tuple[Variant, ...]:
     """Every combination of ``name=value,value`` of several options, codec by codec.
 
     Raises:
-        SettingError: if an option cannot be tried, comes twice, or there are too many combinations.
+        SettingError: if an option or a value cannot be tried, comes twice, or there are too many combinations.
     """
     chosen: dict[str, list[str]] = {}
     for text in grid:
@@ -58,6 +58,8 @@ def variants(grid: Sequence[str]) -> tuple[Variant, ...]:
         chosen[name] = list(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
         if not chosen[name]:
             raise SettingError(f"--grid {text} has no values.", f"Write --grid {given}=A,B.")
+        for value in chosen[name]:
+            _check(name, value)
     sides = [
         [tuple(zip(names, values, strict=True)) for values in itertools.product(*(chosen[name] for name in names))]
         for names in ([name for name in chosen if name in part] for part in (CODEC_OPTIONS, PRIOR_OPTIONS))
@@ -69,6 +71,21 @@ def variants(grid: Sequence[str]) -> tuple[Variant, ...]:
             "Try fewer values, or fewer options at once.",
         )
     return found
+
+
+def _check(option: str, value: str) -> None:
+    """Refuses what is found wrong otherwise only once the models before it are trained."""
+    from distill.settings import check_learning_rate
+    from distill.sizes import check_option
+
+    if option != "lr":
+        check_option(option, value)
+        return
+    try:
+        rate = float(value)
+    except ValueError as error:
+        raise SettingError(f"--lr {value} is no number.", "Choose 0.000001 to 0.1; 0.001 is a good start.") from error
+    check_learning_rate(rate)
 
 
 def _named(options: Sequence[tuple[str, str]]) -> str:
