@@ -122,3 +122,13 @@ def test_a_model_that_is_not_written_yet(distill: Distill, run_of: Any, tmp_path
 def test_a_model_without_a_run_here(distill: Distill, tiny: Path) -> None:
     distill("status", tiny).refused("no run of", "distill status --all")
     distill("status", "nothing").refused("no model 'nothing'")
+
+
+@pytest.mark.parametrize("name", [".", "takes"])
+def test_a_folder_of_something_else_is_no_run(distill: Distill, tmp_path: Path, name: str) -> None:
+    """Guards against "unknown" for a folder of recordings, as if it were a run that somebody must wait for."""
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    (folder / "a.wav").touch()
+    for more in ((), ("--json",)):
+        distill("status", folder, *more).refused("is no run", "distill status --all")

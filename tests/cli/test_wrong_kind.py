@@ -71,3 +71,28 @@ def test_a_path_that_leads_nowhere_is_looked_at_as_it_was_written(
     """Guards against a pasted path whose quotes are taken for a part of its name, without a word about them."""
     distill("check", name).refused("does not exist", advice)
     distill("encode", tiny, name).refused("does not exist", advice)
+
+
+@pytest.mark.parametrize("name", ["piece.json", "piece-2.json", "piece.rpp"])
+def test_what_tells_of_a_piece_names_it(
+    distill: Distill, tiny: Path, save: Callable[..., Path], noise: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    """Guards against the JSON file of a piece that is "of a kind that cannot be read", and a piece that is not there."""
+    sound, beside = save(tmp_path / "piece.wav", noise(1.0)), tmp_path / name
+    beside.write_text('{"format": "distill-grains", "piece": "piece.wav"}')
+    for words in (
+        ("encode", tiny, beside),
+        ("generate", tiny, "--prompt", beside),
+        ("edit", tiny, beside, "--mirror", "all"),
+    ):
+        distill(*words).refused(f"{name} tells of the piece piece.wav", f"Give {sound}")
+    for words in (("regenerate", beside), ("pieces", "delete", beside)):
+        distill(*words).refused(f"{name} tells of a piece", f"Give the piece: {sound}")
+    sound.unlink()
+    distill("encode", tiny, beside).refused("of a kind that cannot be read")
+
+
+@pytest.mark.parametrize("content", ["[1, 2", '{"piece": "../x.wav", "format": "distill-grains"}', "[" * 100_000])
+def test_another_json_file_is_no_sidecar(distill: Distill, tiny: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.json").write_text(content)
+    distill("encode", tiny, tmp_path / "other.json").refused("of a kind that cannot be read")

@@ -20,6 +20,7 @@ from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words, mixed
 from distill.audio.spliced import Links
 from distill.durations import duration
 from distill.errors import AudioFileError
+from distill.files.beside import sound_of_sidecar
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, advice_on_missing, command
 
 SAMPLE_RATE = 48_000
@@ -172,6 +173,8 @@ def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
     if not kind and suffix == CODES_SUFFIX:
         words = command("distill", "decode", "MODEL", path)
         return AudioFileError(f"{path.name} holds codes, and no sound.", f"Make sound of them with: {words}")
+    if not kind and (sound := sound_of_sidecar(path)) is not None:
+        return AudioFileError(f"{path.name} tells of the piece {sound.name}, and holds no sound.", f"Give {sound}")
     if not kind:
         return AudioFileError(
             f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."

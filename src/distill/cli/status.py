@@ -58,7 +58,13 @@ def _one(given: Path) -> "RunStatus":
 
     for folder in (given, home() / "runs" / given.name):
         if folder.is_dir():
-            return look(folder)
+            found = look(folder)
+            if not found.records and not found.stages:
+                raise SettingError(
+                    f"{folder} is no run: no training has noted anything there.",
+                    "Give a run's folder or its name, as distill status --all shows them, or a model.",
+                )
+            return found
     folders = _folders_of(options.model_file(given))
     if not folders:
         raise SettingError(f"There is no run of {given} on this computer.", "See all runs with: distill status --all")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from distill.errors import LibraryError
+from distill.files.beside import sound_of_sidecar
 from distill.files.names import MODEL_SUFFIX, command, normalised, searchable
 from distill.files.regular import absolute
 from distill.library.catalogue import Library
@@ -79,6 +80,8 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
                 f"There is no piece '{given}' in the library; one is in the trash, which was number {item.piece}.",
                 f"Put it back with: {command('distill', 'pieces', 'restore', item.key)}",
             )
+    if (sound := sound_of_sidecar(Path(given).expanduser())) is not None:
+        raise LibraryError(f"{given} tells of a piece, and is none itself.", f"Give the piece: {sound}")
     raise LibraryError(f"There is no piece '{given}' in the library.", "See the numbers with: distill pieces list")
 
 

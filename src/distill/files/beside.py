@@ -1,0 +1,28 @@
+"""What lies beside a piece and tells of it: the JSON file of its grains, and the project of its edit list."""
+
+import json
+from pathlib import Path
+
+SIDECARS = frozenset({".json", ".rpp"})
+_SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+_LONGEST = 1 << 24
+
+
+def sound_of_sidecar(path: Path) -> Path | None:
+    """The sound that such a file tells of; none if it is no such file, or the sound is not there."""
+    if path.suffix.lower() not in SIDECARS or not path.is_file():
+        return None
+    named = [path.with_name(name) for name in (_named_in(path),) if name]
+    return next((sound for sound in [*named, *map(path.with_suffix, _SOUNDS)] if sound.is_file()), None)
+
+
+def _named_in(path: Path) -> str:
+    """The piece that a JSON file says it is of; its own name may be another, where the first one was taken."""
+    if path.suffix.lower() != ".json" or path.stat().st_size > _LONGEST:
+        return ""
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):  # whatever it is, it is not ours
+        return ""
+    name = told.get("piece") if isinstance(told, dict) and told.get("format") == "distill-grains" else None
+    return name if isinstance(name, str) and Path(name).name == name else ""
