@@ -171,3 +171,80 @@ def test_codes_the_model_does_not_have(wrong: torch.Tensor) -> None:
 def test_a_model_without_a_prior() -> None:
     with pytest.raises(MissingPriorError, match="no prior yet"):
         distill.generate(dataclasses.replace(tiny(), prior=None))
+
+
+NO_PATHS: tuple[Any, ...] = (None, 3, "", b"takes", [], 1.5, True, "a\0b")
+
+
+@pytest.mark.parametrize("odd", NO_PATHS)
+def test_what_is_no_path_is_refused_in_words(odd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against ``train("")`` that learns all that lies in the folder of the program, and words from inside Python."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingError, match="model_path is"):
+        distill.load(odd)
+    with pytest.raises(SettingError, match="folder is"):
+        distill.train(odd, tmp_path / "new.distill", minutes=0.01)
+    with pytest.raises(SettingError, match="audio is"):
+        distill.encode(tiny(), odd)
+    if odd is not None:
+        with pytest.raises(SettingError, match="model_path is"):
+            distill.train(tmp_path, odd, minutes=0.01)
+        with pytest.raises(SettingError, match="recordings is"):
+            distill.generate(tiny(), 0.5, recordings=odd)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("odd", [None, 3, "tiny.distill", Path("tiny.distill"), []])
+def test_what_is_no_model_is_refused_with_how_to_open_one(odd: Any) -> None:
+    codes = distill.encode(tiny(), np.zeros((1, 4800), np.float32))
+    for ask in (
+        lambda: distill.generate(odd, 0.5),
+        lambda: distill.encode(odd, np.zeros((1, 4800), np.float32)),
+        lambda: distill.decode(odd, codes),
+    ):
+        with pytest.raises(SettingError, match=r"distill.Model is needed. Open one with: distill.load"):
+            ask()
+    with pytest.raises(SettingError, match=r"distill.Codes is needed"):
+        distill.decode(tiny(), odd)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"seconds": "5"},
+        {"seconds": None},
+        {"count": 1.5},
+        {"count": "2"},
+        {"count": None},
+        {"seed": None},
+        {"seed": "x"},
+        {"seed": 1.5},
+        {"seed": -1},
+        {"seed": 2**70},
+        {"sampling": 3},
+    ],
+)
+def test_a_number_that_is_none_is_refused_in_words(odd: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match=next(iter(odd))):
+        distill.generate(tiny(), **{"seconds": 0.5, **odd})
+    assert distill.generate(tiny(), np.float32(0.5), np.int64(1), seed=np.int64(3))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"minutes": "5"},
+        {"epochs": 1.5},
+        {"rvq_levels": "4"},
+        {"commitment_weight": "x"},
+        {"seed": None},
+        {"name": 3},
+        {"callback": 3},
+        {"cancel_event": 3},
+        {"device": []},
+    ],
+)
+def test_a_training_is_refused_before_anything_is_read(odd: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(DistillError, match=next(iter(odd))):
+        distill.train(tmp_path / "nowhere", tmp_path / "new.distill", **odd)
+    assert not list(tmp_path.iterdir())

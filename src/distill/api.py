@@ -7,7 +7,7 @@ from threading import Event
 
 import numpy as np
 
-from distill import pipeline
+from distill import given, pipeline
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
 from distill.audio.split import split_corpus
@@ -27,6 +27,7 @@ from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore
 from distill.training.plan import StageEnd
 
+_LOAD = "Open one with: distill.load(FILE)"
 QUALITIES = ("standard", "high")
 HIGH_MINUTES = 45.0
 """Of codec and prior, where the codec is trained in two stages: as long as the command gives it (30), and the prior's share."""
@@ -67,7 +68,13 @@ def train(
     Raises:
         DistillError: see ``distill.errors``; OutputError if the file is there already, SettingError for what cannot be.
     """
+    given.where_given(given.whole, epochs=epochs, rvq_levels=rvq_levels, codebook_size=codebook_size)
+    given.where_given(given.number, minutes=minutes, commitment_weight=commitment_weight)
+    given.seed(seed)
     check_length(epochs, minutes)
+    folder = given.path(folder, "folder")
+    wanted = _target(model_path, name, folder)
+    _check_heard(callback, cancel_event)
     is_high = _is_high(quality)
     if channels not in (None, 1, 2):
         raise SettingError(f"A model of {channels!r} channels cannot be trained.", "Choose 1 or 2, or leave it out.")
@@ -79,8 +86,7 @@ def train(
     plan = pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch)
     chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
     changes = {field: value for field, value in chosen.items() if value is not None}
-    folder = Path(folder)
-    with claimed(_target(model_path, name, folder)) as target:
+    with claimed(wanted) as target:
         run_folder = new_run_folder(target.stem)
         started = time.monotonic()
         corpus = import_corpus(folder, channels=channels, ahead=lambda words: (callback or ignore)(Notice(words)))
@@ -107,6 +113,13 @@ def train(
         )
 
 
+def _check_heard(callback: object, cancel_event: object) -> None:
+    if callback is not None and not callable(callback):
+        raise SettingError(f"callback is {callback!r}; a function is needed.", "Give a function that takes an event.")
+    if cancel_event is not None and not callable(getattr(cancel_event, "is_set", None)):
+        raise SettingError(f"cancel_event is {cancel_event!r}; an event is needed.", "Give a threading.Event.")
+
+
 def _is_high(quality: str) -> bool:
     if quality not in QUALITIES:
         raise SettingError(f"There is no quality '{quality}'.", f"Choose one of {', '.join(QUALITIES)}.")
@@ -114,7 +127,9 @@ def _is_high(quality: str) -> bool:
 
 
 def _target(model_path: Path | str | None, name: str | None, folder: Path) -> Path:
-    path = Path() if model_path is None else Path(model_path)
+    path = Path() if model_path is None else given.path(model_path, "model_path")
+    if name is not None and not isinstance(name, str):
+        raise SettingError(f"name is {name!r}; text is needed.", "Give it as text.")
     if name is None and not path.is_dir():
         return new_model_path(path.parent, path.name, folder)
     return new_model_path(path, name, folder)
@@ -124,9 +139,10 @@ def load(model_path: Path | str, device: str = "cpu") -> Model:
     """Opens a ``.distill`` file; frozen, in eval mode.
 
     Raises:
+        SettingError: if ``model_path`` is no path.
         ModelFileError: if it is missing, damaged, foreign or from a newer version.
     """
-    return load_model(Path(model_path), choose_device(device))
+    return load_model(given.path(model_path, "model_path"), choose_device(device))
 
 
 def generate(
@@ -150,10 +166,16 @@ def generate(
         MissingPriorError: if the model has no prior.
         SettingError: if a setting is out of range.
     """
+    given.one_of(Model, model, "model", _LOAD)
+    given.number(seconds, "seconds")
+    given.whole(count, "count")
+    given.seed(seed)
+    if sampling is not None:
+        given.one_of(Sampling, sampling, "sampling", "Make one with: distill.Sampling(temperature=0.9)")
     known = tuple(Choice)
     if voice not in known:
         raise SettingError(f"There is no voice '{voice}'.", f"Choose one of {', '.join(known)}.")
-    wanted = Wanted(Choice(voice), recordings=None if recordings is None else Path(recordings))
+    wanted = Wanted(Choice(voice), recordings=None if recordings is None else given.path(recordings, "recordings"))
     return generate_pieces(model, seconds, count, sampling, seed, voice=voice_of(model, wanted))
 
 
@@ -164,6 +186,7 @@ def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
         AudioFileError: if the file cannot be used.
         SettingError: if the samples have another shape or are not finite.
     """
+    given.one_of(Model, model, "model", _LOAD)
     channels = model.codec.channels
     if isinstance(audio, np.ndarray):
         grid = np.atleast_2d(audio)
@@ -178,7 +201,7 @@ def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
         blocks: Iterable[np.ndarray] = [to_channels(grid.astype(np.float32), channels)]
         samples = grid.shape[1]
     else:
-        path = Path(audio)
+        path = given.path(audio, "audio")
         samples = samples_at_48k(probe(path))
         blocks = read_blocks(path, channels)
     codes = encode_blocks(model.codec, blocks, model.device)
@@ -191,6 +214,8 @@ def decode(model: Model, codes: Codes) -> np.ndarray:
     Raises:
         CodesFileError: if another model made the codes, or some are not in its codebooks.
     """
+    given.one_of(Model, model, "model", _LOAD)
+    given.one_of(Codes, codes, "codes", "Make some with: distill.encode(model, AUDIO)")
     if codes.codec != model.codes_fingerprint:
         raise CodesFileError(
             "These codes were made by another model and mean other sounds here.",

@@ -67,7 +67,7 @@ def choose_device(device: str = "auto") -> torch.device:
     available = {"cpu": True, "mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available()}
     if device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
-    if device not in available:
+    if not isinstance(device, str) or device not in available:
         raise DeviceError(f"The device '{device}' is unknown.", f"Choose one of {', '.join(DEVICES)}.")
     if not available[device]:
         present = [name for name, there in available.items() if there]
