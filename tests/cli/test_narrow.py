@@ -50,6 +50,17 @@ def test_a_setting_s_name_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "…" not in screen.getvalue()
 
 
+@pytest.mark.parametrize("columns", [14, 20, 30])
+def test_a_setting_s_value_is_there_however_narrow_it_is(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Guards against names without their values, and values of one letter a line."""
+    screen = io.StringIO()
+    monkeypatch.setattr(console, "console", Console(file=screen, width=columns, highlight=False, color_system=None))
+    console.settings_table({"positions-per-second": ("46.9", "auto"), "levels": ("2", "set")})
+    assert [line.rstrip() for line in screen.getvalue().splitlines()] == [
+        "positions-per-second", "  46.9 (auto)", "levels", "  2 (set)",
+    ]  # fmt: skip
+
+
 def test_a_pipe_has_no_width(
     distill: Distill,
     noise: Callable[..., np.ndarray],

@@ -23,6 +23,8 @@ _output = Console(highlight=False)
 
 STAGE_NAMES = {"codec": "codec", "refinement": "second stage", "prior": "prior"}
 """What a person reads for the kind of a training."""
+_LEAST_BESIDE = 16
+"""Cells of a terminal; with fewer, values are broken into letters, or left out."""
 _JOINER = "\N{ZERO WIDTH JOINER}"  # within emoji
 _SEEN = {"\n": "\N{SYMBOL FOR NEWLINE}"}
 _ODD = "\N{REPLACEMENT CHARACTER}"
@@ -98,10 +100,21 @@ def place(label: str, where: str | Path, remark: str = "") -> None:
 
 
 def table(rows: Iterable[Iterable[str | Text]], *, indent: int = 0) -> None:
-    """Rows of aligned cells without lines around them; the first column names the others."""
+    """Rows of aligned cells without lines around them; the first column names the others.
+
+    Where too little room is left beside the names, the others stand below each.
+    """
+    known = [tuple(row) for row in rows]
+    beside = console.width - indent - 2 - max((cell_len(visible(str(row[0]))) for row in known), default=0)
+    if beside < _LEAST_BESIDE:
+        for name, *cells in known:
+            console.print(Text(" " * indent + visible(str(name)), style="dim"), soft_wrap=True)
+            shown = [cell if isinstance(cell, Text) else Text(visible(cell)) for cell in cells]
+            console.print(Padding(Text(" ").join(shown), (0, 0, 0, indent + 2)))
+        return
     grid = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_column(no_wrap=True)  # a value can be read in two lines, a name that is typed cannot
-    for name, *cells in rows:
+    for name, *cells in known:
         grid.add_row(
             Text(" " * indent + visible(str(name)), style="dim"),
             *(cell if isinstance(cell, Text) else Text(visible(cell), overflow="fold") for cell in cells),
