@@ -1,5 +1,6 @@
 """``distill ui``: what it starts, and what it refuses to start."""
 
+import logging
 import socket
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import uvicorn
 
 from distill.cli import app
+from distill.web.listen import listening
 
 
 @pytest.fixture
@@ -129,3 +131,13 @@ def test_a_file_that_holds_no_password(
     assert why in said
     assert "Errno" not in said
     assert started == []
+
+
+def test_ctrl_c_twice_is_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    listening(None, "127.0.0.1", int(free_port()))
+    log = logging.getLogger("uvicorn.error")
+    log.error("Traceback (most recent call last):\n  File …\nasyncio.exceptions.CancelledError\n")
+    log.error("Something else")
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    assert "Something else" in said

@@ -1,6 +1,7 @@
 """Where the page and the service listen: one process, plain HTTP, nothing said of itself."""
 
 import errno
+import logging
 import socket
 from typing import Any
 
@@ -20,20 +21,25 @@ def listening(app: Any, host: str, port: int, shutdown_s: int | None = None) -> 
         OutputError: if nothing can listen there.
     """
     check_free(host, port)
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host,
-            port,
-            http="h11",
-            ws="none",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=shutdown_s,
-        )
+    config = uvicorn.Config(
+        app,
+        host,
+        port,
+        http="h11",
+        ws="none",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=shutdown_s,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_a_fault)  # the same one is added once
+    return uvicorn.Server(config)
+
+
+def _is_a_fault(record: logging.LogRecord) -> bool:
+    """Whether it is more than that the server was asked to end, a second time, while it was ending."""
+    return not record.getMessage().rstrip().endswith("CancelledError")
 
 
 def check_free(host: str, port: int) -> None:
