@@ -71,6 +71,7 @@ def train(
     given.where_given(given.whole, epochs=epochs, rvq_levels=rvq_levels, codebook_size=codebook_size)
     given.where_given(given.number, minutes=minutes, commitment_weight=commitment_weight)
     given.seed(seed)
+    seed = int(seed)  # NumPy's numbers are numbers too, but not all of PyTorch takes them
     check_length(epochs, minutes)
     folder = given.path(folder, "folder")
     wanted = _target(model_path, name, folder)
@@ -176,7 +177,7 @@ def generate(
     if voice not in known:
         raise SettingError(f"There is no voice '{voice}'.", f"Choose one of {', '.join(known)}.")
     wanted = Wanted(Choice(voice), recordings=None if recordings is None else given.path(recordings, "recordings"))
-    return generate_pieces(model, seconds, count, sampling, seed, voice=voice_of(model, wanted))
+    return generate_pieces(model, float(seconds), int(count), sampling, int(seed), voice=voice_of(model, wanted))
 
 
 def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
