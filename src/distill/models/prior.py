@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.models.config import PriorConfig
+from distill.models.dropout import dropout
 
 __all__ = ["CodePrior", "PriorCache", "PriorConfig"]
 
@@ -127,7 +128,7 @@ class TransformerBlock(nn.Module):
         return x + self._drop(self.contract(F.gelu(self.expand(self.mlp_norm(x)), approximate="tanh")))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout) if self.training else x
+        return dropout(x, self.dropout, self.training)
 
 
 class CodePrior(nn.Module):
@@ -227,7 +228,7 @@ class CodePrior(nn.Module):
         grid = F.pad(line, (0, (complete + 1) * q - line.shape[1])).unflatten(1, (complete + 1, q))
         levels = torch.arange(q, device=tokens.device)
         embedded = self.embedding(grid + levels * self.config.codebook_size)  # [B, S, Q, H]
-        embedded = F.dropout(embedded, self.config.dropout, self.training)
+        embedded = dropout(embedded, self.config.dropout, self.training)
         hidden = self._backbone(embedded[:, :complete].sum(dim=2), cache, known_from)  # [B, S, H]
         first = grid.new_full((len(grid), 1, q), -1) if cache is None else cache.previous
         previous = torch.cat([first, grid[:, :-1]], dim=1)  # [B, S, Q]
