@@ -205,6 +205,21 @@ def test_weights_and_optimizer_go_back_together() -> None:
     assert schedule.peak_rate == 0.5
 
 
+def test_training_that_is_given_up_ends_at_its_last_good_state() -> None:
+    """Guards against a state that is saved as good, to be trained further, with the weights of an explosion."""
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
+    state = State({"weights": layer}, {"optimizer": optimizer}, Schedule(10, epochs=1, minutes=None, peak_rate=1.0))
+    good = layer.weight.detach().clone()
+    for _ in range(MAX_ROLLBACKS):
+        state.roll_back("a test", None)
+    with torch.no_grad():
+        layer.weight.fill_(math.nan)
+    with pytest.raises(TrainingError, match=f"{MAX_ROLLBACKS} times"):
+        state.roll_back("a test", None)
+    assert torch.equal(layer.weight, good)
+
+
 def test_ordinary_training_is_left_alone(small_corpus: Path) -> None:
     """Guards against false alarms: small batches jump, and the start of the codebooks changes the loss at once."""
     for batch_size in (1, 8):

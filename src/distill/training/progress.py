@@ -181,17 +181,18 @@ class State:
         """Restores weights and optimizers of the last good state and halves the learning rate; the data is not rewound.
 
         Raises:
-            TrainingError: after too many rollbacks in a row.
+            TrainingError: after too many rollbacks in a row. The weights are those of the last good state even then, since a
+                loop that has best weights to keep saves its state afterwards.
         """
-        if self._rollbacks == MAX_ROLLBACKS:
-            raise self.given_up(reason)
-        self._rollbacks += 1
         for name, model in self.models.items():
             model.load_state_dict(self._good[name])
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, {key: tensor.clone() for key, tensor in self._good[name].items()})
-        self.schedule.slow_down()
         self.watch.went_back()
+        if self._rollbacks == MAX_ROLLBACKS:
+            raise self.given_up(reason)
+        self._rollbacks += 1
+        self.schedule.slow_down()
         if callback is not None:
             callback(RolledBack(self.schedule.step, self._good_step, reason, self.schedule.peak_rate))
 
