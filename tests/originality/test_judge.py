@@ -262,6 +262,16 @@ def test_a_long_piece_is_judged_to_its_end(
     assert found.seconds[3].at_seconds == pytest.approx(3.0, abs=0.2)
 
 
+def test_less_than_a_second_after_a_whole_minute_is_judged(
+    model: Model, judge: OriginalityJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against the end of a long piece that is left out: a copy in it would go unnoticed."""
+    monkeypatch.setattr("distill.originality.judge._MINUTE", 2 * RATE)
+    codes = torch.cat([phrase(50, 84), phrase(2)[94:141]])  # 1.8 s, and 1 s of a recording
+    last = judge.judge(*heard(model, codes)).seconds[2]
+    assert (last.recording, last.verdict) == ("take-2.wav", Verdict.COPY)
+
+
 def test_drawing_again_until_it_is_original(model: Model, judge: OriginalityJudge) -> None:
     tried: list[range] = []
 

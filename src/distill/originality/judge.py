@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.audio.files import SAMPLE_RATE
 from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
 from distill.originality.passages import FRAMES, Nearest, Passages, pictured, spectra
@@ -43,7 +44,7 @@ FEWEST_LEFT = 5
 MOST_REFERENCES = 120
 """Seconds compared at most: enough for a percentile, and comparing takes time."""
 IN_STEP_SECONDS = 0.025
-_MINUTE = 60 * 48_000
+_MINUTE = 60 * SAMPLE_RATE
 
 
 class OriginalityJudge:
@@ -248,17 +249,16 @@ def _sound(model: Model, codes: Tensor) -> Iterator[np.ndarray]:
     return decode_chunks(model.codec, codes, model.device)
 
 
-def _in_minutes(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-    """The same audio in blocks of a minute, so that memory does not grow with the length."""
+def _in_minutes(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same audio in blocks of a minute, so that memory does not grow with the length.
+
+    The last block is up to a second longer: a shorter remainder would, by itself, be compared as if silence followed it.
+    """
     pending: list[np.ndarray] = []
-    begun = False
     for block in blocks:
         pending.append(block)
-        if sum(part.shape[1] for part in pending) >= _MINUTE:
+        if sum(part.shape[1] for part in pending) >= _MINUTE + SAMPLE_RATE:
             joined = np.concatenate(pending, axis=1)
             yield joined[:, :_MINUTE]
-            pending, begun = [joined[:, _MINUTE:]], True
-    rest = np.concatenate(pending, axis=1)
-    # A rest of less than a second would be compared as if silence followed it.
-    if not begun or rest.shape[1] >= 48_000:
-        yield rest
+            pending = [joined[:, _MINUTE:]]
+    yield np.concatenate(pending, axis=1)
