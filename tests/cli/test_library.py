@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from distill.errors import OutputError
 from distill.files.home import home
 from distill.models import Model, load_model, save_model
 from distill.training.metrics import PriorEpochMetrics
@@ -208,3 +209,26 @@ def test_what_is_in_no_file_is_not_noted(make_model: Callable[..., Model], tmp_p
     assert make(changed, tmp_path, request)[0].number is None
     assert make(model, tmp_path, request)[0].number == 1
     assert len(Library(pytest.fail).generations()) == 1
+
+
+def test_pieces_before_one_that_cannot_be_written_are_noted(
+    make_model: Callable[..., Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against audio on a disk that filled up, which the library knows nothing of."""
+    from distill.audio.writing import write_audio
+    from distill.library import Library
+    from distill.making import pieces
+    from distill.making.request import Request
+    from distill.making.sampling import Sampling
+
+    def full_after_the_first(path: Path, *args: Any, **options: Any) -> None:
+        if path.stem.endswith("-1"):
+            raise OutputError("The disk is full.", "Free some space.")
+        write_audio(path, *args, **options)
+
+    monkeypatch.setattr(pieces, "write_audio", full_after_the_first)
+    model = load_model(save_model(tmp_path / "a.distill", make_model()))
+    with pytest.raises(OutputError, match="disk is full"):
+        pieces.make(model, tmp_path, Request("audio", Sampling(), seconds=0.5), count=3)
+    (noted,) = Library(pytest.fail).generations()
+    assert [Path(noted.file)] == list(tmp_path.glob("*.wav"))

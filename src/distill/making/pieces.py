@@ -93,21 +93,33 @@ def make(
     words = loops.seam_warning([one.take.seam for one in judged if isinstance(one.take, loops.Loop)])
     if words and callback is not None:
         callback(Notice(words, is_warning=True))
-    pieces = [_written(model, out, request, one.take, one.originality) for one in judged]
-    # What was drawn together is drawn together again: arithmetic in a batch need not be the same to the last bit.
-    noted = [
-        NewPiece(
-            piece.path,
-            piece.generation.seed,
-            piece.summary(),
-            {verdict.value.lower(): piece.originality.share(verdict) for verdict in HEARD},
-            request.noted(given, one.together.start, len(one.together)),
-            piece.originality.seconds,
-        )
-        for piece, one in zip(pieces, judged, strict=True)
-    ]
-    numbers = record_pieces(model, noted, callback)
+    pieces: list[Piece] = []
+    noted: list[NewPiece] = []
+    try:
+        for one in judged:
+            pieces.append(_written(model, out, request, one.take, one.originality))
+            noted.append(_noted(pieces[-1], request, given, one.together))
+    finally:  # what is on disk is noted, even if the disk has no room for all of them
+        numbers = record_pieces(model, noted, callback)
     return tuple(replace(piece, number=number) for piece, number in zip(pieces, numbers, strict=True))
+
+
+def _noted(piece: Piece, request: Request, given: str | None, together: range) -> NewPiece:
+    """A piece as the library notes it.
+
+    Args:
+        given: SHA-256 of the prompt or recording.
+        together: seeds of the batch it was drawn in; to be drawn again as the same batch, since arithmetic in a batch need not
+            be the same to the last bit.
+    """
+    return NewPiece(
+        piece.path,
+        piece.generation.seed,
+        piece.summary(),
+        {verdict.value.lower(): piece.originality.share(verdict) for verdict in HEARD},
+        request.noted(given, together.start, len(together)),
+        piece.originality.seconds,
+    )
 
 
 def make_again(

@@ -149,7 +149,7 @@ def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsC
     """
     numbers: list[int | None] = [None] * len(pieces)
     path, digest = model.path, model.header.digest
-    if path is None or digest is None:
+    if path is None or digest is None or not pieces:
         return numbers
     place, origin, now = str(absolute(path)), origin_of(model.header), datetime.now(UTC).isoformat(timespec="seconds")
 
