@@ -24,7 +24,7 @@ from distill.training.metrics import (
     VQStepMetrics,
     VQTrainingCompleteEvent,
 )
-from distill.training.prior_loop import check_memorization
+from distill.training.overfitting import check_memorization
 
 LEVELS = tuple(LevelHealth(level, 1.0, 1024.0, 1024) for level in range(4))
 CODEC_STEP = VQStepMetrics(1, 1, 10, 2.0, 1.9, 0.1, 1e-3, 0.1, 4.0, 0.1, 30.0)

@@ -71,7 +71,7 @@ def test_when_to_stop(since_best: int, total: int, patience: float, ends: bool) 
 
 def test_the_time_that_is_given_back_is_told() -> None:
     losses = [4.0, 3.0, 1.0], [4.0, 3.5, 3.75]
-    assert nothing_more(*losses, 120.0).endswith("comes to rest over 2 more. Given back: 2 minutes.")
+    assert nothing_more(*losses, 120.0).endswith("cools down over 2 more. Given back: 2 minutes.")
     assert nothing_more(*losses, 0.2).endswith("over 2 more.")
     assert nothing_more(*losses, math.inf).endswith("over 2 more.")
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
         VQStepMetrics,
         VQTrainingCompleteEvent,
     )
+    from distill.training.overfitting import check_memorization
     from distill.training.plan import CodecPlan, PriorPlan
     from distill.training.prior_loop import (
         PriorValidation,
-        check_memorization,
         train_prior,
         train_prior_epoch,
         validate_prior_epoch,
@@ -79,7 +79,6 @@ _HOMES = {
     **dict.fromkeys(
         (
             "PriorValidation",
-            "check_memorization",
             "train_prior",
             "train_prior_epoch",
             "validate_prior_epoch",
@@ -95,6 +94,7 @@ _HOMES = {
         "distill.training.vqvae_loop",
     ),
     **dict.fromkeys(("CodecPlan", "PriorPlan"), "distill.training.plan"),
+    "check_memorization": "distill.training.overfitting",
     "validate_vqvae_epoch": "distill.training.codec_validation",
 }
 

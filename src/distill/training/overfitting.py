@@ -24,6 +24,28 @@ LEAST_COOLDOWN = 2
 """Epochs of the cool-down at least."""
 
 
+def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_count: int) -> tuple[bool, str]:
+    """Warns when validation perplexity is below 2.0 (up to 20 files), 3.0 (up to 100) or 5.0 (more).
+
+    Returns:
+        Whether the prior seems to recite its training data, and a message about it (empty if not).
+    """
+    threshold = memorization_threshold(dataset_file_count)
+    if val_perplexity >= threshold:
+        return False, ""
+    return True, (
+        f"The prior hesitates between only {val_perplexity:.2f} of {codebook_size} codes at each step (under "
+        f"{threshold:.1f}, with {dataset_file_count} files): it may be reciting your recordings instead of composing. "
+        "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on; more recordings, "
+        "a smaller --hidden-size or fewer epochs help."
+    )
+
+
+def memorization_threshold(dataset_file_count: int) -> float:
+    """The validation perplexity below which a prior trained on that many files is reported as reciting."""
+    return next(threshold for limit, threshold in MEMORIZATION_THRESHOLDS if dataset_file_count <= limit)
+
+
 def check_gap(train_losses: Sequence[float], val_losses: Sequence[float], is_held_out: bool = True) -> tuple[bool, str]:
     """Whether a prior memorises its recordings, from the losses of each epoch so far (nats per token).
 
@@ -89,10 +111,5 @@ def nothing_more(
         f"as good since epoch {best + 1} "
         f"({val_losses[best]:.2f} then, {val_losses[-1]:.2f} now), while the loss on what is trained on went from "
         f"{train_losses[best]:.2f} to {train_losses[-1]:.2f}. Training goes back to the weights of epoch {best + 1} and "
-        f"comes to rest over {cooldown_epochs(val_losses)} more.{time_left}"
+        f"cools down over {cooldown_epochs(val_losses)} more.{time_left}"
     )
-
-
-def memorization_threshold(dataset_file_count: int) -> float:
-    """The validation perplexity below which a prior trained on that many files is reported as reciting."""
-    return next(threshold for limit, threshold in MEMORIZATION_THRESHOLDS if dataset_file_count <= limit)

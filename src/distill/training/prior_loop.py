@@ -32,6 +32,7 @@ from distill.training.notices import ignore
 from distill.training.orders import order_prior, send_epoch
 from distill.training.overfitting import (
     check_gap,
+    check_memorization,
     cooldown_epochs,
     has_learned_all,
     kept_epoch,
@@ -317,23 +318,6 @@ def validate_prior_epoch(
     counts = torch.bincount(levels, minlength=config.num_quantizers) * len(tokens)
     return PriorValidation(
         loss=float(sums.sum() / counts.sum()), level_losses=tuple((sums / counts.clamp(min=1)).tolist())
-    )
-
-
-def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_count: int) -> tuple[bool, str]:
-    """Warns when validation perplexity is below 2.0 (up to 20 files), 3.0 (up to 100) or 5.0 (more).
-
-    Returns:
-        Whether the prior seems to recite its training data, and a message about it (empty if not).
-    """
-    threshold = memorization_threshold(dataset_file_count)
-    if val_perplexity >= threshold:
-        return False, ""
-    return True, (
-        f"The prior hesitates between only {val_perplexity:.2f} of {codebook_size} codes at each step (under "
-        f"{threshold:.1f}, with {dataset_file_count} files): it may be reciting your recordings instead of composing. "
-        "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on; more recordings, "
-        "a smaller --hidden-size or fewer epochs help."
     )
 
 
