@@ -1,8 +1,8 @@
 """Codes as they are drawn, position by position, with the prior's cache.
 
-Any length: the prior sees the last ``context`` tokens. When the window is full it is moved on by half and its cache built anew
-from the codes themselves, so each token is drawn exactly as a full forward pass over its window would draw it, memory
-stays flat, and nothing ever starts over from silence.
+Any length: the prior sees the last ``context`` tokens. When this window is full it moves on by half, and the cache is prefilled
+anew from the codes in it. So each token is drawn exactly as a full forward pass over its window would draw it, memory stays
+flat, and nothing ever starts over from silence.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,20 @@ if TYPE_CHECKING:
     from distill.making.sampling import Sampling
 
 COLDEST = 1e-3
-"""Below this temperature the likeliest code is taken; dividing by less would overflow."""
+"""Below this temperature decoding is greedy: dividing by less would overflow."""
 FORGOTTEN_AFTER = 94
 """Positions after which variety has mostly forgotten a code: about two seconds at the default rate."""
 
 
 class Drawing:
-    """Several streams as they grow, position by position."""
+    """Several streams as they grow, position by position.
+
+    Args:
+        prompt: codes ``[B, P, Q]`` to go on from; -1 before a stream begins.
+        positions: how many are drawn after them.
+        limits: what new audio does not do, as the recordings do not.
+        beat: of the prompt and all that follows it.
+    """
 
     def __init__(
         self,
@@ -48,13 +55,13 @@ class Drawing:
         self.beat = beat
 
     def begin(self, ahead: Tensor | None) -> None:
-        """Lets the prior hear the prompt, and what is to come."""
+        """Prefills the cache with the prompt, and with the codes ``ahead [B, A, Q]`` that come after those drawn."""
         begins = 0 if ahead is not None else max(0, self.given - self.window // 2)
         self.first = [max(begins, own) for own in self.begins]
-        self._hear(ahead)
+        self._prefill(ahead)
 
-    def _hear(self, ahead: Tensor | None = None) -> None:
-        """Hears every stream anew, from its first position in the window on."""
+    def _prefill(self, ahead: Tensor | None = None) -> None:
+        """A new cache with every stream in it, from its first position in the window on, and the logits that follow."""
         self.cache = self.prior.new_cache(len(self.codes))
         if ahead is not None:
             self.prior.look_ahead(ahead, self.codes.shape[1], self.cache)
@@ -84,7 +91,7 @@ class Drawing:
             if level < q - 1:
                 self.logits = self.prior(token[:, None], self.cache)[:, -1]
         if self.limited is not None:
-            self.limited.hear(before, self.codes[:, self.done])
+            self.limited.count(before, self.codes[:, self.done])
         self.done += 1
         if sampling.variety:
             self._recent *= 1 - 1 / FORGOTTEN_AFTER
@@ -93,10 +100,10 @@ class Drawing:
             return
         is_full = [self.done - first == self.window for first in self.first]
         if any(is_full):
-            # Of a full window the newest half is kept, and heard anew as windows are heard in training.
+            # Of a full window the newest half is kept; it begins with the start vector, as windows in training do.
             newest = self.done - self.window // 2
             self.first = [newest if full else first for full, first in zip(is_full, self.first, strict=True)]
-            self._hear()
+            self._prefill()
         else:
             self.logits = self.prior(token[:, None], self.cache)[:, -1]
 

@@ -83,7 +83,7 @@ class Limited:
             logits = logits.masked_fill(over[:, None] & limits.silent, -torch.inf)
         return logits
 
-    def hear(self, before: Tensor, codes: Tensor) -> None:
+    def count(self, before: Tensor, codes: Tensor) -> None:
         """Counts the codes of a new position ``[B, Q]``, which follows the coarse codes ``before [B]``."""
         coarse = codes[:, 0]
         self._held = torch.where(coarse == before, self._held + 1, 1)

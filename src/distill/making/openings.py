@@ -17,8 +17,9 @@ _GOLDEN = 0x9E3779B1
 LONG_POSITIONS = 500
 """A recording of so many, some ten seconds, is entered anywhere; a shorter one at its beginning."""
 HEARD_SECONDS = 1.0
-"""So much of a long recording is heard before a piece begins in it (``heard_before`` of a model file, in positions): a fiftieth
-of a second does not say which piece of music it is from, and every third one changed over into another (docs/prior.md)."""
+"""So much of a long recording is the context in which a piece begins (``heard_before`` of a model file, in positions): a
+fiftieth of a second does not say which piece of music it is from, and every third one changed over into another
+(docs/prior.md)."""
 
 
 class Openings:
@@ -47,8 +48,10 @@ class Openings:
         return index, int(places[at - int(self._ends[index]) + len(places) if is_long else 0])
 
     def before(self, seed: int) -> Tensor:
-        """The codes ``[L, Q]`` that are heard before the piece begins and are no part of it: none of a short recording, which
-        begins where it begins, and none where there are too few."""
+        """The codes ``[L, Q]`` that precede the piece and are no part of it.
+
+        None of a short recording, whose pieces open at its beginning, and none where there are too few.
+        """
         index, position = self.place(seed)
         codes = self._sources[index].codes
         first = position - self._heard_before

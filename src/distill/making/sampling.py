@@ -39,7 +39,8 @@ class Sampling:
     top_k: int = 0
     top_p: float = 0.985
     variety: float = 0.0
-    """How much coarse codes heard in the last seconds are avoided: each time makes one e^variety times less likely."""
+    """How much coarse codes drawn in the last two seconds are avoided: each time makes one e^variety times less likely (a
+    repetition penalty, as in Keskar et al. 2019, arXiv:1909.05858, that fades with time)."""
 
     def __post_init__(self) -> None:
         for temperature in self._temperatures:
@@ -247,7 +248,7 @@ def sample_codes(
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
     A stream begins with its own of the ``openings [B, Q]``: a fiftieth of a second that makes it begin as a recording begins.
-    All are drawn as one batch, whatever each has heard before.
+    All are drawn as one batch, however much of a recording each follows.
 
     Args:
         heard: codes ``[L, Q]`` that each stream follows and that are no part of it; without it, none.

@@ -108,7 +108,7 @@ class Header(BaseModel):
     beat_strength: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = BEAT_STRENGTH
     """How firmly new audio is held to the beat (``making/strength.py``)."""
     heard_before: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Positions of a long recording that are heard before a piece begins in it (``making/openings.py``)."""
+    """Positions of a long recording that are the context in which a piece begins (``making/openings.py``)."""
     loudness: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None = None
     """The recordings' softest, usual and loudest second in decibels, which new audio keeps to (``making/loudness.py``). Files
     of earlier versions have none, and their new audio may stray."""

@@ -151,9 +151,8 @@ class CodePrior(nn.Module):
         self.level_contract = nn.Parameter(torch.empty(q, 2 * h, h))
         self.head_norm = nn.LayerNorm(h)
         self.heads = nn.Parameter(torch.empty(q, k, h))  # heads[l] scores the tokens of level l
-        self.persistence = nn.Parameter(
-            torch.empty(q, h, 2)
-        )  # how much the same code is favoured again, and one like it
+        # How much the code before is favoured again, and codes like it.
+        self.persistence = nn.Parameter(torch.empty(q, h, 2))
         self.persistence_bias = nn.Parameter(torch.empty(q, 2))
         head_size = h // config.num_heads
         frequency = 10_000.0 ** (-torch.arange(0, head_size, 2).float() / head_size)
@@ -204,8 +203,8 @@ class CodePrior(nn.Module):
     ) -> Tensor:
         """``[B, T] → [B, T, K]``. With a cache, ``tokens`` are the new ones only and follow those in the cache.
 
-        Streams of one cache may begin at different positions: with ``since [B]``, given with the first tokens, nothing that
-        comes before a stream's own is heard in it, and the logits there mean nothing.
+        Streams of one cache may begin at different positions: with ``since [B]``, given with the first tokens, no stream
+        attends to what comes before its own first position, and the logits there mean nothing.
 
         With ``known_from`` the positions from that one on come first in the attention, so that all before them can attend to
         what is to come; they themselves attend only to each other. Without it, every token depends on those before it alone.
