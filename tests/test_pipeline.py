@@ -14,6 +14,7 @@ from distill.audio.split import split_corpus
 from distill.library import trash
 from distill.making.strength import in_words, measured_strength
 from distill.models.model_file import load_model
+from distill.runs.resume import Stopped, stopped_prior
 from distill.training import Notice, TrainingEvent
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
@@ -63,6 +64,27 @@ def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(
     model = load_model(path)
     assert model.header.beat_strength == measured_strength(model, split.train)
     assert in_words(model.header.beat_strength) in [event.text for event in events if isinstance(event, Notice)]
+
+
+def test_a_stop_does_not_move_the_end_of_a_prior(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against time for measuring that is taken from the minutes anew whenever a training goes on."""
+    corpus = import_corpus(small_corpus)
+    split = split_corpus(corpus)
+    path, log = tmp_path / "m.distill", tmp_path / "run" / "prior.jsonl"
+    codec_plan = pipeline.CodecPlan(epochs=1, least_steps=5, continuous_steps=2, device="cpu")
+    pipeline.train_codec(corpus, split, path, tmp_path / "run" / "codec.jsonl", codec_plan, config_changes=CODEC)
+    stop = threading.Event()
+    stop.set()
+    plan, ends = pipeline.PriorPlan(minutes=2.0, views=1, device="cpu"), []
+    resumed: Stopped | None = None
+    for further in (None, None, 1.0):
+        if resumed is not None:
+            plan = resumed.plan(pipeline.PriorPlan, minutes=further, device="cpu")
+        pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR, resumed=resumed, cancel_event=stop)
+        resumed = stopped_prior(log.parent)
+        ends.append(resumed.state.value("plan.minutes", float))
+    assert ends[0] == ends[1] == pytest.approx(1.84), "a run is to measure in the last of its minutes"
+    assert ends[2] < (plan.minutes or 0), "and so is what is trained further"
 
 
 def test_a_stopped_prior_does_not_replace_that_of_other_recordings(

@@ -230,7 +230,10 @@ def add_prior(
     with recorded_stage(
         "prior", model_path, corpus, events, plan, callback, cancel_event, config=config, resumed=resumed
     ) as (record, state_file):
-        measures, plan = leaves_time_to_measure(plan)
+        measures, shorter = leaves_time_to_measure(plan)
+        # What goes on to the end it was begun with has left that time already.
+        if resumed is None or plan.minutes != resumed.state.value("plan", dict).get("minutes"):
+            plan = shorter
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
