@@ -330,9 +330,9 @@ def _vectors(codes: np.ndarray, books: np.ndarray) -> np.ndarray:
 
 def _quantised(target: np.ndarray, books: np.ndarray) -> np.ndarray:
     """``[n, C] →`` codes ``[n, L]``, level by level."""
-    rest, codes = target, []
+    residual, codes = target, []
     for book in books:
-        distances = (book**2).sum(axis=1) - 2 * rest @ book.T
+        distances = (book**2).sum(axis=1) - 2 * residual @ book.T
         codes.append(distances.argmin(axis=1))
-        rest = rest - book[codes[-1]]
+        residual = residual - book[codes[-1]]
     return np.stack(codes, axis=1)

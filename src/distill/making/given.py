@@ -67,9 +67,9 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     # Quiet is not silent: what counts is how loud the end is beside the rest.
     if callback is not None and not np.abs(tail[:, -listened:]).max() > max(_FAINTEST, SILENT_PEAK * min(peak, 1.0)):
         callback(Notice(f"{audio.name} ends in silence, so what follows it may begin in silence too.", is_warning=True))
-    # Whole positions that end where the file ends: a rest would be padded with silence, and silence is what would follow it.
-    rest = tail.shape[1] % codec.hop
-    tail = tail[:, rest:] if tail.shape[1] > rest else tail
+    # Whole positions that end where the file ends: a remainder would be padded with silence, and silence would follow it.
+    remainder = tail.shape[1] % codec.hop
+    tail = tail[:, remainder:] if tail.shape[1] > remainder else tail
     gain = gain_to_meet(model, tail[:, -round(LISTENED_SECONDS * codec.sample_rate) :], audio.name, callback)
     return Prompt(encode_blocks(codec, [tail / np.float32(gain)], model.device), gain)
 

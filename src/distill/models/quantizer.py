@@ -1,9 +1,10 @@
-"""Residual vector quantisation, and how well its codebooks are used.
+"""Residual vector quantisation (SoundStream: Zeghidour et al. 2021, arXiv:2107.03312), and how often codebook entries are used.
 
-While it trains, the quantizer is ``vector-quantize-pytorch``'s: k-means start, moving-average codebooks, dead-code
-replacement, gradients by the rotation trick (Fifty et al. 2024, arXiv:2410.06424). It detaches each level's residual from
-the level before but keeps it attached to the encoder, so every level's commitment loss reaches the encoder. In evaluation
-only the codebooks and a nearest-entry search are needed, so a model opens without that library.
+While it trains, the quantizer is ``vector-quantize-pytorch``'s: codebooks initialised by k-means and updated as moving averages
+(van den Oord et al. 2017, arXiv:1711.00937), dead entries replaced, gradients by the rotation trick (Fifty et al. 2024,
+arXiv:2410.06424). It detaches each level's residual from the level before but keeps it attached to the encoder, so every
+level's commitment loss reaches the encoder. In evaluation only the codebooks and a nearest-entry search are needed, so a model
+opens without that library.
 """
 
 from collections.abc import Mapping, Sequence

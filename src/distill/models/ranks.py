@@ -145,10 +145,10 @@ def broadcast(values: Sequence[float]) -> list[float]:
     """The first rank's values; every rank passes equally many."""
     if world_size() == 1:
         return list(values)
-    told = torch.tensor(list(values), dtype=torch.float64)
+    buffer = torch.tensor(list(values), dtype=torch.float64)
     with _together():
-        dist.broadcast(told, 0)
-    return told.tolist()
+        dist.broadcast(buffer, 0)
+    return buffer.tolist()
 
 
 def measured_by_first(measure: Callable[[], Sequence[float]], count: int) -> list[float]:
@@ -166,13 +166,13 @@ def broadcast_bytes(content: bytes) -> bytes:
     if world_size() == 1:
         return content
     (length,) = broadcast([len(content)])
-    told = torch.zeros(int(length), dtype=torch.uint8)
+    buffer = torch.zeros(int(length), dtype=torch.uint8)
     if leads() and content:
-        told = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        buffer = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     if length:
         with _together():
-            dist.broadcast(told, 0)
-    return told.numpy().tobytes()
+            dist.broadcast(buffer, 0)
+    return buffer.numpy().tobytes()
 
 
 @contextmanager
@@ -264,10 +264,10 @@ def broadcast_tensors(tensors: Iterable[Tensor]) -> None:
                 dist.broadcast(tensor.detach(), 0)
 
 
-def give_order(do: str, **told: Any) -> None:
+def give_order(do: str, **details: Any) -> None:
     """Starts a task on all other ranks, which wait for it in :func:`next_order`, for hours if need be."""
     if _Group.store is not None:
-        _Group.store.set(f"order/{_Group.orders}", json.dumps({"do": do, **told}))
+        _Group.store.set(f"order/{_Group.orders}", json.dumps({"do": do, **details}))
         _Group.orders += 1
 
 

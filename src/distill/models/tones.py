@@ -382,5 +382,5 @@ class TonesAndNoise(nn.Module):
     ) -> tuple[Tensor, Tensor, Predicted]:
         """Audio ``[B, C, S·hop]``, phases ``[B, S, bins]``, and the predictions; arguments as :meth:`ToneHead.synthesise`."""
         predicted = Predicted(self.tones(hidden, sketch), self.noise(hidden))
-        sung, phases = self.tones.synthesise(predicted.tones, positions, held, held_at)
-        return sung + self.noise.synthesise(predicted.noise, positions), phases, predicted
+        tonal, phases = self.tones.synthesise(predicted.tones, positions, held, held_at)
+        return tonal + self.noise.synthesise(predicted.noise, positions), phases, predicted

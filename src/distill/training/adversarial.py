@@ -299,8 +299,8 @@ def train_step(
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 
     discriminator.requires_grad_(True)
-    judged = discriminator_loss(discriminator(gain * audio), discriminator(gain * made.detach()))
-    finite = gradients(judged, discriminator, networks.discriminator_optimizer, fabric, max_norm=10.0)
+    least_squares = discriminator_loss(discriminator(gain * audio), discriminator(gain * made.detach()))
+    finite = gradients(least_squares, discriminator, networks.discriminator_optimizer, fabric, max_norm=10.0)
     if finite:
         networks.discriminator_optimizer.step()
 
@@ -310,8 +310,8 @@ def train_step(
     fake = discriminator(gain * made)
     features, adversarial = feature_distance(real, fake), adversarial_loss(fake)
     parts = networks.criterion(codec.module, made, predicted, audio, draw)
-    near = torch.stack(list(parts.values())).sum()
-    loss = plan.mel_weight * near + plan.feature_weight * features + plan.adversarial_weight * adversarial
+    reconstruction = torch.stack(list(parts.values())).sum()
+    loss = plan.mel_weight * reconstruction + plan.feature_weight * features + plan.adversarial_weight * adversarial
     is_alone = schedule.step < plan.discriminator_first_steps and schedule.progress < plan.discriminator_first_share
     if is_alone or not finite:
         finite = ranks.all_agree(finite and bool(torch.isfinite(loss)))
@@ -325,7 +325,7 @@ def train_step(
         "mel_loss": parts["reconstruction"],
         "feature_loss": features,
         "adversarial_loss": adversarial,
-        "discriminator_loss": judged,
+        "discriminator_loss": least_squares,
     }
     sums = ranks.all_reduce_sum(float(value.detach()) for value in losses.values())
     means = {name: total / ranks.world_size() for name, total in zip(losses, sums, strict=True)}

@@ -59,10 +59,10 @@ def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "F
 
 def judged_by_first(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> dict[str, float]:
     """The figures of :func:`judge_windows`, measured on the first rank and sent to the others."""
-    told = ranks.measured_by_first(
+    figures = ranks.measured_by_first(
         lambda: list(judge_windows(model, distance, windows, fabric).figures().values()), len(FIGURES)
     )
-    return dict(zip(FIGURES, told, strict=True))
+    return dict(zip(FIGURES, figures, strict=True))
 
 
 def scored_by_first(
@@ -74,5 +74,5 @@ def scored_by_first(
         likeness, score = score_codec(model, distance, data, fabric)
         return [score, *likeness.figures().values()]
 
-    score, *told = ranks.measured_by_first(measure, 1 + len(FIGURES))
-    return dict(zip(FIGURES, told, strict=True)), score
+    score, *figures = ranks.measured_by_first(measure, 1 + len(FIGURES))
+    return dict(zip(FIGURES, figures, strict=True)), score

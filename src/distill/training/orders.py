@@ -37,7 +37,7 @@ def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, res
 
 def order_extraction(corpus: Corpus, split: Split, codec: ConvVQVAE, plan: PriorPlan) -> None:
     """Has the other ranks encode their share of the recordings."""
-    passages = {"train": _told(split.train), "held_out": _told(split.held_out)}
+    passages = {"train": _spans(split.train), "held_out": _spans(split.held_out)}
     config = codec.config
     _order("extraction", plan, None, **_recordings(corpus, config), config=asdict(config), **passages)
     if ranks.leads():
@@ -51,7 +51,8 @@ def _wait_for_readers() -> None:
         ranks.barrier()
 
 
-def _told(passages: Sequence[Passage]) -> list[tuple[str, int, int]]:
+def _spans(passages: Sequence[Passage]) -> list[tuple[str, int, int]]:
+    """Recording (SHA-256), first sample, and the one after the last, of each passage."""
     return [(one.recording.sha256, one.start, one.stop) for one in passages]
 
 
@@ -64,8 +65,8 @@ def order_prior(
     held_out: Tensor,
 ) -> None:
     """Has the other ranks take part in training this prior; :func:`send_epoch` sends the data of each epoch."""
-    told = {"extraction_s": extraction_s, "steps_per_epoch": steps_per_epoch}
-    _order("prior", plan, resumed, config=asdict(config), **told)
+    details = {"extraction_s": extraction_s, "steps_per_epoch": steps_per_epoch}
+    _order("prior", plan, resumed, config=asdict(config), **details)
     if ranks.leads():
         _send({"held_out": held_out.short()})
 
@@ -80,10 +81,10 @@ def send_epoch(tokens: Tensor | None) -> None:
         _send({"tokens": tokens.short()})
 
 
-def _order(kind: str, plan: Plan, resumed: TrainingState | None, **told: Any) -> None:
+def _order(kind: str, plan: Plan, resumed: TrainingState | None, **details: Any) -> None:
     if ranks.world_size() == 1 or not ranks.leads():
         return
-    ranks.give_order(kind, plan=plan.values(), **told)
+    ranks.give_order(kind, plan=plan.values(), **details)
     ranks.broadcast_bytes(b"" if resumed is None else packed(resumed))
 
 

@@ -177,7 +177,8 @@ class Schedule:
 
     @property
     def learning_rate(self) -> float:
-        """Linear warm-up, then a cosine from the peak to ``FINAL_SHARE`` of it; a cool-down is another cosine down to that."""
+        """Linear warm-up, then a cosine from the peak to ``FINAL_SHARE`` of it (Loshchilov and Hutter 2016, arXiv:1608.03983);
+        a cool-down is another cosine down to that."""
         return self.peak_rate * min(1.0, (self.step + 1) / WARMUP_STEPS) * self._rate
 
     @property
