@@ -21,7 +21,7 @@ from distill.training.metrics import (
 
 LEVELS = (LevelHealth(0, 0.9, 12.5, 3), LevelHealth(1, 0.8, 11.0, 4))
 STEPS = [PriorStepMetrics(1, step, 40, 5.0 - step / 10, 1e-3, 0.1, tokens=64) for step in (1, 2, 3)]
-CODEC_EPOCH = VQEpochMetrics(1, 2, 3.0, 4.0, 4.0, LEVELS, "", 10.0, 1e-3)
+CODEC_EPOCH = VQEpochMetrics(1, 2, 3.0, 4.0, 4.0, LEVELS, "", 10.0, 1e-3, {"mel": 4.0, "kept": 0.75})
 PRIOR_EPOCH = PriorEpochMetrics(1, 2, 3.5, 3.75, 42.5, 42.5, False, "", 9.0, 1e-3, level_losses=(3.0, 4.5))
 EVENTS: list[TrainingEvent] = [
     CODEC_EPOCH,
@@ -39,6 +39,7 @@ def test_every_number_has_the_name_of_its_field() -> None:
     assert told["is_memorizing"] == 0.0
     assert not {"epoch", "total_epochs", "memorization_message"} & set(told)
     assert figures(CODEC_EPOCH)["level 1 perplexity"] == 12.5
+    assert figures(CODEC_EPOCH)["heard kept"] == 0.75, "pitch and texture, by their names"
 
 
 def test_tensorboard_reads_back_what_was_told(tmp_path: Path) -> None:

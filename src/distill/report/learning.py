@@ -7,12 +7,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from distill.models.health import LOW_UTILISATION
 from distill.report.curves import Curve, curves_svg
 from distill.report.markup import Section, badge, bit_rate, count, section, text
 from distill.report.sound import data_url, strip_png
 from distill.training.metrics import PriorEpochMetrics, TrainingEvent, VQEpochMetrics, checked
 
-_POOR_UTILISATION = 0.3
 _STRIP_COLOUR = (20, 148, 136)
 
 _Epoch = TypeVar("_Epoch", VQEpochMetrics, PriorEpochMetrics)
@@ -168,7 +168,7 @@ def _level_row(title: str, counts: npt.NDArray[np.integer]) -> str:
         )
     else:
         perplexity, strip = "–", ""
-    poor = badge("under 30 % used", "warn") if utilisation < _POOR_UTILISATION else ""
+    poor = badge(f"under {LOW_UTILISATION * 100:.0f} % used", "warn") if utilisation < LOW_UTILISATION else ""
     numbers = (
         (f"{utilisation * 100:.0f} %", "used"),
         (perplexity, "perplexity"),

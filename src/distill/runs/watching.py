@@ -111,7 +111,8 @@ class _Drawing:
 
 
 def figures(event: TrainingEvent) -> dict[str, float]:
-    """Every number that an event holds, by the name of its field; of each quantizer level, what its health is."""
+    """Every number that an event holds, by the name of its field; of figures by name, field and name; of each quantizer level,
+    what its health is."""
     found: dict[str, float] = {}
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
@@ -119,10 +120,14 @@ def figures(event: TrainingEvent) -> dict[str, float]:
             continue
         if isinstance(value, bool | int | float):
             found[field.name] = float(value)
+        elif isinstance(value, Mapping):
+            found |= {f"{field.name} {name}": float(figure) for name, figure in value.items()}
         elif isinstance(value, tuple):
             for number, one in enumerate(value, 1):
                 of_level = {"loss": one} if isinstance(one, float) else _numbers(one)
-                found |= {f"level {number} {name}": float(told) for name, told in of_level.items() if name != "level"}
+                found |= {
+                    f"level {number} {name}": float(figure) for name, figure in of_level.items() if name != "level"
+                }
     return found
 
 
