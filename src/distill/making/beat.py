@@ -1,10 +1,12 @@
 """The beat of new audio: sounds begin when those of the recordings begin.
 
-When something begins is worth so few bits that a prior trained on minutes does not learn it, even told where in the beat it
-is (docs/prior.md). So it is told while it draws. Codes are lined up with how loud the bands of the recordings are, by a linear
-map that the model file holds; then the rise of the bands from one position to the next can be read from codes alone:
+When something begins is worth so few bits that a prior trained on minutes does not learn it, even if its input says where in
+the beat a position lies (docs/prior.md). So the beat changes the logits while codes are drawn. A linear map in the model file
+gives the levels of mel bands from codebook vectors (``codes/descriptions.py``), so the rise of the bands from one position to
+the next can be read from codes alone:
 
-    opening      ▂▁▇▁▂▁▅▁▂▁▇▁▃▁▅▁▂▁▇▁     rises around the place in the recordings with which a piece begins: their period, and
+    opening      ▂▁▇▁▂▁▅▁▂▁▇▁▃▁▅▁▂▁▇▁     rises around the place in the recordings with which a piece begins: their period by
+                                           autocorrelation, and
     profile      ▂▁▇▁ ▂▁▅▁                 folded by it, how high they are at each moment of the beat
     new audio    every code's probability times e^(strength · profile · the rise that it would make)
 
@@ -33,25 +35,25 @@ from distill.models.model_file import Model, Source
 from distill.models.vqvae import ConvVQVAE
 
 LEVELS = 2
-"""The levels, coarse to fine, that are drawn by the beat: finer ones hardly tell how loud a sound is."""
+"""Quantizer levels, coarse to fine, whose logits the beat changes: finer ones say little about loudness."""
 HIGHEST = 4.0
-"""No rise counts as more than so many usual ones: the loudest code of all must not win every beat."""
+"""Rises are clipped at so many standard deviations of the recordings' own: the loudest code must not win every beat."""
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.3, 1.5
 """Of a beat."""
 COMMON_SECONDS, OCTAVES = 0.6, 0.7
 """Of a period, its double and its half, the one near to this is taken for the beat: a bell over so many octaves (Ellis 2007,
 "Beat tracking by dynamic programming")."""
-HEARD_SECONDS = 8.0
-"""How much of a recording around a place is listened to."""
+AROUND_SECONDS = 8.0
+"""How much of a recording around a place is analysed."""
 LEAST_ECHO = 0.15
 """Autocorrelation of the rises from which there is a beat: a third of the sound's own, two thirds of what all recordings share.
 Eight seconds of chance come to 0.13 somewhere."""
 BINS = 16
 """Parts of a beat."""
 MOST_WINDOWS = 64
-"""How many parts of the recordings tell what period they share."""
+"""The mean autocorrelation of at most so many parts of the recordings gives the period that they share."""
 _BEND, _BENDS = 0.05, 41
-"""How far a period may lie from a whole number of positions, and in how many steps it is looked for."""
+"""How far (a share of it) a period may lie from a whole number of positions, and in how many steps it is searched."""
 
 
 def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence[Source]) -> list[list[float]]:
@@ -106,7 +108,7 @@ class Metronome:
         self.sources = sources
         self._rate = codec.frame_rate
         self._shortest, self._longest = round(SHORTEST_SECONDS * self._rate), round(LONGEST_SECONDS * self._rate)
-        self._window = round(HEARD_SECONDS * self._rate)
+        self._window = round(AROUND_SECONDS * self._rate)
 
     @classmethod
     def of(cls, model: Model) -> "Metronome | None":
@@ -192,11 +194,10 @@ class Cycle:
 
 
 class Beat:
-    """What the beat does to the codes of several streams while they are drawn.
+    """Changes the logits of several streams by their beats.
 
     Args:
-        course: the profile at every position of each stream, those given included, times how strongly it is held to:
-            ``[B, P]``.
+        course: strength times profile at every position of each stream, those given included: ``[B, P]``.
     """
 
     def __init__(self, metronome: Metronome, course: Tensor) -> None:
@@ -207,10 +208,10 @@ class Beat:
         self._rows = torch.arange(len(metronome.levels), device=device) * metronome.levels.shape[1]
         self._table = metronome.levels.flatten(0, 1)
         self._before = self._push.new_zeros(0)
-        """How loud the bands were at the position before, less what the levels drawn since add to them."""
+        """Levels of the bands at the position before, less what the codes drawn since add to them: ``[B, BANDS]``."""
 
     def after(self, positions: int) -> "Beat":
-        """The same, with so many positions before what it is of."""
+        """The same beat, beginning so many positions later."""
         other = copy.copy(self)
         other._push = F.pad(self._push, (positions, 0))
         return other

@@ -1,4 +1,4 @@
-"""Grains laid over each other so that nobody hears where one ends: alignment, cross-fades and levels.
+"""Joins grains without an audible seam: alignment, cross-fades and levels.
 
     old grain   ~~~~~~~~~~~~~~~~~~~~~~~~~╲ ~ ~ ~ ~      it would have gone on; that is compared with the new one
     new grain               ~ ~ ~ ~ ~ ~ ╱~~~~~~~~~~~~~~~~~~~~~~~~
@@ -75,7 +75,7 @@ class _Join:
 
 
 class _Voice:
-    """One grain while it sounds: which sample of which recording is heard at a sample of the piece."""
+    """The sound of one grain in the piece's time: sample n of the piece is sample ``n + offset`` of the recording."""
 
     def __init__(self, audio: np.ndarray, channels: int, offset: int, gain: float = 0.0) -> None:
         self.audio, self.channels, self.offset, self.gain = audio, channels, offset, gain

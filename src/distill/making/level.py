@@ -1,7 +1,7 @@
-"""How loud something given is beside the recordings, so that what is made for it meets it at its own level.
+"""Level matching between a prompt, or a recording with a passage to fill, and the recordings of the model.
 
 A codec knows the levels of its recordings. A prompt 40 dB below them has codes of next to nothing, and what follows them is as
-loud as the recordings are: a jump. So it is brought to their level to be heard, and what is made is brought back.
+loud as the recordings are: a jump. So it is encoded at their level, and the new audio is brought back to its own.
 """
 
 import math
@@ -16,7 +16,7 @@ from distill.training.metrics import MetricsCallback, Notice
 NEAR_DB = 6.0
 """What is at most so far outside of the levels of the recordings is left as it is."""
 LISTENED_SECONDS = 1.5
-"""How much of what is given, next to what is to be made, says how loud it is."""
+"""How much of what is given, next to what is to be made, its level is measured on."""
 _FAINTEST = 1e-5
 _PLACES, _PLACE_POSITIONS = 16, 94
 

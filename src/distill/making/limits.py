@@ -1,7 +1,7 @@
-"""What new audio does not do, as the recordings do not: stay where it is, be silent for long, or stray in level.
+"""Limits on new audio, taken from the recordings: how long a code is held, how long silence lasts, how far the level drifts.
 
-A code that a recording held once for long, above all that of silence, is so likely to come again each time that careful drawing
-would never leave it; and nothing leads a prior back that has strayed (``loudness.py``).
+A code that a recording held once for long, above all that of silence, is so likely to come again each time that conservative
+sampling would never leave it; and nothing corrects a prior whose level has drifted (``loudness.py``).
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from distill.making.loudness import Loudness
 from distill.models.model_file import Model
 
 HELD_POSITIONS = 12
-"""For so many, a quarter of a second, any coarse code may be held on to."""
+"""Any coarse code may be held for so many: a quarter of a second."""
 PAUSE_POSITIONS = 24
 """For so many, half a second, new audio may be silent, however short the recordings' own pauses are."""
 SILENT_DB = 25.0

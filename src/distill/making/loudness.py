@@ -1,8 +1,8 @@
 """New audio stays as loud as the recordings are.
 
-A prior goes on from what it drew itself, and nothing leads it back: of 216 new pieces of two pieces of music some swelled, some
-faded away, and their levels varied by twice the variance of the recordings' (docs/prior.md). How loud a position is can be read
-from its codes (``beat.py``). So the last second is compared with the seconds of the recordings:
+A prior conditions on what it drew itself, and nothing corrects it when it drifts: of 216 new pieces of two pieces of music some
+swelled, some faded away, and their levels varied by twice the variance of the recordings' (docs/prior.md). How loud a position
+is can be read from its codes (``beat.py``). So the last second is compared with the seconds of the recordings:
 
     recordings   softest ├──────────── usual ─────┤ loudest      all but the outermost hundredths of their seconds
     new audio         ─►─                          ──◄──         only out here are codes that lead back made likelier
@@ -24,7 +24,7 @@ from distill.models.vqvae import ConvVQVAE
 
 MEMORY_SECONDS = 1.0
 LEVELS = 2
-"""The levels of codes, coarse to fine, that lead back: finer ones hardly tell how loud a sound is."""
+"""Quantizer levels, coarse to fine, whose logits are changed: finer ones say little about loudness."""
 OUTERMOST = 0.02
 """The share of the recordings' seconds at either end that are no measure."""
 FIRMNESS = 0.0125
@@ -40,7 +40,7 @@ down."""
 def learn_loudness(
     codec: ConvVQVAE, bands: Sequence[Sequence[float]], sources: Sequence[Source]
 ) -> tuple[float, float, float] | None:
-    """The softest, the usual and the loudest second of the recordings, as their codes tell it, in decibels.
+    """The softest, the usual and the loudest second of the recordings, read from their codes, in decibels.
 
     None where no recording is as long as a second, or the map is empty.
 

@@ -1,6 +1,6 @@
-"""New audio: the prior draws codes, the codec makes them sound.
+"""New audio: the prior draws codes, the codec decodes them.
 
-Here are the settings, what comes of them and what a piece begins with; ``drawing.py`` draws position by position.
+Settings, pieces, and the functions that draw them; ``drawing.py`` is the decoding loop, position by position.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -90,7 +90,7 @@ class Sampling:
 
 
 class Voice(Protocol):
-    """What makes codes sound in place of the codec's decoder."""
+    """Renders codes in place of the codec's decoder."""
 
     def blocks(self, codes: Tensor) -> Iterator[np.ndarray]:
         """Codes ``[S, Q]`` as sound: float32 ``[C, n]`` a block, ``S · hop`` samples in all."""

@@ -1,11 +1,11 @@
-"""What a codec sounds like while it trains: passages that were held out, as they are and as it gives them back by then.
+"""What a codec sounds like while it trains: held-out passages, and their reconstructions at several steps.
 
     runs/NAME-DATE/listening/passages.json          name and seconds of each passage, by its number
     runs/NAME-DATE/listening/0/original.flac        the passage
-    runs/NAME-DATE/listening/0/codec-00000312.flac  the same through the codec after 312 steps
+    runs/NAME-DATE/listening/0/codec-00000312.flac  its reconstruction after 312 steps
 
-Written where the state is saved, so that whoever follows a run hears it learn and needs no PyTorch for that: the dashboard
-plays files. Two passages of some seconds cost a hundredth of the time between two states. Reading is without PyTorch, too.
+Written whenever the state is saved, so that whoever follows a run can listen to it without PyTorch: the dashboard plays files.
+Two passages of some seconds cost a hundredth of the time between two states. Reading them needs no PyTorch either.
 """
 
 import json
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 FOLDER = "listening"
 PASSAGES, PASSAGE_SECONDS = 2, 6.0
-"""How many passages are heard, and how much of each at most."""
+"""How many passages there are, and the most of each."""
 KEPT = 6
-"""So many moments of a stage stay; of more, those that are nearest to their neighbours go."""
+"""At most so many reconstructions of a stage stay; of more, those nearest in steps to their neighbours go."""
 _STAGES = ("codec", "refinement")
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A passage as it came back from the codec at some step."""
+    """The reconstruction of a passage at some step."""
 
     stage: str
     """``codec`` or ``refinement``."""
@@ -69,8 +69,8 @@ class Listening:
         held_out: what was held out; where nothing was, what is trained on.
         channels: of the codec.
         hop: samples of a code position.
-        tell: gets told where the disk refuses; training goes on.
-        is_held_out: whether it was.
+        tell: gets a notice if the disk refuses; training goes on.
+        is_held_out: whether ``held_out`` was held out.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Listening:
     def write(
         self, step: int, rebuild: "Callable[[torch.Tensor], torch.Tensor]", device: "torch.device | str" = "cpu"
     ) -> None:
-        """Writes every passage as ``rebuild`` gives it back: ``[1, C, N] → [1, C, N]``, ``N`` of whole positions."""
+        """Writes the reconstruction of every passage: ``rebuild`` maps ``[1, C, N] → [1, C, N]``, N being whole positions."""
         import torch
 
         if self._folder is None:
@@ -144,12 +144,12 @@ class Listening:
         for number, (_, audio) in enumerate(self._passages):
             original = folder / str(number) / "original.flac"
             write_audio(original, audio, format="flac", bit_depth=16, channels=len(audio))
-        told = [
+        entries = [
             {"name": name, "seconds": audio.shape[1] / SAMPLE_RATE, "is_held_out": self._is_held_out}
             for name, audio in self._passages
         ]
         with written_aside(folder / "passages.json") as aside:
-            aside.write_text(json.dumps(told), encoding="utf-8")
+            aside.write_text(json.dumps(entries), encoding="utf-8")
         self._is_begun = True
 
 
@@ -166,8 +166,8 @@ def heard(run_folder: Path) -> list[Heard]:
     folder = run_folder / FOLDER
     file = folder / "passages.json"
     try:
-        told: list[dict[str, Any]] = json.loads(file.read_bytes())
-        named = [(str(one["name"]), float(one["seconds"]), bool(one.get("is_held_out", True))) for one in told]
+        entries: list[dict[str, Any]] = json.loads(file.read_bytes())
+        named = [(str(one["name"]), float(one["seconds"]), bool(one.get("is_held_out", True))) for one in entries]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
