@@ -9,7 +9,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from distill.files.names import command, run_folders
 from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.sizes import NEW_CODEC
 from distill.training.codec_loss import CodecLoss
 from distill.training.launch import choose_device
 from distill.training.plan import CodecPlan
@@ -194,7 +195,7 @@ def speed(measured: Callable[[torch.device], float] | None = None) -> Iterator[F
 
 def training_speed(device: torch.device, seconds: float = PROBE_SECONDS) -> float:
     """Seconds of audio that the codec is trained on per second: the steps of the training loop, in the same sizes."""
-    config = VQVAEConfig(channels=2, voice="lobes", sketch_size=64)
+    config = replace(NEW_CODEC, channels=2)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         codec = ConvVQVAE(config)

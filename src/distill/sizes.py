@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 SKETCH_SIZE = 64
-"""Principal components of what a codec is to tell of the tones that it is given as they are (docs/codec.md)."""
+"""How many principal components of the tones are part of each latent vector (``models/sketch.py``, docs/codec.md)."""
+NEW_CODEC = VQVAEConfig(voice="lobes", sketch_size=SKETCH_SIZE, decoder_blocks=BASE_DECODER_BLOCKS)
+"""Sizes of a new codec, but for those that follow the corpus. The defaults of the config are those of the first model files."""
 USES_PER_CODE = 12
 LARGEST_CODEBOOK = 256
 """Already from 32 to 256 the prior's bits per second grow faster than the sound improves (docs/codec.md)."""
@@ -84,14 +86,7 @@ def codec_config_for(corpus: Corpus) -> VQVAEConfig:
     positions = corpus.seconds * VQVAEConfig().frame_rate
     while codebook_size < LARGEST_CODEBOOK and positions >= USES_PER_CODE * 2 * codebook_size:
         codebook_size *= 2
-    return VQVAEConfig(
-        channels=corpus.channels,
-        codebook_size=codebook_size,
-        bandwidth=bandwidth,
-        voice="lobes",
-        sketch_size=SKETCH_SIZE,
-        decoder_blocks=BASE_DECODER_BLOCKS,
-    )
+    return dataclasses.replace(NEW_CODEC, channels=corpus.channels, codebook_size=codebook_size, bandwidth=bandwidth)
 
 
 def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:

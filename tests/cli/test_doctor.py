@@ -1,5 +1,6 @@
 """The doctor finds what is wrong, and nothing where all is well."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import torch
 import typer
 from torch.nn.modules.module import register_module_forward_hook
 
+from distill.audio.corpus import import_corpus
 from distill.audio.distance import Magnitude
 from distill.cli.doctor import show
 from distill.doctor import (
@@ -29,7 +31,8 @@ from distill.doctor import (
 from distill.files.home import home
 from distill.library import Library
 from distill.models.quantizer import ResidualQuantizer
-from distill.models.vqvae import InverseFFTHead
+from distill.models.vqvae import ConvVQVAE, InverseFFTHead, VQVAEConfig
+from distill.sizes import codec_config_for
 
 CPU = torch.device("cpu")
 
@@ -97,6 +100,22 @@ def test_a_device_that_fails_is_told_in_words() -> None:
         raise RuntimeError("CUDA error: no kernel image\nand so on")
 
     assert "it fails (CUDA error: no kernel image)" in wrong(devices({"cpu": "mine"}, fails))["cpu"].value
+
+
+def test_the_speed_is_that_of_a_codec_as_training_builds_it(
+    small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against sizes of its own, which the speed of training would not follow from."""
+    built: list[VQVAEConfig] = []
+
+    def noted(config: VQVAEConfig) -> ConvVQVAE:
+        built.append(config)
+        return ConvVQVAE(config)
+
+    monkeypatch.setattr("distill.doctor.ConvVQVAE", noted)
+    training_speed(CPU, seconds=0.0)
+    trained = codec_config_for(import_corpus(small_corpus))
+    assert built == [dataclasses.replace(trained, channels=2, codebook_size=256, bandwidth=24_000.0)]
 
 
 def test_the_speed_is_measured_and_extrapolated() -> None:
