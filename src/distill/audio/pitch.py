@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-RATE = 48_000
+from distill.audio.files import SAMPLE_RATE
+
 WINDOW, HOP = 16_384, 4096
 LOWEST, HIGHEST = 60.0, 5000.0
 SILENT_DB = -60.0
 """Frames of the recording whose strongest bin is below this are not judged."""
 NEAR_CENTS, FAR_CENTS, NEAR_DB = 20.0, 50.0, 12.0
-_HERTZ = np.arange(WINDOW // 2 + 1) * RATE / WINDOW
+_HERTZ = np.arange(WINDOW // 2 + 1) * SAMPLE_RATE / WINDOW
 _FIRST, _LAST = np.searchsorted(_HERTZ, [LOWEST, HIGHEST])
 _AROUND = np.geomspace(40.0, 8000.0, 46)  # six an octave, where the surroundings are measured
 
@@ -92,8 +93,8 @@ def _surroundings(decibels: np.ndarray) -> np.ndarray:
     """The median of the half octave around each bin, measured at some pitches and interpolated between them."""
     medians = []
     for hertz in _AROUND:
-        reach = max(4, round(0.175 * hertz * WINDOW / RATE))
-        place = round(hertz * WINDOW / RATE)
+        reach = max(4, round(0.175 * hertz * WINDOW / SAMPLE_RATE))
+        place = round(hertz * WINDOW / SAMPLE_RATE)
         medians.append(np.median(decibels[:, max(0, place - reach) : place + reach + 1], axis=1))
     levels = np.stack(medians, axis=1)
     place = np.searchsorted(_AROUND, _HERTZ).clip(1, len(_AROUND) - 1)
@@ -115,7 +116,7 @@ def _partials(
     left, middle, right = decibels[places - 1], decibels[places], decibels[places + 1]
     # The top of the parabola through three points of a logarithmic spectrum.
     shift = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-6)
-    return (places + shift) * RATE / WINDOW, middle
+    return (places + shift) * SAMPLE_RATE / WINDOW, middle
 
 
 def _cents(some: np.ndarray, others: np.ndarray) -> np.ndarray:

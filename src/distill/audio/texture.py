@@ -8,12 +8,13 @@ from itertools import pairwise
 
 import numpy as np
 
-RATE = 48_000
+from distill.audio.files import SAMPLE_RATE
+
 WINDOW, HOP, PADDED = 240, 120, 1024
 BANDS = 24
 LOUD = 1e-7 * BANDS
 """Energy of a band from which it is judged."""
-_FRAMES = RATE // HOP  # of one second
+_FRAMES = SAMPLE_RATE // HOP  # of one second
 _EDGES = np.geomspace(1000, 16_000, BANDS + 1)
 _SLOWEST, _FASTEST = 4, 181  # Hz, which is what a bin of a second's spectrum is
 _LINES = 15
@@ -21,7 +22,7 @@ _LINES = 15
 
 
 def _band_filters() -> np.ndarray:
-    hertz = np.arange(PADDED // 2 + 1) * RATE / PADDED
+    hertz = np.arange(PADDED // 2 + 1) * SAMPLE_RATE / PADDED
     chosen = [(hertz >= low) & (hertz < high) for low, high in pairwise(_EDGES)]
     # The lowest bands are narrower than a bin and take the nearest one.
     nearest = [np.arange(len(hertz)) == np.argmin(np.abs(hertz - low)) for low in _EDGES[:-1]]
@@ -89,7 +90,7 @@ def compare_texture(estimate: np.ndarray, reference: np.ndarray) -> TextureScore
 
 def _energies(audio: np.ndarray) -> np.ndarray:
     """The level of each band every 2.5 ms: ``[N] → [BANDS, F]``; a second at least."""
-    audio = np.pad(audio.astype(np.float32), (0, max(0, RATE - len(audio))))
+    audio = np.pad(audio.astype(np.float32), (0, max(0, SAMPLE_RATE - len(audio))))
     padded = np.pad(audio, (WINDOW // 2, WINDOW // 2))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     spectrum = np.fft.rfft(frames * np.hanning(WINDOW + 1)[:-1].astype(np.float32), n=PADDED)

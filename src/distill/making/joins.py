@@ -18,12 +18,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from distill.audio.files import to_channels
+from distill.audio.files import SAMPLE_RATE, to_channels
 from distill.making.grains import Grain, Stretch
 from distill.making.likeness import excerpt
 
-RATE = 48_000
-_MILLISECOND = RATE // 1000
+_MILLISECOND = SAMPLE_RATE // 1000
 ROOM = 30 * _MILLISECOND
 """The most by which sound is moved to either side of a border; never more than half a grain."""
 FADES = tuple(length * _MILLISECOND for length in (2, 5, 10, 20, 40))

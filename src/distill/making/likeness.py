@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.audio.files import SAMPLE_RATE
 from distill.making.threads import side_by_side
 
-RATE = 48_000
 _SHORT, _LONG = 2048, 8192
 """Samples of the two windows."""
 _BANDS = np.geomspace(60, 16_000, 25)
@@ -145,7 +145,7 @@ def _taper(size: int) -> Tensor:
 
 def _band_matrix(size: int, edges: np.ndarray) -> Tensor:
     """``[bins, bands]``: the sum of the bins within each band, at least the nearest one; bins up to the last that is used."""
-    frequencies = np.fft.rfftfreq(size, 1 / RATE)
+    frequencies = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
     matrix = np.zeros((len(frequencies), len(edges) - 1), np.float32)
     for band, (low, high) in enumerate(itertools.pairwise(edges)):
         within = (frequencies >= low) & (frequencies < high)
@@ -160,5 +160,5 @@ def _fine_edges() -> np.ndarray:
     """Hz: bins of the long window at first, then parts of an octave once these are wider."""
     edges = [_LOWEST_HZ]
     while edges[-1] < _HIGHEST_HZ:
-        edges.append(max(edges[-1] + RATE / _LONG, edges[-1] * 2 ** (1 / _PER_OCTAVE)))
+        edges.append(max(edges[-1] + SAMPLE_RATE / _LONG, edges[-1] * 2 ** (1 / _PER_OCTAVE)))
     return np.array(edges)
