@@ -1,4 +1,4 @@
-"""Do tones keep their pitch? What the mel distance cannot hear: its longest window is 43 ms, its bins are 23 Hz wide.
+"""Do tones keep their pitch? The mel distance is blind to it: its longest window is 43 ms, its bins are 23 Hz wide.
 
 Spectra of 341 ms (Hann, hop a quarter), 60 Hz to 5 kHz. A partial is a local maximum that stands out of its
 surroundings (the median over half an octave) and is not much weaker than the strongest of its frame. A reconstruction

@@ -290,7 +290,7 @@ def _nothing_held_out(recordings: Iterable[Recording]) -> Split:
         everything,
         "none",
         f"Nothing could be held out from so little sound ({_count(len(everything))}, "
-        f"{_seconds(everything)}), so the check is weak: it listens to what was trained on.",
+        f"{_seconds(everything)}), so the check is weak: it is made with what was trained on.",
     )
 
 

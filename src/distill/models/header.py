@@ -18,9 +18,9 @@ from distill.models.config import PriorConfig, VQVAEConfig
 
 FORMAT_VERSION = (1, 3)
 BANDS = 24
-"""Of the map that tells how loud a position is."""
+"""Mel bands of the map from codebook vectors to levels (``making/beat.py``)."""
 BEAT_STRENGTH = 2.0
-"""With which new audio is held to the beat where there was no time to measure it."""
+"""Strength of the beat in new audio where there was no time to measure it (``making/strength.py``)."""
 _LARGEST_IN_MAP = 1e5
 KEY = "distill"
 """The name in the file's table under which the header stands."""
@@ -144,8 +144,8 @@ class Header(BaseModel):
 
     def _is_held_out(self, training: Figures) -> bool:
         # Files of earlier versions do not say; what they hold of their recordings does.
-        told = training.get("held_out")
-        return told == 1 if told is not None else not self.sources or any(one.held_out for one in self.sources)
+        held_out = training.get("held_out")
+        return held_out == 1 if held_out is not None else not self.sources or any(one.held_out for one in self.sources)
 
     @property
     def is_from_base(self) -> bool:

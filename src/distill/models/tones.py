@@ -121,7 +121,7 @@ def concentration(eta: Tensor) -> VonMises:
 
 
 def lobe(away: Tensor) -> Tensor:
-    """Response of a Hann window to a sine that is ``away`` bins off: 1 at 0, 0 from 2 bins on."""
+    """Response of a Hann window to sines that are ``away [...]`` bins off: 1 at 0, 0 from 2 bins on; ``[...]``."""
 
     def sinc(x: Tensor) -> Tensor:
         x = math.pi * torch.where(x.abs() < 1e-4, 1e-4, x)

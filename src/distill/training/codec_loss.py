@@ -40,7 +40,7 @@ class CodecLoss(nn.Module):
         wanders.
 
         Args:
-            estimate, audio: the reconstruction and the recording, ``[B, C, N]``.
+            estimate, audio: the reconstruction and the recording, ``[B, C, N]`` each.
             predicted: what the decoder predicted of it; None with the voice ``frames``.
             draw: decides the scales and which channels to compare (:func:`draws_of_step`).
         """

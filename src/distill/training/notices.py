@@ -1,4 +1,4 @@
-"""What is told beside the events of a loop: notices, such as those of the recordings; and the callback where none is given."""
+"""Notices beside the events of a loop, such as those about the recordings, and the callback that is used if none is given."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
