@@ -1,4 +1,4 @@
-"""A piece that is deleted on the page goes to the trash, and "Undo" brings it back."""
+"""A piece that is deleted on the page goes to the trash, and "Undo" brings it back; and a piece under another name."""
 
 import shutil
 from pathlib import Path
@@ -69,3 +69,30 @@ def test_what_another_window_empties_while_the_list_is_read_is_not_missed(
 
     monkeypatch.setattr(trash, "_read", emptied)
     assert client.get("/api/trash").json() == []
+
+
+def test_a_piece_is_renamed_and_downloaded_by_its_new_name(client: Any, piece: tuple[int, Path]) -> None:
+    number, path = piece
+    assert client.post(f"/api/pieces/{number}/rename", json={"name": "Rain on tin"}).json() == {"name": "Rain on tin"}
+    (shown,) = client.get("/api/pieces").json()
+    assert (shown["name"], shown["file"], shown["is_there"]) == (
+        "Rain on tin",
+        str(path.with_name("Rain on tin.wav")),
+        True,
+    )
+    for ending in ("wav", "flac"):
+        told = client.get("/api/sound/download", params={"ref": f"piece:{number}", "format": ending}).headers
+        assert f"Rain%20on%20tin.{ending}" in told["content-disposition"]
+    item = client.delete(f"/api/pieces/{number}").json()
+    assert client.post(f"/api/trash/{item['key']}/restore").json() == {"kind": "piece", "name": "Rain on tin"}
+
+
+def test_what_is_no_name_and_what_is_taken_is_said(client: Any, piece: tuple[int, Path]) -> None:
+    number, path = piece
+    path.with_name("tiny-1.wav").touch()
+    told = client.post(f"/api/pieces/{number}/rename", json={"name": "tiny-1"})
+    assert (told.status_code, told.json()["fix"]) == (400, "Choose another name.")
+    assert "there is a file tiny-1.wav already" in told.json()["what"]
+    told = client.post(f"/api/pieces/{number}/rename", json={"name": "../tiny"})
+    assert "cannot be the name of a piece" in told.json()["what"]
+    assert client.post("/api/pieces/99/rename", json={"name": "x"}).status_code == 404

@@ -34,17 +34,30 @@ def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
     ensure_writable(out)
     if name is None:
         return free_path(out / f"{stem_from(absolute(folder).name) or 'model'}{MODEL_SUFFIX}")
-    stem = normalised(name).removesuffix(MODEL_SUFFIX)
-    if not stem.strip(". ") or not stem.isprintable() or set(stem) & set("/\\:"):
-        raise OutputError(
-            f"'{name}' cannot be the name of a model.", "Choose a name without slashes and colons, such as mine."
-        )
-    if len(stem.encode()) > 100:
-        raise OutputError(f"The name '{name[:20]}…' is too long for a model.", "Choose a shorter one.")
+    stem = given_name(name, MODEL_SUFFIX, "model")
     path = out / f"{stem}{MODEL_SUFFIX}"
     if path.exists():
         raise OutputError(f"{path} already exists.", "Choose another --name or --out, or move it away.")
     return path
+
+
+def given_name(name: str, suffix: str, kind: str) -> str:
+    """The name that a person gives to a file that ends in ``suffix``, without that ending.
+
+    Args:
+        kind: what it is, for people: a model, a piece.
+
+    Raises:
+        OutputError: if it is not a valid file name.
+    """
+    stem = normalised(name).removesuffix(suffix)
+    if not stem.strip(". ") or not stem.isprintable() or set(stem) & set("/\\:"):
+        raise OutputError(
+            f"'{name}' cannot be the name of a {kind}.", "Choose a name without slashes and colons, such as mine."
+        )
+    if len(stem.encode()) > 100:
+        raise OutputError(f"The name '{name[:20]}…' is too long for a {kind}.", "Choose a shorter one.")
+    return stem
 
 
 def normalised(text: str) -> str:

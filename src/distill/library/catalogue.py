@@ -18,7 +18,7 @@ from distill.library.records import GenerationRecord, ModelEntry, RunRecord, to_
 R = TypeVar("R")
 
 JOURNAL = "generations.jsonl"
-"""Beside the database: every generation, one a line."""
+"""Beside the database: every generation, one a line; one that was renamed has a further line."""
 DELETED = "deleted"
 """Beside the database: an empty file for every piece that was deleted, named by its number, so that none comes back when the
 database is rebuilt."""
@@ -82,16 +82,10 @@ class Library:
 
     def add_generations(self, generations: list[GenerationRecord]) -> list[GenerationRecord]:
         """Notes new audio, and gives each piece its number."""
-        journal = home() / JOURNAL
 
         def note(connection: sqlite3.Connection) -> list[GenerationRecord]:
             numbered = [replace(one, id=_insert_generation(connection, one)) for one in generations]
-            # Within the transaction, so that no two processes write to the journal at once.
-            with journal.open("ab+") as lines:
-                lines.seek(max(lines.tell() - 1, 0))
-                if lines.read(1) not in (b"", b"\n"):  # a crash cut the last line short
-                    lines.write(b"\n")
-                lines.write("".join(to_json(one) + "\n" for one in numbered).encode())
+            _note_in_journal(numbered)
             return numbered
 
         return self._database.write(note)
@@ -129,12 +123,26 @@ class Library:
 
     def recall_generation(self, number: int, file: Path) -> None:
         """Puts a piece on the list again, which is at ``file`` now."""
-        self._database.write(
-            lambda connection: connection.execute(
-                "UPDATE generations SET file = ? WHERE id = ?", (_text(absolute(file)), number)
-            )
-        )
+        self.move_generation(number, file)
         (home() / DELETED / str(number)).unlink(missing_ok=True)
+
+    def move_generation(self, number: int, file: Path) -> GenerationRecord:
+        """Notes that a piece's file is ``file`` now, also for a database that is rebuilt.
+
+        Raises:
+            LibraryError: if there is no such piece.
+        """
+        was = self.generation(number)
+        moved = replace(was, file=_text(absolute(file)))
+        if moved == was:
+            return was
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE generations SET file = ? WHERE id = ?", (moved.file, number))
+            _note_in_journal([moved])
+
+        self._database.write(note)
+        return moved
 
     def _seen(self, entry: ModelEntry) -> ModelEntry:
         """The entry, brought up to date with its file."""
@@ -158,6 +166,15 @@ class Library:
             _insert_run(connection, run)
         for generation in found.generations:
             _insert_generation(connection, generation)
+
+
+def _note_in_journal(generations: list[GenerationRecord]) -> None:
+    """Adds a line for each piece, of which the last counts. Within a transaction, so that no two processes write at once."""
+    with (home() / JOURNAL).open("ab+") as lines:
+        lines.seek(max(lines.tell() - 1, 0))
+        if lines.read(1) not in (b"", b"\n"):  # a crash cut the last line short
+            lines.write(b"\n")
+        lines.write("".join(to_json(one) + "\n" for one in generations).encode())
 
 
 def _insert_model(connection: sqlite3.Connection, entry: ModelEntry) -> None:

@@ -1,18 +1,20 @@
-"""Moving model files into the library, out of it, and to another name. Nothing is ever overwritten."""
+"""Moving model files into the library, out of it, and models and pieces to another name. Nothing is ever overwritten."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from distill.errors import OutputError
+from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_model_path, normalised
+from distill.files.names import MODEL_SUFFIX, claimed, free_path, given_name, new_model_path, normalised
 from distill.files.regular import absolute
+from distill.library.beside import companions
 from distill.library.catalogue import Library
-from distill.library.records import ModelEntry
+from distill.library.records import GenerationRecord, ModelEntry
 
 
 def add(library: Library, source: Path, *, in_place: bool) -> ModelEntry:
@@ -74,6 +76,41 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
         _unlink(entry.path)
     library.forget_model(entry.path)
     return library.note_model(target)
+
+
+def rename_piece(library: Library, piece: GenerationRecord, name: str) -> GenerationRecord:
+    """Gives a piece another name: its file, in the folder where it is, and what lies beside it and is about it.
+
+    Raises:
+        LibraryError: if its file is gone.
+        OutputError: if the name is not valid or taken, or the file system refuses; then all is as it was.
+    """
+    path = Path(piece.file)
+    if not path.is_file():
+        raise LibraryError(
+            f"The file of '{path.stem}' is gone from {path.parent}, so it cannot be renamed.",
+            "Put it back, or make the piece again.",
+        )
+    target = path.with_name(given_name(name, path.suffix, "piece") + path.suffix)
+    if target == path:
+        return piece
+    others = companions(path, target.name)
+    for one in (target, *(target.with_suffix(other.suffix) for other, _ in others)):
+        if os.path.lexists(one):
+            raise OutputError(f"In {one.parent} there is a file {one.name} already.", "Choose another name.")
+    with ExitStack() as undo:
+        move(path, target)
+        undo.callback(move, target, path)
+        for other, text in others:
+            new = target.with_suffix(other.suffix)
+            with reserved(new), written_aside(new) as aside:
+                aside.write_text(text, encoding="utf-8")
+            undo.callback(new.unlink)
+        moved = library.move_generation(piece.id or 0, target)
+        undo.pop_all()
+    for other, _ in others:
+        _unlink(other)
+    return moved
 
 
 def move(source: Path, target: Path) -> None:

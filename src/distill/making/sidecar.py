@@ -12,6 +12,7 @@ from distill.audio.files import to_channels
 from distill.files.atomic import written_aside
 from distill.files.names import reserving
 from distill.files.regular import absolute
+from distill.library.beside import SIDECAR_FORMAT, quoted
 from distill.making.grains import Stretch
 from distill.making.joins import Placed
 from distill.making.likeness import excerpt
@@ -104,7 +105,7 @@ def write_sidecar(piece: Path, made_of: Sequence[Quote], about: str) -> Path:
     """
     digests = {quote.recording: quote.sha256 for quote in made_of}
     contents = {
-        "format": "distill-grains",
+        "format": SIDECAR_FORMAT,
         "piece": piece.name,
         "about": about,
         "recordings": [{"name": name, "sha256": digest} for name, digest in sorted(digests.items())],
@@ -140,13 +141,13 @@ def write_edit_list(piece: Path, made_of: Sequence[Quote], seconds: float, sampl
     """
     lines = ['<REAPER_PROJECT 0.1 "6.0" 0', f"  SAMPLERATE {sample_rate} 1 0"]
     for track, called in ((0, "grains 1"), (1, "grains 2")):
-        lines += ["  <TRACK", f"    NAME {_quoted(called)}"]
+        lines += ["  <TRACK", f"    NAME {quoted(called)}"]
         for quote in made_of[track::2]:
             lines += _item(quote)
         lines.append("  >")
-    whole = ["    <ITEM", "      POSITION 0", f"      LENGTH {seconds:.6f}", f"      NAME {_quoted(piece.name)}"]
-    whole += ["      <SOURCE WAVE", f"        FILE {_quoted(piece.name)}", "      >", "    >"]
-    lines += ["  <TRACK", f"    NAME {_quoted('the piece')}", "    MUTESOLO 1 0 0", *whole, "  >", ">"]
+    whole = ["    <ITEM", "      POSITION 0", f"      LENGTH {seconds:.6f}", f"      NAME {quoted(piece.name)}"]
+    whole += ["      <SOURCE WAVE", f"        FILE {quoted(piece.name)}", "      >", "    >"]
+    lines += ["  <TRACK", f"    NAME {quoted('the piece')}", "    MUTESOLO 1 0 0", *whole, "  >", ">"]
     with reserving(piece.with_suffix(".rpp")) as path, written_aside(path) as aside:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
     return path
@@ -160,24 +161,17 @@ def _item(quote: Quote) -> list[str]:
         f"      LENGTH {quote.seconds:.6f}",
         f"      FADEIN 1 {quote.fade_in:.6f} 0 1 0 0 0",
         f"      FADEOUT 1 {quote.fade_out:.6f} 0 1 0 0 0",
-        f"      NAME {_quoted(quote.words)}",
+        f"      NAME {quoted(quote.words)}",
         f"      VOLPAN {10 ** (quote.gain_db / 20):.6f} 0 1 -1",
         f"      SOFFS {quote.place:.6f}",
     ]
     if (file := quote.file) is not None:
         lines += [
             f"      <SOURCE {_KINDS.get(file.suffix.lower(), 'WAVE')}",
-            f"        FILE {_quoted(str(absolute(file)))}",
+            f"        FILE {quoted(str(absolute(file)))}",
             "      >",
         ]
     return [*lines, "    >"]
 
 
 _KINDS = {".flac": "FLAC", ".mp3": "MP3", ".ogg": "VORBIS"}
-
-
-def _quoted(words: str) -> str:
-    """Words as a Reaper project holds them: between whichever quotes are not in them."""
-    flat = " ".join(words.splitlines())
-    mark = next((mark for mark in "\"'`" if mark not in flat), "`")
-    return f"{mark}{flat.replace('`', chr(39)) if mark == '`' else flat}{mark}"

@@ -14,7 +14,7 @@ from distill.files.atomic import make_folder
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, searchable
 from distill.files.regular import absolute
-from distill.library import Library, ModelEntry, trash
+from distill.library import Library, ModelEntry, moving, trash
 from distill.models.config import BASE_CREDITS
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
@@ -94,9 +94,15 @@ class Restored(BaseModel):
 
 
 class NewName(BaseModel):
-    """What a model is to be called."""
+    """What a model or a piece is to be called."""
 
     name: str = Field(min_length=1, max_length=100)
+
+
+class Renamed(BaseModel):
+    """What it is called now."""
+
+    name: str
 
 
 @router.get("/models")
@@ -171,6 +177,13 @@ def delete_piece(piece: int) -> Trashed | None:
     library = places.library()
     item = trash.delete_piece(library, library.generation(piece))
     return None if item is None else _trashed(item)
+
+
+@router.post("/pieces/{piece}/rename")
+def rename_piece(piece: int, new: NewName) -> Renamed:
+    """Gives a piece another name: its file where it is, and what lies beside it."""
+    library = places.library()
+    return Renamed(name=Path(moving.rename_piece(library, library.generation(piece), new.name).file).stem)
 
 
 @router.get("/trash")

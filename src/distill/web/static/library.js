@@ -1,10 +1,11 @@
 // The tab Library: every model, what it learned from, how well, and what was made with it.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, query, send } from "./api.js";
-import { html, Action, Alert, Badge, Dialog, Empty, Field, count, duration, figure, size, when } from "./parts.js";
+import { html, Action, Alert, Badge, Empty, count, duration, figure, size, when } from "./parts.js";
 import { address, attempt, go, refresh, say, shared, usePolled, useShared } from "./store.js";
 import { STATES } from "./run.js";
 import { Piece } from "./piece.js";
+import { Rename } from "./rename.js";
 import { remove, Trash } from "./trash.js";
 
 const SHOWN = 20;  // of a model's pieces; all are in Generate
@@ -90,27 +91,18 @@ function List() {
     <p class="soft">Codec: mel distance on recordings that were held out, or on all where there was too little to hold any out; lower is closer. Prior: perplexity on them, lower is surer.</p><${Trash} /></div>`;
 }
 
-function Rename({ model, onClose }) {
-  const [name, set] = useState(model.name);
-  const rename = async () => {
-    const renamed = await done(await post(`/api/models/${model.id}/rename`, { name }));
-    refresh("/api/models");
-    const all = await get("/api/models");
-    const now = all.find((one) => one.file === renamed.results[0].model.path);
-    onClose();
-    go("library", ...(now ? [now.id] : []));
-    say(`It is now called ${name}`);
-  };
-  const [busy, wait] = useState(false);
-  const press = async (event) => {
-    event.preventDefault();
-    if (busy || !name.trim() || name === model.name) return;
-    wait(true);
-    await attempt(rename);
-    wait(false);
-  };
-  return html`<${Dialog} title="Rename" onClose=${onClose}><form class="stack" onSubmit=${press}><${Field} label="Name" value=${name} onInput=${set} maxlength="100" autofocus />
-    <div class="actions"><button class="primary" disabled=${busy || !name.trim() || name === model.name} aria-busy=${busy}>${busy ? "Renaming …" : "Rename"}</button></div></form><//>`;
+/** Gives a model another name, and goes where it is shown then. */
+async function rename(model, name) {
+  const renamed = await done(await post(`/api/models/${model.id}/rename`, { name }));
+  refresh("/api/models");
+  const now = (await get("/api/models")).find((one) => one.file === renamed.results[0].model.path);
+  go("library", ...(now ? [now.id] : []));
+  return now;
+}
+function Renaming({ model, onClose }) {
+  const last = useRef(model);
+  const act = async (name) => { last.current = await rename(last.current, name); };
+  return html`<${Rename} name=${model.name} act=${act} onClose=${onClose} />`;
 }
 
 function Trainings({ runs }) {
@@ -145,14 +137,14 @@ function Export({ model }) {
 function Model({ id }) {
   const { data: model, wrong } = usePolled(`/api/models/${id}`, 5000);
   const { data: pieces } = usePolled(`/api/pieces?model=${id}`, 8000);
-  const [renaming, rename] = useState(false);
+  const [renaming, ask] = useState(false);
   useEffect(() => { scrollTo(0, 0); }, [id]);
   if (wrong && !model) return html`<${Alert} tone="bad">${wrong.message} <a href=${address("library")}>All models</a><//>`;
   if (!model) return html`<div aria-busy="true"></div>`;
   const facts = [["Codec distance", figure(model.codec_distance)], ["Prior perplexity", figure(model.perplexity, 1)], ["Learned from", `${count(model.file_count, "recording")}, ${duration(model.seconds)}`], ["Levels × codes", `${model.level_names.length} × ${model.codebook_size}`], ["Rate", `${(model.bitrate / 1000).toFixed(2)} kbit/s`], ["Size", size(model.size)]];
   return html`<div class="stack"><a class="back" href=${address("library")}>← All models</a>
     <div class="head"><div><h2>${model.name} <${Health} model=${model} /></h2><small class="path">${model.file} · ${when(model.created)}</small></div>
-      <div class="actions"><button type="button" class="quiet" onClick=${() => rename(true)}>Rename</button><${Export} model=${model} /><${Action} act=${() => forget(model)} data-test="delete">Delete<//>
+      <div class="actions"><button type="button" class="quiet" onClick=${() => ask(true)}>Rename</button><${Export} model=${model} /><${Action} act=${() => forget(model)} data-test="delete">Delete<//>
         ${model.has_prior && html`<a class="button primary" href=${address("generate", id)}>Make sound</a>`}</div></div>
     <dl class="tiles">${facts.map(([words, value]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>
     <div class="cards two"><${Trainings} runs=${model.runs} />
@@ -163,7 +155,7 @@ function Model({ id }) {
     ${pieces && !pieces.length && html`<p class="soft">Nothing yet. <a href=${address("generate", id)}>Make sound</a></p>`}
     <div class="cards two">${(pieces ?? []).slice(0, SHOWN).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}</div>
     ${pieces?.length > SHOWN && html`<p><a href=${address("generate", id)}>All ${pieces.length} pieces</a></p>`}
-    ${renaming && html`<${Rename} model=${model} onClose=${() => rename(false)} />`}</div>`;
+    ${renaming && html`<${Renaming} model=${model} onClose=${() => ask(false)} />`}</div>`;
 }
 
 const Library = ({ path }) => (path[0] ? html`<${Model} key=${path[0]} id=${path[0]} />` : html`<${List} />`);

@@ -92,10 +92,14 @@ export function Segments({ label, value, options, onInput }) {
 export const Tick = ({ label, checked, onInput, disabled }) => html`
   <label class="tick"><input type="checkbox" checked=${checked} disabled=${disabled} onChange=${(event) => onInput(event.target.checked)} /><span>${label}</span></label>`;
 
-/** A dialog in the middle; Escape and the backdrop close it. */
+/** A dialog in the middle; Escape and the backdrop close it. What was pressed to open it has the focus again afterwards. */
 export function Dialog({ title, onClose, children }) {
   const own = useRef(null);
-  useEffect(() => { own.current.showModal(); }, []);
+  useEffect(() => {
+    const before = document.activeElement;
+    own.current.showModal();
+    return () => { if (before?.isConnected) before.focus(); };
+  }, []);
   return html`<dialog ref=${own} aria-label=${title} onClose=${onClose} onClick=${(event) => { if (event.target === own.current) own.current.close(); }}>
     <div class="inside"><header><h2>${title}</h2><button type="button" class="quiet" aria-label="Close" onClick=${() => own.current.close()}>✕</button></header>${children}</div>
   </dialog>`;

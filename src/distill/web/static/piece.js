@@ -4,6 +4,7 @@ import { get, post, put, query } from "./api.js";
 import { html, Action, Badge, when } from "./parts.js";
 import { pause, play, playing, position } from "./player.js";
 import { address, attempt, refresh, say, usePolled, useShared } from "./store.js";
+import { Rename } from "./rename.js";
 import { remove } from "./trash.js";
 import { Sound } from "./wave.js";
 
@@ -53,6 +54,13 @@ function Keep({ piece }) {
   return html`<${Action} kind=${`small quiet keep${piece.kept ? " kept" : ""}`} act=${keep} title=${piece.kept ? "Not among the kept ones any more" : "Find it again under Kept"}>${piece.kept ? "★ Kept" : "☆ Keep"}<//>`;
 }
 
+function Title({ piece }) {
+  const [renaming, rename] = useState(false);
+  const act = async (name) => { await post(`/api/pieces/${piece.id}/rename`, { name }); refresh("/api/pieces"); };
+  return html`<h3>${piece.name}</h3>${piece.is_there && html`<button type="button" class="quiet small round rename" aria-label=${`Rename ${piece.name}`} title="Rename" onClick=${() => rename(true)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 13l.7-3L10.6 3.1l2.3 2.3L6 12.3zM9.4 4.3l2.3 2.3" /></svg></button>`}
+    ${renaming && html`<${Rename} name=${piece.name} act=${act} onClose=${() => rename(false)} />`}`;
+}
+
 export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
   const verdicts = useVerdicts(piece);
   const { kind, begin, end } = piece.request;
@@ -64,7 +72,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
     return job;
   };
   return html`<article class=${`card piece${isNew ? " new" : ""}`} aria-label=${`Piece ${piece.name}`} data-piece=${piece.id}>
-    <header><div><h3>${piece.name} <${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original${kind === "infill" ? " where it is new" : ""}<//></h3><small>${piece.model} · ${when(piece.made)}</small></div>
+    <header><div><div class="title"><${Title} piece=${piece} /><${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original${kind === "infill" ? " where it is new" : ""}<//></div><small>${piece.model} · ${when(piece.made)}</small></div>
       ${onSide && html`<div class="sides" role="group" aria-label="Compare"><small aria-hidden="true">Compare</small>${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
     ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} judged=${kind === "infill" ? [begin, end] : undefined} options=${() => ({ ...options?.(), loop: kind === "loop" })} />` : html`<p class="soft">The file is gone from ${piece.file}.${piece.model_id ? " It can be made again." : ""}</p>`}
     <p class="how">${how(piece)}</p>

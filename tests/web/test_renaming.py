@@ -1,0 +1,70 @@
+"""A piece, or a model, is given another name on the page, and the old one back.
+
+Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from distill.library import GenerationRecord, Library
+from distill.web import places
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def model(tiny: Path, small_corpus: Path, tmp_path: Path) -> str:
+    """A tiny model and two pieces of it; the page's name for the model."""
+    library = Library(lambda _: None)
+    entry = library.note_model(tiny)
+    by = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin)
+    for seed in (0, 1):
+        path = Path(shutil.copy(small_corpus / f"take-{seed}.wav", tmp_path / f"tiny-{seed}.wav"))
+        request = {"kind": "audio", "seconds": 0.8}
+        library.add_generations([GenerationRecord(*by, str(path), "s" * 64, seed, "fine", {}, request)])
+    return places.model_id(entry)
+
+
+def test_a_piece_is_renamed_on_the_page_and_gets_its_name_back(page: Page, model: str, tmp_path: Path) -> None:
+    page.goto(f"/#/generate/{model}")
+    button = page.get_by_role("button", name="Rename tiny-0")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("tiny-1")
+    page.keyboard.press("Enter")
+    refused = page.get_by_role("dialog").get_by_text("there is a file tiny-1.wav already. Choose another name.")
+    expect(refused).to_be_visible()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Rain on tin")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Rain on tin")).to_be_visible()
+    expect(page.get_by_text("tiny-0 is now called Rain on tin")).to_be_visible()
+    expect(page.get_by_role("button", name="Rename Rain on tin")).to_be_focused()
+    piece = page.locator("article.piece", has_text="Rain on tin")
+    piece.get_by_text("Save", exact=True).click()
+    with page.expect_download() as taken:
+        piece.get_by_role("link", name="WAV").click()
+    assert taken.value.suggested_filename == "Rain on tin.wav"
+    page.goto(f"/#/library/{model}")
+    expect(page.get_by_role("button", name="Rename Rain on tin")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", name="tiny-0")).to_be_visible()
+    expect(page.get_by_text("It is called tiny-0 again")).to_be_visible()
+    assert (tmp_path / "tiny-0.wav").exists()
+
+
+def test_a_model_gets_its_name_back(page: Page, model: str, tmp_path: Path) -> None:
+    page.goto(f"/#/library/{model}")
+    page.get_by_role("button", name="Rename", exact=True).click()
+    page.get_by_label("Name", exact=True).fill("drums")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="drums")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("It is called tiny again")).to_be_visible()
+    expect(page.get_by_role("heading", name="tiny", level=2)).to_be_visible()
+    assert (tmp_path / "tiny.distill").exists()
