@@ -1,7 +1,7 @@
 """What the page may name: folders of recordings, models, pieces, and any sound by a reference.
 
     recording:COLLECTION/NAME     a file of a folder that the person named
-    learned:MODEL/NAME            a recording that a model learned from, in the folder it was trained on
+    learned:MODEL/NAME            a recording that a model learned from, wherever it is now (learned.py)
     piece:NUMBER                  new audio that the library knows
     run:RUN/NAME                  a sound in the folder of a run
     upload:NAME                   a file that was dropped on the page
@@ -28,6 +28,7 @@ from distill.files.regular import absolute
 from distill.library import Library, ModelEntry
 from distill.library.moving import move
 from distill.runs.events import STAGES
+from distill.web.learned import sound_of_learned
 
 _MOST_FOLDERS = 500
 _one_at_a_time = threading.Lock()
@@ -261,8 +262,17 @@ def _recording(rest: str) -> list[Path]:
 
 def _learned(rest: str) -> list[Path]:
     one, _, name = rest.partition("/")
-    runs = library().runs(model(one).origin)
-    return [_below(Path(folder), name) for folder in dict.fromkeys(run.folder for run in reversed(runs))]
+    entry = model(one)
+    trained_on = list(dict.fromkeys(run.folder for run in reversed(library().runs(entry.origin))))
+    folders = [Path(folder) for folder in dict.fromkeys([*trained_on, *(known.folder for known in collections())])]
+    _below(Path(), name)  # refuses what leads out
+    found = sound_of_learned(entry.path, name, folders, len(trained_on))
+    if found is None:
+        raise AudioFileError(
+            f"{name[:200]} is in none of the folders under Recordings.",
+            "Add the folder that it is in now there; it is known by its sound, whatever it is called.",
+        )
+    return [found]
 
 
 def _in_run(rest: str) -> list[Path]:

@@ -62,7 +62,7 @@ def playable(path: Path) -> tuple[Path, str]:
     kind = path.suffix.lower()
     if kind in PLAYABLE and (kind != ".wav" or _is_plain(path)):
         return path, PLAYABLE[kind]
-    return _kept(f"{_stamp(path)}.flac", lambda place: _write_playable(path, place)), PLAYABLE[".flac"]
+    return kept(f"{_stamp(path)}.flac", lambda place: _write_playable(path, place)), PLAYABLE[".flac"]
 
 
 def _write_playable(path: Path, place: Path) -> None:
@@ -80,7 +80,7 @@ def converted(path: Path, kind: str) -> Path:
     def write(place: Path) -> None:
         write_audio(place, read_blocks(path), format=kind, bit_depth=24, channels=probe(path).channels)
 
-    return _kept(f"{_stamp(path)}-as.{kind}", write)
+    return kept(f"{_stamp(path)}-as.{kind}", write)
 
 
 def picture(path: Path, *, with_mel: bool = True) -> Picture:
@@ -142,6 +142,17 @@ def loudness_db(path: Path) -> float:
     return 10 * math.log10(float(np.mean([power for power in loud if power >= gate])))
 
 
+def kept(name: str, write: Callable[[Path], object]) -> Path:
+    """A file that the page keeps, written if it is not there yet."""
+    place = _cache() / name
+    if place.exists():
+        used_now(place)
+    else:
+        write(place)
+        _make_room_for(place)
+    return place
+
+
 def _draw(path: Path, with_mel: bool) -> Picture:
     info = probe(path)
     samples = max(1, round(info.seconds * SAMPLE_RATE))
@@ -199,17 +210,6 @@ def _is_plain(path: Path) -> bool:
 def _stamp(path: Path) -> str:
     state = path.stat()
     return sha256(f"{absolute(path)}\n{state.st_size}\n{state.st_mtime_ns}".encode(errors="replace")).hexdigest()[:32]
-
-
-def _kept(name: str, write: Callable[[Path], object]) -> Path:
-    """A file of the cache, written if it is not there yet."""
-    place = _cache() / name
-    if place.exists():
-        used_now(place)
-    else:
-        write(place)
-        _make_room_for(place)
-    return place
 
 
 def _make_room_for(place: Path) -> None:

@@ -109,12 +109,21 @@ export function Strip({ reference, verdicts, seconds, begin, end }) {
     tell(describe(second, place));
     move(number);
     const itself = () => play(reference, { from: place, to: Math.min(place + HEAR_S, end) }).catch(sayWrong);
-    if (!second.reference) { itself(); return; }
+    if (!second.reference) {
+      if (second.recording) tell(`${describe(second, place)}. The model that knows it is gone or has learned more since, so this is the second itself.`);
+      itself();
+      return;
+    }
     const asked = { ref: second.reference, begin: second.at_seconds.toFixed(3), seconds: (HEAR_S / (second.stretch || 1)).toFixed(3) };
     const nearest = `${second.reference}@${second.at_seconds}`;
     setPassage(nearest);
-    play(nearest, { url: query("/api/sound/passage", asked), from: 0, next: itself })
-      .catch(() => { tell(`${describe(second, place)}. That recording cannot be played here; this is the second itself.`); itself(); });
+    const url = query("/api/sound/passage", asked);
+    play(nearest, { url, from: 0, next: itself }).catch(async () => {
+      const silent = `${describe(second, place)}. That recording cannot be played here; this is the second itself.`;
+      tell(silent);
+      itself();
+      await get(url).catch((wrong) => tell(`${silent} ${wrong.message}`));  // a player does not say why
+    });
   };
   const keys = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
