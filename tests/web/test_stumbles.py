@@ -82,6 +82,23 @@ def test_the_folder_that_was_looked_at_last_is_there_again(page: Page, small_cor
     expect(page.get_by_role("heading", name="the last one")).to_be_visible()
 
 
+def test_a_folder_with_something_to_learn_from_is_offered(page: Page, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against an empty folder, or one of files that are no sound, only because it is the first by name."""
+    (tmp_path / "a first one").mkdir()
+    empty = places.add_collection(tmp_path / "a first one")
+    (tmp_path / "a second one").mkdir()
+    (tmp_path / "a second one" / "broken.wav").write_bytes(b"no sound")
+    places.add_collection(tmp_path / "a second one")
+    usable = places.add_collection(small_corpus)
+    for one in places.collections():
+        page.request.post(f"/api/collections/{one.id}/check")
+    page.goto("/#/train")
+    expect(page.get_by_label("Recordings", exact=True)).to_have_value(usable.id)
+    page.get_by_label("Recordings", exact=True).select_option(empty.id)
+    expect(page.get_by_text("Nothing in a first one can be learned from")).to_be_visible()
+    expect(page.get_by_label("Recordings", exact=True)).to_have_value(empty.id)
+
+
 def test_the_model_that_was_played_with_last_is_there_again_until_there_is_a_newer_one(
     page: Page, model_files: Path, tmp_path: Path
 ) -> None:

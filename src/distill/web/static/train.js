@@ -38,13 +38,18 @@ function Advanced({ values, set, report }) {
 
 function Form({ collections, chosen, waits }) {
   const [last] = useRemembered("folder", "");
-  const [collection, choose] = useState(chosen ?? (collections.find((one) => one.id === last) ?? collections[0]).id);
+  const [picked, choose] = useState(chosen);
+  // Where nobody has picked one: the one that was looked at last, unless there is nothing in it to learn from.
+  const [useless, leave] = useState([]);
+  const likeliest = [...collections].sort((one, other) => (other.id === last) - (one.id === last));
+  const collection = picked ?? (likeliest.find((one) => one.is_there && !unusable(one) && !useless.includes(one.id)) ?? likeliest[0]).id;
   const [asked, setMinutes] = useRemembered("minutes", null);
   const minutes = asked ?? (collections.some((one) => one.id === collection && isDemo(one)) ? DEMO_MINUTES : FIRST_MINUTES);
   const [name, setName] = useState("");
   const [values, set] = useState(AUTO);
   const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
   useEffect(() => { if (chosen) choose(chosen); }, [chosen]);
+  useEffect(() => { if (unusable(detail) && !useless.includes(detail.id)) leave([...useless, detail.id]); }, [detail]);
   const begin = async () => {
     const number = (text) => (text === "" ? null : Number(text));
     const job = await post("/api/train", {
@@ -58,7 +63,7 @@ function Form({ collections, chosen, waits }) {
   };
   return html`<form class="card stack form" onSubmit=${(event) => event.preventDefault()} aria-label="New training">
     <h2 class="minor">New training</h2>
-    <${Choice} label="Recordings" value=${collection} onInput=${choose} options=${collections.map((one) => [one.id, `${one.name} (${one.files})`])} />
+    <${Choice} label="Recordings" value=${collection} onInput=${choose} options=${collections.map((one) => [one.id, `${one.name} (${one.files || "empty"})`])} />
     ${unusable(detail) && html`<${Alert} tone="bad">Nothing in ${detail.name} can be learned from; Recordings says why.<//>`}
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
