@@ -10,7 +10,7 @@ from pathlib import Path
 from distill.web.app import STATIC
 
 HEAVY = {"torch", "matplotlib", "lightning_fabric", "vector_quantize_pytorch"}
-FIRST = ("index.html", "style.css", "app.js", "parts.js", "store.js", "api.js", "icon.svg")
+FIRST = ("index.html", "style.css", "app.js", "parts.js", "store.js", "focus.js", "api.js", "icon.svg")
 
 
 def test_the_server_never_loads_pytorch(small_corpus: Path) -> None:

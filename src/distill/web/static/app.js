@@ -1,8 +1,9 @@
 // The shell: the tabs, what is at work now, and messages. Each tab is a module of its own, loaded when it is first opened.
 import { render } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { keepFocus } from "./focus.js";
 import { html, duration, percent } from "./parts.js";
-import { address, message, useAddress, usePolled, useShared } from "./store.js";
+import { address, message, undoes, useAddress, usePolled, useShared } from "./store.js";
 
 const TABS = [
   ["recordings", "Recordings"],
@@ -83,7 +84,7 @@ function Message() {
   return html`<div class="messages" role="status" aria-live="polite">
     ${wrong?.status === 0 && html`<div class="message bad"><span>${wrong.message}</span></div>`}
     ${told && html`<div class=${`message ${told.tone}`}><span>${told.text}</span>
-      ${told.undo && html`<button type="button" onClick=${() => { message.set(null); told.undo.act(); }}>${told.undo.label ?? "Undo"}</button>`}
+      ${told.undo && html`<button type="button" title=${told.undo.label ? undefined : "Ctrl+Z"} onClick=${() => { message.set(null); told.undo.act(); }}>${told.undo.label ?? "Undo"}</button>`}
       <button type="button" class="quiet" aria-label="Dismiss" onClick=${() => message.set(null)}>✕</button></div>`}
   </div>`;
 }
@@ -117,4 +118,14 @@ addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
+// What can be taken back is taken back by the usual keys, wherever the focus is, but in a field or a grid of codes.
+addEventListener("keydown", (event) => {
+  const undo = message.get()?.undo;
+  if (event.defaultPrevented || !undo || undo.label || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.key.toLowerCase() !== "z" || undoes(event.target) || document.querySelector("canvas[role=application]")) return;
+  event.preventDefault();
+  message.set(null);
+  undo.act();
+});
+
+keepFocus();
 render(html`<${App} />`, document.getElementById("app"));

@@ -1,7 +1,7 @@
 // The desk: one sound or two beside each other, transport, undo, and the panels for what is selected.
 import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import { Action, Dialog, Segments, Tick, duration, html } from "./parts.js";
-import { address, attempt, go, sayWrong, useRemembered, useShared } from "./store.js";
+import { address, attempt, go, sayWrong, undoes, useRemembered, useShared } from "./store.js";
 import { book as bookOf, load } from "./codes-sheet.js";
 import { play, playing, stop } from "./codes-sound.js";
 import { Pane, useNames } from "./codes-pane.js";
@@ -132,7 +132,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
   });
   useEffect(() => {  // Ctrl+Z works wherever the focus is, but in a field
     const press = (event) => {
-      if (!(event.ctrlKey || event.metaKey) || event.defaultPrevented || event.target.matches("input,select,textarea,canvas")) return;
+      if (!(event.ctrlKey || event.metaKey) || event.defaultPrevented || undoes(event.target)) return;
       if (event.key.toLowerCase() === "z") { event.preventDefault(); (event.shiftKey ? own.redo() : own.undo()); }
     };
     addEventListener("keydown", press);

@@ -113,7 +113,7 @@ export function Pane({ sheet, book, label, link, row, preview, original, tempo, 
   return html`<div class="pane">
     ${grid ? html`<${Names} sheet=${sheet} grid=${grid} row=${row} />` : html`<div class="level-names"></div>`}
     <div class="grid-place" style=${{ height: `${heightOf(sheet.levels, row)}px` }}>
-      <canvas ref=${canvas} tabindex="0" role="application" aria-roledescription="code grid" aria-label=${`${label}. ${hint}`} onFocus=${onFocus} onKeyDown=${onKey}></canvas>
+      <canvas ref=${canvas} tabindex="0" data-first role="application" aria-roledescription="code grid" aria-label=${`${label}. ${hint}`} onFocus=${onFocus} onKeyDown=${onKey}></canvas>
     </div>
     <span></span><${Overview} sheet=${sheet} grid=${grid} view=${view} />
   </div>`;

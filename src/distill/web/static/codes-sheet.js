@@ -26,6 +26,8 @@ export class Sheet {
     this.original = decode(told.original);
     /** Changes with everything that is shown of the sheet; whoever shows it watches it. */
     this.version = shared(0);
+    /** What was done last, in words. */
+    this.said = shared("");
     this.take(told);
   }
 
@@ -70,9 +72,9 @@ export class Sheet {
     return changes[0];
   }
 
-  edit(body) { return attempt(() => this.ask("edits", body)); }
-  undo() { return attempt(() => this.ask("undo", {})); }
-  redo() { return attempt(() => this.ask("redo", {})); }
+  edit(body) { return attempt(async () => { const told = await this.ask("edits", body); this.said.set(`${this.past.at(-1)}.`); return told; }); }
+  undo() { return attempt(async () => { const told = await this.ask("undo", {}); this.said.set(`Undone: ${this.future.at(-1)}.`); return told; }); }
+  redo() { return attempt(async () => { const told = await this.ask("redo", {}); this.said.set(`Done again: ${this.past.at(-1)}.`); return told; }); }
 
   async rename(name) {
     this.told = { ...this.told, name: (await post(this.url("name"), { name })).name };

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { post } from "./api.js";
 import { Action, Field, Tick, count, html, percent } from "./parts.js";
-import { attempt, say, useRemembered } from "./store.js";
+import { attempt, say, useRemembered, useShared } from "./store.js";
 import { decode } from "./codes-sheet.js";
 import { play } from "./codes-sound.js";
 
@@ -61,6 +61,7 @@ export const isLocked = (sheet, selection) => {
 export function Toolbar({ sheet, selection, names, other, tempo }) {
   const [times, setTimes] = useState(2);
   const [code, setCode] = useState("");
+  const said = useShared(sheet.said);
   const none = !selection;
   const key = none ? "" : `${selection.first}:${selection.levels[0]}:${sheet.version.get()}`;
   useEffect(() => { if (selection) setCode(String(sheet.code(Math.min(selection.first, sheet.columns - 1), selection.levels[0]))); }, [key]);
@@ -69,7 +70,7 @@ export function Toolbar({ sheet, selection, names, other, tempo }) {
   const across = (way) => sheet.edit({ do: way, ...selection, ...from });
   const number = Number.parseInt(code, 10);
   return html`<div class="tools">
-    <p class="chosen" aria-live="polite" data-test="chosen">${inWords(sheet, selection, names, tempo)}</p>
+    <div class="row"><p class="chosen" aria-live="polite" data-test="chosen">${inWords(sheet, selection, names, tempo)}</p><p class="soft" role="status" data-test="said">${said}</p></div>
     <div class="actions" role="toolbar" aria-label="Edit what is selected">
       <${Action} kind="small primary" disabled=${none} title="Enter" data-test="hear" act=${() => play(sheet, selection.first, selection.stop, selection.levels.length === sheet.levels ? {} : { levels: selection.levels })}>Hear<//>
       <span class="group">${tool("copy", "Copy", "Ctrl+C")}${tool("paste", "Paste", "Over what is there: Ctrl+V")}${tool("insert", "Insert", "Before the selection, which comes later: Ctrl+Shift+V")}</span>

@@ -33,11 +33,12 @@ export function when(moment) {
 export function Action({ act, kind = "", label, doing, children, ...rest }) {
   const [busy, set] = useState(false);
   const press = async () => {
+    if (busy) return;  // it is not disabled meanwhile, which would take the focus from it
     set(true);
     await attempt(async () => act());
     set(false);
   };
-  return html`<button type="button" class=${kind} aria-label=${label} aria-busy=${busy} disabled=${busy || rest.disabled} onClick=${press} title=${rest.title} data-test=${rest["data-test"]}>${busy && doing ? doing : children}</button>`;
+  return html`<button type="button" class=${kind} aria-label=${label} aria-busy=${busy} disabled=${!busy && rest.disabled} onClick=${press} title=${rest.title} data-test=${rest["data-test"]}>${busy && doing ? doing : children}</button>`;
 }
 
 /** What a tab shows before there is anything to show: what to do first. */

@@ -57,7 +57,7 @@ function Keep({ piece }) {
 function Title({ piece }) {
   const [renaming, rename] = useState(false);
   const act = async (name) => { await post(`/api/pieces/${piece.id}/rename`, { name }); refresh("/api/pieces"); };
-  return html`<h3>${piece.name}</h3>${piece.is_there && html`<button type="button" class="quiet small round rename" aria-label=${`Rename ${piece.name}`} title="Rename" onClick=${() => rename(true)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 13l.7-3L10.6 3.1l2.3 2.3L6 12.3zM9.4 4.3l2.3 2.3" /></svg></button>`}
+  return html`<h3>${piece.name}</h3>${piece.is_there && html`<button type="button" class="quiet small round pencil" aria-label=${`Rename ${piece.name}`} title="Rename" onClick=${() => rename(true)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 13l.7-3L10.6 3.1l2.3 2.3L6 12.3zM9.4 4.3l2.3 2.3" /></svg></button>`}
     ${renaming && html`<${Rename} name=${piece.name} act=${act} onClose=${() => rename(false)} />`}`;
 }
 

@@ -38,8 +38,14 @@ let fading;
 export function say(text, { tone = "good", undo = null } = {}) {
   clearTimeout(fading);
   message.set({ text, tone, undo });
-  fading = setTimeout(() => message.set(null), undo || tone === "bad" ? 12000 : 5000);
+  const fade = () => {  // not while somebody is at it
+    if (document.querySelector(".messages:is(:hover, :focus-within) .message")) fading = setTimeout(fade, 2000);
+    else message.set(null);
+  };
+  fading = setTimeout(fade, undo || tone === "bad" ? 12000 : 5000);
 }
+/** Whether undoing means something of its own there. */
+export const undoes = (element) => element.matches("canvas") || (element.matches("input:not([type=checkbox],[type=radio],[type=range]),textarea") && element.value !== "");
 export const sayWrong = (error) => say(error.message, { tone: "bad" });
 /** Does something and says so if it fails; gives undefined then. */
 export const attempt = (work) => work().catch((error) => { sayWrong(error); });

@@ -10,7 +10,7 @@ const again = () => LISTS.forEach(refresh);
 export async function remove(path, name) {
   const item = await del(path);
   again();
-  say(item ? `${name} is in the trash` : `${name} is off the list; its file was gone already`, { undo: item && { label: "Undo", act: () => attempt(() => restore(item)) } });
+  say(item ? `${name} is in the trash` : `${name} is off the list; its file was gone already`, { undo: item && { act: () => attempt(() => restore(item)) } });
 }
 async function restore(item) {
   const back = await post(`/api/trash/${encodeURIComponent(item.key)}/restore`);

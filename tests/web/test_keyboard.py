@@ -1,0 +1,123 @@
+"""Whoever has no mouse: what has the focus after an action, and what is said of it.
+
+Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from distill.library import GenerationRecord, Library
+from distill.web import places
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def model(tiny: Path, small_corpus: Path, tmp_path: Path) -> str:
+    """A tiny model and three pieces of it; the page's name for the model."""
+    library = Library(lambda _: None)
+    entry = library.note_model(tiny)
+    by = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin)
+    for seed in range(3):
+        path = Path(shutil.copy(small_corpus / f"take-{seed}.wav", tmp_path / f"tiny-{seed}.wav"))
+        request = {"kind": "audio", "seconds": 0.8}
+        library.add_generations([GenerationRecord(*by, str(path), "s" * 64, seed, "fine", {}, request)])
+    return places.model_id(entry)
+
+
+def press(page: Page, role: str, name: str) -> None:
+    """As by Tab and Enter."""
+    page.keyboard.press("Shift")  # by keyboard, from here on
+    found = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
+    found.focus()
+    page.keyboard.press("Enter")
+
+
+def test_what_was_pressed_keeps_the_focus(page: Page, model: str) -> None:
+    """Guards against a button that is disabled while it works, which takes the focus from it."""
+    page.goto(f"/#/generate/{model}")
+    first = page.locator("article[data-piece='3']")
+    first.locator(".keep").focus()
+    page.keyboard.press("Enter")
+    expect(first.locator(".keep")).to_contain_text("Kept")
+    expect(first.locator(".keep")).to_be_focused()
+    save = first.locator("summary", has_text="Save")
+    save.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    with page.expect_download():
+        page.keyboard.press("Enter")
+    expect(save).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Shift+Tab")
+    expect(first.locator("details.menu")).not_to_have_attribute("open", "")
+
+
+def test_what_is_deleted_leaves_the_focus_to_the_next_and_comes_back_by_ctrl_z(page: Page, model: str) -> None:
+    page.goto(f"/#/generate/{model}")
+    press(page, "button", "Delete tiny-1")
+    expect(page.locator("article.piece")).to_have_count(2)
+    expect(page.get_by_role("button", name="Rename tiny-0")).to_be_focused()
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("tiny-1 is back")).to_be_visible()
+    expect(page.locator("article.piece")).to_have_count(3)
+    expect(page.get_by_role("button", name="Rename tiny-0")).to_be_focused()
+    press(page, "button", "Delete tiny-0")
+    expect(page.locator("article.piece")).to_have_count(2)
+    expect(page.get_by_role("button", name="Delete tiny-1")).to_be_focused()
+
+
+def test_a_page_that_is_built_anew_has_the_focus_where_it_was(page: Page, model: str) -> None:
+    page.goto(f"/#/library/{model}")
+    press(page, "button", "Rename")
+    page.get_by_label("Name", exact=True).fill("drums")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="drums")).to_be_visible()
+    expect(page.get_by_role("button", name="Rename", exact=True)).to_be_focused()
+    press(page, "button", "Delete")
+    expect(page.get_by_text("drums is in the trash")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('main').contains(document.activeElement)")
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("drums is back")).to_be_visible()
+
+
+def test_a_sound_that_is_opened_begins_in_its_grid_and_tells_what_was_done(page: Page, model: str) -> None:
+    page.goto(f"/#/generate/{model}")
+    edit = page.locator("article[data-piece='3']").get_by_role("link", name="Edit codes")
+    edit.focus()
+    page.keyboard.press("Enter")
+    grid = page.locator("canvas[role=application]")
+    expect(grid).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    for _ in range(6):
+        page.keyboard.press("Shift+ArrowRight")
+    said = page.locator("[data-test=said]")
+    page.keyboard.press("m")
+    expect(said).to_contain_text("Mirrored")
+    press(page, "button", "Undo")
+    expect(said).to_contain_text("Undone: Mirrored")
+    expect(page.get_by_role("button", name="Redo")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(said).to_contain_text("Done again: Mirrored")
+    press(page, "button", "Rename this sound")
+    page.get_by_label("Name of this sound").fill("rain")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="rain")).to_be_visible()
+    expect(page.get_by_role("button", name="Rename this sound")).to_be_focused()
+
+
+def test_a_message_stays_while_somebody_is_at_it(page: Page, model: str) -> None:
+    page.goto(f"/#/generate/{model}")
+    page.locator("article[data-piece='3']").wait_for()
+    page.clock.install()
+    press(page, "button", "Delete tiny-1")
+    undo = page.get_by_role("button", name="Undo")
+    undo.focus()
+    page.clock.fast_forward(60_000)
+    expect(undo).to_be_focused()
+    page.get_by_role("link", name="Library").focus()
+    page.clock.fast_forward(60_000)
+    expect(undo).to_have_count(0)
