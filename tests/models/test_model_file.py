@@ -19,6 +19,8 @@ import torch
 from distill.codes.codes_file import load_codes
 from distill.errors import CodesFileError, ModelFileError, OutputError, StateFileError
 from distill.files.tensors import MAX_TABLE_BYTES
+from distill.library import Library
+from distill.library.moving import rename
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
 from distill.models.model_file import FORMAT_VERSION, CorpusRecord, Source, new_header, read_header
 from distill.training.state import load_state
@@ -82,6 +84,36 @@ def test_round_trip(model: Model, tmp_path: Path) -> None:
     assert [source.name for source in loaded.trained_on] == ["a.wav"]
     assert not any(parameter.requires_grad for parameter in loaded.codec.parameters())
     assert not loaded.prior.training
+
+
+def test_a_file_is_renamed_without_its_tensors_being_built(model: Model, tmp_path: Path) -> None:
+    """Guards against seconds of waiting for PyTorch, and against losing what a newer version says besides."""
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, minor=99, news=[1.5])
+    code = (
+        "import sys; from pathlib import Path; from distill.library import Library; from distill.library.moving import rename; "
+        "library = Library(print); rename(library, library.note_model(Path(sys.argv[1])), 'Größe'); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    renamed = load_model(tmp_path / "Größe.distill")
+    assert not path.exists()
+    assert (renamed.header.name, renamed.fingerprint) == ("Größe", model.fingerprint)
+    content = (tmp_path / "Größe.distill").read_bytes()
+    table = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert json.loads(table["__metadata__"]["distill"])["news"] == [1.5]
+
+
+def test_a_damaged_file_keeps_its_name(model: Model, tmp_path: Path) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    library = Library(pytest.fail)
+    entry = library.note_model(path)
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\xff")
+    with pytest.raises(ModelFileError, match="does not match its checksum"):
+        rename(library, entry, "drums")
+    assert [one.name for one in tmp_path.iterdir()] == ["m.distill"]
 
 
 def test_codes_stay_valid_when_only_the_decoder_learns_on(model: Model) -> None:

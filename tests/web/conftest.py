@@ -63,8 +63,10 @@ def ask() -> type[Client]:
 
 
 @pytest.fixture
-def client() -> Client:
-    return Client(create_app(Door()))
+def client() -> Iterator[Client]:
+    app = create_app(Door())
+    yield Client(app)
+    app.state.worker.close()
 
 
 def _save(path: Path, seed: int) -> Path:

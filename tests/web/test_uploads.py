@@ -183,3 +183,35 @@ def test_the_page_takes_every_kind_of_sound_that_can_be_read() -> None:
     script = (Path(web.__file__).parent / "static" / "folder.js").read_text(encoding="utf-8")
     (taken,) = re.findall(r'^const AUDIO = "([^"]*)";', script, flags=re.MULTILINE)
     assert set(taken.split(",")) == AUDIO_SUFFIXES | EXTRA_SUFFIXES | {"audio/*"}
+
+
+def test_a_model_is_imported_whole_or_not_at_all(client: Any, tiny: Path) -> None:
+    """Guards against a job for what is over in a moment, and against uploads that stay."""
+    told = client.put("/api/uploads/models/tiny.distill", content=tiny.read_bytes())
+    assert told.status_code == 200, told.text
+    assert (told.json()["name"], told.json()["has_prior"], told.json()["is_there"]) == ("tiny", True, True)
+    assert Path(told.json()["file"]).read_bytes() == tiny.read_bytes()
+    again = client.put("/api/uploads/models/tiny.distill", content=tiny.read_bytes()).json()
+    assert again["id"] == told.json()["id"]
+    damaged = bytearray(tiny.read_bytes())
+    damaged[-1] ^= 1
+    refused = client.put("/api/uploads/models/other.distill", content=bytes(damaged))
+    assert refused.status_code == 400
+    assert "its content does not match its checksum" in refused.json()["what"]
+    assert [model["name"] for model in client.get("/api/models").json()] == ["tiny"]
+    assert list(places.uploads().iterdir()) == []
+    assert client.get("/api/jobs").json() == []
+
+
+def test_a_model_is_renamed_at_once(client: Any, tiny: Path) -> None:
+    client.put("/api/uploads/models/tiny.distill", content=tiny.read_bytes())
+    (model,) = client.get("/api/models").json()
+    named = client.post(f"/api/models/{model['id']}/rename", json={"name": "drums"}).json()
+    assert named["name"] == "drums"
+    assert client.get("/api/models").json() == [named]
+    assert client.get(f"/api/models/{model['id']}").status_code == 404
+    refused = client.post(f"/api/models/{named['id']}/rename", json={"name": "a/b"})
+    assert refused.json()["what"] == "'a/b' cannot be the name of a model."
+    client.put("/api/uploads/models/tiny.distill", content=tiny.read_bytes())
+    refused = client.post(f"/api/models/{named['id']}/rename", json={"name": "tiny"})
+    assert refused.json()["fix"] == "Choose another name, or move it away."

@@ -125,6 +125,23 @@ def read_tensors(file: BinaryIO, table: Table, expected: Expected, digest: str |
         raise UnusableError(f"its tensors take {table.body >> 20} MiB, more memory than there is") from error
 
 
+def rewrite(file: BinaryIO, table: Table, key: str, about: str, digest: str, out: BinaryIO) -> None:
+    """Writes the same tensors with other words under ``key``. The file stands where its tensors begin, and none is built.
+
+    Raises:
+        UnusableError: if the tensors are not those of that digest, or the table would be too long to be read again.
+    """
+    entries = {name: entry.model_dump() for name, entry in table.entries.items()}
+    said = {"__metadata__": {key: about, _SEAL: _seal(about)}, **entries}
+    text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors lie as they should in memory
+    if len(text) > MAX_TABLE_BYTES:
+        raise UnusableError(f"what is to be said of it takes more than {MAX_TABLE_BYTES >> 20} MiB")
+    out.write(len(text).to_bytes(8, "little") + text)
+    if _sha256(file, table.body, out) != digest:
+        raise UnusableError("its content does not match its checksum")
+
+
 def _seal(about: str) -> str:
     return hashlib.sha256(about.encode()).hexdigest()
 
@@ -161,10 +178,12 @@ def _check(table: Table, expected: Expected) -> None:
         raise UnusableError(f"{table.body} bytes of tensors are there and {position} were expected")
 
 
-def _sha256(file: BinaryIO, size: int) -> str:
+def _sha256(file: BinaryIO, size: int, out: BinaryIO | None = None) -> str:
     # Piece by piece: a huge file that is no model is never held in memory.
     digest = hashlib.sha256()
     while size > 0 and (piece := file.read(min(_CHUNK, size))):
         digest.update(piece)
         size -= len(piece)
+        if out is not None:
+            out.write(piece)
     return digest.hexdigest()

@@ -1,6 +1,7 @@
 """Moving model files into the library, out of it, and models and pieces to another name. Nothing is ever overwritten."""
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,24 +12,29 @@ from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
 from distill.files.names import MODEL_SUFFIX, claimed, free_path, given_name, new_model_path, normalised
-from distill.files.regular import absolute
+from distill.files.regular import absolute, open_regular
+from distill.files.tensors import read_table, rewrite
 from distill.library.beside import companions
 from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
+from distill.models.header import KEY, checked_header, errors_in_words, read_header
 
 
-def add(library: Library, source: Path, *, in_place: bool) -> ModelEntry:
+def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = False) -> ModelEntry:
     """Adds a model to the library: as a copy in Distill's own folder, or the file where it is.
 
-    The whole file is checked. A model that is there already is not copied again.
+    The whole file is checked, which takes PyTorch, unless it ``is_checked``. A model that is there already is not copied again.
 
     Raises:
         ModelFileError: if it is not a usable model file.
         OutputError: if the copy cannot be written.
     """
-    from distill.models.model_file import load_model
+    if is_checked:
+        digest = read_header(source).digest
+    else:
+        from distill.models.model_file import load_model
 
-    digest = load_model(source).header.digest
+        digest = load_model(source).header.digest
     own = home() / "models"
     if not in_place and not absolute(source).is_relative_to(absolute(own)):
         kept = [entry for entry in library.models() if entry.digest == digest and entry.path.parent == absolute(own)]
@@ -60,19 +66,20 @@ def export_target(entry: ModelEntry, out: Path) -> Path:
 
 
 def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
-    """Gives a model another name: its file, beside the old one's place, and what it calls itself.
+    """Gives a model another name: its file, beside the old one's place, and what it calls itself. What it learned stays.
 
     Raises:
-        ModelFileError: if the file is damaged.
+        ModelFileError: if the file is damaged; then it is where it was.
         OutputError: if the name is not valid or taken, or another process is writing there.
     """
-    from distill.models.model_file import load_model, save_model
-
     target = new_model_path(entry.path.parent, name, entry.path.parent)
     with claimed(entry.path), claimed(target), reserved(target):
-        model = load_model(entry.path)
-        model.header = model.header.model_copy(update={"name": target.stem})
-        save_model(target, model)
+        with errors_in_words(entry.path), open_regular(entry.path) as file, written_aside(target) as aside:
+            table = read_table(file, KEY)
+            header = checked_header(entry.path, table)
+            about = json.dumps({**table.fields, "name": target.stem})  # with what a newer version may say besides
+            with aside.open("wb") as out:
+                rewrite(file, table, KEY, about, header.digest or "", out)
         _unlink(entry.path)
     library.forget_model(entry.path)
     return library.note_model(target)

@@ -1,9 +1,11 @@
 """The library: models with what they learned from, how well, and what was made with them; the trash of both; reports."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
@@ -21,6 +23,7 @@ from distill.models.health import LEVEL_NAMES
 from distill.web import jobs, places
 from distill.web.routes.sounds import take
 from distill.web.routes.work import JobView, view
+from distill.web.worker import Worker
 
 router = APIRouter(tags=["library"])
 _WAITS_S = 24 * 3600.0
@@ -156,10 +159,11 @@ def one_model(model: str) -> ModelDetail:
 
 
 @router.post("/models/{model}/rename")
-def rename(model: str, new: NewName) -> JobView:
-    """Gives a model another name; a job, as the file is written anew."""
-    entry = places.model(model)
-    return _job("rename", f"Renaming {entry.name}", ["models", "rename", entry.path, new.name, "--json"])
+def rename(model: str, new: NewName) -> ModelView:
+    """Gives a model another name; the page knows it by another id from then on."""
+    library = places.library()
+    entry = moving.rename(library, places.model(model), new.name)
+    return _view(entry, len(library.generations(entry.origin)))
 
 
 @router.delete("/models/{model}")
@@ -242,12 +246,23 @@ def take_gift(job: str) -> FileResponse:
 
 
 @router.put("/uploads/models/{name}")
-async def import_model(name: str, request: Request) -> JobView:
-    """Takes a model file; a job checks the whole of it and adds it to the library."""
+async def import_model(name: str, request: Request) -> ModelView:
+    """Takes a model file: the process that has PyTorch checks the whole of it, and it is added to the library."""
     if not name.endswith(MODEL_SUFFIX):
         raise ModelFileError(f"{name} is no model file.", f"Choose a file that ends in {MODEL_SUFFIX}.")
     path = await take(request, make_folder(places.uploads()), name)
-    return _job("import", f"Importing {path.stem}", ["models", "import", path, "--json"])
+    return await anyio.to_thread.run_sync(partial(_imported, request.app.state.worker, path))
+
+
+def _imported(worker: Worker, path: Path) -> ModelView:
+    try:
+        read_header(path)  # what is none of ours is told at once
+        worker.ask("about", model=str(path))  # it reads and checks all of the file
+        library = places.library()
+        entry = moving.add(library, path, in_place=False, is_checked=True)
+    finally:
+        path.unlink(missing_ok=True)
+    return _view(entry, len(library.generations(entry.origin)))
 
 
 @router.get("/reports/{model}/{page}", response_class=FileResponse, responses={200: {"content": {"text/html": {}}}})

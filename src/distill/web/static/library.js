@@ -53,14 +53,15 @@ async function forget(model) {
 const importing = shared("");
 async function take(files) {
   const wrong = [];
+  const taken = [];
   for (const [number, file] of files.entries()) {
     importing.set(files.length > 1 ? `Importing ${number + 1} of ${files.length} …` : "Importing …");
-    await send(`/api/uploads/models/${encodeURIComponent(file.name)}`, file).then(done).catch((error) => wrong.push(error.message));
+    await send(`/api/uploads/models/${encodeURIComponent(file.name)}`, file).then((model) => taken.push(model.name), (error) => wrong.push(error.message));
     refresh("/api/models");
   }
   importing.set("");
   if (wrong.length) say(wrong.slice(0, 3).join(" "), { tone: "bad" });
-  else say(files.length === 1 ? `${files[0].name} is in the library` : `${files.length} models are in the library`);
+  else say(files.length === 1 ? `${taken[0]} is in the library` : `${files.length} models are in the library`);
 }
 
 function Import() {
@@ -93,10 +94,9 @@ function List() {
 
 /** Gives a model another name, and goes where it is shown then. */
 async function rename(model, name) {
-  const renamed = await done(await post(`/api/models/${model.id}/rename`, { name }));
+  const now = await post(`/api/models/${model.id}/rename`, { name });
   refresh("/api/models");
-  const now = (await get("/api/models")).find((one) => one.file === renamed.results[0].model.path);
-  go("library", ...(now ? [now.id] : []));
+  go("library", now.id);
   return now;
 }
 function Renaming({ model, onClose }) {
