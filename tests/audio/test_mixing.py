@@ -62,6 +62,8 @@ def test_what_cancels_in_mono_is_trained_on_all_the_same(tmp_path, noise, save):
 def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, noise, save):
     """Guards against floats above full scale called clipped, and -55 dBFS called silence."""
     save(tmp_path / "hot.wav", 10 * noise(1.0), subtype="FLOAT")
+    hair = noise(1.0, 3)
+    save(tmp_path / "hair.wav", 1.001 * hair / np.abs(hair).max(), subtype="FLOAT")
     save(tmp_path / "quiet.flac", 0.0045 * noise(1.0, 1), subtype="PCM_24")
     flat = np.clip(30 * noise(1.0, 2), -1, 1)
     save(tmp_path / "clipped.wav", flat)
@@ -69,6 +71,7 @@ def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, no
     files = {file.name: file for file in corpus.files}
     assert files["hot.wav"].clipped < 0.001
     assert "12.0 dB above full scale" in files["hot.wav"].remark
+    assert "It peaks less than 0.1 dB above full scale" in files["hair.wav"].remark
     assert files["clipped.wav"].clipped > 0.01
     assert files["quiet.flac"].silence < 0.5
     assert files["quiet.flac"].bandwidth > 15_000

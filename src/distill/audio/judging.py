@@ -20,6 +20,8 @@ SHORTEST_SECONDS = 0.05
 LONGEST_SECONDS = 6 * 3600.0
 """Decoded, six hours in stereo fill the whole cache; a header that says more is more often damaged than true."""
 _SILENT = 1e-4  # -80 dBFS: what a 16-bit file holds of nothing but its own rounding stays below
+_SHOWN_DB = 0.05
+"""What is less would be shown as 0.0."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,11 @@ def _without_name(what: str, path: Path) -> str:
 
 
 def _remark(of_file: str, levels: Levels) -> str:
-    loud = (
-        f"It peaks {20 * math.log10(levels.peak):.1f} dB above full scale, is not clipped there, and is brought down to it."
-        if levels.peak > 1
-        else ""
-    )
+    loud = ""
+    if levels.peak > 1:
+        over = 20 * math.log10(levels.peak)
+        said = f"{over:.1f} dB" if over >= _SHOWN_DB else "less than 0.1 dB"
+        loud = f"It peaks {said} above full scale, is not clipped there, and is brought down to it."
     return " ".join(filter(None, (of_file, mix_in_words(levels.mix), loud)))
 
 

@@ -1,6 +1,6 @@
 // The desk: one sound or two beside each other, transport, undo, and the panels for what is selected.
 import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
-import { Action, Dialog, Segments, Tick, duration, html } from "./parts.js";
+import { Action, Dialog, Pencil, Segments, Tick, duration, html } from "./parts.js";
 import { address, attempt, go, sayWrong, undoes, useRemembered, useShared } from "./store.js";
 import { book as bookOf, load } from "./codes-sheet.js";
 import { play, playing, stop } from "./codes-sound.js";
@@ -37,7 +37,7 @@ function Title({ sheet, letter }) {
   const done = (event) => { setNaming(false); if (event.target.value.trim() !== sheet.told.name) attempt(() => sheet.rename(event.target.value)); };
   return html`<div class="sheet-title">${letter && html`<span class="letter">${letter}</span>`}
     ${naming ? html`<input aria-label="Name of this sound" value=${sheet.told.name} ref=${(input) => input?.focus()} onBlur=${done} onKeyDown=${(event) => { if (event.key === "Enter") event.target.blur(); if (event.key === "Escape") setNaming(false); }} />`
-      : html`<h2>${sheet.told.name}</h2><button type="button" class="quiet small" aria-label="Rename this sound" title="Rename" onClick=${() => setNaming(true)}>✎</button>`}
+      : html`<h2>${sheet.told.name}</h2><button type="button" class="quiet small" aria-label="Rename this sound" title="Rename" onClick=${() => setNaming(true)}><${Pencil} /></button>`}
     <small>${duration(sheet.seconds)} · ${sheet.told.model}</small></div>`;
 }
 

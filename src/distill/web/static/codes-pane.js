@@ -1,6 +1,6 @@
 // One sound as a grid: level names beside it, time above, the whole of it below.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { html } from "./parts.js";
+import { Pencil, html } from "./parts.js";
 import { useRemembered, useShared } from "./store.js";
 import { coloured } from "./palette.js";
 import { Grid, heightOf } from "./grid.js";
@@ -32,7 +32,7 @@ function Names({ sheet, grid, row }) {
             onBlur=${(event) => { rename(level, event.target.value); setNaming(null); }}
             onKeyDown=${(event) => { if (event.key === "Enter") event.target.blur(); if (event.key === "Escape") setNaming(null); event.stopPropagation(); }} />`
         : html`<button type="button" class="quiet small" title=${`Hear ${name} alone`} aria-label=${`Hear ${name} alone`} onClick=${() => attempt(() => hearRow(sheet, grid, level))}>${name}</button>
-          <button type="button" class="quiet small rename" aria-label=${`Rename ${name}`} title="Rename" onClick=${() => setNaming(level)}>✎</button>`}
+          <button type="button" class="quiet small rename" aria-label=${`Rename ${name}`} title="Rename" onClick=${() => setNaming(level)}><${Pencil} /></button>`}
     </div>`)}
   </div>`;
 }

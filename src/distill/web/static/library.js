@@ -144,7 +144,7 @@ function Model({ id }) {
   const facts = [["Codec distance", figure(model.codec_distance)], ["Prior perplexity", figure(model.perplexity, 1)], ["Learned from", `${count(model.file_count, "recording")}, ${duration(model.seconds)}`], ["Levels × codes", `${model.level_names.length} × ${model.codebook_size}`], ["Rate", `${(model.bitrate / 1000).toFixed(2)} kbit/s`], ["Size", size(model.size)]];
   return html`<div class="stack"><a class="back" href=${address("library")}>← All models</a>
     <div class="head"><div><h2>${model.name} <${Health} model=${model} /></h2><small class="path">${model.file} · ${when(model.created)}</small></div>
-      <div class="actions"><button type="button" class="quiet" onClick=${() => ask(true)}>Rename</button><${Export} model=${model} /><${Action} act=${() => forget(model)} data-test="delete">Delete<//>
+      <div class="actions"><button type="button" class="quiet" onClick=${() => ask(true)}>Rename</button><${Export} model=${model} /><${Action} kind="quiet" act=${() => forget(model)} data-test="delete">Delete<//>
         ${model.has_prior && html`<a class="button primary" href=${address("generate", id)}>Make sound</a>`}</div></div>
     <dl class="tiles">${facts.map(([words, value]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>
     <div class="cards two"><${Trainings} runs=${model.runs} />

@@ -41,6 +41,9 @@ export function Action({ act, kind = "", label, doing, children, ...rest }) {
   return html`<button type="button" class=${kind} aria-label=${label} aria-busy=${busy} disabled=${!busy && rest.disabled} onClick=${press} title=${rest.title} data-test=${rest["data-test"]}>${busy && doing ? doing : children}</button>`;
 }
 
+/** On a button that renames. */
+export const Pencil = () => html`<svg class="pen" viewBox="0 0 16 16" aria-hidden="true"><path d="M3 13l.7-3L10.6 3.1l2.3 2.3L6 12.3zM9.4 4.3l2.3 2.3" /></svg>`;
+
 /** What a tab shows before there is anything to show: what to do first. */
 export const Empty = ({ title, children, actions }) => html`
   <div class="empty">

@@ -1,7 +1,7 @@
 // A piece of new audio: how it looks and sounds, where each second is from, how it was made, and what to do with it.
 import { useEffect, useState } from "./vendor/hooks.js";
 import { get, post, put, query } from "./api.js";
-import { html, Action, Badge, when } from "./parts.js";
+import { html, Action, Badge, Pencil, when } from "./parts.js";
 import { pause, play, playing, position } from "./player.js";
 import { address, attempt, refresh, say, usePolled, useShared } from "./store.js";
 import { Rename } from "./rename.js";
@@ -14,13 +14,13 @@ export const MAKING = ["Composing", "Writing the report"];
 export const download = (reference, format) => query("/api/sound/download", { ref: reference, format });
 const number = (value) => `${+Number(value).toFixed(3)}`;
 
-/** How it was made, in a line. */
-export function how(piece) {
+/** How it was made, part by part. */
+function how(piece) {
   const { request } = piece;
   const sampling = request.sampling ?? {};
   const temperature = [].concat(sampling.temperature ?? 1).map(number).join(", ");
   const what = { loop: "loop", infill: `${number(request.begin)} to ${number(request.end)} s made anew`, audio: request.given ? "goes on from a prompt" : "" }[request.kind] ?? "";
-  return [`seed ${piece.seed}`, what, `${request.voice === "recordings" ? "recordings'" : "codec's"} voice`, temperature !== "1" && `temperature ${temperature}`, sampling.top_k ? `top-k ${sampling.top_k}` : "", sampling.top_p != null && `top-p ${number(sampling.top_p)}`, sampling.variety ? `variety ${number(sampling.variety)}` : ""].filter(Boolean).join(" · ");
+  return [`seed ${piece.seed}`, what, `${request.voice === "recordings" ? "recordings'" : "codec's"} voice`, temperature !== "1" && `temperature ${temperature}`, sampling.top_k ? `top-k ${sampling.top_k}` : "", sampling.top_p != null && `top-p ${number(sampling.top_p)}`, sampling.variety ? `variety ${number(sampling.variety)}` : ""].filter(Boolean);
 }
 
 const details = new Map();
@@ -57,7 +57,7 @@ function Keep({ piece }) {
 function Title({ piece }) {
   const [renaming, rename] = useState(false);
   const act = async (name) => { await post(`/api/pieces/${piece.id}/rename`, { name }); refresh("/api/pieces"); };
-  return html`<h3>${piece.name}</h3>${piece.is_there && html`<button type="button" class="quiet small round pencil" aria-label=${`Rename ${piece.name}`} title="Rename" onClick=${() => rename(true)}><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 13l.7-3L10.6 3.1l2.3 2.3L6 12.3zM9.4 4.3l2.3 2.3" /></svg></button>`}
+  return html`<h3>${piece.name}</h3>${piece.is_there && html`<button type="button" class="quiet small round pencil" aria-label=${`Rename ${piece.name}`} title="Rename" onClick=${() => rename(true)}><${Pencil} /></button>`}
     ${renaming && html`<${Rename} name=${piece.name} act=${act} onClose=${() => rename(false)} />`}`;
 }
 
@@ -75,7 +75,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
     <header><div><div class="title"><${Title} piece=${piece} /><${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original${kind === "infill" ? " where it is new" : ""}<//></div><small>${piece.model} · ${when(piece.made)}</small></div>
       ${onSide && html`<div class="sides" role="group" aria-label="Compare"><small aria-hidden="true">Compare</small>${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
     ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} judged=${kind === "infill" ? [begin, end] : undefined} options=${() => ({ ...options?.(), loop: kind === "loop" })} />` : html`<p class="soft">The file is gone from ${piece.file}.${piece.model_id ? " It can be made again." : ""}</p>`}
-    <p class="how">${how(piece)}</p>
+    <p class="how">${how(piece).map((part, at) => html`${at ? " · " : ""}<span>${part}</span>`)}</p>
     <div class="actions">
       <${Keep} piece=${piece} />
       ${piece.is_there && html`<${Save} piece=${piece} /><${Handle} piece=${piece} />`}
