@@ -121,3 +121,18 @@ def test_a_message_stays_while_somebody_is_at_it(page: Page, model: str) -> None
     page.get_by_role("link", name="Library").focus()
     page.clock.fast_forward(60_000)
     expect(undo).to_have_count(0)
+
+
+def test_what_has_the_focus_is_not_under_the_head_of_the_page(page: Page, model: str) -> None:
+    """Guards against a control that the keyboard reaches and nobody sees."""
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.goto(f"/#/library/{model}")
+    last = page.get_by_role("button", name="Delete tiny-0")
+    last.focus()
+    for _ in range(25):
+        page.keyboard.press("Shift+Tab")
+        top = page.evaluate("""() => {
+            const own = document.activeElement;
+            return own.closest("main") ? own.getBoundingClientRect().top : 1000;
+        }""")
+        assert top >= 60, page.evaluate("() => document.activeElement.outerHTML.slice(0, 200)")

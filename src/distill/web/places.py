@@ -270,7 +270,7 @@ def _learned(rest: str) -> list[Path]:
     if found is None:
         raise AudioFileError(
             f"{name[:200]} is in none of the folders under Recordings.",
-            "Add the folder that it is in now there; it is known by its sound, whatever it is called.",
+            "Add the folder it is in now; it is known by what is in it, whatever it is called.",
         )
     return [found]
 

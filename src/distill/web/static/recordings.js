@@ -162,7 +162,7 @@ function Recordings({ path }) {
   const leave = () => { set(false); requestAnimationFrame(() => requestAnimationFrame(() => opener.current?.focus())); };
   if (wrong && !all) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!all) return html`<div aria-busy="true"></div>`;
-  const chosen = path[0] ?? (all.find((one) => one.id === last) ?? all[0])?.id;
+  const chosen = path[0] ?? (all.find((one) => one.id === last) ?? all.find((one) => !unusable(one)) ?? all[0])?.id;
   if (!chosen) return html`<${Damaged} tab="recordings" /><${First} />`;
   return html`<${Damaged} tab="recordings" /><div class="split"><${Folders} all=${all} chosen=${chosen} isAdding=${isAdding} add=${() => set(true)} opener=${opener} />
     ${isAdding ? html`<${Add} onClose=${leave} onDone=${() => set(false)} />` : html`<${Folder} key=${chosen} id=${chosen} />`}</div>`;
