@@ -204,9 +204,13 @@ def test_several_models_are_imported_into_an_empty_library(page: Page, model_fil
     (tmp_path / "wrong.distill").write_text("no model")
     page.goto("/#/library")
     files = [model_files / "tiny.distill", model_files / "other.distill"]
+    held: list[Route] = []
+    page.route("**/api/uploads/models/*", lambda route: held.append(route))
     page.get_by_label("Model files to import").set_input_files(files)
-    expect(page.get_by_role("button", name="Importing 1 of 2 …")).to_be_disabled()
-    expect(page.get_by_role("button", name="Importing 2 of 2 …")).to_be_disabled()
+    for number in (1, 2):
+        expect(page.get_by_role("button", name=f"Importing {number} of 2 …")).to_be_disabled()
+        held[number - 1].continue_()
+    page.unroute("**/api/uploads/models/*")
     expect(page.locator(".message")).to_contain_text("2 models are in the library")
     expect(page.locator("table.models tbody tr")).to_have_count(2)
     page.get_by_label("Model files to import").set_input_files([tmp_path / "wrong.distill"])
@@ -217,8 +221,11 @@ def test_enter_renames(page: Page, model: str) -> None:
     page.goto(f"/#/library/{model}")
     page.get_by_role("button", name="Rename").click()
     page.get_by_label("Name", exact=True).fill("rain")
+    held: list[Route] = []
+    page.route("**/rename", lambda route: held.append(route))
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Renaming …")).to_be_disabled()
+    held[0].continue_()
     expect(page.get_by_role("heading", name="rain")).to_be_visible()
 
 

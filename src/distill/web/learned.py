@@ -27,8 +27,15 @@ from distill.web.sound import kept
 _PART = 10 * SAMPLE_RATE
 
 
-def sound_of_learned(model: Path, name: str, folders: Sequence[Path], trained_on: int) -> Path | None:
-    """A file with the sound of a recording; None if it is nowhere.
+def gone(name: str) -> AudioFileError:
+    """What to say of a file that is not there any more."""
+    return AudioFileError(
+        f"{name} is not where it was.", "It was moved or deleted; put it back, or choose another one."
+    )
+
+
+def sound_of_learned(model: Path, name: str, folders: Sequence[Path], trained_on: int) -> Path:
+    """A file with the sound of a recording.
 
     Args:
         name: by which the model knows it, below a folder.
@@ -37,13 +44,28 @@ def sound_of_learned(model: Path, name: str, folders: Sequence[Path], trained_on
             the others do not count.
 
     Raises:
+        AudioFileError: if it is nowhere.
         ModelFileError: if the model cannot be read.
     """
     header = read_header(model)
     digests = {one.sha256 for one in header.sources if normalised(one.name) == normalised(name)} - {None}
     if not digests:
-        return next((path for folder in folders[:trained_on] if (path := folder / name).is_file()), None)
+        for folder in folders[:trained_on]:
+            if (path := folder / name).is_file():
+                return path
+        raise gone(name[:200])
     (digest, *_) = sorted(filter(None, digests))
+    found = _found(model, header, name, digest, folders)
+    if found is None:
+        raise AudioFileError(
+            f"{name[:200]} is in none of the folders under Recordings.",
+            "Add the folder it is in now; it is known by what is in it, whatever it is called.",
+        )
+    return found
+
+
+def _found(model: Path, header: Header, name: str, digest: str, folders: Sequence[Path]) -> Path | None:
+    """What is quickest to tell comes first: files of that name, files that were read before, what is kept; then all others."""
     named = [path for folder in folders if (path := folder / name).is_file()]
     if (found := _first(named, digest)) is not None:
         return found

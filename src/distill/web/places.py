@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
 from distill.audio.folder import audio_files, name_below
-from distill.errors import AudioFileError, CorpusError, LibraryError, OutputError
+from distill.errors import CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
 from distill.files.names import advice_on_missing, free_path, stem_from
@@ -28,7 +28,7 @@ from distill.files.regular import absolute
 from distill.library import Library, ModelEntry
 from distill.library.moving import move
 from distill.runs.events import STAGES
-from distill.web.learned import sound_of_learned
+from distill.web.learned import gone, sound_of_learned
 
 _MOST_FOLDERS = 500
 _one_at_a_time = threading.Lock()
@@ -234,10 +234,7 @@ def sound(reference: str) -> Path:
     for path in found:
         if path.is_file():
             return path
-    raise AudioFileError(
-        f"{(rest.partition('/')[2] or rest)[:200]} is not where it was.",
-        "It was moved or deleted; put it back, or choose another one.",
-    )
+    raise gone((rest.partition("/")[2] or rest)[:200])
 
 
 def uploads() -> Path:
@@ -266,13 +263,7 @@ def _learned(rest: str) -> list[Path]:
     trained_on = list(dict.fromkeys(run.folder for run in reversed(library().runs(entry.origin))))
     folders = [Path(folder) for folder in dict.fromkeys([*trained_on, *(known.folder for known in collections())])]
     _below(Path(), name)  # refuses what leads out
-    found = sound_of_learned(entry.path, name, folders, len(trained_on))
-    if found is None:
-        raise AudioFileError(
-            f"{name[:200]} is in none of the folders under Recordings.",
-            "Add the folder it is in now; it is known by what is in it, whatever it is called.",
-        )
-    return [found]
+    return [sound_of_learned(entry.path, name, folders, len(trained_on))]
 
 
 def _in_run(rest: str) -> list[Path]:

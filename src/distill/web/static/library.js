@@ -67,7 +67,7 @@ async function take(files) {
 function Import() {
   const input = useRef(null);
   const busy = useShared(importing);
-  return html`<button type="button" aria-busy=${Boolean(busy)} onClick=${() => busy || input.current.click()}>${busy || "Import models"}</button>
+  return html`<button type="button" aria-busy=${Boolean(busy)} aria-disabled=${Boolean(busy)} onClick=${() => busy || input.current.click()}>${busy || "Import models"}</button>
     <input ref=${input} type="file" class="unseen" tabindex="-1" accept=".distill" multiple aria-label="Model files to import" onChange=${(event) => { const files = [...event.target.files]; event.target.value = ""; if (files.length) take(files); }} />`;
 }
 

@@ -38,7 +38,7 @@ export function Action({ act, kind = "", label, doing, children, ...rest }) {
     await attempt(async () => act());
     set(false);
   };
-  return html`<button type="button" class=${kind} aria-label=${label} aria-busy=${busy} disabled=${!busy && rest.disabled} onClick=${press} title=${rest.title} data-test=${rest["data-test"]}>${busy && doing ? doing : children}</button>`;
+  return html`<button type="button" class=${kind} aria-label=${label} aria-busy=${busy} aria-disabled=${busy || undefined} disabled=${!busy && rest.disabled} onClick=${press} title=${rest.title} data-test=${rest["data-test"]}>${busy && doing ? doing : children}</button>`;
 }
 
 /** On a button that renames. */
