@@ -38,7 +38,7 @@ from distill.making.joins import Placed
 from distill.making.nearness import Reference, excerpts
 from distill.making.recordings import find_recordings
 from distill.making.sampling import Generation, Sampling, generate
-from distill.making.voices import RecordingsVoice
+from distill.making.voices import RecordingsVoice, join_cost_of
 from distill.models.model_file import Model, load_model
 from distill.originality.dial import NAMED, Dial
 
@@ -77,7 +77,7 @@ def main() -> None:
         compare_rebuilt(model, asked.folder, asked.seconds)
         return
     stretches = find_recordings(model, asked.folder).stretches
-    cost = asked.join_cost or dial.join_factor * float(model.header.voices.get("join_cost", JOIN_COST))
+    cost = asked.join_cost or dial.join_factor * join_cost_of(model)
     if asked.minutes:
         measure_length(model, stretches, dial, asked.minutes, asked.hours)
     elif asked.held_out:

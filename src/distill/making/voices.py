@@ -108,6 +108,11 @@ class RecordingsVoice:
         return self._chosen[key]
 
 
+def join_cost_of(model: Model) -> float:
+    """What a join costs at least, as it was measured for the model."""
+    return float(model.header.voices.get("join_cost", JOIN_COST))
+
+
 def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = None) -> RecordingsVoice | None:
     """The voice a person gets; None is the codec's own.
 
@@ -141,5 +146,5 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
         tell(f"{found.words} The others are used without them; --recordings FOLDER says where they are.")
     codec = model.codec
     bank = Bank(codec.quantizer.codebooks, found.stretches, codec.hop)
-    join_cost = wanted.join_factor * float(model.header.voices.get("join_cost", JOIN_COST))
+    join_cost = wanted.join_factor * join_cost_of(model)
     return RecordingsVoice(bank, codec.channels, codec.sample_rate, wanted.longest_seconds, join_cost)

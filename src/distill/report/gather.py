@@ -20,7 +20,7 @@ from distill.evaluation.opus import through_opus
 from distill.files.names import MODEL_SUFFIX
 from distill.making.grains import Bank, Stretch
 from distill.making.pieces import Piece
-from distill.making.voices import RecordingsVoice
+from distill.making.voices import RecordingsVoice, join_cost_of
 from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
 from distill.report import EvaluationReport, NewAudio, Reconstruction, RefinementReport, RunReport
@@ -277,9 +277,8 @@ def by_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> 
         if not stretches:
             found.append(np.zeros((codec.channels, 0), np.float32))
             continue
-        voice = RecordingsVoice(
-            Bank(codec.quantizer.codebooks, stretches, codec.hop), codec.channels, codec.sample_rate, 1.0
-        )
+        bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
+        voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, 1.0, join_cost_of(model))
         positions = -(-pair.original.shape[1] // codec.hop)
         found.append(joined(voice.blocks(codes[pair.name][:positions]), pair.original.shape[1]))
     return found
