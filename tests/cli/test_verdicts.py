@@ -104,10 +104,10 @@ def test_the_dial_turns_the_nucleus(distill: Distill, tiny: Path) -> None:
         with soundfile.SoundFile(answer.json["audio"][0]) as file:
             return str(file.comment)
 
-    assert "temperature 1, top-p 0.98," in comment("--originality", "close")
+    assert "temperature 1, top-p 0.985," in comment("--originality", "close")
     assert "temperature 1, top-p 0.985," in comment()
     assert "temperature 1, top-p 0.99," in comment("--originality", "original")
-    assert "top-p 0.982," in comment("--originality", 0.2)
+    assert "top-p 0.988," in comment("--originality", 0.8)
     assert "temperature 1.3, top-p 0.8," in comment("--temperature", 1.3, "--top-p", 0.8)
 
 
