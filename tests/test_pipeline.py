@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,11 @@ import pytest
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
-from distill.audio.split import split_corpus
+from distill.audio.split import Passage, split_corpus
 from distill.library import trash
 from distill.making.strength import in_words, measured_strength
-from distill.models.model_file import load_model
-from distill.runs.resume import Stopped, stopped_prior
+from distill.models.model_file import Model, load_model, save_model
+from distill.runs.resume import RefinementRun, Stopped, stopped_prior
 from distill.training import Notice, TrainingEvent
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
@@ -47,6 +47,46 @@ def test_a_worse_prior_does_not_replace_a_better_one(small_corpus: Path, tmp_pat
     assert better.header.prior_training != good.header.prior_training
     (kept_copy,) = trash.trashed()
     assert kept_copy.file.read_bytes() == before
+
+
+def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a voice that is chosen by how another decoder sounded."""
+    corpus = import_corpus(small_corpus)
+    split = split_corpus(corpus)
+    path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
+    codec_plan = pipeline.CodecPlan(epochs=1, least_steps=2, continuous_steps=1, device="cpu")
+    plan = pipeline.PriorPlan(epochs=1, views=1, least_steps=1, device="cpu")
+    pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC)
+    trained = pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR)
+    measured: list[Model] = []
+
+    def measure(model: Model, passages: Sequence[Passage], _: object) -> Model:
+        assert [passage.recording.name for passage in passages] == [one.name for one in model.trained_on]
+        measured.append(model)
+        return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {"nearer": "codec"}}))
+
+    monkeypatch.setattr(pipeline, "with_measures", measure)
+
+    def refined(**changes: object) -> tuple[str, list[str]]:
+        save_model(
+            path, dataclasses.replace(trained, header=trained.header.model_copy(update=changes | {"digest": None}))
+        )
+        told: list[TrainingEvent] = []
+        run = RefinementRun(tmp_path, pipeline.RefinementPlan(epochs=1, least_steps=1, device="cpu"))
+        pipeline.refine_codec(path, corpus, split, run, callback=told.append)
+        return load_model(path).header.nearer_voice, [one.text for one in told if isinstance(one, Notice)]
+
+    assert refined(voices={"nearer": "recordings"})[0] == "codec"
+    assert len(measured) == 1
+    assert refined(voices={})[0] == "codec", "where nothing was measured, nothing is"
+    assert len(measured) == 1
+    elsewhere = (trained.header.prior_training or {}) | {"corpus_fingerprint": "0" * 64}
+    nearer, words = refined(voices={"nearer": "recordings"}, prior_training=elsewhere)
+    assert nearer == "recordings"
+    assert any("learned from other recordings" in one for one in words)
+    assert len(measured) == 1
 
 
 def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(

@@ -198,6 +198,9 @@ def refine_codec(
         header = refined_header(model.header, result)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         save_model(model_path, refined)
+        if refined.header.voices and not _is_set(cancel_event):  # what was measured was of the decoder as it was
+            refined = _measured_anew(refined, corpus, record.tell)
+            save_model(model_path, refined)
     with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
         before = dataclasses.replace(model, codec=result.first)
         write_refinement_report(page, refinement_report(refined, before, corpus, split, result))
@@ -387,6 +390,15 @@ def run(
             write_report(report, contents)
         tell("Writing the report", 1, 1)
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
+
+
+def _measured_anew(model: Model, corpus: Corpus, tell: MetricsCallback) -> Model:
+    learned_from = (model.header.prior_training or {}).get("corpus_fingerprint")
+    split = own_split(model, corpus)
+    if split is None or learned_from != corpus.fingerprint:
+        tell(Notice("The prior learned from other recordings, so which voice is nearer to them is not measured again."))
+        return model
+    return with_measures(model, split.train, tell)
 
 
 def _is_set(cancel_event: Event | None) -> bool:

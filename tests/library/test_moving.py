@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,28 @@ def test_a_name_that_is_taken_is_refused_and_nothing_is_touched(
         rename_piece(library, noted, "rain")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert library.generation(noted.id or 0) == noted
+
+
+def test_what_may_be_about_a_piece_is_not_left_behind(
+    library: Library, noted: GenerationRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a list of grains that could not be read and stayed under the old name, without a word."""
+    read = Path.read_text
+
+    def refused(path: Path, *args: Any, **kwargs: Any) -> str:
+        if path.name == "a-0.json":
+            raise PermissionError(13, "Permission denied")
+        return read(path, *args, **kwargs)
+
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Path, "read_text", refused)
+        with pytest.raises(OutputError, match=r"a-0.json may belong .* permission denied"):
+            rename_piece(library, noted, "rain")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / "a-0.rpp").write_bytes(b"\xff\xfe of another program")
+    assert Path(rename_piece(library, noted, "rain").file).with_suffix(".json").exists()
+    assert (tmp_path / "a-0.rpp").exists(), "what is not ours stays"
 
 
 @pytest.mark.parametrize("name", ["../rain", "a/b", "C:rain", "..", " ", ".wav", "a\nb", "x" * 101])

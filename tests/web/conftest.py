@@ -15,8 +15,10 @@ import pytest
 import torch
 from fastapi import FastAPI
 
+from distill.library import GenerationRecord, Library
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.web import places
 from distill.web.app import create_app
 from distill.web.guard import Door
 from distill.web.listen import listening
@@ -127,6 +129,22 @@ def server() -> Iterator[str]:
     """The address of the dashboard, behind its guard: it sees each test's own home."""
     with _running(lambda port: create_app(Door(port=port))) as address:
         yield address
+
+
+@pytest.fixture
+def note_piece(tiny: Path, small_corpus: Path, tmp_path: Path) -> Callable[..., str]:
+    """Notes a piece of 0.8 s of the tiny model, asked for in this way; gives the page's name for the model."""
+
+    def note(seed: int = 0, take: int = 0, **request: Any) -> str:
+        library = Library(lambda _: None)
+        entry = library.note_model(tiny)
+        path = Path(shutil.copy(small_corpus / f"take-{take}.wav", tmp_path / f"tiny-{take}.wav"))
+        by = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin)
+        asked = {"kind": "audio", "seconds": 0.8} | request
+        library.add_generations([GenerationRecord(*by, str(path), "s" * 64, seed, "fine", {}, asked)])
+        return places.model_id(entry)
+
+    return note
 
 
 @pytest.fixture

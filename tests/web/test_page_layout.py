@@ -3,29 +3,22 @@
 Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
 """
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from distill.library import GenerationRecord, Library
 from distill.web import places
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def model(tiny: Path, small_corpus: Path, tmp_path: Path) -> str:
+def model(note_piece: Callable[..., str]) -> str:
     """A tiny model with a piece whose settings fill more than a line of a phone; the page's name for the model."""
-    library = Library(lambda _: None)
-    entry = library.note_model(tiny)
-    path = Path(shutil.copy(small_corpus / "take-0.wav", tmp_path / "tiny-0.wav"))
     sampling = {"temperature": 0.9, "top_k": 40, "top_p": 0.985, "variety": 1.5}
-    request = {"kind": "audio", "seconds": 0.8, "voice": "recordings", "sampling": sampling}
-    by = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin)
-    library.add_generations([GenerationRecord(*by, str(path), "s" * 64, 887698624, "fine", {}, request)])
-    return places.model_id(entry)
+    return note_piece(887698624, voice="recordings", sampling=sampling)
 
 
 def test_on_a_phone_nothing_is_torn(page: Page, model: str) -> None:

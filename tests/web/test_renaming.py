@@ -3,29 +3,19 @@
 Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
 """
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from distill.library import GenerationRecord, Library
-from distill.web import places
-
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def model(tiny: Path, small_corpus: Path, tmp_path: Path) -> str:
+def model(note_piece: Callable[..., str]) -> str:
     """A tiny model and two pieces of it; the page's name for the model."""
-    library = Library(lambda _: None)
-    entry = library.note_model(tiny)
-    by = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin)
-    for seed in (0, 1):
-        path = Path(shutil.copy(small_corpus / f"take-{seed}.wav", tmp_path / f"tiny-{seed}.wav"))
-        request = {"kind": "audio", "seconds": 0.8}
-        library.add_generations([GenerationRecord(*by, str(path), "s" * 64, seed, "fine", {}, request)])
-    return places.model_id(entry)
+    return [note_piece(seed, seed) for seed in range(2)][-1]
 
 
 def test_a_piece_is_renamed_on_the_page_and_gets_its_name_back(page: Page, model: str, tmp_path: Path) -> None:

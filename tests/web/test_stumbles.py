@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from distill.library import GenerationRecord, Library
+from distill.library import Library
 from distill.web import places
 from distill.web.routes.generate import Settings, length_in_words
 
@@ -25,18 +25,9 @@ def model(tiny: Path) -> str:
 
 
 @pytest.fixture
-def made(tiny: Path, model: str, small_corpus: Path, tmp_path: Path) -> Callable[..., str]:
+def made(note_piece: Callable[..., str]) -> Callable[..., str]:
     """Notes a piece of 0.8 s that was asked for in this way; gives where it is shown."""
-
-    def note(**request: Any) -> str:
-        library = Library(lambda _: None)
-        entry = library.note_model(tiny)
-        path = Path(shutil.copy(small_corpus / "take-0.wav", tmp_path / "tiny-0.wav"))
-        by = ("2026-01-01T00:00:00+00:00", str(tiny), entry.digest, entry.origin)
-        library.add_generations([GenerationRecord(*by, str(path), "s" * 64, 0, "fine", {}, request)])
-        return f"/#/generate/{model}"
-
-    return note
+    return lambda **request: f"/#/generate/{note_piece(**request)}"
 
 
 SOUNDS = "() => !document.getElementById('player').paused"

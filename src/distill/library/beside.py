@@ -5,6 +5,8 @@ import re
 from glob import escape
 from pathlib import Path
 
+from distill.errors import OutputError
+
 SIDECAR_FORMAT = "distill-grains"
 
 
@@ -17,34 +19,49 @@ def quoted(words: str) -> str:
 
 def companions(piece: Path, name: str) -> list[tuple[Path, str]]:
     """The files beside a piece that say of themselves that they are about it, at most one of a kind, each with its text as it
-    is to be when the piece is called ``name``."""
+    is to be when the piece is called ``name``.
+
+    Raises:
+        OutputError: if one of that name cannot be read: it may be about the piece, and would be left behind.
+    """
     found: dict[str, tuple[Path, str]] = {}
     for path in sorted(piece.parent.glob(f"{escape(piece.stem)}*")):
         numbered = re.fullmatch(r"(-\d+)?", path.stem.removeprefix(piece.stem))
         if numbered and path.suffix in _SAYS and path.suffix not in found and path.is_file():
-            text = _SAYS[path.suffix](path, piece.name, name)
-            if text is not None:
-                found[path.suffix] = (path, text)
+            now = _text_of(path)
+            then = None if now is None else _SAYS[path.suffix](now, piece.name, name)
+            if then is not None:
+                found[path.suffix] = (path, then)
     return list(found.values())
 
 
-def _grains(path: Path, was: str, name: str) -> str | None:
+def _text_of(path: Path) -> str | None:
+    """None if it is no UTF-8, in which all that Distill writes is."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise OutputError(
+            f"{path.name} may belong to the piece and cannot be read: {why}.", "Allow reading it, or move it away."
+        ) from error
+
+
+def _grains(text: str, was: str, name: str) -> str | None:
     """The list of a piece's grains under another name; None if it is not that."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # somebody else's
+        told = json.loads(text)
+    except (ValueError, RecursionError):  # somebody else's
         return None
     if not isinstance(told, dict) or told.get("format") != SIDECAR_FORMAT or told.get("piece") != was:
         return None
     return json.dumps(told | {"piece": name}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _project(path: Path, was: str, name: str) -> str | None:
+def _project(text: str, was: str, name: str) -> str | None:
     """A Reaper project in which the piece has another name; None if it does not hold it."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError):
-        return None
+    lines = text.split("\n")
     named = {f"{key} {quoted(was)}": f"{key} {quoted(name)}" for key in ("NAME", "FILE")}
     if f"FILE {quoted(was)}" not in {line.strip() for line in lines}:
         return None
