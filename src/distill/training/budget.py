@@ -16,8 +16,8 @@ CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
-MEASURING_SECONDS, MEASURING_SHARE = 18.0, 0.08
-"""What measuring how firmly the beat is held (7 s) and comparing both voices take after a prior is trained, on two cores, and
+MEASURING_SECONDS, MEASURING_SHARE = 21.0, 0.08
+"""What measuring how firmly the beat is held (6 s) and comparing both voices take after a prior is trained, on two cores, and
 the most of its time that they may have; where that is too little, neither is done."""
 LEAST_SHARE = 0.1
 """Of the minutes, what learning gets however long the rest takes."""
