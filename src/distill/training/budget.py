@@ -18,7 +18,9 @@ REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
 MEASURING_SECONDS, MEASURING_SHARE = 21.0, 0.08
 """What measuring how firmly the beat is held (6 s) and comparing both voices take after a prior is trained, on two cores, and
-the most of its time that they may have; where that is too little, neither is done."""
+the most of its time that they may have."""
+LEAST_TO_MEASURE_S = 4.5
+"""Where that is less than this, neither is done: a prior of under a minute needs all of it to learn."""
 LEAST_SHARE = 0.1
 """Of the minutes, what learning gets however long the rest takes."""
 
@@ -55,7 +57,7 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
 
 def leaves_time_to_measure(plan: PriorPlan) -> tuple[bool, PriorPlan]:
     """Whether the beat and both voices are measured after the training, and the plan that leaves time for it."""
-    if plan.minutes is None or plan.minutes * 60 * MEASURING_SHARE < MEASURING_SECONDS / 4:
+    if plan.minutes is None or plan.minutes * 60 * MEASURING_SHARE < LEAST_TO_MEASURE_S:
         return False, plan
     taken = min(MEASURING_SECONDS / 60, MEASURING_SHARE * plan.minutes)
     return True, dataclasses.replace(plan, minutes=plan.minutes - taken)
