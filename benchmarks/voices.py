@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from distill.audio.corpus import import_corpus
-from distill.audio.distance import LogMel, MultiScaleMel
+from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import judge
 from distill.audio.mixing import mono_pair
 from distill.audio.split import split_corpus, whole_recordings
@@ -36,6 +36,7 @@ from distill.codes.extract import decode_chunks, encode_blocks
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import Placed
 from distill.making.nearness import Reference, excerpts
+from distill.making.onsets import FRAMES_PER_SECOND
 from distill.making.recordings import find_recordings
 from distill.making.sampling import Generation, Sampling, generate
 from distill.making.voices import RecordingsVoice, join_cost_of
@@ -44,9 +45,6 @@ from distill.originality.dial import NAMED, Dial
 
 RATE = 48_000
 DRAWS = 15
-ONSET_RATE = 100
-"""Frames a second in which onsets are looked for."""
-SHORTEST_PERIOD, LONGEST_PERIOD = 30, 150
 
 
 def main() -> None:
@@ -91,7 +89,7 @@ def main() -> None:
 
 def voice_of(model: Model, stretches: Sequence[Stretch], dial: Dial, join_cost: float = JOIN_COST) -> RecordingsVoice:
     codec = model.codec
-    bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
+    bank = Bank.of(model, stretches)
     return RecordingsVoice(bank, codec.channels, codec.sample_rate, dial.longest_seconds, join_cost)
 
 
@@ -109,11 +107,11 @@ def compare(
         for piece in generate(model, seconds, count, Sampling(top_p=dial.top_p), seed=1000 * lot)
     ]
     floor = floor_of(reference, audio, count * lots, seconds)
-    period, own_beat = strongest_period(audio)
+    period, own_beat = reference.period, reference.beat
     print(
         f"Floor of the Fréchet distance {floor:.1f}; comb of the recordings {reference.nearness(audio).comb:.2f}; their onsets"
     )
-    print(f"repeat after {period / ONSET_RATE:.2f} s (autocorrelation {own_beat:.2f})\n")
+    print(f"repeat after {period / FRAMES_PER_SECOND:.2f} s (autocorrelation {own_beat:.2f})\n")
     print(
         "| voice | movement | comb | Fréchet / floor | near-copies | beat | grains a piece | longest | step | seconds a piece |"
     )
@@ -124,7 +122,7 @@ def compare(
         taken = (time.perf_counter() - started) / len(pieces)
         near = reference.nearness(sounds)
         row = f"| {name} | {near.movement_db:.2f} dB | {near.comb:.2f} | {near.frechet / floor:.2f} "
-        row += f"| {near.near_copies:.1%} | {beat(sounds, period) / own_beat:.2f} "
+        row += f"| {near.near_copies:.1%} | {near.beat / own_beat:.2f} "
         if speaker is None:
             print(f"{row}| | | | {taken:.2f} |")
             continue
@@ -183,28 +181,6 @@ def compare_rebuilt(model: Model, folder: Path, seconds: float) -> None:
     floor = floor_of(reference, audio, count, seconds)
     distance = reference.nearness(made).frechet
     print(f"Fréchet distance {distance:.1f}, floor {floor:.1f}, over it {distance / floor:.2f}")
-
-
-def onset_echo(audio: np.ndarray) -> np.ndarray:
-    """Autocorrelation, by frames of 10 ms, of how much louder the mel bands of a sound ``[C, N]`` get from frame to frame."""
-    mel = LogMel(RATE, 2048, RATE // ONSET_RATE, 64)(torch.from_numpy(audio.mean(axis=0))[None, None])[0, 0].numpy()
-    rise = np.maximum(np.diff(mel, axis=0), 0).mean(axis=1)
-    rise -= rise.mean()
-    echo = np.correlate(rise, rise, "full")[len(rise) - 1 :]
-    return np.asarray(echo / max(echo[0], 1e-9))
-
-
-def strongest_period(recordings: Sequence[np.ndarray]) -> tuple[int, float]:
-    """After how many frames the recordings' onsets repeat most, and their autocorrelation there."""
-    echoes = [echo[:LONGEST_PERIOD] for one in recordings if len(echo := onset_echo(one)) >= LONGEST_PERIOD]
-    mean = np.mean(echoes, axis=0)
-    period = SHORTEST_PERIOD + int(np.argmax(mean[SHORTEST_PERIOD:]))
-    return period, float(mean[period])
-
-
-def beat(sounds: Sequence[np.ndarray], period: int) -> float:
-    """The autocorrelation of new sounds at that period, or two frames beside it."""
-    return float(np.mean([onset_echo(one)[period - 2 : period + 3].max() for one in sounds]))
 
 
 def floor_of(reference: Reference, audio: Sequence[np.ndarray], count: int, seconds: float) -> float:

@@ -10,12 +10,15 @@ import torch
 from distill.making import grains as g
 from distill.making.grains import Bank, Grain, Stretch, choose
 from distill.making.joins import speak
+from distill.making.rises import MOST_OFF
 
 HOP = 1024
 
 
-def make_bank(audio: list[np.ndarray], seed: int = 0, takes: list[int] | None = None) -> Bank:
-    """Random codebooks, and random codes for every position of every recording."""
+def make_bank(
+    audio: list[np.ndarray], seed: int = 0, takes: list[int] | None = None, *, has_bands: bool = True
+) -> Bank:
+    """Random codebooks, random codes for every position of every recording, and what they say of the bands."""
     draw = torch.Generator().manual_seed(seed)
     codebooks = torch.randn(2, 16, 4, generator=draw)
     stretches = [
@@ -28,7 +31,7 @@ def make_bank(audio: list[np.ndarray], seed: int = 0, takes: list[int] | None = 
         )
         for number, one in enumerate(audio)
     ]
-    return Bank(codebooks, stretches, HOP)
+    return Bank(codebooks, stretches, HOP, LEVELS if has_bands else None)
 
 
 def wanted(positions: int, seed: int = 1) -> torch.Tensor:
@@ -39,6 +42,20 @@ def path_of(bank: Bank, grains: list[Grain]) -> list[int]:
     return [int(bank.begins[one.stretch]) + one.position + step for one in grains for step in range(one.positions)]
 
 
+LEVELS = torch.randn(2, 16, 24, generator=torch.Generator().manual_seed(7))
+"""What each entry adds to the bands."""
+
+
+def bands(levels: torch.Tensor, codes: torch.Tensor) -> np.ndarray:
+    """Of each position, three neighbours taken together."""
+    every = np.array([sum(levels[number, entry] for number, entry in enumerate(one)).numpy() for one in codes])
+    return every.reshape(len(codes), 8, 3).mean(axis=2)
+
+
+def rise(before: np.ndarray, after: np.ndarray) -> float:
+    return float(np.mean([max(0.0, step) for step in after - before]))
+
+
 class Twin:
     """The slow twin: what any path costs, read off the rules one by one; infinite where it breaks one."""
 
@@ -46,12 +63,19 @@ class Twin:
         every = np.arange(len(bank))
         self.bank, self.longest = bank, longest
         self.apart = np.array([bank.distances(vector, every) for vector in bank.vectors(codes)])
+        self.off = np.zeros((len(codes), len(bank), len(bank)))
+        if bank.rises is not None:
+            ours, theirs = bands(LEVELS, codes), bands(LEVELS, torch.cat([one.codes for one in bank.stretches]))
+            steps = np.array([[rise(first, second) for second in theirs] for first in theirs])
+            usual = np.std([steps[place, place + 1] for place in every if not bank.is_last[place]])
+            asked = [0.0, *map(rise, ours, ours[1:])]
+            self.off = np.minimum(np.abs(steps[None] - np.array(asked)[:, None, None]) / usual, MOST_OFF)
         self.join = join_cost + g.DISTANCE_COST * np.minimum(bank.likeness.changes(every, every), g.MOST_CHANGES)
 
     def cost(self, path: tuple[int, ...] | list[int]) -> float:
         total, age = float(self.apart[0, path[0]]), 1
         for step, (before, place) in enumerate(itertools.pairwise(path), 1):
-            total += self.apart[step, place]
+            total += self.apart[step, place] + g.RISE_COST * self.off[step, before, place]
             if place == before + 1 and not self.bank.is_last[before]:
                 age += 1
                 if age > self.longest:
@@ -68,12 +92,16 @@ class Twin:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("join_cost", [0.5, 40.0])
-def test_path_is_the_cheapest_of_all(noise: Callable[..., np.ndarray], seed: int, join_cost: float) -> None:
-    """Against every path there is. Guards against candidates, ages or back pointers that lose the best one."""
-    bank = make_bank([noise(length * HOP / 48_000, seed=length) for length in (3, 2, 2)], seed)
+@pytest.mark.parametrize("has_bands", [True, False])
+def test_path_is_the_cheapest_of_all(
+    noise: Callable[..., np.ndarray], seed: int, join_cost: float, *, has_bands: bool
+) -> None:
+    """Against every path there is. Guards against candidates, ages or back pointers that lose the best one, and against rises
+    that are lost where codes come in parts."""
+    bank = make_bank([noise(length * HOP / 48_000, seed=length) for length in (3, 2, 2)], seed, has_bands=has_bands)
     codes, longest = wanted(5, seed), 2
     twin = Twin(bank, codes, longest, join_cost)
-    found = path_of(bank, list(choose(bank, [codes], longest, join_cost=join_cost)))
+    found = path_of(bank, list(choose(bank, torch.split(codes, 2), longest, join_cost=join_cost)))
     best = min(map(twin.cost, itertools.product(range(len(bank)), repeat=5)))
     assert np.isfinite(best)
     assert twin.cost(found) == pytest.approx(best, rel=1e-4)

@@ -12,7 +12,7 @@ import torch
 from distill.audio.split import Passage
 from distill.making import nearness
 from distill.making.grains import JOIN_COSTS
-from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, excerpts, in_words, measured
+from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, excerpts, in_words, measured, suited
 from distill.making.voices import RecordingsVoice
 from distill.models import Model, Source
 
@@ -197,13 +197,35 @@ def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
     )
     quantizer = SimpleNamespace(codebooks=torch.randn(2, 16, 4, generator=torch.Generator().manual_seed(0)))
     spoken = SimpleNamespace(quantizer=quantizer, channels=1, sample_rate=RATE, hop=1024, frame_rate=FRAME_RATE)
-    model = cast(Model, SimpleNamespace(codec=spoken, trained_on=(source,)))
+    model = cast(Model, SimpleNamespace(codec=spoken, trained_on=(source,), header=SimpleNamespace(bands=())))
     found = measured(model, cast(list[Passage], [passage]))
     assert (found["nearer"], found["join_cost"]) == (nearer, best)
     assert found["codec_frechet"] == pytest.approx(math.exp(codec), abs=0.01)
     assert found["recordings_frechet"] == pytest.approx(math.exp(2), abs=0.01)
     Told.windows -= 1
     assert measured(model, cast(list[Passage], [passage])) == {}
+
+
+@pytest.mark.parametrize(
+    ("copies", "best"),
+    [
+        ({4.0: 0.4, 12.0: 0.52, 40.0: 0.9}, 12.0),
+        ({4.0: 0.4, 12.0: 0.53, 40.0: 0.9}, 4.0),
+        ({4.0: 0.7, 12.0: 0.6, 40.0: 0.9}, 12.0),
+        ({4.0: 0.4, 12.0: 0.4, 40.0: 0.5}, 40.0),
+    ],
+)
+def test_joins_that_quote_more_than_the_codec_are_not_considered(copies: dict[float, float], best: float) -> None:
+    """The dearer joins are the nearer here. Guards against a voice that is near because it plays the recordings back."""
+    by_cost = {cost: Nearness(0.0, 0.1, 100 / cost**2, share, 0.1, 1.0) for cost, share in copies.items()}
+    assert suited(Nearness(0.0, 0.1, 1.0, 0.5, 0.1, 1.0), by_cost) == best
+
+
+def test_what_loses_the_beat_is_farther_and_what_has_more_of_it_is_not() -> None:
+    """Guards against cheap joins that are as near by all else."""
+    kept, lost, firm = (Nearness(0.5, 0.1, 10.0, 0.5, 0.1, 0.5, beat, 0.3) for beat in (0.3, 0.15, 0.6))
+    assert lost.distance - kept.distance == pytest.approx(0.45)
+    assert firm.distance == kept.distance
 
 
 @pytest.mark.parametrize("nearer", ["codec", "recordings"])

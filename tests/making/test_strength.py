@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from distill.making.strength import BY_CHANCE, ENOUGH, STRENGTHS, least_enough, onset_echo
+from distill.making.onsets import onset_echo, strongest_period
+from distill.making.strength import BY_CHANCE, ENOUGH, STRENGTHS, least_enough
 
 FRAME = 480
 
@@ -53,6 +54,13 @@ def test_an_echo_does_not_depend_on_level_or_channels() -> None:
     sound = strokes(50)
     assert onset_echo(0.1 * sound, 50) == pytest.approx(onset_echo(sound, 50), abs=0.05)
     assert onset_echo(np.concatenate([sound, sound]), 50) == pytest.approx(onset_echo(sound, 50), abs=1e-5)
+
+
+def test_the_period_is_that_after_which_recordings_repeat_most() -> None:
+    period, echo = strongest_period([strokes(60), strokes(60), strokes(45)])
+    assert abs(period - 60) <= 1
+    assert 0.3 < echo < 0.9, "two of three repeat then"
+    assert strongest_period([strokes(60)[:, : 149 * FRAME]]) == (0, 0.0), "none is as long as the longest beat"
 
 
 def test_exactly_enough_is_enough_and_what_is_stronger_is_not_drawn() -> None:

@@ -40,7 +40,7 @@ def learned(bank: Bank, **header: Any) -> Model:
     """What a voice asks of a model."""
     quantizer = SimpleNamespace(codebooks=bank._codebooks)
     codec = SimpleNamespace(quantizer=quantizer, channels=1, sample_rate=RATE, hop=HOP)
-    said = SimpleNamespace(**{"name": "mine", "nearer_voice": "codec", "voices": {}} | header)
+    said = SimpleNamespace(**{"name": "mine", "nearer_voice": "codec", "voices": {}, "bands": []} | header)
     return cast(Model, SimpleNamespace(codec=codec, header=said))
 
 

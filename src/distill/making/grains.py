@@ -12,6 +12,9 @@ selection (Hunt and Black 1996) over grains as in concatenative synthesis (Schwa
                            ▼
     cheapest path          a7 ─────▶ a8 ─────▶ a9 ─────▶ c9 ─────▶ c10       two grains, of 3 and 2 positions
 
+How much louder the sound gets at a position counts too: something may begin in what was asked for, and have begun earlier in a
+recording that is near to it (``rises.py``).
+
 What a join costs is learned from the recordings themselves: spectra and levels on both of its sides may differ by as much
 as the recordings change there of their own accord. Where a tone is held that is little, so joins are dear; where sound
 changes fast, they are cheap.
@@ -27,7 +30,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.codes.descriptions import entry_descriptions
 from distill.making.likeness import Likeness
+from distill.making.rises import Rises
+from distill.models.model_file import Model
 
 NEAREST = 40
 """How many candidates each position has because their codes are near."""
@@ -50,6 +56,8 @@ ROBUST = 20.0
 noisy, and a single odd code is not to tear a sound apart."""
 BARRED = 1e6
 """The cost of a step that is taken only where there is no other, as in a corpus of a tenth of a second."""
+RISE_COST = 3.0
+"""What a position costs for each usual rise of loudness that it is from what was asked for (``rises.py``)."""
 MOST_CHANGES = 30.0
 """Joins whose sides are more natural changes apart than this all cost the same."""
 HORIZON = 192
@@ -101,9 +109,10 @@ class Bank:
     Args:
         codebooks: ``[Q, K, D]``; a code grid stands for the sum of its entries.
         hop: samples a position.
+        levels: what each entry adds to bands of the spectrum ``[Q, K, B]``; without it nobody asks when sounds begin.
     """
 
-    def __init__(self, codebooks: Tensor, stretches: Sequence[Stretch], hop: int) -> None:
+    def __init__(self, codebooks: Tensor, stretches: Sequence[Stretch], hop: int, levels: Tensor | None = None) -> None:
         if not stretches or not all(len(stretch.codes) for stretch in stretches):
             raise ValueError("Grains need recordings of at least one position each.")
         self.stretches, self.hop = tuple(stretches), hop
@@ -130,6 +139,15 @@ class Bank:
         self.step = float(changing.median()) if len(changing) else 1.0
         """Squared distance of what codes of successive positions stand for, the median."""
         self.likeness = Likeness([stretch.audio for stretch in stretches], [s.begin for s in stretches], lengths, hop)
+
+        self.rises = None if levels is None else Rises(levels, [stretch.codes for stretch in stretches])
+
+    @classmethod
+    def of(cls, model: Model, stretches: Sequence[Stretch]) -> "Bank":
+        """That of a model, whose file may hold no bands."""
+        codebooks, bands = model.codec.quantizer.codebooks, model.header.bands
+        levels = entry_descriptions(codebooks, torch.tensor(bands, device=codebooks.device)) if bands else None
+        return cls(codebooks, stretches, model.codec.hop, levels)
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -221,16 +239,21 @@ class _Path:
         """Position by position: a place in the bank, and whether a grain begins there."""
         steps: list[_Step] = []
         cost = np.zeros((0, self.longest))
+        rises, last = self.bank.rises, np.zeros(0)
         count = NEAREST if len(self.bank) <= _LARGE else _LARGE_NEAREST
         for part in codes:
             wanted = self.bank.vectors(part)
             candidates = self.bank.nearest(wanted, count)
             self.bank.likeness.prepare(candidates.ravel())
-            for vector, nearest in zip(wanted, candidates, strict=True):
+            asked = np.zeros(len(part))
+            if rises is not None and len(part):
+                bands = rises.bands(part)
+                asked, last = rises.asked(bands, last if len(last) else bands[0]), bands[-1]
+            for vector, nearest, rise in zip(wanted, candidates, asked, strict=True):
                 if not steps:
                     cost, step = self._first(vector, nearest)
                 else:
-                    cost, step = self._next(vector, nearest, steps[-1].places, cost)
+                    cost, step = self._next(vector, float(rise), nearest, steps[-1].places, cost)
                 steps.append(step)
                 if len(steps) >= 2 * self.horizon:
                     cost = yield from self._settle(steps, cost, self.horizon)
@@ -244,7 +267,7 @@ class _Path:
         return cost, _Step(places, nothing, nothing, nothing)
 
     def _next(
-        self, wanted: Tensor, nearest: np.ndarray, before: np.ndarray, cost: np.ndarray
+        self, wanted: Tensor, rise: float, nearest: np.ndarray, before: np.ndarray, cost: np.ndarray
     ) -> tuple[np.ndarray, _Step]:
         bank = self.bank
         lowest = cost.min(axis=1)
@@ -267,6 +290,9 @@ class _Path:
         age = ripe.argmin(axis=1)
         left = ripe[np.arange(len(before)), age]
         joins = left[:, None] + self._join_cost(before, places)  # [M before, M]
+        if bank.rises is not None:
+            new[:, 1:] += RISE_COST * bank.rises.off_going_on(rise, places)[:, None]
+            joins += RISE_COST * bank.rises.off(rise, before, places)
         jump = joins.argmin(axis=0)
         new[:, 0] = joins[jump, np.arange(len(places))]
         # Costs grow with every position; only their differences matter.

@@ -59,6 +59,7 @@ class Likeness:
         size = self._short.shape[1] + self._fine.shape[1]
         self._described = np.zeros((len(self._owner), size), np.float32)
         self._is_described = np.zeros(len(self._owner), bool)
+        self._natural = np.full(len(self._shift), np.nan)
         self._least, self._most = 1.0, float("inf")
         steps = self._natural_changes(np.unique(np.linspace(0, len(self._shift) - 1, _SAMPLE).astype(np.int64)))
         moving = steps[steps > 0]
@@ -81,15 +82,19 @@ class Likeness:
 
     def described(self, borders: np.ndarray) -> np.ndarray:
         """Descriptions ``[M, F]`` in decibels, weighted so that a squared distance is a mean over bands."""
-        missing = np.unique(borders[~self._is_described[borders]])
+        is_described = self._is_described[borders]
+        if not is_described.all():
+            self._add(np.unique(borders[~is_described]))
+        found: np.ndarray = self._described[borders]
+        return found
+
+    def _add(self, missing: np.ndarray) -> None:
         parts = [missing[first : first + _AT_ONCE] for first in range(0, len(missing), _AT_ONCE)]
         if len(parts) < _WORTH_SHARING:
             self._take(zip(parts, map(self._describe, parts), strict=True))
         else:
             with side_by_side() as threads:
                 self._take(zip(parts, threads.map(self._describe, parts), strict=True))
-        found: np.ndarray = self._described[borders]
-        return found
 
     def _take(self, found: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         for borders, descriptions in found:
@@ -98,9 +103,14 @@ class Likeness:
 
     def _natural_changes(self, positions: np.ndarray) -> np.ndarray:
         """Squared distance of the two borders of these positions ``[M]``."""
-        begins = positions + self._shift[positions]
-        found: np.ndarray = np.square(self.described(begins) - self.described(begins + 1)).sum(axis=1)
-        return found
+        natural = self._natural[positions]
+        is_missing = np.isnan(natural)
+        if is_missing.any():
+            missing = positions[is_missing]
+            begins = missing + self._shift[missing]
+            natural[is_missing] = np.square(self.described(begins) - self.described(begins + 1)).sum(axis=1)
+            self._natural[missing] = natural[is_missing]
+        return natural
 
     def _describe(self, borders: np.ndarray) -> np.ndarray:
         windows = np.zeros((len(borders), self._channels, _LONG), np.float32)

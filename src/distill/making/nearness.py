@@ -1,11 +1,12 @@
 """How near new audio comes to the recordings, without a counterpart for each: does all of it move, ring and vary as they do?
 
-Four figures, and each judges what the others cannot hear. *Movement*: how the levels of 24 bands from 1 to 16 kHz move, 4 to
+Five figures, and each judges what the others cannot hear. *Movement*: how the levels of 24 bands from 1 to 16 kHz move, 4 to
 180 times a second, beside how they move in the recordings; a codec that repeats itself at every position buzzes there, a
 blurred one stands still. *Comb*: the share of partials that lie at multiples of the rate of positions; by chance it is 12 %.
 *Fréchet*: the Fréchet distance of what all seconds sound like (means and deviations of 64 log-mel bands); 0 is the same
 distribution. *Near-copies*: the share of seconds that correlate over 0.95 with a second of the recordings, beside how many
-of their own seconds do with another; the first three are at their best when the recordings are simply played back.
+of their own seconds do with another; the first three are at their best when the recordings are simply played back. *Beat*: how
+much onsets repeat after the time after which those of the recordings do most.
 """
 
 import math
@@ -21,6 +22,7 @@ from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import as_trained, mono
 from distill.audio.split import Passage
 from distill.making.grains import JOIN_COSTS, Bank, Stretch
+from distill.making.onsets import onset_echo, strongest_period
 from distill.making.sampling import Sampling, generate
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
@@ -36,6 +38,9 @@ MOST_SECONDS = 240.0
 """How many seconds of the recordings are compared with, in parts from all over them."""
 NEAR_COPY = 0.95
 """Correlation from which a second is a near-copy."""
+MORE_COPIES = 0.02
+"""By how much the recordings' voice may have more near-copies than the codec's has of the same codes: joins that let it quote
+more are not considered, unless all do."""
 AXES = 24
 """Principal axes in which the Fréchet distance is taken."""
 _FRAME, _STEP, _FFT = 240, 120, 1024  # 5 ms every 2.5 ms
@@ -62,16 +67,22 @@ class Nearness:
     natural_comb: float
     natural_near_copies: float
     """Share of the recordings' seconds that are like another, a second away or more."""
+    beat: float = 0.0
+    """Autocorrelation of the onsets at the recordings' strongest period, the mean of all pieces."""
+    natural_beat: float = 0.0
+    """That of the recordings."""
 
     @property
     def distance(self) -> float:
-        """One number: half the Fréchet distance weighs as much as 2 dB of movement, 14 % comb or 23 % near-copies.
+        """One number: half the Fréchet distance weighs as much as 2 dB of movement, 14 % comb, 23 % near-copies or 0.23 of
+        the autocorrelation of onsets.
 
         Near-copies up to what the recordings repeat of themselves, as textures and loops do, weigh a third of that.
         """
         comb = max(0.0, self.comb - max(self.natural_comb, 0.12))
         copies = self.near_copies + 2 * max(0.0, self.near_copies - self.natural_near_copies)
-        return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3)) + copies
+        beat = 3 * max(0.0, self.natural_beat - self.beat)
+        return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3)) + copies + beat
 
 
 class Reference:
@@ -92,6 +103,8 @@ class Reference:
         self._seconds = self._projected(seconds)
         self._passages = Passages.of(((one,) for one in audio), depth=math.inf)
         self._near_copies_within = _near_share(self._passages.repeats())
+        self.period, self.beat = strongest_period(audio)
+        """After how many frames the onsets of the recordings repeat most (``onsets.py``), and how much."""
 
     @property
     def windows(self) -> int:
@@ -108,6 +121,8 @@ class Reference:
             _near_share(np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])),
             self._comb,
             self._near_copies_within,
+            float(np.mean([onset_echo(one, self.period) for one in audio])) if self.period else 0.0,
+            self.beat,
         )
 
     def _projected(self, seconds: Tensor) -> Tensor:
@@ -138,14 +153,14 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
         )
         for source, passage in zip(model.trained_on, passages, strict=True)
     ]
-    bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
+    bank = Bank.of(model, stretches)
     pieces = generate(model, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)
     by_codec = reference.nearness([one.audio(model) for one in pieces])
     by_cost = {}
     for cost in JOIN_COSTS:
         voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, longest_seconds=1.0, join_cost=cost)
         by_cost[cost] = reference.nearness([replace(one, voice=voice).audio(model) for one in pieces])
-    join_cost = min(JOIN_COSTS, key=lambda cost: by_cost[cost].distance)
+    join_cost = suited(by_codec, by_cost)
     by_recordings = by_cost[join_cost]
     nearer = "recordings" if by_recordings.distance < by_codec.distance else "codec"
     figures: dict[str, float | int | str] = {"nearer": nearer, "join_cost": join_cost}
@@ -156,6 +171,18 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
         figures[f"{name}_frechet"] = round(nearness.frechet, 2)
         figures[f"{name}_near_copies"] = round(nearness.near_copies, 3)
     return figures
+
+
+def suited(by_codec: Nearness, by_cost: Mapping[float, Nearness]) -> float:
+    """What a join is to cost: the nearest of those with at most 2 % more near-copies than the codec's voice has.
+
+    Of the one with the fewest where all have more.
+    """
+    fewest = min(one.near_copies for one in by_cost.values())
+    most = max(by_codec.near_copies + MORE_COPIES, fewest)
+    return min(
+        (cost for cost, one in by_cost.items() if one.near_copies <= most), key=lambda cost: by_cost[cost].distance
+    )
 
 
 def in_words(voices: Mapping[str, float | int | str]) -> str:

@@ -15,24 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.distance import LogMel
-from distill.audio.files import SAMPLE_RATE
-from distill.audio.mixing import mono
 from distill.audio.split import Passage
 from distill.codes.extract import decode_chunks
-from distill.making.beat import Beat, Metronome, Pulse, echo_of
+from distill.making.beat import Beat, Metronome, Pulse
 from distill.making.limits import Limits
+from distill.making.onsets import FRAMES_PER_SECOND, onset_echo
 from distill.making.openings import Openings
 from distill.making.sampling import Sampling, sample_codes
 from distill.models.model_file import Model
 
 STRENGTHS = (0.0, 1.0, 1.5, 2.0)
 """Those that are tried."""
-ENOUGH = 0.75
-"""The share of the recordings' own autocorrelation from which a strength is enough."""
-BY_CHANCE = 0.1
-"""Shares that differ by less than this say nothing: eight pieces differ by as much."""
-PIECES, PIECE_SECONDS = 8, 5.0
+ENOUGH = 0.8
+"""The share of the recordings' own autocorrelation from which a strength is enough: longer pieces keep some less."""
+BY_CHANCE = 0.08
+"""Shares that differ by less than this say nothing: twelve pieces differ by as much."""
+PIECES, PIECE_SECONDS = 12, 5.0
 """What is drawn at each strength."""
 FIRST_SEED = 2_000_000
 """Far from those that a person begins with."""
@@ -40,10 +38,6 @@ MOST_OPENINGS = 24
 """Among so many openings, those with a beat are looked for."""
 LEAST_ECHO = 0.05
 """Autocorrelation of a recording's onsets below which there is no beat to be heard in it."""
-_WINDOW, _STEP, _BINS = 2048, 480, 64
-"""Of the mel bands in whose rises onsets are heard: a hundred frames a second."""
-_BESIDE = 2
-"""By how many of those frames an echo may miss the period."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +77,6 @@ def measured_strength(model: Model, passages: Sequence[Passage]) -> float:
     return least_enough(shares)
 
 
-def onset_echo(audio: np.ndarray, period: int) -> float:
-    """How much the onsets of a sound ``[C, N]`` repeat after that many frames: the autocorrelation of how much louder its mel
-    bands get from frame to frame."""
-    bands = LogMel(SAMPLE_RATE, _WINDOW, _STEP, _BINS)(torch.from_numpy(mono(audio)[0])[None, None])[0, 0]
-    rises = bands.diff(dim=0).relu().mean(dim=1).double().numpy()
-    return float(echo_of(rises)[max(0, period - _BESIDE) : period + _BESIDE + 1].max(initial=0.0))
-
-
 def least_enough(shares: Iterable[float]) -> float:
     """The first of the strengths whose share of the recordings' beat is enough; if none is, the first that comes near to the
     largest, as what is added costs likeness."""
@@ -121,7 +107,7 @@ def _examples(
             continue
         first = max(0, min(place, len(codes) - positions)) * codec.hop
         audio = passage.read(first, min(first + positions * codec.hop, passage.samples), codec.channels)
-        period = round(pulse.period * codec.hop / _STEP)
+        period = round(pulse.period / codec.frame_rate * FRAMES_PER_SECOND)
         echo = onset_echo(audio, period)
         if echo >= LEAST_ECHO:
             yield _Example(seed, pulse, period, echo)

@@ -145,6 +145,6 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
     if found.missing:
         tell(f"{found.words} The others are used without them; --recordings FOLDER says where they are.")
     codec = model.codec
-    bank = Bank(codec.quantizer.codebooks, found.stretches, codec.hop)
+    bank = Bank.of(model, found.stretches)
     join_cost = wanted.join_factor * join_cost_of(model)
     return RecordingsVoice(bank, codec.channels, codec.sample_rate, wanted.longest_seconds, join_cost)

@@ -277,7 +277,7 @@ def by_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> 
         if not stretches:
             found.append(np.zeros((codec.channels, 0), np.float32))
             continue
-        bank = Bank(codec.quantizer.codebooks, stretches, codec.hop)
+        bank = Bank.of(model, stretches)
         voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, 1.0, join_cost_of(model))
         positions = -(-pair.original.shape[1] // codec.hop)
         found.append(joined(voice.blocks(codes[pair.name][:positions]), pair.original.shape[1]))
