@@ -1,6 +1,7 @@
 """New audio on disk: pieces, loops and passages made anew, each judged for its originality and tagged with how it was made."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -206,8 +207,13 @@ def _judged(
 def _written(
     model: Model, out: Path, request: Request, take: Take, originality: Originality, title: str | None = None
 ) -> Piece:
-    with reserving(out / f"{title or f'{model.header.name}-{take.seed}'}.{request.audio_format}") as path:
-        piece = Piece(path, take, originality, made_of=_made_of(model, take))
+    """Writes a piece and all that belongs beside it, each under a free name; where one of them fails, none stays."""
+    made_of = _made_of(model, take)
+    with ExitStack() as reserved:
+        path = reserved.enter_context(
+            reserving(out / f"{title or f'{model.header.name}-{take.seed}'}.{request.audio_format}")
+        )
+        piece = Piece(path, take, originality, made_of=made_of)
         about = f"{request.words}, seed {take.seed}, {take.sampling.describe()}, model {model.fingerprint[:12]}"
         tags = {
             "title": title or path.stem,
@@ -222,12 +228,14 @@ def _written(
             channels=model.codec.channels,
             tags=tags,
         )
-    if not piece.made_of:
-        return piece
-    piece = replace(piece, sidecar=write_sidecar(path, piece.made_of, about))
-    if request.edit_list:
-        edit_list = write_edit_list(path, piece.made_of, probe(path).seconds, model.codec.sample_rate)
-        piece = replace(piece, edit_list=edit_list)
+        if made_of:
+            sidecar = reserved.enter_context(reserving(path.with_suffix(".json")))
+            write_sidecar(sidecar, path.name, made_of, about)
+            piece = replace(piece, sidecar=sidecar)
+        if made_of and request.edit_list:
+            edit_list = reserved.enter_context(reserving(path.with_suffix(".rpp")))
+            write_edit_list(edit_list, path.name, made_of, probe(path).seconds, model.codec.sample_rate)
+            piece = replace(piece, edit_list=edit_list)
     return piece
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from distill.audio.files import to_channels
 from distill.files.atomic import written_aside
-from distill.files.names import reserving
 from distill.files.regular import absolute
 from distill.library.beside import SIDECAR_FORMAT, quoted
 from distill.making.grains import Stretch
@@ -97,8 +96,12 @@ def in_words(made_of: Sequence[Quote]) -> str:
     )
 
 
-def write_sidecar(piece: Path, made_of: Sequence[Quote], about: str) -> Path:
-    """Writes ``PIECE.json`` beside a piece, or a free name like it.
+def write_sidecar(path: Path, piece: str, made_of: Sequence[Quote], about: str) -> None:
+    """Writes where the grains of a piece come from.
+
+    Args:
+        piece: the name of its file, beside ``path``.
+        about: how it was made, in a line.
 
     Raises:
         OutputError: if the file system refuses.
@@ -106,7 +109,7 @@ def write_sidecar(piece: Path, made_of: Sequence[Quote], about: str) -> Path:
     digests = {quote.recording: quote.sha256 for quote in made_of}
     contents = {
         "format": SIDECAR_FORMAT,
-        "piece": piece.name,
+        "piece": piece,
         "about": about,
         "recordings": [{"name": name, "sha256": digest} for name, digest in sorted(digests.items())],
         "grains": [
@@ -122,19 +125,19 @@ def write_sidecar(piece: Path, made_of: Sequence[Quote], about: str) -> Path:
             for quote in made_of
         ],
     }
-    with reserving(piece.with_suffix(".json")) as path, written_aside(path) as aside:
+    with written_aside(path) as aside:
         aside.write_text(json.dumps(contents, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
 
 
-def write_edit_list(piece: Path, made_of: Sequence[Quote], seconds: float, sample_rate: int) -> Path:
-    """Writes ``PIECE.rpp`` beside a piece, or a free name like it: a Reaper project in which every grain is an item.
+def write_edit_list(path: Path, piece: str, made_of: Sequence[Quote], seconds: float, sample_rate: int) -> None:
+    """Writes a Reaper project in which every grain of a piece is an item.
 
     Grains take turns on two tracks, so that those that are cross-faded lie over each other as they sound; a third, muted,
     holds the piece itself. The format is plain text (github.com/ReaTeam/Doc, "State Chunk Definitions").
 
     Args:
-        seconds: how long the piece is.
+        piece: the name of its file, beside ``path``.
+        seconds: how long it is.
 
     Raises:
         OutputError: if the file system refuses.
@@ -145,12 +148,11 @@ def write_edit_list(piece: Path, made_of: Sequence[Quote], seconds: float, sampl
         for quote in made_of[track::2]:
             lines += _item(quote)
         lines.append("  >")
-    whole = ["    <ITEM", "      POSITION 0", f"      LENGTH {seconds:.6f}", f"      NAME {quoted(piece.name)}"]
-    whole += ["      <SOURCE WAVE", f"        FILE {quoted(piece.name)}", "      >", "    >"]
+    whole = ["    <ITEM", "      POSITION 0", f"      LENGTH {seconds:.6f}", f"      NAME {quoted(piece)}"]
+    whole += ["      <SOURCE WAVE", f"        FILE {quoted(piece)}", "      >", "    >"]
     lines += ["  <TRACK", f"    NAME {quoted('the piece')}", "    MUTESOLO 1 0 0", *whole, "  >", ">"]
-    with reserving(piece.with_suffix(".rpp")) as path, written_aside(path) as aside:
+    with written_aside(path) as aside:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
-    return path
 
 
 def _item(quote: Quote) -> list[str]:
