@@ -82,9 +82,9 @@ class Twin:
                     return np.inf
                 continue
             total += self.join[before, place]
-            if age < min(g.SHORTEST, self.longest):
+            if age < min(self.bank.shortest, self.longest):
                 total += g.BARRED
-            if abs(self.bank.place[place] - self.bank.place[before] - 1) < g.NEAR_POSITIONS:
+            if abs(self.bank.place[place] - self.bank.place[before] - 1) < self.bank.near:
                 total += g.BARRED
             age = 1
         return total
@@ -143,14 +143,24 @@ def test_near_copies_count_as_one_recording(noise: Callable[..., np.ndarray]) ->
     bank = Bank(bank._codebooks, [bank.stretches[0], Stretch("1.wav", sound, 0, bank.stretches[0].codes, 3)], HOP)
     grains = list(choose(bank, [bank.stretches[0].codes], 10))
     for before, after in itertools.pairwise(grains):
-        assert abs(after.position - (before.position + before.positions)) >= g.NEAR_POSITIONS
+        assert abs(after.position - (before.position + before.positions)) >= bank.near
+
+
+@pytest.mark.parametrize(("hop", "expected"), [(256, (8, 24, 769)), (1024, (2, 6, 192)), (2048, (1, 3, 96))])
+def test_times_of_the_path_are_the_same_at_any_hop(
+    noise: Callable[..., np.ndarray], hop: int, expected: tuple[int, int, int]
+) -> None:
+    """Guards against grains that buzz, stumble and look ahead by positions, whatever a position lasts."""
+    codes = torch.zeros(48_000 // hop, 2, dtype=torch.int64)
+    bank = Bank(torch.randn(2, 16, 4), [Stretch("a.wav", noise(1.0), 0, codes)], hop)
+    assert (bank.shortest, bank.near, bank.horizon) == expected
 
 
 def test_recordings_of_unknown_takes_are_each_their_own(noise: Callable[..., np.ndarray]) -> None:
     """As in older model files. Guards against a join to another recording that is barred since both are of no known take."""
     two = make_bank([noise(1.0), noise(1.0, seed=1)])
     first, second = (two.place[two.owner == one] for one in range(2))
-    assert np.abs(first[:, None] - second).min() >= g.NEAR_POSITIONS
+    assert np.abs(first[:, None] - second).min() >= two.near
     sound, codes = noise(1.0), two.stretches[0].codes
     parts = [Stretch("a.wav", sound, begin * HOP, codes) for begin in (0, 60)]
     of_one = Bank(two._codebooks, parts, HOP).place

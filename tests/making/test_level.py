@@ -18,8 +18,9 @@ def model_at(level: float) -> Model:
     def decode(codes: torch.Tensor) -> torch.Tensor:
         return torch.full((len(codes), 1, codes.shape[1] * 4), level)
 
+    codec = SimpleNamespace(decode=decode, frame_rate=48_000 / 1024)
     source = SimpleNamespace(codes=torch.zeros(300, 4, dtype=torch.int64))
-    return cast(Model, SimpleNamespace(codec=SimpleNamespace(decode=decode), trained_on=[source], device="cpu"))
+    return cast(Model, SimpleNamespace(codec=codec, trained_on=[source], device="cpu"))
 
 
 def given_at(level: float) -> np.ndarray:

@@ -7,11 +7,17 @@ from typing import Any, cast
 import pytest
 import torch
 
-from distill.making.limits import HELD_POSITIONS, PAUSE_POSITIONS, SILENT_DB, Limits, silent_codes
-from distill.making.openings import LONG_POSITIONS, Openings
+from distill.codes.layout import positions_in
+from distill.making.limits import HELD_SECONDS, PAUSE_SECONDS, SILENT_DB, Limits, silent_codes
+from distill.making.openings import LONG_SECONDS, Openings
 from distill.models import Model, Source
+from distill.models.config import VQVAEConfig
 from distill.models.header import BANDS
 
+RATE = VQVAEConfig().frame_rate
+HELD_POSITIONS, PAUSE_POSITIONS, LONG_POSITIONS = (
+    positions_in(seconds, RATE) for seconds in (HELD_SECONDS, PAUSE_SECONDS, LONG_SECONDS)
+)
 ENTRIES = 8
 SILENT = 7
 
@@ -19,7 +25,10 @@ SILENT = 7
 def learned(*sources: torch.Tensor, bands: list[list[float]] | None = None, **given: Any) -> Model:
     """A model that learned from these codes ``[S, 2]``; its codebooks have two numbers an entry."""
     codebooks = given.pop("codebooks", torch.zeros(2, ENTRIES, 2))
-    codec = SimpleNamespace(codebook_size=ENTRIES, quantizer=SimpleNamespace(codebooks=codebooks))
+    frame_rate = given.pop("frame_rate", RATE)
+    codec = SimpleNamespace(
+        codebook_size=ENTRIES, frame_rate=frame_rate, quantizer=SimpleNamespace(codebooks=codebooks)
+    )
     header = SimpleNamespace(bands=bands or [], heard_before=given.pop("heard_before", 0), loudness=None)
     trained = tuple(Source(f"{number}.wav", 0.0, False, codes) for number, codes in enumerate(sources))
     return cast(Model, SimpleNamespace(codec=codec, header=header, trained_on=trained))
@@ -33,6 +42,18 @@ def in_bands(*levels: tuple[float, ...], added: tuple[float, ...] = (0.0,)) -> l
 
 def counted(length: int) -> torch.Tensor:
     return torch.arange(2 * length).view(length, 2) % SILENT
+
+
+def test_times_are_the_same_at_any_rate_of_positions() -> None:
+    """Guards against times that are counted in positions: at half the hop they would be half as long."""
+    assert (HELD_POSITIONS, PAUSE_POSITIONS, LONG_POSITIONS) == (12, 24, 500), "as pieces were made before"
+    fine = learned(counted(700), frame_rate=2 * RATE, heard_before=94)
+    limits = Limits.of(fine)
+    assert (limits.longest.tolist(), limits.pause) == ([23] * ENTRIES, 48)
+    assert {Openings(fine).place(seed)[1] for seed in range(40)} == {0}, "seven seconds are short"
+    long = Openings(learned(counted(300), frame_rate=RATE / 2, heard_before=23))
+    assert len({long.place(seed)[1] for seed in range(40)}) > 30, "thirteen are long"
+    assert max(len(long.before(seed)) for seed in range(40)) == 23
 
 
 @pytest.mark.parametrize(("length", "is_long"), [(LONG_POSITIONS - 1, False), (LONG_POSITIONS, True)])

@@ -10,11 +10,14 @@ import pytest
 import torch
 
 from distill.codes.extract import decode_chunks
+from distill.codes.layout import positions_in
 from distill.errors import MissingPriorError, SettingError
 from distill.making import drawing as drawing_module
 from distill.making.drawing import Drawing, draw
-from distill.making.limits import HELD_POSITIONS, PAUSE_POSITIONS, Limits
+from distill.making.infill import infill
+from distill.making.limits import HELD_SECONDS, PAUSE_SECONDS, Limits
 from distill.making.openings import Openings
+from distill.making.reimagine import reimagine
 from distill.making.sampling import Generation, Sampling, continue_codes, generate, sample_codes
 from distill.making.streaming import stream
 from distill.making.voices import CodecVoice
@@ -22,6 +25,8 @@ from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
 from distill.models.header import BANDS
 from distill.models.model_file import CorpusRecord, Source, new_header
 
+RATE = VQVAEConfig().frame_rate
+HELD_POSITIONS, PAUSE_POSITIONS = positions_in(HELD_SECONDS, RATE), positions_in(PAUSE_SECONDS, RATE)
 OPENINGS = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
 
 
@@ -323,6 +328,31 @@ def test_variety_keeps_the_likeliest_code_from_coming_again_and_again(prior: Cod
         return len(codes[:, 0].unique())
 
     assert coarse(3.0) > 2 * coarse(0.0)
+
+
+def test_variety_forgets_in_the_same_time_at_any_hop(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a way of drawing that does not say how long a position lasts."""
+    found: list[Drawing] = []
+    begin = Drawing.begin
+
+    def noted(drawing: Drawing, ahead: torch.Tensor | None) -> None:
+        found.append(drawing)
+        begin(drawing, ahead)
+
+    monkeypatch.setattr(Drawing, "begin", noted)
+    for hop, seconds in ((1024, 1.0), (512, 0.5), (2048, 2.0)):
+        config = dataclasses.replace(model.codec.config, hop=hop)
+        codec = ConvVQVAE(config).eval().requires_grad_(False)
+        other = dataclasses.replace(model, codec=codec)
+        recording = np.zeros((codec.channels, round(seconds * 48_000)), np.float32)
+        generate(other, 0.5)
+        generate(other, 0.5, prompt=OPENINGS)
+        next(stream(other, 0.5))
+        infill(other, recording, 0, 5 * hop / 48_000)
+        reimagine(other, torch.zeros(4, 4, dtype=torch.int64), torch.ones(4, 4, dtype=torch.bool))
+        lasts = [hop / 48_000 / (1 - drawing.fading) for drawing in found]
+        assert lasts == pytest.approx([2.0] * 5, rel=0.02)
+        found.clear()
 
 
 def test_what_follows_a_prompt_hangs_on_it(model: Model) -> None:

@@ -1,4 +1,4 @@
-"""The order in which a grid of codes is flattened to tokens.
+"""The order in which a grid of codes is flattened to tokens, and how many positions a time is.
 
     codes [B, S, Q], Q = 3            tokens [B, S·Q]
 
@@ -11,6 +11,15 @@ Position-major: all levels of a position, coarse to fine, before the next positi
 """
 
 from torch import Tensor
+
+
+def positions_in(seconds: float, frame_rate: float) -> int:
+    """How many positions come nearest to a time, at least one.
+
+    Args:
+        frame_rate: positions a second.
+    """
+    return max(1, round(seconds * frame_rate))
 
 
 def flatten_codes(codes: Tensor) -> Tensor:

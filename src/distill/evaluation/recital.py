@@ -73,7 +73,7 @@ def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | 
             generators = [torch.Generator().manual_seed(seed + index) for index in range(len(asked))]
             sampling = Sampling(temperature=0.0) if is_greedy else Sampling()
             prompts = torch.stack([codes[:length] for codes in asked])
-            continued = list(continue_codes(prior, prompts, positions, sampling, generators))
+            continued = list(continue_codes(prior, prompts, positions, sampling, generators, frame_rate=rate))
         truths = [codes[length : length + positions] for codes in asked]
         anywhere = [_run(codes, sources, _LEVELS) / rate for codes in continued]
         coarse, whole = (

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from distill.codes.layout import positions_in
 from distill.making.beat import Beat
 from distill.making.limits import Limited, Limits
+from distill.models.config import VQVAEConfig
 from distill.models.prior import CodePrior
 
 if TYPE_CHECKING:
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 
 COLDEST = 1e-3
 """Below this temperature decoding is greedy: dividing by less would overflow."""
-FORGOTTEN_AFTER = 94
-"""Positions after which variety has mostly forgotten a code: about two seconds at the default rate."""
+FORGOTTEN_SECONDS = 2.0
+"""After so long variety has mostly forgotten a code."""
+DEFAULT_RATE = VQVAEConfig().frame_rate
+"""Positions a second of a codec of the default hop."""
 
 
 class Drawing:
@@ -32,6 +36,7 @@ class Drawing:
         positions: how many are drawn after them.
         limits: what new audio does not do, as the recordings do not.
         beat: of the prompt and all that follows it.
+        frame_rate: positions a second.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class Drawing:
         sampling: "Sampling",
         limits: Limits | None,
         beat: Beat | None = None,
+        frame_rate: float = DEFAULT_RATE,
     ) -> None:
         b, self.given, q = prompt.shape
         self.prior, self.sampling = prior, sampling
@@ -50,6 +56,8 @@ class Drawing:
         """The position of ``codes`` that each stream begins with."""
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
+        self.fading = 1 - 1 / positions_in(FORGOTTEN_SECONDS, frame_rate)
+        """What is left of a code's weight in variety after another position."""
         self._recent = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
         self.limited = None if limits is None else Limited(limits.to(prompt.device), prompt)
         self.beat = beat
@@ -94,7 +102,7 @@ class Drawing:
             self.limited.count(before, self.codes[:, self.done])
         self.done += 1
         if sampling.variety:
-            self._recent *= 1 - 1 / FORGOTTEN_AFTER
+            self._recent *= self.fading
             self._recent.scatter_add_(1, self.codes[:, self.done - 1, :1], torch.ones_like(self._recent[:, :1]))
         if self.done == self.codes.shape[1]:
             return

@@ -30,7 +30,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.audio.files import SAMPLE_RATE
 from distill.codes.descriptions import entry_descriptions
+from distill.codes.layout import positions_in
 from distill.making.likeness import Likeness
 from distill.making.rises import Rises
 from distill.models.model_file import Model
@@ -39,10 +41,10 @@ NEAREST = 40
 """How many candidates each position has because their codes are near."""
 CONTINUED = 24
 """How many candidates each position has because they follow the cheapest ones of the position before."""
-SHORTEST = 2
-"""The fewest positions of a grain: shorter ones would join at the rate of codes, which is heard as a buzz."""
-NEAR_POSITIONS = 6
-"""A join does not lead back to within so many positions of where the recording would have gone on: that would be the same
+SHORTEST_SECONDS = 0.043
+"""The shortest grain: shorter ones, as of one position each, would join so often that it is heard as a buzz."""
+NEAR_SECONDS = 0.128
+"""A join does not lead back to within so much of where the recording would have gone on: that would be the same
 passage with a stumble in it, and a way around the limit on stretches."""
 JOIN_COSTS = (4.0, 12.0, 40.0)
 """What a join costs at least, in units of what codes of successive positions differ by. Which of them suits a corpus is
@@ -60,8 +62,8 @@ RISE_COST = 3.0
 """What a position costs for each usual rise of loudness that it is from what was asked for (``rises.py``)."""
 MOST_CHANGES = 30.0
 """Joins whose sides are more natural changes apart than this all cost the same."""
-HORIZON = 192
-"""Positions that the path looks ahead before a choice is final (about four seconds): more changed nothing that was measured."""
+HORIZON_SECONDS = 4.1
+"""How far the path looks ahead before a choice is final: more changed nothing that was measured."""
 _BLOCK = 1 << 23
 """Distances computed at once; bounds the memory."""
 _RUN = 4
@@ -116,6 +118,13 @@ class Bank:
         if not stretches or not all(len(stretch.codes) for stretch in stretches):
             raise ValueError("Grains need recordings of at least one position each.")
         self.stretches, self.hop = tuple(stretches), hop
+        rate = SAMPLE_RATE / hop
+        self.shortest = positions_in(SHORTEST_SECONDS, rate)
+        """The fewest positions of a grain."""
+        self.near = positions_in(NEAR_SECONDS, rate)
+        """A join leads at least so many positions away from where the recording would have gone on."""
+        self.horizon = positions_in(HORIZON_SECONDS, rate)
+        """How many positions the path looks ahead before a choice is final."""
         self._codebooks = codebooks.detach().float().cpu()
         self._vectors = torch.cat([self.vectors(stretch.codes) for stretch in stretches])  # [n, D]
         lengths = np.array([len(stretch.codes) for stretch in stretches])
@@ -131,7 +140,7 @@ class Bank:
         numbers = [
             takes.setdefault(stretch.take if stretch.take >= 0 else stretch.name, len(takes)) for stretch in stretches
         ]
-        span = 2 * NEAR_POSITIONS + max(stretch.begin // hop + len(stretch.codes) for stretch in stretches)
+        span = 2 * self.near + max(stretch.begin // hop + len(stretch.codes) for stretch in stretches)
         own = np.concatenate([stretch.begin // hop + np.arange(len(stretch.codes)) for stretch in stretches])
         self.place = np.array(numbers)[self.owner] * span + own
         steps = (self._vectors[1:] - self._vectors[:-1]).square().sum(dim=1)[~torch.from_numpy(self.is_last[:-1])]
@@ -195,17 +204,17 @@ class _Step:
 
 
 def choose(
-    bank: Bank, codes: Iterable[Tensor], longest: int, horizon: int = HORIZON, join_cost: float = JOIN_COST
+    bank: Bank, codes: Iterable[Tensor], longest: int, horizon: int | None = None, join_cost: float = JOIN_COST
 ) -> Iterator[Grain]:
     """The grains that speak codes, one after another; memory does not grow with the length.
 
     Args:
         codes: what is to be spoken, in parts ``[s, Q]``.
         longest: positions that one grain may have.
-        horizon: how many positions the path looks ahead before a choice is final.
+        horizon: how many positions the path looks ahead before a choice is final; the bank's own number if not given.
         join_cost: what a join costs at least.
     """
-    path = _Path(bank, max(longest, 1), horizon, join_cost)
+    path = _Path(bank, max(longest, 1), horizon or bank.horizon, join_cost)
     begun: tuple[int, int] | None = None  # first position and length of the grain that is not finished
     for place, is_new in path.places(codes):
         if begun is None:
@@ -233,7 +242,7 @@ class _Path:
     def __init__(self, bank: Bank, longest: int, horizon: int, join_cost: float) -> None:
         self.bank, self.longest, self.horizon, self.join_cost = bank, longest, horizon, join_cost
         # A grain that is too short is only left where there is no other way, as at the end of a recording.
-        self.young = np.where(np.arange(longest) < min(SHORTEST, longest) - 1, BARRED, 0.0)
+        self.young = np.where(np.arange(longest) < min(bank.shortest, longest) - 1, BARRED, 0.0)
 
     def places(self, codes: Iterable[Tensor]) -> Iterator[tuple[int, bool]]:
         """Position by position: a place in the bank, and whether a grain begins there."""
@@ -304,7 +313,7 @@ class _Path:
         changes = bank.likeness.changes(before, places)
         cost: np.ndarray = self.join_cost + DISTANCE_COST * np.minimum(changes, MOST_CHANGES)
         apart = bank.place[places][None] - bank.place[before][:, None] - 1
-        cost[np.abs(apart) < NEAR_POSITIONS] += BARRED
+        cost[np.abs(apart) < bank.near] += BARRED
         cost[(apart == 0) & (len(bank) > 1)] += 3 * BARRED  # that would be no join: only where there is nothing else
         return cost
 

@@ -149,6 +149,7 @@ def infill(
         streams,
         ahead=right.expand(count, -1, -1) if len(right) else None,
         limits=Limits.of(model).without_loudness(),
+        frame_rate=codec.frame_rate,
         progress=progress,
     )
     first = (first_new - left.shape[1]) * hop

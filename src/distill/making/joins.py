@@ -5,7 +5,7 @@
                                        │                the border of positions that the path chose
                             ◀── room ──┼── room ──▶     the cross-fade lies somewhere in here, never in another join's room
 
-1. The new grain is moved by up to half a position to where its waveform agrees best with the old one's, by cross-correlation as
+1. The new grain is moved by up to 11 ms to where its waveform agrees best with the old one's, by cross-correlation as
    in WSOLA (Verhelst and Roelands 1993): tones keep their phase.
 2. The cross-fade is put where it touches no attack of either, nor lets one be heard twice: 2 ms beside one, 40 ms in a tone.
 3. Its gains keep the power: they add up to 1 where the waveforms agree, and their squares do where they do not.

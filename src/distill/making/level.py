@@ -9,6 +9,7 @@ import math
 import numpy as np
 import torch
 
+from distill.codes.layout import positions_in
 from distill.models.model_file import Model
 from distill.models.peaks import bent
 from distill.training.metrics import MetricsCallback, Notice
@@ -18,7 +19,7 @@ NEAR_DB = 6.0
 LISTENED_SECONDS = 1.5
 """How much of what is given, next to what is to be made, its level is measured on."""
 _FAINTEST = 1e-5
-_PLACES, _PLACE_POSITIONS = 16, 94
+_PLACES, _PLACE_SECONDS = 16, 2.0
 
 
 def raised_cosine(share: np.ndarray) -> np.ndarray:
@@ -65,7 +66,7 @@ def at_level(audio: np.ndarray, gain: float) -> np.ndarray:
 def _levels(model: Model) -> tuple[float, float, float]:
     """Root mean squares of parts of two seconds of the recordings, as the codec gives them back: soft, usual and loud ones."""
     line = torch.cat([source.codes for source in model.trained_on])
-    length = min(_PLACE_POSITIONS, len(line))
+    length = min(positions_in(_PLACE_SECONDS, model.codec.frame_rate), len(line))
     starts = torch.linspace(0, len(line) - length, _PLACES).long().tolist()
     with torch.no_grad():
         decoded = model.codec.decode(torch.stack([line[start : start + length] for start in starts]).to(model.device))

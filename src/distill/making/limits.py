@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from distill.codes.descriptions import entry_descriptions
+from distill.codes.layout import positions_in
 from distill.making.loudness import Loudness
 from distill.models.model_file import Model
 
-HELD_POSITIONS = 12
-"""Any coarse code may be held for so many: a quarter of a second."""
-PAUSE_POSITIONS = 24
-"""For so many, half a second, new audio may be silent, however short the recordings' own pauses are."""
+HELD_SECONDS = 0.25
+"""Any coarse code may be held for so long."""
+PAUSE_SECONDS = 0.51
+"""For so long new audio may be silent, however short the recordings' own pauses are."""
 SILENT_DB = 25.0
 """A coarse code is silent if its loudest mel band is on average so far below the recordings' median: a quiet bass is none."""
 
@@ -36,8 +37,9 @@ class Limits:
     @classmethod
     def of(cls, model: Model) -> "Limits":
         """Those of a model. The silence before a recording's first sound and after its last one is no pause."""
-        longest = torch.full((model.codec.codebook_size,), HELD_POSITIONS)
-        silent, pause = silent_codes(model), PAUSE_POSITIONS
+        codec = model.codec
+        longest = torch.full((codec.codebook_size,), positions_in(HELD_SECONDS, codec.frame_rate))
+        silent, pause = silent_codes(model), positions_in(PAUSE_SECONDS, codec.frame_rate)
         for source in model.trained_on:
             coarse = source.codes[:, 0].long()
             codes, counts = torch.unique_consecutive(coarse, return_counts=True)

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.codes.layout import positions_in
 from distill.making.limits import silent_codes
 from distill.models.model_file import Model
 
 _GOLDEN = 0x9E3779B1
 """The golden ratio's fraction, times 2 to the power of 32."""
-LONG_POSITIONS = 500
-"""A recording of so many, some ten seconds, is entered anywhere; a shorter one at its beginning."""
+LONG_SECONDS = 10.67
+"""A recording of so many is entered anywhere; a shorter one at its beginning."""
 HEARD_SECONDS = 1.0
 """So much of a long recording is the context in which a piece begins (``heard_before`` of a model file, in positions): a
 fiftieth of a second does not say which piece of music it is from, and every third one changed over into another
@@ -32,6 +33,7 @@ class Openings:
 
     def __init__(self, model: Model) -> None:
         self._sources, self._heard_before = model.trained_on, model.header.heard_before
+        self._long = positions_in(LONG_SECONDS, model.codec.frame_rate)
         silent = silent_codes(model)
         sounding = [torch.nonzero(~silent[source.codes[:, 0].long()])[:, 0] for source in self._sources]
         if not any(map(len, sounding)):
@@ -44,7 +46,7 @@ class Openings:
         at = int(((seed + 1) * _GOLDEN % 2**32) / 2**32 * int(self._ends[-1]))
         index = int(np.searchsorted(self._ends, at, side="right"))
         places = self._sounding[index]
-        is_long = len(self._sources[index].codes) >= LONG_POSITIONS
+        is_long = len(self._sources[index].codes) >= self._long
         return index, int(places[at - int(self._ends[index]) + len(places) if is_long else 0])
 
     def before(self, seed: int) -> Tensor:
@@ -55,7 +57,7 @@ class Openings:
         index, position = self.place(seed)
         codes = self._sources[index].codes
         first = position - self._heard_before
-        return codes[first if first >= 0 and len(codes) >= LONG_POSITIONS else position : position]
+        return codes[first if first >= 0 and len(codes) >= self._long else position : position]
 
     def codes(self, seeds: Sequence[int]) -> Tensor:
         """The codes with which the pieces begin, ``[B, Q]``."""

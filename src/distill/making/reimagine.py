@@ -68,6 +68,7 @@ def reimagine(
             ahead=ahead,
             limits=limits,
             kept=kept[start:end],
+            frame_rate=model.codec.frame_rate,
             progress=None if progress is None else lambda done, _: progress(start - first + done, stop - first),
         )
 

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.making.beat import Beat, Cycle, beat_of_openings, beat_of_prompt
-from distill.making.drawing import Drawing
+from distill.making.drawing import DEFAULT_RATE, Drawing
 from distill.making.level import at_level, raised_cosine
 from distill.making.limits import Limits
 from distill.making.openings import Openings
@@ -216,13 +216,22 @@ def generate(
             heard=[openings.before(one) for one in seeds],
             limits=Limits.of(model),
             beat=beat,
+            frame_rate=codec.frame_rate,
         )
     else:
         generators = [torch.Generator().manual_seed(one) for one in seeds]
         given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
         beat = beat_of_prompt(model, given[0], count, positions)
         new = continue_codes(
-            prior, given, positions, sampling, generators, limits=Limits.of(model), beat=beat, progress=progress
+            prior,
+            given,
+            positions,
+            sampling,
+            generators,
+            limits=Limits.of(model),
+            beat=beat,
+            frame_rate=codec.frame_rate,
+            progress=progress,
         )
         lead = min(given.shape[1], codec.context)
         codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
@@ -244,6 +253,7 @@ def sample_codes(
     heard: Sequence[Tensor] | None = None,
     limits: Limits | None = None,
     beat: Beat | None = None,
+    frame_rate: float = DEFAULT_RATE,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
@@ -254,6 +264,7 @@ def sample_codes(
         heard: codes ``[L, Q]`` that each stream follows and that are no part of it; without it, none.
         limits: what new audio does not do, as the recordings do not.
         beat: of all positions.
+        frame_rate: positions a second.
     """
     heard = [openings[:0]] * len(seeds) if heard is None else heard
     begun = [torch.cat([before, opening[None]]) for before, opening in zip(heard, openings, strict=True)]
@@ -261,7 +272,15 @@ def sample_codes(
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     beat = None if beat is None else beat.after(prompt.shape[1] - 1)
     new = continue_codes(
-        prior, prompt, positions - 1, sampling, generators, limits=limits, beat=beat, progress=progress
+        prior,
+        prompt,
+        positions - 1,
+        sampling,
+        generators,
+        limits=limits,
+        beat=beat,
+        frame_rate=frame_rate,
+        progress=progress,
     )
     return torch.cat([openings[:, None], new], dim=1)
 
@@ -278,6 +297,7 @@ def continue_codes(
     limits: Limits | None = None,
     kept: Tensor | None = None,
     beat: Beat | None = None,
+    frame_rate: float = DEFAULT_RATE,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
@@ -290,10 +310,11 @@ def continue_codes(
         kept: codes ``[positions, Q]`` that are settled, -1 where one is to be drawn. What is drawn knows those before it in the
             order of tokens, settled or not.
         beat: of the prompt and all that follows it.
+        frame_rate: positions a second.
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = Drawing(prior, prompt.to(device), positions, sampling, limits, beat)
+    drawing = Drawing(prior, prompt.to(device), positions, sampling, limits, beat, frame_rate)
     with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):

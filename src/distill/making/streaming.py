@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from distill.codes.extract import decode_parts
+from distill.codes.layout import positions_in
 from distill.making.beat import beat_of_openings
 from distill.making.drawing import Drawing
 from distill.making.limits import Limits
@@ -22,20 +23,24 @@ from distill.making.sampling import Generation, Sampling, check_request
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
 
-PART_POSITIONS = 24
-"""Positions a part: half a second at the default rate."""
+PART_SECONDS = 0.51
+"""How much is given at once."""
 
 
 def stream(
-    model: Model, seconds: float, sampling: Sampling | None = None, seed: int = 0, part: int = PART_POSITIONS
+    model: Model, seconds: float, sampling: Sampling | None = None, seed: int = 0, part: int | None = None
 ) -> Iterator[np.ndarray]:
     """One new piece in parts, float32 ``[C, n]``, ``round(seconds · sample_rate)`` samples in all.
+
+    Args:
+        part: positions that are given at once; half a second's if not given.
 
     Raises:
         MissingPriorError: if the model has no prior; as everything here, with the first part.
         SettingError: if a setting is out of range.
     """
     codec, sampling = model.codec, sampling or Sampling()
+    part = part or positions_in(PART_SECONDS, codec.frame_rate)
     positions = _positions(model, seconds)
     piece = Generation(torch.zeros(0, codec.num_quantizers), seconds, seed, sampling, codec.sample_rate)
     total, done, decoded = round(seconds * codec.sample_rate), 0, 0
@@ -54,10 +59,11 @@ def stream(
             done, decoded = done + audio.shape[1], end
 
 
-def drawn(
-    model: Model, seconds: float, sampling: Sampling, seed: int = 0, part: int = PART_POSITIONS
-) -> Iterator[Tensor]:
+def drawn(model: Model, seconds: float, sampling: Sampling, seed: int = 0, part: int | None = None) -> Iterator[Tensor]:
     """The codes of one new piece drawn so far ``[S, Q]`` on the CPU, longer each time, whole at last.
+
+    Args:
+        part: by how many positions longer; half a second's if not given.
 
     Raises:
         MissingPriorError: if the model has no prior; as everything here, with the first codes.
@@ -65,6 +71,7 @@ def drawn(
     """
     check_request(seconds, 1)
     device = next(model.require_prior().parameters()).device
+    part = part or positions_in(PART_SECONDS, model.codec.frame_rate)
     sampling.check_levels(model.codec.num_quantizers)
     positions = _positions(model, seconds)
     generator = torch.Generator().manual_seed(seed)
@@ -74,7 +81,8 @@ def drawn(
         prompt = torch.cat([before, openings.codes([seed])])[None].to(device)
         beat = beat_of_openings(model, openings, [seed], positions)
         beat = None if beat is None else beat.after(len(before))
-        drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, Limits.of(model), beat)
+        rate = model.codec.frame_rate
+        drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, Limits.of(model), beat, rate)
         drawing.begin(None)
     while True:
         with torch.inference_mode(), _drawing_threads(device):

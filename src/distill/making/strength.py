@@ -128,6 +128,7 @@ def _drawn(
         seeds * len(STRENGTHS),
         heard=[openings.before(seed) for seed in seeds] * len(STRENGTHS),
         limits=Limits.of(model),
+        frame_rate=model.codec.frame_rate,
         beat=Beat(metronome, torch.from_numpy(course)),
     )
     return drawn.view(len(STRENGTHS), len(examples), *drawn.shape[1:])
