@@ -70,7 +70,7 @@ class Twin:
             usual = np.std([steps[place, place + 1] for place in every if not bank.is_last[place]])
             asked = [0.0, *map(rise, ours, ours[1:])]
             self.off = np.minimum(np.abs(steps[None] - np.array(asked)[:, None, None]) / usual, MOST_OFF)
-        self.join = join_cost + g.DISTANCE_COST * np.minimum(bank.likeness.changes(every, every), g.MOST_CHANGES)
+        self.join = join_cost + g.DISTANCE_COST * np.minimum(bank.borders.changes(every, every), g.MOST_CHANGES)
 
     def cost(self, path: tuple[int, ...] | list[int]) -> float:
         total, age = float(self.apart[0, path[0]]), 1

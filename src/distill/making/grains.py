@@ -33,7 +33,7 @@ from torch import Tensor
 from distill.audio.files import SAMPLE_RATE
 from distill.codes.descriptions import entry_descriptions
 from distill.codes.layout import positions_in
-from distill.making.likeness import Likeness
+from distill.making.borders import Borders
 from distill.making.rises import Rises
 from distill.models.model_file import Model
 
@@ -147,7 +147,7 @@ class Bank:
         changing = steps[steps > 0]
         self.step = float(changing.median()) if len(changing) else 1.0
         """Squared distance of what codes of successive positions stand for, the median."""
-        self.likeness = Likeness([stretch.audio for stretch in stretches], [s.begin for s in stretches], lengths, hop)
+        self.borders = Borders([stretch.audio for stretch in stretches], [s.begin for s in stretches], lengths, hop)
 
         self.rises = None if levels is None else Rises(levels, [stretch.codes for stretch in stretches])
 
@@ -253,7 +253,7 @@ class _Path:
         for part in codes:
             wanted = self.bank.vectors(part)
             candidates = self.bank.nearest(wanted, count)
-            self.bank.likeness.prepare(candidates.ravel())
+            self.bank.borders.prepare(candidates.ravel())
             asked = np.zeros(len(part))
             if rises is not None and len(part):
                 bands = rises.bands(part)
@@ -310,7 +310,7 @@ class _Path:
 
     def _join_cost(self, before: np.ndarray, places: np.ndarray) -> np.ndarray:
         bank = self.bank
-        changes = bank.likeness.changes(before, places)
+        changes = bank.borders.changes(before, places)
         cost: np.ndarray = self.join_cost + DISTANCE_COST * np.minimum(changes, MOST_CHANGES)
         apart = bank.place[places][None] - bank.place[before][:, None] - 1
         cost[np.abs(apart) < bank.near] += BARRED

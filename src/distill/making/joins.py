@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distill.audio.files import SAMPLE_RATE, to_channels
+from distill.making.borders import excerpt
 from distill.making.grains import Grain, Stretch
-from distill.making.likeness import excerpt
 
 _MILLISECOND = SAMPLE_RATE // 1000
 ROOM = 30 * _MILLISECOND

@@ -12,9 +12,9 @@ from distill.audio.files import to_channels
 from distill.files.atomic import written_aside
 from distill.files.regular import absolute
 from distill.library.beside import SIDECAR_FORMAT, quoted
+from distill.making.borders import excerpt
 from distill.making.grains import Stretch
 from distill.making.joins import Placed
-from distill.making.likeness import excerpt
 
 
 @dataclass(frozen=True)

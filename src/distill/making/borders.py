@@ -38,7 +38,7 @@ _WORTH_SHARING = 32
 """So many lots of them are shared among threads: a fifth of a second of work."""
 
 
-class Likeness:
+class Borders:
     """Descriptions of all borders between positions: a stretch of n positions has n + 1.
 
     Args:
