@@ -174,8 +174,9 @@ def test_codes_that_are_looked_up_in_parts_are_spoken_as_one(monkeypatch: pytest
     assert RecordingsVoice(bank, 1, RATE, 1.0).grains(codes) == whole
 
 
-def test_the_codec_keeps_a_minute_of_what_it_spoke(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against a long piece that fills the memory, and against one that is cut where the memory is full."""
+def test_the_codec_keeps_the_newest_minute_of_what_it_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a long piece that fills the memory, one that is cut where the memory is full, and old pieces that keep out
+    all that come after them."""
     decoded: list[int] = []
 
     def decode(_codec: object, codes: torch.Tensor, _device: object) -> Any:
@@ -184,10 +185,18 @@ def test_the_codec_keeps_a_minute_of_what_it_spoke(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(voices, "decode_chunks", decode)
     voice = CodecVoice(cast(Model, SimpleNamespace(codec=SimpleNamespace(frame_rate=0.5), device="cpu")))
-    shorter, filling, beyond = drawn(10), drawn(20, 2), drawn(1, 3)
-    for codes in (shorter, filling, beyond):
-        for _ in range(2):
+    first, filling, newest, too_long = drawn(10), drawn(20, 2), drawn(1, 3), drawn(31, 4)
+
+    def render(*pieces: torch.Tensor) -> list[int]:
+        """How many positions of each piece had to be decoded."""
+        decoded.clear()
+        for codes in pieces:
             (block,) = voice.blocks(codes)
             assert block.tolist() == [codes[:, 0].tolist()]
-    assert voice._positions == 30, "60 seconds at two seconds a position"
-    assert set(voice._spoken) == {shorter.numpy().tobytes(), filling.numpy().tobytes()}
+        return decoded.copy()
+
+    assert render(first, first, filling, filling) == [10, 20], "60 seconds at two seconds a position"
+    assert render(first, newest) == [1]
+    assert render(newest, filling) == [], "the oldest made room"
+    assert render(first, first, filling, newest) == [10, 10], "what comes back does not push out what is still to come"
+    assert render(too_long, too_long, filling) == [31, 31]

@@ -6,6 +6,7 @@ The decoder speaks everything, also what lies between the recordings. The record
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ _PART = 512
 """Positions whose nearest places are looked up at once."""
 _REMEMBERED = 64
 """Pieces whose grains are kept: judging, writing and showing one ask for them three times."""
-_MOST_SPOKEN = 60
-"""Seconds of sound that the codec's voice keeps, 23 MB in stereo: a piece is judged, then written."""
+_MOST_KEPT_SECONDS = 60
+"""How much sound the codec's voice keeps, 23 MB in stereo: a piece is judged, then written."""
 
 
 class Choice(StrEnum):
@@ -53,21 +54,36 @@ class Wanted:
 
 
 class CodecVoice:
-    """Codes spoken by the codec, which need not speak them again when it has just done so."""
+    """Codes rendered by the codec, which need not render them again when it has just done so.
+
+    What was rendered longest ago is forgotten first. What is asked for again after that is not kept a second time: pieces are
+    all judged and then all written, and each would push out the next.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._most = int(_MOST_SPOKEN * model.codec.frame_rate)
-        self._spoken: dict[bytes, tuple[np.ndarray, ...]] = {}
-        self._positions = 0
+        self._most = int(_MOST_KEPT_SECONDS * model.codec.frame_rate)
+        self._kept: dict[bytes, tuple[int, tuple[np.ndarray, ...]]] = {}
+        """Positions and blocks of sound by the digest of the codes, the oldest first."""
+        self._forgotten: set[bytes] = set()
 
     def blocks(self, codes: Tensor) -> Iterator[np.ndarray]:
         """The sound of codes ``[S, Q]``: float32 ``[C, n]`` a block, ``S · hop`` samples in all."""
-        key, blocks = codes.numpy().tobytes(), decode_chunks(self._model.codec, codes, self._model.device)
-        if key not in self._spoken and self._positions + len(codes) <= self._most:
-            self._positions += len(codes)
-            self._spoken[key] = tuple(blocks)
-        yield from self._spoken.get(key, blocks)
+        key = sha256(codes.numpy().tobytes()).digest()
+        if key not in self._kept:
+            blocks = decode_chunks(self._model.codec, codes, self._model.device)
+            if key in self._forgotten or len(codes) > self._most:
+                yield from blocks
+                return
+            self._make_room(len(codes))
+            self._kept[key] = len(codes), tuple(blocks)
+        yield from self._kept[key][1]
+
+    def _make_room(self, positions: int) -> None:
+        while self._kept and sum(kept for kept, _ in self._kept.values()) + positions > self._most:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            self._forgotten.add(oldest)
 
 
 class RecordingsVoice:
