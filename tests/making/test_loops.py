@@ -1,10 +1,18 @@
 """Loops: exact in length, and with no step where the end meets the beginning."""
 
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
+import torch
 
 from distill.errors import SettingError
+from distill.making import loops
 from distill.making.loops import best_cut, cut_loop, loop_samples
+from distill.making.sampling import Generation, Sampling
+from distill.models import Model
 
 RATE = 48_000
 
@@ -34,6 +42,32 @@ def test_the_end_runs_into_the_beginning() -> None:
     plain = np.tile(audio[:, 1000 : 1000 + RATE], 2)[0]
     assert abs(np.diff(plain)[RATE - 1]) > 1.5 * largest_step, "without the fade there is a step to be heard"
     np.testing.assert_array_equal(loop[:, 5000:], audio[:, 6000 : 1000 + RATE])
+
+
+def test_a_loop_has_no_part_in_how_the_piece_fades_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a seam that dips, where the cut that was chosen is the last there is."""
+
+    def latest(audio: np.ndarray, samples: int, rate: int) -> tuple[int, float]:
+        return audio.shape[1] - samples - round(loops.FADE_SECONDS * rate), 0.0
+
+    def made(_model: Model, seconds: float, *_: object, **__: object) -> list[Generation]:
+        return [
+            Generation(torch.zeros(round(RATE * seconds) // 1024 + 1, 1), seconds, 0, Sampling(), RATE, voice=Steady())
+        ]
+
+    monkeypatch.setattr(loops, "best_cut", latest)
+    monkeypatch.setattr(loops, "generate", made)
+    model = cast(Model, SimpleNamespace(codec=SimpleNamespace(sample_rate=RATE, hop=1024)))
+    (loop,) = loops.make_loops(model, RATE)
+    assert loop.start == RATE, "the spare second is all there to choose from"
+    np.testing.assert_allclose(loop.audio(model), 1, atol=1e-6)
+
+
+class Steady:
+    """A voice that never changes."""
+
+    def blocks(self, codes: torch.Tensor) -> Iterator[np.ndarray]:
+        yield np.ones((1, 1024 * len(codes)), np.float32)
 
 
 def test_length_in_beats() -> None:

@@ -1,5 +1,7 @@
 """Re-imagining: what is kept stays bit for bit, what is free is drawn, and knows what is around it."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -54,6 +56,18 @@ def test_only_free_cells_change(model: Model, codes: Tensor, first: int, stop: i
         assert 0 <= int(proposal.min()) <= int(proposal.max()) < 32
         if free.sum() > 8:
             assert (proposal[free] != codes[free]).float().mean() > 0.5
+
+
+@pytest.mark.parametrize("window", [2, 3, 4, 5])
+def test_a_prior_that_sees_next_to_nothing_goes_on_from_something(model: Model, codes: Tensor, window: int) -> None:
+    """Guards against a passage that is drawn from an empty prompt, as what follows fills the window."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(model.require_prior().config, context=4 * window)
+    narrow = dataclasses.replace(model, prior=CodePrior(config).eval())
+    for first, stop in ((20, 25), (20, 21), (1, 2), (0, 3)):
+        free = passage(codes, first, stop)
+        new = reimagine(narrow, codes, free)[0]
+        assert torch.equal(new[~free], codes[~free])
 
 
 def test_single_cells_here_and_there(model: Model, codes: Tensor) -> None:

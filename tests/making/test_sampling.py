@@ -330,6 +330,42 @@ def test_variety_keeps_the_likeliest_code_from_coming_again_and_again(prior: Cod
     assert coarse(3.0) > 2 * coarse(0.0)
 
 
+def test_variety_counts_a_prompt_as_if_it_had_been_drawn_and_not_what_was_only_context(prior: CodePrior) -> None:
+    """Guards against new audio that repeats what was heard just before it as if nobody had heard it."""
+    sampling = Sampling(temperature=0, variety=5.0)
+    prompt = torch.randint(0, 32, (1, 7, 4), generator=torch.Generator().manual_seed(1))
+
+    def recent(prompt: torch.Tensor, **given: int) -> torch.Tensor:
+        return Drawing(prior, prompt, 7, sampling, None, **given)._recent
+
+    twin = Drawing(prior, prompt[:, :1], 6, sampling, None)
+    twin.begin(None)
+    for row in prompt[0, 1:]:
+        twin.next_position([torch.Generator()], row.tolist())
+    torch.testing.assert_close(recent(prompt), twin._recent)
+    later = torch.cat([torch.full_like(prompt, -1)[:, :2], prompt], dim=1)
+    assert torch.equal(recent(prompt), recent(later)), "before a stream begins nothing is heard"
+    assert torch.equal(recent(prompt, unheard=4), recent(prompt[:, 4:]))
+    assert weight_after_context(prior, sampling) == 1, (
+        "of a piece that opens after a second of a recording only its first position counts"
+    )
+
+
+def weight_after_context(prior: CodePrior, sampling: Sampling) -> float:
+    """How much variety avoids in all, before a piece that opens in the middle of a recording goes on."""
+    found: list[float] = []
+
+    class Noting(Drawing):
+        def begin(self, ahead: torch.Tensor | None) -> None:
+            found.append(float(self._recent.sum()))
+            super().begin(ahead)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("distill.making.sampling.Drawing", Noting)
+        sample_codes(prior, OPENINGS[:1], 2, sampling, [0], heard=[torch.full((5, 4), 3)])
+    return found[0]
+
+
 def test_variety_forgets_in_the_same_time_at_any_hop(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against a way of drawing that does not say how long a position lasts."""
     found: list[Drawing] = []

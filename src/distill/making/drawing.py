@@ -37,6 +37,7 @@ class Drawing:
         limits: what new audio does not do, as the recordings do not.
         beat: of the prompt and all that follows it.
         frame_rate: positions a second.
+        unheard: so many of the prompt's first positions are no part of what is heard, so that variety need not avoid them.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Drawing:
         limits: Limits | None,
         beat: Beat | None = None,
         frame_rate: float = DEFAULT_RATE,
+        unheard: int = 0,
     ) -> None:
         b, self.given, q = prompt.shape
         self.prior, self.sampling = prior, sampling
@@ -59,6 +61,9 @@ class Drawing:
         self.fading = 1 - 1 / positions_in(FORGOTTEN_SECONDS, frame_rate)
         """What is left of a code's weight in variety after another position."""
         self._recent = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
+        ages = torch.arange(self.given - 1, -1, -1, device=prompt.device)
+        left = self.fading**ages * (prompt[..., 0] >= 0)
+        self._recent.scatter_add_(1, prompt[:, unheard:, 0].clamp(min=0), left[:, unheard:])
         self.limited = None if limits is None else Limited(limits.to(prompt.device), prompt)
         self.beat = beat
 

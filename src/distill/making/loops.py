@@ -17,7 +17,15 @@ from distill.audio.mixing import mono
 from distill.errors import SettingError
 from distill.making.beat import Cycle
 from distill.making.level import rising
-from distill.making.sampling import MAX_SECONDS, MIN_SECONDS, Generation, Sampling, Voice, generate
+from distill.making.sampling import (
+    FADE_OUT_SECONDS,
+    MAX_SECONDS,
+    MIN_SECONDS,
+    Generation,
+    Sampling,
+    Voice,
+    generate,
+)
 from distill.models.model_file import Model
 
 SPARE_SECONDS = 2.0
@@ -105,12 +113,13 @@ def make_loops(
     """
     rate = model.codec.sample_rate
     spare = round(min(SPARE_SECONDS, samples / rate) * rate)
-    seconds = (samples + spare + round(FADE_SECONDS * rate)) / rate
+    ending = round(FADE_OUT_SECONDS * rate)  # a loop has no part in how the piece ends
+    seconds = (samples + spare + round(FADE_SECONDS * rate) + ending) / rate
     cycle = Cycle(samples / model.codec.hop, beats)
     pieces = generate(model, seconds, count, sampling, seed, progress, voice=voice, cycle=cycle)
     loops = []
     for piece in pieces:
-        start, seam = best_cut(piece.audio(model), samples, rate)
+        start, seam = best_cut(piece.audio(model)[:, :-ending], samples, rate)
         loops.append(Loop(piece, start, samples, seam))
     return loops
 

@@ -78,6 +78,6 @@ def reimagine(
         draw(first, stop - last, None, min(first, window))
     if last:
         spare = window - last
-        after = min(len(codes) - stop, spare - min(stop - last, spare // 2))
+        after = min(len(codes) - stop, spare - min(stop - last, max(1, spare // 2)))
         draw(stop - last, stop, result[:, stop : stop + after], min(stop - last, spare - after))
     return result

@@ -39,8 +39,8 @@ class Sampling:
     top_k: int = 0
     top_p: float = 0.985
     variety: float = 0.0
-    """How much coarse codes drawn in the last two seconds are avoided: each time makes one e^variety times less likely (a
-    repetition penalty, as in Keskar et al. 2019, arXiv:1909.05858, that fades with time)."""
+    """How much coarse codes of the last two seconds, those of a prompt too, are avoided: each time makes one e^variety times
+    less likely (a repetition penalty, as in Keskar et al. 2019, arXiv:1909.05858, that fades with time)."""
 
     def __post_init__(self) -> None:
         for temperature in self._temperatures:
@@ -280,6 +280,7 @@ def sample_codes(
         limits=limits,
         beat=beat,
         frame_rate=frame_rate,
+        unheard=prompt.shape[1] - 1,
         progress=progress,
     )
     return torch.cat([openings[:, None], new], dim=1)
@@ -298,6 +299,7 @@ def continue_codes(
     kept: Tensor | None = None,
     beat: Beat | None = None,
     frame_rate: float = DEFAULT_RATE,
+    unheard: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
@@ -311,10 +313,11 @@ def continue_codes(
             order of tokens, settled or not.
         beat: of the prompt and all that follows it.
         frame_rate: positions a second.
+        unheard: so many of the prompt's first positions are no part of what is heard.
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = Drawing(prior, prompt.to(device), positions, sampling, limits, beat, frame_rate)
+    drawing = Drawing(prior, prompt.to(device), positions, sampling, limits, beat, frame_rate, unheard)
     with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):

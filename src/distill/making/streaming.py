@@ -81,8 +81,16 @@ def drawn(model: Model, seconds: float, sampling: Sampling, seed: int = 0, part:
         prompt = torch.cat([before, openings.codes([seed])])[None].to(device)
         beat = beat_of_openings(model, openings, [seed], positions)
         beat = None if beat is None else beat.after(len(before))
-        rate = model.codec.frame_rate
-        drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, Limits.of(model), beat, rate)
+        drawing = Drawing(
+            model.require_prior(),
+            prompt,
+            positions - 1,
+            sampling,
+            Limits.of(model),
+            beat,
+            model.codec.frame_rate,
+            unheard=len(before),
+        )
         drawing.begin(None)
     while True:
         with torch.inference_mode(), _drawing_threads(device):
