@@ -370,7 +370,7 @@ def run(
         pieces = make(
             model,
             out,
-            Request("audio", Sampling(), seconds=seconds).spoken_by(voice or Wanted()),
+            Request("audio", Sampling(), seconds=seconds).in_voice(voice or Wanted()),
             seed,
             count,
             progress=lambda done, total: tell("Composing", done, total),

@@ -9,7 +9,7 @@ import torch
 
 from distill.making import grains as g
 from distill.making.grains import Bank, Grain, Stretch, choose
-from distill.making.joins import speak
+from distill.making.joins import render
 from distill.making.rises import MOST_OFF
 
 HOP = 1024
@@ -130,7 +130,7 @@ def test_no_stretch_is_longer_than_the_limit(noise: Callable[..., np.ndarray], l
     assert all(path[end] != path[end - 1] + 1 for end in ends)
 
 
-def test_true_codes_are_spoken_by_the_recording_itself(noise: Callable[..., np.ndarray]) -> None:
+def test_true_codes_are_rendered_by_the_recording_itself(noise: Callable[..., np.ndarray]) -> None:
     bank = make_bank([noise(1.0, seed=one) for one in range(3)])
     codes = bank.stretches[1].codes
     assert list(choose(bank, [codes], 100)) == [Grain(1, 0, len(codes))]
@@ -179,10 +179,10 @@ HARD: dict[str, Callable[[Callable[..., np.ndarray]], list[np.ndarray]]] = {
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("corpus", HARD)
-def test_hard_corpora_are_spoken_whole(noise: Callable[..., np.ndarray], corpus: str, channels: int) -> None:
+def test_hard_corpora_are_rendered_whole(noise: Callable[..., np.ndarray], corpus: str, channels: int) -> None:
     bank = make_bank(HARD[corpus](noise))
     grains = list(choose(bank, [wanted(100)], 10))
-    sound = np.concatenate([block for block, _ in speak(bank.stretches, grains, HOP, channels)], axis=1)
+    sound = np.concatenate([block for block, _ in render(bank.stretches, grains, HOP, channels)], axis=1)
     assert sound.shape == (channels, 100 * HOP)
     assert np.isfinite(sound).all()
     assert np.abs(sound).max() <= max(1.0, max(np.abs(one.audio).max() for one in bank.stretches)) * 1.5

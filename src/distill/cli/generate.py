@@ -123,7 +123,7 @@ def generate(
         pieces = make(
             loaded,
             out,
-            request.spoken_by(Wanted(Choice(voice), dial.longest_seconds, dial.join_factor, recordings, edl)),
+            request.in_voice(Wanted(Choice(voice), dial.longest_seconds, dial.join_factor, recordings, edl)),
             secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
             count,
             max_similarity=dial.max_similarity if max_similarity is None else max_similarity,

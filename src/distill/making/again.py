@@ -45,7 +45,7 @@ def regenerate(
 
     Args:
         given: where its prompt or recording is now, if it was moved.
-        recordings: where the recordings are now that speak in it, if they were moved.
+        recordings: where the recordings it is made of are now, if they were moved.
 
     Raises:
         ModelFileError: if the model is gone or has changed.

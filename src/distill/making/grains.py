@@ -1,6 +1,6 @@
-"""Which places of the recordings speak new codes: the cheapest path through all their positions.
+"""Which places of the recordings render new codes: the cheapest path through all their positions.
 
-The prior says in codes what sounds when. Each code position is spoken by a position of a recording whose codes are near and
+The prior says in codes what sounds when. Each code position is rendered by a position of a recording whose codes are near and
 which goes well with what sounds already; positions that follow each other in a recording make one grain. This is unit
 selection (Hunt and Black 1996) over grains as in concatenative synthesis (Schwarz 2006), with the prior as the score.
 
@@ -206,10 +206,10 @@ class _Step:
 def choose(
     bank: Bank, codes: Iterable[Tensor], longest: int, horizon: int | None = None, join_cost: float = JOIN_COST
 ) -> Iterator[Grain]:
-    """The grains that speak codes, one after another; memory does not grow with the length.
+    """The grains that render codes, one after another; memory does not grow with the length.
 
     Args:
-        codes: what is to be spoken, in parts ``[s, Q]``.
+        codes: what is to be rendered, in parts ``[s, Q]``.
         longest: positions that one grain may have.
         horizon: how many positions the path looks ahead before a choice is final; the bank's own number if not given.
         join_cost: what a join costs at least.

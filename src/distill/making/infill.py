@@ -13,7 +13,7 @@ from distill.errors import SettingError
 from distill.making.level import LISTENED_SECONDS, at_level, rising
 from distill.making.limits import Limits
 from distill.making.openings import Openings
-from distill.making.sampling import Sampling, Voice, check_count, continue_codes, spoken
+from distill.making.sampling import Sampling, Voice, check_count, continue_codes, rendered
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02
@@ -54,7 +54,7 @@ class Infill:
     def audio(self, model: Model) -> np.ndarray:
         """The whole recording, float32 ``[C, N]``: outside of the passage every sample is the original's."""
         samples = self.recording.shape[1]
-        new = np.concatenate(list(spoken(model, self.codes, self.voice)), axis=1)[:, : samples - self.first]
+        new = np.concatenate(list(rendered(model, self.codes, self.voice)), axis=1)[:, : samples - self.first]
         fade = min(round(FADE_SECONDS * model.codec.sample_rate), (self.stop - self.start) // 2)
         share = np.zeros(samples, np.float32)
         share[self.start : self.stop] = 1

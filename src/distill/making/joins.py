@@ -73,7 +73,7 @@ class _Join:
     """The gain of the new grain, in decibels."""
 
 
-class _Voice:
+class _GrainSound:
     """The sound of one grain in the piece's time: sample n of the piece is sample ``n + offset`` of the recording."""
 
     def __init__(self, audio: np.ndarray, channels: int, offset: int, gain: float = 0.0) -> None:
@@ -94,20 +94,20 @@ class _Voice:
         return to_channels(found, self.channels)
 
 
-def speak(
+def render(
     stretches: Sequence[Stretch], grains: Iterable[Grain], hop: int, channels: int
 ) -> Iterator[tuple[np.ndarray, tuple[Placed, ...]]]:
     """The sound of grains that follow each other, in blocks ``[channels, n]``, each with the grains that end in it.
 
     Grain after grain is read and forgotten, so any length needs the same memory; ``positions · hop`` samples come in all.
     """
-    voice: _Voice | None = None
+    voice: _GrainSound | None = None
     begun = Placed(0, 0, 0, 0, 0.0, 0, 0)
     border = given = last = 0
     for grain in grains:
         stretch, length = stretches[grain.stretch], grain.positions * hop
         offset = stretch.begin + grain.position * hop - border
-        new = _Voice(stretch.audio, channels, offset)
+        new = _GrainSound(stretch.audio, channels, offset)
         if voice is None:
             begun = Placed(grain.stretch, 0, 0, offset, 0.0, 0, 0)
         else:
@@ -139,13 +139,13 @@ def speak(
         yield voice.read(given, border), (replace(begun, length=border - begun.start),)
 
 
-def _join(old: _Voice, new: _Voice, border: int, room: int) -> _Join:
+def _join(old: _GrainSound, new: _GrainSound, border: int, room: int) -> _Join:
     """Where and how a new grain takes over."""
     compared = min(COMPARED, room)
     before = old.read(border - compared, border + compared)
     around = new.plain(border - compared - MOST_SHIFT, border + compared + MOST_SHIFT)
     shift = _alignment(before, around)
-    moved = _Voice(new.audio, new.channels, new.offset + shift)
+    moved = _GrainSound(new.audio, new.channels, new.offset + shift)
 
     lead = 12 * _MILLISECOND
     heard, coming = old.read(border - room - lead, border + room), moved.plain(border - room - lead, border + room)
@@ -245,7 +245,7 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     return product / norm if norm > _QUIET else 1.0
 
 
-def _without_clipping(new: _Voice, border: int, length: int, gain: float) -> float:
+def _without_clipping(new: _GrainSound, border: int, length: int, gain: float) -> float:
     """The gain, lowered so that a raised grain stays within full scale."""
     if gain <= 0:
         return gain

@@ -86,7 +86,7 @@ def make(
         check_request(request.seconds, count)
     request.sampling.check_levels(model.codec.num_quantizers)
     voice = voice_of(model, request.wanted, callback)
-    # What is noted is what spoke, so that it can be made again.
+    # What is noted is the voice that renders them, so that it can be made again.
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, callback)
     given = None if request.given is None else file_digest(request.given)
@@ -154,7 +154,7 @@ def _drawer(
     progress: Callable[[int, int], None] | None,
     callback: MetricsCallback | None,
 ) -> Callable[[int, int], Sequence[Take]]:
-    """``draw(first seed, how many)``, with everything read that the request speaks of."""
+    """``draw(first seed, how many)``, with everything read that the request names."""
     sampling, given = request.sampling, request.given
     if request.kind == "loop":
         return lambda first, count: loops.make_loops(
@@ -240,7 +240,7 @@ def _written(
 
 
 def _made_of(model: Model, take: Take) -> tuple[Quote, ...]:
-    """The grains that are heard in a take, where the recordings' voice speaks."""
+    """The grains that are heard in a take, where the recordings' voice renders it."""
     match take:
         case loops.Loop(piece=piece):
             voice, codes, skip, samples, at = piece.voice, piece.codes, take.start, take.samples, 0

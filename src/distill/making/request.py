@@ -52,7 +52,7 @@ class Request:
             return f"{self.begin:g} to {self.end:g} s of {self.given.name} made anew"
         return "loop" if self.kind == "loop" else "new audio"
 
-    def spoken_by(self, wanted: Wanted) -> "Request":
+    def in_voice(self, wanted: Wanted) -> "Request":
         """The same with the voice that is wanted."""
         return replace(
             self,

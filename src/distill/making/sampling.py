@@ -96,7 +96,7 @@ class Voice(Protocol):
         """Codes ``[S, Q]`` as sound: float32 ``[C, n]`` a block, ``S · hop`` samples in all."""
 
 
-def spoken(model: Model, codes: Tensor, voice: Voice | None) -> Iterator[np.ndarray]:
+def rendered(model: Model, codes: Tensor, voice: Voice | None) -> Iterator[np.ndarray]:
     """Codes ``[S, Q]`` as sound, in a voice or in the codec's own."""
     return decode_chunks(model.codec, codes, model.device) if voice is None else voice.blocks(codes)
 
@@ -120,7 +120,7 @@ class Generation:
     def blocks(self, model: Model) -> Iterator[np.ndarray]:
         """The sound, float32 ``[C, n]`` a block, ``round(seconds · sample_rate)`` samples in all."""
         skip, total, done = self.lead * model.codec.hop, round(self.seconds * self.sample_rate), 0
-        for block in spoken(model, self.codes, self.voice):
+        for block in rendered(model, self.codes, self.voice):
             piece = block[:, skip : skip + total - done]
             skip -= min(skip, block.shape[1])
             if piece.shape[1]:

@@ -70,7 +70,9 @@ def measured_strength(model: Model, passages: Sequence[Passage]) -> float:
         return 0.0
     wanted = sum(example.echo for example in examples)
     shares = (
-        sum(onset_echo(sound, example.period) for example, sound in zip(examples, _spoken(model, pieces), strict=True))
+        sum(
+            onset_echo(sound, example.period) for example, sound in zip(examples, _rendered(model, pieces), strict=True)
+        )
         / wanted
         for pieces in _drawn(model, metronome, openings, examples, positions)
     )
@@ -134,7 +136,7 @@ def _drawn(
     return drawn.view(len(STRENGTHS), len(examples), *drawn.shape[1:])
 
 
-def _spoken(model: Model, pieces: Tensor) -> Iterator[np.ndarray]:
+def _rendered(model: Model, pieces: Tensor) -> Iterator[np.ndarray]:
     """Codes ``[B, S, Q]`` in the codec's voice, one after the other: ``[C, N]``."""
     for codes in pieces:
         yield np.concatenate(list(decode_chunks(model.codec, codes, model.device)), axis=1)

@@ -1,6 +1,6 @@
 """Two voices for the same codes: the codec's decoder, and grains of the recordings themselves.
 
-The decoder speaks everything, also what lies between the recordings. The recordings' voice needs them, and sounds as they do.
+The decoder renders everything, also what lies between the recordings. The recordings' voice needs them, and sounds as they do.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from torch import Tensor
 from distill.codes.extract import decode_chunks
 from distill.errors import AudioFileError, SettingError
 from distill.making.grains import JOIN_COST, Bank, Grain, choose
-from distill.making.joins import ROOM, Placed, speak
+from distill.making.joins import ROOM, Placed, render
 from distill.making.recordings import find_recordings
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
@@ -40,7 +40,7 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which voice is to speak, and how."""
+    """Which voice renders the codes, and how."""
 
     choice: Choice = Choice.AUTO
     longest_seconds: float = 1.0
@@ -87,7 +87,7 @@ class CodecVoice:
 
 
 class RecordingsVoice:
-    """Codes spoken by grains of recordings.
+    """Codes rendered by grains of recordings.
 
     Args:
         longest_seconds: how long one grain may be heard, with its fades.
@@ -103,16 +103,16 @@ class RecordingsVoice:
 
     def blocks(self, codes: Tensor) -> Iterator[np.ndarray]:
         """The sound of codes ``[S, Q]``: float32 ``[C, n]`` a block, ``S · hop`` samples in all."""
-        for block, _ in speak(self.bank.stretches, self.grains(codes), self.bank.hop, self._channels):
+        for block, _ in render(self.bank.stretches, self.grains(codes), self.bank.hop, self._channels):
             yield block
 
     def placed(self, codes: Tensor) -> tuple[Placed, ...]:
         """Every grain of the sound of codes ``[S, Q]``, as it is heard there."""
-        spoken = speak(self.bank.stretches, self.grains(codes), self.bank.hop, self._channels)
-        return tuple(grain for _, grains in spoken for grain in grains)
+        rendered = render(self.bank.stretches, self.grains(codes), self.bank.hop, self._channels)
+        return tuple(grain for _, grains in rendered for grain in grains)
 
     def grains(self, codes: Tensor) -> tuple[Grain, ...]:
-        """The grains that speak codes ``[S, Q]``."""
+        """The grains that render codes ``[S, Q]``."""
         key = codes.numpy().tobytes()
         if key not in self._chosen:
             while len(self._chosen) >= _REMEMBERED:

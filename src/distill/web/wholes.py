@@ -80,7 +80,7 @@ def draw_whole(
     how = Sampling(**{**sampling, "temperature": tuple(warm) if len(warm) > 1 else warm[0]})
     model.require_prior()
     try:
-        speaks = voice_of(model, Wanted(Choice(voice)))
+        chosen = voice_of(model, Wanted(Choice(voice)))
     except AudioFileError as error:
         raise AudioFileError(
             "The recordings' voice needs the recordings, and the server has none of this model's.",
@@ -88,8 +88,8 @@ def draw_whole(
             "distill models export --with-recordings wrote.",
         ) from error
     blocks: Blocks = stream(model, seconds, how, seed)
-    if speaks is not None:
-        blocks = _grains(model, speaks, seconds, how, seed)
+    if chosen is not None:
+        blocks = _grains(model, chosen, seconds, how, seed)
     return _file(blocks, round(seconds * model.codec.sample_rate), model, audio_format)
 
 

@@ -60,7 +60,7 @@ def given(
 
 
 @pytest.mark.parametrize(
-    ("choice", "nearer", "speaks"),
+    ("choice", "nearer", "by_recordings"),
     [
         (Choice.AUTO, "codec", False),
         (Choice.AUTO, "recordings", True),
@@ -68,10 +68,12 @@ def given(
         (Choice.RECORDINGS, "codec", True),
     ],
 )
-def test_who_speaks(monkeypatch: pytest.MonkeyPatch, bank: Bank, choice: Choice, nearer: str, speaks: bool) -> None:
+def test_which_voice_renders(
+    monkeypatch: pytest.MonkeyPatch, bank: Bank, choice: Choice, nearer: str, by_recordings: bool
+) -> None:
     found = Found(bank.stretches, ())
     voice, told = given(monkeypatch, found, learned(bank, nearer_voice=nearer), Wanted(choice))
-    assert (voice is not None) == speaks
+    assert (voice is not None) == by_recordings
     assert told == ""
 
 
@@ -90,7 +92,7 @@ def test_what_does_nothing_for_the_codecs_voice_is_told(
 
 
 def test_where_no_recording_is_left(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
-    """The codec speaks, unless the recordings were asked for by name."""
+    """The codec renders, unless the recordings were asked for by name."""
     nearer = learned(bank, nearer_voice="recordings")
     voice, told = given(monkeypatch, Found((), ("0.wav",)), nearer, Wanted())
     assert voice is None
@@ -100,7 +102,7 @@ def test_where_no_recording_is_left(monkeypatch: pytest.MonkeyPatch, bank: Bank)
         given(monkeypatch, Found((), ("0.wav",)), nearer, Wanted(Choice.RECORDINGS))
 
 
-def test_those_that_are_missing_are_told_and_the_others_speak(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
+def test_those_that_are_missing_are_told_and_the_others_are_used(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
     asked = Wanted(Choice.RECORDINGS)
     voice, told = given(monkeypatch, Found(bank.stretches[:1], ("1.wav",)), learned(bank), asked)
     assert voice is not None
@@ -167,7 +169,7 @@ def test_the_grains_of_the_last_pieces_are_remembered(monkeypatch: pytest.Monkey
     assert len(chosen) == 4, "the oldest was forgotten"
 
 
-def test_codes_that_are_looked_up_in_parts_are_spoken_as_one(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
+def test_codes_that_are_looked_up_in_parts_are_rendered_as_one(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
     codes = drawn(40)
     whole = RecordingsVoice(bank, 1, RATE, 1.0).grains(codes)
     monkeypatch.setattr(voices, "_PART", 7)
