@@ -18,6 +18,7 @@ from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
 from distill.errors import SettingError
 from distill.evaluation.measure import Evaluation, evaluate, own_split
+from distill.evaluation.remeasured import measured_anew
 from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
@@ -32,7 +33,7 @@ from distill.models.vqvae import VQVAEConfig
 from distill.report import write_evaluation_report, write_refinement_report, write_report
 from distill.report.gather import evaluation_report, refinement_report, run_report
 from distill.runs.events import events_file, read_run
-from distill.runs.resume import RefinementRun, Stopped, forget_finished
+from distill.runs.resume import RefinementRun, Stopped, forget_finished, resume_command
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
@@ -199,7 +200,7 @@ def refine_codec(
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         save_model(model_path, refined)
         if refined.header.voices and not _is_set(cancel_event):  # what was measured was of the decoder as it was
-            refined = _measured_anew(refined, corpus, record.tell)
+            refined = measured_anew(refined, corpus, record.tell)
             save_model(model_path, refined)
     with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
         before = dataclasses.replace(model, codec=result.first)
@@ -352,7 +353,7 @@ def run(
             cancel_event=cancel_event,
         )
         if _is_set(cancel_event):
-            resume = _resume_command("train", model_path, codec.header.codec_training)
+            resume = resume_command("train", model_path, codec.header.codec_training)
             return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
         left = 60 * minutes - (time.monotonic() - started) - closing
@@ -362,7 +363,7 @@ def run(
         events = events_file(run_folder, "prior")
         bundled = add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
         if _is_set(cancel_event):
-            resume = _resume_command("train-prior", model_path, bundled.header.prior_training or {})
+            resume = resume_command("train-prior", model_path, bundled.header.prior_training or {})
             return result((), None, command("distill", "generate", model_path), resume)
 
         tell("Composing", 0, 1)
@@ -392,19 +393,5 @@ def run(
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
 
 
-def _measured_anew(model: Model, corpus: Corpus, tell: MetricsCallback) -> Model:
-    learned_from = (model.header.prior_training or {}).get("corpus_fingerprint")
-    split = own_split(model, corpus)
-    if split is None or learned_from != corpus.fingerprint:
-        tell(Notice("The prior learned from other recordings, so which voice is nearer to them is not measured again."))
-        return model
-    return with_measures(model, split.train, tell)
-
-
 def _is_set(cancel_event: Event | None) -> bool:
     return cancel_event is not None and cancel_event.is_set()
-
-
-def _resume_command(verb: str, model_path: Path, training: Mapping[str, Any]) -> str:
-    """The command that goes on with a stage; empty if it was stopped too close to its end to leave anything to do."""
-    return command("distill", verb, "--resume", model_path) if training.get("cancelled") else ""

@@ -378,3 +378,12 @@ def _load_error(path: Path) -> StateFileError:
     return StateFileError(
         f"{path} cannot be resumed from.", "Move it away, and train that stage again from its beginning."
     )
+
+
+def resume_command(verb: str, model_path: Path, training: Mapping[str, Any]) -> str:
+    """The command that goes on with a stage; empty if it was stopped too close to its end to leave anything to do.
+
+    Args:
+        training: the stage's record in the model's header.
+    """
+    return command("distill", verb, "--resume", model_path) if training.get("cancelled") else ""
