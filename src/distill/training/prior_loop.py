@@ -2,24 +2,24 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus
 from distill.audio.split import Split
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
-from distill.models.prior import PriorConfig
+from distill.models.model_file import Source
+from distill.models.prior import CodePrior, PriorConfig
 from distill.training.agreement import Agreement, Stop
 from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.kept_codes import digest_of, keep_codes
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
@@ -29,7 +29,7 @@ from distill.training.metrics import (
     PriorTrainingCompleteEvent,
 )
 from distill.training.notices import ignore
-from distill.training.orders import order_prior, send_epoch
+from distill.training.orders import send_epoch
 from distill.training.overfitting import (
     check_gap,
     check_memorization,
@@ -40,7 +40,7 @@ from distill.training.overfitting import (
     nothing_more,
 )
 from distill.training.plan import PriorPlan
-from distill.training.prior_start import PriorInputs, encoded, first_state, is_older, new_prior
+from distill.training.prior_start import Begun, PriorInputs, begin
 from distill.training.progress import State, gradients, set_learning_rate
 
 if TYPE_CHECKING:
@@ -63,6 +63,20 @@ class PriorValidation:
         return math.exp(min(self.loss, MAX_LOSS))
 
 
+class TrainedPrior(TypedDict):
+    """What :func:`train_prior` gives."""
+
+    prior_model: CodePrior
+    """The best weights, in eval mode, on the CPU."""
+    prior_config: PriorConfig
+    prior_metadata: dict[str, Any]
+    """How it was trained: epochs_trained, final_perplexity, best_perplexity, training_date, …"""
+    sources: tuple[Source, ...]
+    """The recordings as codes."""
+    curves: dict[str, list[float]]
+    """A figure an epoch, by name."""
+
+
 def train_prior(
     model_path: Path | str,
     dataset_dir: Path | str | Corpus,
@@ -73,7 +87,7 @@ def train_prior(
     plan: PriorPlan | None = None,
     split: Split | None = None,
     state_file: StateFile | None = None,
-) -> dict[str, Any]:
+) -> TrainedPrior:
     """Trains a prior over the codes of a model file's frozen codec. The file itself is not changed.
 
     Args:
@@ -89,8 +103,7 @@ def train_prior(
             extracted again and must be the same; that time does not count as training.
 
     Returns:
-        ``prior_model`` (best weights, eval mode), ``prior_config``, ``prior_metadata`` (epochs_trained, final_perplexity,
-        best_perplexity, training_date, …), ``sources`` (the recordings as codes) and ``curves``.
+        A dict of all that is to be bundled with the codec (:class:`TrainedPrior`).
 
     Raises:
         ModelFileError, CorpusError: if one of the two inputs is unusable.
@@ -102,28 +115,10 @@ def train_prior(
     plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
     fabric = make_fabric(plan.device, plan.precision)
     inputs = PriorInputs.of(Path(model_path), dataset_dir, prior_config, split, fabric.device, tell)
-    corpus, config, codec = inputs.corpus, inputs.config, inputs.model.codec
-    is_held_out = inputs.split.is_held_out
-    data, plan, are_kept = encoded(inputs, plan, file, fabric.device, tell)
-
-    prior, is_from_base = new_prior(config, plan, codec, inputs.split.train, data.views.first())
-    # Extraction is paid from the plan's minutes, but extracting again after a stop is not.
-    again = time.monotonic() - called
-    extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
-    steps_per_epoch = -(-data.count(plan) // (ranks.world_size() * plan.batch_size))
-    order_prior(config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
     stop = Agreement(cancel_event)
-    state = first_state(prior, plan, steps_per_epoch, extraction_s, fabric, stop)
-    schedule, digests = state.schedule, inputs.digests
-    belongs_to = {**digests, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
-    if file.resumed is not None:
-        state.restore(file.resumed, digests if is_older(file.resumed) else belongs_to)
-        if not are_kept:
-            tell(Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training."))
-    if not are_kept:
-        keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
-    facts = {**belongs_to, "config": asdict(config), "extraction_s": extraction_s}
-    checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, tell)
+    begun = begin(inputs, plan, file, fabric, stop, called, tell)
+    plan, data, state, checkpoint = begun.plan, begun.data, begun.state, begun.checkpoint
+    schedule, file_count, is_held_out = state.schedule, inputs.corpus.file_count, inputs.split.is_held_out
 
     cancelled = False
     while state.epoch == 0 or not (schedule.finished or cancelled):
@@ -131,7 +126,7 @@ def train_prior(
         with ranks.heartbeat():
             has_grown = data.grow(state.epoch, plan)
         if has_grown:
-            keep_codes(file, data.to_keep(), data.views.passages, belongs_to, tell)
+            begun.keep_codes(file, tell)
         tokens = data.epoch(state.epoch, plan)
         send_epoch(tokens)
         try:
@@ -150,7 +145,7 @@ def train_prior(
             break
         planned_s = schedule.remaining_s
         stops_early = end_prior_epoch(state, train_loss, validation, plan)
-        tell(_epoch_event(state, validation, corpus.file_count, time.monotonic() - started, is_held_out))
+        tell(_epoch_event(state, validation, file_count, time.monotonic() - started, is_held_out))
         if stops_early and not cancelled:
             saved_s = planned_s - schedule.remaining_s
             losses = state.curves["train_loss"], state.curves["val_loss"]
@@ -162,24 +157,9 @@ def train_prior(
         checkpoint.save_end()
 
     state.model.load_state_dict(state.best_weights)
-    outcome = _outcome(state, corpus.file_count, stopped_early, is_held_out)
+    outcome = _outcome(state, file_count, stopped_early, is_held_out)
     tell(outcome)
-    return {
-        "prior_model": prior.requires_grad_(False).eval().cpu(),
-        "prior_config": config,
-        "prior_metadata": {
-            **_noted(outcome),
-            "cancelled": int(cancelled),
-            "seed": plan.seed,
-            "views": data.views.number,
-            "from_base": int(is_from_base),
-            "held_out": int(is_held_out),
-            "transpose": plan.transpose,
-            "corpus_fingerprint": corpus.fingerprint,
-        },
-        "sources": data.sources,
-        "curves": {f"prior_{name}": values for name, values in state.curves.items()},
-    }
+    return _trained(begun, outcome, cancelled)
 
 
 def train_prior_epoch(
@@ -299,14 +279,14 @@ def train_step(
 
 @torch.no_grad()
 def validate_prior_epoch(
-    model: Any, tokens: Tensor, batch_size: int = VALIDATION_BATCH, device: torch.device | str = "cpu"
+    model: nn.Module, tokens: Tensor, batch_size: int = VALIDATION_BATCH, device: torch.device | str = "cpu"
 ) -> PriorValidation:
     """Cross-entropy on held-out sequences ``[N, T]``: summed over all predicted tokens, then divided by their number.
 
     A mean of batch means would give the last, smaller batch too much weight. Ranks share the batches.
     """
     model.eval()
-    config: PriorConfig = getattr(model, "module", model).config
+    config = cast(PriorConfig, getattr(model, "module", model).config)  # a rank's model is wrapped
     levels = torch.arange(1, tokens.shape[1]) % config.num_quantizers  # of the targets
     sums = torch.zeros(config.num_quantizers, dtype=torch.float64)
     for batch in tokens.split(batch_size)[ranks.rank() :: ranks.world_size()]:
@@ -362,6 +342,27 @@ def _outcome(state: State, file_count: int, stopped_early: bool, is_held_out: bo
         stopped_early=stopped_early,
         is_held_out=is_held_out,
     )
+
+
+def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool) -> TrainedPrior:
+    """The prior with the weights it has now, and what is to be known of its training."""
+    inputs, plan = begun.inputs, begun.plan
+    return {
+        "prior_model": begun.prior.requires_grad_(False).eval().cpu(),
+        "prior_config": inputs.config,
+        "prior_metadata": {
+            **_noted(outcome),
+            "cancelled": int(cancelled),
+            "seed": plan.seed,
+            "views": begun.data.views.number,
+            "from_base": int(begun.is_from_base),
+            "held_out": int(inputs.split.is_held_out),
+            "transpose": plan.transpose,
+            "corpus_fingerprint": inputs.corpus.fingerprint,
+        },
+        "sources": begun.data.sources,
+        "curves": {f"prior_{name}": values for name, values in begun.state.curves.items()},
+    }
 
 
 def _noted(outcome: PriorTrainingCompleteEvent) -> dict[str, Any]:

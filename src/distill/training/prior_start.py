@@ -1,6 +1,7 @@
 """How a prior's training starts or resumes: its inputs, its codes, and its state before the first step."""
 
 import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ from distill.models.prior import CodePrior, PriorConfig
 from distill.models.vqvae import ConvVQVAE
 from distill.sizes import prior_config_for
 from distill.training.agreement import Agreement
-from distill.training.checkpoint import StateFile
-from distill.training.kept_codes import kept_codes
+from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.kept_codes import digest_of, keep_codes, kept_codes
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import noticing, tell_of_corpus
+from distill.training.orders import order_prior
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.progress import State
@@ -82,6 +84,67 @@ class PriorInputs:
     def digests(self) -> dict[str, str]:
         """Fingerprints of codec and recordings, by which a resumed run recognises them."""
         return {"codec": self.model.codes_fingerprint, "folder of recordings": self.corpus.fingerprint}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training before its next epoch."""
+
+    inputs: PriorInputs
+    plan: PriorPlan
+    """With as many views as there are."""
+    data: PriorData
+    prior: CodePrior
+    """The model whose weights the state trains."""
+    is_from_base: bool
+    state: State
+    checkpoint: Checkpoint
+    belongs_to: dict[str, str]
+    """Fingerprints of what it was begun with, by which a resumed run recognises it."""
+
+    def keep_codes(self, file: StateFile, callback: MetricsCallback) -> None:
+        """Writes the codes beside the state, so that going on need not encode again."""
+        keep_codes(file, self.data.to_keep(), self.data.views.passages, self.belongs_to, callback)
+
+
+def begin(
+    inputs: PriorInputs,
+    plan: PriorPlan,
+    file: StateFile,
+    fabric: "Fabric",
+    stop: Agreement,
+    called: float,
+    callback: MetricsCallback,
+) -> Begun:
+    """Encodes the recordings, makes the prior, tells the other ranks, and takes up the state to resume if there is one.
+
+    Args:
+        called: by ``time.monotonic()``, when the training was asked for.
+
+    Raises:
+        StateFileError: if the state to resume belongs to another codec or other recordings.
+    """
+    data, plan, are_kept = encoded(inputs, plan, file, fabric.device, callback)
+    prior, is_from_base = new_prior(inputs.config, plan, inputs.model.codec, inputs.split.train, data.views.first())
+    # Extraction is paid from the plan's minutes, but extracting again after a stop is not.
+    again = time.monotonic() - called
+    extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
+    steps_per_epoch = -(-data.count(plan) // (ranks.world_size() * plan.batch_size))
+    order_prior(inputs.config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
+    state = first_state(prior, plan, steps_per_epoch, extraction_s, fabric, stop)
+    digests = inputs.digests
+    belongs_to = {**digests, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
+    if file.resumed is not None:
+        state.restore(file.resumed, digests if is_older(file.resumed) else belongs_to)
+        if not are_kept:
+            callback(
+                Notice(f"The recordings were encoded again to go on: {again:.0f} s, which do not count as training.")
+            )
+    if not are_kept:
+        keep_codes(file, data.to_keep(), data.views.passages, belongs_to, callback)
+    facts = {**belongs_to, "config": dataclasses.asdict(inputs.config), "extraction_s": extraction_s}
+    checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, callback)
+    return Begun(inputs, plan, data, prior, is_from_base, state, checkpoint, belongs_to)
 
 
 def encoded(
