@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import FIGURES, Likeness, judge
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 VALIDATION_BATCH = 4
 
 
-def validate_vqvae_epoch(model: Any, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
+def validate_vqvae_epoch(model: nn.Module, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
     """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
     return sum(mel * len(made) for made, mel in _rebuilt(model, distance, held_out, fabric)) / len(held_out)
 
 
-def judge_windows(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
+def judge_windows(model: nn.Module, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
     """Mel distance, pitch and texture of the reconstructions of windows ``[n, C, N]``."""
     made, distances = zip(*_rebuilt(model, distance, windows, fabric), strict=True)
     mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
@@ -37,7 +38,7 @@ def judge_windows(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabr
 
 @torch.no_grad()
 def _rebuilt(
-    model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
+    model: nn.Module, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Batches of reconstructions ``[b, C, N]``, each with its mel distance."""
     model.eval()
@@ -47,7 +48,7 @@ def _rebuilt(
         yield made.cpu().numpy(), float(distance(made, audio))
 
 
-def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[Likeness, float]:
+def score_codec(model: nn.Module, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[Likeness, float]:
     """Figures of the held-out windows, and the score that selects the best weights.
 
     The score combines mel distance, pitch and texture, averaged over held-out and training windows: a few held-out seconds
@@ -57,7 +58,9 @@ def score_codec(model: Any, distance: MultiScaleMel, data: CodecData, fabric: "F
     return unknown, (unknown.score + known.score) / 2
 
 
-def judged_by_first(model: Any, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> dict[str, float]:
+def judged_by_first(
+    model: nn.Module, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
+) -> dict[str, float]:
     """The figures of :func:`judge_windows`, measured on the first rank and sent to the others."""
     figures = ranks.measured_by_first(
         lambda: list(judge_windows(model, distance, windows, fabric).figures().values()), len(FIGURES)
@@ -66,7 +69,7 @@ def judged_by_first(model: Any, distance: MultiScaleMel, windows: np.ndarray, fa
 
 
 def scored_by_first(
-    model: Any, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
+    model: nn.Module, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
 ) -> tuple[dict[str, float], float]:
     """The held-out figures and the score of :func:`score_codec`, measured on the first rank and sent to the others."""
 

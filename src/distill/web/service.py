@@ -23,6 +23,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
+from distill.audio.files import SAMPLE_RATE
 from distill.durations import about, duration
 from distill.errors import DistillError, LibraryError, SettingError
 from distill.models.header import read_header
@@ -36,7 +37,7 @@ from distill.web.token import Gate
 from distill.web.worker import Answer, Worker
 
 _JSON_BYTES = (MOST_OTHERS + 1) * 2_000_000
-_SAMPLE_BYTES = 48_000 * 2 * 4
+_SECOND_BYTES = SAMPLE_RATE * 2 * 4
 """A second of stereo in 32 bits."""
 _CODES = "application/octet-stream"
 _BODY: dict[str, Any] = {
@@ -194,7 +195,7 @@ def create_service(models: Mapping[str, Path], token: str, limits: Limits | None
     _add_routes(app, desk)
     add_words(app, "See /v1/openapi.json.")
     app.add_exception_handler(TooManyError, _too_many)
-    audio = int(limits.longest_seconds * _SAMPLE_BYTES) + 2**20
+    audio = int(limits.longest_seconds * _SECOND_BYTES) + 2**20
     app.add_middleware(
         Gate, token=token, longest={"encode": audio, "decode": 2_000_000, "edit": _JSON_BYTES, "": 2**16}
     )
