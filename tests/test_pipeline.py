@@ -11,6 +11,7 @@ import pytest
 from distill import pipeline
 from distill.audio.corpus import import_corpus
 from distill.audio.split import Passage, split_corpus
+from distill.evaluation import remeasured
 from distill.library import trash
 from distill.making.strength import in_words, measured_strength
 from distill.models.model_file import Model, load_model, save_model
@@ -67,7 +68,7 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
         measured.append(model)
         return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {"nearer": "codec"}}))
 
-    monkeypatch.setattr(pipeline, "with_measures", measure)
+    monkeypatch.setattr(remeasured, "with_measures", measure)
 
     def refined(**changes: object) -> tuple[str, list[str]]:
         save_model(
