@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from distill.audio.split import Passage
+from distill.audio.texture import FASTEST, SLOWEST
 from distill.making import nearness
 from distill.making.grains import JOIN_COSTS
 from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, excerpts, in_words, measured, suited
@@ -78,6 +80,40 @@ def test_clouds_are_apart_by_their_centres_and_by_their_widths() -> None:
     assert nearness._frechet(cloud, width * cloud) == pytest.approx(1, abs=0.01)
     assert nearness._frechet(cloud, cloud + centre) == pytest.approx(9, abs=0.01)
     assert nearness._frechet(cloud, width * cloud + centre) == pytest.approx(10, abs=0.01)
+
+
+def movement_by_torch(audio: np.ndarray) -> np.ndarray:
+    """The slow twin: the measure written once more, with another library's transform and taper."""
+    sound = torch.from_numpy(audio.mean(axis=0))
+    sound = torch.nn.functional.pad(sound, (0, max(0, RATE - len(sound))))
+    window = torch.hann_window(240)
+    spectra = (
+        torch.stft(sound, 1024, 120, 240, window, pad_mode="constant", return_complex=True).abs().square()
+    )  # [513, F]
+    hertz = torch.arange(513) * RATE / 1024
+    edges = np.geomspace(1000, 16_000, 25)
+    bands = torch.stack([spectra[(hertz >= low) & (hertz < high)].sum(dim=0) for low, high in pairwise(edges)])
+    total, count = torch.zeros(201, dtype=torch.float64), 0
+    for start in range(0, bands.shape[1] - 399, 200):
+        second = bands[:, start : start + 400]
+        live = second[(second > 24e-7).float().mean(dim=1) > 0.5]
+        levels = 10 * torch.log10(live + 1e-9)
+        levels = (levels - levels.mean(dim=1, keepdim=True)) * torch.hann_window(400, periodic=False)
+        if not len(live):
+            continue
+        total, count = total + torch.fft.rfft(levels).abs().square().sum(dim=0), count + len(live)
+    return (total / max(count, 1)).numpy()
+
+
+@pytest.mark.parametrize("seconds", [0.4, 1.0, 3.7])
+def test_movement_of_one_sound_equals_its_slow_twin(seconds: float) -> None:
+    """Guards against a measure of the codec, in ``audio/texture.py``, that is another one for new audio."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    beat = (0.3 * np.sin(2 * np.pi * 1500 * time) * np.exp(-8 * (time % 0.5))).astype(np.float32)[None]
+    for audio in (noise(seconds, 0), beat, noise(seconds, 1) * (beat + 0.1), np.zeros_like(beat)):
+        judged = slice(SLOWEST, FASTEST)
+        found, twin = nearness._movement([audio])[judged], movement_by_torch(audio)[judged]
+        np.testing.assert_allclose(found, twin, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("hz", [30, 47, 120])

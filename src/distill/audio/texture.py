@@ -3,6 +3,7 @@
 The loudness of 24 bands between 1 and 16 kHz every 2.5 ms, and how fast it moves: the spectrum of each band's decibels
 over a second, 4 to 180 Hz, averaged over seconds and bands that sound."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,7 +17,8 @@ LOUD = 1e-7 * BANDS
 """Energy of a band from which it is judged."""
 _FRAMES = SAMPLE_RATE // HOP  # of one second
 _EDGES = np.geomspace(1000, 16_000, BANDS + 1)
-_SLOWEST, _FASTEST = 4, 181  # Hz, which is what a bin of a second's spectrum is
+SLOWEST, FASTEST = 4, 181
+"""Hz between which movement is judged, which is what a bin of a second's spectrum is."""
 _LINES = 15
 """Hz from which a narrow line in the movement counts as buzz."""
 
@@ -63,7 +65,7 @@ class TextureScore:
     def _difference(self) -> np.ndarray:
         if not self.count:
             return np.full(1, np.nan)
-        made, wanted = (sums[_SLOWEST:_FASTEST] / self.count for sums in (self.made, self.wanted))
+        made, wanted = (sums[SLOWEST:FASTEST] / self.count for sums in (self.made, self.wanted))
         decibels: np.ndarray = 10 * np.log10(np.maximum(made, 1e-12) / np.maximum(wanted, 1e-12))
         return decibels
 
@@ -79,13 +81,31 @@ class TextureScore:
 def compare_texture(estimate: np.ndarray, reference: np.ndarray) -> TextureScore:
     """Judges one mono sound ``[N]`` beside the recording ``[N]``, both at 48 kHz."""
     wanted, made = _energies(reference), _energies(estimate)
-    loud = wanted > LOUD
     score = TextureScore.nothing()
-    for start in range(0, wanted.shape[1] - _FRAMES + 1, _FRAMES // 2):
-        part = slice(start, start + _FRAMES)
-        sounding = loud[:, part].mean(axis=1) > 0.5
+    for part, sounding in _sounding(wanted):
         score += TextureScore(_movement(made[sounding, part]), _movement(wanted[sounding, part]), int(sounding.sum()))
     return score
+
+
+def movement(audio: np.ndarray) -> tuple[np.ndarray, int]:
+    """How one mono sound ``[N]`` at 48 kHz moves, with nothing beside it.
+
+    Returns:
+        The spectra of movement summed over seconds and bands that sound ``[201]``, a bin a hertz; and how many those were.
+    """
+    energies, total, count = _energies(audio), np.zeros(_FRAMES // 2 + 1), 0
+    for part, sounding in _sounding(energies):
+        total += _movement(energies[sounding, part])
+        count += int(sounding.sum())
+    return total, count
+
+
+def _sounding(energies: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Every second of the frames of ``[BANDS, F]``, half a second apart, and which bands sound for most of it."""
+    loud = energies > LOUD
+    for start in range(0, energies.shape[1] - _FRAMES + 1, _FRAMES // 2):
+        part = slice(start, start + _FRAMES)
+        yield part, loud[:, part].mean(axis=1) > 0.5
 
 
 def _energies(audio: np.ndarray) -> np.ndarray:
@@ -110,4 +130,4 @@ def _strongest_line(movement: np.ndarray) -> float:
     decibels = 10 * np.log10(movement + 1e-9)
     padded = np.pad(decibels, 7, mode="edge")
     around = np.median(np.lib.stride_tricks.sliding_window_view(padded, 15), axis=1)
-    return float((decibels - around)[_LINES:_FASTEST].max())
+    return float((decibels - around)[_LINES:FASTEST].max())

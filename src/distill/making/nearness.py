@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.audio import pitch
 from distill.audio.distance import mel_filterbank
 from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import as_trained, mono
 from distill.audio.split import Passage
+from distill.audio.texture import FASTEST, SLOWEST, movement
 from distill.making.grains import JOIN_COSTS, Bank, Stretch
 from distill.making.onsets import onset_echo, strongest_period
 from distill.making.sampling import Sampling, generate
@@ -43,12 +45,7 @@ MORE_COPIES = 0.02
 more are not considered, unless all do."""
 AXES = 24
 """Principal axes in which the Fréchet distance is taken."""
-_FRAME, _STEP, _FFT = 240, 120, 1024  # 5 ms every 2.5 ms
-_BANDS = np.geomspace(1000, 16_000, 25)
-_LIVE = 24e-7
-"""Power under which a band counts as silent."""
-_SLOWEST, _FASTEST = 4, 181
-_TONE_FRAME, _TONE_STEP = 16_384, 8192
+_TONE_STEP = pitch.WINDOW // 2
 _COMB_WIDTH = 0.06
 """The share of the distance between two multiples that counts to either side."""
 _MEL_FRAME, _MEL_STEP, _MEL_BINS = 2048, 480, 64
@@ -115,7 +112,7 @@ class Reference:
         """Of new audio, each piece float32 ``[C, N]`` at 48 kHz."""
         apart = _decibels(_movement(audio)) - _decibels(self._movement)
         return Nearness(
-            float(apart.square().mean().sqrt()),
+            float(np.sqrt(np.mean(np.square(apart)))),
             _comb(audio, self._frame_rate),
             _frechet(self._seconds, self._projected(_seconds(audio))),
             _near_share(np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])),
@@ -240,46 +237,27 @@ def _spectra(sound: Tensor, size: int, window: int, step: int, *, centred: bool 
     return found
 
 
-def _movement(audio: Iterable[np.ndarray]) -> Tensor:
+def _movement(audio: Iterable[np.ndarray]) -> np.ndarray:
     """Mean spectrum over time of the levels of all bands that sound ``[201]``: a bin a hertz."""
-    frequencies = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)
-    places = np.searchsorted(_BANDS, frequencies, side="right") - 1
-    bands = torch.zeros(len(frequencies), len(_BANDS) - 1)
-    for bin_, place in enumerate(places):
-        if 0 <= place < len(_BANDS) - 1:
-            bands[bin_, place] = 1
-    for band in np.flatnonzero(bands.sum(dim=0).numpy() == 0):
-        bands[int(np.abs(frequencies - _BANDS[band : band + 2].mean()).argmin()), band] = 1
-    count = SAMPLE_RATE // _STEP
-    taper = torch.hann_window(count, periodic=False)
-    total, rows = torch.zeros(count // 2 + 1, dtype=torch.float64), 0
-    for one in audio:
-        sound = _mono(one)
-        sound = torch.nn.functional.pad(sound, (0, max(0, SAMPLE_RATE - len(sound))))
-        energy = _spectra(sound, _FFT, _FRAME, _STEP).square() @ bands  # [F, 24]
-        windows = energy.unfold(0, count, count // 2)  # [W, 24, count]
-        live = windows[(windows > _LIVE).float().mean(dim=2) > 0.5]
-        if not len(live):
-            continue
-        levels = 10 * torch.log10(live + 1e-9)
-        moving = torch.fft.rfft((levels - levels.mean(dim=1, keepdim=True)) * taper).abs().square()
-        total, rows = total + moving.sum(dim=0), rows + len(moving)
-    return total / max(rows, 1)
+    found = [movement(mono(one)[0]) for one in audio]
+    total: np.ndarray = sum((moved for moved, _ in found), np.zeros(1))
+    return total / max(sum(count for _, count in found), 1)
 
 
-def _decibels(movement: Tensor) -> Tensor:
-    return 10 * torch.log10(movement[_SLOWEST:_FASTEST] + 1e-9)
+def _decibels(moved: np.ndarray) -> np.ndarray:
+    decibels: np.ndarray = 10 * np.log10(moved[SLOWEST:FASTEST] + 1e-9)
+    return decibels
 
 
 def _comb(audio: Iterable[np.ndarray], frame_rate: float) -> float:
     """Share of the partials from 60 to 5000 Hz near a multiple of the frame rate; 0 where there are no partials."""
-    bin_hz = SAMPLE_RATE / _TONE_FRAME
-    low, high = round(60 / bin_hz), round(5000 / bin_hz)
+    bin_hz = SAMPLE_RATE / pitch.WINDOW
+    low, high = round(pitch.LOWEST / bin_hz), round(pitch.HIGHEST / bin_hz)
     on = found = 0
     for one in audio:
-        levels = _spectra(_mono(one), _TONE_FRAME, _TONE_FRAME, _TONE_STEP, centred=False)
-        levels = 20 * torch.log10((levels / (_TONE_FRAME / 4)).clamp(min=1e-7))[:, : 2 * high]
-        levels = levels[levels.amax(dim=1) >= -60]
+        levels = _spectra(_mono(one), pitch.WINDOW, pitch.WINDOW, _TONE_STEP, centred=False)
+        levels = 20 * torch.log10((levels / (pitch.WINDOW / 4)).clamp(min=1e-7))[:, : 2 * high]
+        levels = levels[levels.amax(dim=1) >= pitch.SILENT_DB]
         if not len(levels):
             continue
         floor = _floor(levels)

@@ -90,6 +90,7 @@ class Nearest:
 
     @property
     def is_silent(self) -> np.ndarray:
+        """Which seconds nothing is known of ``[W]``: silent ones, and all where there is nothing to compare with."""
         return np.isnan(self.similarity)
 
 
