@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 from distill.files.home import home
 
@@ -91,6 +92,46 @@ def test_a_piece_is_made_again_by_its_number_name_or_file(distill: Distill, made
     assert distill("regenerate", 1, "--out", "again", "--json").json["id"] == 1
     distill("pieces", "restore", key)
     assert distill("regenerate", made[0].stem, "--out", "again", "--json").json["id"] == 1
+
+
+def test_a_renamed_piece_is_found_by_its_new_name(distill: Distill, made: list[Path]) -> None:
+    answer = distill("pieces", "rename", made[0].name, "Rain on tin")
+    rain = made[0].with_name("Rain on tin.wav")
+    assert "It is now called Rain on tin" in answer.err
+    assert str(rain) in answer.err
+    with soundfile.SoundFile(rain) as file:
+        assert file.title == "Rain on tin"
+    again = distill("regenerate", "rain ON tin", "--out", "again", "--json")
+    assert again.code == 2, "a name is meant as it is written"
+    again = distill("regenerate", "Rain on tin", "--out", "again", "--json").json
+    assert Path(again["audio"]).read_bytes() == rain.read_bytes()
+    assert distill("pieces", "rename", 1, made[0].stem, "--json").json == {"id": 1, "audio": str(made[0])}
+    distill("pieces", "rename", 1, made[1].stem).refused("there is a file", "another name")
+    distill("pieces", "rename", "never-made", "x").refused("no piece 'never-made'", "distill pieces list")
+    distill("pieces", "rename", "", "x").refused("is empty")
+    distill("pieces", "rename", 1, "").refused("cannot be the name of a piece")
+    made[0].unlink()
+    distill("pieces", "rename", 1, "x").refused("is gone from")
+
+
+def test_what_lies_beside_a_piece_goes_into_the_trash_with_it(distill: Distill, made: list[Path]) -> None:
+    """Guards against a list of grains and a project that stay behind and tell of a file that is gone."""
+    grains = made[0].with_suffix(".json")
+    grains.write_text(json.dumps({"format": "distill-grains", "piece": made[0].name, "grains": []}))
+    project = made[0].with_suffix(".rpp")
+    project.write_text(f'  NAME "{made[0].name}"\n    FILE "{made[0].name}"\n')
+    before = {path.name: path.read_bytes() for path in made[0].parent.iterdir()}
+    answer = distill("pieces", "delete", 1)
+    assert f"{grains.name}, {project.name}" in answer.err
+    assert [path.name for path in made[0].parent.iterdir()] == [made[1].name]
+    grains.write_text("precious")
+    distill("pieces", "restore", made[0].stem).refused(f"{grains} already exists")
+    assert not made[0].exists()
+    assert grains.read_text() == "precious"
+    grains.unlink()
+    distill("pieces", "restore", made[0].stem)
+    assert {path.name: path.read_bytes() for path in made[0].parent.iterdir()} == before
+    assert not list((home() / "trash").iterdir())
 
 
 def test_a_deleted_piece_can_still_be_made_again(distill: Distill, made: list[Path]) -> None:

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from distill.audio.writing import write_audio
 from distill.errors import LibraryError, OutputError
 from distill.files.home import home
 from distill.library import GenerationRecord, Library
 from distill.library.moving import rename_piece
+from distill.library.trash import delete_piece, restore_piece
 
 
 @pytest.fixture
@@ -104,3 +107,58 @@ def test_a_piece_whose_file_is_gone_keeps_its_name(library: Library, noted: Gene
     Path(noted.file).unlink()
     with pytest.raises(LibraryError, match=r"gone from .* cannot be renamed"):
         rename_piece(library, noted, "rain")
+
+
+@pytest.mark.parametrize("name", ["a-0", "was"])
+def test_what_lies_beside_a_piece_comes_back_from_the_trash(
+    library: Library, noted: GenerationRecord, tmp_path: Path, name: str
+) -> None:
+    """A piece called ``was`` too, whose list is called as the note in the trash is."""
+    piece = rename_piece(library, noted, name)
+    before = {path.suffix: path.read_bytes() for path in tmp_path.glob(f"{name}.*")}
+    assert set(before) == {".wav", ".json", ".rpp"}
+    item = delete_piece(library, piece)
+    assert item is not None
+    assert len(item.beside) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a-0-2.json"]
+    restore_piece(library, item.key)
+    after = {path.suffix: path.read_bytes() for path in tmp_path.glob(f"{name}*") if path.name != "a-0-2.json"}
+    assert after == before
+
+
+def test_what_cannot_go_into_the_trash_whole_stays_whole(
+    library: Library, noted: GenerationRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a piece that is deleted for good when what lies beside it cannot be moved."""
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    replace = Path.replace
+
+    def refused(path: Path, target: Path) -> Path:
+        if path.name == "a-0.rpp":
+            raise PermissionError(13, "Permission denied")
+        return replace(path, target)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Path, "replace", refused)
+        with pytest.raises(OutputError, match="not allowed"):
+            delete_piece(library, noted)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert library.generation(noted.id or 0) == noted
+    assert not list((home() / "trash").iterdir())
+
+
+def test_where_a_renamed_piece_cannot_be_noted_its_title_is_the_old_one(
+    library: Library, noted: GenerationRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(noted.file)
+    write_audio(path, np.zeros((1, 480), np.float32), channels=1, tags={"title": "a-0", "comment": "x"})
+    there = path.read_bytes()
+
+    def refused(*_: object) -> None:
+        assert b"rain" in path.with_name("rain.wav").read_bytes()
+        raise LibraryError("The library cannot be used.", "Try again.")
+
+    monkeypatch.setattr(library, "move_generation", refused)
+    with pytest.raises(LibraryError):
+        rename_piece(library, noted, "rain")
+    assert path.read_bytes() == there

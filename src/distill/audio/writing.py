@@ -3,8 +3,6 @@
 import errno
 import os
 import shutil
-import struct
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import soundfile
 
 from distill.audio.files import SAMPLE_RATE
+from distill.audio.ogg_pages import page_with
 from distill.audio.tags import normalised, tag_mp3, tag_wav
 from distill.errors import DistillError, OutputError, SettingError
 from distill.files.atomic import written_aside
@@ -150,21 +149,11 @@ def _fix_ogg_serial(path: Path) -> None:
             if len(head) < 27 or head[:4] != b"OggS":
                 raise OSError(errno.EIO, "the written Ogg pages are not whole")
             sizes = file.read(head[26])
-            body = head[26:] + sizes + file.read(sum(sizes))
-            before = head[:14] + bytes(4) + head[18:22]
-            page = before + struct.pack("<I", _ogg_checksum(before + bytes(4) + body)) + body
+            body = file.read(sum(sizes))
+            page = page_with(head[:26], sizes, body, serial=0)
             file.seek(-len(page), os.SEEK_CUR)
             file.write(page)
             file.seek(0, os.SEEK_CUR)  # a read may follow a write only after a seek
-
-
-_MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
-
-
-def _ogg_checksum(page: bytes) -> int:
-    # Ogg's CRC runs from the top bit, without start value or final flip; zlib's is its mirror image with both.
-    mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{mirrored:032b}"[::-1], 2)
 
 
 def _fix_wav_timestamp(path: Path) -> None:

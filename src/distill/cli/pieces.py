@@ -56,6 +56,32 @@ def list_pieces(
     listing(("number", "made", "original", "file"), rows, ("original",))
 
 
+@app.command("rename")
+@options.verb
+def rename(
+    piece: Annotated[
+        str,
+        typer.Argument(
+            metavar="PIECE", help="Its number, name or file, as distill pieces list shows them.", show_default=False
+        ),
+    ],
+    name: Annotated[
+        str, typer.Argument(metavar="NEW-NAME", help="The new name, without folder or ending.", show_default=False)
+    ],
+    as_json: options.JsonOption = False,
+) -> None:
+    """Give PIECE another name. Its file stays in its folder; its title and what lies beside it and is about it change along."""
+    from distill.library import Library, moving, naming
+
+    library = Library(warn)
+    moved = moving.rename_piece(library, naming.find_piece(library, piece), name)
+    if as_json:
+        print_json({"id": moved.id, "audio": moved.file})
+        return
+    good(f"It is now called {Path(moved.file).stem}")
+    place("Audio", moved.file)
+
+
 @app.command("delete")
 @options.verb
 def delete(
@@ -73,7 +99,7 @@ def delete(
     ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Move pieces into the trash; distill pieces restore brings them back."""
+    """Move pieces into the trash, each with the list and the project beside it; distill pieces restore brings them back."""
     from distill.library import Library, naming, trash
 
     if empties == bool(pieces):

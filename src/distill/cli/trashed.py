@@ -46,4 +46,6 @@ def show_deleted(items: "Sequence[tuple[str, str, Trashed | None]]", kind: "Kind
             continue
         good(f"{name} is in the trash")
         place("Was", was)
+        if item.beside:
+            place("With it", ", ".join(item.beside))
         place("Undo", command("distill", f"{kind}s", "restore", item.key))

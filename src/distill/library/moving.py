@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from distill.audio.retitled import retitle
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
@@ -86,7 +87,9 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
 
 
 def rename_piece(library: Library, piece: GenerationRecord, name: str) -> GenerationRecord:
-    """Gives a piece another name: its file, in the folder where it is, and what lies beside it and is about it.
+    """Gives a piece another name: its file, in the folder where it is, its title, and what lies beside it and is about it.
+
+    A title that is not the old name is somebody's own, and stays.
 
     Raises:
         LibraryError: if its file is gone.
@@ -113,6 +116,8 @@ def rename_piece(library: Library, piece: GenerationRecord, name: str) -> Genera
             with reserved(new), written_aside(new) as aside:
                 aside.write_text(text, encoding="utf-8")
             undo.callback(new.unlink)
+        if retitle(target, path.stem, target.stem):
+            undo.callback(retitle, target, target.stem, path.stem)
         moved = library.move_generation(piece.id or 0, target)
         undo.pop_all()
     for other, _ in others:

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Literal
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, claimed, new_folder, normalised, searchable
+from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_folder, normalised, searchable
 from distill.files.regular import absolute
+from distill.library.beside import companions
 from distill.library.catalogue import Library
 from distill.library.moving import move
 from distill.library.records import GenerationRecord, ModelEntry
@@ -41,6 +42,11 @@ class Trashed:
     """SHA-256 of a model's tensors; empty if that is no longer known."""
     piece: int | None = None
     """The number of a piece."""
+
+    @property
+    def beside(self) -> list[str]:
+        """What lay beside a piece, is about it and is in the trash with it, by name."""
+        return [] if self.kind == "model" else [other.name for other, _ in companions(self.file, self.file.name)]
 
     @property
     def kind(self) -> Kind:
@@ -75,15 +81,16 @@ def delete(library: Library, entry: ModelEntry) -> Trashed | None:
 
 
 def delete_piece(library: Library, piece: GenerationRecord) -> Trashed | None:
-    """Moves a piece's file into the trash. A piece whose file is gone is only removed from the list: then None.
+    """Moves a piece's file into the trash, with what lies beside it and is about it. A piece whose file is gone is only removed
+    from the list: then None.
 
     How it was made stays known, so that it can still be made again.
 
     Raises:
-        OutputError: if it cannot be moved.
+        OutputError: if one of these cannot be moved; then all are where they were.
     """
     number, path = piece.id or 0, Path(piece.file)
-    item = _put(path, move, piece=number) if path.is_file() else None
+    item = _put(path, _move_all, piece=number) if path.is_file() else None
     library.forget_generation(number)
     return item
 
@@ -131,7 +138,8 @@ def restore(library: Library, name: str, out: Path | None = None) -> ModelEntry:
 
 
 def restore_piece(library: Library, name: str, out: Path | None = None) -> tuple[Trashed, Path]:
-    """Puts a piece back to where it was, or into the folder ``out``, and on the list again; gives what it was, and its file.
+    """Puts a piece back to where it was, or into the folder ``out``, with what lay beside it, and on the list again; gives what
+    it was, and its file.
 
     Args:
         name: its name, a part of it that no other in the trash begins with, or its key.
@@ -142,7 +150,7 @@ def restore_piece(library: Library, name: str, out: Path | None = None) -> tuple
     """
     item = _meant(name, trashed("piece"), "piece")
     target = _target(item, out)
-    move(item.file, target)
+    _move_all(item.file, target)
     shutil.rmtree(item.file.parent, ignore_errors=True)
     if item.piece is not None:
         library.recall_generation(item.piece, target)
@@ -164,6 +172,19 @@ def empty(kind: Kind = "model") -> list[Trashed]:
     return gone
 
 
+def _move_all(piece: Path, target: Path) -> None:
+    """Moves a piece and its companions, or nothing. In the trash none of them takes the place of the note."""
+    others = [other for other, _ in companions(piece, piece.name)]
+    with ExitStack() as undo:
+        for one in (piece, *others):
+            place = target if one == piece else target.with_name(one.name)
+            if place.name == _NOTE and place.parent.parent == _trash():
+                place = free_path(place)
+            move(one, place)
+            undo.callback(move, place, one)
+        undo.pop_all()
+
+
 def _trash() -> Path:
     return home() / "trash"
 
@@ -178,7 +199,9 @@ def _put(path: Path, take: Callable[[Path, Path], None], **known: str | int) -> 
             aside.write_text(json.dumps(note), encoding="utf-8")
         take(path, folder / path.name)
     except OutputError:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # what could not be put back where it was stays in the trash
+            (folder / _NOTE).unlink(missing_ok=True)
+            folder.rmdir()
         raise
     return _read(folder / path.name)
 
