@@ -11,7 +11,14 @@ Distill = Callable[..., Any]
 
 @pytest.mark.parametrize(
     "words",
-    [("check", ""), ("run", "", "--minutes", 0.1), ("check", ".", "--json="), ("info", ""), ("ui", "--host", "")],
+    [
+        ("check", ""),
+        ("run", "", "--minutes", 0.1),
+        ("check", ".", "--json="),
+        ("info", ""),
+        ("ui", "--host", ""),
+        ("models", "rename", "", "new"),
+    ],
 )
 def test_an_empty_word_is_not_the_folder_one_stands_in(
     distill: Distill, save: Callable[..., Path], noise: Callable[..., Any], words: tuple[object, ...]

@@ -140,11 +140,16 @@ def main(words: Sequence[str] | None = None) -> None:
 def _has_empty_word(words: Sequence[str]) -> bool:
     """Whether a word is empty: of a path that would be the folder that one stands in, of --host every network there is.
 
-    Names are judged where they are used, in words of their own.
+    New names are judged where they are used, in words of their own.
     """
-    names = {"--name", "rename"}
     empty = [at for at, word in enumerate(words) if word == "" or (word.startswith("--") and word.endswith("="))]
-    return any(not names & {*words[max(0, at - 2) : at], words[at].rstrip("=")} for at in empty)
+    return any(words[at] != "--name=" and words[at - 1] != "--name" and not _is_new_name(words, at) for at in empty)
+
+
+def _is_new_name(words: Sequence[str], at: int) -> bool:
+    """Whether the word there is the second that ``rename`` is given."""
+    before = [word for word in words[:at] if not word.startswith("--")]
+    return len(before) == 3 and before[1] == "rename"
 
 
 def _end(error: DistillError, debug: bool) -> NoReturn:
