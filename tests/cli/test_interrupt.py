@@ -5,15 +5,16 @@ import os
 import signal
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distill.cli.console import console
 from distill.cli.training_view import TrainingView
 from distill.models import load_model
-from distill.training.metrics import PriorStepMetrics, TrainingEvent, VQStepMetrics
+from distill.training.metrics import PriorStepMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
 Distill = Callable[..., Any]
 Tree = Callable[[Path], dict[str, int]]
@@ -66,6 +67,43 @@ def test_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         begin()
     assert ended.value.code == 130
     assert capsys.readouterr().err.startswith("✗ Interrupted.")
+
+
+@pytest.fixture
+def closed_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """What Distill says goes through a pipe; calling it closes the other end."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe, monkeypatch.context() as meanwhile:
+        meanwhile.setattr(console, "_file", pipe)
+        yield lambda: os.close(reading)
+    console.quiet = False
+
+
+@pytest.mark.usefixtures("tiny_training")
+def test_nobody_reads_any_more(
+    closed_pipe: Callable[[], None], on_event: Any, distill: Distill, small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against ``distill train … 2>&1 | head`` that is noted as failed: SystemExit: 1, with nothing kept."""
+    closers = [closed_pipe]
+
+    def look(event: TrainingEvent) -> None:
+        if isinstance(event, VQEpochMetrics) and closers:
+            closers.pop()()
+
+    on_event(look)
+    answer = distill("train", small_corpus, "--epochs", 1000, "--out", tmp_path)
+    assert (answer.code, answer.err) == (0, "")
+    (shown,) = distill("status", "--json").json["runs"]
+    assert (shown["state"], shown["message"]) == ("stopped", "")
+    load_model(next(tmp_path.glob("*.distill")))
+
+
+def test_nobody_reads_where_a_piece_is(closed_pipe: Callable[[], None], distill: Distill, tiny: Path) -> None:
+    closed_pipe()
+    answer = distill("generate", tiny, "--seconds", 0.5)
+    assert (answer.code, answer.out, answer.err) == (130, "", "")
+    (made,) = distill("pieces", "list", "--json").json["pieces"]
+    assert Path(made["file"]).is_file()
 
 
 @pytest.mark.usefixtures("tiny_training")

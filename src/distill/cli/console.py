@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import signal
 import sys
 import threading
@@ -18,7 +19,22 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-console = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    """What reads it may go away (``distill train … | head``): then nothing more is said, and the work ends in order."""
+
+    def on_broken_pipe(self) -> None:
+        """Asks this process to end, as a closed terminal does; in training that keeps what was learned."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())  # what is still to be flushed goes there
+        os.close(nowhere)
+        if not callable(signal.getsignal(signal.SIGTERM)):
+            raise AskedToEnd
+        signal.raise_signal(signal.SIGTERM)
+
+
+console = _Console(stderr=True, highlight=False)
 _output = Console(highlight=False)
 
 STAGE_NAMES = {"codec": "codec", "refinement": "second stage", "prior": "prior"}
@@ -181,6 +197,9 @@ def _show(text: Text) -> None:
 class AskedToEnd(KeyboardInterrupt):
     """Ctrl-C by another way: a request that reaches this process alone, and none of those that it has started."""
 
+    def __str__(self) -> str:
+        return "Ended at once, as another program or a closed terminal asked."
+
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
@@ -216,9 +235,9 @@ def stop_on_interrupt(is_training: Callable[[], bool]) -> Iterator[threading.Eve
     """
     cancel = threading.Event()
 
-    def interrupted(_: int, __: FrameType | None) -> None:
+    def interrupted(number: int, _: FrameType | None) -> None:
         if cancel.is_set() or not is_training():
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else AskedToEnd
         cancel.set()
         warn("Stopping after this step; what was learned so far is kept. Press Ctrl-C again to end at once.")
 

@@ -108,7 +108,7 @@ def recorded_run(
         except BaseException as error:
             outcome, words = "failed", f"{type(error).__name__}: {error}".rstrip(": ")
             if isinstance(error, KeyboardInterrupt):
-                outcome, words = "interrupted", ENDED_AT_ONCE
+                outcome, words = "interrupted", str(error) or ENDED_AT_ONCE
             elif isinstance(error, DistillError):
                 words = error.what
             library.save(memory.ended(run, outcome, words), had_model)
