@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from distill.cli.console import AskedToEnd, ending_in_order
 from distill.cli.sweep import _Runner
 from distill.errors import SettingError
 from distill.evaluation.grid import variants
+from distill.evaluation.progress import Progress
 from distill.models import load_model
 
 
@@ -182,7 +184,7 @@ def test_a_request_to_end_reaches_what_it_has_started(monkeypatch: pytest.Monkey
     """Guards against a training that goes on for minutes after its sweep was ended; Ctrl-C reaches both by itself."""
     monkeypatch.setattr("distill.cli.engines._COMMAND", ("-c", "import time; time.sleep(60)"))
     begun = time.monotonic()
-    runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here)
+    runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here, Progress(Path("out"), {}))
     with ending_in_order():
         threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
         with pytest.raises(AskedToEnd):
@@ -270,3 +272,66 @@ def test_no_cluster_there(distill: Callable[..., Any], small_corpus: Path, tmp_p
     assert answer.code == 2
     assert "No Ray cluster answers at 127.0.0.1:1: Connection refused." in answer.err
     assert "ray start --head" in answer.err
+
+
+def test_a_sweep_that_was_stopped_goes_on(
+    distill: Callable[..., Any],
+    trained: list[list[str]],
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Guards against hours of finished models that a second call refuses as "there already", or trains anew."""
+    out = tmp_path / "out"
+    words = ["sweep", small_corpus, "--grid", "levels=2,3", "--grid", "layers=1,2", "--out", out, "--minutes", 1]
+    run = engines.here
+
+    def stopped(told: list[str]) -> engines.Ended:
+        if len(trained) == 5:  # in the second prior of the second codec
+            trained.append(told)
+            raise KeyboardInterrupt
+        return run(told)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("distill.cli.sweep.here", stopped)
+        answer = distill(*words)
+    assert answer.code == 130
+    assert "the same command goes on with the others" in answer.err
+    missing = "rvqlevels3-layers2"
+    before = {path.stem: path.read_bytes() for path in out.glob("*.distill") if path.stem != missing}
+    assert len(before) == 5
+    trained.clear()
+    answer = distill(*words, "--json")
+    assert answer.code == 0, answer.err
+    assert [(told[0], Path(told[1]).stem) for told in trained] == [("train-prior", missing)]
+    assert len(answer.json["models"]) == 4
+    assert before.items() <= {path.stem: path.read_bytes() for path in out.glob("*.distill")}.items()
+    assert "3 of them are trained already" in answer.err
+    trained.clear()
+    distill(*words, "--seed", 1).refused("is there already", "--out")
+    assert not trained
+    assert "4 of them are trained already" in distill(*words).err
+
+
+def test_a_codec_that_a_stopped_sweep_left_is_trained_anew(
+    distill: Callable[..., Any],
+    trained: list[list[str]],
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its best weights so far are no finished model; they go into the trash."""
+    run = engines.here
+
+    def stopped(told: list[str]) -> engines.Ended:
+        code, out, err = run(told)
+        return code, json.dumps(json.loads(out) | {"cancelled": 1}), err
+
+    words = ["sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out"]
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("distill.cli.sweep.here", stopped)
+        assert distill(*words).code == 1
+    answer = distill(*words, "--json")
+    assert answer.code == 0, answer.err
+    assert [told[0] for told in trained] == ["train", "train", "train-prior"]
+    assert [item["name"] for item in distill("models", "list", "--trash", "--json").json["trash"]] == ["rvqlevels2"]

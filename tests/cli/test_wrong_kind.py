@@ -103,3 +103,20 @@ def test_what_tells_of_a_piece_names_it(
 def test_another_json_file_is_no_sidecar(distill: Distill, tiny: Path, tmp_path: Path, content: str) -> None:
     (tmp_path / "other.json").write_text(content)
     distill("encode", tiny, tmp_path / "other.json").refused("of a kind that cannot be read")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("info", "x/*.distill"), ("info", "*.distill"), ("models", "rename", "t?ny", "a"), ("pieces", "delete", "*")],
+)
+def test_a_pattern_that_no_shell_filled_in_is_called_one(
+    distill: Distill, tiny: Path, words: tuple[object, ...]
+) -> None:
+    """Guards against "No such file" for ``'models/*.distill'`` within quotes."""
+    distill(*words).refused("that pattern", "within quotes", "one ")
+
+
+def test_a_number_out_of_range_is_told_in_plain_words(distill: Distill) -> None:
+    """Guards against "Input should be greater than or equal to 1"."""
+    distill("ui", "--port", 0).refused("the least is 1")
+    distill("ui", "--port", 70000).refused("the most is 65535")

@@ -124,10 +124,12 @@ def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> No
     from distill.runs.resume import CODEC_STATE, PRIOR_STATE
 
     for model in models:
-        place("Kept", model)
-        if read_header(model).has_prior:
+        is_prior_begun = any((run / PRIOR_STATE).exists() for run in runs)
+        has_prior = read_header(model).has_prior
+        place("Kept", model, "" if has_prior or not is_prior_begun else "and what its prior has learned so far")
+        if has_prior:
             place("Next", command("distill", "generate", model))
-        elif any((run / PRIOR_STATE).exists() for run in runs):
+        elif is_prior_begun:
             place("Go on", command("distill", "train-prior", "--resume", model))
         else:
             place("Next", command("distill", "train-prior", model, folder))

@@ -18,6 +18,7 @@ from distill.cli.engines import Engine, end_all, here, on_ray
 from distill.durations import duration
 from distill.errors import DistillError, OutputError
 from distill.evaluation.grid import Variant, variants
+from distill.evaluation.progress import Progress
 from distill.files.names import MODEL_SUFFIX
 from distill.files.regular import absolute
 
@@ -86,14 +87,18 @@ def sweep(
         choose_device(device.value)
     out = out or Path(f"{absolute(folder).name or 'recordings'}-sweep")
     ensure_writable(out)
-    _check_free(out, tries)
+    kept = {"folder": str(absolute(folder)), "minutes": minutes, "seed": seed, "device": device.value}
+    progress = Progress(out, kept)
+    _check_free(out, tries, progress)
     shared = ["--seed", str(seed), "--device", device.value]
     with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
         at_once = at_once or (1 if ray is None else len(tries))
         where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
         models = "1 model" if len(tries) == 1 else f"{len(tries)} models"
         note(f"{models}, {duration(60 * minutes)}{' each' if len(tries) > 1 else ''}, {where}.")
-        ended = _Runner(absolute(folder), absolute(out), minutes, shared, engine).all(tries, at_once)
+        if there := sum(progress.is_finished(_model(one)) for one in tries):
+            note(f"{there} of them {'is' if there == 1 else 'are'} trained already, and kept.")
+        ended = _Runner(absolute(folder), absolute(out), minutes, shared, engine, progress).all(tries, at_once)
     for one in ended:
         if one.wrong:
             warn(f"{one.variant.words}: {one.wrong}")
@@ -111,8 +116,12 @@ def sweep(
 class _Runner:
     """Trains in processes of their own, so that one that fails spoils nothing, and Ctrl-C reaches each."""
 
-    def __init__(self, folder: Path, out: Path, minutes: float, shared: list[str], engine: Engine) -> None:
+    def __init__(
+        self, folder: Path, out: Path, minutes: float, shared: list[str], engine: Engine, progress: Progress
+    ) -> None:
         from distill.training.budget import CODEC_SHARE
+
+        self._progress = progress
 
         self._folder, self._out, self._shared, self._engine = folder, out, shared, engine
         self._codec_minutes, self._prior_minutes = CODEC_SHARE * minutes, (1 - CODEC_SHARE) * minutes
@@ -129,18 +138,21 @@ class _Runner:
                 self._is_over.set()
                 if isinstance(ending, AskedToEnd):
                     end_all()
+                note("The models that are finished are kept; the same command goes on with the others.")
                 raise
 
     def _one(self, variant: Variant) -> _Tried:
         model = self._out / f"{variant.name}.distill"
+        if self._progress.is_finished(_model(variant)) and model.is_file():
+            return _Tried(variant, model, "")
         wrong = self._codec(variant)
         codec = self._out / f"{variant.codec_name}.distill"
         if not wrong and model != codec:
-            wrong = _copied(codec, model)
+            wrong = self._new(_model(variant), model) or _copied(codec, model)
         if not wrong:
             minutes = f"{self._prior_minutes:g}"
             words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
-            wrong = self._run(words)
+            wrong = self._run(words, _model(variant))
         if not wrong:
             note(f"  {variant.words}", style="dim")
         return _Tried(variant, model, wrong)
@@ -153,17 +165,40 @@ class _Runner:
             if not said:
                 minutes = f"{self._codec_minutes:g}"
                 where = ["--name", variant.codec_name, "--out", str(self._out)]
-                said.append(
-                    self._run(["train", str(self._folder), "--minutes", minutes, *where, *_flags(variant.codec)])
-                )
+                words = ["train", str(self._folder), "--minutes", minutes, *where, *_flags(variant.codec)]
+                codec = self._out / f"{variant.codec_name}{MODEL_SUFFIX}"
+                is_there = self._progress.is_finished(_codec(variant)) and codec.is_file()
+                said.append("" if is_there else self._new(_codec(variant), codec) or self._run(words, _codec(variant)))
         return said[0]
 
-    def _run(self, words: list[str]) -> str:
+    def _new(self, what: str, model: Path) -> str:
+        """Notes what is begun; what a stopped sweep left in its place goes into the trash. Gives what went wrong."""
+        from distill.library import Library, trash
+
+        if self._is_over.is_set():
+            return _STOPPED
+        try:
+            if model.exists():
+                library = Library(warn)
+                trash.delete(library, library.note_model(model))
+            self._progress.begin(what)
+        except DistillError as error:
+            return str(error)
+        return ""
+
+    def _run(self, words: list[str], what: str) -> str:
+        """Has it trained, and notes that it is; gives what went wrong."""
         if self._is_over.is_set():
             return _STOPPED
         code, out, err = self._engine([*words, *self._shared, "--json"])
         if code == 0:
-            return _STOPPED if json.loads(out).get("cancelled") else ""
+            if json.loads(out).get("cancelled"):
+                return _STOPPED
+            try:
+                self._progress.finish(what)
+            except DistillError as error:
+                return str(error)
+            return ""
         lines = err.splitlines()
         complaints = [at for at, line in enumerate(lines) if line.startswith("✗ ")]
         return _complaint(lines[complaints[-1] :]) if complaints else f"it ended with {code}"
@@ -187,12 +222,26 @@ def _complaint(lines: list[str]) -> str:
     return " ".join([lines[0][2:], *(line.strip() for line in advice)])
 
 
-def _check_free(out: Path, tries: tuple[Variant, ...]) -> None:
-    """Refuses a folder that holds a model of such a name: it is not replaced, and would not be compared."""
-    for name in dict.fromkeys(name for one in tries for name in (one.codec_name, one.name)):
+def _codec(variant: Variant) -> str:
+    """What its codec is called in the note of how far the sweep is."""
+    return f"codec {variant.codec_name}"
+
+
+def _model(variant: Variant) -> str:
+    """The same of the whole model."""
+    return f"model {variant.name}"
+
+
+def _check_free(out: Path, tries: tuple[Variant, ...], progress: Progress) -> None:
+    """Refuses a folder that holds a model of such a name that is not of this sweep: it is not replaced, nor compared."""
+    wanted = {name: what for one in tries for name, what in ((one.name, _model(one)), (one.codec_name, _codec(one)))}
+    for name, what in wanted.items():
         model = out / f"{name}{MODEL_SUFFIX}"
-        if model.exists():
-            raise OutputError(f"{model} is there already.", "Choose another --out, or move it away.")
+        if model.exists() and not progress.is_begun(what):
+            raise OutputError(
+                f"{model} is there already, and is not of a sweep with this folder, these minutes, seed and device.",
+                "Choose another --out, or move it away.",
+            )
 
 
 def _flags(chosen: tuple[tuple[str, str], ...]) -> list[str]:

@@ -85,15 +85,22 @@ def stem_from(text: str) -> str:
     return stem.strip("-.")
 
 
-def advice_on_missing(path: Path, otherwise: str = "Check its name and place.") -> str:
-    """What to do about a path that leads nowhere, by how it is written: with its quotes, or never expanded by a shell."""
+_PATTERN = "To use all that lies in a folder, give the folder."
+
+
+def advice_on_missing(path: Path, otherwise: str = "Check its name and place.", pattern: str = _PATTERN) -> str:
+    """What to do about a path that leads nowhere, by how it is written: with its quotes, or never expanded by a shell.
+
+    Args:
+        pattern: what to do where it is a pattern, which within quotes stands for itself.
+    """
     text = str(path)
     if text[0] in _QUOTES and text[-1] in _QUOTES:
         return "The quotes are taken for a part of the name: leave them out."
     if text.startswith("~"):
         return "Within quotes ~ does not stand for your own folder: leave the quotes out, or write the whole path."
     if any(sign in text for sign in "*?["):
-        return "No name fits that pattern. To use all that lies in a folder, give the folder."
+        return f"No name fits that pattern as it stands; within quotes none is looked for. {pattern}"
     return otherwise
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from distill.errors import LibraryError
 from distill.files.beside import sound_of_sidecar
-from distill.files.names import MODEL_SUFFIX, command, normalised, searchable
+from distill.files.names import MODEL_SUFFIX, advice_on_missing, command, normalised, searchable
 from distill.files.regular import absolute
 from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
@@ -39,7 +39,7 @@ def find(library: Library, name: str) -> ModelEntry:
     Raises:
         LibraryError: if there is none, or more than one.
     """
-    name = name.removesuffix(MODEL_SUFFIX)
+    given, name = name, name.removesuffix(MODEL_SUFFIX)
     entry = chosen(name, library.models())
     if entry is not None:
         return entry
@@ -49,9 +49,10 @@ def find(library: Library, name: str) -> ModelEntry:
                 f"There is no model '{name}' in the library; one is in the trash.",
                 f"Put it back with: {command('distill', 'models', 'restore', item.key)}",
             )
+    fix = "See all models with: distill models list. Or give the path of a .distill file, made by distill train."
     raise LibraryError(
         f"There is no model '{name}' in the library.",
-        "See all models with: distill models list. Or give the path of a .distill file, made by distill train.",
+        fix if not name else advice_on_missing(Path(given), fix, "Give the name or the path of one model."),
     )
 
 
@@ -82,7 +83,10 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
             )
     if (sound := sound_of_sidecar(Path(given).expanduser())) is not None:
         raise LibraryError(f"{given} tells of a piece, and is none itself.", f"Give the piece: {sound}")
-    raise LibraryError(f"There is no piece '{given}' in the library.", "See the numbers with: distill pieces list")
+    fix = "See the numbers with: distill pieces list"
+    raise LibraryError(
+        f"There is no piece '{given}' in the library.", advice_on_missing(Path(given or "."), fix, "Give one piece.")
+    )
 
 
 def _is_called(file: Path, given: str, path: str | None) -> bool:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from distill.durations import duration
 from distill.errors import ModelFileError
-from distill.files.names import MODEL_SUFFIX
+from distill.files.names import MODEL_SUFFIX, advice_on_missing
 from distill.files.regular import open_regular
 from distill.files.tensors import Digest, Table, UnusableError, read_table
 from distill.models.config import PriorConfig, VQVAEConfig
@@ -224,10 +224,10 @@ def errors_in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ModelFileError(
-            f"{path} cannot be read: {error.strerror}.",
-            "Give the path of a .distill file made by distill train.",
-        ) from error
+        fix = "Give the path of a .distill file made by distill train."
+        if isinstance(error, FileNotFoundError):
+            fix = advice_on_missing(path, fix, "Give the path of one .distill file.")
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}.", fix) from error
     except UnusableError as error:
         fix = "Use another copy of it, or train it again with distill train."
         if path.suffix.lower() != MODEL_SUFFIX:  # it never was one, as it seems
