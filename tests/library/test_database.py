@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from distill.errors import LibraryError
+from distill.errors import LibraryError, OutputError
 from distill.files.home import home
 from distill.library import GenerationRecord, Library, RunRecord, database, schema
 
@@ -244,3 +244,20 @@ def test_many_processes_at_once_on_a_library_that_is_not_there_yet(library: Libr
     journal = (home() / "generations.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in journal] == [piece.id for piece in pieces]
     assert not list(home().glob("library-damaged*"))
+
+
+def test_a_library_on_a_disk_that_is_read_only_is_called_so(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against "unable to open database file. Try again.", which is all that SQLite says of it."""
+
+    def read_only(folder: Path) -> None:
+        raise OutputError(f"{folder} cannot be written: the disk is read-only.", "Choose another folder.")
+
+    def refused(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    library.generations()
+    monkeypatch.setattr("distill.library.database.ensure_writable", read_only)
+    monkeypatch.setattr("sqlite3.connect", refused)
+    with pytest.raises(LibraryError, match="read-only") as told:
+        library.generations()
+    assert "DISTILL_HOME" in told.value.fix

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from distill.errors import LibraryError
-from distill.files.atomic import output_error
+from distill.errors import LibraryError, OutputError
+from distill.files.atomic import ensure_writable, output_error
 from distill.files.names import free_path
 from distill.library import schema
 
@@ -162,11 +162,18 @@ class Database:
         try:
             yield
         except OSError as error:
-            refusal = output_error(self.path, error)
-            raise LibraryError(refusal.what, f"{refusal.fix} DISTILL_HOME says where the library is.") from error
+            raise self._unwritable(output_error(self.path, error)) from error
         except sqlite3.Error as error:
+            try:
+                ensure_writable(self.path.parent)  # SQLite says no more than that it cannot open it
+            except OutputError as refusal:
+                raise self._unwritable(refusal) from error
             is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             raise self._refused("another process is writing to it" if is_busy else str(error)) from error
+
+    @staticmethod
+    def _unwritable(refusal: OutputError) -> LibraryError:
+        return LibraryError(refusal.what, f"{refusal.fix} DISTILL_HOME says where the library is.")
 
     def _refused(self, reason: str) -> LibraryError:
         return LibraryError(
