@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from distill.cli import console
+from distill.cli.training_view import TrainingView
 
 Distill = Callable[..., Any]
 LONG = "a recording with quite a long name, take 17 of many.wav"
@@ -78,3 +79,14 @@ def test_a_pipe_has_no_width(
     rows = [line for line in answer.out.splitlines() if LONG in line]
     assert [" ".join(row.split()[-6:-4]) for row in rows[:2]] == ["0.50 48000"] * 2
     assert any(line.startswith("  broken.wav: It ") for line in answer.out.splitlines())
+
+
+def test_stage_and_percent_are_whole_at_forty_columns() -> None:
+    """Guards against "Co… 10…" while a codec is at 100 %."""
+    out = io.StringIO()
+    narrow = Console(file=out, width=40, force_terminal=True, color_system=None)
+    view = TrainingView()
+    view._progress.add_task("Codec", total=1.0, completed=1.0, detail="loss 1.93  18× real time  12 s left")
+    narrow.print(view._progress.get_renderable())
+    assert "Codec" in out.getvalue()
+    assert "100 %" in out.getvalue()

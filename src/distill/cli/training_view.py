@@ -30,12 +30,13 @@ class TrainingView:
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=5)),  # at 40 columns too
             BarColumn(bar_width=None),
-            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.percentage:3.0f} %", table_column=Column(no_wrap=True, min_width=5)),
             TextColumn("{task.fields[detail]}", style="dim", markup=False),
             TimeElapsedColumn(),
             console=console,
