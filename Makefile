@@ -11,12 +11,16 @@ demo: $(VENV)/ready
 
 # Files of tests run side by side, the longest first, so that none of them is left for the end (tests/conftest.py). Two things have
 # the machine for themselves afterwards: how fast a page draws, which is measured, and a Ray cluster, which never comes up where its
-# agents have no core for 15 s.
+# agents have no core for 15 s. They are looked for in their own files alone: to import all the others takes longer than they do.
+# What Python compiles is kept, also for whoever does not want that elsewhere: each of the many processes that tests start would
+# compile all of Distill anew.
 BESIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+ALONE = $(shell grep -rl --include='test_*.py' 'mark\.alone' tests)
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/ready
 ifneq ($(CHROMIUM),)
 	$(BIN)/python -m pytest $(BESIDE) -m "not alone and not slow"
-	$(BIN)/python -m pytest -m "alone and not slow"
+	$(BIN)/python -m pytest -m "alone and not slow" $(ALONE)
 else
 	$(BIN)/python -m pytest $(BESIDE) -m "not browser and not alone and not slow"
 	@echo "There is no Chromium here (apt-get install chromium), so the pages are not tested in a browser."
