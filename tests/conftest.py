@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import functools
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 import typer.main
+
+import small_distill
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -58,10 +61,24 @@ def _quick() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Empty folders without end. ``mktemp`` would look at all there are for each of some thousands."""
+    homes = tmp_path_factory.mktemp("homes")
+
+    def folders() -> Iterator[Path]:
+        for number in itertools.count():
+            folder = homes / f"home{number}"
+            folder.mkdir()
+            yield folder
+
+    return folders()
+
+
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the person's own data folder."""
-    monkeypatch.setenv("DISTILL_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("DISTILL_HOME", str(next(_homes)))
 
 
 @dataclasses.dataclass
@@ -154,31 +171,8 @@ def browser() -> "Iterator[Browser]":
 @pytest.fixture
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the command line or the Python API trains has short epochs and saves its state at once."""
-    from distill import pipeline
-
-    @dataclasses.dataclass(frozen=True)
-    class ShortCodec(pipeline.CodecPlan):
-        least_steps: int = 3
-        first_save_s: float = 0.0
-        validation_windows: int = 2
-
-    @dataclasses.dataclass(frozen=True)
-    class ShortRefinement(pipeline.RefinementPlan):
-        least_steps: int = 3
-        first_save_s: float = 0.0
-        batch_size: int = 1
-        discriminator_width: int = 4
-        window_positions: int = 16
-        validation_windows: int = 2
-
-    @dataclasses.dataclass(frozen=True)
-    class ShortPrior(pipeline.PriorPlan):
-        least_steps: int = 3
-        first_save_s: float = 0.0
-        views: int = 2
-
-    for plan in (ShortCodec, ShortRefinement, ShortPrior):
-        monkeypatch.setattr(pipeline, plan.__bases__[0].__name__, plan)
+    for name, plan in small_distill.short_plans().items():
+        monkeypatch.setattr(f"distill.pipeline.{name}", plan)
 
 
 @pytest.fixture

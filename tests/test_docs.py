@@ -1,7 +1,6 @@
 """Every command and every Python line in the README is run, in order, on a small corpus with small models."""
 
 import contextlib
-import os
 import re
 import runpy
 import shlex
@@ -20,6 +19,7 @@ import soundfile
 import torch
 import uvicorn
 
+import small_distill
 from distill.cli import app
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import CorpusRecord, Source, new_header
@@ -52,8 +52,7 @@ def folder(
     """An empty folder with `my-recordings` in it; what would take minutes takes a second."""
     shutil.copytree(small_corpus, tmp_path / "my-recordings")
     monkeypatch.chdir(tmp_path)
-    codec = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
-    prior = PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)
+    codec, prior = small_distill.small_sizes()
     suggest(codec=lambda corpus: codec, prior=lambda model, corpus: prior)
     return tmp_path
 
@@ -139,22 +138,19 @@ def test_the_page_on_serving(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert stat.S_IMODE(Path("token").stat().st_mode) == 0o600
 
 
-def test_the_page_on_scaling(small_corpus: Path, tmp_path: Path) -> None:
-    """Its commands start processes of their own, so they are run as a person runs them."""
-    shutil.copytree(small_corpus, tmp_path / "my-recordings")
+def test_the_page_on_scaling(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands start processes of their own: the other rank, and every training of the sweep."""
+    monkeypatch.setattr("distill.cli.engines._COMMAND", ("-P", small_distill.__file__))
     lines = "".join(blocks("sh", SCALING)).strip().splitlines()
     assert [line.split()[:2] for line in lines] == [["distill", verb] for verb in ("train", "train-prior", "sweep")]
     for line in lines:
         words = shlex.split(line.replace("--minutes 5", "--minutes 0.01").replace("levels=2,4", "levels=2"))
-        done = subprocess.run(
-            [sys.executable, "-m", "distill", *words[1:]],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        assert ended.value.code in (0, None), line
+    assert (folder / "models" / "many.distill").is_file()
+    assert (folder / "sweep" / "comparison.html").is_file()
 
 
 def suppressed_exit(words: list[str]) -> None:

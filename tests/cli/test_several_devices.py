@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import small_distill
 from distill.files.home import home
 from distill.models import load_model
 
@@ -14,7 +15,7 @@ from distill.models import load_model
 def test_ctrl_c_stops_all_of_them_and_keeps_the_model(small_corpus: Path, tmp_path: Path) -> None:
     words = ["train", str(small_corpus), "--name", "two", "--minutes", "9", "--devices", "2", "--device", "cpu"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "distill", *words],
+        [sys.executable, "-P", small_distill.__file__, *words],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,64 @@
+"""``distill`` with short epochs and small models, as a process of its own, where a test is not about what is learned.
+
+python small_distill.py WORDS
+"""
+
+import dataclasses
+from typing import Any
+
+
+def short_plans() -> dict[str, type]:
+    """In the place of the plans of that name in ``distill.pipeline``: an epoch is a moment, and its state is saved at once."""
+    from distill import pipeline
+
+    @dataclasses.dataclass(frozen=True)
+    class ShortCodec(pipeline.CodecPlan):
+        least_steps: int = 3
+        first_save_s: float = 0.0
+        validation_windows: int = 2
+
+    @dataclasses.dataclass(frozen=True)
+    class ShortRefinement(pipeline.RefinementPlan):
+        least_steps: int = 3
+        first_save_s: float = 0.0
+        batch_size: int = 1
+        discriminator_width: int = 4
+        window_positions: int = 16
+        validation_windows: int = 2
+
+    @dataclasses.dataclass(frozen=True)
+    class ShortPrior(pipeline.PriorPlan):
+        least_steps: int = 3
+        first_save_s: float = 0.0
+        views: int = 2
+
+    return {plan.__bases__[0].__name__: plan for plan in (ShortCodec, ShortRefinement, ShortPrior)}
+
+
+def small_sizes() -> tuple[Any, Any]:
+    """The sizes of a codec and of a prior."""
+    from distill.models import PriorConfig, VQVAEConfig
+
+    codec = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+    return codec, PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)
+
+
+def main() -> None:
+    """The command line, in which the plans are short and a corpus suggests small models."""
+    from distill import pipeline, sizes
+    from distill.cli.start import main as command
+
+    for name, plan in short_plans().items():
+        setattr(pipeline, name, plan)
+    codec, prior = small_sizes()
+
+    def prior_config(model: Any, corpus: object) -> Any:
+        return dataclasses.replace(prior, num_quantizers=model.codec.num_quantizers)
+
+    sizes.codec_config_for = lambda corpus: codec
+    sizes.prior_config_for = prior_config
+    command()
+
+
+if __name__ == "__main__":
+    main()
