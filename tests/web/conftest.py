@@ -147,6 +147,31 @@ def note_piece(tiny: Path, small_corpus: Path, tmp_path: Path) -> Callable[..., 
     return note
 
 
+_AT_REST = """async () => {
+    const changes = () => new Promise((told) => {
+        const seen = new MutationObserver(() => end(true)), patience = setTimeout(() => end(false), 150);
+        const end = (has) => { clearTimeout(patience); seen.disconnect(); told(has); };
+        seen.observe(document, { attributes: true, characterData: true, childList: true, subtree: true });
+    });
+    const isBusy = () => document.querySelector("main[aria-busy], [aria-busy=true]:empty")
+        || [...document.images].some((one) => one.loading !== "lazy" && !one.complete)
+        || document.getAnimations().some((one) =>
+            one.playState === "running" && Number.isFinite(one.effect.getComputedTiming().endTime));
+    while (await changes() || isBusy()) ;
+}"""
+
+
+@pytest.fixture(scope="session")
+def at_rest() -> "Callable[[Page], None]":
+    """``at_rest(page)`` waits until all is drawn that there is to draw: nothing is read, moves or has changed for a moment."""
+
+    def wait(page: "Page") -> None:
+        page.wait_for_function("() => !document.querySelector('main[aria-busy], [aria-busy=true]:empty')")
+        page.evaluate(_AT_REST)
+
+    return wait
+
+
 @pytest.fixture
 def page(browser: "Browser", server: str) -> "Iterator[Page]":
     """A page on which nothing may go wrong unseen."""

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +76,6 @@ def page(page: Page) -> Iterator[Page]:
     assert wrong == []
 
 
-def is_at_rest(page: Page) -> None:
-    """Everything is drawn that there is to draw."""
-    page.wait_for_function("() => !document.querySelector('main[aria-busy], [aria-busy=true]:empty')")
-    page.wait_for_timeout(400)
-
-
 def complaints(page: Page) -> list[str]:
     """What axe-core finds serious on the page as it is, each with the element."""
     page.evaluate((AXE / "axe.min.js").read_text(encoding="utf-8"))
@@ -101,10 +95,10 @@ def test_axe_is_what_npm_has() -> None:
         assert hashlib.sha256((AXE / one["file"]).read_bytes()).hexdigest() == one["sha256"], one["file"]
 
 
-def shown(page: Page, tab: str) -> None:
+def shown(page: Page, tab: str, at_rest: Callable[[Page], None]) -> None:
     """Goes to a tab and opens what it has that matters."""
     page.goto(f"/#/{tab}")
-    is_at_rest(page)
+    at_rest(page)
     page.evaluate("() => { for (const one of document.querySelectorAll('main details')) one.open = true; }")
     if tab == "train":
         expect(page.locator(".listening .pair")).to_be_visible()
@@ -116,11 +110,16 @@ def shown(page: Page, tab: str) -> None:
         page.keyboard.press("Shift+ArrowRight")
     if tab == "library":
         page.locator("table.models th a").first.click()
-    is_at_rest(page)
+    at_rest(page)
 
 
 def test_axe_finds_nothing_serious(
-    browser: Browser, asks: httpx.Client, server: str, model: str, small_corpus: Path
+    browser: Browser,
+    asks: httpx.Client,
+    server: str,
+    model: str,
+    small_corpus: Path,
+    at_rest: Callable[[Page], None],
 ) -> None:
     """In every tab, wide and narrow, light and dark, of a library that is lived in."""
     one = asks.post("/api/collections", json={"folder": str(small_corpus)}).json()
@@ -135,7 +134,7 @@ def test_axe_finds_nothing_serious(
             if tab == "generate":
                 page.goto("/#/generate")
                 expect(page.locator("article.piece .origin button").first).to_be_visible(timeout=PATIENCE_MS)
-            shown(page, tab)
+            shown(page, tab, at_rest)
             found += [f"{tab}, {width} px, {theme}: {words}" for words in complaints(page)]
             wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
             found += [f"{tab}, {width} px: {wide} px wider than the window"] if wide > 0 else []
@@ -283,7 +282,9 @@ def test_earlier_pieces_are_a_press_away(page: Page, model: str) -> None:
     expect(earlier).to_have_count(0)
 
 
-def test_a_tab_looks_the_same_whatever_was_opened_before(page: Page, asks: httpx.Client, model: str) -> None:
+def test_a_tab_looks_the_same_whatever_was_opened_before(
+    page: Page, asks: httpx.Client, model: str, at_rest: Callable[[Page], None]
+) -> None:
     """Guards against styles of one tab that reach into another: names mean something else in each."""
     asks.post("/api/generate", json={"model": model, "settings": {"seconds": 1, "count": 1, "voice": "codec"}})
     page.set_viewport_size({"width": 390, "height": 844})
@@ -293,10 +294,10 @@ def test_a_tab_looks_the_same_whatever_was_opened_before(page: Page, asks: httpx
         page.goto("about:blank")
         for tab in before:
             page.goto(f"/#/{tab}")
-            is_at_rest(page)
+            at_rest(page)
         page.goto(f"/#/library/{model}")
         expect(page.locator("article.piece canvas.mel")).to_be_visible()
-        is_at_rest(page)
+        at_rest(page)
         places.append([one.bounding_box() for one in (pane, page.locator("article.piece .menu > summary"))])
     assert places[0] == places[1]
 
