@@ -2,9 +2,9 @@
 
     python one_of_several.py TASK RECORDINGS OUT
 
-Tasks: ``codec``, ``refinement``, ``prior`` (a few steps), ``minutes`` (until the clock ends it: the first rank's goes a second a
-step, the other's stands still), ``killed`` (rank 1 dies at its fifth step) and ``resume``. OUT gets ``result.json`` from the first
-rank, ``rank-N.json`` from every, and ``codec.state``.
+Tasks: ``codec``, ``refinement``, ``prior`` (a few steps), ``minutes`` (until the clock ends it: that of the first rank
+goes a second a step, that of the other stands still), ``killed`` (rank 1 dies at its fifth step) and ``resume``.
+OUT gets ``result.json`` from the first rank, ``rank-N.json`` from every, and ``codec.state``.
 """
 
 import json
