@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lightning_fabric  # noqa: F401  # takes seconds: once, for all that are forked, or most would be killed while they import it
 import numpy as np
 import soundfile
 import torch
