@@ -18,7 +18,7 @@ from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.model_file import Source
 from distill.models.prior import CodePrior, PriorConfig
-from distill.training.agreement import Agreement, Stop
+from distill.training.agreement import Stop
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.launch import make_fabric
 from distill.training.metrics import (
@@ -115,9 +115,8 @@ def train_prior(
     plan, file, tell = plan or PriorPlan(), state_file or StateFile(), callback or ignore
     fabric = make_fabric(plan.device, plan.precision)
     inputs = PriorInputs.of(Path(model_path), dataset_dir, prior_config, split, fabric.device, tell)
-    stop = Agreement(cancel_event)
-    begun = begin(inputs, plan, file, fabric, stop, called, tell)
-    plan, data, state, checkpoint = begun.plan, begun.data, begun.state, begun.checkpoint
+    begun = begin(inputs, plan, file, fabric, cancel_event, called, tell)
+    plan, data, stop, state, checkpoint = begun.plan, begun.data, begun.stop, begun.state, begun.checkpoint
     schedule, file_count, is_held_out = state.schedule, inputs.corpus.file_count, inputs.split.is_held_out
 
     cancelled = False

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -97,6 +98,7 @@ class Begun:
     prior: CodePrior
     """The model whose weights the state trains."""
     is_from_base: bool
+    stop: Agreement
     state: State
     checkpoint: Checkpoint
     belongs_to: dict[str, str]
@@ -112,7 +114,7 @@ def begin(
     plan: PriorPlan,
     file: StateFile,
     fabric: "Fabric",
-    stop: Agreement,
+    cancel_event: Event | None,
     called: float,
     callback: MetricsCallback,
 ) -> Begun:
@@ -131,6 +133,7 @@ def begin(
     extraction_s = again if file.resumed is None else file.resumed.value("extraction_s", float)
     steps_per_epoch = -(-data.count(plan) // (ranks.world_size() * plan.batch_size))
     order_prior(inputs.config, plan, file.resumed, extraction_s, steps_per_epoch, data.held_out)
+    stop = Agreement(cancel_event)  # with the other ranks, which make theirs once they have the order
     state = first_state(prior, plan, steps_per_epoch, extraction_s, fabric, stop)
     digests = inputs.digests
     belongs_to = {**digests, "set of codes": digest_of(data.views.coded[: plan.views * data.views.passages])}
@@ -144,7 +147,7 @@ def begin(
         keep_codes(file, data.to_keep(), data.views.passages, belongs_to, callback)
     facts = {**belongs_to, "config": dataclasses.asdict(inputs.config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, callback)
-    return Begun(inputs, plan, data, prior, is_from_base, state, checkpoint, belongs_to)
+    return Begun(inputs, plan, data, prior, is_from_base, stop, state, checkpoint, belongs_to)
 
 
 def encoded(
