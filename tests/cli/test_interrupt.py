@@ -202,15 +202,21 @@ def test_generate(
     number: signal.Signals, interrupt: Any, distill: Distill, tiny: Path, tmp_path: Path, tree: Tree
 ) -> None:
     """Guards against an empty WAV file where a service manager, ``timeout`` or a closed terminal ends it."""
+    own = signal.getsignal(number)
+    if own is signal.SIG_IGN:  # these tests themselves may run under nohup
+        signal.signal(number, signal.SIG_DFL)
     before = tree(tmp_path), signal.getsignal(number)
-    interrupt("Composing", number=number)
-    answer = distill("generate", tiny, "--out", tmp_path / "new")
-    assert answer.code == 130
-    assert answer.err.splitlines()[-2:] == [
-        "✗ Interrupted.",
-        "  No half-written file is left behind; what was finished before is kept.",
-    ]
-    assert (tree(tmp_path), signal.getsignal(number)) == before
+    try:
+        interrupt("Composing", number=number)
+        answer = distill("generate", tiny, "--out", tmp_path / "new")
+        assert answer.code == 130
+        assert answer.err.splitlines()[-2:] == [
+            "✗ Interrupted.",
+            "  No half-written file is left behind; what was finished before is kept.",
+        ]
+        assert (tree(tmp_path), signal.getsignal(number)) == before
+    finally:
+        signal.signal(number, own)
 
 
 def test_what_outlasts_its_terminal_is_not_ended_by_it(

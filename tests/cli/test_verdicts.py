@@ -69,7 +69,13 @@ def test_a_prior_that_recites_is_found_out(tiny: Path, monkeypatch: pytest.Monke
     model.sources = tuple(Source(f"{number}.wav", 0.0, False, codes) for number, codes in enumerate(known))
 
     def by_heart(
-        prior: object, prompt: torch.Tensor, positions: int, sampling: Sampling, generators: object
+        prior: object,
+        prompt: torch.Tensor,
+        positions: int,
+        sampling: Sampling,
+        generators: object,
+        *,
+        frame_rate: float,
     ) -> torch.Tensor:
         whole = [next(codes for codes in known if torch.equal(codes[: len(one)], one)) for one in prompt]
         return torch.stack([codes[prompt.shape[1] : prompt.shape[1] + positions] for codes in whole])

@@ -200,6 +200,8 @@ def test_several_models_are_imported_into_an_empty_library(page: Page, model_fil
     page.get_by_label("Model files to import").set_input_files(files)
     for number in (1, 2):
         expect(page.get_by_role("button", name=f"Importing {number} of 2 …")).to_be_disabled()
+        while len(held) < number:  # the page says so before it asks
+            page.wait_for_timeout(10)
         held[number - 1].continue_()
     page.unroute("**/api/uploads/models/*")
     expect(page.locator(".message")).to_contain_text("2 models are in the library")
