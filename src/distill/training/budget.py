@@ -16,8 +16,8 @@ CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
-MEASURING_SECONDS, MEASURING_SHARE = 21.0, 0.08
-"""What measuring how firmly the beat is held (6 s) and comparing both voices take after a prior is trained, on two cores, and
+MEASURING_SECONDS, MEASURING_SHARE = 25.0, 0.08
+"""What measuring how firmly the beat is held (8 s) and comparing both voices take after a prior is trained, on two cores, and
 the most of its time that they may have."""
 LEAST_TO_MEASURE_S = 4.5
 """Where that is less than this, neither is done: a prior of under a minute needs all of it to learn."""
