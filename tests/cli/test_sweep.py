@@ -21,6 +21,7 @@ from distill.cli.sweep import _Runner
 from distill.errors import SettingError
 from distill.evaluation.grid import variants
 from distill.evaluation.progress import Progress
+from distill.files.home import home
 from distill.models import load_model
 
 
@@ -335,3 +336,20 @@ def test_a_codec_that_a_stopped_sweep_left_is_trained_anew(
     assert answer.code == 0, answer.err
     assert [told[0] for told in trained] == ["train", "train", "train-prior"]
     assert [item["name"] for item in distill("models", "list", "--trash", "--json").json["trash"]] == ["rvqlevels2"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"settings": 3'])
+def test_a_note_that_cannot_be_read_is_told(
+    distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path, content: str
+) -> None:
+    """Guards against a damaged note that passes for none, so that finished models are called those of another sweep."""
+    words = ("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out")
+    assert distill(*words).code == 0
+    (note,) = (home() / "sweeps").iterdir()
+    note.write_text(content)
+    trained.clear()
+    answer = distill(*words)
+    assert answer.code == 2
+    assert "The note of how far the sweep in" in answer.err
+    assert note.name in answer.err.replace("\n", "").replace(" ", "")
+    assert not trained

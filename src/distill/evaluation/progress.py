@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from distill.errors import OutputError
 from distill.files.atomic import written_aside
 from distill.files.home import home
 from distill.files.regular import absolute
@@ -18,19 +19,28 @@ class Progress:
     """What a sweep has begun and what of it is finished. Threads may note at once; two processes may not."""
 
     def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
-        """Reads what an earlier sweep with the same settings noted of ``out``; of any other nothing is known."""
+        """Reads what an earlier sweep with the same settings noted of ``out``; of any other nothing is known.
+
+        Raises:
+            OutputError: if there is a note that cannot be read.
+        """
         self._file = (
             home() / _NOTES / f"{sha256(str(absolute(out)).encode(errors='surrogateescape')).hexdigest()[:32]}.json"
         )
         self._settings, self._claim = {"out": str(absolute(out)), **settings}, threading.Lock()
         self._begun: list[str] = []
         self._finished: list[str] = []
+        if not self._file.exists():
+            return
         try:
             told = json.loads(self._file.read_bytes())
             if told["settings"] == self._settings:
                 self._begun, self._finished = ([str(one) for one in told[name]] for name in ("begun", "finished"))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            pass  # none is there, or none of ours
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise OutputError(
+                f"The note of how far the sweep in {out} is, {self._file}, cannot be read.",
+                "Remove it to train all of the sweep anew, into another --out.",
+            ) from error
 
     def is_begun(self, what: str) -> bool:
         """Whether it was begun, now or before."""
