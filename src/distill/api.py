@@ -25,7 +25,7 @@ from distill.training.budget import CODEC_SHARE, minutes_of_stages
 from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore
-from distill.training.plan import StageEnd
+from distill.training.plan import Precision, StageEnd
 
 _LOAD = "Open one with: distill.load(FILE)"
 QUALITIES = ("standard", "high")
@@ -48,6 +48,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     from_scratch: bool = False,
+    precision: Precision = "auto",
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Model:
@@ -62,6 +63,7 @@ def train(
         minutes: of the whole, codec and prior; without it and ``epochs`` 8, or 45 for ``high``.
         epochs: of each stage; with ``minutes``, whichever ends first.
         channels: 1 or 2; what the recordings have if not given.
+        precision: of the arithmetic: ``32``, ``bf16``, ``16``, or ``auto``, the fastest that is as good on this device.
         cancel_event: when set, training stops after the current step; what is there by then is kept, and stages that have not
             begun do not begin.
 
@@ -84,7 +86,9 @@ def train(
         minutes = HIGH_MINUTES if is_high else pipeline.DEFAULT_MINUTES
     codec_minutes = minutes and CODEC_SHARE * minutes
     first_minutes, second_minutes = minutes_of_stages(codec_minutes, is_high)
-    plan = pipeline.CodecPlan(epochs, first_minutes, seed=seed, device=device, from_scratch=from_scratch)
+    plan = pipeline.CodecPlan(
+        epochs, first_minutes, seed=seed, device=device, precision=precision, from_scratch=from_scratch
+    )
     chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
     changes = {field: value for field, value in chosen.items() if value is not None}
     with claimed(wanted) as target:
@@ -107,7 +111,9 @@ def train(
         if cancel_event is not None and cancel_event.is_set():
             return model
         left = None if minutes is None else max(minutes - (time.monotonic() - started) / 60, 0.02)
-        prior_plan = pipeline.PriorPlan(epochs, left, seed=seed, device=device, from_scratch=from_scratch)
+        prior_plan = pipeline.PriorPlan(
+            epochs, left, seed=seed, device=device, precision=precision, from_scratch=from_scratch
+        )
         events = events_file(run_folder, "prior")
         return pipeline.add_prior(
             target, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.sizes import OPTIONS
+
+if TYPE_CHECKING:
+    from distill.training.plan import Precision
 
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 Settings = Mapping[str, tuple[str, str]]
@@ -53,14 +56,18 @@ def temperatures(text: str) -> float | tuple[float, ...]:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def run_settings(epochs: int | None, minutes: float | None, device: str, default_minutes: float) -> Settings:
-    """How long a run lasts and where it computes; checks both. Without epochs or minutes it takes the default minutes.
+def run_settings(
+    epochs: int | None, minutes: float | None, device: str, default_minutes: float, precision: "Precision"
+) -> Settings:
+    """How long a run lasts, where it computes, and how precisely; checks the first two.
+
+    Without epochs or minutes it takes the default minutes.
 
     Raises:
         SettingError: as :func:`check_length`.
         DeviceError: if the device is not on this machine.
     """
-    from distill.training.launch import choose_device  # the one thing here that needs PyTorch
+    from distill.training.launch import automatic_precision, choose_device  # the one thing here that needs PyTorch
 
     check_length(epochs, minutes)
     rows = {"minutes": (f"{default_minutes:g}", "auto")} if epochs is None and minutes is None else {}
@@ -68,18 +75,25 @@ def run_settings(epochs: int | None, minutes: float | None, device: str, default
         rows["epochs"] = (str(epochs), "set")
     if minutes is not None:
         rows["minutes"] = (f"{minutes:g}", "set")
-    return rows | {"device": (str(choose_device(device)), "auto" if device == "auto" else "set")}
+    place = choose_device(device)
+    bits = automatic_precision(place.type) if precision == "auto" else precision
+    return rows | {
+        "device": (str(place), "auto" if device == "auto" else "set"),
+        "precision": (bits, "auto" if precision == "auto" else "set"),
+    }
 
 
-def resumed_settings(step: int, epochs: int | None, minutes: float | None, device: str) -> Settings:
-    """Where a training goes on, how much further, and where it computes; checks both.
+def resumed_settings(
+    step: int, epochs: int | None, minutes: float | None, device: str, precision: "Precision"
+) -> Settings:
+    """Where a training goes on, how much further, and where and how precisely it computes; checks as :func:`run_settings`.
 
     Raises:
         SettingError, DeviceError: as :func:`run_settings`.
     """
-    rows = run_settings(epochs, minutes, device, 0.0)
+    rows = run_settings(epochs, minutes, device, 0.0, precision)
     if epochs is None and minutes is None:
-        rows = {"minutes": ("what is left of the plan", "auto"), "device": rows["device"]}
+        rows = {**rows, "minutes": ("what is left of the plan", "auto")}
     return {"resumed": (f"at step {step}", "set"), **rows}
 
 

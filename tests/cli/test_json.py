@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from distill.cli.console import print_json
+from distill.training.launch import automatic_precision
 
 Distill = Callable[..., Any]
 
@@ -81,6 +82,7 @@ def test_the_whole_way(
         rows = {line.split()[0]: line.split()[1:] for line in answer.err.splitlines() if "(" in line}
         assert rows["minutes"] == ["0.03", "(set)"]
         assert rows["device"][-1] == "(auto)"
+        assert rows["precision"] == [automatic_precision(rows["device"][0]), "(auto)"]
         assert rows["channels"] == ["2", "(set)"]
         assert rows["codebook-size"] == ["32", "(auto)"]
 

@@ -17,6 +17,8 @@ from distill.models.model_file import codes_fingerprint
 from distill.runs.events import read_run
 from distill.runs.resume import REFINEMENT_STATE
 from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics
+from distill.training.plan import RefinementPlan
+from distill.training.state import load_state
 
 Distill = Callable[..., Any]
 
@@ -102,6 +104,18 @@ def test_a_stop_in_the_first_stage_leads_to_the_second(
     model = tmp_path / "small.distill"
     assert distill("train", small_corpus, "--resume", model, "--epochs", 1).code == 0
     assert load_model(model).header.codec_training["refinement_epochs"] == 1
+
+
+def test_a_second_stage_that_comes_later_computes_as_the_first_did(
+    distill: Distill, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill.cli.train.DEFAULT_HIGH_MINUTES", 0.03)
+    first = distill("train", small_corpus, "--epochs", 1, "--precision", "32", "--out", tmp_path)
+    assert first.code == 0, first.err
+    model = tmp_path / "small.distill"
+    assert distill("train", small_corpus, "--resume", model, "--quality", "high").code == 0
+    (state,) = (home() / "runs").glob(f"*/{REFINEMENT_STATE}")
+    assert load_state(state, RefinementPlan.STATE_KIND).value("plan", dict)["precision"] == "32"
 
 
 def test_what_cannot_be_resumed(distill: Distill, small_corpus: Path, tmp_path: Path) -> None:

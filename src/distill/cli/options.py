@@ -56,6 +56,7 @@ class Wandb(StrEnum):
 class Precision(StrEnum):
     """Of the arithmetic in the networks while they train."""
 
+    AUTO = "auto"
     FULL = "32"
     BF16 = "bf16"
     HALF = "16"
@@ -163,7 +164,10 @@ DevicesOption = Annotated[
 NodesOption = Annotated[int, typer.Option(help="Machines that train together.", min=1, max=4096)]
 PrecisionOption = Annotated[
     Precision,
-    typer.Option(help="Of the arithmetic; bf16 is faster on a GPU and halves the memory, 16 is for GPUs without it."),
+    typer.Option(
+        help="Of the arithmetic; bf16 is faster where the device computes in it and halves the memory, 16 is for GPUs without "
+        "it; auto takes bf16 on processors that compute in it, 32 elsewhere."
+    ),
 ]
 StrategyOption = Annotated[
     Strategy,

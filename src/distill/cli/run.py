@@ -47,7 +47,7 @@ def run(
     from_scratch: options.FromScratchOption = False,
     devices: options.DevicesOption = 1,
     nodes: options.NodesOption = 1,
-    precision: options.PrecisionOption = options.Precision.FULL,
+    precision: options.PrecisionOption = options.Precision.AUTO,
     strategy: options.StrategyOption = options.Strategy.AUTO,
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
     from distill.runs.resume import Stopped
+    from distill.training.plan import Precision
 
 DEFAULT_MINUTES = 5.0
 DEFAULT_HIGH_MINUTES = 30.0
@@ -46,7 +47,7 @@ class _Start:
     channels: int | None
     seed: int
     from_scratch: bool
-    precision: Literal["32", "bf16", "16"]
+    precision: "Precision"
 
 
 _SIZES = ("rvq_levels", "codebook_size", "commitment_weight")
@@ -95,7 +96,7 @@ def train(
     from_scratch: options.FromScratchOption = False,
     devices: options.DevicesOption = 1,
     nodes: options.NodesOption = 1,
-    precision: options.PrecisionOption = options.Precision.FULL,
+    precision: options.PrecisionOption = options.Precision.AUTO,
     strategy: options.StrategyOption = options.Strategy.AUTO,
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
@@ -132,7 +133,7 @@ def _begin(folder: Path, asked: _Training, start: _Start) -> None:
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     default = DEFAULT_HIGH_MINUTES if asked.is_high else DEFAULT_MINUTES
-    settings = run_settings(epochs, minutes, device, default)
+    settings = run_settings(epochs, minutes, device, default, start.precision)
     budget = default if epochs is None and minutes is None else minutes
     first_minutes, second_minutes = minutes_of_stages(budget, asked.is_high)
     with (
@@ -207,9 +208,9 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     from distill.training.plan import StageEnd
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
-    rows = resumed_settings(first.step, epochs, minutes, device)
     first_minutes, second_minutes = minutes_of_stages(minutes, asked.is_high)
     plan = first.plan(pipeline.CodecPlan, epochs, first_minutes, device)
+    rows = resumed_settings(first.step, epochs, minutes, device, plan.precision)
     second = StageEnd(epochs, second_minutes)
     if epochs is None and minutes is None:
         second = first.second_stage or StageEnd(None, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE)
@@ -258,15 +259,16 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
         stop_on_interrupt(view.is_training) as cancel,
         claimed(model_path),
     ):
-        plan = pipeline.RefinementPlan(epochs, minutes, device=device)
-        refinement_run = next_refinement(model_path, model, plan, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
-        folder = folder or refinement_run.recordings(first)
+        wanted = pipeline.RefinementPlan(epochs, minutes, device=device, precision="auto")
+        refinement_run = next_refinement(model_path, model, wanted, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
+        plan, folder = refinement_run.plan, folder or refinement_run.recordings(first)
         corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"), ahead=note)
         if refinement_run.state is None:
-            settings_table(run_settings(refinement_run.plan.epochs, refinement_run.plan.minutes, device, 0.0))
+            settings_table(run_settings(plan.epochs, plan.minutes, device, 0.0, plan.precision))
         else:
-            settings_table(resumed_settings(refinement_run.state.value("schedule.step", int), epochs, minutes, device))
-        split = split_corpus(corpus, seed=refinement_run.plan.seed, rule=refinement_run.plan.split_rule)
+            step = refinement_run.state.value("schedule.step", int)
+            settings_table(resumed_settings(step, epochs, minutes, device, plan.precision))
+        split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
         refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel)
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, replace(asked, is_high=True))
 

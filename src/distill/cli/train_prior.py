@@ -65,7 +65,7 @@ def train_prior(
     seed: options.SeedOption = 0,
     devices: options.DevicesOption = 1,
     nodes: options.NodesOption = 1,
-    precision: options.PrecisionOption = options.Precision.FULL,
+    precision: options.PrecisionOption = options.Precision.AUTO,
     strategy: options.StrategyOption = options.Strategy.AUTO,
     tensorboard: options.TensorboardOption = None,
     wandb: options.WandbOption = None,
@@ -99,7 +99,7 @@ def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: 
     from distill.sizes import prior_config
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
-    settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES)
+    settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES, start.plan["precision"])
     if "learning_rate" in start.plan:
         check_learning_rate(start.plan["learning_rate"])
     end = (None, DEFAULT_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
@@ -140,8 +140,8 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     stopped = stopped_prior(run if run.exists() else options.model_file(run))
     model_path = options.model_file(model_path) if model_path else stopped.model_path
     dataset_dir = dataset_dir or stopped.folder
-    settings = resumed_settings(stopped.step, asked.epochs, asked.minutes, asked.device)
     plan = stopped.plan(pipeline.PriorPlan, asked.epochs, asked.minutes, asked.device)
+    settings = resumed_settings(stopped.step, asked.epochs, asked.minutes, asked.device, plan.precision)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
     with (

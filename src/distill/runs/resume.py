@@ -331,6 +331,8 @@ def next_refinement(
         # The same recordings are held out as in the first stage.
         record = model.header.corpus
         plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
+        if first is not None:
+            plan = dataclasses.replace(plan, precision=CodecPlan.of(first.state.value("plan", dict)).precision)
         return RefinementRun(run_folder, dataclasses.replace(plan, epochs=epochs, minutes=minutes))
     state = load_state(found / REFINEMENT_STATE, RefinementPlan.STATE_KIND)
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)

@@ -28,6 +28,10 @@ class StageEnd:
     minutes: float | None
 
 
+Precision = Literal["auto", "32", "bf16", "16"]
+"""Bits of the forward pass's numbers."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """The settings of one run of a training loop.
@@ -54,9 +58,10 @@ class Plan:
     """The rule by which the recordings are split (``distill.audio.split``)."""
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
-    precision: Literal["32", "bf16", "16"] = "32"
-    """Precision of the forward pass: ``bf16`` halves the memory and is faster on a GPU, ``16`` does the same on GPUs without
-    bf16; weights and losses stay in 32 bits."""
+    precision: Precision = "32"
+    """Precision of the forward pass: ``bf16`` is faster where the device computes in it and halves the memory, ``16`` does the
+    same on GPUs without bf16; weights and losses stay in 32 bits. ``auto``: what is measured to be faster
+    (``distill.training.launch.automatic_precision``)."""
     least_steps: Annotated[int, Ge(1)] = 100
     """Minimum number of steps in an epoch: on a tiny corpus, validation would otherwise take most of the time."""
     save_every_s: Annotated[float, Ge(0)] = 60.0
