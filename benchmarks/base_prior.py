@@ -29,7 +29,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from distill.audio.corpus import import_corpus
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.split import Passage, whole_recordings
 from distill.codes.descriptions import Description, entry_descriptions, least_squares
 from distill.codes.views import View

@@ -33,9 +33,9 @@ import prior
 from distill.audio.corpus import import_corpus
 from distill.audio.demo import write_demo_corpus
 from distill.audio.distance import MultiScaleMel
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.likeness import Likeness, judge, pooled
 from distill.audio.mixing import mono, mono_pair
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.split import whole_recordings
 from distill.audio.windows import spread
 from distill.codes.extract import decode_parts, encode_blocks

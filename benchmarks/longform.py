@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.codes.extract import decode_chunks
 from distill.making.sampling import Sampling, generate
 from distill.models.health import code_perplexity

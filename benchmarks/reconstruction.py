@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from distill.audio.distance import MultiScaleMel
-from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, read_audio
+from distill.audio.files import AUDIO_SUFFIXES, read_audio
+from distill.audio.rate import SAMPLE_RATE
 
 
 def sounds(folder: Path) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from threading import Event
 
 import torch
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.training.metrics import TrainingEvent, VQStepMetrics
 from distill.training.plan import CodecPlan
 from distill.training.vqvae_loop import train_vqvae

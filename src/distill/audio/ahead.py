@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.cache import cache_folder, cached
-from distill.audio.files import SAMPLE_RATE, AudioInfo, read_blocks
+from distill.audio.files import AudioInfo, read_blocks
 from distill.audio.measure import measure
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import known_digest, shape_of
 from distill.audio.sketches import Sketch
 from distill.durations import about

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from distill.audio.cache import let_go
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Mix
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.remembered import remembered
 from distill.audio.sketches import BANDS, HOP, QUERY, RATE, WINDOW, Sketch, cut, taper
 

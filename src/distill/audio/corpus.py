@@ -12,10 +12,11 @@ import numpy as np
 from distill.audio.ahead import first_reading
 from distill.audio.alike import Alike, alike_in
 from distill.audio.cache import decoded, forget, let_go, trim_cache
-from distill.audio.files import AUDIO_SUFFIXES, SAMPLE_RATE, UNPACK, file_digest
+from distill.audio.files import AUDIO_SUFFIXES, UNPACK, file_digest
 from distill.audio.folder import audio_files, name_below
 from distill.audio.judging import Found, judge
 from distill.audio.mixing import Mix, in_channels
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import digest_of
 from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.verdicts import FileReport, FileVerdict

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.writing import write_audio
 from distill.files.atomic import make_folder, written_aside
 

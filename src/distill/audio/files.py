@@ -17,13 +17,13 @@ import soxr
 from distill.audio import more_formats
 from distill.audio.containers import kind_of, spliced, wav_packing
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words, mixed
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.spliced import Links
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.beside import sound_of_sidecar
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, advice_on_missing, command
 
-SAMPLE_RATE = 48_000
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".wave", ".bwf", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga"}
     | {".w64", ".caf", ".au", ".snd"}

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from distill.audio.cache import let_go
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Balance, Mix
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.remembered import remembered
 
 _VERSION = 2

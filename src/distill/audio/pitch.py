@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 
 WINDOW, HOP = 16_384, 4096
 LOWEST, HIGHEST = 60.0, 5000.0

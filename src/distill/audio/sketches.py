@@ -11,8 +11,8 @@ import numpy as np
 import soxr
 
 from distill.audio.cache import cache_folder, let_go
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Mix, mixed
+from distill.audio.rate import SAMPLE_RATE
 from distill.errors import OutputError
 from distill.files.atomic import output_error
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from distill.audio.corpus import Corpus, Recording
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 
 SHORTEST_PASSAGE = SAMPLE_RATE // 4

@@ -12,8 +12,8 @@ import numpy as np
 
 from distill.audio.alike import Alike, known_by
 from distill.audio.cache import let_go
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import Mix, mixed
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.remembered import remembered
 
 COPIED = 0.9

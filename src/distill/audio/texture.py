@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 
 WINDOW, HOP, PADDED = 240, 120, 1024
 BANDS = 24

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 
 
 class FileVerdict(StrEnum):

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.ogg_pages import page_with
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.tags import normalised, tag_mp3, tag_wav
 from distill.errors import DistillError, OutputError, SettingError
 from distill.files.atomic import written_aside

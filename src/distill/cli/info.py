@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from distill.audio.rate import SAMPLE_RATE
 from distill.cli import options
 from distill.cli.console import figure, levels_table, note, place, print_json, table
 from distill.durations import duration
@@ -75,6 +76,6 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
 
 
 def _sounds(header: "Header") -> str:
-    seconds = sum(sound.samples for sound in header.sounds) / 48_000
+    seconds = sum(sound.samples for sound in header.sounds) / SAMPLE_RATE
     many = "1 recording" if len(header.sounds) == 1 else f"{len(header.sounds)} recordings"
     return f"{many}, {duration(seconds)}: whoever has the file has them"

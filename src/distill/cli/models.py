@@ -224,7 +224,7 @@ def export(
 
 
 def _export_with_recordings(entry: "ModelEntry", out: Path, recordings: Path | None, as_json: bool) -> None:
-    from distill.audio.files import SAMPLE_RATE
+    from distill.audio.rate import SAMPLE_RATE
     from distill.making.giving import export_with_recordings
     from distill.training.metrics import Notice
 

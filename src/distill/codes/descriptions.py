@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from distill.audio.distance import LogMel
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import mono
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.split import Passage
 from distill.models.vqvae import ConvVQVAE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.errors import AudioFileError
 
 HOW_TO_GET_IT = "Install opus-tools (apt install opus-tools, brew install opus-tools) to compare with Opus."

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.distance import LogMel
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.split import Passage
 from distill.codes.descriptions import entry_descriptions, linear_map
 from distill.making.openings import Openings

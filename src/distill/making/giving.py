@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import in_channels
+from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 from distill.errors import AudioFileError, MissingPriorError, SettingError
 from distill.library import ModelEntry

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.codes.descriptions import entry_descriptions
 from distill.codes.layout import positions_in
 from distill.making.borders import Borders

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from distill.audio.files import SAMPLE_RATE, to_channels
+from distill.audio.files import to_channels
+from distill.audio.rate import SAMPLE_RATE
 from distill.making.borders import excerpt
 from distill.making.grains import Grain, Stretch
 

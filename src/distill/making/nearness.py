@@ -19,8 +19,8 @@ from torch import Tensor
 
 from distill.audio import pitch
 from distill.audio.distance import mel_filterbank
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import as_trained, mono
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.split import Passage
 from distill.audio.texture import FASTEST, SLOWEST, movement
 from distill.making.grains import JOIN_COSTS, Bank, Stretch

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from distill.audio.distance import LogMel
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.mixing import mono
+from distill.audio.rate import SAMPLE_RATE
 from distill.making.beat import LONGEST_SECONDS, SHORTEST_SECONDS, echo_of
 
 FRAMES_PER_SECOND = 100

@@ -5,6 +5,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Lt
 
+from distill.audio.rate import SAMPLE_RATE
+
+SMALLEST_HOP = 256
+"""Samples per code position at least."""
 BASE_DECODER_BLOCKS = 5
 """With this many the weights of the base codec fit into 16 MB."""
 BASE_CREDITS = (
@@ -18,9 +22,9 @@ BASE_CREDITS = (
 class VQVAEConfig:
     """Sizes of the codec. Stored in the model file beside the weights."""
 
-    sample_rate: Annotated[int, Ge(48_000), Le(48_000)] = 48_000
+    sample_rate: Annotated[int, Ge(SAMPLE_RATE), Le(SAMPLE_RATE)] = SAMPLE_RATE
     channels: Annotated[int, Ge(1), Le(2)] = 1
-    hop: Annotated[int, Ge(256), Le(8192)] = 1024
+    hop: Annotated[int, Ge(SMALLEST_HOP), Le(8192)] = 1024
     """Samples per code position: 256, or a multiple of 512."""
     hidden_size: Annotated[int, Ge(8), Le(2048)] = 384
     encoder_blocks: Annotated[int, Ge(1), Le(32)] = 2
@@ -42,7 +46,7 @@ class VQVAEConfig:
     of the first model files, which have no such field."""
 
     def __post_init__(self) -> None:
-        if self.hop % self.frame_hop or self.hop % min(512, self.hop) or self.hop % 256:
+        if self.hop % self.frame_hop or self.hop % min(512, self.hop) or self.hop % SMALLEST_HOP:
             raise ValueError(
                 f"hop {self.hop} must be 256 or a multiple of 512, and a multiple of frame_hop {self.frame_hop}"
             )

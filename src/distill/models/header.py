@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 from distill.errors import ModelFileError
 from distill.files.names import MODEL_SUFFIX, advice_on_missing
@@ -73,7 +74,7 @@ class SoundRecord(BaseModel):
     sha256: Digest
     """Of the recording's file, by which sources name it."""
     channels: Annotated[int, Field(ge=1, le=2)]
-    samples: Annotated[int, Field(ge=1, le=int(MOST_SOUND_SECONDS * 48_000))]
+    samples: Annotated[int, Field(ge=1, le=int(MOST_SOUND_SECONDS * SAMPLE_RATE))]
     """At 48 kHz."""
     bytes: Annotated[int, Field(ge=1, le=1 << 40)]
     """Of FLAC."""
@@ -213,7 +214,7 @@ def checked_header(path: Path, table: Table) -> Header:
         raise UnusableError("it holds the sound of recordings that it did not learn from, or of one twice")
     if any(record.channels != header.codec.channels for record in header.sounds):
         raise UnusableError("it holds the sound of recordings in other channels than its codec's")
-    if sum(record.samples for record in header.sounds) > MOST_SOUND_SECONDS * 48_000:
+    if sum(record.samples for record in header.sounds) > MOST_SOUND_SECONDS * SAMPLE_RATE:
         raise UnusableError(f"it holds more than {duration(MOST_SOUND_SECONDS)} of sound")
     return header
 

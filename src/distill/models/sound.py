@@ -14,7 +14,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.files.tensors import UnusableError
 from distill.models.header import SoundRecord
 

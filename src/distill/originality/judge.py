@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
 from distill.originality.passages import FRAMES, Nearest, Passages, pictured, spectra

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.distance import FLOOR, mel_filterbank
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 
 FRAME = 480
 """Samples a frame: 10 ms."""

@@ -19,9 +19,6 @@ from distill.training.metrics import TrainingEvent
 if TYPE_CHECKING:
     from distill.audio.verdicts import FileReport
 
-SAMPLE_RATE = 48_000
-"""Hz, of every sound handed to a report."""
-
 
 @dataclass(frozen=True)
 class Reconstruction:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 from distill.originality.verdict import Originality, Verdict
-from distill.report.contents import SAMPLE_RATE, NewAudio, Reconstruction
+from distill.report.contents import NewAudio, Reconstruction
 from distill.report.markup import Section, badge, count, name, section, text
 from distill.report.sound import (
     data_url,

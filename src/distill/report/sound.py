@@ -9,7 +9,7 @@ import numpy.typing as npt
 import soundfile
 
 from distill.audio.mixing import mono
-from distill.report.contents import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 
 _WINDOW = 2048
 _BANDS = 160

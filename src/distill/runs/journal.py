@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import soundfile
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.errors import DistillError
 from distill.files.atomic import written_aside
 from distill.files.home import home

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distill.audio.files import SAMPLE_RATE
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.split import Passage, Split
 from distill.audio.writing import write_audio
 from distill.errors import LibraryError, OutputError

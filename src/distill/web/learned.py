@@ -12,8 +12,8 @@ from pathlib import Path
 import soundfile
 
 from distill.audio.cache import cached
-from distill.audio.files import SAMPLE_RATE
 from distill.audio.folder import audio_files
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import digest_of, known_digest
 from distill.audio.writing import write_audio
 from distill.errors import AudioFileError, CorpusError

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from distill.audio.files import SAMPLE_RATE, probe, read_blocks
+from distill.audio.files import probe, read_blocks
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.writing import write_audio
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home

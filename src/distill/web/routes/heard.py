@@ -12,9 +12,11 @@ from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
+from distill.audio.rate import SAMPLE_RATE
 from distill.codes import edit
 from distill.errors import SettingError
 from distill.files.names import stem_from
+from distill.models.config import SMALLEST_HOP
 from distill.web import places, sheets
 from distill.web.edits import Cells, Codes, Column, Levels, SheetId, rows_of, text_of, where
 from distill.web.routes.codes import Bench, of_one_model
@@ -24,6 +26,7 @@ from distill.web.worker import Worker
 router = APIRouter(tags=["codes"])
 MOST_PROPOSALS = 8
 LONGEST_HEARD_S = 60
+_MOST_COLUMNS = LONGEST_HEARD_S * SAMPLE_RATE // SMALLEST_HOP
 _AROUND = 256
 """Columns."""
 Level = Annotated[int, PathParameter(ge=0, lt=4)]
@@ -245,7 +248,7 @@ def recording_sound(
     bench: Bench,
 ) -> Response:
     """A stretch of a recording, from the codes that the model file keeps."""
-    if stop - first > 60 * 48_000 // 256:
+    if stop - first > _MOST_COLUMNS:
         raise SettingError(f"{stop - first} columns are more than are played at once.", "Ask for a shorter stretch.")
     return _wav(bench.ask("place", model=str(places.model(model).path), index=index, first=first, stop=stop))
 
