@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Never
 
 import torch
 from torch import Tensor
@@ -54,6 +54,7 @@ from distill.training.orders import order_refinement
 from distill.training.plan import RefinementPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
+from distill.training.wrapped import WrappedCodec, WrappedDiscriminator
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -108,9 +109,9 @@ class Networks:
     """The codec with the first stage's decoder, on the CPU, unchanged."""
     averaged: ConvVQVAE
     """The codec with the moving average of the trained decoder."""
-    codec: Any
+    codec: WrappedCodec
     """The codec whose decoder is trained."""
-    discriminator: Any
+    discriminator: WrappedDiscriminator
     """What the decoder is trained against."""
     decoder_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
@@ -148,7 +149,7 @@ class Networks:
             first, averaged, wrapped, wrapped_discriminator, decoder_optimizer, discriminator_optimizer, criterion
         )
 
-    def state(self, schedule: Schedule) -> State:
+    def state(self, schedule: Schedule) -> State[Never]:
         """The state of a loop that trains these networks."""
         models = {
             "first": self.first.decoder,
@@ -160,7 +161,7 @@ class Networks:
             "decoder-optimizer": self.decoder_optimizer,
             "discriminator-optimizer": self.discriminator_optimizer,
         }
-        state = State(models, optimizers, schedule, good_every=None)
+        state: State[Never] = State(models, optimizers, schedule, good_every=None)
         state.figures = {"decoder_steps": 0, "bad_steps": 0, "mel_before": math.nan}
         return state
 
@@ -273,7 +274,7 @@ def refine_decoder(
 
 
 def train_step(
-    state: State, audio: Tensor, plan: RefinementPlan, networks: Networks, fabric: "Fabric"
+    state: State[Never], audio: Tensor, plan: RefinementPlan, networks: Networks, fabric: "Fabric"
 ) -> tuple[dict[str, float], bool]:
     """The discriminator's step, then the decoder's, on one batch ``[B, C, N]``.
 
@@ -332,7 +333,7 @@ def train_step(
     return {**means, "learning_rate": rate}, finite
 
 
-def take_step(state: State, metrics: Mapping[str, float], finite: bool, plan: RefinementPlan) -> None:
+def take_step(state: State[Never], metrics: Mapping[str, float], finite: bool, plan: RefinementPlan) -> None:
     """Counts a step, and adds its losses if they were finite.
 
     Raises:
@@ -360,7 +361,7 @@ def _average(networks: Networks, plan: RefinementPlan, decoder_steps: float) -> 
 
 
 def _epoch_event(
-    state: State, means: Mapping[str, float], figures: Mapping[str, float], seconds: float, is_held_out: bool
+    state: State[Never], means: Mapping[str, float], figures: Mapping[str, float], seconds: float, is_held_out: bool
 ) -> RefinementEpochMetrics:
     """The event that reports the epoch that has just ended."""
     return RefinementEpochMetrics(

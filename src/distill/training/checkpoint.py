@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from distill.errors import OutputError
 from distill.models import ranks
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.plan import Plan
 from distill.training.progress import State
 from distill.training.state import TrainingState, save_state
+from distill.training.wrapped import Wrapped
 
 GOOD_MOMENT = 0.8
 """After this share of the interval a state is saved early if it is a third smaller, as right after a good state."""
@@ -44,7 +47,7 @@ class Checkpoint:
         self,
         file: StateFile,
         kind: str,
-        state: State,
+        state: State[Wrapped[nn.Module]],
         facts: Mapping[str, Any],
         plan: Plan,
         callback: MetricsCallback,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from distill.models.quantizer import count_codes
 from distill.models.sketch import start_sketch
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.plan import CodecPlan, RefinementPlan
+from distill.training.wrapped import WrappedCodec
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -85,9 +86,9 @@ def start_decoder(
     start_sketch(codec, some(_SKETCHED))
 
 
-def start_codebooks(model: Any, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
+def start_codebooks(model: WrappedCodec, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
     """Initialises the codebooks by k-means on the present latents of the recordings, eight vectors an entry."""
-    config: VQVAEConfig = model.module.config
+    config = model.module.config
     batch_size = ranks.world_size() * plan.batch_size  # all ranks take the whole batches, alike
     vectors = plan.window_positions * batch_size
     batches = (

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import FIGURES, Likeness, judge
 from distill.audio.mixing import mono_pair
 from distill.models import ranks
 from distill.training.codec_data import CodecData
+from distill.training.wrapped import Reconstructing
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 VALIDATION_BATCH = 4
 
 
-def validate_vqvae_epoch(model: nn.Module, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric") -> float:
+def validate_vqvae_epoch(
+    model: Reconstructing, distance: MultiScaleMel, held_out: np.ndarray, fabric: "Fabric"
+) -> float:
     """Mean multi-scale mel distance over the held-out windows ``[n, C, N]``, all scales."""
     return sum(mel * len(made) for made, mel in _rebuilt(model, distance, held_out, fabric)) / len(held_out)
 
 
-def judge_windows(model: nn.Module, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
+def judge_windows(model: Reconstructing, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
     """Mel distance, pitch and texture of the reconstructions of windows ``[n, C, N]``."""
     made, distances = zip(*_rebuilt(model, distance, windows, fabric), strict=True)
     mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
@@ -38,7 +40,7 @@ def judge_windows(model: nn.Module, distance: MultiScaleMel, windows: np.ndarray
 
 @torch.no_grad()
 def _rebuilt(
-    model: nn.Module, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
+    model: Reconstructing, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Batches of reconstructions ``[b, C, N]``, each with its mel distance."""
     model.eval()
@@ -48,7 +50,9 @@ def _rebuilt(
         yield made.cpu().numpy(), float(distance(made, audio))
 
 
-def score_codec(model: nn.Module, distance: MultiScaleMel, data: CodecData, fabric: "Fabric") -> tuple[Likeness, float]:
+def score_codec(
+    model: Reconstructing, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
+) -> tuple[Likeness, float]:
     """Figures of the held-out windows, and the score that selects the best weights.
 
     The score combines mel distance, pitch and texture, averaged over held-out and training windows: a few held-out seconds
@@ -59,7 +63,7 @@ def score_codec(model: nn.Module, distance: MultiScaleMel, data: CodecData, fabr
 
 
 def judged_by_first(
-    model: nn.Module, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
+    model: Reconstructing, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
 ) -> dict[str, float]:
     """The figures of :func:`judge_windows`, measured on the first rank and sent to the others."""
     figures = ranks.measured_by_first(
@@ -69,7 +73,7 @@ def judged_by_first(
 
 
 def scored_by_first(
-    model: nn.Module, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
+    model: Reconstructing, distance: MultiScaleMel, data: CodecData, fabric: "Fabric"
 ) -> tuple[dict[str, float], float]:
     """The held-out figures and the score of :func:`score_codec`, measured on the first rank and sent to the others."""
 

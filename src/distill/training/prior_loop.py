@@ -9,7 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus
@@ -42,6 +42,7 @@ from distill.training.overfitting import (
 from distill.training.plan import PriorPlan
 from distill.training.prior_start import Begun, PriorInputs, begin
 from distill.training.progress import State, gradients, set_learning_rate
+from distill.training.wrapped import WrappedPrior
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -155,14 +156,14 @@ def train_prior(
     if not cancelled:
         checkpoint.save_end()
 
-    state.model.load_state_dict(state.best_weights)
+    begun.prior.load_state_dict(state.best_weights)
     outcome = _outcome(state, file_count, stopped_early, is_held_out)
     tell(outcome)
     return _trained(begun, outcome, cancelled)
 
 
 def train_prior_epoch(
-    state: State,
+    state: State[WrappedPrior],
     tokens: Tensor,
     plan: PriorPlan,
     fabric: "Fabric",
@@ -215,7 +216,11 @@ def train_prior_epoch(
 
 
 def validated(
-    state: State, held_out: Tensor, plan: PriorPlan, device: torch.device, callback: MetricsCallback | None = None
+    state: State[WrappedPrior],
+    held_out: Tensor,
+    plan: PriorPlan,
+    device: torch.device,
+    callback: MetricsCallback | None = None,
 ) -> PriorValidation:
     """Validates the present weights on held-out sequences ``[N, T]``, and reserves as much time at the end of the run.
 
@@ -230,7 +235,9 @@ def validated(
     return found
 
 
-def end_prior_epoch(state: State, train_loss: float, validation: PriorValidation, plan: PriorPlan) -> bool:
+def end_prior_epoch(
+    state: State[WrappedPrior], train_loss: float, validation: PriorValidation, plan: PriorPlan
+) -> bool:
     """Counts an epoch, and keeps its weights if its held-out loss is as good as any before.
 
     If none has been for long, training stops early: it goes back to the kept weights and cools down.
@@ -252,7 +259,7 @@ def end_prior_epoch(state: State, train_loss: float, validation: PriorValidation
 
 
 def train_step(
-    state: State, batch: Tensor, known_from: int | None, fabric: "Fabric", share: float = 1.0
+    state: State[WrappedPrior], batch: Tensor, known_from: int | None, fabric: "Fabric", share: float = 1.0
 ) -> tuple[dict[str, float], str]:
     """One optimisation step on token sequences ``[B, T]``: every token is predicted from all before it.
 
@@ -278,14 +285,17 @@ def train_step(
 
 @torch.no_grad()
 def validate_prior_epoch(
-    model: nn.Module, tokens: Tensor, batch_size: int = VALIDATION_BATCH, device: torch.device | str = "cpu"
+    model: CodePrior | WrappedPrior,
+    tokens: Tensor,
+    batch_size: int = VALIDATION_BATCH,
+    device: torch.device | str = "cpu",
 ) -> PriorValidation:
     """Cross-entropy on held-out sequences ``[N, T]``: summed over all predicted tokens, then divided by their number.
 
     A mean of batch means would give the last, smaller batch too much weight. Ranks share the batches.
     """
     model.eval()
-    config = cast(PriorConfig, getattr(model, "module", model).config)  # a rank's model is wrapped
+    config: PriorConfig = getattr(model, "module", cast(Any, model)).config
     levels = torch.arange(1, tokens.shape[1]) % config.num_quantizers  # of the targets
     sums = torch.zeros(config.num_quantizers, dtype=torch.float64)
     for batch in tokens.split(batch_size)[ranks.rank() :: ranks.world_size()]:
@@ -301,7 +311,7 @@ def validate_prior_epoch(
 
 
 def _epoch_event(
-    state: State, validation: PriorValidation, file_count: int, seconds: float, is_held_out: bool
+    state: State[WrappedPrior], validation: PriorValidation, file_count: int, seconds: float, is_held_out: bool
 ) -> PriorEpochMetrics:
     """The event that reports the epoch that has just ended."""
     train_losses, val_losses = state.curves["train_loss"], state.curves["val_loss"]
@@ -327,7 +337,9 @@ def _epoch_event(
     )
 
 
-def _outcome(state: State, file_count: int, stopped_early: bool, is_held_out: bool) -> PriorTrainingCompleteEvent:
+def _outcome(
+    state: State[WrappedPrior], file_count: int, stopped_early: bool, is_held_out: bool
+) -> PriorTrainingCompleteEvent:
     """The event that reports the end of the training."""
     val_loss = state.curves["val_loss"][-1]
     perplexity = math.exp(min(val_loss, MAX_LOSS))

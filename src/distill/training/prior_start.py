@@ -30,6 +30,7 @@ from distill.training.prior_data import PriorData, check_codebooks, other_corpus
 from distill.training.progress import State
 from distill.training.schedule import Schedule
 from distill.training.state import TrainingState
+from distill.training.wrapped import WrappedPrior
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -99,7 +100,7 @@ class Begun:
     """The model whose weights the state trains."""
     is_from_base: bool
     stop: Agreement
-    state: State
+    state: State[WrappedPrior]
     checkpoint: Checkpoint
     belongs_to: dict[str, str]
     """Fingerprints of what it was begun with, by which a resumed run recognises it."""
@@ -207,7 +208,7 @@ def first_state(
     extraction_s: float,
     fabric: "Fabric",
     agreement: Agreement,
-) -> State:
+) -> State[WrappedPrior]:
     """The prior before its first step, the same on all ranks, and all that changes with it.
 
     Args:

@@ -4,10 +4,10 @@ import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distill.errors import StateFileError, TrainingError
 from distill.models import ranks
@@ -15,9 +15,12 @@ from distill.training.metrics import MetricsCallback, RolledBack
 from distill.training.schedule import Schedule
 from distill.training.state import Part, TrainingState
 from distill.training.watch import GOOD_EVERY, Watch
+from distill.training.wrapped import Wrapped
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+W_co = TypeVar("W_co", bound=Wrapped[nn.Module], covariant=True)
 
 MAX_ROLLBACKS = 6
 """Training fails after this many rollbacks in a row without a good state in between."""
@@ -49,8 +52,8 @@ class EpochSums:
         return {name: total / self.count for name, total in self.totals.items()}
 
 
-class State:
-    """Everything that changes in one training run.
+class State(Generic[W_co]):
+    """Everything that changes in one training run; generic in the model of a loop that trains one (:attr:`model`).
 
     Args:
         models: modules whose weights change, by the name they are saved under. They may be wrapped by Fabric.
@@ -61,7 +64,7 @@ class State:
 
     def __init__(
         self,
-        models: Mapping[str, Any],
+        models: Mapping[str, nn.Module],
         optimizers: Mapping[str, torch.optim.Optimizer],
         schedule: Schedule,
         good_every: int | None = GOOD_EVERY,
@@ -88,13 +91,13 @@ class State:
         self._good_step = 0
         self._rollbacks = 0
         if self._goes_back:
-            self.best_weights = copy.deepcopy(self.model.state_dict())
+            self.best_weights = copy.deepcopy(self.models["weights"].state_dict())
         self.mark_good()
 
     @property
-    def model(self) -> Any:
-        """The model of a loop that trains one."""
-        return self.models["weights"]
+    def model(self) -> W_co:
+        """The model of a loop that trains one, as Fabric wraps it; a ``State[Never]`` has several, which its loop holds."""
+        return cast(W_co, self.models["weights"])
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
@@ -142,11 +145,11 @@ class State:
     def keep(self, score: float, loss: float) -> None:
         """Keeps a copy of the present weights as the best."""
         self.best_score, self.best_loss = score, loss
-        self.best_weights = copy.deepcopy(self.model.state_dict())
+        self.best_weights = copy.deepcopy(self.models["weights"].state_dict())
 
     def return_to_best(self) -> None:
         """Restores the best weights; the optimizer's moments stay."""
-        self.model.load_state_dict(self.best_weights)
+        self.models["weights"].load_state_dict(self.best_weights)
         self.mark_good()
 
     def end_epoch(self, **values: float) -> None:
@@ -269,7 +272,7 @@ class State:
 
 
 def gradients(
-    loss: Tensor, module: Any, optimizer: torch.optim.Optimizer, fabric: "Fabric", max_norm: float = 1.0
+    loss: Tensor, module: Wrapped[nn.Module], optimizer: torch.optim.Optimizer, fabric: "Fabric", max_norm: float = 1.0
 ) -> bool:
     """Backpropagates ``loss`` (a scalar) and clips the gradients' norm; returns whether loss and gradients are finite.
 

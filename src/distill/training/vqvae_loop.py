@@ -41,6 +41,7 @@ from distill.training.orders import order_codec
 from distill.training.plan import CodecPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
+from distill.training.wrapped import WrappedCodec
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -180,7 +181,7 @@ def train_vqvae(
     if not cancelled:
         checkpoint.save_end()
 
-    model.load_state_dict(state.best_weights)
+    codec.load_state_dict(state.best_weights)
     codec.requires_grad_(False).eval()
     listening.write(schedule.step, lambda passage: codec(passage).reconstruction, fabric.device)  # as it is kept
     code_counts = count_corpus_codes(codec, corpus, fabric.device)
@@ -204,7 +205,7 @@ def train_vqvae(
 
 
 def train_vqvae_epoch(
-    state: State,
+    state: State[WrappedCodec],
     data: CodecData,
     plan: CodecPlan,
     criterion: CodecLoss,
@@ -223,7 +224,7 @@ def train_vqvae_epoch(
         TrainingError: if that does not help, time after time.
     """
     model, schedule, sums = state.model, state.schedule, state.sums
-    config: VQVAEConfig = model.module.config
+    config = model.module.config
     counts = sums.tensors.setdefault(
         "code_counts", torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
     )
@@ -260,7 +261,7 @@ def train_vqvae_epoch(
 
 
 def validated(
-    state: State,
+    state: State[WrappedCodec],
     data: CodecData,
     criterion: CodecLoss,
     fabric: "Fabric",
@@ -294,7 +295,7 @@ def _first_state(
     is_new: bool,
     fabric: "Fabric",
     agreement: Agreement,
-) -> State:
+) -> State[WrappedCodec]:
     """The state before the first step.
 
     Args:
@@ -318,7 +319,7 @@ def _first_state(
 
 
 def train_step(
-    state: State, audio: Tensor, plan: CodecPlan, criterion: CodecLoss, fabric: "Fabric"
+    state: State[WrappedCodec], audio: Tensor, plan: CodecPlan, criterion: CodecLoss, fabric: "Fabric"
 ) -> tuple[dict[str, float], str]:
     """One optimisation step on a batch ``[B, C, N]``.
 
@@ -364,7 +365,7 @@ def _over_all_ranks(losses: Mapping[str, Tensor], used: Tensor | None) -> tuple[
 
 
 def _epoch_event(
-    state: State, trained: VQEpochResult, figures: dict[str, float], seconds: float, is_held_out: bool
+    state: State[WrappedCodec], trained: VQEpochResult, figures: dict[str, float], seconds: float, is_held_out: bool
 ) -> VQEpochMetrics:
     """The event that reports the epoch that has just ended."""
     levels = level_health(trained.code_counts)
