@@ -17,7 +17,7 @@ from distill.errors import CodesFileError, SettingError
 from distill.files.names import claimed, new_model_path, new_run_folder
 from distill.making.sampling import Generation, Sampling
 from distill.making.sampling import generate as generate_pieces
-from distill.making.voices import Choice, Wanted, voice_of
+from distill.making.voices import Choice, VoiceSettings, voice_of
 from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
 from distill.settings import check_length
@@ -182,8 +182,10 @@ def generate(
     known = tuple(Choice)
     if voice not in known:
         raise SettingError(f"There is no voice '{voice}'.", f"Choose one of {', '.join(known)}.")
-    wanted = Wanted(Choice(voice), recordings=None if recordings is None else given.path(recordings, "recordings"))
-    return generate_pieces(model, float(seconds), int(count), sampling, int(seed), voice=voice_of(model, wanted))
+    settings = VoiceSettings(
+        Choice(voice), recordings=None if recordings is None else given.path(recordings, "recordings")
+    )
+    return generate_pieces(model, float(seconds), int(count), sampling, int(seed), voice=voice_of(model, settings))
 
 
 def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:

@@ -26,7 +26,7 @@ from distill.making.closing import with_bands, with_measures
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import Sampling, check_request
-from distill.making.voices import Wanted
+from distill.making.voices import VoiceSettings
 from distill.models.model_file import Model, load_model, read_header, save_model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
@@ -297,7 +297,7 @@ def run(
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
     cancel_event: Event | None = None,
-    voice: Wanted | None = None,
+    voice: VoiceSettings | None = None,
 ) -> RunResult:
     """The whole pipeline: import, codec, prior, new audio, report, all inside ``minutes`` (8 if not given).
 
@@ -371,7 +371,7 @@ def run(
         pieces = make(
             model,
             out,
-            Request("audio", Sampling(), seconds=seconds).in_voice(voice or Wanted()),
+            Request("audio", Sampling(), seconds=seconds).in_voice(voice or VoiceSettings()),
             seed,
             count,
             progress=lambda done, total: tell("Composing", done, total),

@@ -13,7 +13,7 @@ from distill.making import voices
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import ROOM
 from distill.making.recordings import Found
-from distill.making.voices import Choice, CodecVoice, RecordingsVoice, Wanted, voice_of
+from distill.making.voices import Choice, CodecVoice, RecordingsVoice, VoiceSettings, voice_of
 from distill.models import Model
 from distill.training import Notice
 
@@ -45,7 +45,7 @@ def learned(bank: Bank, **header: Any) -> Model:
 
 
 def given(
-    monkeypatch: pytest.MonkeyPatch, found: Found, model: Model, asked: Wanted
+    monkeypatch: pytest.MonkeyPatch, found: Found, model: Model, asked: VoiceSettings
 ) -> tuple[RecordingsVoice | None, str]:
     """The voice where these recordings are found, and what was told."""
     told: list[str] = []
@@ -72,7 +72,7 @@ def test_which_voice_renders(
     monkeypatch: pytest.MonkeyPatch, bank: Bank, choice: Choice, nearer: str, by_recordings: bool
 ) -> None:
     found = Found(bank.stretches, ())
-    voice, told = given(monkeypatch, found, learned(bank, nearer_voice=nearer), Wanted(choice))
+    voice, told = given(monkeypatch, found, learned(bank, nearer_voice=nearer), VoiceSettings(choice))
     assert (voice is not None) == by_recordings
     assert told == ""
 
@@ -82,28 +82,28 @@ def test_what_does_nothing_for_the_codecs_voice_is_told(
     monkeypatch: pytest.MonkeyPatch, bank: Bank, choice: Choice
 ) -> None:
     """Guards against an edit list that is asked for, never written and not spoken of."""
-    asked = Wanted(choice, recordings=Path("mine"), edit_list=choice == Choice.AUTO)
+    asked = VoiceSettings(choice, recordings=Path("mine"), edit_list=choice == Choice.AUTO)
     voice, told = given(monkeypatch, Found((), ()), learned(bank), asked)
     assert voice is None
     assert "--recordings has no effect" in told
     assert ("there is no edit list; --voice recordings writes one" in told) == asked.edit_list
     with pytest.raises(SettingError, match="no recordings to list"):
-        given(monkeypatch, Found((), ()), learned(bank), Wanted(Choice.CODEC, edit_list=True))
+        given(monkeypatch, Found((), ()), learned(bank), VoiceSettings(Choice.CODEC, edit_list=True))
 
 
 def test_where_no_recording_is_left(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
     """The codec renders, unless the recordings were asked for by name."""
     nearer = learned(bank, nearer_voice="recordings")
-    voice, told = given(monkeypatch, Found((), ("0.wav",)), nearer, Wanted())
+    voice, told = given(monkeypatch, Found((), ("0.wav",)), nearer, VoiceSettings())
     assert voice is None
     assert "None of the recordings that 'mine' learned from" in told
     assert "The codec's voice is used instead" in told
     with pytest.raises(AudioFileError, match="'mine' learned from"):
-        given(monkeypatch, Found((), ("0.wav",)), nearer, Wanted(Choice.RECORDINGS))
+        given(monkeypatch, Found((), ("0.wav",)), nearer, VoiceSettings(Choice.RECORDINGS))
 
 
 def test_those_that_are_missing_are_told_and_the_others_are_used(monkeypatch: pytest.MonkeyPatch, bank: Bank) -> None:
-    asked = Wanted(Choice.RECORDINGS)
+    asked = VoiceSettings(Choice.RECORDINGS)
     voice, told = given(monkeypatch, Found(bank.stretches[:1], ("1.wav",)), learned(bank), asked)
     assert voice is not None
     assert [one.name for one in voice.bank.stretches] == ["0.wav"]
@@ -116,12 +116,14 @@ def test_joins_cost_what_was_measured_for_the_model(monkeypatch: pytest.MonkeyPa
     counts = []
     for figures in ({"join_cost": 0.0}, {}, {"join_cost": JOIN_COST}):
         model = learned(bank, voices=figures)
-        voice, _ = given(monkeypatch, Found(bank.stretches, ()), model, Wanted(Choice.RECORDINGS, 2.0))
+        voice, _ = given(monkeypatch, Found(bank.stretches, ()), model, VoiceSettings(Choice.RECORDINGS, 2.0))
         assert voice is not None
         counts.append(len(voice.grains(codes)))
     assert counts[0] > 2 * counts[1] == 2 * counts[2]
-    dear, _ = given(monkeypatch, Found(bank.stretches, ()), model, Wanted(Choice.RECORDINGS, 2.0))
-    cheap, _ = given(monkeypatch, Found(bank.stretches, ()), model, Wanted(Choice.RECORDINGS, 2.0, join_factor=0.1))
+    dear, _ = given(monkeypatch, Found(bank.stretches, ()), model, VoiceSettings(Choice.RECORDINGS, 2.0))
+    cheap, _ = given(
+        monkeypatch, Found(bank.stretches, ()), model, VoiceSettings(Choice.RECORDINGS, 2.0, join_factor=0.1)
+    )
     assert dear is not None
     assert cheap is not None
     assert len(cheap.grains(codes)) > len(dear.grains(codes)), "the dial's part"

@@ -94,7 +94,7 @@ def generate(
     from distill.making.pieces import make
     from distill.making.request import Request
     from distill.making.sampling import Sampling
-    from distill.making.voices import Choice, Wanted
+    from distill.making.voices import Choice, VoiceSettings
     from distill.models.model_file import load_model
     from distill.originality.dial import Dial
     from distill.settings import temperatures
@@ -123,7 +123,7 @@ def generate(
         pieces = make(
             loaded,
             out,
-            request.in_voice(Wanted(Choice(voice), dial.longest_seconds, dial.join_factor, recordings, edl)),
+            request.in_voice(VoiceSettings(Choice(voice), dial.longest_seconds, dial.join_factor, recordings, edl)),
             secrets.randbelow(2**31 - 1_000_000) if seed is None else seed,
             count,
             max_similarity=dial.max_similarity if max_similarity is None else max_similarity,

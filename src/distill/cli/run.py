@@ -54,7 +54,7 @@ def run(
     as_json: options.JsonOption = False,
 ) -> None:
     """Learn the sound of FOLDER and make new audio in it: codec, prior, audio and report in one go."""
-    from distill.making.voices import Choice, Wanted
+    from distill.making.voices import Choice, VoiceSettings
 
     if out is None:
         out = Path(f"{absolute(folder).name or 'recordings'}-distilled")
@@ -75,7 +75,7 @@ def run(
                 channels=options.channels(channels),
                 device=device,
                 seed=seed,
-                voice=Wanted(Choice(voice)),
+                voice=VoiceSettings(Choice(voice)),
                 from_scratch=from_scratch,
                 precision=precision.value,
                 config_changes={

@@ -20,13 +20,13 @@ _SETTLED = 8
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A part of a sound."""
+class RenderedPart:
+    """A part of a sound as audio, and what the next part needs to go on from it."""
 
     audio: np.ndarray
     """float32 ``[C, n]``"""
     held: Tensor | None
-    """What the part that follows needs to go on where this one ends."""
+    """Phases ``[B, bins]`` that the part that follows goes on from (``decode_parts``)."""
 
 
 def stretch(
@@ -37,9 +37,9 @@ def stretch(
     levels: Sequence[int] | None = None,
     *,
     origin: int = 0,
-    before: Stretch | None = None,
+    before: RenderedPart | None = None,
     goes_on: bool = False,
-) -> Stretch:
+) -> RenderedPart:
     """The positions ``first`` to ``stop`` of a sound as they sound in their place.
 
     Phases of tones begin anew at ``first``, and the ends are faded; all else is as in the whole sound.
@@ -53,7 +53,7 @@ def stretch(
     given = None if before is None else before.held
     parts = list(decode_parts(model.codec, codes, first, stop, model.device, origin=origin, held=given, levels=levels))
     audio = np.concatenate([block for block, _ in parts], axis=1)
-    return Stretch(_faded(audio, model.codec.sample_rate, before is None, not goes_on), parts[-1][1])
+    return RenderedPart(_faded(audio, model.codec.sample_rate, before is None, not goes_on), parts[-1][1])
 
 
 def held(model: Model, column: Tensor, levels: Sequence[int] | None = None) -> np.ndarray:

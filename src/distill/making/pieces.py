@@ -85,7 +85,7 @@ def make(
     if request.kind == "audio":
         check_request(request.seconds, count)
     request.sampling.check_levels(model.codec.num_quantizers)
-    voice = voice_of(model, request.wanted, callback)
+    voice = voice_of(model, request.voice_settings, callback)
     # What is noted is the voice that renders them, so that it can be made again.
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, callback)
@@ -141,7 +141,7 @@ def make_again(
     """
     check_output_format(request.audio_format, request.bit_depth)
     ensure_writable(out)
-    voice = voice_of(model, request.wanted, callback)
+    voice = voice_of(model, request.voice_settings, callback)
     takes = _drawer(model, request, voice or CodecVoice(model), progress, callback)(seeds.start, len(seeds))
     take = takes[seeds.index(seed)]
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), name)

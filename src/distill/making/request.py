@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from distill.files.regular import absolute
 from distill.making.sampling import Sampling
-from distill.making.voices import Choice, Wanted
+from distill.making.voices import Choice, VoiceSettings
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Request:
     """Whether a project for a DAW is written beside the piece."""
 
     @property
-    def wanted(self) -> Wanted:
+    def voice_settings(self) -> VoiceSettings:
         """The voice that is asked for."""
-        return Wanted(self.voice, self.longest_seconds, self.join_factor, self.recordings, self.edit_list)
+        return VoiceSettings(self.voice, self.longest_seconds, self.join_factor, self.recordings, self.edit_list)
 
     @property
     def words(self) -> str:
@@ -52,15 +52,15 @@ class Request:
             return f"{self.begin:g} to {self.end:g} s of {self.given.name} made anew"
         return "loop" if self.kind == "loop" else "new audio"
 
-    def in_voice(self, wanted: Wanted) -> "Request":
-        """The same with the voice that is wanted."""
+    def in_voice(self, settings: VoiceSettings) -> "Request":
+        """The same in another voice."""
         return replace(
             self,
-            voice=wanted.choice,
-            longest_seconds=wanted.longest_seconds,
-            join_factor=wanted.join_factor,
-            recordings=wanted.recordings,
-            edit_list=wanted.edit_list,
+            voice=settings.choice,
+            longest_seconds=settings.longest_seconds,
+            join_factor=settings.join_factor,
+            recordings=settings.recordings,
+            edit_list=settings.edit_list,
         )
 
     def noted(self, given_digest: str | None, first_seed: int, count: int) -> dict[str, Any]:

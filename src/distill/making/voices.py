@@ -39,7 +39,7 @@ class Choice(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class VoiceSettings:
     """Which voice renders the codes, and how."""
 
     choice: Choice = Choice.AUTO
@@ -129,15 +129,15 @@ def join_cost_of(model: Model) -> float:
     return float(model.header.voices.get("join_cost", JOIN_COST))
 
 
-def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = None) -> RecordingsVoice | None:
+def voice_of(model: Model, settings: VoiceSettings, callback: MetricsCallback | None = None) -> RecordingsVoice | None:
     """The voice a person gets; None is the codec's own.
 
     Raises:
         AudioFileError: if the recordings' voice was asked for and none of them is there.
         SettingError: if an edit list is asked for of the codec's voice.
     """
-    choice, folder = wanted.choice, wanted.recordings
-    if wanted.edit_list and choice == Choice.CODEC:
+    choice, folder = settings.choice, settings.recordings
+    if settings.edit_list and choice == Choice.CODEC:
         raise SettingError("The codec's voice is made of no recordings to list.", "Leave out --edl or --voice codec.")
 
     def tell(words: str) -> None:
@@ -145,13 +145,13 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
             callback(Notice(words, is_warning=True))
 
     if choice == Choice.CODEC or (choice == Choice.AUTO and model.header.nearer_voice != Choice.RECORDINGS):
-        if wanted.edit_list:
+        if settings.edit_list:
             tell("The piece is in the codec's voice, so there is no edit list; --voice recordings writes one.")
         if folder is not None:
             tell("--recordings has no effect: the codec's voice is used.")
         return None
 
-    found = find_recordings(model, folder, callback, with_files=wanted.edit_list)
+    found = find_recordings(model, folder, callback, with_files=settings.edit_list)
     if not found.stretches:
         what = f"None of the recordings that '{model.header.name}' learned from is where it was, nor in the cache."
         if choice == Choice.RECORDINGS:
@@ -162,5 +162,5 @@ def voice_of(model: Model, wanted: Wanted, callback: MetricsCallback | None = No
         tell(f"{found.words} The others are used without them; --recordings FOLDER says where they are.")
     codec = model.codec
     bank = Bank.of(model, found.stretches)
-    join_cost = wanted.join_factor * join_cost_of(model)
-    return RecordingsVoice(bank, codec.channels, codec.sample_rate, wanted.longest_seconds, join_cost)
+    join_cost = settings.join_factor * join_cost_of(model)
+    return RecordingsVoice(bank, codec.channels, codec.sample_rate, settings.longest_seconds, join_cost)

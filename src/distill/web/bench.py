@@ -43,7 +43,7 @@ class Bench:
     def __init__(self) -> None:
         self._models: OrderedDict[tuple[str, int, int], Model] = OrderedDict()
         self._books: dict[int, dict[str, Any]] = {}
-        self._heard: OrderedDict[str, moments.Stretch] = OrderedDict()
+        self._heard: OrderedDict[str, moments.RenderedPart] = OrderedDict()
 
     def answer(self, head: dict[str, Any], body: bytes) -> Answer | Iterator[Answer]:
         """One question; see the methods below for what each takes and gives. Some answers come in parts.

@@ -32,7 +32,7 @@ from distill.web.answers import Wrong
 from distill.web.app import add_words
 from distill.web.guard import Receive, Scope, Send
 from distill.web.pool import Pool, TooManyError
-from distill.web.service_words import MEDIA, MOST_OTHERS, AudioFormat, Editing, Served, Wanted
+from distill.web.service_words import MEDIA, MOST_OTHERS, AudioFormat, Editing, GenerateRequest, Served
 from distill.web.token import Gate
 from distill.web.worker import Answer, Worker
 
@@ -231,7 +231,7 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
         return await _held(desk, request, asked)
 
     @app.post("/v1/models/{model}/generate", responses=_GIVES_SOUND, response_class=Response)
-    async def generate(model: Name, wanted: Wanted, request: Request) -> Response:
+    async def generate(model: Name, wanted: GenerateRequest, request: Request) -> Response:
         """New audio, as WAV in the codec's voice sent while it is drawn. The header X-Distill-Seed says with which seed it is
         made again."""
         desk.path(model)

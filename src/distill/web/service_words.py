@@ -32,7 +32,7 @@ class Served(BaseModel):
     """The most that is taken or made at once."""
 
 
-class Wanted(BaseModel):
+class GenerateRequest(BaseModel):
     """New audio, as ``distill generate`` makes it."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

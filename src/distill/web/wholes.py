@@ -23,7 +23,7 @@ from distill.making.editing import Editing
 from distill.making.operations import Operation
 from distill.making.sampling import Generation, Sampling
 from distill.making.streaming import drawn, stream
-from distill.making.voices import Choice, RecordingsVoice, Wanted, voice_of
+from distill.making.voices import Choice, RecordingsVoice, VoiceSettings, voice_of
 from distill.models.model_file import Model
 
 Answer = tuple[dict[str, Any], bytes]
@@ -80,7 +80,7 @@ def draw_whole(
     how = Sampling(**{**sampling, "temperature": tuple(warm) if len(warm) > 1 else warm[0]})
     model.require_prior()
     try:
-        chosen = voice_of(model, Wanted(Choice(voice)))
+        chosen = voice_of(model, VoiceSettings(Choice(voice)))
     except AudioFileError as error:
         raise AudioFileError(
             "The recordings' voice needs the recordings, and the server has none of this model's.",

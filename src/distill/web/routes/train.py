@@ -19,7 +19,7 @@ _PRIOR_SHARE = 0.5
 """Of the codec's minutes, what a prior gets that was never begun."""
 
 
-class Wanted(BaseModel):
+class TrainRequest(BaseModel):
     """A training to begin."""
 
     collection: str
@@ -44,7 +44,7 @@ class GoOn(BaseModel):
 
 
 @router.post("/train")
-def train(wanted: Wanted) -> JobView:
+def train(wanted: TrainRequest) -> JobView:
     """Begins a training, or lets it wait in line: codec, prior and first pieces within the minutes."""
     one = places.collection(wanted.collection)
     check_length(None, wanted.minutes)
@@ -57,7 +57,7 @@ def train(wanted: Wanted) -> JobView:
     return view(jobs.start("train", f"Training {name}", commands, lane="training", about=about))
 
 
-def _commands(wanted: Wanted, folder: Path, model: Path) -> list[list[str | Path]]:
+def _commands(wanted: TrainRequest, folder: Path, model: Path) -> list[list[str | Path]]:
     """The words after ``distill``: one command for all, or with high quality, which ``distill run`` has not, one a stage."""
     device = ["--device", wanted.device]
     training = [*device, *(["--from-scratch"] if wanted.from_scratch else [])]
