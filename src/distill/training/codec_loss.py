@@ -45,13 +45,13 @@ class CodecLoss(nn.Module):
             draw: decides the scales and which channels to compare (:func:`draws_of_step`).
         """
         scales = draw.choice(len(WINDOWS), self.scales_per_step, replace=False).tolist()
-        wanted = audio
+        target = audio
         if audio.shape[1] == 2 and draw.random() < 0.5:
-            estimate, wanted = swap_mid_side(estimate), swap_mid_side(audio)
-        parts = {"reconstruction": self.mel(estimate, wanted, scales)}
+            estimate, target = swap_mid_side(estimate), swap_mid_side(audio)
+        parts = {"reconstruction": self.mel(estimate, target, scales)}
         head = codec.tonal_head
         if head is not None and predicted is not None:
-            apart, unlikely = head.tones.losses(predicted.tones, predicted.targets or head.tones.targets(audio))
-            parts["bins"], parts["phases"] = BIN_WEIGHT * apart, PHASE_WEIGHT * unlikely
+            magnitudes, phases = head.tones.losses(predicted.tones, predicted.targets or head.tones.targets(audio))
+            parts["bins"], parts["phases"] = BIN_WEIGHT * magnitudes, PHASE_WEIGHT * phases
             parts["noise"] = head.noise.losses(predicted.noise, audio)
         return parts

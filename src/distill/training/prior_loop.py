@@ -49,7 +49,12 @@ if TYPE_CHECKING:
 
 VALIDATION_BATCH = 8
 MAX_LOSS = 20.0
-"""Validation perplexity is exp(min(loss, 20)), so that it stays finite."""
+"""Nats per token from which on perplexity no longer grows, so that it stays finite."""
+
+
+def perplexity(loss: float) -> float:
+    """Effective number of codes that are hesitated between, from a loss in nats per token."""
+    return math.exp(min(loss, MAX_LOSS))
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class PriorValidation:
 
     @property
     def perplexity(self) -> float:
-        return math.exp(min(self.loss, MAX_LOSS))
+        return perplexity(self.loss)
 
 
 class TrainedPrior(TypedDict):
@@ -342,14 +347,14 @@ def _outcome(
 ) -> PriorTrainingCompleteEvent:
     """The event that reports the end of the training."""
     val_loss = state.curves["val_loss"][-1]
-    perplexity = math.exp(min(val_loss, MAX_LOSS))
+    final_perplexity = perplexity(val_loss)
     return PriorTrainingCompleteEvent(
         final_train_loss=state.curves["train_loss"][-1],
         final_val_loss=val_loss,
-        final_perplexity=perplexity,
+        final_perplexity=final_perplexity,
         best_perplexity=state.best_score,
         epochs_trained=state.epoch,
-        was_memorizing=perplexity < memorization_threshold(file_count),
+        was_memorizing=final_perplexity < memorization_threshold(file_count),
         stopped_early=stopped_early,
         is_held_out=is_held_out,
     )
