@@ -179,8 +179,8 @@ GRID = np.arange(20).reshape(5, 4) % K
         (lambda: select(GRID, 3, 6), "not within the 5"),
         (lambda: select(GRID, 0, 2, ()), "none; there are 4"),
         (lambda: select(GRID, 0, 2, (1, 4)), "2, 5; there are 4"),
-        (lambda: edit.set_code(GRID, 0, 0, K, K), "no code 16"),
-        (lambda: edit.set_code(GRID, 0, 0, -1, K), "no code -1"),
+        (lambda: edit.fill(GRID, select(GRID), K, K), "no code 16"),
+        (lambda: edit.fill(GRID, select(GRID), -1, K), "no code -1"),
         (lambda: edit.fill(GRID, select(GRID), (1, 2), K), "2 codes were given for 4"),
         (lambda: edit.paste(GRID, edit.copy(GRID, select(GRID, 0, 2)), 4), "do not fit at column 4 of 5"),
         (lambda: edit.paste(GRID, edit.copy(GRID, select(GRID, 0, 2)), -1), "not within"),
@@ -252,7 +252,7 @@ def test_everything_can_be_undone_and_redone(seed: int) -> None:
 def test_a_step_keeps_no_more_than_what_changed() -> None:
     """Guards against a history that keeps the whole sound for every cell."""
     grid = np.zeros((1000, 4), np.int64)
-    step = step_between("set", grid, edit.set_code(grid, 500, 2, 1, K))
+    step = step_between("set", grid, edit.fill(grid, select(grid, 500, 501, (2,)), 1, K))
     assert (step.first, len(step.before), len(step.after)) == (500, 1, 1)
 
 

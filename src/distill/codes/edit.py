@@ -4,7 +4,7 @@ A grid is ``[S, Q]`` int64: S positions (columns, a fiftieth of a second each) o
 What is edited is a *selection*, a stretch of columns on some of the levels. No function changes what it is given; every one
 gives a new grid and refuses, in words, what does not fit.
 
-    same length    set_code fill paste mirror rotate graft swap blend
+    same length    fill paste mirror rotate graft swap blend
     other length   insert delete repeat
 """
 
@@ -87,11 +87,6 @@ def select(grid: np.ndarray, first: int = 0, stop: int | None = None, levels: Se
             f"Levels that were chosen: {named}; there are {rows}.", f"Choose one or more from 1 to {rows}."
         )
     return Selection(first, stop, chosen)
-
-
-def set_code(grid: np.ndarray, column: int, level: int, code: int, codebook_size: int) -> np.ndarray:
-    """Puts one code into one cell."""
-    return fill(grid, select(grid, column, column + 1, (level,)), code, codebook_size)
 
 
 def fill(grid: np.ndarray, selection: Selection, code: int | Sequence[int], codebook_size: int) -> np.ndarray:
