@@ -197,48 +197,73 @@ def generate(
         SettingError: if a setting is out of range.
     """
     check_request(seconds, count)
-    prior = model.require_prior()
-    sampling = sampling or Sampling()
-    codec = model.codec
+    model.require_prior()
+    sampling, codec = sampling or Sampling(), model.codec
     positions = -(-round(seconds * codec.sample_rate) // codec.hop)
     seeds = [seed + index for index in range(count)]
-    lead = 0
     if prompt is None:
-        openings = Openings(model)
-        beat = beat_of_openings(model, openings, seeds, positions, cycle)
-        codes = sample_codes(
-            prior,
-            openings.codes(seeds),
-            positions,
-            sampling,
-            seeds,
-            progress,
-            heard=[openings.before(one) for one in seeds],
-            limits=Limits.of(model),
-            beat=beat,
-            frame_rate=codec.frame_rate,
-        )
+        codes, lead = _from_openings(model, positions, sampling, seeds, cycle, progress), 0
     else:
-        generators = [torch.Generator().manual_seed(one) for one in seeds]
-        given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(count, -1, -1)
-        beat = beat_of_prompt(model, given[0], count, positions)
-        new = continue_codes(
-            prior,
-            given,
-            positions,
-            sampling,
-            generators,
-            limits=Limits.of(model),
-            beat=beat,
-            frame_rate=codec.frame_rate,
-            progress=progress,
-        )
-        lead = min(given.shape[1], codec.context)
-        codes = torch.cat([given[:, given.shape[1] - lead :], new], dim=1)
+        codes, lead = _from_prompt(model, prompt, positions, sampling, seeds, progress)
     return [
         Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead, voice, gain)
         for piece, piece_seed in zip(codes, seeds, strict=True)
     ]
+
+
+def _from_openings(
+    model: Model,
+    positions: int,
+    sampling: Sampling,
+    seeds: Sequence[int],
+    cycle: Cycle | None,
+    progress: Callable[[int, int], None] | None,
+) -> Tensor:
+    """Codes ``[B, positions, Q]`` that begin as the recordings do."""
+    openings = Openings(model)
+    beat = beat_of_openings(model, openings, seeds, positions, cycle)
+    return sample_codes(
+        model.require_prior(),
+        openings.codes(seeds),
+        positions,
+        sampling,
+        seeds,
+        progress,
+        heard=[openings.before(one) for one in seeds],
+        limits=Limits.of(model),
+        beat=beat,
+        frame_rate=model.codec.frame_rate,
+    )
+
+
+def _from_prompt(
+    model: Model,
+    prompt: Tensor,
+    positions: int,
+    sampling: Sampling,
+    seeds: Sequence[int],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Tensor, int]:
+    """Codes ``[B, lead + positions, Q]`` that go on from the codes ``prompt [P, Q]``, and ``lead``.
+
+    The first ``lead`` are the end of the prompt: as many as the codec needs to render what follows.
+    """
+    prior, codec = model.require_prior(), model.codec
+    generators = [torch.Generator().manual_seed(one) for one in seeds]
+    given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(len(seeds), -1, -1)
+    new = continue_codes(
+        prior,
+        given,
+        positions,
+        sampling,
+        generators,
+        limits=Limits.of(model),
+        beat=beat_of_prompt(model, given[0], len(seeds), positions),
+        frame_rate=codec.frame_rate,
+        progress=progress,
+    )
+    lead = min(given.shape[1], codec.context)
+    return torch.cat([given[:, given.shape[1] - lead :], new], dim=1), lead
 
 
 @torch.inference_mode()
