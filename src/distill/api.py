@@ -22,7 +22,7 @@ from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.training.budget import CODEC_SHARE, minutes_of_stages
-from distill.training.launch import choose_device
+from distill.training.device import choose_device
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore
 from distill.training.plan import Precision, StageEnd

@@ -31,7 +31,7 @@ from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.sizes import NEW_CODEC
 from distill.training.codec_loss import CodecLoss
-from distill.training.launch import choose_device
+from distill.training.device import choose_device
 from distill.training.plan import CodecPlan
 
 READ = ("WAV", "AIFF", "FLAC", "OGG", "MP3")

@@ -39,8 +39,8 @@ from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_measure, time_to_learn
+from distill.training.device import choose_device
 from distill.training.headers import bundled_header, codec_header, reason_to_keep, refined_header
-from distill.training.launch import choose_device
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore
 from distill.training.plan import CodecPlan as CodecPlan

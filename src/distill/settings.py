@@ -67,7 +67,7 @@ def run_settings(
         SettingError: as :func:`check_length`.
         DeviceError: if the device is not on this machine.
     """
-    from distill.training.launch import automatic_precision, choose_device  # the one thing here that needs PyTorch
+    from distill.training.device import automatic_precision, choose_device  # the one thing here that needs PyTorch
 
     check_length(epochs, minutes)
     rows = {"minutes": (f"{default_minutes:g}", "auto")} if epochs is None and minutes is None else {}

@@ -23,7 +23,7 @@ from distill.training.adversarial import (
     train_step,
 )
 from distill.training.checkpoint import StateFile
-from distill.training.launch import make_fabric
+from distill.training.device import make_fabric
 from distill.training.metrics import (
     RefinementCompleteEvent,
     RefinementEpochMetrics,

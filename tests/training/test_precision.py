@@ -11,7 +11,7 @@ import torch
 from distill.audio.corpus import import_corpus
 from distill.errors import DeviceError
 from distill.models import ConvVQVAE, PriorConfig, VQVAEConfig
-from distill.training import launch, train_prior, train_vqvae
+from distill.training import device, train_prior, train_vqvae
 from distill.training.adversarial import refine_decoder
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 from distill.training.progress import gradients
@@ -67,7 +67,7 @@ def test_half_precision_trains_as_32_bits_do(
     kind: str, precision: str, small_corpus: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the CPU for once: 16 bits are slow there and are offered on GPUs alone, but the arithmetic is the same."""
-    monkeypatch.setattr(launch, "HALF_DEVICES", ("cpu",))
+    monkeypatch.setattr(device, "HALF_DEVICES", ("cpu",))
     whole, half = (losses(kind, bits, small_corpus, model_path) for bits in ("32", precision))
     assert half == pytest.approx(whole, rel=0.1)
     assert half != whole, "it was computed in 32 bits"
@@ -75,13 +75,13 @@ def test_half_precision_trains_as_32_bits_do(
 
 def test_16_bits_on_a_device_that_has_bf16_alone() -> None:
     with pytest.raises(DeviceError, match="'cpu' does not train in 16; of half precision it has bf16"):
-        launch.make_fabric("cpu", "16")
+        device.make_fabric("cpu", "16")
 
 
 def test_a_gradient_that_overflows_is_left_out_and_halves_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against a roll-back for every scale that was tried too high."""
-    monkeypatch.setattr(launch, "HALF_DEVICES", ("cpu",))
-    fabric = launch.make_fabric("cpu", "16")
+    monkeypatch.setattr(device, "HALF_DEVICES", ("cpu",))
+    fabric = device.make_fabric("cpu", "16")
     layer = torch.nn.Linear(1, 1)
     model, optimizer = fabric.setup(layer, torch.optim.AdamW(layer.parameters(), fused=True))
     before, scale = layer.weight.detach().clone(), fabric.strategy.precision.scaler.get_scale()

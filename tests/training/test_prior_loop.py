@@ -28,7 +28,7 @@ from distill.training import (
     train_prior_epoch,
     validate_prior_epoch,
 )
-from distill.training.launch import make_fabric
+from distill.training.device import make_fabric
 from distill.training.plan import PriorPlan
 from distill.training.progress import State
 from distill.training.schedule import Schedule

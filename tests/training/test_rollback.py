@@ -24,7 +24,7 @@ from distill.training import (
     train_prior_epoch,
     train_vqvae,
 )
-from distill.training.launch import make_fabric
+from distill.training.device import make_fabric
 from distill.training.metrics import RolledBack
 from distill.training.plan import CodecPlan, PriorPlan
 from distill.training.progress import MAX_ROLLBACKS, State

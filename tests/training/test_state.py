@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from distill.errors import StateFileError
-from distill.training.launch import choose_device
+from distill.training.device import choose_device
 from distill.training.progress import optimizer_tensors, random_state, restore_optimizer, restore_random_state
 from distill.training.state import TrainingState, load_state, read_values, save_state
 

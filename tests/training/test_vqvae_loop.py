@@ -18,7 +18,7 @@ from distill.training import (
     VQTrainingCompleteEvent,
     train_vqvae,
 )
-from distill.training.launch import make_fabric
+from distill.training.device import make_fabric
 from distill.training.plan import CodecPlan
 from distill.training.progress import State
 from distill.training.schedule import Schedule

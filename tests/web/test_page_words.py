@@ -12,8 +12,8 @@ from distill.web.routes.generate import Settings, _options
 NEVER_ON_THE_PAGE = (
     "cli", "client.py", "doctor.py", "report", "evaluation", "export", "api.py", "settings.py",
     "web/token.py", "web/service.py", "web/wholes.py", "web/guard.py", "web/listen.py", "web/page_words.py",
-    "models/ranks.py", "training/launch.py", "runs/watching.py", "making/editing.py", "making/operations.py",
-    "making/loops.py", "codes/codes_file.py", "models/header.py",
+    "models/ranks.py", "training/device.py", "training/launch.py", "runs/watching.py", "making/editing.py",
+    "making/operations.py", "making/loops.py", "codes/codes_file.py", "models/header.py",
 )  # fmt: skip
 """Verbs that the page does not run, and options that it never gives or always gives right."""
 ONLY_WITH_OPTIONS = (

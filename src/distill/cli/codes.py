@@ -22,7 +22,7 @@ def encode(
     from distill.evaluation import codec_files
     from distill.files.names import output_file
     from distill.models.model_file import load_model
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     model = options.model_file(model)
     with output_file(out, Path(f"{audio.stem}.codes"), audio, model) as target:
@@ -52,7 +52,7 @@ def decode(
     from distill.evaluation import codec_files
     from distill.files.names import output_file
     from distill.models.model_file import load_model
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     model = options.model_file(model)
     with output_file(out, Path(f"{codes.stem}.wav"), codes, model) as target:

@@ -97,7 +97,7 @@ def edit(
     from distill.files.names import output_file
     from distill.making.editing import Editing
     from distill.models.model_file import load_model
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     model = options.model_file(model)
     others = [Path(one.value) for one in operations if one.name in ("graft", "blend")]

@@ -30,7 +30,7 @@ def evaluate(
     from distill import pipeline
     from distill.models.health import named_levels
     from distill.models.model_file import load_model
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))

@@ -98,7 +98,7 @@ def generate(
     from distill.models.model_file import load_model
     from distill.originality.dial import Dial
     from distill.settings import temperatures
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     _check_together(wanted_seconds, prompt, loop, beats, bpm, infill, begin, end)
     warmth = temperatures(temperature)

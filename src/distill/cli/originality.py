@@ -28,7 +28,7 @@ def originality(
     from distill.evaluation.recital import extract, natural_runs
     from distill.models.model_file import load_model
     from distill.originality.judge import OriginalityJudge
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))

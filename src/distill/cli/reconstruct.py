@@ -21,7 +21,7 @@ def reconstruct(
     """Encode and decode every recording in FOLDER with MODEL's codec, as 48 kHz WAV files of the same names."""
     from distill.evaluation import codec_files
     from distill.models.model_file import load_model
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))

@@ -36,7 +36,7 @@ def regenerate(
 
     from distill.library import Library, naming
     from distill.making.again import regenerate as make_again
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     library = Library(warn)
     generation = naming.find_piece(library, piece)

@@ -77,7 +77,7 @@ def sweep(
     from distill.audio.corpus import ensure_usable
     from distill.files.atomic import ensure_writable
     from distill.settings import check_length
-    from distill.training.launch import choose_device
+    from distill.training.device import choose_device
 
     # All that can be wrong for every model is said before the first is trained.
     tries = variants(grid)

@@ -250,7 +250,11 @@ def _decibels(moved: np.ndarray) -> np.ndarray:
 
 
 def _comb(audio: Iterable[np.ndarray], frame_rate: float) -> float:
-    """Share of the partials from 60 to 5000 Hz near a multiple of the frame rate; 0 where there are no partials."""
+    """Share of the partials from 60 to 5000 Hz near a multiple of the frame rate; 0 where there are no partials.
+
+    Partials are found much as in ``audio/pitch.py``. One finder for both would move the figures that model files hold, and
+    with them the voice that was measured to be nearer.
+    """
     bin_hz = SAMPLE_RATE / pitch.WINDOW
     low, high = round(pitch.LOWEST / bin_hz), round(pitch.HIGHEST / bin_hz)
     on = found = 0

@@ -41,7 +41,7 @@ from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import windows_to_judge, windows_to_train_on
 from distill.training.codec_loss import CodecLoss, draws_of_step
 from distill.training.codec_validation import judge_windows, judged_by_first
-from distill.training.launch import make_fabric
+from distill.training.device import make_fabric
 from distill.training.listening import Listening
 from distill.training.metrics import (
     MetricsCallback,

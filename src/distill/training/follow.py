@@ -20,8 +20,8 @@ from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.adversarial import refine_decoder
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import StateFile
+from distill.training.device import make_fabric
 from distill.training.extraction import Extraction
-from distill.training.launch import make_fabric
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
 from distill.training.prior_loop import end_prior_epoch, train_prior_epoch, validated
 from distill.training.prior_start import first_state

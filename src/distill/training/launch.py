@@ -1,4 +1,4 @@
-"""Where training runs: on which device and in which precision (Lightning Fabric), and in how many processes.
+"""In how many processes training runs, and how they find each other.
 
     started directly    --devices N starts N - 1 more of the same command; --nodes M: once on every machine, with
                         MASTER_ADDR, MASTER_PORT and NODE_RANK in the environment
@@ -8,17 +8,15 @@ All of them meet at the first one's address before anything else; who does not c
 alone; the others wait for trainings to take part in (``follow.py``).
 """
 
-import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -27,17 +25,8 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from distill.errors import DeviceError, DistillError, RankError, SettingError
 from distill.models import ranks
-from distill.training.plan import Precision
+from distill.training.device import choose_device
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
-DEVICES = ("auto", "cpu", "mps", "cuda")
-PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
-"""And ``16``, for which the loss is scaled (:func:`_half`)."""
-HALF_DEVICES = ("cuda",)
-"""Where ``16`` is computed. On a CPU, Lightning Fabric has bf16 alone."""
-_FIRST_SCALE = 2.0**14
 JOIN_S = 120.0
 """So long may a rank take to come: machines of a cluster do not start at once, and PyTorch takes its time."""
 STEP_S = 600.0
@@ -56,76 +45,6 @@ class Place:
     """Host and port of the first."""
     is_started: bool
     """Whether something else (torchrun, Slurm, the first process) has started all of them."""
-
-
-def choose_device(device: str = "auto") -> torch.device:
-    """The device by name; ``auto`` takes CUDA, then Apple's MPS, then the CPU. With ``cpu`` no other device is looked for.
-
-    Raises:
-        DeviceError: if it is not on this machine.
-    """
-    if device == "cpu":
-        return torch.device("cpu")
-    available = {"cpu": True, "mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available()}
-    if device == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
-    if not isinstance(device, str) or device not in available:
-        raise DeviceError(f"The device '{device}' is unknown.", f"Choose one of {', '.join(DEVICES)}.")
-    if not available[device]:
-        present = [name for name, there in available.items() if there]
-        raise DeviceError(
-            f"The device '{device}' is not on this machine (found: {', '.join(present)}).",
-            "Use --device auto, or install the build of PyTorch made for that device.",
-        )
-    return torch.device(device)
-
-
-def automatic_precision(device: str) -> Precision:
-    """``bf16`` on a processor that multiplies in it (AVX512-BF16, AMX), where a training takes a fifth to a quarter more steps
-    in the same time and each teaches as much (docs/benchmarks.md); 32 bits elsewhere."""
-    if device != "cpu":
-        return "32"
-    # Older versions of PyTorch do not tell.
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16" if any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16")) else "32"
-
-
-def make_fabric(device: str = "auto", precision: Precision = "32") -> "Fabric":
-    """A Fabric on this rank's device of the asked-for kind.
-
-    Raises:
-        DeviceError: if the device is not on this machine, or does not compute in this precision.
-    """
-    from lightning_fabric import Fabric  # takes seconds to import, so only training pays for it
-
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would say on stderr which precision it uses
-    kind = choose_device(device).type
-    if precision == "auto":
-        precision = automatic_precision(kind)
-    if precision != "32" and kind == "mps":
-        raise DeviceError(f"The device 'mps' does not train in {precision}.", "Use --precision 32.")
-    if precision == "16" and kind not in HALF_DEVICES:
-        raise DeviceError(
-            f"The device '{kind}' does not train in 16; of half precision it has bf16.",
-            "Use --precision bf16, or --device cuda where there is a GPU.",
-        )
-    devices: Any = [ranks.own_device()] if kind == "cuda" and ranks.world_size() > 1 else 1
-    if precision == "16":
-        return Fabric(accelerator=kind, devices=devices, plugins=[_half(kind)])
-    return Fabric(accelerator=kind, devices=devices, precision=PRECISIONS[precision])
-
-
-def _half(kind: str) -> Any:
-    """16 bits with few of them for the exponent: the loss is scaled up, so that small gradients are not lost, and a step whose
-    gradients overflow is left out and halves the scale. A training that is resumed finds the scale anew."""
-    from lightning_fabric.plugins.precision import MixedPrecision
-
-    class Half(MixedPrecision):  # type: ignore[misc]
-        def unscale_gradients(self, optimizer: torch.optim.Optimizer) -> None:
-            # Fabric's own refuses fused optimizers, which since PyTorch 2.1 know that gradients are unscaled already.
-            self.scaler.unscale_(optimizer)
-
-    return Half("16-mixed", kind, torch.amp.GradScaler(kind, init_scale=_FIRST_SCALE))
 
 
 @contextmanager

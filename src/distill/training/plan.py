@@ -61,7 +61,7 @@ class Plan:
     precision: Precision = "32"
     """Precision of the forward pass: ``bf16`` is faster where the device computes in it and halves the memory, ``16`` does the
     same on GPUs without bf16; weights and losses stay in 32 bits. ``auto``: what is measured to be faster
-    (``distill.training.launch.automatic_precision``)."""
+    (``distill.training.device.automatic_precision``)."""
     least_steps: Annotated[int, Ge(1)] = 100
     """Minimum number of steps in an epoch: on a tiny corpus, validation would otherwise take most of the time."""
     save_every_s: Annotated[float, Ge(0)] = 60.0

@@ -20,7 +20,7 @@ from distill.models.model_file import Source
 from distill.models.prior import CodePrior, PriorConfig
 from distill.training.agreement import Stop
 from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.launch import make_fabric
+from distill.training.device import make_fabric
 from distill.training.metrics import (
     MetricsCallback,
     Notice,

@@ -25,7 +25,7 @@ from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_decoder
 from distill.training.codec_loss import CodecLoss, draws_of_step
 from distill.training.codec_validation import scored_by_first
-from distill.training.launch import make_fabric
+from distill.training.device import make_fabric
 from distill.training.listening import Listening
 from distill.training.memory import keep_freed_memory
 from distill.training.metrics import (
