@@ -195,15 +195,15 @@ def evaluate(
         likenesses.append(judge([(rebuilt[0], mono[0])], distance))
         scores.append(
             Score(
-                passage.label,
-                audio.shape[1] / codec.sample_rate,
-                is_held_out,
-                distance,
-                distance_between(stft, rebuilt, mono),
-                int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
-                likenesses[-1].pitch.kept_share,
-                likenesses[-1].texture.movement,
-                float(np.abs(decoded.mean(axis=1)).max()),
+                name=passage.label,
+                seconds=audio.shape[1] / codec.sample_rate,
+                is_held_out=is_held_out,
+                mel=distance,
+                stft=distance_between(stft, rebuilt, mono),
+                clipped=int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
+                kept=likenesses[-1].pitch.kept_share,
+                movement=likenesses[-1].texture.movement,
+                offset=float(np.abs(decoded.mean(axis=1)).max()),
             )
         )
         if wants_opus:
@@ -219,21 +219,21 @@ def evaluate(
     silence = np.zeros((codec.channels, codec.sample_rate), np.float32)
     hiss = joined(decode_chunks(codec, encode_blocks(codec, [silence], device), device), codec.sample_rate)
     return Evaluation(
-        tuple(scores),
-        split is not None,
-        codec.config.bitrate,
-        level_health(counts),
-        20 * math.log10(max(float(np.abs(hiss).max()), 1e-10)),
-        seconds / max(encoding, 1e-9),
-        seconds / max(decoding, 1e-9),
-        tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
-        opus_note,
-        seconds_each,
-        {
+        scores=tuple(scores),
+        is_own_corpus=split is not None,
+        bits_per_second=codec.config.bitrate,
+        levels=level_health(counts),
+        silence_db=20 * math.log10(max(float(np.abs(hiss).max()), 1e-10)),
+        encode_speed=seconds / max(encoding, 1e-9),
+        decode_speed=seconds / max(decoding, 1e-9),
+        opus=tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
+        opus_note=opus_note,
+        seconds_each=seconds_each,
+        judged={
             name: pooled([one for one, score in zip(likenesses, scores, strict=True) if chosen(score)]).figures()
             for name, chosen in _PARTS.items()
         },
-        corpus.unused,
+        left_out=corpus.unused,
     )
 
 

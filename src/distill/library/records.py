@@ -66,18 +66,18 @@ class ModelEntry:
         codec = header.codec_training
         distance = codec.get("refinement_mel_after") if codec.get("refinement_kept") else codec.get("best_val_loss")
         return cls(
-            path,
-            header.digest or "",
-            origin_of(header),
-            header.created,
-            header.corpus.file_count,
-            header.corpus.seconds,
-            _number(distance),
-            _number((header.prior_training or {}).get("best_perplexity")),
-            header.has_prior,
-            tuple(dict.fromkeys(source.name for source in header.sources)),
-            status.st_size,
-            status.st_mtime_ns,
+            path=path,
+            digest=header.digest or "",
+            origin=origin_of(header),
+            created=header.created,
+            file_count=header.corpus.file_count,
+            seconds=header.corpus.seconds,
+            codec_distance=_number(distance),
+            perplexity=_number((header.prior_training or {}).get("best_perplexity")),
+            has_prior=header.has_prior,
+            recordings=tuple(dict.fromkeys(source.name for source in header.sources)),
+            size=status.st_size,
+            modified=status.st_mtime_ns,
         )
 
 

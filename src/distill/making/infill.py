@@ -155,7 +155,15 @@ def infill(
     first = (first_new - left.shape[1]) * hop
     return [
         Infill(
-            recording, torch.cat([left[index], piece, right]), first, start, stop, seed + index, sampling, voice, gain
+            recording=recording,
+            codes=torch.cat([left[index], piece, right]),
+            first=first,
+            start=start,
+            stop=stop,
+            seed=seed + index,
+            sampling=sampling,
+            voice=voice,
+            gain=gain,
         )
         for index, piece in enumerate(new)
     ]

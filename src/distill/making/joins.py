@@ -103,14 +103,14 @@ def render(
     Grain after grain is read and forgotten, so any length needs the same memory; ``positions · hop`` samples come in all.
     """
     voice: _GrainSound | None = None
-    begun = Placed(0, 0, 0, 0, 0.0, 0, 0)
+    begun = Placed(stretch=0, start=0, length=0, source=0, gain=0.0, fade_in=0, fade_out=0)
     border = given = last = 0
     for grain in grains:
         stretch, length = stretches[grain.stretch], grain.positions * hop
         offset = stretch.begin + grain.position * hop - border
         new = _GrainSound(stretch.audio, channels, offset)
         if voice is None:
-            begun = Placed(grain.stretch, 0, 0, offset, 0.0, 0, 0)
+            begun = Placed(stretch=grain.stretch, start=0, length=0, source=offset, gain=0.0, fade_in=0, fade_out=0)
         else:
             join = _join(voice, new, border, min(ROOM, last // 2, length // 2))
             new.offset += join.shift
@@ -125,14 +125,14 @@ def render(
                 (done,),
             )
             begun = Placed(
-                grain.stretch,
-                start,
-                0,
-                start + new.offset,
-                round(new.gain, 2),
-                join.length,
-                0,
-                round(join.correlation, 3),
+                stretch=grain.stretch,
+                start=start,
+                length=0,
+                source=start + new.offset,
+                gain=round(new.gain, 2),
+                fade_in=join.length,
+                fade_out=0,
+                correlation=round(join.correlation, 3),
             )
             given = stop
         voice, border, last = new, border + length, length

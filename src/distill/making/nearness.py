@@ -112,14 +112,16 @@ class Reference:
         """Of new audio, each piece float32 ``[C, N]`` at 48 kHz."""
         apart = _decibels(_movement(audio)) - _decibels(self._movement)
         return Nearness(
-            float(np.sqrt(np.mean(np.square(apart)))),
-            _comb(audio, self._frame_rate),
-            _frechet(self._seconds, self._projected(_seconds(audio))),
-            _near_share(np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])),
-            self._comb,
-            self._near_copies_within,
-            float(np.mean([onset_echo(one, self.period) for one in audio])) if self.period else 0.0,
-            self.beat,
+            movement_db=float(np.sqrt(np.mean(np.square(apart)))),
+            comb=_comb(audio, self._frame_rate),
+            frechet=_frechet(self._seconds, self._projected(_seconds(audio))),
+            near_copies=_near_share(
+                np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])
+            ),
+            natural_comb=self._comb,
+            natural_near_copies=self._near_copies_within,
+            beat=float(np.mean([onset_echo(one, self.period) for one in audio])) if self.period else 0.0,
+            natural_beat=self.beat,
         )
 
     def _projected(self, seconds: Tensor) -> Tensor:

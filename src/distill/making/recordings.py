@@ -87,14 +87,16 @@ def find_recordings(
     at_hand = audio.keys() | own.keys()
     stretches = tuple(
         Stretch(
-            source.name,
-            own[digest] if digest in own else as_trained(audio[digest], model.codec.channels, source.gain, source.mix),
-            round(source.start_seconds * rate),
-            source.codes,
-            source.take,
-            digest,
-            files.get(digest),
-            source.gain,
+            name=source.name,
+            audio=own[digest]
+            if digest in own
+            else as_trained(audio[digest], model.codec.channels, source.gain, source.mix),
+            begin=round(source.start_seconds * rate),
+            codes=source.codes,
+            take=source.take,
+            sha256=digest,
+            path=files.get(digest),
+            gain=source.gain,
         )
         for source, digest in zip(sources, digests, strict=True)
         if digest in at_hand

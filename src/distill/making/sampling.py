@@ -206,7 +206,16 @@ def generate(
     else:
         codes, lead = _from_prompt(model, prompt, positions, sampling, seeds, progress)
     return [
-        Generation(piece, seconds, piece_seed, sampling, codec.sample_rate, lead, voice, gain)
+        Generation(
+            codes=piece,
+            seconds=seconds,
+            seed=piece_seed,
+            sampling=sampling,
+            sample_rate=codec.sample_rate,
+            lead=lead,
+            voice=voice,
+            gain=gain,
+        )
         for piece, piece_seed in zip(codes, seeds, strict=True)
     ]
 
@@ -342,7 +351,16 @@ def continue_codes(
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = Drawing(prior, prompt.to(device), positions, sampling, limits, beat, frame_rate, unheard)
+    drawing = Drawing(
+        prior=prior,
+        prompt=prompt.to(device),
+        positions=positions,
+        sampling=sampling,
+        limits=limits,
+        beat=beat,
+        frame_rate=frame_rate,
+        unheard=unheard,
+    )
     with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):

@@ -68,17 +68,17 @@ def quotes(
         stretch = stretches[grain.stretch]
         found.append(
             Quote(
-                (at + first - skip) / sample_rate,
-                (stop - first) / sample_rate,
-                stretch.name,
-                (grain.source + first - grain.start) / sample_rate,
-                grain.gain + 20 * math.log10(stretch.gain),
-                max(0, grain.fade_in - (first - grain.start)) / sample_rate,
-                max(0, grain.fade_out - (grain.start + grain.length - stop)) / sample_rate,
-                stretch.sha256,
-                stretch.audio,
-                sample_rate,
-                stretch.path,
+                at=(at + first - skip) / sample_rate,
+                seconds=(stop - first) / sample_rate,
+                recording=stretch.name,
+                place=(grain.source + first - grain.start) / sample_rate,
+                gain_db=grain.gain + 20 * math.log10(stretch.gain),
+                fade_in=max(0, grain.fade_in - (first - grain.start)) / sample_rate,
+                fade_out=max(0, grain.fade_out - (grain.start + grain.length - stop)) / sample_rate,
+                sha256=stretch.sha256,
+                audio=stretch.audio,
+                sample_rate=sample_rate,
+                file=stretch.path,
             )
         )
     return tuple(found)

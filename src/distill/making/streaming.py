@@ -82,13 +82,13 @@ def drawn(model: Model, seconds: float, sampling: Sampling, seed: int = 0, part:
         beat = beat_of_openings(model, openings, [seed], positions)
         beat = None if beat is None else beat.after(len(before))
         drawing = Drawing(
-            model.require_prior(),
-            prompt,
-            positions - 1,
-            sampling,
-            Limits.of(model),
-            beat,
-            model.codec.frame_rate,
+            prior=model.require_prior(),
+            prompt=prompt,
+            positions=positions - 1,
+            sampling=sampling,
+            limits=Limits.of(model),
+            beat=beat,
+            frame_rate=model.codec.frame_rate,
             unheard=len(before),
         )
         drawing.begin(None)

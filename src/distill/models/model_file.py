@@ -226,14 +226,14 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         parts = tensors["sources"].long().split([record.positions for record in header.sources])
         model.sources = tuple(
             Source(
-                record.name,
-                record.start_seconds,
-                record.held_out,
-                part,
-                record.take,
-                record.sha256 or "",
-                record.gain,
-                record.mix,
+                name=record.name,
+                start_seconds=record.start_seconds,
+                held_out=record.held_out,
+                codes=part,
+                take=record.take,
+                sha256=record.sha256 or "",
+                gain=record.gain,
+                mix=record.mix,
             )
             for record, part in zip(header.sources, parts, strict=True)
         )

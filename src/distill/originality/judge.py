@@ -122,21 +122,29 @@ class OriginalityJudge:
     def _second(self, nearest: Nearest, number: int, elsewhere: float, is_in_copied_run: bool) -> Second:
         similarity = float(nearest.similarity[number])
         if math.isnan(similarity):
-            return Second(Verdict.SILENCE, math.nan, math.nan, "", 0.0, 0.0, 1.0)
+            return Second(
+                verdict=Verdict.SILENCE,
+                similarity=math.nan,
+                percentile=math.nan,
+                recording="",
+                at_seconds=0.0,
+                semitones=0.0,
+                stretch=1.0,
+            )
         percentile = self.percentile(similarity)
         verdict, repeated = (
             (Verdict.COPY, False) if is_in_copied_run else by_likeness(similarity, percentile, elsewhere)
         )
         source = self._trained[int(nearest.source[number])]
         return Second(
-            verdict,
-            similarity,
-            percentile,
-            source.name,
-            source.start_seconds + float(nearest.seconds[number]),
-            float(nearest.semitones[number]),
-            float(nearest.stretch[number]),
-            repeated,
+            verdict=verdict,
+            similarity=similarity,
+            percentile=percentile,
+            recording=source.name,
+            at_seconds=source.start_seconds + float(nearest.seconds[number]),
+            semitones=float(nearest.semitones[number]),
+            stretch=float(nearest.stretch[number]),
+            is_repeated=repeated,
         )
 
     def _natural(self, model: Model, trained: "Sequence[_Begun]") -> Reference:

@@ -90,16 +90,16 @@ def _new_audio(model: Model, piece: Piece, seconds: float) -> NewAudio:
         blocks.append(block[:, : max(0, wanted - total)].copy())
         total += block.shape[1]
     return NewAudio(
-        piece.path.name,
-        piece.path,
-        np.concatenate(blocks, axis=1),
-        piece.generation.seed,
-        piece.generation.sampling.describe(),
-        piece.originality,
-        piece.summary(),
-        grains,
-        np.concatenate(parts, axis=1) if parts else None,
-        total / model.codec.sample_rate,
+        name=piece.path.name,
+        path=piece.path,
+        audio=np.concatenate(blocks, axis=1),
+        seed=piece.generation.seed,
+        settings=piece.generation.sampling.describe(),
+        originality=piece.originality,
+        summary=piece.summary(),
+        grains=grains,
+        places=np.concatenate(parts, axis=1) if parts else None,
+        whole_seconds=total / model.codec.sample_rate,
     )
 
 

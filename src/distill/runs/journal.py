@@ -157,16 +157,16 @@ def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsC
         library.note_model(path)
         generations = [
             GenerationRecord(
-                now,
-                place,
-                digest,
-                origin,
-                str(absolute(piece.file)),
-                sound_digest(piece.file),
-                piece.seed,
-                piece.verdict,
-                piece.shares,
-                piece.request,
+                made=now,
+                model=place,
+                digest=digest,
+                origin=origin,
+                file=str(absolute(piece.file)),
+                sound=sound_digest(piece.file),
+                seed=piece.seed,
+                verdict=piece.verdict,
+                shares=piece.shares,
+                request=piece.request,
             )
             for piece in pieces
         ]

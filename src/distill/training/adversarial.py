@@ -146,7 +146,13 @@ class Networks:
         wrapped_discriminator, discriminator_optimizer = fabric.setup(discriminator, optimizers[1])
         criterion = CodecLoss(codec.sample_rate, plan.scales_per_step).to(fabric.device)
         return cls(
-            first, averaged, wrapped, wrapped_discriminator, decoder_optimizer, discriminator_optimizer, criterion
+            first=first,
+            averaged=averaged,
+            codec=wrapped,
+            discriminator=wrapped_discriminator,
+            decoder_optimizer=decoder_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            criterion=criterion,
         )
 
     def state(self, schedule: Schedule) -> State[Never]:
@@ -254,7 +260,13 @@ def refine_decoder(
     is_kept = not cancelled and after.score <= before.score and mel_after <= plan.worst_mel * mel_before
     tell(
         RefinementCompleteEvent(
-            mel_before, mel_after, is_kept, state.epoch, schedule.step, cancelled, split.is_held_out
+            mel_before=mel_before,
+            mel_after=mel_after,
+            is_kept=is_kept,
+            epochs_trained=state.epoch,
+            steps=schedule.step,
+            cancelled=cancelled,
+            is_held_out=split.is_held_out,
         )
     )
     return RefinementResult(

@@ -229,14 +229,14 @@ def _sources(
         marked += [(passage, codes, True) for passage, codes in zip(split.held_out, held_out, strict=True)]
     return tuple(
         Source(
-            passage.recording.name,
-            passage.start / sample_rate,
-            is_held_out,
-            codes,
-            passage.recording.group,
-            passage.recording.sha256,
-            passage.recording.gain,
-            passage.recording.mix,
+            name=passage.recording.name,
+            start_seconds=passage.start / sample_rate,
+            held_out=is_held_out,
+            codes=codes,
+            take=passage.recording.group,
+            sha256=passage.recording.sha256,
+            gain=passage.recording.gain,
+            mix=passage.recording.mix,
         )
         for passage, codes, is_held_out in marked
     )

@@ -148,7 +148,17 @@ def begin(
         keep_codes(file, data.to_keep(), data.views.passages, belongs_to, callback)
     facts = {**belongs_to, "config": dataclasses.asdict(inputs.config), "extraction_s": extraction_s}
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, facts, plan, callback)
-    return Begun(inputs, plan, data, prior, is_from_base, stop, state, checkpoint, belongs_to)
+    return Begun(
+        inputs=inputs,
+        plan=plan,
+        data=data,
+        prior=prior,
+        is_from_base=is_from_base,
+        stop=stop,
+        state=state,
+        checkpoint=checkpoint,
+        belongs_to=belongs_to,
+    )
 
 
 def encoded(

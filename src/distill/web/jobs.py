@@ -251,7 +251,15 @@ def _noted(pid: int) -> dict[str, Any]:
 def _read(folder: Path) -> Job | None:
     told = _told(folder / "job.json")
     try:
-        return Job(folder, told["kind"], told["title"], told["lane"], told["commands"], told["about"], told["created"])
+        return Job(
+            folder=folder,
+            kind=told["kind"],
+            title=told["title"],
+            lane=told["lane"],
+            commands=told["commands"],
+            about=told["about"],
+            created=told["created"],
+        )
     except KeyError:  # being written, or not ours
         return None
 

@@ -132,17 +132,17 @@ def open_sheet(
             "Cut a part out of it first.",
         )
     about = About(
-        secrets.token_hex(6),
-        name[:_LONGEST_NAME],
-        str(model),
-        origin,
-        about_model["codec"],
-        about_model["sample_rate"],
-        about_model["hop"],
-        about_model["levels"],
-        about_model["entries"],
-        samples,
-        datetime.now(UTC).isoformat(timespec="microseconds"),
+        id=secrets.token_hex(6),
+        name=name[:_LONGEST_NAME],
+        model=str(model),
+        origin=origin,
+        codec=about_model["codec"],
+        sample_rate=about_model["sample_rate"],
+        hop=about_model["hop"],
+        levels=about_model["levels"],
+        entries=about_model["entries"],
+        samples=samples,
+        made=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
     _write(about, codes)
     return sheet(about.id)

@@ -186,7 +186,14 @@ def _draw(path: Path, with_mel: bool) -> Picture:
         bands, columns_mel = depth.shape
         mel = np.round(depth * 255).astype(np.uint8).tobytes()
     return Picture(
-        info.seconds, info.channels, COLUMNS, _text(peaks.tobytes()), bands, _text(mel), columns_mel, seconds
+        seconds=info.seconds,
+        channels=info.channels,
+        columns=COLUMNS,
+        peaks=_text(peaks.tobytes()),
+        bands=bands,
+        mel=_text(mel),
+        mel_columns=columns_mel,
+        mel_seconds=seconds,
     )
 
 
