@@ -15,7 +15,7 @@ STILL_GOOD = 1.5
 """A state is good only below this many times that value: a slow explosion must not raise its own limit."""
 STUCK_AFTER = 100
 """So many steps without a new good state count as trouble too."""
-LEAST_LEVEL = 0.5
+LEAST_REFERENCE = 0.5
 """Lower bound of the loss in these comparisons: near zero, three times the loss is still small."""
 SMOOTHING = 0.9
 SETTLING = 10
@@ -40,7 +40,8 @@ class Watch:
         """Steps without trouble since the last good state, or since the last trouble."""
         self._measured = 0
         self._smoothed = math.nan
-        self._level = math.nan
+        self._reference = math.nan
+        """The loss that the others are compared with: the lowest smoothed one of a good state, at first a mean."""
         # Effective number of codes of each level: smoothed, the largest in a good state, and in the last step.
         self._codes: list[float] = []
         self._most_codes: list[float] = []
@@ -56,18 +57,18 @@ class Watch:
         """
         if not is_finite:
             return "the loss was not finite"
-        if 0 < self._measured < SETTLING and loss > EXPLODED_AT_ONCE * max(self._level, LEAST_LEVEL):
-            return f"the loss exploded, from {self._level:.2f} to {loss:.2f}"
+        if 0 < self._measured < SETTLING and loss > EXPLODED_AT_ONCE * max(self._reference, LEAST_REFERENCE):
+            return f"the loss exploded, from {self._reference:.2f} to {loss:.2f}"
         self._measured += 1
         weight = max(1 / self._measured, 1 - SMOOTHING)
         self._smoothed = loss if self._measured == 1 else (1 - weight) * self._smoothed + weight * loss
         if self._measured <= SETTLING:
-            self._level = self._smoothed
-        if self._smoothed > EXPLODED * max(self._level, LEAST_LEVEL):
-            return f"the loss exploded, from {self._level:.2f} to {loss:.2f}"
+            self._reference = self._smoothed
+        if self._smoothed > EXPLODED * max(self._reference, LEAST_REFERENCE):
+            return f"the loss exploded, from {self._reference:.2f} to {loss:.2f}"
         self.healthy_steps += 1
         if self.healthy_steps >= STUCK_AFTER and not self.is_good:
-            return f"the loss stays at {self._smoothed:.2f}, where it was at {self._level:.2f}"
+            return f"the loss stays at {self._smoothed:.2f}, where it was at {self._reference:.2f}"
         return "" if used is None else self._collapse(code_perplexity(used))
 
     @property
@@ -76,23 +77,23 @@ class Watch:
         in_use = all(
             now - 1 >= STILL_IN_USE * (before - 1) for now, before in zip(self._last_codes, self._codes, strict=True)
         )
-        is_low = self._smoothed <= STILL_GOOD * max(self._level, LEAST_LEVEL)
+        is_low = self._smoothed <= STILL_GOOD * max(self._reference, LEAST_REFERENCE)
         return self.healthy_steps >= self._good_every and is_low and in_use
 
     def mark_good(self) -> None:
         """Makes the present loss and codes the reference for trouble, where they are better than any before."""
-        self._level = min(self._smoothed, self._level)
+        self._reference = min(self._smoothed, self._reference)
         self._most_codes = [max(pair) for pair in zip(self._codes, self._most_codes or self._codes, strict=True)]
         self.healthy_steps = 0
 
     def forget(self) -> None:
         """Forgets all losses so far: from here on the loss is another function."""
-        self._smoothed = self._level = math.nan
+        self._smoothed = self._reference = math.nan
         self._measured = self.healthy_steps = 0
 
     def went_back(self) -> None:
         """Takes the reference values as the present ones, after a rollback."""
-        self._smoothed = self._level
+        self._smoothed = self._reference
         self._codes, self._last_codes = list(self._most_codes), list(self._most_codes)
         self.healthy_steps = 0
 
@@ -102,7 +103,7 @@ class Watch:
             "healthy_steps": self.healthy_steps,
             "measured": self._measured,
             "smoothed": self._smoothed,
-            "level": self._level,
+            "level": self._reference,
             "codes": self._codes,
             "most_codes": self._most_codes,
             "last_codes": self._last_codes,
@@ -112,7 +113,7 @@ class Watch:
         """Restores what :meth:`values` gave."""
         self.healthy_steps = int(values["healthy_steps"])
         self._measured = int(values["measured"])
-        self._smoothed, self._level = float(values["smoothed"]), float(values["level"])
+        self._smoothed, self._reference = float(values["smoothed"]), float(values["level"])
         self._codes, self._most_codes, self._last_codes = (
             [float(value) for value in values[name]] for name in ("codes", "most_codes", "last_codes")
         )
