@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from distill.cli.console import print_json
-from distill.training.launch import automatic_precision
+from distill.training.device import automatic_precision
 
 Distill = Callable[..., Any]
 

@@ -96,7 +96,7 @@ def test_a_gradient_that_overflows_is_left_out_and_halves_the_scale(monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("device", "capabilities", "bits"),
+    ("kind", "capabilities", "bits"),
     [
         ("cpu", {"avx512_bf16": True}, "bf16"),
         ("cpu", {"amx_bf16": True, "avx512_bf16": False}, "bf16"),
@@ -107,20 +107,20 @@ def test_a_gradient_that_overflows_is_left_out_and_halves_the_scale(monkeypatch:
     ],
 )
 def test_auto_takes_bf16_where_the_processor_multiplies_in_it(
-    device: str, capabilities: dict[str, bool], bits: str, monkeypatch: pytest.MonkeyPatch
+    kind: str, capabilities: dict[str, bool], bits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Elsewhere a processor computes bf16 by way of 32 bits, and takes longer."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert launch.automatic_precision(device) == bits
+    assert device.automatic_precision(kind) == bits
 
 
 def test_auto_is_32_bits_where_pytorch_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert launch.automatic_precision("cpu") == "32"
+    assert device.automatic_precision("cpu") == "32"
 
 
 def test_auto_trains_in_what_it_takes(small_corpus: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "automatic_precision", lambda device: "bf16")
+    monkeypatch.setattr(device, "automatic_precision", lambda kind: "bf16")
     chosen, asked_for = (losses("prior", bits, small_corpus, model_path) for bits in ("auto", "bf16"))
     assert chosen == asked_for
 
@@ -129,5 +129,5 @@ def test_half_precision_says_nothing_of_its_own(caplog: pytest.LogCaptureFixture
     """Guards against a line of the library's on stderr, between those of the command."""
     caplog.set_level(logging.INFO)
     logging.getLogger("lightning_fabric").setLevel(logging.INFO)  # as it is when it has just been imported
-    launch.make_fabric("cpu", "bf16")
+    device.make_fabric("cpu", "bf16")
     assert not caplog.records
