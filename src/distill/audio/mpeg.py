@@ -117,6 +117,8 @@ def _one_run(content: mmap.mmap, run: _Run) -> Links:
     claimed = run.tables[0][1] if run.tables else 0
     is_claimed = len(run.tables) == 1 and claimed > 0
     if len(run.stretches) == 1 and is_claimed and claimed in (run.count, run.count + 1):
+        if (empty := _emptied(content, run.tables[0][0])) is not None:
+            return Links([[empty, (begin, end)]])
         # Tags in front and behind are left out where they are so long that libsndfile warns of them on the screen.
         table = run.tables[0][0]
         is_short = len(content) - (end - table) > _MOST_TAGS * (end - table)
@@ -236,6 +238,19 @@ def _table_of_contents(content: mmap.mmap, at: int, size: int) -> int | None:
     if frame[36:40] == b"VBRI" and len(frame) >= 54:
         return int(struct.unpack(">I", frame[50:54])[0])
     return None
+
+
+def _emptied(content: mmap.mmap, at: int) -> bytes | None:
+    """A table without the sound that it seems to hold; None for one that holds none.
+
+    libsndfile's MP3 decoder would play that sound before all else, and partly from memory that it never wrote to, so that
+    it is another one each time.
+    """
+    head = content[at : at + 4]
+    frame, place = content[at : at + mpeg_frame(head)[0]], _table_place(head)
+    if not any(frame[4:place]) or frame[36:40] == b"VBRI":
+        return None
+    return head + bytes(place - 4) + frame[place:]
 
 
 def _own_table(first: bytes, count: int) -> bytes:
