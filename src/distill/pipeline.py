@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,11 +23,12 @@ from distill.evaluation.remeasured import measured_anew
 from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
-from distill.making.closing import with_bands, with_measures
+from distill.making.closing import marked_unmeasured, with_bands, with_measures
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import Sampling, check_request
 from distill.making.voices import VoiceSettings
+from distill.models.header import UNMEASURED
 from distill.models.model_file import Model, load_model, read_header, save_model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
@@ -241,7 +243,8 @@ def add_prior(
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
-        record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
+        is_stopped = bool(trained["prior_metadata"]["cancelled"])
+        record.can_go_on = is_stopped
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         is_continued = resumed is not None and before.get("run") == after["run"]
         if before and not is_continued:
@@ -254,11 +257,24 @@ def add_prior(
         header = bundled_header(model.header, trained, after)
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
         bundled = with_bands(bundled, split.train)
-        save_model(model_path, bundled)
-        if measures and not _is_set(cancel_event):
-            bundled = with_measures(bundled, split.train, record.tell)
+        if not (measures or (is_continued and before.get(UNMEASURED))):
             save_model(model_path, bundled)
-    return bundled
+            return bundled
+        # Whatever ends it from here on, the file says what is still to be done.
+        unmeasured = marked_unmeasured(bundled)
+        save_model(model_path, unmeasured)
+        record.can_go_on = True
+        if is_stopped:
+            return unmeasured
+        measured = with_measures(bundled, split.train, record.tell, partial(_is_set, cancel_event))
+        if measured is None:
+            record.tell(
+                Notice("The prior is trained. Which voice suits it is not measured yet: that is left to go on with.")
+            )
+            return unmeasured
+        record.can_go_on = False
+        save_model(model_path, measured)
+    return measured
 
 
 def evaluate_folder(

@@ -208,6 +208,52 @@ def test_a_stop_that_comes_too_late_leaves_nothing_to_go_on_with(
     assert "--resume" not in status.err
 
 
+@pytest.mark.parametrize("way", ["one Ctrl-C before it", "one Ctrl-C in it", "ended at once"])
+def test_what_is_measured_after_a_prior_is_made_up_for(
+    way: str, distill: Distill, on_event: Callable[..., None], small_corpus: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Guards against a model whose voice nobody will ever measure, and against advice that is answered with "is finished"."""
+    model, measured = tmp_path / "m.distill", []
+
+    def strength(*_: Any) -> float:
+        measured.append("beat")
+        if way == "one Ctrl-C in it" and len(measured) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        if way == "ended at once" and len(measured) == 1:
+            raise KeyboardInterrupt
+        return 1.0
+
+    def voices(*_: Any) -> dict[str, Any]:
+        measured.append("voices")
+        return {}
+
+    def look(event: TrainingEvent) -> None:
+        if way == "one Ctrl-C before it" and isinstance(event, PriorTrainingCompleteEvent) and not stopped:
+            stopped.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped: list[bool] = []
+    monkeypatch.setattr("distill.pipeline.leaves_time_to_measure", lambda plan: (True, plan))
+    monkeypatch.setattr("distill.making.strength.measured_strength", strength)
+    monkeypatch.setattr("distill.making.nearness.measured", voices)
+    assert distill("train", small_corpus, "--epochs", 1, "--name", "m", "--out", tmp_path).code == 0
+    on_event(look)
+    answer = distill("train-prior", model, small_corpus, "--epochs", 1)
+    again = f"distill train-prior --resume {model}"
+    assert answer.code == (130 if way == "ended at once" else 0), answer.err
+    assert "voices" not in measured
+    assert again in distill("status").err
+    if way != "ended at once":
+        assert again in answer.err
+        assert "Which voice suits it is not measured yet" in answer.err
+    weights = load_model(model).require_prior().state_dict()
+    assert distill("train-prior", "--resume", model).code == 0
+    assert measured[-2:] == ["beat", "voices"]
+    assert all(torch.equal(weights[name], one) for name, one in load_model(model).require_prior().state_dict().items())
+    assert "--resume" not in distill("status").err
+    distill("train-prior", "--resume", model).refused("is finished")
+
+
 def test_a_training_that_is_not_kept_is_not_taken_for_a_second_stage(
     distill: Distill, small_corpus: Path, tiny: Path
 ) -> None:

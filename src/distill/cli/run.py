@@ -120,14 +120,17 @@ def run_pipeline(folder: Path, out: Path, watching: "Watching | None" = None, **
 
 
 def _tell_what_goes_on(folder: Path, models: list[Path], runs: list[Path]) -> None:
-    from distill.models.model_file import read_header
+    from distill.models.header import UNMEASURED, read_header
     from distill.runs.resume import CODEC_STATE, PRIOR_STATE
 
     for model in models:
         is_prior_begun = any((run / PRIOR_STATE).exists() for run in runs)
-        has_prior = read_header(model).has_prior
+        header = read_header(model)
+        has_prior = header.has_prior
         place("Kept", model, "" if has_prior or not is_prior_begun else "and what its prior has learned so far")
         if has_prior:
+            if (header.prior_training or {}).get(UNMEASURED):
+                place("Go on", command("distill", "train-prior", "--resume", model))
             place("Next", command("distill", "generate", model))
         elif is_prior_begun:
             place("Go on", command("distill", "train-prior", "--resume", model))

@@ -188,11 +188,14 @@ class _Runner:
 
     def _run(self, words: list[str], what: str) -> str:
         """Has it trained, and notes that it is; gives what went wrong."""
+        from distill.models.header import UNMEASURED
+
         if self._is_over.is_set():
             return _STOPPED
         code, out, err = self._engine([*words, *self._shared, "--json"])
         if code == 0:
-            if json.loads(out).get("cancelled"):
+            told = json.loads(out)
+            if told.get("cancelled") or told.get(UNMEASURED):
                 return _STOPPED
             try:
                 self._progress.finish(what)

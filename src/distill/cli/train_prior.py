@@ -165,12 +165,16 @@ def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as
     if as_json:
         print_json({"model": absolute(model_path), "events": events, **(bundled.header.prior_training or {})})
         return
+    from distill.models.header import UNMEASURED
     from distill.runs.resume import PRIOR_STATE
     from distill.training.plan import PriorPlan
     from distill.training.state import read_values
 
     place("Model", model_path)
-    # A stop in the closing seconds comes too late to leave anything to go on with.
-    if is_stopped and not read_values(events.with_name(PRIOR_STATE), PriorPlan.STATE_KIND)["finished"]:
+    # A stop in the closing seconds comes too late to leave any training to go on with, but perhaps what is measured after it.
+    is_unmeasured = bool((bundled.header.prior_training or {}).get(UNMEASURED))
+    if is_unmeasured or (
+        is_stopped and not read_values(events.with_name(PRIOR_STATE), PriorPlan.STATE_KIND)["finished"]
+    ):
         place("Go on", command("distill", "train-prior", "--resume", model_path))
     place("Next", command("distill", "generate", model_path))

@@ -17,4 +17,4 @@ def measured_anew(model: Model, corpus: Corpus, tell: MetricsCallback) -> Model:
     if split is None or learned_from != corpus.fingerprint:
         tell(Notice("The prior learned from other recordings, so which voice is nearer to them is not measured again."))
         return model
-    return with_measures(model, split.train, tell)
+    return with_measures(model, split.train, tell) or model

@@ -23,7 +23,7 @@ from distill.errors import OutputError, SettingError, StateFileError
 from distill.files.names import command, new_run_folder, run_folders
 from distill.files.regular import absolute
 from distill.models.config import PriorConfig, VQVAEConfig
-from distill.models.header import read_header
+from distill.models.header import UNMEASURED, read_header
 from distill.runs.events import events_file
 from distill.runs.status import BEGIN_AGAIN, look
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan, StageEnd
@@ -77,11 +77,14 @@ class Stopped:
     """How many epochs of this stage the model file holds."""
     stage: str = "codec"
     """``codec`` or ``prior``."""
+    is_measured: bool = True
+    """Whether the measures that were to follow a prior's training were made."""
 
     @property
     def is_finished(self) -> bool:
         """Whether the stage came to the end it was begun with, and the model file holds what came of it."""
-        return self.state.value("finished", bool) and self.written_epochs == self.state.value("epoch", int)
+        is_written = self.written_epochs == self.state.value("epoch", int)
+        return self.state.value("finished", bool) and is_written and self.is_measured
 
     @property
     def folder(self) -> Path:
@@ -284,7 +287,8 @@ def stopped_prior(run: Path) -> Stopped:
     model_path = stopped.model_path if run.is_dir() else run
     training = read_header(model_path).prior_training or {}
     written = training["epochs_trained"] if training.get("run") == found.name else 0
-    return dataclasses.replace(stopped, model_path=model_path, written_epochs=written)
+    is_measured = not training.get(UNMEASURED)
+    return dataclasses.replace(stopped, model_path=model_path, written_epochs=written, is_measured=is_measured)
 
 
 def forget_finished(kept: int = FINISHED_KEPT) -> None:
@@ -388,4 +392,5 @@ def resume_command(verb: str, model_path: Path, training: Mapping[str, Any]) -> 
     Args:
         training: the stage's record in the model's header.
     """
-    return command("distill", verb, "--resume", model_path) if training.get("cancelled") else ""
+    is_left = training.get("cancelled") or training.get(UNMEASURED)
+    return command("distill", verb, "--resume", model_path) if is_left else ""
