@@ -225,6 +225,16 @@ def test_recordings_that_differ_in_their_suffix_only(
     assert written == ["a.flac.wav", "a.wav.wav", "deep/b.wav"]
 
 
+@pytest.mark.parametrize("form", ["wav", "flac", "ogg", "mp3"])
+def test_a_folder_whose_name_is_no_text(form: str, distill: Distill, tiny: Path, tmp_path: Path) -> None:
+    """Guards against a traceback where an old disk, or a locale of before Unicode, has names that are no UTF-8."""
+    out = tmp_path / os.fsdecode(b"nl\xff")
+    answer = distill("generate", tiny, "--seconds", 0.5, "--format", form, "--out", out)
+    assert answer.code == 0, answer.err
+    assert [path.suffix for path in out.iterdir()] == [f".{form}"]
+    assert "its name is not valid text" in answer.err
+
+
 def test_out_may_be_the_current_folder(distill: Distill, small_corpus: Path, tree: Tree) -> None:
     """Guards against ``run --out .`` being taken for no --out at all."""
     with claimed(Path("small.distill")):

@@ -11,6 +11,7 @@ import soundfile
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.writing import write_audio
 from distill.files.atomic import make_folder, written_aside
+from distill.files.regular import native
 
 _BEAT = 60 / 96  # seconds, at 96 beats a minute
 _BAR = 4 * _BEAT
@@ -57,7 +58,9 @@ def write_demo_corpus(folder: Path, seed: int = 0) -> list[Path]:
 def _write_at(path: Path, sound: np.ndarray, piece: _Piece) -> None:
     """``write_audio`` knows 48 kHz only; the corpus should also hold what has to be resampled."""
     with written_aside(path) as aside:
-        soundfile.write(aside, sound.T, piece.rate, subtype=f"PCM_{piece.bit_depth}", format=piece.file_format.upper())
+        soundfile.write(
+            native(aside), sound.T, piece.rate, subtype=f"PCM_{piece.bit_depth}", format=piece.file_format.upper()
+        )
 
 
 def _sine(turns: np.ndarray) -> np.ndarray:

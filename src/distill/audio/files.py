@@ -4,7 +4,6 @@ import contextlib
 import errno
 import hashlib
 import math
-import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.beside import sound_of_sidecar
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, advice_on_missing, command
+from distill.files.regular import native
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".wave", ".bwf", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga"}
@@ -291,9 +291,7 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> tuple[list[soundfile.Sou
     parts, links = spliced(path)
     for part in parts:
         stack.callback(part.close)
-    # As bytes: soundfile cannot encode a name that is no UTF-8, as old disks have them.
-    whole = str(path) if os.name == "nt" else os.fsencode(path)
-    return [stack.enter_context(soundfile.SoundFile(part)) for part in parts or (whole,)], links
+    return [stack.enter_context(soundfile.SoundFile(part)) for part in parts or (native(path),)], links
 
 
 def _all_native_blocks(info: AudioInfo, size: int) -> Iterator[np.ndarray]:

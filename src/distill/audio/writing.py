@@ -15,6 +15,7 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.audio.tags import normalised, tag_mp3, tag_wav
 from distill.errors import DistillError, OutputError, SettingError
 from distill.files.atomic import written_aside
+from distill.files.regular import native
 
 VALID_FORMATS = ("wav", "flac", "ogg", "mp3")
 
@@ -75,7 +76,7 @@ def write_audio(
     with written_aside(path) as aside:
         written = _write_stream(aside, path, stream, format, bit_depth, channels, {} if format == "mp3" else tags)
         with _as_os_errors(aside):
-            if soundfile.info(aside).frames < written:
+            if soundfile.info(native(aside)).frames < written:
                 raise OSError(errno.EIO, "not everything arrived on the disk")
         if format == "ogg":
             _fix_ogg_serial(aside)
@@ -101,7 +102,7 @@ def _write_stream(
     written = 0
     with _as_os_errors(aside):
         subtype = _SUBTYPES[format, bit_depth]
-        file = soundfile.SoundFile(aside, "w", SAMPLE_RATE, channels, subtype, format=format.upper())
+        file = soundfile.SoundFile(native(aside), "w", SAMPLE_RATE, channels, subtype, format=format.upper())
     try:
         for name, text in tags.items():
             setattr(file, name, text)

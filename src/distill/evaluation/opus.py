@@ -10,6 +10,7 @@ import soundfile
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.errors import AudioFileError
+from distill.files.regular import native
 
 HOW_TO_GET_IT = "Install opus-tools (apt install opus-tools, brew install opus-tools) to compare with Opus."
 _PATIENCE_S = 120.0
@@ -30,10 +31,10 @@ def through_opus(audio: np.ndarray, kilobits: int) -> tuple[np.ndarray, float]:
     """
     with tempfile.TemporaryDirectory() as folder:
         plain, packed, back = (str(Path(folder) / name) for name in ("in.wav", "in.opus", "out.wav"))
-        soundfile.write(plain, audio.T, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(native(Path(plain)), audio.T, SAMPLE_RATE, subtype="PCM_16")
         _call("opusenc", "--quiet", "--bitrate", str(kilobits), "--hard-cbr", plain, packed)
         _call("opusdec", "--quiet", "--rate", str(SAMPLE_RATE), packed, back)
-        decoded = soundfile.read(back, dtype="float32", always_2d=True)[0].T
+        decoded = soundfile.read(native(Path(back)), dtype="float32", always_2d=True)[0].T
         bits = 8 * _packet_bytes(Path(packed).read_bytes())
     samples = audio.shape[1]
     whole = np.zeros((1, samples), np.float32)

@@ -63,3 +63,8 @@ def absolute(path: Path) -> Path:
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def native(path: Path) -> str | bytes:
+    """A path as libsndfile's Python library takes it: as text it refuses a name that is no UTF-8, or not of the locale."""
+    return str(path) if os.name == "nt" else os.fsencode(path)

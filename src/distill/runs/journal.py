@@ -24,7 +24,7 @@ from distill.errors import DistillError
 from distill.files.atomic import written_aside
 from distill.files.home import home
 from distill.files.names import sole_writer
-from distill.files.regular import absolute
+from distill.files.regular import absolute, native
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import ENDED_AT_ONCE, origin_of
 from distill.originality.verdict import Second
@@ -201,7 +201,7 @@ def sound_digest(path: Path) -> str:
     Samples of 24 bits fit float32 exactly.
     """
     digest = sha256()
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(native(path)) as file:
         for block in file.blocks(blocksize=SAMPLE_RATE, dtype="float32", always_2d=True):
             digest.update(block.tobytes())
     return digest.hexdigest()

@@ -22,7 +22,7 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.audio.writing import write_audio
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
-from distill.files.regular import absolute
+from distill.files.regular import absolute, native
 from distill.files.remade import make_room, used_now
 from distill.report.sound import mel_picture
 
@@ -210,7 +210,7 @@ def _exactly(path: Path, samples: int) -> Iterator[npt.NDArray[np.float32]]:
 
 def _is_plain(path: Path) -> bool:
     try:
-        return soundfile.info(path).subtype in _PLAIN
+        return soundfile.info(native(path)).subtype in _PLAIN
     except soundfile.LibsndfileError:
         return False
 
