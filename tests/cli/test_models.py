@@ -226,3 +226,13 @@ def test_what_is_damaged_is_not_imported(distill: Distill, tiny: Path) -> None:
         distill("models", "import", *words).refused("tiny.distill", "checksum")
     distill("models", "import", tiny.parent / "here").refused("no .distill file")
     assert listed(distill) == []
+
+
+def test_other_capitals_on_a_disk_that_does_not_tell_them_apart(distill: Distill, tiny: Path) -> None:
+    """Guards against "already exists" where that file is the model itself. A link stands for such a disk."""
+    other = tiny.with_name(f"{tiny.stem.upper()}.distill")
+    other.hardlink_to(tiny)
+    assert distill("models", "rename", tiny, other.stem).code == 0
+    assert [path.name for path in tiny.parent.glob("*.distill")] == [other.name]
+    assert load_model(other).header.name == other.stem
+    assert [one["name"] for one in distill("models", "list", "--json").json["models"]] == [other.stem]

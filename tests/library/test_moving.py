@@ -12,7 +12,7 @@ from distill.audio.writing import write_audio
 from distill.errors import LibraryError, OutputError
 from distill.files.home import home
 from distill.library import GenerationRecord, Library
-from distill.library.moving import rename_piece
+from distill.library.moving import TITLE_STAYS, rename_piece
 from distill.library.trash import delete_piece, restore_piece
 
 
@@ -83,11 +83,43 @@ def test_what_may_be_about_a_piece_is_not_left_behind(
     assert (tmp_path / "a-0.rpp").exists(), "what is not ours stays"
 
 
-@pytest.mark.parametrize("name", ["../rain", "a/b", "C:rain", "..", " ", ".wav", "a\nb", "x" * 101])
+@pytest.mark.parametrize(
+    "name", ["../rain", "a/b", "C:rain", "..", " ", ".wav", "a\nb", "x" * 101, "CON", "nul.x", "a*b?", 'a"', "あ" * 67]
+)
 def test_a_name_that_is_none_is_refused(library: Library, noted: GenerationRecord, name: str) -> None:
     with pytest.raises(OutputError, match=r"cannot be the name of a piece|too long for a piece"):
         rename_piece(library, noted, name)
     assert Path(noted.file).exists()
+
+
+@pytest.mark.parametrize("name", ["あ" * 66, "x" * 100, "console", "com10", "Nul-1"])
+def test_names_of_every_script_have_room(library: Library, noted: GenerationRecord, name: str) -> None:
+    """Guards against a name of 34 letters of a script with three bytes a letter that is called too long."""
+    assert Path(rename_piece(library, noted, f" {name} ").file).stem == name
+
+
+def test_other_capitals_on_a_disk_that_does_not_tell_them_apart(
+    library: Library, noted: GenerationRecord, tmp_path: Path
+) -> None:
+    """Guards against "there is a file A-0.wav already" where that file is the piece itself. Links stand for such a disk."""
+    for suffix in (".wav", ".json", ".rpp"):
+        (tmp_path / f"A-0{suffix}").hardlink_to(tmp_path / f"a-0{suffix}")
+    moved = rename_piece(library, noted, "A-0")
+    assert moved.file == str(tmp_path / "A-0.wav")
+    assert {path.name for path in tmp_path.iterdir()} == {"A-0.wav", "A-0.json", "A-0.rpp", "a-0-2.json"}
+    assert json.loads((tmp_path / "A-0.json").read_text())["piece"] == "A-0.wav"
+    assert 'FILE "A-0.wav"' in (tmp_path / "A-0.rpp").read_text()
+
+
+def test_a_title_that_stays_is_told(library: Library, piece: Callable[..., GenerationRecord], tmp_path: Path) -> None:
+    """Guards against a piece that other programs go on showing under its old name, without a word."""
+    for title, said in (("one", []), ("another's", [TITLE_STAYS])):
+        path = tmp_path / "one.flac"
+        write_audio(path, np.zeros((1, 4800), np.float32), format="flac", channels=1, tags={"title": title})
+        told: list[str] = []
+        moved = rename_piece(library, library.add_generations([piece(file=str(path))])[0], "two", told.append)
+        assert told == said
+        Path(moved.file).unlink()
 
 
 def test_where_the_library_cannot_be_written_all_is_as_it_was(

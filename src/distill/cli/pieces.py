@@ -74,7 +74,7 @@ def rename(
     from distill.library import Library, moving, naming
 
     library = Library(warn)
-    moved = moving.rename_piece(library, naming.find_piece(library, piece), name)
+    moved = moving.rename_piece(library, naming.find_piece(library, piece), name, note)
     if as_json:
         print_json({"id": moved.id, "audio": moved.file})
         return

@@ -22,6 +22,12 @@ MODEL_SUFFIX = ".distill"
 CODES_SUFFIX = ".codes"
 _QUOTES = "'\"‘’“”"
 _LONGEST_STEM = 40
+_LONGEST_NAME = 100
+"""Letters that a person may give a name; twice as many bytes, as a disk takes 255 and something comes behind it."""
+_NOT_IN_NAMES = frozenset('/\\:*?"<>|')
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+)
 _JOINERS = "\u200c\u200d"
 
 
@@ -50,13 +56,22 @@ def given_name(name: str, suffix: str, kind: str) -> str:
     Raises:
         OutputError: if it is not a valid file name.
     """
-    stem = normalised(name).removesuffix(suffix)
-    if not stem.strip(". ") or not stem.isprintable() or set(stem) & set("/\\:"):
+    stem = normalised(name).removesuffix(suffix).strip(" ")
+    if not stem.strip(". ") or not stem.isprintable() or set(stem) & _NOT_IN_NAMES:
         raise OutputError(
-            f"'{name}' cannot be the name of a {kind}.", "Choose a name without slashes and colons, such as mine."
+            f"'{name}' cannot be the name of a {kind}.",
+            'Choose a name without any of / \\ : * ? " < > |, which not every disk takes, such as mine.',
         )
-    if len(stem.encode()) > 100:
-        raise OutputError(f"The name '{name[:20]}…' is too long for a {kind}.", "Choose a shorter one.")
+    if stem.partition(".")[0].strip(" ").upper() in _DEVICES:
+        raise OutputError(
+            f"'{name}' cannot be the name of a {kind}: Windows keeps it for a device.",
+            f"Choose another, such as my-{stem}.",
+        )
+    if len(stem) > _LONGEST_NAME or len(stem.encode()) > 2 * _LONGEST_NAME:
+        raise OutputError(
+            f"The name '{name[:20]}…' is too long for a {kind}.",
+            f"Choose one of at most {_LONGEST_NAME} letters, or {2 * _LONGEST_NAME // 3} in a script of three bytes a letter.",
+        )
     return stem
 
 

@@ -3,8 +3,9 @@
 import errno
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from distill.audio.retitled import retitle
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, claimed, free_path, given_name, new_model_path, normalised
+from distill.files.names import MODEL_SUFFIX, claimed, free_path, given_name, new_model_path, normalised, searchable
 from distill.files.regular import absolute, open_regular
 from distill.files.tensors import read_table, rewrite
 from distill.library.beside import companions
 from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.models.header import KEY, checked_header, errors_in_words, read_header
+
+TITLE_STAYS = "The title in the file stays as it is: it is not the old name, or another program wrote it."
 
 
 def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = False) -> ModelEntry:
@@ -73,23 +76,41 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
         ModelFileError: if the file is damaged; then it is where it was.
         OutputError: if the name is not valid or taken, or another process is writing there.
     """
-    target = new_model_path(entry.path.parent, name, entry.path.parent)
-    with claimed(entry.path), claimed(target), reserved(target):
-        with errors_in_words(entry.path), open_regular(entry.path) as file, written_aside(target) as aside:
-            table = read_table(file, KEY)
-            header = checked_header(entry.path, table)
-            about = json.dumps({**table.fields, "name": target.stem})  # with what a newer version may say besides
-            with aside.open("wb") as out:
-                rewrite(file, table, KEY, about, header.digest or "", out)
-        _unlink(entry.path)
+    target = entry.path.with_name(given_name(name, MODEL_SUFFIX, "model") + MODEL_SUFFIX)
+    if target.name != entry.path.name and _is_same(entry.path, target):
+        with claimed(entry.path), ExitStack() as undo:  # in other capitals, on a disk that does not tell them apart
+            move(entry.path, target)
+            undo.callback(move, target, entry.path)
+            _write_called(target, target, target.stem)
+            undo.pop_all()
+    else:
+        target = new_model_path(entry.path.parent, name, entry.path.parent)
+        with claimed(entry.path), claimed(target), reserved(target):
+            _write_called(entry.path, target, target.stem)
+            _unlink(entry.path)
     library.forget_model(entry.path)
     return library.note_model(target)
 
 
-def rename_piece(library: Library, piece: GenerationRecord, name: str) -> GenerationRecord:
+def _write_called(model: Path, target: Path, name: str) -> None:
+    """Writes a model that calls itself by another name."""
+    with errors_in_words(model), open_regular(model) as file, written_aside(target) as aside:
+        table = read_table(file, KEY)
+        header = checked_header(model, table)
+        about = json.dumps({**table.fields, "name": name})  # with what a newer version may say besides
+        with aside.open("wb") as out:
+            rewrite(file, table, KEY, about, header.digest or "", out)
+
+
+def rename_piece(
+    library: Library, piece: GenerationRecord, name: str, tell: Callable[[str], None] = lambda words: None
+) -> GenerationRecord:
     """Gives a piece another name: its file, in the folder where it is, its title, and what lies beside it and is about it.
 
     A title that is not the old name is somebody's own, and stays.
+
+    Args:
+        tell: gets a sentence where the title stays.
 
     Raises:
         LibraryError: if its file is gone.
@@ -105,24 +126,45 @@ def rename_piece(library: Library, piece: GenerationRecord, name: str) -> Genera
     if target == path:
         return piece
     others = companions(path, target.name)
-    for one in (target, *(target.with_suffix(other.suffix) for other, _ in others)):
-        if os.path.lexists(one):
+    for was, one in ((path, target), *((other, target.with_suffix(other.suffix)) for other, _ in others)):
+        if os.path.lexists(one) and not _is_same(was, one):
             raise OutputError(f"In {one.parent} there is a file {one.name} already.", "Choose another name.")
+    moved_along: list[Path] = []
     with ExitStack() as undo:
         move(path, target)
         undo.callback(move, target, path)
         for other, text in others:
             new = target.with_suffix(other.suffix)
+            if _is_same(other, new):
+                move(other, new)
+                undo.callback(move, new, other)
+                moved_along.append(new)
+                continue
             with reserved(new), written_aside(new) as aside:
                 aside.write_text(text, encoding="utf-8")
             undo.callback(new.unlink)
         if retitle(target, path.stem, target.stem):
             undo.callback(retitle, target, target.stem, path.stem)
+        else:
+            tell(TITLE_STAYS)
         moved = library.move_generation(piece.id or 0, target)
         undo.pop_all()
-    for other, _ in others:
-        _unlink(other)
+    for other, text in others:
+        new = target.with_suffix(other.suffix)
+        if new in moved_along:
+            with written_aside(new) as aside:
+                aside.write_text(text, encoding="utf-8")
+        else:
+            _unlink(other)
     return moved
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether both are one file under one name, but for capitals or how letters are composed, as a disk may not tell apart."""
+    try:
+        return searchable(path.name) == searchable(other.name) and path.samefile(other)
+    except OSError:
+        return False
 
 
 def move(source: Path, target: Path) -> None:
@@ -131,6 +173,9 @@ def move(source: Path, target: Path) -> None:
     Raises:
         OutputError: if the name is taken or the file system refuses; then the file is where it was.
     """
+    if _is_same(source, target):
+        _recase(source, target)
+        return
     with reserved(target):
         try:
             source.replace(target)
@@ -142,6 +187,25 @@ def move(source: Path, target: Path) -> None:
         with written_aside(target) as aside:
             shutil.copyfile(source, aside)
         _unlink(source)
+
+
+def _recase(source: Path, target: Path) -> None:
+    """Gives a file the same name in other capitals, by way of a third name: a disk that does not tell them apart would else see
+    nothing to do."""
+    between = source.with_name(f".distill-{secrets.token_hex(4)}.part{source.suffix}")
+    try:
+        source.replace(between)
+        try:
+            between.replace(target)
+        except OSError:
+            between.replace(source)
+            raise
+        between.unlink(
+            missing_ok=True
+        )  # where both names were links to one file, which a disk that tells them apart may have
+        sync_folder(target.parent)
+    except OSError as error:
+        raise output_error(target, error) from error
 
 
 @contextmanager

@@ -106,6 +106,8 @@ class Renamed(BaseModel):
     """What it is called now."""
 
     name: str
+    remark: str = ""
+    """What is not as it might be thought to be; empty, or a sentence."""
 
 
 @router.get("/models")
@@ -187,7 +189,9 @@ def delete_piece(piece: int) -> Trashed | None:
 def rename_piece(piece: int, new: NewName) -> Renamed:
     """Gives a piece another name: its file where it is, and what lies beside it."""
     library = places.library()
-    return Renamed(name=Path(moving.rename_piece(library, library.generation(piece), new.name).file).stem)
+    said: list[str] = []
+    moved = moving.rename_piece(library, library.generation(piece), new.name, said.append)
+    return Renamed(name=Path(moved.file).stem, remark=" ".join(said))
 
 
 @router.get("/trash")

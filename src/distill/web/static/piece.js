@@ -56,7 +56,7 @@ function Keep({ piece }) {
 
 function Title({ piece }) {
   const [renaming, rename] = useState(false);
-  const act = async (name) => { await post(`/api/pieces/${piece.id}/rename`, { name }); refresh("/api/pieces"); };
+  const act = async (name) => { const { remark } = await post(`/api/pieces/${piece.id}/rename`, { name }); refresh("/api/pieces"); return remark; };
   return html`<h3>${piece.name}</h3>${piece.is_there && html`<button type="button" class="quiet small round pencil" aria-label=${`Rename ${piece.name}`} title="Rename" onClick=${() => rename(true)}><${Pencil} /></button>`}
     ${renaming && html`<${Rename} name=${piece.name} act=${act} onClose=${() => rename(false)} />`}`;
 }

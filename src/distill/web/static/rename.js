@@ -3,7 +3,7 @@ import { useState } from "./vendor/hooks.js";
 import { html, Alert, Dialog, Field } from "./parts.js";
 import { attempt, say } from "./store.js";
 
-/** Asks for a name; `act(name)` gives it, and does so again with the old one for "Undo". */
+/** Asks for a name; `act(name)` gives it, and does so again with the old one for "Undo"; what it returns is said too. */
 export function Rename({ name: was, act, onClose }) {
   const [name, set] = useState(was);
   const [busy, wait] = useState(false);
@@ -15,15 +15,16 @@ export function Rename({ name: was, act, onClose }) {
     if (!ready) return;
     wait(true);
     tell("");
+    let remark;
     try {
-      await act(wanted);
+      remark = await act(wanted);
     } catch (error) {
       tell(error.message);
       wait(false);
       return;
     }
     onClose();
-    say(`${was} is now called ${wanted}`, { undo: { act: () => attempt(async () => { await act(was); say(`It is called ${was} again`); }) } });
+    say([`${was} is now called ${wanted}`, remark].filter(Boolean).join(". "), { undo: { act: () => attempt(async () => { await act(was); say(`It is called ${was} again`); }) } });
   };
   return html`<${Dialog} title="Rename" onClose=${onClose}><form class="stack" onSubmit=${press}><${Field} label="Name" value=${name} onInput=${set} maxlength="100" autofocus autocomplete="off" spellcheck="false" aria-invalid=${Boolean(wrong)} />
     <div role="alert">${wrong && html`<${Alert} tone="bad">${wrong}<//>`}</div>
