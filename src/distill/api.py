@@ -1,6 +1,5 @@
 """The Python API behind ``import distill``: five functions over the pipeline."""
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Event
@@ -21,6 +20,7 @@ from distill.making.voices import Choice, VoiceSettings, voice_of
 from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
 from distill.settings import check_length
+from distill.training import awake
 from distill.training.budget import CODEC_SHARE, minutes_of_stages
 from distill.training.device import choose_device
 from distill.training.metrics import MetricsCallback, Notice
@@ -93,7 +93,7 @@ def train(
     changes = {field: value for field, value in chosen.items() if value is not None}
     with claimed(wanted) as target:
         run_folder = new_run_folder(target.stem)
-        started = time.monotonic()
+        started = awake.seconds()
         corpus = import_corpus(folder, channels=channels, ahead=lambda words: (callback or ignore)(Notice(words)))
         split = split_corpus(corpus, seed=seed)
         model, _ = pipeline.train_codec_in_stages(
@@ -110,7 +110,7 @@ def train(
         )
         if cancel_event is not None and cancel_event.is_set():
             return model
-        left = None if minutes is None else max(minutes - (time.monotonic() - started) / 60, 0.02)
+        left = None if minutes is None else max(minutes - (awake.seconds() - started) / 60, 0.02)
         prior_plan = pipeline.PriorPlan(
             epochs, left, seed=seed, device=device, precision=precision, from_scratch=from_scratch
         )

@@ -39,6 +39,7 @@ from distill.runs.resume import RefinementRun, Stopped, forget_finished, resume_
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
+from distill.training import awake
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_measure, time_to_learn
 from distill.training.device import choose_device
@@ -150,7 +151,7 @@ def train_codec_in_stages(
         run_folder: the events and states of both go into it.
         plan: of the first stage; the second has its seed, device and precision.
         second_stage: the end of the second one, in its share of the minutes; None to train in one stage.
-        ends_at: by ``time.monotonic()``, when both are to be done: then the second stage has whatever the first one leaves.
+        ends_at: by ``awake.seconds()``, when both are to be done: then the second stage has whatever the first one leaves.
     """
     model = train_codec(
         corpus,
@@ -166,7 +167,7 @@ def train_codec_in_stages(
     )
     if second_stage is None or _is_set(cancel_event):
         return model, None
-    minutes = second_stage.minutes if ends_at is None else max((ends_at - time.monotonic()) / 60, 0.02)
+    minutes = second_stage.minutes if ends_at is None else max((ends_at - awake.seconds()) / 60, 0.02)
     second = RefinementPlan(second_stage.epochs, minutes, seed=plan.seed, device=plan.device, precision=plan.precision)
     refined = refine_codec(
         model_path, corpus, split, RefinementRun(run_folder, second), callback=callback, cancel_event=cancel_event
@@ -328,7 +329,7 @@ def run(
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
     """
-    started = time.monotonic()
+    started, awake_since = time.monotonic(), awake.seconds()
     tell = progress or (lambda step, done, total: None)
     check_request(seconds, count)
     chosen = run_settings(None, minutes, device, DEFAULT_MINUTES, precision)
@@ -372,7 +373,7 @@ def run(
             resume = resume_command("train", model_path, codec.header.codec_training)
             return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
-        left = 60 * minutes - (time.monotonic() - started) - closing
+        left = 60 * minutes - (awake.seconds() - awake_since) - closing
         prior_plan = PriorPlan(
             minutes=max(left / 60, 0.02), seed=seed, device=device, precision=precision, from_scratch=from_scratch
         )

@@ -48,7 +48,12 @@ def test_what_fails_in_between_leaves_the_old_file(error: BaseException, tmp_pat
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only"), (errno.EIO, "input/output error")],
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "input/output error"),
+        (errno.ENOENT, "its folder is not there any more. Bring the folder back"),
+    ],
 )
 def test_a_refusal_is_put_into_words(code: int, words: str, tmp_path: Path) -> None:
     path = tmp_path / "a.bin"

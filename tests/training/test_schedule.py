@@ -1,5 +1,7 @@
 """When a run ends, and its learning rate."""
 
+import time
+
 import pytest
 
 from distill.errors import SettingError
@@ -112,3 +114,12 @@ def test_a_rest_is_over_at_the_planned_end() -> None:
     schedule.step = 100
     assert schedule.finished
     assert schedule.learning_rate == pytest.approx(FINAL_SHARE)
+
+
+def test_minutes_are_those_in_which_it_could_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a training that is over when the laptop is opened again, or after Ctrl-Z and fg."""
+    schedule = Schedule(10, epochs=None, minutes=1, peak_rate=1.0)
+    began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: began + 3600)
+    assert schedule.elapsed_s < 30
+    assert not schedule.finished

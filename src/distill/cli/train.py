@@ -120,14 +120,13 @@ def train(
 
 
 def _begin(folder: Path, asked: _Training, start: _Start) -> None:
-    import time
-
     from distill import pipeline
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import codec_config
+    from distill.training import awake
     from distill.training.budget import minutes_of_stages
     from distill.training.plan import StageEnd
 
@@ -147,7 +146,7 @@ def _begin(folder: Path, asked: _Training, start: _Start) -> None:
         stages = stage_settings(epochs, first_minutes, budget) if asked.is_high else {}
         settings_table({**settings, **stages, **codec_settings(codec_config(corpus, start.sizes), marked)})
         run_folder = new_run_folder(model_path.stem)
-        started = time.monotonic()
+        started = awake.seconds()
         split = split_corpus(corpus, seed=start.seed)
         model, refined = pipeline.train_codec_in_stages(
             corpus,

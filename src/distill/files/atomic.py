@@ -15,6 +15,7 @@ _REASONS = {
     errno.EROFS: ("the disk is read-only", "Choose a folder that can be written to."),
     errno.EACCES: ("writing is not allowed there", "Choose a folder that can be written to."),
     errno.EPERM: ("writing is not allowed there", "Choose a folder that can be written to."),
+    errno.ENOENT: ("its folder is not there any more", "Bring the folder back, or choose another one."),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "Choose another folder."),
     errno.EEXIST: ("a file is where a folder is needed", "Choose another folder."),
     errno.EISDIR: ("a folder of that name is in the way", "Choose another name."),

@@ -4,10 +4,10 @@ Learning rate and end of a run depend on the time, so all ranks must read the sa
 at each :meth:`Agreement.renew`; with one process it is the machine's clock.
 """
 
-import time
 from typing import Protocol
 
 from distill.models import ranks
+from distill.training import awake
 
 
 class Stop(Protocol):
@@ -30,12 +30,12 @@ class Agreement:
 
     def renew(self) -> None:
         """Broadcasts the first rank's time and flag; all ranks must call it at the same step."""
-        self._now, stops = ranks.broadcast([time.monotonic(), float(self._stop is not None and self._stop.is_set())])
+        self._now, stops = ranks.broadcast([awake.seconds(), float(self._stop is not None and self._stop.is_set())])
         self._stops = bool(stops)
 
     def time(self) -> float:
-        """Seconds of a monotonic clock."""
-        return time.monotonic() if ranks.world_size() == 1 else self._now
+        """Seconds of a monotonic clock, without those in which the process stood still."""
+        return awake.seconds() if ranks.world_size() == 1 else self._now
 
     def is_set(self) -> bool:
         """Whether to stop."""
