@@ -219,6 +219,37 @@ def test_generate(
         signal.signal(number, own)
 
 
+@pytest.mark.parametrize("verb", ["generate", "run"])
+def test_pieces_that_were_finished_are_named(
+    verb: str,
+    distill: Distill,
+    tiny: Path,
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: Any,
+) -> None:
+    """Guards against pieces that stay and that nobody hears of, as only the end tells where they are."""
+    from distill.making import pieces
+
+    write, written = pieces.write_audio, []
+
+    def impatient(path: Path, *words: Any, **more: Any) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write(path, *words, **more)
+        written.append(path)
+
+    request.getfixturevalue("tiny_training")
+    monkeypatch.setattr(pieces, "write_audio", impatient)
+    words = (tiny,) if verb == "generate" else (small_corpus, "--minutes", "0.03")
+    answer = distill(verb, *words, "--seconds", 0.5, "--count", 3, "--out", tmp_path / "new")
+    assert answer.code == 130
+    assert sorted((tmp_path / "new").glob("*.wav")) == sorted(written)
+    for path in written:
+        assert f"Kept      {path}\n" in answer.err
+
+
 def test_what_outlasts_its_terminal_is_not_ended_by_it(
     interrupt: Any, distill: Distill, tiny: Path, tmp_path: Path
 ) -> None:

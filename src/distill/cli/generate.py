@@ -8,7 +8,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, print_json
-from distill.cli.pieces import pieces_json, show_pieces
+from distill.cli.pieces import naming_what_is_kept, pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.errors import SettingError
@@ -119,7 +119,7 @@ def generate(
     else:
         request = Request("audio", sampling, audio_format, bit_depth, seconds, given=prompt)
     started = time.monotonic()
-    with TrainingView() as view:
+    with TrainingView() as view, naming_what_is_kept(out):
         pieces = make(
             loaded,
             out,

@@ -1,7 +1,8 @@
 """New audio as it is shown after ``run`` and ``generate``, and ``distill pieces …``: what was made, and its trash."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -141,6 +142,22 @@ def restore(
 
 def _where(piece: "GenerationRecord") -> str:
     return piece.file if Path(piece.file).is_file() else f"gone from {piece.file}"
+
+
+@contextmanager
+def naming_what_is_kept(out: Path) -> Iterator[None]:
+    """After a Ctrl-C in the block, which pieces were finished in it: they stay, and nobody would hear of them."""
+    before = set(_audio_in(out))
+    try:
+        yield
+    except KeyboardInterrupt:
+        for path in sorted(set(_audio_in(out)) - before):
+            place("Kept", path)
+        raise
+
+
+def _audio_in(out: Path) -> list[Path]:
+    return [path for ending in options.AudioFormat for path in out.glob(f"*.{ending.value}")]
 
 
 def show_pieces(pieces: "Sequence[Piece]") -> None:

@@ -15,7 +15,7 @@ from distill.cli.console import (
     stop_on_interrupt,
     warn,
 )
-from distill.cli.pieces import pieces_json, show_pieces
+from distill.cli.pieces import naming_what_is_kept, pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.files.names import MODEL_SUFFIX, command, run_folders
@@ -103,15 +103,16 @@ def run_pipeline(folder: Path, out: Path, watching: "Watching | None" = None, **
         stop_on_interrupt(view.is_training) as cancel,
     ):
         try:
-            return pipeline.run(
-                folder,
-                out,
-                **settings,
-                callback=tell,
-                progress=view.progress,
-                on_settings=settings_table,
-                cancel_event=cancel,
-            )
+            with naming_what_is_kept(out):
+                return pipeline.run(
+                    folder,
+                    out,
+                    **settings,
+                    callback=tell,
+                    progress=view.progress,
+                    on_settings=settings_table,
+                    cancel_event=cancel,
+                )
         except KeyboardInterrupt:
             _tell_what_goes_on(
                 folder, sorted(set(out.glob(f"*{MODEL_SUFFIX}")) - before), sorted(set(run_folders()) - runs)
