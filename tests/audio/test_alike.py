@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 
 from distill.audio.alike import find_alike
@@ -100,6 +101,30 @@ def test_a_take_exported_many_times_counts_once(tmp_path, noise, save):
     assert sum(file.verdict == FileVerdict.COPY for file in corpus.files) == 30
 
 
+@pytest.mark.parametrize("seconds", [5.0, 5.24])
+@pytest.mark.parametrize("cutoff", [3_000, 18_000])
+def test_of_the_copies_of_a_take_the_one_nearest_to_the_original_is_used(tmp_path, noise, save, seconds, cutoff):
+    """Guards against the telephone's noise, or an MP3 that is a little longer, chosen before the recording itself."""
+    take = np.stack([_dull(noise(seconds, seed)[0], cutoff) for seed in (1, 2)])
+    longer = np.concatenate([take, take[:, : RATE // 20]], axis=1)
+    save(tmp_path / "m take.wav", take)
+    save(tmp_path / "a mono.wav", take.mean(axis=0, keepdims=True))
+    save(tmp_path / "b lossy.mp3", longer)
+    save(tmp_path / "z lossy.ogg", longer)
+    for name, kind in (("c.wav", "PCM_U8"), ("d.wav", "ULAW"), ("y.aiff", "ALAW"), ("z.wav", "IMA_ADPCM")):
+        soundfile.write(tmp_path / name, take.T, RATE, subtype=kind)
+    assert [one.name for one in import_corpus(tmp_path).recordings] == ["m take.wav"]
+
+
+def test_a_lossy_copy_with_the_highs_stands_before_an_exact_one_without(tmp_path, noise, save):
+    """Guards against a sketch at 16 kHz, or a mono mix, kept in the place of the full sound."""
+    take = np.stack([_dull(noise(5.0, seed)[0], 18_000) for seed in (1, 2)])
+    save(tmp_path / "a full.ogg", take)
+    save(tmp_path / "b dull.wav", soxr.resample(take.T, RATE, 16_000).T, 16_000)
+    save(tmp_path / "c mono.wav", take.mean(axis=0, keepdims=True))
+    assert [one.name for one in import_corpus(tmp_path).recordings] == ["a full.ogg"]
+
+
 def test_one_loop_over_and_over_is_trained_on_and_the_check_called_weak(tmp_path, piece, save):
     """Guards against nothing being trained on where everything comes back."""
     loop = piece(24.0, form="A", drums=False)
@@ -130,3 +155,9 @@ def test_stretches_lie_where_they_are_said_to_lie(piece, melody):
         assert abs(one.lag) == pytest.approx(2 * RATE, abs=20)
         assert start == pytest.approx(3 * RATE, abs=RATE / 5)
         assert stop == pytest.approx(5 * RATE, abs=RATE / 5)
+
+
+def _dull(sound, cutoff):
+    spectrum = np.fft.rfft(sound)
+    spectrum[np.fft.rfftfreq(len(sound), 1 / RATE) > cutoff] = 0
+    return np.fft.irfft(spectrum, len(sound)).astype(np.float32)

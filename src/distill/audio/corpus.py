@@ -32,6 +32,11 @@ _OFFSET = 0.02
 _CLIPPED = 0.01
 _NAMED = 3  # files a warning names
 _SPELT_OUT = 8
+_EXACT = frozenset({"PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32"})
+_COARSE = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW", "GSM610", "IMA_ADPCM", "MS_ADPCM", "VOX_ADPCM", "DPCM_8"})
+_PADDING = 0.25
+_WHOLE_RATE = 32_000
+_LOSSY_HOLDS, _MONO_HOLDS = 0.7, 0.45
 
 
 @dataclass(frozen=True)
@@ -289,13 +294,20 @@ def _with_its_original(report: FileReport, originals: Mapping[str, str]) -> File
     )
 
 
-def _worth(found: Found) -> tuple[int, int, bool, int, str]:
-    """By what one copy is chosen: most sound in it, then most of the spectrum, then stereo."""
-    sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE
+def _worth(found: Found) -> tuple[int, bool, int, int, int, str]:
+    """By what one copy is chosen: most sound in it, no noise of a coarse format, then how much of the spectrum it can hold,
+    less in a lossy format and in mono, and then how much it does."""
+    exact = found.subtype in _EXACT
+    # Codecs add up to a tenth of a second at the ends, which shall not decide where it falls on a border of the rounding.
+    sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE + (_PADDING if exact else 0)
+    # Of an exact file the rate says it: a dull sound is no damaged one, and what a codec invents above it no gain.
+    whole = exact and found.report.sample_rate >= _WHOLE_RATE
+    can_hold = SAMPLE_RATE / 2 if whole else found.levels.bandwidth * (1 if exact else _LOSSY_HOLDS)
     return (
         round(2 * sounding),
+        found.subtype not in _COARSE,
+        round(can_hold * (1 if found.levels.stereo else _MONO_HOLDS) / 1000),
         round(found.levels.bandwidth / 1000),
-        found.levels.stereo,
         found.audio.shape[1],
         found.sha256,
     )

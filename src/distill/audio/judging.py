@@ -33,6 +33,7 @@ class Found:
     sha256: str
     audio: np.memmap
     levels: Levels
+    subtype: str
 
 
 def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mapping[str, str]) -> Found | FileReport:
@@ -97,7 +98,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
             fix="Nothing needs doing: one of the two is used.",
             duplicate_of=twin,
         )
-    return Found(report, path, sha256, audio, levels)
+    return Found(report, path, sha256, audio, levels, info.subtype)
 
 
 def _without_name(what: str, path: Path) -> str:
