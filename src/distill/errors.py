@@ -16,16 +16,22 @@ DistillError                 exit code 1: ours, or the machine's
 └── RankError                one of the processes that train together is gone, or never came
 """
 
+from collections.abc import Sequence
+
 
 class DistillError(Exception):
-    """Says in words what was found and what was needed (``what``), and what to do about it (``fix``)."""
+    """Says in words what was found and what was needed (``what``), and what to do about it (``fix``).
+
+    ``among`` are the things that could be meant, where ``what`` says that there are several.
+    """
 
     exit_code = 1
 
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(f"{what} {fix}")
+    def __init__(self, what: str, fix: str, among: Sequence[str] = ()) -> None:
+        super().__init__(" ".join([what, *(f"{one};" for one in among[:-1]), *(f"{one}." for one in among[-1:]), fix]))
         self.what = what
         self.fix = fix
+        self.among = tuple(among)
 
 
 class InputError(DistillError):

@@ -79,7 +79,19 @@ def test_a_name_that_two_could_mean(distill: Distill, model_files: Path) -> None
     distill("models", "import", model_files, "--in-place")
     distill("models", "import", model_files / "tiny.distill")
     answer = distill("generate", "ti")
-    answer.refused("could be any of 2", str(model_files / "tiny.distill"), str(home() / "models" / "tiny.distill"))
+    first, second = model_files / "tiny.distill", home() / "models" / "tiny.distill"
+    answer.refused("could be any of 2 models:\n    tiny   ", f"tiny   {first}\n", f"tiny   {second}\n", "models rename")
+
+
+def test_two_models_of_the_name_of_the_folder_that_one_stands_beside(distill: Distill, model_files: Path) -> None:
+    """Guards against "tiny cannot be read: it is a folder": trained twice from one folder, two models bear its name."""
+    distill("models", "import", model_files, "--in-place")
+    distill("models", "import", model_files / "tiny.distill")
+    Path("tiny").mkdir()
+    distill("generate", "tiny").refused("could be any of 2 models:\n", str(model_files / "tiny.distill"))
+    distill("models", "info", "tiny").refused("could be any of 2 models:\n", str(model_files / "tiny.distill"))
+    Path("loops").mkdir()
+    distill("generate", "loops").refused("loops cannot be read: it is a folder.")
 
 
 def test_search_finds_by_recording_folder_and_date(distill: Distill, noted: Path, small_corpus: Path) -> None:

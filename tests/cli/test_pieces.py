@@ -82,7 +82,9 @@ def test_a_piece_is_made_again_by_its_number_name_or_file(distill: Distill, made
     distill("regenerate", "never-made").refused("no piece 'never-made'", "distill pieces list")
     twin = distill("generate", tiny, "--seconds", 0.5, "--seed", 0, "--out", "b", "--json").json["audio"][0]
     assert Path(twin).stem == made[0].stem
-    distill("regenerate", made[0].stem).refused("any of 2 pieces", f"1   {made[0]}", f"3   {twin}", "its number")
+    distill("regenerate", made[0].stem).refused(
+        "any of 2 pieces:\n", f"    1   {made[0]}\n", f"    3   {twin}\n", "its number"
+    )
     distill("pieces", "delete", 3)
     distill("pieces", "delete", 1)
     (key,) = [

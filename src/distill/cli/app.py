@@ -157,7 +157,7 @@ def _is_new_name(words: Sequence[str], at: int) -> bool:
 def _end(error: DistillError, debug: bool) -> NoReturn:
     if debug:
         console.print_exception(width=None)
-    complain(error.what, error.fix)
+    complain(error.what, error.fix, error.among)
     sys.exit(error.exit_code)
 
 

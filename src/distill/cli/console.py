@@ -101,9 +101,11 @@ def warn(text: str) -> None:
     _show(Text(f"! {visible(text)}", style="yellow"))
 
 
-def complain(what: str, fix: str) -> None:
-    """An error: what came and what was needed, then what to do."""
+def complain(what: str, fix: str, among: Iterable[str] = ()) -> None:
+    """An error: what came and what was needed, the things that could be meant, a line each, then what to do."""
     _show(Text.assemble(("✗ ", "bold red"), visible(what)))
+    for one in among:
+        _show(Text(f"    {visible(one)}"))
     _show(Text(f"  {visible(fix)}", style="cyan"))
 
 

@@ -1,5 +1,6 @@
 """Which model is meant: by its path, its name, or the beginning of its name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from distill.errors import LibraryError
@@ -10,6 +11,8 @@ from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.library.trash import trashed
 
+_SHOWN = 10
+
 
 def path_of(library: Library, given: Path) -> Path:
     """The file meant by a path, which always wins, or by a name or its beginning.
@@ -19,12 +22,10 @@ def path_of(library: Library, given: Path) -> Path:
     """
     if given.is_file() or str(given) != given.name:
         return given
-    try:
-        entry = find(library, str(given))
-    except LibraryError:
-        if given.exists():  # a folder, of which the loader says what is wrong with it
-            return given
-        raise
+    name = str(given).removesuffix(MODEL_SUFFIX)
+    if given.exists() and chosen(name, library.models()) is None:
+        return given  # a folder, of which the loader says what is wrong with it
+    entry = find(library, str(given))
     if not entry.is_there:
         raise LibraryError(
             f"The model '{entry.name}' was in {entry.path.parent} and is gone from there.",
@@ -69,11 +70,10 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
     if len(found) == 1:
         return found[0]
     if found:
-        shown = "".join(f"\n    {one.id}   {one.file}" for one in found[:10])
-        more = f"\n    and {len(found) - 10} more" if len(found) > 10 else ""
         raise LibraryError(
-            f"'{given}' could be any of {len(found)} pieces:{shown}{more}",
+            f"'{given}' could be any of {len(found)} pieces:",
             "Give its number, or its file with the folder.",
+            shown([f"{one.id}   {one.file}" for one in found]),
         )
     for item in trashed("piece"):
         if normalised(given) in (normalised(item.name), normalised(item.file.name)) and item.piece is not None:
@@ -110,9 +110,16 @@ def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
         if len(meant) == 1:
             return meant[0]
         if meant:
-            shown = "".join(f"\n    {entry.name}   {entry.path}" for entry in meant[:10])
-            more = f"\n    and {len(meant) - 10} more" if len(meant) > 10 else ""
+            twins = len({normalised(entry.name) for entry in meant}) == 1
+            rename = "Give the path, or another name to one of them: distill models rename PATH NEW-NAME"
             raise LibraryError(
-                f"'{name}' could be any of {len(meant)} models:{shown}{more}", "Give more of the name, or the path."
+                f"'{name}' could be any of {len(meant)} models:",
+                rename if twins else "Give more of the name, or the path.",
+                shown([f"{entry.name}   {entry.path}" for entry in meant]),
             )
     return None
+
+
+def shown(meant: Sequence[str]) -> list[str]:
+    """The first of those that could be meant, and how many more there are."""
+    return [*meant[:_SHOWN], *([f"and {len(meant) - _SHOWN} more"] if len(meant) > _SHOWN else [])]

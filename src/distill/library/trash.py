@@ -243,9 +243,10 @@ def _meant(name: str, items: Iterable[Trashed], kind: Kind) -> Trashed:
         if len(meant) == 1:
             return meant[0]
         if meant:
-            shown = "".join(f"\n    {item.key}   was {item.was}" for item in meant)
             raise LibraryError(
-                f"'{name}' could be any of {len(meant)} {kind}s in the trash:{shown}", "Give one of these longer names."
+                f"'{name}' could be any of {len(meant)} {kind}s in the trash:",
+                "Give one of these longer names.",
+                [f"{item.key}   was {item.was}" for item in meant],
             )
     raise LibraryError(
         f"There is no {kind} '{name}' in the trash.", f"See what is in it with: distill {kind}s list --trash"

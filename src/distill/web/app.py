@@ -123,7 +123,7 @@ def add_words(app: FastAPI, way_out: str, said: Callable[[str], str] = str) -> N
     def distill_error(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, DistillError)
         status = 404 if isinstance(error, LibraryError) else 400 if isinstance(error, InputError) else 500
-        return _told(status, said(error.what), said(error.fix))
+        return _told(status, said(" ".join([error.what, "; ".join(error.among)]).rstrip()), said(error.fix))
 
     def http_error(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

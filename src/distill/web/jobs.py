@@ -234,7 +234,8 @@ def complaint(words: str) -> tuple[str, str]:
     starts = [number for number, line in enumerate(lines) if line.startswith("✗ ")]
     if not starts:
         return (lines[-1] if lines else "It ended without a word.", "Try again; distill doctor checks this computer.")
-    fix = [line.strip() for line in lines[starts[-1] + 1 :] if line.startswith("  ")]
+    below = [line for line in lines[starts[-1] + 1 :] if line.startswith("  ")]
+    fix = [line.strip() for line in below if not line.startswith("    ")]  # deeper: what could be meant
     return lines[starts[-1]][2:], " ".join(fix[:1])
 
 
