@@ -141,6 +141,16 @@ def test_a_wav_that_cannot_be_unpacked_is_not_called_damaged(tmp_path, encoded):
             probe(tmp_path / "a.wav")
 
 
+@pytest.mark.parametrize("kept", [24, 40, 44, 59])
+def test_a_wav_of_which_only_a_part_of_the_header_is_there_is_damaged(tmp_path, encoded, kept):
+    """Guards against "packed in a format of its maker's own" for a download that broke off at once."""
+    wide = encoded("WAVEX", "PCM_16", 0.5)
+    assert wide.find(b"fmt ") + 8 + 40 == 60
+    (tmp_path / "a.wav").write_bytes(wide[:kept])
+    with pytest.raises(AudioFileError, match="is damaged: it begins as WAV"):
+        probe(tmp_path / "a.wav")
+
+
 def test_what_is_no_sound_at_all_leaves_no_words_of_the_library_on_the_screen(tmp_path, encoded, capfd):
     """Guards against "Note: Illegal Audio-MPEG-Header" for a file of zeros among the recordings."""
     (tmp_path / "good.wav").write_bytes(encoded("WAV", "PCM_16"))

@@ -127,6 +127,46 @@ def test_an_output_folder_that_is_a_file(
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("verb", ["train", "run", "generate", "regenerate", "reconstruct", "evaluate", "sweep", "demo"])
+@pytest.mark.parametrize("name", ["rain.wav", "Rain.FLAC", "mine.distill", "page.html"])
+def test_an_output_folder_that_is_named_like_a_file(
+    verb: str, name: str, distill: Distill, tiny: Path, small_corpus: Path, tmp_path: Path, tree: Tree
+) -> None:
+    """Guards against a folder called rain.wav, in which the person's piece has another name."""
+    before = tree(tmp_path)
+    given: dict[str, list[object]] = {"generate": [tiny], "regenerate": [1], "demo": []}
+    words = given.get(verb, [tiny, small_corpus] if verb in ("reconstruct", "evaluate") else [small_corpus])
+    distill(verb, *words, "--out", name).refused(f"--out {name} is named like a", "folder")
+    assert tree(tmp_path) == before
+
+
+def test_a_folder_that_is_there_may_be_called_anything(distill: Distill, tiny: Path) -> None:
+    Path("takes.wav").mkdir()
+    assert distill("generate", tiny, "--seconds", 0.5, "--out", "takes.wav").code == 0
+    assert list(Path("takes.wav").glob("*.wav"))
+
+
+@pytest.mark.parametrize("verb", ["encode", "decode", "edit"])
+def test_one_file_whose_name_does_not_say_what_it_is(
+    verb: str, distill: Distill, tiny: Path, small_corpus: Path, tmp_path: Path, tree: Tree
+) -> None:
+    """Guards against codes in a file called take.wav, sound in one without an ending, and "'' is not a format"."""
+    assert distill("encode", tiny, small_corpus / "take-0.wav", "--out", "a.codes").code == 0
+    Path("new").mkdir()
+    before = tree(tmp_path)
+    source = small_corpus / "take-0.wav" if verb == "encode" else "a.codes"
+    words = ["--mirror", "0-0.2"] if verb == "edit" else []
+    wrong = "b.wav" if verb == "encode" else "b.m4a"
+    distill(verb, tiny, source, *words, "--out", "new").refused(
+        "new is a folder; a file is needed.", "Give a file in it: "
+    )
+    distill(verb, tiny, source, *words, "--out", "b").refused(
+        "b has no ending", ".codes" if verb != "decode" else ".wav"
+    )
+    distill(verb, tiny, source, *words, "--out", wrong).refused(f"{wrong} ends in {Path(wrong).suffix}", "ends in .")
+    assert tree(tmp_path) == before
+
+
 @pytest.mark.parametrize(
     "name", ["a/b", "../up", "a\\b", "c:d", "", ".", "..", ".distill", "a\x1bb", "a\nb", "x" * 101]
 )

@@ -104,9 +104,10 @@ def wav_packing(path: Path) -> str | None:
     with open_regular(path) as file:
         head = file.read(4096)
     at = head.find(b"fmt ", 12)
-    if head[8:12] != b"WAVE" or at < 0 or len(head) < at + 24:
-        return None
     order: Literal["big", "little"] = "big" if head[:4] == b"RIFX" else "little"
+    size = int.from_bytes(head[at + 4 : at + 8], order)
+    if head[8:12] != b"WAVE" or at < 0 or size < 16 or len(head) < at + 8 + size:  # cut off before it says how
+        return None
     number, bits = (int.from_bytes(head[at + place : at + place + 2], order) for place in (8, 22))
     if number not in _WAV_FORMATS:
         return f"format {number:#06x}"

@@ -7,6 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
+from distill.cli.outputs import AUDIO_OUT
 from distill.durations import duration
 from distill.files.regular import absolute
 
@@ -20,12 +21,12 @@ def encode(
 ) -> None:
     """Encode AUDIO as MODEL's codes."""
     from distill.evaluation import codec_files
-    from distill.files.names import output_file
+    from distill.files.names import CODES_SUFFIX, output_file
     from distill.models.model_file import load_model
     from distill.training.device import choose_device
 
     model = options.model_file(model)
-    with output_file(out, Path(f"{audio.stem}.codes"), audio, model) as target:
+    with output_file(out, Path(f"{audio.stem}{CODES_SUFFIX}"), audio, model, endings=[CODES_SUFFIX]) as target:
         codes = codec_files.encode_file(load_model(model, choose_device(device)), audio, target, note)
     positions, levels = codes.codes.shape
     if as_json:
@@ -55,7 +56,7 @@ def decode(
     from distill.training.device import choose_device
 
     model = options.model_file(model)
-    with output_file(out, Path(f"{codes.stem}.wav"), codes, model) as target:
+    with output_file(out, Path(f"{codes.stem}.wav"), codes, model, endings=AUDIO_OUT) as target:
         if target.suffix.lower() in (".ogg", ".mp3"):
             options.refuse_idle(context, f"{target.suffix[1:].lower()} has no bit depth.", "bit_depth")
         loaded = load_model(model, choose_device(device))

@@ -7,14 +7,15 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import note, place
+from distill.cli.outputs import a_folder
 from distill.cli.run import run_pipeline, show_result
 
 
 def demo(
     minutes: Annotated[float, typer.Option(help="How many minutes it may take in all.")] = 3.0,
-    out: Annotated[Path, typer.Option(help="Folder for the recordings, the model, the audio and the report.")] = Path(
-        "distill-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for the recordings, the model, the audio and the report.", callback=a_folder)
+    ] = Path("distill-demo"),
     device: options.DeviceOption = options.Device.AUTO,
     seed: options.SeedOption = 0,
     as_json: options.JsonOption = False,

@@ -8,6 +8,7 @@ import typer.core
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
+from distill.cli.outputs import AUDIO_OUT
 from distill.errors import SettingError
 from distill.files.regular import absolute
 from distill.making.operations import OPERATIONS, Operation, check
@@ -94,15 +95,16 @@ def edit(
 
     from distill.codes.codes_file import save_codes
     from distill.evaluation.codec_files import decode_file, read_sound
-    from distill.files.names import output_file
+    from distill.files.names import CODES_SUFFIX, output_file
     from distill.making.editing import Editing
     from distill.models.model_file import load_model
     from distill.training.device import choose_device
 
     model = options.model_file(model)
     others = [Path(one.value) for one in operations if one.name in ("graft", "blend")]
-    with output_file(out, Path(f"{sound.stem}-edited.codes"), sound, model, *others) as target:
-        if target.suffix != ".codes":
+    endings = [CODES_SUFFIX, *AUDIO_OUT]
+    with output_file(out, Path(f"{sound.stem}-edited{CODES_SUFFIX}"), sound, model, *others, endings=endings) as target:
+        if target.suffix.lower() != CODES_SUFFIX:
             from distill.audio.writing import check_output_format
 
             check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
@@ -111,7 +113,7 @@ def edit(
         editing = Editing(loaded, read, lambda name: read_sound(loaded, Path(name), note))
         said = [editing.apply(operation) for operation in operations]
         edited = editing.as_codes()
-        if target.suffix == ".codes":
+        if target.suffix.lower() == CODES_SUFFIX:
             save_codes(target, edited)
         else:
             decode_file(loaded, edited, target, bit_depth)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from distill.cli import options
 from distill.cli.console import console, levels_table, note, place, print_json, table, visible
+from distill.cli.outputs import a_folder
 from distill.cli.training_view import TrainingView
 from distill.files.regular import absolute
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def evaluate(
     model: options.ModelArgument,
     folder: options.FolderArgument,
-    out: Annotated[Path, typer.Option(help="Folder for the page to listen to.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder for the page to listen to.", callback=a_folder)] = Path(),
     opus: Annotated[bool, typer.Option(help="Compare with Opus at 6, 12 and 24 kbit/s, if it is installed.")] = True,
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,

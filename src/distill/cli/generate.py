@@ -8,6 +8,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, print_json
+from distill.cli.outputs import a_folder
 from distill.cli.pieces import naming_what_is_kept, pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
@@ -79,7 +80,7 @@ def generate(
         options.AudioFormat, typer.Option("--format", help="File format.")
     ] = options.AudioFormat.WAV,
     bit_depth: options.BitDepthOption = 24,
-    out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder for the audio.", callback=a_folder)] = Path(),
     voice: options.VoiceOption = options.Voice.AUTO,
     recordings: options.RecordingsOption = None,
     edl: options.EditListOption = False,

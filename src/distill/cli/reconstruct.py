@@ -7,6 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
+from distill.cli.outputs import a_folder
 from distill.cli.training_view import TrainingView
 from distill.files.regular import absolute
 
@@ -14,7 +15,7 @@ from distill.files.regular import absolute
 def reconstruct(
     model: options.ModelArgument,
     folder: options.FolderArgument,
-    out: Annotated[Path, typer.Option(help="Folder for the reconstructions.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the reconstructions.", show_default=False, callback=a_folder)],
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:

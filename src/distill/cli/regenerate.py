@@ -7,6 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, visible, warn
+from distill.cli.outputs import a_folder
 from distill.cli.training_view import TrainingView
 from distill.files.regular import absolute
 
@@ -27,7 +28,7 @@ def regenerate(
         ),
     ] = None,
     recordings: options.RecordingsOption = None,
-    out: Annotated[Path, typer.Option(help="Folder for the audio.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder for the audio.", callback=a_folder)] = Path(),
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:

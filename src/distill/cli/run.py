@@ -15,6 +15,7 @@ from distill.cli.console import (
     stop_on_interrupt,
     warn,
 )
+from distill.cli.outputs import a_folder
 from distill.cli.pieces import naming_what_is_kept, pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
@@ -35,7 +36,11 @@ def run(
     count: Annotated[int, typer.Option(help="How many new pieces, 1 to 64.")] = 3,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the model, the audio and the report.", show_default="FOLDER's name + -distilled"),
+        typer.Option(
+            help="Folder for the model, the audio and the report.",
+            show_default="FOLDER's name + -distilled",
+            callback=a_folder,
+        ),
     ] = None,
     name: options.NameOption = None,
     rvq_levels: options.LevelsOption = None,

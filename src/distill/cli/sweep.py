@@ -15,6 +15,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import AskedToEnd, good, note, place, print_json, warn
 from distill.cli.engines import Engine, end_all, here, on_ray
+from distill.cli.outputs import a_folder
 from distill.durations import duration
 from distill.errors import DistillError, OutputError
 from distill.evaluation.grid import Variant, variants
@@ -67,7 +68,9 @@ def sweep(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the models and the page.", show_default="FOLDER's name + -sweep"),
+        typer.Option(
+            help="Folder for the models and the page.", show_default="FOLDER's name + -sweep", callback=a_folder
+        ),
     ] = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = options.Device.AUTO,

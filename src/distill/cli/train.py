@@ -9,6 +9,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import note, place, print_json, settings_table, stop_on_interrupt
+from distill.cli.outputs import a_folder
 from distill.cli.training_view import TrainingView
 from distill.files.names import command
 from distill.files.regular import absolute
@@ -84,7 +85,7 @@ def train(
     ] = None,
     resume: options.ResumeOption = None,
     name: options.NameOption = None,
-    out: Annotated[Path, typer.Option(help="Folder for the model file.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder for the model file.", callback=a_folder)] = Path(),
     rvq_levels: options.LevelsOption = None,
     codebook_size: options.CodebookOption = None,
     commitment_weight: Annotated[

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -155,16 +155,23 @@ def reserving(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def output_file(wanted: Path | None, default: Path, *sources: Path) -> Iterator[Path]:
+def output_file(wanted: Path | None, default: Path, *sources: Path, endings: Sequence[str]) -> Iterator[Path]:
     """The one file a person asked for, or a free name like ``default``, held while its content is made (:func:`reserving`).
 
     Raises:
-        OutputError: if the result would replace one of the files it is made from, or the folder cannot be written to.
+        OutputError: if it has none of the endings, is a folder, would replace one of the files it is made from, or its folder
+            cannot be written to.
     """
     if wanted is None:
         with reserving(default) as path:
             yield path
         return
+    if wanted.is_dir():
+        raise OutputError(f"{wanted} is a folder; a file is needed.", f"Give a file in it: {wanted / default.name}")
+    if wanted.suffix.lower() not in endings:
+        has = f"ends in {wanted.suffix}" if wanted.suffix else "has no ending"
+        known = f"{', '.join(endings[:-1])} or {endings[-1]}" if len(endings) > 1 else endings[0]
+        raise OutputError(f"{wanted} {has}, so what to write is not known.", f"Give a name that ends in {known}.")
     if absolute(wanted) in {absolute(source) for source in sources}:
         raise OutputError(
             f"{wanted} is one of the files that are read, and would be overwritten.", "Choose another --out."
