@@ -19,7 +19,7 @@ LOOP = ("--loop", "--beats", 4, "--bpm", 120)
         (("--format", "mp3", "--bit-depth", 16), "--bit-depth"),
         (("--format", "ogg", "--bit-depth", 24), "--bit-depth"),
         (("--voice", "codec", "--recordings", "."), "--recordings"),
-        (("--voice", "codec", "--edl"), "--edl"),
+        (("--voice", "codec", "--edl"), "--edl lists the grains of your recordings"),
         (("--voice", "codec", "--originality", "close", "--top-p", 0.9, "--max-similarity", 50), "--originality"),
         (("--beats", 4, "--bpm", 120), "--beats"),
         (("--bpm", 120), "--bpm"),

@@ -121,3 +121,13 @@ def test_the_dial_turns_the_nucleus(distill: Distill, tiny: Path) -> None:
 def test_the_original_end_of_the_dial_draws_again(distill: Distill, tiny: Path) -> None:
     assert "8 tries" in distill("generate", tiny, "--seconds", 0.5, "--originality", "original").err
     assert "tries" not in distill("generate", tiny, "--seconds", 0.5, "--originality", "balanced").err
+
+
+def test_prompts_for_which_every_recording_is_too_short_are_said_to_be(distill: Distill, tiny: Path) -> None:
+    """Guards against rows of 0 pieces and empty cells, without a word."""
+    answer = distill("originality", tiny)
+    assert answer.code == 0, answer.err
+    rows = [line.split() for line in answer.err.splitlines() if "greedily" in line or "sampled" in line]
+    assert rows
+    assert all(len(row) == 12 for row in rows), answer.err
+    assert "No recording is long enough for prompts of 1 s or more.\n" in answer.err

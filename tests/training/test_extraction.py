@@ -27,5 +27,8 @@ def test_a_length_of_time_about() -> None:
     assert [about(seconds) for seconds in (1.8, 59.7, 61, 120, 7200, math.inf)] == [
         "2 s", "1 minute", "1 minute", "2 minutes", "2.0 hours", "–",
     ]  # fmt: skip
-    assert "of the 1.8 s that the prior has" in _too_long(5.0, 0.03)
+    assert "has 1.8 s, and encoding the recordings takes about 5 s, so it learns next to nothing: far" in _too_long(
+        5.0, 0.03
+    )
+    assert "takes about 5 s, so it learns for 2 s: too little" in _too_long(5.0, 0.12)
     assert "hold together. 1 minute for the prior" in _too_long(5.0, 0.03)

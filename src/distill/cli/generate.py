@@ -170,7 +170,10 @@ def _refuse_idle(
     if audio_format in (options.AudioFormat.OGG, options.AudioFormat.MP3):
         options.refuse_idle(context, f"{audio_format} has no bit depth.", "bit_depth")
     if voice is options.Voice.CODEC:
-        options.refuse_idle(context, "The codec's voice needs no recordings.", "recordings", "edl")
+        options.refuse_idle(context, "The codec's voice needs no recordings.", "recordings")
+        options.refuse_idle(
+            context, "--edl lists the grains of your recordings, and the codec's voice has none.", "edl"
+        )
         if sets_dial:
             why = "--top-p and --max-similarity set what --originality stands for in the codec's voice."
             options.refuse_idle(context, why, "originality")

@@ -66,7 +66,9 @@ def originality(
     table(rows)
     note()
     note("How the prior continues a beginning, 5 s each", "bold")
-    console.print(_table(recitals))
+    console.print(_table([recital for recital in recitals if recital.count]))
+    if short := [recital.prompt_seconds for recital in recitals if not recital.count]:
+        note(f"No recording is long enough for prompts of {min(short):.0f} s or more.", style="dim")
     note()
     note(said)
 
@@ -87,15 +89,14 @@ def _table(recitals: "Sequence[Recital]") -> Table:
     for heading in headings:
         shown.add_column(heading, justify="right")
     for recital in recitals:
-        cells = [
+        runs = (recital.anywhere, recital.own_coarse, recital.own_whole)
+        shown.add_row(
             f"{recital.prompt_seconds:.0f} s",
             "greedily" if recital.is_greedy else "sampled",
             str(recital.count),
-        ]
-        if recital.count:
-            runs = (recital.anywhere, recital.own_coarse, recital.own_whole)
-            cells += [percent(recital.share), *(f"{run.longest:.2f} s" for run in runs)]
-        shown.add_row(*cells)
+            percent(recital.share),
+            *(f"{run.longest:.2f} s" for run in runs),
+        )
     return shown
 
 

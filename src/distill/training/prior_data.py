@@ -258,9 +258,9 @@ def _announced(pace: float, seconds: float) -> str:
 def _too_long(seconds: float, minutes: float) -> str:
     learning, enough = max(0.0, 60 * minutes - seconds), about(60 * math.ceil(seconds / 20))
     return (
-        f"Encoding the recordings takes about {about(seconds)} of the {duration(60 * minutes)} that the prior has, so it "
-        f"learns for {about(learning)}: too little for new audio to hold together. {enough} for the prior, or "
-        "fewer recordings, would do."
+        f"The prior has {duration(60 * minutes)}, and encoding the recordings takes about {about(seconds)}, so it learns "
+        f"{f'for {about(learning)}: too' if learning else 'next to nothing: far too'} little for new audio to hold together. "
+        f"{enough} for the prior, or fewer recordings, would do."
     )
 
 
