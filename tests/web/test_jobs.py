@@ -50,6 +50,8 @@ if word == "wait":
     except KeyboardInterrupt:
         print(json.dumps({"kept": True}))
         sys.exit(0)
+if word == "warn":
+    print("✓ Begun\\n! The seam may be heard.\\nA note.\\n! So it is.", file=sys.stderr)
 if word == "fail":
     print("! a warning\\n✗ The folder is empty.\\n  Put recordings in it.", file=sys.stderr)
     sys.exit(2)
@@ -246,3 +248,14 @@ def test_a_reading_that_is_out_of_date_makes_room_for_the_next(client: Any, smal
     assert over(jobs.job(third)) == "finished"
     assert jobs.job(second).state == "stopped"
     assert client.get(f"/api/collections/{one}").json()["report"]["usable"] == 6
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_a_command_warned_of_is_kept_with_its_job() -> None:
+    """Guards against a loop whose seam may be heard, of which the page says only that it is here."""
+    job = jobs.start("generate", "Making", [["warn", "a"], ["warn", "b"]], lane="making", about={})
+    assert over(job) == "finished"
+    assert jobs.job(job.id).warnings == ["The seam may be heard.", "So it is."] * 2
+    failed = jobs.start("generate", "Making", [["fail"]], lane="making", about={})
+    assert over(failed) == "failed"
+    assert jobs.job(failed.id).warnings == []

@@ -215,3 +215,17 @@ def test_a_piece_leads_to_its_codes(page: Page, model: str) -> None:
     page.get_by_role("link", name="Edit codes").click()
     expect(page.locator(".message")).to_contain_text("Not here. Only asked.")
     assert opened == [{"model": model, "sound": "piece:1"}]
+
+
+def test_what_was_warned_of_stands_above_what_was_made(page: Page, model: str) -> None:
+    """Guards against a loop whose seam may be heard, which the terminal warns of and the page does not."""
+    seam = "The seam of this loop may be heard."
+    job: dict[str, Any] = {
+        "id": "1", "kind": "generate", "title": "Making", "lane": "making", "created": "", "about": {"settings": {}},
+        "progress": {"step": "Drawing", "share": 0.5, "detail": ""}, "what": "", "fix": "",
+    }  # fmt: skip
+    states = iter([{"state": "running", "warnings": []}, {"state": "running", "warnings": []}])
+    over = {"state": "finished", "warnings": [seam]}
+    page.route("**/api/jobs?lane=making", lambda route: route.fulfill(json=[job | next(states, over)]))
+    page.goto(f"/#/generate/{model}")
+    expect(page.locator(".results .alert")).to_have_text(seam)

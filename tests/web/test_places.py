@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from distill.audio.folder import audio_files
 from distill.errors import CorpusError, LibraryError
 from distill.files.home import home
 from distill.web import places
@@ -120,3 +121,16 @@ def test_a_folder_of_distills_own_stays_one_when_it_was_off_the_list(client: Any
     one = client.post("/api/collections/new", json={"name": "mine"}).json()
     client.delete(f"/api/collections/{one['id']}")
     assert client.post("/api/collections", json={"folder": one["folder"]}).json()["is_own"]
+
+
+def test_as_many_files_are_told_as_are_read(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against "0 audio files" for a folder of links to folders, of which all recordings are used."""
+    links = tmp_path / "links"
+    (links / "deep").mkdir(parents=True)
+    (links / "takes").symlink_to(small_corpus, target_is_directory=True)
+    (links / "again").symlink_to(small_corpus, target_is_directory=True)
+    (links / "deep" / "above").symlink_to(links, target_is_directory=True)
+    (links / "deep" / "film.mov").write_bytes(b"")
+    (links / ".hidden").mkdir()
+    (links / ".hidden" / "a.wav").write_bytes(b"")
+    assert places.count_files(links) == len(audio_files(links)[0]) == places.count_files(small_corpus) + 1

@@ -129,11 +129,13 @@ def seam_warning(seams: Sequence[float]) -> str:
     audible = sum(seam >= AUDIBLE_SEAM for seam in seams)
     if not audible:
         return ""
-    which = "The seam of this loop" if len(seams) == 1 else f"The seams of {audible} of {len(seams)} loops"
-    return (
-        f"{which} may be heard ({max(seams):.2f}; 0 is inaudible, 1 is as audible as any cut): make it again with another "
-        "--seed, or several to choose from with --count."
-    )
+    said = f"{max(seams):.2f}; 0 is inaudible, 1 is as audible as any cut"
+    if len(seams) == 1:
+        return (
+            f"The seam of this loop may be heard ({said}): make it again with another --seed, "
+            "or several to choose from with --count."
+        )
+    return f"The seams of {audible} of {len(seams)} loops may be heard (up to {said}): make others with another --seed."
 
 
 @torch.no_grad()

@@ -140,6 +140,14 @@ class Job:
         return complaint(_words(self.folder / f"{at}.err"))
 
     @property
+    def warnings(self) -> list[str]:
+        """What the commands of a job that is finished warned of, a sentence or two each; of others, what went wrong is said."""
+        if self.state != "finished":
+            return []
+        lines = [line for at in range(len(self.commands)) for line in _words(self.folder / f"{at}.err").splitlines()]
+        return [line[2:] for line in lines if line.startswith("! ")]
+
+    @property
     def words(self) -> str:
         """The last lines that the command at work printed for people."""
         at = int(self.running.get("at", 0))

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
 from distill.audio.folder import audio_files, name_below
+from distill.audio.more_formats import FILM_SUFFIXES
 from distill.errors import CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
@@ -31,6 +32,7 @@ from distill.runs.events import STAGES
 from distill.web.learned import gone, sound_of_learned
 
 _MOST_FOLDERS = 500
+_SOUNDING = AUDIO_SUFFIXES | MORE_SUFFIXES | FILM_SUFFIXES
 _one_at_a_time = threading.Lock()
 
 
@@ -157,12 +159,22 @@ def training_folder(one: Collection) -> Path:
 
 
 def count_files(folder: Path) -> int:
-    """How many files in a folder are called like audio, as far as can be said quickly."""
-    found = 0
-    for seen, (_, _, names) in enumerate(os.walk(folder)):
-        found += sum(Path(name).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES for name in names if name[0] != ".")
-        if seen >= _MOST_FOLDERS:
+    """How many files in a folder are called like audio, as far as can be said quickly; links to folders are followed as
+    they are where it is read."""
+    found, seen = 0, {absolute(folder)}
+    for at, (place, folders, names) in enumerate(os.walk(folder, followlinks=True)):
+        found += sum(Path(name).suffix.lower() in _SOUNDING for name in names if name[0] != ".")
+        if at >= _MOST_FOLDERS:
             break
+        entered = []
+        for name in folders:
+            way = Path(place, name)
+            target = absolute(way)
+            is_above = way.is_symlink() and any(one.is_relative_to(target) for one in seen)
+            if name[0] != "." and target not in seen and not is_above:
+                seen.add(target)
+                entered.append(name)
+        folders[:] = entered
     return found
 
 

@@ -35,6 +35,8 @@ class JobView(BaseModel):
     what: str = ""
     """What went wrong, in the words of ``errors.py``."""
     fix: str = ""
+    warnings: list[str] = []
+    """What should be known of something that was made; a training tells it in its events."""
 
 
 class JobDetail(JobView):
@@ -64,6 +66,7 @@ def _fields(one: jobs.Job) -> dict[str, Any]:
         "progress": Progress(**progress) if progress.keys() >= {"step", "share", "detail"} else Progress(),
         "what": for_page(what),
         "fix": for_page(fix),
+        "warnings": [for_page(words) for words in one.warnings] if one.lane == "making" else [],
     }
 
 

@@ -148,6 +148,7 @@ function Generate({ path }) {
   const [sides, choose] = useState({});
   const [shown, show] = useState("all");
   const [most, more] = useState(SHOWN);
+  const [warned, warn] = useState([]);
   const opened = useRef(Date.now());
   const models = (all ?? []).filter((one) => one.has_prior && one.is_there);
   // The one that was worked with last, unless a newer one has been trained since.
@@ -163,6 +164,7 @@ function Generate({ path }) {
   }
   const fresh = (one) => Date.parse(one.made) > opened.current;
   const done = async (job) => {
+    warn(job.warnings);
     await again();
     if (job.state !== "finished" || job.kind !== "generate") return;
     const made = job.about.settings?.count ?? 1;
@@ -178,6 +180,7 @@ function Generate({ path }) {
     <div class="stack results">
       <${Working} model=${models.find((one) => one.id === model)} onDone=${done}>
         ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}<//>
+      ${warned.map((text) => html`<${Alert}>${text}<//>`)}
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
       ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
       ${listed.slice(0, most).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
