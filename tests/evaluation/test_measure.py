@@ -3,9 +3,8 @@
 import dataclasses
 import math
 import os
+import runpy
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,16 +78,16 @@ def test_a_reconstruction_replaces_nothing(model: Model, small_corpus: Path, tmp
     assert [path.name for path in written] == ["take-0-2.wav", *(f"take-{number}.wav" for number in range(1, 6))]
 
 
-def test_the_figures_are_those_of_the_benchmark(model: Model, small_corpus: Path, tmp_path: Path) -> None:
+def test_the_figures_are_those_of_the_benchmark(
+    model: Model, small_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Guards against a report that measures something nicer than what a person gets as files."""
     evaluation = measured(model, import_corpus(small_corpus, channels=1), with_opus=False)
     codec_files.reconstruct_folder(model, small_corpus, tmp_path / "rebuilt")
-    printed = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "reconstruction.py", small_corpus, tmp_path / "rebuilt"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.splitlines()
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "reconstruction.py"))
+    capsys.readouterr()
+    benchmark["main"](str(small_corpus), str(tmp_path / "rebuilt"))
+    printed = capsys.readouterr().out.splitlines()
     assert float(printed[-1].split()[-1]) == pytest.approx(evaluation.mean("mel"), abs=2e-3)
     assert len(printed) == len(evaluation.scores) + 1
 
