@@ -34,6 +34,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"If it was moved: distill models import ITS-FILE --in-place", "If it was moved, import its file in Library"),
     (r": distill models import COPY --in-place", ", import that in Library"),
     (r"See all models with: distill models list\. Or .*", "See all models in Library."),
+    (r"Give the path, or another name to one of them: distill .*", "Give one of them another name in Library."),
     (r"See the numbers with: distill pieces list", "Look again; it may have been made on another computer"),
     (r"make new audio with: distill generate MODEL", "make new audio"),
     (r"(Begin again with): distill .*", r"\1 New training."),
