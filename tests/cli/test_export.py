@@ -47,5 +47,7 @@ def test_words_that_are_refused(distill: Callable[..., Any], tiny: Path) -> None
     distill("export", tiny).refused("--format")
     distill("export", tiny, "--format", "vst").refused("vst", "nn~")
     distill("export", "nowhere.distill", "--format", "hub").refused("nowhere")
+    distill("export", tiny, "--format", "onnx", "--out", "new.onnx").refused("named like a file", "folder")
+    assert not Path("new.onnx").exists()
     Path("file").touch()
     distill("export", tiny, "--format", "hub", "--out", "file/new").refused("file")

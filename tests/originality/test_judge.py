@@ -186,7 +186,7 @@ def test_what_one_recording_repeats_is_common_property() -> None:
     assert again.share(Verdict.COPY) == 0
     assert all(second.is_repeated for second in again.seconds)
     assert again.percentile == 0
-    assert "which the recordings repeat" in again.summary()
+    assert "the recordings themselves repeat this" in again.summary()
     assert judge.judge(*heard(looped, phrase(3)[47:141])).share(Verdict.COPY) > 0.4
 
 

@@ -55,7 +55,8 @@ def test_silence_and_what_the_recordings_repeat_do_not_count() -> None:
     assert heard.percentile == 60
     assert heard.nearest == heard.seconds[2]
     assert heard.summary() == (
-        "50 % original, 50 % close; nearest a.wav at 12.3 s (similarity 0.90, which the recordings repeat)"
+        "50 % original, 50 % close; nearest a.wav at 12.3 s (similarity 0.90; "
+        "the recordings themselves repeat this nearly as closely)"
     )
 
 

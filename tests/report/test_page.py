@@ -462,7 +462,7 @@ def test_where_new_audio_came_from_is_told_without_colour(tmp_path: Path) -> Non
     assert [mark["class"] for mark in bars] == ["original", "close", "copy", "silence"]
     titles = [mark["title"] for mark in bars]
     assert titles[0] == "0 s: Original, nearest a.wav at 1.0 s, similarity 0.50"
-    assert titles[1].endswith("similarity 0.92, which the recordings repeat")
+    assert titles[1].endswith("similarity 0.92; the recordings themselves repeat this nearly as closely")
     assert "alert(1)" in titles[2]
     assert titles[2].endswith("at 3.2 s, similarity 0.99")
     assert titles[3] == "3 s: Silence"

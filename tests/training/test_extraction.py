@@ -32,3 +32,4 @@ def test_a_length_of_time_about() -> None:
     )
     assert "takes about 5 s, so it learns for 2 s: too little" in _too_long(5.0, 0.12)
     assert "hold together. 1 minute for the prior" in _too_long(5.0, 0.03)
+    assert _too_long(5.0, 0.03).endswith("of the minutes of a whole run it gets 33%.")

@@ -8,6 +8,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, table, warn
+from distill.cli.outputs import a_folder
 from distill.files.regular import absolute
 
 
@@ -74,6 +75,8 @@ def export(
     if format is ExportFormat.NN_TILDE and target.suffix != SUFFIX:
         target = free_path(target / name)
     refuse_if_taken(target)
+    if format is not ExportFormat.NN_TILDE:
+        a_folder(target)
     ensure_writable(target.parent)
     with claimed(target):
         outcome = exporters[format](loaded, target)

@@ -7,7 +7,7 @@ from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX
 
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".mp3")
 """What a sound can be written as."""
-_OF_FILES = frozenset({*AUDIO_OUT, ".aif", ".aiff", ".m4a", ".opus", CODES_SUFFIX, ".html", ".rpp"})
+_OF_FILES = frozenset({*AUDIO_OUT, ".aif", ".aiff", ".m4a", ".opus", CODES_SUFFIX, ".html", ".rpp", ".onnx", ".ts"})
 
 
 def a_folder(given: Path | None) -> Path | None:

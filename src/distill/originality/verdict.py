@@ -16,6 +16,9 @@ REPEATED_RATIO, INDISTINGUISHABLE = 0.5, 0.005
 """A passage counts as repeated if new audio differs from it by more than this many times what it differs from its nearest
 passage elsewhere in the recordings (difference: 1 - similarity; at least the second figure)."""
 
+REPEATED = "the recordings themselves repeat this nearly as closely"
+"""Why a second that is like a passage is no copy of it."""
+
 
 class Verdict(StrEnum):
     """The verdict on one second."""
@@ -117,7 +120,7 @@ class Originality:
         )
         return (
             f"{words}; nearest {nearest.recording} at {nearest.at_seconds:.1f} s (similarity {nearest.similarity:.2f}"
-            + (", which the recordings repeat)" if nearest.is_repeated else ")")
+            + (f"; {REPEATED})" if nearest.is_repeated else ")")
         )
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
-from distill.originality.verdict import Originality, Verdict
+from distill.originality.verdict import REPEATED, Originality, Verdict
 from distill.report.contents import NewAudio, Reconstruction
 from distill.report.markup import Section, badge, count, name, section, text
 from distill.report.sound import (
@@ -126,7 +126,7 @@ def _origin_strip(originality: Originality, shown: float) -> str:
         words = f"{number} s: {second.verdict.value}"
         if second.recording:
             words += f", nearest {second.recording} at {second.at_seconds:.1f} s, similarity {second.similarity:.2f}"
-            words += ", which the recordings repeat" if second.is_repeated else ""
+            words += f"; {REPEATED}" if second.is_repeated else ""
         bars.append(
             f'<i class="{second.verdict.value.lower()}" style="left:{100 * left:.2f}%;width:{100 * width:.2f}%" '
             f'title="{text(words)}"></i>'

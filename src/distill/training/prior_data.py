@@ -19,6 +19,7 @@ from distill.errors import SettingError
 from distill.models import ranks
 from distill.models.model_file import Model, Source
 from distill.models.prior import PriorConfig
+from distill.training.budget import CODEC_SHARE
 from distill.training.extraction import Extraction
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice
 from distill.training.orders import order_extraction
@@ -260,7 +261,7 @@ def _too_long(seconds: float, minutes: float) -> str:
     return (
         f"The prior has {duration(60 * minutes)}, and encoding the recordings takes about {about(seconds)}, so it learns "
         f"{f'for {about(learning)}: too' if learning else 'next to nothing: far too'} little for new audio to hold together. "
-        f"{enough} for the prior, or fewer recordings, would do."
+        f"{enough} for the prior, or fewer recordings, would do; of the minutes of a whole run it gets {1 - CODEC_SHARE:.0%}."
     )
 
 
