@@ -4,11 +4,13 @@ Readers never wait for a writer (WAL), writers wait for each other, and a transa
 beginning, because one that turns from reading to writing cannot wait (https://www.sqlite.org/isolation.html).
 """
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from distill.errors import LibraryError, OutputError
@@ -49,7 +51,30 @@ class Database:
         Raises:
             LibraryError: if the database cannot be used.
         """
-        return self._tried(work, sqlite3.DatabaseError, ValueError, TypeError)
+        try:
+            return self._tried(work, sqlite3.DatabaseError, ValueError, TypeError)
+        except LibraryError as error:
+            if not self.path.is_file() or not isinstance(error.__cause__, sqlite3.Error) or self._can_be_written():
+                raise
+        with self._in_words(), TemporaryDirectory(prefix="distill-") as folder:
+            return self._read_copy(Path(folder), work)
+
+    def _can_be_written(self) -> bool:
+        try:
+            ensure_writable(self.path.parent)
+        except OutputError:
+            return False
+        return True
+
+    def _read_copy(self, folder: Path, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What ``work`` reads in a copy: beside a database on a read-only disk SQLite cannot make the files that it needs."""
+        for ending in ("", "-wal"):
+            part = self.path.with_name(self.path.name + ending)
+            if part.exists():
+                shutil.copyfile(part, folder / part.name)
+        copy = Database(folder / self.path.name, self._fill, self._tell)
+        with closing(copy._opened()) as connection:
+            return work(connection)
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Does ``work`` in one transaction: all of it counts, or none.
