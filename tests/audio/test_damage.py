@@ -243,3 +243,13 @@ def test_what_broke_off_is_used_in_every_format(tmp_path, noise):
     )
     encode(tmp_path / "b.oga", "ogg", "flac")
     assert probe(tmp_path / "b.oga").frames == 3 * RATE
+
+
+def test_a_part_that_is_longer_than_a_file_can_be_is_damage(tmp_path):
+    """Guards against an error of the operating system, which ended the reading of the whole folder."""
+    form = struct.pack(">d4sIIIII", 48_000.0, b"aac ", 0, 0, 1024, 2, 0)
+    parts = [(b"desc", len(form), form), (b"free", 2**62 + 4016, bytes(4096))]
+    packed = [name + struct.pack(">q", size) + content for name, size, content in parts]
+    (tmp_path / "a.caf").write_bytes(b"caff\0\1\0\0" + b"".join(packed))
+    with pytest.raises(AudioFileError, match=r"a.caf is damaged"):
+        probe(tmp_path / "a.caf")

@@ -4,6 +4,7 @@ Imported only when such a file is met. Only the file itself is handed over, neve
 that its content shows: FFmpeg would follow playlists otherwise, to other files and to the network.
 """
 
+import errno
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,7 +121,10 @@ class _Reading:
         try:
             with open_regular(path) as file, av.open(file, format=names[0], metadata_errors="ignore") as container:
                 yield from self._decoded(container, names[0])
-        except av.FFmpegError as error:
+        except (av.FFmpegError, OSError) as error:
+            if not isinstance(error, av.FFmpegError) and error.errno != errno.EINVAL:
+                raise
+            # EINVAL: a part of the file says that it is longer than a file can be, and FFmpeg asks to go there.
             reached = f"beyond {duration(self._seconds)}" if self._seconds else "at all"
             raise AudioFileError(
                 f"{path.name} is damaged: it cannot be read {reached}.", "Export it again, or leave it out."
