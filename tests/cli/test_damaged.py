@@ -183,7 +183,7 @@ def test_codes_become_an_audio_file_of_a_known_kind(
     codes: Path, distill: Distill, tiny: Path, tmp_path: Path, tree: Callable[..., Any]
 ) -> None:
     before = tree(tmp_path)
-    distill("decode", tiny, codes, "--out", tmp_path / "a.aac").refused("aac", "wav, flac, ogg, mp3")
+    distill("decode", tiny, codes, "--out", tmp_path / "a.aac").refused("aac", ".wav, .flac, .ogg or .mp3")
     assert tree(tmp_path) == before
 
 

@@ -56,6 +56,15 @@ def test_what_is_left_out_is_in_sentences(mixed_folder: Path) -> None:
     assert len(import_corpus(mixed_folder).left_out) < 12
 
 
+def test_check_says_once_what_holds_for_many(distill: Callable, mixed_folder: Path) -> None:
+    """Guards against the same long sentence for every copy of a recording."""
+    sound = (mixed_folder / "1.wav").read_bytes()
+    for number in range(4):
+        (mixed_folder / f"copy-{number}.wav").write_bytes(sound)
+    (line,) = (line for line in distill("check", mixed_folder).out.splitlines() if "copy-3.wav:" in line)
+    assert line.startswith("  copy-0.wav, copy-1.wav, copy-2.wav, copy-3.wav: ")
+
+
 def test_an_archive_beside_recordings_is_named(mixed_folder: Path) -> None:
     """A pack of samples that was never unpacked is not passed over."""
     (mixed_folder / "more loops.zip").write_bytes(b"PK\3\4")

@@ -40,6 +40,13 @@ def spoken(
     return save_model(tmp_path / "spoken.distill", dataclasses.replace(model, header=header, sources=tuple(sources)))
 
 
+def test_info_says_which_voice_speaks_and_why(distill: Distill, spoken: Path, tiny: Path) -> None:
+    answer = distill("info", spoken)
+    assert "In the recordings' voice, as that came nearer to the recordings; --voice chooses." in answer.err
+    answer = distill("info", tiny)
+    assert "In the codec's voice, as it was not measured which one is nearer; --voice chooses." in answer.err
+
+
 def generated(distill: Distill, *words: object) -> tuple[Path, dict[str, Any]]:
     answer = distill("generate", *words, "--seed", 1, "--json")
     assert answer.code == 0, answer.err

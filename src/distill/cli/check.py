@@ -74,8 +74,12 @@ def check(
     if unused:
         line()
         line("Left out:")
+    # Of one recording there may be many copies, and of one camera many films: what is said of all is said once.
+    same: dict[tuple[str, str, str], list[str]] = {}
     for file in unused:
-        line(f"  {file.name}: {file.reason} {file.fix}", _STYLES[str(file.verdict)])
+        same.setdefault((str(file.verdict), file.reason, file.fix), []).append(file.name)
+    for (verdict, reason, fix), names in same.items():
+        line(f"  {', '.join(names)}: {reason} {fix}", _STYLES[verdict])
     remarked = [file for file in corpus.files if file.remark and str(file.verdict) == "used"]
     if remarked:
         line()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.cli import options
-from distill.cli.console import figure, levels_table, note, place, print_json, table
+from distill.cli.console import figure, levels_table, moment, note, place, print_json, table
 from distill.durations import duration
 from distill.files.names import command
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> None:
     """Show MODEL's sizes, training and codebook use, and check the whole file."""
+    from distill.making import strength
     from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
     from distill.settings import codec_settings, prior_settings
@@ -37,7 +38,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     note(header.name, "bold")
     table(
         [
-            ("made", f"{header.created} with Distill {header.distill_version}"),
+            ("made", f"{moment(header.created)} with Distill {header.distill_version}"),
             (
                 "learned from",
                 f"{corpus.file_count} recording{'s' * (corpus.file_count != 1)}, {duration(corpus.seconds)} "
@@ -73,6 +74,12 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
             *((name, value) for name, (value, _) in prior_settings(header.prior, loaded.codec.frame_rate).items()),
         ]
     )
+    note()
+    note("New audio", "bold")
+    why = "as that came nearer to the recordings" if header.voices else "as it was not measured which one is nearer"
+    note(f"  In the {header.nearer_voice}'{'s' * (header.nearer_voice == 'codec')} voice, {why}; --voice chooses.")
+    if header.bands:
+        note(f"  {strength.in_words(header.beat_strength)}")
 
 
 def _sounds(header: "Header") -> str:
