@@ -1,6 +1,7 @@
 """The pipeline's own promises: what is there already is not made worse."""
 
 import dataclasses
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,16 +21,42 @@ from distill.training import Notice, TrainingEvent
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}
+REFINEMENT = pipeline.RefinementPlan(
+    epochs=1,
+    batch_size=1,
+    least_steps=1,
+    discriminator_width=4,
+    window_positions=16,
+    validation_windows=2,
+    device="cpu",
+)
 
 
-def test_a_worse_prior_does_not_replace_a_better_one(small_corpus: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trained(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A codec of the small corpus, without a prior, as its training wrote it."""
+    folder = tmp_path_factory.mktemp("codec")
+    with pytest.MonkeyPatch.context() as own:
+        own.setenv("DISTILL_HOME", str(folder / "home"))
+        corpus = import_corpus(small_corpus)
+        plan = pipeline.CodecPlan(epochs=4, least_steps=5, continuous_steps=2, device="cpu")
+        path, log = folder / "m.distill", folder / "events.jsonl"
+        pipeline.train_codec(corpus, split_corpus(corpus), path, log, plan, config_changes=CODEC)
+    return path
+
+
+@pytest.fixture
+def codec(trained: Path, tmp_path: Path) -> Path:
+    """The model file of that codec, which a test may change."""
+    return Path(shutil.copy(trained, tmp_path / "m.distill"))
+
+
+def test_a_worse_prior_does_not_replace_a_better_one(small_corpus: Path, codec: Path, tmp_path: Path) -> None:
     """Guards against an interrupted second training that destroys the first one's work."""
     corpus = import_corpus(small_corpus)
     split = split_corpus(corpus)
-    codec_plan = pipeline.CodecPlan(epochs=4, least_steps=5, continuous_steps=2, device="cpu")
     plan = pipeline.PriorPlan(epochs=1, views=2, least_steps=40, learning_rate=3e-4, device="cpu")
-    path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
-    pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC)
+    path, log = codec, tmp_path / "events.jsonl"
     good = pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR)
     groups = {recording.name: recording.group for recording in corpus.recordings}
     assert {source.name: source.take for source in good.sources} == groups
@@ -51,15 +78,13 @@ def test_a_worse_prior_does_not_replace_a_better_one(small_corpus: Path, tmp_pat
 
 
 def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage(
-    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_corpus: Path, codec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against a voice that is chosen by how another decoder sounded."""
     corpus = import_corpus(small_corpus)
     split = split_corpus(corpus)
-    path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
-    codec_plan = pipeline.CodecPlan(epochs=1, least_steps=2, continuous_steps=1, device="cpu")
+    path, log = codec, tmp_path / "events.jsonl"
     plan = pipeline.PriorPlan(epochs=1, views=1, least_steps=1, device="cpu")
-    pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC)
     trained = pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR)
     measured: list[Model] = []
 
@@ -75,8 +100,7 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
             path, dataclasses.replace(trained, header=trained.header.model_copy(update=changes | {"digest": None}))
         )
         told: list[TrainingEvent] = []
-        run = RefinementRun(tmp_path, pipeline.RefinementPlan(epochs=1, least_steps=1, device="cpu"))
-        pipeline.refine_codec(path, corpus, split, run, callback=told.append)
+        pipeline.refine_codec(path, corpus, split, RefinementRun(tmp_path, REFINEMENT), callback=told.append)
         return load_model(path).header.nearer_voice, [one.text for one in told if isinstance(one, Notice)]
 
     assert refined(voices={"nearer": "recordings"})[0] == "codec"
@@ -91,14 +115,12 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
 
 
 def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(
-    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_corpus: Path, codec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "leaves_time_to_measure", lambda plan: (True, plan))
     corpus = import_corpus(small_corpus)
     split = split_corpus(corpus)
-    path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
-    codec_plan = pipeline.CodecPlan(epochs=2, least_steps=5, continuous_steps=2, device="cpu")
-    pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC)
+    path, log = codec, tmp_path / "events.jsonl"
     events: list[TrainingEvent] = []
     plan = pipeline.PriorPlan(epochs=1, device="cpu")
     pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR, callback=events.append)
@@ -107,13 +129,11 @@ def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(
     assert in_words(model.header.beat_strength) in [event.text for event in events if isinstance(event, Notice)]
 
 
-def test_a_stop_does_not_move_the_end_of_a_prior(small_corpus: Path, tmp_path: Path) -> None:
+def test_a_stop_does_not_move_the_end_of_a_prior(small_corpus: Path, codec: Path, tmp_path: Path) -> None:
     """Guards against time for measuring that is taken from the minutes anew whenever a training goes on."""
     corpus = import_corpus(small_corpus)
     split = split_corpus(corpus)
-    path, log = tmp_path / "m.distill", tmp_path / "run" / "prior.jsonl"
-    codec_plan = pipeline.CodecPlan(epochs=1, least_steps=5, continuous_steps=2, device="cpu")
-    pipeline.train_codec(corpus, split, path, tmp_path / "run" / "codec.jsonl", codec_plan, config_changes=CODEC)
+    path, log = codec, tmp_path / "run" / "prior.jsonl"
     stop = threading.Event()
     stop.set()
     plan, ends = pipeline.PriorPlan(minutes=2.0, views=1, device="cpu"), []
@@ -129,16 +149,14 @@ def test_a_stop_does_not_move_the_end_of_a_prior(small_corpus: Path, tmp_path: P
 
 
 def test_a_stopped_prior_does_not_replace_that_of_other_recordings(
-    small_corpus: Path, tmp_path: Path, noise: Callable[..., np.ndarray], save: Callable[..., Path]
+    small_corpus: Path, codec: Path, tmp_path: Path, noise: Callable[..., np.ndarray], save: Callable[..., Path]
 ) -> None:
     """Guards against one step on another folder that takes the place of a good prior."""
     for seed in range(5):
         save(tmp_path / "others" / f"{seed}.wav", noise(1.0, seed))
     corpus, others = import_corpus(small_corpus), import_corpus(tmp_path / "others")
     plan = pipeline.PriorPlan(epochs=1, device="cpu")
-    path, log = tmp_path / "m.distill", tmp_path / "events.jsonl"
-    codec_plan = pipeline.CodecPlan(epochs=2, least_steps=5, continuous_steps=2, device="cpu")
-    pipeline.train_codec(corpus, split_corpus(corpus), path, log, codec_plan, config_changes=CODEC)
+    path, log = codec, tmp_path / "events.jsonl"
     pipeline.add_prior(path, corpus, split_corpus(corpus), log, plan, config_changes=PRIOR)
     before = path.read_bytes()
     stopped = threading.Event()
