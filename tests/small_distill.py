@@ -1,9 +1,12 @@
 """``distill`` with short epochs and small models, as a process of its own, where a test is not about what is learned.
 
 python small_distill.py WORDS
+python small_distill.py --narrow WORDS    # models as for the corpus, but narrow
 """
 
 import dataclasses
+import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -43,13 +46,10 @@ def small_sizes() -> tuple[Any, Any]:
     return codec, PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)
 
 
-def main() -> None:
-    """The command line, in which the plans are short and a corpus suggests small models."""
-    from distill import pipeline, sizes
-    from distill.cli.start import main as command
+def use_small_sizes() -> None:
+    """Whatever the corpus, it suggests small models."""
+    from distill import sizes
 
-    for name, plan in short_plans().items():
-        setattr(pipeline, name, plan)
     codec, prior = small_sizes()
 
     def prior_config(model: Any, corpus: object) -> Any:
@@ -57,6 +57,55 @@ def main() -> None:
 
     sizes.codec_config_for = lambda corpus: codec
     sizes.prior_config_for = prior_config
+
+
+def use_narrow_sizes() -> None:
+    """The corpus suggests what it does suggest, but models of a sixth of the width."""
+    from distill import sizes
+
+    codec_for, prior_for = sizes.codec_config_for, sizes.prior_config_for
+
+    def codec_config(corpus: Any) -> Any:
+        return dataclasses.replace(codec_for(corpus), hidden_size=64, encoder_blocks=1, decoder_blocks=2)
+
+    def prior_config(model: Any, corpus: Any) -> Any:
+        return dataclasses.replace(prior_for(model, corpus), hidden_size=64, num_layers=2, num_heads=2)
+
+    sizes.codec_config_for, sizes.prior_config_for = codec_config, prior_config
+
+
+def python_with(command: str, folder: Path) -> Path:
+    """A program in the place of Python whose ``-m distill`` is this command, for a server and the jobs that it starts.
+
+    The runner of the jobs is the real one; only what it starts is not.
+    """
+    script = folder / "python"
+    runs = f"import sys; sys.executable = {str(script)!r}; from pathlib import Path; from distill.web import runner"
+    script.write_text(
+        f"""#!/bin/sh
+case "$2" in
+distill.web.runner) exec {sys.executable} -c "{runs}; runner.run(Path(sys.argv[1]))" "$3" ;;
+distill) shift 2; exec {command} "$@" ;;
+esac
+exec {sys.executable} "$@"
+"""
+    )
+    script.chmod(0o755)
+    return script
+
+
+def main() -> None:
+    """The command line, in which the plans are short and a corpus suggests small models."""
+    from distill import pipeline
+    from distill.cli.start import main as command
+
+    for name, plan in short_plans().items():
+        setattr(pipeline, name, plan)
+    if sys.argv[1:2] == ["--narrow"]:
+        del sys.argv[1]
+        use_narrow_sizes()
+    else:
+        use_small_sizes()
     command()
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+import small_distill
 from distill.library import Library, RunRecord
 from distill.models.health import LevelHealth
 from distill.runs.events import EventLog
@@ -25,22 +26,25 @@ from distill.training import metrics as m
 
 pytestmark = pytest.mark.browser
 
+PATIENCE_MS = 30_000
 LONG_MS = 600_000
 """Training takes its time on a shared machine."""
 
 
 class Server:
-    """``distill ui`` as a person starts it, with a home of its own."""
+    """``distill ui`` as a person starts it, with a home of its own; what its jobs train is narrow, with short epochs."""
 
     def __init__(self, home: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.page, self.home = f"http://127.0.0.1:{self.port}", home
+        narrow = small_distill.python_with(f"{sys.executable} -P {small_distill.__file__} --narrow", home)
+        self._code = f"import sys; sys.executable = {str(narrow)!r}; from distill.cli.start import main; main()"
         self.start()
 
     def start(self) -> None:
-        words = [sys.executable, "-m", "distill", "ui", "--port", str(self.port), "--no-open"]
+        words = [sys.executable, "-c", self._code, "ui", "--port", str(self.port), "--no-open"]
         environment = {**os.environ, "DISTILL_HOME": str(self.home)}
         self._process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):
@@ -102,7 +106,8 @@ def page(context: BrowserContext) -> Iterator[Page]:
     opened, wrong = context.new_page(), []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     yield opened
     assert wrong == []
 
@@ -140,7 +145,7 @@ def test_from_an_empty_library_to_a_kept_piece(
     assert page.locator("td.verdict .badge.good").count() == 21
 
     page.click("[data-test=to-train]")
-    page.fill("[data-test=minutes]", "6")  # it is stopped long before
+    page.fill("[data-test=minutes]", "60")  # it is stopped long before
     page.click("summary:has-text('Advanced')")
     page.get_by_label("First pieces").fill("2")
     page.get_by_label("Seconds each").fill("2")
@@ -167,7 +172,7 @@ def test_from_an_empty_library_to_a_kept_piece(
     run_is(page, "stopped")
     run_is(second, "stopped")
 
-    page.get_by_label("Minutes further").fill("0.15", timeout=LONG_MS)  # once all that it had to say is written
+    page.get_by_label("Minutes further").fill("0.1", timeout=LONG_MS)  # once all that it had to say is written
     page.click("[data-test=resume]")
     run_is(second, "running")
     second.close()

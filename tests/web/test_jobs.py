@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import small_distill
 from distill.files.home import home
 from distill.web import jobs
 
@@ -60,19 +61,7 @@ with open(os.environ["DISTILL_PROGRESS"], "w") as told:
 print(json.dumps({"said": sys.argv[2], "at": time.time()}))
 """
     )
-    # The runner is the real one; only what it starts as a command is the fake.
-    real, script = sys.executable, tmp_path / "python"
-    runs = f"import sys; sys.executable = {str(script)!r}; from pathlib import Path; from distill.web import runner"
-    script.write_text(
-        f"""#!/bin/sh
-case "$2" in
-distill.web.runner) exec {real} -c "{runs}; runner.run(Path(sys.argv[1]))" "$3" ;;
-distill) shift 2; exec {real} {fake}/app.py "$@" ;;
-esac
-exec {real} "$@"
-"""
-    )
-    script.chmod(0o755)
+    script = small_distill.python_with(f"{sys.executable} {fake}/app.py", tmp_path)
     monkeypatch.setattr(sys, "executable", str(script))
 
 
