@@ -65,7 +65,7 @@ def trained(corpus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Train
         own.setenv("DISTILL_HOME", str(folder / "home"))
         corpus = import_corpus(corpus_dir)
         split = split_corpus(corpus)
-        codec_plan = CodecPlan(epochs=2, least_steps=120, validation_windows=2, device="cpu")
+        codec_plan = CodecPlan(epochs=2, batch_size=8, least_steps=120, validation_windows=2, device="cpu")
         prior_plan = PriorPlan(epochs=2, views=3, device="cpu")
         pipeline.train_codec(corpus, split, path, log, codec_plan, config_changes=CODEC, callback=events.append)
         pipeline.add_prior(path, corpus, split, log, prior_plan, config_changes=PRIOR, callback=events.append)
