@@ -18,9 +18,7 @@ from typing import Any
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
 from distill.errors import SettingError
-from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.evaluation.remeasured import measured_anew
-from distill.files.atomic import ensure_writable
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
 from distill.making.closing import marked_unmeasured, with_bands, with_measures
@@ -32,8 +30,8 @@ from distill.models.header import UNMEASURED
 from distill.models.model_file import Model, load_model, read_header, save_model
 from distill.models.prior import PriorConfig
 from distill.models.vqvae import VQVAEConfig
-from distill.report import write_evaluation_report, write_refinement_report, write_report
-from distill.report.gather import evaluation_report, refinement_report, run_report
+from distill.report import write_refinement_report, write_report
+from distill.report.gather import refinement_report, run_report
 from distill.runs.events import events_file, read_run
 from distill.runs.resume import RefinementRun, Stopped, forget_finished, resume_command
 from distill.runs.stage import recorded_stage
@@ -276,24 +274,6 @@ def add_prior(
         record.can_go_on = False
         save_model(model_path, measured)
     return measured
-
-
-def evaluate_folder(
-    model: Model,
-    folder: Path,
-    out: Path,
-    *,
-    with_opus: bool = True,
-    progress: Callable[[int, int, str], None] | None = None,
-) -> tuple[Evaluation, Path]:
-    """Measures the codec on every usable recording of the folder; returns the figures and the path of an HTML page."""
-    corpus = import_corpus(folder, channels=model.codec.channels)
-    ensure_writable(out)
-    split = own_split(model, corpus)
-    evaluation = evaluate(model, corpus, split, with_opus=with_opus, progress=progress)
-    with reserving(out / f"{model.header.name}-evaluation.html") as page:
-        write_evaluation_report(page, evaluation_report(model, corpus, split, evaluation))
-    return evaluation, page
 
 
 def run(

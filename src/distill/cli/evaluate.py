@@ -28,17 +28,25 @@ def evaluate(
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure how close MODEL's codec comes to the recordings in FOLDER, and write a page to listen to."""
-    from distill import pipeline
+    from distill.audio.corpus import import_corpus
+    from distill.evaluation import measure
+    from distill.files.atomic import ensure_writable
+    from distill.files.names import reserving
     from distill.models.health import named_levels
     from distill.models.model_file import load_model
+    from distill.report import write_evaluation_report
+    from distill.report.gather import evaluation_report
     from distill.training.device import choose_device
 
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     with TrainingView() as view:
-        evaluation, page = pipeline.evaluate_folder(
-            loaded, folder, out, with_opus=opus, progress=view.counting("Listening")
-        )
+        corpus = import_corpus(folder, channels=loaded.codec.channels)
+        ensure_writable(out)
+        split = measure.own_split(loaded, corpus)
+        evaluation = measure.evaluate(loaded, corpus, split, with_opus=opus, progress=view.counting("Listening"))
+        with reserving(out / f"{loaded.header.name}-evaluation.html") as page:
+            write_evaluation_report(page, evaluation_report(loaded, corpus, split, evaluation))
     levels = named_levels(evaluation.levels)
     if as_json:
         print_json(
