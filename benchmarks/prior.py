@@ -35,7 +35,7 @@ from distill.training.metrics import PriorStepMetrics, TrainingEvent
 from distill.training.plan import PriorPlan
 from distill.training.prior_loop import train_prior
 
-PLAN = PriorPlan()
+PLAN = PriorPlan(precision="auto")  # as the commands train
 ORDERS = range(1, 9)
 
 

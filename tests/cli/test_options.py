@@ -109,7 +109,7 @@ def test_train_prior(
         ("--seconds", "10000", "0.5 to 600"),
         ("--count", "0", "1 to 64"),
         ("--channels", "5", "1 (mono) or 2 (stereo)"),
-        ("--name", "a/b", "without slashes"),
+        ("--name", "a/b", "without any of /"),
     ],
 )
 def test_run(

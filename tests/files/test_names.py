@@ -145,12 +145,12 @@ def test_a_result_never_replaces_its_source(tmp_path: Path) -> None:
     source.touch()
     with (
         pytest.raises(OutputError, match="overwritten"),
-        output_file(tmp_path / "x" / ".." / "a.wav", Path("b"), source),
+        output_file(tmp_path / "x" / ".." / "a.wav", Path("b"), source, endings=[".wav"]),
     ):
         pytest.fail("it was replaced")
-    with output_file(None, source, source) as free:
+    with output_file(None, source, source, endings=[".wav"]) as free:
         assert free == tmp_path / "a-2.wav"
-        with output_file(None, source) as another:
+        with output_file(None, source, endings=[".wav"]) as another:
             assert another == tmp_path / "a-3.wav", "two writers at once keep both files"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from distill.library import GenerationRecord, Library, trash
+from distill.library.moving import TITLE_STAYS
 
 
 @pytest.fixture
@@ -73,7 +74,10 @@ def test_what_another_window_empties_while_the_list_is_read_is_not_missed(
 
 def test_a_piece_is_renamed_and_downloaded_by_its_new_name(client: Any, piece: tuple[int, Path]) -> None:
     number, path = piece
-    assert client.post(f"/api/pieces/{number}/rename", json={"name": "Rain on tin"}).json() == {"name": "Rain on tin"}
+    renamed = client.post(f"/api/pieces/{number}/rename", json={"name": "Rain on tin"}).json()
+    assert renamed == {"name": "Rain on tin", "remark": TITLE_STAYS}, (
+        "the stand-in for a piece has no title of Distill's"
+    )
     (shown,) = client.get("/api/pieces").json()
     assert (shown["name"], shown["file"], shown["is_there"]) == (
         "Rain on tin",

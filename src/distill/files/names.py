@@ -168,14 +168,14 @@ def output_file(wanted: Path | None, default: Path, *sources: Path, endings: Seq
         return
     if wanted.is_dir():
         raise OutputError(f"{wanted} is a folder; a file is needed.", f"Give a file in it: {wanted / default.name}")
-    if wanted.suffix.lower() not in endings:
-        has = f"ends in {wanted.suffix}" if wanted.suffix else "has no ending"
-        known = f"{', '.join(endings[:-1])} or {endings[-1]}" if len(endings) > 1 else endings[0]
-        raise OutputError(f"{wanted} {has}, so what to write is not known.", f"Give a name that ends in {known}.")
     if absolute(wanted) in {absolute(source) for source in sources}:
         raise OutputError(
             f"{wanted} is one of the files that are read, and would be overwritten.", "Choose another --out."
         )
+    if wanted.suffix.lower() not in endings:
+        has = f"ends in {wanted.suffix}" if wanted.suffix else "has no ending"
+        known = f"{', '.join(endings[:-1])} or {endings[-1]}" if len(endings) > 1 else endings[0]
+        raise OutputError(f"{wanted} {has}, so what to write is not known.", f"Give a name that ends in {known}.")
     ensure_writable(wanted.parent)
     yield wanted
 

@@ -21,7 +21,7 @@ from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.models.header import KEY, checked_header, errors_in_words, read_header
 
-TITLE_STAYS = "The title in the file stays as it is: it is not the old name, or another program wrote it."
+TITLE_STAYS = "A title that the file has from elsewhere, if any, stays as it is."
 
 
 def add(library: Library, source: Path, *, in_place: bool, is_checked: bool = False) -> ModelEntry:
