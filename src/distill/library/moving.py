@@ -200,9 +200,8 @@ def _recase(source: Path, target: Path) -> None:
         except OSError:
             between.replace(source)
             raise
-        between.unlink(
-            missing_ok=True
-        )  # where both names were links to one file, which a disk that tells them apart may have
+        # It is still there where both names were links to one file, as a disk that tells them apart may have.
+        between.unlink(missing_ok=True)
         sync_folder(target.parent)
     except OSError as error:
         raise output_error(target, error) from error

@@ -7,9 +7,9 @@ import threading
 import time
 
 HELD_S = 30.0
-"""A gap between two looks at the clock that is longer may have been a stand-still,"""
+"""Seconds between two looks at the clock from which they may have been a stand-still; see ``HELD_SHARE``."""
 HELD_SHARE = 0.01
-"""and was one if this process computed for less than this share of it: no step takes so long and works so little."""
+"""They were one if this process computed for less than this share of them: no step takes so long and works so little."""
 
 
 class Awake:
