@@ -18,6 +18,7 @@ from distill.making.strength import in_words, measured_strength
 from distill.models.model_file import Model, load_model, save_model
 from distill.runs.resume import RefinementRun, Stopped, stopped_prior
 from distill.training import Notice, TrainingEvent
+from distill.training.budget import Closing
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}
@@ -117,7 +118,7 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
 def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(
     small_corpus: Path, codec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "leaves_time_to_measure", lambda plan: (True, plan))
+    monkeypatch.setattr(pipeline, "leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan))
     corpus = import_corpus(small_corpus)
     split = split_corpus(corpus)
     path, log = codec, tmp_path / "events.jsonl"
@@ -144,7 +145,7 @@ def test_a_stop_does_not_move_the_end_of_a_prior(small_corpus: Path, codec: Path
         pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR, resumed=resumed, cancel_event=stop)
         resumed = stopped_prior(log.parent)
         ends.append(resumed.state.value("plan.minutes", float))
-    assert ends[0] == ends[1] == pytest.approx(1.84), "a run is to measure in the last of its minutes"
+    assert ends[0] == ends[1] == pytest.approx(1.6), "a run is to measure in the last of its minutes"
     assert ends[2] < (plan.minutes or 0), "and so is what is trained further"
 
 

@@ -39,7 +39,7 @@ from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training import awake
 from distill.training.adversarial import RefinementResult, refine_decoder
-from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_measure, time_to_learn
+from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_close, time_to_learn
 from distill.training.device import choose_device
 from distill.training.headers import bundled_header, codec_header, reason_to_keep, refined_header
 from distill.training.metrics import MetricsCallback, Notice
@@ -235,7 +235,7 @@ def add_prior(
     with recorded_stage(
         "prior", model_path, corpus, events, plan, callback, cancel_event, config=config, resumed=resumed
     ) as (record, state_file):
-        measures, shorter = leaves_time_to_measure(plan)
+        closing, shorter = leaves_time_to_close(plan)
         # What goes on to the end it was begun with has left that time already.
         if resumed is None or plan.minutes != resumed.state.value("plan", dict).get("minutes"):
             plan = shorter
@@ -256,7 +256,7 @@ def add_prior(
         header = bundled_header(model.header, trained, after)
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
         bundled = with_bands(bundled, split.train)
-        if not (measures or (is_continued and before.get(UNMEASURED))):
+        if not (closing.measures or (is_continued and before.get(UNMEASURED))):
             save_model(model_path, bundled)
             return bundled
         # Whatever ends it from here on, the file says what is still to be done.
@@ -265,7 +265,8 @@ def add_prior(
         record.can_go_on = True
         if is_stopped:
             return unmeasured
-        measured = with_measures(bundled, split.train, record.tell, partial(_is_set, cancel_event))
+        candidates = trained["candidates"] if closing.hears else ()
+        measured = with_measures(bundled, split.train, record.tell, partial(_is_set, cancel_event), candidates)
         if measured is None:
             record.tell(
                 Notice("The prior is trained. Which voice suits it is not measured yet: that is left to go on with.")

@@ -15,6 +15,7 @@ from distill.files.names import sole_writer
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
+from distill.training.budget import Closing
 from distill.training.metrics import (
     PriorEpochMetrics,
     PriorStepMetrics,
@@ -233,7 +234,9 @@ def test_what_is_measured_after_a_prior_is_made_up_for(
             os.kill(os.getpid(), signal.SIGINT)
 
     stopped: list[bool] = []
-    monkeypatch.setattr("distill.pipeline.leaves_time_to_measure", lambda plan: (True, plan))
+    monkeypatch.setattr(
+        "distill.pipeline.leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan)
+    )
     monkeypatch.setattr("distill.making.strength.measured_strength", strength)
     monkeypatch.setattr("distill.making.nearness.measured", voices)
     assert distill("train", small_corpus, "--epochs", 1, "--name", "m", "--out", tmp_path).code == 0

@@ -223,7 +223,6 @@ def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
         def nearness(self, audio: list[float]) -> Nearness:
             return Nearness(0.0, 0.1, math.exp(np.mean(audio)), 0.25 * audio[0], 0.1, 0.0)
 
-    monkeypatch.setattr(nearness, "Reference", Told)
     monkeypatch.setattr(nearness, "generate", lambda *_: [Piece()] * nearness.PIECES)
     recording = noise(1, 0)
     codes = torch.arange(94).view(47, 2) % 16
@@ -234,12 +233,12 @@ def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
     quantizer = SimpleNamespace(codebooks=torch.randn(2, 16, 4, generator=torch.Generator().manual_seed(0)))
     spoken = SimpleNamespace(quantizer=quantizer, channels=1, sample_rate=RATE, hop=1024, frame_rate=FRAME_RATE)
     model = cast(Model, SimpleNamespace(codec=spoken, trained_on=(source,), header=SimpleNamespace(bands=())))
-    found = measured(model, cast(list[Passage], [passage]))
+    found = measured(model, cast(list[Passage], [passage]), cast(Reference, Told()))
     assert (found["nearer"], found["join_cost"]) == (nearer, best)
     assert found["codec_frechet"] == pytest.approx(math.exp(codec), abs=0.01)
     assert found["recordings_frechet"] == pytest.approx(math.exp(2), abs=0.01)
     Told.windows -= 1
-    assert measured(model, cast(list[Passage], [passage])) == {}
+    assert measured(model, cast(list[Passage], [passage]), cast(Reference, Told())) == {}
 
 
 @pytest.mark.parametrize(

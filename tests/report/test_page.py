@@ -35,7 +35,7 @@ from distill.report.sound import (
     picture_png,
     waveform_path,
 )
-from distill.training.metrics import PriorEpochMetrics, TrainingEvent, VQEpochMetrics
+from distill.training.metrics import PriorChosenEvent, PriorEpochMetrics, TrainingEvent, VQEpochMetrics
 
 _VOID = {"meta", "img", "br", "link"}
 HOSTILE = "a<script>alert(1)</script>\"'&\n\u202e\udcff.wav"
@@ -300,6 +300,9 @@ def test_perplexity_shows_alarm_and_kept_epoch(tmp_path: Path) -> None:
     assert label is not None
     assert float(label[1]) == pytest.approx(float(heights[0]) - 5)
     assert "kept: 7.39 in epoch 3" in page.words
+    heard = PriorChosenEvent(epoch=2, val_perplexity=54.6, text="")
+    page = page_of(tmp_path, replace(EMPTY, events=[*EVENTS, *again, heard], memorization_threshold=2.0))
+    assert "kept: 54.6 in epoch 2" in page.words, "what is heard has the last word"
     page = page_of(tmp_path, replace(EMPTY, events=EVENTS))
     assert "memorisation alarm" not in page.words
 

@@ -8,7 +8,7 @@ import torch
 
 from distill.models import PriorConfig
 from distill.training import Notice, TrainingEvent, train_prior
-from distill.training.budget import LEAST_SHARE, closing_seconds, leaves_time_to_measure, time_to_learn
+from distill.training.budget import LEAST_SHARE, Closing, closing_seconds, leaves_time_to_close, time_to_learn
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import CodeViews
 
@@ -35,11 +35,14 @@ def test_that_little_time_is_left_is_said_with_what_would_be_enough() -> None:
 
 def test_measuring_comes_out_of_the_prior_s_minutes() -> None:
     """Guards against a prior that trains to the end of the run, and against a minute that is spent on measuring."""
-    assert leaves_time_to_measure(PriorPlan(minutes=0.5)) == (False, PriorPlan(minutes=0.5))
-    measures, plan = leaves_time_to_measure(PriorPlan(minutes=2.0))
-    assert measures
-    assert plan.minutes == pytest.approx(1.84)
-    assert leaves_time_to_measure(PriorPlan(minutes=60.0))[1].minutes == pytest.approx(60 - 25 / 60)
+    assert leaves_time_to_close(PriorPlan(minutes=0.5)) == (Closing(False, False), PriorPlan(minutes=0.5))
+    closing, plan = leaves_time_to_close(PriorPlan(minutes=1.0))
+    assert closing == Closing(hears=False, measures=True)
+    assert plan.minutes == pytest.approx(0.9)
+    closing, plan = leaves_time_to_close(PriorPlan(minutes=2.0))
+    assert closing == Closing(hears=True, measures=True)
+    assert plan.minutes == pytest.approx(1.6)
+    assert leaves_time_to_close(PriorPlan(minutes=60.0))[1].minutes == pytest.approx(60 - 45 / 60)
 
 
 def test_that_encoding_takes_most_of_the_time_is_said_before_it_begins(model_path: Path, small_corpus: Path) -> None:

@@ -110,6 +110,11 @@ def weights(result: Any) -> dict[str, torch.Tensor]:
     return (result["prior_model"] if isinstance(result, dict) else result.codec).state_dict()
 
 
+def to_hear(result: Any) -> list[tuple[int, dict[str, torch.Tensor]]]:
+    """The weights of the epochs that are to be heard; the codec has none."""
+    return [(one.epoch, one.weights) for one in result["candidates"]] if isinstance(result, dict) else []
+
+
 def curves(result: Any) -> Any:
     return result["curves"] if isinstance(result, dict) else result.curves
 
@@ -135,6 +140,9 @@ def test_resumed_equals_uninterrupted(step: int, train: Loop, tmp_path: Path) ->
     assert curves(rest) == curves(whole)
     for name, tensor in weights(whole).items():
         assert torch.equal(tensor, weights(rest)[name]), name
+    assert [epoch for epoch, _ in to_hear(rest)] == [epoch for epoch, _ in to_hear(whole)]
+    for (epoch, had), (_, has) in zip(to_hear(whole), to_hear(rest), strict=True):
+        assert all(torch.equal(tensor, has[name]) for name, tensor in had.items()), epoch
 
 
 def test_going_back_is_resumed_too(train: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
         return
     table(
         [
-            (checked("perplexity", header.is_prior_held_out), figure(header.prior_training.get("best_perplexity"), 1)),
+            (checked("perplexity", header.is_prior_held_out), figure(header.perplexity, 1)),
             ("epochs", figure(header.prior_training.get("epochs_trained"), 0)),
             ("training started from", "the base prior" if header.is_prior_from_base else "the codec's codebooks"),
             *((name, value) for name, (value, _) in prior_settings(header.prior, loaded.codec.frame_rate).items()),

@@ -122,6 +122,8 @@ class TrainingView:
             case m.PriorTrainingCompleteEvent():
                 perplexity = m.checked("perplexity", event.is_held_out)
                 good(f"Prior trained for {_epochs(event.epochs_trained)}: {perplexity} {event.best_perplexity:.1f}")
+            case m.PriorChosenEvent():
+                note(event.text)
             case m.RolledBack():
                 warn(event.text)
             case m.Notice() if event.text not in self._told:  # a whole run reports on its corpus twice

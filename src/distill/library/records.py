@@ -73,7 +73,7 @@ class ModelEntry:
             file_count=header.corpus.file_count,
             seconds=header.corpus.seconds,
             codec_distance=_number(distance),
-            perplexity=_number((header.prior_training or {}).get("best_perplexity")),
+            perplexity=_number(header.perplexity),
             has_prior=header.has_prior,
             recordings=tuple(dict.fromkeys(source.name for source in header.sources)),
             size=status.st_size,

@@ -1,5 +1,9 @@
-"""What the last seconds of a prior's training find out about new audio, so that it need not be found out each time."""
+"""What the last seconds of a prior's training find out about new audio, so that it need not be found out each time.
 
+weights of a few epochs ──draw, hear──▶ the nearest ──▶ how firmly it holds the beat ──▶ which voice is nearer
+"""
+
+import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 
@@ -10,7 +14,8 @@ from distill.making.loudness import learn_loudness
 from distill.making.openings import HEARD_SECONDS
 from distill.models.header import BEAT_STRENGTH, UNMEASURED
 from distill.models.model_file import Model
-from distill.training.metrics import MetricsCallback, Notice
+from distill.training.candidates import Candidate
+from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
 
 
 def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
@@ -33,16 +38,28 @@ def marked_unmeasured(model: Model) -> Model:
 
 
 def with_measures(
-    model: Model, passages: Sequence[Passage], tell: MetricsCallback, is_stopped: Callable[[], bool] = lambda: False
+    model: Model,
+    passages: Sequence[Passage],
+    tell: MetricsCallback,
+    is_stopped: Callable[[], bool] = lambda: False,
+    candidates: Sequence[Candidate] = (),
 ) -> Model | None:
-    """The model that knows how firmly to hold the beat, and which voice is nearer to the recordings; both are told.
+    """The model with the weights that sound nearest to the recordings, which knows how firmly to hold the beat, and which voice
+    is nearer; all three are told.
 
     Args:
-        is_stopped: asked before each of the two, which take seconds.
+        is_stopped: asked before each of them, which take seconds.
+        candidates: the weights to choose among. With fewer than two, or too little sound to judge by, the model keeps its own.
 
     Returns:
         None if it was stopped.
     """
+    reference = nearness.reference_of(model, passages)
+    if len(candidates) > 1 and reference.windows >= nearness.FEWEST_WINDOWS:
+        chosen = _with_nearest(model, candidates, reference, tell, is_stopped)
+        if chosen is None:
+            return None
+        model = chosen
     if is_stopped():
         return None
     firmness = strength.measured_strength(model, passages)
@@ -50,7 +67,43 @@ def with_measures(
     model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
     if is_stopped():
         return None
-    voices = nearness.measured(model, passages)
+    voices = nearness.measured(model, passages, reference)
     too_little = "There is too little sound to compare the two voices with, so the codec's voice is used."
     tell(Notice(nearness.in_words(voices) if voices else too_little))
     return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices}))
+
+
+def _with_nearest(
+    model: Model,
+    candidates: Sequence[Candidate],
+    reference: nearness.Reference,
+    tell: MetricsCallback,
+    is_stopped: Callable[[], bool],
+) -> Model | None:
+    """The model with the candidate's weights whose new audio, drawn without a beat, is nearest in the codec's voice."""
+    free = model.header.model_copy(update={"beat_strength": 0.0})
+    heard = []
+    for candidate in candidates:
+        if is_stopped():
+            return None
+        prior = copy.deepcopy(model.require_prior())
+        prior.load_state_dict(candidate.weights)
+        heard.append(nearness.by_codecs_voice(dataclasses.replace(model, header=free, prior=prior), reference)[1])
+    nearest = min(range(len(heard)), key=lambda place: heard[place].distance)
+    chosen = candidates[nearest]
+    tell(PriorChosenEvent(chosen.epoch, chosen.perplexity, _in_words(candidates, heard, nearest)))
+    prior = copy.deepcopy(model.require_prior())
+    prior.load_state_dict(chosen.weights)
+    kept = {"kept_epoch": chosen.epoch, "kept_perplexity": chosen.perplexity}
+    training = {**(model.header.prior_training or {}), **kept}
+    header = model.header.model_copy(update={"prior_training": training, "digest": None})
+    return dataclasses.replace(model, header=header, prior=prior)
+
+
+def _in_words(candidates: Sequence[Candidate], heard: Sequence[nearness.Nearness], nearest: int) -> str:
+    others = sorted(one.frechet for place, one in enumerate(heard) if place != nearest)
+    apart = f"{others[0]:.3g}" if len(others) == 1 else f"{others[0]:.3g} to {others[-1]:.3g}"
+    return (
+        f"Of {len(candidates)} epochs with about the same loss, new audio of epoch {candidates[nearest].epoch} came nearest to "
+        f"the recordings (Fréchet distance {heard[nearest].frechet:.3g}; the others {apart}): its weights are used."
+    )

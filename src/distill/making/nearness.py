@@ -25,7 +25,7 @@ from distill.audio.split import Passage
 from distill.audio.texture import FASTEST, SLOWEST, movement
 from distill.making.grains import JOIN_COSTS, Bank, Stretch
 from distill.making.onsets import onset_echo, strongest_period
-from distill.making.sampling import Sampling, generate
+from distill.making.sampling import Generation, Sampling, generate
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
 from distill.originality.passages import AS_IT_IS, Passages
@@ -129,16 +129,27 @@ class Reference:
         return found
 
 
-def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int | str]:
+def reference_of(model: Model, passages: Sequence[Passage]) -> Reference:
+    """What the recordings that a model was trained on sound like, four minutes of them at most."""
+    return Reference(excerpts(passages, model.codec.channels), model.codec.frame_rate)
+
+
+def by_codecs_voice(model: Model, reference: Reference) -> tuple[list[Generation], Nearness]:
+    """A few new pieces, and how near they are in the codec's voice."""
+    pieces = generate(model, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)
+    return pieces, reference.nearness([one.audio(model) for one in pieces])
+
+
+def measured(model: Model, passages: Sequence[Passage], reference: Reference) -> dict[str, float | int | str]:
     """Figures of both voices on the same few new pieces, and which is ``nearer``, for the model's header.
 
     Nothing where the recordings are too short to compare anything with.
 
     Args:
         passages: what the model was trained on, in the order of ``model.trained_on``.
+        reference: that of :func:`reference_of`.
     """
     codec = model.codec
-    reference = Reference(excerpts(passages, codec.channels), codec.frame_rate)
     if reference.windows < FEWEST_WINDOWS:
         return {}
     stretches = [
@@ -153,8 +164,7 @@ def measured(model: Model, passages: Sequence[Passage]) -> dict[str, float | int
         for source, passage in zip(model.trained_on, passages, strict=True)
     ]
     bank = Bank.of(model, stretches)
-    pieces = generate(model, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)
-    by_codec = reference.nearness([one.audio(model) for one in pieces])
+    pieces, by_codec = by_codecs_voice(model, reference)
     by_cost = {}
     for cost in JOIN_COSTS:
         voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, longest_seconds=1.0, join_cost=cost)

@@ -126,6 +126,13 @@ class Header(BaseModel):
         return self.prior is not None
 
     @property
+    def perplexity(self) -> float | None:
+        """Of the prior's weights, on what was held out; None without a prior."""
+        training = self.prior_training or {}
+        found = training.get("kept_perplexity", training.get("best_perplexity"))
+        return None if found is None else float(found)
+
+    @property
     def is_codec_from_base(self) -> bool:
         """Whether the codec's training started from the base codec."""
         return self.codec_training.get("from_base") == 1

@@ -177,7 +177,7 @@ class Tried:
     def figures(self) -> dict[str, float]:
         """What the models of a sweep are compared by; NaN where it is not known."""
         header = self.model.header
-        perplexity = float((header.prior_training or {}).get("best_perplexity", math.nan))
+        perplexity = math.nan if header.perplexity is None else header.perplexity
         tokens = header.codec.frame_rate * header.codec.num_quantizers
         judged = self.evaluation.judged["held_out" if self.evaluation.is_own_corpus else "all"]
         if math.isnan(judged["mel"]):  # nothing was held out

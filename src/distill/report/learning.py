@@ -11,7 +11,7 @@ from distill.models.health import LOW_UTILISATION
 from distill.report.curves import Curve, curves_svg
 from distill.report.markup import Section, badge, bit_rate, count, section, text
 from distill.report.sound import data_url, strip_png
-from distill.training.metrics import PriorEpochMetrics, TrainingEvent, VQEpochMetrics, checked
+from distill.training.metrics import PriorChosenEvent, PriorEpochMetrics, TrainingEvent, VQEpochMetrics, checked
 
 _STRIP_COLOUR = (20, 148, 136)
 
@@ -29,7 +29,7 @@ def learning_section(
     figures = [
         _codec_figure(codec),
         _prior_figure(prior),
-        _perplexity_figure(prior, memorization_threshold, codebook_size),
+        _perplexity_figure(prior, kept_epoch(seen), memorization_threshold, codebook_size),
     ]
     body = "".join(figure for figure in figures if figure)
     if not body:
@@ -79,9 +79,11 @@ def codebook_section(
 
 def kept_epoch(events: Iterable[TrainingEvent]) -> PriorEpochMetrics | None:
     """The prior's epoch whose weights were kept, if any was validated; of earlier versions that of lowest perplexity."""
-    epochs = _last_of_each_epoch(event for event in events if isinstance(event, PriorEpochMetrics))
+    seen = list(events)
+    epochs = _last_of_each_epoch(event for event in seen if isinstance(event, PriorEpochMetrics))
     finite = [epoch for epoch in epochs if math.isfinite(epoch.val_perplexity)]
     told = epochs[-1].best_epoch if epochs else 0
+    told = next((event.epoch for event in reversed(seen) if isinstance(event, PriorChosenEvent)), told)
     lowest = min(finite, key=lambda epoch: epoch.val_perplexity, default=None)
     return next((epoch for epoch in finite if epoch.epoch == told), lowest)
 
@@ -125,16 +127,17 @@ def _prior_figure(epochs: Sequence[PriorEpochMetrics]) -> str:
     )
 
 
-def _perplexity_figure(epochs: Sequence[PriorEpochMetrics], threshold: float | None, codebook_size: int) -> str:
+def _perplexity_figure(
+    epochs: Sequence[PriorEpochMetrics], kept: PriorEpochMetrics | None, threshold: float | None, codebook_size: int
+) -> str:
     curves = _curve("held", ((epoch.epoch, epoch.val_perplexity) for epoch in epochs))
-    kept = kept_epoch(epochs)
     if kept is None:
         return ""
     of_all = f" out of {codebook_size}" if codebook_size else ""
     return _figure(
         "Held-out perplexity" if kept.is_held_out else "Perplexity, trained on",
-        f"Among how many codes it hesitates at each step: about {kept.val_perplexity:.3g}{of_all} with the weights that were "
-        "kept, the last that were as good as the best.",
+        f"Among how many codes it hesitates at each step: about {kept.val_perplexity:.3g}{of_all} with the weights that "
+        "were kept.",
         curves_svg("perplexity", curves, checked("perplexity", kept.is_held_out), threshold, kept.epoch),
         curves,
         kept.is_held_out,

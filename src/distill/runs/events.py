@@ -20,6 +20,7 @@ from distill.models.health import LevelHealth
 from distill.training.metrics import (
     ExtractionProgress,
     Notice,
+    PriorChosenEvent,
     PriorEpochMetrics,
     PriorStepMetrics,
     PriorTrainingCompleteEvent,
@@ -53,6 +54,7 @@ _KINDS: dict[str, type] = {
         PriorStepMetrics,
         PriorEpochMetrics,
         PriorTrainingCompleteEvent,
+        PriorChosenEvent,
         Notice,
         RolledBack,
     )

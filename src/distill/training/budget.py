@@ -1,12 +1,13 @@
 """How the minutes of a whole run are shared: reading, codec, prior, new audio and report are all inside them.
 
-reading │ codec: 67 % of what is left to learn in │ prior, its beat and both voices │ audio and report
+reading │ codec: 67 % of what is left to learn in │ prior, and what is heard of it │ audio and report
 
 A codec of high quality shares its minutes once more, between its two stages.
 """
 
 import dataclasses
 import math
+from dataclasses import dataclass
 
 from distill.durations import about, duration
 from distill.training.metrics import MetricsCallback, Notice
@@ -16,11 +17,13 @@ CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
-MEASURING_SECONDS, MEASURING_SHARE = 25.0, 0.08
+MEASURING_SECONDS, HEARING_SECONDS = 25.0, 20.0
 """What measuring how firmly the beat is held (8 s) and comparing both voices take after a prior is trained, on two cores, and
-the most of its time that they may have."""
-LEAST_TO_MEASURE_S = 4.5
-"""Where that is less than this, neither is done: a prior of under a minute needs all of it to learn."""
+what hearing a few epochs before that does."""
+MEASURING_SHARE = 0.1
+"""The most of the prior's time that is left for either."""
+LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 5.6, 12.0
+"""Where that is less, it is not done: a prior of under a minute needs all of it to learn, one of under two most."""
 LEAST_SHARE = 0.1
 """Of the minutes, what learning gets however long the rest takes."""
 
@@ -55,9 +58,21 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
     return max(left, LEAST_SHARE * 60 * minutes)
 
 
-def leaves_time_to_measure(plan: PriorPlan) -> tuple[bool, PriorPlan]:
-    """Whether the beat and both voices are measured after the training, and the plan that leaves time for it."""
-    if plan.minutes is None or plan.minutes * 60 * MEASURING_SHARE < LEAST_TO_MEASURE_S:
-        return False, plan
-    taken = min(MEASURING_SECONDS / 60, MEASURING_SHARE * plan.minutes)
-    return True, dataclasses.replace(plan, minutes=plan.minutes - taken)
+@dataclass(frozen=True)
+class Closing:
+    """What there is time for after a prior's training."""
+
+    hears: bool
+    """Whether the weights are chosen by what is heard."""
+    measures: bool
+    """Whether the beat and both voices are measured."""
+
+
+def leaves_time_to_close(plan: PriorPlan) -> tuple[Closing, PriorPlan]:
+    """What there is time for after the training, and the plan that leaves time for it; nothing where it has no minutes."""
+    if plan.minutes is None:
+        return Closing(hears=False, measures=False), plan
+    most = MEASURING_SHARE * 60 * plan.minutes
+    closing = Closing(hears=most >= LEAST_TO_HEAR_S, measures=most >= LEAST_TO_MEASURE_S)
+    taken = closing.hears * min(HEARING_SECONDS, most) + closing.measures * min(MEASURING_SECONDS, most)
+    return closing, dataclasses.replace(plan, minutes=plan.minutes - taken / 60)

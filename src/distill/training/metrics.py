@@ -184,6 +184,16 @@ class PriorTrainingCompleteEvent:
 
 
 @dataclass(frozen=True)
+class PriorChosenEvent:
+    """Of several epochs with about the lowest held-out loss, the one whose new audio came nearest to the recordings."""
+
+    epoch: int
+    val_perplexity: float
+    text: str
+    """Between which, and by how much, in a sentence."""
+
+
+@dataclass(frozen=True)
 class Notice:
     """A message to the user."""
 
@@ -231,6 +241,7 @@ TrainingEvent = (
     | PriorStepMetrics
     | PriorEpochMetrics
     | PriorTrainingCompleteEvent
+    | PriorChosenEvent
     | Notice
     | RolledBack
 )

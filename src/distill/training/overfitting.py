@@ -22,6 +22,13 @@ LEAST_EPOCHS = 2
 """Early stopping waits for at least so many worse epochs: a single one can be chance."""
 LEAST_COOLDOWN = 2
 """Epochs of the cool-down at least."""
+MAX_LOSS = 20.0
+"""Nats per token from which on perplexity no longer grows, so that it stays finite."""
+
+
+def perplexity(loss: float) -> float:
+    """Effective number of codes that are hesitated between, from a loss in nats per token."""
+    return math.exp(min(loss, MAX_LOSS))
 
 
 def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_count: int) -> tuple[bool, str]:
@@ -63,7 +70,7 @@ def check_gap(train_losses: Sequence[float], val_losses: Sequence[float], is_hel
     return True, (
         f"The prior learns its recordings by heart: since epoch {best + 1} its loss on them fell from "
         f"{train_losses[best]:.2f} to {train_losses[-1]:.2f}, and rose from {val_losses[best]:.2f} to {val_losses[-1]:.2f} "
-        f"on what was held out. The weights of epoch {best + 1} are the ones that are kept. More recordings help most; "
+        f"on what was held out. Weights of about epoch {best + 1} are the ones that are kept. More recordings help most; "
         "a smaller --hidden-size helps too."
     )
 

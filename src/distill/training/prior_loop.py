@@ -19,6 +19,7 @@ from distill.models import ranks
 from distill.models.model_file import Source
 from distill.models.prior import CodePrior, PriorConfig
 from distill.training.agreement import Stop
+from distill.training.candidates import Candidate, candidates, worth_hearing
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.device import make_fabric
 from distill.training.metrics import (
@@ -38,6 +39,7 @@ from distill.training.overfitting import (
     kept_epoch,
     memorization_threshold,
     nothing_more,
+    perplexity,
 )
 from distill.training.plan import PriorPlan
 from distill.training.prior_start import Begun, PriorInputs, begin
@@ -48,13 +50,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 VALIDATION_BATCH = 8
-MAX_LOSS = 20.0
-"""Nats per token from which on perplexity no longer grows, so that it stays finite."""
-
-
-def perplexity(loss: float) -> float:
-    """Effective number of codes that are hesitated between, from a loss in nats per token."""
-    return math.exp(min(loss, MAX_LOSS))
 
 
 @dataclass(frozen=True)
@@ -81,6 +76,8 @@ class TrainedPrior(TypedDict):
     """The recordings as codes."""
     curves: dict[str, list[float]]
     """A figure an epoch, by name."""
+    candidates: tuple[Candidate, ...]
+    """Epochs of about the lowest held-out loss, to choose among by what is heard; the best weights are one of them."""
 
 
 def train_prior(
@@ -243,7 +240,7 @@ def validated(
 def end_prior_epoch(
     state: State[WrappedPrior], train_loss: float, validation: PriorValidation, plan: PriorPlan
 ) -> bool:
-    """Counts an epoch, and keeps its weights if its held-out loss is as good as any before.
+    """Counts an epoch, and keeps its weights if its held-out loss is as good as any before, or nearly.
 
     If none has been for long, training stops early: it goes back to the kept weights and cools down.
 
@@ -252,8 +249,14 @@ def end_prior_epoch(
     """
     state.end_epoch(train_loss=train_loss, val_loss=validation.loss)
     schedule, losses = state.schedule, state.curves["val_loss"]
-    if kept_epoch(losses) == state.epoch - 1:
+    ended = state.epoch - 1
+    if kept_epoch(losses) == ended:
         state.keep(validation.perplexity, validation.loss)
+        weights = state.best_weights
+    else:
+        weights = state.copied_weights()
+    at_hand = state.epoch_weights | {ended: weights}
+    state.epoch_weights = {epoch: at_hand[epoch] for epoch in worth_hearing(losses) if epoch in at_hand}
     if schedule.cooldown is not None or schedule.finished:
         return False
     if not has_learned_all(losses, schedule.total_epochs, plan.patience):
@@ -378,6 +381,7 @@ def _trained(begun: Begun, outcome: PriorTrainingCompleteEvent, cancelled: bool)
         },
         "sources": begun.data.sources,
         "curves": {f"prior_{name}": values for name, values in begun.state.curves.items()},
+        "candidates": candidates(begun.state.epoch_weights, begun.state.best_weights, begun.state.curves["val_loss"]),
     }
 
 

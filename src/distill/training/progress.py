@@ -83,6 +83,8 @@ class State(Generic[W_co]):
         """Held-out loss of the best weights."""
         self.best_weights: Mapping[str, Tensor] = {}
         """Copy of the best weights so far, in loops that choose among them."""
+        self.epoch_weights: dict[int, Mapping[str, Tensor]] = {}
+        """Copies of the weights of further epochs, counted from 0, in loops that choose among them once more at their end."""
         self.finished = False
         """Whether the run reached its planned end."""
         self.watch = Watch(good_every or GOOD_EVERY)
@@ -91,7 +93,7 @@ class State(Generic[W_co]):
         self._good_step = 0
         self._rollbacks = 0
         if self._goes_back:
-            self.best_weights = copy.deepcopy(self.models["weights"].state_dict())
+            self.best_weights = self.copied_weights()
         self.mark_good()
 
     @property
@@ -145,7 +147,11 @@ class State(Generic[W_co]):
     def keep(self, score: float, loss: float) -> None:
         """Keeps a copy of the present weights as the best."""
         self.best_score, self.best_loss = score, loss
-        self.best_weights = copy.deepcopy(self.models["weights"].state_dict())
+        self.best_weights = self.copied_weights()
+
+    def copied_weights(self) -> Mapping[str, Tensor]:
+        """A copy of the present weights, by name."""
+        return copy.deepcopy(self.models["weights"].state_dict())
 
     def return_to_best(self) -> None:
         """Restores the best weights; the optimizer's moments stay."""
@@ -212,6 +218,12 @@ class State(Generic[W_co]):
         parts: dict[str, Part] = {name: model.state_dict() for name, model in self.models.items()}
         parts |= {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers.items()}
         parts |= {"best": self.best_weights, "sums": self.sums.tensors, "random": random_state(self.devices)}
+        # The best weights are often those of one of the epochs; what a state lacks of them is the best.
+        parts |= {
+            _epoch_part(epoch): weights
+            for epoch, weights in self.epoch_weights.items()
+            if weights is not self.best_weights
+        }
         if not self.is_at_good_state:
             parts |= {f"good-{name}": part for name, part in self._good.items()}
         return TrainingState(
@@ -225,6 +237,7 @@ class State(Generic[W_co]):
                 "figures": self.figures,
                 "best_score": self.best_score,
                 "best_loss": self.best_loss,
+                "epochs_kept": list(self.epoch_weights),
                 "finished": self.finished,
                 "watch": self.watch.values(),
                 "good_step": self._good_step,
@@ -254,6 +267,8 @@ class State(Generic[W_co]):
             for name, optimizer in self.optimizers.items():
                 restore_optimizer(optimizer, parts.get(name, {}))
             self.best_weights = parts["best"] if self._goes_back else {}
+            kept = values.get("epochs_kept", [])  # earlier versions kept none
+            self.epoch_weights = {int(epoch): parts.get(_epoch_part(epoch), self.best_weights) for epoch in kept}
             self.schedule.resume(**values["schedule"])
             self.epoch = int(values["epoch"])
             self.sums = EpochSums(**values["sums"], tensors=dict(parts.get("sums", {})))
@@ -269,6 +284,11 @@ class State(Generic[W_co]):
             raise StateFileError(
                 "The saved training does not fit this version of Distill or was changed.", "Train that stage anew."
             ) from error
+
+
+def _epoch_part(epoch: int) -> str:
+    """What the weights of an epoch are called in a saved state."""
+    return f"epoch-{epoch}"
 
 
 def gradients(

@@ -96,7 +96,7 @@ function Curves({ run, told, learning }) {
       words=${gap && !isHeldOut(gap) ? "How badly it predicts the next code, while it trains and checked on the same recordings." : gap && gap.val_loss != null ? `Where the two lines part, it begins to memorise. The gap is ${figure(gap.val_loss - gap.train_loss)} nats now.` : "How badly it predicts the next code; where the two lines part, it begins to memorise."} />`}
     ${prior && html`<${Chart} title="Prior perplexity" series=${[held(prior)]} data=${[prior.epochs.map((one) => one.at), prior.epochs.map((one) => one.val_perplexity)]}
       log=${true} limit=${run.memorization_threshold == null ? null : { value: run.memorization_threshold, label: `reciting, below ${run.memorization_threshold}` }}
-      words=${gap?.best_perplexity ? `Between how many codes it hesitates at each step: ${figure(gap.best_perplexity, 1)} with the weights that are kept, the last that were as good as the best.` : "Between how many codes it hesitates at each step; lower is surer."} />`}
+      words=${gap?.best_perplexity ? `Between how many codes it hesitates at each step: ${figure(gap.best_perplexity, 1)} at its best.` : "Between how many codes it hesitates at each step; lower is surer."} />`}
   </div>`;
 }
 

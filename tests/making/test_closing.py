@@ -1,0 +1,95 @@
+"""The last seconds of a prior's training: the weights that sound nearest are used, and what was found is said."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from distill.making import closing, nearness
+from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference
+from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
+from distill.models.model_file import CorpusRecord, Model, new_header
+from distill.training.candidates import Candidate
+from distill.training.metrics import PriorChosenEvent, TrainingEvent
+
+DISTANCES = {1.0: 5.0, 2.0: 3.0, 3.0: 4.0}
+"""Of new audio, by what all weights are."""
+
+
+@pytest.fixture(scope="module")
+def small_model() -> Model:
+    torch.manual_seed(0)
+    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
+    sizes = PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32)
+    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
+    header = new_header("tiny", codec.config, record, codec_training={}, prior=sizes)
+    counts = torch.ones(4, 32, dtype=torch.int64)
+    return Model(header, codec.eval().requires_grad_(False), counts, CodePrior(sizes).eval())
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What was drawn with, by what all weights were; nothing is really drawn or compared."""
+    drawn: list[float] = []
+
+    def by_codecs_voice(model: Model, _: Reference) -> tuple[list[Any], Nearness]:
+        assert model.header.beat_strength == 0
+        drawn.append(float(next(iter(model.require_prior().state_dict().values())).mean()))
+        return [], Nearness(3 * DISTANCES[drawn[-1]], 0.0, 1.0, 0.0, 0.0, 0.0)
+
+    class Told:
+        windows = FEWEST_WINDOWS
+
+    monkeypatch.setattr(nearness, "by_codecs_voice", by_codecs_voice)
+    monkeypatch.setattr(nearness, "reference_of", lambda *_: Told())
+    monkeypatch.setattr(nearness, "measured", lambda *_: {})
+    monkeypatch.setattr("distill.making.strength.measured_strength", lambda *_: 1.5)
+    return drawn
+
+
+def of_weights(model: Model) -> list[Candidate]:
+    names = model.require_prior().state_dict()
+    return [
+        Candidate(int(value), 10 * value, {name: torch.full_like(one, value) for name, one in names.items()})
+        for value in DISTANCES
+    ]
+
+
+def test_the_weights_that_sound_nearest_are_used(small_model: Model, heard: list[float]) -> None:
+    told: list[TrainingEvent] = []
+    found = closing.with_measures(small_model, [], told.append, candidates=of_weights(small_model))
+    assert found is not None
+    assert heard == [1.0, 2.0, 3.0]
+    assert {float(one.mean()) for one in found.require_prior().state_dict().values()} == {2.0}
+    assert found.header.beat_strength == 1.5
+    assert found.header.perplexity == 20.0
+    assert (found.header.prior_training or {})["kept_epoch"] == 2
+    (event,) = [one for one in told if isinstance(one, PriorChosenEvent)]
+    assert (event.epoch, event.val_perplexity) == (2, 20.0)
+    assert "Of 3 epochs" in event.text
+    assert "epoch 2" in event.text
+    before = small_model.require_prior().state_dict()
+    assert any(float(one.float().mean()) != 2.0 for one in before.values()), "another model's weights are left alone"
+
+
+@pytest.mark.parametrize("case", ["one alone", "too little sound"])
+def test_without_a_choice_a_model_keeps_its_weights(
+    case: str, small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = of_weights(small_model)
+    if case == "one alone":
+        given = given[:1]
+    else:
+        monkeypatch.setattr(nearness, "FEWEST_WINDOWS", FEWEST_WINDOWS + 1)
+    found = closing.with_measures(small_model, [], lambda _: None, candidates=given)
+    assert found is not None
+    assert not heard
+    assert found.prior is small_model.prior
+
+
+def test_a_stop_between_two_leaves_it_undone(small_model: Model, heard: list[float]) -> None:
+    def is_stopped() -> bool:
+        return len(heard) == 2
+
+    assert closing.with_measures(small_model, [], lambda _: None, is_stopped, of_weights(small_model)) is None
+    assert heard == [1.0, 2.0]
