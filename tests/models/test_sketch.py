@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from distill.models import ConvVQVAE, VQVAEConfig
-from distill.models.sketch import described, start_sketch
+from distill.models.sketch import described
 
 RATE, HOP = 48_000, 1024
 SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
@@ -35,7 +35,7 @@ def test_it_tells_pitches_apart_before_any_training(channels: int) -> None:
     codec, audio = codec_of(channels), melodies(channels)
     codec.decoder[2].start(audio)
     magnitudes, phases = apart(codec, audio)
-    start_sketch(codec, audio)
+    codec.start_sketch(audio)
     sketched_magnitudes, sketched_phases = apart(codec, audio)
     assert sketched_magnitudes < 0.35 * magnitudes
     assert sketched_phases < phases - 0.5
@@ -47,7 +47,7 @@ def test_it_tells_pitches_apart_before_any_training(channels: int) -> None:
 
 def test_its_latents_vary_with_the_encoders() -> None:
     codec, audio = codec_of(), melodies() + 0.01 * torch.randn(6, 1, 12 * HOP)
-    start_sketch(codec, audio)
+    codec.start_sketch(audio)
     latents = codec.latents(audio).detach()
     assert latents.shape == (6, 12, 8 + 8)
     own, sketch = latents[..., :8].flatten(0, 1).var(dim=0).sum(), latents[..., 8:].flatten(0, 1).var(dim=0).sum()
@@ -58,14 +58,14 @@ def test_its_latents_vary_with_the_encoders() -> None:
 def test_of_silence_nothing_is_drawn(audio: torch.Tensor) -> None:
     codec = codec_of()
     before = codec.decoder[2].tones.read.weight.clone()
-    start_sketch(codec, audio)
+    codec.start_sketch(audio)
     assert torch.equal(codec.decoder[2].tones.read.weight, before)
     assert torch.isfinite(codec(audio).reconstruction).all()
 
 
 def test_fewer_positions_than_components_are_no_trouble() -> None:
     codec = codec_of(sketch_size=64)
-    start_sketch(codec, 0.1 * torch.randn(1, 1, 4 * HOP))
+    codec.start_sketch(0.1 * torch.randn(1, 1, 4 * HOP))
     assert torch.isfinite(codec(0.1 * torch.randn(1, 1, 4 * HOP)).reconstruction).all()
 
 

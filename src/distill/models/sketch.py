@@ -13,16 +13,13 @@ The description of a position has D = (channels + 2)·bins numbers: for each bin
 and sine of its phase advance, weighted by loudness.
 """
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from distill.models.noise import DB_PER_NEPER
-from distill.models.tones import DEPTH_DB, TONE_FLOOR, ToneTargets, loudness_weights
-
-if TYPE_CHECKING:
-    from distill.models.vqvae import ConvVQVAE
+from distill.models.tones import DEPTH_DB, TONE_FLOOR, Tones, ToneTargets, loudness_weights
 
 SHARE = 8.0
 """Variance of the whole sketch relative to that of the encoder's output: the quantizer spends its codes on what varies most."""
@@ -48,44 +45,56 @@ def description(magnitude: Tensor, loudness: Tensor, cosine: Tensor, sine: Tenso
     return torch.cat([*level.unbind(dim=1), weight * cosine, weight * sine], dim=-1)
 
 
-@torch.no_grad()
-def start_sketch(codec: "ConvVQVAE", audio: Tensor) -> None:
-    """Initialises both linear maps from recordings ``[B, C, N]``.
+class SketchExamples(NamedTuple):
+    """Positions of recordings, n in all, by which the sketch is initialised."""
 
-    The projection gets their principal components, the reading the least-squares solution for what the codec does not predict
-    yet. Nothing changes if the codec has no sketch or the recordings are silent.
+    described: Tensor
+    """What the head would ideally predict: ``[n, D]``."""
+    predicted: Tensor
+    """What it predicts without a sketch: ``[n, D]``."""
+    features: Tensor
+    """The encoder's output: ``[n, latent_size]``."""
+
+
+class LinearMap(NamedTuple):
+    """Parameters of an ``nn.Linear``."""
+
+    weight: Tensor
+    """``[outputs, inputs]``"""
+    bias: Tensor
+    """``[outputs]``"""
+
+
+@torch.no_grad()
+def examples_of(targets: ToneTargets, tones: Tones, features: Tensor) -> SketchExamples:
+    """The positions that sound, of recordings with these targets, predictions, and features ``[B, S, latent_size]``."""
+    is_loud = (targets.magnitude.amax(dim=(1, 3)) > _LOUD).flatten()
+    predicted = torch.cat([*tones.log_magnitude.unbind(dim=1), *tones.advance.unbind(dim=1)], dim=-1)
+    return SketchExamples(*(one.flatten(0, 1)[is_loud] for one in (described(targets), predicted, features)))
+
+
+@torch.no_grad()
+def fitted_maps(examples: SketchExamples, size: int, magnitudes: int) -> tuple[LinearMap, LinearMap]:
+    """Both linear maps at the beginning: ``D → size`` makes the sketch, ``size → D`` reads it.
+
+    The first has the principal components of the descriptions, the second is the least-squares solution for what is not
+    predicted yet.
+
+    Args:
+        examples: two positions or more.
+        magnitudes: how many of the D numbers are log magnitudes; the others are of the advance.
     """
-    head = codec.tonal_head
-    if codec.sketch is None or head is None or head.tones.read is None:
-        return
-    was_training = codec.training
-    codec.eval()
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    for part in audio.split(16):
-        features = codec.encoder(codec.features(part))
-        nothing = features.new_zeros(*features.shape[:2], codec.config.sketch_size)
-        tones = head.tones(codec.decoder[:2](torch.cat([features, nothing], dim=-1)))
-        targets = head.tones.targets(part)
-        is_loud = (targets.magnitude.amax(dim=(1, 3)) > _LOUD).flatten()
-        predicted = torch.cat([*tones.log_magnitude.unbind(dim=1), *tones.advance.unbind(dim=1)], dim=-1)
-        wanted, predicted, vectors = (one.flatten(0, 1)[is_loud] for one in (described(targets), predicted, features))
-        parts.append((wanted, predicted, vectors))
-    codec.train(was_training)
-    wanted, predicted, vectors = (torch.cat(some) for some in zip(*parts, strict=True))
-    if len(wanted) < 2:
-        return
+    wanted, predicted, features = examples
     mean = wanted.mean(dim=0)
     centred = wanted - mean
-    axes = torch.linalg.eigh(centred.T @ centred)[1][:, -codec.config.sketch_size :]  # [D, size]
+    axes = torch.linalg.eigh(centred.T @ centred)[1][:, -size:]  # [D, size]
     sketch = centred @ axes
-    scale = (SHARE * vectors.var(dim=0).sum() / sketch.var(dim=0).sum().clamp(min=1e-9)).sqrt().clamp(min=1e-3)
-    codec.sketch.weight.copy_(scale * axes.T)
-    codec.sketch.bias.copy_(-scale * (mean @ axes))
+    scale = (SHARE * features.var(dim=0).sum() / sketch.var(dim=0).sum().clamp(min=1e-9)).sqrt().clamp(min=1e-3)
+    projection = LinearMap(scale * axes.T, -scale * (mean @ axes))
 
-    wanted[:, head.tones.channels * head.tones.bins :] *= CONCENTRATION
-    left = wanted - predicted
+    concentrated = torch.cat([wanted[:, :magnitudes], CONCENTRATION * wanted[:, magnitudes:]], dim=1)
+    left = concentrated - predicted
     sketch, average = scale * sketch, left.mean(dim=0)
     ridge = 1e-3 * len(sketch) * scale.square() * torch.eye(sketch.shape[1], device=sketch.device)
     reading = torch.linalg.solve(sketch.T @ sketch + ridge, sketch.T @ (left - average))
-    head.tones.read.weight.copy_(reading.T)
-    head.tones.read.bias.copy_(average)
+    return projection, LinearMap(reading.T, average)

@@ -31,7 +31,7 @@ from distill.models import peaks, ranks
 from distill.models.config import VQVAEConfig
 from distill.models.noise import NoiseHead
 from distill.models.quantizer import ResidualQuantizer
-from distill.models.sketch import described
+from distill.models.sketch import SketchExamples, described, examples_of, fitted_maps
 from distill.models.subsonic import SubsonicFilter
 from distill.models.tones import Predicted, ToneHead, TonesAndNoise, ToneTargets
 
@@ -237,6 +237,32 @@ class ConvVQVAE(nn.Module):
             return latents, None
         targets = head.tones.targets(audio)
         return torch.cat([latents, self.sketch(described(targets))], dim=-1), targets
+
+    @torch.no_grad()
+    def start_sketch(self, audio: Tensor) -> None:
+        """Initialises both linear maps of the sketch from recordings ``[B, C, N]`` (sketch.py), which shortens training.
+
+        Nothing changes if there is no sketch or the recordings are silent.
+        """
+        head = self.tonal_head
+        if self.sketch is None or head is None or head.tones.read is None:
+            return
+        was_training = self.training
+        self.eval()
+        parts = []
+        for part in audio.split(16):
+            features = self.encoder(self.features(part))
+            no_sketch = features.new_zeros(*features.shape[:2], self.config.sketch_size)
+            tones = head.tones(self.decoder[:2](torch.cat([features, no_sketch], dim=-1)))
+            parts.append(examples_of(head.tones.targets(part), tones, features))
+        self.train(was_training)
+        examples = SketchExamples(*(torch.cat(some) for some in zip(*parts, strict=True)))
+        if len(examples.described) < 2:
+            return
+        maps = fitted_maps(examples, self.config.sketch_size, head.tones.channels * head.tones.bins)
+        for layer, fitted in zip((self.sketch, head.tones.read), maps, strict=True):
+            layer.weight.copy_(fitted.weight)
+            layer.bias.copy_(fitted.bias)
 
     def encode(self, audio: Tensor) -> Tensor:
         """``[B, C, N] →`` codes ``[B, S, Q]`` (int64), ``S = ceil(N / hop)``."""

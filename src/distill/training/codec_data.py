@@ -17,7 +17,6 @@ from distill.codes.extract import encode_blocks
 from distill.models import ranks
 from distill.models.base import start_from_base
 from distill.models.quantizer import count_codes
-from distill.models.sketch import start_sketch
 from distill.models.vqvae import ConvVQVAE, VQVAEConfig
 from distill.training.plan import CodecPlan, RefinementPlan
 from distill.training.wrapped import WrappedCodec
@@ -83,7 +82,7 @@ def start_decoder(
         start_from_base(codec, base)
     elif codec.tonal_head is not None:
         codec.tonal_head.start(some(4))
-    start_sketch(codec, some(_SKETCHED))
+    codec.start_sketch(some(_SKETCHED))
 
 
 def start_codebooks(model: WrappedCodec, windows: TrainingWindows, plan: CodecPlan, fabric: "Fabric") -> None:
