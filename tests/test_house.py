@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,8 @@ def floor(room: str) -> int:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Every module of our own that the file imports, be it in a function or for type checking only."""
+    """Every module of our own that the file imports, be it in a function or for type checking only; of what it imports from a
+    folder, the file in it."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "distill")
@@ -66,7 +68,12 @@ def imported(path: Path) -> Iterator[str]:
             if node.module == "distill":
                 yield from (f"distill.{alias.name}" for alias in node.names)
             elif (node.module or "").startswith("distill."):
-                yield node.module or ""
+                module = node.module or ""
+                folder = SRC.joinpath(*module.split("."))
+                yield from (
+                    f"{module}.{alias.name}" if (folder / f"{alias.name}.py").exists() else module
+                    for alias in node.names
+                )
 
 
 def test_every_room_has_a_floor() -> None:
@@ -86,6 +93,16 @@ def test_a_file_knows_lower_floors_and_its_own_room(path: Path) -> None:
     for module in imported(path):
         assert module.count("."), f"{name_of(path)} goes through the public door"
         assert room(module) == own or floor(room(module)) < floor(own), f"{name_of(path)} imports {module}"
+
+
+def test_no_two_files_need_each_other() -> None:
+    """Guards against circles within a room, for types alone too: to read one file, one would have to read the other first."""
+    by_name = {name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in FILES}
+    after = {name: set(imported(path)) & by_name.keys() - {name} for name, path in by_name.items()}
+    try:
+        list(TopologicalSorter(after).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -12,7 +12,7 @@ from distill.export.outcome import decibels
 from distill.export.prior_step import PriorStep
 from distill.export.speaking import SpeakingStream
 from distill.export.special import FittedSpecials, OwnSpecials
-from distill.making.sampling import Sampling, continue_codes
+from distill.making.drawing import Sampling, continue_codes
 from distill.models import ConvVQVAE, Model
 from distill.models.draws import normal, uniform
 

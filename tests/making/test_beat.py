@@ -10,9 +10,10 @@ import torch
 from distill.audio.split import Passage
 from distill.making import strength
 from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
+from distill.making.drawing import Sampling, sample_codes
 from distill.making.limits import Limits
 from distill.making.openings import Openings
-from distill.making.sampling import Sampling, generate, sample_codes
+from distill.making.sampling import generate
 from distill.making.streaming import stream
 from distill.making.strength import in_words, least_enough, measured_strength
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig

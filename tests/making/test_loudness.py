@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from distill.making.drawing import Sampling, sample_codes
 from distill.making.limits import Limits
 from distill.making.loudness import LEVELS, Loudness, learn_loudness
-from distill.making.sampling import Sampling, sample_codes
 from distill.models import CodePrior, Model, Source
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import BANDS, CorpusRecord, new_header

@@ -13,12 +13,12 @@ from distill.codes.extract import decode_chunks
 from distill.codes.layout import positions_in
 from distill.errors import MissingPriorError, SettingError
 from distill.making import drawing as drawing_module
-from distill.making.drawing import Drawing, draw
+from distill.making.drawing import Drawing, Sampling, continue_codes, draw, sample_codes
 from distill.making.infill import infill
 from distill.making.limits import HELD_SECONDS, PAUSE_SECONDS, Limits
 from distill.making.openings import Openings
 from distill.making.reimagine import reimagine
-from distill.making.sampling import Generation, Sampling, continue_codes, generate, sample_codes
+from distill.making.sampling import Generation, generate
 from distill.making.streaming import stream
 from distill.making.voices import CodecVoice
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
@@ -361,7 +361,7 @@ def weight_after_context(prior: CodePrior, sampling: Sampling) -> float:
             super().begin(ahead)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("distill.making.sampling.Drawing", Noting)
+        patch.setattr("distill.making.drawing.Drawing", Noting)
         sample_codes(prior, OPENINGS[:1], 2, sampling, [0], heard=[torch.full((5, 4), 3)])
     return found[0]
 

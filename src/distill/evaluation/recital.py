@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.making.sampling import Sampling, continue_codes
+from distill.making.drawing import Sampling, continue_codes
 from distill.models.model_file import Model
 from distill.originality.runs import longest_shared_run
 

@@ -1,7 +1,7 @@
 """The prior one position a call: what was drawn before in, the next position out, everything it remembers in and out.
 
 It predicts what :class:`distill.models.prior.CodePrior` predicts with its cache, and draws as
-:func:`distill.making.sampling.draw` draws, from numbers that the caller gives; a test compares both."""
+:func:`distill.making.drawing.draw` draws, from numbers that the caller gives; a test compares both."""
 
 import math
 

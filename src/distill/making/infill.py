@@ -10,10 +10,11 @@ from torch import Tensor
 from distill.codes.extract import encode_blocks
 from distill.durations import duration
 from distill.errors import SettingError
+from distill.making.drawing import Sampling, continue_codes
 from distill.making.level import LISTENED_SECONDS, at_level, rising
 from distill.making.limits import Limits
 from distill.making.openings import Openings
-from distill.making.sampling import Sampling, Voice, check_count, continue_codes, rendered
+from distill.making.sampling import Voice, check_count, rendered
 from distill.models.model_file import Model
 
 FADE_SECONDS = 0.02

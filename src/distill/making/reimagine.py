@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from distill.errors import SettingError
+from distill.making.drawing import Sampling, continue_codes
 from distill.making.limits import Limits
 from distill.making.openings import Openings
-from distill.making.sampling import Sampling, check_count, continue_codes
+from distill.making.sampling import check_count
 from distill.models.model_file import Model
 
 

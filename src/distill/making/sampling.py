@@ -1,92 +1,27 @@
-"""New audio: the prior draws codes, the codec decodes them.
-
-Settings, pieces, and the functions that draw them; ``drawing.py`` is the decoding loop, position by position.
-"""
+"""New audio: the prior draws codes (``drawing.py``), the codec decodes them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
-from distill.making.beat import Beat, Cycle, beat_of_openings, beat_of_prompt
-from distill.making.drawing import DEFAULT_RATE, Drawing
+from distill.making.beat import Cycle, beat_of_openings, beat_of_prompt
+from distill.making.drawing import Sampling as Sampling
+from distill.making.drawing import continue_codes, sample_codes
 from distill.making.level import at_level, raised_cosine
 from distill.making.limits import Limits
 from distill.making.openings import Openings
-from distill.making.threads import one_thread
 from distill.models.model_file import Model
-from distill.models.prior import CodePrior
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 600.0
 MAX_COUNT = 64
 FADE_IN_SECONDS, FADE_OUT_SECONDS = 0.005, 0.03
 """Of a piece: short enough to keep the attack it begins with, long enough to end without a click."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How codes are drawn. ``top_k`` 0 and ``top_p`` 1 leave the distribution whole; ``temperature`` 0 takes the likeliest."""
-
-    temperature: float | tuple[float, ...] = 1.0
-    """One for all levels, or one a level, coarse to fine."""
-    top_k: int = 0
-    top_p: float = 0.985
-    variety: float = 0.0
-    """How much coarse codes of the last two seconds, those of a prompt too, are avoided: each time makes one e^variety times
-    less likely (a repetition penalty, as in Keskar et al. 2019, arXiv:1909.05858, that fades with time)."""
-
-    def __post_init__(self) -> None:
-        for temperature in self._temperatures:
-            if not 0 <= temperature <= 5:
-                raise SettingError(
-                    f"The temperature {temperature} is out of range.", "Choose one from 0 to 5; 1 is natural."
-                )
-        if self.top_k < 0:
-            raise SettingError(f"top-k {self.top_k} is out of range.", "Choose 0 (all codes) or more.")
-        if not 0 < self.top_p <= 1:
-            raise SettingError(
-                f"top-p {self.top_p} is out of range.", "Choose a share above 0 and up to 1, such as 0.95."
-            )
-        if not 0 <= self.variety <= 5:
-            raise SettingError(f"The variety {self.variety} is out of range.", "Choose one from 0 (none) to 5.")
-
-    @property
-    def _temperatures(self) -> tuple[float, ...]:
-        return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
-
-    def temperature_of(self, level: int) -> float:
-        """The temperature of one level."""
-        return self._temperatures[min(level, len(self._temperatures) - 1)]
-
-    def describe(self) -> str:
-        """The settings in one line."""
-        parts = ["temperature " + ",".join(f"{one:g}" for one in self._temperatures)]
-        if self.top_k:
-            parts.append(f"top-k {self.top_k}")
-        if self.top_p < 1:
-            parts.append(f"top-p {self.top_p:g}")
-        if self.variety:
-            parts.append(f"variety {self.variety:g}")
-        return ", ".join(parts)
-
-    def check_levels(self, levels: int) -> None:
-        """Refuses temperatures that are neither one nor one a level.
-
-        Raises:
-            SettingError: with how many are wanted.
-        """
-        if len(self._temperatures) not in (1, levels):
-            raise SettingError(
-                f"{len(self._temperatures)} temperatures were given and the model has {levels} levels.",
-                f"Give one temperature, or {levels}, coarse to fine.",
-            )
 
 
 class Voice(Protocol):
@@ -273,98 +208,3 @@ def _from_prompt(
     )
     lead = min(given.shape[1], codec.context)
     return torch.cat([given[:, given.shape[1] - lead :], new], dim=1), lead
-
-
-@torch.inference_mode()
-def sample_codes(
-    prior: CodePrior,
-    openings: Tensor,
-    positions: int,
-    sampling: Sampling,
-    seeds: Sequence[int],
-    progress: Callable[[int, int], None] | None = None,
-    *,
-    heard: Sequence[Tensor] | None = None,
-    limits: Limits | None = None,
-    beat: Beat | None = None,
-    frame_rate: float = DEFAULT_RATE,
-) -> Tensor:
-    """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
-
-    A stream begins with its own of the ``openings [B, Q]``: a fiftieth of a second that makes it begin as a recording begins.
-    All are drawn as one batch, however much of a recording each follows.
-
-    Args:
-        heard: codes ``[L, Q]`` that each stream follows and that are no part of it; without it, none.
-        limits: what new audio does not do, as the recordings do not.
-        beat: of all positions.
-        frame_rate: positions a second.
-    """
-    heard = [openings[:0]] * len(seeds) if heard is None else heard
-    begun = [torch.cat([before, opening[None]]) for before, opening in zip(heard, openings, strict=True)]
-    prompt = pad_sequence(begun, batch_first=True, padding_value=-1, padding_side="left")
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    beat = None if beat is None else beat.after(prompt.shape[1] - 1)
-    new = continue_codes(
-        prior,
-        prompt,
-        positions - 1,
-        sampling,
-        generators,
-        limits=limits,
-        beat=beat,
-        frame_rate=frame_rate,
-        unheard=prompt.shape[1] - 1,
-        progress=progress,
-    )
-    return torch.cat([openings[:, None], new], dim=1)
-
-
-@torch.inference_mode()
-def continue_codes(
-    prior: CodePrior,
-    prompt: Tensor,
-    positions: int,
-    sampling: Sampling,
-    generators: Sequence[torch.Generator],
-    *,
-    ahead: Tensor | None = None,
-    limits: Limits | None = None,
-    kept: Tensor | None = None,
-    beat: Beat | None = None,
-    frame_rate: float = DEFAULT_RATE,
-    unheard: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Tensor:
-    """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
-
-    Args:
-        prompt: of a stream that begins later than others, -1 before it begins.
-        ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
-            the prior's context.
-        limits: what new audio does not do, as the recordings do not; what the prompt did counts.
-        kept: codes ``[positions, Q]`` that are settled, -1 where one is to be drawn. What is drawn knows those before it in the
-            order of tokens, settled or not.
-        beat: of the prompt and all that follows it.
-        frame_rate: positions a second.
-        unheard: so many of the prompt's first positions are no part of what is heard.
-    """
-    sampling.check_levels(prior.config.num_quantizers)
-    device = next(prior.parameters()).device
-    drawing = Drawing(
-        prior=prior,
-        prompt=prompt.to(device),
-        positions=positions,
-        sampling=sampling,
-        limits=limits,
-        beat=beat,
-        frame_rate=frame_rate,
-        unheard=unheard,
-    )
-    with one_thread() if device.type == "cpu" else nullcontext():
-        drawing.begin(None if ahead is None else ahead.to(device))
-        for done in range(positions):
-            drawing.next_position(generators, None if kept is None else kept[done].tolist())
-            if progress is not None:
-                progress(done + 1, positions)
-    return drawing.codes[:, prompt.shape[1] :].cpu()

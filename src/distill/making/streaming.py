@@ -16,10 +16,10 @@ from torch import Tensor
 from distill.codes.extract import decode_parts
 from distill.codes.layout import positions_in
 from distill.making.beat import beat_of_openings
-from distill.making.drawing import Drawing
+from distill.making.drawing import Drawing, Sampling
 from distill.making.limits import Limits
 from distill.making.openings import Openings
-from distill.making.sampling import Generation, Sampling, check_request
+from distill.making.sampling import Generation, check_request
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from distill.audio.split import Passage
 from distill.codes.extract import decode_chunks
 from distill.making.beat import Beat, Metronome, Pulse
+from distill.making.drawing import Sampling, sample_codes
 from distill.making.limits import Limits
 from distill.making.onsets import FRAMES_PER_SECOND, onset_echo
 from distill.making.openings import Openings
-from distill.making.sampling import Sampling, sample_codes
 from distill.models.model_file import Model
 
 STRENGTHS = (0.0, 1.0, 1.5, 2.0)
