@@ -74,8 +74,7 @@ def test_a_prior_that_recites_is_found_out(tiny: Path, monkeypatch: pytest.Monke
         positions: int,
         sampling: Sampling,
         generators: object,
-        *,
-        frame_rate: float,
+        steering: object,
     ) -> torch.Tensor:
         whole = [next(codes for codes in known if torch.equal(codes[: len(one)], one)) for one in prompt]
         return torch.stack([codes[prompt.shape[1] : prompt.shape[1] + positions] for codes in whole])

@@ -10,7 +10,7 @@ import torch
 from distill.audio.split import Passage
 from distill.making import strength
 from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
-from distill.making.drawing import Sampling, sample_codes
+from distill.making.drawing import Sampling, Steering, sample_codes
 from distill.making.limits import Limits
 from distill.making.openings import Openings
 from distill.making.sampling import generate
@@ -75,7 +75,7 @@ def test_what_has_no_beat_is_drawn_as_before(model: Model) -> None:
     assert beat_of_openings(unheld, Openings(unheld), [0], 100) is None
     assert beat_of_prompt(unheld, drummed(10 * PERIOD), 1, 100) is None
     assert model.prior is not None
-    plain = sample_codes(model.prior, drummed(1), 100, Sampling(), [0], limits=Limits.of(older))
+    plain = sample_codes(model.prior, drummed(1), 100, Sampling(), [0], steering=Steering(Limits.of(older)))
     assert torch.equal(generate(older, 100 * 1024 / 48_000, 1)[0].codes, plain[0])
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from distill.making.drawing import Sampling, sample_codes
+from distill.making.drawing import Sampling, Steering, sample_codes
 from distill.making.limits import Limits
 from distill.making.loudness import LEVELS, Loudness, learn_loudness
 from distill.models import CodePrior, Model, Source
@@ -82,7 +82,9 @@ def test_new_audio_comes_back_from_where_it_strayed(indifferent: CodePrior, loud
     openings, seeds = torch.cat([position(31), position(0)]).repeat(8, 1), list(range(16))
     heard = [opening.expand(MEMORY, -1) for opening in openings]
     drawn = {
-        name: level_of(sample_codes(indifferent, openings, 2 * MEMORY, Sampling(), seeds, heard=heard, limits=keeps))
+        name: level_of(
+            sample_codes(indifferent, openings, 2 * MEMORY, Sampling(), seeds, heard=heard, steering=Steering(keeps))
+        )
         for name, keeps in (("free", limits(None)), ("kept", limits(loudness)))
     }
     early = {name: levels[:, 1:MEMORY].view(8, 2, -1).mean(dim=(0, 2)) for name, levels in drawn.items()}
@@ -93,10 +95,18 @@ def test_new_audio_comes_back_from_where_it_strayed(indifferent: CodePrior, loud
 def test_a_stream_draws_alone_what_it_draws_in_a_batch(indifferent: CodePrior, loudness: Loudness) -> None:
     openings = torch.cat([position(31), position(16), position(0)])
     heard = [openings[0].expand(MEMORY, -1), openings[:0], openings[2].expand(7, -1)]
-    together = sample_codes(indifferent, openings, 60, Sampling(), [1, 2, 3], heard=heard, limits=limits(loudness))
+    together = sample_codes(
+        indifferent, openings, 60, Sampling(), [1, 2, 3], heard=heard, steering=Steering(limits(loudness))
+    )
     for row in range(3):
         alone = sample_codes(
-            indifferent, openings[[row]], 60, Sampling(), [row + 1], heard=[heard[row]], limits=limits(loudness)
+            indifferent,
+            openings[[row]],
+            60,
+            Sampling(),
+            [row + 1],
+            heard=[heard[row]],
+            steering=Steering(limits(loudness)),
         )
         assert torch.equal(together[[row]], alone)
 

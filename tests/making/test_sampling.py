@@ -13,7 +13,7 @@ from distill.codes.extract import decode_chunks
 from distill.codes.layout import positions_in
 from distill.errors import MissingPriorError, SettingError
 from distill.making import drawing as drawing_module
-from distill.making.drawing import Drawing, Sampling, continue_codes, draw, sample_codes
+from distill.making.drawing import Drawing, Sampling, Steering, continue_codes, draw, sample_codes
 from distill.making.infill import infill
 from distill.making.limits import HELD_SECONDS, PAUSE_SECONDS, Limits
 from distill.making.openings import Openings
@@ -126,11 +126,11 @@ def test_streams_that_have_heard_more_or_less_are_drawn_together_as_each_would_b
     """Through several windows: guards against one that moves on when another stream's is full."""
     before = torch.randint(32, (9, 4), generator=torch.Generator().manual_seed(3))
     heard, seeds = [before[:0], before, before[:4]], [7, 8, 9]
-    limits = Limits(torch.full((32,), 3), torch.arange(32) < 2, 2)
-    together = sample_codes(prior, OPENINGS[[0, 1, 0]], 90, Sampling(), seeds, heard=heard, limits=limits)
+    steering = Steering(Limits(torch.full((32,), 3), torch.arange(32) < 2, 2))
+    together = sample_codes(prior, OPENINGS[[0, 1, 0]], 90, Sampling(), seeds, heard=heard, steering=steering)
     for row, (own, seed) in enumerate(zip(heard, seeds, strict=True)):
         prompt = torch.cat([own, OPENINGS[[0, 1, 0]][[row]]])[None]
-        alone = continue_codes(prior, prompt, 89, Sampling(), [torch.Generator().manual_seed(seed)], limits=limits)
+        alone = continue_codes(prior, prompt, 89, Sampling(), [torch.Generator().manual_seed(seed)], steering)
         assert torch.equal(together[row, 1:], alone[0])
 
 
@@ -211,7 +211,8 @@ def test_no_code_is_held_for_longer_than_the_recordings_hold_it(prior: CodePrior
         assert (counts <= limits.longest[found]).all()
         assert counts.max() >= HELD_POSITIONS
     silent = held[:39].expand(2, -1, -1)  # what was held in a prompt counts
-    after = continue_codes(stuck, silent, 2, Sampling(top_p=0.9), [torch.Generator(), torch.Generator()], limits=limits)
+    streams = [torch.Generator(), torch.Generator()]
+    after = continue_codes(stuck, silent, 2, Sampling(top_p=0.9), streams, Steering(limits))
     assert after[:, 0, 0].tolist() == [0, 0]
     assert 0 not in after[:, 1, 0].tolist()
 
@@ -336,9 +337,9 @@ def test_variety_counts_a_prompt_as_if_it_had_been_drawn_and_not_what_was_only_c
     prompt = torch.randint(0, 32, (1, 7, 4), generator=torch.Generator().manual_seed(1))
 
     def recent(prompt: torch.Tensor, **given: int) -> torch.Tensor:
-        return Drawing(prior, prompt, 7, sampling, None, **given)._recent
+        return Drawing(prior, prompt, 7, sampling, Steering(), **given)._recent
 
-    twin = Drawing(prior, prompt[:, :1], 6, sampling, None)
+    twin = Drawing(prior, prompt[:, :1], 6, sampling, Steering())
     twin.begin(None)
     for row in prompt[0, 1:]:
         twin.next_position([torch.Generator()], row.tolist())

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.making.drawing import Sampling, continue_codes
+from distill.making.drawing import Sampling, Steering, continue_codes
 from distill.models.model_file import Model
 from distill.originality.runs import longest_shared_run
 
@@ -73,7 +73,7 @@ def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | 
             generators = [torch.Generator().manual_seed(seed + index) for index in range(len(asked))]
             sampling = Sampling(temperature=0.0) if is_greedy else Sampling()
             prompts = torch.stack([codes[:length] for codes in asked])
-            continued = list(continue_codes(prior, prompts, positions, sampling, generators, frame_rate=rate))
+            continued = list(continue_codes(prior, prompts, positions, sampling, generators, Steering(frame_rate=rate)))
         truths = [codes[length : length + positions] for codes in asked]
         anywhere = [_run(codes, sources, _LEVELS) / rate for codes in continued]
         coarse, whole = (

@@ -7,7 +7,7 @@ flat, and nothing ever starts over from silence.
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from distill.making.beat import Beat
 from distill.making.limits import Limited, Limits
 from distill.making.threads import one_thread
 from distill.models.config import VQVAEConfig
+from distill.models.model_file import Model
 from distill.models.prior import CodePrior
 
 COLDEST = 1e-3
@@ -88,15 +89,42 @@ class Sampling:
             )
 
 
+@dataclass(frozen=True)
+class Steering:
+    """What the recordings say about codes that are drawn, beside the prior that has learned from them."""
+
+    limits: Limits | None = None
+    """What new audio does not do, as the recordings do not; what a prompt did counts."""
+    beat: Beat | None = None
+    """Of a prompt and all that follows it."""
+    frame_rate: float = DEFAULT_RATE
+    """Positions a second, by which variety forgets."""
+
+    @classmethod
+    def of(cls, model: Model, beat: Beat | None = None) -> "Steering":
+        """That of new pieces."""
+        return cls(Limits.of(model), beat, model.codec.frame_rate)
+
+    @classmethod
+    def of_passage(cls, model: Model) -> "Steering":
+        """That of a passage made anew within a sound, whose surroundings say how loud it is and where its beat lies."""
+        return cls(Limits.of(model).without_loudness(), frame_rate=model.codec.frame_rate)
+
+    def after(self, positions: int) -> "Steering":
+        """The same for streams that begin so many positions earlier."""
+        return self if self.beat is None else replace(self, beat=self.beat.after(positions))
+
+
+UNSTEERED = Steering()
+"""What is drawn follows the prior alone, at the rate of a codec of the default hop."""
+
+
 class Drawing:
     """Several streams as they grow, position by position.
 
     Args:
         prompt: codes ``[B, P, Q]`` to go on from; -1 before a stream begins.
         positions: how many are drawn after them.
-        limits: what new audio does not do, as the recordings do not.
-        beat: of the prompt and all that follows it.
-        frame_rate: positions a second.
         unheard: so many of the prompt's first positions are no part of what is heard, so that variety need not avoid them.
     """
 
@@ -106,9 +134,7 @@ class Drawing:
         prompt: Tensor,
         positions: int,
         sampling: Sampling,
-        limits: Limits | None,
-        beat: Beat | None = None,
-        frame_rate: float = DEFAULT_RATE,
+        steering: Steering,
         unheard: int = 0,
     ) -> None:
         b, self.given, q = prompt.shape
@@ -118,14 +144,14 @@ class Drawing:
         """The position of ``codes`` that each stream begins with."""
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
         self.done = self.given
-        self.fading = 1 - 1 / positions_in(FORGOTTEN_SECONDS, frame_rate)
+        self.fading = 1 - 1 / positions_in(FORGOTTEN_SECONDS, steering.frame_rate)
         """What is left of a code's weight in variety after another position."""
         self._recent = torch.zeros(b, prior.config.codebook_size, device=prompt.device)
         ages = torch.arange(self.given - 1, -1, -1, device=prompt.device)
         left = self.fading**ages * (prompt[..., 0] >= 0)
         self._recent.scatter_add_(1, prompt[:, unheard:, 0].clamp(min=0), left[:, unheard:])
+        limits, self.beat = steering.limits, steering.beat
         self.limited = None if limits is None else Limited(limits.to(prompt.device), prompt)
-        self.beat = beat
 
     def begin(self, ahead: Tensor | None) -> None:
         """Prefills the cache with the prompt, and with the codes ``ahead [B, A, Q]`` that come after those drawn."""
@@ -216,9 +242,7 @@ def sample_codes(
     progress: Callable[[int, int], None] | None = None,
     *,
     heard: Sequence[Tensor] | None = None,
-    limits: Limits | None = None,
-    beat: Beat | None = None,
-    frame_rate: float = DEFAULT_RATE,
+    steering: Steering = UNSTEERED,
 ) -> Tensor:
     """Draws codes ``[B, positions, Q]``, one stream a seed, each with its own generator.
 
@@ -227,25 +251,21 @@ def sample_codes(
 
     Args:
         heard: codes ``[L, Q]`` that each stream follows and that are no part of it; without it, none.
-        limits: what new audio does not do, as the recordings do not.
-        beat: of all positions.
-        frame_rate: positions a second.
+        steering: its beat is that of the ``positions``.
     """
     heard = [openings[:0]] * len(seeds) if heard is None else heard
     begun = [torch.cat([before, opening[None]]) for before, opening in zip(heard, openings, strict=True)]
     prompt = pad_sequence(begun, batch_first=True, padding_value=-1, padding_side="left")
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    beat = None if beat is None else beat.after(prompt.shape[1] - 1)
+    unheard = prompt.shape[1] - 1
     new = continue_codes(
         prior,
         prompt,
         positions - 1,
         sampling,
         generators,
-        limits=limits,
-        beat=beat,
-        frame_rate=frame_rate,
-        unheard=prompt.shape[1] - 1,
+        steering.after(unheard),
+        unheard=unheard,
         progress=progress,
     )
     return torch.cat([openings[:, None], new], dim=1)
@@ -258,12 +278,10 @@ def continue_codes(
     positions: int,
     sampling: Sampling,
     generators: Sequence[torch.Generator],
+    steering: Steering = UNSTEERED,
     *,
     ahead: Tensor | None = None,
-    limits: Limits | None = None,
     kept: Tensor | None = None,
-    beat: Beat | None = None,
-    frame_rate: float = DEFAULT_RATE,
     unheard: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
@@ -273,25 +291,13 @@ def continue_codes(
         prompt: of a stream that begins later than others, -1 before it begins.
         ahead: codes ``[B, A, Q]`` that will come after those drawn, and that they are to lead to; all three together must fit
             the prior's context.
-        limits: what new audio does not do, as the recordings do not; what the prompt did counts.
         kept: codes ``[positions, Q]`` that are settled, -1 where one is to be drawn. What is drawn knows those before it in the
             order of tokens, settled or not.
-        beat: of the prompt and all that follows it.
-        frame_rate: positions a second.
         unheard: so many of the prompt's first positions are no part of what is heard.
     """
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
-    drawing = Drawing(
-        prior=prior,
-        prompt=prompt.to(device),
-        positions=positions,
-        sampling=sampling,
-        limits=limits,
-        beat=beat,
-        frame_rate=frame_rate,
-        unheard=unheard,
-    )
+    drawing = Drawing(prior, prompt.to(device), positions, sampling, steering, unheard)
     with one_thread() if device.type == "cpu" else nullcontext():
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):

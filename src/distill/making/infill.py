@@ -10,9 +10,8 @@ from torch import Tensor
 from distill.codes.extract import encode_blocks
 from distill.durations import duration
 from distill.errors import SettingError
-from distill.making.drawing import Sampling, continue_codes
+from distill.making.drawing import Sampling, Steering, continue_codes
 from distill.making.level import LISTENED_SECONDS, at_level, rising
-from distill.making.limits import Limits
 from distill.making.openings import Openings
 from distill.making.sampling import Voice, check_count, rendered
 from distill.models.model_file import Model
@@ -148,9 +147,8 @@ def infill(
         after_new - first_new,
         sampling,
         streams,
+        Steering.of_passage(model),
         ahead=right.expand(count, -1, -1) if len(right) else None,
-        limits=Limits.of(model).without_loudness(),
-        frame_rate=codec.frame_rate,
         progress=progress,
     )
     first = (first_new - left.shape[1]) * hop

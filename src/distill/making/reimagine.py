@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from distill.errors import SettingError
-from distill.making.drawing import Sampling, continue_codes
-from distill.making.limits import Limits
+from distill.making.drawing import Sampling, Steering, continue_codes
 from distill.making.openings import Openings
 from distill.making.sampling import check_count
 from distill.models.model_file import Model
@@ -56,7 +55,7 @@ def reimagine(
     if first == 0:  # nothing is before it: it opens like one of the recordings
         result[:, 0] = torch.where(free[0], Openings(model).codes(range(seed, seed + count)), codes[0])
         first = 1
-    limits = Limits.of(model).without_loudness()
+    steering = Steering.of_passage(model)
     generators = [torch.Generator().manual_seed(seed + index) for index in range(count)]
 
     def draw(start: int, end: int, ahead: Tensor | None, before: int) -> None:
@@ -66,10 +65,9 @@ def reimagine(
             end - start,
             sampling,
             generators,
+            steering,
             ahead=ahead,
-            limits=limits,
             kept=kept[start:end],
-            frame_rate=model.codec.frame_rate,
             progress=None if progress is None else lambda done, _: progress(start - first + done, stop - first),
         )
 

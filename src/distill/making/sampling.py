@@ -12,9 +12,8 @@ from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.making.beat import Cycle, beat_of_openings, beat_of_prompt
 from distill.making.drawing import Sampling as Sampling
-from distill.making.drawing import continue_codes, sample_codes
+from distill.making.drawing import Steering, continue_codes, sample_codes
 from distill.making.level import at_level, raised_cosine
-from distill.making.limits import Limits
 from distill.making.openings import Openings
 from distill.models.model_file import Model
 
@@ -174,9 +173,7 @@ def _from_openings(
         seeds,
         progress,
         heard=[openings.before(one) for one in seeds],
-        limits=Limits.of(model),
-        beat=beat,
-        frame_rate=model.codec.frame_rate,
+        steering=Steering.of(model, beat),
     )
 
 
@@ -195,16 +192,7 @@ def _from_prompt(
     prior, codec = model.require_prior(), model.codec
     generators = [torch.Generator().manual_seed(one) for one in seeds]
     given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(len(seeds), -1, -1)
-    new = continue_codes(
-        prior,
-        given,
-        positions,
-        sampling,
-        generators,
-        limits=Limits.of(model),
-        beat=beat_of_prompt(model, given[0], len(seeds), positions),
-        frame_rate=codec.frame_rate,
-        progress=progress,
-    )
+    steering = Steering.of(model, beat_of_prompt(model, given[0], len(seeds), positions))
+    new = continue_codes(prior, given, positions, sampling, generators, steering, progress=progress)
     lead = min(given.shape[1], codec.context)
     return torch.cat([given[:, given.shape[1] - lead :], new], dim=1), lead

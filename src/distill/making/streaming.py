@@ -16,8 +16,7 @@ from torch import Tensor
 from distill.codes.extract import decode_parts
 from distill.codes.layout import positions_in
 from distill.making.beat import beat_of_openings
-from distill.making.drawing import Drawing, Sampling
-from distill.making.limits import Limits
+from distill.making.drawing import Drawing, Sampling, Steering
 from distill.making.openings import Openings
 from distill.making.sampling import Generation, check_request
 from distill.making.threads import one_thread
@@ -79,18 +78,8 @@ def drawn(model: Model, seconds: float, sampling: Sampling, seed: int = 0, part:
         openings = Openings(model)
         before = openings.before(seed)
         prompt = torch.cat([before, openings.codes([seed])])[None].to(device)
-        beat = beat_of_openings(model, openings, [seed], positions)
-        beat = None if beat is None else beat.after(len(before))
-        drawing = Drawing(
-            prior=model.require_prior(),
-            prompt=prompt,
-            positions=positions - 1,
-            sampling=sampling,
-            limits=Limits.of(model),
-            beat=beat,
-            frame_rate=model.codec.frame_rate,
-            unheard=len(before),
-        )
+        steering = Steering.of(model, beat_of_openings(model, openings, [seed], positions)).after(len(before))
+        drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, steering, unheard=len(before))
         drawing.begin(None)
     while True:
         with torch.inference_mode(), _drawing_threads(device):

@@ -18,8 +18,7 @@ from torch import Tensor
 from distill.audio.split import Passage
 from distill.codes.extract import decode_chunks
 from distill.making.beat import Beat, Metronome, Pulse
-from distill.making.drawing import Sampling, sample_codes
-from distill.making.limits import Limits
+from distill.making.drawing import Sampling, Steering, sample_codes
 from distill.making.onsets import FRAMES_PER_SECOND, onset_echo
 from distill.making.openings import Openings
 from distill.models.model_file import Model
@@ -129,9 +128,7 @@ def _drawn(
         Sampling(),
         seeds * len(STRENGTHS),
         heard=[openings.before(seed) for seed in seeds] * len(STRENGTHS),
-        limits=Limits.of(model),
-        frame_rate=model.codec.frame_rate,
-        beat=Beat(metronome, torch.from_numpy(course)),
+        steering=Steering.of(model, Beat(metronome, torch.from_numpy(course))),
     )
     return drawn.view(len(STRENGTHS), len(examples), *drawn.shape[1:])
 
