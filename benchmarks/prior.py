@@ -179,7 +179,7 @@ def compare(model_path: Path, folder: Path, minutes: float, orders: Sequence[int
             extract_code_sequences(
                 codec,
                 [functools.partial(passage.blocks, codec.channels) for passage in passages],
-                config.context // config.num_quantizers,
+                config.context_positions,
                 views=views,
             )
         )

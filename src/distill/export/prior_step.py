@@ -26,7 +26,7 @@ class PriorStep(nn.Module):
         super().__init__()
         config = prior.config
         self.source, self.levels = prior, config.num_quantizers
-        self.places = config.context // config.num_quantizers
+        self.places = config.context_positions
         self.head_size = config.hidden_size // config.num_heads
         self.shape = (config.num_layers, 2, config.num_heads, self.places, self.head_size)
         self.register_buffer("rows", torch.arange(self.levels) * config.codebook_size)

@@ -6,7 +6,6 @@ flat, and nothing ever starts over from silence.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,7 +16,7 @@ from distill.codes.layout import positions_in
 from distill.errors import SettingError
 from distill.making.beat import Beat
 from distill.making.limits import Limited, Limits
-from distill.making.threads import one_thread
+from distill.making.threads import one_thread_on_cpu
 from distill.models.config import VQVAEConfig
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
@@ -139,7 +138,7 @@ class Drawing:
     ) -> None:
         b, self.given, q = prompt.shape
         self.prior, self.sampling = prior, sampling
-        self.window = prior.config.context // q
+        self.window = prior.config.context_positions
         self.begins = (prompt[..., 0] < 0).sum(dim=1).tolist()
         """The position of ``codes`` that each stream begins with."""
         self.codes = torch.cat([prompt, prompt.new_zeros(b, positions, q)], dim=1)  # [B, P + positions, Q]
@@ -298,7 +297,7 @@ def continue_codes(
     sampling.check_levels(prior.config.num_quantizers)
     device = next(prior.parameters()).device
     drawing = Drawing(prior, prompt.to(device), positions, sampling, steering, unheard)
-    with one_thread() if device.type == "cpu" else nullcontext():
+    with one_thread_on_cpu(device):
         drawing.begin(None if ahead is None else ahead.to(device))
         for done in range(positions):
             drawing.next_position(generators, None if kept is None else kept[done].tolist())

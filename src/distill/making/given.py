@@ -42,7 +42,7 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     """
     prior = model.require_prior()
     codec = model.codec
-    wanted = (prior.config.context // codec.num_quantizers + codec.context) * codec.hop
+    wanted = (prior.config.context_positions + codec.context) * codec.hop
 
     def told(words: str) -> None:
         if callback is not None:
@@ -54,7 +54,7 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     for block in read_blocks(audio, codec.channels, tell=told):
         tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
     # Of a prompt, the prior sees the newest half of its window.
-    listened = prior.config.context // codec.num_quantizers // 2 * codec.hop
+    listened = prior.config.context_positions // 2 * codec.hop
     peak = float(np.abs(tail).max(initial=0.0))
     if peak > 1:
         tail = tail / np.float32(peak)

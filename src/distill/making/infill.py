@@ -71,9 +71,7 @@ class Infill:
 
 def longest_passage(model: Model) -> float:
     """Seconds that can be made anew at once: two thirds of what the prior sees, so that it sees both sides."""
-    prior = model.require_prior()
-    positions = prior.config.context // prior.config.num_quantizers
-    return (2 * positions // 3) / model.codec.frame_rate
+    return (2 * model.require_prior().config.context_positions // 3) / model.codec.frame_rate
 
 
 def next_to(recording: np.ndarray, begin: float, end: float, rate: int) -> np.ndarray:
@@ -123,8 +121,7 @@ def infill(
         )
     start, stop = round(begin * rate), min(samples, round(end * rate))
     first_new, after_new = start // hop, -(-stop // hop)
-    window = prior.config.context // prior.config.num_quantizers
-    spare = window - (after_new - first_new)
+    spare = prior.config.context_positions - (after_new - first_new)
     # What one side does not need, because the recording ends there, the other may have.
     total = -(-samples // hop)
     before = min(first_new, max(spare // 2, spare - (total - after_new)))

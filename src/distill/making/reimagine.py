@@ -49,7 +49,7 @@ def reimagine(
     if not columns:
         raise SettingError("There is no cell to re-imagine.", "Select cells that are not locked.")
     first, stop = columns[0], columns[-1] + 1
-    window = prior.config.context // prior.config.num_quantizers
+    window = prior.config.context_positions
     kept = torch.where(free, -1, codes)
     result = codes.expand(count, -1, -1).clone()
     if first == 0:  # nothing is before it: it opens like one of the recordings

@@ -81,6 +81,11 @@ class Generation:
         return self.codes[self.lead :], replace(self, gain=1.0).blocks(model)
 
 
+def positions_for(model: Model, seconds: float) -> int:
+    """How many code positions hold a sound of this length: the last one may be longer."""
+    return -(-round(seconds * model.codec.sample_rate) // model.codec.hop)
+
+
 def check_request(seconds: float, count: int) -> None:
     """Refuses a length or a number of pieces that cannot be made.
 
@@ -133,7 +138,7 @@ def generate(
     check_request(seconds, count)
     model.require_prior()
     sampling, codec = sampling or Sampling(), model.codec
-    positions = -(-round(seconds * codec.sample_rate) // codec.hop)
+    positions = positions_for(model, seconds)
     seeds = [seed + index for index in range(count)]
     if prompt is None:
         codes, lead = _from_openings(model, positions, sampling, seeds, cycle, progress), 0
@@ -191,7 +196,7 @@ def _from_prompt(
     """
     prior, codec = model.require_prior(), model.codec
     generators = [torch.Generator().manual_seed(one) for one in seeds]
-    given = prompt[-(prior.config.context // prior.config.num_quantizers) :].expand(len(seeds), -1, -1)
+    given = prompt[-prior.config.context_positions :].expand(len(seeds), -1, -1)
     steering = Steering.of(model, beat_of_prompt(model, given[0], len(seeds), positions))
     new = continue_codes(prior, given, positions, sampling, generators, steering, progress=progress)
     lead = min(given.shape[1], codec.context)

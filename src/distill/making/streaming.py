@@ -7,7 +7,6 @@ It is the sound that :func:`distill.making.sampling.generate` makes of the same 
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -18,8 +17,8 @@ from distill.codes.layout import positions_in
 from distill.making.beat import beat_of_openings
 from distill.making.drawing import Drawing, Sampling, Steering
 from distill.making.openings import Openings
-from distill.making.sampling import Generation, check_request
-from distill.making.threads import one_thread
+from distill.making.sampling import Generation, check_request, positions_for
+from distill.making.threads import one_thread_on_cpu
 from distill.models.model_file import Model
 
 PART_SECONDS = 0.51
@@ -40,7 +39,7 @@ def stream(
     """
     codec, sampling = model.codec, sampling or Sampling()
     part = part or positions_in(PART_SECONDS, codec.frame_rate)
-    positions = _positions(model, seconds)
+    positions = positions_for(model, seconds)
     piece = Generation(torch.zeros(0, codec.num_quantizers), seconds, seed, sampling, codec.sample_rate)
     total, done, decoded = round(seconds * codec.sample_rate), 0, 0
     held: Tensor | None = None
@@ -72,9 +71,9 @@ def drawn(model: Model, seconds: float, sampling: Sampling, seed: int = 0, part:
     device = next(model.require_prior().parameters()).device
     part = part or positions_in(PART_SECONDS, model.codec.frame_rate)
     sampling.check_levels(model.codec.num_quantizers)
-    positions = _positions(model, seconds)
+    positions = positions_for(model, seconds)
     generator = torch.Generator().manual_seed(seed)
-    with torch.inference_mode(), _drawing_threads(device):
+    with torch.inference_mode(), one_thread_on_cpu(device):
         openings = Openings(model)
         before = openings.before(seed)
         prompt = torch.cat([before, openings.codes([seed])])[None].to(device)
@@ -82,17 +81,9 @@ def drawn(model: Model, seconds: float, sampling: Sampling, seed: int = 0, part:
         drawing = Drawing(model.require_prior(), prompt, positions - 1, sampling, steering, unheard=len(before))
         drawing.begin(None)
     while True:
-        with torch.inference_mode(), _drawing_threads(device):
+        with torch.inference_mode(), one_thread_on_cpu(device):
             for _ in range(min(part, len(before) + positions - drawing.done)):
                 drawing.next_position([generator])
         yield drawing.codes[0, len(before) : drawing.done].cpu()
         if drawing.done == len(before) + positions:
             return
-
-
-def _positions(model: Model, seconds: float) -> int:
-    return -(-round(seconds * model.codec.sample_rate) // model.codec.hop)
-
-
-def _drawing_threads(device: torch.device) -> AbstractContextManager[None]:
-    return one_thread() if device.type == "cpu" else nullcontext()

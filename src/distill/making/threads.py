@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import Lock, Thread
 
@@ -26,6 +26,11 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def one_thread_on_cpu(device: torch.device) -> AbstractContextManager[None]:
+    """The same where ``device`` is the CPU; another one has no processor threads to share."""
+    return one_thread() if device.type == "cpu" else nullcontext()
 
 
 @contextmanager

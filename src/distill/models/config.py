@@ -83,6 +83,11 @@ class PriorConfig:
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
     """Costs one per cent in the first minutes of training and gains more in all later ones (docs/prior.md)."""
 
+    @property
+    def context_positions(self) -> int:
+        """Code positions the prior can attend to."""
+        return self.context // self.num_quantizers
+
     def __post_init__(self) -> None:
         if self.hidden_size % (2 * self.num_heads):
             raise ValueError(f"hidden_size {self.hidden_size} must be a multiple of twice num_heads {self.num_heads}")

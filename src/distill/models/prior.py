@@ -33,7 +33,7 @@ class PriorCache:
 
     def __init__(self, prior: "CodePrior", batch: int) -> None:
         config, heads = prior.config, prior.heads
-        inputs = config.context // config.num_quantizers + 2  # the start, and one more start for what lies ahead
+        inputs = config.context_positions + 2  # the start, and one more start for what lies ahead
         shape = (config.num_layers, 2, batch, config.num_heads, inputs, config.hidden_size // config.num_heads)
         self.memory = heads.new_zeros(shape)
         """Keys and values: ``[layers, 2, B, heads, positions, head size]``."""
@@ -156,7 +156,7 @@ class CodePrior(nn.Module):
         self.persistence_bias = nn.Parameter(torch.empty(q, 2))
         head_size = h // config.num_heads
         frequency = 10_000.0 ** (-torch.arange(0, head_size, 2).float() / head_size)
-        angle = torch.outer(torch.arange(config.context // q + 1).float(), frequency)
+        angle = torch.outer(torch.arange(config.context_positions + 1).float(), frequency)
         self.register_buffer("cosine", torch.cat([angle.cos(), angle.cos()], dim=1), persistent=False)
         self.register_buffer("sine", torch.cat([-angle.sin(), angle.sin()], dim=1), persistent=False)
         self._initialise()

@@ -173,7 +173,7 @@ class PriorData:
         if kept is None:
             views.set_size(number * views.passages, lambda done, total: callback(ExtractionProgress(done, total)))
             extraction.end_sharing()
-        seq_len = config.context // config.num_quantizers
+        seq_len = config.context_positions
         order = torch.Generator().manual_seed(plan.seed)
         sequences = flatten_codes(torch.stack(spread(laid_out(held_out, seq_len, order), MOST_HELD_OUT)))
         return cls(views, held_out, sequences, _sources(split, views.first(), held_out, codec.sample_rate), seq_len)
