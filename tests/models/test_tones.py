@@ -180,7 +180,9 @@ def test_told_levels_of_noise_are_compared_with_the_recording(channels: int) -> 
     torch.manual_seed(0)
     head = NoiseHead(8, channels, HOP, RATE, 24_000.0)
     noise = head(torch.zeros(1, 80, 8))
-    noise = Noise(torch.full_like(noise.log_level, -1.0), None if channels == 1 else torch.zeros_like(noise.alike))
+    noise = Noise(
+        torch.full_like(noise.log_level, -1.0), None if channels == 1 else torch.zeros_like(noise.correlation)
+    )
     recording = head.synthesise(noise, torch.arange(500, 580)[None])
     exact = float(head.losses(noise, recording))
     flutter = torch.ones(noise.log_level.shape[2])

@@ -274,12 +274,14 @@ class _NoiseStream(nn.Module):
         positions = (first + torch.arange(count))[None]
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp()
         magnitude = magnitude * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR))) * head.get_buffer("band")
-        unit = self._drawn(positions, "noise")  # [1, 2, F, bins]
+        unit = self._random_phases(positions, "noise")  # [1, 2, F, bins]
         units = unit[:, None]
         if head.alike is not None:
-            alike = (torch.tanh(head.alike(hidden) + 1) @ head.get_buffer("bands")).repeat_interleave(self.per, dim=1)
-            apart = (1 - alike.square()).clamp(min=1e-6).sqrt()
-            other = alike[:, None] * unit + apart[:, None] * self._drawn(positions, "side noise")
+            correlation = (torch.tanh(head.alike(hidden) + 1) @ head.get_buffer("bands")).repeat_interleave(
+                self.per, dim=1
+            )
+            independent = (1 - correlation.square()).clamp(min=1e-6).sqrt()
+            other = correlation[:, None] * unit + independent[:, None] * self._random_phases(positions, "side noise")
             units = torch.stack([unit, other], dim=1)
         spectrum = F.pad(magnitude[:, :, None] * units, (head.first, 0))  # [1, C, 2, F, bins of the window]
         frames = self.inverse(spectrum[:, :, 0], spectrum[:, :, 1]) * head.get_buffer("taper")
@@ -288,7 +290,7 @@ class _NoiseStream(nn.Module):
             NOISE_WINDOW / NOISE_HOP * HANN_OVERLAP
         )
 
-    def _drawn(self, positions: Tensor, stream: str) -> Tensor:
+    def _random_phases(self, positions: Tensor, stream: str) -> Tensor:
         """Cosine and sine of the drawn angles: ``[1, 2, F, bins]``."""
         angle = 2 * math.pi * self.specials.uniform(positions, self.per * self.bins, NOISE_STREAMS[stream])
         angle = angle.unflatten(-1, (self.per, self.bins)).flatten(1, 2)

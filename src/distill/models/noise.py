@@ -43,17 +43,17 @@ class Noise(NamedTuple):
 
     log_level: Tensor
     """Log magnitudes of bands, ``[B, C, F, bands]``."""
-    alike: Tensor | None
+    correlation: Tensor | None
     """Correlation of the two channels, -1 to 1: ``[B, S, bands]``; None in mono."""
 
 
-def blended(values: Tensor, there: Tensor | None = None) -> Tensor:
+def blended(values: Tensor, mask: Tensor | None = None) -> Tensor:
     """Cross-fades curves that each position predicts for itself and half of each neighbour: ``[B, S, 2n, D] → [B, S·n, D]``.
 
     Curves predicted for one position alone have a step or a bend at every border, which buzzes 46.9 times a second.
 
     Args:
-        there: 1 for positions that are part of the sound and 0 for others, ``[S]``; all are if not given. The curve is 0 where
+        mask: 1 for positions that are part of the sound and 0 for others, ``[S]``; all are if not given. The curve is 0 where
             no position is.
     """
     count = int(values.shape[2]) // 2  # a number, also where the function is traced
@@ -64,10 +64,10 @@ def blended(values: Tensor, there: Tensor | None = None) -> Tensor:
         return first + F.pad(halves[:, :, count:], (0, 0, 0, 0, 1, 0))  # [B, S + 1, n, D]
 
     weight = fade.expand(1, values.shape[1], -1, -1)
-    if there is None:
+    if mask is None:
         total = summed(values * fade) / summed(weight)
     else:
-        weight = weight * there[:, None, None]
+        weight = weight * mask[:, None, None]
         total = summed(values * weight) / summed(weight).clamp(min=1e-6)
     return total.flatten(1, 2)[:, count // 2 : count // 2 - count]
 
@@ -93,6 +93,7 @@ class NoiseHead(nn.Module):
         nn.init.normal_(self.levels.weight, std=0.01)
         nn.init.constant_(self.levels.bias, -2.0)
         self.alike = nn.Linear(hidden_size, NOISE_BANDS) if channels == 2 else None
+        """Predicts the correlation of the channels; model files know it by this name."""
         self.register_buffer("taper", torch.hann_window(NOISE_WINDOW), persistent=False)
         self.register_buffer("median", None, persistent=False)
         self.median: Tensor | None
@@ -101,13 +102,13 @@ class NoiseHead(nn.Module):
         """Normalised hidden vectors ``[B, S, H]`` to each position's log magnitudes, ``[B, S, C, frames_predicted, bands]``."""
         return self.levels(hidden).unflatten(-1, (self.channels, self.frames_predicted, NOISE_BANDS))
 
-    def curves(self, predicted: Tensor, there: Tensor | None = None) -> Tensor:
+    def curves(self, predicted: Tensor, mask: Tensor | None = None) -> Tensor:
         """The levels that positions predict, joined into curves: ``[B, S, C, frames_predicted, bands] → [B, C, F, bands]``.
 
-        See :func:`blended` for ``there``.
+        See :func:`blended` for ``mask``.
         """
         if self.blends:
-            level = torch.stack([blended(predicted[:, :, channel], there) for channel in range(self.channels)], dim=1)
+            level = torch.stack([blended(predicted[:, :, channel], mask) for channel in range(self.channels)], dim=1)
         else:
             level = predicted.transpose(1, 2).flatten(2, 3)  # [B, C, F, bands]
         if self.channels == 2:
@@ -117,22 +118,24 @@ class NoiseHead(nn.Module):
     def forward(self, hidden: Tensor) -> Noise:
         """Hidden vectors ``[B, S, H]`` to what they predict of the noise."""
         hidden = self.norm(hidden)
-        alike = torch.tanh(self.alike(hidden) + 1) if self.alike is not None else None
-        return Noise(self.curves(self.band_levels(hidden)), alike)
+        correlation = torch.tanh(self.alike(hidden) + 1) if self.alike is not None else None
+        return Noise(self.curves(self.band_levels(hidden)), correlation)
 
     def synthesise(self, noise: Noise, positions: Tensor) -> Tensor:
         """Audio ``[B, C, S·hop]``. The absolute positions, int64 ``[B, S]``, seed the random phases."""
         level = noise.log_level @ self.get_buffer("bands")
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp() * torch.sigmoid(4 * (level - math.log(2 * NOISE_FLOOR)))
         magnitude = magnitude * self.get_buffer("band")
-        drawn = self._drawn(positions, "noise")
-        if noise.alike is None:
+        drawn = self._random_phases(positions, "noise")
+        if noise.correlation is None:
             return self._summed(*(magnitude * one[:, None] for one in drawn))
         # Noise in the middle is one noise, wide noise is two.
-        alike = (noise.alike @ self.get_buffer("bands")).repeat_interleave(self.per_position, dim=1)
-        apart = (1 - alike.square()).clamp(min=1e-6).sqrt()
-        both = zip(drawn, self._drawn(positions, "side noise"), strict=True)
-        return self._summed(*(magnitude * torch.stack([one, alike * one + apart * own], dim=1) for one, own in both))
+        correlation = (noise.correlation @ self.get_buffer("bands")).repeat_interleave(self.per_position, dim=1)
+        independent = (1 - correlation.square()).clamp(min=1e-6).sqrt()
+        both = zip(drawn, self._random_phases(positions, "side noise"), strict=True)
+        return self._summed(
+            *(magnitude * torch.stack([one, correlation * one + independent * own], dim=1) for one, own in both)
+        )
 
     def _summed(self, real: Tensor, imaginary: Tensor) -> Tensor:
         """Real and imaginary parts of spectra ``[B, C, F, bins]`` to audio ``[B, C, S·hop]``."""
@@ -157,17 +160,18 @@ class NoiseHead(nn.Module):
         """
         frames = self.frames(audio)
         loudness = power(frames)
-        wanted = self._log_levels(loudness) - self._drawn_median()
-        lowest = (wanted.amax(dim=(1, 2, 3), keepdim=True).clamp(min=math.log(FAINT)) - DEPTH).clamp(
+        target = self._log_levels(loudness) - self._median_level()
+        lowest = (target.amax(dim=(1, 2, 3), keepdim=True).clamp(min=math.log(FAINT)) - DEPTH).clamp(
             min=math.log(NOISE_FLOOR)
         )
-        weight = FAINT_WEIGHT + (1 - FAINT_WEIGHT) * ((wanted - lowest) / DEPTH).clamp(0, 1)
+        weight = FAINT_WEIGHT + (1 - FAINT_WEIGHT) * ((target - lowest) / DEPTH).clamp(0, 1)
         weight = weight * (self._own_bands().sum(dim=1) > 0)
-        apart = (noise.log_level.maximum(lowest) - wanted.maximum(lowest)).abs()
-        loss = _weighted(apart, weight)
-        if noise.alike is not None:
-            loss = loss + _weighted(
-                (noise.alike - self._likeness(frames, loudness)).square(), self._each_position(weight.mean(dim=1))
+        distance = (noise.log_level.maximum(lowest) - target.maximum(lowest)).abs()
+        loss = weighted_mean(distance, weight)
+        if noise.correlation is not None:
+            loss = loss + weighted_mean(
+                (noise.correlation - self._channel_correlation(frames, loudness)).square(),
+                self._each_position(weight.mean(dim=1)),
             )
         return loss
 
@@ -181,18 +185,20 @@ class NoiseHead(nn.Module):
         return 0.5 * mean.clamp(min=1e-12).log()
 
     @torch.no_grad()
-    def _drawn_median(self) -> Tensor:
+    def _median_level(self) -> Tensor:
         """The median log magnitude in each band of noise synthesised at level 0: ``[bands]``."""
         if self.median is None or self.median.device != self.get_buffer("taper").device:
             positions = torch.arange(_TRIED, device=self.get_buffer("taper").device)[None]
-            audio = self._summed(*(one[:, None] * self.get_buffer("band") for one in self._drawn(positions, "noise")))
+            audio = self._summed(
+                *(one[:, None] * self.get_buffer("band") for one in self._random_phases(positions, "noise"))
+            )
             self.median = self._log_levels(power(self.frames(audio)))[0, 0].median(dim=0).values
         return self.median
 
     def _each_position(self, frames: Tensor) -> Tensor:
         return frames.unflatten(1, (-1, self.per_position)).mean(dim=2)
 
-    def _likeness(self, frames: Tensor, loudness: Tensor) -> Tensor:
+    def _channel_correlation(self, frames: Tensor, loudness: Tensor) -> Tensor:
         """Correlation of the two channels in each band at each position: ``[B, 2, F, bins] → [B, S, bands]``."""
         left, right = frames.unbind(dim=1)
         bands = self._own_bands().T
@@ -203,7 +209,7 @@ class NoiseHead(nn.Module):
         return both / (one * other).clamp(min=1e-12).sqrt()
 
     @torch.no_grad()
-    def _drawn(self, positions: Tensor, stream: str) -> tuple[Tensor, Tensor]:
+    def _random_phases(self, positions: Tensor, stream: str) -> tuple[Tensor, Tensor]:
         """Cosine and sine of random phases, ``[B, F, bins]`` each."""
         bins = NOISE_WINDOW // 2 + 1 - self.first
         angle = 2 * math.pi * uniform(positions, self.per_position * bins, NOISE_STREAMS[stream])
@@ -220,7 +226,7 @@ class NoiseHead(nn.Module):
         self.levels.bias.view(self.channels, -1, NOISE_BANDS)[1:] = 0
 
 
-def _weighted(values: Tensor, weight: Tensor) -> Tensor:
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean: a scalar. Averaged over ranks, it is that of the whole batch."""
     return (values * weight).sum() / ranks.mean(weight.sum()).clamp(min=1)
 

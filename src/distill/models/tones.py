@@ -30,7 +30,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.distance import overlap_add, power
-from distill.models import ranks
 from distill.models.draws import normal, uniform
 from distill.models.noise import (
     DB_PER_NEPER,
@@ -40,6 +39,7 @@ from distill.models.noise import (
     Noise,
     NoiseHead,
     blended,
+    weighted_mean,
 )
 
 TONE_WINDOW = 4096
@@ -145,9 +145,8 @@ def loudness_weights(decibels: Tensor) -> Tensor:
 
 
 def _by_loudness(values: Tensor, decibels: Tensor) -> Tensor:
-    """Mean of ``[..., bins]`` by :func:`loudness_weights`: a scalar. Averaged over ranks, it is that of the whole batch."""
-    weight = loudness_weights(decibels)
-    return (values * weight).sum() / ranks.mean(weight.sum()).clamp(min=1)
+    """Mean of ``[..., bins]`` by :func:`loudness_weights`: a scalar."""
+    return weighted_mean(values, loudness_weights(decibels))
 
 
 class ToneHead(nn.Module):
@@ -222,14 +221,14 @@ class ToneHead(nn.Module):
         gain = self.gain(hidden).unflatten(-1, (len(TONE_BANDS), self.steps)).transpose(1, 2)
         return Tones(magnitude, advance, values[:, -2:] if self.channels == 2 else None, gain)
 
-    def gains(self, predicted: Tensor, there: Tensor | None = None) -> Tensor:
+    def gains(self, predicted: Tensor, mask: Tensor | None = None) -> Tensor:
         """The gains that positions predict, joined into one curve: ``[B, bands, S, steps] → [B, bands, S·hop / GAIN_STEP]``.
 
-        See :func:`distill.models.noise.blended` for ``there``.
+        See :func:`distill.models.noise.blended` for ``mask``.
         """
         if not self.blends:
             return predicted.flatten(2)
-        return torch.stack([blended(one[..., None], there).squeeze(-1) for one in predicted.unbind(dim=1)], dim=1)
+        return torch.stack([blended(one[..., None], mask).squeeze(-1) for one in predicted.unbind(dim=1)], dim=1)
 
     def _phases(
         self, predicted: VonMises, peak: Tensor, positions: Tensor, held: Tensor | None, held_at: int
@@ -341,12 +340,12 @@ class ToneHead(nn.Module):
         is drawn: the sum of overlapping frames with random phases is too noisy to learn from it where a partial lies.
         """
         magnitude = targets.magnitude.clamp(min=TONE_FLOOR / 10)
-        apart = _by_loudness((tones.log_magnitude - magnitude.log()).abs(), 20 * magnitude.log10())
+        distance = _by_loudness((tones.log_magnitude - magnitude.log()).abs(), 20 * magnitude.log10())
         decibels = 20 * magnitude.square().sum(dim=1).sqrt().log10()
-        unlikely = _by_loudness(von_mises_loss(tones.advance, targets.advance), decibels)
+        phase_loss = _by_loudness(von_mises_loss(tones.advance, targets.advance), decibels)
         if tones.difference is not None and targets.difference is not None:
-            unlikely = unlikely + 0.5 * _by_loudness(von_mises_loss(tones.difference, targets.difference), decibels)
-        return apart, unlikely
+            phase_loss = phase_loss + 0.5 * _by_loudness(von_mises_loss(tones.difference, targets.difference), decibels)
+        return distance, phase_loss
 
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:
