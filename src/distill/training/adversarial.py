@@ -81,6 +81,8 @@ class RefinementResult:
     """Training time of the stage in seconds, including that before it was resumed."""
     curves: dict[str, list[float]]
     """Held-out mel distance and mean losses of every epoch."""
+    is_held_out: bool
+    """Whether anything was held out to judge by."""
     cancelled: bool
 
     @property
@@ -94,6 +96,19 @@ class RefinementResult:
             "refinement_mel_after": self.mel_after,
             "refinement_kept": int(self.is_kept),
         }
+
+    @property
+    def event(self) -> RefinementCompleteEvent:
+        """The event that reports the end of the stage."""
+        return RefinementCompleteEvent(
+            mel_before=self.mel_before,
+            mel_after=self.mel_after,
+            is_kept=self.is_kept,
+            epochs_trained=self.epochs_trained,
+            steps=self.steps,
+            cancelled=self.cancelled,
+            is_held_out=self.is_held_out,
+        )
 
     @property
     def codec(self) -> ConvVQVAE:
@@ -258,18 +273,7 @@ def refine_decoder(
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
     after = judge_windows(networks.averaged, networks.distance, held_out, fabric)
     is_kept = not cancelled and after.score <= before.score and mel_after <= plan.worst_mel * mel_before
-    tell(
-        RefinementCompleteEvent(
-            mel_before=mel_before,
-            mel_after=mel_after,
-            is_kept=is_kept,
-            epochs_trained=state.epoch,
-            steps=schedule.step,
-            cancelled=cancelled,
-            is_held_out=split.is_held_out,
-        )
-    )
-    return RefinementResult(
+    result = RefinementResult(
         first=networks.first,
         refined=networks.averaged.cpu(),
         is_kept=is_kept,
@@ -281,8 +285,11 @@ def refine_decoder(
         epochs_trained=state.epoch,
         seconds_taken=schedule.elapsed_s,
         curves=state.curves,
+        is_held_out=split.is_held_out,
         cancelled=cancelled,
     )
+    tell(result.event)
+    return result
 
 
 def train_step(
