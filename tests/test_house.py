@@ -145,6 +145,33 @@ def test_what_is_public_says_what_it_is(path: Path) -> None:
             assert ast.get_docstring(node), f"{name_of(path)}: {node.name}"
 
 
+def names_in(path: Path) -> set[str]:
+    """What a file defines: its functions, classes, methods (``method`` and ``Class.method``) and values."""
+    found: set[str] = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+            if isinstance(node, ast.ClassDef):
+                found |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef)}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_what_a_docstring_points_at_is_there(path: Path) -> None:
+    """Guards against words about a function that has moved or got another name."""
+    nodes = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    given = {(alias.asname or alias.name).split(".")[0] for node in nodes for alias in node.names}
+    for named in re.findall(r":(?:func|class|meth|attr|mod|data):`~?([\w.]+)`", path.read_text(encoding="utf-8")):
+        parts = named.split(".")
+        ends = range(len(parts), 1, -1) if parts[0] == "distill" else ()
+        files = [(SRC.joinpath(*parts[:end]).with_suffix(".py"), parts[end:]) for end in ends]
+        file, rest = next(((file, rest) for file, rest in files if file.exists()), (path, parts))
+        is_elsewhere = file == path and parts[0] in given
+        assert is_elsewhere or not rest or ".".join(rest) in names_in(file), f"{name_of(path)}: {named}"
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)
 def test_every_folder_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(parsed(path))

@@ -99,7 +99,7 @@ class Header(BaseModel):
     prior: PriorConfig | None = None
     prior_training: Figures | None = None
     sources: Annotated[tuple[SourceRecord, ...], Field(max_length=100_000)] = ()
-    """The recordings that are stored as codes; written by :func:`save_model`."""
+    """The recordings that are stored as codes; written by :func:`distill.models.model_file.save_model`."""
     sounds: Annotated[tuple[SoundRecord, ...], Field(max_length=100_000)] = ()
     """The recordings whose sound is in the file; only in one that was exported with them."""
     curves: dict[str, list[float]] = Field(default_factory=dict)
@@ -119,7 +119,7 @@ class Header(BaseModel):
     distill_version: Words
     torch_version: Words
     digest: Digest | None = None
-    """SHA-256 of the tensor bytes; written by :func:`save_model`."""
+    """SHA-256 of the tensor bytes; written by :func:`distill.models.model_file.save_model`."""
 
     @property
     def has_prior(self) -> bool:
@@ -185,7 +185,7 @@ def read_header(path: Path) -> Header:
     """What a model file says of itself, without reading a tensor.
 
     Raises:
-        ModelFileError: as :func:`load_model`, but for the checks of tensor bytes.
+        ModelFileError: as :func:`distill.models.model_file.load_model`, but for the checks of tensor bytes.
     """
     with errors_in_words(path), open_regular(path) as file:
         return checked_header(path, read_table(file, KEY))

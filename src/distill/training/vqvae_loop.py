@@ -276,7 +276,7 @@ def validated(
         is_held_out: whether anything was held out to validate on.
 
     Returns:
-        The figures of the held-out windows, and the score (:func:`score_codec`).
+        The figures of the held-out windows, and the score (:func:`distill.training.codec_validation.score_codec`).
 
     Raises:
         TrainingError: if going back does not help repeatedly.
