@@ -98,6 +98,9 @@ def train_codec(
         events: JSON-lines file for the events; the state to resume from is written beside it.
         resumed: a saved training to continue, with its own sizes. The plan must then be its own too, except for its end.
         second_stage: the one that is to follow, noted for whoever resumes this one (:func:`train_codec_in_stages`).
+
+    Raises:
+        SettingError: if the model that is to be trained further has a prior by now.
     """
     if resumed is None:
         config = codec_config(corpus, config_changes or {})

@@ -186,7 +186,11 @@ def import_corpus(
     Decodes in bounded memory into the cache, each file once: what is found out is kept, and a file that was not written to
     since is not read again. ``channels`` (1 or 2) overrides the choice, which is stereo when at least half of the seconds are
     truly stereo. ``progress`` is called with (files done, files, name of the next), ``ahead`` with what a long first reading
-    will take, before it begins. Raises CorpusError when there is nothing to learn from, with up to three reasons.
+    will take, before it begins.
+
+    Raises:
+        CorpusError: if there is nothing to learn from, with up to three reasons.
+        SettingError: if ``channels`` is neither 1 nor 2.
     """
     if channels not in (None, 1, 2):
         raise SettingError(f"{channels} channels cannot be learned.", "Ask for 1 (mono) or 2 (stereo).")

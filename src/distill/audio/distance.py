@@ -51,7 +51,7 @@ def mel_filterbank(sample_rate: int, window: int, bins: int, lowest: float = 0.0
 
 
 def power(spectrum: Tensor) -> Tensor:
-    """The squared magnitudes of complex numbers."""
+    """The squared magnitudes of complex numbers: ``[...] → [...]``."""
     real, imaginary = spectrum.real, spectrum.imag
     return (real * real).add_(imaginary * imaginary)
 

@@ -276,7 +276,11 @@ def read_audio(path: Path, channels: int | None = None, tell: Callable[[str], No
 
 
 def to_channels(audio: np.ndarray, channels: int) -> np.ndarray:
-    """``[C, N]`` to ``[channels, N]``: mono is the mean of both channels, stereo has the one channel twice."""
+    """``[C, N]`` to ``[channels, N]``: mono is the mean of both channels, stereo has the one channel twice.
+
+    Raises:
+        ValueError: if either is neither mono nor stereo.
+    """
     if audio.ndim != 2 or audio.shape[0] not in (1, 2) or channels not in (1, 2):
         raise ValueError(f"Cannot make {channels} channels from audio of shape {audio.shape}.")
     if audio.shape[0] == channels:

@@ -57,7 +57,11 @@ class Passage:
         return f"{self.recording.name} {self.start / SAMPLE_RATE:.1f}–{self.stop / SAMPLE_RATE:.1f} s"
 
     def read(self, start: int, stop: int, channels: int) -> np.ndarray:
-        """A fresh float32 ``[channels, stop - start]``, counted from the passage's beginning."""
+        """A fresh float32 ``[channels, stop - start]``, counted from the passage's beginning.
+
+        Raises:
+            ValueError: if these samples are not within the passage.
+        """
         if not 0 <= start <= stop <= self.samples:
             raise ValueError(f"Samples {start} to {stop} are not within a passage of {self.samples}.")
         return self.recording.read(self.start + start, self.start + stop, channels)

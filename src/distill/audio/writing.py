@@ -62,7 +62,12 @@ def write_audio(
 
     ``blocks`` is one array or a stream of them. 32 bits means a float WAV, which keeps values beyond ±1; all
     other formats clip there. ``tags`` may hold title, comment and software. Equal sound gives equal bytes, in
-    every format. Raises OutputError when the file cannot be written; nothing half-written stays behind.
+    every format. Nothing half-written stays behind.
+
+    Raises:
+        OutputError: if the file cannot be written.
+        SettingError: if there is no such format, or not of that depth.
+        ValueError: for other tags.
     """
     check_output_format(format, bit_depth)
     path = Path(path)

@@ -23,19 +23,19 @@ class OwnSpecials(nn.Module):
     """PyTorch's own functions: what TorchScript has as well."""
 
     def uniform(self, positions: Tensor, count: int, stream: int) -> Tensor:
-        """As :func:`distill.models.draws.uniform`."""
+        """``[...] → [..., count]``, as :func:`distill.models.draws.uniform`."""
         return uniform(positions, count, stream)
 
     def normal(self, positions: Tensor, count: int, stream: int) -> Tensor:
-        """As :func:`distill.models.draws.normal`."""
+        """``[...] → [..., count]``, as :func:`distill.models.draws.normal`."""
         return normal(positions, count, stream)
 
     def angle(self, y: Tensor, x: Tensor) -> Tensor:
-        """As :func:`torch.atan2`."""
+        """In radians, of ``[...]`` each, as :func:`torch.atan2`: ``[...]``."""
         return torch.atan2(y, x)
 
     def resultant(self, kappa: Tensor) -> Tensor:
-        """Mean resultant length of von Mises distributions of this concentration: I1 / I0."""
+        """Mean resultant length of von Mises distributions of these concentrations: I1 / I0, ``[...] → [...]``."""
         return torch.special.i1e(kappa) / torch.special.i0e(kappa)
 
 

@@ -38,12 +38,12 @@ class Kept:
         return {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)}
 
     def packed(self, things: dict[str, Tensor]) -> Tensor:
-        """The reverse."""
+        """Each thing by its name ``→ [1, size]``: the reverse of :meth:`unpacked`."""
         return torch.cat([things[name].flatten() for name in self._shapes])[None]
 
 
 def overlap_add(frames: Tensor, hop: int) -> Tensor:
-    """As :func:`distill.audio.distance.overlap_add`, by operations that every target has."""
+    """As :func:`distill.audio.distance.overlap_add`, by operations of any target: ``[..., F, n] → [..., (F - 1)·hop + n]``."""
     pieces = frames.unflatten(-1, (-1, hop)).unbind(-2)
     shifted = [F.pad(piece, (0, 0, number, len(pieces) - 1 - number)) for number, piece in enumerate(pieces)]
     total = shifted[0]
@@ -74,7 +74,8 @@ class Blocks(nn.Module):
         self.latency = sum(self.reaches)
 
     def forward(self, x: Tensor, first: Tensor, total: Tensor, kept: dict[str, Tensor]) -> Tensor:
-        """``x`` is of the positions from ``first`` on, and zero where there are none."""
+        """``x [1, n, H]`` is of the positions from ``first [1]`` on, and zero where there are none: not before 0, nor from
+        ``total [1]`` on."""
         count = x.shape[1]
         for number, (block, reach) in enumerate(zip(_each(self.blocks), self.reaches, strict=True)):
             around = window(kept, f"block {number}", x, 1)

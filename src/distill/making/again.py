@@ -48,6 +48,7 @@ def regenerate(
         recordings: where the recordings it is made of are now, if they were moved.
 
     Raises:
+        LibraryError: if another version of Distill noted the piece, in a way that this one does not understand.
         ModelFileError: if the model is gone or has changed.
         AudioFileError: if the prompt is gone or has changed.
         SettingError: if ``given`` or ``recordings`` names something that the piece was not made from.

@@ -86,7 +86,7 @@ class Pulse:
     """``[BINS]``, in the recordings' usual rise."""
 
     def course(self, first: int, count: int, period: float | None = None) -> np.ndarray:
-        """The profile at ``count`` positions from ``first`` on, counted from the place."""
+        """The profile at ``count`` positions from ``first`` on, counted from the place: ``[count]``."""
         at = np.arange(first, first + count) / (period or self.period) % 1 * BINS
         bin_ = np.floor(at).astype(np.int64)
         share = at - bin_

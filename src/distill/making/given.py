@@ -75,7 +75,12 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
 
 
 def read_recording(model: Model, request: Request, audio: Path, callback: MetricsCallback | None) -> np.ndarray:
-    """The recording as the codec takes it; what differs from the file is said before anything is made."""
+    """The recording as the codec takes it, float32 ``[C, N]``; what differs from the file is said before anything is made.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+        SettingError: if it is too long to be held in memory.
+    """
     info = probe(audio)
     if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
         raise SettingError(

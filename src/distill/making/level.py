@@ -23,7 +23,7 @@ _PLACES, _PLACE_SECONDS = 16, 2.0
 
 
 def raised_cosine(share: np.ndarray) -> np.ndarray:
-    """Gains from 0 to 1 without a bend at either end, float32, for shares of a fade from 0 to 1."""
+    """Gains from 0 to 1 without a bend at either end, float32 ``[n]``, for shares ``[n]`` of a fade from 0 to 1."""
     gains: np.ndarray = (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)
     return gains
 

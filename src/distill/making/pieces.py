@@ -73,6 +73,12 @@ def make(
         seed: of the first piece; each further one has the next.
         max_similarity: draw up to eight times a piece, until its nearest second is at most at this percentile of
             what held-out recordings come to.
+
+    Raises:
+        MissingPriorError: if the model has no prior.
+        SettingError: if a setting is out of range.
+        AudioFileError: if the recordings' voice was asked for and none of them is there, or what is given cannot be read.
+        OutputError: if ``out`` cannot be written to.
     """
     check_output_format(request.audio_format, request.bit_depth)
     model.require_prior()

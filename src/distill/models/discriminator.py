@@ -60,7 +60,7 @@ class Discriminator(nn.Module):
 
 
 class SpectrumDiscriminator(nn.Module):
-    """Judges complex spectra of one window length."""
+    """Judges complex spectra of one window length: ``[B, C, N] →`` a judgement."""
 
     def __init__(self, window: int, config: DiscriminatorConfig) -> None:
         super().__init__()

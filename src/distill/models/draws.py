@@ -28,7 +28,7 @@ def uniform(positions: Tensor, count: int, stream: int) -> Tensor:
 
 
 def normal(positions: Tensor, count: int, stream: int) -> Tensor:
-    """As :func:`uniform`, from a standard normal distribution."""
+    """As :func:`uniform`, from a standard normal distribution: ``[...] → [..., count]``."""
     return torch.erfinv(2 * uniform(positions, count, stream) - 1) * math.sqrt(2)
 
 

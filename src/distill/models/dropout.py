@@ -9,7 +9,7 @@ _SIDES = 256
 
 
 def dropout(x: Tensor, share: float, is_training: bool) -> Tensor:
-    """``x`` with about this share of its numbers at zero and the others larger, so that their mean stays (Srivastava 2014).
+    """``x [...]`` with about this share of its numbers at zero and the others larger, so that the mean stays (Srivastava 2014).
 
     On a CPU PyTorch draws a random number for each: 7 % of a step of the prior. Here eight numbers share one of 64 bits.
     """

@@ -61,7 +61,8 @@ class PriorCache:
         return max(0, self.inputs - self.ahead - 1) * self._tokens_a_position + self.pending.shape[1]
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Appends to one layer and gives all keys and values so far; ``inputs`` moves when the backbone is through."""
+        """Appends ``[B, heads, n, head size]`` to one layer and gives all keys and values so far, ``[B, heads, inputs + n, head
+        size]`` each; ``inputs`` moves when the backbone is through."""
         stop = self.inputs + keys.shape[2]
         so_far = self.memory[layer, :, :, :, :stop]
         so_far[0, :, :, self.inputs :], so_far[1, :, :, self.inputs :] = keys, values

@@ -253,7 +253,8 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
 
 
 def by_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> list[np.ndarray]:
-    """Each recording's codes as grains of all recordings but itself and its near-copies; empty where there are no others."""
+    """Each recording's codes as grains of all recordings but itself and its near-copies: float32 ``[C, N]``, as long as the
+    original, or ``[C, 0]`` where there are no others."""
     codec = model.codec
     by_name = {recording.name: recording for recording in corpus.recordings}
     codes = {

@@ -113,7 +113,11 @@ class Stopped:
         return self.state.value("schedule.step", int)
 
     def config(self, kind: type[C]) -> C:
-        """The sizes of what is trained."""
+        """The sizes of what is trained.
+
+        Raises:
+            StateFileError: if the saved ones are not possible.
+        """
         try:
             return TypeAdapter(kind).validate_python(self.state.value("config", dict))
         except ValidationError as error:
