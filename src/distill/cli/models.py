@@ -25,7 +25,7 @@ from distill.cli.console import (
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
 from distill.durations import duration
 from distill.errors import SettingError
-from distill.files.names import command, searchable
+from distill.files.names import command
 from distill.files.regular import absolute
 
 if TYPE_CHECKING:
@@ -66,17 +66,9 @@ def search(
     as_json: options.JsonOption = False,
 ) -> None:
     """Find the models whose name, folder, date or recordings contain every WORD."""
-    library = _library()
-    folders: dict[str | None, str] = {}
-    for run in library.runs():
-        folders[run.origin] = f"{folders.get(run.origin, '')}\n{run.folder}"
+    from distill.library.naming import matching
 
-    def text(entry: "ModelEntry") -> str:
-        parts = (str(entry.path), entry.created, folders.get(entry.origin, ""), *entry.recordings)
-        return searchable("\n".join(parts))
-
-    found = [entry for entry in library.models() if all(searchable(word) in text(entry) for word in words)]
-    _show_models(found, as_json, f"No model matches '{' '.join(words)}'.", "distill models list")
+    _show_models(matching(_library(), words), as_json, f"No model matches '{' '.join(words)}'.", "distill models list")
 
 
 @app.command("info")

@@ -57,6 +57,22 @@ def find(library: Library, name: str) -> ModelEntry:
     )
 
 
+def matching(library: Library, words: Sequence[str]) -> list[ModelEntry]:
+    """The models whose name, folder, date or recordings contain every word, the newest first: all of them without a word."""
+    if not words:
+        return library.models()
+    folders: dict[str | None, str] = {}
+    for run in library.runs():
+        folders[run.origin] = f"{folders.get(run.origin, '')}\n{run.folder}"
+
+    def text(entry: ModelEntry) -> str:
+        parts = (str(entry.path), entry.created, folders.get(entry.origin, ""), *entry.recordings)
+        return searchable("\n".join(parts))
+
+    wanted = [searchable(word) for word in words]
+    return [entry for entry in library.models() if all(word in text(entry) for word in wanted)]
+
+
 def find_piece(library: Library, given: str) -> GenerationRecord:
     """The piece of that number, that file, or that file name with its ending or without.
 

@@ -14,9 +14,10 @@ from starlette.background import BackgroundTask
 from distill.errors import LibraryError, ModelFileError
 from distill.files.atomic import make_folder
 from distill.files.home import home
-from distill.files.names import MODEL_SUFFIX, searchable
+from distill.files.names import MODEL_SUFFIX
 from distill.files.regular import absolute
 from distill.library import Library, ModelEntry, moving, trash
+from distill.library.naming import matching
 from distill.models.config import BASE_CREDITS
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
@@ -117,16 +118,7 @@ def models(search: Annotated[str, Query(max_length=200)] = "") -> list[ModelView
     made: dict[str, int] = {}
     for one in library.generations():
         made[one.origin] = made.get(one.origin, 0) + 1
-    words = [searchable(word) for word in search.split()]
-    folders: dict[str | None, str] = {}
-    for run in library.runs() if words else ():
-        folders[run.origin] = f"{folders.get(run.origin, '')}\n{run.folder}"
-    found = []
-    for entry in library.models():
-        text = searchable("\n".join((str(entry.path), entry.created, folders.get(entry.origin, ""), *entry.recordings)))
-        if all(word in text for word in words):
-            found.append(_view(entry, made.get(entry.origin, 0)))
-    return found
+    return [_view(entry, made.get(entry.origin, 0)) for entry in matching(library, search.split())]
 
 
 @router.get("/models/{model}")
