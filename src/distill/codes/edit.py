@@ -38,6 +38,12 @@ class Selection:
         """``0.00-2.00 s``, of columns at ``rate`` a second; the last may reach beyond the sound's ``end``, no time does."""
         return f"{min(self.first / rate, end):.2f}{dash}{min(self.stop / rate, end):.2f} s"
 
+    def in_words(self, of: int, rate: float, end: float, dash: str = "-") -> str:
+        """As :meth:`in_seconds`, and ``on Structure, Timbre`` where it is not on all of the ``of`` levels of a grid."""
+        names = LEVEL_NAMES[of]
+        on = "" if len(self.levels) == of else f" on {', '.join(names[level] for level in self.levels)}"
+        return f"{self.in_seconds(rate, end, dash)}{on}"
+
     def mask(self, grid: np.ndarray) -> np.ndarray:
         """Which cells of a grid are selected: bool ``[S, Q]``."""
         chosen = np.zeros(grid.shape, bool)

@@ -20,7 +20,6 @@ from distill.errors import SettingError
 from distill.making.operations import Operation
 from distill.making.reimagine import reimagine
 from distill.making.sampling import Sampling
-from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
 from distill.settings import temperatures
 
@@ -61,7 +60,7 @@ class Editing:
             chosen = self._selection(details.get("over"), details.get("levels"), end, min(len(grid), len(other)))
         else:
             chosen = self._selection(operation.value, details.get("levels"), end, len(grid))
-        where = self._words(chosen, end)
+        where = chosen.in_words(self._model.codec.num_quantizers, self._model.codec.frame_rate, end)
         match operation.name:
             case "lock":
                 self._locked |= chosen.mask(grid)
@@ -180,11 +179,6 @@ class Editing:
         if text[:1] == "c":
             return _whole(name, text[1:])
         return round(_number(name, text) * self._model.codec.frame_rate)
-
-    def _words(self, chosen: edit.Selection, end: float) -> str:
-        names = LEVEL_NAMES[self._model.codec.num_quantizers]
-        on = "" if len(chosen.levels) == len(names) else f" on {', '.join(names[level] for level in chosen.levels)}"
-        return f"{chosen.in_seconds(self._model.codec.frame_rate, end)}{on}"
 
     def _seconds(self, sound: Codes) -> float:
         return sound.samples / self._model.codec.sample_rate

@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 
 from distill.codes import edit
 from distill.errors import SettingError
-from distill.models.health import LEVEL_NAMES
 from distill.web import sheets
 from distill.web.sheets import Sheet
 
@@ -171,6 +170,5 @@ def text_of(rows: np.ndarray) -> str:
 
 def where(one: Sheet, chosen: edit.Selection) -> str:
     """A selection in words."""
-    rate, names = one.about.sample_rate / one.about.hop, LEVEL_NAMES[one.about.levels]
-    on = "" if len(chosen.levels) == len(names) else f" on {', '.join(names[level] for level in chosen.levels)}"
-    return f"{chosen.in_seconds(rate, one.samples / one.about.sample_rate, '–')}{on}"
+    about = one.about
+    return chosen.in_words(about.levels, about.sample_rate / about.hop, one.samples / about.sample_rate, "–")
