@@ -1,6 +1,7 @@
 """Audio that new sound continues or is put into: read for the model, and what is odd about it said before anything is made."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +45,7 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     codec = model.codec
     wanted = (prior.config.context_positions + codec.context) * codec.hop
 
-    def told(words: str) -> None:
-        if callback is not None:
-            callback(Notice(f"{audio.name}: {words}"))
-
+    told = _telling(audio, callback)
     if remark := probe(audio).remark:
         told(remark)
     tail = np.zeros((codec.channels, 0), np.float32)
@@ -89,10 +87,7 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
             f"Cut out at most {about(LONGEST_INFILLED_SECONDS)} around the passage.",
         )
 
-    def told(words: str) -> None:
-        if callback is not None:
-            callback(Notice(f"{audio.name}: {words}"))
-
+    told = _telling(audio, callback)
     if info.remark:
         told(info.remark)
     recording = read_audio(audio, model.codec.channels, told)
@@ -100,6 +95,16 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
         only = "that nothing" if len(changes) == 1 else "these nothing"
         callback(Notice(f"{audio.name} {'; '.join(changes)}; apart from {only} changes outside of the passage."))
     return recording
+
+
+def _telling(audio: Path, callback: MetricsCallback | None) -> Callable[[str], None]:
+    """What says something of a file, under its name."""
+
+    def told(words: str) -> None:
+        if callback is not None:
+            callback(Notice(f"{audio.name}: {words}"))
+
+    return told
 
 
 def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndarray) -> list[str]:

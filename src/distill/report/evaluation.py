@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from distill.files.atomic import written_aside
 from distill.report.contents import Reconstruction
 from distill.report.listening import comparison
 from distill.report.markup import Section, section, text
-from distill.report.page import html_page
+from distill.report.page import html_page, write_page
 from distill.report.tables import facts_section
 
 
@@ -43,9 +42,7 @@ def write_evaluation_report(path: Path, report: EvaluationReport) -> Path:
     facts = facts_section(report.facts)
     sections = [_listening(report), _figures(report), *([facts] if facts else [])]
     page = html_page(report.title, report.over, "", sections)
-    with written_aside(path) as aside:
-        aside.write_bytes(page.encode("utf-8"))
-    return path
+    return write_page(path, page)
 
 
 def _listening(report: EvaluationReport) -> Section:

@@ -20,11 +20,20 @@ from distill.training.metrics import checked
 def write_report(path: Path, report: RunReport) -> Path:
     """Writes the page to ``path`` and returns it; the file appears whole or not at all.
 
-    Raises ``OutputError`` where it cannot be written.
+    Raises:
+        OutputError: where it cannot be written.
     """
-    page = render(report, path.parent).encode("utf-8")
+    return write_page(path, render(report, path.parent))
+
+
+def write_page(path: Path, page: str) -> Path:
+    """Writes a page that was put together to ``path`` and returns it; the file appears whole or not at all.
+
+    Raises:
+        OutputError: where it cannot be written.
+    """
     with written_aside(path) as aside:
-        aside.write_bytes(page)
+        aside.write_bytes(page.encode("utf-8"))
     return path
 
 

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distill.files.atomic import written_aside
 from distill.report.contents import Reconstruction
 from distill.report.listening import comparison
 from distill.report.markup import Section, section
-from distill.report.page import html_page
+from distill.report.page import html_page, write_page
 from distill.report.tables import facts_section
 
 
@@ -37,9 +36,7 @@ def write_refinement_report(path: Path, report: RefinementReport) -> Path:
     facts = facts_section(report.facts)
     sections = [_listening_section(report), *([facts] if facts else [])]
     page = html_page(report.title, "Distill, the codec's second stage", _opening(report), sections)
-    with written_aside(path) as aside:
-        aside.write_bytes(page.encode("utf-8"))
-    return path
+    return write_page(path, page)
 
 
 def _opening(report: RefinementReport) -> str:
