@@ -93,6 +93,17 @@ def test_quiet_recordings_are_copied_like_others() -> None:
     assert Passages.of([[np.zeros((1, 2 * RATE), np.float32)]]).nearest([silence], AS_IT_IS).is_silent.all()
 
 
+def test_one_knock_on_the_microphone_makes_nothing_else_silent() -> None:
+    """Guards against quiet recordings of which one holds a bang: all new audio was called silent, and compared with nothing."""
+    quiet = [np.float32(0.003) * take(seed) for seed in range(5)]
+    quiet[2][:, 3 * RATE : 3 * RATE + 4000] = np.linspace(1, -1, 4000, dtype=np.float32)
+    passages = Passages.of([[one] for one in quiet])
+    found = passages.nearest([quiet[1][:, RATE : 3 * RATE]], AS_IT_IS)
+    assert found.similarity.min() > 0.99
+    assert found.source.tolist() == [1, 1]
+    assert passages.nearest([1e-3 * quiet[1]], AS_IT_IS).is_silent.all()
+
+
 def test_what_is_left_out_is_not_found(passages: Passages) -> None:
     found = passages.nearest([take(3)], exclude=3)
     assert 3 not in found.source.tolist()
