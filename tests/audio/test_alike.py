@@ -125,6 +125,19 @@ def test_a_lossy_copy_with_the_highs_stands_before_an_exact_one_without(tmp_path
     assert [one.name for one in import_corpus(tmp_path).recordings] == ["a full.ogg"]
 
 
+@pytest.mark.parametrize("fault", ["quiet", "displaced", "clipped"])
+def test_a_take_that_was_mended_as_advised_is_the_one_that_is_used(tmp_path, noise, save, fault):
+    """Guards against "Raise the level" for whoever did, as the quiet file counts as the take and the louder one as its copy."""
+    for seed in range(6):
+        good = 0.5 * noise(3.0, seed) / np.abs(noise(3.0, seed)).max()
+        bad = {"quiet": 0.01 * good, "displaced": good + 0.05, "clipped": np.clip(9 * good, -1.0, 1.0)}[fault]
+        save(tmp_path / f"{seed} as it was.wav", bad, subtype="PCM_24")
+        save(tmp_path / f"{seed} mended.wav", good, subtype="PCM_24")
+    corpus = import_corpus(tmp_path)
+    assert [one.name for one in corpus.recordings] == [f"{seed} mended.wav" for seed in range(6)]
+    assert corpus.warnings == ()
+
+
 def test_one_loop_over_and_over_is_trained_on_and_the_check_called_weak(tmp_path, piece, save):
     """Guards against nothing being trained on where everything comes back."""
     loop = piece(24.0, form="A", drums=False)

@@ -113,17 +113,17 @@ class Corpus:
             found.append(f"All {copied + 1} {others}files are the same sound, so there is one recording to learn from.")
         if silence > _MUCH_SILENCE:
             found.append(f"{silence:.0%} of the sound is silence, and so will be much of what comes out. Trim it.")
-        if displaced := [file.name for file in used if abs(file.offset) > _OFFSET]:
+        if displaced := [file.name for file in used if _is_displaced(file)]:
             found.append(
                 f"Off the middle by a constant (DC offset): {_some(displaced)}. "
                 "A high-pass filter at 20 Hz removes it and leaves more room for the sound."
             )
-        if quiet := [file.name for file in used if file.peak_db < 20 * math.log10(_QUIET)]:
+        if quiet := [file.name for file in used if _is_quiet(file)]:
             found.append(
                 f"Quiet, with no sample above {20 * math.log10(_QUIET):.0f} dBFS: {_some(quiet)}. Raise the level, "
                 "or what comes out will be as quiet."
             )
-        if clipped := [file.name for file in used if file.clipped > _CLIPPED]:
+        if clipped := [file.name for file in used if _is_clipped(file)]:
             found.append(
                 f"At its highest level for more than {_CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
             )
@@ -298,9 +298,22 @@ def _with_its_original(report: FileReport, originals: Mapping[str, str]) -> File
     )
 
 
-def _worth(found: Found) -> tuple[int, bool, int, int, int, str]:
+def _is_quiet(file: FileReport) -> bool:
+    return file.peak_db < 20 * math.log10(_QUIET)
+
+
+def _is_displaced(file: FileReport) -> bool:
+    return abs(file.offset) > _OFFSET
+
+
+def _is_clipped(file: FileReport) -> bool:
+    return file.clipped > _CLIPPED
+
+
+def _worth(found: Found) -> tuple[int, bool, int, int, int, int, str]:
     """By what one copy is chosen: most sound in it, no noise of a coarse format, then how much of the spectrum it can hold,
-    less in a lossy format and in mono, and then how much it does."""
+    less in a lossy format and in mono, then what it is not warned of, as whoever mends a take may keep it as it was, and then
+    how much of the spectrum it does hold."""
     exact = found.subtype in _EXACT
     # Codecs add up to a tenth of a second at the ends, which shall not decide where it falls on a border of the rounding.
     sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE + (_PADDING if exact else 0)
@@ -311,6 +324,7 @@ def _worth(found: Found) -> tuple[int, bool, int, int, int, str]:
         round(2 * sounding),
         found.subtype not in _COARSE,
         round(can_hold * (1 if found.levels.stereo else _MONO_HOLDS) / 1000),
+        -sum(is_wrong(found.report) for is_wrong in (_is_quiet, _is_displaced, _is_clipped)),
         round(found.levels.bandwidth / 1000),
         found.audio.shape[1],
         found.sha256,
