@@ -204,30 +204,31 @@ def test_films_hidden_sound_and_placeholders_have_a_row(tmp_path, encoded, noise
     assert "protected" in files["bought.m4p"].reason
 
 
-def test_what_broke_off_is_used_in_every_format(tmp_path, noise):
-    """Guards against a good second thrown away in formats that libsndfile does not read, or used without a word."""
+def _encode(path, form, codec, tracks, layout="mono"):
+    """Each of ``tracks`` is float32 ``[1, N]``."""
     import av
 
-    def encode(path, form, codec, layout="mono", tracks=1):
-        with av.open(str(path), "w", format=form) as container:
-            streams = [container.add_stream(codec, rate=RATE, layout=layout) for _ in range(tracks)]
-            for seed, stream in enumerate(streams):
-                sound = noise(3.0, seed)
-                wide = stream.codec_context.format.name
-                frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="mono")
-                frame.sample_rate = RATE
-                frame.pts, frame.time_base = 0, Fraction(1, RATE)
-                kept = av.AudioResampler(
-                    format=wide, layout="mono", rate=RATE, frame_size=stream.codec_context.frame_size or 4096
-                )
-                for piece in (*kept.resample(frame), *kept.resample(None)):
-                    for packet in stream.encode(piece):
-                        container.mux(packet)
-                for packet in stream.encode(None):
+    with av.open(str(path), "w", format=form) as container:
+        streams = [container.add_stream(codec, rate=RATE, layout=layout) for _ in tracks]
+        for sound, stream in zip(tracks, streams, strict=True):
+            wide = stream.codec_context.format.name
+            frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="mono")
+            frame.sample_rate = RATE
+            frame.pts, frame.time_base = 0, Fraction(1, RATE)
+            kept = av.AudioResampler(
+                format=wide, layout="mono", rate=RATE, frame_size=stream.codec_context.frame_size or 4096
+            )
+            for piece in (*kept.resample(frame), *kept.resample(None)):
+                for packet in stream.encode(piece):
                     container.mux(packet)
+            for packet in stream.encode(None):
+                container.mux(packet)
 
+
+def test_what_broke_off_is_used_in_every_format(tmp_path, noise):
+    """Guards against a good second thrown away in formats that libsndfile does not read, or used without a word."""
     for name, form, codec in (("a.aac", "adts", "aac"), ("a.mka", "matroska", "flac"), ("a.tta", "tta", "tta")):
-        encode(tmp_path / name, form, codec)
+        _encode(tmp_path / name, form, codec, [noise(3.0)])
         whole = probe(tmp_path / name)
         assert not whole.remark
         content = (tmp_path / name).read_bytes()
@@ -236,13 +237,26 @@ def test_what_broke_off_is_used_in_every_format(tmp_path, noise):
         assert info.seconds == pytest.approx(1.5, abs=0.6)
         assert "that are in it are used." in info.remark, name
         assert read_audio(tmp_path / name).shape[1] == info.frames
-    encode(tmp_path / "two.m4a", "mp4", "aac", tracks=2)
-    assert (
-        probe(tmp_path / "two.m4a").remark
-        == "It holds 2 tracks, of which the first is used; export the others one by one."
-    )
-    encode(tmp_path / "b.oga", "ogg", "flac")
+    _encode(tmp_path / "two.m4a", "mp4", "aac", [noise(3.0), noise(3.0, 1)])
+    unread = "It holds 2 tracks, of which only the first is read; export the others one by one."
+    assert probe(tmp_path / "two.m4a").remark == unread
+    _encode(tmp_path / "b.oga", "ogg", "flac", [noise(3.0)])
     assert probe(tmp_path / "b.oga").frames == 3 * RATE
+
+
+def test_a_second_track_is_told_of_whatever_becomes_of_the_first(tmp_path, noise, save):
+    """Guards against "Nothing needs doing" about a copy, or a silent file, in which a whole other track lies unread."""
+    silence = np.full((1, 3 * RATE), 1e-6, np.float32)
+    _encode(tmp_path / "copy.m4a", "mp4", "aac", [noise(3.0), noise(3.0, 1)])
+    _encode(tmp_path / "silent.m4a", "mp4", "aac", [silence, noise(3.0, 2)])
+    save(tmp_path / "take.wav", noise(3.0))
+    files = {file.name: file for file in import_corpus(tmp_path).files}
+    assert [files[name].verdict for name in ("copy.m4a", "silent.m4a")] == [FileVerdict.COPY, FileVerdict.SILENT]
+    for name in ("copy.m4a", "silent.m4a"):
+        assert files[name].fix.endswith(
+            "It holds 2 tracks, of which only the first is read; export the others one by one."
+        )
+        assert "Nothing needs doing" not in files[name].fix
 
 
 def test_a_part_that_is_longer_than_a_file_can_be_is_damage(tmp_path):

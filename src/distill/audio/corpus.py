@@ -19,7 +19,7 @@ from distill.audio.mixing import Mix, in_channels
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import digest_of
 from distill.audio.takes import copies, group_takes, parts_in
-from distill.audio.verdicts import FileReport, FileVerdict
+from distill.audio.verdicts import FileReport, FileVerdict, settled
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import advice_on_missing, normalised
@@ -293,7 +293,7 @@ def _with_its_original(report: FileReport, originals: Mapping[str, str]) -> File
         reason=f"It is {same}"
         if name == report.name
         else f"It is the same sound as {name}, sample by sample, and {same}",
-        fix=f"Nothing needs doing: a take counts once, and {original} is used.",
+        fix=settled(f"a take counts once, and {original} is used.", report.unread),
         duplicate_of=original,
     )
 

@@ -58,7 +58,9 @@ class AudioInfo:
     format: str
     subtype: str
     remark: str = ""
-    """What a person should know though the file is fine: a header that says something else. Empty, or a sentence."""
+    """What a person should know though the file is fine: a header that says something else. Empty, or sentences."""
+    unread: str = ""
+    """The one of these that holds whatever becomes of the file: it has more sound in it that is not read."""
 
     @property
     def seconds(self) -> float:
@@ -73,7 +75,8 @@ def probe(path: Path) -> AudioInfo:
     if kind in more_formats.FORMATS:
         shape = more_formats.shape_of(path, kind)
         info = _checked(AudioInfo(path, shape.sample_rate, shape.channels, shape.frames, kind, kind))
-        return replace(info, remark=_joined(_claimed(shape.claim, info.seconds), shape.remark))
+        remark = _joined(_claimed(shape.claim, info.seconds), shape.unread)
+        return replace(info, remark=remark, unread=shape.unread)
     if not kind:  # libsndfile would look for MP3 in it, and tell of that on the screen
         raise _no_audio(path)
     try:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.cache import decoded, forget
-from distill.audio.files import samples_at_48k
+from distill.audio.files import AudioInfo, samples_at_48k
 from distill.audio.measure import Levels, levels_of
 from distill.audio.mixing import mix_in_words
 from distill.audio.seen import digest_of, shape_of
-from distill.audio.verdicts import FileReport, FileVerdict
+from distill.audio.verdicts import FileReport, FileVerdict, settled
 from distill.durations import duration
 from distill.errors import AudioFileError
 
@@ -47,14 +47,21 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
         before = _stamp(path)
         info = shape_of(path)
         report = FileReport(
-            name, FileVerdict.USED, seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels
+            name,
+            FileVerdict.USED,
+            seconds=info.seconds,
+            sample_rate=info.sample_rate,
+            channels=info.channels,
+            unread=info.unread,
         )
         if info.seconds < SHORTEST_SECONDS:
             return replace(
                 report,
                 verdict=FileVerdict.SHORT,
                 reason=f"It lasts {1000 * info.seconds:.4g} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
-                fix="Export it with its decay or some silence after it, join it with others, or leave it out.",
+                fix=_also(
+                    "Export it with its decay or some silence after it, join it with others, or leave it out.", info
+                ),
             )
         if info.seconds > LONGEST_SECONDS:
             return replace(
@@ -85,9 +92,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
             report,
             verdict=FileVerdict.SILENT,
             reason="It holds one constant value." if constant else "Nothing in it is louder than -80 dBFS.",
-            fix="Record it again, or leave it out."
-            if constant
-            else "Raise its level, record it again, or leave it out.",
+            fix=_also(f"{'Record' if constant else 'Raise its level, record'} it again, or leave it out.", info),
         )
     twin = by_bytes.get(sha256) or by_samples.get(levels.digest)
     if twin:
@@ -95,10 +100,14 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
             report,
             verdict=FileVerdict.DUPLICATE,
             reason=f"It is the same sound as {twin}, sample by sample.",
-            fix="Nothing needs doing: one of the two is used.",
+            fix=settled("one of the two is used.", info.unread),
             duplicate_of=twin,
         )
     return Found(report, path, sha256, audio, levels, info.subtype)
+
+
+def _also(words: str, info: AudioInfo) -> str:
+    return f"{words} {info.unread}".rstrip()
 
 
 def _without_name(what: str, path: Path) -> str:

@@ -57,7 +57,8 @@ class Shape:
     frames: int
     claim: float | None
     """The seconds its header claims where that is wrong; infinite where it claims none, but the file breaks off."""
-    remark: str
+    unread: str
+    """What else it holds; empty, or a sentence."""
 
 
 def film(path: Path) -> AudioFileError:
@@ -84,7 +85,7 @@ def shape_of(path: Path, kind: str) -> Shape:
         claim = None
     if claim is None and reading.breaks_off:
         claim = math.inf
-    return Shape(rate, channels, frames, claim, reading.remark)
+    return Shape(rate, channels, frames, claim, reading.unread)
 
 
 def blocks_of(path: Path, kind: str) -> Iterator[np.ndarray]:
@@ -104,7 +105,7 @@ class _Reading:
         self.sample_rate = 0
         self.claim: float | None = None
         self.breaks_off = False
-        self.remark = ""
+        self.unread = ""
         self._seconds = 0.0
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -150,7 +151,9 @@ class _Reading:
                 f"{path.name} has {stream.channels} channels; one or two are needed.", "Mix it down to stereo."
             )
         if len(tracks) > 1:
-            self.remark = f"It holds {len(tracks)} tracks, of which the first is used; export the others one by one."
+            self.unread = (
+                f"It holds {len(tracks)} tracks, of which only the first is read; export the others one by one."
+            )
         if name in _TELL_THEIR_LENGTH:
             whole = None if container.duration is None else container.duration / av.time_base
             own = stream.duration and stream.time_base and float(stream.duration * stream.time_base)

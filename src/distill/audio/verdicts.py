@@ -26,7 +26,8 @@ class FileReport:
     own, 0 when unreadable. ``peak_db`` is in dBFS, ``silence`` the share of 50 ms frames 60 dB or more under the peak,
     ``offset`` the largest mean of a channel, ``clipped`` the share of samples at full scale, or at the peak of what is louder
     (shares from 0 to 1), ``bandwidth`` the highest frequency (Hz) that ever comes within 100 dB of the peak; all five are
-    measured only in files that can be read and are long enough. ``remark`` is what a person should know of a file that is used.
+    measured only in files that can be read and are long enough. ``remark`` is what a person should know of a file that is used;
+    ``unread``, which is part of it and of every ``fix``, that there is more sound in the file than was looked at.
     """
 
     name: str
@@ -43,3 +44,9 @@ class FileReport:
     bandwidth: float = SAMPLE_RATE / 2
     duplicate_of: str = ""
     remark: str = ""
+    unread: str = ""
+
+
+def settled(words: str, unread: str) -> str:
+    """What to do about a file that is there in another form, too: nothing, unless there is more sound in it."""
+    return f"{words[0].upper()}{words[1:]} {unread}" if unread else f"Nothing needs doing: {words}"
