@@ -403,3 +403,17 @@ def test_an_archive_is_to_be_unpacked(tmp_path):
     with pytest.raises(CorpusError, match=r"Nothing in .*packs can be used\. kicks\.zip: It is an archive") as missing:
         import_corpus(tmp_path / "packs")
     assert missing.value.fix.startswith("Unpack it")
+
+
+def test_what_is_called_like_sound_is_told_for_what_it_is(tmp_path):
+    """Guards against "Export it again as WAV" of an archive that was renamed, and of a page in place of a download."""
+    with zipfile.ZipFile(tmp_path / "pack.wav", "w") as pack:
+        pack.writestr("kick.wav", b"RIFF")
+    (tmp_path / "stems.flac").write_bytes(b"Rar!\x1a\x07\x01\0" + bytes(99))
+    for name, suffix in (("pack.wav", ".zip"), ("stems.flac", ".rar")):
+        with pytest.raises(AudioFileError, match=rf"{name} is an archive despite its name") as caught:
+            probe(tmp_path / name)
+        assert caught.value.fix.startswith(f"Rename it to end in {suffix}, unpack it")
+    (tmp_path / "song.mp3").write_bytes(b"\n<!DOCTYPE HTML><title>Please log in</title>")
+    with pytest.raises(AudioFileError, match=r"song.mp3 is a web page despite its name"):
+        probe(tmp_path / "song.mp3")

@@ -15,6 +15,7 @@ import soxr
 
 from distill.audio import more_formats
 from distill.audio.containers import kind_of, spliced, wav_packing
+from distill.audio.disguised import archive_suffix, is_web_page
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words, mixed
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.spliced import Links
@@ -165,6 +166,16 @@ def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
     if suffix in more_formats.FILM_SUFFIXES and kind in ("", "protected"):
         return more_formats.film(path)
     if not kind and suffix in AUDIO_SUFFIXES | EXTRA_SUFFIXES:
+        if (own := archive_suffix(path)) is not None:
+            return AudioFileError(
+                f"{path.name} is an archive despite its name, and archives are not looked into.",
+                f"Rename it to end in {own}, unpack it, and use what is in it.",
+            )
+        if is_web_page(path):
+            return AudioFileError(
+                f"{path.name} is a web page despite its name: the download went wrong.",
+                "Download it again, or leave it out.",
+            )
         return AudioFileError(
             f"{path.name} is not readable as audio: it is not an audio file despite its name.",
             "Export it again as WAV or FLAC, or leave it out.",
