@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,25 +18,19 @@ from distill.audio.judging import Found, judge
 from distill.audio.mixing import Mix, in_channels
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import digest_of
+from distill.audio.stems import Mixdown, like_tracks, mixdowns_in
 from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.verdicts import FileReport, FileVerdict, settled
+from distill.audio.worth import CLIPPED, QUIET, is_clipped, is_displaced, is_quiet, worth
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import advice_on_missing, normalised
 from distill.files.regular import absolute
 
-_QUIET = 1e-2  # -40 dBFS
 _LITTLE_SECONDS = 10.0
 _MUCH_SILENCE = 0.8
-_OFFSET = 0.02
-_CLIPPED = 0.01
 _NAMED = 3  # files a warning names
 _SPELT_OUT = 8
-_EXACT = frozenset({"PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32"})
-_COARSE = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW", "GSM610", "IMA_ADPCM", "MS_ADPCM", "VOX_ADPCM", "DPCM_8"})
-_PADDING = 0.25
-_WHOLE_RATE = 32_000
-_LOSSY_HOLDS, _MONO_HOLDS = 0.7, 0.45
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,8 @@ class Recording:
 class Corpus:
     """The usable recordings of a folder, sorted by name, and a report on every audio file in it.
 
-    Where several files are copies of one take, one of them stands for all. ``alike`` says which stretches sound alike.
+    Where several files are copies of one take, one of them stands for all. ``alike`` says which stretches sound alike,
+    ``mixdowns`` which recordings are the sum of which others.
     ``folder`` is absolute, so that it says where the recordings are whatever the working directory becomes.
     """
 
@@ -82,6 +77,7 @@ class Corpus:
     channels: int
     fingerprint: str
     alike: tuple[Alike, ...] = ()
+    mixdowns: tuple[Mixdown, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -113,19 +109,19 @@ class Corpus:
             found.append(f"All {copied + 1} {others}files are the same sound, so there is one recording to learn from.")
         if silence > _MUCH_SILENCE:
             found.append(f"{silence:.0%} of the sound is silence, and so will be much of what comes out. Trim it.")
-        if displaced := [file.name for file in used if _is_displaced(file)]:
+        if displaced := [file.name for file in used if is_displaced(file)]:
             found.append(
                 f"Off the middle by a constant (DC offset): {_some(displaced)}. "
                 "A high-pass filter at 20 Hz removes it and leaves more room for the sound."
             )
-        if quiet := [file.name for file in used if _is_quiet(file)]:
+        if quiet := [file.name for file in used if is_quiet(file)]:
             found.append(
-                f"Quiet, with no sample above {20 * math.log10(_QUIET):.0f} dBFS: {_some(quiet)}. Raise the level, "
+                f"Quiet, with no sample above {20 * math.log10(QUIET):.0f} dBFS: {_some(quiet)}. Raise the level, "
                 "or what comes out will be as quiet."
             )
-        if clipped := [file.name for file in used if _is_clipped(file)]:
+        if clipped := [file.name for file in used if is_clipped(file)]:
             found.append(
-                f"At its highest level for more than {_CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
+                f"At its highest level for more than {CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
             )
         return tuple(found)
 
@@ -133,7 +129,7 @@ class Corpus:
     def left_out(self) -> tuple[str, ...]:
         """What in the folder is not learned from, what is used in another form than it has on the disk, and what recordings
         share, as it is trained on; a sentence each."""
-        return (*self.unused, self.shared) if self.shared else self.unused
+        return (*self.unused, *self.together)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -146,6 +142,7 @@ class Corpus:
         if more := len(lost) - _SPELT_OUT:
             found += [f"Left out, too: {_some([file.name for file in lost[_SPELT_OUT:]], 20)}."] if more > 0 else []
         if copied:
+            found += [f"{file.name}: {file.unread}" for file in self.files if file.verdict in twins and file.unread]
             found.append(f"Counted once, as the same sound is there more than once: {_some(copied, 2 * _NAMED)}.")
         found += [f"{file.name}: {file.remark}" for file in remarked[:_SPELT_OUT]]
         if len(remarked) > _SPELT_OUT:
@@ -153,6 +150,28 @@ class Corpus:
                 f"So it is with {_some([file.name for file in remarked[_SPELT_OUT:]], 20)}: distill check says how."
             )
         return tuple(found)
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """Which recordings have to do with each other, and what that means for what is held out; a sentence or two each."""
+        pieces = [
+            f"{self._named((one.whole,))} is the mix of {self._named(one.parts)}. The same seconds of all these are held out, "
+            "so that none gives away another."
+            for one in self.mixdowns
+        ]
+        names, samples = [one.name for one in self.recordings], [one.samples for one in self.recordings]
+        pieces += [
+            f"{self._named(tracks)} last equally long and are called like the tracks of one piece. What is held out of one is "
+            "heard together with what is trained on of the others, so figures on it say little about other music."
+            for tracks in like_tracks(names, samples)
+            if not any(set(tracks) <= {one.whole, *one.parts} for one in self.mixdowns)
+        ]
+        if (more := len(pieces) - _NAMED) > 0:
+            pieces[_NAMED:] = [f"So it is with {'1 more piece' if more == 1 else f'{more} more pieces'}."]
+        return (*filter(None, (self.shared,)), *pieces)
+
+    def _named(self, numbers: Sequence[int]) -> str:
+        return _some([self.recordings[number].name for number in numbers], 2 * _NAMED)
 
     @property
     def shared(self) -> str:
@@ -165,7 +184,7 @@ class Corpus:
         if not found:
             return ""
         named = sorted(found)
-        names = _some([self.recordings[number].name for number in named], 2 * _NAMED)
+        names = self._named(named)
         what = (
             f"{names} share sound (a bar that comes back, a loop, a jingle)"
             if len(named) < self.file_count or len(named) <= 2 * _NAMED
@@ -247,6 +266,7 @@ def import_corpus(
         channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),
         fingerprint=hashlib.sha256("".join(sorted(one.sha256 for one in recordings)).encode()).hexdigest(),
         alike=alike,
+        mixdowns=mixdowns_in([(one.audio, one.mix) for one in recordings], [one.sha256 for one in recordings]),
     )
 
 
@@ -261,7 +281,7 @@ def _one_of_each_take(
     alike = alike_in(sounds, digests)
     parts, sure = parts_in(sounds, digests, alike)
     # By what is in them, not by their names: a renamed folder is the same corpus.
-    preferred = sorted(range(len(found)), key=lambda number: _worth(found[number]), reverse=True)
+    preferred = sorted(range(len(found)), key=lambda number: worth(found[number]), reverse=True)
     originals = copies(sure, preferred)
     stays = [number for number in range(len(found)) if number not in originals]
     place = {number: at for at, number in enumerate(stays)}
@@ -295,39 +315,6 @@ def _with_its_original(report: FileReport, originals: Mapping[str, str]) -> File
         else f"It is the same sound as {name}, sample by sample, and {same}",
         fix=settled(f"a take counts once, and {original} is used.", report.unread),
         duplicate_of=original,
-    )
-
-
-def _is_quiet(file: FileReport) -> bool:
-    return file.peak_db < 20 * math.log10(_QUIET)
-
-
-def _is_displaced(file: FileReport) -> bool:
-    return abs(file.offset) > _OFFSET
-
-
-def _is_clipped(file: FileReport) -> bool:
-    return file.clipped > _CLIPPED
-
-
-def _worth(found: Found) -> tuple[int, bool, int, int, int, int, str]:
-    """By what one copy is chosen: most sound in it, no noise of a coarse format, then how much of the spectrum it can hold,
-    less in a lossy format and in mono, then what it is not warned of, as whoever mends a take may keep it as it was, and then
-    how much of the spectrum it does hold."""
-    exact = found.subtype in _EXACT
-    # Codecs add up to a tenth of a second at the ends, which shall not decide where it falls on a border of the rounding.
-    sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE + (_PADDING if exact else 0)
-    # Of an exact file the rate says it: a dull sound is no damaged one, and what a codec invents above it no gain.
-    whole = exact and found.report.sample_rate >= _WHOLE_RATE
-    can_hold = SAMPLE_RATE / 2 if whole else found.levels.bandwidth * (1 if exact else _LOSSY_HOLDS)
-    return (
-        round(2 * sounding),
-        found.subtype not in _COARSE,
-        round(can_hold * (1 if found.levels.stereo else _MONO_HOLDS) / 1000),
-        -sum(is_wrong(found.report) for is_wrong in (_is_quiet, _is_displaced, _is_clipped)),
-        round(found.levels.bandwidth / 1000),
-        found.audio.shape[1],
-        found.sha256,
     )
 
 

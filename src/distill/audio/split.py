@@ -1,7 +1,8 @@
 """What is trained on and what is held out to check the learning: by recording or by stretch, never by window.
 
 What sounds alike is held out together or not at all: of a piece whose bars come back, a bar is held out wherever it
-comes, and all the others are trained on. So the bars chosen are those that come back least.
+comes, and all the others are trained on. So the bars chosen are those that come back least. Of a mix and its tracks the same
+seconds are held out.
 """
 
 import hashlib
@@ -17,8 +18,9 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 
 SHORTEST_PASSAGE = SAMPLE_RATE // 4
-SPLIT_RULE = 2
-"""How the split is drawn now. Another rule keeps other recordings aside, so models and states note theirs."""
+SPLIT_RULE = 3
+"""How the split is drawn now. Another rule keeps other recordings aside, so models and states note theirs: by the second, a
+mix and its tracks were held out apart."""
 HELD_OUT_SHARE = 0.15
 """The share of the seconds that is held out."""
 _FEWEST_RECORDINGS = 5
@@ -107,7 +109,7 @@ def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split
         return _split_by_groups(corpus, seed)
     # Nothing here may hang on a name.
     order = sorted(range(corpus.file_count), key=lambda number: _draw(seed, corpus.recordings[number].sha256))
-    kept = _KeptAside(corpus)
+    kept = _KeptAside(corpus, has_mixdowns=rule >= 3)
     goal = HELD_OUT_SHARE * kept.all_samples
     if corpus.file_count >= _FEWEST_RECORDINGS:
         _keep_recordings(kept, order, goal)
@@ -130,7 +132,7 @@ def split_corpus(corpus: Corpus, seed: int = 0, rule: int = SPLIT_RULE) -> Split
 class _KeptAside:
     """What is held out so far, and all that sounds like it, in cells of each recording."""
 
-    def __init__(self, corpus: Corpus, comes_back: bool = True) -> None:
+    def __init__(self, corpus: Corpus, *, comes_back: bool = True, has_mixdowns: bool = False) -> None:
         self.recordings = corpus.recordings
         self.all_samples = sum(one.samples for one in corpus.recordings)
         self.chosen: dict[int, tuple[int, int]] = {}
@@ -143,10 +145,16 @@ class _KeptAside:
             first, last, lag = (round(samples / _CELL) for samples in (one.start, one.stop, one.lag))
             self._alike.setdefault(one.one, []).append((one.one, first, last, one.other, lag))
             self._alike.setdefault(one.other, []).append((one.other, first + lag, last + lag, one.one, -lag))
+        self._together = [(one.whole, *one.parts) for one in corpus.mixdowns] if has_mixdowns else []
 
     @property
     def samples(self) -> int:
         return sum(self._counts[0])
+
+    @property
+    def has_mixdowns(self) -> bool:
+        """Whether a mix and its tracks are among the recordings, and kept aside together."""
+        return bool(self._together)
 
     def shares_sound(self, number: int) -> bool:
         """Whether anything in this recording comes back, in itself or in another."""
@@ -212,7 +220,23 @@ class _KeptAside:
                     marks[target][first + lag : first + lag + len(mine)] |= inner
                     if target not in changed:
                         changed.append(target)
+        self._mark_together(marks)
         return marks
+
+    def _mark_together(self, marks: list[np.ndarray]) -> None:
+        """What is marked in a mix or a track of it is marked in all of them, but not what sounds like it in those: of drums
+        that come back in every bar all would be held out, and with them all else."""
+        changed = bool(self._together)
+        while changed:
+            changed = False
+            for members in self._together:
+                length = min(len(marks[one]) for one in members)
+                heard = np.logical_or.reduce([marks[one][:length] for one in members])
+                for one in members:
+                    if (heard & ~marks[one][:length]).any():
+                        marks[one] = marks[one].copy()
+                        marks[one][:length] |= heard
+                        changed = True
 
     def _changed(self, number: int, start: int, stop: int) -> list[tuple[int, np.ndarray]]:
         marked = self._marked(number, start, stop)
@@ -309,6 +333,7 @@ def _explanation(kept: _KeptAside, held_out: Sequence[Passage], corpus: Corpus) 
     parts = [f"{whole} of {_count(corpus.file_count)}"] * (whole > 0) + [stretches] * (cut > 0)
     what = " and ".join(parts)
     also = ", with all that sounds like it" if len(held_out) > len(recordings) else ""
+    also += " or sounds together with it in a mix" if also and kept.has_mixdowns else ""
     return (
         f"{what[0].upper()}{what[1:]} ({_seconds(held_out)} of {_seconds(whole_recordings(corpus.recordings))}) "
         f"{'is' if whole + (cut > 0) == 1 else 'are'} held out to check what was learned{also}."

@@ -58,6 +58,7 @@ def check(
                 "seconds": round(corpus.seconds, 3),
                 "channels": corpus.channels,
                 "warnings": corpus.warnings,
+                "together": corpus.together,
                 "split": {
                     "kind": split.kind,
                     "explanation": split.explanation,
@@ -93,8 +94,8 @@ def check(
     )
     for warning in corpus.warnings:
         line(warning, "yellow")
-    if corpus.shared:
-        line(corpus.shared)
+    for sentence in corpus.together:
+        line(sentence)
     line(split.explanation)
     line(explain_codec(corpus, config))
     note()

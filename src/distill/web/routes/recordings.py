@@ -41,6 +41,8 @@ class Report(BaseModel):
     seconds: float
     channels: int
     warnings: list[str]
+    together: list[str] = Field(default=[])
+    """Which recordings have to do with each other, and what that means for what is held out; earlier versions did not say."""
     split: dict[str, Any]
     why: str
     settings: dict[str, Any]
@@ -140,7 +142,7 @@ def one_collection(collection: str) -> CollectionDetail:
     report = None
     if last is not None and last.state == "finished":
         told = last.results[0]
-        report = Report(**{name: told[name] for name in Report.model_fields})
+        report = Report(**{name: told[name] for name in Report.model_fields if name in told})
     job = None if last is None or last.state == "finished" else view(last)
     return CollectionDetail(**_view(one).model_dump(), report=report, job=job)
 

@@ -148,7 +148,7 @@ function Folder({ id }) {
     ${(report?.warnings ?? []).map((warning) => html`<${Alert}>${warning}<//>`)}
     ${one.is_own && html`<${Drop} label=${`More recordings for ${one.name}`} onFiles=${async (files, _, tell) => { await upload(files, one, "", tell); again(); }}>Drop more files here to add them to this folder.<//>`}
     ${(report || one.left_out.length > 0) && html`<${Table} collection=${one} report=${report} again=${again} reading=${report && (needed || (one.job && !failed)) ? `reading again …${share ? ` ${percent(share)}` : ""}` : ""} />`}
-    ${report && html`<details><summary>What is held out, and why these sizes</summary><p class="soft">${report.split.explanation} ${report.why}</p></details>`}
+    ${report && html`<details><summary>What is held out, and why these sizes</summary><p class="soft">${report.split.explanation} ${report.together.join(" ")}</p><p class="soft">${report.why}</p></details>`}
   </div>`;
 }
 
