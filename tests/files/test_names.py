@@ -14,6 +14,7 @@ from distill.files.names import (
     claimed,
     command,
     free_path,
+    last_written,
     new_folder,
     new_model_path,
     new_run_folder,
@@ -195,3 +196,18 @@ def test_a_run_that_is_deleted_at_this_moment_is_left_out(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Path, "stat", stat)
     assert run_folders() == [kept]
+
+
+def test_tidying_up_makes_no_run_newer() -> None:
+    """Guards against runs that jump to the top of the list, and say they were written to, as an old state was removed."""
+    old, new = new_run_folder("old"), new_run_folder("new")
+    for number, folder in enumerate((old, new)):
+        (folder / "listening").mkdir()
+        for name in ("codec.jsonl", "codec.state"):
+            (folder / name).touch()
+            os.utime(folder / name, (1000 + number, 1000 + number))
+    (old / "codec.state").unlink()
+    for number, folder in enumerate((new, old)):  # as unlinking does, on a clock that is fine enough
+        os.utime(folder, (2000 + number, 2000 + number))
+    assert run_folders() == [new, old]
+    assert last_written(old) == 1000

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISDIR
 
 from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
@@ -289,8 +290,23 @@ def run_folders() -> list[Path]:
     found = []
     for folder in (home() / "runs").glob("*/"):
         with suppress(FileNotFoundError):
-            found.append((folder.stat().st_mtime, folder))
+            found.append((last_written(folder), folder))
     return [folder for _, folder in sorted(found, key=lambda one: one[0], reverse=True)]
+
+
+def last_written(folder: Path) -> float:
+    """When the newest file in a folder was written, in seconds since 1970; of one without files, when it was made.
+
+    Raises:
+        FileNotFoundError: if the folder is not there.
+    """
+    latest = 0.0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # written aside and renamed by now
+            state = path.stat()
+            latest = max(latest, 0.0 if S_ISDIR(state.st_mode) else state.st_mtime)
+    # The folder's own time would tell as well when a file was taken out of it.
+    return latest or folder.stat().st_mtime
 
 
 def _own_folder(name: str) -> Path:

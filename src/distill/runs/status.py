@@ -8,7 +8,6 @@ the length of the log and the checksum of the last line read are compared before
 log is read from its beginning. Needs no PyTorch.
 """
 
-import contextlib
 import dataclasses
 import json
 import zlib
@@ -18,7 +17,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from distill.files.names import command
+from distill.files.names import command, last_written
 from distill.library.records import RunRecord
 from distill.runs.events import OLD_LOG, STAGES, events_file, parse_event, stage_of
 from distill.runs.process import lives
@@ -210,11 +209,7 @@ def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
 
 def changed(run_folder: Path) -> datetime:
     """When a run last wrote anything."""
-    latest = run_folder.stat().st_mtime
-    for path in run_folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # written aside and renamed by now
-            latest = max(latest, path.stat().st_mtime)
-    return datetime.fromtimestamp(latest, UTC)
+    return datetime.fromtimestamp(last_written(run_folder), UTC)
 
 
 def _read_on(path: Path, mark: Mark) -> tuple[Mark, bool, list[bytes]]:
