@@ -1,5 +1,7 @@
 """Infilling: what is outside stays bit for bit, what is inside is new and hangs on both sides."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,16 @@ def test_passages_that_cannot_be(model: Model, recording: np.ndarray, begin: flo
 
 def test_a_passage_leaves_room_for_both_sides(model: Model) -> None:
     assert longest_passage(model) == pytest.approx(40 / 46.875)
+
+
+@pytest.mark.parametrize("samples", [30_000, 100_000])
+def test_the_longest_passage_that_is_advised_can_be_made(model: Model, recording: np.ndarray, samples: int) -> None:
+    """Guards against "up to 3.99 s apart" in a recording of three seconds, and against a length that was rounded up."""
+    short = recording[:, :samples]
+    with pytest.raises(SettingError) as refused:
+        infill(model, short, 0.1, 9.0)
+    advised = re.findall(r"0.05 to (\S+) s apart", refused.value.fix)
+    assert infill(model, short, 0.0, float(advised[0]))
 
 
 def test_a_quiet_recording_is_heard_at_the_models_level_and_filled_at_its_own(

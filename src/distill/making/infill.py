@@ -1,5 +1,6 @@
 """Infilling: a passage of a recording made anew, so that it follows from what is before it and leads to what is after it."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -115,9 +116,10 @@ def infill(
             "Take a longer one.",
         )
     if not (0 <= begin < end <= samples / rate + 1e-6 and SHORTEST_SECONDS <= end - begin <= longest):
+        most = math.floor(100 * min(longest, samples / rate)) / 100  # rounded up it would be refused again
         raise SettingError(
             f"The passage from {begin:g} to {end:g} s of a recording of {samples / rate:.2f} s cannot be made anew.",
-            f"Choose --from and --to within the recording, {SHORTEST_SECONDS:g} to {longest:.2f} s apart.",
+            f"Choose --from and --to within the recording, {SHORTEST_SECONDS:g} to {most:.2f} s apart.",
         )
     start, stop = round(begin * rate), min(samples, round(end * rate))
     first_new, after_new = start // hop, -(-stop // hop)
