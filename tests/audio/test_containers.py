@@ -414,6 +414,9 @@ def test_what_is_called_like_sound_is_told_for_what_it_is(tmp_path):
         with pytest.raises(AudioFileError, match=rf"{name} is an archive despite its name") as caught:
             probe(tmp_path / name)
         assert caught.value.fix.startswith(f"Rename it to end in {suffix}, unpack it")
+    (tmp_path / "pack.wav").rename(tmp_path / "sound")  # as it is sent to a server
+    with pytest.raises(AudioFileError, match=r"sound is an archive, which is not looked into"):
+        probe(tmp_path / "sound")
     (tmp_path / "song.mp3").write_bytes(b"\n<!DOCTYPE HTML><title>Please log in</title>")
     with pytest.raises(AudioFileError, match=r"song.mp3 is a web page despite its name"):
         probe(tmp_path / "song.mp3")

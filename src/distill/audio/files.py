@@ -180,8 +180,6 @@ def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
             f"{path.name} is not readable as audio: it is not an audio file despite its name.",
             "Export it again as WAV or FLAC, or leave it out.",
         )
-    if not kind and suffix in PACKED_SUFFIXES:
-        return AudioFileError(f"{path.name} is an archive, which is not looked into.", UNPACK)
     if not kind and suffix == MODEL_SUFFIX:
         return AudioFileError(f"{path.name} is a model, and no recording.", "Give an audio file.")
     if not kind and suffix == CODES_SUFFIX:
@@ -189,6 +187,8 @@ def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
         return AudioFileError(f"{path.name} holds codes, and no sound.", f"Make sound of them with: {words}")
     if not kind and (sound := sound_of_sidecar(path)) is not None:
         return AudioFileError(f"{path.name} tells of the piece {sound.name}, and holds no sound.", f"Give {sound}")
+    if not kind and (suffix in PACKED_SUFFIXES or archive_suffix(path) is not None):
+        return AudioFileError(f"{path.name} is an archive, which is not looked into.", UNPACK)
     if not kind:
         return AudioFileError(
             f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
