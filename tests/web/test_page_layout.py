@@ -3,6 +3,7 @@
 Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
 """
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,3 +44,42 @@ def test_the_verdict_on_what_is_held_out_is_one_line(page: Page, small_corpus: P
     tops = told.locator(".badge").evaluate_all("all => all.map((one) => one.getBoundingClientRect().top)")
     assert len(tops) == 2
     assert tops[0] == tops[1]
+
+
+def test_nothing_shows_below_the_button_that_stays_in_view(
+    page: Page, model: str, at_rest: Callable[[Page], None]
+) -> None:
+    """Guards against the upper half of a field between "Make sound" and the edge, where the form is longer than the window."""
+    page.set_viewport_size({"width": 1280, "height": 600})
+    page.goto("/#/generate")
+    page.get_by_text("Advanced", exact=True).click()
+    at_rest(page)
+    left = page.evaluate("""() => {
+        const bottom = (which) => document.querySelector(which).getBoundingClientRect().bottom;
+        return bottom(".split > aside") - bottom(".form > .primary");
+    }""")
+    assert 0 <= left <= 8.5, "the colour of the card is drawn 8 pixels around the button"
+
+
+def test_two_buttons_beside_each_other_are_of_one_size(page: Page) -> None:
+    """Guards against a link that is to look like the button beside it, and is lower."""
+    page.goto("/#/train")
+    link, button = page.get_by_role("link", name="Add recordings"), page.get_by_role("button", name="Use the demo")
+    expect(button).to_be_visible()
+    heights = [one.evaluate("one => one.getBoundingClientRect().height") for one in (link, button)]
+    assert heights[0] == heights[1]
+
+
+def test_a_file_with_a_very_long_name_takes_three_lines(page: Page, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a row of nine lines of bold letters, and against files that are no recordings counted as some."""
+    mine = Path(shutil.copytree(small_corpus, tmp_path / "mine"))
+    (mine / "take-0.wav").rename(mine / f"{'x' * 240}.wav")
+    (mine / "notes.wav").write_text("no sound")
+    one = places.add_collection(mine)
+    page.goto(f"/#/recordings/{one.id}")
+    name = page.get_by_title("x" * 240)
+    expect(name).to_be_visible()
+    assert (
+        name.evaluate("one => one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight)") <= 3.1
+    )
+    expect(page.get_by_role("heading", name="files")).to_be_visible()

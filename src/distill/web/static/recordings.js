@@ -53,7 +53,7 @@ function Row({ file, collection, isOut, isHeld, isPartHeld, onLeave }) {
   const used = file.verdict === "used" && !isOut;
   const reference = `recording:${collection.id}/${file.name}`;
   return html`<tr class=${used ? "" : "unused"}>
-    <th scope="row"><span>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${minus(file.peak_db.toFixed(1))} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
+    <th scope="row"><span title=${file.name}>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${minus(file.peak_db.toFixed(1))} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
     <td class="heard-here">${file.verdict !== "unreadable" && html`<${Sound} reference=${reference} label=${file.name} mel=${false} length=${file.seconds} />`}</td>
     <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>`}${isPartHeld && html` <${Badge} tone="aside" title="A stretch of it is never trained on: what is measured on that is honest">held out in part<//>`}</td>
     <td class="number">${file.seconds ? duration(file.seconds) : ""}</td>
@@ -86,7 +86,7 @@ function Table({ collection, report, reading, again }) {
     again();
   });
   return html`<section class="card" aria-label="Recordings">
-    <header><h3>${count(files.length, "recording")} <small role="status">${reading}</small></h3><div class="actions">
+    <header><h3>${count(files.length, "file")} <small role="status">${reading}</small></h3><div class="actions">
       <input class="search" type="search" placeholder="Search" aria-label="Search recordings" value=${words} onInput=${(event) => search(event.target.value)} />
       <select aria-label="Which recordings are shown" value=${shown} onChange=${(event) => show(event.target.value)}><option value="all">All</option><option value="used">Used</option><option value="unused">Not used</option>${held.size + partHeld.size > 0 && html`<option value="held">Held out</option>`}</select>
     </div></header>

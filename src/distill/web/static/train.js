@@ -77,7 +77,7 @@ function Form({ collections, chosen, waits }) {
 
 function Runs({ all, chosen }) {
   if (!all.runs.length && !all.jobs.length) return null;
-  const isTwice = (run) => all.runs.some((other) => other !== run && other.model === run.model);
+  const isTwice = (run) => all.runs.some((other) => other.stage !== run.stage && other.model === run.model);
   const state = (run) => (run.state === "running" ? (isStopping(run) ? "stopping" : "running") : run.job ? "going on" : run.state);
   return html`<nav class="list" aria-label="Trainings">
     ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${job.state === "waiting" ? "waits in line" : job.state}<//></small></a>`)}
