@@ -272,3 +272,19 @@ def test_what_cannot_be_read_is_told_for_what_it_is(tmp_path, noise, save, monke
     (tmp_path / "mine" / "b.wav").unlink()
     with pytest.raises(CorpusError, match=r"^Nothing in .* can be used"):
         import_corpus(tmp_path / "mine")
+
+
+def test_a_knock_on_the_microphone_is_told_and_a_folder_of_hits_is_not(tmp_path, noise, save):
+    """Guards against a quiet walk that is called 97 % silence for one bang, and against advice to cut out all there is."""
+    knock = np.exp(-np.arange(2_000) / 400) * np.sin(np.arange(2_000) / 20)
+    for number in range(5):
+        walk = 0.01 * noise(6.0, number)
+        if number == 2:
+            walk[0, 100_000:102_000] += 0.8 * knock
+        save(tmp_path / "walks" / f"walk {number}.wav", walk, subtype="PCM_24")
+        hit = np.pad(0.8 * knock, (1_000, 285_000))[None] + 1e-4 * noise(6.0, number)
+        save(tmp_path / "hits" / f"hit {number}.wav", hit, subtype="PCM_24")
+    told = [one for one in import_corpus(tmp_path / "walks").warnings if "a moment" in one]
+    assert len(told) == 1
+    assert "below the loudest: walk 2.wav." in told[0]
+    assert not any("a moment" in one for one in import_corpus(tmp_path / "hits").warnings)

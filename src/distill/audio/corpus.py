@@ -21,7 +21,7 @@ from distill.audio.seen import digest_of
 from distill.audio.stems import Mixdown, like_tracks, mixdowns_in
 from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.verdicts import FileReport, FileVerdict, settled
-from distill.audio.worth import CLIPPED, QUIET, is_clipped, is_displaced, is_quiet, worth
+from distill.audio.worth import CLIPPED, QUIET, is_a_moment, is_clipped, is_displaced, is_quiet, worth
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import advice_on_missing, normalised
@@ -122,6 +122,12 @@ class Corpus:
         if clipped := [file.name for file in used if is_clipped(file)]:
             found.append(
                 f"At its highest level for more than {CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
+            )
+        moments = [file.name for file in used if is_a_moment(file)]
+        if moments and 2 * len(moments) < len(used):  # where they are the rule, they are what was to be recorded
+            found.append(
+                f"All but a moment is 30 dB or more below the loudest: {_some(moments)}. If that moment is a knock on the "
+                "microphone or a click, cut it out."
             )
         return tuple(found)
 

@@ -84,7 +84,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
         return FileReport(name, FileVerdict.UNREADABLE, _without_name(error.what, path), error.fix)
     levels = levels_of(sha256, audio, info.subtype)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
-    report = replace(report, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
+    report = replace(report, loud=levels.loud, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
     report = replace(report, remark=_remark(info.remark, levels))
     if levels.peak < _SILENT or levels.span < _SILENT:
         constant = levels.peak >= _SILENT

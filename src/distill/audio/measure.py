@@ -10,11 +10,12 @@ from distill.audio.mixing import Balance, Mix
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.remembered import remembered
 
-_VERSION = 2
+_VERSION = 3
 """To be raised when anything here is measured in another way: what was measured before is kept under its number."""
 _FRAME = SAMPLE_RATE // 20  # 50 ms
 _BLOCK = 200 * _FRAME  # 10 s
 _PAUSE = 1e-3  # -60 dB below the loudest sample
+_LOUD = 10 ** (-30 / 20)
 _FULL_SCALE = 0.999
 _SPECTRUM = 4096
 _ROUNDING = {"PCM_24": 1e-8, "PCM_32": 1e-9, "FLOAT": 1e-9, "DOUBLE": 1e-9}
@@ -25,11 +26,13 @@ _INAUDIBLE = 1e-5
 
 @dataclass(frozen=True)
 class Levels:
-    """Amplitudes of 1 are full scale; ``offset`` is the largest mean of a channel, ``bandwidth`` in Hz."""
+    """Amplitudes of 1 are full scale; ``offset`` is the largest mean of a channel, ``bandwidth`` in Hz, ``loud`` how many
+    seconds are less than 30 dB below the loudest."""
 
     peak: float
     span: float  # highest minus lowest sample
     silence: float
+    loud: float
     stereo: bool
     offset: float
     clipped: float
@@ -74,12 +77,13 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
         int((np.abs(audio[:, start : start + _BLOCK]) >= full).sum()) for start in range(0, samples, _BLOCK)
     ) if peak >= full else 0  # fmt: skip
     let_go(audio)
+    frames, powers = np.concatenate(lengths), np.concatenate(loudness)
     audible = np.flatnonzero(spectrum >= max(_INAUDIBLE * peak, rounding))
     return Levels(
         peak=peak,
         span=float((highest - lowest).max()),
-        silence=float(np.concatenate(lengths)[np.concatenate(loudness) < (_PAUSE * min(peak, 1.0)) ** 2].sum())
-        / samples,
+        silence=float(frames[powers < (_PAUSE * min(peak, 1.0)) ** 2].sum()) / samples,
+        loud=float(frames[powers >= _LOUD**2 * powers.max()].sum()) / SAMPLE_RATE,
         stereo=bool(balance.is_stereo),
         offset=float(balance.offsets[np.abs(balance.offsets).argmax()]),
         clipped=clipped / audio.size,

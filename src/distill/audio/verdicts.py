@@ -24,8 +24,9 @@ class FileReport:
 
     ``name`` is the path below the folder, with slashes. ``sample_rate`` (Hz) and ``channels`` are the file's
     own, 0 when unreadable. ``peak_db`` is in dBFS, ``silence`` the share of 50 ms frames 60 dB or more under the peak,
+    ``loud`` the seconds of those less than 30 dB under the loudest,
     ``offset`` the largest mean of a channel, ``clipped`` the share of samples at full scale, or at the peak of what is louder
-    (shares from 0 to 1), ``bandwidth`` the highest frequency (Hz) that ever comes within 100 dB of the peak; all five are
+    (shares from 0 to 1), ``bandwidth`` the highest frequency (Hz) that ever comes within 100 dB of the peak; all six are
     measured only in files that can be read and are long enough. ``remark`` is what a person should know of a file that is used;
     ``unread``, which is part of it and of every ``fix``, that there is more sound in the file than was looked at.
     """
@@ -45,6 +46,7 @@ class FileReport:
     duplicate_of: str = ""
     remark: str = ""
     unread: str = ""
+    loud: float = 0.0
 
 
 def settled(words: str, unread: str) -> str:

@@ -9,6 +9,7 @@ from distill.audio.verdicts import FileReport
 QUIET = 1e-2  # -40 dBFS
 CLIPPED = 0.01
 _OFFSET = 0.02
+_LONG_ENOUGH, _MOMENT = 5.0, 0.16  # seconds; a knock may touch three frames of 50 ms
 _EXACT = frozenset({"PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32"})
 _COARSE = frozenset({"PCM_S8", "PCM_U8", "ULAW", "ALAW", "GSM610", "IMA_ADPCM", "MS_ADPCM", "VOX_ADPCM", "DPCM_8"})
 _PADDING = 0.25
@@ -29,6 +30,11 @@ def is_displaced(file: FileReport) -> bool:
 def is_clipped(file: FileReport) -> bool:
     """Whether so many of its samples are at its highest level that it was likely cut off there."""
     return file.clipped > CLIPPED
+
+
+def is_a_moment(file: FileReport) -> bool:
+    """Whether all of it but a moment is so much quieter that the moment may be none of it: a knock on the microphone."""
+    return file.seconds >= _LONG_ENOUGH and file.loud <= _MOMENT
 
 
 def worth(found: Found) -> tuple[int, bool, int, int, int, int, str]:
