@@ -250,6 +250,44 @@ def test_pieces_that_were_finished_are_named(
         assert f"Kept      {path}\n" in answer.err
 
 
+def test_a_piece_is_noted_before_the_next_is_written(
+    distill: Distill, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against pieces that no list knows where a kill -9 or a power cut came before the last one was written."""
+    from distill.making import pieces
+
+    write, noted = pieces.write_audio, []
+
+    def watched(path: Path, *words: Any, **more: Any) -> None:
+        noted.append([Path(one["file"]).name for one in distill("pieces", "list", "--json").json["pieces"]])
+        write(path, *words, **more)
+
+    monkeypatch.setattr(pieces, "write_audio", watched)
+    answer = distill("generate", tiny, "--seconds", 0.5, "--count", 3, "--seed", 4, "--out", tmp_path / "new", "--json")
+    first, second = (Path(path).name for path in answer.json["audio"][:2])
+    assert noted == [[], [first], [second, first]]
+    assert answer.json["ids"] == [1, 2, 3]
+
+
+def test_what_is_on_disk_is_noted_though_noting_was_interrupted(
+    distill: Distill, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distill.library import Library
+
+    add, calls = Library.add_generations, []
+
+    def impatient(library: Library, generations: Any) -> Any:
+        calls.append(generations)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return add(library, generations)
+
+    monkeypatch.setattr(Library, "add_generations", impatient)
+    assert distill("generate", tiny, "--seconds", 0.5, "--count", 2, "--out", tmp_path / "new").code == 130
+    (made,) = distill("pieces", "list", "--json").json["pieces"]
+    assert [Path(made["file"])] == list((tmp_path / "new").glob("*.wav"))
+
+
 def test_what_outlasts_its_terminal_is_not_ended_by_it(
     interrupt: Any, distill: Distill, tiny: Path, tmp_path: Path
 ) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from distill.files.home import home
+from distill.files.process import this_process
 from distill.library import Library
 from distill.library.records import RunRecord, to_json
 from distill.runs.events import EventLog, events_file
-from distill.runs.process import this_process
 from distill.training.metrics import Notice, VQStepMetrics
 
 Distill = Callable[..., Any]

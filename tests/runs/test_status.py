@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from distill.files.process import began, lives, this_process
 from distill.library.records import RunRecord, to_json
 from distill.runs.events import EventLog, events_file
-from distill.runs.process import began, lives, this_process
 from distill.runs.status import MOST_POINTS, RunStatus, look
 from distill.training.metrics import (
     ExtractionProgress,

@@ -18,10 +18,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 import small_distill
+from distill.files.process import lives, this_process
 from distill.library import Library, RunRecord
 from distill.models.health import LevelHealth
 from distill.runs.events import EventLog
-from distill.runs.process import lives, this_process
 from distill.training import metrics as m
 
 pytestmark = pytest.mark.browser

@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from distill.files.home import home
+from distill.files.process import this_process
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.runs.events import EventLog
-from distill.runs.process import this_process
 from distill.training import metrics as m
 from distill.web import places
 

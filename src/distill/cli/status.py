@@ -162,7 +162,7 @@ def _progress(run: "RunStatus") -> tuple[str, str]:
 def _figures(run: "RunStatus", with_curves: bool = False) -> dict[str, Any]:
     import dataclasses
 
-    from distill.runs.process import lives
+    from distill.files.process import lives
     from distill.runs.status import changed
 
     record, stage = run.record, run.stage

@@ -1,7 +1,6 @@
 """Folders appear whole or not at all, as files do (:mod:`distill.files.atomic`)."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from distill.errors import OutputError
 from distill.files.atomic import output_error, sync_folder
+from distill.files.leftovers import part_beside
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def folder_aside(path: Path) -> Iterator[Path]:
         OutputError: if ``path`` is taken, or the file system refuses.
     """
     refuse_if_taken(path)
-    aside = path.with_name(f".distill-{secrets.token_hex(4)}.part")
+    aside = part_beside(path)
     try:
         aside.mkdir(parents=True)
         yield aside

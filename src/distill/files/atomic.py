@@ -2,12 +2,12 @@
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distill.errors import OutputError
+from distill.files.leftovers import clear_parts, part_beside
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "Free some space or choose another folder."),
@@ -41,7 +41,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if the file system refuses, or a file to read from is missing.
     """
-    temporary = path.with_name(f".distill-{secrets.token_hex(4)}.part{path.suffix}")
+    temporary = part_beside(path, path.suffix)
     new_folders = [folder for folder in path.parents if not folder.is_dir()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,10 +84,12 @@ def sync_folder(folder: Path) -> None:
 def ensure_writable(folder: Path) -> None:
     """Proves, before any work is spent, that a file can be written to the folder, and leaves no trace of the trial.
 
+    What a process that was killed had begun to write there goes at the same time.
+
     Raises:
         OutputError: if it cannot.
     """
-    trial = folder / f".distill-{secrets.token_hex(4)}.part"
+    trial = part_beside(folder / "trial")
     made: list[Path] = []
     try:
         for missing in reversed([one for one in (folder, *folder.parents) if not one.is_dir()]):
@@ -97,6 +99,7 @@ def ensure_writable(folder: Path) -> None:
             trial.write_bytes(bytes(4096))
         finally:
             trial.unlink(missing_ok=True)
+        clear_parts(folder)
     except OSError as error:
         raise output_error(folder, error) from error
     finally:

@@ -17,6 +17,7 @@ from stat import S_ISDIR
 from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
+from distill.files.leftovers import clear_held, noted_as_held
 from distill.files.regular import absolute
 
 MODEL_SUFFIX = ".distill"
@@ -133,12 +134,14 @@ def free_path(path: Path) -> Path:
 def reserving(path: Path) -> Iterator[Path]:
     """``path``, or the first of ``path-2``, ``path-3``, … that is free, held with an empty file while its content is made.
 
-    So two that write into one folder at once keep both files. The empty file is removed if the block fails.
+    So two that write into one folder at once keep both files. The empty file is removed if the block fails, and by the next
+    that reserves anything if the process is killed.
 
     Raises:
         OutputError: if the file system refuses.
     """
     make_folder(path.parent)
+    clear_held()
     while True:
         candidate = free_path(path)
         try:
@@ -149,7 +152,8 @@ def reserving(path: Path) -> Iterator[Path]:
             raise output_error(candidate, error) from error
         break
     try:
-        yield candidate
+        with noted_as_held(candidate):
+            yield candidate
     except BaseException:
         candidate.unlink(missing_ok=True)
         raise

@@ -13,6 +13,7 @@ from distill.audio.retitled import retitle
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
+from distill.files.leftovers import clear_held, noted_as_held
 from distill.files.names import MODEL_SUFFIX, claimed, free_path, given_name, new_model_path, normalised, searchable
 from distill.files.regular import absolute, open_regular
 from distill.files.tensors import read_table, rewrite
@@ -216,6 +217,7 @@ def reserved(target: Path) -> Iterator[None]:
     Raises:
         OutputError: if the name is taken.
     """
+    clear_held()
     try:
         target.touch(exist_ok=False)
     except FileExistsError as error:
@@ -223,7 +225,8 @@ def reserved(target: Path) -> Iterator[None]:
     except OSError as error:
         raise output_error(target, error) from error
     try:
-        yield
+        with noted_as_held(target):
+            yield
     except BaseException:
         target.unlink(missing_ok=True)
         raise

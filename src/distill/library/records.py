@@ -115,7 +115,7 @@ class RunRecord:
     curves: dict[str, list[float]] = field(default_factory=dict)
     """One value per epoch."""
     process: dict[str, Any] | None = None
-    """The process that trains: ``host``, ``pid`` and ``began`` (``runs/process.py``). Only in the run's folder, not in the
+    """The process that trains: ``host``, ``pid`` and ``began`` (``files/process.py``). Only in the run's folder, not in the
     database."""
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from distill.models.model_file import Model
 from distill.originality.dial import MOST_TRIES, Drawn, draw_until_original
 from distill.originality.judge import OriginalityJudge
 from distill.originality.verdict import Originality, Verdict
-from distill.runs.journal import NewPiece, record_pieces
+from distill.runs.journal import NewPiece, PieceNotes
 from distill.training.metrics import MetricsCallback, Notice
 
 HEARD = (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
@@ -101,14 +101,14 @@ def make(
     if words and callback is not None:
         callback(Notice(words, is_warning=True))
     pieces: list[Piece] = []
-    noted: list[NewPiece] = []
+    notes = PieceNotes(model, callback)
     try:
         for one in judged:
             pieces.append(_written(model, out, request, one.take, one.originality))
-            noted.append(_noted(pieces[-1], request, given, one.together))
-    finally:  # what is on disk is noted, even if the disk has no room for all of them
-        numbers = record_pieces(model, noted, callback)
-    return tuple(replace(piece, number=number) for piece, number in zip(pieces, numbers, strict=True))
+            notes.add(_noted(pieces[-1], request, given, one.together))
+    finally:  # what is on disk is noted, even if it was interrupted while it was
+        notes.catch_up()
+    return tuple(replace(piece, number=number) for piece, number in zip(pieces, notes.numbers, strict=True))
 
 
 def _noted(piece: Piece, request: Request, given: str | None, together: range) -> NewPiece:

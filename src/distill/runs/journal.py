@@ -24,12 +24,12 @@ from distill.errors import DistillError
 from distill.files.atomic import written_aside
 from distill.files.home import home
 from distill.files.names import sole_writer
+from distill.files.process import this_process
 from distill.files.regular import absolute, native
 from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import ENDED_AT_ONCE, origin_of
 from distill.originality.verdict import Second
 from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
-from distill.runs.process import this_process
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
 
@@ -139,28 +139,44 @@ VERDICTS = "verdicts"
 """Beside the database: what was found of every second of a piece, a file a piece, named by its number."""
 
 
-def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsCallback | None) -> list[int | None]:
-    """Notes new audio and the model that made it.
+class PieceNotes:
+    """Notes new audio and the model that made it, each piece as soon as it is written, so that a killed process loses none.
 
     A model that was never written to a file is not noted, nor is its audio, since that could not be made again.
-
-    Returns:
-        The number each piece is known by; None where it was not noted.
     """
-    numbers: list[int | None] = [None] * len(pieces)
-    path, digest = model.path, model.header.digest
-    if path is None or digest is None or not pieces:
-        return numbers
-    place, origin, now = str(absolute(path)), origin_of(model.header), datetime.now(UTC).isoformat(timespec="seconds")
 
-    def note(library: Library) -> None:
-        library.note_model(path)
-        generations = [
-            GenerationRecord(
-                made=now,
-                model=place,
+    def __init__(self, model: "Model", callback: MetricsCallback | None) -> None:
+        self._model, self._noting = model, _Noting(callback)
+        self._waiting: list[NewPiece] = []
+        self.numbers: list[int | None] = []
+        """The number that each piece is known by; None where it was not noted."""
+
+    def add(self, piece: NewPiece) -> None:
+        """Notes a piece that is on disk."""
+        self._waiting.append(piece)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Notes what an interruption kept from being noted."""
+        while self._waiting:
+            number = self._noted(self._waiting[0])
+            del self._waiting[0]
+            self.numbers.append(number)
+
+    def _noted(self, piece: NewPiece) -> int | None:
+        path, digest = self._model.path, self._model.header.digest
+        if path is None or digest is None:
+            return None
+        number = None
+
+        def note(library: Library) -> None:
+            nonlocal number
+            library.note_model(path)
+            generation = GenerationRecord(
+                made=datetime.now(UTC).isoformat(timespec="seconds"),
+                model=str(absolute(path)),
                 digest=digest,
-                origin=origin,
+                origin=origin_of(self._model.header),
                 file=str(absolute(piece.file)),
                 sound=sound_digest(piece.file),
                 seed=piece.seed,
@@ -168,15 +184,12 @@ def record_pieces(model: "Model", pieces: Sequence[NewPiece], callback: MetricsC
                 shares=piece.shares,
                 request=piece.request,
             )
-            for piece in pieces
-        ]
-        numbers[:] = [generation.id for generation in library.add_generations(generations)]
-        for number, piece in zip(numbers, pieces, strict=True):
+            number = library.add_generations([generation])[0].id
             with written_aside(home() / VERDICTS / f"{number}.json") as aside:
                 aside.write_text(json.dumps([_finite(second) for second in piece.seconds]), encoding="utf-8")
 
-    _Noting(callback).note(note)
-    return numbers
+        self._noting.note(note)
+        return number
 
 
 def verdicts_of(number: int) -> list[dict[str, Any]] | None:

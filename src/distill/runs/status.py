@@ -18,9 +18,9 @@ from functools import cached_property
 from pathlib import Path
 
 from distill.files.names import command, last_written
+from distill.files.process import lives
 from distill.library.records import RunRecord
 from distill.runs.events import OLD_LOG, STAGES, events_file, parse_event, stage_of
-from distill.runs.process import lives
 from distill.training import metrics as m
 
 MOST_POINTS = 2000

@@ -2,7 +2,7 @@
 
     jobs/20261126-171500-123456-train/
         job.json        what was asked: kind, title, lane, the commands to run one after the other
-        process.json    the process that runs them (runner.py), told from all others as runs/process.py does
+        process.json    the process that runs them (runner.py), told from all others as files/process.py does
         running.json    which command is at work, and its process
         progress.json   how far it is, as the commands themselves tell it
         0.out 0.err     what the first command printed; with --json the result is the one, and its words the other
@@ -32,7 +32,7 @@ import filelock
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
-from distill.runs.process import began, lives
+from distill.files.process import began, lives
 
 PROGRESS = "DISTILL_PROGRESS"
 """In the environment of a command: the file in which it tells how far it is."""

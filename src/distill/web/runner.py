@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from distill.runs.process import began, this_process
+from distill.files.process import began, this_process
 from distill.web import jobs
 
 _LOOK_S = 0.25

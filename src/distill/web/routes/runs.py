@@ -10,11 +10,11 @@ from pydantic import BaseModel
 
 from distill.errors import LibraryError, ModelFileError
 from distill.files.names import run_folders
+from distill.files.process import lives
 from distill.library import RunRecord
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.runs.events import STAGES, events_file
-from distill.runs.process import lives
 from distill.runs.status import RunStatus, changed, look
 from distill.training.overfitting import memorization_threshold
 from distill.web import jobs, places

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from distill.audio.files import probe
 from distill.errors import AudioFileError, OutputError
-from distill.files.atomic import make_folder, output_error
+from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.names import reserving, stem_from
 from distill.web import places, sound
 
@@ -102,7 +102,7 @@ async def take(request: Request, folder: Path, name: str) -> Path:
     stem, suffix = stem_from(re.sub(r"\.[^.]*$", "", name)) or "sound", "".join(re.findall(r"\.\w{1,8}$", name))
     with reserving(folder / f"{stem}{suffix}") as path:  # removed again if the page goes away in the middle
         try:
-            with path.open("wb") as file:
+            with written_aside(path) as aside, aside.open("wb") as file:
                 async for block in request.stream():
                     file.write(block)
         except OSError as error:
