@@ -124,6 +124,25 @@ def test_a_model_that_was_never_written_is_resumed_by_its_name_or_its_run(
     assert same_codec(first, model)
 
 
+def test_models_that_share_a_codec_go_on_each_with_its_own_prior(
+    distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """Guards against two models of a sweep: the prior of the one that was trained last was written into the other."""
+    other = tmp_path / "other.distill"
+    other.write_bytes(tiny.read_bytes())
+    words = ("--epochs", 2, "--json")
+    assert stopped(PriorStepMetrics, 3, "train-prior", tiny, small_corpus, *words).code == 0
+    assert distill("train-prior", other, small_corpus, *words, "--layers", 2).code == 0
+    answer = distill("train-prior", "--resume", tiny, "--json")
+    assert answer.code == 0, answer.err
+    assert load_model(tiny).require_prior().config.num_layers == 1
+    third = tmp_path / "third.distill"
+    third.write_bytes(other.read_bytes())
+    answer = distill("train-prior", "--resume", third, "--epochs", 1, "--json")
+    assert answer.json["epochs_trained"] == 3
+    assert load_model(third).require_prior().config.num_layers == 2, "a copy knows its run"
+
+
 def test_a_run_tells_what_goes_on(distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path) -> None:
     answer = stopped(VQStepMetrics, 2, "run", small_corpus, "--minutes", 1, "--out", tmp_path / "new")
     model = tmp_path / "new" / "small.distill"

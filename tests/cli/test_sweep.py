@@ -2,9 +2,9 @@
 
 import contextlib
 import io
-import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from distill.cli import engines
 from distill.cli.app import main
@@ -22,7 +23,10 @@ from distill.errors import SettingError
 from distill.evaluation.grid import variants
 from distill.evaluation.progress import Progress
 from distill.files.home import home
+from distill.files.names import claimed
+from distill.files.process import began
 from distill.models import load_model
+from distill.training.metrics import PriorStepMetrics, TrainingEvent, VQStepMetrics
 
 
 @pytest.fixture
@@ -32,11 +36,13 @@ def trained(monkeypatch: pytest.MonkeyPatch, tiny_training: None) -> list[list[s
 
     def run(told: list[str]) -> engines.Ended:
         found.append(told)
-        at = told.index("--minutes")
+        if "--minutes" in told:
+            at = told.index("--minutes")
+            told = [*told[:at], "--epochs", "1", *told[at + 2 :]]
         out, err, code = io.StringIO(), io.StringIO(), 0
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                main([*told[:at], "--epochs", "1", *told[at + 2 :]])
+                main(told)
             except SystemExit as ending:
                 code = int(ending.code or 0)
         return code, out.getvalue(), err.getvalue()
@@ -297,7 +303,9 @@ def test_a_sweep_that_was_stopped_goes_on(
         meanwhile.setattr("distill.cli.sweep.here", stopped)
         answer = distill(*words)
     assert answer.code == 130
-    assert "the same command goes on with the others" in answer.err
+    assert "The same command goes on with what is not finished" in answer.err
+    for name in ("rvqlevels2-layers1", "rvqlevels2-layers2", "rvqlevels3-layers1"):
+        assert f"Kept      {out / name}.distill\n" in answer.err
     missing = "rvqlevels3-layers2"
     before = {path.stem: path.read_bytes() for path in out.glob("*.distill") if path.stem != missing}
     assert len(before) == 5
@@ -314,28 +322,151 @@ def test_a_sweep_that_was_stopped_goes_on(
     assert "4 of them are trained already" in distill(*words).err
 
 
-def test_a_codec_that_a_stopped_sweep_left_is_trained_anew(
+@pytest.fixture
+def stop_at(on_event: Callable[..., None]) -> Callable[[Any], None]:
+    """``stop_at(kind)``: a Ctrl-C at the second step of that kind, once."""
+
+    def use(kind: Any) -> None:
+        def look(event: TrainingEvent) -> None:
+            if isinstance(event, kind) and event.step == 2:
+                on_event(None)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        on_event(look)
+
+    return use
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
+@pytest.mark.parametrize("kind", [VQStepMetrics, PriorStepMetrics])
+def test_what_was_stopped_goes_on_from_there(
+    kind: Any,
     distill: Callable[..., Any],
     trained: list[list[str]],
+    stop_at: Callable[[Any], None],
     small_corpus: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its best weights so far are no finished model; they go into the trash."""
-    run = engines.here
+    """Guards against half an hour that is trained a second time; what comes out is as if it had not been stopped."""
+    words = ("sweep", small_corpus, "--grid", "layers=1,2", "--device", "cpu")
+    assert distill(*words, "--out", tmp_path / "whole").code == 0
+    trained.clear()
+    stop_at(kind)
+    answer = distill(*words, "--out", tmp_path / "out", "--json")
+    wrong = "it was stopped; the same command goes on with it"
+    again = 2 if kind is VQStepMetrics else 1
+    assert answer.json["failed"] == {f"layers{layers}": wrong for layers in (1, 2)[:again]}
+    trained.clear()
+    answer = distill(*words, "--out", tmp_path / "out", "--json")
+    assert answer.code == 0, answer.err
+    assert trained[0][1] == "--resume"
+    assert [told[0] for told in trained] == (["train"] if kind is VQStepMetrics else []) + ["train-prior"] * again
+    assert "goes on from where it was stopped" in answer.err
+    for name in ("layers1", "layers2"):
+        one, other = (load_model(tmp_path / out / f"{name}.distill") for out in ("whole", "out"))
+        assert one.codes_fingerprint == other.codes_fingerprint
+        assert one.header.curves == other.header.curves
+        weights = other.require_prior().state_dict()
+        assert all(torch.equal(tensor, weights[part]) for part, tensor in one.require_prior().state_dict().items())
+    assert distill("models", "list", "--trash", "--json").json["trash"] == []
 
-    def stopped(told: list[str]) -> engines.Ended:
-        code, out, err = run(told)
-        return code, json.dumps(json.loads(out) | {"cancelled": 1}), err
 
-    words = ["sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out"]
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr("distill.cli.sweep.here", stopped)
-        assert distill(*words).code == 1
+@pytest.mark.usefixtures("hears_ctrl_c")
+def test_what_was_stopped_of_other_recordings_is_trained_anew(
+    distill: Callable[..., Any],
+    trained: list[list[str]],
+    stop_at: Callable[[Any], None],
+    small_corpus: Path,
+    tmp_path: Path,
+) -> None:
+    """Its best weights so far are no model of the folder as it is now; they go into the trash."""
+    words = ("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out")
+    stop_at(VQStepMetrics)
+    assert distill(*words).code == 1
+    (small_corpus / "take-0.wav").unlink()
     answer = distill(*words, "--json")
     assert answer.code == 0, answer.err
-    assert [told[0] for told in trained] == ["train", "train", "train-prior"]
+    assert [told[0] for told in trained] == ["train", "train", "train", "train-prior"]
     assert [item["name"] for item in distill("models", "list", "--trash", "--json").json["trash"]] == ["rvqlevels2"]
+
+
+@pytest.mark.parametrize(("code", "words"), [(-9, "(SIGKILL)"), (-200, "(signal 200)")])
+def test_a_process_that_was_killed_is_called_so(
+    code: int, words: str, distill: Callable[..., Any], small_corpus: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("distill.cli.sweep.here", lambda told: (code, "", ""))
+    answer = distill("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out", "--json")
+    wrong = f"its process was killed {words}; the same command goes on with it"
+    assert answer.json["failed"] == {"rvqlevels2": wrong}
+
+
+def test_an_interrupted_page_is_told_too(
+    distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    words = ("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("distill.evaluation.measure.evaluate", interrupted)
+        answer = distill(*words)
+    assert answer.code == 130
+    assert f"Kept      {tmp_path / 'out' / 'rvqlevels2.distill'}\n" in answer.err
+    assert "All models are finished; the same command writes the page." in answer.err
+    trained.clear()
+    assert distill(*words).code == 0
+    assert not trained
+
+
+_SWEEP = """
+import sys
+from distill.cli import engines
+engines._COMMAND = ("-c", sys.argv[1])
+engines.here([])
+"""
+_TRAINING = """
+import os, time
+from distill.cli import engines
+from distill.cli.console import ending_in_order
+with ending_in_order():
+    engines.end_with_sweep()
+    assert not any("ENDS_WITH" in name for name in os.environ)
+    os.write(2, b"begun")
+    with open(PLACE, "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(0.2)
+    while True:
+        time.sleep(0.1)
+"""
+
+
+def test_what_a_sweep_has_started_ends_with_it(tmp_path: Path) -> None:
+    """Guards against a training that goes on for hours, and holds its model, after kill -9 or a crash of the sweep."""
+    place = tmp_path / "pid"
+    sweep = subprocess.Popen([sys.executable, "-c", _SWEEP, _TRAINING.replace("PLACE", repr(str(place)))])
+    until = time.monotonic() + 60
+    while not (place.exists() and place.read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    training = int(place.read_text())
+    assert began(training) is not None
+    sweep.kill()
+    sweep.wait()
+    until = time.monotonic() + 20
+    while began(training) is not None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_one_sweep_at_a_time_in_a_folder(
+    distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against two that take each other's half-trained models for their own, and put them into the trash."""
+    with claimed(tmp_path / "out"):
+        distill("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out").refused(
+            "is writing", "right now"
+        )
+    assert not trained
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"settings": 3'])

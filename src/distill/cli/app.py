@@ -14,6 +14,7 @@ from distill.cli import (
     demo,
     doctor,
     edit,
+    engines,
     evaluate,
     export,
     generate,
@@ -124,6 +125,7 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(InputError.exit_code)
     try:
         with ending_in_order():
+            engines.end_with_sweep()
             app(list(words), prog_name="distill")
     except DistillError as error:
         _end(error, debug)

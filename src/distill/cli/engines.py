@@ -4,20 +4,28 @@ Both run the same ``distill`` commands. On a cluster every machine has Distill i
 for the models at the same place, as on a shared disk; Ray says which machine is free.
 """
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from distill.errors import SettingError
+from distill.files.process import lives, this_process
 
 Ended = tuple[int, str, str]
 """A command's exit status and what it wrote to stdout and stderr."""
 _PATIENCE_S = 10.0
 _COMMAND = ("-P", "-m", "distill")
+_ENDS_WITH = "DISTILL_ENDS_WITH"
+"""What a process that a sweep has started finds in its environment: which process the sweep is."""
+_LOOK_S = 1.0
 Engine = Callable[[list[str]], Ended]
 
 
@@ -35,7 +43,7 @@ def here(words: list[str]) -> Ended:
         text=True,
         encoding="utf-8",
         errors="replace",
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", _ENDS_WITH: json.dumps(this_process())},
     ) as process:
         _started.add(process)
         try:
@@ -43,6 +51,19 @@ def here(words: list[str]) -> Ended:
         finally:
             _started.discard(process)
     return process.returncode, out, err
+
+
+def end_with_sweep() -> None:
+    """Where a sweep has started this process: asks it to end once the sweep is gone, which could not ask if it was killed."""
+    told = os.environ.pop(_ENDS_WITH, None)
+    if told is not None:
+        threading.Thread(target=_watch, args=(json.loads(told),), daemon=True).start()
+
+
+def _watch(process: Mapping[str, Any]) -> None:
+    while lives(process) is not False:
+        time.sleep(_LOOK_S)
+    signal.raise_signal(signal.SIGTERM)
 
 
 def end_all() -> None:

@@ -3,9 +3,12 @@
 import itertools
 import json
 import shutil
+import signal
 import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +20,14 @@ from distill.cli.console import AskedToEnd, good, note, place, print_json, warn
 from distill.cli.engines import Engine, end_all, here, on_ray
 from distill.cli.outputs import a_folder
 from distill.durations import duration
-from distill.errors import DistillError, OutputError
+from distill.errors import DistillError, InputError, OutputError
 from distill.evaluation.grid import Variant, variants
 from distill.evaluation.progress import Progress
-from distill.files.names import MODEL_SUFFIX
+from distill.files.names import MODEL_SUFFIX, claimed
 from distill.files.regular import absolute
 
-_STOPPED = "it was stopped"
+_STOPPED = "it was stopped; the same command goes on with it"
+_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -101,11 +105,13 @@ def sweep(
         note(f"{models}, {duration(60 * minutes)}{' each' if len(tries) > 1 else ''}, {where}.")
         if there := sum(progress.is_finished(_model(one)) for one in tries):
             note(f"{there} of them {'is' if there == 1 else 'are'} trained already, and kept.")
-        ended = _Runner(absolute(folder), absolute(out), minutes, shared, engine, progress).all(tries, at_once)
-    for one in ended:
-        if one.wrong:
-            warn(f"{one.variant.words}: {one.wrong}")
-    rows, page = _compared(folder, out, ended)
+        runner = _Runner(absolute(folder), absolute(out), minutes, shared, engine, progress, goes_on=ray is None)
+        with _naming_what_is_kept(out, tries, progress), claimed(out):
+            ended = runner.all(tries, at_once)
+            for one in ended:
+                if one.wrong:
+                    warn(f"{one.variant.words}: {one.wrong}")
+            rows, page = _compared(folder, out, ended)
     if as_json:
         failed = {one.variant.name: one.wrong for one in ended if one.wrong}
         print_json({"page": page, "models": rows, "failed": failed})
@@ -116,16 +122,43 @@ def sweep(
         raise typer.Exit(1)
 
 
+@contextmanager
+def _naming_what_is_kept(out: Path, tries: tuple[Variant, ...], progress: Progress) -> Iterator[None]:
+    """After a Ctrl-C in the block, which models are finished, and what becomes of the others."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        finished = [one for one in tries if progress.is_finished(_model(one))]
+        for one in finished:
+            place("Kept", out / f"{one.name}{MODEL_SUFFIX}")
+        if len(finished) == len(tries):
+            note("All models are finished; the same command writes the page.")
+        else:
+            note("The same command goes on with what is not finished, from where it was stopped.")
+        raise
+
+
 class _Runner:
-    """Trains in processes of their own, so that one that fails spoils nothing, and Ctrl-C reaches each."""
+    """Trains in processes of their own, so that one that fails spoils nothing, and Ctrl-C reaches each.
+
+    Args:
+        goes_on: whether what was stopped is gone on with; its state is on this machine, as its training has to be then.
+    """
 
     def __init__(
-        self, folder: Path, out: Path, minutes: float, shared: list[str], engine: Engine, progress: Progress
+        self,
+        folder: Path,
+        out: Path,
+        minutes: float,
+        shared: list[str],
+        engine: Engine,
+        progress: Progress,
+        *,
+        goes_on: bool = True,
     ) -> None:
         from distill.training.budget import CODEC_SHARE
 
-        self._progress = progress
-
+        self._progress, self._goes_on = progress, goes_on
         self._folder, self._out, self._shared, self._engine = folder, out, shared, engine
         self._codec_minutes, self._prior_minutes = CODEC_SHARE * minutes, (1 - CODEC_SHARE) * minutes
         self._codecs: dict[str, tuple[threading.Lock, list[str]]] = {}
@@ -141,24 +174,28 @@ class _Runner:
                 self._is_over.set()
                 if isinstance(ending, AskedToEnd):
                     end_all()
-                note("The models that are finished are kept; the same command goes on with the others.")
                 raise
 
     def _one(self, variant: Variant) -> _Tried:
-        model = self._out / f"{variant.name}.distill"
+        model = self._out / f"{variant.name}{MODEL_SUFFIX}"
         if self._progress.is_finished(_model(variant)) and model.is_file():
             return _Tried(variant, model, "")
-        wrong = self._codec(variant)
-        codec = self._out / f"{variant.codec_name}.distill"
-        if not wrong and model != codec:
-            wrong = self._new(_model(variant), model) or _copied(codec, model)
-        if not wrong:
-            minutes = f"{self._prior_minutes:g}"
-            words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
-            wrong = self._run(words, _model(variant))
+        wrong = self._codec(variant) or self._prior(variant, model)
         if not wrong:
             note(f"  {variant.words}", style="dim")
         return _Tried(variant, model, wrong)
+
+    def _prior(self, variant: Variant, model: Path) -> str:
+        """Trains a prior in its own copy of the codec; gives what went wrong."""
+        went_on = self._went_on("train-prior", model, _model(variant), self._prior_minutes)
+        if went_on is not None:
+            return went_on
+        codec = self._out / f"{variant.codec_name}{MODEL_SUFFIX}"
+        if model != codec and (wrong := self._new(_model(variant), model) or _copied(codec, model)):
+            return wrong
+        minutes = f"{self._prior_minutes:g}"
+        words = ["train-prior", str(model), str(self._folder), "--minutes", minutes, *_flags(variant.prior)]
+        return self._run([*words, *self._shared], _model(variant))[1]
 
     def _codec(self, variant: Variant) -> str:
         """Trains the codec, once for all variants that share it."""
@@ -166,13 +203,44 @@ class _Runner:
             lock, said = self._codecs.setdefault(variant.codec_name, (threading.Lock(), []))
         with lock:
             if not said:
-                minutes = f"{self._codec_minutes:g}"
-                where = ["--name", variant.codec_name, "--out", str(self._out)]
-                words = ["train", str(self._folder), "--minutes", minutes, *where, *_flags(variant.codec)]
-                codec = self._out / f"{variant.codec_name}{MODEL_SUFFIX}"
-                is_there = self._progress.is_finished(_codec(variant)) and codec.is_file()
-                said.append("" if is_there else self._new(_codec(variant), codec) or self._run(words, _codec(variant)))
+                said.append(self._codec_now(variant))
         return said[0]
+
+    def _codec_now(self, variant: Variant) -> str:
+        codec, what = self._out / f"{variant.codec_name}{MODEL_SUFFIX}", _codec(variant)
+        if self._progress.is_finished(what) and codec.is_file():
+            return ""
+        went_on = self._went_on("train", codec, what, self._codec_minutes)
+        if went_on is not None:
+            return went_on
+        minutes, where = f"{self._codec_minutes:g}", ["--name", variant.codec_name, "--out", str(self._out)]
+        words = ["train", str(self._folder), "--minutes", minutes, *where, *_flags(variant.codec), *self._shared]
+        return self._new(what, codec) or self._run(words, what)[1]
+
+    def _went_on(self, verb: str, model: Path, what: str, minutes: float) -> str | None:
+        """Goes on with a training of this sweep that was stopped, to the end it was begun with; gives what went wrong.
+
+        Returns:
+            None if it is to be begun anew: nothing is saved of it, or what is saved is refused, as of other recordings.
+        """
+        from distill.runs.resume import saved_at
+
+        if self._is_over.is_set() or not (self._goes_on and self._progress.is_begun(what)):
+            return None
+        try:
+            stopped = saved_at(model, "codec" if verb == "train" else "prior")
+            if stopped is None or not stopped.is_within(minutes):
+                return None
+            if stopped.is_finished:
+                self._progress.finish(what)
+                return ""
+        except DistillError:  # damaged, or not of this model: nothing to go on from
+            return None
+        _wait_for_the_last(stopped.run_folder)
+        note(f"  {what} goes on from where it was stopped.", style="dim")
+        device = self._shared[self._shared.index("--device") :]
+        code, wrong = self._run([verb, "--resume", str(stopped.run_folder), *device], what)
+        return None if code == InputError.exit_code else wrong
 
     def _new(self, what: str, model: Path) -> str:
         """Notes what is begun; what a stopped sweep left in its place goes into the trash. Gives what went wrong."""
@@ -189,25 +257,37 @@ class _Runner:
             return str(error)
         return ""
 
-    def _run(self, words: list[str], what: str) -> str:
-        """Has it trained, and notes that it is; gives what went wrong."""
+    def _run(self, words: list[str], what: str) -> tuple[int, str]:
+        """Has it trained, and notes that it is; gives the exit code, and what went wrong."""
         from distill.models.header import UNMEASURED
 
         if self._is_over.is_set():
-            return _STOPPED
-        code, out, err = self._engine([*words, *self._shared, "--json"])
+            return 0, _STOPPED
+        code, out, err = self._engine([*words, "--json"])
         if code == 0:
             told = json.loads(out)
             if told.get("cancelled") or told.get(UNMEASURED):
-                return _STOPPED
+                return code, _STOPPED
             try:
                 self._progress.finish(what)
             except DistillError as error:
-                return str(error)
-            return ""
+                return code, str(error)
+            return code, ""
+        if code < 0:
+            name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
+            return code, f"its process was killed ({name}); the same command goes on with it"
         lines = err.splitlines()
         complaints = [at for at, line in enumerate(lines) if line.startswith("✗ ")]
-        return _complaint(lines[complaints[-1] :]) if complaints else f"it ended with {code}"
+        return code, _complaint(lines[complaints[-1] :]) if complaints else f"it ended with {code}"
+
+
+def _wait_for_the_last(run_folder: Path) -> None:
+    """Lets a training end whose sweep was killed: it notices that within a second, and ends after a step."""
+    from distill.runs.status import look
+
+    until = time.monotonic() + _PATIENCE_S
+    while look(run_folder).state == "running" and time.monotonic() < until:
+        time.sleep(0.2)
 
 
 def _copied(codec: Path, model: Path) -> str:

@@ -112,6 +112,11 @@ class Stopped:
         """How many steps are done."""
         return self.state.value("schedule.step", int)
 
+    def is_within(self, minutes: float) -> bool:
+        """Whether it was begun, or gone on with, for no longer than that."""
+        planned = self.state.value("plan", dict).get("minutes")
+        return planned is None or planned <= minutes * (1 + 1e-6)
+
     def config(self, kind: type[C]) -> C:
         """The sizes of what is trained.
 
@@ -280,8 +285,9 @@ def stopped_prior(run: Path) -> Stopped:
     if run.is_dir():
         found = run if (run / PRIOR_STATE).exists() else None
     else:
-        fingerprint = models.load_model(run).codes_fingerprint
-        found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == fingerprint)
+        model = models.load_model(run)
+        mark, codec = (model.header.prior_training or {}).get("run"), model.codes_fingerprint
+        found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == codec, run, mark)
     if found is None:
         raise SettingError(
             f"No training of a prior for {run} is saved on this computer.",
@@ -293,6 +299,19 @@ def stopped_prior(run: Path) -> Stopped:
     written = training["epochs_trained"] if training.get("run") == found.name else 0
     is_measured = not training.get(UNMEASURED)
     return dataclasses.replace(stopped, model_path=model_path, written_epochs=written, is_measured=is_measured)
+
+
+def saved_at(model_path: Path, stage: str) -> Stopped | None:
+    """The newest training of a ``codec`` or a ``prior`` that was begun for the model at that very path; None if none is saved.
+
+    Raises:
+        DistillError: if what is there is damaged, or the model is another run's.
+    """
+    path, name = str(absolute(model_path)), {"codec": CODEC_STATE, "prior": PRIOR_STATE}[stage]
+    found = _newest(model_path.stem, name, lambda values: values["about"]["model"] == path)
+    if found is None:
+        return None
+    return stopped_codec(found) if stage == "codec" else stopped_prior(found)
 
 
 def forget_finished(kept: int = FINISHED_KEPT) -> None:
@@ -369,19 +388,38 @@ def _load(run_folder: Path, name: str) -> Stopped:
     return Stopped(run_folder, Path(state.value("about.model", str)), state, stage=name.removesuffix(".state"))
 
 
-def _newest(model_name: str, name: str, belongs: Callable[[Mapping[str, Any]], bool]) -> Path | None:
-    """The newest run folder whose state of that name belongs to a model."""
+def _newest(
+    model_name: str,
+    name: str,
+    belongs: Callable[[Mapping[str, Any]], bool],
+    model: Path | None = None,
+    mark: object = None,
+) -> Path | None:
+    """The newest run folder whose state of that name belongs to a model.
+
+    Args:
+        model: its file; a run that was begun for another file, which is still there, is not this model's: several may share a
+            codec, as those of a sweep do.
+        mark: the run that the model itself names; it is this model's wherever it was begun.
+    """
     for folder in run_folders():
         if not (folder / name).exists():
             continue
         try:
-            if belongs(read_values(folder / name, _KINDS[name])):
+            values = read_values(folder / name, _KINDS[name])
+            if belongs(values) and (
+                model is None or folder.name == mark or not _is_another(Path(values["about"]["model"]), model)
+            ):
                 return folder
         except (StateFileError, KeyError, TypeError) as error:
             # Another model's damaged state does not matter here; this model's own does.
             if folder.name.startswith(f"{model_name}-"):
                 raise error if isinstance(error, StateFileError) else _load_error(folder / name) from error
     return None
+
+
+def _is_another(other: Path, model: Path) -> bool:
+    return other.exists() and not (model.exists() and other.samefile(model))
 
 
 def _load_error(path: Path) -> StateFileError:
