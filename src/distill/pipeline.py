@@ -18,7 +18,7 @@ from typing import Any
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Split, split_corpus
 from distill.errors import SettingError
-from distill.evaluation.remeasured import measured_anew
+from distill.evaluation.remeasured import measured_anew, outdated
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
 from distill.making.closing import marked_unmeasured, with_bands, with_measures
@@ -59,7 +59,7 @@ class Refined:
     """The outcome of the codec's second stage."""
 
     model: Model
-    """The model as it is in the file now; after a stop, unchanged."""
+    """The model as it is in the file now; after a stop in the training, unchanged."""
     page: Path | None
     """HTML page to compare the codec before and after; None after a stop."""
     result: RefinementResult
@@ -188,6 +188,7 @@ def refine_codec(
     """Trains the decoder of the codec in ``model_path`` further and writes it to the same file, with a page to compare both.
 
     Codes keep their meaning, so an existing prior stays valid. A stop leaves the file unchanged and saves a state to resume.
+    One that comes after the training leaves the measures and the page that follow to whoever resumes it.
     """
     model = load_model(model_path)
     events, plan = events_file(refinement_run.run_folder, "refinement"), refinement_run.plan
@@ -202,9 +203,14 @@ def refine_codec(
             return Refined(model, None, result)
         header = refined_header(model.header, result)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
-        save_model(model_path, refined)
-        if refined.header.voices and not _is_set(cancel_event):  # what was measured was of the decoder as it was
-            refined = measured_anew(refined, corpus, record.tell)
+        # What was measured was of the decoder as it was; whatever ends it before that is measured anew, the file says so.
+        record.can_go_on = bool(refined.header.voices)
+        save_model(model_path, outdated(refined) if record.can_go_on else refined)
+        if record.can_go_on:
+            measured = measured_anew(refined, corpus, record.tell, partial(_is_set, cancel_event))
+            if measured is None:
+                return Refined(outdated(refined), None, result)
+            refined, record.can_go_on = measured, False
             save_model(model_path, refined)
     with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
         before = dataclasses.replace(model, codec=result.first)

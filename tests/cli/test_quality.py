@@ -16,7 +16,7 @@ from distill.models import load_model
 from distill.models.model_file import codes_fingerprint
 from distill.runs.events import read_run
 from distill.runs.resume import REFINEMENT_STATE
-from distill.training.metrics import RefinementStepMetrics, TrainingEvent, VQStepMetrics
+from distill.training.metrics import RefinementCompleteEvent, RefinementStepMetrics, TrainingEvent, VQStepMetrics
 from distill.training.plan import RefinementPlan
 from distill.training.state import load_state
 
@@ -116,6 +116,62 @@ def test_a_second_stage_that_comes_later_computes_as_the_first_did(
     assert distill("train", small_corpus, "--resume", model, "--quality", "high").code == 0
     (state,) = (home() / "runs").glob(f"*/{REFINEMENT_STATE}")
     assert load_state(state, RefinementPlan.STATE_KIND).value("plan", dict)["precision"] == "32"
+
+
+@pytest.mark.parametrize("way", ["one Ctrl-C before it", "one Ctrl-C in it", "ended at once"])
+def test_voices_that_are_not_measured_anew_are_made_up_for(
+    way: str, distill: Distill, on_event: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a model that goes on saying, of its new decoder, what was measured of the one before."""
+    model, measured, stopped = tmp_path / "m.distill", [], []
+
+    def strength(*_: Any) -> float:
+        measured.append("beat")
+        if way == "one Ctrl-C in it" and len(measured) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        if way == "ended at once" and len(measured) == 3:
+            raise KeyboardInterrupt
+        return 1.0
+
+    def voices(*_: Any) -> dict[str, Any]:
+        measured.append("voices")
+        return {"nearer": "recordings" if len(measured) == 2 else "codec"}
+
+    def look(event: TrainingEvent) -> None:
+        if way == "one Ctrl-C before it" and isinstance(event, RefinementCompleteEvent) and not stopped:
+            stopped.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("distill.pipeline.leaves_time_to_measure", lambda plan: (True, plan))
+    monkeypatch.setattr("distill.making.strength.measured_strength", strength)
+    monkeypatch.setattr("distill.making.nearness.measured", voices)
+    monkeypatch.setattr("distill.making.nearness.in_words", lambda found: found["nearer"])
+    assert distill("train", small_corpus, "--epochs", 1, "--name", "m", "--out", tmp_path).code == 0
+    assert distill("train-prior", model, small_corpus, "--epochs", 1).code == 0
+    on_event(look)
+    answer = distill("train", "--resume", model, "--quality", "high", "--epochs", 1)
+    again = f"distill train --resume {model}"
+    assert answer.code == (130 if way == "ended at once" else 0), answer.err
+    assert measured.count("voices") == 1
+    assert again in distill("status").err
+    assert again in distill("info", model).err
+    if way != "ended at once":
+        assert again in answer.err
+        assert "Which voice is nearer now is not measured yet" in answer.err
+    assert load_model(model).header.nearer_voice == "recordings"
+    assert not list(tmp_path.glob("*.html"))
+    weights = load_model(model).codec.state_dict()
+    answer = distill("train", "--resume", model, "--json")
+    assert answer.code == 0, answer.err
+    assert "unmeasured" not in answer.json
+    assert measured[-2:] == ["beat", "voices"]
+    assert load_model(model).header.nearer_voice == "codec"
+    assert all(torch.equal(weights[name], one) for name, one in load_model(model).codec.state_dict().items())
+    page = Path(answer.json["page"]).read_text(encoding="utf-8")
+    assert "before" in page
+    assert "--resume" not in distill("status").err
+    assert "--resume" not in distill("info", model).err
+    distill("train", "--resume", model).refused("is finished")
 
 
 def test_what_cannot_be_resumed(distill: Distill, small_corpus: Path, tmp_path: Path) -> None:

@@ -140,6 +140,16 @@ def test_resumed_equals_uninterrupted(refine: Any, tmp_path: Path) -> None:
     assert measured[0] == measured[1]
 
 
+def test_what_goes_on_is_compared_with_the_first_stage(refine: Any, tmp_path: Path) -> None:
+    """Guards against a page whose figures of "before" are those of the decoder that was refined already."""
+    whole = refine(make_codec())
+    state = load_state(tmp_path / "state", RefinementPlan.STATE_KIND)
+    again = refine(whole.refined, resumed=state)
+    assert again.figures_before == whole.figures_before
+    assert again.figures_after == whole.figures_after
+    assert again.is_kept == whole.is_kept
+
+
 def test_the_state_is_saved_on_the_way(refine: Any, tmp_path: Path) -> None:
     """Guards against a state that only a polite end writes: a power cut would cost the night."""
     steps_saved = []

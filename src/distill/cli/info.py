@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> None:
     """Show MODEL's sizes, training and codebook use, and check the whole file."""
     from distill.making import strength
+    from distill.models.header import UNMEASURED
     from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
     from distill.settings import codec_settings, prior_settings
@@ -77,7 +78,12 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     note()
     note("New audio", "bold")
     why = "as that came nearer to the recordings" if header.voices else "as it was not measured which one is nearer"
+    if header.codec_training.get(UNMEASURED):
+        why += " before the codec's second stage"
     note(f"  In the {header.nearer_voice}'{'s' * (header.nearer_voice == 'codec')} voice, {why}; --voice chooses.")
+    if header.codec_training.get(UNMEASURED):
+        note("  Which one is nearer since then is left to be measured:")
+        place("Go on", command("distill", "train", "--resume", model))
     if header.bands:
         note(f"  {strength.in_words(header.beat_strength)}")
 

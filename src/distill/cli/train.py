@@ -281,6 +281,7 @@ def _show(
     refined: "Refined | None",
     asked: _Training,
 ) -> None:
+    from distill.models.header import UNMEASURED
     from distill.models.health import level_health, named_levels
     from distill.runs.events import events_file
 
@@ -306,6 +307,6 @@ def _show(
     place("Model", model_path)
     if refined is not None and refined.page is not None:
         place("Listen", refined.page, "before and after, open it in a browser")
-    if is_stopped:
+    if is_stopped or model.header.codec_training.get(UNMEASURED):
         place("Go on", command("distill", "train", "--resume", model_path))
     place("Next", command("distill", "train-prior", model_path, folder))

@@ -1,20 +1,44 @@
 """Which voice is nearer to the recordings, measured again once the codec's decoder has changed."""
 
+import dataclasses
+from collections.abc import Callable
+
 from distill.audio.corpus import Corpus
 from distill.evaluation.measure import own_split
 from distill.making.closing import with_measures
+from distill.models.header import UNMEASURED
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback, Notice
 
 
-def measured_anew(model: Model, corpus: Corpus, tell: MetricsCallback) -> Model:
+def outdated(model: Model) -> Model:
+    """The model that says of itself that its voices were measured before its decoder changed."""
+    training = {**model.header.codec_training, UNMEASURED: 1}
+    return dataclasses.replace(model, header=model.header.model_copy(update={"codec_training": training}))
+
+
+def measured_anew(
+    model: Model, corpus: Corpus, tell: MetricsCallback, is_stopped: Callable[[], bool] = lambda: False
+) -> Model | None:
     """The model with figures of its decoder as it is now.
 
     Where its prior learned from other recordings it stays as it is, and that is told.
+
+    Args:
+        is_stopped: asked before each measure, which take seconds.
+
+    Returns:
+        None if it was stopped, which is told.
     """
     learned_from = (model.header.prior_training or {}).get("corpus_fingerprint")
     split = own_split(model, corpus)
     if split is None or learned_from != corpus.fingerprint:
         tell(Notice("The prior learned from other recordings, so which voice is nearer to them is not measured again."))
         return model
-    return with_measures(model, split.train, tell) or model
+    measured = with_measures(model, split.train, tell, is_stopped)
+    if measured is None:
+        words = (
+            "The second stage is trained. Which voice is nearer now is not measured yet: that is left to go on with."
+        )
+        tell(Notice(words))
+    return measured

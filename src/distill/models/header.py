@@ -21,7 +21,8 @@ FORMAT_VERSION = (1, 3)
 BANDS = 24
 """Mel bands of the map from codebook vectors to levels (``making/beat.py``)."""
 UNMEASURED = "unmeasured"
-"""In what a header says of a prior's training: 1 where it ended before the measures that were to follow were made."""
+"""In what a header says of a prior's training: 1 where it ended before the measures that were to follow were made. In
+what it says of a codec's: 1 where they were made before the second stage, which ended before they were made anew."""
 BEAT_STRENGTH = 2.0
 """Strength of the beat in new audio where there was no time to measure it (``making/strength.py``)."""
 _LARGEST_IN_MAP = 1e5

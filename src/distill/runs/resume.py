@@ -369,8 +369,10 @@ def next_refinement(
             epochs=None if epochs is None else state.value("epoch", int) + epochs,
             minutes=None if minutes is None else state.value("schedule.elapsed_s", float) / 60 + minutes,
         )
-    elif state.value("finished", bool) and state.value("schedule.step", int) == model.header.codec_training.get(
-        "refinement_steps"
+    elif (
+        state.value("finished", bool)
+        and state.value("schedule.step", int) == model.header.codec_training.get("refinement_steps")
+        and not model.header.codec_training.get(UNMEASURED)
     ):
         raise SettingError(
             f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."

@@ -224,11 +224,12 @@ def refine_decoder(
     schedule = Schedule.of(plan, steps_per_epoch, agreement=stop)
     state = networks.state(schedule)
     belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
-    before = judge_windows(networks.averaged, networks.distance, held_out, fabric)  # still as the first stage left it
+    if file.resumed is not None:
+        state.restore(file.resumed, belongs_to)
+    # The codec that is given may have been refined before; what the first stage left is in the state.
+    before = judge_windows(copy.deepcopy(networks.first).to(fabric.device), networks.distance, held_out, fabric)
     if file.resumed is None:
         state.figures["mel_before"] = before.mel
-    else:
-        state.restore(file.resumed, belongs_to)
     checkpoint = Checkpoint(file, plan.STATE_KIND, state, belongs_to, plan, tell)
     listening = Listening.beside(file, "refinement", split, codec.config, tell)
 
