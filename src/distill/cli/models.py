@@ -76,7 +76,7 @@ def search(
 def info(model: Name, as_json: options.JsonOption = False) -> None:
     """Show where a model comes from: its trainings with settings and outcome, and what was made with it."""
     library = _library()
-    entry = _entry(library, model)
+    entry = _entry(library, model, only_looks=True)
     runs, generations = library.runs(entry.origin), library.generations(entry.origin)
     if as_json:
         print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
@@ -201,7 +201,7 @@ def export(
     from distill.library import moving
 
     library = _library()
-    entry = _entry(library, model)
+    entry = _entry(library, model, only_looks=True)
     if with_recordings:
         _export_with_recordings(entry, out, recordings, as_json)
         return
@@ -268,13 +268,14 @@ def _library() -> "Library":
     return Library(warn)
 
 
-def _entry(library: "Library", given: Path, is_needed: bool = True) -> "ModelEntry":
-    """The entry of a model; with ``is_needed`` its file must be there."""
+def _entry(library: "Library", given: Path, is_needed: bool = True, only_looks: bool = False) -> "ModelEntry":
+    """The entry of a model; with ``is_needed`` its file must be there. Who ``only_looks`` can do so on a read-only disk."""
     from distill.library import naming
 
     if not is_needed and not given.is_file() and str(given) == given.name:
         return naming.find(library, str(given))
-    return library.note_model(naming.path_of(library, given))
+    path = naming.path_of(library, given)
+    return library.look_at_model(path) if only_looks else library.note_model(path)
 
 
 def _model_files(given: Iterable[Path]) -> list[Path]:

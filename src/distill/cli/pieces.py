@@ -42,7 +42,7 @@ def list_pieces(
         show_trash(trashed("piece"), "piece", as_json)
         return
     library = Library(warn)
-    origin = None if model is None else library.note_model(naming.path_of(library, model)).origin
+    origin = None if model is None else library.look_at_model(naming.path_of(library, model)).origin
     found = library.generations(origin)[::-1]
     if as_json:
         print_json({"pieces": found})

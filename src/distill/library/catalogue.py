@@ -55,6 +55,19 @@ class Library:
         self._database.write(lambda connection: _insert_model(connection, entry))
         return entry
 
+    def look_at_model(self, path: Path) -> ModelEntry:
+        """The same for whoever only reads: a library on a disk that is only read is no obstacle.
+
+        Raises:
+            ModelFileError: if it is not a model file.
+        """
+        try:
+            return self.note_model(path)
+        except LibraryError:
+            if self._database.can_be_written():
+                raise
+            return ModelEntry.read(path)
+
     def forget_model(self, path: Path) -> None:
         """Removes a file from the list; its runs and generations are kept."""
         self._database.write(lambda connection: connection.execute("DELETE FROM models WHERE path = ?", (_text(path),)))
@@ -153,7 +166,7 @@ class Library:
         if (status.st_size, status.st_mtime_ns) == (entry.size, entry.modified):
             return entry
         try:
-            return self.note_model(entry.path)
+            return self.look_at_model(entry.path)
         except ModelFileError as error:
             self._tell(f"{error.what} {error.fix}")
             return replace(entry, is_there=False)

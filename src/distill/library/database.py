@@ -54,12 +54,13 @@ class Database:
         try:
             return self._tried(work, sqlite3.DatabaseError, ValueError, TypeError)
         except LibraryError as error:
-            if not self.path.is_file() or not isinstance(error.__cause__, sqlite3.Error) or self._can_be_written():
+            if not self.path.is_file() or not isinstance(error.__cause__, sqlite3.Error) or self.can_be_written():
                 raise
         with self._in_words(), TemporaryDirectory(prefix="distill-") as folder:
             return self._read_copy(Path(folder), work)
 
-    def _can_be_written(self) -> bool:
+    def can_be_written(self) -> bool:
+        """Whether anything can be written where the database is."""
         try:
             ensure_writable(self.path.parent)
         except OutputError:
