@@ -39,7 +39,7 @@ from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training import awake
 from distill.training.adversarial import RefinementResult, refine_decoder
-from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_close, time_to_learn
+from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_close, overrun, time_to_learn
 from distill.training.device import choose_device
 from distill.training.headers import bundled_header, codec_header, reason_to_keep, refined_header
 from distill.training.metrics import MetricsCallback, Notice
@@ -321,6 +321,11 @@ def run(
     """
     started, awake_since = time.monotonic(), awake.seconds()
     tell = progress or (lambda step, done, total: None)
+    taken: dict[str, float] = {}
+
+    def over(part: str) -> None:
+        taken[part] = awake.seconds() - awake_since - sum(taken.values())
+
     check_request(seconds, count)
     chosen = run_settings(None, minutes, device, DEFAULT_MINUTES, precision)
     minutes = DEFAULT_MINUTES if minutes is None else minutes
@@ -343,6 +348,7 @@ def run(
             return RunResult(model_path, pieces, report, seconds_taken, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=seed)
+        over("reading")
         closing = closing_seconds(minutes, seconds, count, corpus.seconds)
         left = time_to_learn(minutes, time.monotonic() - started, closing, callback or ignore)
         plan = CodecPlan(
@@ -363,7 +369,8 @@ def run(
             resume = resume_command("train", model_path, codec.header.codec_training)
             return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
-        left = 60 * minutes - (awake.seconds() - awake_since) - closing
+        over("the codec")
+        left = 60 * minutes - sum(taken.values()) - closing
         prior_plan = PriorPlan(
             minutes=max(left / 60, 0.02), seed=seed, device=device, precision=precision, from_scratch=from_scratch
         )
@@ -373,6 +380,7 @@ def run(
             resume = resume_command("train-prior", model_path, bundled.header.prior_training or {})
             return result((), None, command("distill", "generate", model_path), resume)
 
+        over("the prior")
         tell("Composing", 0, 1)
         model = load_model(model_path, choose_device(device))
         pieces = make(
@@ -397,6 +405,9 @@ def run(
         with reserving(out / f"{model_path.stem}-report.html") as report:
             write_report(report, contents)
         tell("Writing the report", 1, 1)
+        over("audio and report")
+        if words := overrun(minutes, taken):
+            (callback or ignore)(Notice(words))
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
 
 

@@ -8,7 +8,7 @@ import torch
 
 from distill.models import PriorConfig
 from distill.training import Notice, TrainingEvent, train_prior
-from distill.training.budget import LEAST_SHARE, Closing, closing_seconds, leaves_time_to_close, time_to_learn
+from distill.training.budget import LEAST_SHARE, Closing, closing_seconds, leaves_time_to_close, overrun, time_to_learn
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import CodeViews
 
@@ -31,6 +31,16 @@ def test_that_little_time_is_left_is_said_with_what_would_be_enough() -> None:
     assert "took 1 min 10 s and" in notice.text
     assert "so 0 s of 30 s are left" in notice.text
     assert "--minutes 3" in notice.text
+
+
+def test_why_a_run_took_longer_is_said() -> None:
+    """Guards against a run of 18 s that takes 46 s and says nothing."""
+    parts = {"reading": 1.0, "the codec": 14.0, "the prior": 13.0, "audio and report": 18.0}
+    words = overrun(0.3, parts)
+    assert "It took 46 s in place of the 18 s that it was given: reading 1 s, the codec 14 s, the prior 13 s," in words
+    assert overrun(1, parts) == ""
+    assert overrun(8, {"the codec": 8.7 * 60}) == ""
+    assert overrun(8, {"the codec": 8.9 * 60})
 
 
 def test_measuring_comes_out_of_the_prior_s_minutes() -> None:

@@ -7,6 +7,7 @@ A codec of high quality shares its minutes once more, between its two stages.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distill.durations import about, duration
@@ -24,6 +25,8 @@ MEASURING_SHARE = 0.1
 """The most of the prior's time that is left for either."""
 LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 5.6, 12.0
 """Where that is less, it is not done: a prior of under a minute needs all of it to learn, one of under two most."""
+OVERRUN_S, OVERRUN_SHARE = 5.0, 0.1
+"""What a run may take longer than its minutes before it is said why: so many seconds, or that share of them if it is more."""
 LEAST_SHARE = 0.1
 """Of the minutes, what learning gets however long the rest takes."""
 
@@ -56,6 +59,22 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
             )
         )
     return max(left, LEAST_SHARE * 60 * minutes)
+
+
+def overrun(minutes: float, taken: Mapping[str, float]) -> str:
+    """Why a whole run took longer than its minutes, in words; empty if it did not.
+
+    Args:
+        taken: seconds of each of its parts, by what they are called.
+    """
+    whole = sum(taken.values())
+    if whole <= 60 * minutes + max(OVERRUN_S, OVERRUN_SHARE * 60 * minutes):
+        return ""
+    parts = ", ".join(f"{part} {about(seconds)}" for part, seconds in taken.items())
+    return (
+        f"It took {about(whole)} in place of the {about(60 * minutes)} that it was given: {parts}. Codec and prior learn for "
+        "an epoch each at least, and audio and report are made whole; other work on this computer makes all of it slower."
+    )
 
 
 @dataclass(frozen=True)
