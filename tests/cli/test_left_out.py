@@ -1,5 +1,6 @@
 """Nothing is dropped in silence: what is not learned from is named wherever a folder is learned from."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def test_what_is_left_out_is_in_sentences(mixed_folder: Path) -> None:
     assert any("again.flac (as 0.wav)" in sentence or "0.wav (as again.flac)" in sentence for sentence in sentences)
     for number in range(30):
         (mixed_folder / f"bad{number:02}.wav").write_bytes(b"RIFF\0\0\0\0WAVEnothing" + bytes([number]))
-    assert len(import_corpus(mixed_folder).left_out) < 12
+    sentences = import_corpus(mixed_folder).left_out
+    assert len(sentences) < 12
+    assert any(re.match(r"Left out, too: .*bad1\d\.wav \(unreadable\)", sentence) for sentence in sentences)
 
 
 def test_check_says_once_what_holds_for_many(distill: Callable, mixed_folder: Path) -> None:

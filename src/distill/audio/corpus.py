@@ -146,7 +146,8 @@ class Corpus:
         remarked = [file for file in self.files if file.verdict == FileVerdict.USED and file.remark]
         found = [f"Left out: {file.name}. {file.reason} {file.fix}" for file in lost[:_SPELT_OUT]]
         if more := len(lost) - _SPELT_OUT:
-            found += [f"Left out, too: {_some([file.name for file in lost[_SPELT_OUT:]], 20)}."] if more > 0 else []
+            others = [f"{file.name} ({file.verdict})" for file in lost[_SPELT_OUT:]]
+            found += [f"Left out, too: {_some(others, 20)}."] if more > 0 else []
         if copied:
             found += [f"{file.name}: {file.unread}" for file in self.files if file.verdict in twins and file.unread]
             found.append(f"Counted once, as the same sound is there more than once: {_some(copied, 2 * _NAMED)}.")

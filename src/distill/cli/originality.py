@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from distill.evaluation.recital import Recital, RunLengths
 
 
+_WHAT = (
+    "A match is a stretch of equal codes one after the other: with any recording by the first two levels, with what really "
+    "follows the beginning by the first level (coarse) and by all. To recite is a match of a second or more with any recording."
+)
+
+
 def originality(
     model: options.ModelArgument,
     seed: options.SeedOption = 0,
@@ -55,17 +61,20 @@ def originality(
             }
         )
         return
-    note("How near the recordings come to each other naturally", "bold")
+    note("How alike the recordings are among themselves, which is no copying", "bold")
     others = _others(reference.is_widened, any(source.held_out for source in loaded.sources))
     rows = [("compared", f"{len(reference.similarity)} seconds{others}")]
     rows += [
         (f"similarity below which {share} % of the seconds are", f"{value:.2f}") for share, value in similarity.items()
     ]
     if natural is not None:
-        rows.append(("longest run of equal codes, two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)"))
+        rows.append(
+            ("longest match with another, by two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)")
+        )
     table(rows)
     note()
-    note("How the prior continues a beginning, 5 s each", "bold")
+    note("What the prior makes of the beginnings of recordings that it learned from, in 5 s each", "bold")
+    note(_WHAT, style="dim")
     console.print(_table([recital for recital in recitals if recital.count]))
     if short := [recital.prompt_seconds for recital in recitals if not recital.count]:
         note(f"No recording is long enough for prompts of {min(short):.0f} s or more.", style="dim")
@@ -84,15 +93,15 @@ def _others(is_widened: bool, is_held_out: bool) -> str:
 
 def _table(recitals: "Sequence[Recital]") -> Table:
     shown = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    shown.add_column("prompt")
-    headings = ("drawn", "pieces", "hold 1 s of any", "longest run", "of its own, level 1", "all levels")
+    shown.add_column("beginning")
+    headings = ("codes", "tries", "recite", "longest match, any recording", "its own, coarse", "its own, all codes")
     for heading in headings:
         shown.add_column(heading, justify="right")
     for recital in recitals:
         runs = (recital.anywhere, recital.own_coarse, recital.own_whole)
         shown.add_row(
-            f"{recital.prompt_seconds:.0f} s",
-            "greedily" if recital.is_greedy else "sampled",
+            f"{recital.prompt_seconds:.0f} s" if recital.prompt_seconds else "nothing",
+            "likeliest" if recital.is_greedy else "drawn",
             str(recital.count),
             percent(recital.share),
             *(f"{run.longest:.2f} s" for run in runs),
