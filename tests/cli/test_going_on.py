@@ -124,6 +124,20 @@ def test_a_model_that_was_never_written_is_resumed_by_its_name_or_its_run(
     assert same_codec(first, model)
 
 
+def test_a_clock_that_was_set_back_does_not_make_the_first_half_the_newest(
+    distill: Distill, stopped: Any, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a training that went on to its end, and is shown as stopped for as long as the clock was ahead."""
+    with monkeypatch.context() as ahead:
+        ahead.setattr("distill.runs.journal._now", lambda: "2126-01-01T00:00:00.000000+00:00")
+        assert stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 1, "--out", tmp_path).code == 0
+    (shown,) = distill("status", "--json").json["runs"]
+    assert shown["state"] == "stopped"
+    assert distill("train", "--resume", tmp_path / "small.distill").code == 0
+    (shown,) = distill("status", "--all", "--json").json["runs"]
+    assert shown["state"] == "finished"
+
+
 def test_models_that_share_a_codec_go_on_each_with_its_own_prior(
     distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path
 ) -> None:

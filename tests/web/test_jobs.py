@@ -171,6 +171,8 @@ def test_a_job_that_is_just_being_started_is_not_over(tmp_path: Path) -> None:
     noted = jobs.Job(tmp_path, "train", "A training", "training", [["train"]], {}, now.isoformat())
     assert noted.state == "waiting"
     assert dataclasses.replace(noted, created=(now - timedelta(minutes=1)).isoformat()).state == "interrupted"
+    ahead = (now + timedelta(days=1)).isoformat()
+    assert dataclasses.replace(noted, created=ahead).state == "interrupted", "the clock was set back since"
 
 
 def test_old_jobs_are_forgotten_with_all_that_lies_in_their_folders(monkeypatch: pytest.MonkeyPatch) -> None:

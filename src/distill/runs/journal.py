@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
@@ -30,6 +30,7 @@ from distill.library import GenerationRecord, Library, RunRecord
 from distill.library.records import ENDED_AT_ONCE, origin_of
 from distill.originality.verdict import Second
 from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
+from distill.runs.status import records_of
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
 
@@ -78,7 +79,8 @@ def recorded_run(
     """
     library = _Noting(callback)
     model, recordings, log_file = (str(absolute(path)) for path in (model_path, folder, events))
-    run = RunRecord(kind, model, recordings, log_file, _now(), dict(settings), process=this_process())
+    started = _after_those_before(events.parent)
+    run = RunRecord(kind, model, recordings, log_file, started, dict(settings), process=this_process())
     memory = _Memory()
     had_model = kind != "codec"
     refused = False
@@ -278,6 +280,14 @@ class _Noting:
             self._callback(Notice(text, is_warning=True))
         else:
             warnings.warn(text, stacklevel=2)
+
+
+def _after_those_before(run_folder: Path) -> str:
+    """Now; or a moment after what was begun in that folder before, if the clock was set back since: the last is the newest."""
+    last, now = max((one.started for one in records_of(run_folder)), default=""), _now()
+    if last < now:
+        return now
+    return (datetime.fromisoformat(last) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
 
 
 def _now() -> str:

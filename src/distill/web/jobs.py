@@ -90,7 +90,7 @@ class Job:
     @property
     def _is_being_started(self) -> bool:
         """Whether it is noted, and its process is not yet: for a moment, unless the server died in it."""
-        age = datetime.now(UTC) - datetime.fromisoformat(self.created)
+        age = abs(datetime.now(UTC) - datetime.fromisoformat(self.created))  # the clock may have been set back since
         return not (self.folder / "process.json").exists() and age < _LONGEST_START
 
     @property
