@@ -89,7 +89,7 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
     trained = pipeline.add_prior(path, corpus, split, log, plan, config_changes=PRIOR)
     measured: list[Model] = []
 
-    def measure(model: Model, passages: Sequence[Passage], _: object) -> Model:
+    def measure(model: Model, passages: Sequence[Passage], *_: object) -> Model:
         assert [passage.recording.name for passage in passages] == [one.name for one in model.trained_on]
         measured.append(model)
         return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {"nearer": "codec"}}))
@@ -102,6 +102,7 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
         )
         told: list[TrainingEvent] = []
         pipeline.refine_codec(path, corpus, split, RefinementRun(tmp_path, REFINEMENT), callback=told.append)
+        assert "unmeasured" not in load_model(path).header.codec_training
         return load_model(path).header.nearer_voice, [one.text for one in told if isinstance(one, Notice)]
 
     assert refined(voices={"nearer": "recordings"})[0] == "codec"
