@@ -16,6 +16,7 @@ from distill.models import load_model
 from distill.models.model_file import codes_fingerprint
 from distill.runs.events import read_run
 from distill.runs.resume import REFINEMENT_STATE
+from distill.training.budget import Closing
 from distill.training.metrics import RefinementCompleteEvent, RefinementStepMetrics, TrainingEvent, VQStepMetrics
 from distill.training.plan import RefinementPlan
 from distill.training.state import load_state
@@ -142,7 +143,9 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
             stopped.append(True)
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("distill.pipeline.leaves_time_to_measure", lambda plan: (True, plan))
+    monkeypatch.setattr(
+        "distill.pipeline.leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan)
+    )
     monkeypatch.setattr("distill.making.strength.measured_strength", strength)
     monkeypatch.setattr("distill.making.nearness.measured", voices)
     monkeypatch.setattr("distill.making.nearness.in_words", lambda found: found["nearer"])

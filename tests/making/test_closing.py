@@ -10,7 +10,7 @@ from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference
 from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
 from distill.models.model_file import CorpusRecord, Model, new_header
 from distill.training.candidates import Candidate
-from distill.training.metrics import PriorChosenEvent, TrainingEvent
+from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
 
 DISTANCES = {1.0: 5.0, 2.0: 3.0, 3.0: 4.0}
 """Of new audio, by what all weights are."""
@@ -44,6 +44,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(nearness, "reference_of", lambda *_: Told())
     monkeypatch.setattr(nearness, "measured", lambda *_: {})
     monkeypatch.setattr("distill.making.strength.measured_strength", lambda *_: 1.5)
+    monkeypatch.setattr("distill.making.lean.measured_lean", lambda *_: (-0.01, 2.0))
     return drawn
 
 
@@ -62,6 +63,8 @@ def test_the_weights_that_sound_nearest_are_used(small_model: Model, heard: list
     assert heard == [1.0, 2.0, 3.0]
     assert {float(one.mean()) for one in found.require_prior().state_dict().values()} == {2.0}
     assert found.header.beat_strength == 1.5
+    assert found.header.loudness_lean == -0.01
+    assert "New audio came out 2.0 dB louder" in "".join(one.text for one in told if isinstance(one, Notice))
     assert found.header.perplexity == 20.0
     assert (found.header.prior_training or {})["kept_epoch"] == 2
     (event,) = [one for one in told if isinstance(one, PriorChosenEvent)]

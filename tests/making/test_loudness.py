@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from distill.making.drawing import Sampling, Steering, sample_codes
+from distill.making.lean import in_words, measured_lean
 from distill.making.limits import Limits
 from distill.making.loudness import LEVELS, Loudness, learn_loudness
+from distill.making.sampling import generate
 from distill.models import CodePrior, Model, Source
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import BANDS, CorpusRecord, new_header
@@ -151,3 +153,37 @@ def test_a_model_of_before_and_one_without_a_map_are_left_alone(model: Model) ->
     level = of(loudness=(1.0, 1.0, 1.0))
     assert level is not None
     assert level.lowest < 0 < level.highest, "recordings that are all equally loud do not tie new audio down"
+
+
+@pytest.mark.parametrize(("softest", "loudest", "sign"), [(16, 32, 1), (0, 16, -1)])
+def test_new_audio_is_led_to_the_recordings_mean(
+    model: Model, indifferent: CodePrior, softest: int, loudest: int, sign: int
+) -> None:
+    """Guards against a prior all of whose pieces are denser or sparser than the recordings are, each a little."""
+    draw = torch.Generator().manual_seed(0)
+    codes = torch.zeros(2, 400, 4, dtype=torch.int64)
+    codes[..., 0] = torch.randint(softest, loudest, (2, 400), generator=draw)
+    sources = tuple(Source(f"{number}.wav", 0.0, False, one) for number, one in enumerate(codes))
+    loudness = learn_loudness(model.codec, model.header.bands, sources)
+    changes = {"loudness": loudness, "prior": indifferent.config, "beat_strength": 0.0}
+    learned = dataclasses.replace(
+        model, header=model.header.model_copy(update=changes), prior=indifferent, sources=sources
+    )
+    lean, off = measured_lean(learned)
+    assert off * sign < -3
+    assert lean * sign > 0
+    assert ("softer" if sign > 0 else "louder") in in_words(off)
+    led = dataclasses.replace(learned, header=learned.header.model_copy(update={"loudness_lean": lean}))
+    assert measured_lean(led) == (lean, off), "what a model leans to already has no part in it"
+
+    def mean(one: Model) -> float:
+        pieces = generate(one, 5.0, 8, Sampling(), 0)
+        return float(torch.cat([level_of(piece.codes) for piece in pieces]).mean())
+
+    wanted = float(level_of(codes).mean())
+    assert abs(mean(led) - wanted) < 0.7 * abs(mean(learned) - wanted)
+
+
+def test_without_a_map_to_bands_nothing_leans(model: Model) -> None:
+    older = dataclasses.replace(model, header=model.header.model_copy(update={"bands": []}))
+    assert measured_lean(older) == (0, 0)

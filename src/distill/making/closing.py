@@ -1,6 +1,6 @@
 """What the last seconds of a prior's training find out about new audio, so that it need not be found out each time.
 
-weights of a few epochs ──draw, hear──▶ the nearest ──▶ how firmly it holds the beat ──▶ which voice is nearer
+weights of a few epochs ──draw, hear──▶ the nearest ──▶ how firmly it holds the beat ──▶ its level ──▶ which voice is nearer
 """
 
 import copy
@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from distill.audio.split import Passage
-from distill.making import nearness, strength
+from distill.making import lean, nearness, strength
 from distill.making.beat import learn_bands
 from distill.making.loudness import learn_loudness
 from distill.making.openings import HEARD_SECONDS
@@ -26,7 +26,8 @@ def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
     bands = learn_bands(model.codec, passages, model.trained_on)
     heard_before = round(HEARD_SECONDS * model.codec.frame_rate)
     loudness = learn_loudness(model.codec, bands, model.trained_on)
-    changes = {"bands": bands, "beat_strength": BEAT_STRENGTH, "heard_before": heard_before, "loudness": loudness}
+    changes = {"bands": bands, "beat_strength": BEAT_STRENGTH, "heard_before": heard_before}
+    changes |= {"loudness": loudness, "loudness_lean": 0.0}
     header = model.header.model_copy(update=changes)
     return dataclasses.replace(model, header=header)
 
@@ -44,8 +45,8 @@ def with_measures(
     is_stopped: Callable[[], bool] = lambda: False,
     candidates: Sequence[Candidate] = (),
 ) -> Model | None:
-    """The model with the weights that sound nearest to the recordings, which knows how firmly to hold the beat, and which voice
-    is nearer; all three are told.
+    """The model with the weights that sound nearest to the recordings, which knows how firmly to hold the beat, how loud to be,
+    and which voice is nearer; all four are told.
 
     Args:
         is_stopped: asked before each of them, which take seconds.
@@ -65,6 +66,11 @@ def with_measures(
     firmness = strength.measured_strength(model, passages)
     tell(Notice(strength.in_words(firmness)))
     model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
+    if is_stopped():
+        return None
+    leans, off = lean.measured_lean(model)
+    tell(Notice(lean.in_words(off)))
+    model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leans}))
     if is_stopped():
         return None
     voices = nearness.measured(model, passages, reference)

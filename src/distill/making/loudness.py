@@ -7,7 +7,7 @@ is can be read from its codes (``beat.py``). So the last second is compared with
     recordings   softest ├──────────── usual ─────┤ loudest      all but the outermost hundredths of their seconds
     new audio         ─►─                          ──◄──         only out here are codes that lead back made likelier
 
-Within the recordings' range nothing is changed.
+Within the recordings' range nothing is changed but what leads all new audio to their mean (``lean.py``).
 """
 
 from collections.abc import Sequence
@@ -68,6 +68,8 @@ class Loudness:
     highest: float
     memory: int
     """Positions of which the mean is compared."""
+    lean: float = 0.0
+    """Nats by which a code is likelier for each decibel that it is louder, wherever the level is (``lean.py``)."""
 
     @classmethod
     def of(cls, model: Model) -> "Loudness | None":
@@ -77,7 +79,12 @@ class Loudness:
             return None
         softest, usual, loudest = header.loudness
         lowest, highest = min(softest - usual, -_LEAST_WIDTH), max(loudest - usual, _LEAST_WIDTH)
-        return cls(_levels(codec, header.bands), usual, lowest, highest, round(MEMORY_SECONDS * codec.frame_rate))
+        memory = round(MEMORY_SECONDS * codec.frame_rate)
+        return cls(_levels(codec, header.bands), usual, lowest, highest, memory, header.loudness_lean)
+
+    def of_codes(self, codes: Tensor) -> Tensor:
+        """Of each position of the codes ``[..., Q]``, in decibels beside ``usual``: ``[...]``."""
+        return _loudness(self.levels, codes) - self.usual
 
     def to(self, device: torch.device) -> "Loudness":
         """The same on a device."""
@@ -89,12 +96,12 @@ class Loudness:
         0 where there is none, or none yet (-1).
         """
         lately = codes[:, -self.memory :]
-        strays = (_loudness(self.levels, lately.clamp(min=0)) - self.usual) * (lately[..., 0] >= 0)
+        strays = self.of_codes(lately.clamp(min=0)) * (lately[..., 0] >= 0)
         return F.pad(strays, (self.memory - lately.shape[1], 0))
 
     def follow(self, strays: Tensor, codes: Tensor) -> Tensor:
         """The same one position later, which has the codes ``[B, Q]``."""
-        return torch.cat([strays[:, 1:], (_loudness(self.levels, codes) - self.usual)[:, None]], dim=1)
+        return torch.cat([strays[:, 1:], self.of_codes(codes)[:, None]], dim=1)
 
     def tilt(self, logits: Tensor, strays: Tensor, level: int) -> Tensor:
         """The logits ``[B, K]`` of a level of codes after positions that strayed so far ``[B, memory]``."""
@@ -102,7 +109,8 @@ class Loudness:
             return logits
         mean = strays.mean(dim=1, keepdim=True)
         outside = (mean - self.highest).clamp(min=0) + (mean - self.lowest).clamp(max=0)
-        return torch.addcmul(logits, (-FIRMNESS * outside).clamp(-_MOST, _MOST), self.levels[level])
+        back = (-FIRMNESS * outside).clamp(-_MOST, _MOST) + self.lean
+        return torch.addcmul(logits, back, self.levels[level])
 
 
 def _levels(codec: ConvVQVAE, bands: Sequence[Sequence[float]]) -> Tensor:

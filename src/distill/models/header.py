@@ -116,6 +116,9 @@ class Header(BaseModel):
     loudness: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None = None
     """The recordings' softest, usual and loudest second in decibels, which new audio keeps to (``making/loudness.py``). Files
     of earlier versions have none, and their new audio may stray."""
+    loudness_lean: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 0.0
+    """Nats for each decibel by which louder codes are made likelier throughout, or softer ones where it is negative, so that
+    new audio is on the whole as loud as the recordings (``making/lean.py``)."""
     created: Words
     distill_version: Words
     torch_version: Words
