@@ -32,40 +32,13 @@ _APART = 0.5
 _LATE = 3511  # samples; tones of one pitch add up to each other so much later, too
 _EXPLAINED_LATE = 0.4
 _SHORTEST_PIECE = 4.0  # seconds: a kit of drums is no piece
-_TRACKS = frozenset(
-    {
-        "drum",
-        "drums",
-        "kick",
-        "snare",
-        "hat",
-        "hats",
-        "hihat",
-        "perc",
-        "percussion",
-        "bass",
-        "sub",
-        "lead",
-        "melody",
-        "arp",
-    }
-    | {
-        "vox",
-        "vocs",
-        "vocal",
-        "vocals",
-        "voice",
-        "backing",
-        "choir",
-        "guitar",
-        "guitars",
-        "gtr",
-        "keys",
-        "piano",
-        "rhodes",
-    }
-    | {"organ", "synth", "synths", "pad", "pads", "chords", "strings", "brass", "horns", "fx", "sfx", "other", "others"}
-)
+# fmt: off
+_TRACKS = frozenset({
+    "drum", "drums", "kick", "snare", "hat", "hats", "hihat", "perc", "percussion", "bass", "sub", "lead", "melody", "arp",
+    "vox", "vocs", "vocal", "vocals", "voice", "backing", "choir", "guitar", "guitars", "gtr", "keys", "piano", "rhodes",
+    "organ", "synth", "synths", "pad", "pads", "chords", "strings", "brass", "horns", "fx", "sfx", "other", "others",
+})
+# fmt: on
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
