@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -380,10 +381,12 @@ def test_what_was_stopped_of_other_recordings_is_trained_anew(
     tmp_path: Path,
 ) -> None:
     """Its best weights so far are no model of the folder as it is now; they go into the trash."""
-    words = ("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out")
+    own = tmp_path / "own"
+    shutil.copytree(small_corpus, own)
+    words = ("sweep", own, "--grid", "levels=2", "--out", tmp_path / "out")
     stop_at(VQStepMetrics)
     assert distill(*words).code == 1
-    (small_corpus / "take-0.wav").unlink()
+    (own / "take-0.wav").unlink()
     answer = distill(*words, "--json")
     assert answer.code == 0, answer.err
     assert [told[0] for told in trained] == ["train", "train", "train", "train-prior"]
