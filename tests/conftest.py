@@ -6,9 +6,10 @@ import functools
 import itertools
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -150,6 +151,30 @@ def full_disk() -> Iterator[Callable[[int | None], None]]:
 
     yield limit
     limit(None)
+
+
+@pytest.fixture
+def library_refused(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """``library_refused(is_read_only)``: from here on SQLite does not open the library's own file, on a disk of which kind."""
+    from distill.errors import OutputError
+    from distill.files.home import home
+
+    connect, own = sqlite3.connect, home() / "library.db"
+
+    def refusing(path: Any, *words: Any, **more: Any) -> sqlite3.Connection:
+        if Path(path) == own:
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(path, *words, **more)
+
+    def read_only(folder: Path) -> None:
+        raise OutputError(f"{folder} cannot be written: the disk is read-only.", "Choose another folder.")
+
+    def begin(is_read_only: bool) -> None:
+        monkeypatch.setattr(sqlite3, "connect", refusing)
+        if is_read_only:
+            monkeypatch.setattr("distill.library.database.ensure_writable", read_only)
+
+    return begin
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@
 import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from distill.errors import OutputError
 from distill.files.home import home
 from distill.files.names import claimed
 from distill.models import Model, load_model, save_model
@@ -254,23 +252,12 @@ def test_other_capitals_on_a_disk_that_does_not_tell_them_apart(distill: Distill
 
 
 def test_a_library_on_a_read_only_disk_is_looked_at(
-    distill: Distill, tiny: Path, tmp_path: Path, monkeypatch: Any
+    distill: Distill, tiny: Path, tmp_path: Path, library_refused: Callable[[bool], None]
 ) -> None:
     """Guards against a backup of which a list can be had, and no more."""
     assert distill("generate", tiny, "--seconds", 0.5, "--out", tmp_path / "new").code == 0
     os.utime(tiny, (1, 1))
-    connect, own = sqlite3.connect, home() / "library.db"
-
-    def refusing(path: Any, *words: Any, **more: Any) -> sqlite3.Connection:
-        if Path(path) == own:
-            raise sqlite3.OperationalError("unable to open database file")
-        return connect(path, *words, **more)
-
-    def read_only(folder: Path) -> None:
-        raise OutputError(f"{folder} cannot be written: the disk is read-only.", "Choose another folder.")
-
-    monkeypatch.setattr(sqlite3, "connect", refusing)
-    monkeypatch.setattr("distill.library.database.ensure_writable", read_only)
+    library_refused(True)
     for words in (("models", "info", tiny), ("pieces", "list", tiny), ("models", "list")):
         answer = distill(*words, "--json")
         assert answer.code == 0, answer.err

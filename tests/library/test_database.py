@@ -264,24 +264,14 @@ def test_a_library_on_a_disk_that_is_read_only_is_called_so(library: Library, mo
 
 
 def test_a_library_on_a_read_only_disk_is_read(
-    library: Library, run: Callable[..., RunRecord], monkeypatch: pytest.MonkeyPatch
+    library: Library, run: Callable[..., RunRecord], library_refused: Callable[[bool], None]
 ) -> None:
     """Guards against a backup that cannot even be listed: SQLite needs to make files beside what it reads."""
     library.save_run(run(1))
-    connect, own = sqlite3.connect, home() / "library.db"
-
-    def refusing(path: Any, *words: Any, **more: Any) -> sqlite3.Connection:
-        if Path(path) == own:
-            raise sqlite3.OperationalError("unable to open database file")
-        return connect(path, *words, **more)
-
-    def read_only(folder: Path) -> None:
-        raise OutputError(f"{folder} cannot be written: the disk is read-only.", "Choose another folder.")
-
-    monkeypatch.setattr(sqlite3, "connect", refusing)
+    library_refused(False)
     with pytest.raises(LibraryError):
         library.runs()
-    monkeypatch.setattr("distill.library.database.ensure_writable", read_only)
+    library_refused(True)
     assert [one.model for one in library.runs()] == [run(1).model]
     with pytest.raises(LibraryError, match="read-only"):
         library.save_run(run(2))

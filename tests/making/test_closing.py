@@ -90,6 +90,17 @@ def test_without_a_choice_a_model_keeps_its_weights(
     assert found.prior is small_model.prior
 
 
+def test_a_level_that_cannot_be_known_is_not_said_to_be_right(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distill.making.lean.measured_lean", lambda *_: None)
+    told: list[TrainingEvent] = []
+    found = closing.with_measures(small_model, [], told.append)
+    assert found is not None
+    assert found.header.loudness_lean == 0
+    assert not any("New audio" in one.text for one in told if isinstance(one, Notice))
+
+
 def test_a_stop_between_two_leaves_it_undone(small_model: Model, heard: list[float]) -> None:
     def is_stopped() -> bool:
         return len(heard) == 2

@@ -303,6 +303,8 @@ def test_perplexity_shows_alarm_and_kept_epoch(tmp_path: Path) -> None:
     heard = PriorChosenEvent(epoch=2, val_perplexity=54.6, text="")
     page = page_of(tmp_path, replace(EMPTY, events=[*EVENTS, *again, heard], memorization_threshold=2.0))
     assert "kept: 54.6 in epoch 2" in page.words, "what is heard has the last word"
+    page = page_of(tmp_path, replace(EMPTY, events=[heard, *EVENTS, *again], memorization_threshold=2.0))
+    assert "kept: 7.39 in epoch 3" in page.words, "until training goes on"
     page = page_of(tmp_path, replace(EMPTY, events=EVENTS))
     assert "memorisation alarm" not in page.words
 

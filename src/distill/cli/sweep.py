@@ -234,7 +234,8 @@ class _Runner:
             if stopped.is_finished:
                 self._progress.finish(what)
                 return ""
-        except DistillError:  # damaged, or not of this model: nothing to go on from
+        except DistillError as error:
+            note(f"  {what} is trained anew, as there is nothing to go on from: {error.what}", style="dim")
             return None
         _wait_for_the_last(stopped.run_folder)
         note(f"  {what} goes on from where it was stopped.", style="dim")

@@ -33,11 +33,11 @@ def part_beside(path: Path, ending: str = "") -> Path:
 
 def clear_parts(folder: Path) -> None:
     """Removes from a folder what processes of this computer had begun to write there when they were killed."""
-    with contextlib.suppress(OSError):  # gone by now, or not ours to remove: it does no harm
-        for path in folder.glob(".distill-*.part*"):
-            found = _PART.match(path.name)
-            if found is None or found["host"] != _host() or began(int(found["pid"])) is not None:
-                continue
+    for path in folder.glob(".distill-*.part*"):
+        found = _PART.match(path.name)
+        if found is None or found["host"] != _host() or began(int(found["pid"])) is not None:
+            continue
+        with contextlib.suppress(OSError):  # gone by now, or not ours to remove: it does no harm, and others may be
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
@@ -55,7 +55,7 @@ def noted_as_held(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a disk that is only read by now: the next command clears the note
             place.unlink(missing_ok=True)
 
 

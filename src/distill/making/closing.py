@@ -14,6 +14,7 @@ from distill.making.loudness import learn_loudness
 from distill.making.openings import HEARD_SECONDS
 from distill.models.header import BEAT_STRENGTH, UNMEASURED
 from distill.models.model_file import Model
+from distill.models.prior import CodePrior
 from distill.training.candidates import Candidate
 from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
 
@@ -68,9 +69,11 @@ def with_measures(
     model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
     if is_stopped():
         return None
-    leans, off = lean.measured_lean(model)
-    tell(Notice(lean.in_words(off)))
-    model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leans}))
+    leaning = lean.measured_lean(model)
+    if leaning is not None:
+        leans, off = leaning
+        tell(Notice(lean.in_words(off)))
+        model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leans}))
     if is_stopped():
         return None
     voices = nearness.measured(model, passages, reference)
@@ -92,18 +95,22 @@ def _with_nearest(
     for candidate in candidates:
         if is_stopped():
             return None
-        prior = copy.deepcopy(model.require_prior())
-        prior.load_state_dict(candidate.weights)
-        heard.append(nearness.by_codecs_voice(dataclasses.replace(model, header=free, prior=prior), reference)[1])
+        trial = dataclasses.replace(model, header=free, prior=_prior_of(model, candidate))
+        heard.append(nearness.by_codecs_voice(trial, reference)[1])
     nearest = min(range(len(heard)), key=lambda place: heard[place].distance)
     chosen = candidates[nearest]
     tell(PriorChosenEvent(chosen.epoch, chosen.perplexity, _in_words(candidates, heard, nearest)))
-    prior = copy.deepcopy(model.require_prior())
-    prior.load_state_dict(chosen.weights)
     kept = {"kept_epoch": chosen.epoch, "kept_perplexity": chosen.perplexity}
     training = {**(model.header.prior_training or {}), **kept}
     header = model.header.model_copy(update={"prior_training": training, "digest": None})
-    return dataclasses.replace(model, header=header, prior=prior)
+    return dataclasses.replace(model, header=header, prior=_prior_of(model, chosen))
+
+
+def _prior_of(model: Model, candidate: Candidate) -> CodePrior:
+    """The model's prior with the candidate's weights; its own stays as it is."""
+    prior = copy.deepcopy(model.require_prior())
+    prior.load_state_dict(candidate.weights)
+    return prior
 
 
 def _in_words(candidates: Sequence[Candidate], heard: Sequence[nearness.Nearness], nearest: int) -> str:

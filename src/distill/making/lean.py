@@ -29,15 +29,16 @@ MOST = 0.1
 """Nats a decibel, at most."""
 
 
-def measured_lean(model: Model) -> tuple[float, float]:
+def measured_lean(model: Model) -> tuple[float, float] | None:
     """What leads new audio to the recordings' mean level, in nats a decibel, and by how many decibels it is off without.
 
-    Both are 0 where codes do not say how loud they are. The model's own ``loudness_lean`` has no part in it.
+    None where that cannot be known: in files of earlier versions, and where no recording is as long as a second. The lean that
+    the model has already has no part in it.
     """
     free = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": 0.0}))
     loudness = Loudness.of(free)
     if loudness is None:
-        return 0.0, 0.0
+        return None
     loudness = loudness.to(torch.device("cpu"))
     recorded = torch.cat([loudness.of_codes(source.codes.cpu()) for source in model.trained_on]).double()
     pieces = generate(free, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)

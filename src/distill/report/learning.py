@@ -82,8 +82,12 @@ def kept_epoch(events: Iterable[TrainingEvent]) -> PriorEpochMetrics | None:
     seen = list(events)
     epochs = _last_of_each_epoch(event for event in seen if isinstance(event, PriorEpochMetrics))
     finite = [epoch for epoch in epochs if math.isfinite(epoch.val_perplexity)]
-    told = epochs[-1].best_epoch if epochs else 0
-    told = next((event.epoch for event in reversed(seen) if isinstance(event, PriorChosenEvent)), told)
+    told = 0
+    for event in seen:  # what training went on after is no longer what was chosen
+        if isinstance(event, PriorEpochMetrics):
+            told = event.best_epoch
+        elif isinstance(event, PriorChosenEvent):
+            told = event.epoch
     lowest = min(finite, key=lambda epoch: epoch.val_perplexity, default=None)
     return next((epoch for epoch in finite if epoch.epoch == told), lowest)
 
