@@ -114,7 +114,7 @@ class Reference:
         return Nearness(
             movement_db=float(np.sqrt(np.mean(np.square(apart)))),
             comb=_comb(audio, self._frame_rate),
-            frechet=_frechet(self._seconds, self._projected(_seconds(audio))),
+            frechet=self.frechet(audio),
             near_copies=_near_share(
                 np.concatenate([self._passages.nearest((one,), AS_IT_IS).similarity for one in audio])
             ),
@@ -123,6 +123,10 @@ class Reference:
             beat=float(np.mean([onset_echo(one, self.period) for one in audio])) if self.period else 0.0,
             natural_beat=self.beat,
         )
+
+    def frechet(self, audio: Sequence[np.ndarray]) -> float:
+        """The Fréchet distance alone, of new audio as in :meth:`nearness`."""
+        return _frechet(self._seconds, self._projected(_seconds(audio)))
 
     def _projected(self, seconds: Tensor) -> Tensor:
         found: Tensor = (seconds - self._centre) / self._spread @ self._axes
