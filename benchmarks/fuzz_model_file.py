@@ -30,7 +30,7 @@ from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import CodesFileError, DistillError, ModelFileError
 from distill.making.sampling import generate
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, Source, VQVAEConfig, load_model, save_model
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 
 ODD: list[Any] = [
     None, True, False, 0, 1, -1, 2, 3, 5, 7, 2**31, 2**31 - 1, 2**32, 2**53, 2**63, 2**64, -(2**63), 10**30, 10**4000, 0.5,

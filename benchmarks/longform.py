@@ -18,7 +18,8 @@ from torch import Tensor
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.codes.extract import decode_chunks
-from distill.making.sampling import Sampling, generate
+from distill.making.drawing import Sampling
+from distill.making.sampling import generate
 from distill.models.health import code_perplexity
 from distill.models.model_file import Model, load_model
 from distill.models.quantizer import count_codes

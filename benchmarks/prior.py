@@ -26,10 +26,10 @@ from distill.audio.corpus import import_corpus
 from distill.audio.split import Passage, split_corpus
 from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
-from distill.making.drawing import draw
-from distill.making.sampling import Sampling, generate
+from distill.making.drawing import Sampling, draw
+from distill.making.sampling import generate
+from distill.models.config import PriorConfig
 from distill.models.model_file import Model, load_model
-from distill.models.prior import PriorConfig
 from distill.sizes import prior_config_for
 from distill.training.metrics import PriorStepMetrics, TrainingEvent
 from distill.training.plan import PriorPlan

@@ -34,12 +34,13 @@ from distill.audio.likeness import judge
 from distill.audio.mixing import mono_pair
 from distill.audio.split import split_corpus, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import Placed
 from distill.making.nearness import Reference, excerpts
 from distill.making.onsets import FRAMES_PER_SECOND
 from distill.making.recordings import find_recordings
-from distill.making.sampling import Generation, Sampling, generate
+from distill.making.sampling import Generation, generate
 from distill.making.voices import RecordingsVoice, join_cost_of
 from distill.models.model_file import Model, load_model
 from distill.originality.dial import NAMED, Dial

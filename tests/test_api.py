@@ -13,7 +13,8 @@ import torch
 import distill
 from distill.errors import CodesFileError, DeviceError, DistillError, MissingPriorError, OutputError, SettingError
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import CorpusRecord, new_header
+from distill.models.model_file import Source
 
 SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
 

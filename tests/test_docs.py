@@ -22,7 +22,8 @@ import uvicorn
 import small_distill
 from distill.cli import app
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import CorpusRecord, new_header
+from distill.models.model_file import Source
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -149,7 +149,7 @@ def names_in(path: Path) -> set[str]:
     """What a file defines: its functions, classes, methods (``method`` and ``Class.method``) and values."""
     found: set[str] = set()
     for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
             if isinstance(node, ast.ClassDef):
                 found |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef)}
@@ -175,6 +175,20 @@ def test_what_a_docstring_points_at_is_there(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)
 def test_every_folder_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(parsed(path))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for folder in ("src", "tests", "benchmarks") for path in sorted((SRC.parent / folder).rglob("*.py"))],
+    ids=lambda path: path.relative_to(SRC.parent).as_posix(),
+)
+def test_a_name_is_imported_from_where_it_is_defined(path: Path) -> None:
+    """Guards against names handed on by a second file: a reader would look for them in the wrong place."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("distill."):
+            source = SRC.joinpath(*(node.module or "").split(".")).with_suffix(".py")
+            if source.exists():  # a folder is a door: it hands on what its files define
+                assert {alias.name for alias in node.names} <= names_in(source), f"{path}: {node.module}"
 
 
 def test_no_room_for_odds_and_ends() -> None:

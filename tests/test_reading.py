@@ -10,7 +10,7 @@ import torch
 
 import distill
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, Source, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 
 HEAVY = ("torch", "matplotlib", "lightning_fabric", "vector_quantize_pytorch", "safetensors")
 ROOMS = ("library", "runs")

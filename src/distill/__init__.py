@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from distill.api import decode, encode, generate, load, train
     from distill.codes.codes_file import Codes
     from distill.errors import DistillError
-    from distill.making.sampling import Generation, Sampling
+    from distill.making.drawing import Sampling
+    from distill.making.sampling import Generation
     from distill.models.model_file import Model
 
 # Threads that never spin while they wait halve the speed of training on a quiet machine, threads that always do make it

@@ -14,7 +14,8 @@ from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import CodesFileError, SettingError
 from distill.files.names import claimed, new_model_path, new_run_folder
-from distill.making.sampling import Generation, Sampling
+from distill.making.drawing import Sampling
+from distill.making.sampling import Generation
 from distill.making.sampling import generate as generate_pieces
 from distill.making.voices import Choice, VoiceSettings, voice_of
 from distill.models.model_file import Model, load_model

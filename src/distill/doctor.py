@@ -27,8 +27,9 @@ from distill.files.atomic import ensure_writable
 from distill.files.home import home
 from distill.files.names import command, run_folders
 from distill.library import Library
+from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.models.vqvae import ConvVQVAE
 from distill.sizes import NEW_CODEC
 from distill.training.codec_loss import CodecLoss
 from distill.training.device import choose_device

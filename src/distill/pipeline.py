@@ -22,14 +22,14 @@ from distill.evaluation.remeasured import measured_anew, outdated
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
 from distill.making.closing import marked_unmeasured, with_bands, with_measures
+from distill.making.drawing import Sampling
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
-from distill.making.sampling import Sampling, check_request
+from distill.making.sampling import check_request
 from distill.making.voices import VoiceSettings
-from distill.models.header import UNMEASURED
-from distill.models.model_file import Model, load_model, read_header, save_model
-from distill.models.prior import PriorConfig
-from distill.models.vqvae import VQVAEConfig
+from distill.models.config import PriorConfig, VQVAEConfig
+from distill.models.header import UNMEASURED, read_header
+from distill.models.model_file import Model, load_model, save_model
 from distill.report import write_refinement_report, write_report
 from distill.report.gather import refinement_report, run_report
 from distill.runs.events import events_file, read_run

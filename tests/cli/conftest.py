@@ -17,7 +17,8 @@ from distill.audio.distance import MultiScaleMel
 from distill.cli.app import main
 from distill.cli.training_view import TrainingView
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import CorpusRecord, new_header
+from distill.models.model_file import Source
 
 TINY = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
 

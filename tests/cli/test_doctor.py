@@ -30,8 +30,9 @@ from distill.doctor import (
 )
 from distill.files.home import home
 from distill.library import Library
+from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
-from distill.models.vqvae import ConvVQVAE, InverseFFTHead, VQVAEConfig
+from distill.models.vqvae import ConvVQVAE, InverseFFTHead
 from distill.sizes import codec_config_for
 
 CPU = torch.device("cpu")

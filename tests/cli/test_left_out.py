@@ -27,7 +27,7 @@ def mixed_folder(tmp_path: Path, noise: Callable, save: Callable) -> Path:
 
 def test_training_names_what_it_leaves_out(mixed_folder: Path) -> None:
     """Guards against "2 of 2 usable" for a folder of twelve."""
-    from distill.models.vqvae import VQVAEConfig
+    from distill.models.config import VQVAEConfig
 
     told: list[TrainingEvent] = []
     tiny = VQVAEConfig(

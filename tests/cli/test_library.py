@@ -197,9 +197,9 @@ def test_numbers_that_are_none(distill: Distill) -> None:
 def test_what_is_in_no_file_is_not_noted(make_model: Callable[..., Model], tmp_path: Path) -> None:
     """Guards against a number that leads to a model nobody has: one that was changed after it had been read."""
     from distill.library import Library
+    from distill.making.drawing import Sampling
     from distill.making.pieces import make
     from distill.making.request import Request
-    from distill.making.sampling import Sampling
 
     path = save_model(tmp_path / "a.distill", make_model())
     model = load_model(path)
@@ -218,8 +218,8 @@ def test_pieces_before_one_that_cannot_be_written_are_noted(
     from distill.audio.writing import write_audio
     from distill.library import Library
     from distill.making import pieces
+    from distill.making.drawing import Sampling
     from distill.making.request import Request
-    from distill.making.sampling import Sampling
 
     def full_after_the_first(path: Path, *args: Any, **options: Any) -> None:
         if path.stem.endswith("-1"):

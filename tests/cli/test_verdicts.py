@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from distill.evaluation.recital import extract, natural_runs
-from distill.making.sampling import Sampling
+from distill.making.drawing import Sampling
 from distill.models import Source, load_model
 
 Distill = Callable[..., Any]

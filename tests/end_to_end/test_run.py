@@ -16,15 +16,15 @@ from distill.audio.demo import write_demo_corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.split import split_corpus
 from distill.evaluation import codec_files
+from distill.making.drawing import Sampling
 from distill.making.pieces import make
 from distill.making.request import Request
-from distill.making.sampling import Sampling
 from distill.models import ConvVQVAE
 from distill.models.model_file import load_model
-from distill.pipeline import CodecPlan, PriorPlan
 from distill.sizes import codec_config
 from distill.training import PriorEpochMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 from distill.training.codec_data import CodecData
+from distill.training.plan import CodecPlan, PriorPlan
 
 CODEC = {"hidden_size": 48, "encoder_blocks": 1, "decoder_blocks": 2, "latent_size": 16, "codebook_size": 64}
 PRIOR = {"hidden_size": 32, "num_layers": 2, "num_heads": 2, "context": 256}

@@ -25,9 +25,9 @@ from distill.audio.split import split_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.library import Library
+from distill.making.drawing import Sampling
 from distill.making.pieces import make
 from distill.making.request import Request
-from distill.making.sampling import Sampling
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.training.metrics import (

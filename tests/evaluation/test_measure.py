@@ -19,7 +19,7 @@ from distill.evaluation import codec_files
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.evaluation.opus import has_opus, through_opus
 from distill.models import ConvVQVAE, Model, VQVAEConfig
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 from distill.report.gather import evaluation_report, reconstructions
 from distill.report.sound import mel_picture
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import CorpusRecord, new_header
+from distill.models.model_file import Source
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from distill.making.sampling import generate
 from distill.making.streaming import stream
 from distill.making.strength import in_words, least_enough, measured_strength
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.header import BANDS
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import BANDS, CorpusRecord, new_header
+from distill.models.model_file import Source
 
 LOUD, PERIOD = 31, 24
 

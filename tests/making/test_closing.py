@@ -8,7 +8,8 @@ import torch
 from distill.making import closing, nearness
 from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference
 from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
-from distill.models.model_file import CorpusRecord, Model, new_header
+from distill.models.header import CorpusRecord, new_header
+from distill.models.model_file import Model
 from distill.training.candidates import Candidate
 from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
 

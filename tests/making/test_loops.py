@@ -10,8 +10,9 @@ import torch
 
 from distill.errors import SettingError
 from distill.making import loops
+from distill.making.drawing import Sampling
 from distill.making.loops import best_cut, cut_loop, loop_samples
-from distill.making.sampling import Generation, Sampling
+from distill.making.sampling import Generation
 from distill.models import Model
 
 RATE = 48_000

@@ -7,7 +7,7 @@ import torch
 from distill.codes.extract import decode_chunks
 from distill.making.moments import FADE_SECONDS, HELD_SECONDS, entry, held, stretch
 from distill.models import ConvVQVAE, Model, VQVAEConfig
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 
 FADE = round(FADE_SECONDS * 48_000)
 

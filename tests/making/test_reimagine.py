@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from distill.errors import SettingError
+from distill.making.drawing import Sampling
 from distill.making.reimagine import reimagine
-from distill.making.sampling import Sampling
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import CorpusRecord, new_header
+from distill.models.model_file import Source
 
 
 @pytest.fixture(scope="module")

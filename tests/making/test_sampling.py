@@ -22,8 +22,8 @@ from distill.making.sampling import Generation, generate
 from distill.making.streaming import stream
 from distill.making.voices import CodecVoice
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.header import BANDS
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import BANDS, CorpusRecord, new_header
+from distill.models.model_file import Source
 
 RATE = VQVAEConfig().frame_rate
 HELD_POSITIONS, PAUSE_POSITIONS = positions_in(HELD_SECONDS, RATE), positions_in(PAUSE_SECONDS, RATE)

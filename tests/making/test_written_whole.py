@@ -10,9 +10,10 @@ import torch
 
 from distill.errors import OutputError
 from distill.making import pieces, sidecar
+from distill.making.drawing import Sampling
 from distill.making.grains import Bank, Stretch
 from distill.making.request import Request
-from distill.making.sampling import Generation, Sampling
+from distill.making.sampling import Generation
 from distill.making.voices import RecordingsVoice
 from distill.models import Model
 from distill.originality.verdict import Originality

@@ -22,7 +22,8 @@ from distill.files.tensors import MAX_TABLE_BYTES
 from distill.library import Library
 from distill.library.moving import rename
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
-from distill.models.model_file import FORMAT_VERSION, CorpusRecord, Source, new_header, read_header
+from distill.models.header import FORMAT_VERSION, CorpusRecord, new_header, read_header
+from distill.models.model_file import Source
 from distill.training.state import load_state
 
 

@@ -15,8 +15,8 @@ import torch
 from distill.errors import ModelFileError
 from distill.files.tensors import UnusableError
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
-from distill.models.header import MOST_SOUND_SECONDS
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import MOST_SOUND_SECONDS, CorpusRecord, new_header
+from distill.models.model_file import Source
 from distill.models.sound import Sound, sound_from
 
 DIGEST = "c" * 64

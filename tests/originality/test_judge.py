@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.making.drawing import Sampling
 from distill.making.loops import Loop
-from distill.making.sampling import Generation, Sampling
+from distill.making.sampling import Generation
 from distill.models import CodePrior, Model, PriorConfig, Source, VQVAEConfig
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 from distill.originality.dial import MOST_TRIES, draw_until_original
 from distill.originality.judge import OriginalityJudge
 from distill.originality.verdict import Verdict, by_likeness

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
+from distill.audio.rate import SAMPLE_RATE
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.durations import duration
 from distill.errors import OutputError
@@ -27,14 +28,7 @@ from distill.originality.verdict import Originality, Second
 from distill.originality.verdict import Verdict as Said
 from distill.report import NewAudio, Reconstruction, RunReport, listening, write_report
 from distill.report.contents import QuotedPlace
-from distill.report.sound import (
-    SAMPLE_RATE,
-    flac_bytes,
-    mel_picture,
-    mel_position,
-    picture_png,
-    waveform_path,
-)
+from distill.report.sound import flac_bytes, mel_picture, mel_position, picture_png, waveform_path
 from distill.training.metrics import PriorChosenEvent, PriorEpochMetrics, TrainingEvent, VQEpochMetrics
 
 _VOID = {"meta", "img", "br", "link"}

@@ -10,7 +10,7 @@ import torch
 
 from distill.audio.windows import TrainingWindows
 from distill.models import ConvVQVAE, Model, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 from distill.training import PriorValidation
 
 

@@ -20,7 +20,7 @@ import torch
 from distill.audio.corpus import import_corpus
 from distill.audio.split import split_corpus
 from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, ranks, save_model
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 from distill.training import agreement, launch, vqvae_loop
 from distill.training.adversarial import refine_decoder
 from distill.training.checkpoint import StateFile

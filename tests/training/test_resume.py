@@ -15,7 +15,7 @@ import torch
 
 from distill.errors import SettingError, StateFileError
 from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 from distill.runs.resume import Stopped
 from distill.training import (
     Notice,

@@ -17,7 +17,8 @@ from fastapi import FastAPI
 
 from distill.library import GenerationRecord, Library
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, Source, new_header
+from distill.models.header import CorpusRecord, new_header
+from distill.models.model_file import Source
 from distill.web import places
 from distill.web.app import create_app
 from distill.web.guard import Door

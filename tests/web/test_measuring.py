@@ -12,7 +12,7 @@ from distill.files.home import home
 from distill.files.process import this_process
 from distill.library import Library, RunRecord
 from distill.models import ConvVQVAE, Model, VQVAEConfig, save_model
-from distill.models.model_file import CorpusRecord, new_header
+from distill.models.header import CorpusRecord, new_header
 
 RUN = "small-20260101-120000"
 

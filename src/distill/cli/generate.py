@@ -91,10 +91,10 @@ def generate(
     import secrets
     import time
 
+    from distill.making.drawing import Sampling
     from distill.making.loops import loop_samples
     from distill.making.pieces import make
     from distill.making.request import Request
-    from distill.making.sampling import Sampling
     from distill.making.voices import Choice, VoiceSettings
     from distill.models.model_file import load_model
     from distill.originality.dial import Dial

@@ -202,7 +202,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
-    from distill.models.vqvae import VQVAEConfig
+    from distill.models.config import VQVAEConfig
     from distill.settings import codec_settings, resumed_settings
     from distill.training.budget import REFINEMENT_SHARE, minutes_of_stages
     from distill.training.plan import StageEnd

@@ -132,8 +132,8 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
+    from distill.models.config import PriorConfig
     from distill.models.model_file import load_model
-    from distill.models.prior import PriorConfig
     from distill.runs.resume import stopped_prior
     from distill.settings import prior_settings, resumed_settings
 

@@ -17,9 +17,9 @@ import torch
 from distill.codes import edit
 from distill.codes.codes_file import Codes
 from distill.errors import SettingError
+from distill.making.drawing import Sampling
 from distill.making.operations import Operation
 from distill.making.reimagine import reimagine
-from distill.making.sampling import Sampling
 from distill.models.model_file import Model
 from distill.settings import temperatures
 

@@ -16,16 +16,9 @@ from distill.audio.distance import LogMel
 from distill.audio.mixing import mono
 from distill.errors import SettingError
 from distill.making.beat import Cycle
+from distill.making.drawing import Sampling
 from distill.making.level import rising
-from distill.making.sampling import (
-    FADE_OUT_SECONDS,
-    MAX_SECONDS,
-    MIN_SECONDS,
-    Generation,
-    Sampling,
-    Voice,
-    generate,
-)
+from distill.making.sampling import FADE_OUT_SECONDS, MAX_SECONDS, MIN_SECONDS, Generation, Voice, generate
 from distill.models.model_file import Model
 
 SPARE_SECONDS = 2.0

@@ -23,9 +23,10 @@ from distill.audio.mixing import as_trained, mono
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.split import Passage
 from distill.audio.texture import FASTEST, SLOWEST, movement
+from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COSTS, Bank, Stretch
 from distill.making.onsets import onset_echo, strongest_period
-from distill.making.sampling import Generation, Sampling, generate
+from distill.making.sampling import Generation, generate
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
 from distill.originality.passages import AS_IT_IS, Passages

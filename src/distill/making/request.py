@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from distill.files.regular import absolute
-from distill.making.sampling import Sampling
+from distill.making.drawing import Sampling
 from distill.making.voices import Choice, VoiceSettings
 
 

@@ -11,8 +11,7 @@ from torch import Tensor
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.making.beat import Cycle, beat_of_openings, beat_of_prompt
-from distill.making.drawing import Sampling as Sampling
-from distill.making.drawing import Steering, continue_codes, sample_codes
+from distill.making.drawing import Sampling, Steering, continue_codes, sample_codes
 from distill.making.level import at_level, raised_cosine
 from distill.making.openings import Openings
 from distill.models.model_file import Model

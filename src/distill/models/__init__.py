@@ -4,9 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from distill.models.config import PriorConfig, VQVAEConfig
     from distill.models.model_file import Model, Source, load_model, save_model
-    from distill.models.prior import CodePrior, PriorConfig
-    from distill.models.vqvae import ConvVQVAE, VQVAEConfig, VQVAEOutput
+    from distill.models.prior import CodePrior
+    from distill.models.vqvae import ConvVQVAE, VQVAEOutput
 
 __all__ = [
     "CodePrior",
@@ -23,6 +24,13 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(
         (
+            "PriorConfig",
+            "VQVAEConfig",
+        ),
+        "distill.models.config",
+    ),
+    **dict.fromkeys(
+        (
             "Model",
             "Source",
             "load_model",
@@ -30,17 +38,10 @@ _HOMES = {
         ),
         "distill.models.model_file",
     ),
-    **dict.fromkeys(
-        (
-            "CodePrior",
-            "PriorConfig",
-        ),
-        "distill.models.prior",
-    ),
+    **dict.fromkeys(("CodePrior",), "distill.models.prior"),
     **dict.fromkeys(
         (
             "ConvVQVAE",
-            "VQVAEConfig",
             "VQVAEOutput",
         ),
         "distill.models.vqvae",

@@ -23,31 +23,14 @@ from distill.files.tensors import UnusableError, encode, read_table, read_tensor
 from distill.models.header import (
     FORMAT_VERSION,
     KEY,
-    CorpusRecord,
     Header,
     SourceRecord,
     checked_header,
     errors_in_words,
-    new_header,
-    read_header,
 )
 from distill.models.prior import CodePrior
 from distill.models.sound import Sound, check_sounds
 from distill.models.vqvae import ConvVQVAE
-
-__all__ = [
-    "FORMAT_VERSION",
-    "CorpusRecord",
-    "Header",
-    "Model",
-    "Source",
-    "codec_fingerprint",
-    "codes_fingerprint",
-    "load_model",
-    "new_header",
-    "read_header",
-    "save_model",
-]
 
 _CODEBOOKS = "codec.quantizer.codebooks"
 _MOST_COUNTS = 1 << 48

@@ -21,8 +21,6 @@ from torch.nn import functional as F
 from distill.models.config import PriorConfig
 from distill.models.dropout import dropout
 
-__all__ = ["CodePrior", "PriorCache", "PriorConfig"]
-
 
 class PriorCache:
     """What the prior has computed from the tokens so far, for ``batch`` streams.

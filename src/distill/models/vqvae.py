@@ -35,8 +35,6 @@ from distill.models.sketch import SketchExamples, described, examples_of, fitted
 from distill.models.subsonic import SubsonicFilter
 from distill.models.tones import Predicted, ToneHead, TonesAndNoise, ToneTargets
 
-__all__ = ["ConvNeXtBlock", "ConvVQVAE", "VQVAEConfig", "VQVAEOutput", "swap_mid_side"]
-
 MAX_LOG_MAGNITUDE = 6.0
 """Bounds the exponential; no full-scale sine reaches such a magnitude in one frame."""
 

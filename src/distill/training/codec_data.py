@@ -16,8 +16,9 @@ from distill.audio.windows import TrainingWindows, spread, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.models import ranks
 from distill.models.base import start_from_base
+from distill.models.config import VQVAEConfig
 from distill.models.quantizer import count_codes
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.models.vqvae import ConvVQVAE
 from distill.training.plan import CodecPlan, RefinementPlan
 from distill.training.wrapped import WrappedCodec
 

@@ -14,9 +14,9 @@ from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.split import Passage
 from distill.errors import CorpusError, TrainingError
 from distill.models import ranks
-from distill.models.config import PriorConfig
+from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.prior import CodePrior
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.models.vqvae import ConvVQVAE
 from distill.training.adversarial import refine_decoder
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import StateFile

@@ -19,7 +19,7 @@ from distill.errors import DistillError, OutputError
 from distill.files.atomic import written_aside
 from distill.files.regular import open_regular
 from distill.files.tensors import Digest, Size, UnusableError, encode, read_table, read_tensors
-from distill.models.prior import PriorConfig
+from distill.models.config import PriorConfig
 from distill.training.checkpoint import StateFile
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.prior_data import KeptCodes

@@ -14,8 +14,8 @@ from torch import Tensor
 from distill.audio.corpus import Corpus
 from distill.audio.split import Passage, Split
 from distill.models import ranks
-from distill.models.config import PriorConfig
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.models.config import PriorConfig, VQVAEConfig
+from distill.models.vqvae import ConvVQVAE
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 from distill.training.state import TrainingState, packed
 

@@ -17,8 +17,8 @@ from distill.codes.layout import flatten_codes
 from distill.durations import about, duration
 from distill.errors import SettingError
 from distill.models import ranks
+from distill.models.config import PriorConfig
 from distill.models.model_file import Model, Source
-from distill.models.prior import PriorConfig
 from distill.training.budget import CODEC_SHARE
 from distill.training.extraction import Extraction
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice

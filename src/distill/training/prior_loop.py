@@ -16,8 +16,9 @@ from distill.audio.corpus import Corpus
 from distill.audio.split import Split
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
+from distill.models.config import PriorConfig
 from distill.models.model_file import Source
-from distill.models.prior import CodePrior, PriorConfig
+from distill.models.prior import CodePrior
 from distill.training.agreement import Stop
 from distill.training.candidates import Candidate, candidates, worth_hearing
 from distill.training.checkpoint import Checkpoint, StateFile

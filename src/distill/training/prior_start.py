@@ -15,8 +15,9 @@ from distill.audio.split import Passage, Split, split_corpus
 from distill.codes.descriptions import Description, entry_descriptions, linear_map
 from distill.models import ranks
 from distill.models.base_prior import base_prior_path, start_from_base_prior
+from distill.models.config import PriorConfig
 from distill.models.model_file import Model, load_model
-from distill.models.prior import CodePrior, PriorConfig
+from distill.models.prior import CodePrior
 from distill.models.vqvae import ConvVQVAE
 from distill.sizes import prior_config_for
 from distill.training.agreement import Agreement

@@ -16,9 +16,10 @@ from distill.audio.split import Split, split_corpus
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.base import base_path
+from distill.models.config import VQVAEConfig
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
-from distill.models.vqvae import ConvVQVAE, VQVAEConfig
+from distill.models.vqvae import ConvVQVAE
 from distill.sizes import codec_config_for
 from distill.training.agreement import Agreement, Stop
 from distill.training.checkpoint import Checkpoint, StateFile

@@ -24,8 +24,8 @@ from distill.codes.codes_file import Codes, save_codes
 from distill.errors import CodesFileError, DistillError, SettingError
 from distill.evaluation.codec_files import decode_file, read_sound
 from distill.making import moments
+from distill.making.drawing import Sampling
 from distill.making.reimagine import reimagine
-from distill.making.sampling import Sampling
 from distill.models.model_file import Model, load_model
 from distill.web.frames import MORE, BrokenFrameError, receive, send
 from distill.web.wholes import decode_whole, draw_whole, edit_whole, encode_whole

@@ -50,7 +50,7 @@ class GenerateRequest(BaseModel):
     format: AudioFormat = Field("wav", description="Only WAV in the codec's voice is sent while it is drawn.")
 
     def sampling(self) -> dict[str, Any]:
-        """How codes are drawn, in the words of ``making.sampling.Sampling``."""
+        """How codes are drawn, in the words of ``making.drawing.Sampling``."""
         return self.model_dump(include={"temperature", "top_k", "top_p", "variety"})
 
 

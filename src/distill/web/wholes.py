@@ -19,9 +19,10 @@ from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
 from distill.errors import AudioFileError, DistillError, SettingError
+from distill.making.drawing import Sampling
 from distill.making.editing import Editing
 from distill.making.operations import Operation
-from distill.making.sampling import Generation, Sampling
+from distill.making.sampling import Generation
 from distill.making.streaming import drawn, stream
 from distill.making.voices import Choice, RecordingsVoice, VoiceSettings, voice_of
 from distill.models.model_file import Model

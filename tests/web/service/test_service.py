@@ -19,7 +19,7 @@ from distill.client import Client
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import DistillError, InputError, LibraryError, SettingError
 from distill.evaluation.codec_files import decode_file, encode_file
-from distill.making.sampling import Sampling
+from distill.making.drawing import Sampling
 from distill.models import load_model
 from distill.web.service import Limits
 
