@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from distill.audio.checksum import CHANGED
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio
 from distill.audio.verdicts import FileVerdict
@@ -267,3 +268,30 @@ def test_a_part_that_is_longer_than_a_file_can_be_is_damage(tmp_path):
     (tmp_path / "a.caf").write_bytes(b"caff\0\1\0\0" + b"".join(packed))
     with pytest.raises(AudioFileError, match=r"a.caf is damaged"):
         probe(tmp_path / "a.caf")
+
+
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_flac_whose_checksum_is_of_other_sound_says_so(tmp_path, encoded, subtype, channels):
+    """Guards against sound that was changed, or lost a piece, and is used without a word."""
+    one, two = (encoded("FLAC", subtype, seed=seed, channels=channels) for seed in (1, 2))
+    spoilt = one[:26] + bytes(16) + one[42:], one[:26] + two[26:42] + one[42:]
+    for name, content in {
+        "whole": one, "joined": two + two,
+        "tagged": b"ID3\4\0\0\0\0\0\5hello" + encoded("FLAC", subtype, seed=3) + b"TAG" + bytes(125),
+        "without": spoilt[0], "other": spoilt[1],
+    }.items():  # fmt: skip
+        (tmp_path / f"{name}.flac").write_bytes(content)
+    for _ in range(2):  # the second time from what is remembered
+        remarks = {file.name: file.remark for file in import_corpus(tmp_path).files}
+        assert remarks.pop("other.flac") == CHANGED
+        assert remarks.pop("joined.flac") == "Its header says 1 s; all 2 s that are in it are used."
+        assert set(remarks.values()) == {""}
+
+
+def test_what_a_flac_misses_is_said_once(tmp_path, encoded):
+    """Guards against two sentences on a file that breaks off, whose checksum cannot be right then."""
+    (tmp_path / "a.flac").write_bytes(encoded("FLAC", "PCM_16", seconds=2.0)[:-20_000])
+    remark = import_corpus(tmp_path).files[0].remark
+    assert remark.startswith("Its header says 2 s; all ")
+    assert CHANGED not in remark

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.cache import decoded, forget
+from distill.audio.checksum import checksum_remark
 from distill.audio.files import AudioInfo, samples_at_48k
 from distill.audio.measure import Levels, levels_of
 from distill.audio.mixing import mix_in_words
@@ -85,7 +86,8 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
     levels = levels_of(sha256, audio, info.subtype)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
     report = replace(report, loud=levels.loud, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
-    report = replace(report, remark=_remark(info.remark, levels))
+    of_file = " ".join(filter(None, (info.remark, checksum_remark(path, sha256))))
+    report = replace(report, remark=_remark(of_file, levels))
     if levels.peak < _SILENT or levels.span < _SILENT:
         constant = levels.peak >= _SILENT
         return replace(
