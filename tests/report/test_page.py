@@ -198,7 +198,8 @@ def test_names_cannot_become_markup(tmp_path: Path) -> None:
     assert len(page.all("script")) == 1
     assert not any(key.startswith("on") for _, attributes in page.elements for key in attributes)
     # title, heading; setting x3; file's name, reason, fix; split; two warnings; levels; names, path; facts
-    assert page.words.count("a<script>alert(1)</script>\"'&\n") >= 18
+    assert page.words.count("a<script>alert(1)</script>\"'&\n\N{REPLACEMENT CHARACTER}?") >= 18
+    assert "\u202e" not in page.source, "it turns round what is read after it: exe.wav, and it is vaw.exe"
 
 
 def test_only_our_own_script_may_run(full_page: Page) -> None:

@@ -83,3 +83,18 @@ def test_a_file_with_a_very_long_name_takes_three_lines(page: Page, small_corpus
         name.evaluate("one => one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight)") <= 3.1
     )
     expect(page.get_by_role("heading", name="files")).to_be_visible()
+
+
+def test_a_name_that_turns_letters_round_is_seen_through(page: Page, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a name that passes for another one: a letter that nobody sees shows exe.wav as vaw.exe."""
+    mine = Path(shutil.copytree(small_corpus, tmp_path / "mine\u2066"))
+    (mine / "take-0.wav").rename(mine / "take\u202evaw.exe.wav")
+    (mine / "take-1.wav").rename(mine / "קול.wav")
+    one = places.add_collection(mine)
+    page.goto(f"/#/recordings/{one.id}")
+    expect(page.get_by_title("take\N{REPLACEMENT CHARACTER}vaw.exe.wav")).to_be_visible()
+    expect(page.get_by_title("קול.wav")).to_be_visible()
+    seen = page.content()
+    assert not set("\u202e\u2066") & set(seen)
+    page.get_by_label("Leave out take\N{REPLACEMENT CHARACTER}vaw.exe.wav").click()
+    expect(page.get_by_label("Take back take\N{REPLACEMENT CHARACTER}vaw.exe.wav")).to_be_visible()

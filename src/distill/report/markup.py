@@ -4,7 +4,8 @@ import html
 import re
 from dataclasses import dataclass
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What turns the letters behind it round, or cannot be seen: a name with it could pass for another one."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Section:
 def text(value: object) -> str:
     """``value`` safe inside an element or an attribute; undecodable bytes of a file name become "?"."""
     readable = str(value).encode("utf-8", errors="replace").decode("utf-8")
-    return html.escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", readable))
+    return html.escape(_UNSEEN.sub("\N{REPLACEMENT CHARACTER}", readable))
 
 
 def name(value: object) -> str:

@@ -87,7 +87,8 @@ async function attempt(work) {
 
 await attempt(async () => {
   const model = await Model.open(new URL("./", import.meta.url));
-  const { name, channels, prior } = model.table;
+  const { channels, prior } = model.table;
+  const name = model.table.name.replace(/[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, "\ufffd"); // it could pass for another
   document.title = name;
   at("name").textContent = name;
   at("about").textContent = `${channels === 1 ? "Mono" : "Stereo"}, ${model.table.sample_rate / 1000} kHz.`;

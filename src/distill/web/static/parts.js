@@ -4,7 +4,14 @@ import htm from "./vendor/htm.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { attempt, usePolled } from "./store.js";
 
-export const html = htm.bind(h);
+// What turns the letters behind it round, or cannot be seen: a name with it could pass for another one.
+const UNSEEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
+const READ = /^(title|alt|placeholder|aria-.*)$/;
+const seen = (shown) => (Array.isArray(shown) ? shown.map(seen) : typeof shown === "string" ? shown.replace(UNSEEN, "\ufffd") : shown);
+const seenIn = (props) => props && Object.fromEntries(Object.entries(props).map(([key, value]) => [key, READ.test(key) ? seen(value) : value]));
+
+/** Elements of the page; whatever a person reads in them is made safe here, and nowhere else. */
+export const html = htm.bind((type, props, ...children) => h(type, seenIn(props), ...children.map(seen)));
 
 // Words for numbers.
 export function duration(seconds) {
