@@ -230,3 +230,17 @@ def test_what_reads_a_telephone_s_recordings_is_named(monkeypatch: pytest.Monkey
     assert found.is_well, "nothing is wrong where nobody needs it"
     assert "M4A" in found.value
     assert "pip install 'distill-audio[more-formats]'" in found.value
+
+
+def test_what_is_wrong_ends_with_one_full_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against two of them, where what was found is a sentence already, as of a disk that is read-only."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(typer.Exit, match="1"):
+        show([*data_folder(), *wrong(disk(little_room=1 << 62)).values()], as_json=False)
+    said = capsys.readouterr().err
+    assert "a file is where a folder is needed.\n" in said
+    assert f" free ({Path.cwd()}).\n" in said
+    assert ".." not in said

@@ -69,7 +69,7 @@ def _page(findings: "Sequence[Finding]") -> None:
         note()
     wrong = [finding for finding in findings if not finding.is_well]
     for finding in wrong:
-        complain(f"{finding.section}, {finding.name}: {finding.value}.", finding.fix)
+        complain(f"{finding.section}, {finding.name}: {finding.value.removesuffix('.')}.", finding.fix)
     if wrong:
         warn("1 problem was found." if len(wrong) == 1 else f"{len(wrong)} problems were found.")
     else:
