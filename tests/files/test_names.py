@@ -4,12 +4,14 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from distill.errors import OutputError
 from distill.files import names as names_module
+from distill.files.home import home
 from distill.files.names import (
     claimed,
     command,
@@ -211,3 +213,22 @@ def test_tidying_up_makes_no_run_newer() -> None:
         os.utime(folder, (2000 + number, 2000 + number))
     assert run_folders() == [new, old]
     assert last_written(old) == 1000
+
+
+def test_a_clock_that_was_ahead_makes_no_run_the_newest_for_ever() -> None:
+    """Guards against a run that stands first of all, and whose states are kept instead of later ones, until its day comes."""
+    runs = home() / "runs"
+    ahead = 400 * 24 * 3600
+    for name, written in {"first": 1000.0, "next": time.time() + ahead, "last": time.time() + ahead + 60}.items():
+        (runs / name).mkdir(parents=True)
+        (runs / name / "events.jsonl").touch()
+        os.utime(runs / name / "events.jsonl", (written, written))
+    assert [one.name for one in run_folders()] == ["last", "next", "first"]
+    (runs / "now").mkdir()
+    with sole_writer(runs / "now"):
+        (runs / "now" / "events.jsonl").touch()
+    assert [one.name for one in run_folders()] == ["now", "last", "next", "first"]
+    assert last_written(runs / "first") == 1000
+    with sole_writer(runs / "first"):
+        (runs / "first" / "events.jsonl").write_text("more")
+    assert [one.name for one in run_folders()] == ["first", "now", "last", "next"]

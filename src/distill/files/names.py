@@ -5,6 +5,7 @@ import platform
 import re
 import shlex
 import subprocess
+import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 )
 _JOINERS = "\u200c\u200d"
+_CLOCKS_DIFFER_S = 60.0
+"""A disk on another computer goes by that one's clock."""
 
 
 def new_model_path(out: Path, name: str | None, folder: Path) -> Path:
@@ -230,6 +233,7 @@ def sole_writer(run_folder: Path) -> Iterator[None]:
     """
     words = f"The run {run_folder.name} is being trained right now"
     with _locked(run_folder, words, "Wait until it ends, or stop it where it runs (Ctrl-C); then resume it."):
+        _put_before_now(run_folders())
         yield
 
 
@@ -296,6 +300,18 @@ def run_folders() -> list[Path]:
         with suppress(FileNotFoundError):
             found.append((last_written(folder), folder))
     return [folder for _, folder in sorted(found, key=lambda one: one[0], reverse=True)]
+
+
+def _put_before_now(runs: list[Path]) -> None:
+    """Dates runs of the future back to this moment, in the order they have: the clock was ahead when they were written, and
+    they would be the newest for ever. What is trained from now on is newer."""
+    now = time.time()
+    for place, folder in enumerate(runs, 1):
+        for path in (*folder.glob("*"), folder):
+            with suppress(OSError):  # another's file, or gone by now
+                state = path.stat()
+                if state.st_mtime > now + _CLOCKS_DIFFER_S:
+                    os.utime(path, (state.st_atime, now - place / 1000))
 
 
 def last_written(folder: Path) -> float:
