@@ -3,7 +3,7 @@
     python benchmarks/watch.py --minutes 120 --out watch.tsv
 
 Starts ``distill ui`` with a library of its own, trains the demo corpus for that long (two thirds codec, one
-third prior), leaves the tab Train open in Debian's chromium, and notes once a minute, after a garbage collection:
+third prior), leaves the tab Train open in Debian's chromium, and notes every five minutes, after a garbage collection:
 
     heap_mb      JavaScript's heap
     nodes        DOM nodes, those kept alive by a script among them
@@ -13,8 +13,9 @@ third prior), leaves the tab Train open in Debian's chromium, and notes once a m
     steps        how far the training is, so that one sees that the page had something to show
 
 Chromium is started by itself, and looked into only for the moment of each row: while its developer tools are attached, it
-keeps every answer that the page gets for them, and grows by that. Every row is written at once. At the end each column's first
-and last third are compared: what grows steadily grows there.
+keeps every answer that the page gets for them, and grows by that. Each look itself leaves 0.2 MB of contexts of those tools in
+the page (ten looks within five seconds: 2.0 MB), so there are few: ``--every``. Every row is written at once. At the end each
+column's first and last third are compared: what grows steadily grows there.
 """
 
 import argparse
@@ -91,8 +92,8 @@ def summary(rows: list[dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def watch(page: str, server: int, minutes: float, home: Path, out: Path) -> list[dict[str, float]]:
-    """Trains, looks, and notes a row a minute."""
+def watch(page: str, server: int, minutes: float, every: float, home: Path, out: Path) -> list[dict[str, float]]:
+    """Trains, looks every so many minutes, and notes a row each time."""
     begin(page, minutes)
     run = until(lambda: next((one["name"] for one in ask(page, "/runs")["runs"]), None))
     port = free_port()
@@ -115,23 +116,24 @@ def watch(page: str, server: int, minutes: float, home: Path, out: Path) -> list
                 rows.append(row)
                 cells = [f"{minute:.1f}", *(f"{row[name]:.1f}" for name in COLUMNS), str(steps), run_now["stage"]]
                 print(*cells, sep="\t", file=file, flush=True)
-                time.sleep(max(0.0, started + 60 * len(rows) - time.monotonic()))
+                time.sleep(max(0.0, started + 60 * every * len(rows) - time.monotonic()))
     finally:
         browser.terminate()
         browser.wait()
     return rows
 
 
-def main(minutes: float, home: Path, out: Path) -> None:
+def main(minutes: float, every: float, home: Path, out: Path) -> None:
     """Starts the server and the browser, watches, and tells."""
     with serving(home) as (page, server), ending_runs(page):
-        print(summary(watch(page, server, minutes, home, out)))
+        print(summary(watch(page, server, minutes, every, home, out)))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=120.0)
+    parser.add_argument("--every", type=float, default=5.0, help="minutes from one look to the next")
     parser.add_argument("--out", type=Path, default=Path("watch.tsv"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as own:
-        main(given.minutes, Path(own), given.out)
+        main(given.minutes, given.every, Path(own), given.out)
