@@ -12,7 +12,7 @@ from distill.cli.run import run_pipeline, show_result
 
 
 def demo(
-    minutes: Annotated[float, typer.Option(help="How many minutes it may take in all.")] = 3.0,
+    minutes: Annotated[float, typer.Option(help="Time for everything, in minutes.")] = 3.0,
     out: Annotated[
         Path, typer.Option(help="Folder for the recordings, the model, the audio and the report.", callback=a_folder)
     ] = Path("distill-demo"),

@@ -41,32 +41,34 @@ def edit(
     ],
     mirror: Annotated[list[str] | None, _many("Reverse it in time.", SPAN)] = None,
     rotate: Annotated[
-        list[str] | None, _many("Move it later, --by so much; what leaves at the end comes in at the beginning.", SPAN)
+        list[str] | None, _many("Move it later, by --by; what leaves at the end comes in at the beginning.", SPAN)
     ] = None,
     repeat: Annotated[
         list[str] | None,
-        _many("Repeat it, --times in all: on all levels inserted, on some levels written over what follows.", SPAN),
+        _many(
+            "Play it --times in all. On all levels the repeats are inserted; on some they replace what follows.", SPAN
+        ),
     ] = None,
     fill: Annotated[list[str] | None, _many("Fill it with one --code, or one per level: 3,17.", SPAN)] = None,
-    copy: Annotated[list[str] | None, _many("Write a copy of it over what is at --to.", SPAN)] = None,
+    copy: Annotated[list[str] | None, _many("Copy it to --to, replacing what is there.", SPAN)] = None,
     insert: Annotated[list[str] | None, _many("Insert a copy of it at --to; what was there moves later.", SPAN)] = None,
     delete: Annotated[list[str] | None, _many("Remove it; what follows moves earlier.", SPAN)] = None,
     graft: Annotated[list[str] | None, _many("Take --levels from another sound, --over a SPAN.", "SOUND")] = None,
     blend: Annotated[list[str] | None, _many("Mix in another sound by --weight, --over a SPAN.", "SOUND")] = None,
     reimagine: Annotated[
-        list[str] | None, _many("Let the prior draw it anew, --seed and --temperature as in generate.", SPAN)
+        list[str] | None, _many("Let the prior redraw it; --seed and --temperature as in generate.", SPAN)
     ] = None,
-    lock: Annotated[list[str] | None, _many("Protect it from the operations that follow.", SPAN)] = None,
+    lock: Annotated[list[str] | None, _many("Protect it from later operations.", SPAN)] = None,
     levels: Annotated[
         list[str] | None,
         _many("Levels for the operation before it, such as 1-2, Structure or det; all if not given.", "LEVELS"),
     ] = None,
     over: Annotated[
-        list[str] | None, _many("Where to --graft or --blend; as far as both sounds go if not given.", SPAN)
+        list[str] | None, _many("Where to --graft or --blend; the length that both sounds share if not given.", SPAN)
     ] = None,
     to: Annotated[list[str] | None, _many("Where to --copy or --insert it.", "PLACE")] = None,
     by: Annotated[list[str] | None, _many("How far to --rotate; negative moves it earlier.", "PLACE")] = None,
-    times: Annotated[list[str] | None, _many("How often --repeat plays it in all, 2 or more.", "N")] = None,
+    times: Annotated[list[str] | None, _many("How many times --repeat plays it in all, 2 or more.", "N")] = None,
     code: Annotated[list[str] | None, _many("What to --fill it with.", "N")] = None,
     weight: Annotated[
         list[str] | None, _many("Share of the other sound in --blend: 0 is SOUND alone, 1 the other alone.", "0..1")
@@ -85,7 +87,7 @@ def edit(
     device: options.DeviceOption = options.Device.AUTO,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Change SOUND as MODEL's codes: operations are done in the order they are written, each followed by its own options.
+    """Edit SOUND as MODEL's codes: operations run in the order they are written, each followed by its own options.
 
     A SPAN is in seconds (2-4, or 2.5- to the end), in columns (c94-c188), or all; a column is one position of the codes.
     A PLACE is in seconds (3.5) or a column (c164).

@@ -51,7 +51,7 @@ def export(
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Export MODEL for Max and Pure Data, ONNX, Hugging Face or the browser, and compare it with what Distill decodes."""
+    """Export MODEL for Max and Pure Data, ONNX, Hugging Face or the browser, and compare it with Distill's own decoding."""
     from distill.export.folder import refuse_if_taken
     from distill.export.hub import export_hub
     from distill.export.nn_tilde import SUFFIX, export_nn_tilde

@@ -55,14 +55,14 @@ def generate(
     temperature: Annotated[
         str,
         typer.Option(
-            help="Below 1 safer, above 1 wilder, 0 always the likeliest code; one for all levels, or one each: 0.8,0.9,1,1."
+            help="Below 1 safer, above 1 wilder, 0 always the likeliest code; one value, or one per level: 0.8,0.9,1,1."
         ),
     ] = "1",
     top_k: Annotated[int, typer.Option(help="Draw from the k likeliest codes only; 0 draws from all.")] = 0,
     top_p: Annotated[
         float | None,
         typer.Option(
-            help="Nucleus sampling: draw from the fewest codes that hold this share of the probability.",
+            help="Nucleus sampling: draw from the smallest set of codes with this share of the probability.",
             show_default="by --originality",
         ),
     ] = None,

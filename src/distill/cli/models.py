@@ -62,7 +62,9 @@ def list_models(
 @app.command("search")
 @options.verb
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="All of them must match.", show_default=False)],
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORD...", help="Words that must all match.", show_default=False)
+    ],
     as_json: options.JsonOption = False,
 ) -> None:
     """Find the models whose name, folder, date or recordings contain every WORD."""
@@ -74,7 +76,7 @@ def search(
 @app.command("info")
 @options.verb
 def info(model: Name, as_json: options.JsonOption = False) -> None:
-    """Show where a model comes from: its trainings with settings and outcome, and what was made with it."""
+    """Show a model's history: its trainings with settings and outcome, and what was made with it."""
     library = _library()
     entry = _entry(library, model, only_looks=True)
     runs, generations = library.runs(entry.origin), library.generations(entry.origin)
@@ -126,7 +128,7 @@ def rename(
     ],
     as_json: options.JsonOption = False,
 ) -> None:
-    """Give MODEL another name. Its file stays in its folder, and its trainings and what was made with it stay known."""
+    """Rename MODEL. Its file stays in its folder; its history of trainings and pieces stays with it."""
     from distill.library import moving
 
     library = _library()
@@ -190,7 +192,7 @@ def export(
         bool,
         typer.Option(
             "--with-recordings",
-            help="Put the sound of its recordings into the copy, so that their voice speaks elsewhere too. "
+            help="Include the sound of its recordings, so that the recordings' voice works elsewhere too. "
             "Whoever has the file then has your recordings.",
         ),
     ] = False,
@@ -246,7 +248,7 @@ def import_(
         list[Path], typer.Argument(metavar="FILE...", help=".distill files, or folders of them.", show_default=False)
     ],
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Leave the files where they are, and only list them.")
+        bool, typer.Option("--in-place", help="Leave the files where they are, and only add them to the list.")
     ] = False,
     as_json: options.JsonOption = False,
 ) -> None:

@@ -54,7 +54,7 @@ class Wandb(StrEnum):
 
 
 class Precision(StrEnum):
-    """Of the arithmetic in the networks while they train."""
+    """Floating-point precision of the networks while they train."""
 
     AUTO = "auto"
     FULL = "32"
@@ -90,21 +90,21 @@ ResumeOption = Annotated[
     Path | None,
     typer.Option(
         metavar="RUN",
-        help="Go on where a training stopped: RUN is its model (file or name) or its run folder. --minutes or --epochs say how "
-        "much further; without them it goes on to the end that was planned.",
+        help="Resume a stopped training: RUN is its model (file or name) or its run folder. --minutes or --epochs say how "
+        "much longer; without them it continues to the planned end.",
         show_default=False,
     ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
 FromScratchOption = Annotated[
     bool,
-    typer.Option("--from-scratch", help="Start from random weights, not from what comes with Distill."),
+    typer.Option("--from-scratch", help="Start from random weights, not from the base models that come with Distill."),
 ]
 SeedOption = Annotated[
     int,
     typer.Option(
-        help="The same seed gives the same result on the same machine, if it computes on the CPU. A training "
-        "that ends by the clock never takes the same steps twice.",
+        help="The same seed gives the same result on the same machine, on the CPU. A training limited by "
+        "--minutes never takes exactly the same steps twice.",
         min=0,
         max=2**31 - 1,
     ),
@@ -112,10 +112,10 @@ SeedOption = Annotated[
 DrawnSeedOption = Annotated[
     int | None,
     typer.Option(
-        help="The same seed, --count and model give the same piece on the same machine, if it computes on the CPU; each piece "
+        help="The same seed, --count and model give the same piece on the same machine, on the CPU; each piece "
         "is shown with its seed.",
         min=0, max=2**31 - 1,
-        show_default="another one each time",
+        show_default="a new one each time",
     ),
 ]  # fmt: skip
 JsonOption = Annotated[
@@ -139,7 +139,8 @@ BitDepthOption = Annotated[int, typer.Option(help="16, 24, or 32 (float, WAV onl
 VoiceOption = Annotated[
     Voice,
     typer.Option(
-        help="What makes the sound: grains of your recordings, or the codec; auto is the one measured to be nearer to them."
+        help="How codes become sound: by grains of your recordings, or by the codec; auto is the one measured to be nearer to "
+        "the recordings."
     ),
 ]
 RecordingsOption = Annotated[
@@ -153,32 +154,32 @@ EditListOption = Annotated[
 SecondsOption = Annotated[float, typer.Option(help="Length of each new piece, 0.5 to 600.")]
 EpochsOption = Annotated[
     int | None,
-    typer.Option(help="Train this many epochs (with --minutes: whichever ends first).", show_default=False),
+    typer.Option(help="Train for this many epochs (with --minutes: whichever ends first).", show_default=False),
 ]
 
 
 DevicesOption = Annotated[
     int,
-    typer.Option(help="Devices of this machine that train together, each with a batch of its own.", min=1, max=1024),
+    typer.Option(help="Devices of this machine to train on, each with a batch of its own.", min=1, max=1024),
 ]
-NodesOption = Annotated[int, typer.Option(help="Machines that train together.", min=1, max=4096)]
+NodesOption = Annotated[int, typer.Option(help="Machines to train on.", min=1, max=4096)]
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
-        help="Of the arithmetic; bf16 is faster where the device computes in it and halves the memory, 16 is for GPUs without "
-        "it; auto takes bf16 on processors that compute in it, 32 elsewhere."
+        help="Floating-point precision. bf16 is faster where the hardware supports it, and halves the memory; 16 is for GPUs "
+        "without bf16; auto takes bf16 on CPUs that support it, 32 elsewhere."
     ),
 ]
 StrategyOption = Annotated[
     Strategy,
-    typer.Option(help="How devices share the work: ddp averages gradients; auto does so where there are several."),
+    typer.Option(help="How devices share the work: ddp averages gradients; auto takes ddp where there are several."),
 ]
 TensorboardOption = Annotated[
     Path | None,
     typer.Option(
         "--tensorboard",
         metavar="DIR",
-        help="Draw the run in TensorBoard, in a folder of its own in DIR.",
+        help="Log the run for TensorBoard, in a folder of its own in DIR.",
         show_default=False,
     ),
 ]
@@ -186,7 +187,7 @@ WandbOption = Annotated[
     Wandb | None,
     typer.Option(
         "--wandb",
-        help="Note the run for Weights & Biases: offline writes it to ./wandb and sends nothing, online sends the figures.",
+        help="Log the run for Weights & Biases: offline writes it to ./wandb and sends nothing, online sends the figures.",
         show_default=False,
     ),
 ]

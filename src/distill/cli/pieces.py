@@ -71,7 +71,7 @@ def rename(
     ],
     as_json: options.JsonOption = False,
 ) -> None:
-    """Give PIECE another name. Its file stays in its folder; its title and what lies beside it and is about it change along."""
+    """Rename PIECE. Its file stays in its folder; its title, its list of grains and its project are renamed with it."""
     from distill.library import Library, moving, naming
 
     library = Library(warn)
@@ -100,7 +100,7 @@ def delete(
     ] = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Move pieces into the trash, each with the list and the project beside it; distill pieces restore brings them back."""
+    """Move pieces into the trash, with their lists of grains and projects; distill pieces restore brings them back."""
     from distill.library import Library, naming, trash
 
     if empties == bool(pieces):

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 def run(
     folder: options.FolderArgument,
-    minutes: Annotated[
-        float | None, typer.Option(help="How many minutes it may take in all.", show_default="8")
-    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time for everything, in minutes.", show_default="8")] = None,
     seconds: options.SecondsOption = 10.0,
     count: Annotated[int, typer.Option(help="How many new pieces, 1 to 64.")] = 3,
     out: Annotated[

@@ -16,9 +16,7 @@ from distill.files.regular import absolute
 def serve(
     models: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="MODEL...", help="What is served: .distill files, or names of models.", show_default=False
-        ),
+        typer.Argument(metavar="MODEL...", help="Models to serve: .distill files or names.", show_default=False),
     ],
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8766,
     host: Annotated[
@@ -28,17 +26,15 @@ def serve(
     token_file: Annotated[
         Path | None,
         typer.Option(
-            help="A file whose first line is the token that clients must send; one that is not there yet is made. Without "
-            "it: the environment's DISTILL_TOKEN, or a new one that is shown.",
+            help="A file whose first line is the token that clients must send; created if it does not exist. Without "
+            "it, DISTILL_TOKEN from the environment, or a new token that is shown.",
             show_default=False,
         ),
     ] = None,
-    longest: Annotated[
-        float, typer.Option(help="Seconds of sound that are taken or made at once.", min=1, max=3600)
-    ] = 600.0,
-    workers: Annotated[int, typer.Option(help="Jobs at once, each a process with the models.", min=1, max=64)] = 1,
+    longest: Annotated[float, typer.Option(help="Longest sound per request, in seconds.", min=1, max=3600)] = 600.0,
+    workers: Annotated[int, typer.Option(help="Jobs at the same time, each a process of its own.", min=1, max=64)] = 1,
     waiting: Annotated[
-        int, typer.Option(help="Clients that may wait in line; others are told when to come again.", min=0, max=10_000)
+        int, typer.Option(help="Clients that may wait in line; others are told when to retry.", min=0, max=10_000)
     ] = 16,
     as_json: options.JsonOption = False,
 ) -> None:

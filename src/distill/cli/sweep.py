@@ -46,16 +46,18 @@ def sweep(
         list[str],
         typer.Option(
             metavar="NAME=A,B",
-            help="What to try: rvq-levels, codebook-size, commitment-weight; hidden-size, layers, heads, lr. Given several "
-            "times: every combination.",
+            help="Values to try of rvq-levels, codebook-size, commitment-weight, hidden-size, layers, heads or lr. Given "
+            "several times, every combination is trained.",
             show_default=False,
         ),
     ],
-    minutes: Annotated[float, typer.Option(help="How long each model is trained, codec and prior.")] = 8.0,
+    minutes: Annotated[
+        float, typer.Option(help="How long to train each model, codec and prior together, in minutes.")
+    ] = 8.0,
     at_once: Annotated[
         int | None,
         typer.Option(
-            help="Models trained at the same time.",
+            help="How many models to train at the same time.",
             min=1,
             max=64,
             show_default="1, or with --ray as many as there is room for",
@@ -66,7 +68,7 @@ def sweep(
         typer.Option(
             metavar="ADDRESS",
             help="Train on a Ray cluster: HOST:PORT of its first machine, auto for the one that runs here, local to start one. "
-            "All its machines must see FOLDER and --out at the same place.",
+            "FOLDER and --out must have the same path on all machines.",
             show_default=False,
         ),
     ] = None,

@@ -60,27 +60,27 @@ def train(
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help=f"{options.FOLDER_HELP} With --resume it is only needed if it was moved.",
+            help=f"{options.FOLDER_HELP} With --resume only needed if it was moved.",
             show_default=False,
         ),
     ] = None,
     quality: Annotated[
         Quality,
         typer.Option(
-            help="high adds a second stage, for a GPU or a night: the decoder is refined against a discriminator."
+            help="high adds a second stage, for a GPU or a night: the decoder is trained further against discriminators."
         ),
     ] = Quality.STANDARD,
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="How long to train in all; with --quality high the second stage takes 60 % of it.",
+            help="How long to train, in minutes; with --quality high the second stage takes 60 % of it.",
             show_default="5, or 30 for high",
         ),
     ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="Train this many epochs, each stage (with --minutes: whichever ends first).", show_default=False
+            help="Train each stage for this many epochs (with --minutes: whichever ends first).", show_default=False
         ),
     ] = None,
     resume: options.ResumeOption = None,

@@ -36,14 +36,16 @@ def train_prior(
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help="The folder of recordings the codec was trained on. With --resume neither is needed, unless they were moved.",
+            help="The folder of recordings the codec was trained on. With --resume only needed if it was moved.",
             show_default=False,
         ),
     ] = None,
     epochs: options.EpochsOption = None,
     minutes: Annotated[
         float | None,
-        typer.Option(help="How long to train; 3 if neither this nor --epochs is given.", show_default=False),
+        typer.Option(
+            help="How long to train, in minutes; 3 if neither this nor --epochs is given.", show_default=False
+        ),
     ] = None,
     resume: options.ResumeOption = None,
     hidden_size: Annotated[int | None, typer.Option(help="Width of the transformer.", show_default="auto")] = None,
@@ -53,8 +55,8 @@ def train_prior(
     patience: Annotated[
         float | None,
         typer.Option(
-            help="Come to rest early when the held-out recordings have not been predicted as well as before for this share of "
-            "the run; 1 never does.",
+            help="Stop early, with a cool-down, when the held-out loss has not been near its lowest for this share of the run; "
+            "1 never stops early.",
             min=0.01,
             max=1.0,
             show_default="0.3",

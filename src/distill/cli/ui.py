@@ -31,7 +31,7 @@ def ui(
     password_file: Annotated[
         Path | None,
         typer.Option(
-            help="A file whose first line is the password; if not given, the password is asked for when it is needed.",
+            help="A file whose first line is the password; without it, you are asked when a password is needed.",
             show_default=False,
         ),
     ] = None,
