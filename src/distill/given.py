@@ -1,4 +1,4 @@
-"""What a program gives to the functions of ``distill``: refused in words where it is of another kind than is needed."""
+"""Checks the arguments of the Python functions: a wrong type is refused with a message."""
 
 import numbers
 import os

@@ -1,4 +1,4 @@
-"""What the first reading of a folder will take, told before it begins: time, and room on the disk."""
+"""An estimate before the first import of a folder starts: time and disk space."""
 
 import shutil
 import time

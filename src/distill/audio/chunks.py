@@ -1,4 +1,4 @@
-"""Files made of chunks that say how long they are, and what they hold where that is wrong: WAV, AIFF, CAF, and AU's one header.
+"""Chunked files (WAV, AIFF, CAF, and AU's one header), and what they really hold where a chunk's length is wrong.
 
 Formats as described in EBU Tech 3306 (RF64, BW64) and in Apple's CAF and AIFF-C specifications.
 """

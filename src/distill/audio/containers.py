@@ -1,4 +1,4 @@
-"""What an audio file really holds, whatever its header claims: by content, in pieces that libsndfile can read whole.
+"""What an audio file really holds, whatever its header claims: recognised by content, in parts that libsndfile can read.
 
 A recorder that lost power leaves sizes of zero, a stream leaves them open, joined MP3 and Ogg files describe their first part
 only, and a variable-rate MP3 without its table is as long as its first frame suggests. Where the content holds more than the

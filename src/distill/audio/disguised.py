@@ -1,4 +1,4 @@
-"""Files that are called like sound and are something else that people know: an archive, a page in place of a download."""
+"""Files named like sound that are something else: an archive, a web page saved in place of a download."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""All that looks like sound below a folder, by name or by content, and what could not be looked at."""
+"""All files below a folder that look like sound, by name or by content, and what could not be read."""
 
 import os
 from collections.abc import Iterator

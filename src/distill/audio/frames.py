@@ -1,4 +1,4 @@
-"""Files made of frames or pages, counted instead of believed: FLAC and Ogg.
+"""FLAC and Ogg: their length is counted from frames or pages, not taken from the header.
 
 Formats as described in RFC 9639 (FLAC) and RFC 3533 (Ogg).
 """

@@ -1,4 +1,4 @@
-"""How like its recordings a codec sounds, by more than one ear: spectra, pitch and texture."""
+"""How much a codec sounds like its recordings, by three measures: spectra, pitch and texture."""
 
 import math
 from collections.abc import Iterable, Sequence

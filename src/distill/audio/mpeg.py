@@ -1,4 +1,4 @@
-"""MP3: frames counted instead of believed, whatever lies between them (ISO 11172-3)."""
+"""MP3: its length is counted from frames, whatever lies between them (ISO 11172-3), not taken from the header."""
 
 import math
 import mmap

@@ -1,4 +1,4 @@
-"""The one sample rate of all sound inside Distill: recordings are brought to it when they are read. Imports nothing."""
+"""The one sample rate inside Distill: recordings are resampled to it when they are read. Imports nothing."""
 
 SAMPLE_RATE = 48_000
 """Samples a second."""

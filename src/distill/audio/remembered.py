@@ -1,4 +1,4 @@
-"""Measured once: what takes long to find out about recordings, kept as JSON beside their decoded audio.
+"""A cache of measurements of recordings that take long, as JSON beside their decoded audio.
 
 Everything is kept under the SHA-256 of what it was measured of, so it is right as long as it is measured in the same way.
 """

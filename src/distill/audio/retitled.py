@@ -1,4 +1,4 @@
-"""Another title in a file that Distill wrote; its sound and its other tags stay as they are, byte for byte."""
+"""Changes the title in a file that Distill wrote; its sound and its other tags stay the same, byte for byte."""
 
 import errno
 import mmap

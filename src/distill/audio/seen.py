@@ -1,4 +1,4 @@
-"""What a file on disk is known to hold since it was last written to, so that hundreds of hours start without being read again.
+"""Remembers the digest of each file by its place, size and dates, so that hundreds of hours start without being read again.
 
 A file is known by its place, size, inode, and the moments it was written to and changed at. What was written to within the last
 seconds is looked at anew every time: a second change within one tick of the clock would not show.

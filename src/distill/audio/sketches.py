@@ -1,4 +1,4 @@
-"""One recording as it is compared with others: at 16 kHz, and as log spectra of 24 bands, 20 frames a second.
+"""A recording in the form in which it is compared with others: at 16 kHz, and as log spectra of 24 bands, 20 frames a second.
 
 Of many hours both lie on disk: 34 kB for each second would be 12 GB of memory for a hundred hours.
 """

@@ -1,4 +1,4 @@
-"""Stretches of a file and new bytes, read as one file: how a file is read whose header is wrong."""
+"""Parts of a file and new bytes, read as one file: how files with a wrong header are read."""
 
 import io
 from collections.abc import Sequence

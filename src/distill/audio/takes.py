@@ -1,4 +1,4 @@
-"""Which recordings are one take: what of them sounds like what of another, and what follows from it.
+"""Which recordings are one take: which parts sound like parts of another, and what follows from it.
 
 A recording of which nearly everything sounds like one stretch of another, at one and the same place, is a *copy* of it:
 exported again, resampled, made louder, cut, encoded, mixed to mono. A copy counts once. Recordings that share less (a bar,

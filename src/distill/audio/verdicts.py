@@ -1,4 +1,4 @@
-"""What is said of one audio file of a folder."""
+"""The verdicts on one audio file of a folder."""
 
 from dataclasses import dataclass
 from enum import StrEnum

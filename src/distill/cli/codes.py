@@ -1,4 +1,4 @@
-"""``distill encode`` and ``distill decode``: the codec by hand."""
+"""``distill encode`` and ``distill decode``: the codec on its own."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Where results go: a folder that is named like a file is a mistake, and is better refused than made."""
+"""Where results go: a folder that is named like a file is a mistake, and is refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What ``distill`` begins with: Ctrl-C is answered in words from the first moment on, while Distill is still being loaded."""
+"""The entry point of ``distill``: Ctrl-C gets a message even while Distill is still loading."""
 
 import sys
 

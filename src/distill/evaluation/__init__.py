@@ -1,1 +1,1 @@
-"""How good a model is: the codec beside its recordings and beside Opus, the prior put to the test of reciting."""
+"""How good a model is: the codec against its recordings and Opus, and whether the prior recites."""

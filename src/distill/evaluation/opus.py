@@ -1,4 +1,4 @@
-"""Opus for comparison, a codec for all kinds of sound, by way of opus-tools where they are installed."""
+"""Opus, a general codec, for comparison; through opus-tools where they are installed."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""How far a sweep is: a note in Distill's own folder, so that one that was stopped goes on with what is missing."""
+"""The progress of a sweep, saved in Distill's own folder, so that a stopped sweep can resume."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The prior one position a call: what was drawn before in, the next position out, everything it remembers in and out.
+"""The prior, one position a call: the last position and the state in, the next position and the new state out.
 
 It predicts what :class:`distill.models.prior.CodePrior` predicts with its cache, and draws as
 :func:`distill.making.drawing.draw` draws, from numbers that the caller gives; a test compares both."""

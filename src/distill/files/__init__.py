@@ -1,1 +1,1 @@
-"""The file system: where things lie, opened with care, written whole or not at all, under names that are free."""
+"""The file system: locations, safe opening, atomic writing, and free names."""

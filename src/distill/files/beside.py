@@ -1,4 +1,4 @@
-"""What lies beside a piece and tells of it: the JSON file of its grains, and the project of its edit list."""
+"""The files that accompany a piece: the JSON list of its grains, and the project of its edit list."""
 
 import json
 from pathlib import Path

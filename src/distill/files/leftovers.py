@@ -1,4 +1,4 @@
-"""What a process that was killed leaves behind, and how the next command knows it from what is still being written.
+"""Files that a killed process leaves behind, and how to tell them from files that are still being written.
 
     .distill-HOST-PID-XXXXXXXX.part   content that is written aside: its name says whose it is
     held/XXXXXXXX.json                in Distill's own folder: an empty file that holds a name, and the process that holds it

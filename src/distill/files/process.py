@@ -1,4 +1,4 @@
-"""Which process trains, so that another can tell whether it still lives.
+"""Identifies the process that trains, so that another can tell whether it is still alive.
 
 A number alone does not tell: after a crash the system soon gives it to another process. So the moment at which the process
 began is noted beside it, in whatever words the system has for it.

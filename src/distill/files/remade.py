@@ -1,4 +1,4 @@
-"""Files that can be made again at any time, as those of a cache: the least recently used go when there is too much of them."""
+"""Files of a cache, which can be made again at any time: the least recently used are removed when they take too much space."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""New audio made again: from what the library noted of a piece, to the identical file."""
+"""Makes a piece again, from its record in the library to the identical file."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Audio that new sound continues or is put into: read for the model, and what is odd about it said before anything is made."""
+"""Audio that new sound continues or is put into: read for the model, with warnings before anything is made."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A model given away together with the sound of its recordings, so that their voice is at hand elsewhere too."""
+"""Copies of a model that include the sound of its recordings, so that the recordings' voice works elsewhere too."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""New audio as it is drawn: a listener hears the beginning while the prior still draws what follows.
+"""Streams new audio while it is drawn: playback starts before the prior has finished.
 
     codes     ████████████████████░░░░░░      drawn so far; the prior goes on
     sound     ██████████████~~~~              what lies a codec's context behind the newest code is settled

@@ -1,4 +1,4 @@
-"""Random numbers that depend on where they are used and on nothing else.
+"""Random numbers that depend only on the position where they are used.
 
 The same codes must give the same samples, whether they are decoded whole, in chunks, again, or on another device. So a
 draw is a hash of (stream, position, place) and no generator has a state. The mixing function is Chris Wellons'

@@ -1,4 +1,4 @@
-"""Pieces of HTML every section is made of. Whatever a person named goes through ``text`` or ``name``."""
+"""HTML helpers for every section. Any name that a person gave goes through ``text`` or ``name``."""
 
 import html
 import re

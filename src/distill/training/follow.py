@@ -1,4 +1,4 @@
-"""The loop of every rank but the first: it waits for trainings to take part in (``orders.py``) until there are no more.
+"""The loop of every rank except the first: it waits for trainings to take part in (``orders.py``) until there are no more.
 
 It shows and writes nothing. All it needs besides the recordings is sent to it.
 """

@@ -1,4 +1,4 @@
-"""What earlier versions saved, laid out as this version expects it, so that a run of theirs can go on.
+"""Converts states that earlier versions saved, so that their runs can be resumed.
 
 Format 1 (until November 2026) had one layout for the codec and the prior and another for the second stage.
 """

@@ -1,4 +1,4 @@
-"""The worker: a process that keeps PyTorch and the last models warm, and answers what must be quick (``worker.py`` asks).
+"""The worker: a process that keeps PyTorch and the last models loaded, and answers the quick requests of ``worker.py``.
 
 Every answer is a JSON object and bytes: codes as int16, row by row, or a sound as a WAV file in 32 bits.
 """

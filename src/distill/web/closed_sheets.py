@@ -1,4 +1,4 @@
-"""Sheets that were closed: for thirty days they can be opened again, with all that was done to them; then they are deleted."""
+"""Closed sheets: for thirty days they can be reopened, with their whole history; then they are deleted."""
 
 import os
 import shutil

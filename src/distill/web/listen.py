@@ -1,4 +1,4 @@
-"""Where the page and the service listen: one process, plain HTTP, nothing said of itself."""
+"""Where the page and the service listen: one process, plain HTTP, no server header."""
 
 import errno
 import logging

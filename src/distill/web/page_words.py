@@ -1,4 +1,4 @@
-"""What the command line says, as the page says it: what to click instead of which option to give.
+"""Rewords messages of the command line for the page: what to click instead of which option to give.
 
 Jobs are commands and the library is the same for all, so their sentences name options and verbs. Where a sentence can be met on
 the page, its other words are here; ``tests/web/test_page_words.py`` finds those that are not.

@@ -1,4 +1,4 @@
-"""Workers that several clients share: one job a worker, a line of bounded length, and for all others when to come again.
+"""Workers that several clients share: one job a worker, a bounded queue, and for all others a time to retry.
 
     request ──place──▶ takes what the client sends ──worker──▶ waits its turn, works ──▶ answer
                  └──▶ TooManyError: how many seconds to wait before asking again

@@ -1,4 +1,4 @@
-"""The process behind a job: waits for its turn, then runs its commands one after the other.
+"""The process of a job: it waits for its turn, then runs its commands one after the other.
 
     python -m distill.web.runner FOLDER
 

@@ -1,4 +1,4 @@
-"""The one key of ``distill serve``: a request that does not bear it is answered 401, whatever it asked for, and nothing else.
+"""The token of ``distill serve``: every request without it is answered 401, whatever it asks for.
 
 Beside it stand the bounds that hold before a route is even looked for: how long a body may be, and how long a client may take
 to send or to read a little.

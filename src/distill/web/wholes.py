@@ -1,4 +1,4 @@
-"""What the worker does for ``distill serve``: whole sounds in, whole sounds out, as files or, part by part, as they are made.
+"""The worker's jobs for ``distill serve``: whole sounds in and out, as files or streamed as they are made.
 
 Every question begins with the most seconds that are taken, so that what a header hides is met here, too.
 """

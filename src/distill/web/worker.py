@@ -1,4 +1,4 @@
-"""The server's end of its one warm PyTorch process: started when it is needed, restarted when it died, gone with the server.
+"""The server's end of its one PyTorch process: started on first use, restarted if it dies, ended with the server.
 
     route ──ask──▶ Worker ──stdin──▶ bench.py (PyTorch, the last models)
                           ◀──stdout──

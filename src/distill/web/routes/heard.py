@@ -1,4 +1,4 @@
-"""Codes as sound: cells, columns, rows and stretches; blends and proposals before they are taken; what an entry sounds like."""
+"""Codes as sound: cells, columns, rows and stretches; previews of blends and proposals; codebook entries."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""Trainings as their folders tell them, wherever they were begun: to be followed, and stopped."""
+"""Trainings, read from their folders, wherever they were started: follow and stop them."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Trainings begun from the page, or gone on with: each is a job (``jobs.py``) made of the command line's commands."""
+"""Starting and resuming trainings from the page: each is a job (``jobs.py``) made of the command line's commands."""
 
 from pathlib import Path
 from typing import Literal

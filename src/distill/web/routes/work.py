@@ -1,4 +1,4 @@
-"""Jobs: what is at work, waits in line, or is over."""
+"""Jobs: running, queued, or finished."""
 
 from typing import Any
 
