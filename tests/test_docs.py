@@ -196,6 +196,27 @@ def test_links_lead_somewhere() -> None:
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_anchors_lead_to_headings() -> None:
+    """Guards against a heading that was renamed while a page still links to it."""
+    pages = [page.resolve() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    headings = {page: re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE) for page in pages}
+    anchors = {page: {anchor_of(heading) for heading in found} for page, found in headings.items()}
+    links = [
+        (page, target, anchor)
+        for page in pages
+        for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    assert len(links) > 10
+    for page, target, anchor in links:
+        there = (page.parent / target).resolve() if target else page
+        assert anchor in anchors[there], f"{page.name}: {target}#{anchor}"
+
+
+def anchor_of(heading: str) -> str:
+    """As GitHub makes it: small letters and hyphens, without other signs."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def test_the_benchmark_of_the_table(small_corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Guards against rows that pair the wrong files: a folder is at no distance from itself."""
     benchmark = runpy.run_path(str(ROOT / "benchmarks" / "reconstruction.py"))
