@@ -1,4 +1,4 @@
-"""Sound changed as codes by words: ``mirror 2-4``, ``graft other levels det``, ``reimagine 5-7 seed 3``.
+"""Edits sound as codes from words: ``mirror 2-4``, ``graft other levels det``, ``reimagine 5-7 seed 3``.
 
 The same words are the options of ``distill edit`` and the fields of an edit that is asked of ``distill serve``.
 

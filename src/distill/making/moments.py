@@ -1,4 +1,4 @@
-"""Parts of a sound made of codes, to be heard at once: a stretch as it sounds in its place, a moment held, one code alone."""
+"""Excerpts of a sound made of codes, ready to play: a stretch as it sounds in its place, a moment held, one code alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How much the onsets of a sound repeat: whether it has a beat that is heard.
+"""How much the onsets of a sound repeat: whether it has an audible beat.
 
 Onsets are where the mel bands get louder from frame to frame, a hundred frames a second. Their autocorrelation says how much
 of them comes again after a time.

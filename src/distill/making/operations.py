@@ -1,4 +1,4 @@
-"""The operations with which sound is changed as codes, in words, before anything is loaded; ``editing.py`` does them."""
+"""The edits of sound as codes, parsed from words before anything is loaded; ``editing.py`` applies them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

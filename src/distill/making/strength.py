@@ -1,4 +1,4 @@
-"""How firmly new audio is held to the beat (``beat.py``): measured for each model, in its last seconds of training.
+"""How strongly new audio is held to the beat (``beat.py``): measured for each model, in its last seconds of training.
 
 Some priors keep much of a beat by themselves, others next to none, and whatever is added costs likeness (docs/prior.md). So
 pieces are drawn at several strengths, all in one batch, made to sound, and the least strength that is enough is kept:
@@ -90,7 +90,7 @@ def least_enough(shares: Iterable[float]) -> float:
 
 
 def in_words(strength: float) -> str:
-    """How firmly the beat is held, in a sentence."""
+    """How strongly the beat is held, in a sentence."""
     if not strength:
         return "Nothing is added to hold a beat: the recordings have no clear one, or new audio keeps it by itself."
     return f"The beat is held with strength {strength:.1f}."

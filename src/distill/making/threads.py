@@ -1,4 +1,4 @@
-"""How many processor threads share the arithmetic of one operation, changed for one thread of the program alone."""
+"""Changes how many processor threads share an operation, for one thread of the program only."""
 
 import os
 from collections.abc import Iterator

@@ -110,7 +110,7 @@ class Header(BaseModel):
     """The map from a position's codebook vectors to how loud its bands are (``making/beat.py``); files of earlier versions have
     none, and new audio of theirs is drawn without a beat."""
     beat_strength: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = BEAT_STRENGTH
-    """How firmly new audio is held to the beat (``making/strength.py``)."""
+    """How strongly new audio is held to the beat (``making/strength.py``)."""
     heard_before: Annotated[int, Field(ge=0, le=1000)] = 0
     """Positions of a long recording that are the context in which a piece begins (``making/openings.py``)."""
     loudness: tuple[FiniteFloat, FiniteFloat, FiniteFloat] | None = None
