@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import import_corpus
-from distill.audio.split import whole_recordings
+from distill.audio.passages import whole_recordings
 from distill.audio.windows import TrainingWindows
 from distill.errors import TrainingError
 from distill.models.base import base_config, save_base, start_from_base

@@ -29,8 +29,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from distill.audio.corpus import import_corpus
+from distill.audio.passages import Passage, whole_recordings
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.split import Passage, whole_recordings
 from distill.codes.descriptions import Description, entry_descriptions, least_squares
 from distill.codes.views import View
 from distill.models.base_prior import CodeMaps, load_base_prior, save_base_prior

@@ -35,8 +35,8 @@ from distill.audio.demo import write_demo_corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import Likeness, judge, pooled
 from distill.audio.mixing import mono, mono_pair
+from distill.audio.passages import whole_recordings
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.split import whole_recordings
 from distill.audio.windows import spread
 from distill.codes.extract import decode_parts, encode_blocks
 from distill.evaluation.measure import beginning, distance_between, joined

@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 
 from distill.audio.corpus import import_corpus
 from distill.audio.files import to_channels
-from distill.audio.split import whole_recordings
+from distill.audio.passages import whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.models.model_file import load_model
 from distill.originality.passages import DEPTH_DB, Passages

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from distill.audio.corpus import import_corpus
-from distill.audio.split import Passage, split_corpus
+from distill.audio.passages import Passage
+from distill.audio.split import split_corpus
 from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
 from distill.making.drawing import Sampling, draw

@@ -32,7 +32,8 @@ from distill.audio.corpus import import_corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import judge
 from distill.audio.mixing import mono_pair
-from distill.audio.split import split_corpus, whole_recordings
+from distill.audio.passages import whole_recordings
+from distill.audio.split import split_corpus
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COST, Bank, Stretch

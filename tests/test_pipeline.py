@@ -11,7 +11,8 @@ import pytest
 
 from distill import pipeline
 from distill.audio.corpus import import_corpus
-from distill.audio.split import Passage, split_corpus
+from distill.audio.passages import Passage
+from distill.audio.split import split_corpus
 from distill.evaluation import remeasured
 from distill.library import trash
 from distill.making.strength import in_words, measured_strength

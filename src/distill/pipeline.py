@@ -16,7 +16,8 @@ from threading import Event
 from typing import Any
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import Split, split_corpus
+from distill.audio.passages import Split
+from distill.audio.split import split_corpus
 from distill.errors import SettingError
 from distill.evaluation.remeasured import measured_anew, outdated
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving

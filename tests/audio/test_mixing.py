@@ -8,7 +8,7 @@ import pytest
 from distill.audio.corpus import Recording, import_corpus
 from distill.audio.files import read_audio
 from distill.audio.mixing import Balance, Mix, as_trained, in_channels
-from distill.audio.split import whole_recordings
+from distill.audio.passages import whole_recordings
 
 
 def balanced(audio):

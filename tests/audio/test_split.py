@@ -10,7 +10,8 @@ import pytest
 from distill.audio.alike import Alike
 from distill.audio.corpus import Corpus, Recording, import_corpus
 from distill.audio.demo import write_demo_corpus
-from distill.audio.split import SHORTEST_PASSAGE, Passage, split_corpus
+from distill.audio.passages import SHORTEST_PASSAGE, Passage
+from distill.audio.split import split_corpus
 
 
 def _corpus(seconds, groups=None, names=None):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distill.audio.corpus import Recording
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 from distill.audio.windows import TrainingWindows, validation_windows
 
 

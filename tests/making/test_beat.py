@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 from distill.making import strength
 from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
 from distill.making.drawing import Sampling, Steering, sample_codes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 from distill.audio.texture import FASTEST, SLOWEST
 from distill.making import nearness
 from distill.making.grains import JOIN_COSTS

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import whole_recordings
+from distill.audio.passages import whole_recordings
 from distill.codes.extract import encode_blocks
 from distill.errors import StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
 from distill.training.plan import PriorPlan
 from distill.training.prior_start import new_prior

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from distill.audio.distance import LogMel
 from distill.audio.mixing import mono
+from distill.audio.passages import Passage
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.split import Passage
 from distill.models.vqvae import ConvVQVAE
 
 HALVES = 2

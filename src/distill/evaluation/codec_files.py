@@ -8,7 +8,7 @@ import numpy as np
 
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks, samples_at_48k
-from distill.audio.split import whole_recordings
+from distill.audio.passages import whole_recordings
 from distill.audio.writing import check_output_format, write_audio
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks

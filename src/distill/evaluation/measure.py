@@ -14,7 +14,8 @@ from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.likeness import Likeness, judge, pooled
 from distill.audio.mixing import mono_pair
-from distill.audio.split import Passage, Split, split_corpus, whole_recordings
+from distill.audio.passages import Passage, Split, whole_recordings
+from distill.audio.split import split_corpus
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
 from distill.errors import AudioFileError

@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.distance import LogMel
+from distill.audio.passages import Passage
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.split import Passage
 from distill.codes.descriptions import entry_descriptions, linear_map
 from distill.making.openings import Openings
 from distill.models.header import BANDS

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 from distill.making import lean, nearness, strength
 from distill.making.beat import learn_bands
 from distill.making.loudness import learn_loudness

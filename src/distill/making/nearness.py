@@ -20,8 +20,8 @@ from torch import Tensor
 from distill.audio import pitch
 from distill.audio.distance import mel_filterbank
 from distill.audio.mixing import as_trained, mono
+from distill.audio.passages import Passage
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.split import Passage
 from distill.audio.texture import FASTEST, SLOWEST, movement
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COSTS, Bank, Stretch

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 from distill.codes.extract import decode_chunks
 from distill.making.beat import Beat, Metronome, Pulse
 from distill.making.drawing import Sampling, Steering, sample_codes

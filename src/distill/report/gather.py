@@ -12,7 +12,7 @@ import torch
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.mixing import as_trained, mono, mono_pair
-from distill.audio.split import Split, whole_recordings
+from distill.audio.passages import Split, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
 from distill.evaluation.measure import Evaluation, beginning, distance_between, held_out_names, joined

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
-from distill.audio.split import Split, split_corpus
+from distill.audio.passages import Split
+from distill.audio.split import split_corpus
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.discriminator import (

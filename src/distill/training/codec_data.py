@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, Recording
+from distill.audio.passages import Passage, Split, whole_recordings
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.split import Passage, Split, whole_recordings
 from distill.audio.windows import TrainingWindows, spread, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.models import ranks

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 from distill.codes.extract import Codec, encode_view
 from distill.codes.views import View
 from distill.models import ranks

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import Passage
+from distill.audio.passages import Passage
 from distill.errors import CorpusError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig, VQVAEConfig

@@ -12,7 +12,7 @@ import safetensors.torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus
-from distill.audio.split import Passage, Split
+from distill.audio.passages import Passage, Split
 from distill.models import ranks
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.vqvae import ConvVQVAE

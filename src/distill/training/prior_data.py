@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus
-from distill.audio.split import Passage, Split
+from distill.audio.passages import Passage, Split
 from distill.audio.windows import spread
 from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.corpus import Corpus
-from distill.audio.split import Split
+from distill.audio.passages import Split
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig

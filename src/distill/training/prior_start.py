@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import Passage, Split, split_corpus
+from distill.audio.passages import Passage, Split
+from distill.audio.split import split_corpus
 from distill.codes.descriptions import Description, entry_descriptions, linear_map
 from distill.models import ranks
 from distill.models.base_prior import base_prior_path, start_from_base_prior

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.split import Split, split_corpus
+from distill.audio.passages import Split
+from distill.audio.split import split_corpus
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.base import base_path
