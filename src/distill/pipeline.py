@@ -9,7 +9,7 @@ values and files, so each can be run alone, and the model file is all that they 
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -64,6 +64,42 @@ class Refined:
     page: Path | None
     """HTML page to compare the codec before and after; None after a stop."""
     result: RefinementResult
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything that is decided before a whole run."""
+
+    name: str | None = None
+    """Of the model; the folder's name if not given."""
+    minutes: float | None = None
+    """That it may take in all; ``DEFAULT_MINUTES`` if not given."""
+    seconds: float = 10.0
+    """Of each new piece."""
+    count: int = 3
+    """How many new pieces."""
+    channels: int | None = None
+    """1 or 2; as many as the recordings have if not given."""
+    config_changes: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the codec's config that the person chose."""
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "auto"
+    """Of the arithmetic while training; ``auto`` is the fastest that is as good on this device."""
+    from_scratch: bool = False
+    """Whether codec and prior are trained without the base models."""
+    voice: VoiceSettings = field(default_factory=VoiceSettings)
+    """Which voice renders the codes; by default the one measured to be nearer to the recordings."""
+
+    @property
+    def of_training(self) -> dict[str, Any]:
+        """What the plans of codec and prior have in common."""
+        return {
+            "seed": self.seed,
+            "device": self.device,
+            "precision": self.precision,
+            "from_scratch": self.from_scratch,
+        }
 
 
 @dataclass(frozen=True)
@@ -290,56 +326,44 @@ def add_prior(
 def run(
     folder: Path,
     out: Path,
+    plan: RunPlan | None = None,
     *,
-    name: str | None = None,
-    minutes: float | None = None,
-    seconds: float = 10.0,
-    count: int = 3,
-    channels: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    from_scratch: bool = False,
-    precision: Precision = "auto",
-    config_changes: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     on_settings: Callable[[Settings], None] | None = None,
     cancel_event: Event | None = None,
-    voice: VoiceSettings | None = None,
 ) -> RunResult:
-    """The whole pipeline: import, codec, prior, new audio, report, all inside ``minutes`` (8 if not given).
+    """The whole pipeline: import, codec, prior, new audio, report, all inside the plan's minutes.
 
     Args:
+        folder: of the recordings.
+        out: folder for the model, the new audio and the report.
+        plan: the defaults if not given.
         progress: called with (name of the step, done, total) in the steps other than training.
-        precision: of the arithmetic while training; ``auto`` is the fastest that is as good on this device.
-        from_scratch: whether codec and prior are trained without the base models.
-        config_changes: fields of the codec's config that the person chose.
         on_settings: called once with the settings in use, before training begins.
-        voice: which voice renders the codes; if not given, the one measured to be nearer to the recordings.
 
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
     """
-    started, awake_since = time.monotonic(), awake.seconds()
+    started, awake_since, plan = time.monotonic(), awake.seconds(), plan or RunPlan()
     tell = progress or (lambda step, done, total: None)
     taken: dict[str, float] = {}
 
     def over(part: str) -> None:
         taken[part] = awake.seconds() - awake_since - sum(taken.values())
 
-    check_request(seconds, count)
-    chosen = run_settings(None, minutes, device, DEFAULT_MINUTES, precision)
-    minutes = DEFAULT_MINUTES if minutes is None else minutes
-    with claimed(new_model_path(out, name, folder)) as model_path:
+    check_request(plan.seconds, plan.count)
+    chosen = run_settings(None, plan.minutes, plan.device, DEFAULT_MINUTES, plan.precision)
+    minutes = DEFAULT_MINUTES if plan.minutes is None else plan.minutes
+    with claimed(new_model_path(out, plan.name, folder)) as model_path:
         corpus = import_corpus(
             folder,
-            channels=channels,
+            channels=plan.channels,
             progress=lambda done, total, _: tell("Reading", done, total),
             ahead=lambda words: (callback or ignore)(Notice(words)),
         )
-        changes = dict(config_changes or {})
-        marked = {*changes, *({"channels"} if channels else ())}
-        settings = {**chosen, **codec_settings(codec_config(corpus, changes), marked)}
+        marked = {*plan.config_changes, *({"channels"} if plan.channels else ())}
+        settings = {**chosen, **codec_settings(codec_config(corpus, plan.config_changes), marked)}
         if on_settings is not None:
             on_settings(settings)
         run_folder = new_run_folder(model_path.stem)
@@ -348,21 +372,17 @@ def run(
             seconds_taken, cancelled = time.monotonic() - started, _is_set(cancel_event)
             return RunResult(model_path, pieces, report, seconds_taken, cancelled, next_command, resume)
 
-        split = split_corpus(corpus, seed=seed)
+        split = split_corpus(corpus, seed=plan.seed)
         over("reading")
-        closing = closing_seconds(minutes, seconds, count, corpus.seconds)
+        closing = closing_seconds(minutes, plan.seconds, plan.count, corpus.seconds)
         left = time_to_learn(minutes, time.monotonic() - started, closing, callback or ignore)
-        plan = CodecPlan(
-            minutes=CODEC_SHARE * left / 60, seed=seed, device=device, precision=precision, from_scratch=from_scratch
-        )
-        events = events_file(run_folder, "codec")
         codec = train_codec(
             corpus,
             split,
             model_path,
-            events,
-            plan,
-            config_changes=changes,
+            events_file(run_folder, "codec"),
+            CodecPlan(minutes=CODEC_SHARE * left / 60, **plan.of_training),
+            config_changes=plan.config_changes,
             callback=callback,
             cancel_event=cancel_event,
         )
@@ -372,24 +392,28 @@ def run(
 
         over("the codec")
         left = 60 * minutes - sum(taken.values()) - closing
-        prior_plan = PriorPlan(
-            minutes=max(left / 60, 0.02), seed=seed, device=device, precision=precision, from_scratch=from_scratch
+        bundled = add_prior(
+            model_path,
+            corpus,
+            split,
+            events_file(run_folder, "prior"),
+            PriorPlan(minutes=max(left / 60, 0.02), **plan.of_training),
+            callback=callback,
+            cancel_event=cancel_event,
         )
-        events = events_file(run_folder, "prior")
-        bundled = add_prior(model_path, corpus, split, events, prior_plan, callback=callback, cancel_event=cancel_event)
         if _is_set(cancel_event):
             resume = resume_command("train-prior", model_path, bundled.header.prior_training or {})
             return result((), None, command("distill", "generate", model_path), resume)
 
         over("the prior")
         tell("Composing", 0, 1)
-        model = load_model(model_path, choose_device(device))
+        model = load_model(model_path, choose_device(plan.device))
         pieces = make(
             model,
             out,
-            Request("audio", Sampling(), seconds=seconds).in_voice(voice or VoiceSettings()),
-            seed,
-            count,
+            Request("audio", Sampling(), seconds=plan.seconds).in_voice(plan.voice),
+            plan.seed,
+            plan.count,
             progress=lambda done, total: tell("Composing", done, total),
             callback=callback,
         )

@@ -27,8 +27,10 @@ def demo(
     check_length(None, minutes)
     recordings = out / "recordings"
     made = write_demo_corpus(recordings, seed=0)
+    from distill.pipeline import RunPlan  # with PyTorch, which takes seconds
+
     note(f"Made {len(made)} recordings in {recordings}")
-    result = run_pipeline(recordings, out, name=None, minutes=minutes, seed=seed, device=device)
+    result = run_pipeline(recordings, out, RunPlan(minutes=minutes, seed=seed, device=device))
     show_result(result, as_json)
     if not as_json:
         note()

@@ -23,7 +23,7 @@ from distill.files.names import MODEL_SUFFIX, command, run_folders
 from distill.files.regular import absolute
 
 if TYPE_CHECKING:
-    from distill.pipeline import RunResult
+    from distill.pipeline import RunPlan, RunResult
     from distill.runs.watching import Watching
 
 
@@ -67,30 +67,30 @@ def run(
         )
     with options.together(device, devices, nodes, strategy) as leads:
         if leads:
+            from distill.pipeline import RunPlan
+
             result = run_pipeline(
                 folder,
                 out,
+                RunPlan(
+                    name=name,
+                    minutes=minutes,
+                    seconds=seconds,
+                    count=count,
+                    channels=options.channels(channels),
+                    config_changes=options.chosen({"num_quantizers": rvq_levels, "codebook_size": codebook_size}),
+                    seed=seed,
+                    device=device,
+                    precision=precision.value,
+                    from_scratch=from_scratch,
+                    voice=VoiceSettings(Choice(voice)),
+                ),
                 options.watching(tensorboard, wandb),
-                name=name,
-                minutes=minutes,
-                seconds=seconds,
-                count=count,
-                channels=options.channels(channels),
-                device=device,
-                seed=seed,
-                voice=VoiceSettings(Choice(voice)),
-                from_scratch=from_scratch,
-                precision=precision.value,
-                config_changes={
-                    key: value
-                    for key, value in {"num_quantizers": rvq_levels, "codebook_size": codebook_size}.items()
-                    if value is not None
-                },
             )
             show_result(result, as_json)
 
 
-def run_pipeline(folder: Path, out: Path, watching: "Watching | None" = None, **settings: Any) -> "RunResult":
+def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: "Watching | None" = None) -> "RunResult":
     """Runs the pipeline with a live view. After an interrupt it says which model is kept."""
     from distill import pipeline
 
@@ -110,7 +110,7 @@ def run_pipeline(folder: Path, out: Path, watching: "Watching | None" = None, **
                 return pipeline.run(
                     folder,
                     out,
-                    **settings,
+                    plan,
                     callback=tell,
                     progress=view.progress,
                     on_settings=settings_table,
