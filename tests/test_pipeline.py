@@ -17,7 +17,8 @@ from distill.evaluation import remeasured
 from distill.library import trash
 from distill.making.strength import in_words, measured_strength
 from distill.models.model_file import Model, load_model, save_model
-from distill.runs.resume import RefinementRun, Stopped, stopped_prior
+from distill.runs.resume import stopped_prior
+from distill.runs.saved import RefinementRun, Stopped
 from distill.training import Notice, TrainingEvent
 from distill.training.budget import Closing
 

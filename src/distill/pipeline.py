@@ -34,7 +34,8 @@ from distill.models.model_file import Model, load_model, save_model
 from distill.report import write_refinement_report, write_report
 from distill.report.gather import refinement_report, run_report
 from distill.runs.events import events_file, read_run
-from distill.runs.resume import RefinementRun, Stopped, forget_finished, resume_command
+from distill.runs.resume import forget_finished, resume_command
+from distill.runs.saved import RefinementRun, Stopped
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config

@@ -16,7 +16,7 @@ import torch
 from distill.errors import SettingError, StateFileError
 from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.header import CorpusRecord, new_header
-from distill.runs.resume import Stopped
+from distill.runs.saved import Stopped
 from distill.training import (
     Notice,
     PriorStepMetrics,

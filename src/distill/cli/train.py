@@ -17,7 +17,7 @@ from distill.files.regular import absolute
 if TYPE_CHECKING:
     from distill.models.model_file import Model
     from distill.pipeline import Refined
-    from distill.runs.resume import Stopped
+    from distill.runs.saved import Stopped
     from distill.training.plan import Precision
 
 DEFAULT_MINUTES = 5.0

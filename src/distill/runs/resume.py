@@ -6,28 +6,25 @@
                         prior.codes                         what it learns from
                         listening/                          what was held out, as the codec gave it back
 
-A run is named by that folder or by the model file it writes, wherever that was moved: the file knows its codec's run, and
-later stages belong to a model if both have the same codes. What is to be known of a run is read without PyTorch.
+What a state says is in ``saved.py``; here the right one is found. A run is named by that folder or by the model file it
+writes, wherever that was moved: the file knows its codec's run, and later stages belong to a model if both have the same
+codes. What is to be known of a run is read without PyTorch.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from distill import models
 from distill.errors import OutputError, SettingError, StateFileError
 from distill.files.names import command, new_run_folder, run_folders
 from distill.files.regular import absolute
-from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import UNMEASURED, read_header
-from distill.runs.events import events_file
+from distill.runs.saved import RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look
-from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan, StageEnd
-from distill.training.state import CODES_SUFFIX, TrainingState, load_state, read_values
+from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
+from distill.training.state import CODES_SUFFIX, load_state, read_values
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model
@@ -41,156 +38,6 @@ _KINDS = {
 
 FINISHED_KEPT = 5
 """How many runs keep the states of finished stages (some 200 MB a codec), so that they can be trained further."""
-
-C = TypeVar("C", VQVAEConfig, PriorConfig)
-P = TypeVar("P", bound=Plan)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What every state says of where it comes from, for whoever resumes it; its ``about``."""
-
-    model: Path
-    """Where the model is, or will be."""
-    folder: Path
-    """Where the recordings are."""
-    events: int
-    """Bytes of the event file that count: what is reported after the state is saved comes again."""
-    second_stage: StageEnd | None = None
-    """The second stage that is to follow a codec's first one."""
-
-    def values(self) -> dict[str, Any]:
-        """As JSON values."""
-        planned = {} if self.second_stage is None else {"second_stage": dataclasses.asdict(self.second_stage)}
-        return {**planned, "model": str(absolute(self.model)), "folder": str(self.folder), "events": self.events}
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """One stage of a run as it was last saved."""
-
-    run_folder: Path
-    model_path: Path
-    """Where its model is, or will be."""
-    state: TrainingState
-    written_epochs: float | str = 0
-    """How many epochs of this stage the model file holds."""
-    stage: str = "codec"
-    """``codec`` or ``prior``."""
-    is_measured: bool = True
-    """Whether the measures that were to follow a prior's training were made."""
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the stage came to the end it was begun with, and the model file holds what came of it."""
-        is_written = self.written_epochs == self.state.value("epoch", int)
-        return self.state.value("finished", bool) and is_written and self.is_measured
-
-    @property
-    def folder(self) -> Path:
-        """Where the recordings were."""
-        return Path(self.state.value("about.folder", str))
-
-    @property
-    def events(self) -> Path:
-        """What the stage reported, and where it goes on reporting."""
-        return events_file(self.run_folder, self.stage)
-
-    @property
-    def events_kept(self) -> int:
-        """How many bytes of what it reported count."""
-        return self.state.value("about.events", int)
-
-    @property
-    def second_stage(self) -> StageEnd | None:
-        """The second stage that is to follow; None without one."""
-        planned = self.state.value("about", dict).get("second_stage")
-        return None if planned is None else StageEnd(planned["epochs"], planned["minutes"])
-
-    @property
-    def step(self) -> int:
-        """How many steps are done."""
-        return self.state.value("schedule.step", int)
-
-    def is_within(self, minutes: float) -> bool:
-        """Whether it was begun, or gone on with, for no longer than that."""
-        planned = self.state.value("plan", dict).get("minutes")
-        return planned is None or planned <= minutes * (1 + 1e-6)
-
-    def config(self, kind: type[C]) -> C:
-        """The sizes of what is trained.
-
-        Raises:
-            StateFileError: if the saved ones are not possible.
-        """
-        try:
-            return TypeAdapter(kind).validate_python(self.state.value("config", dict))
-        except ValidationError as error:
-            raise StateFileError(
-                f"{self.run_folder} holds sizes that are not possible.", "Train that stage again from its beginning."
-            ) from error
-
-    def plan(self, kind: type[P], epochs: int | None = None, minutes: float | None = None, device: str = "auto") -> P:
-        """The plan it was begun with, ending so much further on from here; with neither, where it was to end.
-
-        Raises:
-            SettingError: if the stage is at its end and nothing says how much further.
-        """
-        plan = kind.of(self.state.value("plan", dict))
-        epochs, minutes = self.end(epochs, minutes)
-        return dataclasses.replace(plan, epochs=epochs, minutes=minutes, device=device)
-
-    def end(self, epochs: int | None, minutes: float | None) -> tuple[int | None, float | None]:
-        """The end in epochs and minutes from the very beginning: so much further, or with neither, as it was planned.
-
-        Raises:
-            SettingError: if the stage is at its end and nothing says how much further.
-        """
-        plan = self.state.value("plan", dict)
-        if epochs is not None:
-            epochs += self.state.value("epoch", int)
-        if minutes is not None:
-            extraction_s = float(self.state.values.get("extraction_s", 0.0))
-            minutes += (self.state.value("schedule.elapsed_s", float) + extraction_s) / 60
-        if epochs is None and minutes is None:
-            if self.is_finished:
-                raise SettingError(
-                    f"The training of {self.model_path} is finished.",
-                    "Say how much further with --minutes or --epochs (or, for a codec, add --quality high).",
-                )
-            return plan.get("epochs"), plan.get("minutes")
-        return epochs, minutes
-
-
-@dataclass(frozen=True)
-class RefinementRun:
-    """One stretch of the second stage, from its beginning or from where it stopped."""
-
-    run_folder: Path
-    plan: RefinementPlan
-    state: TrainingState | None = None
-    """As it was last saved; None at its beginning."""
-
-    @property
-    def events_kept(self) -> int | None:
-        """How many bytes of what it reported count; None at its beginning."""
-        return None if self.state is None else self.state.values.get("about", {}).get("events")
-
-    def recordings(self, first: Stopped | None) -> Path:
-        """Where the recordings were when this stage, or else the ``first`` one, was trained last.
-
-        Raises:
-            SettingError: if neither was trained on this computer.
-        """
-        about = {} if self.state is None else self.state.values.get("about", {})
-        if "folder" in about:
-            return Path(about["folder"])
-        if first is None:
-            raise SettingError(
-                "This computer does not know where the recordings of this model are.",
-                "Name the folder: distill train FOLDER --resume …",
-            )
-        return first.folder
 
 
 def stopped_codec(run: Path) -> Stopped | None:
@@ -364,11 +211,8 @@ def next_refinement(
     state = load_state(found / REFINEMENT_STATE, RefinementPlan.STATE_KIND)
     plan = dataclasses.replace(RefinementPlan.of(state.value("plan", dict)), device=wanted.device)
     if epochs is not None or minutes is not None:
-        plan = dataclasses.replace(
-            plan,
-            epochs=None if epochs is None else state.value("epoch", int) + epochs,
-            minutes=None if minutes is None else state.value("schedule.elapsed_s", float) / 60 + minutes,
-        )
+        epochs, minutes = further(state, epochs, minutes)
+        plan = dataclasses.replace(plan, epochs=epochs, minutes=minutes)
     elif (
         state.value("finished", bool)
         and state.value("schedule.step", int) == model.header.codec_training.get("refinement_steps")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from distill.audio.corpus import Corpus
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.runs.journal import Recorded, recorded_run
-from distill.runs.resume import Origin, RefinementRun, Stopped
+from distill.runs.saved import Origin, RefinementRun, Stopped
 from distill.training.metrics import MetricsCallback
 from distill.training.plan import Plan, StageEnd
 
