@@ -5,6 +5,7 @@ import { address, attempt, go, sayWrong, undoes, useRemembered, useShared } from
 import { book as bookOf, load } from "./codes-sheet.js";
 import { play, playing, stop } from "./codes-sound.js";
 import { Pane, useNames } from "./codes-pane.js";
+import { Volume, takesSpace } from "./deck.js";
 import { Blend, Reimagine, Toolbar, edits } from "./codes-tools.js";
 import { Codebook } from "./codes-book.js";
 
@@ -52,7 +53,7 @@ function Transport({ sheet, selection, original, setOriginal, grid }) {
     if (at < end) attempt(() => play(sheet, at, end, { original: wanted }));
   };
   return html`<button type="button" class="primary" data-test="play" title="Space" onClick=${() => (isPlaying ? stop() : begin())}>${isPlaying ? "◼ Stop" : "▶ Play"}</button>
-    <${Segments} label="What is heard" value=${original} options=${[[false, "Edited"], [true, "Original"]]} onInput=${compare} />`;
+    <${Segments} label="What is heard" value=${original} options=${[[false, "Edited"], [true, "Original"]]} onInput=${compare} /><${Volume} />`;
 }
 
 function Steps({ sheet }) {
@@ -130,8 +131,9 @@ function Workplace({ sheet, other, book, models, Opener }) {
       if (grid && (grid.selection !== selection || grid.mark !== mark)) { Object.assign(grid, { selection, mark }); grid.wake(); }
     }
   });
-  useEffect(() => {  // Ctrl+Z works wherever the focus is, but in a field
+  useEffect(() => {  // Space and Ctrl+Z work wherever the focus is, but where they do something else
     const press = (event) => {
+      if (event.key === " " && !event.defaultPrevented && !takesSpace(event.target) && !document.querySelector("dialog[open]")) keyed(event, own, selection, grid(), original);
       if (!(event.ctrlKey || event.metaKey) || event.defaultPrevented || undoes(event.target)) return;
       if (event.key.toLowerCase() === "z") { event.preventDefault(); (event.shiftKey ? own.redo() : own.undo()); }
     };

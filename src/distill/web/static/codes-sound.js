@@ -1,5 +1,6 @@
 // Sound of codes by Web Audio: one thing is heard at a time, and where it is is known to the sample.
 import { Wrong } from "./api.js";
+import { gain, volume } from "./player.js";
 import { shared } from "./store.js";
 
 /** What is heard now: `{ sheet, first, stop, original }`, or null. */
@@ -10,6 +11,7 @@ const AHEAD_S = 3;
 const KEPT = 400;
 
 let context = null;
+let out = null;
 let stopAll = () => {};
 let began = 0;  // of the context's time, when the first column of what is playing sounds
 const kept = new Map();
@@ -17,7 +19,12 @@ const kept = new Map();
 export const waited = { ms: 0 };
 
 function audio() {
-  context ??= new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
+  if (!context) {
+    context = new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
+    out = new GainNode(context, { gain: gain() });
+    out.connect(context.destination);
+    volume.watch(() => { out.gain.value = gain(); });
+  }
   if (context.state === "suspended") context.resume();
   return context;
 }
@@ -53,7 +60,7 @@ async function fetched(url, body, signal) {
 
 function started(sound, at) {
   const source = new AudioBufferSourceNode(audio(), { buffer: sound });
-  source.connect(audio().destination);
+  source.connect(out);
   source.start(at);
   return source;
 }

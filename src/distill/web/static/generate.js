@@ -5,7 +5,7 @@ import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count }
 import { address, attempt, go, refresh, say, sayWrong, usePolled, useRemembered } from "./store.js";
 import { play } from "./player.js";
 import { Pick, nameOf } from "./pick.js";
-import { Compare, MAKING, Piece, volumes } from "./piece.js";
+import { Compare, MAKING, Piece, levels } from "./piece.js";
 
 const FRESH = {
   kind: "audio", seconds: "10", count: "3", originality: 0.5, voice: "auto", perLevel: false, temperature: ["1", "1", "1", "1"], top_k: "0", top_p: "",
@@ -170,7 +170,7 @@ function Generate({ path }) {
     const made = job.about.settings?.count ?? 1;
     show("all");
     const newest = (await get(`/api/pieces?model=${model}`))[0];
-    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, newest && { undo: { label: "Play", act: () => play(`piece:${newest.id}`, { from: 0, loop: newest.request.kind === "loop" }).catch(sayWrong) } });
+    say(made === 1 ? "A new piece is here" : `${made} new pieces are here`, newest && { undo: { label: "Play", act: () => play(`piece:${newest.id}`, { from: 0, label: newest.name, loop: newest.request.kind === "loop" }).catch(sayWrong) } });
   };
   const kept = (pieces ?? []).filter((one) => one.kept);
   const listed = shown === "kept" ? kept : pieces ?? [];
@@ -183,7 +183,7 @@ function Generate({ path }) {
       ${warned.map((text) => html`<${Alert}>${text}<//>`)}
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
       ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
-      ${listed.slice(0, most).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (volumes.has(one.id) ? { volume: volumes.get(one.id) } : {})} />`)}
+      ${listed.slice(0, most).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (levels.has(one.id) ? { level: levels.get(one.id) } : {})} />`)}
       ${listed.length > most && html`<p><button type="button" onClick=${() => more(most + SHOWN)} data-test="earlier">Earlier ones (${listed.length - most})</button></p>`}
     </div></div>`;
 }

@@ -94,15 +94,16 @@ export function Compare({ a, b, onClear }) {
   const now = useShared(playing);
   useEffect(() => {
     const softest = Math.min(one ?? 0, other ?? 0);
-    volumes.clear();
-    if (a && one != null) volumes.set(a.id, 10 ** ((softest - one) / 20));
-    if (b && other != null) volumes.set(b.id, 10 ** ((softest - other) / 20));
+    levels.clear();
+    if (a && one != null) levels.set(a.id, 10 ** ((softest - one) / 20));
+    if (b && other != null) levels.set(b.id, 10 ** ((softest - other) / 20));
   }, [a?.id, b?.id, one, other]);
   if (!a && !b) return null;
   const isHeard = (piece) => Boolean(piece) && now.isPlaying && now.reference === `piece:${piece.id}`;
-  const hear = (piece) => (isHeard(piece) ? pause() : attempt(() => play(`piece:${piece.id}`, { from: now.isPlaying ? position() : 0, volume: volumes.get(piece.id) ?? 1, loop: piece.request.kind === "loop" })));
+  const hear = (piece) => (isHeard(piece) ? pause() : attempt(() => play(`piece:${piece.id}`, { from: now.isPlaying ? position() : 0, level: levels.get(piece.id) ?? 1, label: piece.name, loop: piece.request.kind === "loop" })));
   return html`<div class="card compare" role="group" aria-label="A and B at the same level"><b>Compare</b>
     ${[["A", a], ["B", b]].map(([side, piece]) => html`<button type="button" class=${isHeard(piece) ? "primary" : ""} aria-pressed=${isHeard(piece)} disabled=${!piece} onClick=${() => hear(piece)}>${side}: ${piece ? piece.name : "choose one below"}</button>`)}
     <span class="soft">${a && b && one != null && other != null ? `levels matched, ${Math.abs(one - other).toFixed(1)} dB apart` : ""}</span><button type="button" class="quiet small" onClick=${onClear}>Clear</button></div>`;
 }
-export const volumes = new Map();
+/** How much softer each of the two is played, so that both are at the level of the softer one. */
+export const levels = new Map();

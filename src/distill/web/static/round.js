@@ -4,7 +4,7 @@ import { Wrong } from "./api.js";
 let context = null;
 let last = { url: "", buffer: null };
 
-/** The loop at this address, ready to be heard: a function of where it begins and how loud it is, which gives `{ position, stop }`. */
+/** The loop at this address, ready to be heard: a function of where it begins and how loud it is, which gives `{ position, louder, stop }`. */
 export async function load(url) {
   context ??= new AudioContext({ latencyHint: "interactive", sampleRate: 48000 });
   if (context.state === "suspended") await context.resume();
@@ -14,11 +14,12 @@ export async function load(url) {
     last = { url, buffer: await context.decodeAudioData(await answer.arrayBuffer()) };
   }
   const { buffer } = last;
-  return (from, volume) => {
+  return (from, loudness) => {
     const source = new AudioBufferSourceNode(context, { buffer, loop: true });
-    source.connect(new GainNode(context, { gain: volume })).connect(context.destination);
+    const out = source.connect(new GainNode(context, { gain: loudness }));
+    out.connect(context.destination);
     source.start(0, from);
     const began = context.currentTime - from;
-    return { position: () => (context.currentTime - began) % buffer.duration, stop: () => source.stop() };
+    return { position: () => (context.currentTime - began) % buffer.duration, louder: (to) => { out.gain.value = to; }, stop: () => source.stop() };
   };
 }

@@ -96,10 +96,15 @@ export const refresh = (start) => { for (const [url, one] of asked) if (url.star
 document.addEventListener("visibilitychange", () => { if (!document.hidden) for (const one of asked.values()) one.look(); });
 
 // What this browser remembers: choices, never results.
+const recall = (name, initial) => { try { return JSON.parse(localStorage.getItem(name)) ?? initial; } catch { return initial; } };
+/** A value that components share and this browser remembers. */
+export function remembered(name, initial) {
+  const one = shared(recall(name, initial));
+  one.watch((value) => localStorage.setItem(name, JSON.stringify(value)));
+  return one;
+}
 export function useRemembered(name, initial) {
-  const [value, set] = useState(() => {
-    try { return JSON.parse(localStorage.getItem(name)) ?? initial; } catch { return initial; }
-  });
+  const [value, set] = useState(() => recall(name, initial));
   const keep = useCallback((next) => set((before) => {
     const chosen = typeof next === "function" ? next(before) : next;
     localStorage.setItem(name, JSON.stringify(chosen));

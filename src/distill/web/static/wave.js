@@ -65,7 +65,7 @@ export function PlayButton({ reference, label, options, small }) {
   useLeaving(reference);
   const on = now.reference === reference && now.isPlaying;
   return html`<button type="button" class=${`round play${small ? " small" : ""}${on ? " primary" : ""}`} aria-label=${`${on ? "Pause" : "Play"} ${label}`} aria-pressed=${on}
-    onClick=${() => toggle(reference, options?.())}>${on ? html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 3h3v10H4zM9 3h3v10H9z"/></svg>` : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 3l8 5-8 5z"/></svg>`}</button>`;
+    data-sound=${reference} onClick=${() => toggle(reference, { label, ...options?.() })}>${on ? html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 3h3v10H4zM9 3h3v10H9z"/></svg>` : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 3l8 5-8 5z"/></svg>`}</button>`;
 }
 
 /** The playhead of a sound, moved without rendering anything anew. */
@@ -98,7 +98,7 @@ function describe(second, place) {
 }
 
 /** A bar a second, from `begin` on; pressing one plays the passage that it is nearest to, and then itself. */
-export function Strip({ reference, verdicts, seconds, begin, end }) {
+export function Strip({ reference, label, verdicts, seconds, begin, end }) {
   const [told, tell] = useState("");
   const [at, move] = useState(0);
   const [passage, setPassage] = useState("");
@@ -108,7 +108,7 @@ export function Strip({ reference, verdicts, seconds, begin, end }) {
     const place = begin + number;
     tell(describe(second, place));
     move(number);
-    const itself = () => play(reference, { from: place, to: Math.min(place + HEAR_S, end) }).catch(sayWrong);
+    const itself = () => play(reference, { from: place, to: Math.min(place + HEAR_S, end), label }).catch(sayWrong);
     if (!second.reference) {
       if (second.recording) tell(`${describe(second, place)}. The model that knows it is gone or has learned more since, so this is the second itself.`);
       itself();
@@ -118,7 +118,7 @@ export function Strip({ reference, verdicts, seconds, begin, end }) {
     const nearest = `${second.reference}@${second.at_seconds}`;
     setPassage(nearest);
     const url = query("/api/sound/passage", asked);
-    play(nearest, { url, from: 0, next: itself }).catch(async () => {
+    play(nearest, { url, from: 0, next: itself, label: second.recording }).catch(async () => {
       const silent = `${describe(second, place)}. That recording cannot be played here; this is the second itself.`;
       tell(silent);
       itself();
@@ -162,7 +162,8 @@ export function Sound({ reference, label, mel = true, verdicts, judged, selectio
   const press = (event) => {
     if (!seconds || event.button) return;
     const from = placeOf(event);
-    if (!onSelect) { play(reference, { from, ...options?.() }).catch(sayWrong); return; }
+    const hear = () => play(reference, { from, label, ...options?.() }).catch(sayWrong);
+    if (!onSelect) { hear(); return; }
     pane.current.setPointerCapture(event.pointerId);
     let moved = false;
     const move = (next) => {
@@ -172,15 +173,15 @@ export function Sound({ reference, label, mel = true, verdicts, judged, selectio
     };
     const up = () => {
       pane.current.removeEventListener("pointermove", move);
-      if (!moved) play(reference, { from, ...options?.() }).catch(sayWrong);
+      if (!moved) hear();
     };
     pane.current.addEventListener("pointermove", move);
     pane.current.addEventListener("pointerup", up, { once: true });
   };
   const keys = (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (event.key === " " || event.key === "Enter") toggle(reference, options?.());
-    else if (step && seconds) play(reference, { ...options?.(), from: Math.min(seconds, Math.max(0, position() + step)) }).catch(sayWrong);
+    const step = !event.shiftKey && { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (event.key === " " || event.key === "Enter") toggle(reference, { label, ...options?.() });
+    else if (step && seconds) play(reference, { label, ...options?.(), from: Math.min(seconds, Math.max(0, position() + step)) }).catch(sayWrong);
     else return;
     event.preventDefault();
   };
@@ -195,7 +196,7 @@ export function Sound({ reference, label, mel = true, verdicts, judged, selectio
         ${wrong && html`<span class="wrong">${mel ? wrong.message : wrong.what}</span>`}
       </div>
       <${Axis} seconds=${seconds} />
-      ${verdicts && verdicts.length > 0 && html`<${Strip} reference=${reference} verdicts=${verdicts} seconds=${seconds || verdicts.length} begin=${judged?.[0] ?? 0} end=${judged?.[1] ?? (seconds || verdicts.length)} />`}
+      ${verdicts && verdicts.length > 0 && html`<${Strip} reference=${reference} label=${label} verdicts=${verdicts} seconds=${seconds || verdicts.length} begin=${judged?.[0] ?? 0} end=${judged?.[1] ?? (seconds || verdicts.length)} />`}
     </div>
   </div>`;
 }

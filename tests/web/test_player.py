@@ -1,0 +1,96 @@
+"""The player at the foot of the page: what is heard, how loud, again and again, and all of it by keys.
+
+Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
+"""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+SOUNDS = "() => !document.getElementById('player').paused"
+RESTS = "() => document.getElementById('player').paused"
+GAIN = "() => document.getElementById('player').volume"
+
+
+@pytest.fixture
+def model(note_piece: Callable[..., str]) -> str:
+    """A tiny model and three pieces of it; the page's name for the model."""
+    return [note_piece(seed, seed) for seed in range(3)][-1]
+
+
+def test_space_plays_and_the_arrows_go_on_from_sound_to_sound(page: Page, model: str) -> None:
+    """Guards against a page that only a mouse can play, and against keys that are taken from who types."""
+    page.goto(f"/#/generate/{model}")
+    page.locator("article.piece .play").first.wait_for()
+    deck = page.get_by_role("region", name="Player")
+    expect(deck).to_have_count(0)
+    page.keyboard.press("Space")
+    page.wait_for_function(SOUNDS)
+    expect(deck).to_contain_text("tiny-2")
+    expect(deck).to_contain_text("/ 0:01.0")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(deck).to_contain_text("tiny-1")
+    page.keyboard.press("Space")
+    page.wait_for_function(RESTS)
+    page.keyboard.press("ArrowRight")  # further than it is long
+    expect(deck.get_by_label("Place in the sound")).to_have_attribute("aria-valuetext", re.compile(r"^(\S+) of \1$"))
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(deck).to_contain_text("tiny-2")
+    deck.get_by_role("button", name="Next sound").click()
+    page.wait_for_function(SOUNDS)
+    page.wait_for_function(RESTS)  # at its end
+    page.keyboard.press("Space")  # does not press "Next sound" again
+    page.wait_for_function(SOUNDS)
+    expect(deck).to_contain_text("tiny-1")
+    page.get_by_text("Presets", exact=True).click()
+    name = page.get_by_label("Name of the preset")
+    name.press_sequentially("a b")
+    expect(name).to_have_value("a b")
+    page.get_by_role("button", name="Delete tiny-1").click()
+    expect(deck).to_have_count(0)
+
+
+def test_what_ends_begins_again_if_that_is_wished(page: Page, model: str) -> None:
+    page.goto(f"/#/generate/{model}")
+    page.locator("article.piece .play").first.click()
+    page.get_by_role("button", name="Repeat").click()
+    page.evaluate(
+        "() => { window.ends = 0; document.getElementById('player').addEventListener('seeked', () => { ends += 1; }); }"
+    )
+    page.wait_for_function("() => ends >= 2")
+    assert page.evaluate(SOUNDS)
+    page.get_by_role("button", name="Repeat").click()
+    page.wait_for_function(RESTS)
+
+
+def test_the_volume_is_that_of_all_sounds_and_is_remembered(page: Page, note_piece: Callable[..., str]) -> None:
+    """Guards against a loop, or codes, that are as loud as before: they are heard in another way than a piece."""
+    page.add_init_script("""
+        const connect = AudioNode.prototype.connect;
+        AudioNode.prototype.connect = function (to, ...rest) {
+            if (to instanceof GainNode) window.out = to;
+            return connect.call(this, to, ...rest);
+        };
+    """)
+    page.goto(f"/#/generate/{note_piece(kind='loop')}")
+    page.locator("article.piece .play").click()
+    page.wait_for_function("() => window.out")
+    page.get_by_label("Volume").fill("0.5")
+    assert page.evaluate("() => out.gain.value") == pytest.approx(0.25)
+    page.reload()
+    page.locator("article.piece .play").click()
+    page.wait_for_function("() => window.out")
+    assert page.evaluate("() => out.gain.value") == pytest.approx(0.25)
+    assert page.evaluate(GAIN) == pytest.approx(0.25)
+    page.get_by_role("link", name="Edit codes").click()
+    page.locator("canvas[role=application]").wait_for()
+    page.evaluate("() => { delete window.out; document.activeElement.blur(); }")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => window.out")
+    assert page.evaluate("() => out.gain.value") == pytest.approx(0.25)
+    page.get_by_label("Volume").fill("1")
+    assert page.evaluate("() => out.gain.value") == pytest.approx(1.0)
