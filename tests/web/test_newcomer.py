@@ -106,7 +106,7 @@ def test_a_second_whose_recording_is_gone_says_so_and_is_heard(page: Page, model
 
 
 def test_the_first_pieces_are_announced_where_one_waits_for_them(page: Page, model: str, tiny: Path) -> None:
-    """Guards against "Nothing was made yet. Press Make sound" while the training makes its first pieces."""
+    """Guards against "Nothing made yet. Press Make sound" while the training makes its first pieces."""
     job: dict[str, Any] = {"id": "1", "kind": "train", "title": "Training tiny", "lane": "training", "state": "running"}
     job |= {"about": {"model": str(tiny)}, "progress": {"step": "Composing", "share": 0.5, "detail": ""}}
     job |= {"what": "", "fix": ""}
@@ -116,9 +116,9 @@ def test_the_first_pieces_are_announced_where_one_waits_for_them(page: Page, mod
     page.goto(f"/#/generate/{model}")
     expect(page.locator(".working")).to_contain_text("First pieces of tiny")
     expect(page.locator(".working .bar")).to_have_attribute("aria-valuenow", "50")
-    expect(page.get_by_text("Nothing was made yet")).to_have_count(0)
+    expect(page.get_by_text("Nothing made yet")).to_have_count(0)
     making.clear()
-    expect(page.get_by_text("Nothing was made yet")).to_be_visible()
+    expect(page.get_by_text("Nothing made yet")).to_be_visible()
 
 
 def test_the_steps_are_the_same_from_the_recordings_to_the_new_sound(page: Page, model: str) -> None:

@@ -235,7 +235,7 @@ def test_a_folder_that_is_chosen_becomes_one_of_that_name(page: Page, small_corp
     page.goto("/#/recordings")
     page.get_by_label("Recordings: a folder").set_input_files(folder)
     expect(page.locator(".message")).to_contain_text(
-        "6 files copied into Distill's folder; 1 file left that by its name is no audio"
+        "6 files copied into Distill's folder; 1 other file skipped: not audio, going by its name"
     )
     expect(page.get_by_role("heading", name="mine", exact=True)).to_be_visible()
     expect(page.locator("table.recordings tbody tr")).to_have_count(6)
@@ -250,7 +250,7 @@ def test_a_folder_with_nothing_to_learn_from_is_not_trained_on(page: Page, asks:
     expect(page.get_by_text("No usable recording")).to_be_visible()
     expect(page.locator("[data-test=to-train]")).to_have_count(0)
     page.goto(f"/#/train/new/{one}")
-    expect(page.get_by_text("Nothing in words can be learned from")).to_be_visible()
+    expect(page.get_by_text("There is nothing to learn from in words")).to_be_visible()
     expect(page.locator("[data-test=train]")).to_be_disabled()
 
 

@@ -1,5 +1,6 @@
 """Nothing that the page names leads out of the folders that the person named."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,14 @@ def test_as_many_files_are_told_as_are_read(small_corpus: Path, tmp_path: Path) 
     (links / ".hidden").mkdir()
     (links / ".hidden" / "a.wav").write_bytes(b"")
     assert places.count_files(links) == len(audio_files(links)[0]) == places.count_files(small_corpus) + 1
+
+
+def test_a_recording_without_an_ending_is_counted_as_it_is_read(small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a list that says five where the table below says six: the one went by names, the other by content."""
+    mine = Path(shutil.copytree(small_corpus, tmp_path / "mine"))
+    (mine / "take-0.wav").rename(mine / "take-0")
+    (mine / "notes").write_text("no sound")
+    (mine / "gone").symlink_to(tmp_path / "nowhere")
+    assert places.count_files(mine) == len(audio_files(mine)[0]) == 6
+    (mine / "notes").write_bytes((mine / "take-0").read_bytes())
+    assert places.count_files(mine) == 7

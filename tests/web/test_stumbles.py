@@ -92,7 +92,7 @@ def test_a_folder_with_something_to_learn_from_is_offered(page: Page, small_corp
     page.goto("/#/train")
     expect(page.get_by_label("Recordings", exact=True)).to_have_value(usable.id)
     page.get_by_label("Recordings", exact=True).select_option(empty.id)
-    expect(page.get_by_text("Nothing in a first one can be learned from")).to_be_visible()
+    expect(page.get_by_text("There is nothing to learn from in a first one")).to_be_visible()
     expect(page.get_by_label("Recordings", exact=True)).to_have_value(empty.id)
 
 

@@ -85,3 +85,20 @@ def test_a_name_that_a_waiting_training_has_is_taken(
     waiting.is_over = True
     answer = client.post("/api/train", json={"collection": one, "minutes": 1, "name": "Café"})
     assert answer.json()["what"] == "It begins here."
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"levels": 9}, "levels must be 4 or less."),
+        ({"levels": 1}, "levels must be 2 or more."),
+        ({"count": 1.5}, "count must be a whole number."),
+        ({"minutes": "long"}, "minutes must be a number."),
+        ({"minutes": 0}, "minutes must be more than 0."),
+    ],
+)
+def test_the_server_says_what_a_value_must_be(client: Any, given: dict[str, Any], words: str) -> None:
+    """Guards against "levels: Input should be less than or equal to 4"."""
+    answer = client.post("/api/train", json={"collection": "x", "minutes": 1.0} | given)
+    assert answer.status_code == 422
+    assert answer.json() == {"what": words, "fix": "Change it and try again."}

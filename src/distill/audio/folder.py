@@ -43,10 +43,11 @@ def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
 def _looks_like_sound(path: Path) -> bool:
     if path.suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES | FILM_SUFFIXES:
         return True
-    return _is_sound(path)
+    return is_sound(path)
 
 
-def _is_sound(path: Path) -> bool:
+def is_sound(path: Path) -> bool:
+    """Whether a file holds sound, whatever it is called."""
     try:
         return bool(kind_of(path))
     except OSError:  # no regular file, or none of ours
@@ -85,7 +86,7 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                 inner = entry.name.removesuffix(_PLACEHOLDER)
                 if inner != entry.name and Path(inner).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES:
                     yield entry
-                elif not entry.is_dir() and _is_sound(entry):
+                elif not entry.is_dir() and is_sound(entry):
                     reports.append(
                         FileReport(
                             name_below(entry, top),

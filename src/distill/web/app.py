@@ -57,6 +57,18 @@ WRONG: dict[int | str, dict[str, Any]] = {
 }
 
 
+_NEEDED = {
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} or less",
+    "greater_than": "more than {gt}",
+    "less_than": "less than {lt}",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "a number"),
+    "string_too_long": "at most {max_length} letters long",
+}
+"""What pydantic says of a value, said as all else here."""
+
+
 class Password(BaseModel):
     """What the page that asks for the password sends."""
 
@@ -144,8 +156,12 @@ def _told(status: int, what: str, fix: str) -> JSONResponse:
 def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = " → ".join(str(part) for part in first["loc"][1:]) or "the request"
-    return _told(422, f"{where}: {first['msg']}.", "Correct it and try again.")
+    where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    needed = _NEEDED.get(first["type"])
+    told = first.get("ctx", {}).items()
+    bounds = {name: int(one) if isinstance(one, float) and one.is_integer() else one for name, one in told}
+    what = f"{where} must be {needed.format(**bounds)}." if needed else f"{where}: {first['msg']}."
+    return _told(422, what, "Change it and try again.")
 
 
 def _unforeseen(_: Request, error: Exception) -> JSONResponse:

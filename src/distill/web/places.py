@@ -15,11 +15,12 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
-from distill.audio.folder import audio_files, name_below
+from distill.audio.folder import audio_files, is_sound, name_below
 from distill.audio.more_formats import FILM_SUFFIXES
 from distill.errors import CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
@@ -159,11 +160,11 @@ def training_folder(one: Collection) -> Path:
 
 
 def count_files(folder: Path) -> int:
-    """How many files in a folder are called like audio, as far as can be said quickly; links to folders are followed as
-    they are where it is read."""
+    """How many files in a folder are audio, by name or by content as where it is read, and as far as can be said quickly;
+    links to folders are followed as they are there."""
     found, seen = 0, {absolute(folder)}
     for at, (place, folders, names) in enumerate(os.walk(folder, followlinks=True)):
-        found += sum(Path(name).suffix.lower() in _SOUNDING for name in names if name[0] != ".")
+        found += sum(_sounds(Path(place, name)) for name in names if name[0] != ".")
         if at >= _MOST_FOLDERS:
             break
         entered = []
@@ -176,6 +177,22 @@ def count_files(folder: Path) -> int:
                 entered.append(name)
         folders[:] = entered
     return found
+
+
+def _sounds(path: Path) -> bool:
+    if path.suffix.lower() in _SOUNDING:
+        return True
+    try:
+        told = path.stat()
+    except OSError:  # a link to nothing, or gone meanwhile: it is not counted
+        return False
+    return _sounds_inside(path, told.st_size, told.st_mtime_ns)
+
+
+@lru_cache(maxsize=20_000)
+def _sounds_inside(path: Path, _size: int, _modified: int) -> bool:
+    """By content; a list that is asked for every few seconds opens each file once."""
+    return is_sound(path)
 
 
 def stamp_of(folder: Path, left_out: list[str]) -> str:

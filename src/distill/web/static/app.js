@@ -82,9 +82,13 @@ function Now() {
 function Message() {
   const { wrong } = usePolled("/api/now", 1500);
   const told = useShared(message);
+  // That the server is silent is said once, however often something is tried, and no longer than it is so.
+  const silence = wrong?.status === 0 ? wrong.message : "";
+  const before = useRef("");
+  useEffect(() => { if (before.current && !silence && message.get()?.text === before.current) message.set(null); before.current = silence; }, [silence]);
   return html`<div class="messages" role="status" aria-live="polite">
-    ${wrong?.status === 0 && html`<div class="message bad"><span>${wrong.message}</span></div>`}
-    ${told && html`<div class=${`message ${told.tone}`}><span>${told.text}</span>
+    ${silence && html`<div class="message bad"><span>${silence}</span></div>`}
+    ${told && told.text !== silence && html`<div class=${`message ${told.tone}`}><span>${told.text}</span>
       ${told.undo && html`<button type="button" title=${told.undo.label ? undefined : "Ctrl+Z"} onClick=${() => { message.set(null); told.undo.act(); }}>${told.undo.label ?? "Undo"}</button>`}
       <button type="button" class="quiet" aria-label="Dismiss" onClick=${() => message.set(null)}>✕</button></div>`}
   </div>`;

@@ -160,7 +160,7 @@ export function Reimagine({ sheet, selection, hasPrior, setPreview }) {
   const key = JSON.stringify([selection, sheet.version.get()]);
   const show = (one) => { setShown(one); setPreview(one && { first: found.first, codes: decode(one.codes) }); };
   useEffect(() => { setFound(null); setShown(null); setPreview(null); return () => setPreview(null); }, [key]);
-  if (!hasPrior) return html`<p class="hint">This model has no prior yet. Train one in the tab Train: it learns what follows what, and can then make a passage anew.</p>`;
+  if (!hasPrior) return html`<p class="hint">This model has no prior yet. Go on with its training in the tab Train: a prior learns what follows what, and can then re-imagine a passage.</p>`;
   const draw = async () => {
     const proposals = await post(sheet.url("reimagine"), { ...selection, count: settings.count, seed, temperature: settings.temperature });
     setFound({ ...selection, proposals });
@@ -178,7 +178,7 @@ export function Reimagine({ sheet, selection, hasPrior, setPreview }) {
         <${Tick} label="Keep the seed" checked=${settings.isLocked} onInput=${(isLocked) => set({ ...settings, isLocked })} />
       </div>
     </div>
-    ${!found && html`<p class="hint">${selection ? "The prior draws what is selected anew, so that it follows from what is before and leads to what is after. Cells that are locked stay." : "Select what is to be made anew."}</p>`}
+    ${!found && html`<p class="hint">${selection ? "The prior writes the selection anew, so that it follows what comes before and leads into what comes after. Locked cells stay as they are." : "Select what to re-imagine."}</p>`}
     ${found && html`<ol class="proposals" aria-label="Proposals">${found.proposals.map((one) => html`<li class=${shown === one ? "shown" : ""} key=${one.seed}>
       <button type="button" onClick=${() => { show(one); attempt(() => hearThere(sheet, found, { first: found.first, codes: one.codes })); }}>▸ Hear</button>
       <span>Seed ${one.seed}</span>

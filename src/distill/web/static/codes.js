@@ -94,8 +94,8 @@ function Codes({ path }) {
   if (path[0]) return html`<${Desk} key=${path[0]} id=${path[0]} other=${path[1]} models=${models.data ?? []} Opener=${Opener} />`;
   if (!there || !open.data) return models.wrong ? html`<p class="alert bad">${models.wrong.message}</p>` : html`<div aria-busy="true"></div>`;
   if (!there.length) {
-    return html`<${Empty} title="Play your sound like an instrument" actions=${html`<a class="button primary" href=${address("train")}>Train a model</a>`}>
-      Here any recording becomes a grid of codes that you can hear, mirror, repeat, swap, blend and let the model make anew. It takes a model first, which is trained on your recordings in a few minutes.<//>`;
+    return html`<${Empty} title="Play your sound like an instrument" actions=${html`<a class="button primary big" href=${address("train")}>Train a model</a>`}>
+      Here any recording becomes a grid of codes. Hear it cell by cell; mirror, repeat, swap or blend parts of it, or let the model re-imagine them. First you need a model: training one on your recordings takes a few minutes.<//>`;
   }
   const look = () => { open.again(); refresh("/api/codes/closed"); };
   const shut = async (one) => {

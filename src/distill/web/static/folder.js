@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post, query, send } from "./api.js";
 import { html, Action, count } from "./parts.js";
-import { attempt, go, refresh, say, sayWrong } from "./store.js";
+import { address, attempt, forgetWrong, go, refresh, say, sayWrong } from "./store.js";
 
 /** A path that completes itself: arrow keys and Enter, or Tab, take what is offered. */
 export function FolderField({ onAdd }) {
@@ -26,12 +26,12 @@ export function FolderField({ onAdd }) {
     else return;
     event.preventDefault();
   };
-  const add = async () => onAdd((await post("/api/collections", { folder: text }).catch((error) => { sayWrong(error); return null; })));
+  const add = async () => { forgetWrong(); onAdd(await post("/api/collections", { folder: text }).catch((error) => { sayWrong(error); return null; })); };
   const isOpen = offered.length > 0 && text !== "";
   return html`<div class="folder-field">
     <input id="folder-path" ref=${input} value=${text} placeholder="~/Music/my recordings" autocomplete="off" spellcheck="false" role="combobox"
       aria-expanded=${isOpen} aria-controls="folder-offers" aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined} onInput=${(event) => set(event.target.value)} onKeyDown=${keys} />
-    <${Action} act=${add} disabled=${!text.trim()}>Add folder<//>
+    <${Action} act=${add} disabled=${!text.trim()} doing="Adding …">Add folder<//>
     ${isOpen && html`<ul id="folder-offers" role="listbox" aria-label="Folders">${offered.map((folder, number) => html`<li id=${`offer-${number}`} role="option" aria-selected=${number === at}
       onMouseDown=${(event) => { event.preventDefault(); take(folder); }}>${folder}</li>`)}</ul>`}
   </div>`;
@@ -45,7 +45,7 @@ export async function upload(files, collection, name, tell) {
   const taken = files.filter(isAudio);
   const others = files.length - taken.length;
   if (!taken.length) {
-    say(`By ${files.length === 1 ? "its name the file is" : `their names none of the ${files.length} files is`} audio.`, { tone: "bad" });
+    say(files.length === 1 ? `${files[0].name} is not audio, going by its name.` : `None of these ${files.length} files is audio, going by their names.`, { tone: "bad" });
     return null;
   }
   const into = collection ?? (await post("/api/collections/new", { name }));
@@ -55,8 +55,8 @@ export async function upload(files, collection, name, tell) {
     await send(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, file).catch((error) => wrong.push(`${file.name}: ${error.what}`));
   }
   refresh("/api/collections");
-  const left = others ? `; ${count(others, "file")} left that by ${others === 1 ? "its name is" : "their names are"} no audio` : "";
-  say(wrong.length ? `${wrong.length} of ${taken.length} could not be taken. ${wrong[0]}` : `${count(taken.length, "file")} copied into Distill's folder${left}`, { tone: wrong.length ? "bad" : "good" });
+  const left = others ? `; ${count(others, "other file")} skipped: not audio, going by ${others === 1 ? "its name" : "their names"}` : "";
+  say(wrong.length ? `${wrong.length} of ${count(taken.length, "file")} could not be copied. ${wrong[0]}` : `${count(taken.length, "file")} copied into Distill's folder${left}`, { tone: wrong.length ? "bad" : "good" });
   return into;
 }
 
@@ -90,14 +90,16 @@ export function Drop({ onFiles, label, children, big = false }) {
   const take = async (gather) => {
     if (busy) return;
     tell("Looking …");
+    forgetWrong();
     await attempt(async () => {
       const [files, name] = await gather();
       if (files.length) await onFiles(files, name, tell);
+      else say(name ? `There are no files in ${name}.` : "That holds no files.", { tone: "bad" });
     });
     tell("");
     for (const input of [single, folder]) if (input.current) input.current.value = "";
   };
-  const chosen = (event) => { const files = [...event.target.files]; return take(async () => [files, (files[0]?.webkitRelativePath ?? "").split("/")[0]]); };
+  const chosen = (event) => { const files = [...event.target.files]; return files.length > 0 && take(async () => [files, (files[0]?.webkitRelativePath ?? "").split("/")[0]]); };
   return html`<div class=${`drop${over ? " over" : ""}${big ? " big" : ""}`} aria-busy=${Boolean(busy)}
     onDragOver=${(event) => { event.preventDefault(); set(true); }} onDragLeave=${(event) => { if (!event.currentTarget.contains(event.relatedTarget)) set(false); }}
     onDrop=${(event) => { event.preventDefault(); set(false); const { dataTransfer } = event; take(() => dropped(dataTransfer)); }}>
@@ -110,7 +112,12 @@ export function Drop({ onFiles, label, children, big = false }) {
 }
 
 export function AddRecordings({ onDone }) {
-  const show = (one) => { if (one) { onDone?.(); refresh("/api/collections"); go("recordings", one.id); } };
+  const show = (one) => {
+    if (!one) return;
+    refresh("/api/collections");
+    if (location.hash === address("recordings", one.id)) onDone?.();
+    else go("recordings", one.id);  // the form goes when that has come, so that no other folder is shown in between
+  };
   return html`<div class="add">
     <${Drop} big=${true} label="Recordings" onFiles=${async (files, name, tell) => show(await upload(files, null, name || "recordings", tell))}>
       <b>Drop a folder or audio files here</b>They are copied into Distill's own folder.<//>

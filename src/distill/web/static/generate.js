@@ -1,7 +1,7 @@
 // The tab Generate: what to ask for, and what was made.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { del, get, post, put } from "./api.js";
-import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count } from "./parts.js";
+import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count, isFilled } from "./parts.js";
 import { address, attempt, go, refresh, say, sayWrong, usePolled, useRemembered } from "./store.js";
 import { play } from "./player.js";
 import { Pick, nameOf } from "./pick.js";
@@ -47,18 +47,18 @@ function Dial({ value, onInput }) {
 
 function Shape({ form, set, model, pieces }) {
   const field = (name) => ({ value: form[name], onInput: (value) => set({ ...form, [name]: value }) });
-  const many = html`<${Field} label="Pieces" type="number" min="1" max="64" ...${field("count")} />`;
+  const many = html`<${Field} label="Pieces" type="number" min="1" max="64" required ...${field("count")} />`;
   if (form.kind === "loop") {
     return html`<${Tick} label="By beats and tempo" checked=${form.byBeats} onInput=${(byBeats) => set({ ...form, byBeats })} />
-      <div class="fields three">${form.byBeats ? html`<${Field} label="Beats" type="number" min="1" ...${field("beats")} /><${Field} label="Tempo, BPM" type="number" min="20" max="400" step="any" ...${field("bpm")} />` : html`<${Field} label="Seconds" type="number" min="0.5" max="600" step="any" ...${field("seconds")} />`}${many}</div>`;
+      <div class="fields three">${form.byBeats ? html`<${Field} label="Beats" type="number" min="1" required ...${field("beats")} /><${Field} label="Tempo, BPM" type="number" min="20" max="400" step="any" required ...${field("bpm")} />` : html`<${Field} label="Seconds" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />`}${many}</div>`;
   }
   if (form.kind === "infill") {
     const [from, to] = form.selection ?? [0, 0];
     const edge = (which) => (value) => { const next = [from, to]; next[which] = Number(value); set({ ...form, selection: next }); };
-    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what is made anew." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection} onSelect=${(selection) => set({ ...form, selection })} onPick=${(given) => set({ ...form, given, selection: null })} />
+    return html`<${Pick} label="Recording" hint="Drag over the waveform to mark what to replace." reference=${form.given} model=${model} pieces=${pieces} selection=${form.selection} onSelect=${(selection) => set({ ...form, selection })} onPick=${(given) => set({ ...form, given, selection: null })} />
       <div class="fields three"><${Field} label="From, s" type="number" min="0" step="any" value=${from.toFixed(2)} onInput=${edge(0)} /><${Field} label="To, s" type="number" min="0" step="any" value=${to.toFixed(2)} onInput=${edge(1)} />${many}</div>`;
   }
-  return html`<div class="fields"><${Field} label="Seconds" type="number" min="0.5" max="600" step="any" ...${field("seconds")} />${many}</div>
+  return html`<div class="fields"><${Field} label="Seconds" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />${many}</div>
     <details open=${Boolean(form.given)}><summary>Go on from ${form.given ? nameOf(form.given) : "a sound"}</summary><${Pick} label="Prompt" hint="New audio begins where it ends." reference=${form.given} model=${model} pieces=${pieces} onPick=${(given) => set({ ...form, given })} /></details>`;
 }
 
@@ -67,7 +67,7 @@ function Finer({ form, set, names }) {
   const level = (number) => ({ value: form.temperature[number], onInput: (value) => set({ ...form, temperature: form.temperature.map((one, at) => (at === number ? value : one)) }) });
   return html`<details><summary>Advanced</summary><div class="stack">
     <${Tick} label="A temperature for each level" checked=${form.perLevel} onInput=${(perLevel) => set({ ...form, perLevel })} />
-    <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="5" step="0.05" ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="5" step="0.05" ...${level(0)} />`}
+    <div class="fields">${form.perLevel ? names.map((name, number) => html`<${Field} key=${name} label=${`Temp. ${name}`} type="number" min="0" max="5" step="0.05" required ...${level(number)} />`) : html`<${Field} label="Temperature" type="number" min="0" max="5" step="0.05" required ...${level(0)} />`}
       <${Field} label="Top-k" type="number" min="0" max="1024" hint="0 is all" ...${field("top_k")} />
       <${Field} label="Top-p" type="number" min="0.01" max="1" step="any" placeholder="by the dial" ...${field("top_p")} />
       <${Field} label="Variety" type="number" min="0" max="5" step="0.1" ...${field("variety")} />
@@ -122,23 +122,25 @@ function Working({ model, onDone, children }) {
 function Form({ models, model, pieces, form, set }) {
   const { data: about } = usePolled(`/api/models/${model}`, 60000);
   const names = about?.level_names.length ? about.level_names : ["Structure", "Timbre", "Texture", "Detail"];
+  const own = useRef(null);
   const make = async () => {
+    if (!isFilled(own.current)) return;
     const job = await post("/api/generate", { model, settings: asked(form, names.length) });
     if (!form.locked) set({ ...form });
     refresh("/api/jobs");
     if (job.state === "failed") say(job.what, { tone: "bad" });
   };
   const ready = form.kind !== "infill" || (form.given && form.selection && form.selection[1] > form.selection[0]);
-  return html`<form class="card stack form" aria-label="What to make" onSubmit=${(event) => event.preventDefault()}>
+  return html`<form class="card stack form" aria-label="What to make" ref=${own} onSubmit=${(event) => event.preventDefault()}>
     <${Choice} label="Model" value=${model} onInput=${(id) => go("generate", id)} options=${models.map((one) => [one.id, one.name])} />
     <${Segments} label="What" value=${form.kind} onInput=${(kind) => set({ ...form, kind })} options=${[["audio", "Piece"], ["loop", "Loop"], ["infill", "Infill"]]} />
     <${Shape} form=${form} set=${set} model=${model} pieces=${pieces} />
     <${Dial} value=${form.originality} onInput=${(originality) => set({ ...form, originality })} />
     <${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ ...form, voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} />
-    <div class="seed"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
+    <div class="seed"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
     <${Finer} form=${form} set=${set} names=${names} /><${Presets} form=${form} levels=${names.length} onUse=${(settings) => { set(fromRequest(settings, settings.seed)); say("The preset's settings are in the form"); }} />
     <${Action} kind="primary big" act=${make} disabled=${!ready} data-test="make">Make sound<//>
-    ${!ready && html`<small>Choose a recording, and drag over the part that is to be made anew.</small>`}
+    ${!ready && html`<small>Choose a recording, and drag over the part to replace.</small>`}
   </form>`;
 }
 
@@ -179,7 +181,7 @@ function Generate({ path }) {
   return html`<div class="split"><aside><${Form} models=${models} model=${model} pieces=${pieces ?? []} form=${{ ...FRESH, ...form }} set=${set} /></aside>
     <div class="stack results">
       <${Working} model=${models.find((one) => one.id === model)} onDone=${done}>
-        ${pieces && !pieces.length && html`<${Empty} title="Nothing was made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}<//>
+        ${pieces && !pieces.length && html`<${Empty} title="Nothing made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}<//>
       ${warned.map((text) => html`<${Alert}>${text}<//>`)}
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
       ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}

@@ -64,10 +64,10 @@ async function take(files) {
   else say(files.length === 1 ? `${taken[0]} is in the library` : `${files.length} models are in the library`);
 }
 
-function Import() {
+function Import({ kind = "" }) {
   const input = useRef(null);
   const busy = useShared(importing);
-  return html`<button type="button" aria-busy=${Boolean(busy)} aria-disabled=${Boolean(busy)} onClick=${() => busy || input.current.click()}>${busy || "Import models"}</button>
+  return html`<button type="button" class=${kind} aria-busy=${Boolean(busy)} aria-disabled=${Boolean(busy)} onClick=${() => busy || input.current.click()}>${busy || "Import models"}</button>
     <input ref=${input} type="file" class="unseen" tabindex="-1" accept=".distill" multiple aria-label="Model files to import" onChange=${(event) => { const files = [...event.target.files]; event.target.value = ""; if (files.length) take(files); }} />`;
 }
 
@@ -77,7 +77,7 @@ function List() {
   const { data: models, wrong } = usePolled(query("/api/models", { search: words }), 4000);
   if (wrong && !models) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (models && !models.length && !words) {
-    return html`<${Empty} title="No models yet" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a><${Import} />`}>
+    return html`<${Empty} title="No models yet" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a><${Import} kind="big" />`}>
       Every model you train is listed here, with what it learned from and what was made with it. Models from elsewhere can be imported; they are safe to open.<//><${Trash} />`;
   }
   if (!models && !words) return html`<div aria-busy="true"></div>`;

@@ -2,7 +2,7 @@
 import { h } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { attempt, usePolled } from "./store.js";
+import { attempt, forgetWrong, say, usePolled } from "./store.js";
 
 // What turns the letters behind it round, or cannot be seen: a name with it could pass for another one.
 const UNSEEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
@@ -42,6 +42,7 @@ export function Action({ act, kind = "", label, doing, children, ...rest }) {
   const press = async () => {
     if (busy) return;  // it is not disabled meanwhile, which would take the focus from it
     set(true);
+    forgetWrong();
     await attempt(async () => act());
     set(false);
   };
@@ -85,6 +86,18 @@ export function Field({ label, hint, children, value, onInput, type = "text", ..
     ${children ? children(id, described) : html`<input id=${id} type=${type} value=${value} aria-describedby=${described} onInput=${(event) => onInput(event.target.value)} ...${rest} />`}
     ${hint && html`<small id=${described}>${hint}</small>`}
   </div>`;
+}
+const isWrong = ({ validity, type, attributes }) => type === "number" && (validity.valueMissing || validity.badInput || validity.rangeUnderflow || validity.rangeOverflow || (validity.stepMismatch && !attributes.step));
+/** Whether all numbers of a form are what they may be. If not, the first that is not is shown, has the focus, and is named. */
+export function isFilled(form) {
+  const wrong = [...form.elements].find(isWrong);
+  if (!wrong) return true;
+  for (let around = wrong.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
+  wrong.focus();
+  const [name, unit] = (wrong.labels[0]?.textContent ?? wrong.ariaLabel).split(", ");
+  const { min, max, attributes } = wrong;
+  say(`${name} must be a ${attributes.step ? "" : "whole "}number${max ? ` from ${min} to ${max}` : `, ${min} or more`}${unit ? ` (${unit})` : ""}.`, { tone: "bad" });
+  return false;
 }
 export function Choice({ label, hint, value, options, onInput }) {
   return html`<${Field} label=${label} hint=${hint}>${(id, described) => html`

@@ -51,7 +51,7 @@ function Handle({ piece }) {
 
 function Keep({ piece }) {
   const keep = async () => { await put(`/api/pieces/${piece.id}/kept`, { kept: !piece.kept }); refresh("/api/pieces"); };
-  return html`<${Action} kind=${`small quiet keep${piece.kept ? " kept" : ""}`} act=${keep} title=${piece.kept ? "Not among the kept ones any more" : "Find it again under Kept"}>${piece.kept ? "★ Kept" : "☆ Keep"}<//>`;
+  return html`<${Action} kind=${`small quiet keep${piece.kept ? " kept" : ""}`} act=${keep} title=${piece.kept ? "Take it out of Kept" : "Find it again under Kept"}>${piece.kept ? "★ Kept" : "☆ Keep"}<//>`;
 }
 
 function Title({ piece }) {

@@ -19,9 +19,11 @@ function First() {
 }
 
 function Folders({ all, chosen, isAdding, add, opener }) {
+  const list = useRef(null);
+  useEffect(() => { const item = list.current.querySelector("[aria-current]"); if (item) list.current.scrollLeft = item.offsetLeft - list.current.firstElementChild.offsetLeft; }, [chosen]);  // on a phone they stand in a row
   return html`<aside class="stack" aria-label="Folders of recordings">
-    <div class="list">${all.map((one) => html`<a href=${address("recordings", one.id)} class="item" aria-current=${one.id === chosen && !isAdding ? "true" : undefined}>
-      <b>${one.name}</b><small>${one.is_there ? count(one.files, "audio file") : "gone from its place"}${one.left_out.length ? ` · ${one.left_out.length} left out` : ""}</small></a>`)}</div>
+    <div class="list" ref=${list}>${all.map((one) => html`<a href=${address("recordings", one.id)} class="item" aria-current=${one.id === chosen && !isAdding ? "true" : undefined}>
+      <b title=${one.name}>${one.name}</b><small>${one.is_there ? count(one.files, "audio file") : "gone from its place"}${one.left_out.length ? ` · ${one.left_out.length} left out` : ""}</small></a>`)}</div>
     <div class="actions"><button type="button" ref=${opener} disabled=${isAdding} onClick=${add}>Add a folder</button>
       ${!all.some(isDemo) && html`<${Action} kind="quiet" act=${addDemo} doing="Making it …">Demo corpus<//>`}</div>
   </aside>`;
@@ -98,7 +100,7 @@ function Table({ collection, report, reading, again }) {
 
 function Reading({ job, files }) {
   const { share, detail } = job?.progress ?? { share: 0, detail: "" };
-  return html`<div class="card" role="status"><header><h3>Listening to every file</h3><span class="soft">${detail || `${count(files, "file")}: silence, clipping, what is there twice`}</span></header><${Bar} share=${share} waits=${!share} label="Files read" /></div>`;
+  return html`<div class="card" role="status"><header><h3>Listening to every file</h3><span class="soft">${detail || `Getting ready to read ${count(files, "file")} …`}</span></header><${Bar} share=${share} waits=${!share} label="Files read" /></div>`;
 }
 
 const allOut = (one) => one.files > 0 && one.left_out.length >= one.files;

@@ -46,6 +46,8 @@ export function say(text, { tone = "good", undo = null } = {}) {
 }
 /** Whether undoing means something of its own there. */
 export const undoes = (element) => element.matches("canvas") || (element.matches("input:not([type=checkbox],[type=radio],[type=range]),textarea") && element.value !== "");
+/** What went wrong is not said any longer once something else is tried. */
+export const forgetWrong = () => { if (message.get()?.tone === "bad") message.set(null); };
 export const sayWrong = (error) => say(error.message, { tone: "bad" });
 /** Does something and says so if it fails; gives undefined then. */
 export const attempt = (work) => work().catch((error) => { sayWrong(error); });

@@ -1,7 +1,7 @@
 // The tab Train: minutes as the one knob, the runs there are, and one of them live.
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { post } from "./api.js";
-import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, percent, when } from "./parts.js";
+import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, isFilled, percent, when } from "./parts.js";
 import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Run, STAGES, STATES, isStopping } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
@@ -29,9 +29,9 @@ function Advanced({ values, set, report }) {
     <${Field} label="Codes per level" type="number" min="16" max="1024" placeholder=${auto("codebook-size")} ...${field("codebook_size")} />
     <${Choice} label="Channels" ...${field("channels")} options=${[["auto", report ? `${report.channels === 2 ? "Stereo" : "Mono"} (auto)` : "(auto)"], ["1", "Mono"], ["2", "Stereo"]]} />
     <${Choice} label="Device" ...${field("device")} options=${[["auto", "(auto)"], ["cpu", "CPU"], ["cuda", "NVIDIA GPU"], ["mps", "Apple GPU"]]} />
-    <${Field} label="Seed" type="number" min="0" ...${field("seed")} />
-    <${Field} label="First pieces" type="number" min="1" max="64" ...${field("count")} />
-    <${Field} label="Seconds each" type="number" min="0.5" max="600" step="any" ...${field("seconds")} />
+    <${Field} label="Seed" type="number" min="0" required ...${field("seed")} />
+    <${Field} label="First pieces" type="number" min="1" max="64" required ...${field("count")} />
+    <${Field} label="Seconds each" type="number" min="0.5" max="600" step="any" required ...${field("seconds")} />
     <${Tick} label="From random weights, without what comes with Distill" checked=${values.from_scratch} onInput=${(value) => set({ ...values, from_scratch: value })} />
   </div></details>`;
 }
@@ -50,7 +50,9 @@ function Form({ collections, chosen, waits }) {
   const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
   useEffect(() => { if (chosen) choose(chosen); }, [chosen]);
   useEffect(() => { if (unusable(detail) && !useless.includes(detail.id)) leave([...useless, detail.id]); }, [detail]);
+  const own = useRef(null);
   const begin = async () => {
+    if (!isFilled(own.current)) return;
     const number = (text) => (text === "" ? null : Number(text));
     const job = await post("/api/train", {
       collection, minutes: Number(minutes), name, ...values, levels: number(values.levels), codebook_size: number(values.codebook_size),
@@ -61,26 +63,31 @@ function Form({ collections, chosen, waits }) {
     setName("");
     go("train", "job", job.id);
   };
-  return html`<form class="card stack form" onSubmit=${(event) => event.preventDefault()} aria-label="New training">
+  return html`<form class="card stack form" ref=${own} onSubmit=${(event) => event.preventDefault()} aria-label="New training">
     <h2 class="minor">New training</h2>
     <${Choice} label="Recordings" value=${collection} onInput=${choose} options=${collections.map((one) => [one.id, `${one.name} (${one.files || "empty"})`])} />
-    ${unusable(detail) && html`<${Alert} tone="bad">Nothing in ${detail.name} can be learned from; Recordings says why.<//>`}
+    ${unusable(detail) && html`<${Alert} tone="bad">There is nothing to learn from in ${detail.name}; Recordings says why.<//>`}
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
       <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
-      <small>${minutes > 0 ? waits ? "It waits in line, and begins after the training that is at work" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "More than 0 minutes, please"}</small></div>
+      <small>${minutes > 0 ? waits ? "It waits in line, and begins after the training that is at work" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "Give it more than 0 minutes"}</small></div>
     <${Field} label="Name" value=${name} onInput=${setName} maxlength="100" placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
     <${Advanced} values=${values} set=${set} report=${detail?.report} />
     <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0) || unusable(detail)} data-test="train">Train<//>
   </form>`;
 }
 
+/** Whether something is before a job in the line; if not, it begins in a moment. */
+const hasBefore = (all, job) => all.runs.some((one) => one.state === "running") || all.jobs.some((one) => one.id !== job.id && one.created < job.created && ["waiting", "running", "stopping"].includes(one.state));
+
 function Runs({ all, chosen }) {
   if (!all.runs.length && !all.jobs.length) return null;
   const isTwice = (run) => all.runs.some((other) => other.stage !== run.stage && other.model === run.model);
   const state = (run) => (run.state === "running" ? (isStopping(run) ? "stopping" : "running") : run.job ? "going on" : run.state);
+  // The first in line begins in a moment.
+  const isFirst = (job) => job.state === "waiting" && !hasBefore(all, job);
   return html`<nav class="list" aria-label="Trainings">
-    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${job.state === "waiting" ? "waits in line" : job.state}<//></small></a>`)}
+    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "waits in line" : job.state}<//></small></a>`)}
     ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}${isTwice(run) && STAGES[run.stage] ? ` · ${STAGES[run.stage].toLowerCase()}` : ""}</b>
       <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
   </nav>`;
@@ -96,8 +103,7 @@ function Job({ id }) {
   if (!job) return html`<div aria-busy="true"></div>`;
   const isOver = !["waiting", "running", "stopping"].includes(job.state);
   const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
-  // Where nothing is before it in the line, it begins in a moment.
-  const waits = job.state === "waiting" && Boolean(all?.runs.some((one) => one.state === "running") || all?.jobs.some((one) => one.id !== id && one.created < job.created && ["waiting", "running", "stopping"].includes(one.state)));
+  const waits = job.state === "waiting" && Boolean(all && hasBefore(all, job));
   const name = job.title.replace(/^Training /, "");
   return html`<div class="stack"><div class="head"><h2>${name} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "waits in line" : isOver ? job.state : "beginning"}<//></h2>
       ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>Stop<//>`}</div>
@@ -121,7 +127,7 @@ function Train({ path }) {
   const isNew = kind === "new";
   const run = !kind || isNew ? all.runs.find((one) => one.state === "running") ?? (isNew ? null : all.runs[0]) : all.runs.find((one) => one.name === kind);
   const shown = kind === "job" ? html`<${Job} key=${which} id=${which} />` : run ? html`<${Run} key=${run.name} name=${run.name} />`
-    : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long may it take?">Minutes are the one knob. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. Then it makes the first pieces. You hear it learn all the while, and can stop at any time and keep what was learned.<//>`;
+    : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long should it learn?">Minutes are the only setting it needs. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. Then it makes the first pieces. You hear it learn all the while, and can stop at any time and keep what was learned.<//>`;
   const isBusy = !isNew && (kind === "job" || run?.state === "running");
   return html`<div class=${`split${(kind && !isNew) || isBusy ? " chosen" : ""}`}>
     <aside class="stack">${collections.length > 0 && (isBusy ? html`<a class="button" href=${address("train", "new")}>New training</a>` : html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} waits=${all.runs.some((one) => one.state === "running")} />`)}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>

@@ -1,0 +1,88 @@
+"""Adding recordings on the page: what is said of a drop that holds nothing, of what failed, and of a server that is silent.
+
+Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from distill.web import places
+
+pytestmark = pytest.mark.browser
+
+DROP = """names => {
+    const dataTransfer = new DataTransfer();
+    for (const name of names) dataTransfer.items.add(new File(["words"], name));
+    document.querySelector(".drop").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+}"""
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([], "That holds no files."),
+        (["notes.txt"], "notes.txt is not audio, going by its name."),
+        (["notes.txt", "cover.jpg"], "None of these 2 files is audio, going by their names."),
+    ],
+)
+def test_a_drop_of_which_nothing_can_be_taken_is_answered(page: Page, names: list[str], words: str) -> None:
+    """Guards against an empty folder that is dropped, and nothing at all happens."""
+    page.goto("/#/recordings")
+    page.locator(".drop").wait_for()
+    page.evaluate(DROP, names)
+    expect(page.locator(".message")).to_contain_text(words)
+    assert places.collections() == []
+
+
+def test_what_went_wrong_is_not_said_any_longer_when_it_went_well(page: Page, small_corpus: Path) -> None:
+    page.goto("/#/recordings")
+    page.get_by_label("Or use a folder where it is").fill("/nowhere/at/all")
+    page.get_by_role("button", name="Add folder").click()
+    expect(page.locator(".message.bad")).to_contain_text("There is no folder")
+    page.get_by_label("Or use a folder where it is").fill(str(small_corpus))
+    page.get_by_role("button", name="Add folder").click()
+    expect(page.get_by_role("heading", name="small")).to_be_visible()
+    expect(page.locator(".message.bad")).to_have_count(0)
+
+
+def test_no_other_folder_is_shown_before_the_one_that_was_added(page: Page, small_corpus: Path, tmp_path: Path) -> None:
+    """Guards against a flash of the folder that was looked at last."""
+    before = places.add_collection(Path(shutil.copytree(small_corpus, tmp_path / "before")))
+    page.goto(f"/#/recordings/{before.id}")
+    page.get_by_role("button", name="Add a folder").click()
+    page.get_by_label("Or use a folder where it is").fill(str(small_corpus))
+    page.evaluate("""() => {
+        window.shown = new Set();
+        const look = () => { for (const one of document.querySelectorAll("main h2")) shown.add(one.textContent); };
+        const all = { childList: true, subtree: true, characterData: true };
+        new MutationObserver(look).observe(document.querySelector("main"), all);
+    }""")
+    page.get_by_role("button", name="Add folder", exact=True).click()
+    expect(page.get_by_role("heading", name="small")).to_be_visible()
+    assert page.evaluate("() => [...shown]") == ["Add recordings", "small"]
+    page.get_by_role("button", name="Add a folder").click()
+    page.get_by_label("Or use a folder where it is").fill(str(small_corpus))
+    page.get_by_role("button", name="Add folder", exact=True).click()  # the same once more
+    expect(page.get_by_role("heading", name="small")).to_be_visible()
+
+
+def test_a_silent_server_is_said_once_and_only_as_long_as_it_is_silent(page: Page) -> None:
+    """Guards against the same sentence twice, and against one that stays when all is well again."""
+    page.goto("/#/recordings")
+    demo = page.locator("[data-test=demo]")
+    demo.wait_for()
+
+    def silent(route: Route) -> None:
+        route.abort()
+
+    page.route("**/api/**", silent)
+    expect(page.locator(".message.bad")).to_have_count(1)
+    demo.click()
+    expect(demo).to_have_attribute("aria-busy", "false")
+    expect(page.locator(".message.bad")).to_have_count(1)
+    page.unroute("**/api/**", silent)
+    expect(page.locator(".now.gone")).to_have_count(0)
+    expect(page.locator(".message.bad")).to_have_count(0, timeout=3000)
