@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -264,6 +265,11 @@ def test_a_piece_that_is_kept_is_found_again(page: Page, asks: httpx.Client, mod
     page.get_by_text("Kept (1)").click()
     expect(pieces).to_have_count(1)
     assert pieces.locator("h3").inner_text() == name
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save all kept pieces").click()
+    assert download.value.suggested_filename.endswith("-kept.zip")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist() == [f"{name}.wav"]
     page.reload()
     pieces.get_by_role("button", name="★ Kept").click()
     expect(page.get_by_text("Kept (", exact=False)).to_have_count(0)

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from distill.errors import LibraryError, MissingPriorError
@@ -15,6 +17,7 @@ from distill.runs.journal import verdicts_of
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.routes.work import JobView, view
+from distill.web.zipped import zipped
 
 router = APIRouter(tags=["new audio"])
 _SHOWN = 200
@@ -128,11 +131,28 @@ def generate(asked: Asked) -> JobView:
 
 @router.get("/pieces")
 def pieces(model: str | None = None) -> list[PieceView]:
-    """What was made, the newest first; with one model, or with all."""
+    """What was made, the newest first; with one model, or with all. Of older ones those that are kept."""
     library = places.library()
     entries = library.models()
     origin = None if model is None else places.model(model).origin
-    return [_piece(one, entries) for one in reversed(library.generations(origin)[-_SHOWN:])]
+    made = library.generations(origin)
+    kept = _kept()
+    older = [one for one in made[:-_SHOWN] if one.id in kept]
+    return [_piece(one, entries) for one in reversed([*older, *made[-_SHOWN:]])]
+
+
+@router.get("/kept", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
+def save_kept(model: str | None = None) -> StreamingResponse:
+    """All pieces that are kept, of one model or of all, as one archive; those whose files are gone are left out."""
+    entry = None if model is None else places.model(model)
+    kept = _kept()
+    made = places.library().generations(None if entry is None else entry.origin)
+    paths = [path for one in made if one.id in kept and (path := Path(one.file)).is_file()]
+    if not paths:
+        raise LibraryError("No piece is kept.", "Press Keep on those that you want.")
+    name = quote(f"{'all' if entry is None else entry.name}-kept.zip")
+    headers = {"content-disposition": f"attachment; filename*=utf-8''{name}"}
+    return StreamingResponse(zipped(paths), media_type="application/zip", headers=headers)
 
 
 @router.get("/pieces/{piece}")
@@ -251,6 +271,11 @@ def _piece(one: GenerationRecord, entries: list[ModelEntry]) -> PieceView:
 def _mark(piece: int) -> Path:
     """An empty file that says that a piece is kept."""
     return home() / "kept" / str(piece)
+
+
+def _kept() -> set[int]:
+    """The pieces with a mark."""
+    return {int(mark.name) for mark in _mark(0).parent.glob("*") if mark.name.isdecimal()}
 
 
 def _second(told: dict[str, Any], model: str | None) -> SecondView:

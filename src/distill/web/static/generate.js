@@ -1,6 +1,6 @@
 // The tab Generate: what to ask for, and what was made.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { del, get, post, put } from "./api.js";
+import { del, get, post, put, query } from "./api.js";
 import { html, Action, Alert, Bar, Choice, Empty, Field, Segments, Tick, count, isFilled } from "./parts.js";
 import { address, attempt, go, refresh, say, sayWrong, usePolled, useRemembered } from "./store.js";
 import { play } from "./player.js";
@@ -185,6 +185,7 @@ function Generate({ path }) {
       ${warned.map((text) => html`<${Alert}>${text}<//>`)}
       <${Compare} a=${piece("A")} b=${piece("B")} onClear=${() => choose({})} />
       ${pieces?.length > 0 && html`<div class="row"><h2 class="soft">${count(listed.length, "piece")}, the newest first</h2>${(kept.length > 0 || shown === "kept") && html`<${Segments} label="Which pieces" value=${shown} onInput=${show} options=${[["all", "All"], ["kept", `Kept (${kept.length})`]]} />`}</div>`}
+      ${shown === "kept" && kept.length > 0 && html`<p><a class="button small" download href=${query("/api/kept", { model })}>Save all kept pieces (ZIP)</a></p>`}
       ${listed.slice(0, most).map((one) => html`<${Piece} key=${one.id} piece=${one} side=${Object.keys(sides).find((side) => sides[side] === one.id) ?? ""} onSide=${(side) => choose((before) => ({ ...Object.fromEntries(Object.entries(before).filter(([, id]) => id !== one.id)), ...(side ? { [side]: one.id } : {}) }))} onUse=${use} isNew=${fresh(one)} options=${() => (levels.has(one.id) ? { level: levels.get(one.id) } : {})} />`)}
       ${listed.length > most && html`<p><button type="button" onClick=${() => more(most + SHOWN)} data-test="earlier">Earlier ones (${listed.length - most})</button></p>`}
     </div></div>`;
