@@ -239,20 +239,21 @@ def refine_codec(
         record.can_go_on = result.cancelled
         if result.cancelled:
             return Refined(model, None, result)
-        header = refined_header(model.header, result)
+        header = refined_header(model.header, result, refinement_run.run_folder.name)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         # What was measured was of the decoder as it was; whatever ends it before that is measured anew, the file says so.
-        record.can_go_on = bool(refined.header.voices)
-        save_model(model_path, outdated(refined) if record.can_go_on else refined)
-        if record.can_go_on:
+        record.can_go_on = True
+        save_model(model_path, outdated(refined) if refined.header.voices else refined)
+        if refined.header.voices:
             measured = measured_anew(refined, corpus, record.tell, partial(_is_set, cancel_event))
             if measured is None:
                 return Refined(outdated(refined), None, result)
-            refined, record.can_go_on = measured, False
+            refined = measured
             save_model(model_path, refined)
-    with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
-        before = dataclasses.replace(model, codec=result.first)
-        write_refinement_report(page, refinement_report(refined, before, corpus, split, result))
+        with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
+            before = dataclasses.replace(model, codec=result.first)
+            write_refinement_report(page, refinement_report(refined, before, corpus, split, result))
+        record.can_go_on = False
     return Refined(refined, page, result)
 
 

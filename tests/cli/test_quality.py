@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from distill import pipeline
 from distill.files.home import home
 from distill.models import load_model
 from distill.models.model_file import codes_fingerprint
@@ -175,6 +176,55 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
     assert "--resume" not in distill("status").err
     assert "--resume" not in distill("info", model).err
     distill("train", "--resume", model).refused("is finished")
+
+
+def test_a_page_that_was_not_written_is_made_up_for(
+    distill: Distill, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a second stage that is finished, and whose page to compare both sounds on is never written."""
+    write = pipeline.write_refinement_report
+
+    def ended(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distill.pipeline.write_refinement_report", ended)
+    assert distill("train", small_corpus, "--quality", "high", "--epochs", 1, "--out", tmp_path).code == 130
+    model = tmp_path / "small.distill"
+    weights = load_model(model).codec.state_dict()
+    assert not list(tmp_path.glob("*.html"))
+    assert f"distill train --resume {model}" in distill("status").err
+    monkeypatch.setattr("distill.pipeline.write_refinement_report", write)
+    answer = distill("train", "--resume", model, "--json")
+    assert answer.code == 0, answer.err
+    assert Path(answer.json["page"]).is_file()
+    assert all(torch.equal(weights[name], one) for name, one in load_model(model).codec.state_dict().items())
+    assert "--resume" not in distill("status").err
+    distill("train", "--resume", model).refused("is finished")
+
+
+def test_models_that_share_a_codec_have_each_a_second_stage_of_its_own(
+    distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against the sound of the model that was refined last in another one, and against a state that is lost."""
+    assert distill("train", small_corpus, "--epochs", 1, "--name", "one", "--out", tmp_path).code == 0
+    one, other = tmp_path / "one.distill", tmp_path / "other.distill"
+    other.write_bytes(one.read_bytes())
+    stop_at(RefinementStepMetrics, 2)
+    high = ("--quality", "high", "--epochs", 1, "--json")
+    assert distill("train", "--resume", one, *high).json["cancelled"] == 1
+    on_event(None)
+    assert (
+        distill("train", "--resume", other, *high).json["refinement_steps"]
+        == (distill("train", "--resume", one, "--json").json["refinement_steps"])
+    )
+    sounds = [load_model(model).codec.state_dict() for model in (one, other)]
+    assert all(torch.equal(sounds[0][name], tensor) for name, tensor in sounds[1].items()), "both from the beginning"
+    assert distill("train", "--resume", other, "--epochs", 1, "--json").json["refinement_epochs"] == 2
+    distill("train", "--resume", one).refused("is finished")
+    moved = one.rename(tmp_path / "moved.distill")
+    one.write_bytes(other.read_bytes())
+    distill("train", "--resume", moved).refused("is finished")
+    assert distill("train", "--resume", moved, "--epochs", 1, "--json").json["refinement_epochs"] == 2
 
 
 def test_what_cannot_be_resumed(distill: Distill, small_corpus: Path, tmp_path: Path) -> None:

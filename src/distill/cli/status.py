@@ -74,13 +74,14 @@ def _one(given: Path) -> "RunStatus":
 def _folders_of(model: Path) -> list[Path]:
     """The runs that trained a model, the newest first: those it names itself, and those that were to write it."""
     from distill.files.names import run_folders
-    from distill.models.header import read_header
+    from distill.models.header import SECOND_RUN, read_header
     from distill.runs.status import records_of
 
     path, named = str(absolute(model)), set()
     if model.exists():
         header = read_header(model)
-        named = {header.codec_training.get("run"), (header.prior_training or {}).get("run")}
+        codec = header.codec_training
+        named = {codec.get("run"), codec.get(SECOND_RUN), (header.prior_training or {}).get("run")}
     return [
         folder
         for folder in run_folders()

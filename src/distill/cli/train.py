@@ -189,7 +189,7 @@ def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
         _resume_second(folder, model_path, None, asked)
         return
     asked = replace(asked, is_high=asked.is_high or first.second_stage is not None)
-    is_refined = first.model_path.exists() and has_second_stage(load_model(first.model_path))
+    is_refined = first.model_path.exists() and has_second_stage(load_model(first.model_path), first.model_path)
     if is_refined or (first.is_finished and asked.is_high):
         _resume_second(folder, first.model_path, first, asked)
     else:

@@ -11,7 +11,7 @@ from distill.export.folder import folder_aside
 from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
 from distill.files.names import command
 from distill.models.config import BASE_CREDITS
-from distill.models.header import Figures, Header
+from distill.models.header import SECOND_RUN, Figures, Header
 from distill.models.model_file import Model, load_model, save_model
 
 WEIGHTS = "model.safetensors"
@@ -137,7 +137,7 @@ def _rows(figures: Figures) -> str:
     return "".join(
         f"| {_plain(name.replace('_', ' '))} | {_plain(f'{value:.4g}' if isinstance(value, float) else str(value))} |\n"
         for name, value in figures.items()
-        if name not in {"run", "seed"}
+        if name not in {"run", SECOND_RUN, "seed"}
     )
 
 

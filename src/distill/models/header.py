@@ -20,6 +20,8 @@ from distill.models.config import PriorConfig, VQVAEConfig
 FORMAT_VERSION = (1, 3)
 BANDS = 24
 """Mel bands of the map from codebook vectors to levels (``making/beat.py``)."""
+SECOND_RUN = "refinement_run"
+"""In the record of a codec's training: the run that its second stage was trained in."""
 UNMEASURED = "unmeasured"
 """In what a header says of a prior's training: 1 where it ended before the measures that were to follow were made. In
 what it says of a codec's: 1 where they were made before the second stage, which ended before they were made anew."""

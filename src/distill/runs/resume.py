@@ -20,9 +20,9 @@ from distill import models
 from distill.errors import OutputError, SettingError, StateFileError
 from distill.files.names import command, new_run_folder, run_folders
 from distill.files.regular import absolute
-from distill.models.header import UNMEASURED, read_header
+from distill.models.header import SECOND_RUN, UNMEASURED, read_header
 from distill.runs.saved import RefinementRun, Stopped, further
-from distill.runs.status import BEGIN_AGAIN, look
+from distill.runs.status import BEGIN_AGAIN, look, records_of
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state import CODES_SUFFIX, load_state, read_values
 
@@ -91,7 +91,7 @@ def refuse_forgotten(model_path: Path) -> None:
         ModelFileError: if it cannot be read.
         StateFileError: if nothing of its training is on this computer.
     """
-    if not has_second_stage(models.load_model(model_path)):
+    if not has_second_stage(models.load_model(model_path), model_path):
         raise StateFileError(
             f"The training of {model_path} cannot go on: its state is not on this computer. Of trainings that came to their "
             f"end, the newest {FINISHED_KEPT} can be trained further.",
@@ -117,9 +117,9 @@ def refined_model(run: Path) -> Path:
     return _load(run, REFINEMENT_STATE).model_path if run.is_dir() else run
 
 
-def has_second_stage(model: "Model") -> bool:
-    """Whether the model's second stage has begun."""
-    return "refinement_steps" in model.header.codec_training or _refinement_of(model) is not None
+def has_second_stage(model: "Model", path: Path) -> bool:
+    """Whether the second stage of the model at ``path`` has begun."""
+    return "refinement_steps" in model.header.codec_training or _refinement_of(model, path) is not None
 
 
 def stopped_prior(run: Path) -> Stopped:
@@ -191,7 +191,7 @@ def next_refinement(
         SettingError: if the stage is at its end and nothing says how much further, or its state is not on this computer.
         StateFileError: if the state is damaged.
     """
-    found, epochs, minutes = _refinement_of(model), wanted.epochs, wanted.minutes
+    found, epochs, minutes = _refinement_of(model, path), wanted.epochs, wanted.minutes
     if found is None:
         if "refinement_steps" in model.header.codec_training:
             raise SettingError(
@@ -201,7 +201,9 @@ def next_refinement(
         if epochs is None and minutes is None:
             end = (first and first.second_stage) or StageEnd(None, default_minutes)
             epochs, minutes = end.epochs, end.minutes
-        run_folder = first.run_folder if first else new_run_folder(path.stem)
+        # A copy of the model has its first stage in common with it, and may have had its second there.
+        is_free = first is not None and not (first.run_folder / REFINEMENT_STATE).exists()
+        run_folder = first.run_folder if first and is_free else new_run_folder(path.stem)
         # The same recordings are held out as in the first stage.
         record = model.header.corpus
         plan = dataclasses.replace(wanted, seed=record.split_seed, split_rule=record.split_rule)
@@ -217,6 +219,7 @@ def next_refinement(
         state.value("finished", bool)
         and state.value("schedule.step", int) == model.header.codec_training.get("refinement_steps")
         and not model.header.codec_training.get(UNMEASURED)
+        and _is_closed(found)
     ):
         raise SettingError(
             f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."
@@ -224,9 +227,15 @@ def next_refinement(
     return RefinementRun(found, plan, state)
 
 
-def _refinement_of(model: "Model") -> Path | None:
-    fingerprint = model.codes_fingerprint
-    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == fingerprint)
+def _refinement_of(model: "Model", path: Path) -> Path | None:
+    """The run of a model's second stage; models that share a codec each have their own."""
+    fingerprint, mark = model.codes_fingerprint, model.header.codec_training.get(SECOND_RUN)
+    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == fingerprint, path, mark)
+
+
+def _is_closed(run_folder: Path) -> bool:
+    """Whether all was done that follows a second stage: its page is written when the model is already."""
+    return all(one.outcome == "finished" for one in records_of(run_folder) if one.kind == "refinement")
 
 
 def _load(run_folder: Path, name: str) -> Stopped:

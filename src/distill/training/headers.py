@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distill.models.header import UNMEASURED, CorpusRecord, Header, new_header
+from distill.models.header import SECOND_RUN, UNMEASURED, CorpusRecord, Header, new_header
 from distill.training.adversarial import RefinementResult
 from distill.training.vqvae_loop import VQTrainingResult
 
@@ -27,10 +27,11 @@ def codec_header(name: str, result: VQTrainingResult, run: str) -> Header:
     )
 
 
-def refined_header(header: Header, result: RefinementResult) -> Header:
+def refined_header(header: Header, result: RefinementResult, run: str) -> Header:
     """The header after the codec's second stage; whether its voices are still to be measured is for whoever does to say."""
     curves = {f"refinement_{name}": values for name, values in result.curves.items()}
-    training = {name: value for name, value in header.codec_training.items() if name != UNMEASURED} | result.record
+    training = {name: value for name, value in header.codec_training.items() if name != UNMEASURED}
+    training |= {**result.record, SECOND_RUN: run}
     return header.model_copy(update={"codec_training": training, "curves": header.curves | curves, "digest": None})
 
 
