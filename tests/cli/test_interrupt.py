@@ -122,6 +122,24 @@ def test_training_stops_and_keeps_the_best(
 
 
 @pytest.mark.usefixtures("tiny_training")
+def test_what_a_sweep_hands_on_is_not_the_second_time(
+    on_event: Any, distill: Distill, small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against Ctrl-C in a sweep, which reaches its trainings too, that throws away what they have learned."""
+
+    def both(event: TrainingEvent) -> None:
+        if isinstance(event, VQStepMetrics):
+            on_event(None)
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    on_event(both)
+    answer = distill("train", small_corpus, "--epochs", 1000, "--out", tmp_path, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["cancelled"] == 1
+
+
+@pytest.mark.usefixtures("tiny_training")
 def test_the_second_time_ends_at_once(
     interrupt: Any, distill: Distill, small_corpus: Path, tmp_path: Path, tree: Tree
 ) -> None:

@@ -188,14 +188,19 @@ def test_a_disk_that_is_full_leaves_no_half_a_model(
     assert [one.name for one in (tmp_path / "out").iterdir()] == ["auto.distill"]
 
 
-def test_a_request_to_end_reaches_what_it_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against a training that goes on for minutes after its sweep was ended; Ctrl-C reaches both by itself."""
+@pytest.mark.usefixtures("hears_ctrl_c")
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGTERM, AskedToEnd), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_request_to_end_reaches_what_it_has_started(
+    number: int, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a training that goes on for minutes after its sweep was ended; Ctrl-C reaches both by itself, kill -INT
+    of the sweep does not."""
     monkeypatch.setattr("distill.cli.engines._COMMAND", ("-c", "import time; time.sleep(60)"))
     begun = time.monotonic()
     runner = _Runner(Path("recordings"), Path("out"), 1.0, [], engines.here, Progress(Path("out"), {}))
     with ending_in_order():
-        threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        with pytest.raises(AskedToEnd):
+        threading.Timer(1.0, os.kill, (os.getpid(), number)).start()
+        with pytest.raises(kind):
             runner.all(variants(["levels=2,3"]), 1)
     assert time.monotonic() - begun < 20
 

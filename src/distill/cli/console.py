@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ STAGE_NAMES = {"codec": "codec", "refinement": "second stage", "prior": "prior"}
 """What a person reads for the kind of a training."""
 _LEAST_BESIDE = 16
 """Cells of a terminal; with fewer, values are broken into letters, or left out."""
+_SAME_REQUEST_S = 2.0
 _JOINER = "\N{ZERO WIDTH JOINER}"  # within emoji
 _SEEN = {"\n": "\N{SYMBOL FOR NEWLINE}"}
 _ODD = "\N{REPLACEMENT CHARACTER}"
@@ -233,11 +235,16 @@ def ending_in_order() -> Iterator[None]:
 def stop_on_interrupt(is_training: Callable[[], bool]) -> Iterator[threading.Event]:
     """In training the first Ctrl-C asks to stop and keep what is best so far; otherwise, and the second time, it ends at once.
 
-    A polite request to end (SIGTERM) counts as Ctrl-C.
+    A polite request to end (SIGTERM) counts as Ctrl-C; a moment after one it is the same request, handed on by a sweep.
     """
     cancel = threading.Event()
+    last = 0, -math.inf
 
     def interrupted(number: int, _: FrameType | None) -> None:
+        nonlocal last
+        before, last = last, (number, time.monotonic())
+        if cancel.is_set() and number != before[0] and last[1] - before[1] < _SAME_REQUEST_S:
+            return
         if cancel.is_set() or not is_training():
             raise KeyboardInterrupt if number == signal.SIGINT else AskedToEnd
         cancel.set()

@@ -28,6 +28,8 @@ from distill.files.regular import absolute
 
 _STOPPED = "it was stopped; the same command goes on with it"
 _PATIENCE_S = 30.0
+_HEARD_S = 0.3
+"""What ends at once on Ctrl-C tidies up meanwhile; a training takes what comes then for the same request."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +176,9 @@ class _Runner:
                 return list(pool.map(self._one, tries))
             except KeyboardInterrupt as ending:
                 self._is_over.set()
-                if isinstance(ending, AskedToEnd):
-                    end_all()
+                if not isinstance(ending, AskedToEnd):  # Ctrl-C has reached them already, kill -INT has not
+                    time.sleep(_HEARD_S)
+                end_all()
                 raise
 
     def _one(self, variant: Variant) -> _Tried:
