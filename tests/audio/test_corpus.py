@@ -16,6 +16,22 @@ from distill.errors import CorpusError, OutputError, SettingError
 from distill.sizes import codec_config_for, explain_codec
 
 
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000, 192_000])
+@pytest.mark.parametrize("value", [0.5, -0.001])
+def test_a_constant_value_is_none_to_learn_from_at_any_rate(tmp_path, noise, save, rate, value):
+    """Guards against an input that was open, or a cable that is broken, learned from as the ringing of a resampler; and against
+    a hit before silence, or above an offset, that is taken for one."""
+    save(tmp_path / "constant.wav", np.full((2, 2 * rate), value, np.float32), rate, "PCM_24")
+    hit = np.zeros((2, rate), np.float32)
+    hit[:, : rate // 40] = 0.3
+    save(tmp_path / "hit.wav", hit, rate, "PCM_24")
+    save(tmp_path / "hit and offset.wav", hit + value / 10, rate, "PCM_24")
+    found = {file.name: file for file in import_corpus(tmp_path).files}
+    assert found["constant.wav"].reason == "It holds one constant value."
+    assert found["hit.wav"].verdict == FileVerdict.USED
+    assert found["hit and offset.wav"].verdict != FileVerdict.SILENT
+
+
 def test_every_file_gets_a_verdict(tmp_path, noise, save):
     """Guards against one corrupt file ending an import, and against files that vanish without a word."""
     good = save(tmp_path / "b" / "good.wav", noise(1.0, channels=2), subtype="FLOAT")

@@ -10,10 +10,12 @@ from distill.audio.mixing import Balance, Mix
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.remembered import remembered
 
-_VERSION = 3
+_VERSION = 4
 """To be raised when anything here is measured in another way: what was measured before is kept under its number."""
 _FRAME = SAMPLE_RATE // 20  # 50 ms
 _BLOCK = 200 * _FRAME  # 10 s
+_EDGE, _OVERSHOOT = SAMPLE_RATE // 10, 1.25
+"""How far a resampler rings where a value jumps, and how high."""
 _PAUSE = 1e-3  # -60 dB below the loudest sample
 _LOUD = 10 ** (-30 / 20)
 _FULL_SCALE = 0.999
@@ -30,7 +32,7 @@ class Levels:
     seconds are less than 30 dB below the loudest."""
 
     peak: float
-    span: float  # highest minus lowest sample
+    span: float  # highest minus lowest sample; of a constant value, without where a resampler rings
     silence: float
     loud: float
     stereo: bool
@@ -57,6 +59,7 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
     channels, samples = audio.shape
     digest = hashlib.sha256(f"{channels}".encode())
     highest, lowest = np.full(channels, -np.inf), np.full(channels, np.inf)
+    edge, most, least = min(_EDGE, samples // 4), highest, lowest
     balance = Balance()
     spectrum = np.zeros(_SPECTRUM // 2 + 1, np.float32)
     loudness, lengths = [], []
@@ -64,6 +67,9 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
         block = np.array(audio[:, start : start + _BLOCK], dtype=np.float32)
         digest.update(block.tobytes())
         highest, lowest = np.maximum(highest, block.max(axis=1)), np.minimum(lowest, block.min(axis=1))
+        inner = block[:, max(0, edge - start) : max(0, samples - edge - start)]
+        most = np.maximum(most, inner.max(axis=1, initial=-np.inf))
+        least = np.minimum(least, inner.min(axis=1, initial=np.inf))
         balance.take(block)
         if block.any():
             spectrum = np.maximum(spectrum, _amplitudes(block))
@@ -73,6 +79,8 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
         let_go(audio)
     peak = float(max(highest.max(), -lowest.min()))
     full = _FULL_SCALE * max(peak, 1.0)
+    # A sound that begins and ends with a step, as where a value is constant; but no hit at the beginning, which is louder.
+    is_step = bool((np.maximum(highest, -lowest) <= _OVERSHOOT * np.minimum(np.abs(most), np.abs(least))).all())
     clipped = sum(
         int((np.abs(audio[:, start : start + _BLOCK]) >= full).sum()) for start in range(0, samples, _BLOCK)
     ) if peak >= full else 0  # fmt: skip
@@ -81,7 +89,7 @@ def measure(audio: np.ndarray, subtype: str) -> Levels:
     audible = np.flatnonzero(spectrum >= max(_INAUDIBLE * peak, rounding))
     return Levels(
         peak=peak,
-        span=float((highest - lowest).max()),
+        span=float((most - least if is_step else highest - lowest).max()),
         silence=float(frames[powers < (_PAUSE * min(peak, 1.0)) ** 2].sum()) / samples,
         loud=float(frames[powers >= _LOUD**2 * powers.max()].sum()) / SAMPLE_RATE,
         stereo=bool(balance.is_stereo),
