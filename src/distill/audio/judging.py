@@ -86,7 +86,8 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
     levels = levels_of(sha256, audio, info.subtype)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
     report = replace(report, loud=levels.loud, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
-    of_file = " ".join(filter(None, (info.remark, checksum_remark(path, sha256))))
+    changed = checksum_remark(path, sha256) if info.format == "FLAC" else ""
+    of_file = " ".join(filter(None, (info.remark, changed)))
     report = replace(report, remark=_remark(of_file, levels))
     if levels.peak < _SILENT or levels.span < _SILENT:
         constant = levels.peak >= _SILENT
