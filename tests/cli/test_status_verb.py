@@ -82,7 +82,7 @@ def test_a_run_of_which_nothing_was_saved(distill: Distill, run_of: Any, tmp_pat
     folder = run_of("mid-1", model, outcome=outcome, message="KeyboardInterrupt", process=gone)
     (folder / "codec.state").unlink()
     words = "Stopped before anything was saved; there is nothing to go on from."
-    again = f"Begin again with: distill train {folder}"
+    again = f"Begin again with: distill train {folder} --name mid --out {tmp_path}"
     for answer in (distill("status"), distill("status", folder)):
         assert words in answer.err
         assert again in answer.err

@@ -156,7 +156,7 @@ class RunStatus:
             return self.record.message
         model, folder = self.record.model, self.record.folder
         again = {
-            "codec": ("train", folder),
+            "codec": ("train", folder, "--name", Path(model).stem, "--out", Path(model).parent),
             "refinement": ("train", "--resume", model),
             "prior": ("train-prior", model, folder),
         }[self.record.kind]
