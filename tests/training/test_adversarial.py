@@ -16,12 +16,8 @@ from distill.codes.extract import encode_blocks
 from distill.errors import StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import codec_fingerprint, codes_fingerprint
-from distill.training.adversarial import (
-    Networks,
-    RefinementResult,
-    refine_decoder,
-    train_step,
-)
+from distill.training.adversarial import RefinementResult, refine_decoder, train_step
+from distill.training.adversarial_networks import Networks
 from distill.training.checkpoint import StateFile
 from distill.training.device import make_fabric
 from distill.training.metrics import (

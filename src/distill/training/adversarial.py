@@ -12,7 +12,6 @@ natural grain costs some of it. If it ends above ``worst_mel`` times its first v
 """
 
 import copy
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,24 +22,22 @@ import torch
 from torch import Tensor
 
 from distill.audio.corpus import Corpus
-from distill.audio.distance import MultiScaleMel
 from distill.audio.passages import Split
 from distill.audio.split import split_corpus
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.discriminator import (
-    Discriminator,
-    DiscriminatorConfig,
     adversarial_loss,
     discriminator_loss,
     feature_distance,
 )
 from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE
+from distill.training.adversarial_networks import Networks
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import windows_to_judge, windows_to_train_on
-from distill.training.codec_loss import CodecLoss, draws_of_step
+from distill.training.codec_loss import draws_of_step
 from distill.training.codec_validation import judge_windows, judged_by_first
 from distill.training.device import make_fabric
 from distill.training.listening import Listening
@@ -55,7 +52,7 @@ from distill.training.orders import order_refinement
 from distill.training.plan import RefinementPlan
 from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.schedule import Schedule
-from distill.training.wrapped import WrappedCodec, WrappedDiscriminator
+from distill.training.wrapped import WrappedDiscriminator
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -115,77 +112,6 @@ class RefinementResult:
     def codec(self) -> ConvVQVAE:
         """The codec to keep."""
         return self.refined if self.is_kept else self.first
-
-
-@dataclass(frozen=True)
-class Networks:
-    """Decoder and discriminator as Fabric wraps them, the moving average of the decoder, and the loss."""
-
-    first: ConvVQVAE
-    """The codec with the first stage's decoder, on the CPU, unchanged."""
-    averaged: ConvVQVAE
-    """The codec with the moving average of the trained decoder."""
-    codec: WrappedCodec
-    """The codec whose decoder is trained."""
-    discriminator: WrappedDiscriminator
-    """What the decoder is trained against."""
-    decoder_optimizer: torch.optim.Optimizer
-    discriminator_optimizer: torch.optim.Optimizer
-    criterion: CodecLoss
-
-    @property
-    def distance(self) -> MultiScaleMel:
-        """The mel distance of all validation."""
-        return self.criterion.mel
-
-    def rebuilt(self, audio: Tensor) -> Tensor:
-        """Audio ``[1, C, N]`` reconstructed with the averaged decoder."""
-        return self.averaged(audio).reconstruction
-
-    @classmethod
-    def of(cls, codec: ConvVQVAE, plan: RefinementPlan, fabric: "Fabric") -> "Networks":
-        """The networks before the first step."""
-        first = copy.deepcopy(codec).cpu().requires_grad_(False).eval()
-        averaged = copy.deepcopy(first).to(fabric.device)
-        trained = copy.deepcopy(first)
-        # The decoder alone trains: encoding must not move the codebooks.
-        trained.decoder.requires_grad_(True).train()
-        discriminator = Discriminator(DiscriminatorConfig(codec.channels, width=plan.discriminator_width))
-        # The loop sets the learning rates at every step.
-        optimizers = [
-            torch.optim.AdamW(module.parameters(), betas=(0.8, 0.99), fused=True)
-            for module in (trained.decoder, discriminator)
-        ]
-        wrapped, decoder_optimizer = fabric.setup(trained, optimizers[0])
-        wrapped.mark_forward_method("encode")
-        wrapped.mark_forward_method("decode_with_predicted")
-        wrapped_discriminator, discriminator_optimizer = fabric.setup(discriminator, optimizers[1])
-        criterion = CodecLoss(codec.sample_rate, plan.scales_per_step).to(fabric.device)
-        return cls(
-            first=first,
-            averaged=averaged,
-            codec=wrapped,
-            discriminator=wrapped_discriminator,
-            decoder_optimizer=decoder_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            criterion=criterion,
-        )
-
-    def state(self, schedule: Schedule) -> State[Never]:
-        """The state of a loop that trains these networks."""
-        models = {
-            "first": self.first.decoder,
-            "decoder": self.codec.module.decoder,
-            "average": self.averaged.decoder,
-            "discriminator": self.discriminator.module,
-        }
-        optimizers = {
-            "decoder-optimizer": self.decoder_optimizer,
-            "discriminator-optimizer": self.discriminator_optimizer,
-        }
-        state: State[Never] = State(models, optimizers, schedule, good_every=None)
-        state.figures = {"decoder_steps": 0, "bad_steps": 0, "mel_before": math.nan}
-        return state
 
 
 def refine_decoder(
@@ -303,9 +229,7 @@ def train_step(
         Unweighted losses and the decoder's learning rate, by their names in :class:`RefinementStepMetrics`, and whether all
         were finite. A loss that is not moves no weights.
     """
-    schedule, codec, discriminator = state.schedule, networks.codec, networks.discriminator
-    draw = draws_of_step(plan.seed, state.epoch, state.sums.step)
-    rate = schedule.learning_rate
+    rate = state.schedule.learning_rate
     for optimizer, peak in (
         (networks.decoder_optimizer, plan.learning_rate),
         (networks.discriminator_optimizer, plan.discriminator_learning_rate),
@@ -313,36 +237,22 @@ def train_step(
         set_learning_rate(optimizer, peak * rate / plan.learning_rate)
 
     with torch.no_grad():
-        codes = codec.encode(audio)
+        codes = networks.codec.encode(audio)
     with fabric.autocast():
-        made, predicted = codec.decode_with_predicted(codes)
+        made, predicted = networks.codec.decode_with_predicted(codes)
     made = made.float()
     # Quiet passages are normalised for the discriminator, but near-silence is amplified by at most 80.
     gain = 0.8 / audio.abs().amax(dim=(1, 2), keepdim=True).clamp(min=0.01)
 
-    discriminator.requires_grad_(True)
-    least_squares = discriminator_loss(discriminator(gain * audio), discriminator(gain * made.detach()))
-    finite = gradients(least_squares, discriminator, networks.discriminator_optimizer, fabric, max_norm=10.0)
-    if finite:
-        networks.discriminator_optimizer.step()
+    least_squares, finite = _discriminator_step(networks, gain * audio, gain * made.detach(), fabric)
 
-    discriminator.requires_grad_(False)
-    with torch.no_grad():
-        real = discriminator(gain * audio)
-    fake = discriminator(gain * made)
-    features, adversarial = feature_distance(real, fake), adversarial_loss(fake)
-    parts = networks.criterion(codec.module, made, predicted, audio, draw)
+    features, adversarial = _against_discriminator(networks.discriminator, gain * audio, gain * made)
+    draw = draws_of_step(plan.seed, state.epoch, state.sums.step)
+    parts = networks.criterion(networks.codec.module, made, predicted, audio, draw)
     reconstruction = torch.stack(list(parts.values())).sum()
     loss = plan.mel_weight * reconstruction + plan.feature_weight * features + plan.adversarial_weight * adversarial
-    is_alone = schedule.step < plan.discriminator_first_steps and schedule.progress < plan.discriminator_first_share
-    if is_alone or not finite:
-        finite = ranks.all_agree(finite and bool(torch.isfinite(loss)))
-    else:
-        finite = gradients(loss, codec, networks.decoder_optimizer, fabric, max_norm=100.0)
-        if finite:
-            networks.decoder_optimizer.step()
-            state.figures["decoder_steps"] += 1
-            _average(networks, plan, state.figures["decoder_steps"])
+    finite = _decoder_step(state, loss, finite, plan, networks, fabric)
+
     losses = {
         "mel_loss": parts["reconstruction"],
         "feature_loss": features,
@@ -352,6 +262,55 @@ def train_step(
     sums = ranks.all_reduce_sum(float(value.detach()) for value in losses.values())
     means = {name: total / ranks.world_size() for name, total in zip(losses, sums, strict=True)}
     return {**means, "learning_rate": rate}, finite
+
+
+def _discriminator_step(networks: Networks, real: Tensor, made: Tensor, fabric: "Fabric") -> tuple[Tensor, bool]:
+    """Trains the discriminator to tell recordings from reconstructions, both ``[B, C, N]``.
+
+    Returns:
+        Its loss, and whether loss and gradients were finite.
+    """
+    discriminator, optimizer = networks.discriminator, networks.discriminator_optimizer
+    discriminator.requires_grad_(True)
+    loss = discriminator_loss(discriminator(real), discriminator(made))
+    finite = gradients(loss, discriminator, optimizer, fabric, max_norm=10.0)
+    if finite:
+        optimizer.step()
+    return loss, finite
+
+
+def _against_discriminator(discriminator: WrappedDiscriminator, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    """How far the reconstructions ``[B, C, N]`` are from the recordings in the discriminator's features, and how far from
+    passing for recordings; gradients reach the decoder alone."""
+    discriminator.requires_grad_(False)
+    with torch.no_grad():
+        real_features = discriminator(real)
+    made_features = discriminator(made)
+    return feature_distance(real_features, made_features), adversarial_loss(made_features)
+
+
+def _decoder_step(
+    state: State[Never], loss: Tensor, finite: bool, plan: RefinementPlan, networks: Networks, fabric: "Fabric"
+) -> bool:
+    """Trains the decoder and moves its average along, unless the discriminator is still trained alone.
+
+    Args:
+        finite: whether the discriminator's loss was finite; if not, the decoder takes no step either.
+
+    Returns:
+        Whether both losses were.
+    """
+    schedule = state.schedule
+    is_alone = schedule.step < plan.discriminator_first_steps and schedule.progress < plan.discriminator_first_share
+    if is_alone or not finite:
+        return ranks.all_agree(finite and bool(torch.isfinite(loss)))
+    finite = gradients(loss, networks.codec, networks.decoder_optimizer, fabric, max_norm=100.0)
+    if finite:
+        networks.decoder_optimizer.step()
+        state.figures["decoder_steps"] += 1
+        steps = state.figures["decoder_steps"]
+        networks.update_average(min(plan.average_decay, steps / (steps + 10)))  # faster in the first steps
+    return finite
 
 
 def take_step(state: State[Never], metrics: Mapping[str, float], finite: bool, plan: RefinementPlan) -> None:
@@ -370,15 +329,6 @@ def take_step(state: State[Never], metrics: Mapping[str, float], finite: bool, p
     state.schedule.step += 1
     state.sums.step += 1
     state.schedule.agreement.renew()
-
-
-@torch.no_grad()
-def _average(networks: Networks, plan: RefinementPlan, decoder_steps: float) -> None:
-    """Updates the moving average of the decoder's weights; it decays faster in the first steps."""
-    decay = min(plan.average_decay, decoder_steps / (decoder_steps + 10))
-    now = networks.codec.module.decoder.parameters()
-    for mean, value in zip(networks.averaged.decoder.parameters(), now, strict=True):
-        mean.lerp_(value, 1 - decay)
 
 
 def _epoch_event(
