@@ -53,7 +53,14 @@ def test_nothing_shows_below_the_button_that_stays_in_view(
     page.set_viewport_size({"width": 1280, "height": 600})
     page.goto("/#/generate")
     page.get_by_text("Advanced", exact=True).click()
+    page.locator("article.piece .play").click()  # the player covers the foot of the window
+    page.wait_for_function("() => document.getElementById('player').ended")
     at_rest(page)
+    deck = page.get_by_role("region", name="Player").bounding_box()
+    button = page.locator(".form > .primary").bounding_box()
+    assert deck is not None
+    assert button is not None
+    assert button["y"] + button["height"] <= deck["y"]
     left = page.evaluate("""() => {
         const bottom = (which) => document.querySelector(which).getBoundingClientRect().bottom;
         return bottom(".split > aside") - bottom(".form > .primary");

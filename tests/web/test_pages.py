@@ -105,6 +105,10 @@ def shown(page: Page, tab: str, at_rest: Callable[[Page], None]) -> None:
     page.goto(f"/#/{tab}")
     at_rest(page)
     page.evaluate("() => { for (const one of document.querySelectorAll('main details')) one.open = true; }")
+    if tab in ("recordings", "train", "generate"):
+        page.locator("main .play").first.click()
+        expect(page.get_by_role("region", name="Player")).to_be_visible()
+        page.wait_for_function("() => document.getElementById('player').ended")
     if tab == "train":
         expect(page.locator(".listening .pair")).to_be_visible()
         expect(page.locator(".judged dt").first).to_be_visible()

@@ -51,14 +51,19 @@ export function Volume() {
 function Place() {
   const slider = useRef(null), told = useRef(null);
   useEffect(() => {
-    let frame;
+    let frame, before = "";
     const follow = () => {
       if (!slider.current) return;  // it is gone already
       const whole = length(), at = Math.min(whole, position());
-      slider.current.max = whole || 1;
+      const max = String(whole || 1);
+      if (slider.current.max !== max) slider.current.max = max;  // an attribute: written at every frame, the page would never rest
       slider.current.value = at;
-      slider.current.setAttribute("aria-valuetext", `${time(at)} of ${time(whole)}`);
-      told.current.textContent = `${time(at)} / ${time(whole)}`;
+      const words = `${time(at)} / ${time(whole)}`;
+      if (words !== before) {
+        before = words;
+        slider.current.setAttribute("aria-valuetext", words.replace("/", "of"));
+        told.current.textContent = words;
+      }
       frame = requestAnimationFrame(follow);
     };
     follow();
