@@ -1,9 +1,9 @@
 // The shell: the tabs, what is at work now, and messages. Each tab is a module of its own, loaded when it is first opened.
 import { render } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { Deck } from "./deck.js";
 import { keepFocus } from "./focus.js";
 import { html, duration, percent } from "./parts.js";
+import { Deck } from "./player.js";
 import { address, message, undoes, useAddress, usePolled, useShared } from "./store.js";
 
 const TABS = [

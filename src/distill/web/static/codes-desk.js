@@ -5,7 +5,7 @@ import { address, attempt, go, sayWrong, undoes, useRemembered, useShared } from
 import { book as bookOf, load } from "./codes-sheet.js";
 import { play, playing, stop } from "./codes-sound.js";
 import { Pane, useNames } from "./codes-pane.js";
-import { Volume, takesSpace } from "./deck.js";
+import { Volume, takesSpace } from "./player.js";
 import { Blend, Reimagine, Toolbar, edits } from "./codes-tools.js";
 import { Codebook } from "./codes-book.js";
 

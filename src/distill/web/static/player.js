@@ -1,6 +1,8 @@
-// One sound at a time, for the whole page: what plays, where it is, and how loud.
-import { remembered, say, sayWrong, shared } from "./store.js";
+// One sound at a time, for the whole page: what plays, where it is, and how loud; its bar at the foot of every tab, and its keys.
+import { useEffect, useRef } from "./vendor/hooks.js";
 import { query, Wrong } from "./api.js";
+import { html } from "./parts.js";
+import { remembered, say, sayWrong, shared, useShared } from "./store.js";
 
 const audio = new Audio();
 audio.preload = "auto";
@@ -103,4 +105,92 @@ export function seek(place) {
   const from = Math.min(length(), Math.max(0, place));
   if (isPlaying) play(reference, { ...heard, from }).catch(sayWrong);
   else audio.currentTime = from;
+}
+
+// The bar, and the keys.
+const STEP_S = 1;
+/** As a player shows it: minutes, seconds and tenths. */
+function time(seconds) {
+  const tenths = Math.floor(10 * seconds + 1e-6);
+  return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
+}
+
+/** The play buttons of all sounds that are shown, from top to bottom. */
+const buttons = () => [...document.querySelectorAll("main .play")].filter((one) => one.checkVisibility());
+const loaded = (all) => all.findIndex((one) => one.dataset.sound === playing.get().reference);
+function beside(by) {
+  const all = buttons(), at = loaded(all);
+  const next = all[at < 0 ? 0 : at + by];
+  next?.click();
+  next?.closest("article,tr,.sound").scrollIntoView({ block: "nearest" });
+}
+/** Plays or pauses what is loaded; where nothing is, the first sound in view begins. */
+function playOrPause() {
+  if (playing.get().reference) { toggleLoaded(); return true; }
+  const seen = buttons().find((one) => { const { top, bottom } = one.getBoundingClientRect(); return top >= 0 && bottom <= innerHeight; });
+  seen?.click();
+  return Boolean(seen);
+}
+
+// A field, a grid of codes and a dialog have keys of their own; so has a control that Space presses.
+const TYPES = "input:not([type=range]),select,textarea";
+/** Whether Space does something of its own there. */
+export const takesSpace = (element) => Boolean(element.closest(`${TYPES},button,summary,[role=button]`));
+addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open],canvas[role=application]")) return;
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (event.key === " " && !takesSpace(event.target)) { if (!event.repeat && !playOrPause()) return; }
+  else if (by && playing.get().reference && !event.target.closest(`${TYPES},input`)) { if (event.shiftKey) beside(by); else seek(position() + by * STEP_S); }
+  else return;
+  event.preventDefault();
+});
+
+export function Volume() {
+  const value = useShared(volume);
+  return html`<label class="volume" title="Volume of everything on this page"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2 6v4h3l4 3V3L5 6zM11 5.5a3.5 3.5 0 0 1 0 5M12.8 3.5a6 6 0 0 1 0 9" /></svg>
+    <input type="range" min="0" max="1" step="0.05" value=${value} aria-label="Volume" aria-valuetext=${`${Math.round(100 * value)} %`} onInput=${(event) => volume.set(Number(event.target.value))} /></label>`;
+}
+
+/** Moved without rendering anything anew. */
+function Place() {
+  const slider = useRef(null), told = useRef(null);
+  useEffect(() => {
+    let frame, before = "";
+    const follow = () => {
+      if (!slider.current) return;  // it is gone already
+      const whole = length(), at = Math.min(whole, position());
+      const max = String(whole || 1);
+      if (slider.current.max !== max) slider.current.max = max;  // an attribute: written at every frame, the page would never rest
+      slider.current.value = at;
+      const words = `${time(at)} / ${time(whole)}`;
+      if (words !== before) {
+        before = words;
+        slider.current.setAttribute("aria-valuetext", words.replace("/", "of"));
+        told.current.textContent = words;
+      }
+      frame = requestAnimationFrame(follow);
+    };
+    follow();
+    return () => cancelAnimationFrame(frame);
+  }, []);
+  return html`<input class="place" type="range" min="0" step="0.01" aria-label="Place in the sound" ref=${slider} onInput=${(event) => seek(Number(event.target.value))} /><span class="time" ref=${told}></span>`;
+}
+
+const ICONS = { previous: "M4 3h2v10H4zM13 3v10L6 8z", next: "M10 3h2v10h-2zM3 3l7 5-7 5z", play: "M5 3l8 5-8 5z", pause: "M4 3h3v10H4zM9 3h3v10H9z" };
+const Icon = ({ of }) => html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d=${ICONS[of]} /></svg>`;
+
+export function Deck() {
+  const now = useShared(playing);
+  const isRepeated = useShared(repeats);
+  if (!now.reference) return null;
+  // Pressed by mouse they leave the focus where it is, so that Space still plays and pauses.
+  const button = (icon, label, title, act, kind = "quiet") => html`<button type="button" class=${`round ${kind}`} aria-label=${label} title=${title} onMouseDown=${(event) => event.preventDefault()} onClick=${act}><${Icon} of=${icon} /></button>`;
+  return html`<section class="deck" aria-label="Player"><div>
+    <div class="keys-of">${button("previous", "Previous sound", "Shift+←", () => beside(-1))}
+      ${button(now.isPlaying ? "pause" : "play", now.isPlaying ? "Pause" : "Play", "Space", toggleLoaded, "primary")}
+      ${button("next", "Next sound", "Shift+→", () => beside(1))}</div>
+    <b class="name" title=${now.label}>${now.label}</b>
+    <${Place} />
+    <button type="button" class=${`small repeat${isRepeated || now.loop ? " on" : " quiet"}`} aria-pressed=${isRepeated || now.loop} disabled=${now.loop} title=${now.loop ? "A loop goes round by itself" : "Begin again at the end"} onMouseDown=${(event) => event.preventDefault()} onClick=${() => repeats.set(!isRepeated)}>Repeat</button>
+    <${Volume} /></div></section>`;
 }
