@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from distill.audio.checksum import CHANGED
+from distill.audio.checksum import CHANGED, remark_on
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio
 from distill.audio.verdicts import FileVerdict
@@ -287,6 +287,16 @@ def test_a_flac_whose_checksum_is_of_other_sound_says_so(tmp_path, encoded, subt
         assert remarks.pop("other.flac") == CHANGED
         assert remarks.pop("joined.flac") == "Its header says 1 s; all 2 s that are in it are used."
         assert set(remarks.values()) == {""}
+
+
+def test_a_flac_that_is_damaged_is_not_called_changed(tmp_path, encoded):
+    """Guards against an error of the library's where a prompt is damaged, which is told with its place when it is read."""
+    whole = bytearray(encoded("FLAC", "PCM_16", seconds=2.0))
+    whole[len(whole) // 2] ^= 0xFF
+    (tmp_path / "a.flac").write_bytes(whole)
+    assert remark_on(probe(tmp_path / "a.flac")) == ""
+    with pytest.raises(AudioFileError, match=r"cannot be read beyond 0\.9"):
+        read_audio(tmp_path / "a.flac")
 
 
 def test_what_a_flac_misses_is_said_once(tmp_path, encoded):

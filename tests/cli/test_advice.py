@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+from distill.audio.checksum import CHANGED
 from distill.cli.app import app
 from distill.files.names import command
 from distill.models import load_model, save_model
@@ -110,16 +111,22 @@ def test_what_is_odd_about_a_file_is_said_wherever_it_is_read(
     """Guards against codes of half a recording, and a passage at another place than it was, without a word."""
     whole = save(tmp_path / "whole.wav", noise(4.0)).read_bytes()
     (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
-    cut, said = tmp_path / "cut.wav", "cut.wav: Its header says 4 s; all 2 s that are in it are used."
-    for words in (
-        ("encode", tiny, cut),
-        ("edit", tiny, cut, "--mirror", "all"),
-        ("generate", tiny, "--prompt", cut, "--seconds", 0.5),
-        ("generate", tiny, "--infill", cut, "--from", 0.9, "--to", 1.1),
-    ):
-        answer = distill(*words)
-        assert answer.code == 0, answer.err
-        assert " ".join(answer.err.split()).count(said) == 1, words
+    sound = bytearray(save(tmp_path / "whole.flac", noise(2.0)).read_bytes())
+    sound[26] ^= 0xFF  # of its MD5
+    (tmp_path / "changed.flac").write_bytes(sound)
+    for name, said in {
+        "cut.wav": "cut.wav: Its header says 4 s; all 2 s that are in it are used.",
+        "changed.flac": f"changed.flac: {CHANGED}",
+    }.items():
+        for words in (
+            ("encode", tiny, tmp_path / name),
+            ("edit", tiny, tmp_path / name, "--mirror", "all"),
+            ("generate", tiny, "--prompt", tmp_path / name, "--seconds", 0.5),
+            ("generate", tiny, "--infill", tmp_path / name, "--from", 0.9, "--to", 1.1),
+        ):
+            answer = distill(*words)
+            assert answer.code == 0, answer.err
+            assert " ".join(answer.err.split()).count(said) == 1, words
 
 
 def test_what_is_in_the_trash_comes_back_by_the_command_that_is_told(

@@ -11,8 +11,10 @@ from typing import BinaryIO
 
 import soundfile
 
-from distill.audio.containers import kind_of, spliced
+from distill.audio.containers import spliced
+from distill.audio.files import AudioInfo
 from distill.audio.remembered import remembered
+from distill.audio.seen import digest_of
 from distill.audio.spliced import Spliced
 from distill.files.regular import open_regular
 
@@ -27,18 +29,23 @@ CHANGED = (
 )
 
 
-def checksum_remark(path: Path, sha256: str) -> str:
-    """What there is to say of a file with these bytes, looked at once; empty where its checksum is right, or it has none."""
-    return CHANGED if remembered(f"{sha256}.checksum-{_VERSION}", lambda: is_changed(path)) else ""
+def remark_on(info: AudioInfo) -> str:
+    """What a person should know of a file: its own remark, and that its checksum is wrong, which is looked at once.
+
+    Raises:
+        AudioFileError: if it cannot be read.
+    """
+    if info.format != "FLAC":
+        return info.remark
+    is_wrong = remembered(f"{digest_of(info.path)}.checksum-{_VERSION}", lambda: is_changed(info.path))
+    return " ".join(filter(None, (info.remark, CHANGED if is_wrong else "")))
 
 
 def is_changed(path: Path) -> bool:
-    """Whether a FLAC file that can be decoded holds the checksum of other samples; False for all other files.
+    """Whether a FLAC file holds the checksum of other samples.
 
-    A file that breaks off, or whose header has the wrong length, is told of for that.
+    False for one that is damaged, breaks off, or has the wrong length in its header: it is told of for that.
     """
-    if kind_of(path) != "FLAC":
-        return False
     parts, links = spliced(path)
     with contextlib.ExitStack() as stack:
         files: list[BinaryIO | Spliced] = [*parts] or [open_regular(path)]
@@ -61,9 +68,12 @@ def _is_changed(file: BinaryIO | Spliced) -> bool:
             return False
         sound.seekable = lambda: False  # to seek after every block fails in streams
         left = sound.frames  # what comes behind them may be a tag, at which libsndfile fails
-        while left > 0 and len(block := sound.read(min(_BLOCK, left), dtype="int32", always_2d=True)):
-            left -= len(block)
-            # Left-aligned in 32 bits; the sum is of the bytes that hold the sample, the lowest first.
-            samples = block.astype("<i4").reshape(-1, 1).view("u1")
-            found.update(samples[:, 4 - width :].tobytes())
+        try:
+            while left > 0 and len(block := sound.read(min(_BLOCK, left), dtype="int32", always_2d=True)):
+                left -= len(block)
+                # Left-aligned in 32 bits; the sum is of the bytes that hold the sample, the lowest first.
+                samples = block.astype("<i4").reshape(-1, 1).view("u1")
+                found.update(samples[:, 4 - width :].tobytes())
+        except soundfile.LibsndfileError:  # whoever decodes it says where
+            return False
     return found.digest() != told

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.cache import decoded, forget
-from distill.audio.checksum import checksum_remark
+from distill.audio.checksum import remark_on
 from distill.audio.files import AudioInfo, samples_at_48k
 from distill.audio.measure import Levels, levels_of
 from distill.audio.mixing import mix_in_words
@@ -86,9 +86,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
     levels = levels_of(sha256, audio, info.subtype)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
     report = replace(report, loud=levels.loud, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
-    changed = checksum_remark(path, sha256) if info.format == "FLAC" else ""
-    of_file = " ".join(filter(None, (info.remark, changed)))
-    report = replace(report, remark=_remark(of_file, levels))
+    report = replace(report, remark=_remark(remark_on(info), levels))
     if levels.peak < _SILENT or levels.span < _SILENT:
         constant = levels.peak >= _SILENT
         return replace(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from distill.audio.checksum import remark_on
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.audio.passages import whole_recordings
@@ -33,8 +34,8 @@ def encoded(model: Model, audio: Path, tell: Callable[[str], None] | None = None
         if tell is not None:
             tell(f"{audio.name}: {words}")
 
-    if info.remark:
-        told(info.remark)
+    if remark := remark_on(info):
+        told(remark)
 
     def blocks() -> Iterator[np.ndarray]:
         nonlocal peak

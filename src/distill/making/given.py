@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from distill.audio.checksum import remark_on
 from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
 from distill.audio.more_formats import FORMATS
 from distill.codes.extract import encode_blocks
@@ -46,7 +47,7 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     wanted = (prior.config.context_positions + codec.context) * codec.hop
 
     told = _telling(audio, callback)
-    if remark := probe(audio).remark:
+    if remark := remark_on(probe(audio)):
         told(remark)
     tail = np.zeros((codec.channels, 0), np.float32)
     for block in read_blocks(audio, codec.channels, tell=told):
@@ -88,8 +89,8 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
         )
 
     told = _telling(audio, callback)
-    if info.remark:
-        told(info.remark)
+    if remark := remark_on(info):
+        told(remark)
     recording = read_audio(audio, model.codec.channels, told)
     if callback is not None and (changes := _changes(model, request, info, recording)):
         only = "that nothing" if len(changes) == 1 else "these nothing"
