@@ -31,6 +31,7 @@ AUDIO_SUFFIXES = frozenset(
 )
 MORE_SUFFIXES = frozenset(
     {".m4a", ".m4b", ".m4p", ".aac", ".wma", ".ape", ".wv", ".amr", ".3ga", ".mka", ".dsf", ".tta", ".mp2"}
+    | {".eac3", ".ec3", ".mlp", ".thd", ".shn", ".tak", ".ofr", ".g722", ".vox", ".raw", ".pcm"}
     | {".ac3", ".spx", ".aax", ".mpc", ".dff", ".dts", ".ra", ".rx2", ".rex", ".rcy", ".sd2", ".qcp", ".mid", ".midi"}
 )
 """Sound, or taken for it, that libsndfile does not read: through PyAV, or named as left out."""
