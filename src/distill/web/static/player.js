@@ -117,7 +117,7 @@ function time(seconds) {
 
 /** The play buttons of all sounds that are shown, from top to bottom. */
 const buttons = () => [...document.querySelectorAll("main .play")].filter((one) => one.checkVisibility());
-const loaded = (all) => all.findIndex((one) => one.dataset.sound === playing.get().reference);
+const loaded = (all) => all.findIndex((one) => one.dataset.sound === encodeURIComponent(playing.get().reference));
 function beside(by) {
   const all = buttons(), at = loaded(all);
   const next = all[at < 0 ? 0 : at + by];

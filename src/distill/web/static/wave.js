@@ -65,7 +65,7 @@ export function PlayButton({ reference, label, options, small }) {
   useLeaving(reference);
   const on = now.reference === reference && now.isPlaying;
   return html`<button type="button" class=${`round play${small ? " small" : ""}${on ? " primary" : ""}`} aria-label=${`${on ? "Pause" : "Play"} ${label}`} aria-pressed=${on}
-    data-sound=${reference} onClick=${() => toggle(reference, { label, ...options?.() })}>${on ? html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 3h3v10H4zM9 3h3v10H9z"/></svg>` : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 3l8 5-8 5z"/></svg>`}</button>`;
+    data-sound=${encodeURIComponent(reference)} onClick=${() => toggle(reference, { label, ...options?.() })}>${on ? html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 3h3v10H4zM9 3h3v10H9z"/></svg>` : html`<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5 3l8 5-8 5z"/></svg>`}</button>`;
 }
 
 /** The playhead of a sound, moved without rendering anything anew. */
