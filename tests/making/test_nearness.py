@@ -273,5 +273,5 @@ def test_the_nearer_voice_is_told_with_its_own_figures(nearer: str) -> None:
     words = in_words(voices)
     assert words.startswith(f"New audio will be in the {nearer}' voice".replace("codec'", "codec's"))
     assert words.index(f"the {nearer}'") < words.index(f"than the {other}'")
-    assert "(Fréchet distance 1.5 and 20.2, movement off by 0.5 dB and 3 dB" in words
-    assert "repeat one of theirs 25% and 50%; of their own, 40% nearly repeat another)" in words
+    assert "Fréchet distance: 1.5 and 20.2; movement off by 0.5 dB and 3 dB;" in words
+    assert "nearly repeat one of the recordings: 25 % and 50 % (in the recordings themselves: 40 %)" in words

@@ -87,7 +87,7 @@ def test_what_does_nothing_for_the_codecs_voice_is_told(
     assert voice is None
     assert "--recordings has no effect" in told
     assert ("there is no edit list; --voice recordings writes one" in told) == asked.edit_list
-    with pytest.raises(SettingError, match="no recordings to list"):
+    with pytest.raises(SettingError, match="no grains to list"):
         given(monkeypatch, Found((), ()), learned(bank), VoiceSettings(Choice.CODEC, edit_list=True))
 
 

@@ -37,7 +37,11 @@ def test_why_a_run_took_longer_is_said() -> None:
     """Guards against a run of 18 s that takes 46 s and says nothing."""
     parts = {"reading": 1.0, "the codec": 14.0, "the prior": 13.0, "audio and report": 18.0}
     words = overrun(0.3, parts)
-    assert "It took 46 s in place of the 18 s that it was given: reading 1 s, the codec 14 s, the prior 13 s," in words
+    assert "It took 46 s instead of 18 s: reading 1 s, the codec 14 s, the prior 13 s," in words
+    # Guards against parts of 1 min 29 s that are each called 1 minute, beside a whole of 3.
+    assert overrun(0.5, {"reading": 3.2, "the codec": 89.0, "audio and report": 89.0}).startswith(
+        "It took 3 min 1 s instead of 30 s: reading 3 s, the codec 1 min 29 s, audio and report 1 min 29 s."
+    )
     assert overrun(1, parts) == ""
     assert overrun(8, {"the codec": 8.7 * 60}) == ""
     assert overrun(8, {"the codec": 8.9 * 60})

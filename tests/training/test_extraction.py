@@ -27,9 +27,9 @@ def test_a_length_of_time_about() -> None:
     assert [about(seconds) for seconds in (1.8, 59.7, 61, 120, 7200, math.inf)] == [
         "2 s", "1 minute", "1 minute", "2 minutes", "2.0 hours", "–",
     ]  # fmt: skip
-    assert "has 1.8 s, and encoding the recordings takes about 5 s, so it learns next to nothing: far" in _too_long(
+    assert "has 1.8 s, and encoding the recordings takes about 5 s, so it trains hardly at all: far" in _too_long(
         5.0, 0.03
     )
-    assert "takes about 5 s, so it learns for 2 s: too little" in _too_long(5.0, 0.12)
-    assert "hold together. 1 minute for the prior" in _too_long(5.0, 0.03)
-    assert _too_long(5.0, 0.03).endswith("of the minutes of a whole run it gets 33%.")
+    assert "takes about 5 s, so it trains for 2 s: too little" in _too_long(5.0, 0.12)
+    assert "hold together. Give it 1 minute, or fewer" in _too_long(5.0, 0.03)
+    assert _too_long(5.0, 0.03).endswith("of the time of a whole run it gets 33 %.")

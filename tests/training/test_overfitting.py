@@ -71,9 +71,9 @@ def test_when_to_stop(since_best: int, total: int, patience: float, ends: bool) 
 
 def test_the_time_that_is_given_back_is_told() -> None:
     losses = [4.0, 3.0, 1.0], [4.0, 3.5, 3.75]
-    assert nothing_more(*losses, 120.0).endswith("cools down over 2 more. Given back: 2 minutes.")
-    assert nothing_more(*losses, 0.2).endswith("over 2 more.")
-    assert nothing_more(*losses, math.inf).endswith("over 2 more.")
+    assert nothing_more(*losses, 120.0).endswith("cools down for 2 more. Time saved: 2 minutes.")
+    assert nothing_more(*losses, 0.2).endswith("cools down for 2 more.")
+    assert nothing_more(*losses, math.inf).endswith("cools down for 2 more.")
 
 
 @pytest.fixture
@@ -103,11 +103,11 @@ def test_training_comes_to_rest_when_nothing_more_is_learned(
     assert epochs[8].train_loss > epochs[7].train_loss, "it went back to the weights of the second"
     assert {epoch.best_epoch for epoch in epochs[1:]} == {2}
     assert epochs[-1].is_overfitting
-    assert "by heart" in epochs[-1].overfitting_message
+    assert "memorising" in epochs[-1].overfitting_message
     (complete,) = [event for event in events if isinstance(event, PriorTrainingCompleteEvent)]
     assert complete.stopped_early
-    (said,) = [event.text for event in events if isinstance(event, Notice) and "nothing more" in event.text]
-    for figure in ("epoch 2", "2.00 then", "3.20 now", "over 2 more"):
+    (said,) = [event.text for event in events if isinstance(event, Notice) and "Training stops early" in event.text]
+    for figure in ("epoch 2", "2.00 then", "3.20 now", "for 2 more"):
         assert figure in said
     assert result["prior_metadata"]["epochs_trained"] == 10
 

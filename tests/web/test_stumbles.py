@@ -187,7 +187,7 @@ def test_what_is_being_made_is_said_as_it_was_asked_for() -> None:
     assert length_in_words(Settings(seconds=10)) == "10 s"
     assert length_in_words(Settings(kind="loop", beats=8, bpm=120)) == "8 beats at 120 BPM"
     assert length_in_words(Settings(kind="loop", seconds=2)) == "2 s of loop"
-    assert length_in_words(Settings(kind="infill", begin=3, end=6.25)) == "3.25 s made anew"
+    assert length_in_words(Settings(kind="infill", begin=3, end=6.25)) == "3.25 s replaced"
 
 
 def test_a_sound_that_is_pressed_twice_is_opened_once(page: Page, model: str) -> None:

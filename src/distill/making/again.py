@@ -59,8 +59,8 @@ def regenerate(
         first, count = int(generation.request["first_seed"]), int(generation.request["count"])
     except (ValidationError, KeyError, TypeError, ValueError) as error:
         raise LibraryError(
-            f"What the library says of piece {generation.id} cannot be understood.",
-            "It was noted by another version of Distill; make new audio with: distill generate MODEL",
+            f"The library's entry for piece {generation.id} cannot be read.",
+            "Another version of Distill wrote it; make new audio with: distill generate MODEL",
         ) from error
     if given is not None and request.given is None:
         raise SettingError(f"Piece {generation.id} was made from no prompt and no recording.", "Leave out --given.")
@@ -111,7 +111,7 @@ def _same_file(generation: GenerationRecord, path: Path) -> Path:
         )
     if file_digest(path) != generation.request.get("given_digest"):
         raise AudioFileError(
-            f"{path} is not the file any more that piece {generation.id} was made from.",
-            "If there is a copy of it as it was, say where: --given FILE",
+            f"{path} is no longer the file that piece {generation.id} was made from.",
+            "If you have a copy of the original file, say where: --given FILE",
         )
     return path

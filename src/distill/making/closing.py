@@ -77,7 +77,7 @@ def with_measures(
     if is_stopped():
         return None
     voices = nearness.measured(model, passages, reference)
-    too_little = "There is too little sound to compare the two voices with, so the codec's voice is used."
+    too_little = "There is too little sound to compare the two voices, so the codec's voice is used."
     tell(Notice(nearness.in_words(voices) if voices else too_little))
     return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices}))
 
@@ -117,6 +117,6 @@ def _in_words(candidates: Sequence[Candidate], heard: Sequence[nearness.Nearness
     others = sorted(one.frechet for place, one in enumerate(heard) if place != nearest)
     apart = f"{others[0]:.3g}" if len(others) == 1 else f"{others[0]:.3g} to {others[-1]:.3g}"
     return (
-        f"Of {len(candidates)} epochs with about the same loss, new audio of epoch {candidates[nearest].epoch} came nearest to "
-        f"the recordings (Fréchet distance {heard[nearest].frechet:.3g}; the others {apart}): its weights are used."
+        f"Of {len(candidates)} epochs with similar loss, epoch {candidates[nearest].epoch} made the new audio nearest to the "
+        f"recordings (Fréchet distance {heard[nearest].frechet:.3g}; the others {apart}), so its weights are used."
     )

@@ -140,7 +140,7 @@ class Editing:
         if self._most is not None and len(self.grid) + more > self._most:
             rate = self._model.codec.frame_rate
             raise SettingError(
-                f"The sound would grow to {(len(self.grid) + more) / rate:.0f} s; at most {self._most / rate:.0f} s are taken.",
+                f"The sound would grow to {(len(self.grid) + more) / rate:.0f} s; {self._most / rate:.0f} s are the limit.",
                 "Repeat or insert less.",
             )
 
@@ -148,8 +148,8 @@ class Editing:
         first, stop = self._span(span, columns)
         if not 0 <= first < stop <= columns:
             raise SettingError(
-                f"The span {span} is not within the {end:.2f} s ({columns} columns) that there are.",
-                "Choose a beginning within them and an end after it.",
+                f"The span {span} is not within the sound, which lasts {end:.2f} s ({columns} columns).",
+                "Choose a beginning within it and an end after that.",
             )
         chosen = None if levels is None else edit.levels_named(levels, self._model.codec.num_quantizers)
         return edit.select(self.grid, first, stop, chosen)
@@ -168,9 +168,9 @@ class Editing:
         column = self._column("to", text)
         if not 0 <= column <= len(self.grid):
             raise SettingError(
-                f"The place {text} is not within the {self._seconds(self.as_codes()):.2f} s "
-                f"({len(self.grid)} columns) that there are.",
-                "Choose one within them.",
+                f"The place {text} is not within the sound, which lasts {self._seconds(self.as_codes()):.2f} s "
+                f"({len(self.grid)} columns).",
+                "Choose one within it.",
             )
         return column
 
@@ -192,9 +192,7 @@ def _number(name: str, text: str) -> float:
     if not abs(number) <= _LARGEST:
         if name == "span":
             raise SettingError(f"'{text}' is not a place that a SPAN can begin or end at.", _SPANS)
-        raise SettingError(
-            f"'{text}' is not a number, as --{name} needs.", "See distill edit --help for how it is written."
-        )
+        raise SettingError(f"--{name} needs a number, not '{text}'.", "See distill edit --help for how it is written.")
     return number
 
 
@@ -203,6 +201,6 @@ def _whole(name: str, text: str) -> int:
     number = _number(name, text)
     if not number.is_integer():
         raise SettingError(
-            f"'{text}' is not a whole number, as --{name} needs.", "See distill edit --help for how it is written."
+            f"--{name} needs a whole number, not '{text}'.", "See distill edit --help for how it is written."
         )
     return int(number)

@@ -60,7 +60,7 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
         if callback is not None:
             callback(
                 Notice(
-                    f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale, so it is turned down to it."
+                    f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale, so it is turned down to full scale."
                 )
             )
     # Quiet is not silent: what counts is how loud the end is beside the rest.
@@ -83,8 +83,8 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
     info = probe(audio)
     if info.frames / info.sample_rate > LONGEST_INFILLED_SECONDS:
         raise SettingError(
-            f"{audio.name} lasts {duration(info.frames / info.sample_rate)}; to make a passage anew the whole recording "
-            "must be held in memory.",
+            f"{audio.name} lasts {duration(info.frames / info.sample_rate)}; to replace a passage, the whole recording "
+            "must fit in memory.",
             f"Cut out at most {about(LONGEST_INFILLED_SECONDS)} around the passage.",
         )
 
@@ -93,8 +93,7 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
         told(remark)
     recording = read_audio(audio, model.codec.channels, told)
     if callback is not None and (changes := _changes(model, request, info, recording)):
-        only = "that nothing" if len(changes) == 1 else "these nothing"
-        callback(Notice(f"{audio.name} {'; '.join(changes)}; apart from {only} changes outside of the passage."))
+        callback(Notice(f"{audio.name} {'; '.join(changes)}. Otherwise nothing changes outside the passage."))
     return recording
 
 
@@ -119,9 +118,9 @@ def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndar
     if request.audio_format in ("ogg", "mp3"):
         changes.append(f"is written as {request.audio_format}, which is lossy")
     elif request.bit_depth < _BITS.get(info.subtype, 24):
-        changes.append(f"is written with {request.bit_depth} bits, fewer than it has")
+        changes.append(f"is written with {request.bit_depth} bits, fewer than it has now")
     elif request.bit_depth != 32 and info.subtype in (*_DECODED_TO_FLOATS, *FORMATS):
-        changes.append(f"is decoded, and rounded to {request.bit_depth} bits")
+        changes.append(f"is decoded and rounded to {request.bit_depth} bits")
     if request.bit_depth != 32 and (peak := float(np.abs(recording).max(initial=0.0))) > 1:
         changes.append(
             f"peaks {20 * math.log10(peak):.1f} dB above full scale and will be clipped "

@@ -29,13 +29,13 @@ def with_sound(model: Model, folder: Path | None = None, callback: MetricsCallba
     """
     if model.prior is None:
         raise MissingPriorError(
-            f"'{model.header.name}' has no prior yet, and without one its recordings have no voice.",
+            f"'{model.header.name}' has no prior yet, and the recordings' voice needs one.",
             "Train its prior first, or export it without --with-recordings.",
         )
     if not all(source.sha256 for source in model.trained_on):
         raise SettingError(
-            f"'{model.header.name}' does not say which files it learned from, as an earlier version trained it.",
-            "Train its prior anew, or export it without --with-recordings.",
+            f"'{model.header.name}' does not say which files it learned from: an earlier version of Distill trained it.",
+            "Train its prior again, or export it without --with-recordings.",
         )
     found = find_recordings(model, folder, callback)
     if found.missing:
@@ -47,9 +47,9 @@ def with_sound(model: Model, folder: Path | None = None, callback: MetricsCallba
     seconds = sum(one.shape[1] for one in audio.values()) / SAMPLE_RATE
     if seconds > MOST_SOUND_SECONDS:
         raise SettingError(
-            f"The recordings of '{model.header.name}' last {duration(seconds)}, and one file holds the sound of "
-            f"{duration(MOST_SOUND_SECONDS)} at most.",
-            "Export it without --with-recordings, and give the recordings along.",
+            f"The recordings of '{model.header.name}' last {duration(seconds)}, and one file can hold "
+            f"{duration(MOST_SOUND_SECONDS)} of sound at most.",
+            "Export it without --with-recordings, and pass the recordings on separately.",
         )
     channels = model.codec.channels
     sounds = tuple(sound_from(digest, in_channels(one, channels, "mean")) for digest, one in audio.items())

@@ -118,7 +118,7 @@ def infill(
     if not (0 <= begin < end <= samples / rate + 1e-6 and SHORTEST_SECONDS <= end - begin <= longest):
         most = math.floor(100 * min(longest, samples / rate)) / 100  # rounded up it would be refused again
         raise SettingError(
-            f"The passage from {begin:g} to {end:g} s of a recording of {samples / rate:.2f} s cannot be made anew.",
+            f"The passage from {begin:g} to {end:g} s of a recording of {samples / rate:.2f} s cannot be replaced.",
             f"Choose --from and --to within the recording, {SHORTEST_SECONDS:g} to {most:.2f} s apart.",
         )
     start, stop = round(begin * rate), min(samples, round(end * rate))

@@ -51,8 +51,8 @@ def measured_lean(model: Model) -> tuple[float, float] | None:
 def in_words(off: float) -> str:
     """What is corrected, in a sentence."""
     if abs(off) < 0.05:
-        return "New audio is as loud as the recordings on the whole."
+        return "New audio is as loud as the recordings overall."
     return (
-        f"New audio came out {abs(off):.1f} dB {'louder' if off > 0 else 'softer'} than the recordings, the mean over all "
-        "bands: it is led back."
+        f"New audio came out {abs(off):.1f} dB {'louder' if off > 0 else 'softer'} than the recordings, averaged "
+        "over all bands; this is corrected."
     )

@@ -75,7 +75,9 @@ def loop_samples(seconds: float, beats: int | None, bpm: float | None, sample_ra
         raise SettingError("A loop in beats needs both a number of beats and a tempo.", "Give --beats and --bpm.")
     if beats is not None and bpm is not None:
         if beats < 1 or not 20 <= bpm <= 400:
-            raise SettingError(f"{beats} beats at {bpm:g} a minute cannot be made.", "Choose 1 or more, at 20 to 400.")
+            raise SettingError(
+                f"A loop of {beats} beats at {bpm:g} BPM cannot be made.", "Choose 1 beat or more, at 20 to 400 BPM."
+            )
         seconds = beats * 60 / bpm
     if not MIN_SECONDS <= seconds <= MAX_SECONDS / 2:
         raise SettingError(

@@ -204,12 +204,12 @@ def in_words(voices: Mapping[str, float | int | str]) -> str:
     order = ("recordings", "codec") if voices["nearer"] == "recordings" else ("codec", "recordings")
     figures = " and ".join(f"{voices[f'{one}_frechet']:.3g}" for one in order)
     moves = " and ".join(f"{voices[f'{one}_movement_db']:g} dB" for one in order)
-    copies = " and ".join(f"{voices[f'{one}_near_copies']:.0%}" for one in order)
+    copies = " and ".join(f"{100 * voices[f'{one}_near_copies']:.0f} %" for one in order)
     name = {"recordings": "the recordings' voice", "codec": "the codec's voice"}
     return (
-        f"New audio will be in {name[order[0]]}: it came nearer to the recordings than {name[order[1]]} (Fréchet distance "
-        f"{figures}, movement off by {moves}, seconds that nearly repeat one of theirs {copies}; of their own, "
-        f"{voices['natural_near_copies']:.0%} nearly repeat another). --voice chooses."
+        f"New audio will be in {name[order[0]]}: it came nearer to the recordings than {name[order[1]]}. Fréchet distance: "
+        f"{figures}; movement off by {moves}; seconds that nearly repeat one of the recordings: {copies} (in the "
+        f"recordings themselves: {100 * voices['natural_near_copies']:.0f} %). --voice overrides this."
     )
 
 

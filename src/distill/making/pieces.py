@@ -85,7 +85,7 @@ def make(
     ensure_writable(out)
     if max_similarity is not None and not 0 <= max_similarity <= 100:
         raise SettingError(
-            f"A similarity of at most {max_similarity:g} cannot be asked for.", "Choose a percentile from 0 to 100."
+            f"The maximum similarity {max_similarity:g} is out of range.", "Choose a percentile from 0 to 100."
         )
     check_count(count)
     if request.kind == "audio":
@@ -202,7 +202,7 @@ def _judged(
     if over and callback is not None:
         callback(
             Notice(
-                f"{over} of {len(seeds)} pieces stayed above the percentile {max_similarity:g} in {MOST_TRIES} tries; the most "
+                f"{over} of {len(seeds)} pieces were above percentile {max_similarity:g} in all {MOST_TRIES} tries; the most "
                 "original try of each is kept. A higher temperature or originality helps.",
                 is_warning=True,
             )

@@ -49,7 +49,7 @@ class Request:
     def words(self) -> str:
         """What it is, for people."""
         if self.kind == "infill" and self.given is not None:
-            return f"{self.begin:g} to {self.end:g} s of {self.given.name} made anew"
+            return f"{self.begin:g} to {self.end:g} s of {self.given.name} replaced"
         return "loop" if self.kind == "loop" else "new audio"
 
     def in_voice(self, settings: VoiceSettings) -> "Request":

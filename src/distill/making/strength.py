@@ -92,8 +92,8 @@ def least_enough(shares: Iterable[float]) -> float:
 def in_words(strength: float) -> str:
     """How strongly the beat is held, in a sentence."""
     if not strength:
-        return "Nothing is added to hold a beat: the recordings have no clear one, or new audio keeps it by itself."
-    return f"The beat is held with strength {strength:.1f}."
+        return "No beat is imposed: the recordings have no clear one, or new audio keeps it by itself."
+    return f"New audio is held to the recordings' beat with strength {strength:.1f}."
 
 
 def _examples(

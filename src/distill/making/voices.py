@@ -138,7 +138,9 @@ def voice_of(model: Model, settings: VoiceSettings, callback: MetricsCallback | 
     """
     choice, folder = settings.choice, settings.recordings
     if settings.edit_list and choice == Choice.CODEC:
-        raise SettingError("The codec's voice is made of no recordings to list.", "Leave out --edl or --voice codec.")
+        raise SettingError(
+            "The codec's voice uses no recordings, so there are no grains to list.", "Leave out --edl or --voice codec."
+        )
 
     def tell(words: str) -> None:
         if callback is not None:
@@ -153,13 +155,13 @@ def voice_of(model: Model, settings: VoiceSettings, callback: MetricsCallback | 
 
     found = find_recordings(model, folder, callback, with_files=settings.edit_list)
     if not found.stretches:
-        what = f"None of the recordings that '{model.header.name}' learned from is where it was, nor in the cache."
+        what = f"None of the recordings that '{model.header.name}' learned from is in its place or in the cache."
         if choice == Choice.RECORDINGS:
             raise AudioFileError(what, "Say where they are with --recordings FOLDER, or use --voice codec.")
         tell(f"{what} The codec's voice is used instead; --recordings FOLDER says where they are.")
         return None
     if found.missing:
-        tell(f"{found.words} The others are used without them; --recordings FOLDER says where they are.")
+        tell(f"{found.words} Only the others are used; --recordings FOLDER says where they are.")
     codec = model.codec
     bank = Bank.of(model, found.stretches)
     join_cost = settings.join_factor * join_cost_of(model)

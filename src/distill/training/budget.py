@@ -52,9 +52,9 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
         tell(
             Notice(
                 f"Reading the recordings took {duration(reading_s)} and making the audio will take about "
-                f"{about(closing_s)}, so {about(max(left, 0))} of {duration(60 * minutes)} are left to learn in. --minutes "
-                f"{math.ceil((reading_s + closing_s) / 30)} gives as much time to learning as to all else; what was read is "
-                "remembered.",
+                f"{about(closing_s)}, so {about(max(left, 0))} of {duration(60 * minutes)} are left for training. --minutes "
+                f"{math.ceil((reading_s + closing_s) / 30)} would give training as much time as everything else; the "
+                "recordings need not be read again.",
                 is_warning=True,
             )
         )
@@ -70,10 +70,11 @@ def overrun(minutes: float, taken: Mapping[str, float]) -> str:
     whole = sum(taken.values())
     if whole <= 60 * minutes + max(OVERRUN_S, OVERRUN_SHARE * 60 * minutes):
         return ""
-    parts = ", ".join(f"{part} {about(seconds)}" for part, seconds in taken.items())
+    parts = ", ".join(f"{part} {duration(round(seconds))}" for part, seconds in taken.items())
     return (
-        f"It took {about(whole)} in place of the {about(60 * minutes)} that it was given: {parts}. Codec and prior learn for "
-        "an epoch each at least, and audio and report are made whole; other work on this computer makes all of it slower."
+        f"It took {duration(round(whole))} instead of {duration(60 * minutes)}: {parts}. The codec and the prior "
+        "each train for at least one epoch, and the audio and the report are always finished; other work on this "
+        "computer slows all of it down."
     )
 
 

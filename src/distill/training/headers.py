@@ -56,5 +56,7 @@ def reason_to_keep(model_path: Path, before: Mapping[str, Any], after: Mapping[s
         )
         return stopped if is_stopped else ""
     was, now = float(before["best_perplexity"]), float(after["best_perplexity"])
-    better = f"The prior that {model_path} has is better (perplexity {was:.1f}, the new one {now:.1f}); it is kept."
+    better = (
+        f"The prior that {model_path} already has is better (perplexity {was:.1f}, the new one {now:.1f}); it is kept."
+    )
     return better if was <= now else ""

@@ -218,7 +218,7 @@ def _met(place: Place) -> tuple[Store, list[str]]:
         who = ", ".join(str(number) for number in missing)
         raise RankError(
             f"Rank {who} of {place.size} did not come to {place.address} within {JOIN_S:.0f} s.",
-            f"Start the same command for every rank. Here are: "
+            f"Start the same command for every rank. Those present: "
             f"{'; '.join(store.get(name).decode() for name in names if store.check([name]))}.",
         ) from error
     return store, [store.get(name).decode() for name in names]
@@ -255,7 +255,7 @@ def _wait_for(children: "list[subprocess.Popen[bytes]]") -> None:
         try:
             one.wait(max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
-            ranks.warn(f"Process {one.pid}, one of the ranks, did not end within {_BYE_S:.0f} s and is ended now.")
+            ranks.warn(f"Process {one.pid}, one of the ranks, did not end within {_BYE_S:.0f} s and is being stopped.")
 
 
 def _free_port() -> int:

@@ -173,7 +173,7 @@ def heard(run_folder: Path) -> list[Heard]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LibraryError(
             f"What a training sounded like cannot be read: {file} is damaged.",
-            f"Move {folder} away; a training that goes on writes it anew, and the model does not need it.",
+            f"Move {folder} away; a training that goes on writes it again, and the model does not need it.",
         ) from error
     return [
         Heard(name, seconds, folder / str(number) / "original.flac", tuple(_moments(folder / str(number))), is_held_out)

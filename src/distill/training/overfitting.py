@@ -41,9 +41,9 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
     if val_perplexity >= threshold:
         return False, ""
     return True, (
-        f"The prior hesitates between only {val_perplexity:.2f} of {codebook_size} codes at each step (under "
-        f"{threshold:.1f}, with {dataset_file_count} files): it may be reciting your recordings instead of composing. "
-        "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on; more recordings, "
+        f"The prior hesitates between only {val_perplexity:.2f} of {codebook_size} codes at each step; below "
+        f"{threshold:.1f}, with {dataset_file_count} files, it may be reciting your recordings instead of composing. "
+        "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on. More recordings, "
         "a smaller --hidden-size or fewer epochs help."
     )
 
@@ -68,9 +68,9 @@ def check_gap(train_losses: Sequence[float], val_losses: Sequence[float], is_hel
     if not (is_held_out and learned and rose):
         return False, ""
     return True, (
-        f"The prior learns its recordings by heart: since epoch {best + 1} its loss on them fell from "
-        f"{train_losses[best]:.2f} to {train_losses[-1]:.2f}, and rose from {val_losses[best]:.2f} to {val_losses[-1]:.2f} "
-        f"on what was held out. Weights of about epoch {best + 1} are the ones that are kept. More recordings help most; "
+        f"The prior is memorising its recordings: since epoch {best + 1} its training loss fell from "
+        f"{train_losses[best]:.2f} to {train_losses[-1]:.2f} while its held-out loss rose from {val_losses[best]:.2f} to "
+        f"{val_losses[-1]:.2f}. The weights that are kept are from about epoch {best + 1}. More recordings help most; "
         "a smaller --hidden-size helps too."
     )
 
@@ -112,11 +112,10 @@ def nothing_more(
         is_held_out: whether ``val_losses`` are of held-out recordings.
     """
     best = kept_epoch(val_losses)
-    time_left = f" Given back: {about(saved_s)}." if math.isfinite(saved_s) and saved_s >= 1 else ""
+    time_left = f" Time saved: {about(saved_s)}." if math.isfinite(saved_s) and saved_s >= 1 else ""
     return (
-        f"There is nothing more to learn: the {'held-out loss' if is_held_out else 'loss that it is checked by'} has not been "
-        f"as good since epoch {best + 1} "
-        f"({val_losses[best]:.2f} then, {val_losses[-1]:.2f} now), while the loss on what is trained on went from "
+        f"Training stops early: the {'held-out' if is_held_out else 'validation'} loss has not been as low since epoch "
+        f"{best + 1} ({val_losses[best]:.2f} then, {val_losses[-1]:.2f} now), while the training loss went from "
         f"{train_losses[best]:.2f} to {train_losses[-1]:.2f}. Training goes back to the weights of epoch {best + 1} and "
-        f"cools down over {cooldown_epochs(val_losses)} more.{time_left}"
+        f"cools down for {cooldown_epochs(val_losses)} more.{time_left}"
     )

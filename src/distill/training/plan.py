@@ -77,7 +77,7 @@ class Plan:
             except ValidationError as error:
                 what = name.replace("_", " ")
                 raise SettingError(
-                    f"A plan to train with {what} {value!r} cannot be followed.", _range(type(self), name)
+                    f"Training with {what} {value!r} is not possible.", _range(type(self), name)
                 ) from error
 
     @property

@@ -251,17 +251,17 @@ def _announced(pace: float, seconds: float) -> str:
     together = f", {ranks.world_size()} ranks together" if ranks.world_size() > 1 else ""
     takes = about(pace * seconds / ranks.world_size())
     return (
-        f"{about(seconds)} of recordings are encoded before the prior learns: about {takes}{together}, for each view of "
-        "them. It happens once, and is kept with the saved state."
+        f"{about(seconds)} of recordings are encoded before the prior trains, which takes about {takes}{together} for each "
+        "view of them. This happens once; the codes are kept with the saved state."
     )
 
 
 def _too_long(seconds: float, minutes: float) -> str:
     learning, enough = max(0.0, 60 * minutes - seconds), about(60 * math.ceil(seconds / 20))
     return (
-        f"The prior has {duration(60 * minutes)}, and encoding the recordings takes about {about(seconds)}, so it learns "
-        f"{f'for {about(learning)}: too' if learning else 'next to nothing: far too'} little for new audio to hold together. "
-        f"{enough} for the prior, or fewer recordings, would do; of the minutes of a whole run it gets {1 - CODEC_SHARE:.0%}."
+        f"The prior has {duration(60 * minutes)}, and encoding the recordings takes about {about(seconds)}, so it trains "
+        f"{f'for {about(learning)}: too' if learning else 'hardly at all: far too'} little for new audio to hold together. "
+        f"Give it {enough}, or fewer recordings; of the time of a whole run it gets {100 * (1 - CODEC_SHARE):.0f} %."
     )
 
 

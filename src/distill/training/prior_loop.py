@@ -214,7 +214,7 @@ def train_prior_epoch(
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
     if not sums.count:
-        raise state.given_up("not one step of an epoch went well, the loss was not finite")
+        raise state.given_up("the loss was not finite in any step of an epoch")
     return sums.means()["loss"]
 
 
@@ -234,7 +234,7 @@ def validated(
     """
     with state.schedule.reserving():
         while not math.isfinite((found := validate_prior_epoch(state.model, held_out, plan.batch_size, device)).loss):
-            state.roll_back("the loss that it is checked by was not finite", callback)
+            state.roll_back("the validation loss was not finite", callback)
     return found
 
 

@@ -209,7 +209,7 @@ class State(Generic[W_co]):
         """The error to raise when rolling back does not help."""
         often = "once" if self._rollbacks == 1 else f"{self._rollbacks} times"
         return TrainingError(
-            f"Training goes wrong again and again: {reason}. It went back and slowed down {often}, to no avail.",
+            f"Training keeps going wrong: {reason}. Going back and halving the learning rate {often} did not help.",
             f"Train again with a lower learning rate than {self.schedule.peak_rate:.1e}, or look for damaged recordings.",
         )
 
@@ -259,7 +259,8 @@ class State(Generic[W_co]):
             if values.get(name) != wanted:
                 raise StateFileError(
                     f"The saved training belongs to another {name}.",
-                    "Give the very recordings and the model it was begun with, go on where it was begun, or train anew.",
+                    "Give the recordings and model that it began with, resume it on the computer where it began, or train "
+                    "again.",
                 )
         try:
             for name, model in self.models.items():
@@ -282,7 +283,7 @@ class State(Generic[W_co]):
             restore_random_state(parts["random"], self.devices)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise StateFileError(
-                "The saved training does not fit this version of Distill or was changed.", "Train that stage anew."
+                "The saved training does not fit this version of Distill or was changed.", "Train that stage again."
             ) from error
 
 

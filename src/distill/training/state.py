@@ -52,7 +52,7 @@ class TrainingState:
         if not isinstance(found, kind):
             raise StateFileError(
                 f"The saved training does not say its {name}, or not as this version of Distill does.",
-                "Train that stage anew.",
+                "Train that stage again.",
             )
         return found
 

@@ -258,7 +258,7 @@ def train_vqvae_epoch(
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
             break
     if not sums.count:
-        raise state.given_up("not one step of an epoch went well, the loss was not finite")
+        raise state.given_up("the loss was not finite in any step of an epoch")
     return VQEpochResult(sums.means()["loss"], counts)
 
 

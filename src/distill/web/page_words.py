@@ -21,11 +21,11 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ),
     (r"--recordings FOLDER says where they are", _NOW_THERE),
     (r"or export it without --with-recordings", f"or {_MODEL_ALONE}"),
-    (r"Export it without --with-recordings, and give", f"{_MODEL_ALONE[0].upper()}{_MODEL_ALONE[1:]}, and give"),
+    (r"Export it without --with-recordings, and pass", f"{_MODEL_ALONE[0].upper()}{_MODEL_ALONE[1:]}, and pass"),
     (r"If it was moved, say where: --given FILE", "Put it back where it was"),
     (
-        r"If there is a copy of it as it was, say where: --given FILE",
-        "If there is a copy of it as it was, put that there",
+        r"If you have a copy of the original file, say where: --given FILE",
+        "If you have a copy of the original file, put it there",
     ),
     # Models and pieces.
     (r"Put it back with: distill \S+ restore .*", "Restore it from the trash in Library"),
@@ -45,7 +45,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"Choose another --out\.", "Choose another name."),
     # Training.
     (r", or refine the sound of this one: distill train .*", "."),
-    (r"--minutes (\d+) gives", r"\1 minutes give"),
+    (r"--minutes (\d+) would give", r"\1 minutes would give"),
     (r"a smaller --codebook-size", "fewer codes per level"),
     (r", a smaller --hidden-size or fewer epochs help\.", " or fewer minutes help."),
     (r" More recordings help most; a smaller --hidden-size helps too\.", " More recordings help most."),
@@ -55,11 +55,11 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"Use --device auto", "Choose (auto) as the device"),
     (r"Say how much further with --minutes or --epochs( \(.*\))?\.", "Say how many minutes further."),
     (r"with --quality high", "with the quality High"),
-    (r"Name the folder: distill train FOLDER --resume …", "Add their folder under Recordings, and train anew."),
+    (r"Name the folder: distill train FOLDER --resume …", "Add their folder under Recordings, and train again."),
     # New audio.
     (r"Choose --from and --to within the recording", "Mark a passage within the recording"),
     (r" \(--format wav --bit-depth 32 keeps it\)", ""),
-    (r" --voice chooses\.", " You can choose the voice in Generate."),
+    (r" --voice overrides this\.", " You can choose the voice in Generate."),
     (r"--temperature 0 always takes", "Temperature 0 always takes"),
     (
         r"--top-p and --max-similarity set what --originality stands for in the codec's voice\.",

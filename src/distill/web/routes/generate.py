@@ -215,7 +215,7 @@ def forget_preset(name: str) -> Done:
 def length_in_words(wanted: Settings) -> str:
     """How long a piece is to be, in words."""
     if wanted.kind == "infill":
-        return f"{wanted.end - wanted.begin:.3g} s made anew"
+        return f"{wanted.end - wanted.begin:.3g} s replaced"
     if wanted.kind == "loop" and wanted.beats is not None and wanted.bpm is not None:
         return f"{wanted.beats} {'beat' if wanted.beats == 1 else 'beats'} at {wanted.bpm:g} BPM"
     return f"{wanted.seconds:g} s{' of loop' if wanted.kind == 'loop' else ''}"
