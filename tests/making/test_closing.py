@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from distill.making import closing, nearness
+from distill.making.lean import Leaning
 from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference
 from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
 from distill.models.header import CorpusRecord, new_header
@@ -45,7 +46,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(nearness, "reference_of", lambda *_: Told())
     monkeypatch.setattr(nearness, "measured", lambda *_: {})
     monkeypatch.setattr("distill.making.strength.measured_strength", lambda *_: 1.5)
-    monkeypatch.setattr("distill.making.lean.measured_lean", lambda *_: (-0.01, 2.0))
+    monkeypatch.setattr(closing, "measured_lean", lambda *_: Leaning(-0.01, 2.0, 0.5))
     return drawn
 
 
@@ -94,12 +95,14 @@ def test_without_a_choice_a_model_keeps_its_weights(
 def test_a_level_that_cannot_be_known_is_not_said_to_be_right(
     small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distill.making.lean.measured_lean", lambda *_: None)
+    monkeypatch.setattr(closing, "measured_lean", lambda *_: None)
     told: list[TrainingEvent] = []
     found = closing.with_measures(small_model, [], told.append)
     assert found is not None
     assert found.header.loudness_lean == 0
-    assert not any("New audio" in one.text for one in told if isinstance(one, Notice))
+    said = [one.text for one in told if isinstance(one, Notice)]
+    assert said
+    assert not any("loud" in text or "soft" in text for text in said)
 
 
 def test_a_stop_between_two_leaves_it_undone(small_model: Model, heard: list[float]) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from distill.making.drawing import Sampling, Steering, sample_codes
-from distill.making.lean import in_words, measured_lean
+from distill.making.lean import FURTHEST, MOST, Leaning, measured_lean, settled
 from distill.making.limits import Limits
 from distill.making.loudness import LEVELS, Loudness, learn_loudness
 from distill.making.sampling import generate
@@ -155,35 +155,63 @@ def test_a_model_of_before_and_one_without_a_map_are_left_alone(model: Model) ->
     assert level.lowest < 0 < level.highest, "recordings that are all equally loud do not tie new audio down"
 
 
-@pytest.mark.parametrize(("softest", "loudest", "sign"), [(16, 32, 1), (0, 16, -1)])
-def test_new_audio_is_led_to_the_recordings_mean(
-    model: Model, indifferent: CodePrior, softest: int, loudest: int, sign: int
-) -> None:
-    """Guards against a prior all of whose pieces are denser or sparser than the recordings are, each a little."""
+def recordings_of(model: Model, prior: CodePrior, softest: int, loudest: int) -> Model:
+    """A model of recordings whose coarse codes are drawn evenly from a part of the ladder."""
     draw = torch.Generator().manual_seed(0)
     codes = torch.zeros(2, 400, 4, dtype=torch.int64)
     codes[..., 0] = torch.randint(softest, loudest, (2, 400), generator=draw)
     sources = tuple(Source(f"{number}.wav", 0.0, False, one) for number, one in enumerate(codes))
     loudness = learn_loudness(model.codec, model.header.bands, sources)
-    changes = {"loudness": loudness, "prior": indifferent.config, "beat_strength": 0.0}
-    learned = dataclasses.replace(
-        model, header=model.header.model_copy(update=changes), prior=indifferent, sources=sources
-    )
+    changes = {"loudness": loudness, "prior": prior.config, "beat_strength": 0.0}
+    return dataclasses.replace(model, header=model.header.model_copy(update=changes), prior=prior, sources=sources)
+
+
+@pytest.mark.parametrize(("softest", "loudest", "sign"), [(16, 32, 1), (0, 16, -1)])
+def test_new_audio_is_led_to_the_recordings_mean(
+    model: Model, indifferent: CodePrior, softest: int, loudest: int, sign: int
+) -> None:
+    """Guards against a prior all of whose pieces are denser or sparser than the recordings are, each a little."""
+    learned = recordings_of(model, indifferent, softest, loudest)
     found = measured_lean(learned)
     assert found is not None
-    lean, off = found
-    assert off * sign < -3
-    assert lean * sign > 0
-    assert ("softer" if sign > 0 else "louder") in in_words(off)
-    led = dataclasses.replace(learned, header=learned.header.model_copy(update={"loudness_lean": lean}))
-    assert measured_lean(led) == (lean, off), "what a model leans to already has no part in it"
+    assert found.off * sign < -3
+    assert found.nats * sign > 0
+    assert ("softer" if sign > 0 else "louder") in found.in_words
+    assert "corrected" in found.in_words
+    led = dataclasses.replace(learned, header=learned.header.model_copy(update={"loudness_lean": found.nats}))
+    assert measured_lean(led) == found, "what a model leans to already has no part in it"
 
     def mean(one: Model) -> float:
         pieces = generate(one, 5.0, 8, Sampling(), 0)
         return float(torch.cat([level_of(piece.codes) for piece in pieces]).mean())
 
-    wanted = float(level_of(codes).mean())
+    wanted = float(torch.cat([level_of(source.codes) for source in learned.trained_on]).mean())
     assert abs(mean(led) - wanted) < 0.7 * abs(mean(learned) - wanted)
+
+
+def test_a_level_that_is_off_by_chance_is_left(model: Model, indifferent: CodePrior) -> None:
+    """Guards against a lean for a third of a decibel, which doubled the distance of new audio from a band's clips."""
+    found = measured_lean(recordings_of(model, indifferent, 0, 32))
+    assert found is not None
+    assert 0 < abs(found.off) <= found.by_chance
+    assert found.nats == 0
+    assert "as loud as the recordings" in found.in_words
+
+
+@pytest.mark.parametrize(
+    ("left", "lean"),
+    [(-2.0, -0.04), (1.0, -0.06 * 4 / 3), (2.0, -MOST), (4.0, 0.0), (5.0, 0.0), (-12.0, -0.015)],
+    ids=["gone past", "not there yet", "far from there", "no help", "worse", "much too far"],
+)
+def test_a_step_that_goes_past_the_recordings_level_is_taken_back(left: float, lean: float) -> None:
+    """Guards against a lean that made new audio 2 dB too soft where it had been 1.6 dB too loud: what is drawn tilts what
+    follows, so that one step's effect is not known before it is taken."""
+    assert settled(-0.06, 4.0, left) == pytest.approx(lean)
+    assert settled(-0.01, 4.0, 3.9) == pytest.approx(-0.01 * FURTHEST)
+
+
+def test_a_level_that_cannot_be_corrected_is_said() -> None:
+    assert "could not be corrected" in Leaning(0.0, 1.5, 0.4).in_words
 
 
 def test_without_a_map_to_bands_nothing_leans(model: Model) -> None:

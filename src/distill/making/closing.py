@@ -8,8 +8,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from distill.audio.passages import Passage
-from distill.making import lean, nearness, strength
+from distill.making import nearness, strength
 from distill.making.beat import learn_bands
+from distill.making.lean import measured_lean
 from distill.making.loudness import learn_loudness
 from distill.making.openings import HEARD_SECONDS
 from distill.models.header import BEAT_STRENGTH, UNMEASURED
@@ -69,11 +70,10 @@ def with_measures(
     model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
     if is_stopped():
         return None
-    leaning = lean.measured_lean(model)
+    leaning = measured_lean(model)
     if leaning is not None:
-        leans, off = leaning
-        tell(Notice(lean.in_words(off)))
-        model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leans}))
+        tell(Notice(leaning.in_words))
+        model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leaning.nats}))
     if is_stopped():
         return None
     voices = nearness.measured(model, passages, reference)

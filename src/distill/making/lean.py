@@ -3,15 +3,17 @@
 Small errors of a prior add up, and holding a beat makes what rises likelier. So new audio becomes denser or sparser than the
 recordings, each piece a little, all in one direction: most of its distance from them (docs/prior.md). What corrects it is the
 exponential tilt that changes the prior's distribution least (Csiszar 1975, "I-divergence geometry"; for language models Khalifa
-et al. 2021, arXiv:2012.11635). Its strength is one step of Newton's, the variance of the recordings' level in place of the
-derivative:
+et al. 2021, arXiv:2012.11635). How strong it must be takes two steps to find, as each code drawn tilts those after it:
 
-    new pieces ──▶ their mean level ── minus the recordings' ──▶ nats a decibel that every code is likelier or less
+    new pieces ──▶ their mean level ── minus the recordings' ──▶ Newton's step, the recordings' variance for the derivative
+    new pieces with that tilt ──▶ what is left ──▶ to where a straight line through both crosses the recordings' level
 """
 
 import dataclasses
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from distill.making.drawing import Sampling
 from distill.making.loudness import Loudness
@@ -21,38 +23,72 @@ from distill.models.model_file import Model
 PIECES, PIECE_SECONDS = 32, 5.0
 FIRST_SEED = 3_000_000
 """Far from those that a person begins with."""
+SURE = 2.0
+"""Standard errors of the mean level: less than so many is chance, and a lean for it does harm."""
 STEP = 0.7
 """The share of Newton's step that is taken: what is measured of so few pieces is partly chance."""
+FURTHEST = 2.0
+"""How many such steps the lean is at most: a line through two measurements says less the further it is followed."""
 LEAST_DEVIATION = 2.0
 """Decibels: a sound that never changes its level must not make every code certain."""
 MOST = 0.1
 """Nats a decibel, at most."""
 
 
-def measured_lean(model: Model) -> tuple[float, float] | None:
-    """What leads new audio to the recordings' mean level, in nats a decibel, and by how many decibels it is off without.
+@dataclass(frozen=True)
+class Leaning:
+    """What leads new audio to the recordings' mean level."""
 
-    None where that cannot be known: in files of earlier versions, and where no recording is as long as a second. The lean that
-    the model has already has no part in it.
+    nats: float
+    """By which a code is likelier for each decibel that it is louder; 0 where nothing is corrected."""
+    off: float
+    """How many decibels louder new audio is without it, averaged over all bands."""
+    by_chance: float
+    """How far off that many pieces may be by chance."""
+
+    @property
+    def in_words(self) -> str:
+        """How loud new audio is, and whether that is corrected, in a sentence."""
+        if abs(self.off) <= self.by_chance:
+            return f"New audio is as loud as the recordings overall, as far as {PIECES} short pieces can tell."
+        came_out = (
+            f"New audio came out {abs(self.off):.1f} dB {'louder' if self.off > 0 else 'softer'} than the recordings, "
+            "averaged over all bands"
+        )
+        return f"{came_out}; this is corrected." if self.nats else f"{came_out}; it could not be corrected."
+
+
+def measured_lean(model: Model) -> Leaning | None:
+    """What leads new audio to the recordings' mean level.
+
+    Nothing does where new audio is off by no more than chance, or a lean does not bring it nearer. None where the level cannot
+    be known: in files of earlier versions, and where no recording is as long as a second. The lean that the model has already
+    has no part in it.
     """
-    free = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": 0.0}))
-    loudness = Loudness.of(free)
+    loudness = Loudness.of(model)
     if loudness is None:
         return None
     loudness = loudness.to(torch.device("cpu"))
     recorded = torch.cat([loudness.of_codes(source.codes.cpu()) for source in model.trained_on]).double()
-    pieces = generate(free, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)
-    drawn = torch.cat([loudness.of_codes(piece.codes) for piece in pieces]).double()
-    off = float(drawn.mean() - recorded.mean())
+
+    def off_with(lean: float) -> Tensor:
+        """How far each new piece is off ``[PIECES]``."""
+        trial = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": lean}))
+        pieces = generate(trial, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)
+        return torch.stack([loudness.of_codes(piece.codes).double().mean() for piece in pieces]) - recorded.mean()
+
+    each = off_with(0.0)
+    off, by_chance = float(each.mean()), SURE * float(each.std()) / PIECES**0.5
+    if abs(off) <= by_chance:
+        return Leaning(0.0, off, by_chance)
     deviation = max(LEAST_DEVIATION, float(recorded.std(correction=0)))
-    return max(-MOST, min(-STEP * off / deviation**2, MOST)), off
+    step = max(-MOST, min(-STEP * off / deviation**2, MOST))
+    return Leaning(settled(step, off, float(off_with(step).mean())), off, by_chance)
 
 
-def in_words(off: float) -> str:
-    """What is corrected, in a sentence."""
-    if abs(off) < 0.05:
-        return "New audio is as loud as the recordings overall."
-    return (
-        f"New audio came out {abs(off):.1f} dB {'louder' if off > 0 else 'softer'} than the recordings, averaged "
-        "over all bands; this is corrected."
-    )
+def settled(step: float, off: float, left: float) -> float:
+    """The lean, by a first step after which new audio is ``left`` decibels off in place of ``off``: where a straight line says
+    that nothing would be left, at most ``FURTHEST`` steps; 0 if the step did not help."""
+    if left * off > 0 and abs(left) >= abs(off):
+        return 0.0
+    return max(-MOST, min(step * min(FURTHEST, off / (off - left)), MOST))

@@ -18,8 +18,8 @@ CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
-MEASURING_SECONDS, HEARING_SECONDS = 28.0, 20.0
-"""What it takes on two cores, after a prior is trained, to measure how firmly the beat is held (8 s), the level (3 s) and both
+MEASURING_SECONDS, HEARING_SECONDS = 31.0, 20.0
+"""What it takes on two cores, after a prior is trained, to measure how firmly the beat is held (8 s), the level (3 to 6 s) and both
 voices; and to hear a few epochs before that."""
 MEASURING_SHARE = 0.1
 """The most of the prior's time that is left for either."""
