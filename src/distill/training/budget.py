@@ -19,8 +19,8 @@ CODEC_SHARE = 0.67
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
 MEASURING_SECONDS, HEARING_SECONDS = 31.0, 20.0
-"""What it takes on two cores, after a prior is trained, to measure how firmly the beat is held (8 s), the level (3 to 6 s) and both
-voices; and to hear a few epochs before that."""
+"""What it takes on two cores, after a prior is trained, to measure how firmly the beat is held (8 s), the level (3 to 6 s) and
+both voices; and to hear a few epochs before that."""
 MEASURING_SHARE = 0.1
 """The most of the prior's time that is left for either."""
 LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 5.6, 12.0
