@@ -259,7 +259,7 @@ def library() -> Iterator[Finding]:
             yield Finding(
                 section,
                 entry.name,
-                f"was in {entry.path.parent} and is gone, or it is damaged",
+                f"was in {entry.path.parent} and is gone or damaged",
                 "If it was moved: distill models import ITS-FILE --in-place. If it is no longer wanted: "
                 + command("distill", "models", "delete", entry.name),
             )
@@ -280,7 +280,7 @@ def _wrong_codes(device: torch.device) -> list[str]:
     quantized, found, _ = quantizer(latents.to(device))
     wrong = float((found.cpu() != codes).float().mean())
     return [
-        *([f"{wrong:.1%} of the codes are wrong"] if wrong else []),
+        *([f"{100 * wrong:.2g} % of the codes are wrong"] if wrong else []),
         *_differs("what codes stand for", quantized, latents),
         *_differs("decoded codes", quantizer.decode(codes.to(device)), latents),
     ]

@@ -317,7 +317,7 @@ def add_prior(
         measured = with_measures(bundled, split.train, record.tell, partial(_is_set, cancel_event), candidates)
         if measured is None:
             record.tell(
-                Notice("The prior is trained. Which voice suits it is not measured yet: that is left to go on with.")
+                Notice("The prior is trained, but which voice is nearer has not been measured yet; going on does that.")
             )
             return unmeasured
         record.can_go_on = False

@@ -26,9 +26,7 @@ def check_length(epochs: int | None, minutes: float | None) -> None:
     if epochs is not None and epochs < 1:
         raise SettingError(f"{epochs} epochs are too few to train.", "Ask for 1 or more with --epochs.")
     if minutes is not None and not 0 < minutes < math.inf:
-        raise SettingError(
-            f"{minutes:g} minutes is not a time that training can take.", "Ask for more than 0 with --minutes."
-        )
+        raise SettingError(f"Training cannot take {minutes:g} minutes.", "Ask for more than 0 with --minutes.")
 
 
 def check_learning_rate(rate: float) -> None:
@@ -51,7 +49,7 @@ def temperatures(text: str) -> float | tuple[float, ...]:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise SettingError(
-            f"--temperature {text} is not a number.", "Give one, such as 0.9, or one a level, such as 0.8,0.9,1,1."
+            f"--temperature {text} is not a number.", "Give one, such as 0.9, or one per level, such as 0.8,0.9,1,1."
         ) from error
     return numbers[0] if len(numbers) == 1 else numbers
 

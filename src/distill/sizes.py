@@ -69,7 +69,7 @@ def check_option(option: str, text: str) -> None:
     try:
         TypeAdapter(get_type_hints(config, include_extras=True)[field]).validate_python(text)
     except ValidationError as error:
-        what = {"int_parsing": "is no whole number", "float_parsing": "is no number"}
+        what = {"int_parsing": "is not a whole number", "float_parsing": "is not a number"}
         wrong = what.get(error.errors()[0]["type"], "is out of range")
         raise SettingError(f"--{option} {text} {wrong}.", _range(config, field)) from error
 
@@ -95,10 +95,10 @@ def explain_codec(corpus: Corpus, config: VQVAEConfig) -> str:
     uses = round(positions / config.codebook_size)
     often = "less than once" if uses < 1 else "once" if uses == 1 else f"{uses} times"
     return (
-        f"{duration(corpus.seconds)} are {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
-        f"{config.num_quantizers} codes, one from each of as many codebooks with {config.codebook_size} entries, so an "
-        f"entry is used {often} on average. Codebooks grow up to {LARGEST_CODEBOOK} "
-        f"entries as long as each is used {USES_PER_CODE} times or more."
+        f"{duration(corpus.seconds)} of sound is {positions} positions of {1000 / config.frame_rate:.0f} ms. Each position has "
+        f"{config.num_quantizers} codes, one from each of {config.num_quantizers} codebooks of {config.codebook_size} entries, "
+        f"so each entry is used {often} on average. More sound gets larger codebooks, up to {LARGEST_CODEBOOK} entries, as "
+        f"long as each entry is used {USES_PER_CODE} times or more."
     )
 
 

@@ -178,7 +178,7 @@ def test_a_wav_of_a_kind_that_cannot_be_read_is_not_called_damaged(tmp_path, enc
     wav = bytearray(encoded("WAV", "PCM_16"))
     wav[20:22] = struct.pack("<H", 0x0055)
     (tmp_path / "a.wav").write_bytes(wav)
-    with pytest.raises(AudioFileError, match=r"packed in a way that cannot be read \(format 0x0055\)"):
+    with pytest.raises(AudioFileError, match=r"encoded in a way that cannot be read \(format 0x0055\)"):
         probe(tmp_path / "a.wav")
 
 
@@ -385,10 +385,10 @@ def test_a_rare_encoding_is_not_called_damaged(tmp_path, encoded):
     aiff = encoded("AIFF", "ULAW")
     at = aiff.find(b"ulaw")
     (tmp_path / "old.aifc").write_bytes(changed(aiff, at, b"MAC3"))
-    with pytest.raises(AudioFileError, match=r"old\.aifc holds AIFF sound packed in a way that cannot be read"):
+    with pytest.raises(AudioFileError, match=r"old\.aifc holds AIFF sound encoded in a way that cannot be read"):
         probe(tmp_path / "old.aifc")
     (tmp_path / "new.caf").write_bytes(changed(encoded("CAF", "PCM_16"), 28, b"what"))
-    with pytest.raises(AudioFileError, match=r"CAF sound packed in a way that cannot be read|one more package"):
+    with pytest.raises(AudioFileError, match=r"CAF sound encoded in a way that cannot be read|one more package"):
         probe(tmp_path / "new.caf")
 
 
@@ -415,7 +415,7 @@ def test_what_is_called_like_sound_is_told_for_what_it_is(tmp_path):
             probe(tmp_path / name)
         assert caught.value.fix.startswith(f"Rename it to end in {suffix}, unpack it")
     (tmp_path / "pack.wav").rename(tmp_path / "sound")  # as it is sent to a server
-    with pytest.raises(AudioFileError, match=r"sound is an archive, which is not looked into"):
+    with pytest.raises(AudioFileError, match=r"sound is an archive, and archives are not opened"):
         probe(tmp_path / "sound")
     (tmp_path / "song.mp3").write_bytes(b"\n<!DOCTYPE HTML><title>Please log in</title>")
     with pytest.raises(AudioFileError, match=r"song.mp3 is a web page despite its name"):

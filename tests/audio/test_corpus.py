@@ -91,7 +91,9 @@ def test_a_short_hit_is_not_half_silent(tmp_path, save):
     assert report.silence == pytest.approx(1 / 2401, abs=1e-6)
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.8, "0.80 s are 38 positions"), (20.0, "20 s are 938 positions")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.8, "0.80 s of sound is 38 positions"), (20.0, "20 s of sound is 938 positions")]
+)
 def test_the_sizes_are_explained_in_words_that_can_be_read(tmp_path, noise, save, seconds, words):
     """Guards against "1 s are 38 positions" of 0.8 s, and an entry that is used "1 times"."""
     save(tmp_path / "a.wav", noise(seconds))
@@ -118,7 +120,7 @@ def test_folders_with_nothing_to_learn_from_say_why(tmp_path, save):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(CorpusError, match="is a file"):
         import_corpus(tmp_path / "a.txt")
-    with pytest.raises(CorpusError, match="no audio; 1 other file lies"):
+    with pytest.raises(CorpusError, match="no audio; 1 other file is"):
         import_corpus(tmp_path)
     for number in range(5):
         save(tmp_path / f"{number}.wav", np.zeros((1, 9600 + number), np.float32))
@@ -218,7 +220,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_left_out(tmp_path, noise, sav
     assert corpus.file_count == 1
     locked = next(file for file in corpus.files if file.name == "locked/")
     assert locked.verdict == FileVerdict.UNREADABLE
-    assert "may not be read by you" in locked.reason
+    assert "cannot be read without permission" in locked.reason
     assert any("locked/" in sentence for sentence in corpus.left_out)
 
 
@@ -304,5 +306,5 @@ def test_a_knock_on_the_microphone_is_told_and_a_folder_of_hits_is_not(tmp_path,
         save(tmp_path / "hits" / f"hit {number}.wav", hit, subtype="PCM_24")
     told = [one for one in import_corpus(tmp_path / "walks").warnings if "a moment" in one]
     assert len(told) == 1
-    assert "below the loudest: walk 2.wav." in told[0]
+    assert "below the peak: walk 2.wav." in told[0]
     assert not any("a moment" in one for one in import_corpus(tmp_path / "hits").warnings)

@@ -138,13 +138,13 @@ def test_a_wav_that_cannot_be_unpacked_is_not_called_damaged(tmp_path, encoded):
     wide[wide.find(b"fmt ") + 34] ^= 0xFF
     for content, words in ((wav, "floats of 16 bits"), (wide, "a format of its maker's own")):
         (tmp_path / "a.wav").write_bytes(content)
-        with pytest.raises(AudioFileError, match=rf"packed in a way that cannot be read \({words}\)"):
+        with pytest.raises(AudioFileError, match=rf"encoded in a way that cannot be read \({words}\)"):
             probe(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("kept", [24, 40, 44, 59])
 def test_a_wav_of_which_only_a_part_of_the_header_is_there_is_damaged(tmp_path, encoded, kept):
-    """Guards against "packed in a format of its maker's own" for a download that broke off at once."""
+    """Guards against "encoded in a format of its maker's own" for a download that broke off at once."""
     wide = encoded("WAVEX", "PCM_16", 0.5)
     assert wide.find(b"fmt ") + 8 + 40 == 60
     (tmp_path / "a.wav").write_bytes(wide[:kept])
@@ -199,7 +199,7 @@ def test_films_hidden_sound_and_placeholders_have_a_row(tmp_path, encoded, noise
     files = {file.name: file for file in import_corpus(tmp_path).files}
     assert set(files) == {"a.mp4", "b.mov", "c.mkv", "d.mp4", ".hidden.wav", "far.wav", "bought.m4p", "old.avi"}
     assert files["d.mp4"].verdict == FileVerdict.USED
-    assert all("is a film" in files[name].reason for name in ("a.mp4", "b.mov", "c.mkv", "old.avi"))
+    assert all("is a video" in files[name].reason for name in ("a.mp4", "b.mov", "c.mkv", "old.avi"))
     assert "hidden" in files[".hidden.wav"].reason
     assert "cloud" in files["far.wav"].reason
     assert "protected" in files["bought.m4p"].reason

@@ -73,7 +73,7 @@ def test_tracks_without_their_mix_are_told_by_their_names(tmp_path, tracks, save
             save(tmp_path / f"0{seed} song{seed}_{name}.wav", sound)
     together = import_corpus(tmp_path).together
     assert len(together) == 2
-    assert together[0].startswith("01 song1_bass.wav, 01 song1_drums.wav and 01 song1_vox.wav last equally long")
+    assert together[0].startswith("01 song1_bass.wav, 01 song1_drums.wav and 01 song1_vox.wav are equally long")
     long = 16 * RATE
     assert like_tracks(["01 Drums.wav", "02 LeadVox.wav", "a/bass.wav"], [long] * 3) == [[0, 1]]
     for names in (

@@ -70,7 +70,7 @@ def test_a_device_with_wrong_codes_is_caught() -> None:
 
     with register_module_forward_hook(other):
         found = wrong(devices({"cpu": "Broken 3000"}))
-    assert "Broken 3000: 0.0% of the codes are wrong" in found["cpu"].value
+    assert "Broken 3000: 0.024 % of the codes are wrong" in found["cpu"].value
     assert "Install PyTorch again" in found["cpu"].fix
     found = wrong(devices({"cuda": "Broken 3000"}, lambda device: [f"{device.type} is wrong"]))
     assert "Broken 3000: cuda is wrong" in found["cuda"].value
@@ -161,7 +161,7 @@ def test_a_library_in_good_health_is_counted_and_damage_is_found(model_files: Pa
     assert wrong(library()) == {}
     assert next(library()).value == "models 1, trainings 0, new pieces 0"
     mine.unlink()
-    assert "or it is damaged" in wrong(library())["tiny"].value
+    assert "gone or damaged" in wrong(library())["tiny"].value
     (home() / "library.db").write_bytes(b"rubbish" * 1000)
     assert "damaged" in wrong(library())["notice"].value
 

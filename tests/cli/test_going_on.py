@@ -281,7 +281,7 @@ def test_what_is_measured_after_a_prior_is_made_up_for(
     assert again in distill("status").err
     if way != "ended at once":
         assert again in answer.err
-        assert "Which voice suits it is not measured yet" in answer.err
+        assert "which voice is nearer has not been measured yet" in answer.err
     weights = load_model(model).require_prior().state_dict()
     assert distill("train-prior", "--resume", model).code == 0
     assert measured[-2:] == ["beat", "voices"]
@@ -319,8 +319,8 @@ def test_a_run_that_another_process_trains_is_left_alone(
 def test_what_cannot_go_on(distill: Distill, stopped: Any, small_corpus: Path, tiny: Path, tmp_path: Path) -> None:
     model = tmp_path / "small.distill"
     distill("train-prior", "--resume", tiny).refused("No training of a prior", f"train-prior {tiny} FOLDER")
-    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("was begun with", "Leave out --lr.")
-    distill("train-prior", "--resume", tiny, "--seed", 0).refused("was begun with", "Leave out --seed.")
+    distill("train-prior", "--resume", tiny, "--lr", 0.1).refused("are settled", "Leave out --lr.")
+    distill("train-prior", "--resume", tiny, "--seed", 0).refused("are settled", "Leave out --seed.")
     distill("train", "--resume", model, "--out", tmp_path, "--seed", 1).refused("Leave out --out and --seed.")
     distill("train", "--resume", tmp_path).refused("no training of a codec")
     stopped(VQStepMetrics, 2, "train", small_corpus, "--epochs", 2, "--out", tmp_path)

@@ -72,7 +72,7 @@ def test_an_archive_beside_recordings_is_named(mixed_folder: Path) -> None:
     """A pack of samples that was never unpacked is not passed over."""
     (mixed_folder / "more loops.zip").write_bytes(b"PK\3\4")
     (reason,) = [one.reason for one in import_corpus(mixed_folder).files if one.name == "more loops.zip"]
-    assert reason == "It is an archive, which is not looked into."
+    assert reason == "It is an archive, and archives are not opened."
 
 
 def test_a_folder_of_hidden_files_is_not_called_empty(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_a_training_is_noted_with_settings_curves_and_outcome(distill: Distill, 
     shown = distill("models", "info", "mine").err
     assert "\n\nTrainings\n" in shown, shown
     assert "␤" not in shown
+    assert "e+0" not in shown, "no musician reads a bandwidth of 2.18e+04"
     for words in ("finished after 3 epochs", "learning_rate 0.004", "6 recordings"):
         assert words in shown, words
 
@@ -186,7 +187,7 @@ def test_an_input_that_is_gone_or_has_changed_is_refused(
     with take.open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"\x55")
-    distill("regenerate", number).refused("take.wav", "not the file any more", "--given")
+    distill("regenerate", number).refused("take.wav", "is no longer the file", "--given")
 
 
 def test_numbers_that_are_none(distill: Distill) -> None:

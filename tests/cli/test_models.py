@@ -31,6 +31,8 @@ def listed(distill: Distill, *words: object) -> list[str]:
 def test_an_empty_library_says_what_to_do(distill: Distill) -> None:
     assert "distill run FOLDER" in distill("models", "list").err
     assert "empty" in distill("models", "list", "--trash").err
+    for kind in ("models", "pieces"):  # and not "0 models gone for good"
+        assert "The trash was empty." in distill(kind, "delete", "--empty-trash").err
     assert listed(distill) == []
 
 

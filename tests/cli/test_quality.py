@@ -161,7 +161,7 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
     assert again in distill("info", model).err
     if way != "ended at once":
         assert again in answer.err
-        assert "Which voice is nearer now is not measured yet" in answer.err
+        assert "which voice is nearer now has not been measured yet" in answer.err
     assert load_model(model).header.nearer_voice == "recordings"
     assert not list(tmp_path.glob("*.html"))
     weights = load_model(model).codec.state_dict()

@@ -28,9 +28,9 @@ def three_seconds(noise: Callable[..., np.ndarray]) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("corpus", "said"),
     [
-        (one_file, "2 s are very little to learn from"),
+        (one_file, "2 s is very little to learn from"),
         (identical_files, "All 5 files are the same sound"),
-        (three_seconds, "3 s are very little to learn from"),
+        (three_seconds, "3 s is very little to learn from"),
     ],
 )
 def test_a_prior_of_next_to_nothing(

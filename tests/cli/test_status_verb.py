@@ -131,4 +131,4 @@ def test_a_folder_of_something_else_is_no_run(distill: Distill, tmp_path: Path, 
     folder.mkdir(exist_ok=True)
     (folder / "a.wav").touch()
     for more in ((), ("--json",)):
-        distill("status", folder, *more).refused("is no run", "distill status --all")
+        distill("status", folder, *more).refused("is not a run", "distill status --all")

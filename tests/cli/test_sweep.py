@@ -85,12 +85,12 @@ def test_every_combination_once() -> None:
         (["levels=2", "rvq-levels=3"], "comes twice"),
         (["lr=" + ",".join(f"0.000{one}" for one in range(101, 170))], "69 models"),
         (["levels=2,9"], "--rvq-levels 9 is out of range. Choose 2 to 4"),
-        (["levels=two"], "--rvq-levels two is no whole number"),
-        (["codebook=2.5"], "--codebook-size 2.5 is no whole number"),
+        (["levels=two"], "--rvq-levels two is not a whole number"),
+        (["codebook=2.5"], "--codebook-size 2.5 is not a whole number"),
         (["commitment-weight=nan"], "out of range"),
         (["layers=0"], "--layers 0 is out of range. Choose 1 to 48"),
         (["lr=nan"], "--lr nan is out of range"),
-        (["lr=fast"], "--lr fast is no number"),
+        (["lr=fast"], "--lr fast is not a number"),
     ],
 )
 def test_what_cannot_be_tried(grid: list[str], words: str) -> None:

@@ -37,7 +37,7 @@ def test_a_limit_that_cannot_be_kept_is_said(distill: Distill, tiny: Path) -> No
     """Guards against a --max-similarity that is quietly broken."""
     answer = distill("generate", tiny, "--seconds", 0.5, "--max-similarity", 50)
     assert answer.code == 0
-    assert "stayed above" in answer.err
+    assert "were above percentile" in answer.err
     assert "8 tries" in answer.err
 
 
@@ -59,7 +59,7 @@ def test_the_verb(distill: Distill, tiny: Path) -> None:
     assert kinds == [(seconds, greedy) for seconds in (0, 1, 2, 5) for greedy in (True, False)]
     shown = distill("originality", tiny).err
     assert answer.json["summary"] in shown
-    assert "A match is a stretch of equal codes" in shown, "no heading needs more than is said above it"
+    assert "A match is a run of equal codes" in shown, "no heading needs more than is said above it"
     assert answer.json["summary"].startswith("It composes")
 
 
@@ -131,4 +131,4 @@ def test_prompts_for_which_every_recording_is_too_short_are_said_to_be(distill: 
     rows = [line.split() for line in answer.err.splitlines() if " likeliest " in line or " drawn " in line]
     assert rows
     assert all(len(row) == (11 if row[0] == "nothing" else 12) for row in rows), answer.err
-    assert "No recording is long enough for prompts of 1 s or more.\n" in answer.err
+    assert "No recording is long enough for a prompt of 1 s or more.\n" in answer.err

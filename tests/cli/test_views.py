@@ -138,8 +138,10 @@ def test_the_second_stage(screen: Callable[[bool], io.StringIO]) -> None:
         view(RefinementCompleteEvent(1.5, 1.4, True, 2, 100, False))
         view(RefinementCompleteEvent(1.5, 1.9, False, 2, 100, False))
     assert "adversarial 0.90" in shown.getvalue()
+    view(RefinementCompleteEvent(1.5, 1.5, True, 0, 100, False))
+    assert "trained for less than an epoch" in shown.getvalue(), "not for 0 epochs: its minutes ended within the first"
     assert "held-out distance 1.50 before, 1.40 after" in shown.getvalue()
-    assert "keeps its decoder from before" in " ".join(shown.getvalue().split())
+    assert "keeps its earlier decoder" in " ".join(shown.getvalue().split())
 
 
 def test_the_same_warning_once(screen: Callable[[bool], io.StringIO]) -> None:

@@ -42,9 +42,9 @@ def spoken(
 
 def test_info_says_which_voice_speaks_and_why(distill: Distill, spoken: Path, tiny: Path) -> None:
     answer = distill("info", spoken)
-    assert "In the recordings' voice, as that came nearer to the recordings; --voice chooses." in answer.err
+    assert "In the recordings' voice, which was measured to be nearer to the recordings; --voice chooses." in answer.err
     answer = distill("info", tiny)
-    assert "In the codec's voice, as it was not measured which one is nearer; --voice chooses." in answer.err
+    assert "In the codec's voice, as it was not measured which is nearer; --voice chooses." in answer.err
 
 
 def generated(distill: Distill, *words: object) -> tuple[Path, dict[str, Any]]:
@@ -197,7 +197,7 @@ def test_a_model_given_away_speaks_with_the_recordings_voice_without_the_folder(
     shutil.rmtree(folder)
     monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "elsewhere"))
     shutil.rmtree(cache_folder(), ignore_errors=True)
-    distill("generate", plain, "--voice", "recordings", "--seconds", 2).refused("where it was", "--voice codec")
+    distill("generate", plain, "--voice", "recordings", "--seconds", 2).refused("in its place", "--voice codec")
     taken = distill("models", "import", gift, "--json").json["models"][0]
     there, said = generated(distill, taken["path"], "--seconds", 2, "--voice", "recordings")
     assert said["voices"] == ["recordings"]

@@ -43,12 +43,12 @@ def given(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("encode", "model", "codes"), ("holds codes, and no sound", "distill decode MODEL")),
-        (("encode", "model", "model"), ("is a model, and no recording",)),
-        (("generate", "model", "--prompt", "codes"), ("holds codes, and no sound", "distill decode MODEL")),
-        (("edit", "model", "codes", "--graft", "model"), ("is a model, and no recording",)),
-        (("decode", "model", "sound"), ("is no .codes file", "distill encode MODEL AUDIO")),
-        (("decode", "model", "model"), ("is no .codes file", "distill encode MODEL AUDIO")),
+        (("encode", "model", "codes"), ("holds codes, not sound", "distill decode MODEL")),
+        (("encode", "model", "model"), ("is a model, not a recording",)),
+        (("generate", "model", "--prompt", "codes"), ("holds codes, not sound", "distill decode MODEL")),
+        (("edit", "model", "codes", "--graft", "model"), ("is a model, not a recording",)),
+        (("decode", "model", "sound"), ("is not a .codes file", "distill encode MODEL AUDIO")),
+        (("decode", "model", "model"), ("is not a .codes file", "distill encode MODEL AUDIO")),
         (("decode", "model", "folder"), ("it is a folder",)),
         (("info", "sound"), ("not a usable model file", "Give a .distill file", "distill models list")),
         (("decode", "codes", "codes"), ("not a usable model file", "Give a .distill file")),
@@ -92,9 +92,9 @@ def test_what_tells_of_a_piece_names_it(
         ("generate", tiny, "--prompt", beside),
         ("edit", tiny, beside, "--mirror", "all"),
     ):
-        distill(*words).refused(f"{name} tells of the piece piece.wav", f"Give {sound}")
+        distill(*words).refused(f"{name} describes the piece piece.wav", f"Give {sound}")
     for words in (("regenerate", beside), ("pieces", "delete", beside)):
-        distill(*words).refused(f"{name} tells of a piece", f"Give the piece: {sound}")
+        distill(*words).refused(f"{name} describes a piece", f"Give the piece: {sound}")
     sound.unlink()
     distill("encode", tiny, beside).refused("of a kind that cannot be read")
 
@@ -118,5 +118,5 @@ def test_a_pattern_that_no_shell_filled_in_is_called_one(
 
 def test_a_number_out_of_range_is_told_in_plain_words(distill: Distill) -> None:
     """Guards against "Input should be greater than or equal to 1"."""
-    distill("ui", "--port", 0).refused("the least is 1")
-    distill("ui", "--port", 70000).refused("the most is 65535")
+    distill("ui", "--port", 0).refused("the minimum is 1")
+    distill("ui", "--port", 70000).refused("the maximum is 65535")

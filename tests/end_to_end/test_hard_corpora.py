@@ -59,10 +59,10 @@ def hundreds_of_tiny_files() -> Iterator[np.ndarray]:
 @pytest.mark.parametrize(
     ("corpus", "sentence"),
     [
-        (one_short_hit, "0.30 s are very little to learn from"),
+        (one_short_hit, "0.30 s is very little to learn from"),
         (five_identical_files, "All 5 files are the same sound"),
         (silence_and_noise, "of the sound is silence"),
-        (full_scale_square_waves, "likely clipped: 0.wav, 1.wav, 2.wav and 3 more"),
+        (full_scale_square_waves, "at the highest level: 0.wav, 1.wav, 2.wav and 3 more"),
         (constant_offset, "DC offset"),
         (hundreds_of_tiny_files, "300"),
     ],

@@ -141,6 +141,6 @@ def test_a_full_disk_does_not_end_the_training(tmp_path: Path, monkeypatch: pyte
             tell(event)
     said = [event for event in heard if isinstance(event, Notice)]
     assert [one.text for one in said] == [
-        "Nothing more can be drawn in other tools (No space left on device). Training goes on.",
+        "Nothing more can be logged to other tools (No space left on device). Training goes on.",
         "A sentence.",
     ]

@@ -17,7 +17,7 @@ from distill.web.token import token_from
         (b"x\n", "1 character\\."),
         ("\N{LATIN SMALL LETTER U WITH DIAERESIS}".encode() * 20, "accented letter"),
         (b"two words of good length\n", "such as a blank"),
-        (b"\xff\xfe" * 20, "it is no text"),
+        (b"\xff\xfe" * 20, "it is not text"),
         (None, "is a directory"),
     ],
 )
@@ -32,7 +32,7 @@ def test_what_is_no_token(tmp_path: Path, content: bytes | None, why: str) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such devices")
 def test_a_file_without_an_end_is_not_read_to_its_end() -> None:
-    with pytest.raises(SettingError, match="it is no text"):
+    with pytest.raises(SettingError, match="it is not text"):
         token_from(Path("/dev/zero"))
 
 

@@ -42,7 +42,7 @@ def test_a_folder_without_a_usable_recording_is_refused(client: Any, begun: list
     soundfile.write(folders["silent"] / "a.wav", np.zeros(48_000), 48_000)
     expected = {
         "empty": "is empty.",
-        "letters": "holds no audio; 1 other file lies in it.",
+        "letters": "holds no audio; 1 other file is in it.",
         "words": "The only audio file",
         "silent": "louder than -80 dBFS",
     }

@@ -99,7 +99,7 @@ def test_a_name_that_no_browser_sends_is_refused(
     monkeypatch: pytest.MonkeyPatch, started: list[Any], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     assert run(monkeypatch, "--port", free_port(), "--allow", name) == 2
-    assert "is no host name" in capsys.readouterr().err
+    assert "is not a host name" in capsys.readouterr().err
     assert started == []
 
 
@@ -113,7 +113,7 @@ def test_the_address_that_is_shown_is_where_it_listens(
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(b"\xff\xfe", "it is no text"), (None, "is a directory"), (bytes(9000), "it is no text")]
+    ("content", "why"), [(b"\xff\xfe", "it is not text"), (None, "is a directory"), (bytes(9000), "it is not text")]
 )
 def test_a_file_that_holds_no_password(
     monkeypatch: pytest.MonkeyPatch,

@@ -24,8 +24,8 @@ _BYTES = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3}
 _HEAD, _SUM = 42, slice(26, 42)
 _BLOCK = 65_536
 CHANGED = (
-    "Its sound does not match the checksum that is in it: some of it is missing or was changed. All that is there is used; "
-    "copy it anew from its source if you can."
+    "Its sound does not match its checksum: some of it is missing or was changed. All that is there is used; "
+    "copy it again from its source if you can."
 )
 
 

@@ -101,32 +101,34 @@ class Corpus:
         found = []
         if self.seconds < _LITTLE_SECONDS:
             found.append(
-                f"{duration(self.seconds)} are very little to learn from: what comes out will mostly repeat them. "
+                f"{duration(self.seconds)} is very little to learn from: what comes out will mostly repeat it. "
                 "A minute or more of different recordings makes new sound possible."
             )
         if len(used) == 1 and copied:
             others = "usable " if len(self.files) > copied + 1 else ""
             found.append(f"All {copied + 1} {others}files are the same sound, so there is one recording to learn from.")
         if silence > _MUCH_SILENCE:
-            found.append(f"{silence:.0%} of the sound is silence, and so will be much of what comes out. Trim it.")
+            found.append(
+                f"{100 * silence:.0f} % of the sound is silence, so much of what comes out will be silent too. Trim it."
+            )
         if displaced := [file.name for file in used if is_displaced(file)]:
             found.append(
-                f"Off the middle by a constant (DC offset): {_some(displaced)}. "
-                "A high-pass filter at 20 Hz removes it and leaves more room for the sound."
+                f"With a DC offset: {_some(displaced)}. "
+                "A high-pass filter at 20 Hz removes it and leaves more headroom."
             )
         if quiet := [file.name for file in used if is_quiet(file)]:
             found.append(
                 f"Quiet, with no sample above {20 * math.log10(QUIET):.0f} dBFS: {_some(quiet)}. Raise the level, "
-                "or what comes out will be as quiet."
+                "or what comes out will be just as quiet."
             )
         if clipped := [file.name for file in used if is_clipped(file)]:
             found.append(
-                f"At its highest level for more than {CLIPPED:.0%} of its samples, so likely clipped: {_some(clipped)}."
+                f"Probably clipped, with more than {100 * CLIPPED:.0f} % of the samples at the highest level: {_some(clipped)}."
             )
         moments = [file.name for file in used if is_a_moment(file)]
         if moments and 2 * len(moments) < len(used):  # where they are the rule, they are what was to be recorded
             found.append(
-                f"All but a moment is 30 dB or more below the loudest: {_some(moments)}. If that moment is a knock on the "
+                f"All but a moment is 30 dB or more below the peak: {_some(moments)}. If the peak is a knock on the "
                 "microphone or a click, cut it out."
             )
         return tuple(found)
@@ -150,11 +152,11 @@ class Corpus:
             found += [f"Left out, too: {_some(others, 20)}."] if more > 0 else []
         if copied:
             found += [f"{file.name}: {file.unread}" for file in self.files if file.verdict in twins and file.unread]
-            found.append(f"Counted once, as the same sound is there more than once: {_some(copied, 2 * _NAMED)}.")
+            found.append(f"Counted once, because the same sound is there more than once: {_some(copied, 2 * _NAMED)}.")
         found += [f"{file.name}: {file.remark}" for file in remarked[:_SPELT_OUT]]
         if len(remarked) > _SPELT_OUT:
             found.append(
-                f"So it is with {_some([file.name for file in remarked[_SPELT_OUT:]], 20)}: distill check says how."
+                f"The same goes for {_some([file.name for file in remarked[_SPELT_OUT:]], 20)}: distill check says how."
             )
         return tuple(found)
 
@@ -168,13 +170,13 @@ class Corpus:
         ]
         names, samples = [one.name for one in self.recordings], [one.samples for one in self.recordings]
         pieces += [
-            f"{self._named(tracks)} last equally long and are called like the tracks of one piece. What is held out of one is "
-            "heard together with what is trained on of the others, so figures on it say little about other music."
+            f"{self._named(tracks)} are equally long and named like the tracks of one piece. What is held out of one sounds "
+            "together with what is trained on of the others, so its figures say little about other music."
             for tracks in like_tracks(names, samples)
             if not any(set(tracks) <= {one.whole, *one.parts} for one in self.mixdowns)
         ]
         if (more := len(pieces) - _NAMED) > 0:
-            pieces[_NAMED:] = [f"So it is with {'1 more piece' if more == 1 else f'{more} more pieces'}."]
+            pieces[_NAMED:] = [f"The same goes for {'1 more piece' if more == 1 else f'{more} more pieces'}."]
         return (*filter(None, (self.shared,)), *pieces)
 
     def _named(self, numbers: Sequence[int]) -> str:
@@ -369,7 +371,7 @@ def _listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
     _check_folder(folder)
     paths, ignored, reports = audio_files(folder)
     if not paths and not reports:
-        others = "1 other file lies" if ignored == 1 else f"{ignored} other files lie"
+        others = "1 other file is" if ignored == 1 else f"{ignored} other files are"
         nothing = "holds nothing but hidden files and empty folders" if any(folder.iterdir()) else "is empty"
         what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} {nothing}."
         known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
@@ -381,9 +383,9 @@ def _check_folder(folder: Path) -> None:
     if not folder.exists():
         raise CorpusError(f"The folder {folder} does not exist.", advice_on_missing(folder))
     if not folder.is_dir():
-        raise CorpusError(f"{folder} is a file; a folder of recordings is needed.", "Give the folder it lies in.")
+        raise CorpusError(f"{folder} is a file; a folder of recordings is needed.", "Give the folder that it is in.")
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise CorpusError(f"The folder {folder} may not be read by you.", "Change its permissions.")
+        raise CorpusError(f"You have no permission to read the folder {folder}.", "Change its permissions.")
 
 
 def _some(names: list[str], most: int = _NAMED) -> str:

@@ -142,7 +142,7 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AudioFileError(
-            f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it anew from its source."
+            f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source."
         ) from error
 
 
@@ -169,7 +169,7 @@ def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
     if not kind and suffix in AUDIO_SUFFIXES | EXTRA_SUFFIXES:
         if (own := archive_suffix(path)) is not None:
             return AudioFileError(
-                f"{path.name} is an archive despite its name, and archives are not looked into.",
+                f"{path.name} is an archive despite its name, and archives are not opened.",
                 f"Rename it to end in {own}, unpack it, and use what is in it.",
             )
         if is_web_page(path):
@@ -182,28 +182,28 @@ def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
             "Export it again as WAV or FLAC, or leave it out.",
         )
     if not kind and suffix == MODEL_SUFFIX:
-        return AudioFileError(f"{path.name} is a model, and no recording.", "Give an audio file.")
+        return AudioFileError(f"{path.name} is a model, not a recording.", "Give an audio file.")
     if not kind and suffix == CODES_SUFFIX:
         words = command("distill", "decode", "MODEL", path)
-        return AudioFileError(f"{path.name} holds codes, and no sound.", f"Make sound of them with: {words}")
+        return AudioFileError(f"{path.name} holds codes, not sound.", f"Make sound of them with: {words}")
     if not kind and (sound := sound_of_sidecar(path)) is not None:
-        return AudioFileError(f"{path.name} tells of the piece {sound.name}, and holds no sound.", f"Give {sound}")
+        return AudioFileError(f"{path.name} describes the piece {sound.name} and holds no sound.", f"Give {sound}")
     if not kind and (suffix in PACKED_SUFFIXES or archive_suffix(path) is not None):
-        return AudioFileError(f"{path.name} is an archive, which is not looked into.", UNPACK)
+        return AudioFileError(f"{path.name} is an archive, and archives are not opened.", UNPACK)
     if not kind:
         return AudioFileError(
             f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
         )
     if kind == "protected":
         return AudioFileError(
-            f"{path.name} is protected against copying, so it cannot be read.",
-            "Leave it out, or get it without protection.",
+            f"{path.name} is copy-protected, so it cannot be read.",
+            "Leave it out, or get an unprotected copy.",
         )
     packed = wav_packing(path)
     if packed is not None or is_packed:
         what = f"holds {kind} sound" if packed is None else "is a WAV file whose sound is"
         return AudioFileError(
-            f"{path.name} {what} packed in a way that cannot be read{f' ({packed})' if packed else ''}.",
+            f"{path.name} {what} encoded in a way that cannot be read{f' ({packed})' if packed else ''}.",
             "Export it as plain WAV (PCM) or FLAC, or leave it out.",
         )
     return AudioFileError(
@@ -355,13 +355,13 @@ def _check_regular(path: Path) -> None:
             raise AudioFileError(f"{path} is a folder; an audio file is needed.", "Give one file inside it.")
         if not stat.S_ISREG(mode):
             raise AudioFileError(
-                f"{path} is a pipe, a socket or a device, and no file.", "Leave it out, or give an audio file."
+                f"{path} is a pipe, a socket or a device, not a file.", "Leave it out, or give an audio file."
             )
         with path.open("rb") as file:
             if not file.read(1):
                 raise AudioFileError(f"{path.name} is empty (0 bytes).", "Export it again, or leave it out.")
     except PermissionError as error:
-        raise AudioFileError(f"{path} may not be read by you.", "Change its permissions.") from error
+        raise AudioFileError(f"You have no permission to read {path}.", "Change its permissions.") from error
     except FileNotFoundError as error:
         if path.is_symlink():
             what = f"{path} is a link to {path.readlink()}, which is not there."

@@ -28,12 +28,12 @@ def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
                 FileReport(
                     name,
                     FileVerdict.UNREADABLE,
-                    "It lies in the cloud and not on this disk; only its placeholder is here.",
+                    "It is in the cloud, not on this disk; only its placeholder is here.",
                     "Download it, and try again.",
                 )
             )
         elif path.suffix.lower() in PACKED_SUFFIXES:
-            words = "It is an archive, which is not looked into."
+            words = "It is an archive, and archives are not opened."
             reports.append(FileReport(name_below(path, folder), FileVerdict.UNREADABLE, words, UNPACK))
         else:
             ignored += 1
@@ -68,7 +68,7 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
         except OSError as error:
             why, fix = f"cannot be read ({error.strerror})", "Check the disk it is on"
             if isinstance(error, PermissionError):
-                why, fix = "may not be read by you", "Change its permissions"
+                why, fix = "cannot be read without permission", "Change its permissions"
             if folder == top:
                 raise CorpusError(f"The folder {folder} {why}.", f"{fix}.") from error
             reports.append(

@@ -69,7 +69,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
                 report,
                 verdict=FileVerdict.LONG,
                 reason=f"It lasts {duration(info.seconds)}; at most {duration(LONGEST_SECONDS)} can be learned from.",
-                fix="Cut out the parts that sound as you like; if it is no such recording, export it again.",
+                fix="Cut out the parts whose sound you want; if it is not really that long, export it again.",
             )
         sha256 = digest_of(path)
         audio = decoded(path, sha256)
@@ -124,7 +124,7 @@ def _remark(of_file: str, levels: Levels) -> str:
     if levels.peak > 1:
         over = 20 * math.log10(levels.peak)
         said = f"{over:.1f} dB" if over >= _SHOWN_DB else "less than 0.1 dB"
-        loud = f"It peaks {said} above full scale, is not clipped there, and is brought down to it."
+        loud = f"It peaks {said} above full scale without clipping, and is turned down to full scale."
     return " ".join(filter(None, (of_file, mix_in_words(levels.mix), loud)))
 
 

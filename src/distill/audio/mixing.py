@@ -118,5 +118,5 @@ def mix_in_words(mix: Mix) -> str:
         "mean": "",
         "left": "Its right channel is silent; in mono the left one is used.",
         "right": "Its left channel is silent; in mono the right one is used.",
-        "difference": "Its channels cancel each other in mono (one is turned over); one is turned back before they are mixed.",
+        "difference": "Its channels cancel each other in mono (opposite polarity), so one is inverted before they are mixed.",
     }[mix]

@@ -64,7 +64,7 @@ class Shape:
 def film(path: Path) -> AudioFileError:
     """What is said of a film."""
     return AudioFileError(
-        f"{path.name} is a film, and films are not read.", "Export its sound as WAV or FLAC, or leave it out."
+        f"{path.name} is a video, and videos are not read.", "Export its sound as WAV or FLAC, or leave it out."
     )
 
 
@@ -113,7 +113,7 @@ class _Reading:
         try:
             import av
         except ImportError as error:
-            what = "a film, or sound in the form of one" if path.suffix.lower() in FILM_SUFFIXES else f"{kind} audio"
+            what = "a video, or sound in a video file" if path.suffix.lower() in FILM_SUFFIXES else f"{kind} audio"
             raise AudioFileError(
                 f"{path.name} is {what}, which takes one more package to read.",
                 f"Install it with {EXTRA}, or export the file as WAV or FLAC.",
@@ -143,7 +143,7 @@ class _Reading:
         stream = tracks[0]
         if stream.codec_context is None:  # FFmpeg has no decoder for it
             raise AudioFileError(
-                f"{path.name} holds {self._kind} sound packed in a way that cannot be read.",
+                f"{path.name} holds {self._kind} sound encoded in a way that cannot be read.",
                 "Export it as plain WAV (PCM) or FLAC, or leave it out.",
             )
         if stream.channels > 2:  # as in files that libsndfile reads; FFmpeg's own mix is another one

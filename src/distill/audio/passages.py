@@ -96,7 +96,7 @@ def nothing_held_out(recordings: Iterable[Recording]) -> Split:
         everything,
         "none",
         f"Nothing could be held out from so little sound ({counted(len(everything))}, "
-        f"{seconds_of(everything)}), so the check is weak: it is made with what was trained on.",
+        f"{seconds_of(everything)}), so the check is weak: it uses what was trained on.",
     )
 
 

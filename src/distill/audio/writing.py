@@ -117,7 +117,7 @@ def _write_stream(
             if not np.isfinite(block).all():
                 raise DistillError(
                     f"The sound to be written to {path.name} holds samples that are not numbers.",
-                    "Make it again with another seed; if that happens again, train the model anew.",
+                    "Make it again with another seed; if that happens again, train the model again.",
                 )
             frames = block.T if bit_depth == 32 else np.clip(block.T, -1.0, 1.0)
             # libsndfile's Vorbis writer keeps a whole call on its stack: long calls can crash it.

@@ -42,8 +42,8 @@ INTERRUPTED = 130
 _PYDANTICS = {
     "Value error, ": "",
     "Input should be a valid number, unable to parse string as a number": "a number is needed.",
-    "Input should be greater than or equal to ": "the least is ",
-    "Input should be less than or equal to ": "the most is ",
+    "Input should be greater than or equal to ": "the minimum is ",
+    "Input should be less than or equal to ": "the maximum is ",
     "Input should be a valid integer, unable to parse string as an integer": "a whole number is needed.",
 }
 """What Typer passes on from the library that it checks values with, and what a person reads instead."""

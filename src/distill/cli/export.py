@@ -103,7 +103,7 @@ def export(
     table([*rows, *outcome.facts])
     if outcome.null_db > LOUD_DB:
         warn(
-            f"The export sounds other than Distill's own decoder by {in_words(outcome.null_db)}; {LOUD_DB:.0f} dB is expected."
+            f"The export differs from Distill's own decoder by {in_words(outcome.null_db)}; {LOUD_DB:.0f} dB is expected."
         )
     for remark in outcome.remarks:
         note(remark)

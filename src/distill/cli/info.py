@@ -77,12 +77,16 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     )
     note()
     note("New audio", "bold")
-    why = "as that came nearer to the recordings" if header.voices else "as it was not measured which one is nearer"
+    why = (
+        "which was measured to be nearer to the recordings"
+        if header.voices
+        else "as it was not measured which is nearer"
+    )
     if header.codec_training.get(UNMEASURED):
         why += " before the codec's second stage"
     note(f"  In the {header.nearer_voice}'{'s' * (header.nearer_voice == 'codec')} voice, {why}; --voice chooses.")
     if header.codec_training.get(UNMEASURED):
-        note("  Which one is nearer since then is left to be measured:")
+        note("  Which voice is nearer now has not been measured yet:")
         place("Go on", command("distill", "train", "--resume", model))
     if header.bands:
         note(f"  {strength.in_words(header.beat_strength)}")

@@ -285,7 +285,7 @@ def refuse_with_resume(context: typer.Context, *names: str) -> None:
     Raises:
         SettingError: with the ones that were given.
     """
-    why = "--resume goes on with a training that was begun with its name, place, sizes, precision, learning rate and seed."
+    why = "--resume goes on with a training whose name, place, sizes, precision, learning rate and seed are settled."
     refuse_idle(context, why, *names)
 
 
@@ -345,6 +345,6 @@ def dial(text: str) -> float:
         return NAMED[text] if text in NAMED else float(text)
     except ValueError as error:
         raise SettingError(
-            f"--originality {text} is neither a number nor a word that is known here.",
+            f"--originality {text} is neither a number nor a known setting.",
             f"Choose {', '.join(NAMED)}, or a number from 0 to 1.",
         ) from error

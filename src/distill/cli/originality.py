@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 _WHAT = (
-    "A match is a stretch of equal codes one after the other: with any recording by the first two levels, with what really "
-    "follows the beginning by the first level (coarse) and by all. To recite is a match of a second or more with any recording."
+    "A match is a run of equal codes. With any recording, the first two levels are compared; with what really follows the "
+    "beginning, the first level (coarse) and all levels. A match of a second or more with any recording counts as reciting."
 )
 
 
@@ -61,23 +61,23 @@ def originality(
             }
         )
         return
-    note("How alike the recordings are among themselves, which is no copying", "bold")
+    note("How similar the recordings are to one another, which is not copying", "bold")
     others = _others(reference.is_widened, any(source.held_out for source in loaded.sources))
     rows = [("compared", f"{len(reference.similarity)} seconds{others}")]
     rows += [
-        (f"similarity below which {share} % of the seconds are", f"{value:.2f}") for share, value in similarity.items()
+        (f"similarity that {share} % of the seconds stay below", f"{value:.2f}") for share, value in similarity.items()
     ]
     if natural is not None:
         rows.append(
-            ("longest match with another, by two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)")
+            ("longest match with another recording, two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)")
         )
     table(rows)
     note()
-    note("What the prior makes of the beginnings of recordings that it learned from, in 5 s each", "bold")
+    note("How the prior continues the beginnings of recordings that it learned from, for 5 s each", "bold")
     note(_WHAT, style="dim")
     console.print(_table([recital for recital in recitals if recital.count]))
     if short := [recital.prompt_seconds for recital in recitals if not recital.count]:
-        note(f"No recording is long enough for prompts of {min(short):.0f} s or more.", style="dim")
+        note(f"No recording is long enough for a prompt of {min(short):.0f} s or more.", style="dim")
     note()
     note(said)
 
@@ -114,11 +114,11 @@ def _summary(recitals: "Sequence[Recital]", natural: "RunLengths | None") -> str
     count = sum(recital.count for recital in recitals)
     reciting = round(sum(recital.count * recital.share for recital in recitals))
     longest = max((recital.anywhere.longest for recital in recitals), default=0.0)
-    beside = f"; held-out recordings share up to {natural.longest:.2f} s naturally" if natural is not None else ""
+    beside = f"; held-out recordings share up to {natural.longest:.2f} s by nature" if natural is not None else ""
     if not count:
         return "No recording is long enough for a prompt."
     if reciting:
-        found = f"It recites: {reciting} of {count} continuations hold a second or more of a recording, up to"
+        found = f"It recites: {reciting} of {count} continuations repeat a second or more of a recording, up to"
     else:
-        found = f"It composes: none of {count} continuations holds a second of a recording, the longest run is"
+        found = f"It composes: none of {count} continuations repeats a second of a recording; the longest match is"
     return f"{found} {longest:.2f} s{beside}."

@@ -21,12 +21,12 @@ def a_folder(given: Path | None) -> Path | None:
     ending = given.suffix.lower()
     if ending == MODEL_SUFFIX:
         raise SettingError(
-            f"--out {given} is named like a model; the folder for it is needed.",
+            f"--out {given} is named like a model, and a folder is needed.",
             "Give the folder with --out. Where a new model is made, --name gives its name.",
         )
     if ending in _OF_FILES:
         raise SettingError(
-            f"--out {given} is named like a file; the folder for what is made is needed.",
+            f"--out {given} is named like a file, and a folder is needed.",
             "Give a folder: the files in it are named for you.",
         )
     return given

@@ -57,14 +57,14 @@ def serve(
     else:
         place("Address", address, f"Ctrl-C ends it; models: {', '.join(served)}")
         if shown is not None:
-            place("Token", shown, "another one each time; --token-file FILE keeps one")
+            place("Token", shown, "a new one each time; --token-file FILE keeps one")
         elif token_file is not None:
             place("Token", absolute(token_file), "made just now" if is_new else "")
     if host not in LOOPBACK:
-        note("There is no encryption: beyond a network that you trust, put a reverse proxy with TLS before it.")
+        note("There is no encryption: outside a network that you trust, put a reverse proxy with TLS in front of it.")
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has closed everything by then, and hands it on
         server.run()
-    note("Nothing is served any more.")
+    note("The server has stopped.")
 
 
 def _named(paths: list[Path]) -> dict[str, Path]:

@@ -61,7 +61,7 @@ def _one(given: Path) -> "RunStatus":
             found = look(folder)
             if not found.records and not found.stages:
                 raise SettingError(
-                    f"{folder} is no run: no training has noted anything there.",
+                    f"{folder} is not a run: no training has recorded anything there.",
                     "Give a run's folder or its name, as distill status --all shows them, or a model.",
                 )
             return found

@@ -240,7 +240,7 @@ class _Runner:
                 self._progress.finish(what)
                 return ""
         except DistillError as error:
-            note(f"  {what} is trained anew, as there is nothing to go on from: {error.what}", style="dim")
+            note(f"  {what} is trained from the start, as there is nothing to go on from: {error.what}", style="dim")
             return None
         _wait_for_the_last(stopped.run_folder)
         note(f"  {what} goes on from where it was stopped.", style="dim")
@@ -284,7 +284,7 @@ class _Runner:
             return code, f"its process was killed ({name}); the same command goes on with it"
         lines = err.splitlines()
         complaints = [at for at, line in enumerate(lines) if line.startswith("✗ ")]
-        return code, _complaint(lines[complaints[-1] :]) if complaints else f"it ended with {code}"
+        return code, _complaint(lines[complaints[-1] :]) if complaints else f"it failed with exit code {code}"
 
 
 def _wait_for_the_last(run_folder: Path) -> None:
@@ -331,7 +331,7 @@ def _check_free(out: Path, tries: tuple[Variant, ...], progress: Progress) -> No
         model = out / f"{name}{MODEL_SUFFIX}"
         if model.exists() and not progress.is_begun(what):
             raise OutputError(
-                f"{model} is there already, and is not of a sweep with this folder, these minutes, seed and device.",
+                f"{model} exists already, and is not from a sweep with this folder, time, seed and device.",
                 "Choose another --out, or move it away.",
             )
 

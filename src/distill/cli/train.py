@@ -110,7 +110,7 @@ def train(
     if resume is not None:
         options.refuse_with_resume(context, "name", "out", *_SIZES, "channels", "seed", "from_scratch", "precision")
         if not asked.is_high:
-            options.refuse_idle(context, "--resume goes on with the stages that a training was begun with.", "quality")
+            options.refuse_idle(context, "--resume goes on with the stages that the training began with.", "quality")
     with options.together(device, devices, nodes, strategy) as leads:
         if leads and resume is not None:
             _resume(folder, resume, asked)

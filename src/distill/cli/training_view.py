@@ -174,8 +174,8 @@ class TrainingView:
             good(f"Second stage trained for {_epochs(event.epochs_trained)}: {distances}")
         else:
             warn(
-                f"By pitch, texture and distance together the second stage made the codec no better ({distances}), so the "
-                "model keeps its decoder from before."
+                f"Judged by pitch, texture and distance together, the second stage made the codec no better ({distances}), so "
+                "the model keeps its earlier decoder."
             )
 
     def _epoch_of_prior(self, event: "PriorEpochMetrics") -> None:
@@ -209,7 +209,7 @@ def _check(is_held_out: bool) -> str:
 
 
 def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
+    return "less than an epoch" if count == 0 else "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _left(seconds: float) -> str:

@@ -34,6 +34,9 @@ def empty_trash(kind: "Kind", as_json: bool) -> None:
     if as_json:
         print_json({"removed": [item.name for item in gone], "bytes": sum(item.size for item in gone)})
         return
+    if not gone:
+        note("The trash was empty.")
+        return
     many = f"1 {kind}" if len(gone) == 1 else f"{len(gone)} {kind}s"
     good(f"Emptied the trash: {many} gone for good, {size(sum(item.size for item in gone))}")
 

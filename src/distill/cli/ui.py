@@ -49,7 +49,7 @@ def ui(
     if password is None and host not in LOOPBACK:
         if not sys.stdin.isatty():
             raise SettingError(
-                f"On {host} other computers can reach the page, which requires a password, and nobody is here to be asked.",
+                f"On {host} other computers can reach the page: it needs a password, and there is no terminal to ask in.",
                 "Give it with --password-file FILE.",
             )
         password = typer.prompt("Password for the page", hide_input=True, confirmation_prompt=True, err=True)
@@ -76,7 +76,7 @@ def _password(file: Path | None) -> str | None:
         return first_line(file, "password")
     except FileNotFoundError as error:
         raise SettingError(
-            f"There is no {file} to read the password from.", "Write the password into a text file, and give that."
+            f"There is no {file} to read the password from.", "Write the password into a text file and name that."
         ) from error
 
 
@@ -87,6 +87,7 @@ def _host_name(given: str) -> str:
     name = given.strip().lower()
     if not name or " " in name or host_of(f"//[{name}]" if ":" in name else f"//{name}") != name:
         raise SettingError(
-            f"--allow {given} is no host name.", "Give the name alone, such as studio.local, without http:// and port."
+            f"--allow {given} is not a host name.",
+            "Give the name alone, such as studio.local, without http:// and port.",
         )
     return name

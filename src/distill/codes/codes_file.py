@@ -81,7 +81,7 @@ def load_codes(path: Path, fingerprint: str, codec: Codec) -> Codes:
     except (ValidationError, UnusableError) as error:
         if path.suffix.lower() != CODES_SUFFIX:
             made = "It is made of a recording with: distill encode MODEL AUDIO"
-            raise CodesFileError(f"{path} is no {CODES_SUFFIX} file, which is needed here.", made) from error
+            raise CodesFileError(f"{path} is not a {CODES_SUFFIX} file, which is needed here.", made) from error
         why = "its header holds values that cannot be" if isinstance(error, ValidationError) else error
         raise CodesFileError(f"{path} is not a usable {CODES_SUFFIX} file: {why}.", fix) from error
     if not 0 <= int(grid.min()) <= int(grid.max()) < codec.codebook_size:

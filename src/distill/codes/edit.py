@@ -104,7 +104,7 @@ def fill(grid: np.ndarray, selection: Selection, code: int | Sequence[int], code
     codes = np.atleast_1d(np.asarray(code, np.int64))
     if len(codes) not in (1, len(selection.levels)):
         raise SettingError(
-            f"{len(codes)} codes were given for {len(selection.levels)} levels.", "Give one code, or one a level."
+            f"{len(codes)} codes were given for {len(selection.levels)} levels.", "Give one code, or one per level."
         )
     if not 0 <= codes.min() <= codes.max() < codebook_size:
         raise SettingError(
@@ -182,7 +182,7 @@ def repeat(grid: np.ndarray, selection: Selection, times: int) -> np.ndarray:
         SettingError: if it is not repeated, or there is no room.
     """
     if times < 2:
-        raise SettingError(f"{times} times is no repetition.", "Choose 2 or more.")
+        raise SettingError(f"{times} times is not a repetition.", "Choose 2 or more.")
     on_all_levels = len(selection.levels) == grid.shape[1]
     if not on_all_levels and selection.first + times * selection.length > len(grid):
         raise SettingError(

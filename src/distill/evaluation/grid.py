@@ -84,7 +84,9 @@ def _check(option: str, value: str) -> None:
     try:
         rate = float(value)
     except ValueError as error:
-        raise SettingError(f"--lr {value} is no number.", "Choose 0.000001 to 0.1; 0.001 is a good start.") from error
+        raise SettingError(
+            f"--lr {value} is not a number.", "Choose 0.000001 to 0.1; 0.001 is a good start."
+        ) from error
     check_learning_rate(rate)
 
 

@@ -38,7 +38,7 @@ def measured_anew(
     measured = with_measures(model, split.train, tell, is_stopped)
     if measured is None:
         words = (
-            "The second stage is trained. Which voice is nearer now is not measured yet: that is left to go on with."
+            "The second stage is trained, but which voice is nearer now has not been measured yet; going on does that."
         )
         tell(Notice(words))
     return measured

@@ -45,7 +45,7 @@ def refuse_unknown_voice(model: Model) -> None:
     voice: str = model.header.codec.voice
     if voice not in KNOWN_VOICES:
         raise SettingError(
-            f"The codec of '{model.header.name}' is of the kind '{voice}', which nn~, onnx and web cannot have yet.",
+            f"The codec of '{model.header.name}' is of the kind '{voice}', which nn~, onnx and web do not support yet.",
             "Export it with --format hub.",
         )
 

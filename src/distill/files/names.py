@@ -105,7 +105,7 @@ def stem_from(text: str) -> str:
     return stem.strip("-.")
 
 
-_PATTERN = "To use all that lies in a folder, give the folder."
+_PATTERN = "To use everything in a folder, give the folder."
 
 
 def advice_on_missing(path: Path, otherwise: str = "Check its name and place.", pattern: str = _PATTERN) -> str:
@@ -116,11 +116,11 @@ def advice_on_missing(path: Path, otherwise: str = "Check its name and place.", 
     """
     text = str(path)
     if text[0] in _QUOTES and text[-1] in _QUOTES:
-        return "The quotes are taken for a part of the name: leave them out."
+        return "The quotes are taken as part of the name: leave them out."
     if text.startswith("~"):
-        return "Within quotes ~ does not stand for your own folder: leave the quotes out, or write the whole path."
+        return "Within quotes ~ does not stand for your home folder: leave the quotes out, or write the whole path."
     if any(sign in text for sign in "*?["):
-        return f"No name fits that pattern as it stands; within quotes none is looked for. {pattern}"
+        return f"Nothing matches that pattern, and within quotes a pattern is taken literally. {pattern}"
     return otherwise
 
 
@@ -183,7 +183,7 @@ def output_file(wanted: Path | None, default: Path, *sources: Path, endings: Seq
     if wanted.suffix.lower() not in endings:
         has = f"ends in {wanted.suffix}" if wanted.suffix else "has no ending"
         known = f"{', '.join(endings[:-1])} or {endings[-1]}" if len(endings) > 1 else endings[0]
-        raise OutputError(f"{wanted} {has}, so what to write is not known.", f"Give a name that ends in {known}.")
+        raise OutputError(f"{wanted} {has}, so the format to write is not known.", f"Give a name that ends in {known}.")
     ensure_writable(wanted.parent)
     yield wanted
 

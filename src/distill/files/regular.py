@@ -49,7 +49,7 @@ def first_line(path: Path, called: str) -> str:
         raise SettingError(f"The {called} in {path} cannot be read: {why}.", _TEXT) from error
     text = line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
     if not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text:
-        raise SettingError(f"The {called} in {path} cannot be read: it is no text.", _TEXT)
+        raise SettingError(f"The {called} in {path} cannot be read: it is not text.", _TEXT)
     return text
 
 

@@ -148,7 +148,7 @@ def _seal(about: str) -> str:
 
 def _parsed(text: str) -> dict[str, Any]:
     if text.count("{") + text.count("[") > MOST_PARTS:
-        raise ValueError("more parts than a file of ours can have")
+        raise ValueError("more parts than a Distill file can have")
     found = json.loads(text, object_pairs_hook=_unique)
     if not isinstance(found, dict):
         raise TypeError("not an object")

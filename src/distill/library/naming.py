@@ -98,7 +98,7 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
                 f"Put it back with: {command('distill', 'pieces', 'restore', item.key)}",
             )
     if (sound := sound_of_sidecar(Path(given).expanduser())) is not None:
-        raise LibraryError(f"{given} tells of a piece, and is none itself.", f"Give the piece: {sound}")
+        raise LibraryError(f"{given} describes a piece, and is not one itself.", f"Give the piece: {sound}")
     fix = "See the numbers with: distill pieces list"
     raise LibraryError(
         f"There is no piece '{given}' in the library.", advice_on_missing(Path(given or "."), fix, "Give one piece.")

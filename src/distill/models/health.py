@@ -57,12 +57,14 @@ def utilisation_warning(levels: tuple[LevelHealth, ...]) -> str:
     """Plain words when a level uses less than 30 % of its codebook; empty otherwise."""
     names = LEVEL_NAMES[len(levels)]
     low = [
-        f"{names[health.level]} ({health.utilisation:.0%})" for health in levels if health.utilisation < LOW_UTILISATION
+        f"{names[health.level]} ({100 * health.utilisation:.0f} %)"
+        for health in levels
+        if health.utilisation < LOW_UTILISATION
     ]
     if not low or not any(health.utilisation for health in levels):  # nothing used: nothing was quantised yet
         return ""
     return (
-        f"Less than {LOW_UTILISATION:.0%} of the codebook is in use at: {', '.join(low)}. "
+        f"Less than {100 * LOW_UTILISATION:.0f} % of the codebook is in use at: {', '.join(low)}. "
         "The sound will be coarser than it could be; a smaller --codebook-size or more recordings help."
     )
 

@@ -288,7 +288,7 @@ def _check_content(tensors: dict[str, Tensor], codebook_size: int) -> None:
     for name, tensor in tensors.items():
         # A value that is not a number fails every comparison.
         if tensor.is_floating_point() and not bool((tensor.abs() <= _LARGEST_WEIGHT).all()):
-            raise UnusableError(f"the weights '{name}' hold values that are not numbers, or beyond all measure")
+            raise UnusableError(f"the weights '{name}' hold values that are not numbers, or far too large")
     counts = tensors["code_counts"]
     if not 0 <= int(counts.min()) <= int(counts.max()) < _MOST_COUNTS:
         raise UnusableError("it counts its codes in numbers that cannot be")

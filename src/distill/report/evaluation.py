@@ -64,9 +64,7 @@ def _listening(report: EvaluationReport) -> Section:
     )
     lead += "lower is closer."
     if report.others:
-        lead += (
-            " Beside them, the same sound in other ways: all versions follow the original's scale of time and loudness."
-        )
+        lead += " Beside them is the same sound in other versions; all pictures share the original's time and loudness scales."
     return section("listen", "Listen", lead, cards)
 
 

@@ -140,7 +140,7 @@ def _perplexity_figure(
     of_all = f" out of {codebook_size}" if codebook_size else ""
     return _figure(
         "Held-out perplexity" if kept.is_held_out else "Perplexity, trained on",
-        f"Among how many codes it hesitates at each step: about {kept.val_perplexity:.3g}{of_all} with the weights that "
+        f"How many codes it hesitates between at each step: about {kept.val_perplexity:.3g}{of_all} with the weights that "
         "were kept.",
         curves_svg("perplexity", curves, checked("perplexity", kept.is_held_out), threshold, kept.epoch),
         curves,

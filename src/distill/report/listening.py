@@ -49,11 +49,7 @@ def new_audio_section(pieces: Sequence[NewAudio], beside: Path, is_small: bool) 
         f"{count(len(pieces), 'piece', 'pieces')} composed by the model, code by code. Each picture shows "
         "loudness above, and below it which pitches sound when, bright where they are strong. Click anywhere "
         "in it to listen from there."
-        + (
-            " So that the page stays small, all it plays is MP3; the files are as they were written."
-            if is_small
-            else ""
-        ),
+        + (" To keep this page small, all it plays is MP3; the files themselves are unchanged." if is_small else ""),
         f'<div class="cards {across}">{cards}</div>',
     )
 

@@ -43,7 +43,7 @@ def _opening(report: RefinementReport) -> str:
     verdict = (
         "The refined decoder is in the model now."
         if report.is_kept
-        else "By pitch, texture and distance together the refined decoder was no better, so the model keeps the first one."
+        else "Judged by pitch, texture and distance together, the refined decoder is no better, so the model keeps the first."
     )
     numbers = [
         (statistics.fmean(pair.mel_distance for pair in pairs), label)
@@ -68,6 +68,6 @@ def _listening_section(report: RefinementReport) -> Section:
         "before-and-after",
         "Before and after",
         "The codes are the same in both; only the decoder that turns them into sound was trained further. The mel distance "
-        "says how far each is from the recording, lower is closer, but it cannot hear phase: let your ears decide.",
+        "says how far each is from the recording (lower is closer), but it cannot hear phase: let your ears decide.",
         cards,
     )

@@ -50,7 +50,7 @@ def settings_section(settings: Mapping[str, tuple[str, str]]) -> Section | None:
         f"{badge(origin, 'aside' if origin == 'set' else 'plain')}</dd></div>"
         for setting, (value, origin) in settings.items()
     )
-    lead = "Settings marked set were chosen by hand, those marked auto from the recordings."
+    lead = "Settings marked set were chosen by hand; those marked auto were chosen by Distill."
     return section("settings", "Settings", lead, f'<dl class="card rows">{rows}</dl>')
 
 

@@ -64,7 +64,7 @@ class Watching:
                     drawing.draw(event, opened)
                 except OSError as error:
                     is_on = False
-                    what = f"Nothing more can be drawn in other tools ({error.strerror or error})."
+                    what = f"Nothing more can be logged to other tools ({error.strerror or error})."
                     callback(Notice(f"{what} Training goes on.", is_warning=True))
 
             yield told

@@ -154,7 +154,7 @@ def rows_of(text: str, width: int, entries: int) -> np.ndarray:
     try:
         body = base64.b64decode(text, validate=True)
     except ValueError as error:
-        raise SettingError("What was sent is no codes.", "Reload the page and try again.") from error
+        raise SettingError("What was sent is not codes.", "Reload the page and try again.") from error
     if not body or len(body) % (2 * width):
         raise SettingError(f"{len(body)} bytes are no columns of {width} levels.", "Reload the page and try again.")
     rows = sheets.from_bytes(body, width)

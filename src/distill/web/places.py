@@ -310,7 +310,7 @@ def _below(folder: Path, name: str) -> Path:
     """
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or re.match(r"\w:", name):
-        raise LibraryError(f"'{name[:100]}' is no name of a sound.", "Choose one on the page.")
+        raise LibraryError(f"'{name[:100]}' is not the name of a sound.", "Choose one on the page.")
     return folder.joinpath(*parts)
 
 

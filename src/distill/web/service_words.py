@@ -67,7 +67,7 @@ class Edit(BaseModel):
     to: Text | None = Field(None, description="3.5 (seconds) or c164 (a column).")
     by: Text | None = Field(None, description="As to; negative is earlier.")
     times: int | None = Field(None, ge=2, le=10_000)
-    code: Text | None = Field(None, description="One code, or one a level: 3,17.")
+    code: Text | None = Field(None, description="One code, or one per level: 3,17.")
     weight: float | None = Field(None, ge=0, le=1)
     seed: int | None = Field(None, ge=0, lt=2**31)
     temperature: float | None = Field(None, ge=0, le=5)

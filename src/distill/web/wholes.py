@@ -174,7 +174,7 @@ def _wav(blocks: Blocks, samples: int, model: Model) -> Iterator[Answer]:
         if not np.isfinite(part).all():
             raise DistillError(
                 "The sound holds samples that are not numbers.",
-                "Ask for another seed; if that happens again, train the model anew.",
+                "Ask for another seed; if that happens again, train the model again.",
             )
         left -= part.shape[1]
         yield said, start + _packed(part) + (b"\0" * (size % 2) if not left else b"")

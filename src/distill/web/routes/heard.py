@@ -170,7 +170,7 @@ def blend(sheet: str, asked: Mixing, bench: Bench) -> Mix:
     words = {"columns": chosen.length, "weight": asked.weight, "levels": list(chosen.levels)}
     said, body = _ask(bench, one, "blend", np.concatenate([here, there]), **words)
     mixed = edit.keep(here, sheets.from_bytes(body, one.about.levels), one.locked[chosen.first : chosen.stop])
-    told = f"Blended {asked.weight:.0%} of {other.about.name} into {where(one, chosen)}"
+    told = f"Blended {100 * asked.weight:.0f} % of {other.about.name} into {where(one, chosen)}"
     return Mix(codes=text_of(mixed), off=said["off"], snapped=said["snapped"], words=told)
 
 

@@ -245,7 +245,7 @@ def take_gift(job: str) -> FileResponse:
 async def import_model(name: str, request: Request) -> ModelView:
     """Takes a model file: the process that has PyTorch checks the whole of it, and it is added to the library."""
     if not name.endswith(MODEL_SUFFIX):
-        raise ModelFileError(f"{name} is no model file.", f"Choose a file that ends in {MODEL_SUFFIX}.")
+        raise ModelFileError(f"{name} is not a model file.", f"Choose a file that ends in {MODEL_SUFFIX}.")
     path = await take(request, make_folder(places.uploads()), name)
     return await anyio.to_thread.run_sync(partial(_imported, request.app.state.worker, path))
 

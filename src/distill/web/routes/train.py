@@ -83,12 +83,12 @@ def resume(run: str, further: GoOn) -> JobView:
     status = look_at(places.run_folder(run))
     record = status.record
     if record is None:
-        raise LibraryError("Nothing is known of this run that could go on.", "Train the model anew.")
+        raise LibraryError("Nothing is known of this run that could go on.", "Train the model again.")
     if status.state == "running":
         raise LibraryError("This run is at work.", "Stop it first.")
     model = Path(record.model)
     if not (status.run_folder / f"{record.kind}.state").exists():
-        raise OutputError("The state of this run is not kept any more.", "Train the model anew.")
+        raise OutputError("The state of this run is not kept any more.", "Train the model again.")
     target = model if model.exists() else status.run_folder
     minutes = [] if further.minutes is None else ["--minutes", f"{further.minutes:g}"]
     verb = "train-prior" if record.kind == "prior" else "train"
