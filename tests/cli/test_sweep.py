@@ -170,7 +170,7 @@ def test_a_model_that_is_there_is_never_replaced(
     model.parent.mkdir()
     model.write_text("somebody's")
     words = ("--grid", "levels=2,3", "--grid", "layers=1", "--out", model.parent)
-    distill("sweep", small_corpus, *words).refused(str(model), "is there already", "Choose another --out")
+    distill("sweep", small_corpus, *words).refused(str(model), "exists already", "Choose another --out")
     assert (trained, model.read_text()) == ([], "somebody's")
 
 
@@ -323,7 +323,7 @@ def test_a_sweep_that_was_stopped_goes_on(
     assert before.items() <= {path.stem: path.read_bytes() for path in out.glob("*.distill")}.items()
     assert "3 of them are trained already" in answer.err
     trained.clear()
-    distill(*words, "--seed", 1).refused("is there already", "--out")
+    distill(*words, "--seed", 1).refused("exists already", "--out")
     assert not trained
     assert "4 of them are trained already" in distill(*words).err
 

@@ -187,7 +187,7 @@ GRID = np.arange(20).reshape(5, 4) % K
         (lambda: edit.insert(GRID, edit.copy(GRID, select(GRID, 0, 2, (0,))), 1), "whole columns"),
         (lambda: edit.insert(GRID, edit.copy(GRID, select(GRID, 0, 2)), 6), "no column 6"),
         (lambda: edit.delete(GRID, 0, 5), "every column"),
-        (lambda: edit.repeat(GRID, select(GRID, 0, 2), 1), "no repetition"),
+        (lambda: edit.repeat(GRID, select(GRID, 0, 2), 1), "at least 2 times; 1 was given"),
         (lambda: edit.repeat(GRID, select(GRID, 0, 2, (0,)), 3), "do not fit"),
         (lambda: edit.repeat(GRID, select(GRID, 0, 2, (0,)), 2**40), "do not fit"),  # before they take any memory
         (lambda: edit.graft(GRID, GRID[:, :2], select(GRID)), "4 levels and the other 2"),

@@ -87,5 +87,5 @@ def test_health_and_its_warning() -> None:
     levels = level_health(counts)
     assert levels[0] == LevelHealth(0, 1.0, pytest.approx(16.0), 0)
     assert levels[1] == LevelHealth(1, 0.25, pytest.approx(4.0), 12)
-    assert "Detail (25%)" in utilisation_warning(levels)
+    assert "Detail (25 %)" in utilisation_warning(levels)
     assert utilisation_warning(levels[:1] * 2) == ""

@@ -182,7 +182,7 @@ def repeat(grid: np.ndarray, selection: Selection, times: int) -> np.ndarray:
         SettingError: if it is not repeated, or there is no room.
     """
     if times < 2:
-        raise SettingError(f"{times} times is not a repetition.", "Choose 2 or more.")
+        raise SettingError(f"Repeating needs at least 2 times; {times} was given.", "Choose 2 or more.")
     on_all_levels = len(selection.levels) == grid.shape[1]
     if not on_all_levels and selection.first + times * selection.length > len(grid):
         raise SettingError(

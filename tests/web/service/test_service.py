@@ -168,8 +168,8 @@ def test_edits_are_those_of_the_command_line(studio: Client, served: dict[str, P
         ({"do": "mirror"}, "is done to span"),
         ({"do": "lock", "span": "all"}, "nothing to do"),
         ({"do": "mirror", "span": "7-9"}, "not within"),
-        ({"do": "repeat", "span": "all", "times": 10_000}, "at most 8 s"),
-        ({"do": "rotate", "span": "all", "by": "c" + "9" * 30}, "not a number"),
+        ({"do": "repeat", "span": "all", "times": 10_000}, "8 s are the limit"),
+        ({"do": "rotate", "span": "all", "by": "c" + "9" * 30}, "needs a number"),
         ({"do": "sing", "span": "all"}, "Input should be"),
     ],
 )
