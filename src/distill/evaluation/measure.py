@@ -146,7 +146,7 @@ def _in_words(figures: Mapping[str, float]) -> list[tuple[str, str]]:
     if math.isfinite(figures["kept"]):
         kept = f"{100 * figures['kept']:.0f} % of the partials kept"
         off = f", {figures['cents']:.1f} cents off" if math.isfinite(figures["cents"]) else ""  # of none nobody knows
-        rows.append(("pitch", f"{kept}{off}, {figures['invented']:.2f} invented for each of the recording's"))
+        rows.append(("pitch", f"{kept}{off}, {figures['invented']:.2f} invented per partial of the recording"))
     if math.isfinite(figures["movement"]):
         off, buzz = f"movement {figures['movement']:.1f} dB off", f"buzz {figures['line']:.1f} dB"
         rows.append(("texture", f"{off}, {buzz}, grain {figures['grain']:+.1f} dB"))

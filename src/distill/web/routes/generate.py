@@ -42,7 +42,7 @@ class Settings(BaseModel):
     beats: int | None = Field(None, ge=1, le=1000)
     bpm: float | None = Field(None, ge=20, le=400)
     given: str = Field("", max_length=2000)
-    """A reference: the prompt that is gone on with, or the sound in which a passage is made anew."""
+    """A reference: the prompt that is gone on with, or the sound in which a passage is redrawn."""
     begin: float = Field(0.0, ge=0, le=86_400)
     end: float = Field(0.0, ge=0, le=86_400)
     format: Literal["wav", "flac", "ogg", "mp3"] = "wav"

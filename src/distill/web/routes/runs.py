@@ -25,7 +25,7 @@ from distill.web.routes.work import JobView, view
 
 router = APIRouter(tags=["training"])
 _SHOWN = 40
-_STEPS = {"waiting": "Waits in line", "stopping": "Stopping"}
+_STEPS = {"waiting": "Queued", "stopping": "Stopping"}
 _looks: dict[Path, RunStatus] = {}
 """What was read of each run, so that the next look reads only what is new; it is not needed, only quicker."""
 

@@ -19,7 +19,7 @@ function how(piece) {
   const { request } = piece;
   const sampling = request.sampling ?? {};
   const temperature = [].concat(sampling.temperature ?? 1).map(number).join(", ");
-  const what = { loop: "loop", infill: `${number(request.begin)} to ${number(request.end)} s made anew`, audio: request.given ? "goes on from a prompt" : "" }[request.kind] ?? "";
+  const what = { loop: "loop", infill: `${number(request.begin)} to ${number(request.end)} s redrawn`, audio: request.given ? "goes on from a prompt" : "" }[request.kind] ?? "";
   return [`seed ${piece.seed}`, what, `${request.voice === "recordings" ? "recordings'" : "codec's"} voice`, temperature !== "1" && `temperature ${temperature}`, sampling.top_k ? `top-k ${sampling.top_k}` : "", sampling.top_p != null && `top-p ${number(sampling.top_p)}`, sampling.variety ? `variety ${number(sampling.variety)}` : ""].filter(Boolean);
 }
 
@@ -82,7 +82,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
       ${onUse && html`<button type="button" class="small quiet" onClick=${() => onUse(piece)}>Use these settings</button>`}
       ${piece.is_there && piece.model_id && html`<a class="button small quiet" href=${address("codes", `piece:${piece.id}`)}>Edit codes</a>`}
       ${piece.model_id && html`<${Action} kind="small quiet" act=${again}>Make again<//>`}
-      <${Action} kind="small quiet" label=${`Delete ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Take off the list"}<//>
+      <${Action} kind="small quiet" label=${`Delete ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Remove from the list"}<//>
     </div>
   </article>`;
 }

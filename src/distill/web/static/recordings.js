@@ -139,7 +139,7 @@ function Folder({ id }) {
   const failed = one.job && ["failed", "interrupted"].includes(one.job.state);
   return html`<div class="stack">
     <div class="head"><div><h2>${one.name}</h2><small class="path">${one.folder}</small></div>
-      <div class="actions"><${Action} kind="quiet" act=${forget}>Take off the list<//>
+      <div class="actions"><${Action} kind="quiet" act=${forget}>Remove from the list<//>
         ${unusable(one) ? html`<span class="soft">No usable recording</span>` : html`<a class="button primary" href=${address("train", "new", one.id)} data-test="to-train">Train on these</a>`}</div></div>
     ${report && html`<${Totals} report=${report} />`}
     ${!one.is_there && html`<${Alert} tone="bad">The folder is gone from its place. Put it back, or take it off the list.<//>`}

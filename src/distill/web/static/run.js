@@ -12,7 +12,7 @@ import { Sound } from "./wave.js";
 export const STATES = { running: "held", finished: "good", failed: "bad", stopped: "warn", interrupted: "warn", unknown: "" };
 export const STAGES = { recordings: "Recordings", codec: "Codec", refinement: "Second stage", prior: "Prior", sound: "New sound" };
 const isComposing = (run) => run.state !== "running" && Boolean(run.job) && MAKING.includes(run.job_step);
-const WAITS = ["Waits in line", "Stopping"];
+const WAITS = ["Queued", "Stopping"];
 export const isStopping = (run) => run.job_step === "Stopping";
 const HALTED = ["stopped", "interrupted", "failed"];
 const path = (run, what = "") => `/api/runs/${encodeURIComponent(run)}${what}`;
@@ -59,7 +59,7 @@ function Alarm({ run, prior }) {
   const [kind, words] = latest?.is_memorizing ? ["memorizing", latest.memorization_message] : latest?.is_overfitting ? ["overfitting", latest.overfitting_message] : ["", ""];
   if (!kind || run.state !== "running" || passed === kind) return null;
   return html`<section class="alarm" role="alert" aria-label="Memorization warning">
-    <h3>${kind === "memorizing" ? "It may be reciting your recordings" : "It has begun to learn your recordings by heart"}</h3><p>${words}</p>
+    <h3>${kind === "memorizing" ? "It may be reciting your recordings" : "It has begun to memorise your recordings"}</h3><p>${words}</p>
     <div class="actions"><${Action} kind="primary" act=${() => stop(run)}>Stop and use best checkpoint<//><button type="button" onClick=${() => pass(kind)}>Go on</button></div>
   </section>`;
 }
@@ -156,7 +156,7 @@ export function Run({ name }) {
   const listen = run.has_prior && !isRunning;
   const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter(Boolean))].slice(-3);
   return html`<div class="stack run" data-state=${run.state}>
-    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${isRunning && isStopping(run) ? "stopping" : run.job && !isRunning ? (run.job_step === "Waits in line" ? "waits in line" : isComposing(run) ? "composing" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
+    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${isRunning && isStopping(run) ? "stopping" : run.job && !isRunning ? (run.job_step === "Queued" ? "queued" : isComposing(run) ? "composing" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}

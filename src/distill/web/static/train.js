@@ -70,7 +70,7 @@ function Form({ collections, chosen, waits }) {
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
       <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
-      <small>${minutes > 0 ? waits ? "It waits in line, and begins after the training that is at work" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "Give it more than 0 minutes"}</small></div>
+      <small>${minutes > 0 ? waits ? "It is queued, and starts when the current training ends" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "Give it more than 0 minutes"}</small></div>
     <${Field} label="Name" value=${name} onInput=${setName} maxlength="100" placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
     <${Advanced} values=${values} set=${set} report=${detail?.report} />
     <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0) || unusable(detail)} data-test="train">Train<//>
@@ -87,7 +87,7 @@ function Runs({ all, chosen }) {
   // The first in line begins in a moment.
   const isFirst = (job) => job.state === "waiting" && !hasBefore(all, job);
   return html`<nav class="list" aria-label="Trainings">
-    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "waits in line" : job.state}<//></small></a>`)}
+    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//></small></a>`)}
     ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}${isTwice(run) && STAGES[run.stage] ? ` · ${STAGES[run.stage].toLowerCase()}` : ""}</b>
       <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
   </nav>`;
@@ -105,7 +105,7 @@ function Job({ id }) {
   const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
   const waits = job.state === "waiting" && Boolean(all && hasBefore(all, job));
   const name = job.title.replace(/^Training /, "");
-  return html`<div class="stack"><div class="head"><h2>${name} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "waits in line" : isOver ? job.state : "beginning"}<//></h2>
+  return html`<div class="stack"><div class="head"><h2>${name} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "queued" : isOver ? job.state : "beginning"}<//></h2>
       ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>Stop<//>`}</div>
     ${job.what && html`<${Alert} tone="bad">${job.what} ${job.fix}<//>`}
     ${!isOver && html`<div class="card progress"><div class="row"><ol class="stages"><li class=${waits ? "later" : "current"}>Recordings</li><li class="later">Codec</li><li class="later">Prior</li><li class="later">New sound</li></ol>
