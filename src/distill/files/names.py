@@ -308,7 +308,8 @@ def _put_before_now(runs: list[Path]) -> None:
     now = time.time()
     for place, folder in enumerate(runs, 1):
         for path in (*folder.glob("*"), folder):
-            with suppress(OSError):  # another's file, or gone by now
+            # Another's file, or gone by now: it keeps its date, and only the order of lists is off.
+            with suppress(OSError):
                 state = path.stat()
                 if state.st_mtime > now + _CLOCKS_DIFFER_S:
                     os.utime(path, (state.st_atime, now - place / 1000))
