@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import (
-    good,
-    note,
-    place,
-    print_json,
-    settings_table,
-    stop_on_interrupt,
-    warn,
-)
+from distill.cli.console import good, note, place, print_json, settings_table, warn
 from distill.cli.outputs import a_folder
 from distill.cli.pieces import naming_what_is_kept, pieces_json, show_pieces
-from distill.cli.training_view import TrainingView
+from distill.cli.watched import watched
 from distill.durations import duration
 from distill.files.names import MODEL_SUFFIX, command, run_folders
 from distill.files.regular import absolute
@@ -100,21 +92,17 @@ def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: "Watching |
         """Of this run's folder, which is there when the first event comes."""
         return max(set(run_folders()) - runs, key=lambda folder: folder.stat().st_mtime_ns).name
 
-    with (
-        TrainingView() as view,
-        (watching or options.watching(None, None)).tell(view, name) as tell,
-        stop_on_interrupt(view.is_training) as cancel,
-    ):
+    with watched(watching or options.watching(None, None), name) as training:
         try:
             with naming_what_is_kept(out):
                 return pipeline.run(
                     folder,
                     out,
                     plan,
-                    callback=tell,
-                    progress=view.progress,
+                    callback=training.tell,
+                    progress=training.view.progress,
                     on_settings=settings_table,
-                    cancel_event=cancel,
+                    cancel_event=training.cancel,
                 )
         except KeyboardInterrupt:
             _tell_what_goes_on(

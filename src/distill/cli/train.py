@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import note, place, print_json, settings_table, stop_on_interrupt
+from distill.cli.console import place, print_json, settings_table
 from distill.cli.outputs import a_folder
-from distill.cli.training_view import TrainingView
+from distill.cli.watched import watched
 from distill.files.names import command
 from distill.files.regular import absolute
 
@@ -122,7 +122,6 @@ def train(
 
 def _begin(folder: Path, asked: _Training, start: _Start) -> None:
     from distill import pipeline
-    from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
     from distill.settings import codec_settings, run_settings, stage_settings
@@ -137,12 +136,10 @@ def _begin(folder: Path, asked: _Training, start: _Start) -> None:
     budget = default if epochs is None and minutes is None else minutes
     first_minutes, second_minutes = minutes_of_stages(budget, asked.is_high)
     with (
-        TrainingView() as view,
-        asked.watching.tell(view, lambda: run_folder.name) as tell,
-        stop_on_interrupt(view.is_training) as cancel,
+        watched(asked.watching, lambda: run_folder.name) as training,
         claimed(new_model_path(start.out, start.name, folder)) as model_path,
     ):
-        corpus = import_corpus(folder, channels=start.channels, progress=view.counting("Reading"), ahead=note)
+        corpus = training.read(folder, start.channels)
         marked = {*start.sizes, *({"channels"} if start.channels else ())}
         stages = stage_settings(epochs, first_minutes, budget) if asked.is_high else {}
         settings_table({**settings, **stages, **codec_settings(codec_config(corpus, start.sizes), marked)})
@@ -165,8 +162,8 @@ def _begin(folder: Path, asked: _Training, start: _Start) -> None:
             StageEnd(epochs, second_minutes) if asked.is_high else None,
             ends_at=None if budget is None else started + 60 * budget,
             config_changes=start.sizes,
-            callback=tell,
-            cancel_event=cancel,
+            callback=training.tell,
+            cancel_event=training.cancel,
         )
     _show(folder, model_path, run_folder, model, refined, asked)
 
@@ -198,7 +195,6 @@ def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
 
 def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     from distill import pipeline
-    from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
@@ -217,12 +213,10 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     config = first.config(VQVAEConfig)
     ensure_writable(first.model_path.parent)
     with (
-        TrainingView() as view,
-        asked.watching.tell(view, lambda: first.run_folder.name) as tell,
-        stop_on_interrupt(view.is_training) as cancel,
+        watched(asked.watching, lambda: first.run_folder.name) as training,
         claimed(first.model_path) as model_path,
     ):
-        corpus = import_corpus(folder, channels=config.channels, progress=view.counting("Reading"), ahead=note)
+        corpus = training.read(folder, config.channels)
         settings_table({**rows, **codec_settings(config)})
         split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
         model, refined = pipeline.train_codec_in_stages(
@@ -233,15 +227,14 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
             plan,
             second if asked.is_high else None,
             resumed=first,
-            callback=tell,
-            cancel_event=cancel,
+            callback=training.tell,
+            cancel_event=training.cancel,
         )
     _show(folder, model_path, first.run_folder, model, refined, asked)
 
 
 def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None", asked: _Training) -> None:
     from distill import pipeline
-    from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
@@ -253,23 +246,20 @@ def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     model = load_model(model_path)
     ensure_writable(model_path.parent)
-    with (
-        TrainingView() as view,
-        asked.watching.tell(view, lambda: refinement_run.run_folder.name) as tell,
-        stop_on_interrupt(view.is_training) as cancel,
-        claimed(model_path),
-    ):
+    with watched(asked.watching, lambda: refinement_run.run_folder.name) as training, claimed(model_path):
         wanted = pipeline.RefinementPlan(epochs, minutes, device=device, precision="auto")
         refinement_run = next_refinement(model_path, model, wanted, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE, first)
         plan, folder = refinement_run.plan, folder or refinement_run.recordings(first)
-        corpus = import_corpus(folder, channels=model.codec.channels, progress=view.counting("Reading"), ahead=note)
+        corpus = training.read(folder, model.codec.channels)
         if refinement_run.state is None:
             settings_table(run_settings(plan.epochs, plan.minutes, device, 0.0, plan.precision))
         else:
             step = refinement_run.state.value("schedule.step", int)
             settings_table(resumed_settings(step, epochs, minutes, device, plan.precision))
         split = split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
-        refined = pipeline.refine_codec(model_path, corpus, split, refinement_run, callback=tell, cancel_event=cancel)
+        refined = pipeline.refine_codec(
+            model_path, corpus, split, refinement_run, callback=training.tell, cancel_event=training.cancel
+        )
     _show(folder, model_path, refinement_run.run_folder, refined.model, refined, replace(asked, is_high=True))
 
 

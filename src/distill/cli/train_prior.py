@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import note, place, print_json, settings_table, stop_on_interrupt
-from distill.cli.training_view import TrainingView
+from distill.cli.console import place, print_json, settings_table
+from distill.cli.watched import Watched, watched
 from distill.files.names import command
 from distill.files.regular import absolute
 
 if TYPE_CHECKING:
+    from distill.audio.corpus import Corpus
+    from distill.audio.passages import Split
     from distill.models.model_file import Model
 
 DEFAULT_MINUTES = 3.0
@@ -91,8 +93,6 @@ def train_prior(
 
 def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: _Start) -> None:
     from distill import pipeline
-    from distill.audio.corpus import import_corpus
-    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed, new_run_folder
     from distill.models.model_file import load_model
@@ -109,29 +109,26 @@ def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: 
     model_path = options.model_file(model_path)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
-    with (
-        TrainingView() as view,
-        asked.watching.tell(view, lambda: events.parent.name) as tell,
-        stop_on_interrupt(view.is_training) as cancel,
-        claimed(model_path),
-    ):
-        corpus = import_corpus(
-            dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"), ahead=note
-        )
-        split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
+    with watched(asked.watching, lambda: events.parent.name) as training, claimed(model_path):
+        corpus, split = _recordings(training, dataset_dir, codec)
         sizes = prior_settings(prior_config(codec, corpus, start.sizes), codec.codec.frame_rate, start.sizes)
         settings_table({**settings, **sizes})
         events = events_file(new_run_folder(model_path.stem), "prior")
         bundled = pipeline.add_prior(
-            model_path, corpus, split, events, plan, config_changes=start.sizes, callback=tell, cancel_event=cancel
+            model_path,
+            corpus,
+            split,
+            events,
+            plan,
+            config_changes=start.sizes,
+            callback=training.tell,
+            cancel_event=training.cancel,
         )
-    _show(model_path, events, bundled, cancel.is_set(), asked.as_json)
+    _show(model_path, events, bundled, training.cancel.is_set(), asked.as_json)
 
 
 def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked: options.Training) -> None:
     from distill import pipeline
-    from distill.audio.corpus import import_corpus
-    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.config import PriorConfig
@@ -146,21 +143,28 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     settings = resumed_settings(stopped.step, asked.epochs, asked.minutes, asked.device, plan.precision)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
-    with (
-        TrainingView() as view,
-        asked.watching.tell(view, lambda: stopped.run_folder.name) as tell,
-        stop_on_interrupt(view.is_training) as cancel,
-        claimed(model_path),
-    ):
-        corpus = import_corpus(
-            dataset_dir, channels=codec.codec.channels, progress=view.counting("Reading"), ahead=note
-        )
-        split = split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
+    with watched(asked.watching, lambda: stopped.run_folder.name) as training, claimed(model_path):
+        corpus, split = _recordings(training, dataset_dir, codec)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})
         bundled = pipeline.add_prior(
-            model_path, corpus, split, stopped.events, plan, resumed=stopped, callback=tell, cancel_event=cancel
+            model_path,
+            corpus,
+            split,
+            stopped.events,
+            plan,
+            resumed=stopped,
+            callback=training.tell,
+            cancel_event=training.cancel,
         )
-    _show(model_path, stopped.events, bundled, cancel.is_set(), asked.as_json)
+    _show(model_path, stopped.events, bundled, training.cancel.is_set(), asked.as_json)
+
+
+def _recordings(training: Watched, dataset_dir: Path, codec: "Model") -> "tuple[Corpus, Split]":
+    """The corpus as the codec hears it, and what the codec was kept from."""
+    from distill.audio.split import split_corpus
+
+    corpus = training.read(dataset_dir, codec.codec.channels)
+    return corpus, split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)
 
 
 def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as_json: bool) -> None:
