@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from distill.audio.corpus import Corpus
 from distill.models.config import PriorConfig, VQVAEConfig
+from distill.runs.anew import SECOND_EPOCHS, SECOND_MINUTES
 from distill.runs.journal import Recorded, recorded_run
 from distill.runs.saved import Origin, RefinementRun, Stopped
 from distill.training.metrics import MetricsCallback
@@ -47,6 +48,8 @@ def recorded_stage(
 
     settings = {name: getattr(plan, name) for name in _NOTED}
     settings |= {} if config is None else dataclasses.asdict(config)
+    if second_stage is not None:
+        settings |= {SECOND_MINUTES: second_stage.minutes, SECOND_EPOCHS: second_stage.epochs}
     keep = None if resumed is None else resumed.events_kept
     with recorded_run(kind, model_path, corpus.folder, events, settings, callback, cancel_event, keep=keep) as record:
         yield (

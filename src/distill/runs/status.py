@@ -20,6 +20,7 @@ from pathlib import Path
 from distill.files.names import command, last_written
 from distill.files.process import lives
 from distill.library.records import RunRecord
+from distill.runs.anew import begin_again
 from distill.runs.events import OLD_LOG, STAGES, events_file, parse_event, stage_of
 from distill.training import metrics as m
 
@@ -154,14 +155,8 @@ class RunStatus:
             return ""
         if self.state != "interrupted" or self._has_state:
             return self.record.message
-        model, folder = self.record.model, self.record.folder
-        again = {
-            "codec": ("train", folder, "--name", Path(model).stem, "--out", Path(model).parent),
-            "refinement": ("train", "--resume", model),
-            "prior": ("train-prior", model, folder),
-        }[self.record.kind]
         words = "Stopped before anything was saved; there is nothing to go on from."
-        return f"{words} {BEGIN_AGAIN}{command('distill', *again)}"
+        return f"{words} {BEGIN_AGAIN}{begin_again(self.record)}"
 
     @property
     def _has_state(self) -> bool:

@@ -1,0 +1,60 @@
+"""The command that begins a run again says all that was chosen, so that whoever copies it gets the same run."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.library.records import RunRecord
+from distill.models.config import PriorConfig, VQVAEConfig
+from distill.runs.anew import begin_again
+
+_CODEC, _PRIOR = dataclasses.asdict(VQVAEConfig(channels=2)), dataclasses.asdict(PriorConfig())
+_PLAIN = {"minutes": 5.0, "epochs": None, "learning_rate": 0.003, "seed": 0, "device": "auto"}
+_SECOND = {"minutes": 12.0, "second_stage_minutes": 18.0, "second_stage_epochs": None}
+_TWICE = {"minutes": None, "epochs": 4, "second_stage_minutes": None, "second_stage_epochs": 4}
+_NAMED = "train sounds --name mine --out models"
+
+
+def _command(kind: str, settings: dict[str, Any]) -> str:
+    return begin_again(
+        RunRecord(kind, str(Path("models/mine.distill")), "sounds", "codec.jsonl", "2026-01-01", settings)
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "options"),
+    [
+        ({}, "--minutes 5"),
+        ({"seed": 3, "device": "cpu"}, "--minutes 5 --seed 3 --device cpu"),
+        ({"codebook_size": 64, "num_quantizers": 2}, "--minutes 5 --rvq-levels 2 --codebook-size 64"),
+        (_SECOND, "--quality high --minutes 30"),
+        (_TWICE, "--quality high --epochs 4"),
+    ],
+)
+def test_of_a_codec(chosen: dict[str, Any], options: str) -> None:
+    told = _command("codec", {**_PLAIN, **_CODEC, **chosen})
+    assert sorted(told.split()) == sorted(f"distill {_NAMED} {options} --channels 2".split())
+
+
+def test_of_a_second_stage() -> None:
+    """Guards against a command that is answered with "say --quality high"."""
+    told = _command("refinement", {**_PLAIN, "minutes": 18.0, "learning_rate": 2e-4})
+    assert told == f"distill train --resume {Path('models/mine.distill')} --quality high --minutes 18"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "options"),
+    [
+        ({"minutes": 2.4567}, "--minutes 2.46"),
+        ({"epochs": 9, "minutes": None, "num_layers": 6, "learning_rate": 5e-4}, "--epochs 9 --layers 6 --lr 0.0005"),
+    ],
+)
+def test_of_a_prior(chosen: dict[str, Any], options: str) -> None:
+    told = _command("prior", {**_PLAIN, **_PRIOR, "learning_rate": 1e-3, **chosen})
+    assert told == f"distill train-prior {Path('models/mine.distill')} sounds {options}"
+
+
+def test_of_a_run_that_an_earlier_version_noted() -> None:
+    assert _command("codec", {}) == f"distill {_NAMED}"
