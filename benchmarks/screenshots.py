@@ -2,11 +2,13 @@
 
     python benchmarks/screenshots.py --minutes 4
     python benchmarks/screenshots.py --home FOLDER [--minutes 0.5]
+    python benchmarks/screenshots.py --report loops-distilled/loops-report.html
 
 Learns the demo corpus in a home of its own; needs Debian's chromium. Train is shown while the prior learns: the training stands
 still meanwhile, so that all four pictures are of one moment. Everything else is shown once all of it is done. The pictures
 are as the browser draws them, in all their colours. With ``--home`` a Distill folder that holds a model already is shown;
-with ``--minutes`` too its prior goes on for so long.
+with ``--minutes`` too its prior goes on for so long. With ``--report`` only the top of that
+report is taken, as docs/report.png.
 """
 
 import argparse
@@ -23,9 +25,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from dashboard import FLAGS, ask, serving, until
 
+DOCS = Path(__file__).parents[1] / "docs"
 WIDTHS = {"": (1280, 860), "-narrow": (390, 844)}
 THEMES = {"": "light", "-dark": "dark"}
 TABS = ("recordings", "train", "generate", "codes", "library")
+REPORT_SIZE = (1200, 1930)
+"""New audio and the first reconstructions."""
 LONGEST_S = 2400.0
 STEPS = 5
 """Of the prior: by then there is a curve."""
@@ -118,11 +123,25 @@ def main(minutes: float | None, home: Path, out: Path) -> None:
         browser.close()
 
 
+def shoot_report(report: Path, out: Path) -> None:
+    """The top of a run's report, once its spectrograms are drawn."""
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        page = browser.new_page(viewport={"width": REPORT_SIZE[0], "height": REPORT_SIZE[1]})
+        page.goto(report.absolute().as_uri(), wait_until="load")
+        page.screenshot(path=out)
+        browser.close()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--home", type=Path)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "images")
+    parser.add_argument("--out", type=Path, default=DOCS / "images")
+    parser.add_argument("--report", type=Path)
     given = parser.parse_args()
+    if given.report is not None:
+        shoot_report(given.report, DOCS / "report.png")
+        raise SystemExit
     with tempfile.TemporaryDirectory() as own:
         main(given.minutes or (None if given.home else 4.0), given.home or Path(own), given.out)
