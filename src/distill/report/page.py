@@ -86,7 +86,7 @@ def _opening(report: RunReport) -> str:
         numbers.append((bit_rate(report.bitrate), "of codes describe the sound"))
     distances = [pair.mel_distance for pair in report.reconstructions if math.isfinite(pair.mel_distance)]
     if distances:
-        numbers.append((f"{sum(distances) / len(distances):.2f}", "mel distance of the reconstructions"))
+        numbers.append((f"{sum(distances) / len(distances):.2f}", "mel distance of the reconstructions below"))
     last = kept_epoch(report.events)
     if last is not None:
         numbers.append((f"{last.val_perplexity:.3g}", checked("perplexity", last.is_held_out)))
