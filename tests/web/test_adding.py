@@ -37,6 +37,49 @@ def test_a_drop_of_which_nothing_can_be_taken_is_answered(page: Page, names: lis
     assert places.collections() == []
 
 
+FOLDERS = """tree => {
+    const entry = (name, held) => (typeof held === "string"
+        ? { name, isFile: true, isDirectory: false, file: (done) => done(new File([held], name)) }
+        : { name, isFile: false, isDirectory: true, createReader: () => {
+            const parts = [Object.entries(held).map(([one, more]) => entry(one, more)), []];
+            return { readEntries: (done) => done(parts.shift()) };
+        } });
+    const items = Object.entries(tree).map(([name, held]) => ({ webkitGetAsEntry: () => entry(name, held) }));
+    const drop = new Event("drop", { bubbles: true, cancelable: true });
+    document.querySelector(".drop").dispatchEvent(Object.assign(drop, { dataTransfer: { items, files: [], types: [] } }));
+}"""
+
+
+def kept(name: str) -> list[str]:
+    """What was copied into one of Distill's own folders."""
+    folder = places.own_recordings() / name
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.wav"))
+
+
+def test_a_folder_that_is_dropped_keeps_its_folders(page: Page) -> None:
+    """Guards against two takes of one name from two folders, one of them called x-2.wav."""
+    page.goto("/#/recordings")
+    page.locator(".drop").wait_for()
+    drums = {"kick": {"x.wav": "one", "deep": {"x.wav": "two"}}, "x.wav": "three"}
+    page.evaluate(FOLDERS, {"drums": {**drums, ".trash": {"x.wav": "no"}, ".x.wav": "no"}})
+    expect(page.locator(".message")).to_contain_text("3 files copied")
+    assert kept("drums") == ["kick/deep/x.wav", "kick/x.wav", "x.wav"]
+    page.evaluate(FOLDERS, {"more": {"x.wav": "four"}, "x.wav": "five"})  # to the folder that is there now
+    expect(page.locator(".message")).to_contain_text("2 files copied")
+    assert kept("drums") == ["kick/deep/x.wav", "kick/x.wav", "more/x.wav", "x-2.wav", "x.wav"]
+
+
+def test_a_folder_that_is_chosen_keeps_its_folders(page: Page, small_corpus: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "pack"
+    for name in ("kick", "snare"):
+        (pack / name).mkdir(parents=True)
+        shutil.copy(small_corpus / "take-0.wav", pack / name / "x.wav")
+    page.goto("/#/recordings")
+    page.get_by_label("Recordings: a folder").set_input_files(pack)
+    expect(page.locator(".message")).to_contain_text("2 files copied")
+    assert kept("pack") == ["kick/x.wav", "snare/x.wav"]
+
+
 def test_what_went_wrong_is_not_said_any_longer_when_it_went_well(page: Page, small_corpus: Path) -> None:
     page.goto("/#/recordings")
     page.get_by_label("Or use a folder where it is").fill("/nowhere/at/all")

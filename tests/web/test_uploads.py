@@ -89,6 +89,25 @@ def test_recordings_go_into_a_folder_of_distills_own_only(client: Any, small_cor
     assert sorted(small_corpus.iterdir()) == before
 
 
+def test_recordings_of_one_name_in_two_folders_stay_apart(client: Any) -> None:
+    """Guards against takes called x.wav and x-2.wav, of which nobody knows which is which."""
+    own = client.post("/api/collections/new", json={"name": "pack"}).json()
+    address = f"/api/uploads/recordings/{own['id']}/x.wav"
+    kick = client.put(address, params={"below": "my drums/kick"}, content=wav()).json()
+    snare = client.put(address, params={"below": "my drums/snare"}, content=wav()).json()
+    assert [kick["name"], snare["name"]] == ["my-drums/kick/x.wav", "my-drums/snare/x.wav"]
+    assert places.sound(kick["reference"]) == places.own_recordings() / "pack" / "my-drums" / "kick" / "x.wav"
+    assert client.get(f"/api/collections/{own['id']}").json()["files"] == 2
+
+
+@pytest.mark.parametrize("below", ["../..", "/etc", "a/../../..", "..\\..", "?", "x\0"])
+def test_no_name_of_a_folder_leads_out(client: Any, below: str) -> None:
+    own = client.post("/api/collections/new", json={"name": "pack"}).json()
+    taken = client.put(f"/api/uploads/recordings/{own['id']}/x.wav", params={"below": below}, content=wav()).json()
+    inside = places.own_recordings() / "pack"
+    assert list(home().rglob("*.wav")) == [inside / taken["name"]]
+
+
 def test_a_model_file_is_asked_for_where_models_are_imported(client: Any) -> None:
     assert client.put("/api/uploads/models/x.wav", content=b"x").status_code == 400
 

@@ -16,6 +16,9 @@ from distill.web import places, sound
 
 router = APIRouter(tags=["sounds"])
 Reference = Annotated[str, Query(description="A reference, such as piece:12 (places.py).", max_length=2000)]
+Below = Annotated[
+    str, Query(description="The folders it was in, below what was dropped: drums/kicks.", max_length=2000)
+]
 _AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/*": {}}, "description": "The sound."}}
 
 
@@ -82,15 +85,17 @@ async def upload_sound(name: str, request: Request) -> Uploaded:
 
 
 @router.put("/uploads/recordings/{collection}/{name}")
-async def upload_recording(collection: str, name: str, request: Request) -> Uploaded:
+async def upload_recording(collection: str, name: str, request: Request, below: Below = "") -> Uploaded:
     """Takes one recording into a folder of Distill's own; the import judges it later, like every other."""
     one = places.collection(collection)
     if not one.is_own:
         raise OutputError(
             f"{one.folder} is your own folder; nothing is ever written to it.", "Put the file there yourself."
         )
-    path = await take(request, make_folder(Path(one.folder)), name)
-    return Uploaded(reference=f"recording:{one.id}/{path.name}", name=path.name, seconds=0.0)
+    folder = Path(one.folder)
+    path = await take(request, make_folder(folder.joinpath(*_subfolders(below))), name)
+    kept = path.relative_to(folder).as_posix()
+    return Uploaded(reference=f"recording:{one.id}/{kept}", name=kept, seconds=0.0)
 
 
 async def take(request: Request, folder: Path, name: str) -> Path:
@@ -108,6 +113,11 @@ async def take(request: Request, folder: Path, name: str) -> Path:
         except OSError as error:
             raise output_error(path, error) from error
     return path
+
+
+def _subfolders(below: str) -> list[str]:
+    """The names of the folders that a file was in, as they can be written anywhere: none of them leads out."""
+    return [stem_from(part) or "folder" for part in below.split("/") if part not in ("", ".", "..")]
 
 
 def _checked(path: Path) -> float:

@@ -39,20 +39,27 @@ export function FolderField({ onAdd }) {
 
 const AUDIO = ".wav,.wave,.bwf,.rf64,.w64,.aif,.aiff,.aifc,.flac,.ogg,.oga,.opus,.mp3,.mpga,.caf,.au,.snd,.m4a,.m4b,.m4p,.aac,.wma,.ape,.wv,.amr,.3ga,.mka,.dsf,.tta,.spx,audio/*";
 const isAudio = (file) => file.type.startsWith("audio/") || AUDIO.split(",").some((ending) => file.name.toLowerCase().endsWith(ending));
+const isHidden = (path) => path.split("/").some((part) => part.startsWith("."));
 
-/** Uploads files into a folder of Distill's own, one after the other, and gives that folder; null where none was taken. */
+/** What is below a folder of this name, where all is below it: its name is that of the new folder already. */
+const inside = (files, name) => (files.every(({ below }) => `${below}/`.startsWith(`${name}/`)) ? files.map(({ file, below }) => ({ file, below: below.slice(name.length + 1) })) : files);
+
+/**
+ * Uploads files into a folder of Distill's own, one after the other, and gives that folder; null where none was taken.
+ * Each of them is `{ file, below }`, with the folders it was in, so that two of one name stay apart.
+ */
 export async function upload(files, collection, name, tell) {
-  const taken = files.filter(isAudio);
+  const taken = files.filter(({ file }) => isAudio(file));
   const others = files.length - taken.length;
   if (!taken.length) {
-    say(files.length === 1 ? `${files[0].name} is not audio, going by its name.` : `None of these ${files.length} files is audio, going by their names.`, { tone: "bad" });
+    say(files.length === 1 ? `${files[0].file.name} is not audio, going by its name.` : `None of these ${files.length} files is audio, going by their names.`, { tone: "bad" });
     return null;
   }
   const into = collection ?? (await post("/api/collections/new", { name }));
   const wrong = [];
-  for (const [number, file] of taken.entries()) {
+  for (const [number, { file, below }] of taken.entries()) {
     tell?.(`Copying ${number + 1} of ${taken.length}: ${file.name}`);
-    await send(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, file).catch((error) => wrong.push(`${file.name}: ${error.what}`));
+    await send(query(`/api/uploads/recordings/${encodeURIComponent(into.id)}/${encodeURIComponent(file.name)}`, { below }), file).catch((error) => wrong.push(`${file.name}: ${error.what}`));
   }
   refresh("/api/collections");
   const left = others ? `; ${count(others, "other file")} skipped: not audio, going by ${others === 1 ? "its name" : "their names"}` : "";
@@ -60,25 +67,34 @@ export async function upload(files, collection, name, tell) {
   return into;
 }
 
+/** Files with their paths below what was given, as `upload` takes them; what is hidden stays behind. */
+const placed = (paths) => paths.filter(([, path]) => !isHidden(path)).map(([file, path]) => ({ file, below: path.split("/").slice(0, -1).join("/") }));
+
+const alone = (files) => [[...files].map((file) => ({ file, below: "" })), ""];
+
 /** All files below what was dropped, folders opened, and the name of the folder where it was one. */
 async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.some((entry) => entry.isDirectory)) return [[...transfer.files], ""];
+  if (!entries.some((entry) => entry.isDirectory)) return alone(transfer.files);
   const files = [];
-  const open = async (entry) => {
+  const open = async (entry, path) => {
     if (entry.isFile) {
-      if (!entry.name.startsWith(".")) files.push(await new Promise((done, failed) => { entry.file(done, failed); }));
+      files.push([await new Promise((done, failed) => { entry.file(done, failed); }), path]);
       return;
     }
     const reader = entry.createReader();
     for (;;) {  // it gives a hundred at a time
       const some = await new Promise((done, failed) => { reader.readEntries(done, failed); });
       if (!some.length) return;
-      for (const one of some) await open(one);
+      for (const one of some) await open(one, `${path}/${one.name}`);
     }
   };
-  for (const entry of entries) await open(entry);
-  return [files, entries.find((entry) => entry.isDirectory).name];
+  for (const entry of entries) await open(entry, entry.name);
+  return [placed(files), entries.find((entry) => entry.isDirectory).name];
+}
+function picked(list) {
+  const all = [...list].map((file) => [file, file.webkitRelativePath]);
+  return all[0][1] ? [placed(all), all[0][1].split("/")[0]] : alone(list);
 }
 
 /** Takes files or folders that are dropped on it or chosen: `onFiles(files, name of the folder, tell)`. */
@@ -99,7 +115,7 @@ export function Drop({ onFiles, label, children, big = false }) {
     tell("");
     for (const input of [single, folder]) if (input.current) input.current.value = "";
   };
-  const chosen = (event) => { const files = [...event.target.files]; return files.length > 0 && take(async () => [files, (files[0]?.webkitRelativePath ?? "").split("/")[0]]); };
+  const chosen = (event) => { const { files } = event.target; if (files.length) take(async () => picked(files)); };
   return html`<div class=${`drop${over ? " over" : ""}${big ? " big" : ""}`} aria-busy=${Boolean(busy)}
     onDragOver=${(event) => { event.preventDefault(); set(true); }} onDragLeave=${(event) => { if (!event.currentTarget.contains(event.relatedTarget)) set(false); }}
     onDrop=${(event) => { event.preventDefault(); set(false); const { dataTransfer } = event; take(() => dropped(dataTransfer)); }}>
@@ -119,7 +135,7 @@ export function AddRecordings({ onDone }) {
     else go("recordings", one.id);  // the form goes when that has come, so that no other folder is shown in between
   };
   return html`<div class="add">
-    <${Drop} big=${true} label="Recordings" onFiles=${async (files, name, tell) => show(await upload(files, null, name || "recordings", tell))}>
+    <${Drop} big=${true} label="Recordings" onFiles=${async (files, name, tell) => show(await upload(inside(files, name), null, name || "recordings", tell))}>
       <b>Drop a folder or audio files here</b>They are copied into Distill's own folder.<//>
     <div class="in-place"><label for="folder-path">Or use a folder where it is: nothing is copied, and nothing is ever written to it</label><${FolderField} onAdd=${show} /></div>
   </div>`;
