@@ -75,7 +75,7 @@ def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Three pieces of the first call; then one continued, four loops, one infilled, one redrawn, one by the model's name:
     # none overwrites another.
     assert len(list((folder / "new").glob("*.wav"))) == 3 + 1 + 4 + 1 + 1 + 1
-    assert [path.read_bytes() for path in (folder / "again").iterdir()] == [
+    assert [path.read_bytes() for path in (folder / "again").glob("*.wav")] == [
         path.read_bytes() for path in (folder / "my-recordings-distilled").glob("*-0.wav")
     ]
     assert (folder / "take-0-decoded.wav").exists()

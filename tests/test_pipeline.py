@@ -16,6 +16,7 @@ from distill.audio.split import split_corpus
 from distill.evaluation import remeasured
 from distill.library import trash
 from distill.making.strength import in_words, measured_strength
+from distill.models.header import Header
 from distill.models.model_file import Model, load_model, save_model
 from distill.runs.resume import stopped_prior
 from distill.runs.saved import RefinementRun, Stopped
@@ -78,6 +79,34 @@ def test_a_worse_prior_does_not_replace_a_better_one(small_corpus: Path, codec: 
     assert better.header.prior_training != good.header.prior_training
     (kept_copy,) = trash.trashed()
     assert kept_copy.file.read_bytes() == before
+
+
+def test_a_prior_too_short_to_compare_the_voices_has_the_recordings_voice(
+    small_corpus: Path, codec: Path, tmp_path: Path
+) -> None:
+    """Guards against the first minute of a newcomer, heard through a decoder that has hardly been trained."""
+    corpus = import_corpus(small_corpus)
+    split = split_corpus(corpus)
+    told: list[TrainingEvent] = []
+    plan = pipeline.PriorPlan(epochs=1, views=1, least_steps=1, device="cpu")
+
+    def trained(**changes: float) -> Header:
+        short = dataclasses.replace(plan, **changes)
+        add = pipeline.add_prior
+        add(codec, corpus, split, tmp_path / "events.jsonl", short, config_changes=PRIOR, callback=told.append)
+        return load_model(codec).header
+
+    first = trained(learning_rate=1e-5)
+    assert first.nearer_voice == "recordings"
+    assert not first.is_voice_measured
+    assert sum("the two voices were not compared" in one.text.lower() for one in told if isinstance(one, Notice)) == 1
+
+    compared = first.model_copy(update={"voices": {"nearer": "codec", "join_cost": 4.0}, "digest": None})
+    save_model(codec, dataclasses.replace(load_model(codec), header=compared))
+    again = trained(learning_rate=1e-2)
+    assert again.prior_training != first.prior_training
+    assert again.nearer_voice == "codec", "what was compared stays until it is compared again"
+    assert again.is_voice_measured
 
 
 def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage(

@@ -22,7 +22,7 @@ from distill.errors import SettingError
 from distill.evaluation.remeasured import measured_anew, outdated
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
-from distill.making.closing import marked_unmeasured, with_bands, with_measures
+from distill.making.closing import marked_unmeasured, with_assumed_voice, with_bands, with_measures
 from distill.making.drawing import Sampling
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
@@ -243,8 +243,8 @@ def refine_codec(
         refined = dataclasses.replace(model, header=header, codec=result.codec)
         # What was measured was of the decoder as it was; whatever ends it before that is measured anew, the file says so.
         record.can_go_on = True
-        save_model(model_path, outdated(refined) if refined.header.voices else refined)
-        if refined.header.voices:
+        save_model(model_path, outdated(refined) if refined.header.is_voice_measured else refined)
+        if refined.header.is_voice_measured:
             measured = measured_anew(refined, corpus, record.tell, partial(_is_set, cancel_event))
             if measured is None:
                 return Refined(outdated(refined), None, result)
@@ -305,10 +305,11 @@ def add_prior(
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
         bundled = with_bands(bundled, split.train)
         if not (closing.measures or (is_continued and before.get(UNMEASURED))):
+            bundled = with_assumed_voice(bundled, record.tell)
             save_model(model_path, bundled)
             return bundled
         # Whatever ends it from here on, the file says what is still to be done.
-        unmeasured = marked_unmeasured(bundled)
+        unmeasured = marked_unmeasured(with_assumed_voice(bundled))
         save_model(model_path, unmeasured)
         record.can_go_on = True
         if is_stopped:

@@ -19,7 +19,7 @@ from distill.codes.extract import encode_blocks
 from distill.making.joins import _EDGE as EDGE
 from distill.making.joins import ROOM
 from distill.models import Model, save_model
-from distill.models.model_file import Source
+from distill.models.model_file import Source, load_model
 
 Distill = Callable[..., Any]
 RATE = 48_000
@@ -45,6 +45,11 @@ def test_info_says_which_voice_speaks_and_why(distill: Distill, spoken: Path, ti
     assert "In the recordings' voice, which was measured to be nearer to the recordings; --voice chooses." in answer.err
     answer = distill("info", tiny)
     assert "In the codec's voice, as it was not measured which is nearer; --voice chooses." in answer.err
+    model = load_model(spoken)
+    assumed = model.header.model_copy(update={"voices": {"nearer": "recordings", "assumed": 1}, "digest": None})
+    save_model(spoken, dataclasses.replace(model, header=assumed))
+    answer = distill("info", spoken)
+    assert "In the recordings' voice, which after a short training is usually nearer to the recordings;" in answer.err
 
 
 def generated(distill: Distill, *words: object) -> tuple[Path, dict[str, Any]]:

@@ -14,7 +14,7 @@ from distill.audio.passages import Passage
 from distill.audio.texture import FASTEST, SLOWEST
 from distill.making import nearness
 from distill.making.grains import JOIN_COSTS
-from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, excerpts, in_words, measured, suited
+from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, excerpts, in_words, measured, noted, suited
 from distill.making.voices import RecordingsVoice
 from distill.models import Model, Source
 
@@ -36,7 +36,10 @@ def test_figures_are_figures_whatever_there_is_to_compare_with(seconds: float) -
     reference = Reference([noise(seconds, 0)], RATE / 1024)
     assert reference.windows < FEWEST_WINDOWS
     found = reference.nearness([noise(5, 1)])
-    assert all(math.isfinite(figure) for figure in (found.movement_db, found.comb, found.frechet))
+    assert all(math.isfinite(figure) for figure in (found.comb, found.frechet, found.distance))
+    assert math.isfinite(found.movement_db) == (seconds >= 1), (
+        "nothing can be seen moving that does not sound for a second"
+    )
 
 
 def test_the_same_kind_of_sound_is_nearer_than_another() -> None:
@@ -275,3 +278,16 @@ def test_the_nearer_voice_is_told_with_its_own_figures(nearer: str) -> None:
     assert words.index(f"the {nearer}'") < words.index(f"than the {other}'")
     assert "Fréchet distance: 1.5 and 20.2; movement off by 0.5 dB and 3 dB;" in words
     assert "nearly repeat one of the recordings: 25 % and 50 % (in the recordings themselves: 40 %)" in words
+
+
+def test_how_hits_move_is_neither_counted_nor_told() -> None:
+    """Guards against "movement off by 123 dB", beside which no other figure counts: a hit is over before it has moved."""
+    hits = [noise(0.4, seed) for seed in range(12)]
+    found = Reference(hits, FRAME_RATE).nearness([noise(5, 20)])
+    assert math.isnan(found.movement_db)
+    assert found.distance == dataclasses.replace(found, movement_db=0.0).distance
+
+    farther, nearer = (dataclasses.replace(found, frechet=frechet) for frechet in (2003.54, 181.13))
+    figures = noted(farther, nearer, 4.0)
+    assert not any("movement" in name for name in figures)
+    assert "Fréchet distance: 181 and 2004; seconds that nearly" in in_words(figures)

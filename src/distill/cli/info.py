@@ -77,11 +77,10 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
     )
     note()
     note("New audio", "bold")
-    why = (
-        "which was measured to be nearer to the recordings"
-        if header.voices
-        else "as it was not measured which is nearer"
-    )
+    why = "as it was not measured which is nearer"
+    if header.voices:
+        measured = "was measured to be" if header.is_voice_measured else "after a short training is usually"
+        why = f"which {measured} nearer to the recordings"
     if header.codec_training.get(UNMEASURED):
         why += " before the codec's second stage"
     note(f"  In the {header.nearer_voice}'{'s' * (header.nearer_voice == 'codec')} voice, {why}; --voice chooses.")

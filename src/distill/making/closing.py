@@ -13,11 +13,12 @@ from distill.making.beat import learn_bands
 from distill.making.lean import measured_lean
 from distill.making.loudness import learn_loudness
 from distill.making.openings import HEARD_SECONDS
-from distill.models.header import BEAT_STRENGTH, UNMEASURED
+from distill.models.header import ASSUMED, BEAT_STRENGTH, UNMEASURED
 from distill.models.model_file import Model
 from distill.models.prior import CodePrior
 from distill.training.candidates import Candidate
 from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
+from distill.training.notices import ignore
 
 
 def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
@@ -38,6 +39,23 @@ def marked_unmeasured(model: Model) -> Model:
     """The model that says of itself that :func:`with_measures` is still to come."""
     training = {**(model.header.prior_training or {}), UNMEASURED: 1}
     return dataclasses.replace(model, header=model.header.model_copy(update={"prior_training": training}))
+
+
+def with_assumed_voice(model: Model, tell: MetricsCallback = ignore) -> Model:
+    """The model whose new audio is in the recordings' voice, which is told; unless both voices were compared before.
+
+    Grains need no well-trained decoder: after short trainings they came two to eleven times nearer (docs/voices.md).
+    """
+    if model.header.is_voice_measured:
+        return model
+    tell(
+        Notice(
+            "The two voices were not compared, as only priors of a minute or more (--minutes) have time for that. New audio "
+            "will be in the recordings' voice, which is the nearer one after short trainings. --voice overrides this."
+        )
+    )
+    voices = {"nearer": "recordings", ASSUMED: 1}
+    return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices}))
 
 
 def with_measures(
@@ -115,8 +133,9 @@ def _prior_of(model: Model, candidate: Candidate) -> CodePrior:
 
 def _in_words(candidates: Sequence[Candidate], heard: Sequence[nearness.Nearness], nearest: int) -> str:
     others = sorted(one.frechet for place, one in enumerate(heard) if place != nearest)
-    apart = f"{others[0]:.3g}" if len(others) == 1 else f"{others[0]:.3g} to {others[-1]:.3g}"
+    apart = " to ".join(dict.fromkeys(nearness.in_digits(one) for one in (others[0], others[-1])))
+    least = nearness.in_digits(heard[nearest].frechet)
     return (
         f"Of {len(candidates)} epochs with similar loss, epoch {candidates[nearest].epoch} made the new audio nearest to the "
-        f"recordings (Fréchet distance {heard[nearest].frechet:.3g}; the others {apart}), so its weights are used."
+        f"recordings (Fréchet distance {least}; the others {apart}), so its weights are used."
     )

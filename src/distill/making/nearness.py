@@ -57,6 +57,7 @@ class Nearness:
     """How far new audio is from the recordings; 0 is as near as they are to themselves."""
 
     movement_db: float
+    """NaN where no recording sounds for long enough to be seen moving, as with short hits."""
     comb: float
     """The comb of the sound itself, not compared with that of the recordings."""
     frechet: float
@@ -80,7 +81,8 @@ class Nearness:
         comb = max(0.0, self.comb - max(self.natural_comb, 0.12))
         copies = self.near_copies + 2 * max(0.0, self.near_copies - self.natural_near_copies)
         beat = 3 * max(0.0, self.natural_beat - self.beat)
-        return self.movement_db / 3 + 5 * comb + math.log(max(self.frechet, 1e-3)) + copies + beat
+        movement = 0.0 if math.isnan(self.movement_db) else self.movement_db
+        return movement / 3 + 5 * comb + math.log(max(self.frechet, 1e-3)) + copies + beat
 
 
 class Reference:
@@ -113,7 +115,7 @@ class Reference:
         """Of new audio, each piece float32 ``[C, N]`` at 48 kHz."""
         apart = _decibels(_movement(audio)) - _decibels(self._movement)
         return Nearness(
-            movement_db=float(np.sqrt(np.mean(np.square(apart)))),
+            movement_db=float(np.sqrt(np.mean(np.square(apart)))) if self._movement.any() else math.nan,
             comb=_comb(audio, self._frame_rate),
             frechet=self.frechet(audio),
             near_copies=_near_share(
@@ -175,12 +177,17 @@ def measured(model: Model, passages: Sequence[Passage], reference: Reference) ->
         voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, longest_seconds=1.0, join_cost=cost)
         by_cost[cost] = reference.nearness([replace(one, voice=voice).audio(model) for one in pieces])
     join_cost = suited(by_codec, by_cost)
-    by_recordings = by_cost[join_cost]
+    return noted(by_codec, by_cost[join_cost], join_cost)
+
+
+def noted(by_codec: Nearness, by_recordings: Nearness, join_cost: float) -> dict[str, float | int | str]:
+    """What a model's header says of both voices; nothing of what could not be measured."""
     nearer = "recordings" if by_recordings.distance < by_codec.distance else "codec"
     figures: dict[str, float | int | str] = {"nearer": nearer, "join_cost": join_cost}
     figures["natural_near_copies"] = round(by_codec.natural_near_copies, 3)
     for name, nearness in (("codec", by_codec), ("recordings", by_recordings)):
-        figures[f"{name}_movement_db"] = round(nearness.movement_db, 2)
+        if not math.isnan(nearness.movement_db):
+            figures[f"{name}_movement_db"] = round(nearness.movement_db, 2)
         figures[f"{name}_comb"] = round(nearness.comb, 3)
         figures[f"{name}_frechet"] = round(nearness.frechet, 2)
         figures[f"{name}_near_copies"] = round(nearness.near_copies, 3)
@@ -202,15 +209,21 @@ def suited(by_codec: Nearness, by_cost: Mapping[float, Nearness]) -> float:
 def in_words(voices: Mapping[str, float | int | str]) -> str:
     """Which voice is used by default and why, in a sentence."""
     order = ("recordings", "codec") if voices["nearer"] == "recordings" else ("codec", "recordings")
-    figures = " and ".join(f"{voices[f'{one}_frechet']:.3g}" for one in order)
-    moves = " and ".join(f"{voices[f'{one}_movement_db']:g} dB" for one in order)
+    figures = " and ".join(in_digits(float(voices[f"{one}_frechet"])) for one in order)
+    moved = [f"{voices[f'{one}_movement_db']:g} dB" for one in order if f"{one}_movement_db" in voices]
+    moves = f"movement off by {' and '.join(moved)}; " if moved else ""
     copies = " and ".join(f"{100 * voices[f'{one}_near_copies']:.0f} %" for one in order)
     name = {"recordings": "the recordings' voice", "codec": "the codec's voice"}
     return (
         f"New audio will be in {name[order[0]]}: it came nearer to the recordings than {name[order[1]]}. Fréchet distance: "
-        f"{figures}; movement off by {moves}; seconds that nearly repeat one of the recordings: {copies} (in the "
+        f"{figures}; {moves}seconds that nearly repeat one of the recordings: {copies} (in the "
         f"recordings themselves: {100 * voices['natural_near_copies']:.0f} %). --voice overrides this."
     )
+
+
+def in_digits(frechet: float) -> str:
+    """``0.123``, ``12.3``, ``1234``: three digits, or all that stand before the point."""
+    return f"{frechet:.3g}" if frechet < 999.5 else f"{frechet:.0f}"
 
 
 def excerpts(passages: Sequence[Passage], channels: int) -> list[np.ndarray]:

@@ -25,6 +25,8 @@ SECOND_RUN = "refinement_run"
 UNMEASURED = "unmeasured"
 """In what a header says of a prior's training: 1 where it ended before the measures that were to follow were made. In
 what it says of a codec's: 1 where they were made before the second stage, which ended before they were made anew."""
+ASSUMED = "assumed"
+"""In what a header says of the voices: 1 where the nearer one follows from how short the training was, not from figures."""
 BEAT_STRENGTH = 2.0
 """Strength of the beat in new audio where there was no time to measure it (``making/strength.py``)."""
 _LARGEST_IN_MAP = 1e5
@@ -170,8 +172,16 @@ class Header(BaseModel):
 
     @property
     def nearer_voice(self) -> str:
-        """``recordings`` or ``codec``: the one measured to be nearer to the recordings; the codec's where none was measured."""
+        """``recordings`` or ``codec``: the one measured, or after a short training assumed, to be nearer to the recordings.
+
+        The codec's where neither is known, as in files of earlier versions.
+        """
         return "recordings" if self.voices.get("nearer") == "recordings" else "codec"
+
+    @property
+    def is_voice_measured(self) -> bool:
+        """Whether the nearer voice was found by comparing both."""
+        return bool(self.voices) and not self.voices.get(ASSUMED)
 
 
 def new_header(name: str, codec: VQVAEConfig, corpus: CorpusRecord, **fields: Any) -> Header:
