@@ -64,6 +64,8 @@ def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, no
     save(tmp_path / "hot.wav", 10 * noise(1.0), subtype="FLOAT")
     hair = noise(1.0, 3)
     save(tmp_path / "hair.wav", 1.001 * hair / np.abs(hair).max(), subtype="FLOAT")
+    for seed, name in ((4, "between.wav"), (5, "edges.flac")):
+        save(tmp_path / name, 0.999 * np.sign(noise(1.0, seed)), 44_100, subtype="PCM_24")
     save(tmp_path / "quiet.flac", 0.0045 * noise(1.0, 1), subtype="PCM_24")
     flat = np.clip(30 * noise(1.0, 2), -1, 1)
     save(tmp_path / "clipped.wav", flat)
@@ -72,6 +74,9 @@ def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, no
     assert files["hot.wav"].clipped < 0.001
     assert "12.0 dB above full scale" in files["hot.wav"].remark
     assert "It peaks less than 0.1 dB above full scale" in files["hair.wav"].remark
+    resampled = "Its peaks pass full scale once it is resampled to 48 kHz, so it is turned down to full scale."
+    assert files["between.wav"].remark == resampled, "whole numbers cannot peak above full scale"
+    assert f"between.wav and edges.flac: {resampled}" in corpus.left_out, "what goes for several is said once"
     assert files["clipped.wav"].clipped > 0.01
     assert files["quiet.flac"].silence < 0.5
     assert files["quiet.flac"].bandwidth > 15_000

@@ -20,7 +20,7 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import digest_of
 from distill.audio.stems import Mixdown, like_tracks, mixdowns_in
 from distill.audio.takes import copies, group_takes, parts_in
-from distill.audio.verdicts import FileReport, FileVerdict, settled
+from distill.audio.verdicts import FileReport, FileVerdict, remarks, settled
 from distill.audio.worth import CLIPPED, QUIET, is_a_moment, is_clipped, is_displaced, is_quiet, worth
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
@@ -145,7 +145,6 @@ class Corpus:
         twins = (FileVerdict.DUPLICATE, FileVerdict.COPY)
         lost = [file for file in self.files if file.verdict not in (FileVerdict.USED, *twins)]
         copied = [f"{file.name} (as {file.duplicate_of})" for file in self.files if file.verdict in twins]
-        remarked = [file for file in self.files if file.verdict == FileVerdict.USED and file.remark]
         found = [f"Left out: {file.name}. {file.reason} {file.fix}" for file in lost[:_SPELT_OUT]]
         if more := len(lost) - _SPELT_OUT:
             others = [f"{file.name} ({file.verdict})" for file in lost[_SPELT_OUT:]]
@@ -153,11 +152,10 @@ class Corpus:
         if copied:
             found += [f"{file.name}: {file.unread}" for file in self.files if file.verdict in twins and file.unread]
             found.append(f"Counted once, because the same sound is there more than once: {_some(copied, 2 * _NAMED)}.")
-        found += [f"{file.name}: {file.remark}" for file in remarked[:_SPELT_OUT]]
-        if len(remarked) > _SPELT_OUT:
-            found.append(
-                f"The same goes for {_some([file.name for file in remarked[_SPELT_OUT:]], 20)}: distill check says how."
-            )
+        remarked = list(remarks(self.files).items())
+        found += [f"{_some(names, 20)}: {remark}" for remark, names in remarked[:_SPELT_OUT]]
+        if others := [name for _, names in remarked[_SPELT_OUT:] for name in names]:
+            found.append(f"Used in another form, too: {_some(others, 20)}; distill check says how.")
         return tuple(found)
 
     @property

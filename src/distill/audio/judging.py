@@ -86,7 +86,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
     levels = levels_of(sha256, audio, info.subtype)
     report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
     report = replace(report, loud=levels.loud, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
-    report = replace(report, remark=_remark(remark_on(info), levels))
+    report = replace(report, remark=_remark(remark_on(info), levels, info.subtype))
     if levels.peak < _SILENT or levels.span < _SILENT:
         constant = levels.peak >= _SILENT
         return replace(
@@ -119,9 +119,13 @@ def _without_name(what: str, path: Path) -> str:
     return what
 
 
-def _remark(of_file: str, levels: Levels) -> str:
+def _remark(of_file: str, levels: Levels, subtype: str) -> str:
     loud = ""
-    if levels.peak > 1:
+    if levels.peak > 1 and subtype.startswith(
+        "PCM"
+    ):  # whole numbers end at full scale; what lies between samples may not
+        loud = "Its peaks pass full scale once it is resampled to 48 kHz, so it is turned down to full scale."
+    elif levels.peak > 1:
         over = 20 * math.log10(levels.peak)
         said = f"{over:.1f} dB" if over >= _SHOWN_DB else "less than 0.1 dB"
         loud = f"It peaks {said} above full scale without clipping, and is turned down to full scale."

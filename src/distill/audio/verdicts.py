@@ -1,5 +1,6 @@
 """The verdicts on one audio file of a folder."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,6 +48,15 @@ class FileReport:
     remark: str = ""
     unread: str = ""
     loud: float = 0.0
+
+
+def remarks(files: Iterable[FileReport]) -> dict[str, list[str]]:
+    """What a person should know of the files that are used, and the names of those that it goes for."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        if file.remark and file.verdict == FileVerdict.USED:
+            found.setdefault(file.remark, []).append(file.name)
+    return found
 
 
 def settled(words: str, unread: str) -> str:

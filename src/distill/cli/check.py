@@ -37,6 +37,7 @@ def check(
     """Check every file in FOLDER: usable or not and why, duplicates, the split, and the sizes the models would get."""
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
+    from distill.audio.verdicts import remarks
     from distill.settings import codec_settings
     from distill.sizes import codec_config, explain_codec
 
@@ -81,12 +82,12 @@ def check(
         same.setdefault((str(file.verdict), file.reason, file.fix), []).append(file.name)
     for (verdict, reason, fix), names in same.items():
         line(f"  {', '.join(names)}: {reason} {fix}", _STYLES[verdict])
-    remarked = [file for file in corpus.files if file.remark and str(file.verdict) == "used"]
+    remarked = remarks(corpus.files)
     if remarked:
         line()
         line("Used, but:")
-    for file in remarked:
-        line(f"  {file.name}: {file.remark}")
+    for remark, names in remarked.items():
+        line(f"  {', '.join(names)}: {remark}")
     files = "1 file" if len(corpus.files) == 1 else f"{len(corpus.files)} files"
     line()
     line(
