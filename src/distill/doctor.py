@@ -94,7 +94,8 @@ def versions(formats: Collection[str] | None = None) -> Iterator[Finding]:
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     yield Finding(section, "Distill", version("distill-audio"))
     yield Finding(section, "Python", f"{platform.python_version()} on {system}")
-    yield Finding(section, "PyTorch", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    threads = torch.get_num_threads()
+    yield Finding(section, "PyTorch", f"{torch.__version__}, {threads} thread{'s' * (threads != 1)}")
     formats = soundfile.available_formats() if formats is None else formats
     missing = [name for name in READ if name not in formats]
     yield Finding(

@@ -6,9 +6,11 @@ __all__ = ["about", "duration"]
 
 
 def duration(seconds: float | None) -> str:
-    """``4.2 ms``, ``0.42 s``, ``12.3 s``, ``2 min 37 s``, ``3 h 5 min``; a dash where it is not known."""
+    """``0 s``, ``4.2 ms``, ``0.42 s``, ``12.3 s``, ``2 min 37 s``, ``3 h 5 min``; a dash where it is not known."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
+    if seconds == 0:
+        return "0 s"
     if 0 < seconds < 0.01:
         return f"{1000 * seconds:.2g} ms"
     if seconds < 1:

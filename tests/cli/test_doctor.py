@@ -244,3 +244,10 @@ def test_what_is_wrong_ends_with_one_full_stop(
     assert "a file is where a folder is needed.\n" in said
     assert f" free ({Path.cwd()}).\n" in said
     assert ".." not in said
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 thread"), (2, "2 threads")])
+def test_one_thread_is_not_several(monkeypatch: pytest.MonkeyPatch, count: int, words: str) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: count)
+    said = next(found.value for found in versions() if found.name == "PyTorch")
+    assert said.endswith(f", {words}")

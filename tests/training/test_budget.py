@@ -42,6 +42,7 @@ def test_why_a_run_took_longer_is_said() -> None:
     assert overrun(0.5, {"reading": 3.2, "the codec": 89.0, "audio and report": 89.0}).startswith(
         "It took 3 min 1 s instead of 30 s: reading 3 s, the codec 1 min 29 s, audio and report 1 min 29 s."
     )
+    assert "18 s: the codec 14 s," in overrun(0.3, parts | {"reading": 0.0}), "what took no time is not listed"
     assert overrun(1, parts) == ""
     assert overrun(8, {"the codec": 8.7 * 60}) == ""
     assert overrun(8, {"the codec": 8.9 * 60})

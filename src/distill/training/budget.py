@@ -70,7 +70,7 @@ def overrun(minutes: float, taken: Mapping[str, float]) -> str:
     whole = sum(taken.values())
     if whole <= 60 * minutes + max(OVERRUN_S, OVERRUN_SHARE * 60 * minutes):
         return ""
-    parts = ", ".join(f"{part} {duration(round(seconds))}" for part, seconds in taken.items())
+    parts = ", ".join(f"{part} {duration(round(seconds))}" for part, seconds in taken.items() if round(seconds))
     return (
         f"It took {duration(round(whole))} instead of {duration(60 * minutes)}: {parts}. The codec and the prior "
         "each train for at least one epoch, and the audio and the report are always finished; other work on this "

@@ -257,11 +257,12 @@ def _announced(pace: float, seconds: float) -> str:
 
 
 def _too_long(seconds: float, minutes: float) -> str:
-    learning, enough = max(0.0, 60 * minutes - seconds), about(60 * math.ceil(seconds / 20))
+    learning, enough = max(0.0, 60 * minutes - seconds), math.ceil(seconds / 20)
     return (
         f"The prior has {duration(60 * minutes)}, and encoding the recordings takes about {about(seconds)}, so it trains "
         f"{f'for {about(learning)}: too' if learning else 'hardly at all: far too'} little for new audio to hold together. "
-        f"Give it {enough}, or fewer recordings; of the time of a whole run it gets {100 * (1 - CODEC_SHARE):.0f} %."
+        f"Give it {about(60 * enough)}, which a whole run has in {about(60 * math.ceil(enough / (1 - CODEC_SHARE)))}, or fewer "
+        "recordings."
     )
 
 
