@@ -11,7 +11,7 @@ import torch
 from distill.errors import SettingError
 from distill.making import loops
 from distill.making.drawing import Sampling
-from distill.making.loops import best_cut, cut_loop, loop_samples
+from distill.making.loops import AUDIBLE_SEAM, best_cut, cut_loop, loop_samples
 from distill.making.sampling import Generation
 from distill.models import Model
 
@@ -29,6 +29,17 @@ def test_of_a_repeating_sound_the_period_is_found() -> None:
     assert seam < 0.3
     _, odd = best_cut(audio[:, RATE:], round(1.75 * RATE), RATE)
     assert odd > 2 * seam
+
+
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+def test_no_cut_in_a_steady_texture_is_heard_and_one_in_what_fades_is(slope: float) -> None:
+    """Guards against "as audible as any cut" of wind and rain, where no cut is: noise is never twice the same."""
+    white = np.fft.rfft(np.random.default_rng(0).standard_normal(6 * RATE))
+    texture = np.fft.irfft(white / np.arange(1, len(white) + 1) ** slope)
+    texture = (0.1 * texture / texture.std())[None].astype(np.float32)
+    assert best_cut(texture, 4 * RATE, RATE)[1] < 0.1
+    fading = 10 ** np.linspace(0, -2, 6 * RATE, dtype=np.float32) * texture
+    assert best_cut(fading, 4 * RATE, RATE)[1] > AUDIBLE_SEAM
 
 
 def test_the_end_runs_into_the_beginning() -> None:

@@ -28,6 +28,8 @@ COMPARED_SECONDS = 0.25
 """How much before and after a cut is compared."""
 AUDIBLE_SEAM = 0.5
 """From here on, the cut with the most alike sides is halfway to one by chance: it is said that it may be heard."""
+NOISE = 0.108
+"""How unlike any two places of white noise are, in log-mel: what is no more unlike than that is the same sound."""
 _GRID = 480  # samples: cuts are tried every hundredth of a second
 
 
@@ -41,7 +43,8 @@ class Loop:
     samples: int
     """The exact length of the loop, in samples."""
     seam: float
-    """How unlike the two sides of the cut are: 0 the same, 1 as unlike as two places of the piece by chance."""
+    """How unlike the two sides of the cut are: 0 the same sound, 1 as unlike as two places of the piece by chance. In a steady
+    texture all places are the same sound, so no cut is heard."""
 
     @property
     def seed(self) -> int:
@@ -147,7 +150,7 @@ def best_cut(audio: np.ndarray, samples: int, sample_rate: int) -> tuple[int, fl
     places = np.random.default_rng(0).integers(0, len(log_mel), (2, 256))
     by_chance = float(np.median(np.abs(around[places[0]] - around[places[1]]).mean(axis=1)))
     best = int(distances.argmin())
-    return int(starts[best]), float(distances[best]) / max(by_chance, 1e-6)
+    return int(starts[best]), max(0.0, float(distances[best]) - NOISE) / max(by_chance - NOISE, NOISE)
 
 
 def cut_loop(audio: np.ndarray, start: int, samples: int, sample_rate: int) -> np.ndarray:
