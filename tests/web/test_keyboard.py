@@ -25,6 +25,14 @@ def press(page: Page, role: str, name: str) -> None:
     page.keyboard.press("Enter")
 
 
+def delete(page: Page, name: str) -> None:
+    """The last of what the piece's menu offers."""
+    page.keyboard.press("Shift")
+    page.get_by_label(f"More to do with {name}", exact=True).focus()
+    page.keyboard.press("Enter")
+    press(page, "button", f"Delete {name}")
+
+
 def test_what_was_pressed_keeps_the_focus(page: Page, model: str) -> None:
     """Guards against a button that is disabled while it works, which takes the focus from it."""
     page.goto(f"/#/generate/{model}")
@@ -33,7 +41,7 @@ def test_what_was_pressed_keeps_the_focus(page: Page, model: str) -> None:
     page.keyboard.press("Enter")
     expect(first.locator(".keep")).to_contain_text("Kept")
     expect(first.locator(".keep")).to_be_focused()
-    save = first.locator("summary", has_text="Save")
+    save = first.get_by_label("Save tiny-2")
     save.focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -42,30 +50,50 @@ def test_what_was_pressed_keeps_the_focus(page: Page, model: str) -> None:
     expect(save).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Shift+Tab")
-    expect(first.locator("details.menu")).not_to_have_attribute("open", "")
+    expect(first.locator("details.menu[open]")).to_have_count(0)
+
+
+def test_a_menu_is_gone_through_by_the_arrow_keys(page: Page, model: str) -> None:
+    page.goto(f"/#/generate/{model}")
+    more = page.get_by_label("More to do with tiny-0")
+    more.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("button", name="Use these settings")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("button", name="Delete tiny-0")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(more).to_be_focused()
+    expect(page.locator("details.menu[open]")).to_have_count(0)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Its settings and seed are in the form")).to_be_visible()
+    expect(more).to_be_focused()
 
 
 def test_what_is_deleted_leaves_the_focus_to_the_next_and_comes_back_by_ctrl_z(page: Page, model: str) -> None:
     page.goto(f"/#/generate/{model}")
-    press(page, "button", "Delete tiny-1")
+    delete(page, "tiny-1")
     expect(page.locator("article.piece")).to_have_count(2)
     expect(page.get_by_role("button", name="Rename tiny-0")).to_be_focused()
     page.keyboard.press("Control+z")
     expect(page.get_by_text("tiny-1 is back")).to_be_visible()
     expect(page.locator("article.piece")).to_have_count(3)
     expect(page.get_by_role("button", name="Rename tiny-0")).to_be_focused()
-    press(page, "button", "Delete tiny-0")
+    delete(page, "tiny-0")
     expect(page.locator("article.piece")).to_have_count(2)
-    expect(page.get_by_role("button", name="Delete tiny-1")).to_be_focused()
+    expect(page.get_by_label("More to do with tiny-1")).to_be_focused()
 
 
 def test_a_page_that_is_built_anew_has_the_focus_where_it_was(page: Page, model: str) -> None:
     page.goto(f"/#/library/{model}")
-    press(page, "button", "Rename")
-    page.get_by_label("Name", exact=True).fill("drums")
+    press(page, "button", "Rename this model")
+    page.get_by_label("Name of this model").fill("drums")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="drums")).to_be_visible()
-    expect(page.get_by_role("button", name="Rename", exact=True)).to_be_focused()
+    expect(page.get_by_role("button", name="Rename this model")).to_be_focused()
     press(page, "button", "Delete")
     expect(page.get_by_text("drums is in the trash")).to_be_visible()
     page.wait_for_function("() => document.querySelector('main').contains(document.activeElement)")
@@ -102,7 +130,7 @@ def test_a_message_stays_while_somebody_is_at_it(page: Page, model: str) -> None
     page.goto(f"/#/generate/{model}")
     page.locator("article[data-piece='3']").wait_for()
     page.clock.install()
-    press(page, "button", "Delete tiny-1")
+    delete(page, "tiny-1")
     undo = page.get_by_role("button", name="Undo")
     undo.focus()
     page.clock.fast_forward(60_000)
@@ -116,7 +144,7 @@ def test_what_has_the_focus_is_not_under_the_head_of_the_page(page: Page, model:
     """Guards against a control that the keyboard reaches and nobody sees."""
     page.set_viewport_size({"width": 1280, "height": 500})
     page.goto(f"/#/library/{model}")
-    last = page.get_by_role("button", name="Delete tiny-0")
+    last = page.get_by_label("More to do with tiny-0")
     last.focus()
     for _ in range(25):
         page.keyboard.press("Shift+Tab")

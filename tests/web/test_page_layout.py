@@ -32,8 +32,11 @@ def test_on_a_phone_nothing_is_torn(page: Page, model: str) -> None:
         const head = document.querySelector(".head .actions");
         return [...head.children].map((one) => one.getBoundingClientRect().top);
     }""")
-    assert len(tops) == 4
+    assert len(tops) == 3
     assert max(tops) - min(tops) < 10
+    middles = page.locator("article.piece > .actions").evaluate_all("""all => all.map((one) => [...one.children]
+        .map((part) => part.getBoundingClientRect()).map((box) => box.top + box.height / 2))""")
+    assert all(len(one) == 5 and max(one) - min(one) < 2 for one in middles), middles
 
 
 def test_the_verdict_on_what_is_held_out_is_one_line(page: Page, small_corpus: Path) -> None:

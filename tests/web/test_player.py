@@ -50,6 +50,7 @@ def test_space_plays_and_the_arrows_go_on_from_sound_to_sound(page: Page, model:
     name = page.get_by_label("Name of the preset")
     name.press_sequentially("a b")
     expect(name).to_have_value("a b")
+    page.get_by_label("More to do with tiny-1").click()
     page.get_by_role("button", name="Delete tiny-1").click()
     expect(deck).to_have_count(0)
 

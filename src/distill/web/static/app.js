@@ -2,6 +2,7 @@
 import { render } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { keepFocus } from "./focus.js";
+import { keepMenus } from "./menu.js";
 import { html, duration, percent } from "./parts.js";
 import { Deck } from "./player.js";
 import { address, message, undoes, useAddress, usePolled, useShared } from "./store.js";
@@ -115,15 +116,6 @@ function App() {
 // A file that misses the place where it was to be dropped must not replace the page.
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
 
-// A menu closes when something else is pressed, and by Escape.
-addEventListener("pointerdown", (event) => { for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false; });
-addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
-  if (!menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
-});
-
 // What can be taken back is taken back by the usual keys, wherever the focus is, but in a field or a grid of codes.
 addEventListener("keydown", (event) => {
   const undo = message.get()?.undo;
@@ -134,4 +126,5 @@ addEventListener("keydown", (event) => {
 });
 
 keepFocus();
+keepMenus();
 render(html`<${App} />`, document.getElementById("app"));

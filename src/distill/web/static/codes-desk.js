@@ -1,10 +1,12 @@
 // The desk: one sound or two beside each other, transport, undo, and the panels for what is selected.
 import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
-import { Action, Dialog, Pencil, Segments, Tick, duration, html } from "./parts.js";
+import { Action, Dialog, Segments, Tick, duration, html } from "./parts.js";
 import { address, attempt, go, sayWrong, undoes, useRemembered, useShared } from "./store.js";
 import { book as bookOf, load } from "./codes-sheet.js";
 import { play, playing, stop } from "./codes-sound.js";
 import { Pane, useNames } from "./codes-pane.js";
+import { Menu } from "./menu.js";
+import { Named } from "./rename.js";
 import { Volume, takesSpace } from "./player.js";
 import { Blend, Reimagine, Toolbar, edits } from "./codes-tools.js";
 import { Codebook } from "./codes-book.js";
@@ -26,20 +28,12 @@ function useSheet(id) {
   return sheet;
 }
 
-function Save({ sheet }) {
-  const own = useRef(null);
-  return html`<details class="menu" ref=${own}><summary class="button">Save</summary><div>
-    ${FORMATS.map(([format, words]) => html`<a download href=${`${sheet.url("file")}?format=${format}`} data-test=${`save-${format}`} onClick=${() => { own.current.open = false; }}>${words}</a>`)}
-  </div></details>`;
-}
+const Save = ({ sheet }) => html`<${Menu} words="Save" label=${`Save ${sheet.told.name}`} place="end">
+  ${FORMATS.map(([format, words]) => html`<a download href=${`${sheet.url("file")}?format=${format}`} data-test=${`save-${format}`}>${words}</a>`)}<//>`;
 
 function Title({ sheet, letter }) {
-  const [naming, setNaming] = useState(false);
-  const done = (event) => { setNaming(false); if (event.target.value.trim() !== sheet.told.name) attempt(() => sheet.rename(event.target.value)); };
   return html`<div class="sheet-title">${letter && html`<span class="letter">${letter}</span>`}
-    ${naming ? html`<input aria-label="Name of this sound" value=${sheet.told.name} ref=${(input) => input?.focus()} onBlur=${done} onKeyDown=${(event) => { if (event.key === "Enter") event.target.blur(); if (event.key === "Escape") setNaming(false); }} />`
-      : html`<h2>${sheet.told.name}</h2><button type="button" class="quiet small" aria-label="Rename this sound" title="Rename" onClick=${() => setNaming(true)}><${Pencil} /></button>`}
-    <small>${duration(sheet.seconds)} · ${sheet.told.model}</small></div>`;
+    <${Named} name=${sheet.told.name} thing="this sound" act=${(name) => sheet.rename(name)}><h2>${sheet.told.name}</h2><//><small>${duration(sheet.seconds)} · ${sheet.told.model}</small></div>`;
 }
 
 function Transport({ sheet, selection, original, setOriginal, grid }) {

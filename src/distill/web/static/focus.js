@@ -80,6 +80,4 @@ export function keepFocus() {
   addEventListener("toggle", ({ target }) => {
     if (byKeyboard && target.matches?.("details.menu") && !target.open && target.contains(last)) target.querySelector("summary").focus();
   }, true);
-  // A menu that was left is closed.
-  addEventListener("focusin", ({ target }) => { for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(target)) menu.open = false; });
 }

@@ -4,8 +4,9 @@ import { get, post, query, send } from "./api.js";
 import { html, Action, Alert, Badge, Empty, count, duration, figure, size, when } from "./parts.js";
 import { address, attempt, go, refresh, say, shared, usePolled, useShared } from "./store.js";
 import { STATES } from "./run.js";
+import { Menu } from "./menu.js";
 import { Piece } from "./piece.js";
-import { Rename } from "./rename.js";
+import { Named } from "./rename.js";
 import { remove, Trash } from "./trash.js";
 
 const SHOWN = 20;  // of a model's pieces; all are in Generate
@@ -99,10 +100,10 @@ async function rename(model, name) {
   go("library", now.id);
   return now;
 }
-function Renaming({ model, onClose }) {
+function Title({ model }) {
   const last = useRef(model);
   const act = async (name) => { last.current = await rename(last.current, name); };
-  return html`<${Rename} name=${model.name} act=${act} onClose=${onClose} />`;
+  return html`<div class="title"><${Named} name=${model.name} thing="this model" act=${act}><h2>${model.name}</h2><//><${Health} model=${model} /></div>`;
 }
 
 function Trainings({ runs }) {
@@ -113,11 +114,8 @@ function Trainings({ runs }) {
 
 /** The file as it is, or one with the recordings' sound in it. */
 function Export({ model }) {
-  const own = useRef(null);
   const [busy, wait] = useState(false);
-  const shut = () => { own.current.open = false; };
   const give = async () => {
-    shut();
     wait(true);
     await attempt(async () => {
       const job = await done(await post(`/api/models/${model.id}/gift`));
@@ -128,23 +126,21 @@ function Export({ model }) {
     });
     wait(false);
   };
-  return html`<details class="menu export" ref=${own}><summary class="button" aria-busy=${busy}>${busy ? "Putting the recordings in …" : "Export"}</summary><div class="options">
-    <a href=${`/api/models/${model.id}/file`} download onClick=${shut}><b>The model, ${size(model.size)}</b><small>It holds your recordings as codes, which can be decoded; it speaks with the codec's voice.</small></a>
-    ${model.has_prior && html`<button type="button" class="quiet" onClick=${give} disabled=${busy}><b>With its recordings</b><small>Their sound is in the file, so that their voice speaks elsewhere too. Whoever has the file has your recordings.</small></button>`}
-  </div></details>`;
+  return html`<${Menu} words=${busy ? "Putting the recordings in …" : "Export"} place="export end" busy=${busy}>
+    <a href=${`/api/models/${model.id}/file`} download><b>The model, ${size(model.size)}</b><small>It holds your recordings as codes, which can be decoded; it speaks with the codec's voice.</small></a>
+    ${model.has_prior && html`<button type="button" onClick=${give} disabled=${busy}><b>With its recordings</b><small>Their sound is in the file, so that their voice speaks elsewhere too. Whoever has the file has your recordings.</small></button>`}<//>`;
 }
 
 function Model({ id }) {
   const { data: model, wrong } = usePolled(`/api/models/${id}`, 5000);
   const { data: pieces } = usePolled(`/api/pieces?model=${id}`, 8000);
-  const [renaming, ask] = useState(false);
   useEffect(() => { scrollTo(0, 0); }, [id]);
   if (wrong && !model) return html`<${Alert} tone="bad">${wrong.message} <a href=${address("library")}>All models</a><//>`;
   if (!model) return html`<div aria-busy="true"></div>`;
   const facts = [["Codec distance", figure(model.codec_distance)], ["Prior perplexity", figure(model.perplexity, 1)], ["Learned from", `${count(model.file_count, "recording")}, ${duration(model.seconds)}`], ["Levels × codes", `${model.level_names.length} × ${model.codebook_size}`], ["Rate", `${(model.bitrate / 1000).toFixed(2)} kbit/s`], ["Size", size(model.size)]];
   return html`<div class="stack"><a class="back" href=${address("library")}>← All models</a>
-    <div class="head"><div><h2>${model.name} <${Health} model=${model} /></h2><small class="path">${model.file} · ${when(model.created)}</small></div>
-      <div class="actions"><button type="button" class="quiet" onClick=${() => ask(true)}>Rename</button><${Export} model=${model} /><${Action} kind="quiet" act=${() => forget(model)} data-test="delete">Delete<//>
+    <div class="head"><div><${Title} model=${model} /><small class="path">${model.file} · ${when(model.created)}</small></div>
+      <div class="actions"><${Export} model=${model} /><${Action} kind="quiet" act=${() => forget(model)} data-test="delete">Delete<//>
         ${model.has_prior && html`<a class="button primary" href=${address("generate", id)}>Make sound</a>`}</div></div>
     <dl class="tiles">${facts.map(([words, value]) => html`<div><dd>${value}</dd><dt>${words}</dt></div>`)}</dl>
     <div class="cards two"><${Trainings} runs=${model.runs} />
@@ -155,7 +151,7 @@ function Model({ id }) {
     ${pieces && !pieces.length && html`<p class="soft">Nothing yet. <a href=${address("generate", id)}>Make sound</a></p>`}
     <div class="cards two">${(pieces ?? []).slice(0, SHOWN).map((piece) => html`<${Piece} key=${piece.id} piece=${piece} />`)}</div>
     ${pieces?.length > SHOWN && html`<p><a href=${address("generate", id)}>All ${pieces.length} pieces</a></p>`}
-    ${renaming && html`<${Renaming} model=${model} onClose=${() => ask(false)} />`}</div>`;
+  </div>`;
 }
 
 const Library = ({ path }) => (path[0] ? html`<${Model} key=${path[0]} id=${path[0]} />` : html`<${List} />`);

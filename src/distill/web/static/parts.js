@@ -76,7 +76,7 @@ export const Bar = ({ share, label, waits = false }) => html`
   </div>`;
 
 let fields = 0;
-const useId = (prefix) => useState(() => `${prefix}-${(fields += 1)}`)[0];
+export const useId = (prefix) => useState(() => `${prefix}-${(fields += 1)}`)[0];
 /** A labelled input; `hint` stands below it. */
 export function Field({ label, hint, children, value, onInput, type = "text", ...rest }) {
   const id = useId("field");

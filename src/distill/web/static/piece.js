@@ -1,10 +1,11 @@
 // A piece of new audio: how it looks and sounds, where each second is from, how it was made, and what to do with it.
 import { useEffect, useState } from "./vendor/hooks.js";
 import { get, post, put, query } from "./api.js";
-import { html, Action, Badge, Pencil, when } from "./parts.js";
+import { html, Action, Badge, when } from "./parts.js";
 import { pause, play, playing, position } from "./player.js";
 import { address, attempt, refresh, say, usePolled, useShared } from "./store.js";
-import { Rename } from "./rename.js";
+import { Menu } from "./menu.js";
+import { Named } from "./rename.js";
 import { remove } from "./trash.js";
 import { Sound } from "./wave.js";
 
@@ -34,8 +35,7 @@ function useVerdicts(piece) {
 }
 
 function Save({ piece }) {
-  return html`<details class="menu"><summary class="button small">Save</summary>
-    <div class="options">${FORMATS.map(([format, words]) => html`<a href=${download(`piece:${piece.id}`, format)} download=${`${piece.name}.${format}`} onClick=${(event) => event.target.closest("details").removeAttribute("open")}>${words}</a>`)}</div></details>`;
+  return html`<${Menu} words="Save" label=${`Save ${piece.name}`} kind="small">${FORMATS.map(([format, words]) => html`<a href=${download(`piece:${piece.id}`, format)} download=${`${piece.name}.${format}`}>${words}</a>`)}<//>`;
 }
 
 /** Something to take hold of with the mouse: a DAW or a folder takes the file, a form of the page the piece. */
@@ -46,7 +46,7 @@ function Handle({ piece }) {
     event.dataTransfer.setData("text/x-distill", `piece:${piece.id}`);
     event.dataTransfer.setData("text/uri-list", url);
   };
-  return html`<span class="handle" draggable="true" onDragStart=${drag} title="Drag it into a DAW, a folder, or a form of this page" aria-hidden="true"><i></i>Drag</span>`;
+  return html`<span class="handle" draggable="true" onDragStart=${drag} title="Drag it into a DAW, a folder, or a form of this page" aria-hidden="true"><i></i><span>Drag</span></span>`;
 }
 
 function Keep({ piece }) {
@@ -55,10 +55,9 @@ function Keep({ piece }) {
 }
 
 function Title({ piece }) {
-  const [renaming, rename] = useState(false);
   const act = async (name) => { const { remark } = await post(`/api/pieces/${piece.id}/rename`, { name }); refresh("/api/pieces"); return remark; };
-  return html`<h3>${piece.name}</h3>${piece.is_there && html`<button type="button" class="quiet small round pencil" aria-label=${`Rename ${piece.name}`} title="Rename" onClick=${() => rename(true)}><${Pencil} /></button>`}
-    ${renaming && html`<${Rename} name=${piece.name} act=${act} onClose=${() => rename(false)} />`}`;
+  const name = html`<h3>${piece.name}</h3>`;
+  return piece.is_there ? html`<${Named} name=${piece.name} thing=${piece.name} act=${act}>${name}<//>` : name;
 }
 
 export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
@@ -78,11 +77,13 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
     <p class="how">${how(piece).map((part, at) => html`${at ? " · " : ""}<span>${part}</span>`)}</p>
     <div class="actions">
       <${Keep} piece=${piece} />
-      ${piece.is_there && html`<${Save} piece=${piece} /><${Handle} piece=${piece} />`}
-      ${onUse && html`<button type="button" class="small quiet" onClick=${() => onUse(piece)}>Use these settings</button>`}
+      ${piece.is_there && html`<${Save} piece=${piece} />`}
       ${piece.is_there && piece.model_id && html`<a class="button small quiet" href=${address("codes", `piece:${piece.id}`)}>Edit codes</a>`}
-      ${piece.model_id && html`<${Action} kind="small quiet" act=${again}>Make again<//>`}
-      <${Action} kind="small quiet" label=${`Delete ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Remove from the list"}<//>
+      ${piece.is_there && html`<${Handle} piece=${piece} />`}
+      <${Menu} words="More" label=${`More to do with ${piece.name}`} kind="small quiet" place="end">
+        ${onUse && html`<button type="button" onClick=${() => onUse(piece)}>Use these settings</button>`}
+        ${piece.model_id && html`<${Action} act=${again}>Make again<//>`}
+        <${Action} label=${`Delete ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Remove from the list"}<//><//>
     </div>
   </article>`;
 }

@@ -1,32 +1,49 @@
-// Giving another name, to a model or to a piece.
-import { useState } from "./vendor/hooks.js";
-import { html, Alert, Dialog, Field } from "./parts.js";
+// A name with a pencil beside it: what is pressed becomes a field in the same place.
+import { useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
+import { html, Pencil, useId } from "./parts.js";
 import { attempt, say } from "./store.js";
 
-/** Asks for a name; `act(name)` gives it, and does so again with the old one for "Undo"; what it returns is said too. */
-export function Rename({ name: was, act, onClose }) {
-  const [name, set] = useState(was);
+/** Enter, or leaving it, keeps what is written; Escape keeps what was; what is refused stays, with the reason beside it. */
+function Field({ name: was, thing, act, onClose }) {
+  const [wrong, tell] = useState("");
   const [busy, wait] = useState(false);
-  const [wrong, tell] = useState("");  // said within the dialog, behind which nothing is read
-  const wanted = name.trim();
-  const ready = !busy && wanted && wanted !== was;
-  const press = async (event) => {
-    event.preventDefault();
-    if (!ready) return;
+  const own = useRef(null);
+  const isOver = useRef(false);
+  useLayoutEffect(() => { own.current.focus(); own.current.select(); }, []);
+  const id = useId("naming");
+  const close = () => { isOver.current = true; onClose(document.activeElement === own.current); };
+  const keep = async () => {
+    if (busy || isOver.current) return;
+    const wanted = own.current.value.trim();
+    if (!wanted || wanted === was) { close(); return; }
     wait(true);
     tell("");
-    let remark;
     try {
-      remark = await act(wanted);
+      const remark = await act(wanted);
+      close();
+      say([`${was} is now called ${wanted}`, remark].filter(Boolean).join(". "), { undo: { act: () => attempt(async () => { await act(was); say(`It is called ${was} again`); }) } });
     } catch (error) {
-      tell(error.message);
       wait(false);
-      return;
+      tell(error.message);
     }
-    onClose();
-    say([`${was} is now called ${wanted}`, remark].filter(Boolean).join(". "), { undo: { act: () => attempt(async () => { await act(was); say(`It is called ${was} again`); }) } });
   };
-  return html`<${Dialog} title="Rename" onClose=${onClose}><form class="stack" onSubmit=${press}><${Field} label="Name" value=${name} onInput=${set} maxlength="100" autofocus autocomplete="off" spellcheck="false" aria-invalid=${Boolean(wrong)} />
-    <div role="alert">${wrong && html`<${Alert} tone="bad">${wrong}<//>`}</div>
-    <div class="actions"><button class="primary" disabled=${!ready} aria-busy=${busy}>${busy ? "Renaming …" : "Rename"}</button></div></form><//>`;
+  const keys = (event) => {
+    event.stopPropagation();
+    if (event.key === "Enter") keep();
+    else if (event.key === "Escape") close();
+    else return;
+    event.preventDefault();
+  };
+  return html`<span class="naming"><input ref=${own} aria-label=${`Name of ${thing}`} defaultValue=${was} maxlength="100" autocomplete="off" spellcheck="false" readonly=${busy} aria-busy=${busy} aria-invalid=${Boolean(wrong)} aria-describedby=${id} onInput=${() => wrong && tell("")} onKeyDown=${keys} onBlur=${keep} />
+    <small id=${id} role="alert">${wrong}</small></span>`;
+}
+
+/** `children` is the name as it stands there; `act(name)` gives another, and the old one back for "Undo"; what it returns is said too. */
+export function Named({ name, thing, act, children }) {
+  const [isOpen, open] = useState(false);
+  const pencil = useRef(null);
+  const returns = useRef(false);
+  useLayoutEffect(() => { if (!isOpen && returns.current) { returns.current = false; pencil.current.focus(); } }, [isOpen]);
+  if (isOpen) return html`<${Field} name=${name} thing=${thing} act=${act} onClose=${(hasFocus) => { returns.current = hasFocus; open(false); }} />`;
+  return html`${children}<button type="button" ref=${pencil} class="quiet small round pencil" aria-label=${`Rename ${thing}`} title="Rename" onClick=${() => open(true)}><${Pencil} /></button>`;
 }
