@@ -12,7 +12,7 @@ _OPEN = 2**32 - 1
 _TOO_MUCH = 2**47
 """A size of 64 bits beyond it is one that was left open."""
 _AS_MUCH_AS_CAN_BE = 2**31 - 2**16
-_TAGS = (b"TAG", b"ID3", b"APETAGEX")
+TAGS = (b"TAG", b"ID3", b"APETAGEX")
 """How tags begin that programs put behind a file of any kind."""
 _RUBBISH_S = 0.05
 """So little behind the sound is no sound that a recorder did not count."""
@@ -87,7 +87,7 @@ def _bytes_a_second(shape: bytes, order: str) -> int:
 
 def _is_over(content: mmap.mmap, stop: int, shape: bytes, order: str) -> bool:
     """Whether what is behind the sound is something else: another chunk, a tag, or too little to be sound."""
-    if _is_chunk(content, stop + stop % 2, order) or content[stop : stop + 8].startswith(_TAGS):
+    if _is_chunk(content, stop + stop % 2, order) or content[stop : stop + 8].startswith(TAGS):
         return True
     rate = _bytes_a_second(shape, order) if len(shape) >= 16 else 0
     return len(content) - stop < _RUBBISH_S * rate

@@ -6,12 +6,16 @@ Formats as described in RFC 9639 (FLAC) and RFC 3533 (Ogg).
 import math
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from distill.audio.flac_frames import Stretch, whole_stretches
 from distill.audio.id3 import after_id3
 from distill.audio.spliced import AS_IT_IS, Links, Part
 
 _MOST_LINKS = 1000
+_MUCH_BEHIND = 2**16
+"""So many bytes behind the last whole frame are more than a frame that broke off."""
 _FLAC_BEGIN = b"fLaC\0\0\0\x22"
 
 
@@ -22,117 +26,78 @@ def flac(content: mmap.mmap) -> Links:
     while (at := content.find(_FLAC_BEGIN, begins[-1] + 42)) >= 0 and len(begins) <= _MOST_LINKS:
         begins.append(at)
     links = [_one_flac(content, begin, stop) for begin, stop in zip(begins, [*begins[1:], len(content)], strict=True)]
-    if not 1 < len(begins) <= _MOST_LINKS and links[0][0][0] == (0, len(content)):
+    if not 1 < len(begins) <= _MOST_LINKS and links[0].parts == [[(0, len(content))]]:
         return AS_IT_IS
-    return Links([parts for parts, _ in links], links[0][1])
+    places: list[float] = []
+    before = 0.0
+    for link in links:
+        places += [before + place for place in link.lost]
+        before += link.seconds
+    parts = [part for link in links for part in link.parts]
+    return Links(parts, links[0].claim, tuple(places), sum(link.lost_seconds for link in links))
 
 
-def _one_flac(content: mmap.mmap, begin: int, stop: int) -> tuple[list[Part], float | None]:
-    """In which parts a file is read that lies there in another one, and the seconds that it claims."""
-    as_it_is: list[Part] = [(begin, stop)]
+class _Stream(NamedTuple):
+    """How one stream of a file is read."""
+
+    parts: list[list[Part]]
+    claim: float | None = None
+    """The seconds that it claims."""
+    seconds: float = 0.0
+    """What it holds, where that was counted."""
+    lost: tuple[float, ...] = ()
+    lost_seconds: float = 0.0
+
+
+def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
+    as_it_is: list[list[Part]] = [[(begin, stop)]]
     if stop - begin < 42 or content[begin + 4] & 0x7F != 0:
-        return as_it_is, None
+        return _Stream(as_it_is)
     smallest, largest = struct.unpack(">HH", content[begin + 8 : begin + 12])
     packed = int.from_bytes(content[begin + 18 : begin + 26], "big")
     rate, claimed = packed >> 44, packed & (2**36 - 1)
     if not rate:
-        return as_it_is, None
-    claim = claimed / rate
-    last = _last_flac_frame(content, begin, stop, largest if smallest == largest else 0)
-    if last is None:
-        return as_it_is, claim
-    at, (before, found) = last
-    if (not claimed or found <= claimed) and not _is_whole(content[at:stop]):  # it broke off within this frame
-        found, stop = before, at
-    elif not claimed:
-        return as_it_is, None  # libsndfile counts for itself
-    if not found or found == claimed or found > 2 * claimed + 2**31:
-        return as_it_is, claim
-    head = content[begin : begin + 18] + (packed - claimed + min(found, 2**36 - 1)).to_bytes(8, "big")
-    return [head, (begin + 26, stop)], claim
+        return _Stream(as_it_is)
+    fixed = largest if smallest == largest else 0
+    stretches = whole_stretches(content, begin + 42, stop, fixed, claimed)[:_MOST_LINKS]
+    if not stretches:
+        return _Stream(as_it_is, claimed / rate)
+    end, held = stretches[-1].last, sum(one.last - one.first for one in stretches)
+    is_whole = len(stretches) == 1 and not stretches[0].first
+    is_counted = bool(claimed) or not is_whole or stretches[-1].stop < stop  # else libsndfile counts for itself
+    if end == claimed <= held or end > 2 * claimed + 2**31 or not is_counted:
+        return _Stream(as_it_is, claimed / rate, held / rate)
+    gaps = _gaps(stretches, claimed, stop)
+    claim = None if gaps and claimed - end in (0, gaps[-1][1]) else claimed / rate
+    head = content[begin : begin + 18]
+    if is_whole:
+        parts: list[list[Part]] = [[_with_count(head, packed, end), (begin + 26, stretches[0].stop)]]
+    else:  # each with the one block that must be there, marked as the last
+        head = head[:4] + b"\x80" + head[5:]
+        parts = [
+            [_with_count(head, packed, one.last - one.first) + bytes(16), (one.begin, one.stop)] for one in stretches
+        ]
+    lost = sum(samples for _, samples in gaps)
+    return _Stream(parts, claim, held / rate, tuple(place / rate for place, _ in gaps), lost / rate)
 
 
-def _last_flac_frame(content: mmap.mmap, begin: int, stop: int, fixed: int) -> tuple[int, tuple[int, int]] | None:
-    """Where the last frame begins, and from which sample to which it lasts.
-
-    What looks like a frame may be chance, once in some hundred files; so one counts only where another ends at its beginning.
-    """
-    seen: list[tuple[int, tuple[int, int]]] = []
-    for at in _backwards(content, max(begin + 42, stop - 2**18), stop):
-        span = _flac_frame(content, at, fixed)
-        if span is None:
-            continue
-        for later in seen:
-            if later[1][0] == span[1]:
-                return later
-        seen.append((at, span))
-    return seen[-1] if seen and seen[-1][1][0] == 0 else None
+def _with_count(head: bytes, packed: int, samples: int) -> bytes:
+    return head + (packed & ~(2**36 - 1) | min(samples, 2**36 - 1)).to_bytes(8, "big")
 
 
-def _backwards(content: mmap.mmap, first: int, stop: int) -> Iterator[int]:
-    at = stop
-    while (at := content.rfind(b"\xff", first, at)) >= 0:
-        if at + 6 < len(content) and content[at + 1] & 0xFE == 0xF8:
-            yield at
-
-
-def _flac_frame(content: mmap.mmap, at: int, fixed: int) -> tuple[int, int] | None:
-    """From which sample of the whole file to which a frame lasts that begins there; None if none does (its check sum is
-    wrong)."""
-    header = content[at : at + 17]
-    block_code, is_variable = header[2] >> 4, header[1] & 1
-    length = 0 if header[4] < 0x80 else 8 - (header[4] ^ 0xFF).bit_length()
-    if length == 1 or length > 7 or not block_code or len(header) < 8 + length:
-        return None
-    number = header[4] if not length else header[4] & (0x7F >> length)
-    for byte in header[5 : 4 + max(1, length)]:
-        if byte & 0xC0 != 0x80:
-            return None
-        number = number << 6 | byte & 0x3F
-    place = 4 + max(1, length)
-    if block_code in (6, 7):
-        block = int.from_bytes(header[place : place + block_code - 5], "big") + 1
-        place += block_code - 5
-    else:
-        block = 192 if block_code == 1 else 576 << block_code - 2 if block_code < 6 else 256 << block_code - 8
-    place += {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
-    if place >= len(header) or _crc8(header[:place]) != header[place]:
-        return None
-    if is_variable:
-        return number, number + block
-    return (number * fixed, number * fixed + block) if fixed else None
-
-
-def _is_whole(frame: bytes) -> bool:
-    """Whether the last frame of a file is all there, by its own check sum, whatever comes behind it.
-
-    That sum also comes right by chance, once in some ten frames that broke off; those are refused as damaged then.
-    """
-    check = 0
-    for place, byte in enumerate(frame):
-        check = (check << 8 & 0xFFFF) ^ _CRC16[check >> 8 ^ byte]
-        if check == 0 and place > 8:
-            return True
-    return False
-
-
-def _crc16_of(byte: int) -> int:
-    check = byte << 8
-    for _ in range(8):
-        check = (check << 1 ^ 0x8005 if check & 0x8000 else check << 1) & 0xFFFF
-    return check
-
-
-_CRC16 = [_crc16_of(byte) for byte in range(256)]
-
-
-def _crc8(data: bytes) -> int:
-    check = 0
-    for byte in data:
-        check ^= byte
-        for _ in range(8):
-            check = (check << 1 ^ 0x07 if check & 0x80 else check << 1) & 0xFF
-    return check
+def _gaps(stretches: Sequence[Stretch], claimed: int, stop: int) -> list[tuple[int, int]]:
+    """Behind how many samples that can be read some cannot, and how many."""
+    gaps, held = [], 0
+    # What is cut out of a longer stream goes on counting from there.
+    expected = 0 if stretches[-1].last <= claimed else stretches[0].first
+    for one in stretches:
+        if one.first > expected:
+            gaps.append((held, one.first - expected))
+        held += one.last - one.first
+        expected = one.last
+    if claimed > expected and stop - stretches[-1].stop > _MUCH_BEHIND:
+        gaps.append((held, claimed - expected))
+    return gaps
 
 
 def ogg(content: mmap.mmap) -> Links:
