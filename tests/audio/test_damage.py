@@ -87,15 +87,39 @@ def test_an_mp3_joined_from_other_rates_or_channels_says_so(tmp_path, encoded, o
 
 
 @pytest.mark.parametrize("form", ["VORBIS", "OPUS"])
-def test_pages_that_an_ogg_lacks_are_damage_and_no_end(tmp_path, encoded, form):
-    """Guards against "it breaks off before its end" where a minute follows, and is not used."""
-    whole = encoded("OGG", form, 6.0)
+@pytest.mark.parametrize("hole", ["page", "bytes", "zeros", "flip"])
+def test_all_that_is_whole_of_a_damaged_ogg_is_used(tmp_path, encoded, form, hole):
+    """Guards against "it breaks off before its end" where a minute follows, a whole take refused, and damage that is played."""
+    whole = encoded("OGG", form, 8.0)
+    (tmp_path / "whole.ogg").write_bytes(whole)
     pages = [at for at in range(len(whole)) if whole[at : at + 4] == b"OggS"]
-    cuts = {"page": (pages[len(pages) // 2], pages[len(pages) // 2 + 1]), "bytes": (len(whole) // 3, len(whole) // 2)}
-    for name, (begin, stop) in cuts.items():
-        (tmp_path / f"{name}.ogg").write_bytes(whole[:begin] + whole[stop:])
-        with pytest.raises(AudioFileError, match=r"damaged: it cannot be read beyond \d"):
-            read_audio(tmp_path / f"{name}.ogg")
+    half = len(pages) // 2
+    begin, stop = (pages[half], pages[half + 1]) if hole == "page" else (len(whole) // 3, len(whole) // 2)
+    stop = begin + 5 if hole == "flip" else stop
+    put_in = b"" if hole in ("page", "bytes") else bytes(stop - begin)
+    (tmp_path / "a.ogg").write_bytes(whole[:begin] + put_in + whole[stop:])
+    info = probe(tmp_path / "a.ogg")
+    told = re.fullmatch(
+        r"It is damaged at ([0-9.]+) s: about ([0-9.]+) s are lost there; the other .* s are used.", info.remark
+    )
+    assert told, info.remark
+    assert float(told[1]) > 1.0
+    assert float(told[2]) == pytest.approx(8.0 - info.seconds, abs=0.2)
+    assert info.seconds > (6.7 if hole in ("page", "flip") else 4.0)
+    heard, played = read_audio(tmp_path / "a.ogg")[0], read_audio(tmp_path / "whole.ogg")[0]
+    assert len(heard) == info.frames
+    np.testing.assert_array_equal(heard[:RATE], played[:RATE])
+    # Opus ends 6.5 ms earlier then: what its decoder needs at each beginning.
+    ends = [np.abs(heard[-RATE:] - played[-RATE - early : len(played) - early]).max() for early in (0, 312)]
+    assert min(ends) < 1e-4
+
+
+def test_an_ogg_whose_description_is_damaged_is_refused(tmp_path, encoded):
+    """Guards against sound decoded by tables that are not there."""
+    whole = encoded("OGG", "VORBIS", 2.0)
+    (tmp_path / "a.ogg").write_bytes(whole[:1000] + bytes(200) + whole[1200:])
+    with pytest.raises(AudioFileError, match="is damaged"):
+        probe(tmp_path / "a.ogg")
 
 
 def test_a_tag_before_a_flac_hides_no_wrong_length(tmp_path, encoded, noise):

@@ -3,7 +3,7 @@
 A recorder that lost power leaves sizes of zero, a stream leaves them open, joined MP3 and Ogg files describe their first part
 only, and a variable-rate MP3 without its table is as long as its first frame suggests. Where the content holds more than the
 header claims, the file is read as if its header were right: spliced from new header bytes and stretches of the file itself
-(``spliced``). What a file holds is found out by its format (``chunks``, ``frames``).
+(``spliced``). What a file holds is found out by its format (``chunks``, ``flac``, ``mpeg``, ``ogg``).
 """
 
 import mmap
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from distill.audio.chunks import aiff, au, caf, w64, wav
-from distill.audio.frames import flac, ogg
+from distill.audio.flac import flac
 from distill.audio.id3 import skip_id3
 from distill.audio.mpeg import begins_later, is_followed, is_layer_2, mp3, mpeg_frame
+from distill.audio.ogg import ogg
 from distill.audio.spliced import AS_IT_IS, Links, Spliced
 from distill.files.regular import open_regular
 

@@ -18,6 +18,8 @@ _LOOK_AHEAD = 64
 """Among so many next places that look like a frame is the true one: chance makes one in some megabytes."""
 _AT_ONCE = 2**24  # bytes
 _LONGEST_FRAME = 2**18  # bytes, as encoders write them
+_MOST_BYTES, _LONGEST_HEAD = 9, 1024
+"""What a frame takes at most: two channels of 32 bits and one more, for each of its samples."""
 
 
 class Stretch(NamedTuple):
@@ -48,7 +50,7 @@ def whole_stretches(content: mmap.mmap, begin: int, stop: int, fixed: int, claim
         # A frame ends where the one begins that goes on with the sample behind it.
         ahead = range(index + 1, min(index + 1 + _LOOK_AHEAD, len(found)))
         following = next((other for other in ahead if found[other][1] == last), None)
-        if following is not None:
+        if following is not None and found[following][0] - at <= _MOST_BYTES * (last - first) + _LONGEST_HEAD:
             frames.append(Stretch(at, found[following][0], first, last))
         index = following or index + 1
     right = _are_right(content, frames)

@@ -20,6 +20,11 @@ def page_with(head: bytes, sizes: bytes, body: bytes, *, serial: int | None = No
     return before + struct.pack("<I", _checksum(before + bytes(4) + behind)) + behind
 
 
+def is_right(page: bytes) -> bool:
+    """Whether the checksum of a page is that of its bytes."""
+    return struct.unpack("<I", page[22:26])[0] == _checksum(page[:22] + bytes(4) + page[26:])
+
+
 def _checksum(page: bytes) -> int:
     # Ogg's CRC runs from the top bit, without start value or final flip; zlib's is its mirror image with both.
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF

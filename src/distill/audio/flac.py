@@ -1,9 +1,5 @@
-"""FLAC and Ogg: their length is counted from frames or pages, not taken from the header.
+"""FLAC: its length is counted from frames, not taken from the header (RFC 9639)."""
 
-Formats as described in RFC 9639 (FLAC) and RFC 3533 (Ogg).
-"""
-
-import math
 import mmap
 import struct
 from collections.abc import Sequence
@@ -98,45 +94,3 @@ def _gaps(stretches: Sequence[Stretch], claimed: int, stop: int) -> list[tuple[i
     if claimed > expected and stop - stretches[-1].stop > _MUCH_BEHIND:
         gaps.append((held, claimed - expected))
     return gaps
-
-
-def ogg(content: mmap.mmap) -> Links:
-    """Streams one after the other (a radio's tracks): each is a file of its own to libsndfile, which reads the first."""
-    begins: list[int] = []
-    at = after_id3(content)
-    was_begin = is_end = False
-    numbers: dict[bytes, int] = {}  # by stream, of its last page
-    before = seconds = 0.0  # of the streams before, and of this one
-    rate = 0
-    while at + 27 <= len(content) and content[at : at + 4] == b"OggS":
-        is_begin = bool(content[at + 5] & 2)
-        stream, number = content[at + 14 : at + 18], struct.unpack("<I", content[at + 18 : at + 22])[0]
-        if is_begin and not was_begin:
-            begins.append(at)
-            before, seconds = before + seconds, 0.0
-        if not is_begin and number > numbers.get(stream, number) + 1:  # pages are missing
-            return Links(broken_at=before + seconds)
-        numbers[stream] = number
-        was_begin = is_begin
-        is_end = bool(content[at + 5] & 4)
-        segments = content[at + 26]
-        packet = at + 27 + segments
-        if is_begin:
-            rate = _ogg_rate(content[packet : packet + 16])
-        granule = struct.unpack("<q", content[at + 6 : at + 14])[0]
-        if rate and granule > 0:
-            seconds = granule / rate
-        at = packet + sum(content[at + 27 : packet])
-    if begins and at < len(content) and content.find(b"OggS", at) >= 0:
-        return Links(broken_at=before + seconds)
-    claim = None if is_end and at <= len(content) else math.inf
-    if not 1 <= len(begins) <= _MOST_LINKS or begins == [0]:
-        return Links(claim=claim)
-    return Links([[link] for link in zip(begins, [*begins[1:], len(content)], strict=True)], claim)
-
-
-def _ogg_rate(packet: bytes) -> int:
-    """In what the pages of a stream count, by its first packet: samples a second, 0 if it is not known."""
-    if packet.startswith(b"OpusHead"):
-        return 48_000
-    return int(struct.unpack("<I", packet[12:16])[0]) if packet.startswith(b"\x01vorbis") and len(packet) >= 16 else 0
