@@ -20,8 +20,22 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from distill.cli.waiting import Waiting
 
-class _Console(Console):
+waiting = Waiting()
+"""Shown on the terminal until a command says its first word."""
+
+
+class _Awaited(Console):
+    """What is printed takes the place of the sign of life."""
+
+    def print(self, *objects: Any, **style: Any) -> None:
+        """As in Rich."""
+        waiting.end()
+        super().print(*objects, **style)
+
+
+class _Console(_Awaited):
     """What reads it may go away (``distill train … | head``): then nothing more is said, and the work ends in order."""
 
     def on_broken_pipe(self) -> None:
@@ -36,7 +50,7 @@ class _Console(Console):
 
 
 console = _Console(stderr=True, highlight=False)
-_output = Console(highlight=False)
+_output = _Awaited(highlight=False)
 
 STAGE_NAMES = {"codec": "codec", "refinement": "second stage", "prior": "prior"}
 """What a person reads for the kind of a training."""
@@ -50,6 +64,7 @@ _ODD = "\N{REPLACEMENT CHARACTER}"
 
 def print_json(result: Mapping[str, Any]) -> None:
     """The machine-readable result, on stdout. A figure that is not finite becomes null, as JSON knows no other way."""
+    waiting.end()
     sys.stdout.write(json.dumps(_for_json(result), indent=2, allow_nan=False) + "\n")
 
 

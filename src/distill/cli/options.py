@@ -3,8 +3,9 @@
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distill.cli.console import waiting
 from distill.errors import MissingPriorError, SettingError
 from distill.files.names import command
 
@@ -230,11 +232,13 @@ def watching(tensorboard: Path | None, wandb: Wandb | None) -> "Watching":
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """The function with one more option, ``--debug``, which it does not see: ``app.py`` looks for it once an error comes."""
+    """The function with a sign of life, and one more option, ``--debug``, which it does not see: ``app.py`` looks for it once
+    an error comes."""
 
     @functools.wraps(function)
     def without_debug(*words: Any, debug: bool, **options: Any) -> None:
-        function(*words, **options)
+        with nullcontext() if any(name in os.environ for name in _STARTED) else waiting.on(sys.stderr):
+            function(*words, **options)
 
     own = inspect.signature(function)
     option = inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=DebugOption)

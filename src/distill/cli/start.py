@@ -1,5 +1,6 @@
 """The entry point of ``distill``: Ctrl-C gets a message even while Distill is still loading."""
 
+import gc
 import sys
 
 __all__ = ["main"]
@@ -12,4 +13,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("✗ Interrupted.\n  Nothing had begun yet.\n")
         sys.exit(130)
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # nothing is left to collect: looking through all of PyTorch for it took a second
