@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from distill.durations import about, duration
+from distill.durations import about, duration, place
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,20 @@ def test_a_sample_does_not_last_nothing() -> None:
         "4.2 ms",
         "0.01 s",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0.0 s"),
+        (2.46, "2.5 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1:00.0"),
+        (414.3, "6:54.3"),
+        (605, "10:05.0"),
+        (7325.1, "2:02:05.1"),
+    ],
+)
+def test_a_place_is_where_a_player_shows_it(seconds: float, words: str) -> None:
+    """Guards against "at 414.3 s", which nobody finds."""
+    assert place(seconds) == words

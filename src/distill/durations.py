@@ -1,8 +1,8 @@
-"""Lengths of time in words: as they were measured, and as they can only be guessed."""
+"""Lengths of time in words, as they were measured and as they can only be guessed; and places in a recording."""
 
 import math
 
-__all__ = ["about", "duration"]
+__all__ = ["about", "duration", "place"]
 
 
 def duration(seconds: float | None) -> str:
@@ -33,3 +33,12 @@ def about(seconds: float) -> str:
     if seconds < 90:
         return "1 minute"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{math.ceil(seconds / 360) / 10:.1f} hours"
+
+
+def place(seconds: float) -> str:
+    """``12.3 s``, ``6:54.3``: where in a recording something is, as players show it."""
+    tenths = round(10 * seconds)
+    if tenths < 600:
+        return f"{tenths / 10:.1f} s"
+    hours, minutes = divmod(tenths // 600, 60)
+    return f"{f'{hours}:{minutes:02d}' if hours else minutes}:{tenths % 600 / 10:04.1f}"

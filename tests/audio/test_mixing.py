@@ -74,7 +74,7 @@ def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, no
     assert files["hot.wav"].clipped < 0.001
     assert "12.0 dB above full scale" in files["hot.wav"].remark
     assert "It peaks less than 0.1 dB above full scale" in files["hair.wav"].remark
-    resampled = "Its peaks pass full scale once it is resampled to 48 kHz, so it is turned down to full scale."
+    resampled = "Peaks pass full scale once resampled to 48 kHz, so the level is turned down to fit."
     assert files["between.wav"].remark == resampled, "whole numbers cannot peak above full scale"
     assert f"between.wav and edges.flac: {resampled}" in corpus.left_out, "what goes for several is said once"
     assert files["clipped.wav"].clipped > 0.01

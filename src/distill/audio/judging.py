@@ -124,7 +124,7 @@ def _remark(of_file: str, levels: Levels, subtype: str) -> str:
     if levels.peak > 1 and subtype.startswith(
         "PCM"
     ):  # whole numbers end at full scale; what lies between samples may not
-        loud = "Its peaks pass full scale once it is resampled to 48 kHz, so it is turned down to full scale."
+        loud = "Peaks pass full scale once resampled to 48 kHz, so the level is turned down to fit."
     elif levels.peak > 1:
         over = 20 * math.log10(levels.peak)
         said = f"{over:.1f} dB" if over >= _SHOWN_DB else "less than 0.1 dB"

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from distill.durations import place
+
 COPY_SIMILARITY, COPY_PERCENTILE = 0.93, 99.0
 """A second is a copy if it is at least this similar to a passage, and more so than this many per cent of held-out seconds."""
 CLOSE_SIMILARITY, CLOSE_PERCENTILE = 0.88, 95.0
@@ -119,7 +121,7 @@ class Originality:
             if self.share(verdict)
         )
         return (
-            f"{words}; nearest {nearest.recording} at {nearest.at_seconds:.1f} s (similarity {nearest.similarity:.2f}"
+            f"{words}; nearest {nearest.recording} at {place(nearest.at_seconds)} (similarity {nearest.similarity:.2f}"
             + (f"; {REPEATED})" if nearest.is_repeated else ")")
         )
 

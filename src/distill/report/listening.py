@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distill.audio.rate import SAMPLE_RATE
-from distill.durations import duration
+from distill.durations import duration, place
 from distill.originality.verdict import REPEATED, Originality, Verdict
 from distill.report.contents import NewAudio, Reconstruction
 from distill.report.markup import Section, badge, count, name, section, text
@@ -121,7 +121,7 @@ def _origin_strip(originality: Originality, shown: float) -> str:
             break
         words = f"{number} s: {second.verdict.value}"
         if second.recording:
-            words += f", nearest {second.recording} at {second.at_seconds:.1f} s, similarity {second.similarity:.2f}"
+            words += f", nearest {second.recording} at {place(second.at_seconds)}, similarity {second.similarity:.2f}"
             words += f"; {REPEATED}" if second.is_repeated else ""
         bars.append(
             f'<i class="{second.verdict.value.lower()}" style="left:{100 * left:.2f}%;width:{100 * width:.2f}%" '

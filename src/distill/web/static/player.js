@@ -110,7 +110,7 @@ export function seek(place) {
 // The bar, and the keys.
 const STEP_S = 1;
 /** As a player shows it: minutes, seconds and tenths. */
-function time(seconds) {
+export function time(seconds) {
   const tenths = Math.floor(10 * seconds + 1e-6);
   return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
 }

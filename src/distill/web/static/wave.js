@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, query } from "./api.js";
 import { html, count, duration, minus } from "./parts.js";
 import { drawMel, drawWave, unpack } from "./draw.js";
-import { leave, play, playing, position, toggle } from "./player.js";
+import { leave, play, playing, position, time, toggle } from "./player.js";
 import { sayWrong, useShared } from "./store.js";
 
 const looks = new Map();
@@ -94,7 +94,8 @@ function describe(second, place) {
   if (!second.recording) return `${at}: ${second.verdict}`;
   const percentile = second.percentile == null ? "" : `, nearer than ${Math.round(second.percentile)} % of your recordings’ seconds are to each other`;
   const turned = second.semitones ? `, ${second.semitones > 0 ? "+" : ""}${minus(count(second.semitones, "semitone"))}` : "";
-  return `${at}: ${second.verdict}. Nearest ${second.recording} at ${second.at_seconds.toFixed(1)} s (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
+  const where = second.at_seconds < 59.95 ? `${second.at_seconds.toFixed(1)} s` : time(second.at_seconds);
+  return `${at}: ${second.verdict}. Nearest ${second.recording} at ${where} (similarity ${(second.similarity ?? 0).toFixed(2)}${percentile}${turned})`;
 }
 
 /** A bar a second, from `begin` on; pressing one plays the passage that it is nearest to, and then itself. */
