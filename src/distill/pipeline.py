@@ -41,7 +41,7 @@ from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import codec_config, prior_config
 from distill.training import awake
 from distill.training.adversarial import RefinementResult, refine_decoder
-from distill.training.budget import CODEC_SHARE, closing_seconds, leaves_time_to_close, overrun, time_to_learn
+from distill.training.budget import closing_seconds, codec_seconds, leaves_time_to_close, overrun, time_to_learn
 from distill.training.device import choose_device
 from distill.training.headers import bundled_header, codec_header, reason_to_keep, refined_header
 from distill.training.metrics import MetricsCallback, Notice
@@ -384,7 +384,7 @@ def run(
             split,
             model_path,
             events_file(run_folder, "codec"),
-            CodecPlan(minutes=CODEC_SHARE * left / 60, **plan.of_training),
+            CodecPlan(minutes=codec_seconds(left, corpus.seconds) / 60, **plan.of_training),
             config_changes=plan.config_changes,
             callback=callback,
             cancel_event=cancel_event,

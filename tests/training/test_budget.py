@@ -8,7 +8,16 @@ import torch
 
 from distill.models import PriorConfig
 from distill.training import Notice, TrainingEvent, train_prior
-from distill.training.budget import LEAST_SHARE, Closing, closing_seconds, leaves_time_to_close, overrun, time_to_learn
+from distill.training.budget import (
+    CODEC_SHARE,
+    LEAST_SHARE,
+    Closing,
+    closing_seconds,
+    codec_seconds,
+    leaves_time_to_close,
+    overrun,
+    time_to_learn,
+)
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import CodeViews
 
@@ -31,6 +40,15 @@ def test_that_little_time_is_left_is_said_with_what_would_be_enough() -> None:
     assert "took 1 min 10 s and" in notice.text
     assert "so 0 s of 30 s are left" in notice.text
     assert "--minutes 3" in notice.text
+
+
+def test_encoding_long_recordings_is_left_for_before_the_codec_gets_its_share() -> None:
+    """Guards against two hours of sound whose prior trains for six seconds of eight minutes: the rest was encoding."""
+    assert codec_seconds(300, corpus_seconds=120) == pytest.approx(CODEC_SHARE * 298.8)
+    assert 300 - codec_seconds(300, corpus_seconds=7200) - 7200 / 100 > 75
+    assert codec_seconds(300, corpus_seconds=360_000) == pytest.approx(CODEC_SHARE * 150), (
+        "a hundred hours leave it half"
+    )
 
 
 def test_why_a_run_took_longer_is_said() -> None:

@@ -1,6 +1,6 @@
 """How the minutes of a whole run are shared: reading, codec, prior, new audio and report are all inside them.
 
-reading │ codec: 67 % of what is left to learn in │ prior, and what is heard of it │ audio and report
+reading │ codec: 67 % of what is left to learn in │ encoding, prior, and what is heard of it │ audio and report
 
 A codec of high quality shares its minutes once more, between its two stages.
 """
@@ -16,6 +16,9 @@ from distill.training.plan import PriorPlan
 
 CODEC_SHARE = 0.67
 """Of the time that is left to learn in, the part that trains the codec; the prior has what is left before the audio is made."""
+ENCODED_A_SECOND = 100.0
+"""Seconds of stereo that two cores encode in one (docs/measured.md). The prior learns from codes of all recordings, so their
+encoding is time to learn in for neither."""
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
 MEASURING_SECONDS, HEARING_SECONDS = 31.0, 20.0
@@ -59,6 +62,11 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
             )
         )
     return max(left, LEAST_SHARE * 60 * minutes)
+
+
+def codec_seconds(left: float, corpus_seconds: float) -> float:
+    """The codec's seconds of those that are left; what encoding the recordings takes comes off first, half of them at most."""
+    return CODEC_SHARE * (left - min(corpus_seconds / ENCODED_A_SECOND, left / 2))
 
 
 def overrun(minutes: float, taken: Mapping[str, float]) -> str:
