@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from pydantic import TypeAdapter
+
+from distill.library import Library
+from distill.making.given import read_prompt
+from distill.making.request import Request
+from distill.models.model_file import load_model
 
 Distill = Callable[..., Any]
 Save = Callable[..., Path]
@@ -39,6 +45,25 @@ def test_the_prompt_decides_what_follows(
         for prompt in (first, second)
     ]
     assert not np.array_equal(*pieces)
+
+
+def test_what_follows_a_prompt_that_dies_away_is_heard(
+    distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path
+) -> None:
+    """Guards against a piece 60 dB down after a guitar's last chord; what earlier versions made is made again as it was."""
+    fading = noise(6.0) * np.logspace(0, -2.5, 6 * 48_000, dtype=np.float32)
+    prompt = save(tmp_path / "fading.wav", fading, subtype="PCM_24")
+    model = load_model(tiny)
+    assert read_prompt(model, prompt).gain == 1
+    assert read_prompt(model, prompt, is_after_fade=False).gain < 0.1
+
+    answer = distill("generate", tiny, "--prompt", prompt, "--seconds", 0.5)
+    assert answer.code == 0
+    assert "quieter" not in answer.err
+    (piece,) = Library(pytest.fail).generations()
+    assert piece.request["is_after_fade"]
+    before = {name: value for name, value in piece.request.items() if name != "is_after_fade"}
+    assert not TypeAdapter(Request).validate_python(before).is_after_fade
 
 
 def test_a_silent_prompt_is_said_to_be_silent(distill: Distill, tiny: Path, save: Save, tmp_path: Path) -> None:

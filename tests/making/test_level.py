@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from distill.making.level import at_level, gain_to_meet
+from distill.making.level import at_level, gain_to_meet, loudest_part
 from distill.models import Model
 from distill.training import Notice, TrainingEvent
 
@@ -36,6 +36,21 @@ def test_what_is_far_quieter_or_louder_is_met(given: float, expected: float) -> 
     assert len(words) == (expected != 1)
     if words:
         assert ("40 dB quieter" if given < 0.1 else "14 dB louder") in words[0]
+
+
+@pytest.mark.parametrize(("before", "expected"), [(0.1, 1.0), (0.06, 1.0), (0.01, 0.1), (0.0001, 0.01)])
+def test_what_follows_a_chord_that_dies_away_is_as_loud_as_it_was(before: float, expected: float) -> None:
+    """Guards against an inaudible piece after a recording with a natural end, 40 dB below its first chord."""
+    found = gain_to_meet(model_at(0.1), given_at(0.001), "p.wav", before=before)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_how_loud_the_loudest_part_is() -> None:
+    rate = 1000
+    audio = np.repeat(np.array([[0.1, 0.4, 0.001]], np.float32), 1500, axis=1)
+    assert loudest_part(audio, rate) == pytest.approx(0.4)
+    assert loudest_part(audio[:, 3000:3010], rate) == pytest.approx(0.001)
+    assert loudest_part(audio[:, :0], rate) == 0
 
 
 @pytest.mark.parametrize(("recordings", "given"), [(0.1, 0.0), (0.0, 0.1), (0.0, 0.0)])

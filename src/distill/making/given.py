@@ -14,7 +14,7 @@ from distill.audio.more_formats import FORMATS
 from distill.codes.extract import encode_blocks
 from distill.durations import about, duration
 from distill.errors import SettingError
-from distill.making.level import LISTENED_SECONDS, gain_to_meet
+from distill.making.level import LISTENED_SECONDS, gain_to_meet, loudest_part
 from distill.making.request import Request
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback, Notice
@@ -37,10 +37,15 @@ class Prompt:
     """What brings the recordings' level to the sound's own."""
 
 
-def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = None) -> Prompt:
+def read_prompt(
+    model: Model, audio: Path, callback: MetricsCallback | None = None, *, is_after_fade: bool = True
+) -> Prompt:
     """The end of an audio file, as much of it as the prior looks back over.
 
     However long the file is, only its end is kept in memory. A silent end is said to be so.
+
+    Args:
+        is_after_fade: whether what follows an end that dies away is as loud as the file was before that.
     """
     prior = model.require_prior()
     codec = model.codec
@@ -49,8 +54,9 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     told = _telling(audio, callback)
     if remark := remark_on(probe(audio)):
         told(remark)
-    tail = np.zeros((codec.channels, 0), np.float32)
+    tail, before = np.zeros((codec.channels, 0), np.float32), 0.0
     for block in read_blocks(audio, codec.channels, tell=told):
+        before = max(before, loudest_part(block, codec.sample_rate) if is_after_fade else 0.0)
         tail = np.concatenate([tail, block], axis=1)[:, -wanted:]
     # Of a prompt, the prior sees the newest half of its window.
     listened = prior.config.context_positions // 2 * codec.hop
@@ -69,7 +75,8 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback | None = No
     # Whole positions that end where the file ends: a remainder would be padded with silence, and silence would follow it.
     remainder = tail.shape[1] % codec.hop
     tail = tail[:, remainder:] if tail.shape[1] > remainder else tail
-    gain = gain_to_meet(model, tail[:, -round(LISTENED_SECONDS * codec.sample_rate) :], audio.name, callback)
+    end = tail[:, -round(LISTENED_SECONDS * codec.sample_rate) :]
+    gain = gain_to_meet(model, end, audio.name, callback, before=before)
     return Prompt(encode_blocks(codec, [tail / np.float32(gain)], model.device), gain)
 
 

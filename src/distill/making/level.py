@@ -33,15 +33,20 @@ def rising(samples: int) -> np.ndarray:
     return raised_cosine((np.arange(samples) + 0.5) / max(1, samples))
 
 
-def gain_to_meet(model: Model, given: np.ndarray, name: str, callback: MetricsCallback | None = None) -> float:
+def gain_to_meet(
+    model: Model, given: np.ndarray, name: str, callback: MetricsCallback | None = None, *, before: float = 0.0
+) -> float:
     """By how much the model's sound must be turned up or down to be as loud as ``given``, float32 ``[C, N]``; that it must is
     said. 1 for what is near the levels of the recordings, and for silence.
 
     Args:
         name: of what is given.
+        before: how loud it has been (:func:`loudest_part`): after a last chord that dies away, music goes on as loud as it was.
     """
     level = _level(given)
     softest, usual, loudest = _levels(model)
+    if level < softest:
+        level = max(level, min(before, softest))
     if level < _FAINTEST or usual < _FAINTEST:
         return 1.0
     away = _decibels(level / softest) if level < softest else max(0.0, _decibels(level / loudest))
@@ -56,6 +61,14 @@ def gain_to_meet(model: Model, given: np.ndarray, name: str, callback: MetricsCa
             )
         )
     return level / usual
+
+
+def loudest_part(audio: np.ndarray, rate: int) -> float:
+    """The level of the loudest part of ``LISTENED_SECONDS`` of ``[C, N]``, or of all of it if it is shorter."""
+    length = round(LISTENED_SECONDS * rate)
+    return max(
+        _level(audio[:, start : start + length]) for start in range(0, max(1, audio.shape[1] - length + 1), length)
+    )
 
 
 def at_level(audio: np.ndarray, gain: float) -> np.ndarray:

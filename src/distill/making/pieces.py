@@ -94,6 +94,7 @@ def make(
     voice = voice_of(model, request.voice_settings, callback)
     # What is noted is the voice that renders them, so that it can be made again.
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
+    request = replace(request, is_after_fade=request.kind == "audio" and request.given is not None)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, callback)
     given = None if request.given is None else file_digest(request.given)
     judged = _judged(model, draw, range(seed, seed + count), max_similarity, callback)
@@ -175,7 +176,7 @@ def _drawer(
         )
     prompt, gain = None, 1.0
     if given is not None:
-        read = read_prompt(model, given, callback)
+        read = read_prompt(model, given, callback, is_after_fade=request.is_after_fade)
         prompt, gain = read.codes, read.gain
     return lambda first, count: generate(
         model, request.seconds, count, sampling, first, progress, prompt=prompt, gain=gain, voice=voice
