@@ -50,7 +50,7 @@ def with_assumed_voice(model: Model, tell: MetricsCallback = ignore) -> Model:
         return model
     tell(
         Notice(
-            "The two voices were not compared, as only priors of a minute or more (--minutes) have time for that. New audio "
+            "The two voices were not compared, as only priors that train for a minute or more have time for that. New audio "
             "will be in the recordings' voice, which is the nearer one after short trainings. --voice overrides this."
         )
     )
