@@ -1,12 +1,13 @@
 """A command that has nothing to say yet shows that it is at work, and nothing of that is left once it speaks."""
 
+import gc
 import io
 import sys
 import time
 
 import pytest
 
-from distill.cli import options, waiting
+from distill.cli import options, start, waiting
 from distill.cli.console import line, note, print_json
 from distill.cli.waiting import Waiting
 
@@ -101,3 +102,15 @@ def test_an_error_takes_it_away(terminal: Terminal, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ValueError, match="odd"):
         options.verb(command)(debug=False)
     assert terminal.getvalue().endswith(ERASED)
+
+
+def test_nothing_is_collected_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a second of waiting after the last word, in which Python looks through all of PyTorch."""
+    monkeypatch.setattr(sys, "argv", ["distill", "--version"])
+    gc.unfreeze()
+    try:
+        with pytest.raises(SystemExit):
+            start.main()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
