@@ -40,7 +40,7 @@ def test_a_training_is_noted_with_settings_curves_and_outcome(distill: Distill, 
     assert "\n\nTrainings\n" in shown, shown
     assert "␤" not in shown
     assert "e+0" not in shown, "no musician reads a bandwidth of 2.18e+04"
-    for words in ("finished after 3 epochs", "learning_rate 0.004", "6 recordings"):
+    for words in ("finished after 3 epochs", "learning-rate 0.004", "6 recordings"):
         assert words in shown, words
 
     (home() / "library.db").write_bytes(b"no database at all")

@@ -44,6 +44,9 @@ def test_info_says_which_voice_speaks_and_why(distill: Distill, spoken: Path, ti
     answer = distill("info", spoken)
     assert "In the recordings' voice, which was measured to be nearer to the recordings; --voice chooses." in answer.err
     answer = distill("info", tiny)
+    assert f"(fingerprint {load_model(tiny).header.corpus.fingerprint[:12]})" in answer.err, (
+        "no bare letters and figures"
+    )
     assert "In the codec's voice, as it was not measured which is nearer; --voice chooses." in answer.err
     model = load_model(spoken)
     assumed = model.header.model_copy(update={"voices": {"nearer": "recordings", "assumed": 1}, "digest": None})

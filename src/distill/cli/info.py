@@ -43,15 +43,16 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
             (
                 "learned from",
                 f"{corpus.file_count} recording{'s' * (corpus.file_count != 1)}, {duration(corpus.seconds)} "
-                f"({corpus.fingerprint[:12]})",
+                f"(fingerprint {corpus.fingerprint[:12]})",
             ),
             *([("holds the sound of", _sounds(header))] if header.sounds else []),
         ]
     )
     note()
-    note(f"Codec {loaded.fingerprint[:12]}", "bold")
+    note("Codec", "bold")
     table(
         [
+            ("fingerprint", loaded.fingerprint[:12]),
             (checked("distance", header.is_codec_held_out), figure(header.codec_training.get("best_val_loss"), 2)),
             ("epochs", figure(header.codec_training.get("epochs_trained"), 0)),
             ("training started from", "the base codec" if header.is_codec_from_base else "random weights"),

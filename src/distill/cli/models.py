@@ -355,7 +355,7 @@ def _show_run(run: "RunRecord") -> None:
     note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")
     given = {name: value for name, value in run.settings.items() if value is not None}
     settings = ", ".join(
-        f"{name} {f'{value:.3g}' if isinstance(value, float) and abs(value) < 1000 else value}"
+        f"{name.replace('_', '-')} {f'{value:.3g}' if isinstance(value, float) and abs(value) < 1000 else value}"
         for name, value in given.items()
     )
     note(f"                {settings}", "dim")
