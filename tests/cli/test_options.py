@@ -167,3 +167,16 @@ def test_a_device_that_is_not_there(
         "reconstruct": [tiny, small_corpus, "--out", tmp_path / "new"],
     }[verb]
     distill(verb, *words, "--device", absent).refused(absent, "cpu", "--device auto")
+
+
+def test_a_folder_or_a_model_in_place_of_a_command_is_told_its_command(
+    distill: Distill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against "No such command 'my-recordings'", where nothing but "run" was left out."""
+    monkeypatch.chdir(tmp_path)
+    Path("my takes").mkdir()
+    distill("my takes").refused("my takes is a folder", "To learn its sound: distill run 'my takes'")
+    distill("mine.distill").refused("mine.distill is a model", "distill generate mine.distill")
+    Path("run").mkdir()
+    distill("run").refused("Missing argument")
+    distill("nothing").refused("No such command")

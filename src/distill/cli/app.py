@@ -34,8 +34,9 @@ from distill.cli import (
     ui,
 )
 from distill.cli.console import complain, console, ending_in_order
-from distill.errors import DistillError, InputError
+from distill.errors import DistillError, InputError, SettingError
 from distill.files.atomic import NO_ROOM, output_error
+from distill.files.names import MODEL_SUFFIX, command
 
 INTERRUPTED = 130
 """What Typer ends with after Ctrl-C, and every shell knows."""
@@ -50,7 +51,26 @@ _PYDANTICS = {
 
 
 class _InWords(typer.core.TyperGroup):
-    """All commands, with what is said of an option's value in plain words."""
+    """All commands, with what is said of an option's value in plain words, and of a folder or a model in place of a command."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of that name.
+
+        Raises:
+            SettingError: if it is a folder or a model, with the command that takes one.
+        """
+        word = args[0]
+        if self.get_command(ctx, word) is None:
+            if Path(word).is_dir():
+                raise SettingError(
+                    f"{word} is a folder, not a command.", f"To learn its sound: {command('distill', 'run', word)}"
+                )
+            if word.endswith(MODEL_SUFFIX):
+                raise SettingError(
+                    f"{word} is a model, not a command.",
+                    f"To make new audio with it: {command('distill', 'generate', word)}",
+                )
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was asked for."""
