@@ -115,6 +115,14 @@ def test_a_seam_that_may_be_heard_is_said(
     assert ("another --seed, or several" in answer.err) is is_said
 
 
+def test_what_a_seam_means_is_said_once(distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against the same ten words behind each of sixteen loops."""
+    monkeypatch.setattr("distill.making.loops.best_cut", lambda *_: (0, 0.2))
+    words = distill("generate", tiny, "--loop", "--seconds", 0.5, "--count", 3).err
+    assert words.count("seam 0.20") == 3
+    assert words.count("1 is as audible as any cut") == 1
+
+
 def test_a_passage_is_made_anew_and_the_rest_stays(
     distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path
 ) -> None:

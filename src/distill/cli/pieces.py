@@ -162,10 +162,12 @@ def _audio_in(out: Path) -> list[Path]:
 
 def show_pieces(pieces: "Sequence[Piece]") -> None:
     """Where each piece is, how it is made again, and where it came from."""
+    explained = " (0 is inaudible, 1 is as audible as any cut)"
     for piece in pieces:
         take = piece.generation
-        seam = getattr(take, "seam", None)
-        cut = "" if seam is None else f", seam {seam:.2f} (0 is inaudible, 1 is as audible as any cut)"
+        cut = ""
+        if (seam := getattr(take, "seam", None)) is not None:
+            cut, explained = f", seam {seam:.2f}{explained}", ""  # once is enough
         again = "" if piece.number is None else f", distill regenerate {piece.number}"
         place("New audio", piece.path, f"seed {take.seed}{cut}{again}")
         note(f"          {visible(piece.summary())}", "dim")
