@@ -197,7 +197,7 @@ class Corpus:
             if len(named) < self.file_count or len(named) <= 2 * _NAMED
             else f"All {len(named)} recordings share sound with others (bars that come back, a loop, a jingle)"
         )
-        return f"{what}. All of it is trained on, but for what sounds like anything that is held out."
+        return f"{what}. All of it is trained on, except what sounds like something that is held out."
 
 
 def import_corpus(
