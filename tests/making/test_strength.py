@@ -63,6 +63,14 @@ def test_the_period_is_that_after_which_recordings_repeat_most() -> None:
     assert strongest_period([strokes(60)[:, : 149 * FRAME]]) == (0, 0.0), "none is as long as the longest beat"
 
 
+@pytest.mark.parametrize("samples", [1, FRAME - 1, FRAME, 2 * FRAME])
+def test_a_sound_too_short_for_two_frames_has_no_echo(samples: int) -> None:
+    """Guards against a training that ends in an error: a recording of 10 s and a few samples leaves a part of a few samples."""
+    short = strokes(50)[:, :samples]
+    assert onset_echo(short, 50) == 0
+    assert strongest_period([short, strokes(60)]) == strongest_period([strokes(60)])
+
+
 def test_exactly_enough_is_enough_and_what_is_stronger_is_not_drawn() -> None:
     """Each strength costs a batch of pieces in the last seconds of training."""
     drawn: list[float] = []

@@ -71,7 +71,9 @@ def learn_bands(codec: ConvVQVAE, passages: Sequence[Passage], sources: Sequence
 
 
 def echo_of(rises: np.ndarray) -> np.ndarray:
-    """Autocorrelation of the rises ``[S]``, by positions apart: ``[S]``, 1 at the first."""
+    """Autocorrelation of the rises ``[S]``, by positions apart: ``[S]``, 1 at the first. Without rises there is none."""
+    if not len(rises):
+        return np.zeros(0)
     spectrum = np.fft.rfft(rises - rises.mean(), 2 * len(rises))
     echo = np.fft.irfft(np.abs(spectrum) ** 2)[: len(rises)]
     return np.asarray(echo / max(echo[0], 1e-12))
