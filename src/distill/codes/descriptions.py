@@ -81,7 +81,7 @@ def linear_map(
         samples = min(passage.samples, max(codec.hop, round(share * passage.samples)))
         described = describe(torch.from_numpy(mono(passage.read(0, samples, codec.channels))[0]))
         count = min(len(described), len(coded), samples // codec.hop)
-        vectors.append(_vectors(codec, coded[:count]))
+        vectors.append(summed(codec.quantizer.codebooks.cpu(), coded[:count]))
         wanted.append(described[:count])
     if not any(map(len, vectors)):
         return torch.zeros(0, 0)
@@ -104,7 +104,8 @@ def entry_descriptions(codebooks: Tensor, table: Tensor) -> Tensor:
     return (codebooks - codebooks.mean(dim=1, keepdim=True)) @ table[:-1]
 
 
-def _vectors(codec: ConvVQVAE, codes: Tensor) -> Tensor:
-    """Sums of the codebook vectors of codes ``[S, Q]``: ``[S, C]``."""
-    codebooks = codec.quantizer.codebooks.cpu()
-    return torch.stack([codebooks[level][codes[:, level].long()] for level in range(codes.shape[1])]).sum(dim=0)
+def summed(tables: Tensor, codes: Tensor) -> Tensor:
+    """What the codes of each position add up to, by a table of what each entry adds: ``[Q, K, …]`` and codes ``[…, Q]`` of any
+    integer type, on one device, give ``[…, …]``."""
+    entries = tables[torch.arange(codes.shape[-1], device=codes.device), codes.long()]
+    return entries.sum(dim=codes.ndim - 1)

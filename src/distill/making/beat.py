@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from distill.audio.distance import LogMel
 from distill.audio.passages import Passage
 from distill.audio.rate import SAMPLE_RATE
-from distill.codes.descriptions import entry_descriptions, linear_map
+from distill.codes.descriptions import entry_descriptions, linear_map, summed
 from distill.making.openings import Openings
 from distill.models.header import BANDS
 from distill.models.model_file import Model, Source
@@ -120,8 +120,7 @@ class Metronome:
 
     def rises(self, codes: Tensor) -> np.ndarray:
         """How much the bands rise at each of the positions ``[S, Q]`` on average: ``[S]``, 0 at the first."""
-        entries = codes.to(self.levels.device).T.unsqueeze(-1).expand(-1, -1, BANDS)
-        bands = self.levels.gather(1, entries).sum(dim=0)
+        bands = summed(self.levels, codes.to(self.levels.device))
         found: np.ndarray = (bands[1:] - bands[:-1]).relu().mean(dim=1).double().cpu().numpy()
         return np.concatenate([[0.0], found])
 
@@ -207,8 +206,6 @@ class Beat:
         device = metronome.levels.device
         self._push = course.to(device, torch.float32) / metronome.usual
         self._most = HIGHEST * metronome.usual
-        self._rows = torch.arange(len(metronome.levels), device=device) * metronome.levels.shape[1]
-        self._table = metronome.levels.flatten(0, 1)
         self._before = self._push.new_zeros(0)
         """Levels of the bands at the position before, less what the codes drawn since add to them: ``[B, BANDS]``."""
 
@@ -224,7 +221,7 @@ class Beat:
             return logits
         levels = self._metronome.levels
         if level == 0:
-            self._before = self._table[codes[:, at - 1] + self._rows].sum(dim=1)
+            self._before = summed(levels, codes[:, at - 1])
         else:
             self._before = self._before - levels[level - 1][codes[:, at, level - 1]]
         rise = (levels[level] - self._before[:, None]).relu_().mean(dim=2).clamp_(max=self._most)  # [B, K]

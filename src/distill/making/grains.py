@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from distill.audio.rate import SAMPLE_RATE
-from distill.codes.descriptions import entry_descriptions
+from distill.codes.descriptions import entry_descriptions, summed
 from distill.codes.layout import positions_in
 from distill.making.borders import Borders
 from distill.making.rises import Rises
@@ -148,7 +148,6 @@ class Bank:
         self.step = float(changing.median()) if len(changing) else 1.0
         """Squared distance of what codes of successive positions stand for, the median."""
         self.borders = Borders([stretch.audio for stretch in stretches], [s.begin for s in stretches], lengths, hop)
-
         self.rises = None if levels is None else Rises(levels, [stretch.codes for stretch in stretches])
 
     @classmethod
@@ -163,7 +162,7 @@ class Bank:
 
     def vectors(self, codes: Tensor) -> Tensor:
         """What codes ``[S, Q]`` stand for: ``[S, D]``."""
-        return self._codebooks[torch.arange(codes.shape[1]), codes.long()].sum(dim=1)
+        return summed(self._codebooks, codes)
 
     def distances(self, wanted: Tensor, places: np.ndarray) -> np.ndarray:
         """Of one vector ``[D]`` to these positions ``[M]``, in steps and never beyond ``ROBUST``: ``[M]``."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from distill.codes.descriptions import entry_descriptions
+from distill.codes.descriptions import entry_descriptions, summed
 from distill.codes.layout import positions_in
 from distill.making.loudness import Loudness
 from distill.models.model_file import Model
@@ -107,13 +107,8 @@ def silent_codes(model: Model) -> Tensor:
     codebooks, table = model.codec.quantizer.codebooks.cpu(), torch.tensor(model.header.bands)
     entries = entry_descriptions(codebooks, table)  # [Q, K, BANDS], beside the mean of each level
     mean = codebooks.mean(dim=1).sum(dim=0) @ table[:-1] + table[-1]
-    levels = 20 * torch.cat([_added(entries, source.codes).add_(mean).amax(dim=1) for source in sources])
+    levels = 20 * torch.cat([summed(entries, source.codes).add_(mean).amax(dim=1) for source in sources])
     coarse = torch.cat([source.codes[:, 0] for source in sources]).long()
     total = torch.zeros(size).index_add_(0, coarse, levels)
     count = torch.bincount(coarse, minlength=size)
     return (count > 0) & (total / count.clamp(min=1) < levels.median() - SILENT_DB)
-
-
-def _added(entries: Tensor, codes: Tensor) -> Tensor:
-    """What all levels of the codes ``[S, Q]`` add, together: ``[S, BANDS]``."""
-    return torch.stack([level[code] for level, code in zip(entries, codes.T.long(), strict=True)]).sum(dim=0)

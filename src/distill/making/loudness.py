@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.codes.descriptions import entry_descriptions
+from distill.codes.descriptions import entry_descriptions, summed
 from distill.models.model_file import Model, Source
 from distill.models.vqvae import ConvVQVAE
 
@@ -52,7 +52,7 @@ def learn_loudness(
     if not long or not bands:
         return None
     levels = _levels(codec, bands)
-    seconds = np.concatenate([_moving_mean(_loudness(levels, codes), memory) for codes in long])
+    seconds = np.concatenate([_moving_mean(summed(levels, codes), memory) for codes in long])
     softest, usual, loudest = np.quantile(seconds, (OUTERMOST, 0.5, 1 - OUTERMOST)).round(5).tolist()
     return softest, usual, loudest
 
@@ -84,7 +84,7 @@ class Loudness:
 
     def of_codes(self, codes: Tensor) -> Tensor:
         """Of each position of the codes ``[..., Q]``, in decibels beside ``usual``: ``[...]``."""
-        return _loudness(self.levels, codes) - self.usual
+        return summed(self.levels, codes) - self.usual
 
     def to(self, device: torch.device) -> "Loudness":
         """The same on a device."""
@@ -117,12 +117,6 @@ def _levels(codec: ConvVQVAE, bands: Sequence[Sequence[float]]) -> Tensor:
     """What each code adds to the mean level of all bands, which are log10 of amplitudes: decibels ``[Q, K]``."""
     codebooks = codec.quantizer.codebooks
     return 20 * entry_descriptions(codebooks, torch.tensor(bands, device=codebooks.device)).mean(dim=2)
-
-
-def _loudness(levels: Tensor, codes: Tensor) -> Tensor:
-    """Of each position of the codes ``[..., Q]``, in decibels beside the mean of all codes: ``[...]``."""
-    of_levels = [of_codes[codes[..., level].long()] for level, of_codes in enumerate(levels)]
-    return torch.stack(of_levels).sum(dim=0)
 
 
 def _moving_mean(line: Tensor, width: int) -> np.ndarray:

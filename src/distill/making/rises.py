@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.codes.descriptions import summed
+
 PARTS = 8
 """Neighbouring bands are taken together until there are about so many: more said no more and took three times as long."""
 MOST_OFF = 4.0
@@ -36,7 +38,7 @@ class Rises:
 
     def bands(self, codes: Tensor) -> np.ndarray:
         """Levels of the bands at each of the positions ``[S, Q]``: ``[S, B]``."""
-        found: np.ndarray = self._levels[torch.arange(codes.shape[1]), codes.long()].sum(dim=1).numpy()
+        found: np.ndarray = summed(self._levels, codes).numpy()
         return found
 
     def asked(self, bands: np.ndarray, before: np.ndarray) -> np.ndarray:
