@@ -149,14 +149,18 @@ def test_a_training_that_is_stopped_says_so_while_and_after_it_is(page: Page, mo
     stop, badge = page.locator("[data-test=stop]"), page.locator(".run h2 .badge")
     expect(stop).to_be_enabled()
     expect(badge).to_have_text("running")
+    page.keyboard.press("Shift")  # by keyboard, from here on
+    stop.focus()
     told |= {"job_step": "Stopping"}
     expect(stop).to_be_disabled()
     expect(stop).to_have_text("Stopping …")
     expect(badge).to_have_text("stopping")
     expect(page.locator("[data-test=left]")).to_contain_text("the best so far is kept")
-    told |= {"state": "stopped", "can_stop": False, "job": None, "job_step": ""}
+    expect(stop).to_be_focused()  # and not somewhere below, as what is disabled loses it
+    told |= {"state": "stopped", "can_stop": False, "can_go_on": True, "job": None, "job_step": ""}
     halted |= {"outcome": "stopped", "is_complete": True}
     expect(badge).to_have_text("stopped")
+    expect(page.locator(".head .actions :focus")).to_have_count(1)
     expect(page.locator(".stages li")).to_have_text(["Prior 25 %"])
 
 

@@ -156,6 +156,35 @@ def test_a_bar_is_found_by_its_tempo(page: Page, client: httpx.Client) -> None:
     expect(page.locator("[data-test=tempo]")).to_have_value("120")
 
 
+def test_by_keyboard_alone_a_sound_is_opened_beside_and_mixed_in(page: Page) -> None:
+    """Guards against a selection that is lost as the other sound opens, and tools that act on the grid that Tab only passes."""
+    page.goto("/#/codes")
+    opened = page.locator("[data-test=open]").first
+    opened.focus()
+    page.keyboard.press("Enter")
+    grids = page.locator("canvas[role=application]")
+    expect(grids).to_be_focused()
+    for key in ("ArrowRight", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight"):
+        page.keyboard.press(key)
+    chosen = page.locator("[data-test=chosen]")
+    expect(chosen).to_contain_text("3 columns")
+    selected = chosen.inner_text()
+    page.locator("[data-test=beside]").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_label("With the model")).to_be_focused()
+    page.get_by_role("dialog").locator("[data-test=open]").nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(grids).to_have_count(2)
+    expect(grids.first).to_be_focused()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.matches('[data-test=graft]')"):
+            break
+    expect(chosen).to_have_text(selected)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-test=said]")).to_contain_text("Took")
+
+
 def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()

@@ -12,6 +12,7 @@ import { Blend, Reimagine, Toolbar, edits } from "./codes-tools.js";
 import { Codebook } from "./codes-book.js";
 
 const ROW = 40, SMALL_ROW = 30;
+const PASSING = ["Tab", "Shift", "Control", "Alt", "Meta"];  // on its way to the tools the focus goes through the other grid
 const FORMATS = [["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"], ["codes", ".codes"]];
 const KEYS = [["Click, Enter", "hear a cell; a column's head: that moment"], ["Drag, Shift+click", "select; whole beats where a tempo is set, with Alt freely"], ["B", "widen to whole beats"], ["Arrows, Shift+arrows", "move, select"], ["Ctrl+A", "select everything"], ["Space", "play from the selection on, stop"],
   ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Ctrl+C, Ctrl+V", "copy, paste over; with Shift: insert"], ["M", "mirror"], ["[ ]", "rotate by a column"], ["L", "lock, unlock"], ["Delete", "delete columns"], ["+ −, Ctrl+wheel", "zoom"]];
@@ -95,7 +96,7 @@ export function Desk({ id, other: otherId, models, Opener }) {
   useEffect(() => () => stop(), []);
   if (!sheet) return html`<p class="hint" aria-busy="true">Opening…</p>`;
   if (!sheet.told.model_id) return html`<p class="alert bad">The model that made these codes is not where it was. Put it back, or import it in Library; nothing of this sound is lost.</p>`;
-  if (!book || (otherId && !other)) return html`<p class="hint" aria-busy="true">Opening…</p>`;
+  if (!book) return html`<p class="hint" aria-busy="true">Opening…</p>`;
   return html`<${Workplace} sheet=${sheet} other=${other} book=${book} models=${models} Opener=${Opener} />`;
 }
 
@@ -113,6 +114,8 @@ function Workplace({ sheet, other, book, models, Opener }) {
   const [tempo, setTempo] = useRemembered("codes-tempo", "");
   const [isTied, setTied] = useState(true);
   const [names] = useNames(sheet);
+  const wasOpened = useRef(false);
+  useEffect(() => { if (other && wasOpened.current) { wasOpened.current = false; links[0].grid.canvas.focus(); } }, [other?.id]);  // to go on with what is selected there
   const both = other ? [sheet, other] : [sheet];
   const selections = both.map((one, at) => fitted(chosen[at], one));
   const select = useCallback((at, selection) => setChosen((before) => before.map((one, number) => (number === at ? selection : one))), []);
@@ -161,7 +164,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
     ${both.map((one, number) => html`<section key=${one.id} class=${`card sheet ${other && number === at ? "active" : ""}`} aria-label=${`Sound ${letters[number]}`}>
       <header><${Title} sheet=${one} letter=${letters[number]} />${number === 1 && html`<${Tick} label="Scroll together" checked=${isTied} onInput=${setTied} />`}</header>
       <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${row} preview=${number === at ? preview : null} tempo=${bpm} original=${original && number === at}
-        onSelect=${onSelects[number]} onFocus=${() => setActive(number)} onKey=${(event) => keyed(event, one, selections[number], links[number].grid, original)} />
+        onSelect=${onSelects[number]} onKey=${(event) => { if (!PASSING.includes(event.key)) setActive(number); keyed(event, one, selections[number], links[number].grid, original); }} />
     </section>`)}
     <section class="card"><${Toolbar} sheet=${own} selection=${selection} names=${names} other=${beside} tempo=${bpm} /></section>
     <section class="card panels">
@@ -171,6 +174,6 @@ function Workplace({ sheet, other, book, models, Opener }) {
       ${panel === "book" && html`<${Codebook} sheet=${own} book=${book} names=${names} selection=${selection} onPut=${selection && ((level, code) => own.edit({ do: "fill", first: selection.first, stop: selection.stop, levels: [level], code }))} />`}
     </section>
     <details class="keys"><summary>Keys</summary><dl>${KEYS.map(([keys, words]) => html`<div><dt>${keys}</dt><dd>${words}</dd></div>`)}</dl></details>
-    ${opening && html`<${Dialog} title="Open beside" onClose=${() => setOpening(false)}><${Opener} models=${models.filter((one) => one.id === sheet.told.model_id)} beside=${sheet} onOpened=${(opened) => { setOpening(false); go("codes", sheet.id, opened.id); }} /><//>`}
+    ${opening && html`<${Dialog} title="Open beside" onClose=${() => setOpening(false)}><${Opener} models=${models.filter((one) => one.id === sheet.told.model_id)} beside=${sheet} onOpened=${(opened) => { wasOpened.current = true; setOpening(false); go("codes", sheet.id, opened.id); }} /><//>`}
   </div>`;
 }

@@ -71,7 +71,7 @@ function Overview({ sheet, grid, view }) {
  * The grid of a sheet. `link` is an object that gets `grid`; `onSelect` is told of every new selection, `onKey` of keys that
  * the grid does not know, `palette` colours it.
  */
-export function Pane({ sheet, book, label, link, row, preview, original, tempo, onSelect, onKey, onFocus }) {
+export function Pane({ sheet, book, label, link, row, preview, original, tempo, onSelect, onKey }) {
   const canvas = useRef(null);
   const [grid, setGrid] = useState(null);
   const [view, setView] = useState(0);
@@ -113,7 +113,7 @@ export function Pane({ sheet, book, label, link, row, preview, original, tempo, 
   return html`<div class="pane">
     ${grid ? html`<${Names} sheet=${sheet} grid=${grid} row=${row} />` : html`<div class="level-names"></div>`}
     <div class="grid-place" style=${{ height: `${heightOf(sheet.levels, row)}px` }}>
-      <canvas ref=${canvas} tabindex="0" data-first role="application" aria-roledescription="code grid" aria-label=${`${label}. ${hint}`} onFocus=${onFocus} onKeyDown=${onKey}></canvas>
+      <canvas ref=${canvas} tabindex="0" data-first role="application" aria-roledescription="code grid" aria-label=${`${label}. ${hint}`} onKeyDown=${onKey}></canvas>
     </div>
     <span></span><${Overview} sheet=${sheet} grid=${grid} view=${view} />
   </div>`;

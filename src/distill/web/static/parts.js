@@ -36,9 +36,10 @@ export function when(moment) {
   return today ? `today ${clock(date)}` : `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" })} ${clock(date)}`;
 }
 
-/** A button that waits for what it does, saying `doing` where it is given, and says what went wrong. */
-export function Action({ act, kind = "", label, doing, children, ...rest }) {
-  const [busy, set] = useState(false);
+/** A button that waits for what it does, and as long as it `waits`, saying `doing` where it is given; and says what went wrong. */
+export function Action({ act, kind = "", label, doing, waits = false, children, ...rest }) {
+  const [isActing, set] = useState(false);
+  const busy = isActing || waits;
   const press = async () => {
     if (busy) return;  // it is not disabled meanwhile, which would take the focus from it
     set(true);
@@ -122,6 +123,7 @@ export function Dialog({ title, onClose, children }) {
   useEffect(() => {
     const before = document.activeElement;
     own.current.showModal();
+    own.current.querySelector(".inside > :not(header) :is(input,select,button)").focus();
     return () => { if (before?.isConnected) before.focus(); };
   }, []);
   return html`<dialog ref=${own} aria-label=${title} onClose=${onClose} onClick=${(event) => { if (event.target === own.current) own.current.close(); }}>

@@ -131,7 +131,7 @@ function Measured({ run }) {
   const begin = async () => follow((await post(path(run.name, "/measure"))).id);
   const busy = job && !isOver;
   return html`<section class="card" aria-label="How faithful the codec is"><header><h3>How faithful the codec is</h3>
-    <${Action} kind="small" act=${begin} disabled=${busy}>${busy ? "Measuring …" : measured?.rows.length ? "Measure again" : "Measure and listen"}<//></header>
+    <${Action} kind="small" act=${begin} waits=${Boolean(busy)} doing="Measuring …">${measured?.rows.length ? "Measure again" : "Measure and listen"}<//></header>
     ${busy && html`<${Bar} share=${data?.progress.share ?? 0} label="Measured" />`}
     ${!measured?.rows.length && !busy && html`<p class="soft">Pitch, texture and distance of every recording through the codec, and both to hear. It takes about as long as a few of your recordings.</p>`}
     ${measured?.rows.length > 0 && html`<dl class="tiles">${measured.rows.map((row) => html`<div><dd>${row.value}</dd><dt title=${row.words}>${row.name}</dt></div>`)}</dl>`}
@@ -160,7 +160,7 @@ export function Run({ name }) {
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
-        ${run.can_stop && html`<${Action} act=${() => stop(run)} disabled=${isStopping(run)} title="The best weights so far are kept; it can go on later" data-test="stop">${isStopping(run) ? "Stopping …" : "Stop"}<//>`}
+        ${run.can_stop && html`<${Action} act=${() => stop(run)} waits=${isStopping(run)} doing="Stopping …" title="The best weights so far are kept; it can go on later" data-test="stop">Stop<//>`}
         ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
       </div></div>
     <${Alarm} run=${run} prior=${told.prior} />
