@@ -270,6 +270,30 @@ def test_what_broke_off_is_used_in_every_format(tmp_path, noise):
     assert probe(tmp_path / "b.oga").frames == 3 * RATE
 
 
+@pytest.mark.parametrize(
+    ("name", "form", "codec"),
+    [
+        ("a.m4a", "ipod", "aac"), ("a.aac", "adts", "aac"), ("a.mka", "matroska", "flac"), ("a.oga", "ogg", "flac"),
+        ("a.tta", "tta", "tta"), ("a.wv", "wv", "wavpack"), ("alac.m4a", "ipod", "alac"), ("a.caf", "caf", "alac"),
+    ],
+)  # fmt: skip
+def test_what_is_behind_damage_is_used_in_every_format(tmp_path, noise, name, form, codec):
+    """Guards against a telephone's recording of an hour that is thrown away for one bad block."""
+    _encode(tmp_path / name, form, codec, [noise(8.0)])
+    whole = (tmp_path / name).read_bytes()
+    half = len(whole) // 2
+    (tmp_path / name).write_bytes(whole[:half] + bytes(4000) + whole[half + 4000 :])
+    info = probe(tmp_path / name)
+    told = re.fullmatch(
+        r"It is damaged at ([0-9.]+) s: about ([0-9.]+) s are lost there; the other .* s are used.", info.remark
+    )
+    assert told, info.remark
+    assert 2.5 < float(told[1]) < 5.0
+    assert info.seconds > 5.0
+    assert float(told[2]) == pytest.approx(8.0 - info.seconds, abs=0.15)
+    assert read_audio(tmp_path / name).shape[1] == info.frames
+
+
 def test_a_second_track_is_told_of_whatever_becomes_of_the_first(tmp_path, noise, save):
     """Guards against "Nothing needs doing" about a copy, or a silent file, in which a whole other track lies unread."""
     silence = np.full((1, 3 * RATE), 1e-6, np.float32)

@@ -5,7 +5,7 @@ import errno
 import hashlib
 import math
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,7 +77,8 @@ def probe(path: Path) -> AudioInfo:
     if kind in more_formats.FORMATS:
         shape = more_formats.shape_of(path, kind)
         info = _checked(AudioInfo(path, shape.sample_rate, shape.channels, shape.frames, kind, kind))
-        remark = _joined(_claimed(shape.claim, info.seconds), shape.unread)
+        lost = _lost(shape.lost, shape.lost_seconds, info.seconds)
+        remark = _joined(_claimed(shape.claim, info.seconds), lost, shape.unread)
         return replace(info, remark=remark, unread=shape.unread)
     if not kind:  # libsndfile would look for MP3 in it, and tell of that on the screen
         raise _no_audio(path)
@@ -102,22 +103,23 @@ def probe(path: Path) -> AudioInfo:
     except (soundfile.LibsndfileError, OSError) as error:
         raise _no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
     info = _checked(info)
-    return replace(info, remark=_joined(_claimed(links.claim, info.seconds), _lost(links, info.seconds)))
+    return replace(
+        info, remark=_joined(_claimed(links.claim, info.seconds), _lost(links.lost, links.lost_seconds, info.seconds))
+    )
 
 
 def _joined(*sentences: str) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _lost(links: Links, seconds: float) -> str:
+def _lost(places: Sequence[float], lost_seconds: float, seconds: float) -> str:
     """Where sound is damaged and left out, and how much; empty where none is."""
-    if not links.lost:
+    if not places:
         return ""
-    first = duration(links.lost[0])
-    where = f"at {first}" if len(links.lost) == 1 else f"in {len(links.lost)} places, first at {first}"
-    there = "there" if len(links.lost) == 1 else "in all"
-    lost = duration(links.lost_seconds)
-    return f"It is damaged {where}: about {lost} are lost {there}; the other {duration(seconds)} are used."
+    first = duration(places[0])
+    where = f"at {first}" if len(places) == 1 else f"in {len(places)} places, first at {first}"
+    there = "there" if len(places) == 1 else "in all"
+    return f"It is damaged {where}: about {duration(lost_seconds)} are lost {there}; the other {duration(seconds)} are used."
 
 
 def _claimed(claim: float | None, seconds: float) -> str:

@@ -136,10 +136,10 @@ def _crc8(data: bytes) -> int:
 @functools.cache
 def _crc16_of_two() -> np.ndarray:
     """By the two bytes that are next, mixed with the sum so far: uint16 ``[65536]``."""
-    check: np.ndarray = np.arange(2**16, dtype=np.uint32)
+    check = np.arange(2**16, dtype=np.uint16)
     for _ in range(16):
-        check = np.where(check & 0x8000, check << 1 ^ 0x8005, check << 1) & 0xFFFF
-    return check.astype(np.uint16)
+        check = np.where(check >> 15, check << 1 ^ 0x8005, check << 1).astype(np.uint16)
+    return check
 
 
 def _are_right(content: mmap.mmap, frames: Sequence[Stretch]) -> np.ndarray:

@@ -39,6 +39,9 @@ _TELL_THEIR_LENGTH = ("mov", "asf", "matroska", "ape", "wv", "dsf", "tta", "caf"
 _LONGEST_SECONDS = 7 * 3600
 _ENCODERS_DELAY = 0.25
 """Seconds by which what is decoded may differ from what a header says: what encoders put in front and behind."""
+_JUMP = 0.05  # seconds
+_ONE_PLACE = 2.0
+"""Seconds: what is lost so soon behind the last place counts as the same."""
 _STRICT = {"err_detect": "crccheck+explode"}
 """FFmpeg plays damaged sound as noise otherwise."""
 FILM_SUFFIXES = frozenset(
@@ -59,6 +62,9 @@ class Shape:
     """The seconds its header claims where that is wrong; infinite where it claims none, but the file breaks off."""
     unread: str
     """What else it holds; empty, or a sentence."""
+    lost: tuple[float, ...] = ()
+    """The seconds of sound before each place at which some is damaged and left out."""
+    lost_seconds: float = 0.0
 
 
 def film(path: Path) -> AudioFileError:
@@ -81,11 +87,13 @@ def shape_of(path: Path, kind: str) -> Shape:
         frames += len(block)
     claim = reading.claim
     seconds = frames / rate if rate else 0.0
+    if claim is not None and reading.lost:
+        seconds += reading.lost_seconds
     if claim is not None and abs(claim - seconds) <= _ENCODERS_DELAY:
         claim = None
     if claim is None and reading.breaks_off:
         claim = math.inf
-    return Shape(rate, channels, frames, claim, reading.unread)
+    return Shape(rate, channels, frames, claim, reading.unread, tuple(reading.lost), reading.lost_seconds)
 
 
 def blocks_of(path: Path, kind: str) -> Iterator[np.ndarray]:
@@ -106,6 +114,8 @@ class _Reading:
         self.claim: float | None = None
         self.breaks_off = False
         self.unread = ""
+        self.lost: list[float] = []
+        self.lost_seconds = 0.0
         self._seconds = 0.0
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -172,12 +182,16 @@ class _Reading:
     def _frames(
         self, container: "av.container.InputContainer", stream: "av.audio.stream.AudioStream"
     ) -> "Iterator[av.audio.frame.AudioFrame]":
-        """Every frame; where only the last packets cannot be decoded, the file breaks off there."""
+        """Every frame that can be decoded; where only the last packets cannot, the file breaks off there."""
         import av
 
         fault: av.FFmpegError | None = None
+        lost = 0.0
+        reached: float | None = None  # the moment at which what was decoded ends
+        held = 0  # bytes
         packets = container.demux(stream)
         while True:
+            packet = None
             try:
                 packet = next(packets, None)
                 if packet is None:
@@ -189,13 +203,28 @@ class _Reading:
                 if isinstance(error, av.EOFError):
                     break
                 fault = fault or error
+                if packet is not None and packet.duration and packet.time_base:
+                    lost += float(packet.duration * packet.time_base)
                 continue
-            if frames and fault is not None:
-                raise fault
-            yield from frames
+            held += packet.size
+            for frame in frames:
+                jump = 0.0 if None in (reached, frame.time) else frame.time - reached
+                # A page of Ogg that is missing shows in nothing else, and not before the next page.
+                if fault is not None or (container.format.name == "ogg" and jump > _JUMP):
+                    self._lose(max(lost, jump))
+                    fault, lost = None, 0.0
+                yield frame
+                reached = None if frame.time is None else frame.time + frame.samples / frame.sample_rate
         if fault is not None and not self._seconds:
             raise fault
         self.breaks_off = fault is not None
+        if self.lost and container.format.name == "aac":  # frames without moments of their own
+            self.lost_seconds = max(self.lost_seconds, (container.size - held) * self._seconds / held)
+
+    def _lose(self, seconds: float) -> None:
+        if not self.lost or self._seconds - self.lost[-1] > _ONE_PLACE:
+            self.lost.append(self._seconds)
+        self.lost_seconds += seconds
 
 
 def path_begins_as_box(path: Path) -> bool:
