@@ -33,9 +33,10 @@ from distill.cli import (
     train_prior,
     ui,
 )
-from distill.cli.console import complain, console, ending_in_order
+from distill.cli.console import complain, console, ending_in_order, warn
 from distill.errors import DistillError, InputError, SettingError
 from distill.files.atomic import NO_ROOM, output_error
+from distill.files.leftovers import announced_folder, clear_held
 from distill.files.names import MODEL_SUFFIX, command
 
 INTERRUPTED = 130
@@ -146,6 +147,7 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         with ending_in_order():
             engines.end_with_sweep()
+            _tidy()
             app(list(words), prog_name="distill")
     except DistillError as error:
         _end(error, debug)
@@ -159,6 +161,15 @@ def main(words: Sequence[str] | None = None) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - the last net: no person ever meets a traceback unasked
         _end(_unforeseen(error), debug)
+
+
+def _tidy() -> None:
+    """Clears up after processes that were killed: names that they held, pieces that they could not note any more."""
+    clear_held()
+    if any(announced_folder().glob("*.json")):
+        from distill.runs.piece_notes import note_what_was_left
+
+        note_what_was_left(warn)
 
 
 def _has_empty_word(words: Sequence[str]) -> bool:

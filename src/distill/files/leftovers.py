@@ -1,6 +1,7 @@
 """Files that a killed process leaves behind, and how to tell them from files that are still being written.
 
     .distill-HOST-PID-XXXXXXXX.part   content that is written aside: its name says whose it is
+    announced/XXXXXXXX.json           in Distill's own folder: a piece that is about to be written (``runs/piece_notes.py``)
     held/XXXXXXXX.json                in Distill's own folder: an empty file that holds a name, and the process that holds it
 
 What belongs to a process that still runs, or to another computer, is never touched.
@@ -24,6 +25,12 @@ from distill.files.regular import absolute
 
 _PART = re.compile(r"\.distill-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,10})-[0-9a-f]{8}\.part")
 _NOTES = "held"
+_ANNOUNCED = "announced"
+
+
+def announced_folder() -> Path:
+    """Where pieces are announced that are about to be written, a JSON file each."""
+    return home() / _ANNOUNCED
 
 
 def part_beside(path: Path, ending: str = "") -> Path:
@@ -75,6 +82,7 @@ def clear_held() -> None:
             continue
         with contextlib.suppress(OSError):  # another process was quicker, or the disk is only read
             note.unlink()
+            clear_parts(path.parent)
             if _identity(path) == file:
                 path.unlink()
 

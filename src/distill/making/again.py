@@ -17,7 +17,7 @@ from distill.making.pieces import Piece, make_again
 from distill.making.request import Request
 from distill.making.voices import Choice
 from distill.models.model_file import Model, load_model
-from distill.runs.journal import sound_digest
+from distill.runs.piece_notes import sound_digest
 from distill.training.metrics import MetricsCallback
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
@@ -24,7 +25,7 @@ from distill.models.model_file import Model
 from distill.originality.dial import MOST_TRIES, Drawn, draw_until_original
 from distill.originality.judge import OriginalityJudge
 from distill.originality.verdict import Originality, Verdict
-from distill.runs.journal import NewPiece, PieceNotes
+from distill.runs.piece_notes import NewPiece, PieceNotes
 from distill.training.metrics import MetricsCallback, Notice
 
 HEARD = (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
@@ -105,11 +106,16 @@ def make(
     notes = PieceNotes(model, callback)
     try:
         for one in judged:
-            pieces.append(_written(model, out, request, one.take, one.originality))
+            announced = partial(_announce, notes, request, given, one.together)
+            pieces.append(_written(model, out, request, one.take, one.originality, announced))
             notes.add(_noted(pieces[-1], request, given, one.together))
     finally:  # what is on disk is noted, even if it was interrupted while it was
         notes.catch_up()
     return tuple(replace(piece, number=number) for piece, number in zip(pieces, notes.numbers, strict=True))
+
+
+def _announce(notes: PieceNotes, request: Request, given: str | None, together: range, piece: Piece) -> None:
+    notes.announce(_noted(piece, request, given, together), [] if piece.sidecar is None else [piece.sidecar])
 
 
 def _noted(piece: Piece, request: Request, given: str | None, together: range) -> NewPiece:
@@ -151,7 +157,7 @@ def make_again(
     voice = voice_of(model, request.voice_settings, callback)
     takes = _drawer(model, request, voice or CodecVoice(model), progress, callback)(seeds.start, len(seeds))
     take = takes[seeds.index(seed)]
-    return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), name)
+    return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), title=name)
 
 
 def _drawer(
@@ -212,9 +218,18 @@ def _judged(
 
 
 def _written(
-    model: Model, out: Path, request: Request, take: Take, originality: Originality, title: str | None = None
+    model: Model,
+    out: Path,
+    request: Request,
+    take: Take,
+    originality: Originality,
+    announce: Callable[[Piece], None] | None = None,
+    title: str | None = None,
 ) -> Piece:
-    """Writes a piece and all that belongs beside it, each under a free name; where one of them fails, none stays."""
+    """Writes a piece and all that belongs beside it, each under a free name; where one of them fails, none stays.
+
+    The audio comes after the list of its grains, so that a piece that is there has all it needs, whenever the process ends.
+    """
     made_of = _made_of(model, take)
     with ExitStack() as reserved:
         path = reserved.enter_context(
@@ -227,6 +242,12 @@ def _written(
             "software": f"Distill {version('distill-audio')}",
             "comment": f"{about}; {piece.summary()}",
         }
+        if made_of:
+            piece = replace(piece, sidecar=reserved.enter_context(reserving(path.with_suffix(".json"))))
+        if announce is not None:
+            announce(piece)
+        if piece.sidecar is not None:
+            write_sidecar(piece.sidecar, path.name, made_of, about)
         write_audio(
             path,
             take.blocks(model),
@@ -235,10 +256,6 @@ def _written(
             channels=model.codec.channels,
             tags=tags,
         )
-        if made_of:
-            sidecar = reserved.enter_context(reserving(path.with_suffix(".json")))
-            write_sidecar(sidecar, path.name, made_of, about)
-            piece = replace(piece, sidecar=sidecar)
         if made_of and request.edit_list:
             edit_list = reserved.enter_context(reserving(path.with_suffix(".rpp")))
             write_edit_list(edit_list, path.name, made_of, probe(path).seconds, model.codec.sample_rate)

@@ -5,37 +5,30 @@ and the work goes on.
 """
 
 import dataclasses
-import json
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import soundfile
 
-from distill.audio.rate import SAMPLE_RATE
 from distill.errors import DistillError
-from distill.files.atomic import written_aside
-from distill.files.home import home
 from distill.files.names import sole_writer
 from distill.files.process import this_process
-from distill.files.regular import absolute, native
-from distill.library import GenerationRecord, Library, RunRecord
-from distill.library.records import ENDED_AT_ONCE, origin_of
-from distill.originality.verdict import Second
+from distill.files.regular import absolute
+from distill.library import Library, RunRecord
+from distill.library.records import ENDED_AT_ONCE
 from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
 from distill.runs.status import records_of
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
 
 if TYPE_CHECKING:
-    from distill.models.model_file import Model
+    pass
 
 
 @dataclass
@@ -77,7 +70,7 @@ def recorded_run(
     Raises:
         OutputError: if another process trains in the folder of the events.
     """
-    library = _Noting(callback)
+    library = Noting(callback)
     model, recordings, log_file = (str(absolute(path)) for path in (model_path, folder, events))
     started = _after_those_before(events.parent)
     run = RunRecord(kind, model, recordings, log_file, started, dict(settings), process=this_process())
@@ -121,107 +114,6 @@ def recorded_run(
         library.save(memory.ended(run, "stopped" if stopped else "finished"), True)
 
 
-@dataclass(frozen=True)
-class NewPiece:
-    """What to note about one piece of new audio."""
-
-    file: Path
-    seed: int
-    verdict: str
-    """Where it came from, in words."""
-    shares: dict[str, float]
-    """How much of it is original, close and copy, 0 to 1."""
-    request: dict[str, Any]
-    """What was asked for, as JSON values."""
-    seconds: Sequence[Second] = ()
-    """The verdict on every second, and the passage it is like."""
-
-
-VERDICTS = "verdicts"
-"""Beside the database: what was found of every second of a piece, a file a piece, named by its number."""
-
-
-class PieceNotes:
-    """Notes new audio and the model that made it, each piece as soon as it is written, so that a killed process loses none.
-
-    A model that was never written to a file is not noted, nor is its audio, since that could not be made again.
-    """
-
-    def __init__(self, model: "Model", callback: MetricsCallback | None) -> None:
-        self._model, self._noting = model, _Noting(callback)
-        self._waiting: list[NewPiece] = []
-        self.numbers: list[int | None] = []
-        """The number that each piece is known by; None where it was not noted."""
-
-    def add(self, piece: NewPiece) -> None:
-        """Notes a piece that is on disk."""
-        self._waiting.append(piece)
-        self.catch_up()
-
-    def catch_up(self) -> None:
-        """Notes what an interruption kept from being noted."""
-        while self._waiting:
-            number = self._noted(self._waiting[0])
-            del self._waiting[0]
-            self.numbers.append(number)
-
-    def _noted(self, piece: NewPiece) -> int | None:
-        path, digest = self._model.path, self._model.header.digest
-        if path is None or digest is None:
-            return None
-        number = None
-
-        def note(library: Library) -> None:
-            nonlocal number
-            library.note_model(path)
-            generation = GenerationRecord(
-                made=datetime.now(UTC).isoformat(timespec="seconds"),
-                model=str(absolute(path)),
-                digest=digest,
-                origin=origin_of(self._model.header),
-                file=str(absolute(piece.file)),
-                sound=sound_digest(piece.file),
-                seed=piece.seed,
-                verdict=piece.verdict,
-                shares=piece.shares,
-                request=piece.request,
-            )
-            number = library.add_generations([generation])[0].id
-            with written_aside(home() / VERDICTS / f"{number}.json") as aside:
-                aside.write_text(json.dumps([_finite(second) for second in piece.seconds]), encoding="utf-8")
-
-        self._noting.note(note)
-        return number
-
-
-def verdicts_of(number: int) -> list[dict[str, Any]] | None:
-    """What was found of every second of a piece (the fields of ``Second``; None for what is not a number); None if unknown."""
-    try:
-        told = json.loads((home() / VERDICTS / f"{number}.json").read_bytes())
-    except (OSError, ValueError):  # made by an earlier version, or elsewhere
-        return None
-    return told if isinstance(told, list) else None
-
-
-def _finite(second: Second) -> dict[str, Any]:
-    fields = dataclasses.asdict(second)
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in fields.items()
-    }
-
-
-def sound_digest(path: Path) -> str:
-    """SHA-256 of the samples in an audio file that Distill wrote, independent of its tags.
-
-    Samples of 24 bits fit float32 exactly.
-    """
-    digest = sha256()
-    with soundfile.SoundFile(native(path)) as file:
-        for block in file.blocks(blocksize=SAMPLE_RATE, dtype="float32", always_2d=True):
-            digest.update(block.tobytes())
-    return digest.hexdigest()
-
-
 @dataclass
 class _Memory:
     """What is kept of a run's events: its curves and its result."""
@@ -251,7 +143,7 @@ class _Memory:
         )
 
 
-class _Noting:
+class Noting:
     """Writes to the library, or says once that it could not."""
 
     def __init__(self, callback: MetricsCallback | None) -> None:

@@ -13,7 +13,7 @@ from distill.errors import LibraryError, MissingPriorError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.library import GenerationRecord, ModelEntry
-from distill.runs.journal import verdicts_of
+from distill.runs.piece_notes import verdicts_of
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.routes.work import JobView, view
