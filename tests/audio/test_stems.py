@@ -66,6 +66,40 @@ def test_a_mix_and_its_tracks_are_held_out_at_the_same_seconds(tmp_path, tracks,
     assert "mix" not in by_the_rule_before.explanation
 
 
+@pytest.mark.parametrize("lag", [96_123, -96_123, 4_801, 7 * RATE, -1500])
+def test_a_mix_that_begins_at_another_moment_is_found(tracks, melody, noise, lag):
+    """Guards against a bounce without its count-in, held out while all it consists of is trained on."""
+    song = tracks(1)
+    whole = np.tanh(2 * _mixed(song)) + 0.01 * noise(16.0, 7)
+    bounce = whole[:, lag:] if lag > 0 else np.pad(whole, ((0, 0), (-lag, 0)))
+    sounds = [*song.values(), bounce, melody(16.0, 90), melody(15.0, 91), noise(14.0, 92)]
+    assert find_mixdowns([(one, "mean") for one in sounds]) == (Mixdown(3, (0, 1, 2), lag),)
+    apart = [*song.values(), melody(14.0, 90), noise(18.0, 91), *(song["drums"][:, 48_000:], song["bass"][:, 5000:])]
+    assert find_mixdowns([(one, "mean") for one in apart]) == ()
+
+
+@pytest.mark.parametrize("lag", [2 * RATE, -2 * RATE])
+def test_a_late_mix_and_its_tracks_are_held_out_at_the_same_moments(tmp_path, tracks, save, lag):
+    """Guards against the seconds of a mix held out beside other ones of its tracks; models of the rule before keep theirs."""
+    for name, sound in tracks(1).items():
+        save(tmp_path / f"{name}.wav", sound)
+    whole = _mixed(tracks(1))
+    save(tmp_path / "bounce.wav", whole[:, lag:] if lag > 0 else np.pad(whole, ((0, 0), (-lag, 0))))
+    corpus = import_corpus(tmp_path)
+    begins = f"drums.wav and vox.wav, 2 s {'later' if lag > 0 else 'earlier'}. The same"
+    assert begins in " ".join(corpus.together)
+    split = split_corpus(corpus)
+    assert "together with it in a mix" in split.explanation
+    moment = {one.name: lag if one.name == "bounce.wav" else 0 for one in corpus.recordings}
+    assert {one.recording.name for one in split.held_out} == moment.keys()
+    for held in split.held_out:
+        for other in split.train:
+            begin, stop = (place + moment[held.recording.name] for place in (held.start, held.stop))
+            mine = moment[other.recording.name]
+            assert other.stop + mine <= begin or other.start + mine >= stop
+    assert "mix" not in split_corpus(corpus, rule=3).explanation
+
+
 def test_tracks_without_their_mix_are_told_by_their_names(tmp_path, tracks, save):
     """Guards against a held-out voice whose song is trained on without a word; and against a word about kits and packs."""
     for seed in (1, 2):

@@ -62,6 +62,11 @@ class Recording:
         return in_channels(piece, channels, self.mix)
 
 
+def _moved(lag: int) -> str:
+    """How a mix begins beside its tracks, in words."""
+    return f", {duration(abs(lag) / SAMPLE_RATE)} {'later' if lag > 0 else 'earlier'}" if lag else ""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """The usable recordings of a folder, sorted by name, and a report on every audio file in it.
@@ -162,8 +167,8 @@ class Corpus:
     def together(self) -> tuple[str, ...]:
         """Which recordings have to do with each other, and what that means for what is held out; a sentence or two each."""
         pieces = [
-            f"{self._named((one.whole,))} is the mix of {self._named(one.parts)}. The same seconds of all these are held out, "
-            "so that none gives away another."
+            f"{self._named((one.whole,))} is the mix of {self._named(one.parts)}{_moved(one.lag)}. The same seconds of all "
+            "these are held out, so that none gives away another."
             for one in self.mixdowns
         ]
         names, samples = [one.name for one in self.recordings], [one.samples for one in self.recordings]

@@ -21,7 +21,7 @@ _SHORTEST_RUN = 4  # cells: what is shorter is no sound to recognise
 class KeptAside:
     """What is held out so far, and all that sounds like it, in cells of each recording."""
 
-    def __init__(self, corpus: Corpus, *, comes_back: bool = True, has_mixdowns: bool = False) -> None:
+    def __init__(self, corpus: Corpus, *, comes_back: bool = True, rule: int) -> None:
         self.recordings = corpus.recordings
         self.all_samples = sum(one.samples for one in corpus.recordings)
         self.chosen: dict[int, tuple[int, int]] = {}
@@ -34,7 +34,12 @@ class KeptAside:
             first, last, lag = (round(samples / CELL) for samples in (one.start, one.stop, one.lag))
             self._alike.setdefault(one.one, []).append((one.one, first, last, one.other, lag))
             self._alike.setdefault(one.other, []).append((one.other, first + lag, last + lag, one.one, -lag))
-        self._together = [(one.whole, *one.parts) for one in corpus.mixdowns] if has_mixdowns else []
+        self._together = [
+            ((one.whole, 0), *((part, round(one.lag / CELL)) for part in one.parts))
+            for one in corpus.mixdowns
+            if rule >= (4 if one.lag else 3)
+        ]
+        """A mix and its tracks, each with the cells by which it begins before the mix."""
 
     @property
     def samples(self) -> int:
@@ -119,12 +124,18 @@ class KeptAside:
         while changed:
             changed = False
             for members in self._together:
-                length = min(len(marks[one]) for one in members)
-                heard = np.logical_or.reduce([marks[one][:length] for one in members])
-                for one in members:
-                    if (heard & ~marks[one][:length]).any():
+                begin = min(-lag for _, lag in members)
+                ends = [len(marks[one]) - lag for one, lag in members]
+                last = max(ends) if any(lag for _, lag in members) else min(ends)  # as the third rule had it
+                heard = np.zeros(last - begin, bool)
+                for one, lag in members:
+                    mine = marks[one][: len(heard) + lag + begin]
+                    heard[-lag - begin :][: len(mine)] |= mine
+                for one, lag in members:
+                    new = heard[-lag - begin :][: len(marks[one])]
+                    if (new & ~marks[one][: len(new)]).any():
                         marks[one] = marks[one].copy()
-                        marks[one][:length] |= heard
+                        marks[one][: len(new)] |= new
                         changed = True
 
     def _changed(self, number: int, start: int, stop: int) -> list[tuple[int, np.ndarray]]:

@@ -7,7 +7,7 @@ tells tracks of one piece from recordings that merely last as long; then their n
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
@@ -15,11 +15,12 @@ import numpy as np
 
 from distill.audio.alike import known_by
 from distill.audio.cache import let_go
+from distill.audio.late_mixes import exactly, lags_of, loudness
 from distill.audio.mixing import Mix, mixed
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.remembered import remembered
 
-_VERSION = 1
+_VERSION = 2
 """To be raised when other mixes are found: what was found before is kept under its number."""
 _SAME_LENGTH = SAMPLE_RATE // 2
 _SHORTEST = 2 * SAMPLE_RATE
@@ -31,6 +32,10 @@ _ADDED = 2e-3  # the share that a track must add
 _APART = 0.5
 _LATE = 3511  # samples; tones of one pitch add up to each other so much later, too
 _EXPLAINED_LATE = 0.4
+_SHORTEST_LATE, _MOST_LONGER = 8 * SAMPLE_RATE, 30 * SAMPLE_RATE
+"""Of tracks whose mix begins at another moment: shorter ones are loops; and what a mix may last more or less than they do."""
+_MOST_PAIRS = 200
+"""Of a group of tracks and a recording that may be their mix; where there are more, it is a pack, and none is looked for."""
 _SHORTEST_PIECE = 4.0  # seconds: a kit of drums is no piece
 # fmt: off
 _TRACKS = frozenset({
@@ -48,19 +53,22 @@ class Mixdown:
 
     whole: int
     parts: tuple[int, ...]
+    lag: int = 0
+    """Samples by which ``whole`` begins later than they do: below 0 where they begin later."""
 
 
 def mixdowns_in(recordings: Sequence[tuple[np.ndarray, Mix]], digests: Sequence[str]) -> tuple[Mixdown, ...]:
     """What :func:`find_mixdowns` gives of recordings whose files have these SHA-256, searched once."""
-    if not _of_one_length([audio.shape[1] for audio, _ in recordings]):
+    if len(recordings) < 3 or not _of_one_length([audio.shape[1] for audio, _ in recordings], least=2):
         return ()
     known = known_by(recordings, digests)
     found = remembered(f"{known}.mixdowns-{_VERSION}", lambda: [asdict(one) for one in find_mixdowns(recordings)])
-    return tuple(Mixdown(one["whole"], tuple(one["parts"])) for one in found)
+    return tuple(Mixdown(one["whole"], tuple(one["parts"]), one["lag"]) for one in found)
 
 
 def find_mixdowns(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[Mixdown, ...]:
-    """Which recordings ``[C, N]`` at 48 kHz are the sum of two or more others that begin and end with them."""
+    """Which recordings ``[C, N]`` at 48 kHz are the sum of two or more others that begin and end with them, or that are of one
+    length and begin up to half a minute before or after them."""
     found = []
     for together in _of_one_length([audio.shape[1] for audio, _ in recordings]):
         products, late = _products([recordings[number] for number in together])
@@ -68,7 +76,40 @@ def find_mixdowns(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[Mixdown
             parts = _summands(products, at)
             if len(parts) > 1 and _explained(products, parts, late[at])[0] <= _EXPLAINED_LATE:
                 found.append(Mixdown(number, tuple(together[part] for part in sorted(parts))))
-    return tuple(found)
+    return (*found, *_late(recordings, {one.whole for one in found}))
+
+
+def _late(recordings: Sequence[tuple[np.ndarray, Mix]], known: Collection[int]) -> list[Mixdown]:
+    """The same of mixes that begin at another moment than their tracks."""
+    found: list[Mixdown] = []
+    samples = [audio.shape[1] for audio, _ in recordings]
+    groups = [group for group in _of_one_length(samples, least=2) if samples[group[0]] >= _SHORTEST_LATE]
+    pairs = [
+        (group, number)
+        for group in groups
+        for number in range(len(recordings))
+        if number not in known and abs(samples[number] - samples[group[0]]) <= _MOST_LONGER
+    ]
+    if len(pairs) > _MOST_PAIRS:
+        return []
+    loud = {
+        one: loudness(*recordings[one]) for one in sorted({one for group, number in pairs for one in (*group, number)})
+    }
+    for group, number in pairs:
+        tracks = [one for one in group if one != number and one not in known]
+        if len(tracks) < 2 or any(one.whole == number for one in found):
+            continue
+        shortest = min(len(loud[one]) for one in tracks)
+        for hops in lags_of(loud[number], [loud[one][:shortest] for one in tracks]):
+            lag = exactly(recordings[number], [recordings[one] for one in tracks], hops, loud[number])
+            if lag is None:
+                continue
+            products, late = _products([recordings[one] for one in (*tracks, number)], lag)
+            parts = _summands(products, len(tracks))
+            if len(parts) > 1 and _explained(products, parts, late[-1])[0] <= _EXPLAINED_LATE:
+                found.append(Mixdown(number, tuple(tracks[part] for part in sorted(parts)), lag))
+                break
+    return found
 
 
 def like_tracks(names: Sequence[str], samples: Sequence[int]) -> list[list[int]]:
@@ -84,7 +125,7 @@ def like_tracks(names: Sequence[str], samples: Sequence[int]) -> list[list[int]]
     return [[number for number, _ in group] for group in found.values() if len({plays for _, plays in group}) > 1]
 
 
-def _of_one_length(samples: Sequence[int]) -> list[list[int]]:
+def _of_one_length(samples: Sequence[int], least: int = 3) -> list[list[int]]:
     order = sorted(range(len(samples)), key=lambda number: (samples[number], number))
     groups: list[list[int]] = []
     for number in order:
@@ -94,18 +135,24 @@ def _of_one_length(samples: Sequence[int]) -> list[list[int]]:
             groups[-1].append(number)
         else:
             groups.append([number])
-    return [sorted(group) for group in groups if 2 < len(group) <= _MOST]
+    return [sorted(group) for group in groups if least <= len(group) <= _MOST]
 
 
-def _products(recordings: Sequence[tuple[np.ndarray, Mix]]) -> tuple[np.ndarray, np.ndarray]:
-    """What each recording has in common with each other one, ``[n, n]``: 1 for all of it; and with each a moment later."""
-    shortest = min(audio.shape[1] for audio, _ in recordings)
+def _products(recordings: Sequence[tuple[np.ndarray, Mix]], lag: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """What each recording has in common with each other one, ``[n, n]``: 1 for all of it; and with each a moment later.
+
+    Args:
+        lag: samples by which the last one begins later than the others.
+    """
+    begins = [max(0, lag)] * (len(recordings) - 1) + [max(0, -lag)]
+    shortest = min(audio.shape[1] - begin for (audio, _), begin in zip(recordings, begins, strict=True))
     count = min(_BLOCKS, -(-shortest // _BLOCK))
     total, late = np.zeros((2, len(recordings), len(recordings)))
     for start in np.linspace(0, max(0, shortest - _BLOCK), count).astype(int):
         sounds = []
-        for audio, mix in recordings:
-            sound = mixed(np.array(audio[:, start : min(start + _BLOCK, shortest)], dtype=np.float32), mix)[0]
+        for (audio, mix), begin in zip(recordings, begins, strict=True):
+            stop = begin + min(start + _BLOCK, shortest)
+            sound = mixed(np.array(audio[:, begin + start : stop], dtype=np.float32), mix)[0]
             sounds.append(np.diff(sound))  # deaf to an offset, and to most of a hum
             let_go(audio)
         block = np.stack(sounds).astype(np.float64)
