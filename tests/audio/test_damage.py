@@ -385,6 +385,19 @@ def test_all_that_is_whole_of_a_damaged_flac_is_used(tmp_path, encoded, noise, s
         assert begin is not None, at
 
 
+def test_a_flac_whose_description_is_damaged_has_all_its_sound(tmp_path, encoded, noise):
+    """Guards against a whole take refused, as one byte is wrong in the length of a block of some program's own."""
+    whole = encoded("FLAC", "PCM_16", seconds=2.0)
+    block = b"\x02" + (20_000).to_bytes(3, "big") + b"prog" + np.random.default_rng(0).bytes(19_996)
+    for name, place in (("whole", None), ("long", 43), ("short", 44)):
+        content = bytearray(whole[:42] + block + whole[42:])
+        if place is not None:
+            content[place] ^= 0x0C
+        (tmp_path / "a.flac").write_bytes(content)
+        np.testing.assert_allclose(read_audio(tmp_path / "a.flac"), noise(2.0), atol=1e-4, err_msg=name)
+        assert not probe(tmp_path / "a.flac").remark
+
+
 def test_a_flac_cut_out_of_a_stream_is_not_called_damaged(tmp_path, encoded):
     """Guards against hours that are "lost" before the moment at which somebody began to record a radio."""
     whole = encoded("FLAC", "PCM_16", seconds=4.0)

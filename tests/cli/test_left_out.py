@@ -68,6 +68,19 @@ def test_check_says_once_what_holds_for_many(distill: Callable, mixed_folder: Pa
     assert line.startswith("  copy-0.wav, copy-1.wav, copy-2.wav, copy-3.wav: ")
 
 
+def test_check_says_once_what_is_true_of_many_that_are_used(
+    distill: Callable, tmp_path: Path, save: Callable, noise: Callable
+) -> None:
+    """Guards against forty lines that differ in a name alone, for a folder in which each file has a silent channel."""
+    for number in range(4):
+        sound = noise(0.5, seed=number, channels=2)
+        sound[1] = 0.0
+        save(tmp_path / "in" / f"take-{number}.wav", sound)
+    told = distill("check", tmp_path / "in").out
+    assert told.count("Its right channel is silent") == 1
+    assert "take-0.wav, take-1.wav, take-2.wav, take-3.wav: Its right channel is silent" in " ".join(told.split())
+
+
 def test_an_archive_beside_recordings_is_named(mixed_folder: Path) -> None:
     """A pack of samples that was never unpacked is not passed over."""
     (mixed_folder / "more loops.zip").write_bytes(b"PK\3\4")

@@ -61,12 +61,13 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     end, held = stretches[-1].last, sum(one.last - one.first for one in stretches)
     is_whole = len(stretches) == 1 and not stretches[0].first
     is_counted = bool(claimed) or not is_whole or stretches[-1].stop < stop  # else libsndfile counts for itself
-    if end == claimed <= held or end > 2 * claimed + 2**31 or not is_counted:
+    is_described = _description_end(content, begin) == stretches[0].begin
+    if (end == claimed <= held and is_described) or end > 2 * claimed + 2**31 or not is_counted:
         return _Stream(as_it_is, claimed / rate, held / rate)
     gaps = _gaps(stretches, claimed, stop)
     claim = None if gaps and claimed - end in (0, gaps[-1][1]) else claimed / rate
     head = content[begin : begin + 18]
-    if is_whole:
+    if is_whole and is_described:
         parts: list[list[Part]] = [[_with_count(head, packed, end), (begin + 26, stretches[0].stop)]]
     else:  # each with the one block that must be there, marked as the last
         head = head[:4] + b"\x80" + head[5:]
@@ -75,6 +76,17 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
         ]
     lost = sum(samples for _, samples in gaps)
     return _Stream(parts, claim, held / rate, tuple(place / rate for place, _ in gaps), lost / rate)
+
+
+def _description_end(content: mmap.mmap, begin: int) -> int:
+    """Where the blocks end that describe the sound, by the lengths that they say; -1 where one of them is none."""
+    at, is_last = begin + 4, False
+    while not is_last and at + 4 <= len(content):
+        kind, is_last = content[at] & 0x7F, bool(content[at] & 0x80)
+        if kind == 127 or (kind == 0 and at > begin + 4):  # the first block is the only one of its kind
+            return -1
+        at += 4 + int.from_bytes(content[at + 1 : at + 4], "big")
+    return at
 
 
 def _with_count(head: bytes, packed: int, samples: int) -> bytes:
