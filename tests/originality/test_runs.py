@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from distill.originality.runs import (
+    SharedRun,
     covering,
     is_repeated,
-    longest_shared_run,
+    longest_of,
+    longest_runs,
     share_of_equal_windows,
     shared_runs,
     whole_runs,
@@ -16,6 +18,10 @@ from distill.originality.runs import (
 def grids(*lengths: int, seed: int = 0, entries: int = 3) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [torch.randint(entries, (length, 2), generator=generator) for length in lengths]
+
+
+def longest(codes: torch.Tensor, sources: list[torch.Tensor], levels: int) -> SharedRun:
+    return longest_of(whole_runs(codes, sources, levels))
 
 
 def slow_longest(codes: torch.Tensor, sources: list[torch.Tensor], levels: int) -> int:
@@ -31,10 +37,26 @@ def slow_longest(codes: torch.Tensor, sources: list[torch.Tensor], levels: int) 
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_longest_runs_of_parts_are_those_of_each_part_alone(seed: int) -> None:
+    """Guards against a run that goes on from one part to the next: here the parts follow each other in a recording."""
+    first, second, other = grids(40, 30, 25, seed=seed)
+    parts = [first[:17], first[17:18], first[18:], other]
+    assert longest_runs(parts, [first, second], 2) == [
+        17,
+        1,
+        22,
+        longest(other, [first, second], 2).positions,
+    ]
+    assert longest_runs(parts, [second], 1) == [longest(part, [second], 1).positions for part in parts]
+    assert longest_runs(parts, [], 2) == [0, 0, 0, 0]
+    assert longest_runs([], [first], 2) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("levels", [1, 2])
 def test_longest_run_equals_its_slow_twin(seed: int, levels: int) -> None:
     piece, *sources = grids(40, 30, 1, 50, seed=seed)
-    found = longest_shared_run(piece, sources, levels)
+    found = longest(piece, sources, levels)
     assert found.positions == slow_longest(piece, sources, levels)
     here = piece[found.start : found.start + found.positions, :levels]
     there = sources[found.source][found.source_start : found.source_start + found.positions, :levels]
@@ -45,14 +67,14 @@ def test_no_run_crosses_from_one_recording_to_the_next() -> None:
     """Guards against recordings laid end to end without a border: their seam would count as a passage."""
     first, second = grids(20, 20, entries=500)
     piece = torch.cat([first[-5:], second[:5]])
-    assert longest_shared_run(piece, [first, second], 2).positions == 5
+    assert longest(piece, [first, second], 2).positions == 5
 
 
 def test_nothing_shared() -> None:
     piece, source = grids(10, 10, entries=500)
-    assert longest_shared_run(piece, [source], 2).source == -1
-    assert longest_shared_run(piece, [], 2).positions == 0
-    assert longest_shared_run(piece[:0], [source], 2).positions == 0
+    assert longest(piece, [source], 2).source == -1
+    assert longest(piece, [], 2).positions == 0
+    assert longest(piece[:0], [source], 2).positions == 0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -88,14 +110,14 @@ def test_a_passage_that_stands_twice_belongs_to_no_recording() -> None:
     """A riff in two takes, a drone in one; but saved twice, or overlapping itself, is not twice."""
     first, second = grids(60, 60, entries=500)
     second[20:40] = first[5:25]
-    run = longest_shared_run(first[5:25], [first, second], 2)
+    run = longest(first[5:25], [first, second], 2)
     assert is_repeated(run, [first, second], [0, 1], 2)
     assert not is_repeated(run, [first, second], [0, 0], 2)
-    own = longest_shared_run(first[30:50], [first, second], 2)
+    own = longest(first[30:50], [first, second], 2)
     assert not is_repeated(own, [first, second], [0, 1], 2)
     drone = torch.full((60, 2), 3)
-    assert is_repeated(longest_shared_run(drone[:20], [drone], 2), [drone], [0], 2)
-    assert not is_repeated(longest_shared_run(drone[:50], [drone], 2), [drone], [0], 2)
+    assert is_repeated(longest(drone[:20], [drone], 2), [drone], [0], 2)
+    assert not is_repeated(longest(drone[:50], [drone], 2), [drone], [0], 2)
 
 
 def test_runs_are_known_for_every_position() -> None:
@@ -138,4 +160,4 @@ def test_a_window_may_hang_over_the_end_of_a_recording() -> None:
 def test_levels_that_are_not_there() -> None:
     piece, source = grids(10, 10)
     with pytest.raises(ValueError, match="3 levels"):
-        longest_shared_run(piece, [source], 3)
+        longest(piece, [source], 3)

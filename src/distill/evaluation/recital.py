@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distill.making.drawing import Sampling, Steering, continue_codes
 from distill.models.model_file import Model
-from distill.originality.runs import longest_shared_run
+from distill.originality.runs import longest_runs
 
 PROMPT_SECONDS = (0.0, 1.0, 2.0, 5.0)
 CONTINUED_SECONDS = 5.0
@@ -75,9 +75,9 @@ def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | 
             prompts = torch.stack([codes[:length] for codes in asked])
             continued = list(continue_codes(prior, prompts, positions, sampling, generators, Steering(frame_rate=rate)))
         truths = [codes[length : length + positions] for codes in asked]
-        anywhere = [_run(codes, sources, _LEVELS) / rate for codes in continued]
+        anywhere = _seconds(continued, sources, _LEVELS, rate)
         coarse, whole = (
-            [_run(codes, [truth], levels) / rate for codes, truth in zip(continued, truths, strict=True)]
+            [_seconds([codes], [truth], levels, rate)[0] for codes, truth in zip(continued, truths, strict=True)]
             for levels in (1, prior.config.num_quantizers)
         )
         share = float(np.mean([run >= RECITED_SECONDS for run in anywhere])) if anywhere else 0.0
@@ -98,11 +98,12 @@ def natural_runs(model: Model) -> RunLengths | None:
         if source.held_out
         for part in source.codes.split(round(CONTINUED_SECONDS * rate))
     ]
-    return _lengths([_run(codes, sources, _LEVELS) / rate for codes in parts]) if parts else None
+    return _lengths(_seconds(parts, sources, _LEVELS, rate)) if parts else None
 
 
-def _run(codes: Tensor, sources: Sequence[Tensor], levels: int) -> int:
-    return longest_shared_run(codes, sources, min(levels, codes.shape[1])).positions
+def _seconds(parts: Sequence[Tensor], sources: Sequence[Tensor], levels: int, rate: float) -> list[float]:
+    """The longest run that each of ``parts [S, Q]`` shares with ``sources``, in seconds."""
+    return [positions / rate for positions in longest_runs(parts, sources, levels)]
 
 
 def _lengths(runs: Sequence[float]) -> RunLengths:

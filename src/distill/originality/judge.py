@@ -7,7 +7,7 @@ recordings as codes, so new audio can be judged without the folder.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,19 @@ import torch
 from torch import Tensor
 
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.windows import spread
 from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
 from distill.originality.passages import FRAMES, Nearest, Passages, pictured, spectra
 from distill.originality.reference import Picture, Reference, keep, read_kept
-from distill.originality.runs import covering, is_repeated, longest_shared_run, share_of_equal_windows, whole_runs
+from distill.originality.runs import (
+    SharedRun,
+    covering,
+    is_repeated,
+    longest_of,
+    share_of_equal_windows,
+    whole_runs,
+)
 from distill.originality.verdict import (
     CLOSE_SIMILARITY,
     COPY_RUN_SECONDS,
@@ -78,14 +86,15 @@ class OriginalityJudge:
         nearest = Nearest.joined([self._passages.nearest([audio]) for audio in _in_minutes(blocks)])
         is_near = nearest.similarity >= CLOSE_SIMILARITY
         elsewhere = self._passages.elsewhere(np.where(is_near, nearest.source, -1), nearest.seconds)
-        copied = self._copied(codes)
+        runs = {levels: whole_runs(codes, self._codes, levels) for levels in self._levels}
+        copied = self._copied(runs, len(codes))
         seconds = tuple(
             self._second(nearest, number, float(elsewhere[number]), bool(_part(copied, number, self._frame_rate) > 0.5))
             for number in range(len(nearest.similarity))
         )
         return Originality(
             seconds,
-            tuple(self._run(codes, levels) for levels in self._levels),
+            tuple(self._longest(levels, found) for levels, found in runs.items()),
             share_of_equal_windows(codes, self._codes, round(WINDOW_SECONDS * self._frame_rate)),
             self.reference.equal_windows,
         )
@@ -94,19 +103,24 @@ class OriginalityJudge:
         """Percentage of held-out seconds that are less similar to their nearest passage; NaN if there are none."""
         return self.reference.percentile(similarity)
 
-    def _copied(self, codes: Tensor) -> np.ndarray:
-        """Which positions are in a run that is too long for chance and occurs in one recording only: bool ``[S]``."""
+    def _copied(self, runs: Mapping[int, Sequence[SharedRun]], positions: int) -> np.ndarray:
+        """Which positions are in a run that is too long for chance and occurs in one recording only: bool ``[S]``.
+
+        Args:
+            runs: the whole runs of a piece by the levels that are compared.
+            positions: S, of the piece.
+        """
         levels = self._levels[-1]
         # In less than a second the spectrogram says little, so the codes decide: a run of most of the sound is enough.
-        shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * len(codes))
+        shortest = min(COPY_RUN_SECONDS * self._frame_rate, SHORT_COPY_SHARE * positions)
         least = max(shortest, self.reference.natural_run(levels) * self._frame_rate)
-        runs = [run for run in whole_runs(codes, self._codes, levels) if run.positions > least]
-        own = [run for run in runs if not is_repeated(run, self._codes, self._takes, levels)]
-        found: np.ndarray = covering(own, len(codes)) > 0
+        long = [run for run in runs[levels] if run.positions > least]
+        own = [run for run in long if not is_repeated(run, self._codes, self._takes, levels)]
+        found: np.ndarray = covering(own, positions) > 0
         return found
 
-    def _run(self, codes: Tensor, levels: int) -> LongestRun:
-        run = longest_shared_run(codes, self._codes, levels)
+    def _longest(self, levels: int, runs: Sequence[SharedRun]) -> LongestRun:
+        run = longest_of(runs)
         if run.source < 0:
             return LongestRun(levels, 0.0, self.reference.run_percentile(levels, 0.0), 0.0, "", 0.0)
         source, seconds = self._trained[run.source], run.positions / self._frame_rate
@@ -163,7 +177,10 @@ class OriginalityJudge:
         similarity = (left if is_cleaned or _audible_seconds(left) >= FEWEST_LEFT else table)[:, 0]
         runs = np.sort((left if is_cleaned else table)[:, 2:], axis=0).T
         window = round(WINDOW_SECONDS * self._frame_rate)
-        windows = [share_of_equal_windows(source.codes, self._codes, window) for source in held_out]
+        # Each position is compared with each of the corpus, so of hours only beginnings are, of recordings from all over it.
+        some = spread([source.codes for source in held_out], int(MOST_REFERENCES / WINDOW_SECONDS))
+        most = round(max(WINDOW_SECONDS, _each(len(some))) * self._frame_rate)
+        windows = [share_of_equal_windows(codes[:most], self._codes, window) for codes in some]
         equal = float(np.mean(windows)) if windows else math.nan
         return Reference(np.sort(similarity[~np.isnan(similarity)]), tuple(runs), equal, is_widened)
 

@@ -98,10 +98,22 @@ def _common(ranks: list[np.ndarray], here: np.ndarray, there: np.ndarray) -> np.
     return length
 
 
-def longest_shared_run(codes: Tensor, sources: Sequence[Tensor], levels: int) -> SharedRun:
-    """The longest run of positions of ``codes [S, Q]`` whose first ``levels`` codes also occur in one of ``sources``."""
-    runs = whole_runs(codes, sources, levels)
+def longest_of(runs: Sequence[SharedRun]) -> SharedRun:
+    """The longest of some runs; one of no positions where there are none."""
     return max(runs, key=lambda run: run.positions, default=SharedRun(0, 0, -1, 0))
+
+
+def longest_runs(parts: Sequence[Tensor], sources: Sequence[Tensor], levels: int) -> list[int]:
+    """The positions of the longest run that each of ``parts [S_i, Q]`` shares with ``sources``, all sorted once."""
+    if not parts:
+        return []
+    lengths, first, found = shared_runs(torch.cat(list(parts)), sources, levels)[0], 0, []
+    for part in parts:
+        # What ends in a part may have begun before it; the end of a shared run is a shared run, too.
+        within = np.minimum(lengths[first : first + len(part)], np.arange(1, len(part) + 1))
+        found.append(int(within.max(initial=0)))
+        first += len(part)
+    return found
 
 
 def whole_runs(codes: Tensor, sources: Sequence[Tensor], levels: int) -> list[SharedRun]:
