@@ -64,6 +64,8 @@ def test_a_folder_that_is_dropped_keeps_its_folders(page: Page) -> None:
     page.evaluate(FOLDERS, {"drums": {**drums, ".trash": {"x.wav": "no"}, ".x.wav": "no"}})
     expect(page.locator(".message")).to_contain_text("3 files copied")
     assert kept("drums") == ["kick/deep/x.wav", "kick/x.wav", "x.wav"]
+    page.wait_for_url("**/#/recordings/drums-*")
+    page.locator(".drop").wait_for()
     page.evaluate(FOLDERS, {"more": {"x.wav": "four"}, "x.wav": "five"})  # to the folder that is there now
     expect(page.locator(".message")).to_contain_text("2 files copied")
     assert kept("drums") == ["kick/deep/x.wav", "kick/x.wav", "more/x.wav", "x-2.wav", "x.wav"]
