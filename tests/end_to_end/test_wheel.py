@@ -32,7 +32,12 @@ def test_the_wheel_runs_from_an_empty_folder(small_corpus: Path, tmp_path: Path)
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert {path.suffix: path.stat().st_size > 1000 for path in (empty / "small-distilled").iterdir()} == {
-        ".wav": True, ".distill": True, ".html": True,
-    }  # fmt: skip
-    assert len(list((empty / "small-distilled").glob("*.wav"))) == 3
+    made = empty / "small-distilled"
+    sizes = {
+        suffix: [path.stat().st_size for path in made.glob(f"*{suffix}")] for suffix in (".wav", ".distill", ".html")
+    }
+    assert [len(found) for found in sizes.values()] == [3, 1, 1]
+    assert all(size > 1000 for found in sizes.values() for size in found)
+    # Each piece has the list of its grains beside it: so short a training speaks with the recordings' voice.
+    assert {path.stem for path in made.glob("*.json")} == {path.stem for path in made.glob("*.wav")}
+    assert len(list(made.iterdir())) == 3 + 1 + 1 + 3

@@ -2,7 +2,6 @@
 import { render } from "./vendor/preact.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { keepFocus } from "./focus.js";
-import { keepMenus } from "./menu.js";
 import { html, duration, percent } from "./parts.js";
 import { Deck } from "./player.js";
 import { address, message, undoes, useAddress, usePolled, useShared } from "./store.js";
@@ -126,5 +125,4 @@ addEventListener("keydown", (event) => {
 });
 
 keepFocus();
-keepMenus();
 render(html`<${App} />`, document.getElementById("app"));

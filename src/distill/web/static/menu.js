@@ -27,10 +27,8 @@ function keys(event) {
   all[Math.max(0, Math.min(all.length - 1, all.indexOf(event.target) + by))].focus();
 }
 
-/** A menu closes when something else is pressed or has the focus. */
-export function keepMenus() {
-  const leave = ({ target }) => { for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(target)) menu.open = false; };
-  addEventListener("pointerdown", leave);
-  addEventListener("focusin", leave);
-  addEventListener("keydown", keys);
-}
+// A menu closes when something else is pressed or has the focus.
+const leave = ({ target }) => { for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(target)) menu.open = false; };
+addEventListener("pointerdown", leave);
+addEventListener("focusin", leave);
+addEventListener("keydown", keys);
