@@ -21,7 +21,7 @@ from librosa.effects import pitch_shift, time_stretch
 from matplotlib.axes import Axes
 
 from distill.audio.corpus import import_corpus
-from distill.audio.files import to_channels
+from distill.audio.mixing import in_channels
 from distill.audio.passages import whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.models.model_file import load_model
@@ -124,8 +124,8 @@ def through(model_path: Path | None) -> Sound:
     codec = load_model(model_path).codec
 
     def coded(audio: np.ndarray) -> np.ndarray:
-        codes = encode_blocks(codec, [to_channels(audio, codec.channels)])
-        return to_channels(np.concatenate(list(decode_chunks(codec, codes)), axis=1), 1)
+        codes = encode_blocks(codec, [in_channels(audio, codec.channels, "mean")])
+        return in_channels(np.concatenate(list(decode_chunks(codec, codes)), axis=1), 1, "mean")
 
     return coded
 

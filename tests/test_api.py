@@ -133,6 +133,13 @@ def test_a_file_and_its_samples_give_the_same_codes(tmp_path: Path, noise: Any, 
     assert torch.equal(distill.encode(model, str(path)).codes, distill.encode(model, sound).codes)
 
 
+def test_channels_that_cancel_are_no_silence_in_mono(tmp_path: Path, noise: Any, save: Any) -> None:
+    """Guards against samples of which the mean is taken where a file with them keeps its sound."""
+    model, sound = tiny(), np.concatenate([noise(1.3), -noise(1.3)])
+    path = save(tmp_path / "wide.wav", sound, subtype="FLOAT")
+    assert torch.equal(distill.encode(model, str(path)).codes, distill.encode(model, sound).codes)
+
+
 @pytest.mark.parametrize(
     "samples",
     [

@@ -8,7 +8,8 @@ import numpy as np
 
 from distill import given, pipeline
 from distill.audio.corpus import import_corpus
-from distill.audio.files import probe, read_blocks, samples_at_48k, to_channels
+from distill.audio.files import probe, read_blocks, samples_at_48k
+from distill.audio.mixing import in_channels, mix_of
 from distill.audio.split import split_corpus
 from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
@@ -208,7 +209,7 @@ def encode(model: Model, audio: Path | str | np.ndarray) -> Codes:
                 f"Samples of type {audio.dtype} and shape {audio.shape} cannot be encoded.",
                 "Give finite float samples [C, N], C being 1 or 2.",
             )
-        blocks: Iterable[np.ndarray] = [to_channels(grid.astype(np.float32), channels)]
+        blocks: Iterable[np.ndarray] = [in_channels(grid.astype(np.float32), channels, mix_of(grid))]
         samples = grid.shape[1]
     else:
         path = given.path(audio, "audio")

@@ -10,7 +10,7 @@ import soundfile
 import soxr
 
 from distill.audio import writing
-from distill.audio.files import probe, read_audio, read_blocks, to_channels
+from distill.audio.files import probe, read_audio, read_blocks
 from distill.audio.writing import check_output_format, write_audio
 from distill.errors import AudioFileError, DistillError, OutputError, SettingError
 
@@ -100,15 +100,6 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
     with pytest.raises(AudioFileError, match="is a pipe"):
         probe(tmp_path / "pipe.wav")
-
-
-def test_channels(tone):
-    """Guards against a mono mix that is twice as loud, and stereo from mono with an empty side."""
-    both = np.concatenate([tone(0.1), -0.5 * tone(0.1)])
-    np.testing.assert_allclose(to_channels(both, 1), 0.25 * tone(0.1), atol=1e-7)
-    np.testing.assert_array_equal(to_channels(tone(0.1), 2), np.repeat(tone(0.1), 2, axis=0))
-    with pytest.raises(ValueError, match="channels"):
-        to_channels(np.zeros((3, 10), np.float32), 1)
 
 
 @pytest.mark.parametrize(

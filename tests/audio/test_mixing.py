@@ -18,6 +18,13 @@ def balanced(audio):
     return balance
 
 
+def test_channels(tone):
+    """Guards against a mono mix that is twice as loud, and stereo from mono with an empty side."""
+    both = np.concatenate([tone(0.1), -0.5 * tone(0.1)])
+    np.testing.assert_allclose(in_channels(both, 1, "mean"), 0.25 * tone(0.1), atol=1e-7)
+    np.testing.assert_array_equal(in_channels(tone(0.1), 2, "mean"), np.repeat(tone(0.1), 2, axis=0))
+
+
 def test_the_mix_keeps_the_sound(noise):
     """Guards against stereo that cancels in mono, a dead channel, and offsets taken for sound."""
     one, other = noise(1.0), noise(1.0, 1)

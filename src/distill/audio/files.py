@@ -16,7 +16,7 @@ import soxr
 from distill.audio import more_formats
 from distill.audio.containers import kind_of, spliced, wav_packing
 from distill.audio.disguised import archive_suffix, is_web_page
-from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words, mixed
+from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.spliced import Links
 from distill.durations import duration
@@ -236,8 +236,9 @@ def read_blocks(
 
     The blocks add up to exactly ``samples_at_48k(probe(path))`` samples. One channel is made of two by the mix that keeps
     the sound (``mixing.py``), for which the file is gone through beforehand; ``tell`` gets how, where it is not their mean.
-    Raises AudioFileError when the file turns out
-    to be damaged on the way, or holds samples that are not numbers.
+
+    Raises:
+        AudioFileError: if the file turns out to be damaged on the way, or holds samples that are not numbers.
     """
     mix = best_mix(path) if channels == 1 and probe(path).channels == 2 else "mean"
     if tell is not None and (words := mix_in_words(mix)):
@@ -290,21 +291,6 @@ def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
 def read_audio(path: Path, channels: int | None = None, tell: Callable[[str], None] | None = None) -> np.ndarray:
     """The whole file as float32 ``[C, N]`` at 48 kHz; ``channels`` (1 or 2) mixes or doubles it, and ``tell`` gets how."""
     return np.concatenate(list(read_blocks(path, channels, tell=tell)), axis=1)
-
-
-def to_channels(audio: np.ndarray, channels: int) -> np.ndarray:
-    """``[C, N]`` to ``[channels, N]``: mono is the mean of both channels, stereo has the one channel twice.
-
-    Raises:
-        ValueError: if either is neither mono nor stereo.
-    """
-    if audio.ndim != 2 or audio.shape[0] not in (1, 2) or channels not in (1, 2):
-        raise ValueError(f"Cannot make {channels} channels from audio of shape {audio.shape}.")
-    if audio.shape[0] == channels:
-        return audio
-    if channels == 1:
-        return mixed(audio, "mean")
-    return np.repeat(audio, 2, axis=0)
 
 
 def _opened(path: Path, stack: contextlib.ExitStack) -> tuple[list[soundfile.SoundFile], Links]:

@@ -42,17 +42,18 @@ def as_trained(audio: np.ndarray, channels: int, gain: float, mix: Mix) -> np.nd
 
 def mono(audio: np.ndarray) -> np.ndarray:
     """A sound ``[C, N]`` to be looked at as ``[1, N]``: the mean of its channels, or if they cancel, with one turned back."""
-    return mixed(audio, "difference" if _mix_of(audio) == "difference" else "mean")
+    return mixed(audio, "difference" if mix_of(audio) == "difference" else "mean")
 
 
 def mono_pair(recording: np.ndarray, made: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A recording ``[C, N]`` and what was made of it, each as ``[1, N]``, to be compared: mixed in the way that keeps the
     recording's sound, since the mean of two channels that cancel is silence, which nothing is like."""
-    mix = _mix_of(recording)
+    mix = mix_of(recording)
     return mixed(recording, mix), mixed(made, mix)
 
 
-def _mix_of(audio: np.ndarray) -> Mix:
+def mix_of(audio: np.ndarray) -> Mix:
+    """The mix that keeps the sound of ``[C, N]``."""
     balance = Balance()
     balance.take(audio)
     return balance.mix

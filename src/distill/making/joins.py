@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from distill.audio.files import to_channels
+from distill.audio.mixing import in_channels
 from distill.audio.rate import SAMPLE_RATE
 from distill.making.borders import excerpt
 from distill.making.grains import Grain, Stretch
@@ -92,7 +92,7 @@ class _GrainSound:
         if first < _EDGE or stop + self.offset > length - _EDGE:
             at = np.arange(first, stop + self.offset)
             found *= np.clip(np.minimum(at + 1, length - at) / _EDGE, 0, 1).astype(np.float32)
-        return to_channels(found, self.channels)
+        return in_channels(found, self.channels, "mean")
 
 
 def render(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.files import to_channels
+from distill.audio.mixing import in_channels
 from distill.files.atomic import written_aside
 from distill.files.regular import absolute
 from distill.library.beside import SIDECAR_FORMAT, quoted
@@ -47,7 +47,8 @@ class Quote:
     def original(self, channels: int) -> np.ndarray:
         """The place as it is in the recording, float32 ``[channels, n]``."""
         first = round(self.place * self.sample_rate)
-        return to_channels(excerpt(self.audio, first, first + round(self.seconds * self.sample_rate)), channels)
+        sound = excerpt(self.audio, first, first + round(self.seconds * self.sample_rate))
+        return in_channels(sound, channels, "mean")
 
 
 def quotes(
