@@ -181,7 +181,9 @@ GRID = np.arange(20).reshape(5, 4) % K
         (lambda: select(GRID, 0, 2, (1, 4)), "2, 5; there are 4"),
         (lambda: edit.fill(GRID, select(GRID), K, K), "no code 16"),
         (lambda: edit.fill(GRID, select(GRID), -1, K), "no code -1"),
-        (lambda: edit.fill(GRID, select(GRID), (1, 2), K), "2 codes were given for 4"),
+        (lambda: edit.fill(GRID, select(GRID), (1, 2), K), "2 codes were given for 4 levels"),
+        (lambda: edit.fill(GRID, select(GRID, 0, 2, (1,)), (1, 2), K), "2 codes were given for 1 level\\."),
+        (lambda: edit.paste(GRID, edit.copy(GRID, select(GRID, 0, 1)), 5), "^1 column does not fit at column 5 of 5"),
         (lambda: edit.paste(GRID, edit.copy(GRID, select(GRID, 0, 2)), 4), "do not fit at column 4 of 5"),
         (lambda: edit.paste(GRID, edit.copy(GRID, select(GRID, 0, 2)), -1), "not within"),
         (lambda: edit.insert(GRID, edit.copy(GRID, select(GRID, 0, 2, (0,))), 1), "whole columns"),
@@ -192,6 +194,7 @@ GRID = np.arange(20).reshape(5, 4) % K
         (lambda: edit.repeat(GRID, select(GRID, 0, 2, (0,)), 2**40), "do not fit"),  # before they take any memory
         (lambda: edit.graft(GRID, GRID[:, :2], select(GRID)), "4 levels and the other 2"),
         (lambda: edit.graft(GRID, GRID[:3], select(GRID, 2, 4)), "3 columns, and 2 from column 2"),
+        (lambda: edit.graft(GRID, GRID[:1], select(GRID, 2, 4)), "has 1 column, and 2 from column 2"),
         (lambda: edit.swap(GRID, GRID, select(GRID, 2, 4), 4), "5 columns, and 2 from column 4"),
         (lambda: edit.blend(GRID, GRID, select(GRID), 1.5, np.zeros((4, K, 2))), "1.5 is out of range"),
         (lambda: edit.levels_named("Bass", 4), "no level 'Bass'"),

@@ -103,9 +103,8 @@ def fill(grid: np.ndarray, selection: Selection, code: int | Sequence[int], code
     """
     codes = np.atleast_1d(np.asarray(code, np.int64))
     if len(codes) not in (1, len(selection.levels)):
-        raise SettingError(
-            f"{len(codes)} codes were given for {len(selection.levels)} levels.", "Give one code, or one per level."
-        )
+        levels = f"{len(selection.levels)} level{'s' * (len(selection.levels) != 1)}"
+        raise SettingError(f"{len(codes)} codes were given for {levels}.", "Give one code, or one per level.")
     if not 0 <= codes.min() <= codes.max() < codebook_size:
         raise SettingError(
             f"There is no code {codes[(codes < 0) | (codes >= codebook_size)][0]}.",
@@ -127,8 +126,9 @@ def paste(grid: np.ndarray, clip: Clip, column: int) -> np.ndarray:
     """
     room = len(grid) - column
     if not 0 < len(clip.codes) <= room:
+        do_not_fit = "1 column does not fit" if len(clip.codes) == 1 else f"{len(clip.codes)} columns do not fit"
         raise SettingError(
-            f"{len(clip.codes)} columns do not fit at column {column} of {len(grid)}.",
+            f"{do_not_fit} at column {column} of {len(grid)}.",
             "Paste it further to the front, copy less, or insert it.",
         )
     return _with(grid, select(grid, column, column + len(clip.codes), clip.levels), clip.codes)
@@ -311,7 +311,8 @@ def _across(grid: np.ndarray, other: np.ndarray, selection: Selection, other_fir
         )
     if not 0 <= first <= len(other) - selection.length:
         raise SettingError(
-            f"The other sound has {len(other)} columns, and {selection.length} from column {first} on are needed.",
+            f"The other sound has {len(other)} column{'s' * (len(other) != 1)}, and {selection.length} from column {first} on "
+            f"{'is' if selection.length == 1 else 'are'} needed.",
             "Choose a shorter stretch, or another place in it.",
         )
     return Selection(first, first + selection.length, selection.levels)
