@@ -82,3 +82,29 @@ def test_nothing_half_written_is_left_and_all_that_is_whole_is_listed(
     assert listed(capsys, "pieces", "list")["pieces"] == pieces
     assert not list((home() / "announced").iterdir())
     assert not list((home() / "held").iterdir())
+
+
+def test_what_cannot_be_noted_any_more_is_told_once(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against a damaged note, or a file that another has replaced, that is passed over in silence."""
+    out = tmp_path / "new"
+    words = [sys.executable, "-c", _MAKING, str(tiny), str(out), "add", "before"]
+    assert subprocess.run(words, env=os.environ, check=False).returncode == -9
+    (announced,) = (home() / "announced").glob("*.json")
+    piece = Path(json.loads(announced.read_bytes())["record"]["file"])
+    piece.write_text("something else")
+    announced.with_name("damaged.json").write_text('{"record": ')
+
+    def told() -> str:
+        with pytest.raises(SystemExit):
+            main(["pieces", "list"])
+        return " ".join(capsys.readouterr().err.split())
+
+    capsys.readouterr()
+    said = told()
+    assert f"{piece} is not the piece that was being written there any more" in said
+    assert "damaged.json should say which piece was being written and is damaged." in said
+    assert piece.read_text() == "something else"
+    assert "any more" not in (again := told())
+    assert "damaged" not in again

@@ -1,55 +1,48 @@
 """The command that begins a run again as it was begun, for one that left nothing to go on from."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from distill.files.names import command
 from distill.library.records import RunRecord
+from distill.models.config import PriorConfig, VQVAEConfig
+from distill.sizes import OPTIONS
+from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
+
+
+def _defaults(kind: type[VQVAEConfig] | type[PriorConfig] | type[Plan]) -> dict[str, Any]:
+    return {field.name: field.default for field in dataclasses.fields(kind)}
+
 
 SECOND_MINUTES, SECOND_EPOCHS = "second_stage_minutes", "second_stage_epochs"
 """Noted of a codec's first stage that a second one is to follow; one of the two at least has a value then."""
+_CHOSEN = {
+    "codec": ("num_quantizers", "codebook_size", "commitment_weight", "channels", "seed", "device"),
+    "refinement": ("device",),
+    "prior": ("hidden_size", "num_layers", "num_heads", "learning_rate", "seed", "device"),
+}
+"""By the kind of a stage: what its command can be told beside its end."""
 _USUAL = {
-    "num_quantizers": 4,
-    "codebook_size": 256,
-    "commitment_weight": 0.25,
-    "hidden_size": 128,
-    "num_layers": 4,
-    "num_heads": 4,
-    "learning_rate": 0.001,
-    "seed": 0,
-    "device": "auto",
+    "codec": {**_defaults(VQVAEConfig), **_defaults(CodecPlan)},
+    "refinement": _defaults(RefinementPlan),
+    "prior": {**_defaults(PriorConfig), **_defaults(PriorPlan)},
 }
-"""What need not be said: a plain run has it too, or chooses it by itself."""
-_OPTIONS = {
-    "codec": {
-        "num_quantizers": "--rvq-levels",
-        "codebook_size": "--codebook-size",
-        "commitment_weight": "--commitment-weight",
-        "channels": "--channels",
-        "seed": "--seed",
-        "device": "--device",
-    },
-    "refinement": {"device": "--device"},
-    "prior": {
-        "hidden_size": "--hidden-size",
-        "num_layers": "--layers",
-        "num_heads": "--heads",
-        "learning_rate": "--lr",
-        "seed": "--seed",
-        "device": "--device",
-    },
-}
+_OPTIONS = {**OPTIONS, "learning_rate": "lr"}
+_AS_RECORDED = frozenset({"channels"})
+"""What is always said, as it follows from the recordings where it is not."""
 
 
 def begin_again(record: RunRecord) -> str:
     """The command, with the time, quality, sizes, seed and device that were chosen, as far as they were noted."""
     settings, model = record.settings, Path(record.model)
+    usual = _USUAL[record.kind]
     told = [
         word
-        for name, option in _OPTIONS[record.kind].items()
-        if settings.get(name) not in (None, _USUAL.get(name))
-        for word in (option, _number(settings[name]))
+        for name in _CHOSEN[record.kind]
+        if settings.get(name) is not None and (name in _AS_RECORDED or settings[name] != usual[name])
+        for word in (f"--{_OPTIONS.get(name, name)}", _number(settings[name]))
     ]
     words: list[str | Path]
     match record.kind:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import soundfile
 
 from distill.audio.rate import SAMPLE_RATE
-from distill.errors import DistillError
+from distill.errors import DistillError, OutputError
 from distill.files.atomic import written_aside
 from distill.files.home import home
 from distill.files.leftovers import announced_folder
@@ -83,9 +83,11 @@ class PieceNotes:
             "beside": [str(absolute(path)) for path in beside],
             "process": this_process(),
         }
-        with contextlib.suppress(OSError):  # a disk that is only read: then it is noted as soon as it is written
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(json.dumps(told, default=str), encoding="utf-8")
+        with contextlib.suppress(
+            OutputError
+        ):  # the disk is full or only read: then `_noted` says that nothing can be noted
+            with written_aside(place) as aside:
+                aside.write_text(json.dumps(told, default=str), encoding="utf-8")
             self._announced.append(place)
 
     def add(self, piece: NewPiece) -> None:
@@ -100,7 +102,7 @@ class PieceNotes:
             del self._waiting[0]
             self.numbers.append(number)
         while self._announced:
-            with contextlib.suppress(OSError):  # a disk that is only read by now
+            with contextlib.suppress(OSError):  # the disk is only read by now: the next command finds that it is noted
                 self._announced[-1].unlink(missing_ok=True)
             del self._announced[-1]
 
@@ -154,19 +156,21 @@ def note_what_was_left(tell: Callable[[str], None]) -> None:
     for place in announced_folder().glob("*.json"):
         try:
             told = json.loads(place.read_bytes())
-            record, beside = GenerationRecord(**told["record"]), [Path(path) for path in told["beside"]]
+            left = GenerationRecord(**told["record"]), told["seconds"], [Path(path) for path in told["beside"]]
             is_alive = lives(told["process"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # being written, or removed, at this moment
+        except FileNotFoundError:  # another process was quicker
+            continue
+        except (ValueError, KeyError, TypeError, AttributeError):
+            tell(f"{place} should say which piece was being written and is damaged. It is removed; no audio is.")
+            place.unlink(missing_ok=True)
             continue
         if is_alive is not False:
             continue
         try:
-            _settle(record, told["seconds"], beside, tell)
-        except DistillError as error:
-            tell(f"{record.file} is not noted in the library. {error}")
-            continue
-        with contextlib.suppress(OSError):  # another process was quicker, or the disk is only read
-            place.unlink()
+            _settle(*left, tell)
+            place.unlink(missing_ok=True)
+        except (DistillError, OSError) as error:
+            tell(f"{left[0].file} is not noted in the library. {error}")
 
 
 def _settle(
@@ -175,14 +179,15 @@ def _settle(
     file = Path(record.file)
     if not file.exists() or not file.stat().st_size:  # a name that was only held
         for path in beside:
-            with contextlib.suppress(OSError):  # not ours to remove any more
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         return
     library = Library(tell)
     if any(one.file == record.file and one.made >= record.made for one in library.generations()):
         return  # it was killed after that
-    with contextlib.suppress(soundfile.SoundFileError):  # something else has taken its place
+    try:
         _note(library, record, seconds)
+    except soundfile.SoundFileError:
+        tell(f"{file} is not the piece that was being written there any more, and is not noted in the library.")
 
 
 def verdicts_of(number: int) -> list[dict[str, Any]] | None:
