@@ -3,6 +3,8 @@
 import mmap
 from typing import BinaryIO
 
+VERSION_3 = b"ID3\x03\0\0"
+"""How a tag of version 2.3 without further flags begins."""
 _MOST_TAGS = 16
 
 
@@ -12,6 +14,11 @@ def tag_size(head: bytes) -> int:
         return 0
     size = (head[6] & 0x7F) << 21 | (head[7] & 0x7F) << 14 | (head[8] & 0x7F) << 7 | head[9] & 0x7F
     return 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def tag_of(frames: bytes) -> bytes:
+    """A tag of version 2.3 that holds these frames; its size is told in seven bits a byte."""
+    return VERSION_3 + bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0)) + frames
 
 
 def after_id3(content: mmap.mmap) -> int:

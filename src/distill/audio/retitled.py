@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from distill.audio.id3 import tag_size
+from distill.audio.id3 import VERSION_3, tag_of, tag_size
 from distill.audio.ogg_pages import page_with
 from distill.audio.tags import normalised
 from distill.files.atomic import output_error, written_aside
@@ -121,7 +121,7 @@ def _mp3(content: mmap.mmap, was: str, title: str) -> Iterator[Change]:
 
 def _id3(tag: bytes, was: str, title: str) -> bytes | None:
     """An ID3 tag (version 2.3, as in ``tags``) with another title; None if it has not that one."""
-    if tag[:6] != b"ID3\x03\0\0":
+    if tag[:6] != VERSION_3:
         return None
     frames, at, found = b"", 10, False
     while at + 10 <= len(tag) and tag[at]:
@@ -133,7 +133,7 @@ def _id3(tag: bytes, was: str, title: str) -> bytes | None:
         at += 10 + size
     if not found:
         return None
-    return tag[:6] + bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0)) + frames
+    return tag_of(frames)
 
 
 def _flac(content: mmap.mmap, was: str, title: str) -> Iterator[Change]:

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
+from distill.audio.id3 import tag_of, tag_size
+
 _FRAMES = {"title": b"TIT2", "software": b"TSSE"}
 
 
@@ -20,11 +22,7 @@ def normalised(tags: Mapping[str, str]) -> dict[str, str]:
 def tag_mp3(path: Path, tags: Mapping[str, str]) -> None:
     """Puts the tags in the place of those an MP3 file begins with."""
     with path.open("rb+") as file:
-        head = file.read(10)
-        size = 0
-        if head[:3] == b"ID3":
-            size = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
-        file.seek(size)
+        file.seek(tag_size(file.read(10)))
         sound = file.read()
         file.seek(0)
         file.write(_id3(tags) + sound)
@@ -53,5 +51,4 @@ def _id3(tags: Mapping[str, str]) -> bytes:
         else:
             name_of_frame, content = _FRAMES[name], b"\x01" + encoded
         frames += name_of_frame + struct.pack(">IH", len(content), 0) + content
-    size = len(frames)
-    return b"ID3\x03\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + frames
+    return tag_of(frames)
