@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+SIDECAR_FORMAT = "distill-grains"
+"""What a JSON list of grains calls itself."""
 SIDECARS = frozenset({".json", ".rpp"})
 _SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 _LONGEST = 1 << 24
@@ -24,5 +26,5 @@ def _named_in(path: Path) -> str:
         told = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):  # whatever it is, it is not ours
         return ""
-    name = told.get("piece") if isinstance(told, dict) and told.get("format") == "distill-grains" else None
+    name = told.get("piece") if isinstance(told, dict) and told.get("format") == SIDECAR_FORMAT else None
     return name if isinstance(name, str) and Path(name).name == name else ""

@@ -6,8 +6,7 @@ from glob import escape
 from pathlib import Path
 
 from distill.errors import OutputError
-
-SIDECAR_FORMAT = "distill-grains"
+from distill.files.beside import SIDECAR_FORMAT
 
 
 def quoted(words: str) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 
 from distill.audio.mixing import in_channels
 from distill.files.atomic import written_aside
+from distill.files.beside import SIDECAR_FORMAT
 from distill.files.regular import absolute
-from distill.library.beside import SIDECAR_FORMAT, quoted
+from distill.library.beside import quoted
 from distill.making.borders import excerpt
 from distill.making.grains import Stretch
 from distill.making.joins import Placed
