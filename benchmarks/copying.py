@@ -94,7 +94,7 @@ def seconds_of(passages: Passages, audio: np.ndarray, exclude: int | None = None
     """What is found for every second of ``audio [1, N]``."""
     found = passages.nearest([audio], exclude=exclude)
     elsewhere = passages.elsewhere(found.source, found.seconds)
-    loud = ~found.is_silent
+    loud = ~np.isnan(found.similarity)
     return Seconds(found.similarity[loud], found.source[loud], elsewhere[loud])
 
 

@@ -89,11 +89,6 @@ class Nearest:
         """Several sounds that follow each other as one."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
-    @property
-    def is_silent(self) -> np.ndarray:
-        """Which seconds nothing is known of ``[W]``: silent ones, and all where there is nothing to compare with."""
-        return np.isnan(self.similarity)
-
 
 class Passages:
     """Every second of the recordings, at every twentieth of a second.
