@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -71,6 +72,15 @@ class OpusScore:
     """Mean multi-scale mel distance."""
     stft: float
     """Mean multi-scale STFT distance."""
+
+
+class _ThroughOpus(NamedTuple):
+    """One recording through Opus."""
+
+    seconds: float
+    bits_per_second: float
+    mel: float
+    stft: float
 
 
 @dataclass(frozen=True)
@@ -175,7 +185,7 @@ def evaluate(
     passages = _measured_passages(corpus, split)
     opus_note = "" if has_opus() or not with_opus else HOW_TO_GET_IT
     wants_opus = with_opus and not opus_note
-    opus: dict[int, list[tuple[float, float, float, float]]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
+    opus: dict[int, list[_ThroughOpus]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
     counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
     scores: list[Score] = []
     likenesses: list[Likeness] = []
@@ -211,8 +221,8 @@ def evaluate(
             try:
                 for kilobits in OPUS_KILOBITS:
                     other, bits = through_opus(mono, kilobits)
-                    figures = bits, distance_between(mel, other, mono), distance_between(stft, other, mono)
-                    opus[kilobits].append((scores[-1].seconds, *figures))
+                    distances = distance_between(mel, other, mono), distance_between(stft, other, mono)
+                    opus[kilobits].append(_ThroughOpus(scores[-1].seconds, bits, *distances))
             except AudioFileError as error:
                 opus_note, wants_opus = f"{error.what} {error.fix}", False
 
@@ -279,7 +289,8 @@ def distance_between(measure: Callable[[Tensor, Tensor], Tensor], estimate: np.n
         return float(measure(torch.from_numpy(estimate), torch.from_numpy(reference)))
 
 
-def _opus_score(kilobits: int, rows: list[tuple[float, float, float, float]]) -> OpusScore:
-    seconds = sum(row[0] for row in rows)
-    bits = sum(row[0] * row[1] for row in rows) / seconds
-    return OpusScore(kilobits, bits, statistics.fmean(row[2] for row in rows), statistics.fmean(row[3] for row in rows))
+def _opus_score(kilobits: int, rows: list[_ThroughOpus]) -> OpusScore:
+    bits = sum(row.seconds * row.bits_per_second for row in rows) / sum(row.seconds for row in rows)
+    return OpusScore(
+        kilobits, bits, statistics.fmean(row.mel for row in rows), statistics.fmean(row.stft for row in rows)
+    )

@@ -35,6 +35,7 @@ from distill.models.tones import (
     ToneHead,
     Tones,
     TonesAndNoise,
+    VonMises,
 )
 from distill.models.vqvae import ConvVQVAE, InverseFFTHead, swap_mid_side
 
@@ -175,16 +176,18 @@ class _ToneStream(nn.Module):
         head, count = self.source, hidden.shape[1]
         positions = (first + torch.arange(count))[None]
         tones = head.predict(hidden, sketch)
-        angle, spread, kappa, resultant = self._concentration(tones.advance)
-        peak = self._peaks(tones, kappa)
-        phases = self._phases(angle, spread, kappa, peak, positions, kept)
+        advance = self._concentration(tones.advance)
+        peak = self._peaks(tones, advance.kappa)
+        phases = self._phases(advance, peak, positions, kept)
         theta = phases[:, None]
         if tones.difference is not None:
-            ahead, spread, _, _ = self._concentration(tones.difference)
-            half = (ahead + spread * self.specials.normal(positions, head.bins, TONE_STREAMS["difference"])) / 2
+            ahead = self._concentration(tones.difference)
+            half = (
+                ahead.angle + ahead.spread * self.specials.normal(positions, head.bins, TONE_STREAMS["difference"])
+            ) / 2
             theta = torch.stack([phases + half, phases - half], dim=1)
-        louder = 0.5 * math.log(head.window / head.hop) * (1 - resultant.square())[:, None]
-        level = head.shaped(tones.log_magnitude + louder, peak, angle, kappa)
+        louder = 0.5 * math.log(head.window / head.hop) * (1 - advance.resultant.square())[:, None]
+        level = head.shaped(tones.log_magnitude + louder, peak, advance.angle, advance.kappa)
         magnitude = level.clamp(max=MAX_LOG_MAGNITUDE).exp()
         magnitude = magnitude * torch.sigmoid(4 * (level - math.log(2 * TONE_FLOOR)))
         magnitude = magnitude * head.get_buffer("centred")[: head.bins]
@@ -196,12 +199,12 @@ class _ToneStream(nn.Module):
         summed = self.overlap.summed(frames, count) / (head.window / head.hop * HANN_OVERLAP)
         return (summed * self._gain(tones.log_gain, count, first, total, kept)[:, None]).sum(dim=2)
 
-    def _concentration(self, eta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As :func:`distill.models.tones.concentration`, and the mean resultant length."""
+    def _concentration(self, eta: Tensor) -> VonMises:
+        """As :func:`distill.models.tones.concentration`."""
         kappa = eta.square().sum(dim=1).add(1e-9).sqrt()
         resultant = self.specials.resultant(kappa)
         spread = (-2 * resultant.clamp(1e-3, 1 - 1e-6).log()).sqrt()
-        return self.specials.angle(eta[:, 1], eta[:, 0]), spread, kappa, resultant
+        return VonMises(self.specials.angle(eta[:, 1], eta[:, 0]), spread, kappa, resultant)
 
     def _peaks(self, tones: Tones, kappa: Tensor) -> Tensor:
         head = self.source
@@ -213,13 +216,11 @@ class _ToneStream(nn.Module):
         peak = nearest.gather(2, nearest)
         return torch.where(kappa.gather(2, peak) > (SURE if head.blends else SURE_AT_FIRST), peak, own)
 
-    def _phases(
-        self, angle: Tensor, spread: Tensor, kappa: Tensor, peak: Tensor, positions: Tensor, kept: dict[str, Tensor]
-    ) -> Tensor:
-        head = self.source
+    def _phases(self, predicted: VonMises, peak: Tensor, positions: Tensor, kept: dict[str, Tensor]) -> Tensor:
+        head, spread = self.source, predicted.spread
         if head.blends:  # what is not sure scatters
-            spread = torch.where(kappa > SURE, spread, 2 * math.pi)
-        advance = head.get_buffer("own_advance") + angle
+            spread = torch.where(predicted.kappa > SURE, spread, 2 * math.pi)
+        advance = head.get_buffer("own_advance") + predicted.angle
         advance = advance + spread * self.specials.normal(positions, head.bins, TONE_STREAMS["advance"])
         advance = advance.gather(2, peak)
         theta, track = kept["phases"], []

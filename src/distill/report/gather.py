@@ -246,8 +246,8 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
         original = beginning(passage, SHOWN_SECONDS, model.codec.channels)
         codes = encode_blocks(model.codec, [original], device)
         decoded = joined(decode_chunks(model.codec, codes, device), original.shape[1])
-        mono, rebuilt = mono_pair(original, decoded)
-        distance = distance_between(mel, rebuilt, mono)
+        wanted, rebuilt = mono_pair(original, decoded)
+        distance = distance_between(mel, rebuilt, wanted)
         shown.append(Reconstruction(passage.recording.name, original, decoded, distance))
     return shown
 
