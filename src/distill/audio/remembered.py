@@ -26,9 +26,8 @@ def remembered(name: str, measured: Callable[[], Any]) -> Any:
         return found
     value = measured()
     aside = place.with_name(f"{secrets.token_hex(8)}.tmp")
-    with contextlib.suppress(
-        OSError
-    ):  # a disk that is full, another person's cache: then it is measured the next time too
+    # A disk that is full, another person's cache: then it is measured the next time too.
+    with contextlib.suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             aside.write_text(json.dumps(value), encoding="utf-8")

@@ -148,9 +148,8 @@ def save_model(path: Path, model: Model) -> Path:
         for source in model.sources
     )
     named = {record.sha256 for record in records}
-    sounds = [
-        sound for sound in model.sounds if sound.sha256 in named
-    ]  # a prior of other recordings has no use for them
+    # A prior of other recordings has no use for them.
+    sounds = [sound for sound in model.sounds if sound.sha256 in named]
     tensors |= {f"sounds.{number}": sound.flac for number, sound in enumerate(sounds)}
     major, minor = FORMAT_VERSION  # of this file, whatever an older codec's was
     changes: dict[str, Any] = {"major": major, "minor": minor, "sources": records}

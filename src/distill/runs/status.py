@@ -191,9 +191,8 @@ def records_of(run_folder: Path) -> tuple[RunRecord, ...]:
     """The last training of each stage of a run, the one begun last at the end."""
     newest = {}
     for stage in STAGES:
-        for path in sorted(run_folder.glob(f"{stage}-*.json"), reverse=True)[
-            :1
-        ]:  # named by the moment of their beginning
+        by_beginning = sorted(run_folder.glob(f"{stage}-*.json"))  # they are named by that moment
+        for path in by_beginning[-1:]:
             try:
                 told = json.loads(path.read_bytes())
                 newest[stage] = RunRecord(**{name: told[name] for name in told.keys() & _RECORD_FIELDS})
