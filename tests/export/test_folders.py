@@ -96,10 +96,15 @@ def test_the_folder_for_hugging_face(tmp_path: Path, make_model: Callable[..., M
     card = (outcome.path / "README.md").read_text()
     for words in ("license: other", "**Licence.**", "public domain", "| best val loss | 2.5 |", "can decode and hear"):
         assert words in card
+    assert "trained on 3 recordings," in card
     assert "hear them" in outcome.remarks[0]
-    bare = export_hub(make_model(with_prior=False), tmp_path / "bare")
+    bare_model = make_model(with_prior=False)
+    one_recording = bare_model.header.corpus.model_copy(update={"file_count": 1})
+    bare_model.header = bare_model.header.model_copy(update={"corpus": one_recording})
+    bare = export_hub(bare_model, tmp_path / "bare")
     assert bare.remarks == (NO_PRIOR,)
     assert "holds no recordings" in (bare.path / "README.md").read_text()
+    assert "trained on 1 recording," in (bare.path / "README.md").read_text()
 
 
 def test_a_folder_to_publish_holds_no_sound_of_the_recordings(tmp_path: Path, make_model: Callable[..., Model]) -> None:

@@ -193,6 +193,7 @@ def test_memorization_thresholds(files: int, threshold: float) -> None:
     warns, message = check_memorization(threshold - 0.01, 256, files)
     assert warns
     assert "reciting" in message
+    assert ("with 1 file," if files == 1 else f"with {files} files,") in message
     assert check_memorization(threshold, 256, files) == (False, "")
 
 

@@ -63,7 +63,8 @@ def originality(
         return
     note("How similar the recordings are to one another, which is not copying", "bold")
     others = _others(reference.is_widened, any(source.held_out for source in loaded.sources))
-    rows = [("compared", f"{len(reference.similarity)} seconds{others}")]
+    compared = len(reference.similarity)
+    rows = [("compared", f"{compared} second{'s' * (compared != 1)}{others}")]
     rows += [
         (f"similarity that {share} % of the seconds stay below", f"{value:.2f}") for share, value in similarity.items()
     ]

@@ -148,7 +148,7 @@ class Editing:
         first, stop = self._span(span, columns)
         if not 0 <= first < stop <= columns:
             raise SettingError(
-                f"The span {span} is not within the sound, which lasts {end:.2f} s ({columns} columns).",
+                f"The span {span} is not within the sound, which lasts {end:.2f} s ({columns} column{'s' * (columns != 1)}).",
                 "Choose a beginning within it and an end after that.",
             )
         chosen = None if levels is None else edit.levels_named(levels, self._model.codec.num_quantizers)
@@ -165,11 +165,11 @@ class Editing:
         return first, first + 1 if stop == first else stop  # shorter than a column
 
     def _place(self, text: str) -> int:
-        column = self._column("to", text)
-        if not 0 <= column <= len(self.grid):
+        column, columns = self._column("to", text), len(self.grid)
+        if not 0 <= column <= columns:
             raise SettingError(
                 f"The place {text} is not within the sound, which lasts {self._seconds(self.as_codes()):.2f} s "
-                f"({len(self.grid)} columns).",
+                f"({columns} column{'s' * (columns != 1)}).",
                 "Choose one within it.",
             )
         return column

@@ -207,10 +207,12 @@ def _judged(
     drawn = draw_until_original(lambda some: draw(some.start, len(some)), judged, seeds, max_similarity)
     over = sum(not one.is_within for one in drawn)
     if over and callback is not None:
+        pieces = "The piece was" if len(seeds) == 1 else f"{over} of {len(seeds)} pieces were"
+        of_each = "" if len(seeds) == 1 else " of each"
         callback(
             Notice(
-                f"{over} of {len(seeds)} pieces were above percentile {max_similarity:g} in all {MOST_TRIES} tries; the most "
-                "original try of each is kept. A higher temperature or originality helps.",
+                f"{pieces} above percentile {max_similarity:g} in all {MOST_TRIES} tries; the most original try{of_each} is "
+                "kept. A higher temperature or originality helps.",
                 is_warning=True,
             )
         )
