@@ -199,6 +199,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.config import VQVAEConfig
+    from distill.runs.copies import on_its_own
     from distill.settings import codec_settings, resumed_settings
     from distill.training.budget import REFINEMENT_SHARE, minutes_of_stages
     from distill.training.plan import StageEnd
@@ -212,6 +213,7 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
         second = first.second_stage or StageEnd(None, DEFAULT_HIGH_MINUTES * REFINEMENT_SHARE)
     config = first.config(VQVAEConfig)
     ensure_writable(first.model_path.parent)
+    first = on_its_own(first, first.model_path, "codec")
     with (
         watched(asked.watching, lambda: first.run_folder.name) as training,
         claimed(first.model_path) as model_path,

@@ -133,6 +133,7 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     from distill.files.names import claimed
     from distill.models.config import PriorConfig
     from distill.models.model_file import load_model
+    from distill.runs.copies import on_its_own
     from distill.runs.resume import stopped_prior
     from distill.settings import prior_settings, resumed_settings
 
@@ -143,6 +144,7 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
     settings = resumed_settings(stopped.step, asked.epochs, asked.minutes, asked.device, plan.precision)
     codec = load_model(model_path)
     ensure_writable(model_path.parent)
+    stopped = on_its_own(stopped, model_path, "prior")
     with watched(asked.watching, lambda: stopped.run_folder.name) as training, claimed(model_path):
         corpus, split = _recordings(training, dataset_dir, codec)
         settings_table({**settings, **prior_settings(stopped.config(PriorConfig), codec.codec.frame_rate)})

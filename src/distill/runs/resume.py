@@ -20,8 +20,9 @@ from distill import models
 from distill.errors import OutputError, SettingError, StateFileError
 from distill.files.names import command, new_run_folder, run_folders
 from distill.files.regular import absolute
-from distill.models.header import SECOND_RUN, UNMEASURED, read_header
-from distill.runs.saved import RefinementRun, Stopped, further
+from distill.models.header import UNMEASURED, read_header
+from distill.runs.copies import branch_of, is_same, on_its_own, run_of
+from distill.runs.saved import BRANCHED_FROM, RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look, records_of
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
 from distill.training.state import CODES_SUFFIX, load_state, read_values
@@ -53,8 +54,9 @@ def stopped_codec(run: Path) -> Stopped | None:
     if run.is_dir():
         found = run
     elif run.exists():
-        mark = read_header(run).codec_training.get("run")
-        found = next((folder for folder in run_folders() if folder.name == mark), run)
+        mark = run_of(read_header(run), "codec")
+        branch = branch_of(mark, run, CODEC_STATE, CodecPlan.STATE_KIND)
+        found = branch or next((folder for folder in run_folders() if folder.name == mark), run)
     else:
         path = str(absolute(run))
         found = _newest(run.stem, CODEC_STATE, lambda values: values["about"]["model"] == path) or run
@@ -65,7 +67,7 @@ def stopped_codec(run: Path) -> Stopped | None:
     if not model_path.exists():
         return dataclasses.replace(stopped, model_path=model_path)
     training = read_header(model_path).codec_training
-    if training.get("run") != found.name:
+    if training.get("run") not in (found.name, stopped.state.value("about", dict).get(BRANCHED_FROM, found.name)):
         raise OutputError(f"{model_path} is another run's model.", "Move it away, then resume this one.")
     return dataclasses.replace(stopped, model_path=model_path, written_epochs=training["epochs_trained"])
 
@@ -133,8 +135,10 @@ def stopped_prior(run: Path) -> Stopped:
         found = run if (run / PRIOR_STATE).exists() else None
     else:
         model = models.load_model(run)
-        mark, codec = (model.header.prior_training or {}).get("run"), model.codes_fingerprint
-        found = _newest(run.stem, PRIOR_STATE, lambda values: values["codec"] == codec, run, mark)
+        mark, codec = run_of(model.header, "prior"), model.codes_fingerprint
+        found = branch_of(mark, run, PRIOR_STATE, PriorPlan.STATE_KIND) or _newest(
+            run.stem, PRIOR_STATE, lambda values: values["codec"] == codec, run, mark
+        )
     if found is None:
         raise SettingError(
             f"No training of a prior for {run} is saved on this computer.",
@@ -224,13 +228,15 @@ def next_refinement(
         raise SettingError(
             f"The second stage of {path} is finished.", "Say how much further with --minutes or --epochs."
         )
-    return RefinementRun(found, plan, state)
+    return on_its_own(RefinementRun(found, plan, state), path, "refinement")
 
 
 def _refinement_of(model: "Model", path: Path) -> Path | None:
     """The run of a model's second stage; models that share a codec each have their own."""
-    fingerprint, mark = model.codes_fingerprint, model.header.codec_training.get(SECOND_RUN)
-    return _newest(model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == fingerprint, path, mark)
+    fingerprint, mark = model.codes_fingerprint, run_of(model.header, "refinement")
+    return branch_of(mark, path, REFINEMENT_STATE, RefinementPlan.STATE_KIND) or _newest(
+        model.header.name, REFINEMENT_STATE, lambda values: values["codec"] == fingerprint, path, mark
+    )
 
 
 def _is_closed(run_folder: Path) -> bool:
@@ -274,7 +280,7 @@ def _newest(
 
 
 def _is_another(other: Path, model: Path) -> bool:
-    return other.exists() and not (model.exists() and other.samefile(model))
+    return other.exists() and not is_same(other, model)
 
 
 def _load_error(path: Path) -> StateFileError:

@@ -14,6 +14,8 @@ from distill.runs.events import events_file
 from distill.training.plan import Plan, RefinementPlan, StageEnd
 from distill.training.state import TrainingState
 
+BRANCHED_FROM = "branched_from"
+"""In a state's ``about``: the run that a copy of a model went on from, in a run of its own."""
 C = TypeVar("C", VQVAEConfig, PriorConfig)
 P = TypeVar("P", bound=Plan)
 
@@ -30,10 +32,16 @@ class Origin:
     """Bytes of the event file that count: what is reported after the state is saved comes again."""
     second_stage: StageEnd | None = None
     """The second stage that is to follow a codec's first one."""
+    branched_from: str = ""
+    """The run that it went on from, if that is another file's."""
 
     def values(self) -> dict[str, Any]:
         """As JSON values."""
-        planned = {} if self.second_stage is None else {"second_stage": dataclasses.asdict(self.second_stage)}
+        planned: dict[str, Any] = (
+            {} if self.second_stage is None else {"second_stage": dataclasses.asdict(self.second_stage)}
+        )
+        if self.branched_from:
+            planned[BRANCHED_FROM] = self.branched_from
         return {**planned, "model": str(absolute(self.model)), "folder": str(self.folder), "events": self.events}
 
 

@@ -11,7 +11,7 @@ from distill.audio.corpus import Corpus
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.runs.anew import SECOND_EPOCHS, SECOND_MINUTES
 from distill.runs.journal import Recorded, recorded_run
-from distill.runs.saved import Origin, RefinementRun, Stopped
+from distill.runs.saved import BRANCHED_FROM, Origin, RefinementRun, Stopped
 from distill.training.metrics import MetricsCallback
 from distill.training.plan import Plan, StageEnd
 
@@ -50,13 +50,15 @@ def recorded_stage(
     settings |= {} if config is None else dataclasses.asdict(config)
     if second_stage is not None:
         settings |= {SECOND_MINUTES: second_stage.minutes, SECOND_EPOCHS: second_stage.epochs}
+    state = None if resumed is None else resumed.state
+    branched_from = "" if state is None else state.values.get("about", {}).get(BRANCHED_FROM, "")
     keep = None if resumed is None else resumed.events_kept
     with recorded_run(kind, model_path, corpus.folder, events, settings, callback, cancel_event, keep=keep) as record:
         yield (
             record,
             StateFile(
                 events.with_name(f"{kind}.state"),
-                None if resumed is None else resumed.state,
-                lambda: Origin(model_path, corpus.folder, record.log.position, second_stage).values(),
+                state,
+                lambda: Origin(model_path, corpus.folder, record.log.position, second_stage, branched_from).values(),
             ),
         )
