@@ -12,12 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
+from pydantic import TypeAdapter
 
 from distill.audio.cache import cache_folder
 from distill.audio.files import read_audio
 from distill.codes.extract import encode_blocks
+from distill.library import Library
+from distill.making.grains import Stretch
 from distill.making.joins import _EDGE as EDGE
 from distill.making.joins import ROOM
+from distill.making.recordings import Passage, without
+from distill.making.request import Request
 from distill.models import Model, save_model
 from distill.models.model_file import Source, load_model
 
@@ -119,6 +125,49 @@ def test_everything_can_be_made_in_the_recordings_voice_and_again(
     answer = distill("regenerate", said["ids"][0], "--json")
     assert answer.code == 0, answer.err
     assert answer.json["identical"]
+
+
+def test_a_passage_is_not_replaced_by_itself(distill: Distill, spoken: Path, tmp_path: Path) -> None:
+    """Its own grains go on for free, so they were what was heard; what earlier versions made is made again as it was."""
+    folder = tmp_path / "recordings"
+    for other in (1, 2):  # so that no other recording can be nearer
+        (folder / f"take-{other}.wav").unlink()
+    begin, end = 2.3, 2.5
+    words = ("--infill", folder / "take-0.wav", "--from", begin, "--to", end, "--recordings", folder)
+    _, said = generated(distill, spoken, *words, "--count", 8)
+    grains = [one for file in said["sidecars"] for one in json.loads(Path(file).read_text(encoding="utf-8"))["grains"]]
+    edge = (1024 + 2 * ROOM) / RATE  # what fades out there, from beside the passage
+    assert grains
+    for grain in grains:
+        inside = min(grain["place"] + grain["seconds"], end) - max(grain["place"], begin)
+        assert grain["recording"] != "take-0.wav" or inside <= edge, grain
+
+    piece, *_ = Library(pytest.fail).generations()
+    before = {name: value for name, value in piece.request.items() if name != "is_replaced_whole"}
+    assert piece.request["is_replaced_whole"]
+    assert not TypeAdapter(Request).validate_python(before).is_replaced_whole
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "left"),
+    [
+        (0.0, 1.0, [("a", 10, 30), ("copy", 10, 30), ("other", 0, 30)]),
+        (0.25, 0.55, [("a", 0, 2), ("a", 6, 30), ("copy", 0, 2), ("copy", 6, 30), ("other", 0, 30)]),
+        (2.9, 3.0, [("a", 0, 29), ("copy", 0, 29), ("other", 0, 30)]),
+        (0.0, 3.0, [("other", 0, 30)]),
+        (3.0, 9.0, [("a", 0, 30), ("copy", 0, 30), ("other", 0, 30)]),
+    ],
+)
+def test_what_is_left_beside_a_passage(begin: float, end: float, left: list[tuple[str, int, int]]) -> None:
+    """Of the recording and of its near-copies; at ten positions a second."""
+    codes = torch.arange(30)[:, None]
+    stretches = [
+        Stretch(name, np.zeros((1, 3000), np.float32), 0, codes, take, sha256=name)
+        for name, take in (("a", 4), ("copy", 4), ("other", -1))
+    ]
+    found = without(stretches, Passage("a", begin, end), rate=1000, hop=100)
+    assert [(one.name, int(one.codes[0]), int(one.codes[-1]) + 1) for one in found] == left
+    assert all(one.begin == 100 * int(one.codes[0]) for one in found)
 
 
 def test_auto_takes_the_nearer_voice(distill: Distill, spoken: Path, tiny: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from distill.making import loops
 from distill.making.given import read_prompt, read_recording
 from distill.making.infill import Infill, infill, next_to
 from distill.making.level import gain_to_meet
+from distill.making.recordings import Passage
 from distill.making.request import Request
 from distill.making.sampling import Generation, Voice, check_count, check_request, generate
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
@@ -92,12 +93,16 @@ def make(
     if request.kind == "audio":
         check_request(request.seconds, count)
     request.sampling.check_levels(model.codec.num_quantizers)
-    voice = voice_of(model, request.voice_settings, callback)
+    given = None if request.given is None else file_digest(request.given)
+    request = replace(
+        request,
+        is_after_fade=request.kind == "audio" and given is not None,
+        is_replaced_whole=request.kind == "infill",
+    )
+    voice = voice_of(model, request.voice_settings, callback, _replaced(request, given))
     # What is noted is the voice that renders them, so that it can be made again.
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
-    request = replace(request, is_after_fade=request.kind == "audio" and request.given is not None)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, callback)
-    given = None if request.given is None else file_digest(request.given)
     judged = _judged(model, draw, range(seed, seed + count), max_similarity, callback)
     words = loops.seam_warning([one.take.seam for one in judged if isinstance(one.take, loops.Loop)])
     if words and callback is not None:
@@ -154,10 +159,22 @@ def make_again(
     """
     check_output_format(request.audio_format, request.bit_depth)
     ensure_writable(out)
-    voice = voice_of(model, request.voice_settings, callback)
+    given = None if request.given is None else file_digest(request.given)
+    voice = voice_of(model, request.voice_settings, callback, _replaced(request, given))
     takes = _drawer(model, request, voice or CodecVoice(model), progress, callback)(seeds.start, len(seeds))
     take = takes[seeds.index(seed)]
     return _written(model, out, request, take, OriginalityJudge(model).judge(*take.new_sound(model)), title=name)
+
+
+def _replaced(request: Request, given: str | None) -> Passage | None:
+    """The passage whose grains are left out.
+
+    Args:
+        given: SHA-256 of the recording that it is in.
+    """
+    if given is None or not request.is_replaced_whole:
+        return None
+    return Passage(given, request.begin, request.end)
 
 
 def _drawer(

@@ -2,8 +2,8 @@
 the model's own file, if it was given away with them."""
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,40 @@ class Found:
         more = f" and {len(self.missing) - _NAMED} more" if len(self.missing) > _NAMED else ""
         verb = "is" if len(self.missing) == 1 else "are"
         return f"{named}{more} {verb} gone or changed, and cannot be used."
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A passage of a recording that is replaced, and so is not to be quoted."""
+
+    sha256: str
+    """SHA-256 of the recording's file."""
+    begin: float
+    """In seconds."""
+    end: float
+
+
+def without(stretches: Sequence[Stretch], passage: Passage, rate: int, hop: int) -> tuple[Stretch, ...]:
+    """What is left of stretches without a passage, in the recording itself and at the same place of its near-copies.
+
+    Args:
+        rate, hop: of the codec.
+    """
+    takes = {one.take for one in stretches if one.sha256 == passage.sha256 and one.take >= 0}
+    begin, stop = round(passage.begin * rate), round(passage.end * rate)
+
+    def parts(one: Stretch) -> Iterator[Stretch]:
+        if one.sha256 != passage.sha256 and one.take not in takes:
+            yield one
+            return
+        first = max(0, (begin - one.begin) // hop)
+        after = max(0, -((one.begin - stop) // hop))
+        if first > 0:
+            yield replace(one, codes=one.codes[:first])
+        if after < len(one.codes):
+            yield replace(one, codes=one.codes[after:], begin=one.begin + after * hop)
+
+    return tuple(part for one in stretches for part in parts(one))
 
 
 def find_recordings(

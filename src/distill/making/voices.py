@@ -17,7 +17,7 @@ from distill.codes.extract import decode_chunks
 from distill.errors import AudioFileError, SettingError
 from distill.making.grains import JOIN_COST, Bank, Grain, choose
 from distill.making.joins import ROOM, Placed, render
-from distill.making.recordings import find_recordings
+from distill.making.recordings import Passage, find_recordings, without
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback, Notice
@@ -129,8 +129,13 @@ def join_cost_of(model: Model) -> float:
     return float(model.header.voices.get("join_cost", JOIN_COST))
 
 
-def voice_of(model: Model, settings: VoiceSettings, callback: MetricsCallback | None = None) -> RecordingsVoice | None:
+def voice_of(
+    model: Model, settings: VoiceSettings, callback: MetricsCallback | None = None, replaced: Passage | None = None
+) -> RecordingsVoice | None:
     """The voice a person gets; None is the codec's own.
+
+    Args:
+        replaced: what the recordings' voice does not quote: a passage is not to be replaced by itself.
 
     Raises:
         AudioFileError: if the recordings' voice was asked for and none of them is there.
@@ -163,6 +168,12 @@ def voice_of(model: Model, settings: VoiceSettings, callback: MetricsCallback | 
     if found.missing:
         tell(f"{found.words} Only the others are used; --recordings FOLDER says where they are.")
     codec = model.codec
-    bank = Bank.of(model, found.stretches)
+    stretches = found.stretches
+    if replaced is not None:
+        stretches = without(stretches, replaced, codec.sample_rate, codec.hop)
+        if not stretches:
+            tell("Nothing of the recordings is left beside the passage, so the codec's voice is used for it.")
+            return None
+    bank = Bank.of(model, stretches)
     join_cost = settings.join_factor * join_cost_of(model)
     return RecordingsVoice(bank, codec.channels, codec.sample_rate, settings.longest_seconds, join_cost)
