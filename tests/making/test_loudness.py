@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 import torch
 
+from distill.making import lean
 from distill.making.drawing import Sampling, Steering, sample_codes
-from distill.making.lean import FURTHEST, MOST, Leaning, measured_lean, settled
+from distill.making.lean import FURTHEST, MOST, SHARE, Leaning, measured_lean, settled
 from distill.making.limits import Limits
 from distill.making.loudness import LEVELS, Loudness, learn_loudness
-from distill.making.sampling import generate
+from distill.making.sampling import Generation, generate
 from distill.models import CodePrior, Model, Source
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import BANDS, CorpusRecord, new_header
@@ -156,10 +157,11 @@ def test_a_model_of_before_and_one_without_a_map_are_left_alone(model: Model) ->
 
 
 def recordings_of(model: Model, prior: CodePrior, softest: int, loudest: int) -> Model:
-    """A model of recordings whose coarse codes are drawn evenly from a part of the ladder."""
+    """A model of recordings whose coarse codes are those of a part of the ladder, each as often, in any order."""
     draw = torch.Generator().manual_seed(0)
     codes = torch.zeros(2, 400, 4, dtype=torch.int64)
-    codes[..., 0] = torch.randint(softest, loudest, (2, 400), generator=draw)
+    coarse = torch.arange(softest, loudest).repeat(800 // (loudest - softest))
+    codes[..., 0] = coarse[torch.randperm(800, generator=draw)].view(2, 400)
     sources = tuple(Source(f"{number}.wav", 0.0, False, one) for number, one in enumerate(codes))
     loudness = learn_loudness(model.codec, model.header.bands, sources)
     changes = {"loudness": loudness, "prior": prior.config, "beat_strength": 0.0}
@@ -199,6 +201,33 @@ def test_a_level_that_is_off_by_chance_is_left(model: Model, indifferent: CodePr
 
 
 @pytest.mark.parametrize(
+    ("shift", "drawn"),
+    [(0.0, [32]), (0.8, [32, 32]), (1.5, [32, 32, 64]), (6.0, [32, 32])],
+    ids=["as loud", "louder by chance", "a little louder", "louder"],
+)
+def test_more_pieces_are_drawn_where_a_few_cannot_tell(
+    model: Model, indifferent: CodePrior, monkeypatch: pytest.MonkeyPatch, shift: float, drawn: list[int]
+) -> None:
+    """Guards against a lean, or none, by the chance of 32 pieces. What is clearly louder is drawn again with a lean alone."""
+    learned = recordings_of(model, indifferent, 0, 32)
+    asked: list[tuple[int, int, float]] = []
+
+    def draw(trial: Model, seconds: float, count: int, how: Sampling, first: int) -> list[Generation]:
+        lean = trial.header.loudness_lean
+        asked.append((first, count, lean))
+        levels = shift * (lean == 0) + torch.linspace(-8, 8, count)
+        coarse = (LADDER[0][None] - levels[:, None]).abs().argmin(dim=1)
+        return [Generation(position(int(one)), seconds, first, how, 48_000) for one in coarse]
+
+    monkeypatch.setattr(lean, "generate", draw)
+    found = measured_lean(learned)
+    assert found is not None
+    assert [count for _, count, _ in asked] == drawn
+    assert len({(first, tilt) for first, _, tilt in asked}) == len(asked), "never the same pieces twice"
+    assert (found.nats != 0) == (shift > 1) == any(tilt for _, _, tilt in asked)
+
+
+@pytest.mark.parametrize(
     ("left", "lean"),
     [(-2.0, -0.04), (1.0, -0.06 * 4 / 3), (2.0, -MOST), (4.0, 0.0), (5.0, 0.0), (-12.0, -0.015)],
     ids=["gone past", "not there yet", "far from there", "no help", "worse", "much too far"],
@@ -206,8 +235,8 @@ def test_a_level_that_is_off_by_chance_is_left(model: Model, indifferent: CodePr
 def test_a_step_that_goes_past_the_recordings_level_is_taken_back(left: float, lean: float) -> None:
     """Guards against a lean that made new audio 2 dB too soft where it had been 1.6 dB too loud: what is drawn tilts what
     follows, so that one step's effect is not known before it is taken."""
-    assert settled(-0.06, 4.0, left) == pytest.approx(lean)
-    assert settled(-0.01, 4.0, 3.9) == pytest.approx(-0.01 * FURTHEST)
+    assert settled(-0.06, 4.0, left) == pytest.approx(SHARE * lean)
+    assert settled(-0.01, 4.0, 3.9) == pytest.approx(SHARE * -0.01 * FURTHEST)
 
 
 def test_a_level_that_cannot_be_corrected_is_said() -> None:

@@ -6,7 +6,8 @@ exponential tilt that changes the prior's distribution least (Csiszar 1975, "I-d
 et al. 2021, arXiv:2012.11635). How strong it must be takes two steps to find, as each code drawn tilts those after it:
 
     new pieces ──▶ their mean level ── minus the recordings' ──▶ Newton's step, the recordings' variance for the derivative
-    new pieces with that tilt ──▶ what is left ──▶ to where a straight line through both crosses the recordings' level
+    new pieces with that tilt ──▶ what is left ──▶ six tenths of the way to where a straight line through both crosses
+                                                   the recordings' level
 """
 
 import dataclasses
@@ -20,15 +21,20 @@ from distill.making.loudness import Loudness
 from distill.making.sampling import generate
 from distill.models.model_file import Model
 
-PIECES, PIECE_SECONDS = 32, 5.0
+PIECES, PIECE_SECONDS = 32, 10.0
+"""Pieces as long as most are: they begin as the recordings do, and it takes seconds until they have drifted."""
 FIRST_SEED = 3_000_000
 """Far from those that a person begins with."""
 SURE = 2.0
 """Standard errors of the mean level: less than so many is chance, and a lean for it does harm."""
+UNSURE = 0.5
+"""From so many on it may be more than chance, and as many pieces again are drawn to tell."""
 STEP = 0.7
 """The share of Newton's step that is taken: what is measured of so few pieces is partly chance."""
 FURTHEST = 2.0
 """How many such steps the lean is at most: a line through two measurements says less the further it is followed."""
+SHARE = 0.6
+"""How much of the way is gone: too soft takes new audio further from the recordings than a little too loud (docs/prior.md)."""
 LEAST_DEVIATION = 2.0
 """Decibels: a sound that never changes its level must not make every code certain."""
 MOST = 0.1
@@ -50,12 +56,12 @@ class Leaning:
     def in_words(self) -> str:
         """How loud new audio is, and whether that is corrected, in a sentence."""
         if abs(self.off) <= self.by_chance:
-            return f"New audio is as loud as the recordings overall, as far as {PIECES} short pieces can tell."
+            return "New audio is as loud as the recordings overall, as far as a few pieces can tell."
         came_out = (
             f"New audio came out {abs(self.off):.1f} dB {'louder' if self.off > 0 else 'softer'} than the recordings, "
             "averaged over all bands"
         )
-        return f"{came_out}; this is corrected." if self.nats else f"{came_out}; it could not be corrected."
+        return f"{came_out}; most of that is corrected." if self.nats else f"{came_out}; it could not be corrected."
 
 
 def measured_lean(model: Model) -> Leaning | None:
@@ -71,24 +77,35 @@ def measured_lean(model: Model) -> Leaning | None:
     loudness = loudness.to(torch.device("cpu"))
     recorded = torch.cat([loudness.of_codes(source.codes.cpu()) for source in model.trained_on]).double()
 
-    def off_with(lean: float) -> Tensor:
-        """How far each new piece is off ``[PIECES]``."""
+    def off_with(lean: float, first: int, count: int) -> Tensor:
+        """How far each of so many new pieces is off ``[count]``."""
         trial = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": lean}))
-        pieces = generate(trial, PIECE_SECONDS, PIECES, Sampling(), FIRST_SEED)
+        pieces = generate(trial, PIECE_SECONDS, count, Sampling(), first)
         return torch.stack([loudness.of_codes(piece.codes).double().mean() for piece in pieces]) - recorded.mean()
 
-    each = off_with(0.0)
-    off, by_chance = float(each.mean()), SURE * float(each.std()) / PIECES**0.5
+    each = off_with(0.0, FIRST_SEED, PIECES)
+    if UNSURE * _error(each) < abs(float(each.mean())) <= SURE * _error(each):
+        each = torch.cat([each, off_with(0.0, FIRST_SEED + PIECES, PIECES)])
+    off, by_chance = float(each.mean()), SURE * _error(each)
     if abs(off) <= by_chance:
         return Leaning(0.0, off, by_chance)
     deviation = max(LEAST_DEVIATION, float(recorded.std(correction=0)))
     step = max(-MOST, min(-STEP * off / deviation**2, MOST))
-    return Leaning(settled(step, off, float(off_with(step).mean())), off, by_chance)
+    left = float(off_with(step, FIRST_SEED, len(each)).mean())
+    return Leaning(settled(step, off, left), off, by_chance)
+
+
+def _error(each: Tensor) -> float:
+    """The standard error of the mean of ``each [n]``."""
+    return float(each.std()) / len(each) ** 0.5
 
 
 def settled(step: float, off: float, left: float) -> float:
-    """The lean, by a first step after which new audio is ``left`` decibels off in place of ``off``: where a straight line says
-    that nothing would be left, at most ``FURTHEST`` steps; 0 if the step did not help."""
+    """The lean, by a first step after which new audio is ``left`` decibels off in place of ``off``.
+
+    ``SHARE`` of the way to where a straight line says that nothing would be left, at most ``FURTHEST`` steps away; 0 if the
+    step did not help.
+    """
     if left * off > 0 and abs(left) >= abs(off):
         return 0.0
-    return max(-MOST, min(step * min(FURTHEST, off / (off - left)), MOST))
+    return SHARE * max(-MOST, min(step * min(FURTHEST, off / (off - left)), MOST))
