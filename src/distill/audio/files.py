@@ -16,6 +16,7 @@ import soxr
 from distill.audio import more_formats
 from distill.audio.containers import kind_of, spliced, wav_packing
 from distill.audio.disguised import archive_suffix, is_web_page
+from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.spliced import Links
@@ -51,7 +52,7 @@ _CLAIM = 0.05  # seconds that a header may be off without a word
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file holds. ``frames`` are at the file's own ``sample_rate`` (Hz)."""
+    """What a file holds. ``frames`` are at the file's own ``sample_rate`` (Hz), ``channels`` (1 or 2) as it is read."""
 
     path: Path
     sample_rate: int
@@ -63,6 +64,13 @@ class AudioInfo:
     """What a person should know though the file is fine: a header that says something else. Empty, or sentences."""
     unread: str = ""
     """The one of these that holds whatever becomes of the file: it has more sound in it that is not read."""
+    downmix: Sequence[Sequence[float]] = ()
+    """How more channels than two become two; empty where there are no more."""
+
+    @property
+    def own_channels(self) -> int:
+        """As many as there are in the file."""
+        return len(self.downmix[0]) if self.downmix else self.channels
 
     @property
     def seconds(self) -> float:
@@ -70,15 +78,15 @@ class AudioInfo:
 
 
 def probe(path: Path) -> AudioInfo:
-    """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable mono or stereo audio."""
+    """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable audio."""
     path = Path(path)
     _check_regular(path)
     kind = _kind(path)
     if kind in more_formats.FORMATS:
         shape = more_formats.shape_of(path, kind)
-        info = _checked(AudioInfo(path, shape.sample_rate, shape.channels, shape.frames, kind, kind))
+        info = _checked(AudioInfo(path, shape.sample_rate, shape.channels, shape.frames, kind, kind), shape.downmix)
         lost = _lost(shape.lost, shape.lost_seconds, info.seconds)
-        remark = _joined(_claimed(shape.claim, info.seconds), lost, shape.unread)
+        remark = _joined(_claimed(shape.claim, info.seconds), lost, info.remark, shape.unread)
         return replace(info, remark=remark, unread=shape.unread)
     if not kind:  # libsndfile would look for MP3 in it, and tell of that on the screen
         raise _no_audio(path)
@@ -89,7 +97,7 @@ def probe(path: Path) -> AudioInfo:
                 raise _broken(path, f"{duration(links.broken_at)}.")
             frames = 0
             for file in files:
-                if file.frames >= _UNKNOWN_FRAMES and file.channels <= 2:
+                if file.frames >= _UNKNOWN_FRAMES:
                     frames += sum(len(block) for block in _native_blocks(path, file, 65_536))
                 else:
                     frames += file.frames
@@ -100,12 +108,12 @@ def probe(path: Path) -> AudioInfo:
                     "Export the parts one by one.",
                 )
             info = AudioInfo(path, first.samplerate, first.channels, frames, first.format, first.subtype)
+            mixed = downmix_of(first)
     except (soundfile.LibsndfileError, OSError) as error:
         raise _no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
-    info = _checked(info)
-    return replace(
-        info, remark=_joined(_claimed(links.claim, info.seconds), _lost(links.lost, links.lost_seconds, info.seconds))
-    )
+    info = _checked(info, mixed)
+    lost = _lost(links.lost, links.lost_seconds, info.seconds)
+    return replace(info, remark=_joined(_claimed(links.claim, info.seconds), lost, info.remark))
 
 
 def _joined(*sentences: str) -> str:
@@ -148,10 +156,14 @@ def file_digest(path: Path) -> str:
         ) from error
 
 
-def _checked(info: AudioInfo) -> AudioInfo:
+def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
+    """The same with its channels mixed to two, where they are more."""
+    if mixed is not None:
+        info = replace(info, channels=2, downmix=mixed.matrix, remark=mixed.remark)
     if info.channels not in (1, 2) and info.frames:
         raise AudioFileError(
-            f"{info.path.name} has {info.channels} channels; one or two are needed.", "Mix it down to stereo."
+            f"{info.path.name} has {info.channels} channels; up to {MOST_CHANNELS} can be mixed to stereo.",
+            "Mix it down to stereo yourself, or leave it out.",
         )
     if info.frames <= 0:
         raise AudioFileError(f"{info.path.name} holds no sound at all.", "Export it again, or leave it out.")
@@ -232,7 +244,9 @@ def read_blocks(
     block_seconds: float = 10.0,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yields float32 ``[C, n]`` at 48 kHz, in the file's own channels or as 1 or 2 ``channels``, in bounded memory.
+    """Yields float32 ``[C, n]`` at 48 kHz, in the file's own channels, at most two, or as 1 or 2 ``channels``.
+
+    In bounded memory.
 
     The blocks add up to exactly ``samples_at_48k(probe(path))`` samples. One channel is made of two by the mix that keeps
     the sound (``mixing.py``), for which the file is gone through beforehand; ``tell`` gets how, where it is not their mean.
@@ -264,9 +278,10 @@ def _own_blocks(path: Path, block_seconds: float) -> Iterator[np.ndarray]:
         else soxr.ResampleStream(info.sample_rate, SAMPLE_RATE, info.channels, dtype="float32", quality="HQ")
     )
     given = taken = 0
+    size = max(1, round(block_seconds * info.sample_rate / max(1, info.own_channels // 2)))
     try:
-        for native in _all_native_blocks(info, max(1, round(block_seconds * info.sample_rate))):
-            kept = native[: info.frames - taken]
+        for native in _all_native_blocks(info, size):
+            kept = in_two(native[: info.frames - taken], info.downmix)
             taken += len(kept)
             if not len(kept):  # the file has grown since it was looked at; what came later is not waited for
                 break

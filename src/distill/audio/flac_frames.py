@@ -18,8 +18,8 @@ _LOOK_AHEAD = 64
 """Among so many next places that look like a frame is the true one: chance makes one in some megabytes."""
 _AT_ONCE = 2**24  # bytes
 _LONGEST_FRAME = 2**18  # bytes, as encoders write them
-_MOST_BYTES, _LONGEST_HEAD = 9, 1024
-"""What a frame takes at most: two channels of 32 bits and one more, for each of its samples."""
+_MOST_BYTES, _LONGEST_HEAD = 33, 1024
+"""What a frame takes at most: eight channels of 32 bits and one more, for each of its samples."""
 
 
 class Stretch(NamedTuple):

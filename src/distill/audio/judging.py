@@ -52,7 +52,7 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
             FileVerdict.USED,
             seconds=info.seconds,
             sample_rate=info.sample_rate,
-            channels=info.channels,
+            channels=info.own_channels,
             unread=info.unread,
         )
         if info.seconds < SHORTEST_SECONDS:

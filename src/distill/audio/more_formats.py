@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.regular import open_regular
@@ -65,6 +66,8 @@ class Shape:
     lost: tuple[float, ...] = ()
     """The seconds of sound before each place at which some is damaged and left out."""
     lost_seconds: float = 0.0
+    downmix: Downmix | None = None
+    """How more channels than two become two."""
 
 
 def film(path: Path) -> AudioFileError:
@@ -93,7 +96,9 @@ def shape_of(path: Path, kind: str) -> Shape:
         claim = None
     if claim is None and reading.breaks_off:
         claim = math.inf
-    return Shape(rate, channels, frames, claim, reading.unread, tuple(reading.lost), reading.lost_seconds)
+    return Shape(
+        rate, channels, frames, claim, reading.unread, tuple(reading.lost), reading.lost_seconds, reading.downmix
+    )
 
 
 def blocks_of(path: Path, kind: str) -> Iterator[np.ndarray]:
@@ -114,6 +119,7 @@ class _Reading:
         self.claim: float | None = None
         self.breaks_off = False
         self.unread = ""
+        self.downmix: Downmix | None = None
         self.lost: list[float] = []
         self.lost_seconds = 0.0
         self._seconds = 0.0
@@ -156,10 +162,8 @@ class _Reading:
                 f"{path.name} holds {self._kind} sound encoded in a way that cannot be read.",
                 "Export it as plain WAV (PCM) or FLAC, or leave it out.",
             )
-        if stream.channels > 2:  # as in files that libsndfile reads; FFmpeg's own mix is another one
-            raise AudioFileError(
-                f"{path.name} has {stream.channels} channels; one or two are needed.", "Mix it down to stereo."
-            )
+        if 2 < stream.channels <= MOST_CHANNELS:
+            self.downmix = downmix(stream.channels, [channel.name for channel in stream.layout.channels])
         if len(tracks) > 1:
             self.unread = (
                 f"It holds {len(tracks)} tracks, of which only the first is read; export the others one by one."

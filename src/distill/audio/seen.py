@@ -15,7 +15,7 @@ from distill.audio.files import AudioInfo, file_digest, probe
 from distill.audio.remembered import recalled, remembered
 from distill.files.regular import absolute
 
-_VERSION = 4
+_VERSION = 5
 """To be raised when ``probe`` finds other things in the same file."""
 _SETTLED_S = 3.0
 
@@ -24,7 +24,7 @@ def shape_of(path: Path) -> AudioInfo:
     """What :func:`distill.audio.files.probe` gives, looked at once.
 
     Raises:
-        AudioFileError: if the file is not usable mono or stereo audio.
+        AudioFileError: if the file is not usable audio.
     """
 
     def looked_at() -> dict[str, Any]:

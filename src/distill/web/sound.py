@@ -67,8 +67,7 @@ def playable(path: Path) -> tuple[Path, str]:
 
 
 def _write_playable(path: Path, place: Path) -> None:
-    heard = (block[:2] for block in read_blocks(path))
-    write_audio(place, heard, format="flac", bit_depth=16, channels=min(probe(path).channels, 2))
+    write_audio(place, read_blocks(path), format="flac", bit_depth=16, channels=probe(path).channels)
 
 
 def converted(path: Path, kind: str) -> Path:
@@ -210,7 +209,8 @@ def _exactly(path: Path, samples: int) -> Iterator[npt.NDArray[np.float32]]:
 
 def _is_plain(path: Path) -> bool:
     try:
-        return soundfile.info(native(path)).subtype in _PLAIN
+        info = soundfile.info(native(path))
+        return info.subtype in _PLAIN and info.channels <= 2  # more are heard as they are learned from
     except soundfile.LibsndfileError:
         return False
 

@@ -1,0 +1,96 @@
+"""Two channels from more without losing any: surround by the places of its loudspeakers, several microphones side by side."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+Matrix = tuple[tuple[float, ...], tuple[float, ...]]
+"""How much of each channel goes to the left, and how much to the right."""
+
+MOST_CHANNELS = 64
+"""What mixing desks record at once; more is a header that is wrong."""
+_HALF = 0.5**0.5  # -3 dB
+# ITU-R BS.775, but with the low frequencies, which may be all there is of a bass drum.
+_PLACES = {
+    "FL": (1.0, 0.0), "FR": (0.0, 1.0), "FC": (_HALF, _HALF), "LFE": (_HALF, _HALF),
+    "BL": (_HALF, 0.0), "BR": (0.0, _HALF), "BC": (0.5, 0.5), "SL": (_HALF, 0.0), "SR": (0.0, _HALF),
+    "FLC": (1.0, 0.0), "FRC": (0.0, 1.0), "TC": (0.5, 0.5), "TFL": (_HALF, 0.0), "TFR": (0.0, _HALF), "TFC": (0.5, 0.5),
+    "TBL": (_HALF, 0.0), "TBR": (0.0, _HALF), "TBC": (0.5, 0.5),
+}  # fmt: skip
+_GET_CHANNEL_MAP, _GET_AMBISONIC, _B_FORMAT = 0x1100, 0x1201, 0x41  # libsndfile's SFC_… and SF_AMBISONIC_B_FORMAT
+_LIBSNDFILES = (
+    *("", "", "FL", "FR", "FC", "FL", "FR", "FC", "BC", "BL", "BR", "LFE", "FLC", "FRC", "SL", "SR"),
+    *("TC", "TFL", "TFR", "TFC", "TBL", "TBR", "TBC"),
+)
+"""Places by libsndfile's numbers, SF_CHANNEL_MAP_…"""
+_FLAC = {
+    3: "FL FR FC", 4: "FL FR BL BR", 5: "FL FR FC BL BR", 6: "FL FR FC LFE BL BR", 7: "FL FR FC LFE BC SL SR",
+    8: "FL FR FC LFE BL BR SL SR",
+}  # fmt: skip
+_OGG = {
+    3: "FL FC FR", 4: "FL FR BL BR", 5: "FL FC FR BL BR", 6: "FL FC FR BL BR LFE", 7: "FL FC FR SL SR BC LFE",
+    8: "FL FC FR SL SR BL BR LFE",
+}  # fmt: skip
+"""Formats that have one order for each number of channels (RFC 9639; Vorbis I, 4.3.9; RFC 7845)."""
+
+
+class Downmix(NamedTuple):
+    """How a file of more than two channels is made stereo, and how that is said."""
+
+    matrix: Matrix
+    remark: str
+
+
+def downmix_of(file: soundfile.SoundFile) -> Downmix | None:
+    """How the channels of an open file become two; None where they are no more, or too many."""
+    count = file.channels
+    if not 2 < count <= MOST_CHANNELS:
+        return None
+    if file.format == "WAVEX" and count >= 4 and _is_b_format(file):
+        # W is 3 dB down in it: with Y it makes two microphones that face left and right.
+        rest = (0.0,) * (count - 4)
+        remark = "It is an Ambisonic recording (B-format), of which the two sides are made: left and right."
+        return Downmix(((_HALF, 0.0, 0.5, 0.0, *rest), (_HALF, 0.0, -0.5, 0.0, *rest)), remark)
+    orders = _FLAC if file.format == "FLAC" else _OGG if file.format == "OGG" else {}
+    return downmix(count, orders[count].split() if count in orders else _told(file))
+
+
+def downmix(count: int, places: Sequence[str] = ()) -> Downmix:
+    """The same for ``count`` channels at these places of loudspeakers, as FFmpeg calls them; of none that are known, the odd
+    ones go left and the even ones right, as pairs of microphones are recorded."""
+    if len(places) == count and all(place in _PLACES for place in places):
+        sides = tuple(zip(*(_PLACES[place] for place in places), strict=True))
+        if all(map(any, sides)):
+            return Downmix(_level(sides), f"It is a surround recording: its {count} channels are mixed to stereo.")
+    left = tuple(float(number % 2 == 0) for number in range(count))
+    right = tuple(float(number % 2 or number == count - 1) for number in range(count))
+    last = ", the last one to both" if count % 2 else ""
+    remark = f"Its {count} channels are mixed to stereo: odd ones to the left, even ones to the right{last}."
+    return Downmix(_level((left, right)), remark)
+
+
+def in_two(block: np.ndarray, matrix: Sequence[Sequence[float]]) -> np.ndarray:
+    """A block ``[n, C]`` as ``[n, 2]``; as it is where there is no matrix."""
+    return block @ np.asarray(matrix, np.float32).T if len(matrix) else block
+
+
+def _level(sides: Sequence[Sequence[float]]) -> Matrix:
+    """So that no mix of full channels is above full scale, both sides by the same."""
+    most = max(map(sum, sides))
+    left, right = (tuple(part / most for part in side) for side in sides)
+    return left, right
+
+
+def _told(file: soundfile.SoundFile) -> list[str]:
+    """The places that the file itself gives its channels; empty where it gives none."""
+    numbers = soundfile._ffi.new("int[]", file.channels)
+    size = file.channels * soundfile._ffi.sizeof("int")
+    if not soundfile._snd.sf_command(file._file, _GET_CHANNEL_MAP, numbers, size):
+        return []
+    return [_LIBSNDFILES[number] if 0 <= number < len(_LIBSNDFILES) else "" for number in numbers]
+
+
+def _is_b_format(file: soundfile.SoundFile) -> bool:
+    return bool(soundfile._snd.sf_command(file._file, _GET_AMBISONIC, soundfile._ffi.NULL, 0) == _B_FORMAT)
