@@ -284,7 +284,7 @@ def test_what_cannot_be_read_is_told_for_what_it_is(tmp_path, noise, save, monke
     corpus = import_corpus(tmp_path / "mine")
     files = {file.name: file for file in corpus.files}
     assert "permissions" not in files["broken/"].fix
-    assert "despite its name" in files["zeros.m4a"].reason
+    assert files["zeros.m4a"].reason == "It holds only zeros where its sound should begin: a copy of it went wrong."
     assert all("of a kind that cannot be read" in files[name].reason for name in unknown), "none is left out in silence"
     assert files["self.wav"].reason == "It is a link that leads back to itself."
     assert any("All 2 usable files are the same sound" in warning for warning in corpus.warnings)

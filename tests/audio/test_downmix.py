@@ -120,3 +120,13 @@ def test_many_channels_in_bounded_memory(tmp_path):
     """Guards against blocks of ten seconds of 32 channels."""
     soundfile.write(tmp_path / "a.wav", tones([1], 32, 6.0), RATE, "PCM_16")
     assert max(block.shape[1] for block in read_blocks(tmp_path / "a.wav")) <= RATE
+
+
+def test_a_stereo_mix_stands_for_its_surround_mix(tmp_path, noise):
+    """Guards against the quieter mix of six channels taken where the musician's own stereo mix is there."""
+    sound = 0.5 * noise(2.1, channels=2).T / np.abs(noise(2.1, channels=2)).max()
+    six = np.concatenate([sound, np.zeros((len(sound), 4), np.float32)], axis=1)
+    soundfile.write(tmp_path / "a surround.wav", np.concatenate([six, six[-500:]]), RATE, "PCM_24", format="WAVEX")
+    soundfile.write(tmp_path / "b stereo.wav", sound, RATE, "PCM_24")
+    (used,) = import_corpus(tmp_path).recordings
+    assert used.name == "b stereo.wav"

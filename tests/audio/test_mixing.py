@@ -73,6 +73,7 @@ def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, no
     save(tmp_path / "hair.wav", 1.001 * hair / np.abs(hair).max(), subtype="FLOAT")
     for seed, name in ((4, "between.wav"), (5, "edges.flac")):
         save(tmp_path / name, 0.999 * np.sign(noise(1.0, seed)), 44_100, subtype="PCM_24")
+    save(tmp_path / "phone.wav", 0.999 * np.sign(noise(1.0, 6)), 8_000, subtype="ULAW")
     save(tmp_path / "quiet.flac", 0.0045 * noise(1.0, 1), subtype="PCM_24")
     flat = np.clip(30 * noise(1.0, 2), -1, 1)
     save(tmp_path / "clipped.wav", flat)
@@ -83,7 +84,10 @@ def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, no
     assert "It peaks less than 0.1 dB above full scale" in files["hair.wav"].remark
     resampled = "Peaks pass full scale once resampled to 48 kHz, so the level is turned down to fit."
     assert files["between.wav"].remark == resampled, "whole numbers cannot peak above full scale"
-    assert f"between.wav and edges.flac: {resampled}" in corpus.left_out, "what goes for several is said once"
+    assert files["phone.wav"].remark == resampled, "neither can what is decoded to whole numbers"
+    assert f"between.wav, edges.flac and phone.wav: {resampled}" in corpus.left_out, (
+        "what goes for several is said once"
+    )
     assert files["clipped.wav"].clipped > 0.01
     assert files["quiet.flac"].silence < 0.5
     assert files["quiet.flac"].bandwidth > 15_000

@@ -150,12 +150,16 @@ def test_links_that_lead_in_circles(folder):
     (folder / "fro.wav").symlink_to(folder / "to.wav")
     (folder / "gone.wav").symlink_to(folder / "nowhere.wav")
     (folder / "below").symlink_to(folder, target_is_directory=True)
+    (folder / "other disk").symlink_to(folder / "unplugged", target_is_directory=True)
+    (folder / "project.als").symlink_to(folder / "unplugged" / "project.als")
     for name in ("round.wav", "to.wav", "fro.wav"):
         judged, reason = verdict(folder, name)
         assert judged == FileVerdict.UNREADABLE
         assert "is a link that leads back to itself" in reason
     assert f"is a link to {folder / 'nowhere.wav'}, which is not there" in verdict(folder, "gone.wav")[1]
-    assert len(import_corpus(folder).files) == 5
+    away = f"It is a link to {folder / 'unplugged'}, which is not there."
+    assert verdict(folder, "other disk")[1] == away, "recordings on a disk that is not connected are missing in silence"
+    assert len(import_corpus(folder).files) == 6
 
 
 def test_folders_in_folders_without_end(folder, noise, save):

@@ -1,4 +1,4 @@
-"""Files named like sound that are something else: an archive, a web page saved in place of a download."""
+"""Files named like sound that are something else: an archive, a web page saved in place of a download, zeros."""
 
 from pathlib import Path
 
@@ -32,6 +32,15 @@ def is_web_page(path: Path) -> bool:
         OSError: if it cannot be read.
     """
     return _head(path).removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGES)
+
+
+def is_blank(path: Path) -> bool:
+    """Whether there are only zeros where a header should be, as in copies from broken cards and unfinished downloads.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    return not any(_head(path))
 
 
 def _head(path: Path) -> bytes:

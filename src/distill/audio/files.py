@@ -15,7 +15,7 @@ import soxr
 
 from distill.audio import more_formats
 from distill.audio.containers import kind_of, spliced, wav_packing
-from distill.audio.disguised import archive_suffix, is_web_page
+from distill.audio.disguised import archive_suffix, is_blank, is_web_page
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.rate import SAMPLE_RATE
@@ -190,6 +190,11 @@ def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
             return AudioFileError(
                 f"{path.name} is a web page despite its name: the download went wrong.",
                 "Download it again, or leave it out.",
+            )
+        if is_blank(path):
+            return AudioFileError(
+                f"{path.name} holds only zeros where its sound should begin: a copy of it went wrong.",
+                "Copy it again from its source, or leave it out.",
             )
         return AudioFileError(
             f"{path.name} is not readable as audio: it is not an audio file despite its name.",

@@ -97,6 +97,10 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                     )
                 continue
             if not entry.is_dir():
+                if entry.is_symlink() and not entry.suffix and not entry.exists():  # to a folder, as far as can be told
+                    words = f"It is a link to {entry.readlink()}, which is not there."
+                    fix = "Connect the disk that it is on, or delete the link."
+                    reports.append(FileReport(name_below(entry, top), FileVerdict.UNREADABLE, words, fix))
                 yield entry
                 continue
             is_link = entry.is_symlink()

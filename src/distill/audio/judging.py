@@ -21,6 +21,24 @@ SHORTEST_SECONDS = 0.05
 LONGEST_SECONDS = 6 * 3600.0
 """Decoded, six hours in stereo fill the whole cache; a header that says more is more often damaged than true."""
 _SILENT = 1e-4  # -80 dBFS: what a 16-bit file holds of nothing but its own rounding stays below
+_WHOLE_NUMBERS = (
+    *(
+        "PCM",
+        "ULAW",
+        "ALAW",
+        "IMA_ADPCM",
+        "MS_ADPCM",
+        "VOX_ADPCM",
+        "NMS_ADPCM",
+        "GSM610",
+        "G721",
+        "G723",
+        "DWVW",
+        "DPCM",
+    ),
+    *("ALAC", "APE", "TTA", "Ogg FLAC", "AMR"),
+)
+"""How formats begin that are decoded to such."""
 _SHOWN_DB = 0.05
 """What is less would be shown as 0.0."""
 
@@ -121,9 +139,7 @@ def _without_name(what: str, path: Path) -> str:
 
 def _remark(of_file: str, levels: Levels, subtype: str) -> str:
     loud = ""
-    if levels.peak > 1 and subtype.startswith(
-        "PCM"
-    ):  # whole numbers end at full scale; what lies between samples may not
+    if levels.peak > 1 and subtype.startswith(_WHOLE_NUMBERS):  # they end at full scale; what lies between may not
         loud = "Peaks pass full scale once resampled to 48 kHz, so the level is turned down to fit."
     elif levels.peak > 1:
         over = 20 * math.log10(levels.peak)

@@ -37,10 +37,10 @@ def is_a_moment(file: FileReport) -> bool:
     return file.seconds >= _LONG_ENOUGH and file.loud <= _MOMENT
 
 
-def worth(found: Found) -> tuple[int, bool, int, int, int, int, str]:
+def worth(found: Found) -> tuple[int, bool, int, bool, int, int, int, str]:
     """By what one copy is chosen: most sound in it, no noise of a coarse format, then how much of the spectrum it can hold,
-    less in a lossy format and in mono, then what it is not warned of, as whoever mends a take may keep it as it was, and then
-    how much of the spectrum it does hold."""
+    less in a lossy format and in mono, then a stereo mix of the musician's own before one that is made here, then what it is
+    not warned of, as whoever mends a take may keep it as it was, and then how much of the spectrum it does hold."""
     exact = found.subtype in _EXACT
     # Codecs add up to a tenth of a second at the ends, which shall not decide where it falls on a border of the rounding.
     sounding = (1 - found.levels.silence) * found.audio.shape[1] / SAMPLE_RATE + (_PADDING if exact else 0)
@@ -51,6 +51,7 @@ def worth(found: Found) -> tuple[int, bool, int, int, int, int, str]:
         round(2 * sounding),
         found.subtype not in _COARSE,
         round(can_hold * (1 if found.levels.stereo else _MONO_HOLDS) / 1000),
+        found.report.channels <= 2,
         -sum(is_wrong(found.report) for is_wrong in (is_quiet, is_displaced, is_clipped)),
         round(found.levels.bandwidth / 1000),
         found.audio.shape[1],
