@@ -1,7 +1,10 @@
 """Ctrl-C: what is kept is named, what is not finished is gone."""
 
+import errno
 import importlib
 import os
+import re
+import shlex
 import signal
 import sys
 import tomllib
@@ -13,6 +16,7 @@ import pytest
 
 from distill.cli.console import console
 from distill.cli.training_view import TrainingView
+from distill.errors import OutputError
 from distill.models import load_model
 from distill.training.metrics import PriorStepMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 
@@ -237,9 +241,12 @@ def test_generate(
         signal.signal(number, own)
 
 
+@pytest.mark.parametrize(("ending", "code"), [(KeyboardInterrupt(), 130), (OSError(errno.ENOSPC, "No space left"), 2)])
 @pytest.mark.parametrize("verb", ["generate", "run"])
 def test_pieces_that_were_finished_are_named(
     verb: str,
+    ending: BaseException,
+    code: int,
     distill: Distill,
     tiny: Path,
     small_corpus: Path,
@@ -247,14 +254,14 @@ def test_pieces_that_were_finished_are_named(
     monkeypatch: pytest.MonkeyPatch,
     request: Any,
 ) -> None:
-    """Guards against pieces that stay and that nobody hears of, as only the end tells where they are."""
+    """Guards against pieces that stay and that nobody hears of, as only the end tells where they are: the disk is full."""
     from distill.making import pieces
 
     write, written = pieces.write_audio, []
 
     def impatient(path: Path, *words: Any, **more: Any) -> None:
         if len(written) == 2:
-            raise KeyboardInterrupt
+            raise ending
         write(path, *words, **more)
         written.append(path)
 
@@ -262,10 +269,32 @@ def test_pieces_that_were_finished_are_named(
     monkeypatch.setattr(pieces, "write_audio", impatient)
     words = (tiny,) if verb == "generate" else (small_corpus, "--minutes", "0.03")
     answer = distill(verb, *words, "--seconds", 0.5, "--count", 3, "--out", tmp_path / "new")
-    assert answer.code == 130
+    assert answer.code == code
     assert sorted((tmp_path / "new").glob("*.wav")) == sorted(written)
     for path in written:
         assert f"Kept      {path}\n" in answer.err
+
+
+@pytest.mark.parametrize("verb", ["train", "run"])
+def test_a_training_whose_model_has_no_room_goes_on(
+    verb: str, distill: Distill, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any
+) -> None:
+    """Guards against a night of training that seems lost, as the disk was full when its model was to be written."""
+    from distill import pipeline
+
+    def full(path: Path, model: Any) -> None:
+        raise OutputError(f"{path} cannot be written: the disk is full.", "Free some space.")
+
+    request.getfixturevalue("tiny_training")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "save_model", full)
+        answer = distill(verb, small_corpus, "--minutes", "0.03", "--name", "mine", "--out", tmp_path / "new")
+    assert answer.code == 2
+    (advised,) = re.findall(r"Go on +distill (.*)", answer.err)
+    assert answer.err.index("Go on") < answer.err.index("the disk is full")
+    assert not list((tmp_path / "new").glob("*.distill"))
+    assert distill(*shlex.split(advised)).code == 0
+    assert (tmp_path / "new" / "mine.distill").exists()
 
 
 def test_a_piece_is_noted_before_the_next_is_written(

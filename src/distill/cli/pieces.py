@@ -11,7 +11,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import good, listing, moment, note, place, print_json, visible, warn
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
-from distill.errors import SettingError
+from distill.errors import DistillError, SettingError
 from distill.files.names import command
 from distill.files.regular import absolute
 
@@ -146,11 +146,11 @@ def _where(piece: "GenerationRecord") -> str:
 
 @contextmanager
 def naming_what_is_kept(out: Path) -> Iterator[None]:
-    """After a Ctrl-C in the block, which pieces were finished in it: they stay, and nobody would hear of them."""
+    """After a Ctrl-C or an error in the block, which pieces were finished in it: they stay, and nobody would hear of them."""
     before = set(_audio_in(out))
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DistillError, OSError):
         for path in sorted(set(_audio_in(out)) - before):
             place("Kept", path)
         raise

@@ -7,8 +7,10 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from distill.cli.console import note, stop_on_interrupt
+from distill.cli.console import note, place, stop_on_interrupt
 from distill.cli.training_view import TrainingView
+from distill.errors import DistillError
+from distill.files.process import this_process
 
 if TYPE_CHECKING:
     from distill.audio.corpus import Corpus
@@ -34,6 +36,22 @@ class Watched:
 
 
 @contextmanager
+def _naming_what_goes_on() -> Iterator[None]:
+    """After an error in the block, such as a full disk at the end of a night, what goes on from where its training came."""
+    try:
+        yield
+    except (DistillError, OSError):
+        from distill.files.names import run_folders
+        from distill.runs.status import look, records_of
+
+        for folder in run_folders():
+            records = records_of(folder)
+            if records and records[-1].process == this_process() and (words := (run := look(folder)).next_command):
+                place("Next" if run.state == "finished" else "Go on", words)
+        raise
+
+
+@contextmanager
 def watched(watching: "Watching", run_name: Callable[[], str]) -> Iterator[Watched]:
     """While the block lasts its training is shown, and an interrupt stops it as :func:`stop_on_interrupt` says.
 
@@ -42,6 +60,7 @@ def watched(watching: "Watching", run_name: Callable[[], str]) -> Iterator[Watch
         run_name: of the run's folder; called when the first event comes.
     """
     with (
+        _naming_what_goes_on(),
         TrainingView() as view,
         watching.tell(view, run_name) as tell,
         stop_on_interrupt(view.is_training) as cancel,
