@@ -11,7 +11,7 @@ import soundfile
 
 from distill.audio.checksum import CHANGED, remark_on
 from distill.audio.corpus import import_corpus
-from distill.audio.files import probe, read_audio
+from distill.audio.files import probe, read_audio, samples_at_48k
 from distill.audio.verdicts import FileVerdict
 from distill.errors import AudioFileError
 
@@ -186,7 +186,7 @@ def test_what_is_no_sound_at_all_leaves_no_words_of_the_library_on_the_screen(tm
     (tmp_path / "front.mp3").write_bytes(mp3_of(encoded, seconds=3.0)[1001:])
     files = {file.name: file for file in import_corpus(tmp_path).files}
     assert {name for name, file in files.items() if file.verdict == FileVerdict.USED} == {"good.wav", "front.mp3"}
-    assert "not an audio file" in files["zeros.wav"].reason
+    assert "holds only zeros" in files["zeros.wav"].reason
     assert capfd.readouterr().err == ""
 
 
@@ -418,3 +418,49 @@ def test_what_a_flac_misses_is_said_once(tmp_path, encoded):
     remark = import_corpus(tmp_path).files[0].remark
     assert remark.startswith("Its header says 2 s; all ")
     assert CHANGED not in remark
+
+
+@pytest.mark.parametrize("most", [None, 500])
+def test_an_mp3_with_thousands_of_gaps_is_used(tmp_path, encoded, monkeypatch, most):
+    """Guards against a recorded web stream that is refused as it has many small holes: what is whole is used, and all else
+    is told as lost, what lies behind the last hole that is looked at, too."""
+    from distill.audio import mpeg
+
+    if most is not None:
+        monkeypatch.setattr(mpeg, "_MOST_GAPS", most)
+    content = encoded("MP3", "MPEG_LAYER_III", seconds=60.0)
+    frames, at = [], content.find(b"\xff\xfb")
+    while size := mpeg.mpeg_frame(content[at : at + 4])[0]:
+        frames.append(content[at : at + size])
+        at += size
+    holed = b"".join(frame + (b"hole" if number % 2 else b"") for number, frame in enumerate(frames[1:]))
+    (tmp_path / "a.mp3").write_bytes(holed)
+    info = probe(tmp_path / "a.mp3")
+    many = "1[0-9]{3}" if most is None else "50[01]"
+    told = re.match(rf"It is damaged in {many} places, first at .*: about ([\d.]+) s are lost in all", info.remark)
+    assert told is not None, info.remark
+    assert info.seconds + float(told[1]) == pytest.approx(60, rel=0.05)
+    assert info.seconds > (25 if most is None else 10)
+    assert read_audio(tmp_path / "a.mp3").shape[1] == samples_at_48k(info)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_a_damaged_stream_among_good_ones_costs_only_itself(tmp_path, encoded, subtype):
+    """Guards against hours of a radio that are refused as what describes one of its tracks is damaged."""
+    tracks = [bytearray(encoded("OGG", subtype, seconds=2.0, seed=seed)) for seed in range(3)]
+    tracks[1][tracks[1].index(b"OggS", 4) + 40] ^= 255
+    (tmp_path / "middle.ogg").write_bytes(b"".join(tracks))
+    (tmp_path / "last.ogg").write_bytes(tracks[0] + tracks[2] + tracks[1])
+    tracks[0][-40] ^= 255
+    (tmp_path / "end.ogg").write_bytes(tracks[0] + tracks[2])
+    (tmp_path / "only.ogg").write_bytes(tracks[1])
+    for name, place in (("middle", "2 s"), ("last", "4 s")):
+        info = probe(tmp_path / f"{name}.ogg")
+        assert info.seconds == pytest.approx(4, abs=0.05)
+        assert info.remark.startswith(f"It is damaged at {place}: about 2 s are lost there; the other 4 s are used.")
+        assert read_audio(tmp_path / f"{name}.ogg").shape[1] == samples_at_48k(info)
+    info = probe(tmp_path / "end.ogg")
+    assert 2 < info.seconds < 4
+    assert "It is damaged at" in info.remark
+    with pytest.raises(AudioFileError, match=r"only\.ogg is damaged: "):
+        probe(tmp_path / "only.ogg")

@@ -93,8 +93,11 @@ def probe(path: Path) -> AudioInfo:
     try:
         with contextlib.ExitStack() as stack:
             files, links = _opened(path, stack)
-            if links.broken_at is not None:
-                raise _broken(path, f"{duration(links.broken_at)}.")
+            if links.is_unreadable:
+                raise AudioFileError(
+                    f"{path.name} is damaged: what describes its sound cannot be read.",
+                    "Export it again, or leave it out.",
+                )
             frames = 0
             for file in files:
                 if file.frames >= _UNKNOWN_FRAMES:
@@ -391,10 +394,7 @@ def _reached(info: AudioInfo) -> int:
 
 
 def _damaged(info: AudioInfo, reached: int) -> AudioFileError:
-    return _broken(info.path, f"{duration(reached / info.sample_rate)} of {duration(info.seconds)}.")
-
-
-def _broken(path: Path, where: str) -> AudioFileError:
+    where = f"{duration(reached / info.sample_rate)} of {duration(info.seconds)}"
     return AudioFileError(
-        f"{path.name} is damaged: it cannot be read beyond {where}", "Export it again, or leave it out."
+        f"{info.path.name} is damaged: it cannot be read beyond {where}.", "Export it again, or leave it out."
     )

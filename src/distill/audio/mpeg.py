@@ -15,7 +15,7 @@ _MPEG_KILOBITS = {
 }
 _LAYER_2_KILOBITS = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
 _MPEG_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-_MOST_GAPS = 1000
+_MOST_GAPS = 20_000
 _MOST_TAGS = 0.01
 _SURE = 8
 """So many frames in a row are no chance: the sound goes on in another form, or begins here."""
@@ -94,8 +94,8 @@ def mp3(content: mmap.mmap) -> Links:
         new = _form(content[at : at + 4]) if size else b""
         if not size or (new != form and not _go_on(content, at, new, _SURE if runs else 2)):
             gaps += 1
-            if gaps > _MOST_GAPS:
-                return Links(broken_at=sum(run.seconds for run in runs))
+            if gaps > _MOST_GAPS:  # what is behind is told as lost
+                break
             gap, at = at if gap is None else gap, _next_mpeg_frame(content, at + 1)
             continue
         if at + size > len(content):

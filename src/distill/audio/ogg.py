@@ -13,6 +13,8 @@ from distill.audio.ogg_pages import is_right
 from distill.audio.spliced import Links, Part
 
 _MOST_LINKS = 1000
+_PACKETS = ((b"OpusHead", 2), (b"\x01vorbis", 3))
+"""In how many packets a stream is described, by how the first begins."""
 _HEAD = 27
 
 
@@ -30,6 +32,10 @@ class _Stream:
     seconds: float = 0.0
     """Up to the end of its last page."""
     is_end: bool = False
+    missing_packets: int = 0
+    """Of those that describe the sound."""
+    is_readable: bool = True
+    """Whether what describes the sound is whole."""
 
 
 def ogg(content: mmap.mmap) -> Links:
@@ -53,29 +59,40 @@ def ogg(content: mmap.mmap) -> Links:
         serial = content[at + 14 : at + 18]
         number = struct.unpack("<I", content[at + 18 : at + 22])[0]
         if is_begin and not was_begin:
+            lost_seconds += streams[-1].seconds if streams and not streams[-1].is_readable else 0.0
             before += streams[-1].seconds if streams else 0.0
             streams.append(_Stream(at))
         was_begin = is_begin
+        granule = struct.unpack("<q", content[at + 6 : at + 14])[0]
+        if streams and not streams[-1].is_readable and granule > 0 and streams[-1].rate:
+            streams[-1].seconds, streams[-1].is_end = granule / streams[-1].rate, bool(content[at + 5] & 4)
         if not streams or (not is_begin and serial not in streams[-1].serials):  # its beginning is lost
-            is_damaged, at = True, at + size
+            is_damaged, at = not streams or streams[-1].is_readable, at + size
             continue
         stream = streams[-1]
         missing = 0 if is_begin else number - stream.serials[serial] - 1
         stream.serials[serial] = number
         if is_begin:
-            stream.rate = _rate(content[at + _HEAD + content[at + 26] : at + size][:16]) or stream.rate
-        granule = struct.unpack("<q", content[at + 6 : at + 14])[0]
+            packet = content[at + _HEAD + content[at + 26] : at + size][:16]
+            stream.rate = _rate(packet) or stream.rate
+            stream.missing_packets += next((count for name, count in _PACKETS if packet.startswith(name)), 1)
         seconds = granule / stream.rate if stream.rate and granule > 0 else stream.seconds
         is_gap = missing > 0 or is_damaged
         if is_gap:
-            if not stream.stretches and granule <= 0:
-                return Links(broken_at=before)  # in what describes the sound
-            share = missing / (missing + 1) if missing > 0 else 0.0  # pages last about as long as each other
+            if not is_begin and stream.missing_packets > 0:  # in what describes the sound
+                stream.is_readable = False
+                stream.serials.clear()
+            share = (
+                missing / (missing + 1) if missing > 0 and stream.is_readable else 0.0
+            )  # pages last about as long as each other
             lost.append(before + stream.seconds - lost_seconds)
             lost_seconds += share * max(0.0, seconds - stream.seconds)
             is_damaged = False
         if not stream.stretches and granule <= 0:
             stream.header.append((at, at + size))
+            stream.missing_packets -= sum(
+                length < 255 for length in content[at + _HEAD : at + _HEAD + content[at + 26]]
+            )
         elif stream.stretches and not is_gap:
             stream.stretches[-1] = stream.stretches[-1][0], at + size
         else:
@@ -83,6 +100,11 @@ def ogg(content: mmap.mmap) -> Links:
         stream.seconds, stream.is_end = seconds, bool(content[at + 5] & 4)
         at += size
     claim = None if streams and streams[-1].is_end and not is_damaged else math.inf
+    if streams and not streams[-1].is_readable:
+        lost_seconds += streams[-1].seconds
+    streams = [stream for stream in streams if stream.is_readable]
+    if lost and not streams:
+        return Links(is_unreadable=True)
     if not 1 <= len(streams) <= _MOST_LINKS or (len(streams) == 1 and not lost and streams[0].begin == 0):
         return Links(claim=claim)
     if not lost:

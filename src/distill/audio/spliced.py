@@ -19,8 +19,8 @@ class Links(NamedTuple):
     """The seconds of sound before each place at which some is damaged and left out."""
     lost_seconds: float = 0.0
     """How much is left out at those places, about."""
-    broken_at: float | None = None
-    """The seconds of sound before damage behind which nothing can be read; None where there is none."""
+    is_unreadable: bool = False
+    """Whether nothing of it can be read, as what describes the sound is damaged."""
 
 
 AS_IT_IS = Links()
