@@ -12,7 +12,9 @@ import soundfile
 from distill.audio.checksum import CHANGED, remark_on
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio, samples_at_48k
+from distill.audio.flac_frames import frames_begin_at
 from distill.audio.verdicts import FileVerdict
+from distill.durations import duration
 from distill.errors import AudioFileError
 
 RATE = 48_000
@@ -464,3 +466,31 @@ def test_a_damaged_stream_among_good_ones_costs_only_itself(tmp_path, encoded, s
     assert "It is damaged at" in info.remark
     with pytest.raises(AudioFileError, match=r"only\.ogg is damaged: "):
         probe(tmp_path / "only.ogg")
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+@pytest.mark.parametrize("place", [*range(8, 12), 18, 19, 20, 21, slice(8, 26), slice(8, 42)])
+def test_a_flac_whose_header_is_damaged_is_read_by_its_frames(tmp_path, encoded, subtype, place):
+    """Guards against a recording that is refused, or played seven times too fast, for one byte that describes it."""
+    whole = encoded("FLAC", subtype, seconds=3.0, channels=2, rate=44_100)
+    (tmp_path / "whole.flac").write_bytes(whole)
+    content = bytearray(whole)
+    if isinstance(place, slice):
+        content[place] = bytes(place.stop - place.start)
+    else:
+        content[place] ^= 0x44
+    (tmp_path / "a.flac").write_bytes(content)
+    info = probe(tmp_path / "a.flac")
+    assert (info.sample_rate, info.channels, info.subtype) == (44_100, 2, subtype)
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.flac"), read_audio(tmp_path / "whole.flac"))
+
+
+def test_the_last_segment_of_a_long_flac_is_not_damaged(tmp_path, encoded):
+    """Guards against "about 30 min are lost" of a file into which FFmpeg wrote the end of a recording, in segments: its frames
+    are numbered from the beginning of the first, and its header counts to the end of the last."""
+    whole = encoded("FLAC", "PCM_16", seconds=4.0)
+    begins = [*frames_begin_at(whole, 42, len(whole))]
+    (tmp_path / "a.flac").write_bytes(whole[: begins[0]] + whole[begins[len(begins) // 2] :])
+    info = probe(tmp_path / "a.flac")
+    assert 1 < info.seconds < 3
+    assert info.remark == f"Its header says 4 s; all {duration(info.seconds)} that are in it are used."

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from distill.audio.flac_frames import Stretch, whole_stretches
+from distill.audio.flac_header import right_header
 from distill.audio.id3 import after_id3
 from distill.audio.spliced import AS_IT_IS, Links, Part
 
@@ -49,8 +50,10 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     as_it_is: list[list[Part]] = [[(begin, stop)]]
     if stop - begin < 42 or content[begin + 4] & 0x7F != 0:
         return _Stream(as_it_is)
-    smallest, largest = struct.unpack(">HH", content[begin + 8 : begin + 12])
-    packed = int.from_bytes(content[begin + 18 : begin + 26], "big")
+    header = right_header(content, begin, stop)
+    is_right = header == content[begin : begin + 26]
+    smallest, largest = struct.unpack(">HH", header[8:12])
+    packed = int.from_bytes(header[18:26], "big")
     rate, claimed = packed >> 44, packed & (2**36 - 1)
     if not rate:
         return _Stream(as_it_is)
@@ -61,12 +64,13 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     end, held = stretches[-1].last, sum(one.last - one.first for one in stretches)
     is_whole = len(stretches) == 1 and not stretches[0].first
     is_counted = bool(claimed) or not is_whole or stretches[-1].stop < stop  # else libsndfile counts for itself
-    is_described = _description_end(content, begin) == stretches[0].begin
-    if (end == claimed <= held and is_described) or end > 2 * claimed + 2**31 or not is_counted:
+    is_joined = _description_end(content, begin) == stretches[0].begin
+    is_described = is_right and is_joined
+    if (end == claimed <= held and is_described) or end > 2 * claimed + 2**31 or not (is_counted or not is_right):
         return _Stream(as_it_is, claimed / rate, held / rate)
-    gaps = _gaps(stretches, claimed, stop)
+    gaps = _gaps(stretches, claimed, stop, is_joined)
     claim = None if gaps and claimed - end in (0, gaps[-1][1]) else claimed / rate
-    head = content[begin : begin + 18]
+    head = header[:18]
     if is_whole and is_described:
         parts: list[list[Part]] = [[_with_count(head, packed, end), (begin + 26, stretches[0].stop)]]
     else:  # each with the one block that must be there, marked as the last
@@ -93,11 +97,11 @@ def _with_count(head: bytes, packed: int, samples: int) -> bytes:
     return head + (packed & ~(2**36 - 1) | min(samples, 2**36 - 1)).to_bytes(8, "big")
 
 
-def _gaps(stretches: Sequence[Stretch], claimed: int, stop: int) -> list[tuple[int, int]]:
-    """Behind how many samples that can be read some cannot, and how many."""
+def _gaps(stretches: Sequence[Stretch], claimed: int, stop: int, is_joined: bool) -> list[tuple[int, int]]:
+    """Behind how many samples that can be read some cannot, and how many; ``is_joined``: the first follows on the header."""
     gaps, held = [], 0
     # What is cut out of a longer stream goes on counting from there.
-    expected = 0 if stretches[-1].last <= claimed else stretches[0].first
+    expected = 0 if stretches[-1].last <= claimed and not is_joined else stretches[0].first
     for one in stretches:
         if one.first > expected:
             gaps.append((held, one.first - expected))

@@ -6,7 +6,7 @@ Format as described in RFC 9639.
 import functools
 import mmap
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +41,7 @@ def whole_stretches(content: mmap.mmap, begin: int, stop: int, fixed: int, claim
     found = [
         (match.start(), *span)
         for match in _SYNC.finditer(content, begin, stop)
-        if (span := _flac_frame(content, match.start(), fixed)) is not None
+        if (span := span_of_frame(content, match.start(), fixed)) is not None
     ]
     frames: list[Stretch] = []
     index = 0
@@ -70,7 +70,14 @@ def whole_stretches(content: mmap.mmap, begin: int, stop: int, fixed: int, claim
     return stretches
 
 
-def _flac_frame(content: mmap.mmap, at: int, fixed: int) -> tuple[int, int] | None:
+def frames_begin_at(content: mmap.mmap | bytes, begin: int, stop: int) -> Iterator[int]:
+    """Where between two bytes there is the header of a frame, by its check sum."""
+    for match in _SYNC.finditer(content, begin, stop):
+        if span_of_frame(content, match.start(), 1) is not None:
+            yield match.start()
+
+
+def span_of_frame(content: mmap.mmap | bytes, at: int, fixed: int) -> tuple[int, int] | None:
     """From which sample of the whole file to which a frame lasts that begins there; None if none does (its check sum is
     wrong)."""
     header = content[at : at + 17]
