@@ -10,6 +10,7 @@ import soundfile
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio, read_blocks, samples_at_48k
 from distill.audio.verdicts import FileVerdict
+from distill.web.sound import playable
 
 RATE = 48_000
 HALF = 0.5**0.5
@@ -130,3 +131,13 @@ def test_a_stereo_mix_stands_for_its_surround_mix(tmp_path, noise):
     soundfile.write(tmp_path / "b stereo.wav", sound, RATE, "PCM_24")
     (used,) = import_corpus(tmp_path).recordings
     assert used.name == "b stereo.wav"
+
+
+def test_the_page_plays_what_is_learned_from(tmp_path, monkeypatch):
+    """Guards against a browser's own mix of six channels: it knows nothing of microphones, and drops the low frequencies."""
+    monkeypatch.setenv("DISTILL_HOME", str(tmp_path / "home"))
+    soundfile.write(tmp_path / "a.wav", tones([3], 6), RATE, "PCM_16", format="WAVEX")
+    played, _ = playable(tmp_path / "a.wav")
+    heard = read_audio(played)
+    assert heard.shape == (2, RATE)
+    np.testing.assert_allclose(heard, read_audio(tmp_path / "a.wav"), atol=1e-4)

@@ -20,7 +20,7 @@ from distill.cli import engines
 from distill.cli.app import main
 from distill.cli.console import AskedToEnd, ending_in_order
 from distill.cli.sweep import _Runner
-from distill.errors import SettingError
+from distill.errors import OutputError, SettingError
 from distill.evaluation.grid import variants
 from distill.evaluation.progress import Progress
 from distill.files.home import home
@@ -408,17 +408,29 @@ def test_a_process_that_was_killed_is_called_so(
     assert answer.json["failed"] == {"rvqlevels2": wrong}
 
 
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [(KeyboardInterrupt(), 130), (OutputError("The page cannot be written: the disk is full.", "Free some space."), 2)],
+)
 def test_an_interrupted_page_is_told_too(
-    distill: Callable[..., Any], trained: list[list[str]], small_corpus: Path, tmp_path: Path, monkeypatch: Any
+    ending: BaseException,
+    code: int,
+    distill: Callable[..., Any],
+    trained: list[list[str]],
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: Any,
 ) -> None:
+    """Guards against models that seem lost as their page was not written: after a Ctrl-C, or as the disk was full."""
+
     def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        raise ending
 
     words = ("sweep", small_corpus, "--grid", "levels=2", "--out", tmp_path / "out")
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr("distill.evaluation.measure.evaluate", interrupted)
         answer = distill(*words)
-    assert answer.code == 130
+    assert answer.code == code
     assert f"Kept      {tmp_path / 'out' / 'rvqlevels2.distill'}\n" in answer.err
     assert "All models are finished; the same command writes the page." in answer.err
     trained.clear()

@@ -128,10 +128,10 @@ def sweep(
 
 @contextmanager
 def _naming_what_is_kept(out: Path, tries: tuple[Variant, ...], progress: Progress) -> Iterator[None]:
-    """After a Ctrl-C in the block, which models are finished, and what becomes of the others."""
+    """After a Ctrl-C in the block or a disk that is full, which models are finished, and what becomes of the others."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OutputError, OSError):
         finished = [one for one in tries if progress.is_finished(_model(one))]
         for one in finished:
             place("Kept", out / f"{one.name}{MODEL_SUFFIX}")
