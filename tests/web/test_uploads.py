@@ -95,9 +95,23 @@ def test_recordings_of_one_name_in_two_folders_stay_apart(client: Any) -> None:
     address = f"/api/uploads/recordings/{own['id']}/x.wav"
     kick = client.put(address, params={"below": "my drums/kick"}, content=wav()).json()
     snare = client.put(address, params={"below": "my drums/snare"}, content=wav()).json()
-    assert [kick["name"], snare["name"]] == ["my-drums/kick/x.wav", "my-drums/snare/x.wav"]
-    assert places.sound(kick["reference"]) == places.own_recordings() / "pack" / "my-drums" / "kick" / "x.wav"
+    assert [kick["name"], snare["name"]] == ["my drums/kick/x.wav", "my drums/snare/x.wav"]
+    assert places.sound(kick["reference"]) == places.own_recordings() / "pack" / "my drums" / "kick" / "x.wav"
     assert client.get(f"/api/collections/{own['id']}").json()["files"] == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("a b", "a-b"), ("a?b", "a:b"), ("Kit (1)", "Kit 1"), ("?", "*"), ("b" * 250 + "1", "b" * 250 + "2")],
+)
+def test_folders_whose_names_are_nearly_alike_stay_apart(client: Any, one: str, other: str) -> None:
+    """Guards against two folders that became one, in which nobody knows which file is from which."""
+    own = client.post("/api/collections/new", json={"name": "pack"}).json()
+    address = f"/api/uploads/recordings/{own['id']}/x.wav"
+    names = [client.put(address, params={"below": below}, content=wav()).json()["name"] for below in (one, other, one)]
+    folders = [name.rpartition("/")[0] for name in names]
+    assert folders[0] == folders[2] != folders[1]
+    assert [name.rpartition("/")[2] for name in names] == ["x.wav", "x.wav", "x-2.wav"]
 
 
 @pytest.mark.parametrize("below", ["../..", "/etc", "a/../../..", "..\\..", "?", "x\0"])

@@ -1,6 +1,8 @@
 """Sounds by their references: to play, to look at, a passage of them, to take home; and files that are dropped."""
 
 import re
+import unicodedata
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +13,7 @@ from pydantic import BaseModel
 from distill.audio.files import probe
 from distill.errors import AudioFileError, OutputError
 from distill.files.atomic import make_folder, output_error, written_aside
-from distill.files.names import reserving, stem_from
+from distill.files.names import normalised, reserving, stem_from
 from distill.web import places, sound
 
 router = APIRouter(tags=["sounds"])
@@ -20,6 +22,10 @@ Below = Annotated[
     str, Query(description="The folders it was in, below what was dropped: drums/kicks.", max_length=2000)
 ]
 _AUDIO: dict[int | str, dict[str, Any]] = {200: {"content": {"audio/*": {}}, "description": "The sound."}}
+_UNWRITABLE = frozenset('<>:"/\\|?*')
+"""What a name may not hold on Windows."""
+_LONGEST_NAME = 200
+"""Bytes of a folder's name; disks take 255."""
 
 
 class Level(BaseModel):
@@ -117,7 +123,15 @@ async def take(request: Request, folder: Path, name: str) -> Path:
 
 def _subfolders(below: str) -> list[str]:
     """The names of the folders that a file was in, as they can be written anywhere: none of them leads out."""
-    return [stem_from(part) or "folder" for part in below.split("/") if part not in ("", ".", "..")]
+    return [_folder_name(normalised(part)) for part in below.split("/") if part not in ("", ".", "..")]
+
+
+def _folder_name(given: str) -> str:
+    """The name as it is where every system can write it; else one made from it, which no other folder's name becomes."""
+    is_plain = not any(letter in _UNWRITABLE or unicodedata.category(letter)[0] == "C" for letter in given)
+    if is_plain and given == given.strip(" .") and len(given.encode()) <= _LONGEST_NAME:
+        return given
+    return f"{stem_from(given) or 'folder'}-{sha256(given.encode(errors='replace')).hexdigest()[:6]}"
 
 
 def _checked(path: Path) -> float:
