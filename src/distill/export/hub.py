@@ -66,7 +66,7 @@ def _card(model: Model) -> str:
     base = (
         f"It started from {BASE_CREDITS}"
         if header.is_from_base
-        else "It started from random weights; no sound but the recordings is in it."
+        else "It started from random weights and learned from these recordings alone."
     )
     recordings = (
         "The file holds the recordings as codes, with their names, because new audio is compared with them. **Whoever has the "

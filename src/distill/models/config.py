@@ -13,7 +13,7 @@ BASE_DECODER_BLOCKS = 5
 """With this many the weights of the base codec fit into 16 MB."""
 BASE_CREDITS = (
     "Distill's base: 34 minutes of sound in 726 clips, all CC0 or public domain (instruments, drums, speech, effects, "
-    "noises). Nothing of these sounds can be drawn from the weights but what all sound has in common."
+    "noises). No clip can be played back from the weights: they hold only what the sounds have in common."
 )
 """Origin of base codec and base prior (docs/base-codec.md), for whatever reports where a model comes from."""
 

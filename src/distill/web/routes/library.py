@@ -144,7 +144,7 @@ def one_model(model: str) -> ModelDetail:
             for run in library.runs(entry.origin)
         ],
         reports=[path.name for path in _reports(entry)],
-        base=BASE_CREDITS if header.is_from_base else "Random weights: no sound but the recordings is in it.",
+        base=BASE_CREDITS if header.is_from_base else "Random weights: it learned from these recordings alone.",
         level_names=list(LEVEL_NAMES.get(levels, ())),
         codebook_size=header.codec.codebook_size,
         bitrate=header.codec.bitrate,
