@@ -24,9 +24,9 @@ REFINEMENT_SHARE = 0.6
 MEASURING_SECONDS, HEARING_SECONDS = 36.0, 20.0
 """What it takes on two cores, after a prior is trained, to measure how firmly the beat is held (8 s), the level (3 to 11 s) and
 both voices; and to hear a few epochs before that."""
-MEASURING_SHARE = 0.1
+MEASURING_SHARE = 0.12
 """The most of the prior's time that is left for either."""
-LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 5.6, 12.0
+LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 6.7, 14.3
 """Where that is less, it is not done: a prior of under a minute needs all of it to learn, one of under two most."""
 OVERRUN_S, OVERRUN_SHARE = 5.0, 0.1
 """What a run may take longer than its minutes before it is said why: so many seconds, or that share of them if it is more."""
