@@ -84,7 +84,10 @@ def _level(sides: Sequence[Sequence[float]]) -> Matrix:
 
 
 def _told(file: soundfile.SoundFile) -> list[str]:
-    """The places that the file itself gives its channels; empty where it gives none."""
+    """The places that the file itself gives its channels; empty where it gives none.
+
+    libsndfile knows them, but soundfile has no function for it.
+    """
     numbers = soundfile._ffi.new("int[]", file.channels)
     size = file.channels * soundfile._ffi.sizeof("int")
     if not soundfile._snd.sf_command(file._file, _GET_CHANNEL_MAP, numbers, size):

@@ -22,22 +22,9 @@ LONGEST_SECONDS = 6 * 3600.0
 """Decoded, six hours in stereo fill the whole cache; a header that says more is more often damaged than true."""
 _SILENT = 1e-4  # -80 dBFS: what a 16-bit file holds of nothing but its own rounding stays below
 _WHOLE_NUMBERS = (
-    *(
-        "PCM",
-        "ULAW",
-        "ALAW",
-        "IMA_ADPCM",
-        "MS_ADPCM",
-        "VOX_ADPCM",
-        "NMS_ADPCM",
-        "GSM610",
-        "G721",
-        "G723",
-        "DWVW",
-        "DPCM",
-    ),
-    *("ALAC", "APE", "TTA", "Ogg FLAC", "AMR"),
-)
+    "PCM", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "VOX_ADPCM", "NMS_ADPCM", "GSM610", "G721", "G723", "DWVW", "DPCM",
+    "ALAC", "APE", "TTA", "Ogg FLAC", "AMR",
+)  # fmt: skip
 """How formats begin that are decoded to such."""
 _SHOWN_DB = 0.05
 """What is less would be shown as 0.0."""

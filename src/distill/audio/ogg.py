@@ -82,9 +82,8 @@ def ogg(content: mmap.mmap) -> Links:
             if not is_begin and stream.missing_packets > 0:  # in what describes the sound
                 stream.is_readable = False
                 stream.serials.clear()
-            share = (
-                missing / (missing + 1) if missing > 0 and stream.is_readable else 0.0
-            )  # pages last about as long as each other
+            # Pages last about as long as each other.
+            share = missing / (missing + 1) if missing > 0 and stream.is_readable else 0.0
             lost.append(before + stream.seconds - lost_seconds)
             lost_seconds += share * max(0.0, seconds - stream.seconds)
             is_damaged = False
