@@ -61,6 +61,21 @@ def test_end_to_end(distill: Distill, small_corpus: Path, tmp_path: Path) -> Non
     assert distill("generate", tmp_path / "small.distill", "--seconds", 1, "--out", tmp_path / "new").code == 0
 
 
+def test_what_comes_after_a_second_stage_is_the_prior_unless_there_is_one(
+    distill: Distill, small_corpus: Path, tmp_path: Path
+) -> None:
+    """Guards against the advice to train the prior again, which a second stage keeps."""
+    model, high = tmp_path / "small.distill", ("--quality", "high", "--epochs", 1)
+    assert "distill train-prior" in distill("train", small_corpus, *high, "--out", tmp_path).err
+    assert "distill train-prior" in distill("status", "--all", "--json").out
+    assert distill("train-prior", model, small_corpus, "--epochs", 1).code == 0
+    answer = distill("train", "--resume", model, *high)
+    assert answer.code == 0, answer.err
+    for said in (answer.err, distill("status", "--all", "--json").out):
+        assert "distill train-prior" not in said
+        assert "distill generate" in said
+
+
 def test_a_stop_keeps_the_model_and_resuming_makes_the_same(
     distill: Distill, stop_at: Any, on_event: Any, small_corpus: Path, tmp_path: Path
 ) -> None:

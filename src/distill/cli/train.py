@@ -301,4 +301,7 @@ def _show(
         place("Listen", refined.page, "before and after, open it in a browser")
     if is_stopped or model.header.codec_training.get(UNMEASURED):
         place("Go on", command("distill", "train", "--resume", model_path))
-    place("Next", command("distill", "train-prior", model_path, folder))
+    if model.header.has_prior:  # a second stage keeps it, as codes keep their meaning
+        place("Next", command("distill", "generate", model_path))
+    else:
+        place("Next", command("distill", "train-prior", model_path, folder))

@@ -17,9 +17,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from distill.errors import ModelFileError
 from distill.files.names import command, last_written
 from distill.files.process import lives
 from distill.library.records import RunRecord
+from distill.models.header import read_header
 from distill.runs.anew import begin_again
 from distill.runs.events import OLD_LOG, STAGES, events_file, parse_event, stage_of
 from distill.training import metrics as m
@@ -32,6 +34,13 @@ _EXTRACTION = b'{"event": "ExtractionProgress"'
 _StepEvent = m.VQStepMetrics | m.RefinementStepMetrics | m.PriorStepMetrics
 _EpochEvent = m.VQEpochMetrics | m.RefinementEpochMetrics | m.PriorEpochMetrics
 _RECORD_FIELDS = {field.name for field in dataclasses.fields(RunRecord)}
+
+
+def _has_prior(model: Path) -> bool:
+    try:
+        return read_header(model).has_prior
+    except ModelFileError:  # what is wrong with it, the next command on it says
+        return False
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,7 @@ class RunStatus:
             return ""
         model, kind = Path(self.record.model), self.record.kind
         if self.state == "finished" and model.exists():
-            if kind == "prior":
+            if kind == "prior" or (kind == "refinement" and _has_prior(model)):
                 return command("distill", "generate", model)
             return command("distill", "train-prior", model, self.record.folder)
         if not self._has_state:
