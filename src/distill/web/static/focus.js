@@ -15,18 +15,22 @@ const usable = (element) => !element.disabled && element.tabIndex >= 0 && elemen
 const controls = (root) => [...(root.matches?.(CONTROLS) ? [root] : []), ...root.querySelectorAll(CONTROLS)].filter(usable);
 
 /** The control of that name, or the one that is meant to be the first. */
-function first(root, name) {
-  const found = root ? controls(root) : [];
-  return found.find((one) => nameOf(one) === name) ?? found.find((one) => "first" in one.dataset) ?? found[0];
+const likeliest = (found, name) => found.find((one) => nameOf(one) === name) ?? found.find((one) => "first" in one.dataset) ?? found[0];
+const first = (root, name) => likeliest(root ? controls(root) : [], name);
+/** The controls that have come where something was. */
+function instead({ parent, next, before }) {
+  const found = [];
+  for (let one = before?.isConnected ? before.nextElementSibling : before ? next : parent?.firstElementChild; one && one !== next; one = one.nextElementSibling) found.push(...controls(one));
+  return found;
 }
 const beside = (next, before) => {
   for (let from = next; from; from = from.nextElementSibling) if (controls(from).length) return controls(from)[0];
   for (let from = before; from; from = from.previousElementSibling) if (controls(from).length) return controls(from).at(-1);
   return undefined;
 };
-/** The control of that name, or the nearest one, the following before those above. */
+/** The control of that name, or the nearest one: what has come in its place, the following, then those above. */
 function nearest({ parent, next, before, name }) {
-  const near = beside(next?.isConnected && next, before?.isConnected && before);
+  const near = likeliest(instead({ parent, next, before }), name) ?? beside(next?.isConnected && next, before?.isConnected && before);
   if (near) return near;
   for (let above = parent; above?.isConnected && !above.matches("main,#app"); above = above.parentElement) {
     if (controls(above).length) return first(above, name);

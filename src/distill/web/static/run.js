@@ -53,14 +53,17 @@ function Progress({ run }) {
   </div>`;
 }
 
-function Alarm({ run, prior }) {
+/** What the alarm says while it rings, `{ words, pass }`, and null where it does not, or was passed. */
+function useAlarm(name, run, prior) {
   const latest = prior?.epochs.at(-1);
-  const [passed, pass] = useRemembered(`passed ${run.name}`, "");
+  const [passed, remember] = useRemembered(`passed ${name}`, "");
   const [kind, words] = latest?.is_memorizing ? ["memorizing", latest.memorization_message] : latest?.is_overfitting ? ["overfitting", latest.overfitting_message] : ["", ""];
-  if (!kind || run.state !== "running" || passed === kind) return null;
+  return !kind || run?.state !== "running" || passed === kind ? null : { kind, words, pass: () => remember(kind) };
+}
+function Alarm({ run, alarm }) {
   return html`<section class="alarm" role="alert" aria-label="Memorization warning">
-    <h3>${kind === "memorizing" ? "It may be reciting your recordings" : "It has begun to memorise your recordings"}</h3><p>${words}</p>
-    <div class="actions"><${Action} kind="primary" act=${() => stop(run)}>Stop and use best checkpoint<//><button type="button" onClick=${() => pass(kind)}>Go on</button></div>
+    <h3>${alarm.kind === "memorizing" ? "It may be reciting your recordings" : "It has begun to memorise your recordings"}</h3><p>${alarm.words}</p>
+    <div class="actions"><${Action} kind="primary" act=${() => stop(run)}>Stop and use best checkpoint<//><button type="button" onClick=${alarm.pass}>Go on</button></div>
   </section>`;
 }
 
@@ -104,6 +107,12 @@ async function stop(run) {
   await post(path(run.name, "/stop"));
   refresh("/api/runs");
   say("It stops after this step; the best weights so far are kept.");
+}
+
+/** Stops what was begun here and is no training now: it waits in line, or makes the first pieces. */
+async function halt(run) {
+  await post(`/api/jobs/${encodeURIComponent(run.job)}/stop`);
+  refresh("/api/runs");
 }
 
 function GoOn({ run }) {
@@ -151,19 +160,20 @@ export function Run({ name }) {
   const isRunning = run?.state === "running";
   const told = useEvents(name, run?.stages.map((stage) => stage.name) ?? [], isRunning);
   const learning = useLearning(name, isRunning);
+  const alarm = useAlarm(name, run, told.prior);
   if (wrong && !run) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!run) return html`<div aria-busy="true" class="run"></div>`;
   const listen = run.has_prior && !isRunning;
-  const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter(Boolean))].slice(-3);
+  const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter((text) => text && text !== alarm?.words))].slice(-3);
   return html`<div class="stack run" data-state=${run.state}>
     <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${isRunning && isStopping(run) ? "stopping" : run.job && !isRunning ? (run.job_step === "Queued" ? "queued" : isComposing(run) ? "composing" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
-        ${run.can_stop && html`<${Action} act=${() => stop(run)} waits=${isStopping(run)} doing="Stopping …" title="The best weights so far are kept; it can go on later" data-test="stop">Stop<//>`}
+        ${(run.can_stop || (run.job && !isRunning)) && html`<${Action} act=${() => (isRunning ? stop(run) : halt(run))} waits=${isStopping(run)} doing="Stopping …" title=${isRunning ? "The best weights so far are kept; it can go on later" : undefined} data-test="stop">Stop<//>`}
         ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
       </div></div>
-    <${Alarm} run=${run} prior=${told.prior} />
+    ${alarm && html`<${Alarm} run=${run} alarm=${alarm} />`}
     <${Progress} run=${run} />
     ${run.message && html`<${Alert} tone=${run.state === "interrupted" ? undefined : "bad"}>${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}

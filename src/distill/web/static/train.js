@@ -77,8 +77,11 @@ function Form({ collections, chosen, waits }) {
   </form>`;
 }
 
+const AT_WORK = ["waiting", "running", "stopping"];
+/** What a training that was asked for is to be called. */
+const nameOf = (job) => job.title.replace(/^Training /, "");
 /** Whether something is before a job in the line; if not, it begins in a moment. */
-const hasBefore = (all, job) => all.runs.some((one) => one.state === "running") || all.jobs.some((one) => one.id !== job.id && one.created < job.created && ["waiting", "running", "stopping"].includes(one.state));
+const hasBefore = (all, job) => all.runs.some((one) => one.state === "running") || all.jobs.some((one) => one.id !== job.id && one.created < job.created && AT_WORK.includes(one.state));
 
 function Runs({ all, chosen }) {
   if (!all.runs.length && !all.jobs.length) return null;
@@ -87,7 +90,7 @@ function Runs({ all, chosen }) {
   // The first in line begins in a moment.
   const isFirst = (job) => job.state === "waiting" && !hasBefore(all, job);
   return html`<nav class="list" aria-label="Trainings">
-    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${job.title}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//></small></a>`)}
+    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${nameOf(job)}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//></small></a>`)}
     ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}${isTwice(run) && STAGES[run.stage] ? ` · ${STAGES[run.stage].toLowerCase()}` : ""}</b>
       <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
   </nav>`;
@@ -101,13 +104,12 @@ function Job({ id }) {
   useEffect(() => { if (run) location.replace(address("train", run.name)); }, [run?.name]);
   if (wrong && !job) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!job) return html`<div aria-busy="true"></div>`;
-  const isOver = !["waiting", "running", "stopping"].includes(job.state);
+  const isOver = !AT_WORK.includes(job.state);
   const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
   const waits = job.state === "waiting" && Boolean(all && hasBefore(all, job));
-  const name = job.title.replace(/^Training /, "");
-  return html`<div class="stack"><div class="head"><h2>${name} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "queued" : isOver ? job.state : "beginning"}<//></h2>
+  return html`<div class="stack"><div class="head"><h2>${nameOf(job)} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "queued" : isOver ? job.state : "beginning"}<//></h2>
       ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>Stop<//>`}</div>
-    ${job.what && html`<${Alert} tone="bad">${job.what} ${job.fix}<//>`}
+    ${job.what && html`<${Alert} tone="bad">${job.what} ${job.fix}${job.about.collection && html` <a href=${address("recordings", job.about.collection)}>See these recordings</a>`}<//>`}
     ${!isOver && html`<div class="card progress"><div class="row"><ol class="stages"><li class=${waits ? "later" : "current"}>Recordings</li><li class="later">Codec</li><li class="later">Prior</li><li class="later">New sound</li></ol>
       <span class="left">${waits ? "Another training is at work; this one begins after it." : job.progress.step ? `${job.progress.step} … ${job.progress.detail}` : "Starting PyTorch: some seconds, longer on a busy machine"}</span></div>
       <${Bar} share=${job.progress.share} waits=${!waits && !job.progress.share} label="Recordings read" /></div>`}
@@ -128,7 +130,8 @@ function Train({ path }) {
   const run = !kind || isNew ? all.runs.find((one) => one.state === "running") ?? (isNew ? null : all.runs[0]) : all.runs.find((one) => one.name === kind);
   const shown = kind === "job" ? html`<${Job} key=${which} id=${which} />` : run ? html`<${Run} key=${run.name} name=${run.name} />`
     : kind && !isNew ? html`<${Run} key=${kind} name=${kind} />` : html`<${Empty} title="How long should it learn?">Minutes are the only setting it needs. Two thirds go to the codec, which learns what your sound is made of; one third to the prior, which learns how it is put together. Then it makes the first pieces. You hear it learn all the while, and can stop at any time and keep what was learned.<//>`;
-  const isBusy = !isNew && (kind === "job" || run?.state === "running");
+  // By what is at work, not by what is looked at: or the list would move under whoever goes through it.
+  const isBusy = !isNew && (all.runs.some((one) => one.state === "running" || one.job) || all.jobs.some((one) => AT_WORK.includes(one.state)));
   return html`<div class=${`split${(kind && !isNew) || isBusy ? " chosen" : ""}`}>
     <aside class="stack">${collections.length > 0 && (isBusy ? html`<a class="button" href=${address("train", "new")}>New training</a>` : html`<${Form} collections=${collections} chosen=${isNew ? which : undefined} waits=${all.runs.some((one) => one.state === "running")} />`)}<${Runs} all=${all} chosen=${kind === "job" ? which : run?.name} /></aside>
     <div>${shown}</div></div>`;

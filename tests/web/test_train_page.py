@@ -1,0 +1,112 @@
+"""The tab Train with runs and jobs as they lie on disk: what is queued, failed, at work, and what the alarm says.
+
+Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from distill.files.home import home
+from distill.files.process import this_process
+from distill.library import Library, RunRecord
+from distill.runs.events import EventLog
+from distill.training import metrics as m
+from distill.web import places
+
+pytestmark = pytest.mark.browser
+
+RECITES = "It hesitates between only 1.6 of 64 codes."
+
+
+def run(name: str, outcome: str = "unfinished", *, recites: bool = False) -> str:
+    """A run of a prior whose process is this one; its name."""
+    folder = home() / "runs" / f"{name}-20260101-120000"
+    log = folder / "prior.jsonl"
+    with EventLog(log) as tell:
+        tell(m.PriorStepMetrics(1, 7, 90, 1.2, 0.001, 0.1, 64, 0.25, 60.0))
+        tell(m.PriorEpochMetrics(1, 9, 1.2, 0.5, 1.6, 1.6, recites, RECITES if recites else "", 1.0, 0.001))
+    begun = ("prior", str(home() / f"{name}.distill"), "/none", str(log), "2026-01-01T12:00:00.000000+00:00")
+    Library(lambda _: None).save_run(RunRecord(*begun, {}, outcome=outcome, process=this_process()))
+    return folder.name
+
+
+def failed(collection: str) -> str:
+    """A training of these recordings that failed before it had a run; its name."""
+    folder = home() / "jobs" / "20260101-120000-000000-train"
+    folder.mkdir(parents=True)
+    told = {"kind": "train", "title": "Training takes", "lane": "training", "commands": [["run", "x"]]}
+    told |= {"about": {"collection": collection}, "created": "2026-01-01T12:00:00.000+00:00"}
+    (folder / "job.json").write_text(json.dumps(told))
+    (folder / "ended.json").write_text(json.dumps({"codes": [2]}))
+    (folder / "0.err").write_text("✗ The folder is empty.\n  Put recordings in it.\n")
+    return folder.name
+
+
+def test_what_the_alarm_says_is_said_once(page: Page) -> None:
+    """And stays on the page as a warning when the alarm was passed."""
+    page.goto(f"/#/train/{run('reciting', recites=True)}")
+    alarm, said = page.get_by_role("alert", name="Memorization warning"), page.get_by_text(RECITES)
+    expect(alarm).to_contain_text(RECITES)
+    expect(page.locator(".chart").first).to_be_visible()
+    expect(said).to_have_count(1)
+    alarm.get_by_role("button", name="Go on").click()
+    expect(alarm).to_have_count(0)
+    expect(said).to_have_count(1)
+
+
+def test_a_training_that_failed_at_once_says_where_to_look(page: Page, small_corpus: Path) -> None:
+    """Guards against a page with one red sentence on it, and nothing to do."""
+    one = places.add_collection(small_corpus)
+    page.goto(f"/#/train/job/{failed(one.id)}")
+    expect(page.locator(".alert")).to_contain_text("The folder is empty. Put recordings in it.")
+    expect(page.get_by_role("link", name="See these recordings")).to_have_attribute("href", f"#/recordings/{one.id}")
+    expect(page.get_by_role("navigation", name="Trainings").locator("b")).to_have_text(["takes"])
+    expect(page.get_by_role("form", name="New training")).to_be_visible()
+
+
+def test_the_list_stays_where_it_is_while_one_goes_through_it(page: Page, small_corpus: Path) -> None:
+    """Guards against a list that jumps down by the height of the form as soon as a run is chosen that is over."""
+    places.add_collection(small_corpus)
+    over, working = run("over", "finished"), run("working")
+    listed, name = page.get_by_role("navigation", name="Trainings"), page.locator(".run h2")
+    tops = []
+    for which in (working, over):
+        page.goto(f"/#/train/{which}")
+        expect(name).to_contain_text(which.partition("-")[0])
+        tops.append(listed.evaluate("one => one.getBoundingClientRect().top"))
+    assert tops[0] == tops[1]
+
+
+def test_what_is_to_go_on_can_be_stopped_and_keeps_the_focus(page: Page) -> None:
+    """Guards against a focus that goes to the first sound of the page, and a training that cannot be taken out of its line."""
+    name = run("halted", "stopped")
+    told: dict[str, Any] = {"can_go_on": True}
+    stopped: list[str] = []
+
+    def answer(route: Route) -> None:
+        got = route.fetch()
+        route.fulfill(response=got, json={**got.json(), **told})
+
+    def begun(route: Route) -> None:
+        told.update(job="1", job_step="Queued")
+        route.fulfill(json={"id": "1"})
+
+    def stop(route: Route) -> None:
+        stopped.append(route.request.url)
+        route.fulfill(json={})
+
+    page.route(f"**/api/runs/{name}", answer)
+    page.route(f"**/api/runs/{name}/resume", begun)
+    page.route("**/api/jobs/1/stop", stop)
+    page.goto(f"/#/train/{name}")
+    page.locator("[data-test=resume]").focus()
+    page.keyboard.press("Enter")
+    button = page.locator("[data-test=stop]")
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("h2 .badge")).to_have_text("queued")
+    assert len(stopped) == 1
