@@ -126,6 +126,40 @@ def test_a_sound_that_is_opened_begins_in_its_grid_and_tells_what_was_done(page:
     expect(page.get_by_role("button", name="Rename this sound")).to_be_focused()
 
 
+def test_the_tools_are_near_the_grid(page: Page, model: str) -> None:
+    """Guards against two Tabs for each level's name of the grid between: Tab stops there once, and the arrow keys go on."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    page.locator("[data-test=beside]").click()
+    page.get_by_role("dialog").locator("[data-test=open]").nth(1).click()
+    grids, levels = page.locator("canvas[role=application]"), page.get_by_role("toolbar", name="Levels")
+    expect(grids).to_have_count(2)
+    grids.first.focus()
+    page.keyboard.press("ArrowRight")
+    focused = page.locator(":focus")
+    for step in ("Rename this sound", "Scroll together", "Hear Structure alone", None, "Hear"):
+        page.keyboard.press("Tab")
+        if step is None:
+            expect(grids.last).to_be_focused()
+        elif step == "Scroll together":
+            expect(page.get_by_label(step)).to_be_focused()
+        else:
+            expect(focused).to_have_accessible_name(step)
+    levels.first.get_by_role("button", name="Hear Structure alone").focus()
+    for key, step in (
+        ("ArrowDown", "Hear Detail alone"),
+        ("ArrowRight", "Rename Detail"),
+        ("Home", "Hear Structure alone"),
+    ):
+        page.keyboard.press(key)
+        expect(focused).to_have_accessible_name(step)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.get_by_label("Name of level 1").fill("Drums")
+    page.keyboard.press("Enter")
+    expect(focused).to_have_accessible_name("Rename Drums")
+
+
 def test_a_message_stays_while_somebody_is_at_it(page: Page, model: str) -> None:
     page.goto(f"/#/generate/{model}")
     page.locator("article[data-piece='3']").wait_for()

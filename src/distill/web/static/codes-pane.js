@@ -22,17 +22,27 @@ const hearRow = (sheet, grid, level) => {
   return play(sheet, first, stop, { levels: [level] });
 };
 
+/** The levels' names, each with a button to hear it alone and one to rename it. Tab stops once here; the arrow keys go on. */
 function Names({ sheet, grid, row }) {
   const [names, rename] = useNames(sheet);
   const [naming, setNaming] = useState(null);
-  return html`<div class="level-names" style=${{ gridAutoRows: `${row}px` }}>
+  const [at, setAt] = useState(0);  // which of all these buttons Tab stops at
+  const move = (event) => {
+    const buttons = [...event.currentTarget.querySelectorAll("button")], from = buttons.indexOf(event.target);
+    const to = { ArrowUp: from - 2, ArrowDown: from + 2, ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (to === undefined || from < 0 || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    event.preventDefault();
+    buttons[to]?.focus();
+  };
+  const stop = (number) => ({ tabindex: at === number ? 0 : -1, onFocus: () => setAt(number) });
+  return html`<div class="level-names" role="toolbar" aria-label="Levels" aria-orientation="vertical" style=${{ gridAutoRows: `${row}px` }} onKeyDown=${move}>
     ${names.map((name, level) => html`<div class="level-name" key=${level}>
       ${naming === level
         ? html`<input aria-label=${`Name of level ${level + 1}`} value=${name} ref=${(input) => input?.focus()}
             onBlur=${(event) => { rename(level, event.target.value); setNaming(null); }}
             onKeyDown=${(event) => { if (event.key === "Enter") event.target.blur(); if (event.key === "Escape") setNaming(null); event.stopPropagation(); }} />`
-        : html`<button type="button" class="quiet small" title=${`Hear ${name} alone`} aria-label=${`Hear ${name} alone`} onClick=${() => attempt(() => hearRow(sheet, grid, level))}>${name}</button>
-          <button type="button" class="quiet small rename" aria-label=${`Rename ${name}`} title="Rename" onClick=${() => setNaming(level)}><${Pencil} /></button>`}
+        : html`<button type="button" class="quiet small" title=${`Hear ${name} alone`} aria-label=${`Hear ${name} alone`} ...${stop(2 * level)} onClick=${() => attempt(() => hearRow(sheet, grid, level))}>${name}</button>
+          <button type="button" class="quiet small rename" aria-label=${`Rename ${name}`} title="Rename" ...${stop(2 * level + 1)} onClick=${() => setNaming(level)}><${Pencil} /></button>`}
     </div>`)}
   </div>`;
 }

@@ -72,7 +72,7 @@ export function Toolbar({ sheet, selection, names, other, tempo }) {
   return html`<div class="tools">
     <div class="row"><p class="chosen" aria-live="polite" data-test="chosen">${inWords(sheet, selection, names, tempo)}</p><p class="soft" role="status" data-test="said">${said}</p></div>
     <div class="actions" role="toolbar" aria-label="Edit what is selected">
-      <${Action} kind="small primary" disabled=${none} title="Enter" data-test="hear" act=${() => play(sheet, selection.first, selection.stop, selection.levels.length === sheet.levels ? {} : { levels: selection.levels })}>Hear<//>
+      <${Action} kind="small" disabled=${none} title="Enter" data-test="hear" act=${() => play(sheet, selection.first, selection.stop, selection.levels.length === sheet.levels ? {} : { levels: selection.levels })}>Hear<//>
       <span class="group">${tool("copy", "Copy", "Ctrl+C")}${tool("paste", "Paste", "Over what is there: Ctrl+V")}${tool("insert", "Insert", "Before the selection, which comes later: Ctrl+Shift+V")}</span>
       <span class="group">${tool("mirror", "Mirror", "Turn it around in time: M")}
         ${tool("earlier", "◂ Rotate", "Move it one column earlier; what leaves comes in at the end: [")}${tool("later", "Rotate ▸", "Move it one column later; what leaves comes in at the beginning: ]")}</span>
@@ -174,16 +174,16 @@ export function Reimagine({ sheet, selection, hasPrior, setPreview }) {
         <${Field} label="Seed" type="number" min="0" value=${seed} onInput=${(text) => setSeed(Math.max(0, Math.min(2 ** 31 - 100, Number.parseInt(text, 10) || 0)))} />
       </div>
       <div class="actions">
-        <${Action} kind="primary" disabled=${!selection} data-test="reimagine" act=${draw}>Re-imagine<//>
+        <${Action} kind=${found ? "" : "primary"} disabled=${!selection} data-test="reimagine" act=${draw}>Re-imagine<//>
         <${Tick} label="Keep the seed" checked=${settings.isLocked} onInput=${(isLocked) => set({ ...settings, isLocked })} />
       </div>
     </div>
     ${!found && html`<p class="hint">${selection ? "The prior writes the selection anew, so that it follows what comes before and leads into what comes after. Locked cells stay as they are." : "Select what to re-imagine."}</p>`}
     ${found && html`<ol class="proposals" aria-label="Proposals">${found.proposals.map((one) => html`<li class=${shown === one ? "shown" : ""} key=${one.seed}>
-      <button type="button" onClick=${() => { show(one); attempt(() => hearThere(sheet, found, { first: found.first, codes: one.codes })); }}>▸ Hear</button>
+      <button type="button" class="small" onClick=${() => { show(one); attempt(() => hearThere(sheet, found, { first: found.first, codes: one.codes })); }}>▸ Hear</button>
       <span>Seed ${one.seed}</span>
-      <${Action} kind="primary small" data-test="take-proposal" act=${() => sheet.edit({ do: "take", first: found.first, codes: one.codes, words: one.words })}>Take<//></li>`)}
-      <li class=${shown ? "" : "shown"}><button type="button" onClick=${() => { show(null); attempt(() => hearThere(sheet, found)); }}>▸ Hear</button><span>As it is</span></li>
+      <${Action} kind=${shown === one ? "primary small" : "small"} data-test="take-proposal" act=${() => sheet.edit({ do: "take", first: found.first, codes: one.codes, words: one.words })}>Take<//></li>`)}
+      <li class=${shown ? "" : "shown"}><button type="button" class="small" onClick=${() => { show(null); attempt(() => hearThere(sheet, found)); }}>▸ Hear</button><span>As it is</span></li>
     </ol>`}
   </div>`;
 }
