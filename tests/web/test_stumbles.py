@@ -289,3 +289,18 @@ def test_a_message_can_be_read_also_under_the_mouse(page: Page, made: Callable[.
         }"""
         assert button.evaluate(ratio) > 4.5
     undo.click()
+
+
+def test_another_model_in_place_of_one_that_is_gone_is_said_to_be_one(
+    page: Page, model: str, model_files: Path, tmp_path: Path
+) -> None:
+    """Guards against new sound of a model that nobody asked for."""
+    lost = Path(shutil.copy(model_files / "other.distill", tmp_path / "lost.distill"))
+    gone = places.model_id(Library(lambda _: None).note_model(lost))
+    lost.unlink()
+    said = page.get_by_text("tiny is shown instead.")
+    for address, why in ((gone, "The file of lost is gone."), ("0" * 12, "That model is not in the library any more.")):
+        page.goto(f"/#/generate/{address}")
+        expect(said).to_contain_text(why)
+    page.goto(f"/#/generate/{model}")
+    expect(said).to_have_count(0)

@@ -95,6 +95,12 @@ function Presets({ form, levels, onUse }) {
     <div class="row name"><input aria-label="Name of the preset" placeholder="Name" maxlength="60" value=${name} onInput=${(event) => setName(event.target.value)} /><${Action} kind="small" disabled=${!name.trim()} act=${keep}>Keep these<//></div></div></details>`;
 }
 
+/** Why another model is shown than the one that was asked for. */
+function Instead({ one, shown }) {
+  const why = !one ? "That model is not in the library any more." : one.is_there ? `${one.name} has no prior yet, and makes no new sound without: train it further.` : `The file of ${one.name} is gone. Move it back, or import it again.`;
+  return html`<${Alert}>${why} ${shown} is shown instead.<//>`;
+}
+
 /** What is being made now; `children` where nothing is. A training makes its first pieces in a lane of its own. */
 function Working({ model, onDone, children }) {
   const { data: all } = usePolled("/api/jobs?lane=making", 700);
@@ -161,7 +167,7 @@ function Generate({ path }) {
   const { data: pieces, again } = usePolled(model ? `/api/pieces?model=${model}` : null, 4000);
   if (!all) return html`<div aria-busy="true"></div>`;
   if (!model) {
-    return html`<${Empty} title="First, a model" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a>`}>
+    return html`<${Empty} title="First, a model" actions=${html`<a class="button primary big" href=${address("train")}>Train a model</a>`}>
       New audio is made by a model that has learned your recordings. ${all.some((one) => one.is_there) ? "The models there are have no prior yet: let their training go on." : "A first one takes a few minutes."}<//>`;
   }
   const fresh = (one) => Date.parse(one.made) > opened.current;
@@ -180,6 +186,7 @@ function Generate({ path }) {
   const use = (one) => { set({ ...fromRequest(one.request, one.request.first_seed ?? one.seed), selection: null }); scrollTo({ top: 0, behavior: "smooth" }); say("Its settings and seed are in the form"); };
   return html`<div class="split"><aside><${Form} models=${models} model=${model} pieces=${pieces ?? []} form=${{ ...FRESH, ...form }} set=${set} /></aside>
     <div class="stack results">
+      ${path[0] && model !== path[0] && html`<${Instead} one=${all.find((one) => one.id === path[0])} shown=${models.find((one) => one.id === model).name} />`}
       <${Working} model=${models.find((one) => one.id === model)} onDone=${done}>
         ${pieces && !pieces.length && html`<${Empty} title="Nothing made yet">Press Make sound. Every piece stays here, with all that is needed to make it again, until you delete it.<//>`}<//>
       ${warned.map((text) => html`<${Alert}>${text}<//>`)}

@@ -78,7 +78,7 @@ function List() {
   const { data: models, wrong } = usePolled(query("/api/models", { search: words }), 4000);
   if (wrong && !models) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (models && !models.length && !words) {
-    return html`<${Empty} title="No models yet" actions=${html`<a class="button primary big" href=${address("train")}>Train one</a><${Import} kind="big" />`}>
+    return html`<${Empty} title="No models yet" actions=${html`<a class="button primary big" href=${address("train")}>Train a model</a><${Import} kind="big" />`}>
       Every model you train is listed here, with what it learned from and what was made with it. Models from elsewhere can be imported; they are safe to open.<//><${Trash} />`;
   }
   if (!models && !words) return html`<div aria-busy="true"></div>`;
