@@ -108,3 +108,26 @@ def test_a_name_that_turns_letters_round_is_seen_through(page: Page, small_corpu
     assert not set("\u202e\u2066") & set(seen)
     page.get_by_label("Leave out take\N{REPLACEMENT CHARACTER}vaw.exe.wav").click()
     expect(page.get_by_label("Take back take\N{REPLACEMENT CHARACTER}vaw.exe.wav")).to_be_visible()
+
+
+@pytest.mark.parametrize("tab", ["recordings", "train", "generate", "codes", "library"])
+def test_a_finger_meets_what_it_is_to_press(
+    page: Page, model: str, small_corpus: Path, at_rest: Callable[[Page], None], tab: str
+) -> None:
+    """Guards against buttons of 30 pixels on a phone; a second of the strip of verdicts is as wide as it is."""
+    one = places.add_collection(small_corpus)
+    page.set_viewport_size({"width": 390, "height": 844})
+    place = {"recordings": one.id, "train": f"new/{one.id}", "codes": ""}.get(tab, model)
+    page.goto(f"/#/{tab}/{place}")
+    at_rest(page)
+    if tab == "codes":
+        page.locator("[data-test=open]").first.click()
+        page.locator(".grid-place canvas").wait_for()
+        at_rest(page)
+    page.evaluate("() => { for (const one of document.querySelectorAll('main details:not(.menu)')) one.open = true; }")
+    low = page.evaluate("""() => [...document.querySelectorAll("button, .button, summary, select, input, main a, header a")]
+        .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.matches(".unseen, .origin *, p a"))
+        .map((one) => [one.matches("[type=checkbox], [type=radio]") ? one.closest("label") : one, one])
+        .map(([met, one]) => [Math.round(met.getBoundingClientRect().height), one.className, one.textContent])
+        .filter(([height]) => height < 40)""")
+    assert low == []

@@ -11,7 +11,7 @@ import { Volume, takesSpace } from "./player.js";
 import { Blend, Reimagine, Toolbar, edits } from "./codes-tools.js";
 import { Codebook } from "./codes-book.js";
 
-const ROW = 40, SMALL_ROW = 30;
+const ROW = 40;  // pixels: what a finger meets
 const PASSING = ["Tab", "Shift", "Control", "Alt", "Meta"];  // on its way to the tools the focus goes through the other grid
 const FORMATS = [["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"], ["codes", ".codes"]];
 const KEYS = [["Click, Enter", "hear a cell; a column's head: that moment"], ["Drag, Shift+click", "select; whole beats where a tempo is set, with Alt freely"], ["B", "widen to whole beats"], ["Arrows, Shift+arrows", "move, select"], ["Ctrl+A", "select everything"], ["Space", "play from the selection on, stop"],
@@ -150,7 +150,6 @@ function Workplace({ sheet, other, book, models, Opener }) {
   const at = other ? active : 0, own = both[at], selection = selections[at], letters = other ? ["A", "B"] : [""];
   const beside = other ? { sheet: both[1 - at], selection: selections[1 - at], letter: letters[1 - at] } : null;
   const bpm = Number(tempo) >= 20 ? Number(tempo) : 0;
-  const row = innerWidth < 760 ? SMALL_ROW : ROW;
   const grid = () => links[at].grid;
   return html`<div class="stack codes">
     <div class="desk-head">
@@ -163,7 +162,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
     </div>
     ${both.map((one, number) => html`<section key=${one.id} class=${`card sheet ${other && number === at ? "active" : ""}`} aria-label=${`Sound ${letters[number]}`}>
       <header><${Title} sheet=${one} letter=${letters[number]} />${number === 1 && html`<${Tick} label="Scroll together" checked=${isTied} onInput=${setTied} />`}</header>
-      <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${row} preview=${number === at ? preview : null} tempo=${bpm} original=${original && number === at}
+      <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${ROW} preview=${number === at ? preview : null} tempo=${bpm} original=${original && number === at}
         onSelect=${onSelects[number]} onKey=${(event) => { if (!PASSING.includes(event.key)) setActive(number); keyed(event, one, selections[number], links[number].grid, original); }} />
     </section>`)}
     <section class="card"><${Toolbar} sheet=${own} selection=${selection} names=${names} other=${beside} tempo=${bpm} /></section>
