@@ -114,6 +114,7 @@ def test_it_is_met_in_words(
     if kind is errors.RankError:
         monkeypatch.setattr("distill.training.launch.JOIN_S", 0.5)
         monkeypatch.setenv("NODE_RANK", "0")
+        monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))

@@ -92,6 +92,21 @@ def test_a_run_of_which_nothing_was_saved(distill: Distill, run_of: Any, tmp_pat
     distill("train", "--resume", folder).refused(words, again)
 
 
+def test_a_run_that_failed_before_anything_was_saved(distill: Distill, run_of: Any, tmp_path: Path) -> None:
+    """Guards against "--resume goes on from it" for a training that lost a rank before its first state."""
+    model = tmp_path / "mid.distill"
+    why = "The training lost rank 1 of 2 (host, process 7)."
+    folder = run_of("mid-1", model, outcome="failed", message=why)
+    (folder / "codec.state").unlink()
+    words = f"{why} Stopped before anything was saved; there is nothing to go on from."
+    again = f"Begin again with: distill train {folder} --name mid --out {tmp_path}"
+    for answer in (distill("status"), distill("status", folder)):
+        assert words in answer.err
+        assert again in answer.err
+    distill("train", "--resume", model).refused(words, again)
+    distill("train", "--resume", folder).refused(words, again)
+
+
 @pytest.mark.parametrize("is_rebuilt", [False, True])
 def test_an_interruption_that_an_earlier_version_noted(
     distill: Distill, run_of: Any, tiny: Path, is_rebuilt: bool

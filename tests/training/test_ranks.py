@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -165,6 +166,54 @@ def test_a_rank_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         pytest.fail("it began alone")
 
 
+@pytest.mark.parametrize("node", ["0", "1"])
+def test_ctrl_c_is_heard_while_ranks_are_waited_for(node: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against waiting inside PyTorch, where Python looks for no signals until the time is over."""
+    monkeypatch.setattr(launch, "JOIN_S", 5.0)
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": node}.items():
+        monkeypatch.setenv(name, value)
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), launch.together("cpu", nodes=2):
+        pytest.fail("it began alone")
+    assert time.monotonic() - began < 3.0
+
+
+def test_two_first_ranks_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": "0"}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(RankError, match=f"cannot listen on port {port}"), launch.together("cpu", nodes=2):
+            pytest.fail("it began")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "most"),
+    [("NODE_RANK", "first", 1), ("NODE_RANK", "2", 1), ("NODE_RANK", "-1", 1), ("LOCAL_RANK", "3", 1)]
+    + [("MASTER_PORT", port, 65535) for port in ("", "port", "0", "99999")],
+)
+def test_an_environment_that_cannot_be_is_named(
+    name: str, value: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "JOIN_S", 0.5)
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": "0", "LOCAL_RANK": "0", name: value}
+    for one, word in told.items():
+        monkeypatch.setenv(one, word)
+    wanted = f"{name} in the environment is {value!r}, and must be a whole number from . to {most}"
+    with pytest.raises(SettingError, match=wanted), launch.together("cpu", devices=2, nodes=2):
+        pytest.fail("it began")
+
+
+def test_what_other_programs_left_in_the_environment_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert launch.find_place(2, 1).rank == 0
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert launch.find_place(1, 1).rank == 0
+
+
 def test_more_devices_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     with pytest.raises(DeviceError, match="this machine has: 1 processor core"), launch.together("cpu", devices=8):
@@ -191,9 +240,12 @@ def test_torchrun_and_slurm_say_who_this_is(monkeypatch: pytest.MonkeyPatch) -> 
     assert place.address.startswith("host1:")
 
 
-def test_several_machines_need_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MASTER_PORT", raising=False)
-    with pytest.raises(SettingError, match="where the first machine is"):
+@pytest.mark.parametrize("missing", ["MASTER_ADDR", "MASTER_PORT", "NODE_RANK"])
+def test_several_machines_need_an_address(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.delenv(missing)
+    with pytest.raises(SettingError, match=f"where the first machine is.*: {missing}\\."):
         launch.find_place(1, 2)
 
 

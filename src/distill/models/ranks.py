@@ -318,7 +318,7 @@ def _together() -> Iterator[None]:
 
 
 def _lost() -> RankError:
-    store, fix = _Group.store, "See what happened there. What was trained so far is saved; --resume goes on from it."
+    store, fix = _Group.store, "See what happened there; distill status says how to go on."
     assert store is not None
     gone: list[int] = []
     try:

@@ -162,9 +162,11 @@ class RunStatus:
         """What went wrong, and where nothing was saved before that, how to begin again; empty if nothing did."""
         if self.record is None:
             return ""
-        if self.state != "interrupted" or self._has_state:
+        if self.state not in ("interrupted", "failed") or self._has_state:
             return self.record.message
         words = "Stopped before anything was saved; there is nothing to go on from."
+        if self.state == "failed":
+            words = f"{self.record.message} {words}".lstrip()
         return f"{words} {BEGIN_AGAIN}{begin_again(self.record)}"
 
     @property

@@ -10,6 +10,7 @@ alone; the others wait for trainings to take part in (``follow.py``).
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ JOIN_S = 120.0
 STEP_S = 600.0
 """So long may a rank take for what all do together. A step takes seconds at most, and so does a validation."""
 _BYE_S = 60.0
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,29 @@ def find_place(devices: int, nodes: int) -> Place:
         return _checked(
             Place(slurm.global_rank(), slurm.world_size(), slurm.local_rank(), address, True), wanted, "Slurm"
         )
-    node, local_rank = int(os.environ.get("NODE_RANK", 0)), int(os.environ.get("LOCAL_RANK", 0))
-    if nodes > 1 and "MASTER_PORT" not in os.environ:
+    needed = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if nodes > 1 and name not in os.environ]
+    if needed:
         raise SettingError(
-            f"--nodes {nodes} needs to know where the first machine is.",
+            f"--nodes {nodes} needs to know where the first machine is and which one this is: "
+            f"not in the environment: {', '.join(needed)}.",
             "Set MASTER_ADDR, MASTER_PORT and NODE_RANK on every machine, or start it with torchrun or Slurm.",
         )
+    node, local_rank = _index("NODE_RANK", nodes), _index("LOCAL_RANK", devices)
     return Place(node * devices + local_rank, wanted, local_rank, address, "LOCAL_RANK" in os.environ)
+
+
+def _index(name: str, count: int) -> int:
+    """Which of ``count`` machines or devices this is; of one the first, whatever another program left in the environment."""
+    return _from_environment(name, os.environ.get(name, "0"), 0, count - 1) if count > 1 else 0
+
+
+def _from_environment(name: str, value: str, least: int, most: int) -> int:
+    if not value.isdecimal() or not least <= int(value) <= most:
+        raise SettingError(
+            f"{name} in the environment is {value!r}, and must be a whole number from {least} to {most}.",
+            f"Correct {name}, or start it with torchrun or Slurm, which set it.",
+        )
+    return int(value)
 
 
 def _checked(place: Place, wanted: int, starter: str) -> Place:
@@ -198,30 +216,65 @@ def _start_others(place: Place, devices: int) -> "list[subprocess.Popen[bytes]]"
 
 def _met(place: Place) -> tuple[Store, list[str]]:
     """The store that all reach, and the address of every rank; all are there then."""
-    host, _, port = place.address.rpartition(":")
-    patience, began = timedelta(seconds=JOIN_S), time.monotonic()
+    host, _, given = place.address.rpartition(":")
+    port, until = _from_environment("MASTER_PORT", given, 1, 65535), time.monotonic() + JOIN_S
     is_host = place.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    if is_host:
+        _check_free(port)
+    else:
+        _reach(host, port, until)
     try:
-        store: Store = TCPStore(host, int(port), None, is_host, patience, wait_for_workers=False)
-        store = PrefixStore("distill", store)
+        patience = timedelta(seconds=JOIN_S)
+        store: Store = PrefixStore("distill", TCPStore(host, port, None, is_host, patience, wait_for_workers=False))
         store.set(f"here/{place.rank}", ranks.own_address())
+        names = [f"here/{rank}" for rank in range(place.size)]
+        while not store.check(names):  # not store.wait, during which Ctrl-C would do nothing
+            if time.monotonic() > until:
+                raise _not_come(place, store, names)
+            time.sleep(_LOOK_S)
+        return store, [store.get(name).decode() for name in names]
     except RuntimeError as error:
-        raise RankError(
-            f"The first rank cannot be reached at {place.address} (tried for {time.monotonic() - began:.0f} s).",
-            "See whether the same command runs there, and whether its port can be reached from here.",
-        ) from error
-    names = [f"here/{rank}" for rank in range(place.size)]
-    try:
-        store.wait(names, patience)
-    except RuntimeError as error:
-        missing = [number for number, name in enumerate(names) if not store.check([name])]
-        who = ", ".join(str(number) for number in missing)
-        raise RankError(
-            f"Rank {who} of {place.size} did not come to {place.address} within {JOIN_S:.0f} s.",
-            f"Start the same command for every rank. Those present: "
-            f"{'; '.join(store.get(name).decode() for name in names if store.check([name]))}.",
-        ) from error
-    return store, [store.get(name).decode() for name in names]
+        raise _unreached(place.address) from error
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("", port))
+        except OSError as error:
+            raise RankError(
+                f"The first rank cannot listen on port {port} of this machine ({error.strerror}).",
+                "Another training may use it: choose another MASTER_PORT. Only the first machine has NODE_RANK=0.",
+            ) from error
+
+
+def _reach(host: str, port: int, until: float) -> None:
+    """Waits for the first rank to listen. PyTorch would wait twice as long, and Ctrl-C would do nothing meanwhile."""
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=max(_LOOK_S, until - time.monotonic())).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise _unreached(f"{host}:{port}", error.strerror) from error
+        time.sleep(_LOOK_S)
+
+
+def _unreached(address: str, why: str | None = None) -> RankError:
+    return RankError(
+        f"The first rank cannot be reached at {address} (tried for {JOIN_S:.0f} s{f'; {why}' if why else ''}).",
+        "See whether the same command runs there, and whether its port can be reached from here.",
+    )
+
+
+def _not_come(place: Place, store: Store, names: list[str]) -> RankError:
+    missing = [str(number) for number, name in enumerate(names) if not store.check([name])]
+    return RankError(
+        f"Rank {', '.join(missing)} of {place.size} did not come to {place.address} within {JOIN_S:.0f} s.",
+        f"Start the same command for every rank. Those present: "
+        f"{'; '.join(store.get(name).decode() for name in names if store.check([name]))}.",
+    )
 
 
 def _follow(place: Place) -> None:
@@ -259,8 +312,6 @@ def _wait_for(children: "list[subprocess.Popen[bytes]]") -> None:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
