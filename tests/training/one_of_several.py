@@ -121,7 +121,7 @@ def main(task: str, folder: Path, out: Path) -> None:
 
     vqvae_loop.train_step = counted
     if task == "minutes":
-        agreement.time = SimpleNamespace(monotonic=lambda: 0.0 if ranks.rank() else float(steps))
+        agreement.awake = SimpleNamespace(seconds=lambda: 0.0 if ranks.rank() else float(steps))
     nodes = int(os.environ.get("NODES", "1"))
     try:
         with launch.together("cpu", nodes=nodes) as leads:
