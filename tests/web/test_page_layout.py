@@ -131,3 +131,38 @@ def test_a_finger_meets_what_it_is_to_press(
         .map(([met, one]) => [Math.round(met.getBoundingClientRect().height), one.className, one.textContent])
         .filter(([height]) => height < 40)""")
     assert low == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 900, 1010])
+def test_on_a_tablet_nothing_is_torn_either(
+    page: Page, model: str, small_corpus: Path, at_rest: Callable[[Page], None], width: int
+) -> None:
+    """Guards against tabs of one letter a line beside what is at work, a table whose columns lie on each other, and a menu
+    that is half beyond the edge."""
+    one = places.add_collection(small_corpus)
+    working = {
+        "title": "Prior of late-night-piano-and-rain",
+        "share": 0.5,
+        "remaining_s": 95,
+        "run": None,
+        "waiting": 2,
+    }
+    page.route("**/api/now", lambda route: route.fulfill(json=working))
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"/#/recordings/{one.id}")
+    expect(page.locator(".now")).to_contain_text("late-night-piano")
+    expect(page.locator("td.verdict").first).to_be_visible()
+    at_rest(page)
+    heights = page.evaluate("""() => [...document.querySelectorAll(".tabs a, .brand b, .now")]
+        .map((one) => one.getBoundingClientRect().height)""")
+    assert max(heights) <= 41
+    apart = page.evaluate("""() => [...document.querySelectorAll("table.recordings tr:has(.pane)")].map((row) => {
+        const [sound, verdict] = [".sound", ".verdict .badge"].map((one) => row.querySelector(one).getBoundingClientRect());
+        return sound.width > 100 && (sound.right <= verdict.left || sound.bottom <= verdict.top);
+    })""")
+    assert apart
+    assert all(apart)
+    page.goto(f"/#/library/{model}")
+    page.get_by_text("Export", exact=True).click()
+    expect(page.get_by_text("The model,")).to_be_visible()
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
