@@ -494,3 +494,43 @@ def test_the_last_segment_of_a_long_flac_is_not_damaged(tmp_path, encoded):
     info = probe(tmp_path / "a.flac")
     assert 1 < info.seconds < 3
     assert info.remark == f"Its header says 4 s; all {duration(info.seconds)} that are in it are used."
+
+
+@pytest.mark.parametrize(("form", "most"), [("OGG", None), ("OGG", 100), ("FLAC", 100)])
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_more_parts_than_a_thousand_are_used_or_told_as_lost(tmp_path, encoded, monkeypatch, form, most, is_damaged):
+    """Guards against weeks of a web radio of which the first tracks are used, and the rest is dropped without a word."""
+    from distill.audio import flac, ogg
+
+    if most is not None:
+        monkeypatch.setattr(ogg if form == "OGG" else flac, "_MOST_PARTS", most)
+    one = encoded(form, "VORBIS" if form == "OGG" else "PCM_16", seconds=0.2)
+    first = bytearray(encoded(form, "VORBIS" if form == "OGG" else "PCM_16", seconds=2.0))
+    if is_damaged:
+        first[-2000 if form == "OGG" else -30_000] ^= 255
+    path = tmp_path / f"a.{form.lower()}"
+    path.write_bytes(first + (1200 if most is None else 200) * one)
+    info = probe(path)
+    told = re.match(r"It is damaged .*: about (?:([\d.]+) min )?([\d.]+) m?s are lost", info.remark)
+    assert (told is not None) == (most is not None or is_damaged), info.remark
+    lost = 0.0 if told is None else 60 * float(told[1] or 0) + float(told[2])
+    assert info.seconds + lost == pytest.approx(242 if most is None else 42, rel=0.1)
+    assert info.seconds > (235 if most is None else 20)
+    assert read_audio(path).shape[1] == samples_at_48k(info)
+
+
+def test_the_frames_of_a_flac_with_many_holes_are_used_or_told_as_lost(tmp_path, encoded, monkeypatch):
+    """Guards against a FLAC of open length whose rest is dropped without a word behind so many holes."""
+    from distill.audio import flac
+
+    content = bytearray(encoded("FLAC", "PCM_16", seconds=20.0))
+    content[21:26] = bytes([content[21] & 0xF0, 0, 0, 0, 0])
+    begins = list(frames_begin_at(bytes(content), 42, len(content)))
+    for begin in begins[1::2]:
+        content[begin + 40] ^= 255
+    (tmp_path / "a.flac").write_bytes(content)
+    monkeypatch.setattr(flac, "_MOST_PARTS", 20)
+    info = probe(tmp_path / "a.flac")
+    told = re.search(r"about ([\d.]+) s are lost", info.remark)
+    assert told is not None, info.remark
+    assert info.seconds + float(told[1]) == pytest.approx(20, rel=0.05)

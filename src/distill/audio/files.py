@@ -19,7 +19,7 @@ from distill.audio.disguised import archive_suffix, is_blank, is_web_page
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.spliced import Links
+from distill.audio.spliced import Links, Spliced
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.beside import sound_of_sidecar
@@ -98,23 +98,25 @@ def probe(path: Path) -> AudioInfo:
                     f"{path.name} is damaged: what describes its sound cannot be read.",
                     "Export it again, or leave it out.",
                 )
-            frames = 0
+            frames, forms, mixed = 0, set(), None
+            first: AudioInfo | None = None
             for file in files:
+                forms.add((file.samplerate, file.channels))
+                if first is None:
+                    first = AudioInfo(path, file.samplerate, file.channels, 0, file.format, file.subtype)
+                    mixed = downmix_of(file)
                 if file.frames >= _UNKNOWN_FRAMES:
                     frames += sum(len(block) for block in _native_blocks(path, file, 65_536))
                 else:
                     frames += file.frames
-            first = files[0]
-            if len({(file.samplerate, file.channels) for file in files}) > 1:
+            if first is None or len(forms) > 1:
                 raise AudioFileError(
                     f"{path.name} is joined from parts of different sample rates or channels.",
                     "Export the parts one by one.",
                 )
-            info = AudioInfo(path, first.samplerate, first.channels, frames, first.format, first.subtype)
-            mixed = downmix_of(first)
     except (soundfile.LibsndfileError, OSError) as error:
         raise _no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
-    info = _checked(info, mixed)
+    info = _checked(replace(first, frames=frames), mixed)
     lost = _lost(links.lost, links.lost_seconds, info.seconds)
     return replace(info, remark=_joined(_claimed(links.claim, info.seconds), lost, info.remark))
 
@@ -316,12 +318,18 @@ def read_audio(path: Path, channels: int | None = None, tell: Callable[[str], No
     return np.concatenate(list(read_blocks(path, channels, tell=tell)), axis=1)
 
 
-def _opened(path: Path, stack: contextlib.ExitStack) -> tuple[list[soundfile.SoundFile], Links]:
-    """The parts of a file, one after the other, and what there is to say of it."""
+def _opened(path: Path, stack: contextlib.ExitStack) -> tuple[Iterator[soundfile.SoundFile], Links]:
+    """The parts of a file, one open at a time, and what there is to say of it."""
     parts, links = spliced(path)
     for part in parts:
         stack.callback(part.close)
-    return [stack.enter_context(soundfile.SoundFile(part)) for part in parts or (native(path),)], links
+    return _one_by_one(parts or [native(path)]), links
+
+
+def _one_by_one(parts: Sequence[Spliced | str | bytes]) -> Iterator[soundfile.SoundFile]:
+    for part in parts:
+        with soundfile.SoundFile(part) as file:
+            yield file
 
 
 def _all_native_blocks(info: AudioInfo, size: int) -> Iterator[np.ndarray]:

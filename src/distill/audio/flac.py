@@ -10,7 +10,8 @@ from distill.audio.flac_header import right_header
 from distill.audio.id3 import after_id3
 from distill.audio.spliced import AS_IT_IS, Links, Part
 
-_MOST_LINKS = 1000
+_MOST_PARTS = 1000
+"""Of files one after the other, and of stretches in one; what is behind is told as lost."""
 _MUCH_BEHIND = 2**16
 """So many bytes behind the last whole frame are more than a frame that broke off."""
 _FLAC_BEGIN = b"fLaC\0\0\0\x22"
@@ -20,10 +21,11 @@ def flac(content: mmap.mmap) -> Links:
     """Counts of samples that are not what the last frame says (an encoder that was stopped, a copy that broke off), and files
     one after the other."""
     begins = [after_id3(content)]
-    while (at := content.find(_FLAC_BEGIN, begins[-1] + 42)) >= 0 and len(begins) <= _MOST_LINKS:
+    while (at := content.find(_FLAC_BEGIN, begins[-1] + 42)) >= 0 and len(begins) < _MOST_PARTS:
         begins.append(at)
-    links = [_one_flac(content, begin, stop) for begin, stop in zip(begins, [*begins[1:], len(content)], strict=True)]
-    if not 1 < len(begins) <= _MOST_LINKS and links[0].parts == [[(0, len(content))]]:
+    end = at if at >= 0 else len(content)
+    links = [_one_flac(content, begin, stop) for begin, stop in zip(begins, [*begins[1:], end], strict=True)]
+    if len(begins) == 1 and links[0].parts == [[(0, len(content))]]:
         return AS_IT_IS
     places: list[float] = []
     before = 0.0
@@ -31,7 +33,12 @@ def flac(content: mmap.mmap) -> Links:
         places += [before + place for place in link.lost]
         before += link.seconds
     parts = [part for link in links for part in link.parts]
-    return Links(parts, links[0].claim, tuple(places), sum(link.lost_seconds for link in links))
+    lost, claim = sum(link.lost_seconds for link in links), links[0].claim
+    if end < len(content):  # what is behind is told as lost
+        places.append(before)
+        lost += (before + lost) * (len(content) - end) / end
+        claim = None
+    return Links(parts, claim, tuple(places), lost)
 
 
 class _Stream(NamedTuple):
@@ -58,9 +65,10 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     if not rate:
         return _Stream(as_it_is)
     fixed = largest if smallest == largest else 0
-    stretches = whole_stretches(content, begin + 42, stop, fixed, claimed)[:_MOST_LINKS]
-    if not stretches:
+    found = whole_stretches(content, begin + 42, stop, fixed, claimed)
+    if not found:
         return _Stream(as_it_is, claimed / rate)
+    stretches, behind = found[:_MOST_PARTS], found[_MOST_PARTS:]
     end, held = stretches[-1].last, sum(one.last - one.first for one in stretches)
     is_whole = len(stretches) == 1 and not stretches[0].first
     is_counted = bool(claimed) or not is_whole or stretches[-1].stop < stop  # else libsndfile counts for itself
@@ -69,7 +77,9 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     if (end == claimed <= held and is_described) or end > 2 * claimed + 2**31 or not (is_counted or not is_right):
         return _Stream(as_it_is, claimed / rate, held / rate)
     gaps = _gaps(stretches, claimed, stop, is_joined)
-    claim = None if gaps and claimed - end in (0, gaps[-1][1]) else claimed / rate
+    if behind:  # told as lost, with the holes in it
+        gaps = [*(gap for gap in gaps if gap[0] < held), (held, max(claimed, behind[-1].last) - end)]
+    claim = None if behind or (gaps and claimed - end in (0, gaps[-1][1])) else claimed / rate
     head = header[:18]
     if is_whole and is_described:
         parts: list[list[Part]] = [[_with_count(head, packed, end), (begin + 26, stretches[0].stop)]]

@@ -12,7 +12,9 @@ from distill.audio.id3 import after_id3
 from distill.audio.ogg_pages import is_right
 from distill.audio.spliced import Links, Part
 
-_MOST_LINKS = 1000
+_MOST_PARTS = 20_000
+_MOST_TRIES = 1000
+"""How often the name of a page may stand where none is whole."""
 _PACKETS = ((b"OpusHead", 2), (b"\x01vorbis", 3))
 """In how many packets a stream is described, by how the first begins."""
 _HEAD = 27
@@ -44,7 +46,8 @@ def ogg(content: mmap.mmap) -> Links:
     streams: list[_Stream] = []
     lost: list[float] = []
     lost_seconds = before = 0.0  # of the streams before
-    is_damaged = was_begin = False
+    is_damaged = was_begin = is_cut = False
+    parts_before = 0  # of the streams before the last
     stop = len(content)
     at = after_id3(content)
     while at < stop:
@@ -56,11 +59,17 @@ def ogg(content: mmap.mmap) -> Links:
             is_damaged, at = True, following
             continue
         is_begin = bool(content[at + 5] & 2)
+        if streams and parts_before + len(streams[-1].stretches) > _MOST_PARTS:  # what is behind is told as lost
+            lost.append(before + streams[-1].seconds - lost_seconds)
+            lost_seconds += (before + streams[-1].seconds) * (stop - at) / at
+            is_cut = True
+            break
         serial = content[at + 14 : at + 18]
         number = struct.unpack("<I", content[at + 18 : at + 22])[0]
         if is_begin and not was_begin:
             lost_seconds += streams[-1].seconds if streams and not streams[-1].is_readable else 0.0
             before += streams[-1].seconds if streams else 0.0
+            parts_before += max(1, len(streams[-1].stretches)) if streams else 0
             streams.append(_Stream(at))
         was_begin = is_begin
         granule = struct.unpack("<q", content[at + 6 : at + 14])[0]
@@ -98,19 +107,19 @@ def ogg(content: mmap.mmap) -> Links:
             stream.stretches.append((at, at + size))
         stream.seconds, stream.is_end = seconds, bool(content[at + 5] & 4)
         at += size
-    claim = None if streams and streams[-1].is_end and not is_damaged else math.inf
+    claim = None if is_cut or (streams and streams[-1].is_end and not is_damaged) else math.inf
     if streams and not streams[-1].is_readable:
         lost_seconds += streams[-1].seconds
     streams = [stream for stream in streams if stream.is_readable]
     if lost and not streams:
         return Links(is_unreadable=True)
-    if not 1 <= len(streams) <= _MOST_LINKS or (len(streams) == 1 and not lost and streams[0].begin == 0):
+    if not streams or (len(streams) == 1 and not lost and streams[0].begin == 0):
         return Links(claim=claim)
     if not lost:
         ends = [*(stream.begin for stream in streams[1:]), stop]
         return Links([[(stream.begin, end)] for stream, end in zip(streams, ends, strict=True)], claim)
     parts = [[*stream.header, stretch] for stream in streams for stretch in stream.stretches]
-    return Links(parts[:_MOST_LINKS], claim, tuple(lost), lost_seconds)
+    return Links(parts, claim, tuple(lost), lost_seconds)
 
 
 def _page_size(content: mmap.mmap, at: int) -> int:
@@ -124,7 +133,7 @@ def _page_size(content: mmap.mmap, at: int) -> int:
 
 def _next_page(content: mmap.mmap, at: int) -> int:
     """Where the next page begins that is whole; -1 if there is none."""
-    for _ in range(_MOST_LINKS):
+    for _ in range(_MOST_TRIES):
         at = content.find(b"OggS", at)
         if at < 0 or _page_size(content, at):
             return at
