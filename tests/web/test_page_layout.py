@@ -166,3 +166,31 @@ def test_on_a_tablet_nothing_is_torn_either(
     page.get_by_text("Export", exact=True).click()
     expect(page.get_by_text("The model,")).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_what_is_compared_stays_below_the_head_of_a_phone(
+    page: Page, model: str, note_piece: Callable[..., str], at_rest: Callable[[Page], None]
+) -> None:
+    """Guards against half a card under the tabs, and a sentence of what is missing below the edge."""
+    note_piece(take=1)
+    page.set_viewport_size({"width": 390, "height": 700})
+    page.goto(f"/#/generate/{model}")
+    page.get_by_role("button", name="Compare as A").first.click()
+    page.get_by_role("button", name="Compare as B").last.click()
+    at_rest(page)
+    page.evaluate("() => document.querySelector('.compare').nextElementSibling.nextElementSibling.scrollIntoView()")
+    page.evaluate("() => scrollBy(0, 200)")
+    head, card = page.locator("header.top").bounding_box(), page.locator(".compare").bounding_box()
+    assert head is not None
+    assert card is not None
+    assert head["y"] + head["height"] <= card["y"] < 110
+    tops = page.locator(".compare button[aria-pressed]").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().top)"
+    )
+    assert tops[0] == tops[1]
+    page.get_by_text("Infill", exact=True).click()
+    hint, button = page.get_by_text("Choose a recording, and drag").bounding_box(), page.locator("[data-test=make]")
+    below = button.bounding_box()
+    assert hint is not None
+    assert below is not None
+    assert hint["y"] + hint["height"] <= below["y"]

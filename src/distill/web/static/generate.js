@@ -145,8 +145,8 @@ function Form({ models, model, pieces, form, set }) {
     <${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ ...form, voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} />
     <div class="seed"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
     <${Finer} form=${form} set=${set} names=${names} /><${Presets} form=${form} levels=${names.length} onUse=${(settings) => { set(fromRequest(settings, settings.seed)); say("The preset's settings are in the form"); }} />
-    <${Action} kind="primary big" act=${make} disabled=${!ready} data-test="make">Make sound<//>
     ${!ready && html`<small>Choose a recording, and drag over the part to replace.</small>`}
+    <${Action} kind="primary big" act=${make} disabled=${!ready} data-test="make">Make sound<//>
   </form>`;
 }
 
