@@ -5,6 +5,7 @@ import importlib
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 import tomllib
@@ -271,6 +272,40 @@ def test_pieces_that_were_finished_are_named(
     answer = distill(verb, *words, "--seconds", 0.5, "--count", 3, "--out", tmp_path / "new")
     assert answer.code == code
     assert sorted((tmp_path / "new").glob("*.wav")) == sorted(written)
+    for path in written:
+        assert f"Kept      {path}\n" in answer.err
+
+
+@pytest.mark.parametrize(("ending", "code"), [(KeyboardInterrupt(), 130), (OSError(errno.ENOSPC, "No space left"), 2)])
+def test_reconstructions_that_were_finished_are_named(
+    ending: BaseException,
+    code: int,
+    distill: Distill,
+    tiny: Path,
+    small_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Guards against a full disk after an hour, without a word of what is there; of other files there nothing is said."""
+    from distill.evaluation import codec_files
+
+    folder, out = tmp_path / "mine", tmp_path / "new"
+    shutil.copytree(small_corpus, folder / "of today")
+    (out / "of today").mkdir(parents=True)
+    shutil.copy(next(small_corpus.iterdir()), out / "of today" / "earlier.wav")
+    write, written = codec_files.write_audio, []
+
+    def impatient(path: Path, *words: Any, **more: Any) -> Path:
+        if len(written) == 2:
+            raise ending
+        written.append(write(path, *words, **more))
+        return written[-1]
+
+    monkeypatch.setattr(codec_files, "write_audio", impatient)
+    answer = distill("reconstruct", tiny, folder, "--out", out)
+    assert answer.code == code
+    assert len(written) == 2
+    assert answer.err.count("Kept ") == 2
     for path in written:
         assert f"Kept      {path}\n" in answer.err
 

@@ -8,8 +8,8 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, print_json
-from distill.cli.outputs import a_folder
-from distill.cli.pieces import naming_what_is_kept, pieces_json, show_pieces
+from distill.cli.outputs import a_folder, naming_what_is_kept
+from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
 from distill.errors import SettingError

@@ -1,8 +1,11 @@
-"""Where results go: a folder that is named like a file is a mistake, and is refused."""
+"""Where results go: a folder that is named like a file is refused, and what was finished before an error is named."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from distill.errors import SettingError
+from distill.cli.console import place
+from distill.errors import DistillError, SettingError
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX
 
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".mp3")
@@ -30,3 +33,23 @@ def a_folder(given: Path | None) -> Path | None:
             "Give a folder: the files in it are named for you.",
         )
     return given
+
+
+@contextmanager
+def naming_what_is_kept(out: Path, below: bool = False) -> Iterator[None]:
+    """After a Ctrl-C or an error in the block, which sounds were finished in it: they stay, and nobody would hear of them.
+
+    Args:
+        below: whether they may lie in folders of ``out``.
+    """
+
+    def audio() -> set[Path]:
+        return {path for ending in AUDIO_OUT for path in out.glob(f"{'**/' * below}*{ending}")}
+
+    before = audio()
+    try:
+        yield
+    except (KeyboardInterrupt, DistillError, OSError):
+        for path in sorted(audio() - before):
+            place("Kept", path)
+        raise

@@ -1,8 +1,7 @@
 """New audio as it is shown after ``run`` and ``generate``, and ``distill pieces …``: what was made, and its trash."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import good, listing, moment, note, place, print_json, visible, warn
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
-from distill.errors import DistillError, SettingError
+from distill.errors import SettingError
 from distill.files.names import command
 from distill.files.regular import absolute
 
@@ -142,22 +141,6 @@ def restore(
 
 def _where(piece: "GenerationRecord") -> str:
     return piece.file if Path(piece.file).is_file() else f"gone from {piece.file}"
-
-
-@contextmanager
-def naming_what_is_kept(out: Path) -> Iterator[None]:
-    """After a Ctrl-C or an error in the block, which pieces were finished in it: they stay, and nobody would hear of them."""
-    before = set(_audio_in(out))
-    try:
-        yield
-    except (KeyboardInterrupt, DistillError, OSError):
-        for path in sorted(set(_audio_in(out)) - before):
-            place("Kept", path)
-        raise
-
-
-def _audio_in(out: Path) -> list[Path]:
-    return [path for ending in options.AudioFormat for path in out.glob(f"*.{ending.value}")]
 
 
 def show_pieces(pieces: "Sequence[Piece]") -> None:

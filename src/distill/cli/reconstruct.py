@@ -7,7 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
-from distill.cli.outputs import a_folder
+from distill.cli.outputs import a_folder, naming_what_is_kept
 from distill.cli.training_view import TrainingView
 from distill.files.regular import absolute
 
@@ -27,7 +27,7 @@ def reconstruct(
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     left_out: list[str] = []
-    with TrainingView() as view:
+    with TrainingView() as view, naming_what_is_kept(out, below=True):
         written = codec_files.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"), left_out.append)
     if as_json:
         print_json({"audio": [absolute(path) for path in written], "left_out": left_out})

@@ -7,8 +7,8 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, settings_table, warn
-from distill.cli.outputs import a_folder
-from distill.cli.pieces import naming_what_is_kept, pieces_json, show_pieces
+from distill.cli.outputs import a_folder, naming_what_is_kept
+from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.watched import watched
 from distill.durations import duration
 from distill.files.names import MODEL_SUFFIX, command, run_folders
