@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -268,3 +269,11 @@ def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sound = 0.1 * tones * np.exp(-3 * (time % 0.3)) + 0.005 * draw.standard_normal(len(time))
         soundfile.write(folder / f"take-{number}.wav", sound.astype(np.float32), 48_000, subtype="PCM_24")
     return folder
+
+
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Ctrl-C interrupts, even where the tests were started in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -132,14 +131,6 @@ def model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(model_files: Path, tmp_path: Path) -> Path:
     """A model file with a prior that a test may change."""
     return Path(shutil.copy(model_files / "tiny.distill", tmp_path / "tiny.distill"))
-
-
-@pytest.fixture
-def hears_ctrl_c() -> Iterator[None]:
-    """Ctrl-C interrupts, even where the tests were started in the background, where it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_one_bad_file_among_good_ones(distill: Distill, folder: Path, noise: Any
     for number in range(5):
         save(folder / f"good-{number}.wav", noise(0.5, number))
     whole = save(folder / "cut.flac", noise(2, 9)).read_bytes()
-    (folder / "cut.flac").write_bytes(whole[:8] + bytes(40) + whole[48:])
+    (folder / "cut.flac").write_bytes(whole[:8] + bytes(len(whole) - 8))
     answer = distill("check", folder)
     assert answer.code == 0
     assert "5 of 6 files are usable" in answer.out

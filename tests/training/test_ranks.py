@@ -166,17 +166,18 @@ def test_a_rank_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         pytest.fail("it began alone")
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("node", ["0", "1"])
 def test_ctrl_c_is_heard_while_ranks_are_waited_for(node: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against waiting inside PyTorch, where Python looks for no signals until the time is over."""
-    monkeypatch.setattr(launch, "JOIN_S", 5.0)
+    monkeypatch.setattr(launch, "JOIN_S", 30.0)
     for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "NODE_RANK": node}.items():
         monkeypatch.setenv(name, value)
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), launch.together("cpu", nodes=2):
         pytest.fail("it began alone")
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < launch.JOIN_S
 
 
 def test_two_first_ranks_on_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
