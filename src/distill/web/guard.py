@@ -6,6 +6,7 @@ allowed (a foreign name that is made to lead here is refused), must come from th
 Every answer carries a policy by which the page can neither run nor load nor send anything from or to another place.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -144,6 +145,9 @@ class Door:
         return name in LOOPBACK or name in self.names or (name == self.host.lower() and not self.is_local)
 
 
+_LATER = MappingProxyType({"retry-after": "5"})
+
+
 class Before(ABC):
     """Stands before a whole app (ASGI) and decides about every request; nothing else than HTTP comes through."""
 
@@ -156,7 +160,18 @@ class Before(ABC):
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            await self._decide(scope, headers, receive, send)
+            has_begun = False
+
+            async def noted(message: Message) -> None:
+                nonlocal has_begun
+                has_begun = has_begun or message["type"] == "http.response.start"
+                await send(message)
+
+            try:
+                await self._decide(scope, headers, receive, noted)
+            except asyncio.CancelledError:  # the server ends, and with it this task
+                if not has_begun:
+                    await refuse(send, 503, "The server is ending.", "Ask again when it runs again.", _LATER)
 
     @abstractmethod
     async def _decide(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:

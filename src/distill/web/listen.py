@@ -38,8 +38,9 @@ def listening(app: Any, host: str, port: int, shutdown_s: int | None = None) -> 
 
 
 def _is_a_fault(record: logging.LogRecord) -> bool:
-    """Whether it is more than that the server was asked to end, a second time, while it was ending."""
-    return not record.getMessage().rstrip().endswith("CancelledError")
+    """Whether it is more than that the server was asked to end, or that an answer was cut off, which its client sees."""
+    words = record.getMessage().rstrip()
+    return not words.endswith(("CancelledError", "timeout graceful shutdown exceeded", "without completing response."))
 
 
 def check_free(host: str, port: int) -> None:

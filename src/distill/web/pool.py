@@ -42,6 +42,7 @@ class Pool:
             self._free.put_nowait(one)
         self._places, self._taken = workers + waiting, 0
         self._took = _FIRST_GUESS_S
+        self.is_closed = False
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -71,5 +72,6 @@ class Pool:
 
     def close(self) -> None:
         """Ends all processes, whatever they are at."""
+        self.is_closed = True
         for one in self._workers:
             one.close(at_once=True)

@@ -7,10 +7,11 @@ Like the dashboard's server it never loads PyTorch; the workers do (``worker.py`
 """
 
 import base64
+import logging
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from starlette.exceptions import HTTPException
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import about, duration
-from distill.errors import DistillError, LibraryError, SettingError
+from distill.errors import DistillError, LibraryError, ModelFileError, SettingError
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
 from distill.web.answers import Wrong
@@ -76,15 +77,23 @@ class Limits:
 
 
 class _Parts(StreamingResponse):
-    """A sound as it is made; whatever becomes of the client, what was held for it is let go."""
+    """A sound as it is made; whatever becomes of the client, what was held for it is let go.
 
-    def __init__(self, content: AsyncIterator[bytes], headers: Mapping[str, str], media: str) -> None:
+    What goes wrong from here on can only be seen by a client as a sound that was cut off; whoever runs the server reads why.
+    """
+
+    def __init__(self, content: AsyncIterator[bytes], headers: Mapping[str, str], media: str, pool: Pool) -> None:
         super().__init__(content, media_type=media, headers=headers)
         self.held = AsyncExitStack()
+        self._pool = pool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self.held:
-            await super().__call__(scope, receive, send)
+            try:
+                await super().__call__(scope, receive, send)
+            except DistillError as error:
+                why = "the server is ending." if self._pool.is_closed else error.what
+                logging.getLogger("distill").warning(f"A sound was cut off while it was sent: {why}")
 
 
 class _Desk:
@@ -94,18 +103,30 @@ class _Desk:
         self.models, self.limits = models, limits
         self.pool = Pool(limits.workers, limits.waiting)
 
-    def path(self, name: str) -> Path:
-        """The file of a model.
+    def check(self, name: str) -> None:
+        """Refuses a model that is not served, or whose file is not there any more.
 
         Raises:
-            LibraryError: if it is not served.
+            LibraryError: with those that are.
         """
-        if name not in self.models:
-            raise LibraryError(f"There is no model '{name[:60]}' here.", f"Choose from: {', '.join(self.models)}.")
-        return self.models[name]
+        there = [served.name for served in self.served()]
+        if name in there:
+            return
+        choose = f"Choose from: {', '.join(there)}." if there else "Ask whoever runs the server."
+        if name in self.models:
+            raise LibraryError(f"The model '{name}' cannot be used now: its file is gone or damaged.", choose)
+        raise LibraryError(f"There is no model '{name[:60]}' here.", choose)
+
+    def served(self) -> list[Served]:
+        """The models that can be asked for now; a file may be moved or replaced while it is served."""
+        found = []
+        for name, path in self.models.items():
+            with suppress(ModelFileError):
+                found.append(_served(name, path, self.limits))
+        return found
 
     @asynccontextmanager
-    async def place(self, request: Request) -> AsyncIterator[Path]:
+    async def place(self, request: Request, model: str) -> AsyncIterator[Path]:
         """A place, and a folder for what belongs to this request. Who is turned away is heard out: a client that is cut off
         while it still sends may never read why."""
         async with AsyncExitStack() as stack:
@@ -116,7 +137,7 @@ class _Desk:
                     pass
                 raise
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="distill-"))
-            with _named(Path(folder)):
+            with _named({f"{folder}/": "", str(self.models[model]): model}):
                 yield Path(folder)
 
     @asynccontextmanager
@@ -131,7 +152,7 @@ class _Desk:
         """Has a worker do one thing."""
         async with self.worker(request) as worker:
             longest = self.limits.longest_seconds
-            asked = partial(worker.ask, do, model=str(self.path(model)), longest=longest, **words)
+            asked = partial(worker.ask, do, model=str(self.models[model]), longest=longest, **words)
             return await anyio.to_thread.run_sync(asked)
 
     async def parts(
@@ -147,7 +168,7 @@ class _Desk:
         """Has a worker do one thing whose answer is sent as it is made. What goes wrong before the first part is an error."""
         worker = await held.enter_async_context(self.worker(request))
         longest = self.limits.longest_seconds
-        parts = worker.parts(do, model=str(self.path(model)), longest=longest, audio_format=audio_format, **words)
+        parts = worker.parts(do, model=str(self.models[model]), longest=longest, audio_format=audio_format, **words)
         held.callback(parts.close)
         said, start = dict[str, Any](), b""
         while not start:  # a part without bytes is a sign of life
@@ -164,7 +185,7 @@ class _Desk:
                 yield part[1]
 
         # With the length told beforehand a client notices when the sound was cut off.
-        return _Parts(content(), {**headers, "content-length": str(said["bytes"])}, MEDIA[audio_format])
+        return _Parts(content(), {**headers, "content-length": str(said["bytes"])}, MEDIA[audio_format], self.pool)
 
 
 def create_service(models: Mapping[str, Path], token: str, limits: Limits | None = None) -> FastAPI:
@@ -179,7 +200,7 @@ def create_service(models: Mapping[str, Path], token: str, limits: Limits | None
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
-        desk.pool.close()
+        await anyio.to_thread.run_sync(desk.pool.close)  # not in this loop: a job that holds a worker is let go in it
 
     app = FastAPI(
         lifespan=life,
@@ -206,13 +227,13 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
     @app.get("/v1/models")
     def models() -> list[Served]:
         """What can be asked for."""
-        return [_served(name, path, desk.limits) for name, path in desk.models.items()]
+        return desk.served()
 
     @app.post("/v1/models/{model}/encode", responses=_GIVES_CODES, response_class=Response, openapi_extra=_BODY)
     async def encode(model: Name, request: Request) -> Response:
         """An audio file of any kind that Distill reads, as codes."""
-        desk.path(model)
-        async with desk.place(request) as folder:
+        desk.check(model)
+        async with desk.place(request, model) as folder:
             audio = await _body(request, folder / "sound")
             await desk.ask(request, "encode whole", model, audio=str(audio), out=str(folder / "out.codes"))
             return Response((folder / "out.codes").read_bytes(), media_type=_CODES)
@@ -222,19 +243,19 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
         model: Name, request: Request, audio_format: Annotated[AudioFormat, Query(alias="format")] = "wav"
     ) -> Response:
         """Codes as sound, exactly as long as what was encoded."""
-        desk.path(model)
+        desk.check(model)
 
         async def asked(held: AsyncExitStack, folder: Path) -> _Parts:
             codes = await _body(request, folder / "sound.codes")
             return await desk.parts(held, request, "decode whole", model, {}, audio_format, codes=str(codes))
 
-        return await _held(desk, request, asked)
+        return await _held(desk, request, model, asked)
 
     @app.post("/v1/models/{model}/generate", responses=_GIVES_SOUND, response_class=Response)
     async def generate(model: Name, wanted: GenerateRequest, request: Request) -> Response:
         """New audio, as WAV in the codec's voice sent while it is drawn. The header X-Distill-Seed says with which seed it is
         made again."""
-        desk.path(model)
+        desk.check(model)
         seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
         if wanted.seconds > (longest := desk.limits.longest_seconds):
             raise SettingError(
@@ -247,14 +268,14 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
             told = {"x-distill-seed": str(seed)}
             return await desk.parts(held, request, "draw whole", model, told, wanted.format, **words)
 
-        return await _held(desk, request, asked)
+        return await _held(desk, request, model, asked)
 
     @app.post("/v1/models/{model}/edit", responses=_GIVES_CODES, response_class=Response)
     async def edit(model: Name, asked: Editing, request: Request) -> Response:
         """Codes, changed."""
-        desk.path(model)
+        desk.check(model)
         operations = [vars(one) for one in asked.operations()]
-        async with desk.place(request) as folder:
+        async with desk.place(request, model) as folder:
             codes = _unpacked(asked.codes, folder / "sound.codes")
             others = {
                 name: str(_unpacked(text, folder / f"other-{number}.codes"))
@@ -267,10 +288,12 @@ def _add_routes(app: FastAPI, desk: _Desk) -> None:
             return Response(out.read_bytes(), media_type=_CODES)
 
 
-async def _held(desk: _Desk, request: Request, asked: Callable[[AsyncExitStack, Path], Awaitable[_Parts]]) -> Response:
+async def _held(
+    desk: _Desk, request: Request, model: str, asked: Callable[[AsyncExitStack, Path], Awaitable[_Parts]]
+) -> Response:
     """An answer in parts; its place, folder and worker are held until the last has been sent, or let go if there is none."""
     async with AsyncExitStack() as stack:
-        answer = await asked(stack, await stack.enter_async_context(desk.place(request)))
+        answer = await asked(stack, await stack.enter_async_context(desk.place(request, model)))
         answer.held = stack.pop_all()
         return answer
 
@@ -292,12 +315,15 @@ def _unpacked(text: str, path: Path) -> Path:
 
 
 @contextmanager
-def _named(folder: Path) -> Iterator[None]:
-    """Where files lie on the server is nothing to the client."""
+def _named(names: Mapping[str, str]) -> Iterator[None]:
+    """Where files lie on the server is nothing to the client: in what is said, names stand for paths."""
     try:
         yield
     except DistillError as error:
-        raise type(error)(error.what.replace(f"{folder}/", ""), error.fix) from error
+        what, fix = error.what, error.fix
+        for path, name in names.items():
+            what, fix = what.replace(path, name), fix.replace(path, name)
+        raise type(error)(what, fix) from error
 
 
 def _next(parts: Iterator[Answer]) -> Answer | None:

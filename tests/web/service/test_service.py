@@ -1,9 +1,14 @@
 """``distill serve``: the same sounds as at home, bounds that hold, and nobody who is lost or left hanging."""
 
+import gc
 import io
+import os
+import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +25,9 @@ from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.errors import DistillError, InputError, LibraryError, SettingError
 from distill.evaluation.codec_files import decode_file, encode_file
 from distill.making.drawing import Sampling
-from distill.models import load_model
-from distill.web.service import Limits
+from distill.models import Model, load_model, save_model
+from distill.models.header import new_header
+from distill.web.service import Limits, create_service
 
 RATE = 48_000
 
@@ -299,6 +305,89 @@ def test_codes_in_base64_that_are_none(address: str, token: str) -> None:
     )
     assert answer.status_code == 400
     assert "base64" in answer.json()["what"]
+
+
+def test_a_model_whose_file_is_gone_or_damaged(
+    serving: Any, served: dict[str, Path], token: str, take: Path, tmp_path: Path
+) -> None:
+    """Guards against paths of the server in what a client is told, and against one model that hides all others."""
+    path = tmp_path / "mine.distill"
+    path.write_bytes(served["tiny"].read_bytes())
+    with serving({"mine": path, "tiny": served["tiny"]}, Limits()) as address, Client(address, token) as studio:
+        codes = studio.encode("mine", take)
+        whole = path.read_bytes()
+        for content in (None, b"words"):
+            path.unlink() if content is None else path.write_bytes(content)
+            assert [one["name"] for one in studio.models()] == ["tiny"]
+            with pytest.raises(LibraryError, match=r"'mine' cannot be used now.*Choose from: tiny\."):
+                studio.decode("mine", codes)
+        path.write_bytes(whole[:-100] + b"x" * 100)  # damaged where only a worker looks
+        with pytest.raises(InputError, match="mine is not") as told:
+            studio.decode("mine", codes)
+        assert str(tmp_path) not in str(told.value)
+        path.write_bytes(whole)
+        assert studio.decode("mine", codes)
+
+
+def test_a_model_without_a_prior_is_named_and_not_its_place(
+    serving: Any, served: dict[str, Path], token: str, tmp_path: Path
+) -> None:
+    model = load_model(served["tiny"])
+    header = new_header("mine", model.codec.config, model.header.corpus, codec_training={"seed": 0})
+    path = save_model(tmp_path / "mine.distill", Model(header, model.codec, model.code_counts))
+    with serving({"mine": path}, Limits()) as address, Client(address, token) as studio:
+        with pytest.raises(InputError, match="no prior yet") as told:
+            next(studio.generate("mine", seconds=0.5))
+        assert str(tmp_path) not in str(told.value)
+
+
+def test_a_server_that_ends_tells_who_is_waiting(
+    serving: Any, served: dict[str, Path], token: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against "Internal Server Error", pages of traceback for whoever pressed Ctrl-C, and a server that never ends
+    because a client does not read."""
+    answers: list[httpx.Response] = []
+
+    def wait_in_line() -> None:
+        asked, known = {"seconds": 600}, {"authorization": f"Bearer {token}"}
+        answers.append(httpx.post(f"{address}/v1/models/tiny/generate", json=asked, headers=known, timeout=60))
+
+    with ExitStack() as after_the_server:
+        with serving(served, Limits(longest_seconds=600)) as address:
+            studio = after_the_server.enter_context(Client(address, token))
+            parts = studio.generate("tiny", seconds=600)
+            next(parts)
+            waiting = threading.Thread(target=wait_in_line)
+            waiting.start()
+            time.sleep(0.5)
+        waiting.join()
+        assert answers[0].status_code == 503
+        assert answers[0].json()["what"] == "The server is ending."
+        assert answers[0].headers["retry-after"] == "5"
+    with warnings.catch_warnings():  # the connection that nobody reads from is closed with a server's own process
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_worker_that_dies_is_said_in_one_line(
+    running: Any,
+    served: dict[str, Path],
+    token: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = create_service(served, token)
+    with running(lambda _: app, shutdown_s=5) as address, Client(address, token) as studio:
+        parts = studio.generate("tiny", seconds=600)
+        next(parts)
+        (worker,) = app.state.pool._workers
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(DistillError, match="broke off"):
+            list(parts)
+        assert b"".join(studio.generate("tiny", seconds=0.5))
+    assert "A sound was cut off while it was sent: The process that makes sound ended" in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_server_that_ends_waits_for_no_job(serving: Any, served: dict[str, Path], token: str) -> None:
