@@ -34,6 +34,7 @@ _KINDS: dict[int, type[DistillError]] = {
     413: SettingError,
     422: SettingError,
 }
+_CODES, _SOUND = "application/octet-stream", "audio/"
 Sound = bytes | Path | str
 """A file: its content, or where it is."""
 
@@ -48,6 +49,7 @@ class Client:
 
     Raises:
         DistillError: if httpx is not installed.
+        SettingError: if this cannot be a token.
     """
 
     def __init__(self, address: str, token: str, patience: float = 300.0) -> None:
@@ -55,6 +57,9 @@ class Client:
             import httpx
         except ImportError as error:
             raise DistillError("The client needs httpx, which is not installed.", f"Install it: {EXTRA}") from error
+        token = token.strip()  # a file's first line has an end
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise SettingError("The token holds what cannot be sent.", "Give it as distill serve shows it.")
         self._address, self._patience, self._failed = address, patience, httpx.HTTPError
         self._http = httpx.Client(
             base_url=address, headers={"authorization": f"Bearer {token}"}, timeout=httpx.Timeout(patience, connect=10)
@@ -78,20 +83,20 @@ class Client:
         Raises:
             DistillError: as everything here, with the words of the server, or that it cannot be reached.
         """
-        with self._answer("GET", "/v1/models") as answer:
+        with self._answer("GET", "/v1/models", "application/json") as answer:
             found: list[dict[str, Any]] = answer.json()
             return found
 
     def encode(self, model: str, audio: Sound) -> bytes:
         """An audio file as codes: the content of a ``.codes`` file."""
-        with self._answer("POST", _route(model, "encode"), content=_content(audio)) as answer:
+        with self._answer("POST", _route(model, "encode"), _CODES, content=_content(audio)) as answer:
             return answer.content
 
     def decode(self, model: str, codes: Sound, audio_format: str = "wav") -> bytes:
         """Codes as sound: the content of an audio file (``wav``, ``flac``, ``ogg`` or ``mp3``), exactly as long as what was
         encoded."""
         asked = {"format": audio_format}
-        with self._answer("POST", _route(model, "decode"), content=_content(codes), params=asked) as answer:
+        with self._answer("POST", _route(model, "decode"), _SOUND, content=_content(codes), params=asked) as answer:
             return answer.content
 
     def edit(
@@ -113,7 +118,7 @@ class Client:
             "edits": [dict(one) for one in edits],
             "others": {name: _text(one) for name, one in (others or {}).items()},
         }
-        with self._answer("POST", _route(model, "edit"), json=asked) as answer:
+        with self._answer("POST", _route(model, "edit"), _CODES, json=asked) as answer:
             return answer.content
 
     def generate(self, model: str, seconds: float = 10.0, **how: Any) -> Iterator[bytes]:
@@ -124,22 +129,27 @@ class Client:
             how: ``seed``, ``temperature`` (a list: one, or one a level), ``top_k``, ``top_p``, ``variety``; ``voice``
                 (``codec``, ``recordings`` or ``auto``), ``format`` (``wav``, ``flac``, ``ogg`` or ``mp3``).
         """
-        with self._answer("POST", _route(model, "generate"), json={"seconds": seconds, **how}, whole=False) as answer:
+        asked = {"seconds": seconds, **how}
+        with self._answer("POST", _route(model, "generate"), _SOUND, json=asked, whole=False) as answer:
             yield from answer.iter_bytes()
 
     @contextmanager
-    def _answer(self, method: str, path: str, *, whole: bool = True, **told: Any) -> "Iterator[httpx.Response]":
+    def _answer(
+        self, method: str, path: str, kind: str, *, whole: bool = True, **told: Any
+    ) -> "Iterator[httpx.Response]":
         until = time.monotonic() + self._patience
         try:
             while True:
                 with self._http.stream(method, path, **told) as answer:
                     if answer.status_code != 503:
-                        if whole or answer.is_error:
+                        if whole or not answer.is_success:
                             answer.read()
-                        self._check(answer)
+                        self._check(answer, kind)
                         yield answer
                         return
-                    wait = float(answer.headers.get("retry-after", "1"))
+                    # What stands between may say it as a date, or not at all.
+                    said = answer.headers.get("retry-after", "")
+                    wait = float(said) if said.isascii() and said.isdigit() else 1.0
                 if time.monotonic() + wait > until:
                     raise DistillError(
                         f"All places of {self._address} are taken, and were for {self._patience:.0f} s.",
@@ -152,15 +162,21 @@ class Client:
                 "See whether distill serve runs there.",
             ) from error
 
-    def _check(self, answer: "httpx.Response") -> None:
-        if not answer.is_error:
+    def _check(self, answer: "httpx.Response", kind: str) -> None:
+        """Takes nothing for an answer that is none: a proxy may lead elsewhere, or answer in the server's place."""
+        came = answer.headers.get("content-type", "nothing that it names")
+        if answer.is_success and came.startswith(kind):
             return
         try:
+            if answer.is_success:
+                raise ValueError(came)
             told = answer.json()
             what, fix = str(told["what"]), str(told["fix"])
         except (ValueError, KeyError, TypeError) as error:
+            leads = f", and leads to {answer.headers['location']}" if "location" in answer.headers else ""
             raise DistillError(
-                f"{self._address} answered {answer.status_code}, not as distill serve does.", "Check the address."
+                f"{self._address} answered {answer.status_code} with {came}{leads}: not as distill serve does.",
+                "Check the address.",
             ) from error
         raise _KINDS.get(answer.status_code, DistillError)(what, fix)
 
