@@ -263,6 +263,18 @@ def test_torchrun_starts_it_too(small_corpus: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "result.json").read_text())["epochs"] == 1
 
 
+def test_ranks_that_torchrun_starts_anew_find_nothing_of_the_attempt_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against ranks that follow the orders of a run that was lost: torchrun keeps one store for all its attempts."""
+    kept = torch.distributed.TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    place = launch.Place(0, 1, 0, f"127.0.0.1:{kept.port}", True)
+    for attempt in ("0", "1"):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", attempt)
+        store, _ = launch._met(place)
+        assert not store.check(["order/0"]), f"attempt {attempt} begins with an order"
+        store.set("order/0", "end")
+
+
 def test_a_rank_that_sees_other_recordings_says_so(small_corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against machines that train one model on different sound."""
     order = {"do": "codec", "folder": str(small_corpus), "channels": 1, "fingerprint": "0" * 64}

@@ -225,7 +225,10 @@ def _met(place: Place) -> tuple[Store, list[str]]:
         _reach(host, port, until)
     try:
         patience = timedelta(seconds=JOIN_S)
-        store: Store = PrefixStore("distill", TCPStore(host, port, None, is_host, patience, wait_for_workers=False))
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # torchrun keeps one store for all of them
+        store: Store = PrefixStore(
+            f"distill/{attempt}", TCPStore(host, port, None, is_host, patience, wait_for_workers=False)
+        )
         store.set(f"here/{place.rank}", ranks.own_address())
         names = [f"here/{rank}" for rank in range(place.size)]
         while not store.check(names):  # not store.wait, during which Ctrl-C would do nothing

@@ -117,9 +117,9 @@ function Working({ model, onDone, children }) {
       }
     }
   }, [all]);
-  const atWork = (all ?? []).filter((job) => !isOver(job));
+  const atWork = (all ?? []).filter((job) => !isOver(job)).reverse();  // in their turn: what is asked for next comes below
   // The first in line begins in a moment.
-  const waits = (job) => job.state === "waiting" && job !== atWork.at(-1);
+  const waits = (job) => job.state === "waiting" && job !== atWork[0];
   if (all && trainings && !atWork.length && !first.length) return children;
   return html`${first.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>First pieces of ${model.name}</h3><span class="soft">${job.progress.step}</span></header><${Bar} share=${job.progress.share} waits=${!job.progress.share} label="First pieces" /></div>`)}
     ${atWork.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${waits(job) ? "queued" : job.state === "stopping" ? "stopping" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} waits=${!waits(job) && !job.progress.share} label=${job.title} /></div>`)}`;
@@ -182,7 +182,7 @@ function Generate({ path }) {
   };
   const kept = (pieces ?? []).filter((one) => one.kept);
   const listed = shown === "kept" ? kept : pieces ?? [];
-  const piece = (side) => pieces?.find((one) => one.id === sides[side]);
+  const piece = (side) => pieces?.find((one) => one.id === sides[side] && one.is_there);
   const use = (one) => { set({ ...fromRequest(one.request, one.request.first_seed ?? one.seed), selection: null }); scrollTo({ top: 0, behavior: "smooth" }); say("Its settings and seed are in the form"); };
   return html`<div class="split"><aside><${Form} models=${models} model=${model} pieces=${pieces ?? []} form=${{ ...FRESH, ...form }} set=${set} /></aside>
     <div class="stack results">

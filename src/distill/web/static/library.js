@@ -10,14 +10,15 @@ import { Named } from "./rename.js";
 import { remove, Trash } from "./trash.js";
 
 const SHOWN = 20;  // of a model's pieces; all are in Generate
+/** By what models are listed: the column, which way it runs, and the comparison. */
 const SORTS = {
-  created: ["Date", (a, b) => b.created.localeCompare(a.created)],
-  name: ["Name", (a, b) => a.name.localeCompare(b.name)],
-  health: ["Codec", (a, b) => (a.codec_distance ?? 99) - (b.codec_distance ?? 99)],
-  perplexity: ["Prior", (a, b) => (a.perplexity ?? 1e9) - (b.perplexity ?? 1e9)],
-  seconds: ["Learned from", (a, b) => b.seconds - a.seconds],
-  size: ["Size", (a, b) => b.size - a.size],
-  pieces: ["Pieces", (a, b) => b.pieces - a.pieces],
+  created: ["Date", "descending", (a, b) => b.created.localeCompare(a.created)],
+  name: ["Name", "ascending", (a, b) => a.name.localeCompare(b.name)],
+  health: ["Codec", "ascending", (a, b) => (a.codec_distance ?? 99) - (b.codec_distance ?? 99)],
+  perplexity: ["Prior", "ascending", (a, b) => (a.perplexity ?? 1e9) - (b.perplexity ?? 1e9)],
+  seconds: ["Learned from", "descending", (a, b) => b.seconds - a.seconds],
+  size: ["Size", "descending", (a, b) => b.size - a.size],
+  pieces: ["Pieces", "descending", (a, b) => b.pieces - a.pieces],
 };
 
 /** How good a model is, as far as its figures say: distance of the codec, and whether there is a prior. */
@@ -82,8 +83,8 @@ function List() {
       Every model you train is listed here, with what it learned from and what was made with it. Models from elsewhere can be imported; they are safe to open.<//><${Trash} />`;
   }
   if (!models && !words) return html`<div aria-busy="true"></div>`;
-  const sorted = [...(models ?? [])].sort(SORTS[sort][1]);
-  const head = (key, numeric) => html`<th scope="col" class=${numeric ? "number" : ""} aria-sort=${sort === key ? "ascending" : undefined}><button type="button" class="sort" onClick=${() => by(key)}>${SORTS[key][0]}${sort === key ? " ↓" : ""}</button></th>`;
+  const sorted = [...(models ?? [])].sort(SORTS[sort][2]);
+  const head = (key, numeric) => html`<th scope="col" class=${numeric ? "number" : ""} aria-sort=${sort === key ? SORTS[key][1] : undefined}><button type="button" class="sort" onClick=${() => by(key)}>${SORTS[key][0]}${sort === key ? (SORTS[key][1] === "ascending" ? " ↑" : " ↓") : ""}</button></th>`;
   return html`<div class="stack"><div class="head"><h2>Models</h2><div class="actions"><input class="search" type="search" aria-label="Search models" placeholder="Name, folder, recording" value=${words} onInput=${(event) => search(event.target.value)} />
       <select class="order" aria-label="Order of the models" value=${sort} onChange=${(event) => by(event.target.value)}>${Object.entries(SORTS).map(([key, [name]]) => html`<option value=${key} selected=${key === sort}>By ${name.toLowerCase()}</option>`)}</select><${Import} /></div></div>
     <section class="card" aria-label="Models"><table class="models"><thead><tr>${head("name")}<th scope="col">Health</th>${head("health", true)}${head("perplexity", true)}${head("seconds", true)}${head("size", true)}${head("pieces", true)}${head("created", true)}</tr></thead>

@@ -72,17 +72,18 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
   };
   return html`<article class=${`card piece${isNew ? " new" : ""}`} aria-label=${`Piece ${piece.name}`} data-piece=${piece.id}>
     <header><div><div class="title"><${Title} piece=${piece} /><${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original${kind === "infill" ? " where it is new" : ""}<//></div><small>${piece.model} · ${when(piece.made)}</small></div>
-      ${onSide && html`<div class="sides" role="group" aria-label="Compare"><small aria-hidden="true">Compare</small>${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
+      ${onSide && piece.is_there && html`<div class="sides" role="group" aria-label="Compare"><small aria-hidden="true">Compare</small>${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
     ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} judged=${kind === "infill" ? [begin, end] : undefined} options=${() => ({ ...options?.(), loop: kind === "loop" })} />` : html`<p class="soft">The file is gone from ${piece.file}.${piece.model_id ? " It can be made again." : ""}</p>`}
     <p class="how">${how(piece).map((part, at) => html`${at ? " · " : ""}<span>${part}</span>`)}</p>
     <div class="actions">
       <${Keep} piece=${piece} />
+      ${!piece.is_there && piece.model_id && html`<${Action} kind="small" act=${again}>Make again<//>`}
       ${piece.is_there && html`<${Save} piece=${piece} />`}
       ${piece.is_there && piece.model_id && html`<a class="button small quiet" href=${address("codes", `piece:${piece.id}`)}>Edit codes</a>`}
       ${piece.is_there && html`<${Handle} piece=${piece} />`}
       <${Menu} words="More" label=${`More to do with ${piece.name}`} kind="small quiet" place="end">
         ${onUse && html`<button type="button" onClick=${() => onUse(piece)}>Use these settings</button>`}
-        ${piece.model_id && html`<${Action} act=${again}>Make again<//>`}
+        ${piece.is_there && piece.model_id && html`<${Action} act=${again}>Make again<//>`}
         <${Action} label=${`Delete ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Remove from the list"}<//><//>
     </div>
   </article>`;

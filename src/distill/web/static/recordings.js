@@ -142,7 +142,7 @@ function Folder({ id }) {
       <div class="actions"><${Action} kind="quiet" act=${forget}>Remove from the list<//>
         ${unusable(one) ? html`<span class="soft">No usable recording</span>` : html`<a class="button primary" href=${address("train", "new", one.id)} data-test="to-train">Train on these</a>`}</div></div>
     ${report && html`<${Totals} report=${report} />`}
-    ${!one.is_there && html`<${Alert} tone="bad">The folder is gone from its place. Put it back, or take it off the list.<//>`}
+    ${!one.is_there && html`<${Alert} tone="bad">The folder is gone from its place. Put it back, or remove it from the list.<//>`}
     ${one.is_there && !one.files && html`<${Alert}>There is no audio in this folder yet. Put recordings in it; they show up here by themselves.<//>`}
     ${one.is_there && allOut(one) && html`<${Alert}>Every recording is left out. Take back those to learn from.<//>`}
     ${failed && html`<${Alert} tone="bad">${one.job.what} ${one.job.fix} <${Action} kind="small" act=${async () => { await post(`/api/collections/${encodeURIComponent(id)}/check`); again(); }}>Read again<//><//>`}
