@@ -56,6 +56,7 @@ def test_every_file_gets_a_verdict(tmp_path, noise, save):
     corpus = import_corpus(tmp_path, progress=lambda *call: calls.append(call))
     verdicts = {report.name: report.verdict for report in corpus.files}
     assert verdicts == {
+        ".hidden/": FileVerdict.UNREADABLE,
         "b/good.wav": FileVerdict.USED,
         "c copy.wav": FileVerdict.DUPLICATE,
         "d same.flac": FileVerdict.USED,

@@ -95,6 +95,19 @@ def test_a_folder_of_hidden_files_is_not_called_empty(tmp_path: Path) -> None:
         import_corpus(tmp_path / "mine")
 
 
+def test_a_hidden_folder_with_sound_is_named_once(mixed_folder: Path) -> None:
+    """Guards against takes in ``.old`` that are passed over in silence; what other programs hide is nobody's recording."""
+    take = next(mixed_folder.glob("*.wav")).read_bytes()
+    for name in (".old/1.wav", ".old/2.wav", "today/.rest/of it/3.wav", ".git/lfs/4.wav", ".Trash-1000/files/5.wav"):
+        (mixed_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (mixed_folder / name).write_bytes(take)
+    for name in (".empty/._6.wav", ".empty/notes.txt", "__MACOSX/._7.wav", ".old/.Trashes/8.wav"):
+        (mixed_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (mixed_folder / name).write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    hidden = {one.name: one.reason for one in import_corpus(mixed_folder).files if "hidden" in one.reason}
+    assert hidden == dict.fromkeys((".old/", "today/.rest/"), "This folder is hidden, so the sound in it is not used.")
+
+
 def test_what_is_not_reconstructed_is_named(distill: Callable, tiny: Path, mixed_folder: Path) -> None:
     """Guards against "5 reconstructions" of a folder of eight, without a word of the other three."""
     answer = distill("reconstruct", tiny, mixed_folder, "--out", "rebuilt")

@@ -12,6 +12,13 @@ from distill.errors import CorpusError
 from distill.files.regular import absolute
 
 _PLACEHOLDER = ".icloud"
+_OF_PROGRAMS = (
+    ".git", ".hg", ".svn", ".venv", ".cache", ".tox", ".thumbnails", ".dropbox", ".stversions", ".sync", ".Trash",
+    ".Spotlight-", ".fseventsd", ".TemporaryItems", ".DocumentRevisions-", ".AppleDouble", ".MobileBackups",
+)  # fmt: skip
+"""How hidden folders begin that are no person's: deleted, kept or found again by a program."""
+_MOST_HIDDEN = 10_000
+"""So many files and folders are looked at in a hidden one: it may be a whole system."""
 
 
 def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
@@ -86,7 +93,17 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                 inner = entry.name.removesuffix(_PLACEHOLDER)
                 if inner != entry.name and Path(inner).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES:
                     yield entry
-                elif not entry.is_dir() and is_sound(entry):
+                elif entry.is_dir():
+                    if not entry.is_symlink() and not entry.name.startswith(_OF_PROGRAMS) and _holds_sound(entry):
+                        reports.append(
+                            FileReport(
+                                name_below(entry, top) + "/",
+                                FileVerdict.UNREADABLE,
+                                "This folder is hidden, so the sound in it is not used.",
+                                "Give it a name without the dot at its beginning to use it.",
+                            )
+                        )
+                elif is_sound(entry):
                     reports.append(
                         FileReport(
                             name_below(entry, top),
@@ -110,6 +127,24 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                 seen.add(target)
                 below.append((entry, target))
         folders += reversed(below)
+
+
+def _holds_sound(folder: Path) -> bool:
+    """Whether there is sound below it, among so many files and folders that it takes no time to look."""
+    looked_at = 0
+    for where, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(_OF_PROGRAMS)]
+        looked_at += 1
+        for name in names:
+            looked_at += 1
+            path = Path(where, name)
+            if path.suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES and is_sound(path):
+                return True
+            if looked_at > _MOST_HIDDEN:
+                return False
+        if looked_at > _MOST_HIDDEN:
+            return False
+    return False
 
 
 def name_below(path: Path, folder: Path) -> str:
