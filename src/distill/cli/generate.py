@@ -8,7 +8,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, print_json
-from distill.cli.outputs import a_folder, naming_what_is_kept
+from distill.cli.outputs import a_folder, naming_what_is_kept, new_sounds
 from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
@@ -120,7 +120,7 @@ def generate(
     else:
         request = Request("audio", sampling, audio_format, bit_depth, seconds, given=prompt)
     started = time.monotonic()
-    with TrainingView() as view, naming_what_is_kept(out):
+    with TrainingView() as view, naming_what_is_kept(new_sounds(out)):
         pieces = make(
             loaded,
             out,

@@ -1,6 +1,6 @@
 """Where results go: a folder that is named like a file is refused, and what was finished before an error is named."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,21 +35,22 @@ def a_folder(given: Path | None) -> Path | None:
     return given
 
 
+def new_sounds(out: Path) -> Callable[[], list[Path]]:
+    """What gives the sounds in a folder that are not there yet."""
+
+    def sounds() -> set[Path]:
+        return {path for ending in AUDIO_OUT for path in out.glob(f"*{ending}")}
+
+    before = sounds()
+    return lambda: sorted(sounds() - before)
+
+
 @contextmanager
-def naming_what_is_kept(out: Path, below: bool = False) -> Iterator[None]:
-    """After a Ctrl-C or an error in the block, which sounds were finished in it: they stay, and nobody would hear of them.
-
-    Args:
-        below: whether they may lie in folders of ``out``.
-    """
-
-    def audio() -> set[Path]:
-        return {path for ending in AUDIO_OUT for path in out.glob(f"{'**/' * below}*{ending}")}
-
-    before = audio()
+def naming_what_is_kept(finished: Callable[[], Iterable[Path]]) -> Iterator[None]:
+    """After a Ctrl-C or an error in the block, which files were finished in it: they stay, and nobody would hear of them."""
     try:
         yield
     except (KeyboardInterrupt, DistillError, OSError):
-        for path in sorted(audio() - before):
+        for path in finished():
             place("Kept", path)
         raise

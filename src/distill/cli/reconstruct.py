@@ -27,8 +27,11 @@ def reconstruct(
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     left_out: list[str] = []
-    with TrainingView() as view, naming_what_is_kept(out, below=True):
-        written = codec_files.reconstruct_folder(loaded, folder, out, view.counting("Reconstructing"), left_out.append)
+    written: list[Path] = []
+    with TrainingView() as view, naming_what_is_kept(lambda: written):
+        codec_files.reconstruct_folder(
+            loaded, folder, out, view.counting("Reconstructing"), left_out.append, written.append
+        )
     if as_json:
         print_json({"audio": [absolute(path) for path in written], "left_out": left_out})
         return

@@ -7,7 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, settings_table, warn
-from distill.cli.outputs import a_folder, naming_what_is_kept
+from distill.cli.outputs import a_folder, naming_what_is_kept, new_sounds
 from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.watched import watched
 from distill.durations import duration
@@ -94,7 +94,7 @@ def run_pipeline(folder: Path, out: Path, plan: "RunPlan", watching: "Watching |
 
     with watched(watching or options.watching(None, None), name) as training:
         try:
-            with naming_what_is_kept(out):
+            with naming_what_is_kept(new_sounds(out)):
                 return pipeline.run(
                     folder,
                     out,

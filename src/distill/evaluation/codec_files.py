@@ -78,11 +78,12 @@ def reconstruct_folder(
     out: Path,
     progress: Callable[[int, int, str], None] | None = None,
     tell: Callable[[str], None] | None = None,
+    done: Callable[[Path], None] | None = None,
 ) -> list[Path]:
     """Every usable recording of the folder through encoder and decoder, as ``out/<same name>.wav``, 48 kHz, 24 bit.
 
     A file of that name that is there already stays; the new one is numbered. ``tell`` gets what is left out, and what is odd
-    about the others, a sentence each.
+    about the others, a sentence each; ``done`` gets each file that is finished.
     """
     corpus = import_corpus(folder, channels=model.codec.channels)
     if tell is not None:
@@ -97,7 +98,10 @@ def reconstruct_folder(
         with reserving(paths[passage.recording.name]) as path:
             codes = encode_blocks(model.codec, passage.blocks(model.codec.channels), model.device)
             blocks = _first(decode_chunks(model.codec, codes, model.device), passage.samples)
-            written.append(write_audio(path, blocks, format="wav", bit_depth=24, channels=model.codec.channels))
+            write_audio(path, blocks, format="wav", bit_depth=24, channels=model.codec.channels)
+        written.append(path)
+        if done is not None:
+            done(path)
     return written
 
 
