@@ -242,7 +242,12 @@ def test_generate(
         signal.signal(number, own)
 
 
-@pytest.mark.parametrize(("ending", "code"), [(KeyboardInterrupt(), 130), (OSError(errno.ENOSPC, "No space left"), 2)])
+ENDED_EARLY = pytest.mark.parametrize(
+    ("ending", "code"), [(KeyboardInterrupt(), 130), (OSError(errno.ENOSPC, "No space left"), 2)]
+)
+
+
+@ENDED_EARLY
 @pytest.mark.parametrize("verb", ["generate", "run"])
 def test_pieces_that_were_finished_are_named(
     verb: str,
@@ -276,7 +281,7 @@ def test_pieces_that_were_finished_are_named(
         assert f"Kept      {path}\n" in answer.err
 
 
-@pytest.mark.parametrize(("ending", "code"), [(KeyboardInterrupt(), 130), (OSError(errno.ENOSPC, "No space left"), 2)])
+@ENDED_EARLY
 def test_reconstructions_that_were_finished_are_named(
     ending: BaseException,
     code: int,

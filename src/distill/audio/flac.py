@@ -74,7 +74,7 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     is_counted = bool(claimed) or not is_whole or stretches[-1].stop < stop  # else libsndfile counts for itself
     is_joined = _description_end(content, begin) == stretches[0].begin
     is_described = is_right and is_joined
-    if (end == claimed <= held and is_described) or end > 2 * claimed + 2**31 or not (is_counted or not is_right):
+    if (end == claimed <= held and is_described) or end > 2 * claimed + 2**31 or (is_right and not is_counted):
         return _Stream(as_it_is, claimed / rate, held / rate)
     gaps = _gaps(stretches, claimed, stop, is_joined)
     if behind:  # told as lost, with the holes in it

@@ -169,7 +169,8 @@ class Before(ABC):
 
             try:
                 await self._decide(scope, headers, receive, noted)
-            except asyncio.CancelledError:  # the server ends, and with it this task
+            except asyncio.CancelledError:
+                # The server ends, and with it this task; raised again, uvicorn would tell it as a fault.
                 if not has_begun:
                     await refuse(send, 503, "The server is ending.", "Ask again when it runs again.", _LATER)
 

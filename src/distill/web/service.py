@@ -11,7 +11,7 @@ import logging
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,6 +102,8 @@ class _Desk:
     def __init__(self, models: Mapping[str, Path], limits: Limits) -> None:
         self.models, self.limits = models, limits
         self.pool = Pool(limits.workers, limits.waiting)
+        self._told: dict[str, str] = {}
+        """What was said last of each model that cannot be used."""
 
     def check(self, name: str) -> None:
         """Refuses a model that is not served, or whose file is not there any more.
@@ -118,11 +120,19 @@ class _Desk:
         raise LibraryError(f"There is no model '{name[:60]}' here.", choose)
 
     def served(self) -> list[Served]:
-        """The models that can be asked for now; a file may be moved or replaced while it is served."""
+        """The models that can be asked for now; a file may be moved or replaced while it is served.
+
+        Whoever runs the server is told of one that is lost, once.
+        """
         found = []
         for name, path in self.models.items():
-            with suppress(ModelFileError):
+            try:
                 found.append(_served(name, path, self.limits))
+                self._told.pop(name, None)
+            except ModelFileError as error:
+                if self._told.get(name) != error.what:
+                    logging.getLogger("distill").warning(f"The model '{name}' cannot be served now: {error.what}")
+                self._told[name] = error.what
         return found
 
     @asynccontextmanager

@@ -308,9 +308,12 @@ def test_codes_in_base64_that_are_none(address: str, token: str) -> None:
 
 
 def test_a_model_whose_file_is_gone_or_damaged(
-    serving: Any, served: dict[str, Path], token: str, take: Path, tmp_path: Path
+    serving: Any, served: dict[str, Path], token: str, take: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Guards against paths of the server in what a client is told, and against one model that hides all others."""
+    """Guards against paths of the server in what a client is told, and against one model that hides all others.
+
+    Whoever runs the server reads why, once each time.
+    """
     path = tmp_path / "mine.distill"
     path.write_bytes(served["tiny"].read_bytes())
     with serving({"mine": path, "tiny": served["tiny"]}, Limits()) as address, Client(address, token) as studio:
@@ -321,6 +324,7 @@ def test_a_model_whose_file_is_gone_or_damaged(
             assert [one["name"] for one in studio.models()] == ["tiny"]
             with pytest.raises(LibraryError, match=r"'mine' cannot be used now.*Choose from: tiny\."):
                 studio.decode("mine", codes)
+        assert sum("'mine' cannot be served now" in one.getMessage() for one in caplog.records) == 2
         path.write_bytes(whole[:-100] + b"x" * 100)  # damaged where only a worker looks
         with pytest.raises(InputError, match="mine is not") as told:
             studio.decode("mine", codes)
