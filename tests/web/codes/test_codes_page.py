@@ -185,6 +185,19 @@ def test_by_keyboard_alone_a_sound_is_opened_beside_and_mixed_in(page: Page) -> 
     expect(page.locator("[data-test=said]")).to_contain_text("Took")
 
 
+def test_no_key_is_lost_that_is_pressed_as_the_grid_gets_the_focus(page: Page) -> None:
+    """Guards against a grid that has the focus before it has its sheet."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.focus()
+    page.evaluate("""() => addEventListener("focusin", ({ target }) => {
+        if (!target.matches("canvas[role=application]")) return;
+        for (const shiftKey of [false, true, true])
+            target.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", shiftKey, bubbles: true }));
+    })""")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-test=chosen]")).to_contain_text("3 columns")
+
+
 def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
     page.goto("/#/codes")
     page.locator("[data-test=open]").first.click()

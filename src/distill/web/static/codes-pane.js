@@ -1,5 +1,5 @@
 // One sound as a grid: level names beside it, time above, the whole of it below.
-import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { Pencil, html } from "./parts.js";
 import { useRemembered, useShared } from "./store.js";
 import { coloured } from "./palette.js";
@@ -88,14 +88,15 @@ export function Pane({ sheet, book, label, link, row, preview, original, tempo, 
   const version = useShared(sheet.version);
   const now = useShared(playing);
 
-  useEffect(() => {
+  // Before the page is painted, or the first keys of whoever comes by keyboard would meet a grid that has no sheet yet.
+  useLayoutEffect(() => {
     const made = new Grid(canvas.current, row, { view: () => setView((count) => count + 1) });
     link.grid = made;
     setGrid(made);
     return () => { made.end(); link.grid = null; };
   }, [row]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!grid) return;
     grid.on.select = (selection, how) => {
       onSelect(selection);
@@ -108,7 +109,7 @@ export function Pane({ sheet, book, label, link, row, preview, original, tempo, 
     };
   }, [grid, sheet, original, onSelect]);
 
-  useEffect(() => { if (grid && book) grid.show(sheet, book.colours.map(coloured)); }, [grid, sheet, book, version]);
+  useLayoutEffect(() => { if (grid && book) grid.show(sheet, book.colours.map(coloured)); }, [grid, sheet, book, version]);
   useEffect(() => { grid?.keepTime(tempo); }, [grid, sheet, tempo, version]);
   useEffect(() => { if (grid && book) grid.showInstead(preview); }, [grid, book, preview]);
   useEffect(() => {
