@@ -1,6 +1,7 @@
 """The codec's voice and the recordings' own, for the same codes, beside the recordings.
 
     python benchmarks/voices.py MODEL FOLDER [--lots 4] [--count 12] [--seconds 10] [--originality balanced] [--any-level]
+        [--lean NATS] [--seed 0]
     python benchmarks/voices.py MODEL FOLDER --picture docs/voices.png
     python benchmarks/voices.py MODEL FOLDER --minutes 10 --hours 1
     python benchmarks/voices.py MODEL FOLDER --held-out
@@ -65,6 +66,10 @@ def main() -> None:
         "--picture", type=Path, help="writes spectrograms of one piece in both voices beside a recording"
     )
     parser.add_argument("--any-level", action="store_true", help="lets new audio stray in level")
+    parser.add_argument(
+        "--lean", type=float, help="nats a decibel by which louder codes are likelier; the model's if not given"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the first lot; each further lot adds 1000")
     parser.add_argument("--minutes", type=float, help="measures time and memory of one piece of this length instead")
     parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
     parser.add_argument("--held-out", action="store_true", help="held-out recordings in both voices instead")
@@ -73,6 +78,8 @@ def main() -> None:
     model = load_model(asked.model)
     if asked.any_level:
         model = replace(model, header=model.header.model_copy(update={"loudness": None}))
+    if asked.lean is not None:
+        model = replace(model, header=model.header.model_copy(update={"loudness_lean": asked.lean}))
     dial = Dial.at(NAMED[asked.originality])
     if asked.rebuilt:
         compare_rebuilt(model, asked.folder, asked.seconds)
@@ -87,7 +94,8 @@ def main() -> None:
         draw(model, asked.folder, voice_of(model, stretches, dial, cost), dial, asked.picture)
     else:
         voice = voice_of(model, stretches, dial, cost)
-        compare(model, asked.folder, voice, dial, asked.lots, asked.count, asked.seconds)
+        seeds = [asked.seed + 1000 * lot for lot in range(asked.lots)]
+        compare(model, asked.folder, voice, dial, seeds, asked.count, asked.seconds)
 
 
 def voice_of(model: Model, stretches: Sequence[Stretch], dial: Dial, join_cost: float = JOIN_COST) -> RecordingsVoice:
@@ -97,7 +105,7 @@ def voice_of(model: Model, stretches: Sequence[Stretch], dial: Dial, join_cost: 
 
 
 def compare(
-    model: Model, folder: Path, voice: RecordingsVoice, dial: Dial, lots: int, count: int, seconds: float
+    model: Model, folder: Path, voice: RecordingsVoice, dial: Dial, seeds: Sequence[int], count: int, seconds: float
 ) -> None:
     corpus = import_corpus(folder, channels=model.codec.channels)
     recordings = whole_recordings(corpus.recordings)
@@ -105,10 +113,9 @@ def compare(
     reference = Reference(audio, model.codec.frame_rate)
     step = float(np.quantile(np.abs(np.diff(np.concatenate(audio, axis=1))), 0.999))
     pieces = [
-        piece
-        for lot in range(lots)
-        for piece in generate(model, seconds, count, Sampling(top_p=dial.top_p), seed=1000 * lot)
+        piece for seed in seeds for piece in generate(model, seconds, count, Sampling(top_p=dial.top_p), seed=seed)
     ]
+    lots = len(seeds)
     floor, floor_of_lot = (floor_of(reference, audio, many, seconds) for many in (count * lots, count))
     period, own_beat = reference.period, reference.beat
     print(
