@@ -112,7 +112,22 @@ def test_a_seam_that_may_be_heard_is_said(
     answer = distill("generate", tiny, "--loop", "--seconds", 0.5)
     assert answer.code == 0, answer.err
     assert ("seam of this loop may be heard (0.81" in answer.err) is is_said
-    assert ("another --seed, or several" in answer.err) is is_said
+    assert ("best of 8 tries is kept" in answer.err) is is_said
+
+
+def test_a_loop_with_an_audible_seam_is_drawn_again(
+    distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Guards against a loop that is to be tried with other seeds by hand, and one that cannot be made again."""
+    seams = iter([0.81, 0.2, 0.6, 0.3])  # of seeds 5 and 6, then 7, then 8
+    monkeypatch.setattr("distill.making.loops.best_cut", lambda *_: (0, next(seams)))
+    answer = distill("generate", tiny, "--loop", "--seconds", 0.5, "--count", 2, "--seed", 5, "--json")
+    assert answer.code == 0, answer.err
+    assert (answer.json["seeds"], answer.json["seams"]) == ([8, 6], [0.3, 0.2])
+    assert "may be heard" not in answer.err
+    monkeypatch.setattr("distill.making.loops.best_cut", lambda *_: (0, 0.3))
+    again = distill("regenerate", answer.json["ids"][0], "--out", tmp_path / "again", "--json")
+    assert np.array_equal(read(Path(again.json["audio"])), read(Path(answer.json["audio"][0])))
 
 
 def test_what_a_seam_means_is_said_once(distill: Distill, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

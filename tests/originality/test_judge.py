@@ -1,7 +1,7 @@
 """The judge: what was copied is found out, what was not is left alone, and what cannot be said is not said."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from torch import Tensor
 from distill.making.drawing import Sampling
 from distill.making.loops import Loop
 from distill.making.sampling import Generation
+from distill.making.tries import MOST_TRIES, Drawn, draw_until_fine
 from distill.models import CodePrior, Model, PriorConfig, Source, VQVAEConfig
 from distill.models.header import CorpusRecord, new_header
 from distill.originality import judge as judging
-from distill.originality.dial import MOST_TRIES, draw_until_original
 from distill.originality.judge import OriginalityJudge
-from distill.originality.verdict import Verdict, by_likeness
+from distill.originality.verdict import Originality, Verdict, by_likeness
 
 RATE, HOP = 48_000, 1024
 ENTRIES = 64
@@ -274,6 +274,15 @@ def test_less_than_a_second_after_a_whole_minute_is_judged(
     assert (last.recording, last.verdict) == ("take-2.wav", Verdict.COPY)
 
 
+def draw_until_original(
+    draw: Callable[[range], list[Tensor]], model: Model, judge: OriginalityJudge, seeds: range, limit: float
+) -> list[Drawn[Tensor]]:
+    def excesses(_: Tensor, originality: Originality) -> tuple[float]:
+        return (max(0.0, originality.percentile - limit),)
+
+    return draw_until_fine(draw, lambda codes: judge.judge(*heard(model, codes)), excesses, seeds)
+
+
 def test_drawing_again_until_it_is_original(model: Model, judge: OriginalityJudge) -> None:
     tried: list[range] = []
 
@@ -281,12 +290,12 @@ def test_drawing_again_until_it_is_original(model: Model, judge: OriginalityJudg
         tried.append(seeds)
         return [phrase(1) if seed < 12 else phrase(seed) for seed in seeds]
 
-    first, second = draw_until_original(draw, lambda codes: judge.judge(*heard(model, codes)), range(10, 12), 95)
+    first, second = draw_until_original(draw, model, judge, range(10, 12), 95)
     assert tried[:2] == [range(10, 12), range(12, 14)], "both at once, and no seed twice"
     assert first.together in tried
-    assert first.is_within
+    assert first.is_fine
     assert first.originality.percentile <= 95
-    assert second.is_within
+    assert second.is_fine
 
 
 def test_when_it_cannot_be_original_the_least_alike_is_kept(model: Model, judge: OriginalityJudge) -> None:
@@ -296,8 +305,8 @@ def test_when_it_cannot_be_original_the_least_alike_is_kept(model: Model, judge:
         tried.append(seeds)
         return [phrase(11) if len(tried) == 3 else phrase(3)]
 
-    (kept,) = draw_until_original(draw, lambda codes: judge.judge(*heard(model, codes)), range(10, 11), -1)
-    assert not kept.is_within
+    (kept,) = draw_until_original(draw, model, judge, range(10, 11), -1)
+    assert not kept.is_fine
     assert len(tried) == MOST_TRIES
     assert torch.equal(kept.take, phrase(11)), "the others are a recording, code for code"
 

@@ -1,7 +1,8 @@
 """Loops: new audio of an exact length whose end runs into its beginning.
 
 More is made than is needed. The place to cut is where what comes after the end sounds most like the beginning; there the two
-are cross-faded, so that the loop's last sample is followed by what really followed it.
+are cross-faded, so that the loop's last sample is followed by what really followed it. A loop whose seam may still be heard is
+drawn again (``tries.py``).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from distill.making.beat import Cycle
 from distill.making.drawing import Sampling
 from distill.making.level import rising
 from distill.making.sampling import FADE_OUT_SECONDS, MAX_SECONDS, MIN_SECONDS, Generation, Voice, generate
+from distill.making.tries import MOST_TRIES
 from distill.models.model_file import Model
 
 SPARE_SECONDS = 2.0
@@ -27,7 +29,7 @@ FADE_SECONDS = 0.03
 COMPARED_SECONDS = 0.25
 """How much before and after a cut is compared."""
 AUDIBLE_SEAM = 0.5
-"""From here on, the cut with the most alike sides is halfway to one by chance: it is said that it may be heard."""
+"""Above it, the cut with the most alike sides is halfway to one by chance."""
 NOISE = 0.108
 """How unlike any two places of white noise are, in log-mel: what is no more unlike than that is the same sound."""
 _GRID = 480  # samples: cuts are tried every hundredth of a second
@@ -123,17 +125,18 @@ def make_loops(
 
 
 def seam_warning(seams: Sequence[float]) -> str:
-    """A sentence if the seams of some loops may be heard; else empty."""
-    audible = sum(seam >= AUDIBLE_SEAM for seam in seams)
+    """A sentence if some seams may be heard, although the loops were drawn again; else empty."""
+    audible = sum(seam > AUDIBLE_SEAM for seam in seams)
     if not audible:
         return ""
     said = f"{max(seams):.2f}; 0 is inaudible, 1 is as audible as any cut"
+    tries = f"The best of {MOST_TRIES} tries is kept"
     if len(seams) == 1:
-        return (
-            f"The seam of this loop may be heard ({said}): make it again with another --seed, "
-            "or several to choose from with --count."
-        )
-    return f"The seams of {audible} of {len(seams)} loops may be heard (up to {said}): make others with another --seed."
+        return f"The seam of this loop may be heard ({said}). {tries}; another length, tempo or seed may do better."
+    return (
+        f"The seams of {audible} of {len(seams)} loops may be heard (up to {said}). {tries} of each; another length, tempo or "
+        "seed may do better."
+    )
 
 
 @torch.no_grad()

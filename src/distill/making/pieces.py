@@ -21,9 +21,9 @@ from distill.making.recordings import Passage
 from distill.making.request import Request
 from distill.making.sampling import Generation, Voice, check_count, check_request, generate
 from distill.making.sidecar import Quote, in_words, quotes, write_edit_list, write_sidecar
+from distill.making.tries import MOST_TRIES, Drawn, draw_until_fine
 from distill.making.voices import Choice, CodecVoice, RecordingsVoice, voice_of
 from distill.models.model_file import Model
-from distill.originality.dial import MOST_TRIES, Drawn, draw_until_original
 from distill.originality.judge import OriginalityJudge
 from distill.originality.verdict import Originality, Verdict
 from distill.runs.piece_notes import NewPiece, PieceNotes
@@ -104,9 +104,6 @@ def make(
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
     draw = _drawer(model, request, voice or CodecVoice(model), progress, callback)
     judged = _judged(model, draw, range(seed, seed + count), max_similarity, callback)
-    words = loops.seam_warning([one.take.seam for one in judged if isinstance(one.take, loops.Loop)])
-    if words and callback is not None:
-        callback(Notice(words, is_warning=True))
     pieces: list[Piece] = []
     notes = PieceNotes(model, callback)
     try:
@@ -213,27 +210,36 @@ def _judged(
     max_similarity: float | None,
     callback: MetricsCallback | None,
 ) -> list[Drawn[Take]]:
-    """A take a seed, and where each of them came from."""
+    """A take a seed, and where each of them came from; what is too alike, or a loop with a seam, is drawn again."""
     judge = OriginalityJudge(model)
 
     def judged(take: Take) -> Originality:
         return judge.judge(*take.new_sound(model))
 
-    if max_similarity is None:
-        return [Drawn(take, judged(take), True, seeds) for take in draw(seeds.start, len(seeds))]
-    drawn = draw_until_original(lambda some: draw(some.start, len(some)), judged, seeds, max_similarity)
-    over = sum(not one.is_within for one in drawn)
-    if over and callback is not None:
-        pieces = "The piece was" if len(seeds) == 1 else f"{over} of {len(seeds)} pieces were"
-        of_each = "" if len(seeds) == 1 else " of each"
-        callback(
-            Notice(
-                f"{pieces} above percentile {max_similarity:g} in all {MOST_TRIES} tries; the most original try{of_each} is "
-                "kept. A higher temperature or originality helps.",
-                is_warning=True,
-            )
-        )
+    def excesses(take: Take, originality: Originality) -> tuple[float, float]:
+        alike = 0.0 if max_similarity is None else originality.percentile - max_similarity
+        seam = take.seam - loops.AUDIBLE_SEAM if isinstance(take, loops.Loop) else 0.0
+        return max(0.0, alike), max(0.0, seam)
+
+    drawn = draw_until_fine(lambda some: draw(some.start, len(some)), judged, excesses, seeds)
+    over = sum(one.excesses[0] > 0 for one in drawn)
+    seams = [one.take.seam for one in drawn if isinstance(one.take, loops.Loop)]
+    for words in (_too_alike(over, len(seeds), max_similarity), loops.seam_warning(seams)):
+        if words and callback is not None:
+            callback(Notice(words, is_warning=True))
     return drawn
+
+
+def _too_alike(over: int, count: int, max_similarity: float | None) -> str:
+    """A sentence if some pieces are not as original as was asked for; else empty."""
+    if not over or max_similarity is None:
+        return ""
+    pieces = "The piece was" if count == 1 else f"{over} of {count} pieces were"
+    of_each = "" if count == 1 else " of each"
+    return (
+        f"{pieces} above percentile {max_similarity:g} in all {MOST_TRIES} tries; the most original try{of_each} is kept. "
+        "A higher temperature or originality helps."
+    )
 
 
 def _written(

@@ -1,15 +1,9 @@
 """The originality dial: what is done to stay close to the recordings, or to keep away from them."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from distill.errors import SettingError
-from distill.originality.verdict import Originality
 
-T = TypeVar("T")
-
-MOST_TRIES = 8
 NAMED = {"close": 0.0, "balanced": 0.5, "original": 1.0}
 """The marks on the dial."""
 
@@ -47,38 +41,3 @@ class Dial:
         limit = None if originality <= NAMED["balanced"] else 100 - 2 * (originality - 0.5)
         top_p = 0.985 + 0.01 * max(0.0, originality - NAMED["balanced"])
         return cls(top_p, limit, 2 * 0.25**originality, 3 ** (1 - 2 * originality))
-
-
-@dataclass(frozen=True)
-class Drawn(Generic[T]):
-    """A take that was drawn until it was original enough, or the most original of those drawn."""
-
-    take: T
-    originality: Originality
-    is_within: bool
-    """Whether it stayed within the limit."""
-    together: range
-    """The seeds that were drawn together with its own."""
-
-
-def draw_until_original(
-    draw: Callable[[range], Sequence[T]], judge: Callable[[T], Originality], seeds: range, limit: float
-) -> list[Drawn[T]]:
-    """For each of ``seeds`` a take whose nearest second is within ``limit`` (percentile), trying eight seeds at most.
-
-    All that are still to be drawn are drawn together, which takes hardly longer than one. The seeds tried next are those that
-    follow the last ones tried, so that the same call always tries the same ones; what comes nearest to the limit is kept when
-    none is within.
-    """
-    found: dict[int, Drawn[T]] = {}
-    left, together = list(range(len(seeds))), seeds
-    for _ in range(MOST_TRIES):
-        for index, take in zip(left, draw(together), strict=True):
-            originality = judge(take)
-            if index not in found or originality.percentile < found[index].originality.percentile:
-                found[index] = Drawn(take, originality, originality.percentile <= limit, together)
-        left = [index for index in left if not found[index].is_within]
-        if not left:
-            break
-        together = range(together.stop, together.stop + len(left))
-    return [found[index] for index in range(len(seeds))]
