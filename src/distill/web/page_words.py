@@ -50,7 +50,6 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r", a smaller --hidden-size or fewer epochs help\.", " or fewer minutes help."),
     (r" More recordings help most; a smaller --hidden-size helps too\.", " More recordings help most."),
     (r"You can stop now \(Ctrl-C\)", "You can stop now"),
-    (r"or several to choose from with --count", "or several to choose from"),
     (r"with another --seed", "with another seed"),
     (r"Use --device auto", "Choose (auto) as the device"),
     (r"Say how much further with --minutes or --epochs( \(.*\))?\.", "Say how many minutes further."),
