@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from distill.audio.distance import MultiScaleMel
-from distill.audio.files import AUDIO_SUFFIXES, read_audio
+from distill.audio.files import read_audio
 from distill.audio.rate import SAMPLE_RATE
+from distill.audio.suffixes import AUDIO_SUFFIXES
 
 
 def sounds(folder: Path) -> dict[str, Path]:

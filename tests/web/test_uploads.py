@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from distill import web
-from distill.audio.files import AUDIO_SUFFIXES, EXTRA_SUFFIXES
+from distill.audio.suffixes import AUDIO_SUFFIXES, EXTRA_SUFFIXES
 from distill.files.home import home
 from distill.web import places, sound
 

@@ -12,14 +12,16 @@ import numpy as np
 from distill.audio.ahead import first_reading
 from distill.audio.alike import Alike, alike_in
 from distill.audio.cache import decoded, forget, let_go, trim_cache
-from distill.audio.files import AUDIO_SUFFIXES, UNPACK, file_digest
+from distill.audio.files import file_digest
 from distill.audio.folder import audio_files, name_below
 from distill.audio.judging import Found, judge
 from distill.audio.mixing import Mix, in_channels
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import digest_of
 from distill.audio.stems import Mixdown, like_tracks, mixdowns_in
+from distill.audio.suffixes import AUDIO_SUFFIXES
 from distill.audio.takes import copies, group_takes, parts_in
+from distill.audio.unusable import UNPACK
 from distill.audio.verdicts import FileReport, FileVerdict, remarks, settled
 from distill.audio.worth import CLIPPED, QUIET, is_a_moment, is_clipped, is_displaced, is_quiet, worth
 from distill.durations import duration

@@ -1,10 +1,8 @@
 """One audio file: look at it, read it as 48 kHz float32 in bounded memory."""
 
 import contextlib
-import errno
 import hashlib
 import math
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,35 +12,16 @@ import soundfile
 import soxr
 
 from distill.audio import more_formats
-from distill.audio.containers import kind_of, spliced, wav_packing
-from distill.audio.disguised import archive_suffix, is_blank, is_web_page
+from distill.audio.containers import spliced
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.spliced import Links, Spliced
+from distill.audio.unusable import check_regular, kind_at, no_audio
 from distill.durations import duration
 from distill.errors import AudioFileError
-from distill.files.beside import sound_of_sidecar
-from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, advice_on_missing, command
 from distill.files.regular import native
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".wave", ".bwf", ".rf64", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga"}
-    | {".w64", ".caf", ".au", ".snd"}
-)
-MORE_SUFFIXES = frozenset(
-    {".m4a", ".m4b", ".m4p", ".aac", ".wma", ".ape", ".wv", ".amr", ".3ga", ".mka", ".dsf", ".tta", ".mp2"}
-    | {".eac3", ".ec3", ".mlp", ".thd", ".shn", ".tak", ".ofr", ".g722", ".vox", ".raw", ".pcm"}
-    | {".ac3", ".spx", ".aax", ".mpc", ".dff", ".dts", ".ra", ".rx2", ".rex", ".rcy", ".sd2", ".qcp", ".mid", ".midi"}
-)
-"""Sound, or taken for it, that libsndfile does not read: through PyAV, or named as left out."""
-EXTRA_SUFFIXES = frozenset(
-    {".m4a", ".m4b", ".m4p", ".aac", ".wma", ".ape", ".wv", ".amr", ".3ga", ".mka", ".dsf", ".tta", ".spx"}
-)
-"""Of these, what PyAV reads."""
-PACKED_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".xz", ".dmg"})
-"""Archives, as packs of samples come in."""
-UNPACK = "Unpack it, and use what is in it."
 _UNKNOWN_FRAMES = 2**62  # libsndfile says 2**63 - 1 for a FLAC stream whose header leaves the length open
 _MISSING_FRAMES = 4 * 1152  # some MP3 headers promise a few codec frames more than there are
 _UNSUPPORTED = (4, 18)  # libsndfile's numbers for an encoding that it does not know in a format that it does
@@ -80,8 +59,8 @@ class AudioInfo:
 def probe(path: Path) -> AudioInfo:
     """Looks at ``path`` and counts what it holds; raises AudioFileError when it is not usable audio."""
     path = Path(path)
-    _check_regular(path)
-    kind = _kind(path)
+    check_regular(path)
+    kind = kind_at(path)
     if kind in more_formats.FORMATS:
         shape = more_formats.shape_of(path, kind)
         info = _checked(AudioInfo(path, shape.sample_rate, shape.channels, shape.frames, kind, kind), shape.downmix)
@@ -89,7 +68,7 @@ def probe(path: Path) -> AudioInfo:
         remark = _joined(_claimed(shape.claim, info.seconds), lost, info.remark, shape.unread)
         return replace(info, remark=remark, unread=shape.unread)
     if not kind:  # libsndfile would look for MP3 in it, and tell of that on the screen
-        raise _no_audio(path)
+        raise no_audio(path)
     try:
         with contextlib.ExitStack() as stack:
             files, links = _opened(path, stack)
@@ -115,7 +94,7 @@ def probe(path: Path) -> AudioInfo:
                     "Export the parts one by one.",
                 )
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
+        raise no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
     info = _checked(replace(first, frames=frames), mixed)
     lost = _lost(links.lost, links.lost_seconds, info.seconds)
     return replace(info, remark=_joined(_claimed(links.claim, info.seconds), lost, info.remark))
@@ -178,69 +157,6 @@ def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
             "Export it again at 44100 or 48000 Hz.",
         )
     return info
-
-
-def _no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
-    """What is said of a file that cannot be opened; ``is_packed``: it is whole, as far as is known, but of a rare encoding."""
-    suffix, kind = path.suffix.lower(), _kind(path)
-    if suffix in more_formats.FILM_SUFFIXES and kind in ("", "protected"):
-        return more_formats.film(path)
-    if not kind and suffix in AUDIO_SUFFIXES | EXTRA_SUFFIXES:
-        if (own := archive_suffix(path)) is not None:
-            return AudioFileError(
-                f"{path.name} is an archive despite its name, and archives are not opened.",
-                f"Rename it to end in {own}, unpack it, and use what is in it.",
-            )
-        if is_web_page(path):
-            return AudioFileError(
-                f"{path.name} is a web page despite its name: the download went wrong.",
-                "Download it again, or leave it out.",
-            )
-        if is_blank(path):
-            return AudioFileError(
-                f"{path.name} holds only zeros where its sound should begin: a copy of it went wrong.",
-                "Copy it again from its source, or leave it out.",
-            )
-        return AudioFileError(
-            f"{path.name} is not readable as audio: it is not an audio file despite its name.",
-            "Export it again as WAV or FLAC, or leave it out.",
-        )
-    if not kind and suffix == MODEL_SUFFIX:
-        return AudioFileError(f"{path.name} is a model, not a recording.", "Give an audio file.")
-    if not kind and suffix == CODES_SUFFIX:
-        words = command("distill", "decode", "MODEL", path)
-        return AudioFileError(f"{path.name} holds codes, not sound.", f"Make sound of them with: {words}")
-    if not kind and (sound := sound_of_sidecar(path)) is not None:
-        return AudioFileError(f"{path.name} describes the piece {sound.name} and holds no sound.", f"Give {sound}")
-    if not kind and (suffix in PACKED_SUFFIXES or archive_suffix(path) is not None):
-        return AudioFileError(f"{path.name} is an archive, and archives are not opened.", UNPACK)
-    if not kind:
-        return AudioFileError(
-            f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
-        )
-    if kind == "protected":
-        return AudioFileError(
-            f"{path.name} is copy-protected, so it cannot be read.",
-            "Leave it out, or get an unprotected copy.",
-        )
-    packed = wav_packing(path)
-    if packed is not None or is_packed:
-        what = f"holds {kind} sound" if packed is None else "is a WAV file whose sound is"
-        return AudioFileError(
-            f"{path.name} {what} encoded in a way that cannot be read{f' ({packed})' if packed else ''}.",
-            "Export it as plain WAV (PCM) or FLAC, or leave it out.",
-        )
-    return AudioFileError(
-        f"{path.name} is damaged: it begins as {kind}, but is not readable as audio.",
-        "Export it again, or leave it out.",
-    )
-
-
-def _kind(path: Path) -> str:
-    try:
-        return kind_of(path)
-    except OSError as error:
-        raise AudioFileError(f"{path} cannot be opened: {error.strerror}.", "Check the name and the place.") from error
 
 
 def samples_at_48k(info: AudioInfo) -> int:
@@ -364,32 +280,6 @@ def _check_numbers(path: Path, block: np.ndarray) -> None:
             + ("far louder than full scale." if sane else "not numbers (NaN or infinite)."),
             "Export it again from the program that made it, or leave it out.",
         )
-
-
-def _check_regular(path: Path) -> None:
-    fix = "Check the name and the place."
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise AudioFileError(f"{path} is a folder; an audio file is needed.", "Give one file inside it.")
-        if not stat.S_ISREG(mode):
-            raise AudioFileError(
-                f"{path} is a pipe, a socket or a device, not a file.", "Leave it out, or give an audio file."
-            )
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise AudioFileError(f"{path.name} is empty (0 bytes).", "Export it again, or leave it out.")
-    except PermissionError as error:
-        raise AudioFileError(f"You have no permission to read {path}.", "Change its permissions.") from error
-    except FileNotFoundError as error:
-        if path.is_symlink():
-            what = f"{path} is a link to {path.readlink()}, which is not there."
-            raise AudioFileError(what, "Put the file back to where it was, or delete the link.") from error
-        raise AudioFileError(f"{path} does not exist.", advice_on_missing(path, fix)) from error
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise AudioFileError(f"{path} is a link that leads back to itself.", "Delete the link.") from error
-        raise AudioFileError(f"{path} cannot be opened: {error.strerror}.", fix) from error
 
 
 def _reached(info: AudioInfo) -> int:

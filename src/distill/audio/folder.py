@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distill.audio.containers import kind_of
-from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES, PACKED_SUFFIXES, UNPACK
-from distill.audio.more_formats import FILM_SUFFIXES
+from distill.audio.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES, PACKED_SUFFIXES
+from distill.audio.unusable import UNPACK
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import CorpusError
 from distill.files.regular import absolute

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix
+from distill.audio.suffixes import FILM_SUFFIXES
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.files.regular import open_regular
@@ -45,11 +46,6 @@ _ONE_PLACE = 2.0
 """Seconds: what is lost so soon behind the last place counts as the same."""
 _STRICT = {"err_detect": "crccheck+explode"}
 """FFmpeg plays damaged sound as noise otherwise."""
-FILM_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".mpg", ".mpeg"}
-    | {".flv", ".f4v", ".mts", ".m2ts", ".vob", ".ogv"}
-)
-"""Films, which are named as left out; some hold nothing but sound, which is used."""
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,8 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from distill.audio.files import AUDIO_SUFFIXES, MORE_SUFFIXES
 from distill.audio.folder import audio_files, is_sound, name_below
-from distill.audio.more_formats import FILM_SUFFIXES
+from distill.audio.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
 from distill.errors import CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
