@@ -15,7 +15,7 @@ import torch
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import MultiScaleSTFT
-from distill.evaluation import codec_files
+from distill.evaluation import codec_files, measure
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.evaluation.opus import has_opus, through_opus
 from distill.models import ConvVQVAE, Model, VQVAEConfig
@@ -178,11 +178,14 @@ def test_opus_comes_back_aligned_at_the_rate_asked_for(tone: Callable[..., np.nd
     assert np.corrcoef(decoded[0, 4800:-4800], sound[0, 4800:-4800])[0, 1] > 0.95
 
 
-def test_a_long_recording_is_measured_from_its_beginning_only(model: Model, tmp_path: Path) -> None:
+def test_a_long_recording_is_measured_from_its_beginning_only(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Guards against an hour of sound in memory."""
+    monkeypatch.setattr(measure, "MEASURED_SECONDS", 0.5)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 48_000).astype(np.float32)
     soundfile.write(tmp_path / "long.wav", noise, 48_000)
-    evaluation = evaluate(model, import_corpus(tmp_path, channels=1), None, with_opus=False, seconds_each=0.5)
+    evaluation = evaluate(model, import_corpus(tmp_path, channels=1), None, with_opus=False)
     assert [score.seconds for score in evaluation.scores] == [pytest.approx(0.5)]
 
 

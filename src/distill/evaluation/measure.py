@@ -163,89 +163,123 @@ def _in_words(figures: Mapping[str, float]) -> list[tuple[str, str]]:
     return rows
 
 
+class _RoundTrips:
+    """Sounds through a codec and back, with the codes that are used and the time that is taken."""
+
+    def __init__(self, model: Model) -> None:
+        self._codec, self._device = model.codec, model.device
+        self.counts = torch.zeros(self._codec.num_quantizers, self._codec.codebook_size, dtype=torch.int64)
+        self.encoding = self.decoding = 0.0  # seconds
+
+    def of(self, audio: np.ndarray) -> np.ndarray:
+        """What the codec makes of a sound ``[C, N]``: as long, and not clipped."""
+        started = time.perf_counter()
+        codes = encode_blocks(self._codec, [audio], self._device)
+        encoded = time.perf_counter()
+        decoded = joined(decode_chunks(self._codec, codes, self._device), audio.shape[1])
+        self.encoding += encoded - started
+        self.decoding += time.perf_counter() - encoded
+        self.counts += count_codes(codes, self._codec.codebook_size)
+        return decoded
+
+
+class _BesideOpus:
+    """The same sounds through Opus, as long as its tools work."""
+
+    def __init__(self, is_wanted: bool, distances: Callable[[np.ndarray, np.ndarray], tuple[float, float]]) -> None:
+        self.note = HOW_TO_GET_IT if is_wanted and not has_opus() else ""
+        self._is_on = is_wanted and not self.note
+        self._distances = distances
+        self._rows: dict[int, list[_ThroughOpus]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
+
+    def take(self, sound: np.ndarray, seconds: float) -> None:
+        """Measures Opus on a mono sound ``[1, N]``."""
+        if not self._is_on:
+            return
+        try:
+            for kilobits, rows in self._rows.items():
+                other, bits = through_opus(sound, kilobits)
+                rows.append(_ThroughOpus(seconds, bits, *self._distances(other, sound)))
+        except AudioFileError as error:
+            self.note, self._is_on = f"{error.what} {error.fix}", False
+
+    def scores(self) -> tuple[OpusScore, ...]:
+        """A score a rate; none where the tools are missing or have failed."""
+        return tuple(_opus_score(kilobits, rows) for kilobits, rows in self._rows.items()) if self._is_on else ()
+
+
 def evaluate(
     model: Model,
     corpus: Corpus,
     split: Split | None,
     *,
     with_opus: bool = True,
-    seconds_each: float = MEASURED_SECONDS,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> Evaluation:
     """Encodes and decodes every recording and measures how far the result is from it.
 
     Args:
         split: the one the model was trained with (:func:`own_split`); None for other recordings.
         with_opus: compare with Opus at 6, 12 and 24 kbit/s, if it is installed.
-        seconds_each: how much of each recording is measured at most.
         progress: called with (recordings done, recordings, name of the next).
     """
-    codec, device = model.codec, model.device
-    mel, stft = MultiScaleMel(codec.sample_rate), MultiScaleSTFT()
+    rate = model.codec.sample_rate
+    mel, stft = MultiScaleMel(rate), MultiScaleSTFT()
+
+    def distances(estimate: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+        return distance_between(mel, estimate, reference), distance_between(stft, estimate, reference)
+
     passages = _measured_passages(corpus, split)
-    opus_note = "" if has_opus() or not with_opus else HOW_TO_GET_IT
-    wants_opus = with_opus and not opus_note
-    opus: dict[int, list[_ThroughOpus]] = {kilobits: [] for kilobits in OPUS_KILOBITS}
-    counts = torch.zeros(codec.num_quantizers, codec.codebook_size, dtype=torch.int64)
+    codec, opus = _RoundTrips(model), _BesideOpus(with_opus, distances)
     scores: list[Score] = []
     likenesses: list[Likeness] = []
-    encoding = decoding = 0.0
-
     for number, (passage, is_held_out) in enumerate(passages):
-        if progress is not None:
-            progress(number, len(passages), passage.label)
-        audio = beginning(passage, seconds_each, codec.channels)
-        started = time.perf_counter()
-        codes = encode_blocks(codec, [audio], device)
-        encoded = time.perf_counter()
-        decoded = joined(decode_chunks(codec, codes, device), audio.shape[1])
-        encoding, decoding = encoding + encoded - started, decoding + time.perf_counter() - encoded
-        counts += count_codes(codes, codec.codebook_size)
-        mono, rebuilt = mono_pair(audio, decoded)
-        distance = distance_between(mel, rebuilt, mono)
-        likenesses.append(judge([(rebuilt[0], mono[0])], distance))
-        scores.append(
-            Score(
-                name=passage.label,
-                seconds=audio.shape[1] / codec.sample_rate,
-                is_held_out=is_held_out,
-                mel=distance,
-                stft=distance_between(stft, rebuilt, mono),
-                clipped=int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
-                kept=likenesses[-1].pitch.kept_share,
-                movement=likenesses[-1].texture.movement,
-                offset=float(np.abs(decoded.mean(axis=1)).max()),
-            )
+        progress(number, len(passages), passage.label)
+        audio = beginning(passage, MEASURED_SECONDS, model.codec.channels)
+        decoded = codec.of(audio)
+        original, rebuilt = mono_pair(audio, decoded)
+        mel_distance, stft_distance = distances(rebuilt, original)
+        likeness = judge([(rebuilt[0], original[0])], mel_distance)
+        score = Score(
+            name=passage.label,
+            seconds=audio.shape[1] / rate,
+            is_held_out=is_held_out,
+            mel=mel_distance,
+            stft=stft_distance,
+            clipped=int(((np.abs(decoded) > 1) & (np.abs(audio) <= 1)).sum()),
+            kept=likeness.pitch.kept_share,
+            movement=likeness.texture.movement,
+            offset=float(np.abs(decoded.mean(axis=1)).max()),
         )
-        if wants_opus:
-            try:
-                for kilobits in OPUS_KILOBITS:
-                    other, bits = through_opus(mono, kilobits)
-                    distances = distance_between(mel, other, mono), distance_between(stft, other, mono)
-                    opus[kilobits].append(_ThroughOpus(scores[-1].seconds, bits, *distances))
-            except AudioFileError as error:
-                opus_note, wants_opus = f"{error.what} {error.fix}", False
+        scores.append(score)
+        likenesses.append(likeness)
+        opus.take(original, score.seconds)
 
     seconds = sum(score.seconds for score in scores)
-    silence = np.zeros((codec.channels, codec.sample_rate), np.float32)
-    hiss = joined(decode_chunks(codec, encode_blocks(codec, [silence], device), device), codec.sample_rate)
     return Evaluation(
         scores=tuple(scores),
         is_own_corpus=split is not None,
-        bits_per_second=codec.config.bitrate,
-        levels=level_health(counts),
-        silence_db=20 * math.log10(max(float(np.abs(hiss).max()), 1e-10)),
-        encode_speed=seconds / max(encoding, 1e-9),
-        decode_speed=seconds / max(decoding, 1e-9),
-        opus=tuple(_opus_score(kilobits, rows) for kilobits, rows in opus.items()) if wants_opus else (),
-        opus_note=opus_note,
-        seconds_each=seconds_each,
+        bits_per_second=model.codec.config.bitrate,
+        levels=level_health(codec.counts),
+        silence_db=_silence_db(model),
+        encode_speed=seconds / max(codec.encoding, 1e-9),
+        decode_speed=seconds / max(codec.decoding, 1e-9),
+        opus=opus.scores(),
+        opus_note=opus.note,
+        seconds_each=MEASURED_SECONDS,
         judged={
             name: pooled([one for one, score in zip(likenesses, scores, strict=True) if chosen(score)]).figures()
             for name, chosen in _PARTS.items()
         },
         left_out=corpus.unused,
     )
+
+
+def _silence_db(model: Model) -> float:
+    """The peak of what a second of digital silence decodes to, in dBFS."""
+    silence = np.zeros((model.codec.channels, model.codec.sample_rate), np.float32)
+    hiss = _RoundTrips(model).of(silence)
+    return 20 * math.log10(max(float(np.abs(hiss).max()), 1e-10))
 
 
 def own_split(model: Model, corpus: Corpus) -> Split | None:
