@@ -45,7 +45,7 @@ def test_nothing_but_the_selection_changes_and_what_is_given_stays(seed: int) ->
         "paste": edit.paste(grid, clip, selection.first),
         "graft": edit.graft(grid, other, selection, first),
         "swap": edit.swap(grid, other, selection, first)[0],
-        "blend": edit.blend(grid, other, selection, 0.3, books, first).grid,
+        "blend": edit.blend(grid, edit.graft(grid, other, selection, first), selection, 0.3, books).grid,
     }
     outside = ~selection.mask(grid)
     for name, after in results.items():
@@ -112,11 +112,11 @@ def test_the_ends_of_a_blend_are_the_two_sounds(seed: int) -> None:
     draw, grid, selection = drawn(seed)
     other, first = other_for(draw, grid, selection)
     books = draw.standard_normal((grid.shape[1], K, 3))
-    start, end = (edit.blend(grid, other, selection, weight, books, first) for weight in (0, 1))
+    expected = edit.graft(grid, other, selection, first)
+    start, end = (edit.blend(grid, expected, selection, weight, books) for weight in (0, 1))
     np.testing.assert_array_equal(start.grid, grid)
     # Where both are the same sound by other codes, either may be taken.
     differ = (grid[selection.cells()] != other[first : first + selection.length, selection.levels]).any(axis=1)
-    expected = edit.graft(grid, other, selection, first)
     np.testing.assert_array_equal(end.grid, expected)
     assert not start.off.any()
     assert not end.off.any()
@@ -129,7 +129,7 @@ def test_a_blend_is_never_further_off_than_either_sound(seed: int) -> None:
     other, first = other_for(draw, grid, selection)
     books = draw.standard_normal((grid.shape[1], K, 3))
     weight = float(draw.uniform())
-    mixed = edit.blend(grid, other, selection, weight, books, first)
+    mixed = edit.blend(grid, edit.graft(grid, other, selection, first), selection, weight, books)
     assert (mixed.off <= min(weight, 1 - weight) + 1e-9).all()
 
 

@@ -105,12 +105,6 @@ def test_both_sides_are_heard(model: Model, codes: Tensor, changed: int) -> None
     assert not torch.equal(first[20:26], second[20:26])
 
 
-def test_progress_ends_where_it_should(model: Model, codes: Tensor) -> None:
-    seen: list[tuple[int, int]] = []
-    reimagine(model, codes, passage(codes, 10, 50), progress=lambda done, of: seen.append((done, of)))
-    assert seen == [(done, 40) for done in range(1, 41)]
-
-
 def test_nothing_free_is_refused(model: Model, codes: Tensor) -> None:
     with pytest.raises(SettingError, match="no cell"):
         reimagine(model, codes, torch.zeros_like(codes, dtype=torch.bool))

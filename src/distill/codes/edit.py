@@ -214,15 +214,8 @@ def swap(
     return paste(grid, copy(other, there), selection.first), paste(other, copy(grid, selection), there.first)
 
 
-def blend(
-    grid: np.ndarray,
-    other: np.ndarray,
-    selection: Selection,
-    weight: float,
-    codebooks: np.ndarray,
-    other_first: int | None = None,
-) -> Blend:
-    """Mixes two sounds where the codebooks' vectors live, and says the mix in codes again.
+def blend(grid: np.ndarray, other: np.ndarray, selection: Selection, weight: float, codebooks: np.ndarray) -> Blend:
+    """Mixes the selected cells of two sounds where the codebooks' vectors live, and says the mix in codes again.
 
     What the selected levels of each column stand for is added up, mixed by ``weight`` (0 is the first grid, 1 the other), and
     quantised anew level by level, each taking the entry nearest to what those before it left over. Where the codes of one of
@@ -230,7 +223,6 @@ def blend(
 
     Args:
         codebooks: ``[Q, K, C]``.
-        other_first: see :func:`graft`.
 
     Raises:
         SettingError: if the weight is out of range, or the other grid has not so many columns or levels.
@@ -238,7 +230,7 @@ def blend(
     if not 0 <= weight <= 1:
         raise SettingError(f"The weight {weight:g} is out of range.", "Choose one from 0 (the first) to 1 (the other).")
     here = grid[selection.cells()]  # [n, L]
-    there = other[_across(grid, other, selection, other_first).cells()]
+    there = other[_across(grid, other, selection).cells()]
     books = codebooks[list(selection.levels)].astype(np.float64)  # [L, K, C]
     a, b = _vectors(here, books), _vectors(there, books)  # [n, C]
     target = (1 - weight) * a + weight * b
@@ -302,7 +294,7 @@ def _level(text: str, names: Sequence[str]) -> int:
     raise SettingError(f"There is no level '{text.strip()}'.", f"Choose from: {known}.")
 
 
-def _across(grid: np.ndarray, other: np.ndarray, selection: Selection, other_first: int | None) -> Selection:
+def _across(grid: np.ndarray, other: np.ndarray, selection: Selection, other_first: int | None = None) -> Selection:
     """The selection in the other grid."""
     first = selection.first if other_first is None else other_first
     if grid.shape[1] != other.shape[1]:

@@ -7,8 +7,6 @@
 A code that is kept does not change what is drawn at lower levels of its own column: the prior goes from coarse to fine.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -26,14 +24,12 @@ def reimagine(
     count: int = 1,
     sampling: Sampling | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Draws the free cells of a sound anew, ``count`` times; proposal ``i`` has seed ``seed + i``.
 
     Args:
         codes: ``[S, Q]``.
         free: bool ``[S, Q]``, the cells to be drawn.
-        progress: called with (positions drawn, positions in all).
 
     Returns:
         The whole sound each time: ``[count, S, Q]``.
@@ -68,7 +64,6 @@ def reimagine(
             steering,
             ahead=ahead,
             kept=kept[start:end],
-            progress=None if progress is None else lambda done, _: progress(start - first + done, stop - first),
         )
 
     # As much as the prior can see together with what is behind it; before that, what comes next is not settled yet.
