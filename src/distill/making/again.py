@@ -19,6 +19,7 @@ from distill.making.voices import Choice
 from distill.models.model_file import Model, load_model
 from distill.runs.piece_notes import sound_digest
 from distill.training.metrics import MetricsCallback
+from distill.training.notices import ignore
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def regenerate(
     given: Path | None = None,
     recordings: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-    callback: MetricsCallback | None = None,
+    callback: MetricsCallback = ignore,
 ) -> Regenerated:
     """Makes a piece again with the same model, seed and settings, and writes it to ``out`` under the same name, if it is free.
 

@@ -18,6 +18,7 @@ from distill.making.level import LISTENED_SECONDS, gain_to_meet, loudest_part
 from distill.making.request import Request
 from distill.models.model_file import Model
 from distill.training.metrics import MetricsCallback, Notice
+from distill.training.notices import ignore
 
 LONGEST_INFILLED_SECONDS = 600.0
 SILENT_PEAK = 1e-3
@@ -37,9 +38,7 @@ class Prompt:
     """What brings the recordings' level to the sound's own."""
 
 
-def read_prompt(
-    model: Model, audio: Path, callback: MetricsCallback | None = None, *, is_after_fade: bool = True
-) -> Prompt:
+def read_prompt(model: Model, audio: Path, callback: MetricsCallback = ignore, *, is_after_fade: bool = True) -> Prompt:
     """The end of an audio file, as much of it as the prior looks back over.
 
     However long the file is, only its end is kept in memory. A silent end is said to be so.
@@ -63,14 +62,10 @@ def read_prompt(
     peak = float(np.abs(tail).max(initial=0.0))
     if peak > 1:
         tail = tail / np.float32(peak)
-        if callback is not None:
-            callback(
-                Notice(
-                    f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale, so it is turned down to full scale."
-                )
-            )
+        above = 20 * math.log10(peak)
+        callback(Notice(f"{audio.name} peaks {above:.1f} dB above full scale, so it is turned down to full scale."))
     # Quiet is not silent: what counts is how loud the end is beside the rest.
-    if callback is not None and not np.abs(tail[:, -listened:]).max() > max(_FAINTEST, SILENT_PEAK * min(peak, 1.0)):
+    if not np.abs(tail[:, -listened:]).max() > max(_FAINTEST, SILENT_PEAK * min(peak, 1.0)):
         callback(Notice(f"{audio.name} ends in silence, so what follows it may begin in silence too.", is_warning=True))
     # Whole positions that end where the file ends: a remainder would be padded with silence, and silence would follow it.
     remainder = tail.shape[1] % codec.hop
@@ -80,7 +75,7 @@ def read_prompt(
     return Prompt(encode_blocks(codec, [tail / np.float32(gain)], model.device), gain)
 
 
-def read_recording(model: Model, request: Request, audio: Path, callback: MetricsCallback | None) -> np.ndarray:
+def read_recording(model: Model, request: Request, audio: Path, callback: MetricsCallback) -> np.ndarray:
     """The recording as the codec takes it, float32 ``[C, N]``; what differs from the file is said before anything is made.
 
     Raises:
@@ -99,19 +94,14 @@ def read_recording(model: Model, request: Request, audio: Path, callback: Metric
     if remark := remark_on(info):
         told(remark)
     recording = read_audio(audio, model.codec.channels, told)
-    if callback is not None and (changes := _changes(model, request, info, recording)):
+    if changes := _changes(model, request, info, recording):
         callback(Notice(f"{audio.name} {'; '.join(changes)}. Otherwise nothing changes outside the passage."))
     return recording
 
 
-def _telling(audio: Path, callback: MetricsCallback | None) -> Callable[[str], None]:
+def _telling(audio: Path, callback: MetricsCallback) -> Callable[[str], None]:
     """What says something of a file, under its name."""
-
-    def told(words: str) -> None:
-        if callback is not None:
-            callback(Notice(f"{audio.name}: {words}"))
-
-    return told
+    return lambda words: callback(Notice(f"{audio.name}: {words}"))
 
 
 def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndarray) -> list[str]:

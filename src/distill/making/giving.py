@@ -14,9 +14,10 @@ from distill.models.header import MOST_SOUND_SECONDS
 from distill.models.model_file import Model, load_model, save_model
 from distill.models.sound import sound_from
 from distill.training.metrics import MetricsCallback
+from distill.training.notices import ignore
 
 
-def with_sound(model: Model, folder: Path | None = None, callback: MetricsCallback | None = None) -> Model:
+def with_sound(model: Model, folder: Path | None = None, callback: MetricsCallback = ignore) -> Model:
     """The model with the sound of every recording that its voice may quote; nothing is written.
 
     Args:
@@ -57,7 +58,7 @@ def with_sound(model: Model, folder: Path | None = None, callback: MetricsCallba
 
 
 def export_with_recordings(
-    entry: ModelEntry, out: Path, folder: Path | None = None, callback: MetricsCallback | None = None
+    entry: ModelEntry, out: Path, folder: Path | None = None, callback: MetricsCallback = ignore
 ) -> tuple[Path, Model]:
     """Writes a model with its recordings' sound to a folder, under a free name, or to the very path that ends in ``.distill``.
 

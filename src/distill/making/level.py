@@ -13,6 +13,7 @@ from distill.codes.layout import positions_in
 from distill.models.model_file import Model
 from distill.models.peaks import bent
 from distill.training.metrics import MetricsCallback, Notice
+from distill.training.notices import ignore
 
 NEAR_DB = 6.0
 """What is at most so far outside of the levels of the recordings is left as it is."""
@@ -34,7 +35,7 @@ def rising(samples: int) -> np.ndarray:
 
 
 def gain_to_meet(
-    model: Model, given: np.ndarray, name: str, callback: MetricsCallback | None = None, *, before: float = 0.0
+    model: Model, given: np.ndarray, name: str, callback: MetricsCallback = ignore, *, before: float = 0.0
 ) -> float:
     """By how much the model's sound must be turned up or down to be as loud as ``given``, float32 ``[C, N]``; that it must is
     said. 1 for what is near the levels of the recordings, and for silence.
@@ -52,14 +53,13 @@ def gain_to_meet(
     away = _decibels(level / softest) if level < softest else max(0.0, _decibels(level / loudest))
     if abs(away) <= NEAR_DB:
         return 1.0
-    if callback is not None:
-        difference = _decibels(level / usual)
-        callback(
-            Notice(
-                f"{name} is {abs(difference):.0f} dB {'louder' if difference > 0 else 'quieter'} than the recordings usually "
-                "are; the new audio is brought to its level."
-            )
+    difference = _decibels(level / usual)
+    callback(
+        Notice(
+            f"{name} is {abs(difference):.0f} dB {'louder' if difference > 0 else 'quieter'} than the recordings usually "
+            "are; the new audio is brought to its level."
         )
+    )
     return level / usual
 
 

@@ -28,6 +28,7 @@ from distill.originality.judge import OriginalityJudge
 from distill.originality.verdict import Originality, Verdict
 from distill.runs.piece_notes import NewPiece, PieceNotes
 from distill.training.metrics import MetricsCallback, Notice
+from distill.training.notices import ignore
 
 HEARD = (Verdict.ORIGINAL, Verdict.CLOSE, Verdict.COPY)
 
@@ -75,6 +76,7 @@ def make(
         seed: of the first piece; each further one has the next.
         max_similarity: draw up to eight times a piece, until its nearest second is at most at this percentile of
             what held-out recordings come to.
+        callback: gets the notices. Without it, only that a piece cannot be noted is said, as a Python warning.
 
     Raises:
         MissingPriorError: if the model has no prior.
@@ -99,11 +101,12 @@ def make(
         is_after_fade=request.kind == "audio" and given is not None,
         is_replaced_whole=request.kind == "infill",
     )
-    voice = voice_of(model, request.voice_settings, callback, _replaced(request, given))
+    tell = callback or ignore
+    voice = voice_of(model, request.voice_settings, tell, _replaced(request, given))
     # What is noted is the voice that renders them, so that it can be made again.
     request = replace(request, voice=Choice.CODEC if voice is None else Choice.RECORDINGS)
-    draw = _drawer(model, request, voice or CodecVoice(model), progress, callback)
-    judged = _judged(model, draw, range(seed, seed + count), max_similarity, callback)
+    draw = _drawer(model, request, voice or CodecVoice(model), progress, tell)
+    judged = _judged(model, draw, range(seed, seed + count), max_similarity, tell)
     pieces: list[Piece] = []
     notes = PieceNotes(model, callback)
     try:
@@ -146,7 +149,7 @@ def make_again(
     seed: int,
     name: str,
     progress: Callable[[int, int], None] | None = None,
-    callback: MetricsCallback | None = None,
+    callback: MetricsCallback = ignore,
 ) -> Piece:
     """Makes the piece of one seed as it was made before, and writes it under the name it had, if that is free.
 
@@ -179,7 +182,7 @@ def _drawer(
     request: Request,
     voice: Voice | None,
     progress: Callable[[int, int], None] | None,
-    callback: MetricsCallback | None,
+    callback: MetricsCallback,
 ) -> Callable[[int, int], Sequence[Take]]:
     """``draw(first seed, how many)``, with everything read that the request names."""
     sampling, given = request.sampling, request.given
@@ -208,7 +211,7 @@ def _judged(
     draw: Callable[[int, int], Sequence[Take]],
     seeds: range,
     max_similarity: float | None,
-    callback: MetricsCallback | None,
+    callback: MetricsCallback,
 ) -> list[Drawn[Take]]:
     """A take a seed, and where each of them came from; what is too alike, or a loop with a seam, is drawn again."""
     judge = OriginalityJudge(model)
@@ -225,7 +228,7 @@ def _judged(
     over = sum(one.excesses[0] > 0 for one in drawn)
     seams = [one.take.seam for one in drawn if isinstance(one.take, loops.Loop)]
     for words in (_too_alike(over, len(seeds), max_similarity), loops.seam_warning(seams)):
-        if words and callback is not None:
+        if words:
             callback(Notice(words, is_warning=True))
     return drawn
 

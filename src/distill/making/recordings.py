@@ -2,7 +2,7 @@
 the model's own file, if it was given away with them."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from distill.making.grains import Stretch
 from distill.models.header import errors_in_words
 from distill.models.model_file import Model, Source
 from distill.training.metrics import MetricsCallback, Notice
+from distill.training.notices import ignore, noticing
 
 _NAMED = 3  # recordings a sentence names
 
@@ -75,7 +76,7 @@ def without(stretches: Sequence[Stretch], passage: Passage, rate: int, hop: int)
 
 
 def find_recordings(
-    model: Model, folder: Path | None = None, callback: MetricsCallback | None = None, *, with_files: bool = False
+    model: Model, folder: Path | None = None, callback: MetricsCallback = ignore, *, with_files: bool = False
 ) -> Found:
     """The sound of the recordings a model was trained on.
 
@@ -93,60 +94,61 @@ def find_recordings(
     folders = _folders(model, folder, callback)
     if not all(digests):
         digests = _digests_by_fingerprint(model, sources, folders)
-    audio: dict[str, np.ndarray] = {}
-    for digest in dict.fromkeys(digest for digest in digests if digest):
-        if (there := cached(digest)) is not None:
-            audio[digest] = there
-    files: dict[str, Path] = {}
-    known = {digest for digest in digests if digest}
+    known = dict.fromkeys(digest for digest in digests if digest)  # a set in order
+    audio: dict[str, np.ndarray] = {digest: there for digest in known if (there := cached(digest)) is not None}
     given = {sound.sha256: sound for sound in model.sounds}
+    files: dict[str, Path] = {}
     for place in folders:
-        if known <= (files.keys() if with_files else audio.keys() | given.keys()):
+        if known.keys() <= (files.keys() if with_files else audio.keys() | given.keys()):
             break
         try:
-            for path, digest in audio_digests(place):
-                if digest in known:
-                    files.setdefault(digest, path)
-                    if digest not in audio and (found := sound_of(path, digest)) is not None:
-                        audio[digest] = found
+            _search(place, known, audio, files)
         except DistillError as error:
             if place == folder:
                 raise
-            if callback is not None:  # the others may still hold them
-                callback(Notice(f"{place} could not be searched for recordings: {error.what}", is_warning=True))
-    rate = model.codec.sample_rate
+            # The others may still hold them.
+            callback(Notice(f"{place} could not be searched for recordings: {error.what}", is_warning=True))
     # What is in the file is as it was trained on. It never goes into the cache, where it would pass for the recording itself.
     with errors_in_words(model.path or Path(model.header.name)):
-        own = {digest: given[digest].audio() for digest in known - audio.keys() if digest in given}
-    at_hand = audio.keys() | own.keys()
-    stretches = tuple(
-        Stretch(
-            name=source.name,
-            audio=own[digest]
-            if digest in own
-            else as_trained(audio[digest], model.codec.channels, source.gain, source.mix),
-            begin=round(source.start_seconds * rate),
-            codes=source.codes,
-            take=source.take,
-            sha256=digest,
-            path=files.get(digest),
-            gain=source.gain,
-        )
-        for source, digest in zip(sources, digests, strict=True)
-        if digest in at_hand
+        own = {digest: given[digest].audio() for digest in known if digest in given and digest not in audio}
+    stretches, missing = [], []
+    for source, digest in zip(sources, digests, strict=True):
+        if digest in own:
+            stretches.append(_stretch(model, source, digest, own[digest], files))
+        elif digest in audio:
+            sound = as_trained(audio[digest], model.codec.channels, source.gain, source.mix)
+            stretches.append(_stretch(model, source, digest, sound, files))
+        else:
+            missing.append(source.name)
+    return Found(tuple(stretches), tuple(dict.fromkeys(missing)))
+
+
+def _search(folder: Path, known: Collection[str], audio: dict[str, np.ndarray], files: dict[str, Path]) -> None:
+    """Adds the sound, and the first file, of every recording ``known`` by its digest that lies in a folder."""
+    for path, digest in audio_digests(folder):
+        if digest in known:
+            files.setdefault(digest, path)
+            if digest not in audio and (found := sound_of(path, digest)) is not None:
+                audio[digest] = found
+
+
+def _stretch(model: Model, source: Source, digest: str, audio: np.ndarray, files: Mapping[str, Path]) -> Stretch:
+    return Stretch(
+        name=source.name,
+        audio=audio,
+        begin=round(source.start_seconds * model.codec.sample_rate),
+        codes=source.codes,
+        take=source.take,
+        sha256=digest,
+        path=files.get(digest),
+        gain=source.gain,
     )
-    missing = [source.name for source, digest in zip(sources, digests, strict=True) if digest not in at_hand]
-    return Found(stretches, tuple(dict.fromkeys(missing)))
 
 
-def _folders(model: Model, folder: Path | None, callback: MetricsCallback | None) -> tuple[Path, ...]:
+def _folders(model: Model, folder: Path | None, callback: MetricsCallback) -> tuple[Path, ...]:
     """Where the recordings may be, the likeliest first."""
     known: list[str] = []
-
-    def tell(words: str) -> None:
-        if callback is not None:
-            callback(Notice(words, is_warning=True))
-
+    tell = noticing(callback, is_warning=True)
     try:
         known = [run.folder for run in reversed(Library(tell).runs(origin_of(model.header)))]
     except LibraryError as error:

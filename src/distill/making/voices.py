@@ -20,7 +20,8 @@ from distill.making.joins import ROOM, Placed, render
 from distill.making.recordings import Passage, find_recordings, without
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
-from distill.training.metrics import MetricsCallback, Notice
+from distill.training.metrics import MetricsCallback
+from distill.training.notices import ignore, noticing
 
 _PART = 512
 """Positions whose nearest places are looked up at once."""
@@ -130,7 +131,7 @@ def join_cost_of(model: Model) -> float:
 
 
 def voice_of(
-    model: Model, settings: VoiceSettings, callback: MetricsCallback | None = None, replaced: Passage | None = None
+    model: Model, settings: VoiceSettings, callback: MetricsCallback = ignore, replaced: Passage | None = None
 ) -> RecordingsVoice | None:
     """The voice a person gets; None is the codec's own.
 
@@ -141,15 +142,11 @@ def voice_of(
         AudioFileError: if the recordings' voice was asked for and none of them is there.
         SettingError: if an edit list is asked for of the codec's voice.
     """
-    choice, folder = settings.choice, settings.recordings
+    choice, folder, tell = settings.choice, settings.recordings, noticing(callback, is_warning=True)
     if settings.edit_list and choice == Choice.CODEC:
         raise SettingError(
             "The codec's voice uses no recordings, so there are no grains to list.", "Leave out --edl or --voice codec."
         )
-
-    def tell(words: str) -> None:
-        if callback is not None:
-            callback(Notice(words, is_warning=True))
 
     if choice == Choice.CODEC or (choice == Choice.AUTO and model.header.nearer_voice != Choice.RECORDINGS):
         if settings.edit_list:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import soundfile
 
@@ -26,9 +26,6 @@ from distill.runs.events import OLD_LOG, EventLog, read_events, take_along
 from distill.runs.status import records_of
 from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass

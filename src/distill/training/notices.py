@@ -13,9 +13,9 @@ def ignore(event: TrainingEvent) -> None:
     """The callback that is used if none is given."""
 
 
-def noticing(callback: MetricsCallback) -> Callable[[str], None]:
+def noticing(callback: MetricsCallback, *, is_warning: bool = False) -> Callable[[str], None]:
     """A function that reports a text to the callback as a notice."""
-    return lambda words: callback(Notice(words))
+    return lambda words: callback(Notice(words, is_warning=is_warning))
 
 
 def tell_of_corpus(corpus: "Corpus", callback: MetricsCallback) -> None:
