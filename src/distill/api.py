@@ -19,14 +19,15 @@ from distill.making.drawing import Sampling
 from distill.making.sampling import Generation
 from distill.making.sampling import generate as generate_pieces
 from distill.making.voices import Choice, VoiceSettings, voice_of
+from distill.making.whole_run import DEFAULT_MINUTES
 from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.training import awake
 from distill.training.budget import CODEC_SHARE, minutes_of_stages
 from distill.training.device import choose_device
-from distill.training.metrics import MetricsCallback, Notice
-from distill.training.notices import ignore
+from distill.training.metrics import MetricsCallback
+from distill.training.notices import ignore, noticing
 from distill.training.plan import Precision, StageEnd
 
 _LOAD = "Open one with: distill.load(FILE)"
@@ -85,7 +86,7 @@ def train(
         raise SettingError(f"A model of {channels!r} channels cannot be trained.", "Choose 1 or 2, or leave it out.")
     choose_device(device)
     if minutes is None and epochs is None:
-        minutes = HIGH_MINUTES if is_high else pipeline.DEFAULT_MINUTES
+        minutes = HIGH_MINUTES if is_high else DEFAULT_MINUTES
     codec_minutes = minutes and CODEC_SHARE * minutes
     first_minutes, second_minutes = minutes_of_stages(codec_minutes, is_high)
     plan = pipeline.CodecPlan(
@@ -96,7 +97,7 @@ def train(
     with claimed(wanted) as target:
         run_folder = new_run_folder(target.stem)
         started = awake.seconds()
-        corpus = import_corpus(folder, channels=channels, ahead=lambda words: (callback or ignore)(Notice(words)))
+        corpus = import_corpus(folder, channels=channels, ahead=noticing(callback or ignore))
         split = split_corpus(corpus, seed=seed)
         model, _ = pipeline.train_codec_in_stages(
             corpus,

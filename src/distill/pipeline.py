@@ -8,8 +8,8 @@ values and files, so each can be run alone, and the model file is all that they 
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -27,13 +27,14 @@ from distill.making.drawing import Sampling
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import check_request
-from distill.making.voices import VoiceSettings
+from distill.making.whole_run import DEFAULT_MINUTES, RunPlan, RunResult
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import UNMEASURED, read_header
 from distill.models.model_file import Model, load_model, save_model
 from distill.report import write_refinement_report, write_report
 from distill.report.gather import refinement_report, run_report
 from distill.runs.events import events_file, read_run
+from distill.runs.journal import Recorded
 from distill.runs.resume import forget_finished, resume_command
 from distill.runs.saved import RefinementRun, Stopped
 from distill.runs.stage import recorded_stage
@@ -42,18 +43,17 @@ from distill.sizes import codec_config, prior_config
 from distill.training import awake
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.budget import closing_seconds, codec_seconds, leaves_time_to_close, overrun, time_to_learn
+from distill.training.candidates import Candidate
 from distill.training.device import choose_device
 from distill.training.headers import bundled_header, codec_header, reason_to_keep, refined_header
 from distill.training.metrics import MetricsCallback, Notice
-from distill.training.notices import ignore
+from distill.training.notices import ignore, noticing
 from distill.training.plan import CodecPlan as CodecPlan
-from distill.training.plan import Precision, StageEnd
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.plan import RefinementPlan as RefinementPlan
+from distill.training.plan import StageEnd
 from distill.training.prior_loop import train_prior
 from distill.training.vqvae_loop import train_vqvae
-
-DEFAULT_MINUTES = 8.0
 
 
 @dataclass(frozen=True)
@@ -65,56 +65,6 @@ class Refined:
     page: Path | None
     """HTML page to compare the codec before and after; None after a stop."""
     result: RefinementResult
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """Everything that is decided before a whole run."""
-
-    name: str | None = None
-    """Of the model; the folder's name if not given."""
-    minutes: float | None = None
-    """That it may take in all; ``DEFAULT_MINUTES`` if not given."""
-    seconds: float = 10.0
-    """Of each new piece."""
-    count: int = 3
-    """How many new pieces."""
-    channels: int | None = None
-    """1 or 2; as many as the recordings have if not given."""
-    config_changes: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the codec's config that the person chose."""
-    seed: int = 0
-    device: str = "auto"
-    precision: Precision = "auto"
-    """Of the arithmetic while training; ``auto`` is the fastest that is as good on this device."""
-    from_scratch: bool = False
-    """Whether codec and prior are trained without the base models."""
-    voice: VoiceSettings = field(default_factory=VoiceSettings)
-    """Which voice renders the codes; by default the one measured to be nearer to the recordings."""
-
-    @property
-    def of_training(self) -> dict[str, Any]:
-        """What the plans of codec and prior have in common."""
-        return {
-            "seed": self.seed,
-            "device": self.device,
-            "precision": self.precision,
-            "from_scratch": self.from_scratch,
-        }
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """The outcome of a whole run."""
-
-    model_path: Path
-    pieces: tuple[Piece, ...]
-    report_path: Path | None
-    seconds_taken: float
-    cancelled: bool
-    next_command: str
-    resume_command: str = ""
-    """The command that goes on after a stop; empty if there is nothing to go on with."""
 
 
 def train_codec(
@@ -304,25 +254,43 @@ def add_prior(
         header = bundled_header(model.header, trained, after)
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
         bundled = with_bands(bundled, split.train)
-        if not (closing.measures or (is_continued and before.get(UNMEASURED))):
-            bundled = with_assumed_voice(bundled, record.tell)
-            save_model(model_path, bundled)
-            return bundled
-        # Whatever ends it from here on, the file says what is still to be done.
-        unmeasured = marked_unmeasured(with_assumed_voice(bundled))
-        save_model(model_path, unmeasured)
-        record.can_go_on = True
-        if is_stopped:
-            return unmeasured
-        candidates = trained["candidates"] if closing.hears else ()
-        measured = with_measures(bundled, split.train, record.tell, partial(_is_set, cancel_event), candidates)
-        if measured is None:
-            record.tell(
-                Notice("The prior is trained, but which voice is nearer has not been measured yet; going on does that.")
-            )
-            return unmeasured
-        record.can_go_on = False
-        save_model(model_path, measured)
+        if closing.measures or (is_continued and before.get(UNMEASURED)):
+            candidates = trained["candidates"] if closing.hears else ()
+            return _measured_and_saved(bundled, model_path, split, candidates, record, is_stopped, cancel_event)
+        bundled = with_assumed_voice(bundled, record.tell)
+        save_model(model_path, bundled)
+    return bundled
+
+
+def _measured_and_saved(
+    bundled: Model,
+    model_path: Path,
+    split: Split,
+    candidates: Sequence[Candidate],
+    record: Recorded,
+    is_stopped: bool,
+    cancel_event: Event | None,
+) -> Model:
+    """The model with what is found out about its new audio (``making/closing.py``); after a stop, without.
+
+    Whatever ends it on the way, the file says what is still to be done.
+
+    Args:
+        is_stopped: whether the training was stopped, so that nothing is measured now.
+    """
+    unmeasured = marked_unmeasured(with_assumed_voice(bundled))
+    save_model(model_path, unmeasured)
+    record.can_go_on = True
+    if is_stopped:
+        return unmeasured
+    measured = with_measures(bundled, split.train, record.tell, partial(_is_set, cancel_event), candidates)
+    if measured is None:
+        record.tell(
+            Notice("The prior is trained, but which voice is nearer has not been measured yet; going on does that.")
+        )
+        return unmeasured
+    record.can_go_on = False
+    save_model(model_path, measured)
     return measured
 
 
@@ -348,13 +316,8 @@ def run(
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
     """
-    started, awake_since, plan = time.monotonic(), awake.seconds(), plan or RunPlan()
-    tell = progress or (lambda step, done, total: None)
-    taken: dict[str, float] = {}
-
-    def over(part: str) -> None:
-        taken[part] = awake.seconds() - awake_since - sum(taken.values())
-
+    started, parts, plan = time.monotonic(), _Parts(), plan or RunPlan()
+    notify, tell = callback or ignore, progress or (lambda step, done, total: None)
     check_request(plan.seconds, plan.count)
     chosen = run_settings(None, plan.minutes, plan.device, DEFAULT_MINUTES, plan.precision)
     minutes = DEFAULT_MINUTES if plan.minutes is None else plan.minutes
@@ -363,7 +326,7 @@ def run(
             folder,
             channels=plan.channels,
             progress=lambda done, total, _: tell("Reading", done, total),
-            ahead=lambda words: (callback or ignore)(Notice(words)),
+            ahead=noticing(notify),
         )
         marked = {*plan.config_changes, *({"channels"} if plan.channels else ())}
         settings = {**chosen, **codec_settings(codec_config(corpus, plan.config_changes), marked)}
@@ -376,9 +339,9 @@ def run(
             return RunResult(model_path, pieces, report, seconds_taken, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=plan.seed)
-        over("reading")
+        parts.over("reading")
         closing = closing_seconds(minutes, plan.seconds, plan.count, corpus.seconds)
-        left = time_to_learn(minutes, time.monotonic() - started, closing, callback or ignore)
+        left = time_to_learn(minutes, time.monotonic() - started, closing, notify)
         codec = train_codec(
             corpus,
             split,
@@ -393,8 +356,8 @@ def run(
             resume = resume_command("train", model_path, codec.header.codec_training)
             return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
-        over("the codec")
-        left = 60 * minutes - sum(taken.values()) - closing
+        parts.over("the codec")
+        left = 60 * minutes - parts.seconds - closing
         bundled = add_prior(
             model_path,
             corpus,
@@ -408,7 +371,7 @@ def run(
             resume = resume_command("train-prior", model_path, bundled.header.prior_training or {})
             return result((), None, command("distill", "generate", model_path), resume)
 
-        over("the prior")
+        parts.over("the prior")
         tell("Composing", 0, 1)
         model = load_model(model_path, choose_device(plan.device))
         pieces = make(
@@ -421,22 +384,32 @@ def run(
             callback=callback,
         )
         tell("Writing the report", 0, 1)
-        contents = run_report(
-            model,
-            corpus,
-            split,
-            list(read_run(run_folder)),
-            pieces,
-            settings=settings,
-            seconds_taken=time.monotonic() - started,
-        )
+        seconds_taken, events = time.monotonic() - started, list(read_run(run_folder))
+        contents = run_report(model, corpus, split, events, pieces, settings=settings, seconds_taken=seconds_taken)
         with reserving(out / f"{model_path.stem}-report.html") as report:
             write_report(report, contents)
         tell("Writing the report", 1, 1)
-        over("audio and report")
-        if words := overrun(minutes, taken):
-            (callback or ignore)(Notice(words))
+        parts.over("audio and report")
+        if words := overrun(minutes, parts.taken):
+            notify(Notice(words))
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
+
+
+class _Parts:
+    """How long each part of a run took, in seconds in which the computer was awake."""
+
+    def __init__(self) -> None:
+        self._begun = awake.seconds()
+        self.taken: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Of all parts so far."""
+        return sum(self.taken.values())
+
+    def over(self, part: str) -> None:
+        """The part that now ends, and the next begins."""
+        self.taken[part] = awake.seconds() - self._begun - self.seconds
 
 
 def _is_set(cancel_event: Event | None) -> bool:
