@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,20 +12,19 @@ from distill.audio.ahead import first_reading
 from distill.audio.alike import Alike, alike_in
 from distill.audio.cache import decoded, forget, let_go, trim_cache
 from distill.audio.files import file_digest
-from distill.audio.folder import audio_files, name_below
+from distill.audio.folder import audio_files, check_folder, listed, name_below
 from distill.audio.judging import Found, judge
 from distill.audio.mixing import Mix, in_channels
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import digest_of
 from distill.audio.stems import Mixdown, like_tracks, mixdowns_in
-from distill.audio.suffixes import AUDIO_SUFFIXES
 from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.unusable import UNPACK
 from distill.audio.verdicts import FileReport, FileVerdict, remarks, settled
 from distill.audio.worth import CLIPPED, QUIET, is_a_moment, is_clipped, is_displaced, is_quiet, worth
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
-from distill.files.names import advice_on_missing, normalised
+from distill.files.names import normalised
 from distill.files.regular import absolute
 
 _LITTLE_SECONDS = 10.0
@@ -228,49 +226,16 @@ def import_corpus(
     if channels not in (None, 1, 2):
         raise SettingError(f"{channels} channels cannot be learned.", "Ask for 1 (mono) or 2 (stereo).")
     folder = Path(folder)
-    paths, reports = _listed(folder)
+    paths, reports = listed(folder)
     if ahead is not None and (words := first_reading(paths)):
         ahead(words)
-    used: dict[str, Found] = {}
-    taken = {name_below(path, folder) for path in paths}
-    by_bytes: dict[str, str] = {}
-    by_samples: dict[str, str] = {}
-    for done, path in enumerate(paths):
-        name = name_below(path, folder)
-        # Composed, as it is typed; two files of which one name is composed and the other is not keep theirs.
-        name = composed if (composed := normalised(name)) not in taken else name
-        taken.add(name)
-        if progress is not None:
-            progress(done, len(paths), name)
-        judged = judge(path, name, by_bytes, by_samples)
-        if isinstance(judged, Found):
-            used[name] = judged
-            by_bytes[judged.sha256] = name
-            by_samples[judged.levels.digest] = name
-            judged = judged.report
-        reports.append(judged)
-    reports.sort(key=lambda report: report.name)
-    if progress is not None:
-        progress(len(paths), len(paths), "")
+    used, judged = _judged(folder, paths, progress or (lambda done, total, name: None))
+    reports = sorted([*reports, *judged], key=lambda report: report.name)
     if not used:
         raise _nothing_usable(folder, reports)
 
     used, reports, alike, groups = _one_of_each_take(used, reports)
-    recordings = tuple(
-        Recording(
-            name=name,
-            path=found.path,
-            sha256=found.sha256,
-            seconds=found.audio.shape[1] / SAMPLE_RATE,
-            samples=found.audio.shape[1],
-            channels=found.audio.shape[0],
-            group=group,
-            audio=found.audio,
-            gain=found.levels.gain,
-            mix=found.levels.mix,
-        )
-        for (name, found), group in zip(used.items(), groups, strict=True)
-    )
+    recordings = tuple(_recording(name, used[name], group) for name, group in zip(used, groups, strict=True))
     trim_cache(keep={one.sha256 for one in recordings})
     stereo = sum(found.report.seconds for found in used.values() if found.levels.stereo)
     return Corpus(
@@ -281,6 +246,48 @@ def import_corpus(
         fingerprint=hashlib.sha256("".join(sorted(one.sha256 for one in recordings)).encode()).hexdigest(),
         alike=alike,
         mixdowns=mixdowns_in([(one.audio, one.mix) for one in recordings], [one.sha256 for one in recordings]),
+    )
+
+
+def _judged(
+    folder: Path, paths: Sequence[Path], progress: Callable[[int, int, str], None]
+) -> tuple[dict[str, Found], list[FileReport]]:
+    """The usable files by their names below the folder, in order, and a report on every file."""
+    used: dict[str, Found] = {}
+    reports: list[FileReport] = []
+    taken = {name_below(path, folder) for path in paths}
+    by_bytes: dict[str, str] = {}
+    by_samples: dict[str, str] = {}
+    for done, path in enumerate(paths):
+        name = name_below(path, folder)
+        # Composed, as it is typed; two files of which one name is composed and the other is not keep theirs.
+        name = composed if (composed := normalised(name)) not in taken else name
+        taken.add(name)
+        progress(done, len(paths), name)
+        judged = judge(path, name, by_bytes, by_samples)
+        if isinstance(judged, Found):
+            used[name] = judged
+            by_bytes[judged.sha256] = name
+            by_samples[judged.levels.digest] = name
+            judged = judged.report
+        reports.append(judged)
+    progress(len(paths), len(paths), "")
+    return used, reports
+
+
+def _recording(name: str, found: Found, group: int) -> Recording:
+    channels, samples = found.audio.shape
+    return Recording(
+        name=name,
+        path=found.path,
+        sha256=found.sha256,
+        seconds=samples / SAMPLE_RATE,
+        samples=samples,
+        channels=channels,
+        group=group,
+        audio=found.audio,
+        gain=found.levels.gain,
+        mix=found.levels.mix,
     )
 
 
@@ -338,7 +345,7 @@ def ensure_usable(folder: Path) -> None:
     Raises:
         CorpusError: if there is none, as :func:`import_corpus` does.
     """
-    paths, reports = _listed(folder)
+    paths, reports = listed(folder)
     for path in paths:
         judged = judge(path, name_below(path, folder), {}, {})
         if isinstance(judged, Found):
@@ -349,7 +356,7 @@ def ensure_usable(folder: Path) -> None:
 
 def audio_digests(folder: Path) -> Iterator[tuple[Path, str]]:
     """Every audio file below ``folder`` that can be read, with the SHA-256 of its bytes."""
-    _check_folder(folder)
+    check_folder(folder)
     for path in audio_files(folder)[0]:
         try:
             digest = digest_of(path)
@@ -369,28 +376,6 @@ def sound_of(path: Path, sha256: str) -> np.ndarray | None:
         return found
     forget(sha256)
     return None
-
-
-def _listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
-    """What looks like sound in it, and what could not be looked at; a CorpusError where there is neither."""
-    _check_folder(folder)
-    paths, ignored, reports = audio_files(folder)
-    if not paths and not reports:
-        others = "1 other file is" if ignored == 1 else f"{ignored} other files are"
-        nothing = "holds nothing but hidden files and empty folders" if any(folder.iterdir()) else "is empty"
-        what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} {nothing}."
-        known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
-        raise CorpusError(what, f"Put recordings in it ({known}).")
-    return paths, reports
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.exists():
-        raise CorpusError(f"The folder {folder} does not exist.", advice_on_missing(folder))
-    if not folder.is_dir():
-        raise CorpusError(f"{folder} is a file; a folder of recordings is needed.", "Give the folder that it is in.")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise CorpusError(f"You have no permission to read the folder {folder}.", "Change its permissions.")
 
 
 def _some(names: list[str], most: int = _NAMED) -> str:

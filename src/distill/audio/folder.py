@@ -9,6 +9,7 @@ from distill.audio.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES,
 from distill.audio.unusable import UNPACK
 from distill.audio.verdicts import FileReport, FileVerdict
 from distill.errors import CorpusError
+from distill.files.names import advice_on_missing
 from distill.files.regular import absolute
 
 _PLACEHOLDER = ".icloud"
@@ -21,6 +22,33 @@ _MOST_HIDDEN = 10_000
 """So many files and folders are looked at in a hidden one: it may be a whole system."""
 
 
+def listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
+    """What looks like sound in it, and what could not be looked at; a CorpusError where there is neither."""
+    check_folder(folder)
+    paths, ignored, reports = audio_files(folder)
+    if not paths and not reports:
+        others = "1 other file is" if ignored == 1 else f"{ignored} other files are"
+        nothing = "holds nothing but hidden files and empty folders" if any(folder.iterdir()) else "is empty"
+        what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} {nothing}."
+        known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
+        raise CorpusError(what, f"Put recordings in it ({known}).")
+    return paths, reports
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses what is no folder that can be looked into.
+
+    Raises:
+        CorpusError: with what it is.
+    """
+    if not folder.exists():
+        raise CorpusError(f"The folder {folder} does not exist.", advice_on_missing(folder))
+    if not folder.is_dir():
+        raise CorpusError(f"{folder} is a file; a folder of recordings is needed.", "Give the folder that it is in.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise CorpusError(f"You have no permission to read the folder {folder}.", "Change its permissions.")
+
+
 def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
     """All below ``folder`` that looks like sound, by name or content, sorted; how many others; what cannot be looked at."""
     found: list[Path] = []
@@ -31,20 +59,18 @@ def audio_files(folder: Path) -> tuple[list[Path], int, list[FileReport]]:
             found.append(path)
         elif path.suffix == _PLACEHOLDER:
             name = name_below(path.with_name(path.name.removeprefix(".").removesuffix(_PLACEHOLDER)), folder)
-            reports.append(
-                FileReport(
-                    name,
-                    FileVerdict.UNREADABLE,
-                    "It is in the cloud, not on this disk; only its placeholder is here.",
-                    "Download it, and try again.",
-                )
-            )
+            why = "It is in the cloud, not on this disk; only its placeholder is here."
+            reports.append(_unread(name, why, "Download it, and try again."))
         elif path.suffix.lower() in PACKED_SUFFIXES:
-            words = "It is an archive, and archives are not opened."
-            reports.append(FileReport(name_below(path, folder), FileVerdict.UNREADABLE, words, UNPACK))
+            why = "It is an archive, and archives are not opened."
+            reports.append(_unread(name_below(path, folder), why, UNPACK))
         else:
             ignored += 1
     return sorted(found, key=lambda path: name_below(path, folder)), ignored, reports
+
+
+def _unread(name: str, why: str, fix: str) -> FileReport:
+    return FileReport(name, FileVerdict.UNREADABLE, why, fix)
 
 
 def _looks_like_sound(path: Path) -> bool:
@@ -78,46 +104,22 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                 why, fix = "cannot be read without permission", "Change its permissions"
             if folder == top:
                 raise CorpusError(f"The folder {folder} {why}.", f"{fix}.") from error
-            reports.append(
-                FileReport(
-                    name_below(folder, top) + "/",
-                    FileVerdict.UNREADABLE,
-                    f"This folder {why}, so nothing in it is used.",
-                    f"{fix}, or move it away.",
-                )
-            )
+            words = f"This folder {why}, so nothing in it is used."
+            reports.append(_unread(f"{name_below(folder, top)}/", words, f"{fix}, or move it away."))
             continue
         below = []
         for entry in entries:
             if entry.name.startswith("."):
-                inner = entry.name.removesuffix(_PLACEHOLDER)
-                if inner != entry.name and Path(inner).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES:
+                if _is_placeholder(entry):
                     yield entry
-                elif entry.is_dir():
-                    if not entry.is_symlink() and not entry.name.startswith(_OF_PROGRAMS) and _holds_sound(entry):
-                        reports.append(
-                            FileReport(
-                                name_below(entry, top) + "/",
-                                FileVerdict.UNREADABLE,
-                                "This folder is hidden, so the sound in it is not used.",
-                                "Give it a name without the dot at its beginning to use it.",
-                            )
-                        )
-                elif is_sound(entry):
-                    reports.append(
-                        FileReport(
-                            name_below(entry, top),
-                            FileVerdict.UNREADABLE,
-                            "It is hidden, as its name begins with a dot.",
-                            "Give it a name without the dot to use it.",
-                        )
-                    )
+                elif hidden := _hidden_sound(entry, top):
+                    reports.append(hidden)
                 continue
             if not entry.is_dir():
                 if entry.is_symlink() and not entry.suffix and not entry.exists():  # to a folder, as far as can be told
                     words = f"It is a link to {entry.readlink()}, which is not there."
                     fix = "Connect the disk that it is on, or delete the link."
-                    reports.append(FileReport(name_below(entry, top), FileVerdict.UNREADABLE, words, fix))
+                    reports.append(_unread(name_below(entry, top), words, fix))
                 yield entry
                 continue
             is_link = entry.is_symlink()
@@ -127,6 +129,25 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
                 seen.add(target)
                 below.append((entry, target))
         folders += reversed(below)
+
+
+def _is_placeholder(path: Path) -> bool:
+    """Whether it stands for a sound that is in the cloud, as macOS keeps it."""
+    inner = path.name.removesuffix(_PLACEHOLDER)
+    return inner != path.name and Path(inner).suffix.lower() in AUDIO_SUFFIXES | MORE_SUFFIXES
+
+
+def _hidden_sound(path: Path, top: Path) -> FileReport | None:
+    """What is said of a hidden file or folder; None if there is no sound in it, or no person hid it."""
+    name = name_below(path, top)
+    if path.is_dir():
+        if path.is_symlink() or path.name.startswith(_OF_PROGRAMS) or not _holds_sound(path):
+            return None
+        why = "This folder is hidden, so the sound in it is not used."
+        return _unread(f"{name}/", why, "Give it a name without the dot at its beginning to use it.")
+    if not is_sound(path):
+        return None
+    return _unread(name, "It is hidden, as its name begins with a dot.", "Give it a name without the dot to use it.")
 
 
 def _holds_sound(folder: Path) -> bool:
