@@ -5,7 +5,7 @@ import math
 import os
 import runpy
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,16 @@ import torch
 
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import MultiScaleSTFT
+from distill.audio.passages import whole_recordings
+from distill.codes.extract import encode_blocks
 from distill.evaluation import codec_files, measure
 from distill.evaluation.measure import Evaluation, evaluate, own_split
 from distill.evaluation.opus import has_opus, through_opus
 from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.header import CorpusRecord, new_header
-from distill.report.gather import evaluation_report, reconstructions
+from distill.models.model_file import Source
+from distill.report import gather
+from distill.report.gather import by_others, evaluation_report, reconstructions
 from distill.report.sound import mel_picture
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +50,40 @@ def model(small_corpus: Path) -> Model:
         codec.eval(),
         torch.ones(4, 16, dtype=torch.int64),
     )
+
+
+def test_a_recording_whose_codes_the_model_keeps_is_not_encoded_again(
+    model: Model, small_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against minutes of encoding for a page of four sounds; a passage, or another level, is none of it."""
+    corpus = import_corpus(small_corpus, channels=1)
+    pairs = reconstructions(model, corpus, frozenset())
+    encoded: list[int] = []
+
+    def encode(codec: ConvVQVAE, blocks: Iterable[np.ndarray], device: torch.device) -> torch.Tensor:
+        codes = encode_blocks(codec, blocks, device)
+        encoded.append(len(codes))
+        return codes
+
+    monkeypatch.setattr(gather, "encode_blocks", encode)
+    fresh = by_others(model, corpus, pairs)
+    assert len(encoded) == corpus.file_count
+    whole = [encode_blocks(model.codec, one.blocks(1)) for one in whole_recordings(corpus.recordings)]
+    sources = [
+        Source(one.name, 0.0, False, codes, one.group, one.sha256, one.gain, one.mix)
+        for one, codes in zip(corpus.recordings, whole, strict=True)
+    ]
+    encoded.clear()
+    for kept, expected in zip(
+        by_others(dataclasses.replace(model, sources=(*sources,)), corpus, pairs), fresh, strict=True
+    ):
+        np.testing.assert_array_equal(kept, expected)
+    assert not encoded
+    sources[0] = dataclasses.replace(sources[0], codes=sources[0].codes[:-1])
+    sources[1] = dataclasses.replace(sources[1], gain=0.5)
+    sources[2] = dataclasses.replace(sources[2], start_seconds=1.0)
+    by_others(dataclasses.replace(model, sources=(*sources,)), corpus, pairs)
+    assert encoded == [len(codes) for codes in whole[:3]]
 
 
 def test_channels_that_cancel_are_measured_and_drawn_by_their_sound(tmp_path: Path) -> None:

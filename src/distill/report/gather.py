@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
@@ -255,34 +256,44 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
 def by_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> list[np.ndarray]:
     """Each recording's codes as grains of all recordings but itself and its near-copies: float32 ``[C, N]``, as long as the
     original, or ``[C, 0]`` where there are no others."""
-    codec = model.codec
-    by_name = {recording.name: recording for recording in corpus.recordings}
-    codes = {
-        name: encode_blocks(codec, whole_recordings([one])[0].blocks(codec.channels), model.device)
-        for name, one in by_name.items()
-    }
+    codec, join_cost = model.codec, join_cost_of(model)
+    groups = {one.name: one.group for one in corpus.recordings}
+    codes = _codes_of(model, corpus)
     found = []
     for pair in pairs:
-        others = [one for one in corpus.recordings if one.group != by_name[pair.name].group]
         stretches = [
             Stretch(
-                one.name,
-                as_trained(one.audio, codec.channels, one.gain, one.mix),
-                0,
-                codes[one.name],
-                one.group,
-                one.sha256,
+                name=one.name,
+                audio=as_trained(one.audio, codec.channels, one.gain, one.mix),
+                begin=0,
+                codes=codes[one.name],
+                take=one.group,
+                sha256=one.sha256,
             )
-            for one in others
+            for one in corpus.recordings
+            if one.group != groups[pair.name]
         ]
         if not stretches:
             found.append(np.zeros((codec.channels, 0), np.float32))
             continue
-        bank = Bank.of(model, stretches)
-        voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, 1.0, join_cost_of(model))
+        voice = RecordingsVoice(Bank.of(model, stretches), codec.channels, codec.sample_rate, 1.0, join_cost)
         positions = -(-pair.original.shape[1] // codec.hop)
         found.append(joined(voice.blocks(codes[pair.name][:positions]), pair.original.shape[1]))
     return found
+
+
+def _codes_of(model: Model, corpus: Corpus) -> dict[str, Tensor]:
+    """The codes ``[S, Q]`` of each recording, by its name. Those that the model file keeps of it need not be encoded again."""
+    kept = {one.sha256: one for one in model.sources if one.start_seconds == 0}
+    codes = {}
+    for whole in whole_recordings(corpus.recordings):
+        one, source = whole.recording, kept.get(whole.recording.sha256)
+        is_known = source is not None and (source.gain, source.mix) == (one.gain, one.mix)
+        if source is not None and is_known and len(source.codes) == -(-one.samples // model.codec.hop):
+            codes[one.name] = source.codes
+        else:
+            codes[one.name] = encode_blocks(model.codec, whole.blocks(model.codec.channels), model.device)
+    return codes
 
 
 def _called(model: Model) -> str:
