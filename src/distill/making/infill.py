@@ -106,34 +106,13 @@ def infill(
         SettingError: if the passage is not within the recording, or too short or too long, or ``count`` is out of range.
     """
     check_count(count)
-    prior = model.require_prior()
-    codec = model.codec
+    prior, codec = model.require_prior(), model.codec
     rate, hop, samples = codec.sample_rate, codec.hop, recording.shape[1]
-    longest = longest_passage(model)
-    if samples < SHORTEST_SECONDS * rate:
-        raise SettingError(
-            f"The recording lasts {duration(samples / rate)}; a passage in it must last {duration(SHORTEST_SECONDS)}.",
-            "Take a longer one.",
-        )
-    if not (0 <= begin < end <= samples / rate + 1e-6 and SHORTEST_SECONDS <= end - begin <= longest):
-        most = math.floor(100 * min(longest, samples / rate)) / 100  # rounded up it would be refused again
-        raise SettingError(
-            f"The passage from {begin:g} to {end:g} s of a recording of {samples / rate:.2f} s cannot be replaced.",
-            f"Choose --from and --to within the recording, {SHORTEST_SECONDS:g} to {most:.2f} s apart.",
-        )
+    _check_passage(begin, end, samples / rate, longest_passage(model))
     start, stop = round(begin * rate), min(samples, round(end * rate))
     first_new, after_new = start // hop, -(-stop // hop)
-    spare = prior.config.context_positions - (after_new - first_new)
-    # What one side does not need, because the recording ends there, the other may have.
-    total = -(-samples // hop)
-    before = min(first_new, max(spare // 2, spare - (total - after_new)))
-    after = min(total - after_new, spare - before)
-
-    # The codec needs its own context to either side to give the codes that the whole recording would give.
-    low = max(0, first_new - before - codec.context)
-    high = min(total, after_new + after + codec.context)
-    codes = encode_blocks(codec, [recording[:, low * hop : high * hop] / np.float32(gain)], model.device)
-    codes = codes[first_new - before - low : after_new + after - low]
+    before, after = _sides(first_new, after_new, -(-samples // hop), prior.config.context_positions)
+    codes = _codes_within(model, recording, first_new - before, after_new + after, gain)
     left, right = codes[:before].expand(count, -1, -1), codes[before + after_new - first_new :]
     if before == 0:  # nothing before the passage: it opens like one of the recordings, which the model file keeps
         left = Openings(model).codes(range(seed, seed + count))[:, None]
@@ -165,3 +144,43 @@ def infill(
         )
         for index, piece in enumerate(new)
     ]
+
+
+def _check_passage(begin: float, end: float, length: float, longest: float) -> None:
+    """Refuses a passage that cannot be made anew; all in seconds, ``length`` of the recording.
+
+    Raises:
+        SettingError: with what can be.
+    """
+    if length < SHORTEST_SECONDS:
+        raise SettingError(
+            f"The recording lasts {duration(length)}; a passage in it must last {duration(SHORTEST_SECONDS)}.",
+            "Take a longer one.",
+        )
+    if not (0 <= begin < end <= length + 1e-6 and SHORTEST_SECONDS <= end - begin <= longest):
+        most = math.floor(100 * min(longest, length)) / 100  # rounded up it would be refused again
+        raise SettingError(
+            f"The passage from {begin:g} to {end:g} s of a recording of {length:.2f} s cannot be replaced.",
+            f"Choose --from and --to within the recording, {SHORTEST_SECONDS:g} to {most:.2f} s apart.",
+        )
+
+
+def _sides(first_new: int, after_new: int, total: int, window: int) -> tuple[int, int]:
+    """How many positions the prior sees before and after the passage ``first_new`` to ``after_new`` of ``total``.
+
+    What one side does not need, because the recording ends there, the other may have.
+    """
+    spare = window - (after_new - first_new)
+    before = min(first_new, max(spare // 2, spare - (total - after_new)))
+    return before, min(total - after_new, spare - before)
+
+
+def _codes_within(model: Model, recording: np.ndarray, first: int, stop: int, gain: float) -> Tensor:
+    """Codes ``[stop - first, Q]`` of these positions of a recording ``[C, N]``, which the codec hears ``gain`` times softer.
+
+    The codec needs its own context to either side to give the codes that the whole recording would give.
+    """
+    codec = model.codec
+    low = max(0, first - codec.context)
+    part = recording[:, low * codec.hop : (stop + codec.context) * codec.hop]
+    return encode_blocks(codec, [part / np.float32(gain)], model.device)[first - low : stop - low]
