@@ -1,7 +1,6 @@
 """Makes a piece again, from its record in the library to the identical file."""
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from distill.errors import AudioFileError, LibraryError, ModelFileError, Setting
 from distill.files.names import command
 from distill.library import GenerationRecord, Library
 from distill.library.trash import trashed
+from distill.making.drawing import Progress
 from distill.making.pieces import Piece, make_again
 from distill.making.request import Request
 from distill.making.voices import Choice
@@ -39,7 +39,7 @@ def regenerate(
     *,
     given: Path | None = None,
     recordings: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     callback: MetricsCallback = ignore,
 ) -> Regenerated:
     """Makes a piece again with the same model, seed and settings, and writes it to ``out`` under the same name, if it is free.

@@ -7,6 +7,7 @@ flat, and nothing ever starts over from silence.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -114,6 +115,8 @@ class Steering:
         return self if self.beat is None else replace(self, beat=self.beat.after(positions))
 
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with how many positions are drawn, and how many will be in all."""
 UNSTEERED = Steering()
 """What is drawn follows the prior alone, at the rate of a codec of the default hop."""
 
@@ -238,7 +241,7 @@ def sample_codes(
     positions: int,
     sampling: Sampling,
     seeds: Sequence[int],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     *,
     heard: Sequence[Tensor] | None = None,
     steering: Steering = UNSTEERED,
@@ -282,7 +285,7 @@ def continue_codes(
     ahead: Tensor | None = None,
     kept: Tensor | None = None,
     unheard: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """What follows the codes ``prompt [B, P, Q]``: ``[B, positions, Q]``, each stream drawn with its own generator.
 

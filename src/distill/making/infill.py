@@ -1,7 +1,7 @@
 """Infilling: a passage of a recording made anew, so that it follows from what is before it and leads to what is after it."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from distill.codes.extract import encode_blocks
 from distill.durations import duration
 from distill.errors import SettingError
-from distill.making.drawing import Sampling, Steering, continue_codes
+from distill.making.drawing import Progress, Sampling, Steering, continue_codes
 from distill.making.level import LISTENED_SECONDS, at_level, rising
 from distill.making.openings import Openings
 from distill.making.sampling import Voice, check_count, rendered
@@ -89,7 +89,7 @@ def infill(
     count: int = 1,
     sampling: Sampling | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     voice: Voice | None = None,
     *,
     gain: float = 1.0,

@@ -77,8 +77,9 @@ class _Join:
 class _GrainSound:
     """The sound of one grain in the piece's time: sample n of the piece is sample ``n + offset`` of the recording."""
 
-    def __init__(self, audio: np.ndarray, channels: int, offset: int, gain: float = 0.0) -> None:
-        self.audio, self.channels, self.offset, self.gain = audio, channels, offset, gain
+    def __init__(self, audio: np.ndarray, channels: int, offset: int) -> None:
+        self.audio, self.channels, self.offset = audio, channels, offset
+        self.gain = 0.0  # decibels
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Its sound from ``start`` to ``stop`` of the piece, ``[channels, n]``, at its gain."""
@@ -118,12 +119,8 @@ def render(
             start, stop = border + join.start, border + join.start + join.length
             out, into = _gains(join.length, join.correlation)
             done = replace(begun, length=stop - begun.start, fade_out=join.length)
-            yield (
-                np.concatenate(
-                    [voice.read(given, start), voice.read(start, stop) * out + new.read(start, stop) * into], axis=1
-                ),
-                (done,),
-            )
+            fade = voice.read(start, stop) * out + new.read(start, stop) * into
+            yield np.concatenate([voice.read(given, start), fade], axis=1), (done,)
             begun = Placed(
                 stretch=grain.stretch,
                 start=start,
@@ -217,15 +214,15 @@ def _fade_place(attacks: np.ndarray, arrivals: np.ndarray, room: int, first: int
         if span > count:
             continue
         starts = np.arange(count - span + 1)
-        within = old[starts + span] - old[starts] + new[starts + span] - new[starts]
-        twice = np.minimum(old[starts], new[-1] - new[starts + span])
-        lost = np.maximum(np.maximum(old[-1], new[-1]) - old[starts] - (new[-1] - new[starts + span]) - within, 0)
-        off = np.abs(starts + span / 2 - count / 2) / max(count / 2, 1)
+        kept_old, kept_new = old[starts], new[-1] - new[starts + span]  # attacks that are heard as they are
+        within = old[starts + span] - old[starts] + new[starts + span] - new[starts]  # faded
+        twice = np.minimum(kept_old, kept_new)  # once in each grain
+        lost = np.maximum(np.maximum(old[-1], new[-1]) - kept_old - kept_new - within, 0)
+        off = np.abs(starts + span / 2 - count / 2) / max(count / 2, 1)  # from the border
         begins = starts * _MILLISECOND - room
         silent = np.maximum(first - begins, 0) + np.maximum(begins + length - last, 0)
-        cost = (
-            3 * within + 3 * twice + lost + 5 * silent / max(room, 1) + 0.15 * np.log2(FADES[-1] / length) + 0.3 * off
-        )
+        short = np.log2(FADES[-1] / length)
+        cost = 3 * within + 3 * twice + lost + 5 * silent / max(room, 1) + 0.15 * short + 0.3 * off
         place = int(cost.argmin())
         if cost[place] < best:
             best, found = float(cost[place]), (place * _MILLISECOND - room, length)

@@ -5,7 +5,7 @@ are cross-faded, so that the loop's last sample is followed by what really follo
 drawn again (``tries.py``).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from distill.audio.distance import LogMel
 from distill.audio.mixing import mono
 from distill.errors import SettingError
 from distill.making.beat import Cycle
-from distill.making.drawing import Sampling
+from distill.making.drawing import Progress, Sampling
 from distill.making.level import rising
 from distill.making.sampling import FADE_OUT_SECONDS, MAX_SECONDS, MIN_SECONDS, Generation, Voice, generate
 from distill.making.tries import MOST_TRIES
@@ -97,7 +97,7 @@ def make_loops(
     count: int = 1,
     sampling: Sampling | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     voice: Voice | None = None,
     beats: int | None = None,
 ) -> list[Loop]:

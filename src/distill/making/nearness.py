@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from distill.audio import pitch
 from distill.audio.distance import mel_filterbank
@@ -161,12 +162,12 @@ def measured(model: Model, passages: Sequence[Passage], reference: Reference) ->
         return {}
     stretches = [
         Stretch(
-            source.name,
-            as_trained(passage.recording.audio, codec.channels, source.gain, source.mix),
-            passage.start,
-            source.codes,
-            source.take,
-            source.sha256,
+            name=source.name,
+            audio=as_trained(passage.recording.audio, codec.channels, source.gain, source.mix),
+            begin=passage.start,
+            codes=source.codes,
+            take=source.take,
+            sha256=source.sha256,
         )
         for source, passage in zip(model.trained_on, passages, strict=True)
     ]
@@ -249,22 +250,17 @@ def _mono(audio: np.ndarray) -> Tensor:
 def _spectra(sound: Tensor, size: int, window: int, step: int, *, centred: bool = True) -> Tensor:
     """Magnitudes ``[F, size // 2 + 1]``."""
     least = window if centred else size
-    padded = torch.nn.functional.pad(sound, (0, max(0, least - len(sound))))
-    found: Tensor = (
-        torch.stft(
-            padded,
-            size,
-            step,
-            window,
-            torch.hann_window(window),
-            center=centred,
-            pad_mode="constant",
-            return_complex=True,
-        )
-        .abs()
-        .T
+    spectra = torch.stft(
+        F.pad(sound, (0, max(0, least - len(sound)))),
+        size,
+        step,
+        window,
+        torch.hann_window(window),
+        center=centred,
+        pad_mode="constant",
+        return_complex=True,
     )
-    return found
+    return spectra.abs().T
 
 
 def _movement(audio: Iterable[np.ndarray]) -> np.ndarray:
@@ -329,7 +325,7 @@ def _seconds(audio: Iterable[np.ndarray]) -> Tensor:
     found = []
     for one in audio:
         sound = _mono(one)
-        sound = torch.nn.functional.pad(sound, (0, max(0, SAMPLE_RATE - len(sound))))
+        sound = F.pad(sound, (0, max(0, SAMPLE_RATE - len(sound))))
         mel = (_spectra(sound, _MEL_FRAME, _MEL_FRAME, _MEL_STEP) @ filters).clamp(min=1e-5).log()
         windows = mel.unfold(0, 100, 50)  # [W, 64, 100]
         found.append(torch.cat([windows.mean(dim=2), windows.std(dim=2, correction=0)], dim=1))

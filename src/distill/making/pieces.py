@@ -14,6 +14,7 @@ from distill.errors import SettingError
 from distill.files.atomic import ensure_writable
 from distill.files.names import reserving
 from distill.making import loops
+from distill.making.drawing import Progress
 from distill.making.given import read_prompt, read_recording
 from distill.making.infill import Infill, infill, next_to
 from distill.making.level import gain_to_meet
@@ -65,7 +66,7 @@ def make(
     count: int = 1,
     *,
     max_similarity: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     callback: MetricsCallback | None = None,
 ) -> tuple[Piece, ...]:
     """Makes what is asked for, writes each piece to its own file in ``out``, and notes it in the library.
@@ -148,7 +149,7 @@ def make_again(
     seeds: range,
     seed: int,
     name: str,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     callback: MetricsCallback = ignore,
 ) -> Piece:
     """Makes the piece of one seed as it was made before, and writes it under the name it had, if that is free.
@@ -181,7 +182,7 @@ def _drawer(
     model: Model,
     request: Request,
     voice: Voice | None,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
     callback: MetricsCallback,
 ) -> Callable[[int, int], Sequence[Take]]:
     """``draw(first seed, how many)``, with everything read that the request names."""

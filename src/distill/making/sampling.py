@@ -1,6 +1,6 @@
 """New audio: the prior draws codes (``drawing.py``), the codec decodes them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from distill.codes.extract import decode_chunks
 from distill.errors import SettingError
 from distill.making.beat import Cycle, beat_of_openings, beat_of_prompt
-from distill.making.drawing import Sampling, Steering, continue_codes, sample_codes
+from distill.making.drawing import Progress, Sampling, Steering, continue_codes, sample_codes
 from distill.making.level import at_level, raised_cosine
 from distill.making.openings import Openings
 from distill.models.model_file import Model
@@ -114,7 +114,7 @@ def generate(
     count: int = 1,
     sampling: Sampling | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     *,
     prompt: Tensor | None = None,
     gain: float = 1.0,
@@ -124,7 +124,6 @@ def generate(
     """``count`` new pieces of ``seconds`` each, drawn as one batch; piece ``i`` has seed ``seed + i``.
 
     Args:
-        progress: called with (positions drawn, positions in all).
         prompt: codes ``[P, Q]`` of what is to be continued; the pieces begin where it ends.
         gain: of the pieces.
         voice: makes them sound in place of the codec's decoder.
@@ -164,7 +163,7 @@ def _from_openings(
     sampling: Sampling,
     seeds: Sequence[int],
     cycle: Cycle | None,
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> Tensor:
     """Codes ``[B, positions, Q]`` that begin as the recordings do."""
     openings = Openings(model)
@@ -187,7 +186,7 @@ def _from_prompt(
     positions: int,
     sampling: Sampling,
     seeds: Sequence[int],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> tuple[Tensor, int]:
     """Codes ``[B, lead + positions, Q]`` that go on from the codes ``prompt [P, Q]``, and ``lead``.
 

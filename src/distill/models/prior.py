@@ -224,9 +224,7 @@ class CodePrior(nn.Module):
         complete = line.shape[1] // q
         # Pad to whole positions, and one further for what comes after a complete one; no padding reaches a logit that is kept.
         grid = F.pad(line, (0, (complete + 1) * q - line.shape[1])).unflatten(1, (complete + 1, q))
-        levels = torch.arange(q, device=tokens.device)
-        embedded = self.embedding(grid + levels * self.config.codebook_size)  # [B, S, Q, H]
-        embedded = dropout(embedded, self.config.dropout, self.training)
+        embedded = dropout(self._embed(grid), self.config.dropout, self.training)
         hidden = self._backbone(embedded[:, :complete].sum(dim=2), cache, known_from)  # [B, S, H]
         first = grid.new_full((len(grid), 1, q), -1) if cache is None else cache.previous
         previous = torch.cat([first, grid[:, :-1]], dim=1)  # [B, S, Q]
@@ -262,15 +260,15 @@ class CodePrior(nn.Module):
         if cache.inputs or stop * self.config.num_quantizers > self.config.context:
             raise ValueError(f"positions {first} to {stop} do not fit an empty cache of {self.config.context} tokens")
         b = codes.shape[0]
-        x = torch.cat([self.start.expand(b, 1, -1), self._embed(codes)], dim=1)
+        x = torch.cat([self.start.expand(b, 1, -1), self._embed(codes).sum(dim=2)], dim=1)
         self._run(x, torch.arange(first, stop + 1, device=codes.device), cache)
         cache.ahead = cache.inputs
 
     def _embed(self, codes: Tensor) -> Tensor:
-        """Codes ``[B, S, Q] →`` one vector a position, ``[B, S, H]``."""
+        """Codes ``[B, S, Q] →`` a vector each, ``[B, S, Q, H]``; their sum over the levels is a position's."""
         levels = torch.arange(self.config.num_quantizers, device=codes.device)
         embedded: Tensor = self.embedding(codes + levels * self.config.codebook_size)
-        return embedded.sum(dim=2)
+        return embedded
 
     def _backbone(self, positions: Tensor, cache: PriorCache | None, known_from: int | None = None) -> Tensor:
         """Embedded positions ``[B, S, H] →`` the vectors that those positions' successors are drawn from.

@@ -314,6 +314,16 @@ class ConvVQVAE(nn.Module):
     def _synthesise(
         self, quantized: Tensor, first: int = 0, held: Tensor | None = None, held_at: int = -1
     ) -> tuple[Tensor, Tensor | None, Predicted | None]:
+        """The sound of quantised vectors ``[B, S, vector_size]``, whose first is at the position ``first`` of the whole.
+
+        Args:
+            held: phases ``[B, bins]`` of the position ``held_at``, counted from the first; without them, tones start at random
+                phases.
+
+        Returns:
+            Audio ``[B, C, S·hop]``, the phases of every position ``[B, S, bins]``, and what the head predicted; None for both
+            with the voice ``frames``.
+        """
         head = self.tonal_head
         if head is None:
             return self._below_full_scale(self.decoder(quantized)), None, None
