@@ -60,27 +60,9 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
             channels=info.own_channels,
             unread=info.unread,
         )
-        if info.seconds < SHORTEST_SECONDS:
-            return replace(
-                report,
-                verdict=FileVerdict.SHORT,
-                reason=f"It lasts {1000 * info.seconds:.4g} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
-                fix=_also(
-                    "Export it with its decay or some silence after it, join it with others, or leave it out.", info
-                ),
-            )
-        if info.seconds > LONGEST_SECONDS:
-            return replace(
-                report,
-                verdict=FileVerdict.LONG,
-                reason=f"It lasts {duration(info.seconds)}; at most {duration(LONGEST_SECONDS)} can be learned from.",
-                fix="Cut out the parts whose sound you want; if it is not really that long, export it again.",
-            )
-        sha256 = digest_of(path)
-        audio = decoded(path, sha256)
-        if audio.shape != (info.channels, samples_at_48k(info)):  # kept by an earlier version, which read less of it
-            forget(sha256)
-            audio = decoded(path, sha256)
+        if refused := _of_wrong_length(report, info):
+            return refused
+        sha256, audio = _decoded_whole(path, info)
         if _stamp(path) != before:
             forget(sha256)
             raise AudioFileError(
@@ -89,9 +71,16 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
     except AudioFileError as error:
         return FileReport(name, FileVerdict.UNREADABLE, _without_name(error.what, path), error.fix)
     levels = levels_of(sha256, audio, info.subtype)
-    report = replace(report, peak_db=20 * math.log10(max(levels.peak, 1e-10)), silence=levels.silence)
-    report = replace(report, loud=levels.loud, offset=levels.offset, clipped=levels.clipped, bandwidth=levels.bandwidth)
-    report = replace(report, remark=_remark(remark_on(info), levels, info.subtype))
+    report = replace(
+        report,
+        peak_db=20 * math.log10(max(levels.peak, 1e-10)),
+        silence=levels.silence,
+        loud=levels.loud,
+        offset=levels.offset,
+        clipped=levels.clipped,
+        bandwidth=levels.bandwidth,
+        remark=_remark(remark_on(info), levels, info.subtype),
+    )
     if levels.peak < _SILENT or levels.span < _SILENT:
         constant = levels.peak >= _SILENT
         return replace(
@@ -110,6 +99,40 @@ def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mappin
             duplicate_of=twin,
         )
     return Found(report, path, sha256, audio, levels, info.subtype)
+
+
+def _of_wrong_length(report: FileReport, info: AudioInfo) -> FileReport | None:
+    """The report on a file that is too short or too long to be learned from; None on any other."""
+    if info.seconds < SHORTEST_SECONDS:
+        fix = "Export it with its decay or some silence after it, join it with others, or leave it out."
+        return replace(
+            report,
+            verdict=FileVerdict.SHORT,
+            reason=f"It lasts {1000 * info.seconds:.4g} ms; {1000 * SHORTEST_SECONDS:.0f} ms are needed.",
+            fix=_also(fix, info),
+        )
+    if info.seconds > LONGEST_SECONDS:
+        return replace(
+            report,
+            verdict=FileVerdict.LONG,
+            reason=f"It lasts {duration(info.seconds)}; at most {duration(LONGEST_SECONDS)} can be learned from.",
+            fix="Cut out the parts whose sound you want; if it is not really that long, export it again.",
+        )
+    return None
+
+
+def _decoded_whole(path: Path, info: AudioInfo) -> tuple[str, np.memmap]:
+    """The SHA-256 of a file's bytes, and its sound ``[C, N]`` from the cache.
+
+    Raises:
+        AudioFileError: if it cannot be read to its end.
+    """
+    sha256 = digest_of(path)
+    audio = decoded(path, sha256)
+    if audio.shape != (info.channels, samples_at_48k(info)):  # kept by an earlier version, which read less of it
+        forget(sha256)
+        audio = decoded(path, sha256)
+    return sha256, audio
 
 
 def _also(words: str, info: AudioInfo) -> str:

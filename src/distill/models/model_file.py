@@ -61,6 +61,34 @@ class Source:
     mix: Mix = "mean"
     """How one channel was made of two."""
 
+    @classmethod
+    def of(cls, record: SourceRecord, codes: Tensor) -> "Source":
+        """The source that a header has this record of."""
+        return cls(
+            name=record.name,
+            start_seconds=record.start_seconds,
+            held_out=record.held_out,
+            codes=codes,
+            take=record.take,
+            sha256=record.sha256 or "",
+            gain=record.gain,
+            mix=record.mix,
+        )
+
+    @property
+    def record(self) -> SourceRecord:
+        """What the header says of it."""
+        return SourceRecord(
+            name=self.name,
+            start_seconds=self.start_seconds,
+            positions=len(self.codes),
+            held_out=self.held_out,
+            take=self.take,
+            sha256=self.sha256 or None,
+            gain=self.gain,
+            mix=self.mix,
+        )
+
 
 @dataclass
 class Model:
@@ -134,19 +162,7 @@ def save_model(path: Path, model: Model) -> Path:
     if model.prior is not None:
         tensors |= {f"prior.{name}": tensor for name, tensor in model.prior.state_dict().items()}
         tensors["sources"] = torch.cat([source.codes for source in model.sources]).short()
-    records = tuple(
-        SourceRecord(
-            name=source.name,
-            start_seconds=source.start_seconds,
-            positions=len(source.codes),
-            held_out=source.held_out,
-            take=source.take,
-            sha256=source.sha256 or None,
-            gain=source.gain,
-            mix=source.mix,
-        )
-        for source in model.sources
-    )
+    records = tuple(source.record for source in model.sources)
     named = {record.sha256 for record in records}
     # A prior of other recordings has no use for them.
     sounds = [sound for sound in model.sounds if sound.sha256 in named]
@@ -189,37 +205,22 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> Model:
         )
         check_sounds(sounds)
     codec = ConvVQVAE(header.codec)
-    codec.load_state_dict(
-        {
-            name.removeprefix("codec."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("codec.") and name != _CODEBOOKS
-        },
-        strict=False,
-    )
-    codec.quantizer.set_codebooks(tensors[_CODEBOOKS])
+    codebooks = tensors.pop(_CODEBOOKS)
+    codec.load_state_dict(_below("codec.", tensors), strict=False)
+    codec.quantizer.set_codebooks(codebooks)
     model = Model(header, _frozen(codec, device), tensors["code_counts"], sounds=sounds, path=path)
     if header.prior is not None:
         prior = CodePrior(header.prior)
-        prior.load_state_dict(
-            {name.removeprefix("prior."): tensor for name, tensor in tensors.items() if name.startswith("prior.")}
-        )
+        prior.load_state_dict(_below("prior.", tensors))
         model.prior = _frozen(prior, device)
         parts = tensors["sources"].long().split([record.positions for record in header.sources])
-        model.sources = tuple(
-            Source(
-                name=record.name,
-                start_seconds=record.start_seconds,
-                held_out=record.held_out,
-                codes=part,
-                take=record.take,
-                sha256=record.sha256 or "",
-                gain=record.gain,
-                mix=record.mix,
-            )
-            for record, part in zip(header.sources, parts, strict=True)
-        )
+        model.sources = tuple(Source.of(record, part) for record, part in zip(header.sources, parts, strict=True))
     return model
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 class _WeightsWithoutMemory(TorchFunctionMode):

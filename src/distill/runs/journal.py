@@ -98,17 +98,21 @@ def recorded_run(
         try:
             yield (recorded := Recorded(tell, log))
         except BaseException as error:
-            outcome, words = "failed", f"{type(error).__name__}: {error}".rstrip(": ")
-            if isinstance(error, KeyboardInterrupt):
-                outcome, words = "interrupted", str(error) or ENDED_AT_ONCE
-            elif isinstance(error, DistillError):
-                words = error.what
-            library.save(memory.ended(run, outcome, words), had_model)
+            library.save(memory.ended(run, *_broken_off(error)), had_model)
             raise
         stopped = cancel_event is not None and cancel_event.is_set()
         if recorded.can_go_on is not None:
             stopped = stopped and recorded.can_go_on
         library.save(memory.ended(run, "stopped" if stopped else "finished"), True)
+
+
+def _broken_off(error: BaseException) -> tuple[str, str]:
+    """The outcome of a run that an error ended, and why, in words."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", str(error) or ENDED_AT_ONCE
+    if isinstance(error, DistillError):
+        return "failed", error.what
+    return "failed", f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 @dataclass
