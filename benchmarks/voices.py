@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument(
         "--lean", type=float, help="nats a decibel by which louder codes are likelier; the model's if not given"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the first lot; each further lot adds 1000")
+    parser.add_argument("--seed", type=int, default=0, help="of the first piece; each further one has the next")
     parser.add_argument("--minutes", type=float, help="measures time and memory of one piece of this length instead")
     parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
     parser.add_argument("--held-out", action="store_true", help="held-out recordings in both voices instead")
@@ -94,7 +94,7 @@ def main() -> None:
         draw(model, asked.folder, voice_of(model, stretches, dial, cost), dial, asked.picture)
     else:
         voice = voice_of(model, stretches, dial, cost)
-        seeds = [asked.seed + 1000 * lot for lot in range(asked.lots)]
+        seeds = [asked.seed + asked.count * lot for lot in range(asked.lots)]
         compare(model, asked.folder, voice, dial, seeds, asked.count, asked.seconds)
 
 
