@@ -1,6 +1,7 @@
 """``distill check FOLDER``: what Distill can use in a folder, before any time is spent."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -15,7 +16,10 @@ from distill.files.regular import absolute
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from distill.audio.corpus import Corpus
+    from distill.audio.passages import Split
     from distill.audio.verdicts import FileReport
+    from distill.settings import Settings
 
 _STYLES = {
     "used": "green",
@@ -37,7 +41,6 @@ def check(
     """Check every file in FOLDER: usable or not and why, duplicates, the split, and the sizes the models would get."""
     from distill.audio.corpus import import_corpus
     from distill.audio.split import split_corpus
-    from distill.audio.verdicts import remarks
     from distill.settings import codec_settings
     from distill.sizes import codec_config, explain_codec
 
@@ -48,46 +51,10 @@ def check(
     config = codec_config(corpus, {})
     settings = codec_settings(config, {"channels"} if wanted_channels else ())
     if as_json:
-        kept = () if split.kind == "none" else split.held_out
-        whole = {passage.recording.name for passage in kept if passage.samples == passage.recording.samples}
-        print_json(
-            {
-                "folder": absolute(folder),
-                "fingerprint": corpus.fingerprint,
-                "files": [dataclasses.asdict(file) for file in corpus.files],
-                "usable": corpus.file_count,
-                "seconds": round(corpus.seconds, 3),
-                "channels": corpus.channels,
-                "warnings": corpus.warnings,
-                "together": corpus.together,
-                "split": {
-                    "kind": split.kind,
-                    "explanation": split.explanation,
-                    "held_out": sorted(whole),
-                    "held_out_in_part": sorted({passage.recording.name for passage in kept} - whole),
-                },
-                "why": explain_codec(corpus, config),
-                "settings": {name: value for name, (value, _) in settings.items()},
-            }
-        )
+        _print_json(folder, corpus, split, explain_codec(corpus, config), settings)
         return
     _show(corpus.files)
-    unused = [file for file in corpus.files if str(file.verdict) != "used"]
-    if unused:
-        line()
-        line("Left out:")
-    # Of one recording there may be many copies, and of one camera many films: what is said of all is said once.
-    same: dict[tuple[str, str, str], list[str]] = {}
-    for file in unused:
-        same.setdefault((str(file.verdict), file.reason, file.fix), []).append(file.name)
-    for (verdict, reason, fix), names in same.items():
-        line(f"  {', '.join(names)}: {reason} {fix}", _STYLES[verdict])
-    remarked = remarks(corpus.files)
-    if remarked:
-        line()
-        line("Used, but:")
-    for remark, names in remarked.items():
-        line(f"  {', '.join(names)}: {remark}")
+    _say_of_files(corpus.files)
     files = "1 file" if len(corpus.files) == 1 else f"{len(corpus.files)} files"
     line()
     line(
@@ -103,6 +70,55 @@ def check(
     settings_table(settings)
     note()
     place("Next", command("distill", "run", folder))
+
+
+def _print_json(folder: Path, corpus: "Corpus", split: "Split", why: str, settings: "Settings") -> None:
+    kept = () if split.kind == "none" else split.held_out
+    whole = {passage.recording.name for passage in kept if passage.samples == passage.recording.samples}
+    print_json(
+        {
+            "folder": absolute(folder),
+            "fingerprint": corpus.fingerprint,
+            "files": [dataclasses.asdict(file) for file in corpus.files],
+            "usable": corpus.file_count,
+            "seconds": round(corpus.seconds, 3),
+            "channels": corpus.channels,
+            "warnings": corpus.warnings,
+            "together": corpus.together,
+            "split": {
+                "kind": split.kind,
+                "explanation": split.explanation,
+                "held_out": sorted(whole),
+                "held_out_in_part": sorted({passage.recording.name for passage in kept} - whole),
+            },
+            "why": why,
+            "settings": {name: value for name, (value, _) in settings.items()},
+        }
+    )
+
+
+def _say_of_files(files: "Sequence[FileReport]") -> None:
+    """Why files are left out, and what is to be known of some that are used.
+
+    Of one recording there may be many copies, and of one camera many films: what is said of all is said once.
+    """
+    from distill.audio.verdicts import remarks
+
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for file in files:
+        if str(file.verdict) != "used":
+            same.setdefault((str(file.verdict), file.reason, file.fix), []).append(file.name)
+    if same:
+        line()
+        line("Left out:")
+    for (verdict, reason, fix), names in same.items():
+        line(f"  {', '.join(names)}: {reason} {fix}", _STYLES[verdict])
+    remarked = remarks(files)
+    if remarked:
+        line()
+        line("Used, but:")
+    for remark, names in remarked.items():
+        line(f"  {', '.join(names)}: {remark}")
 
 
 def _show(files: "Sequence[FileReport]") -> None:

@@ -1,6 +1,7 @@
 """``distill info MODEL``: what a model file says about itself."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from distill.audio.rate import SAMPLE_RATE
 from distill.cli import options
@@ -9,17 +10,17 @@ from distill.durations import duration
 from distill.files.names import command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from distill.models.config import PriorConfig
     from distill.models.header import Header
+    from distill.models.model_file import Model
 
 
 def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> None:
     """Show MODEL's sizes, training and codebook use, and check the whole file."""
-    from distill.making import strength
-    from distill.models.header import UNMEASURED
     from distill.models.health import level_health, named_levels
     from distill.models.model_file import load_model
-    from distill.settings import codec_settings, prior_settings
-    from distill.training.metrics import checked
 
     model = options.model_file(model)
     loaded = load_model(model)
@@ -35,6 +36,22 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
             }
         )
         return
+    _show_origin(header)
+    _show_codec(loaded)
+    note()
+    note("Codebook use over all recordings", "bold")
+    levels_table(levels)
+    note()
+    note("Prior", "bold")
+    if header.prior is None or header.prior_training is None:
+        note("  none yet")
+        place("Next", command("distill", "train-prior", model, "FOLDER"))
+        return
+    _show_prior(header, header.prior, header.prior_training)
+    _show_voice(header, model)
+
+
+def _show_origin(header: "Header") -> None:
     corpus = header.corpus
     note(header.name, "bold")
     table(
@@ -48,34 +65,45 @@ def info(model: options.ModelArgument, as_json: options.JsonOption = False) -> N
             *([("holds the sound of", _sounds(header))] if header.sounds else []),
         ]
     )
+
+
+def _show_codec(model: "Model") -> None:
+    from distill.settings import codec_settings
+    from distill.training.metrics import checked
+
+    header = model.header
     note()
     note("Codec", "bold")
     table(
         [
-            ("fingerprint", loaded.fingerprint[:12]),
+            ("fingerprint", model.fingerprint[:12]),
             (checked("distance", header.is_codec_held_out), figure(header.codec_training.get("best_val_loss"), 2)),
             ("epochs", figure(header.codec_training.get("epochs_trained"), 0)),
             ("training started from", "the base codec" if header.is_codec_from_base else "random weights"),
             *((name, value) for name, (value, _) in codec_settings(header.codec).items()),
         ]
     )
-    note()
-    note("Codebook use over all recordings", "bold")
-    levels_table(levels)
-    note()
-    note("Prior", "bold")
-    if header.prior is None or header.prior_training is None:
-        note("  none yet")
-        place("Next", command("distill", "train-prior", model, "FOLDER"))
-        return
+
+
+def _show_prior(header: "Header", config: "PriorConfig", training: "Mapping[str, Any]") -> None:
+    from distill.settings import prior_settings
+    from distill.training.metrics import checked
+
     table(
         [
             (checked("perplexity", header.is_prior_held_out), figure(header.perplexity, 1)),
-            ("epochs", figure(header.prior_training.get("epochs_trained"), 0)),
+            ("epochs", figure(training.get("epochs_trained"), 0)),
             ("training started from", "the base prior" if header.is_prior_from_base else "the codec's codebooks"),
-            *((name, value) for name, (value, _) in prior_settings(header.prior, loaded.codec.frame_rate).items()),
+            *((name, value) for name, (value, _) in prior_settings(config, header.codec.frame_rate).items()),
         ]
     )
+
+
+def _show_voice(header: "Header", model: Path) -> None:
+    """Which voice new audio is in, and how firmly it keeps the beat."""
+    from distill.making import strength
+    from distill.models.header import UNMEASURED
+
     note()
     note("New audio", "bold")
     why = "as it was not measured which is nearer"
