@@ -86,7 +86,8 @@ def _level(sides: Sequence[Sequence[float]]) -> Matrix:
 def _told(file: soundfile.SoundFile) -> list[str]:
     """The places that the file itself gives its channels; empty where it gives none.
 
-    libsndfile knows them, but soundfile has no function for it.
+    libsndfile reads them out of every format that has them, but soundfile hands on neither this nor :func:`_is_b_format`; so
+    its own binding is asked. Should that get other names, the tests of surround files fail.
     """
     numbers = soundfile._ffi.new("int[]", file.channels)
     size = file.channels * soundfile._ffi.sizeof("int")

@@ -14,25 +14,24 @@ from distill.audio.writing import check_output_format, write_audio
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.files.atomic import ensure_writable
-from distill.files.names import reconstruction_paths, reserving
+from distill.files.names import CODES_SUFFIX, reconstruction_paths, reserving
 from distill.models.model_file import Model
 
 
-def encode_file(model: Model, audio: Path, out: Path, tell: Callable[[str], None] | None = None) -> Codes:
+def encode_file(model: Model, audio: Path, out: Path, tell: Callable[[str], None] = lambda words: None) -> Codes:
     """Encodes one audio file of any length into a ``.codes`` file; ``tell`` gets what is odd about it."""
     codes = encoded(model, audio, tell)
     save_codes(out, codes)
     return codes
 
 
-def encoded(model: Model, audio: Path, tell: Callable[[str], None] | None = None) -> Codes:
+def encoded(model: Model, audio: Path, tell: Callable[[str], None] = lambda words: None) -> Codes:
     """One audio file of any length as codes; ``tell`` gets what is odd about it."""
     info = probe(audio)
     peak = 0.0
 
     def told(words: str) -> None:
-        if tell is not None:
-            tell(f"{audio.name}: {words}")
+        tell(f"{audio.name}: {words}")
 
     if remark := remark_on(info):
         told(remark)
@@ -44,22 +43,17 @@ def encoded(model: Model, audio: Path, tell: Callable[[str], None] | None = None
             yield block
 
     codes = encode_blocks(model.codec, blocks(), model.device)
-    if tell is not None and peak > 1:
+    if peak > 1:
         tell(
             f"{audio.name} peaks {20 * math.log10(peak):.1f} dB above full scale, louder than anything that was learned: it "
             "may come back distorted. Turn it down before."
         )
-    return Codes(
-        codes,
-        model.codes_fingerprint,
-        samples_at_48k(info),
-        model.codec.sample_rate,
-    )
+    return Codes(codes, model.codes_fingerprint, samples_at_48k(info), model.codec.sample_rate)
 
 
-def read_sound(model: Model, path: Path, tell: Callable[[str], None] | None = None) -> Codes:
+def read_sound(model: Model, path: Path, tell: Callable[[str], None] = lambda words: None) -> Codes:
     """A ``.codes`` file, or an audio file as codes; ``tell`` gets what is odd about it."""
-    if path.suffix.lower() == ".codes":
+    if path.suffix.lower() == CODES_SUFFIX:
         return load_codes(path, model.codes_fingerprint, model.codec)
     return encoded(model, path, tell)
 
@@ -76,9 +70,9 @@ def reconstruct_folder(
     model: Model,
     folder: Path,
     out: Path,
-    progress: Callable[[int, int, str], None] | None = None,
-    tell: Callable[[str], None] | None = None,
-    done: Callable[[Path], None] | None = None,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+    tell: Callable[[str], None] = lambda words: None,
+    done: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
     """Every usable recording of the folder through encoder and decoder, as ``out/<same name>.wav``, 48 kHz, 24 bit.
 
@@ -86,22 +80,19 @@ def reconstruct_folder(
     about the others, a sentence each; ``done`` gets each file that is finished.
     """
     corpus = import_corpus(folder, channels=model.codec.channels)
-    if tell is not None:
-        for sentence in corpus.unused:
-            tell(sentence)
+    for sentence in corpus.unused:
+        tell(sentence)
     paths = reconstruction_paths(out, {recording.name: recording.path for recording in corpus.recordings})
     ensure_writable(out)
     written = []
     for number, passage in enumerate(whole_recordings(corpus.recordings)):
-        if progress is not None:
-            progress(number, corpus.file_count, passage.recording.name)
+        progress(number, corpus.file_count, passage.recording.name)
         with reserving(paths[passage.recording.name]) as path:
             codes = encode_blocks(model.codec, passage.blocks(model.codec.channels), model.device)
             blocks = _first(decode_chunks(model.codec, codes, model.device), passage.samples)
             write_audio(path, blocks, format="wav", bit_depth=24, channels=model.codec.channels)
         written.append(path)
-        if done is not None:
-            done(path)
+        done(path)
     return written
 
 

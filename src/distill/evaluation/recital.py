@@ -49,7 +49,9 @@ class Recital:
     """Runs shared with what really follows the prompt, by all levels."""
 
 
-def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> tuple[Recital, ...]:
+def extract(
+    model: Model, seed: int = 0, progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[Recital, ...]:
     """Prompts the prior with beginnings of up to eight recordings, and with nothing, greedily and by sampling.
 
     A prompt of nothing is the first position alone, as new audio begins. A recording is used only if a second or more of it
@@ -83,8 +85,7 @@ def extract(model: Model, seed: int = 0, progress: Callable[[int, int], None] | 
         share = float(np.mean([run >= RECITED_SECONDS for run in anywhere])) if anywhere else 0.0
         lengths = _lengths(anywhere), _lengths(coarse), _lengths(whole)
         found.append(Recital(seconds, is_greedy, len(continued), share, *lengths))
-        if progress is not None:
-            progress(number + 1, len(kinds))
+        progress(number + 1, len(kinds))
     return tuple(found)
 
 

@@ -57,7 +57,7 @@ class CodeViews:
         self.coded = list(coded)
         self._positions = sum(map(len, self.coded))
 
-    def set_size(self, encodings: int, progress: Callable[[int, int], None] | None = None) -> bool:
+    def set_size(self, encodings: int, progress: Callable[[int, int], None] = lambda done, total: None) -> bool:
         """Drops the last encodings or adds further ones until there are ``encodings``, or ``MOST_POSITIONS`` are reached.
 
         Returns:
@@ -70,8 +70,7 @@ class CodeViews:
             view, passage = divmod(len(self.coded), self.passages)
             self.coded.append(self._encode(passage, view).short())
             self._positions += len(self.coded[-1])
-            if progress is not None:
-                progress(len(self.coded), encodings)
+            progress(len(self.coded), encodings)
         return len(self.coded) > before
 
     @property
