@@ -160,6 +160,26 @@ def test_the_tools_are_near_the_grid(page: Page, model: str) -> None:
     expect(focused).to_have_accessible_name("Rename Drums")
 
 
+@pytest.mark.usefixtures("model")
+def test_the_tools_are_a_key_away_from_the_grid(page: Page) -> None:
+    """Guards against a dozen Tabs through the other sound's names and grid, and as many back."""
+    page.goto("/#/codes/piece:3")
+    grid = page.locator("canvas[role=application]")
+    grid.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("t")
+    expect(page.locator("[data-test=hear]")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-test=copy]")).to_be_focused()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("[data-test=insert]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(grid).to_be_focused()
+
+
 def test_a_message_stays_while_somebody_is_at_it(page: Page, model: str) -> None:
     page.goto(f"/#/generate/{model}")
     page.locator("article[data-piece='3']").wait_for()

@@ -8,14 +8,14 @@ import { Pane, useNames } from "./codes-pane.js";
 import { Menu } from "./menu.js";
 import { Named } from "./rename.js";
 import { Volume, takesSpace } from "./player.js";
-import { Blend, Reimagine, Toolbar, edits } from "./codes-tools.js";
+import { Blend, Reimagine, Toolbar, edits, toTools } from "./codes-tools.js";
 import { Codebook } from "./codes-book.js";
 
 const ROW = 40;  // pixels: what a finger meets
 const PASSING = ["Tab", "Shift", "Control", "Alt", "Meta"];  // on its way to the tools the focus goes through the other grid
 const FORMATS = [["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"], ["codes", ".codes"]];
 const KEYS = [["Click, Enter", "hear a cell; a column's head: that moment"], ["Drag, Shift+click", "select; whole beats where a tempo is set, with Alt freely"], ["B", "widen to whole beats"], ["Arrows, Shift+arrows", "move, select"], ["Ctrl+A", "select everything"], ["Space", "play from the selection on, stop"],
-  ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Ctrl+C, Ctrl+V", "copy, paste over; with Shift: insert"], ["M", "mirror"], ["[ ]", "rotate by a column"], ["L", "lock, unlock"], ["Delete", "delete columns"], ["+ −, Ctrl+wheel", "zoom"]];
+  ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Ctrl+C, Ctrl+V", "copy, paste over; with Shift: insert"], ["M", "mirror"], ["[ ]", "rotate by a column"], ["L", "lock, unlock"], ["T", "to the tools: arrows go along them, Escape back to the grid"], ["Delete", "delete columns"], ["+ −, Ctrl+wheel", "zoom"]];
 
 /** A sheet by its id: `undefined` while it loads. */
 function useSheet(id) {
@@ -65,7 +65,7 @@ function keyed(event, sheet, selection, grid, original) {
   const does = {
     "^z": () => (event.shiftKey ? sheet.redo() : sheet.undo()), "^y": () => sheet.redo(), "^a": () => grid.select(all, "key"),
     " ": () => (playing.get() ? stop() : attempt(() => play(sheet, selection?.first ?? 0, original ? sheet.originalColumns : sheet.columns, { original }))),
-    Escape: stop,
+    Escape: stop, t: toTools,
   };
   if (selection) {
     Object.assign(does, {
@@ -165,14 +165,14 @@ function Workplace({ sheet, other, book, models, Opener }) {
       <${Pane} sheet=${one} book=${book} label=${one.told.name} link=${links[number]} row=${ROW} preview=${number === at ? preview : null} tempo=${bpm} original=${original && number === at}
         onSelect=${onSelects[number]} onKey=${(event) => { if (!PASSING.includes(event.key)) setActive(number); keyed(event, one, selections[number], links[number].grid, original); }} />
     </section>`)}
-    <section class="card"><${Toolbar} sheet=${own} selection=${selection} names=${names} other=${beside} tempo=${bpm} /></section>
+    <section class="card"><${Toolbar} sheet=${own} selection=${selection} names=${names} other=${beside} tempo=${bpm} onLeave=${() => grid().canvas.focus()} /></section>
     <section class="card panels">
       <${Segments} label="Panel" value=${panel} options=${[["reimagine", "Re-imagine"], ["blend", "Blend"], ["book", "Codebook"]]} onInput=${(next) => { setPreview(null); setPanel(next); }} />
       ${panel === "reimagine" && html`<${Reimagine} sheet=${own} selection=${selection} hasPrior=${book.has_prior} setPreview=${setPreview} />`}
       ${panel === "blend" && html`<${Blend} sheet=${own} selection=${selection} other=${beside} letter=${letters[at]} setPreview=${setPreview} />`}
       ${panel === "book" && html`<${Codebook} sheet=${own} book=${book} names=${names} selection=${selection} onPut=${selection && ((level, code) => own.edit({ do: "fill", first: selection.first, stop: selection.stop, levels: [level], code }))} />`}
     </section>
-    <details class="keys"><summary>Keys</summary><dl>${KEYS.map(([keys, words]) => html`<div><dt>${keys}</dt><dd>${words}</dd></div>`)}</dl></details>
+    <details class="shortcuts"><summary>Keys</summary><dl>${KEYS.map(([keys, words]) => html`<div><dt>${keys}</dt><dd>${words}</dd></div>`)}</dl></details>
     ${opening && html`<${Dialog} title="Open beside" onClose=${() => setOpening(false)}><${Opener} models=${models.filter((one) => one.id === sheet.told.model_id)} beside=${sheet} onOpened=${(opened) => { wasOpened.current = true; setOpening(false); go("codes", sheet.id, opened.id); }} /><//>`}
   </div>`;
 }

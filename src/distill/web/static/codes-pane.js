@@ -120,7 +120,7 @@ export function Pane({ sheet, book, label, link, row, preview, original, tempo, 
     return () => cancelAnimationFrame(frame);
   }, [grid, sheet, now]);
 
-  const hint = "Arrows move, Shift and arrows select, Enter is heard, Space plays, plus and minus zoom.";
+  const hint = "Arrows move, Shift and arrows select, Enter is heard, Space plays, T goes to the tools, plus and minus zoom.";
   return html`<div class="pane">
     ${grid ? html`<${Names} sheet=${sheet} grid=${grid} row=${row} />` : html`<div class="level-names"></div>`}
     <div class="grid-place" style=${{ height: `${heightOf(sheet.levels, row)}px` }}>

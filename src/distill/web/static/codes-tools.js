@@ -58,7 +58,20 @@ export const isLocked = (sheet, selection) => {
   return true;
 };
 
-export function Toolbar({ sheet, selection, names, other, tempo }) {
+/** From a grid to the tools, however much there is between them. */
+export const toTools = () => document.querySelector(".tools button:not(:disabled)")?.focus();
+/** Along the tools, and back to the grid. */
+function along(event, onLeave) {
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (event.key === "Escape") onLeave();
+  else if (by && event.target.matches("button")) {
+    const tools = [...event.currentTarget.querySelectorAll("button:not(:disabled)")];
+    tools[Math.max(0, Math.min(tools.length - 1, tools.indexOf(event.target) + by))].focus();
+  } else return;
+  event.preventDefault();
+}
+
+export function Toolbar({ sheet, selection, names, other, tempo, onLeave }) {
   const [times, setTimes] = useState(2);
   const [code, setCode] = useState("");
   const said = useShared(sheet.said);
@@ -71,7 +84,7 @@ export function Toolbar({ sheet, selection, names, other, tempo }) {
   const number = Number.parseInt(code, 10);
   return html`<div class="tools">
     <div class="row"><p class="chosen" aria-live="polite" data-test="chosen">${inWords(sheet, selection, names, tempo)}</p><p class="soft" role="status" data-test="said">${said}</p></div>
-    <div class="actions" role="toolbar" aria-label="Edit what is selected">
+    <div class="actions" role="toolbar" aria-label="Edit what is selected" onKeyDown=${(event) => along(event, onLeave)}>
       <${Action} kind="small" disabled=${none} title="Enter" data-test="hear" act=${() => play(sheet, selection.first, selection.stop, selection.levels.length === sheet.levels ? {} : { levels: selection.levels })}>Hear<//>
       <span class="group">${tool("copy", "Copy", "Ctrl+C")}${tool("paste", "Paste", "Over what is there: Ctrl+V")}${tool("insert", "Insert", "Before the selection, which comes later: Ctrl+Shift+V")}</span>
       <span class="group">${tool("mirror", "Mirror", "Turn it around in time: M")}
