@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from distill.library import Library
 from distill.web import places
 
 pytestmark = pytest.mark.browser
@@ -166,6 +167,61 @@ def test_on_a_tablet_nothing_is_torn_either(
     page.get_by_text("Export", exact=True).click()
     expect(page.get_by_text("The model,")).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [1280, 768, 390])
+def test_how_far_the_work_is_stays_in_sight_beside_a_long_name(page: Page, width: int) -> None:
+    """Guards against a percentage that is cut off with the end of the name before it."""
+    name = "Codec of A walk along the river in the rain, with trains and a choir, second take"
+    told = {"title": name, "share": 0.65, "remaining_s": 95, "run": None, "waiting": 1}
+    page.route("**/api/now", lambda route: route.fulfill(json=told))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/#/library")
+    expect(page.locator(".now b")).to_have_text("65 %")
+    lines = page.locator(".brand b, .tabs a, .now b").evaluate_all("""all => all.map((one) => {
+        const words = document.createRange();
+        words.selectNodeContents(one);
+        return words.getClientRects().length;
+    })""")
+    assert lines == [1] * 7
+    box = page.locator(".now b").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= width
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [1280, 768, 390])
+def test_a_menu_opens_within_the_window(page: Page, tiny: Path, width: int) -> None:
+    """Guards against a list that is cut off where a long name has moved its button to the other side."""
+    model = Library(lambda _: None).note_model(Path(shutil.copy(tiny, tiny.with_name(f"{'long name ' * 9}.distill"))))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"/#/library/{places.model_id(model)}")
+    page.locator(".export summary").click()
+    box = page.locator(".export .options").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    heading, actions = page.get_by_role("heading", level=2).first, page.locator(".head .actions").first
+    name, buttons = heading.bounding_box(), actions.bounding_box()
+    assert name is not None
+    assert buttons is not None
+    assert width == 390 or buttons["x"] > name["x"] + 200, "the buttons stay at the right of the name"
+
+
+def test_on_a_phone_the_trash_stands_in_rows(page: Page, model: str) -> None:
+    """Guards against a name of a few letters a line beside date, size and Restore."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/#/library/{model}")
+    page.get_by_label("More to do with").click()
+    page.get_by_role("button", name="Delete tiny").click()
+    page.goto("/#/library")
+    page.locator("summary", has_text="Trash").click()
+    name, button = page.locator("details.card th").bounding_box(), page.get_by_role("button", name="Restore")
+    below = button.bounding_box()
+    assert name is not None
+    assert below is not None
+    assert name["width"] > 300
+    assert below["y"] >= name["y"] + name["height"]
 
 
 def test_what_is_compared_stays_below_the_head_of_a_phone(

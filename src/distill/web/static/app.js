@@ -73,10 +73,10 @@ function Title({ id }) {
 /** What is at work, in every tab. */
 function Now() {
   const { data: now, wrong } = usePolled("/api/now", 1500);
-  if (wrong?.status === 0) return html`<span class="now gone" role="alert">${wrong.what}</span>`;
+  if (wrong?.status === 0) return html`<span class="now gone" role="alert"><span class="what">${wrong.what}</span></span>`;
   if (!now) return null;
   const left = now.remaining_s == null || now.remaining_s < 1 ? "" : ` · ${duration(now.remaining_s)} left`;
-  return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")}><span><span class="unseen">At work: </span>${now.title} <b>${now.share > 0 ? percent(now.share) : ""}</b><i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></span></a>`;
+  return html`<a class="now" href=${now.run ? address("train", now.run) : address("train")}><span class="what"><span class="unseen">At work: </span>${now.title}</span>${now.share > 0 && html` <b>${percent(now.share)}</b>`}<i>${left}${now.waiting ? ` · ${now.waiting} waiting` : ""}</i></a>`;
 }
 
 function Message() {

@@ -1,10 +1,23 @@
 // A button that opens a short list of things to do: by mouse, by keyboard, and told as expanded or collapsed.
 import { html } from "./parts.js";
 
+const EDGE = 8;  // pixels between a list and the edge of the window
+/** An opened list stays within the window, wherever its button stands. */
+function intoView(list) {
+  list.style.translate = "none";
+  const { left, right } = list.getBoundingClientRect();
+  const over = Math.max(0, right + EDGE - document.documentElement.clientWidth);
+  list.style.translate = `${left < EDGE ? EDGE - left : -Math.min(over, left - EDGE)}px`;
+}
+
 /** `words` stand on the button, after which `children`, links and buttons, are its list; choosing one closes it. */
 export function Menu({ words, label, kind = "", place = "", busy, children }) {
   const chosen = (event) => { if (event.target.closest("a,button")) event.currentTarget.closest("details").open = false; };
-  const shown = ({ target }) => { if (target.open && target.contains(document.activeElement)) target.lastElementChild.scrollIntoView({ block: "nearest" }); };
+  const shown = ({ target }) => {
+    if (!target.open) return;
+    intoView(target.lastElementChild);
+    if (target.contains(document.activeElement)) target.lastElementChild.scrollIntoView({ block: "nearest" });
+  };
   return html`<details class=${`menu ${place}`} onToggle=${shown}><summary class=${`button ${kind}`} aria-label=${label} aria-busy=${busy}>${words}</summary>
     <div class="options" onClick=${chosen}>${children}</div></details>`;
 }
