@@ -186,6 +186,20 @@ def test_old_jobs_are_forgotten_with_all_that_lies_in_their_folders(monkeypatch:
     assert not old.exists()
 
 
+@pytest.mark.usefixtures("quick")
+def test_a_job_is_taken_off_the_lists_once_it_is_over(client: Any) -> None:
+    job = start("wait", lane="training")
+    until(lambda: jobs.job(job.id).words)
+    refused = client.delete(f"/api/jobs/{job.id}")
+    assert refused.json() == {"what": "This job is not over.", "fix": "Stop it first."}
+    assert job.folder.is_dir()
+    jobs.stop(job)
+    assert over(job) == "stopped"
+    assert client.delete(f"/api/jobs/{job.id}").status_code == 200
+    assert not job.folder.exists()
+    assert client.delete(f"/api/jobs/{job.id}").status_code == 404
+
+
 def test_two_requests_may_see_at_once_that_a_runner_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[Any] = []
 

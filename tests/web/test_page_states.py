@@ -32,6 +32,7 @@ def test_what_is_made_is_listed_in_its_turn(page: Page, note_piece: Callable[...
     page.goto(f"/#/generate/{note_piece()}")
     expect(page.locator(".working h3")).to_have_text(["A loop", "A piece"])
     expect(page.locator(".working .soft")).to_have_text(["Opening the model", "queued"])
+    expect(page.locator(".working button")).to_have_text(["Stop", "Cancel"])
 
 
 def test_a_piece_whose_file_is_gone_can_be_made_again_and_not_compared(

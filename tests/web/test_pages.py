@@ -197,6 +197,30 @@ def test_axe_finds_nothing_serious_where_there_is_nothing_yet(browser: Browser, 
     assert found == []
 
 
+def test_axe_finds_nothing_serious_where_something_was_stopped_or_is_gone(
+    browser: Browser, server: str, note_piece: Callable[..., str], tmp_path: Path, at_rest: Callable[[Page], None]
+) -> None:
+    """Guards against steps to come that are too pale to read, and a button that is called otherwise than it reads."""
+    model = note_piece()
+    (tmp_path / "tiny-0.wav").unlink()
+    log = home() / "runs" / "take-20260102-120000" / "codec.jsonl"
+    with EventLog(log) as tell:
+        tell(m.VQStepMetrics(1, 1, 2, 2.0, 2.0, 0.1, 0.001, 0.1, 4.0, 0.5, 90.0))
+    told = ("codec", str(home() / "take.distill"), "/none", str(log), "2026-01-02T12:00:00.000000+00:00", {})
+    Library(lambda _: None).save_run(RunRecord(*told, outcome="stopped"))
+    found = []
+    for theme in THEMES:
+        window = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme, base_url=server)
+        page = window.new_page()
+        for place in ("train", f"generate/{model}", "codes"):
+            page.goto(f"/#/{place}")
+            at_rest(page)
+            page.evaluate("() => { for (const one of document.querySelectorAll('main details')) one.open = true; }")
+            found += [f"{place}, {theme}: {words}" for words in complaints(page)]
+        window.close()
+    assert found == []
+
+
 def test_a_preset_is_kept_used_and_taken_back(page: Page, model: str) -> None:
     page.goto(f"/#/generate/{model}")
     page.get_by_text("Loop", exact=True).click()

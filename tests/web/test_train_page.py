@@ -53,8 +53,11 @@ def test_what_the_alarm_says_is_said_once(page: Page) -> None:
     expect(alarm).to_contain_text(RECITES)
     expect(page.locator(".chart").first).to_be_visible()
     expect(said).to_have_count(1)
-    alarm.get_by_role("button", name="Go on").click()
+    page.keyboard.press("Shift")  # whoever comes by keyboard
+    alarm.get_by_role("button", name="Go on").focus()
+    page.keyboard.press("Enter")
     expect(alarm).to_have_count(0)
+    expect(page.get_by_role("heading", name="reciting", level=2)).to_be_focused()
     expect(said).to_have_count(1)
 
 
@@ -63,9 +66,14 @@ def test_a_training_that_failed_at_once_says_where_to_look(page: Page, small_cor
     one = places.add_collection(small_corpus)
     page.goto(f"/#/train/job/{failed(one.id)}")
     expect(page.locator(".alert")).to_contain_text("The folder is empty. Put recordings in it.")
-    expect(page.get_by_role("link", name="See these recordings")).to_have_attribute("href", f"#/recordings/{one.id}")
+    expect(page.get_by_role("link", name="See the recordings")).to_have_attribute("href", f"#/recordings/{one.id}")
+    expect(page.get_by_role("link", name="Try again")).to_have_attribute("href", f"#/train/new/{one.id}")
     expect(page.get_by_role("navigation", name="Trainings").locator("b")).to_have_text(["takes"])
     expect(page.get_by_role("form", name="New training")).to_be_visible()
+    page.get_by_role("button", name="Remove from the list").click()
+    expect(page.get_by_text("takes is off the list")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Trainings")).to_have_count(0)
+    assert not list((home() / "jobs").glob("*-train"))
 
 
 def test_the_list_stays_where_it_is_while_one_goes_through_it(page: Page, small_corpus: Path) -> None:
@@ -103,10 +111,12 @@ def test_what_is_to_go_on_can_be_stopped_and_keeps_the_focus(page: Page) -> None
     page.route(f"**/api/runs/{name}/resume", begun)
     page.route("**/api/jobs/1/stop", stop)
     page.goto(f"/#/train/{name}")
+    expect(page.locator("[data-test=left]")).to_contain_text("Stopped ")
     page.locator("[data-test=resume]").focus()
     page.keyboard.press("Enter")
     button = page.locator("[data-test=stop]")
     expect(button).to_be_focused()
+    expect(button).to_have_text("Cancel")
     page.keyboard.press("Enter")
     expect(page.locator("h2 .badge")).to_have_text("queued")
     assert len(stopped) == 1

@@ -30,7 +30,7 @@ from typing import Any
 import filelock
 
 from distill.errors import LibraryError, OutputError
-from distill.files.atomic import make_folder, written_aside
+from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.process import began, lives
 
@@ -216,6 +216,22 @@ def stop(one: Job) -> None:
     """Asks a job to stop, as Ctrl-C does: a training keeps its best weights. A job that waits never begins."""
     (one.folder / "stop").touch()
     interrupt(one.running.get("process"))
+
+
+def forget(one: Job) -> None:
+    """Removes a job that is over from those there are; what it made stays.
+
+    Raises:
+        OutputError: if it is not over, or the file system refuses.
+    """
+    if not one.is_over:
+        raise OutputError("This job is not over.", "Stop it first.")
+    try:
+        shutil.rmtree(one.folder)
+    except FileNotFoundError:  # another request was quicker
+        return
+    except OSError as error:
+        raise output_error(one.folder, error) from error
 
 
 def interrupt(process: Mapping[str, Any] | None) -> None:

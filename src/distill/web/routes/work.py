@@ -84,6 +84,13 @@ def one_job(job: str) -> JobDetail:
     return JobDetail(**_fields(one), words=one.words, results=one.results)
 
 
+@router.delete("/jobs/{job}")
+def forget_job(job: str) -> Done:
+    """Takes a job that is over off the lists; what it made stays."""
+    jobs.forget(jobs.job(job))
+    return Done()
+
+
 @router.post("/jobs/{job}/stop")
 def stop_job(job: str) -> Done:
     """Stops a job as Ctrl-C does: a training keeps its best weights; one that waits in line never begins."""

@@ -122,7 +122,7 @@ function Working({ model, onDone, children }) {
   const waits = (job) => job.state === "waiting" && job !== atWork[0];
   if (all && trainings && !atWork.length && !first.length) return children;
   return html`${first.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>First pieces of ${model.name}</h3><span class="soft">${job.progress.step}</span></header><${Bar} share=${job.progress.share} waits=${!job.progress.share} label="First pieces" /></div>`)}
-    ${atWork.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${waits(job) ? "queued" : job.state === "stopping" ? "stopping" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>Stop<//></div></header><${Bar} share=${job.progress.share} waits=${!waits(job) && !job.progress.share} label=${job.title} /></div>`)}`;
+    ${atWork.map((job) => html`<div class="card working" role="status" key=${job.id}><header><h3>${job.title}</h3><div class="actions"><span class="soft">${waits(job) ? "queued" : job.state === "stopping" ? "stopping" : job.progress.step || "Opening the model"}</span><${Action} kind="small quiet" act=${() => post(`/api/jobs/${job.id}/stop`)}>${waits(job) ? "Cancel" : "Stop"}<//></div></header><${Bar} share=${job.progress.share} waits=${!waits(job) && !job.progress.share} label=${job.title} /></div>`)}`;
 }
 
 function Form({ models, model, pieces, form, set }) {

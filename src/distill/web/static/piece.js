@@ -84,7 +84,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
       <${Menu} words="More" label=${`More to do with ${piece.name}`} kind="small quiet" place="end">
         ${onUse && html`<button type="button" onClick=${() => onUse(piece)}>Use these settings</button>`}
         ${piece.is_there && piece.model_id && html`<${Action} act=${again}>Make again<//>`}
-        <${Action} label=${`Delete ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Remove from the list"}<//><//>
+        <${Action} label=${piece.is_there ? `Delete ${piece.name}` : `Remove from the list: ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Remove from the list"}<//><//>
     </div>
   </article>`;
 }

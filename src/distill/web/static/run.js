@@ -1,5 +1,5 @@
 // One run, live: how far it is, its curves, the health of its codebooks, warnings, and what to do.
-import { useEffect, useState } from "./vendor/hooks.js";
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { get, post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when } from "./parts.js";
 import { address, refresh, say, usePolled, useRemembered } from "./store.js";
@@ -14,6 +14,7 @@ export const STAGES = { recordings: "Recordings", codec: "Codec", refinement: "S
 const isComposing = (run) => run.state !== "running" && Boolean(run.job) && MAKING.includes(run.job_step);
 const WAITS = ["Queued", "Stopping"];
 export const isStopping = (run) => run.job_step === "Stopping";
+const ENDED = { finished: "Finished", stopped: "Stopped", failed: "Failed", interrupted: "Interrupted" };
 const HALTED = ["stopped", "interrupted", "failed"];
 const path = (run, what = "") => `/api/runs/${encodeURIComponent(run)}${what}`;
 
@@ -48,7 +49,7 @@ function Progress({ run }) {
   const share = isComposing(run) ? run.job_share : isRunning || run.job || run.state !== "finished" ? current.progress : 1;
   return html`<div class="card progress">
     <div class="row"><ol class="stages">${steps(run, current).map(({ name, how, words }) => html`<li class=${how}>${STAGES[name]}${words && html` <small>${words}</small>`}</li>`)}</ol>
-      <span class="left" data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `Last written ${when(run.changed)}`}</span></div>
+      <span class="left" data-test="left">${isRunning ? isStopping(run) ? "Stopping after this step; the best so far is kept" : encodes ? `Encoding recording ${current.extracted[0]} of ${current.extracted[1]}` : left == null ? "Beginning …" : left < 1 ? "This stage is done in a moment" : html`<b>${duration(left)}</b> left in this stage, ${run.done_at && Date.parse(run.done_at) > Date.now() + 1000 * left ? html`all done at about <b>${clock(new Date(run.done_at))}</b>` : html`done at ${clock(new Date(Date.now() + 1000 * left))}`}` : run.job ? html`<b>${isComposing(run) || WAITS.includes(run.job_step) ? run.job_step : "Going on"} …</b>` : `${ENDED[run.state] ?? "Last written"} ${when(run.changed)}`}</span></div>
     <${Bar} share=${share} waits=${(isRunning && left == null && !encodes && !share) || (isComposing(run) && !share)} label=${isComposing(run) ? "New sound made" : `${STAGES[current.name]} done`} />
   </div>`;
 }
@@ -60,10 +61,10 @@ function useAlarm(name, run, prior) {
   const [kind, words] = latest?.is_memorizing ? ["memorizing", latest.memorization_message] : latest?.is_overfitting ? ["overfitting", latest.overfitting_message] : ["", ""];
   return !kind || run?.state !== "running" || passed === kind ? null : { kind, words, pass: () => remember(kind) };
 }
-function Alarm({ run, alarm }) {
+function Alarm({ run, alarm, onPass }) {
   return html`<section class="alarm" role="alert" aria-label="Memorization warning">
     <h3>${alarm.kind === "memorizing" ? "It may be reciting your recordings" : "It has begun to memorise your recordings"}</h3><p>${alarm.words}</p>
-    <div class="actions"><${Action} kind="primary" act=${() => stop(run)}>Stop and use best checkpoint<//><button type="button" onClick=${alarm.pass}>Go on</button></div>
+    <div class="actions"><${Action} kind="primary" act=${() => stop(run)}>Stop and use best checkpoint<//><button type="button" onClick=${() => { onPass(); alarm.pass(); }}>Go on</button></div>
   </section>`;
 }
 
@@ -161,19 +162,20 @@ export function Run({ name }) {
   const told = useEvents(name, run?.stages.map((stage) => stage.name) ?? [], isRunning);
   const learning = useLearning(name, isRunning);
   const alarm = useAlarm(name, run, told.prior);
+  const heading = useRef(null);
   if (wrong && !run) return html`<${Alert} tone="bad">${wrong.message}<//>`;
   if (!run) return html`<div aria-busy="true" class="run"></div>`;
   const listen = run.has_prior && !isRunning;
   const warnings = [...new Set([run.warning, ...Object.values(told).flatMap((stage) => stage.notices.filter((one) => one.is_warning).map((one) => one.text))].filter((text) => text && text !== alarm?.words))].slice(-3);
   return html`<div class="stack run" data-state=${run.state}>
-    <div class="head"><div><h2>${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${isRunning && isStopping(run) ? "stopping" : run.job && !isRunning ? (run.job_step === "Queued" ? "queued" : isComposing(run) ? "composing" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
+    <div class="head"><div><h2 ref=${heading} tabindex="-1">${run.model} <${Badge} tone=${run.job ? "held" : STATES[run.state]}>${isRunning && isStopping(run) ? "stopping" : run.job && !isRunning ? (run.job_step === "Queued" ? "queued" : isComposing(run) ? "composing" : "going on") : run.state}<//></h2><small>Begun ${when(run.started)} · from ${run.folder.split(/[\\/]/).at(-1)}</small></div>
       <div class="actions">
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
-        ${(run.can_stop || (run.job && !isRunning)) && html`<${Action} act=${() => (isRunning ? stop(run) : halt(run))} waits=${isStopping(run)} doing="Stopping …" title=${isRunning ? "The best weights so far are kept; it can go on later" : undefined} data-test="stop">Stop<//>`}
+        ${(run.can_stop || (run.job && !isRunning)) && html`<${Action} act=${() => (isRunning ? stop(run) : halt(run))} waits=${isStopping(run)} doing="Stopping …" title=${isRunning ? "The best weights so far are kept; it can go on later" : undefined} data-test="stop">${run.job_step === "Queued" ? "Cancel" : "Stop"}<//>`}
         ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
       </div></div>
-    ${alarm && html`<${Alarm} run=${run} alarm=${alarm} />`}
+    ${alarm && html`<${Alarm} run=${run} alarm=${alarm} onPass=${() => heading.current.focus({ preventScroll: true })} />`}
     <${Progress} run=${run} />
     ${run.message && html`<${Alert} tone=${run.state === "interrupted" ? undefined : "bad"}>${run.message}<//>`}
     ${warnings.map((text) => html`<${Alert}>${text}<//>`)}

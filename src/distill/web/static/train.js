@@ -1,6 +1,6 @@
 // The tab Train: minutes as the one knob, the runs there are, and one of them live.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { post } from "./api.js";
+import { del, post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, isFilled, percent, when } from "./parts.js";
 import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Run, STAGES, STATES, isStopping } from "./run.js";
@@ -78,8 +78,8 @@ function Form({ collections, chosen, waits }) {
 }
 
 const AT_WORK = ["waiting", "running", "stopping"];
-/** What a training that was asked for is to be called. */
-const nameOf = (job) => job.title.replace(/^Training /, "");
+/** What a training that was asked for is to be called, as its run is. */
+const nameOf = (job) => job.title.replace(/^(Training|Going on with) /, "");
 /** Whether something is before a job in the line; if not, it begins in a moment. */
 const hasBefore = (all, job) => all.runs.some((one) => one.state === "running") || all.jobs.some((one) => one.id !== job.id && one.created < job.created && AT_WORK.includes(one.state));
 
@@ -91,8 +91,8 @@ function Runs({ all, chosen }) {
   const isFirst = (job) => job.state === "waiting" && !hasBefore(all, job);
   return html`<nav class="list" aria-label="Trainings">
     ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${nameOf(job)}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//></small></a>`)}
-    ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}${isTwice(run) && STAGES[run.stage] ? ` · ${STAGES[run.stage].toLowerCase()}` : ""}</b>
-      <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
+    ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
+      <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${isTwice(run) && STAGES[run.stage] ? `${STAGES[run.stage]} · ` : ""}${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
   </nav>`;
 }
 
@@ -107,9 +107,16 @@ function Job({ id }) {
   const isOver = !AT_WORK.includes(job.state);
   const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
   const waits = job.state === "waiting" && Boolean(all && hasBefore(all, job));
+  const forget = async () => {
+    await del(`/api/jobs/${encodeURIComponent(id)}`);
+    refresh("/api/runs");
+    go("train");
+    say(`${nameOf(job)} is off the list`);
+  };
   return html`<div class="stack"><div class="head"><h2>${nameOf(job)} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "queued" : isOver ? job.state : "beginning"}<//></h2>
-      ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>Stop<//>`}</div>
-    ${job.what && html`<${Alert} tone="bad">${job.what} ${job.fix}${job.about.collection && html` <a href=${address("recordings", job.about.collection)}>See these recordings</a>`}<//>`}
+      ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>${waits ? "Cancel" : "Stop"}<//>`}</div>
+    ${job.what && html`<${Alert} tone="bad">${job.what} ${job.fix}<//>
+      <div class="actions">${job.about.collection && html`<a class="button" href=${address("train", "new", job.about.collection)}>Try again</a><a class="button quiet" href=${address("recordings", job.about.collection)}>See the recordings</a>`}<${Action} kind="quiet" act=${forget}>Remove from the list<//></div>`}
     ${!isOver && html`<div class="card progress"><div class="row"><ol class="stages"><li class=${waits ? "later" : "current"}>Recordings</li><li class="later">Codec</li><li class="later">Prior</li><li class="later">New sound</li></ol>
       <span class="left">${waits ? "Another training is at work; this one begins after it." : job.progress.step ? `${job.progress.step} … ${job.progress.detail}` : "Starting PyTorch: some seconds, longer on a busy machine"}</span></div>
       <${Bar} share=${job.progress.share} waits=${!waits && !job.progress.share} label="Recordings read" /></div>`}
@@ -121,7 +128,7 @@ function Train({ path }) {
   const { data: collections } = usePolled("/api/collections", 5000);
   const { data: all } = usePolled("/api/runs", 1000);
   if (!collections || !all) return html`<div aria-busy="true"></div>`;
-  if (!collections.length && !all.runs.length) {
+  if (!collections.length && !all.runs.length && !all.jobs.length) {
     return html`<${Empty} title="First, some recordings" actions=${html`<a class="button primary big" href=${address("recordings")}>Add recordings</a><${Action} kind="big" doing="Making it …" act=${async () => { await addDemo(); go("train"); }}>Use the demo corpus<//>`}>
       Distill learns from a folder of them. Then you say how many minutes it may take, and listen while it learns.<//>`;
   }
