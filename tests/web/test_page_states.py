@@ -3,6 +3,7 @@
 Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
 """
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,37 @@ def test_an_order_is_told_by_the_way_it_runs(page: Page, tiny: Path) -> None:
     expect(page.get_by_role("columnheader", name="Date ↓")).to_have_attribute("aria-sort", "descending")
     page.get_by_role("button", name="Name").click()
     expect(page.get_by_role("columnheader", name="Name ↑")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_a_piece_of_silence_is_not_called_unoriginal(page: Page, note_piece: Callable[..., str]) -> None:
+    """Guards against "0 % original" in green, where there is nothing to judge."""
+    model = note_piece()
+
+    def told(route: Route) -> None:
+        (one,) = route.fetch().json()
+        shares = {"original": 0.0, "close": 0.0, "copy": 0.0}
+        route.fulfill(json=[{**one, "id": 1, "shares": shares}, {**one, "id": 2, "shares": shares | {"copy": 1.0}}])
+
+    page.route("**/api/pieces?model=*", told)
+    page.goto(f"/#/generate/{model}")
+    badges = page.locator("article.piece .title .badge")
+    expect(badges).to_have_text(["silent", "0 % original"])
+    assert [one.get_attribute("class") for one in badges.all()] == ["badge ", "badge bad"]
+
+
+def test_of_many_files_the_first_are_shown(page: Page, tmp_path: Path, small_corpus: Path) -> None:
+    """Guards against a page of 29 000 pixels on a phone."""
+    (tmp_path / "many").mkdir()
+    for number in range(45):
+        shutil.copy(small_corpus / "take-0.wav", tmp_path / "many" / f"{number}.wav")
+    one = places.add_collection(tmp_path / "many")
+    page.goto(f"/#/recordings/{one.id}")
+    rows = page.locator("table.recordings tbody tr")
+    expect(rows).to_have_count(40)
+    page.get_by_role("button", name="Show the other 5").click()
+    expect(rows).to_have_count(45)
+    page.get_by_label("Search recordings").fill("44")
+    expect(rows).to_have_count(1)
 
 
 def test_an_empty_folder_says_what_to_do(page: Page, tmp_path: Path) -> None:

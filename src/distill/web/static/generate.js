@@ -71,8 +71,8 @@ function Finer({ form, set, names }) {
       <${Field} label="Top-k" type="number" min="0" max="1024" hint="0 is all" ...${field("top_k")} />
       <${Field} label="Top-p" type="number" min="0.01" max="1" step="any" placeholder="by the dial" ...${field("top_p")} />
       <${Field} label="Variety" type="number" min="0" max="5" step="0.1" ...${field("variety")} />
-      <${Field} label="Similarity limit, %" type="number" min="0" max="100" step="any" placeholder="by the dial" hint="Draws again, up to eight times, above this percentile" ...${field("max_similarity")} />
-      <${Choice} label="Format" ...${field("format")} options=${[["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"]]} /></div></div></details>`;
+      <${Choice} label="Format" ...${field("format")} options=${[["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3", "MP3"]]} />
+      <div class="wide"><${Field} label="Similarity limit, %" type="number" min="0" max="100" step="any" placeholder="by the dial" hint="A piece is drawn again, up to eight times, while a second of it is closer to your recordings than this share of what was held out. 100 is no limit." ...${field("max_similarity")} /></div></div></div></details>`;
 }
 
 function Presets({ form, levels, onUse }) {

@@ -1,7 +1,7 @@
 // A piece of new audio: how it looks and sounds, where each second is from, how it was made, and what to do with it.
 import { useEffect, useState } from "./vendor/hooks.js";
 import { get, post, put, query } from "./api.js";
-import { html, Action, Badge, when } from "./parts.js";
+import { html, Action, Badge, percent, when } from "./parts.js";
 import { pause, play, playing, position } from "./player.js";
 import { address, attempt, refresh, say, usePolled, useShared } from "./store.js";
 import { Menu } from "./menu.js";
@@ -63,7 +63,10 @@ function Title({ piece }) {
 export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
   const verdicts = useVerdicts(piece);
   const { kind, begin, end } = piece.request;
-  const tone = piece.shares.copy > 0.1 ? "bad" : piece.shares.close > 0.25 ? "warn" : "good";
+  const { original = 0, close = 0, copy = 0 } = piece.shares;
+  const isJudged = "original" in piece.shares;
+  const isSilent = isJudged && !(original + close + copy);  // no second of it can be judged
+  const tone = isSilent ? "" : copy > 0.1 ? "bad" : close > 0.25 ? "warn" : "good";
   const again = async () => {
     const job = await post(`/api/pieces/${piece.id}/again`);
     refresh("/api/jobs");
@@ -71,7 +74,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
     return job;
   };
   return html`<article class=${`card piece${isNew ? " new" : ""}`} aria-label=${`Piece ${piece.name}`} data-piece=${piece.id}>
-    <header><div><div class="title"><${Title} piece=${piece} /><${Badge} tone=${tone} title=${piece.verdict}>${Math.round(100 * (piece.shares.original ?? 0))} % original${kind === "infill" ? " where it is new" : ""}<//></div><small>${piece.model} · ${when(piece.made)}</small></div>
+    <header><div><div class="title"><${Title} piece=${piece} />${isJudged && html`<${Badge} tone=${tone} title=${piece.verdict}>${isSilent ? "silent" : percent(original) + " original"}${kind === "infill" ? " where it is new" : ""}<//>`}</div><small>${piece.model} · ${when(piece.made)}</small></div>
       ${onSide && piece.is_there && html`<div class="sides" role="group" aria-label="Compare"><small aria-hidden="true">Compare</small>${["A", "B"].map((one) => html`<button type="button" class=${`small round${side === one ? " primary" : ""}`} aria-pressed=${side === one} aria-label=${`Compare as ${one}`} onClick=${() => onSide(side === one ? "" : one)}>${one}</button>`)}</div>`}</header>
     ${piece.is_there ? html`<${Sound} reference=${`piece:${piece.id}`} label=${piece.name} verdicts=${verdicts} judged=${kind === "infill" ? [begin, end] : undefined} options=${() => ({ ...options?.(), loop: kind === "loop" })} />` : html`<p class="soft">The file is gone from ${piece.file}.${piece.model_id ? " It can be made again." : ""}</p>`}
     <p class="how">${how(piece).map((part, at) => html`${at ? " · " : ""}<span>${part}</span>`)}</p>

@@ -7,6 +7,7 @@ import { AddRecordings, Drop, addDemo, isDemo, upload } from "./folder.js";
 import { Sound } from "./wave.js";
 
 const AGAIN_MS = 900;
+const SHOWN = 40;  // rows at once: each has a picture to draw
 const TONES = { used: "good", unreadable: "bad" };
 
 function First() {
@@ -68,6 +69,7 @@ function Table({ collection, report, reading, again }) {
   const known = useRef(new Map()).current;
   const [shown, show] = useState("all");
   const [words, search] = useState("");
+  const [isAll, showAll] = useState(false);
   const out = new Set(collection.left_out);
   const held = new Set(report?.split.held_out ?? []);
   const partHeld = new Set(report?.split.held_out_in_part ?? []);
@@ -93,7 +95,8 @@ function Table({ collection, report, reading, again }) {
       <select aria-label="Which recordings are shown" value=${shown} onChange=${(event) => show(event.target.value)}><option value="all">All</option><option value="used">Used</option><option value="unused">Not used</option>${held.size + partHeld.size > 0 && html`<option value="held">Held out</option>`}</select>
     </div></header>
     <table class="recordings"><thead><tr><th scope="col">File</th><th scope="col">Sound</th><th scope="col">Verdict</th><th scope="col" class="number">Length</th><th scope="col"><span class="unseen">Use</span></th></tr></thead>
-      <tbody>${wanted.map((file) => html`<${Row} key=${file.name} file=${file} collection=${collection} isOut=${out.has(file.name)} isHeld=${held.has(file.name) && !out.has(file.name)} isPartHeld=${partHeld.has(file.name) && !out.has(file.name)} onLeave=${() => leave(file.name)} />`)}</tbody></table>
+      <tbody>${(isAll ? wanted : wanted.slice(0, SHOWN)).map((file) => html`<${Row} key=${file.name} file=${file} collection=${collection} isOut=${out.has(file.name)} isHeld=${held.has(file.name) && !out.has(file.name)} isPartHeld=${partHeld.has(file.name) && !out.has(file.name)} onLeave=${() => leave(file.name)} />`)}</tbody></table>
+    ${!isAll && wanted.length > SHOWN && html`<p class="others"><button type="button" onClick=${() => showAll(true)}>Show the other ${wanted.length - SHOWN}</button></p>`}
     ${!wanted.length && html`<p class="soft">No recording matches.</p>`}
   </section>`;
 }

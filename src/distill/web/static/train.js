@@ -90,7 +90,7 @@ function Runs({ all, chosen }) {
   // The first in line begins in a moment.
   const isFirst = (job) => job.state === "waiting" && !hasBefore(all, job);
   return html`<nav class="list" aria-label="Trainings">
-    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${nameOf(job)}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//></small></a>`)}
+    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${nameOf(job)}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//> ${when(job.created)}</small></a>`)}
     ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
       <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${isTwice(run) && STAGES[run.stage] ? `${STAGES[run.stage]} · ` : ""}${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
   </nav>`;
@@ -113,7 +113,7 @@ function Job({ id }) {
     go("train");
     say(`${nameOf(job)} is off the list`);
   };
-  return html`<div class="stack"><div class="head"><h2>${nameOf(job)} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "queued" : isOver ? job.state : "beginning"}<//></h2>
+  return html`<div class="stack"><div class="head"><div><h2>${nameOf(job)} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "queued" : isOver ? job.state : "beginning"}<//></h2><small>Asked for ${when(job.created)}</small></div>
       ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>${waits ? "Cancel" : "Stop"}<//>`}</div>
     ${job.what && html`<${Alert} tone="bad">${job.what} ${job.fix}<//>
       <div class="actions">${job.about.collection && html`<a class="button" href=${address("train", "new", job.about.collection)}>Try again</a><a class="button quiet" href=${address("recordings", job.about.collection)}>See the recordings</a>`}<${Action} kind="quiet" act=${forget}>Remove from the list<//></div>`}
