@@ -50,8 +50,10 @@ def list_pieces(
         note("No pieces yet.")
         place("Next", command("distill", "generate", model or "MODEL"))
         return
+    there = library.there(found)
     rows = [
-        (str(one.id), moment(one.made), f"{100 * one.shares.get('original', 0):.0f} %", _where(one)) for one in found
+        (str(one.id), moment(one.made), _share(one), one.file if one.id in there else f"gone from {one.file}")
+        for one in found
     ]
     listing(("number", "made", "original", "file"), rows, ("original",))
 
@@ -139,8 +141,11 @@ def restore(
     place("Audio", path)
 
 
-def _where(piece: "GenerationRecord") -> str:
-    return piece.file if Path(piece.file).is_file() else f"gone from {piece.file}"
+def _share(piece: "GenerationRecord") -> str:
+    """How much of it is original; of silence nothing can be said."""
+    if not piece.shares:  # an earlier version did not judge it
+        return "–"
+    return f"{100 * piece.shares.get('original', 0):.0f} %" if any(piece.shares.values()) else "silent"
 
 
 def show_pieces(pieces: "Sequence[Piece]") -> None:

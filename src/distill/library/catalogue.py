@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,6 +121,15 @@ class Library:
         every = "SELECT * FROM generations WHERE ?1 IS NULL OR origin = ?1 ORDER BY id"
         gone = {mark.name for mark in (home() / DELETED).glob("*")}
         return [one for one in self._database.read(_all(_generation, every, origin)) if str(one.id) not in gone]
+
+    def there(self, generations: Iterable[GenerationRecord]) -> set[int]:
+        """The numbers of those whose files are there.
+
+        A file that was lost leaves its name to a later piece, which then lies where the earlier one was.
+        """
+        query = "SELECT file, MAX(id) FROM generations GROUP BY file"
+        last = dict(self._database.read(lambda connection: connection.execute(query).fetchall()))
+        return {one.id for one in generations if one.id and last.get(one.file) == one.id and Path(one.file).is_file()}
 
     def forget_generation(self, number: int) -> None:
         """Removes a piece from the list; :meth:`generation` still knows how it was made.

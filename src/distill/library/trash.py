@@ -90,7 +90,7 @@ def delete_piece(library: Library, piece: GenerationRecord) -> Trashed | None:
         OutputError: if one of these cannot be moved; then all are where they were.
     """
     number, path = piece.id or 0, Path(piece.file)
-    item = _put(path, _move_all, piece=number) if path.is_file() else None
+    item = _put(path, _move_all, piece=number) if number in library.there([piece]) else None
     library.forget_generation(number)
     return item
 

@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import filelock
 import soundfile
 
 from distill.audio.rate import SAMPLE_RATE
@@ -153,6 +154,21 @@ def note_what_was_left(tell: Callable[[str], None]) -> None:
     Args:
         tell: gets what the library warns of, and why a piece cannot be noted now; the next command tries again.
     """
+    lock = filelock.FileLock(home() / "announced.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:  # another process does so at this moment: each piece is noted once
+        return
+    except OSError as error:
+        tell(f"What killed processes left is not noted in the library. {error}")
+        return
+    try:
+        _note_what_was_left(tell)
+    finally:
+        lock.release()
+
+
+def _note_what_was_left(tell: Callable[[str], None]) -> None:
     for place in announced_folder().glob("*.json"):
         try:
             told = json.loads(place.read_bytes())

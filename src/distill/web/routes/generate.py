@@ -1,6 +1,7 @@
 """New audio: what is asked for, what was made, and everything to make it again."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -12,8 +13,9 @@ from pydantic import BaseModel, Field
 from distill.errors import LibraryError, MissingPriorError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
+from distill.files.leftovers import announced_folder, clear_held
 from distill.library import GenerationRecord, ModelEntry
-from distill.runs.piece_notes import verdicts_of
+from distill.runs.piece_notes import note_what_was_left, verdicts_of
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.routes.work import JobView, view
@@ -21,6 +23,7 @@ from distill.web.zipped import zipped
 
 router = APIRouter(tags=["new audio"])
 _SHOWN = 200
+_told: set[str] = set()
 
 
 class Settings(BaseModel):
@@ -132,13 +135,16 @@ def generate(asked: Asked) -> JobView:
 @router.get("/pieces")
 def pieces(model: str | None = None) -> list[PieceView]:
     """What was made, the newest first; with one model, or with all. Of older ones those that are kept."""
+    _tidy()
     library = places.library()
     entries = library.models()
     origin = None if model is None else places.model(model).origin
     made = library.generations(origin)
     kept = _kept()
     older = [one for one in made[:-_SHOWN] if one.id in kept]
-    return [_piece(one, entries) for one in reversed([*older, *made[-_SHOWN:]])]
+    shown = [*older, *made[-_SHOWN:]]
+    there = library.there(shown)
+    return [_piece(one, entries, there) for one in reversed(shown)]
 
 
 @router.get("/kept", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
@@ -146,8 +152,9 @@ def save_kept(model: str | None = None) -> StreamingResponse:
     """All pieces that are kept, of one model or of all, as one archive; those whose files are gone are left out."""
     entry = None if model is None else places.model(model)
     kept = _kept()
-    made = places.library().generations(None if entry is None else entry.origin)
-    paths = [path for one in made if one.id in kept and (path := Path(one.file)).is_file()]
+    library = places.library()
+    there = kept & library.there(library.generations(None if entry is None else entry.origin))
+    paths = [Path(library.generation(number).file) for number in sorted(there)]
     if not paths:
         raise LibraryError("No piece is kept.", "Press Keep on those that you want.")
     name = quote(f"{'all' if entry is None else entry.name}-kept.zip")
@@ -159,7 +166,8 @@ def save_kept(model: str | None = None) -> StreamingResponse:
 def one_piece(piece: int) -> PieceDetail:
     """One piece, second by second."""
     library = places.library()
-    shown = _piece(library.generation(piece), library.models())
+    one = library.generation(piece)
+    shown = _piece(one, library.models(), library.there([one]))
     found = verdicts_of(piece)
     seconds = None if found is None else [_second(second, shown.model_id) for second in found]
     return PieceDetail(**shown.model_dump(), seconds=seconds)
@@ -249,14 +257,28 @@ def _options(wanted: Settings) -> list[str | Path]:
     return [*words, "--prompt", places.sound(wanted.given)] if wanted.given else words
 
 
-def _piece(one: GenerationRecord, entries: list[ModelEntry]) -> PieceView:
+def _tidy() -> None:
+    """Clears up after processes that were killed, as every command does: whoever has the page open starts none."""
+    clear_held()
+    if any(announced_folder().glob("*.json")):
+        note_what_was_left(_warn_once)
+
+
+def _warn_once(words: str) -> None:
+    """Tells whoever runs the server; the page asks again and again."""
+    if words not in _told:
+        _told.add(words)
+        logging.getLogger("distill").warning(words)
+
+
+def _piece(one: GenerationRecord, entries: list[ModelEntry], there: set[int]) -> PieceView:
     path = Path(one.file)
     entry = next((entry for entry in entries if entry.is_there and entry.digest == one.digest), None)
     return PieceView(
         id=one.id or 0,
         name=path.stem,
         file=one.file,
-        is_there=path.is_file(),
+        is_there=one.id in there,
         made=one.made,
         model=entry.name if entry is not None else Path(one.model or "gone").stem,
         model_id=None if entry is None else places.model_id(entry),
