@@ -22,7 +22,7 @@ from distill.export import onnx_files, web
 from distill.export.hub import export_hub
 from distill.export.nn_tilde import export_nn_tilde
 from distill.export.onnx_files import decoded, export_onnx
-from distill.export.outcome import NO_PRIOR, decibels
+from distill.export.outcome import NO_COMPOSING, NO_PRIOR, decibels
 from distill.export.web import VENDORED, export_web
 from distill.models import Model, load_model
 from distill.models.model_file import save_model
@@ -53,6 +53,7 @@ def test_a_model_without_a_prior_gives_its_codec(tmp_path: Path, make_model: Cal
     assert outcome.remarks == (NO_PRIOR,)
     assert not (outcome.path / "prior.onnx").exists()
     assert outcome.prior_db is None
+    assert export_web(make_model("frames", with_prior=False), tmp_path / "page").remarks == (NO_COMPOSING,)
 
 
 def test_onnx_that_is_not_installed(tmp_path: Path, make_model: Callable[..., Model], monkeypatch: Any) -> None:

@@ -2,11 +2,19 @@
 
 What nn~ asks of a model was read from its ``python_tools`` and ``src/backend/backend.cpp``: ``get_methods``, and for each
 method a tensor ``NAME_params`` (channels in, samples a value in, channels out, samples a value out) and labels of inlets and
-outlets. It calls a method with float32 ``[batch, channels, values]``, and never with less than the largest ratio, the hop.
+outlets. It calls a method with float32 ``[batch, channels, values]``, and never with less than the largest ratio, the hop;
+other hosts call with whatever their buffer is.
 
-    encode    audio  [B, C, n·hop] → codes [B, Q, n]      a channel a level, the number of the codebook entry as a float
-    decode    codes  [B, Q, n]     → audio [B, C, n·hop]
-    forward   audio  [B, C, n·hop] → audio [B, C, n·hop]
+    encode    audio  [B, C, n] → codes [B, Q, (n + held) // hop]    a channel a level, the codebook entry as a float
+    decode    codes  [B, Q, n] → audio [B, C, n·hop]
+    forward   audio  [B, C, n] → audio [B, C, n]
+
+Samples that do not fill a position are held until the next call. From the first such call on ``forward`` is one position
+later, so that it always has as many samples as it is given:
+
+    given   [~~~~~~|~~~~~~|~~~~~~      buffers, of any length
+    held    |==hop==|==hop==|~~~       what fills positions goes through the codec, the rest waits
+    ready   [0…hop…0|==hop==|==hop==|  goes out by the length of the buffer
 
 The streams take one position a call and are traced; the loop over positions and all that is kept from call to call is in
 here, scripted. Each of the batch is a voice of its own."""
@@ -24,7 +32,7 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
 from distill.export.listening import ListeningStream
-from distill.export.outcome import ENDLESS, NO_PRIOR, Outcome, codes_to_try, decibels, refuse_unknown_voice
+from distill.export.outcome import ENDLESS, Outcome, codes_to_try, decibels, refuse_unknown_voice
 from distill.export.speaking import SpeakingStream
 from distill.export.special import OwnSpecials
 from distill.files.atomic import make_folder, written_aside
@@ -46,13 +54,16 @@ class _NnTilde(nn.Module):
     decode_state: Tensor
     forward_in_state: Tensor
     forward_out_state: Tensor
+    encode_held: Tensor
+    forward_held: Tensor
+    forward_ready: Tensor
     _methods: list[str]
     _attributes: list[str]
 
     def __init__(self, codec: ConvVQVAE) -> None:
         super().__init__()
         listening, speaking = ListeningStream(codec, 1), SpeakingStream(codec, 1, OwnSpecials())
-        self.hop, self.levels = codec.hop, codec.num_quantizers
+        self.hop, self.levels, self.channels = codec.hop, codec.num_quantizers, codec.channels
         self.endless, self.encoder_latency = ENDLESS, listening.latency
         audio, codes = torch.zeros(1, codec.channels, codec.hop), torch.zeros(1, 1, codec.num_quantizers).long()
         with _quietly():
@@ -63,7 +74,10 @@ class _NnTilde(nn.Module):
             self.register_buffer(f"{name}_state", torch.zeros(1, self.listening_size))
         for name in ("decode", "forward_out"):
             self.register_buffer(f"{name}_state", torch.zeros(1, self.speaking_size))
+        for name in ("encode_held", "forward_held", "forward_ready"):
+            self.register_buffer(name, torch.zeros(1, codec.channels, 0))
         self.encode_at, self.decode_at, self.forward_at = 0, 0, 0
+        self.forward_waits = False
         sides = [""] if codec.channels == 1 else [" left", " right"]
         sound = [f"(signal) audio{side}" for side in sides]
         numbers = [f"(signal) code of level {level + 1}" for level in range(codec.num_quantizers)]
@@ -91,6 +105,8 @@ class _NnTilde(nn.Module):
     def encode(self, x: Tensor) -> Tensor:
         if self.encode_state.shape[0] != x.shape[0]:
             self.encode_state, self.encode_at = torch.zeros(x.shape[0], self.listening_size), 0
+            self.encode_held = torch.zeros(x.shape[0], self.channels, 0)
+        x, self.encode_held = self._filled(self.encode_held, x)
         codes, self.encode_state = self._listened(x, self.encode_state, self.encode_at)
         self.encode_at += codes.shape[2]
         return codes
@@ -107,20 +123,35 @@ class _NnTilde(nn.Module):
         if self.forward_in_state.shape[0] != x.shape[0]:
             self.forward_in_state = torch.zeros(x.shape[0], self.listening_size)
             self.forward_out_state = torch.zeros(x.shape[0], self.speaking_size)
-            self.forward_at = 0
+            self.forward_held = torch.zeros(x.shape[0], self.channels, 0)
+            self.forward_ready = torch.zeros(x.shape[0], self.channels, 0)
+            self.forward_at, self.forward_waits = 0, False
+        count = x.shape[2]
+        x, self.forward_held = self._filled(self.forward_held, x)
         codes, self.forward_in_state = self._listened(x, self.forward_in_state, self.forward_at)
         # The first codes are of before the beginning; the decoder is told so and is silent there.
         at = self.forward_at - self.encoder_latency
         audio, self.forward_out_state = self._spoken(codes, self.forward_out_state, at)
         self.forward_at += codes.shape[2]
-        return audio
+        if self.forward_held.shape[2] > 0 and not self.forward_waits:
+            self.forward_ready = torch.zeros(audio.shape[0], self.channels, self.hop)
+            self.forward_waits = True
+        ready = torch.cat([self.forward_ready, audio], dim=2)
+        self.forward_ready = ready[:, :, count:].clone()
+        return ready[:, :, :count]
+
+    def _filled(self, held: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What was held and what is new, ``[B, C, n]`` each: as much as fills positions, and the rest, to be held."""
+        both = torch.cat([held, x], dim=2)
+        end = both.shape[2] - both.shape[2] % self.hop
+        return both[:, :, :end], both[:, :, end:].clone()
 
     def _listened(self, x: Tensor, state: Tensor, at: int) -> tuple[Tensor, Tensor]:
         """Audio ``[B, C, n·hop]`` to codes as floats ``[B, Q, n]``, and the states ``[B, size]``."""
         rows, states = [], []
         total = torch.full([1], self.endless, dtype=torch.long)
         for voice in range(x.shape[0]):
-            own, row = state[voice : voice + 1], []
+            own, row = state[voice : voice + 1], [torch.zeros(1, 0, self.levels, dtype=torch.long)]
             for place in range(x.shape[2] // self.hop):
                 audio = x[voice : voice + 1, :, place * self.hop : (place + 1) * self.hop]
                 first = torch.full([1], at + place, dtype=torch.long)
@@ -136,7 +167,7 @@ class _NnTilde(nn.Module):
         total = torch.full([1], self.endless, dtype=torch.long)
         codes = torch.round(x).to(torch.long).transpose(1, 2)
         for voice in range(x.shape[0]):
-            own, row = state[voice : voice + 1], []
+            own, row = state[voice : voice + 1], [torch.zeros(1, self.channels, 0)]
             for place in range(x.shape[2]):
                 first = torch.full([1], at + place, dtype=torch.long)
                 audio, own = self.speaking(codes[voice : voice + 1, place : place + 1], own, first, total)
@@ -173,13 +204,12 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
         facts=(
             ("methods", "encode, decode, forward"),
             ("latency", ", ".join(f"{name} {count * position:.0f} ms" for name, count in lateness.items())),
-            ("smallest buffer", f"{codec.hop} samples, and any multiple of it"),
+            ("buffer", f"any; forward is {position:.0f} ms later where it is no multiple of {codec.hop} samples"),
             (
                 "real time",
                 f"forward takes {spent:.1f} ms of one core for {buffer} samples, which last {sounding:.1f} ms",
             ),
         ),
-        remarks=() if model.prior is not None else (NO_PRIOR,),
     )
 
 

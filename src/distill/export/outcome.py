@@ -16,6 +16,7 @@ KNOWN_VOICES = ("frames", "tones", "partials", "lobes")
 ENDLESS = 1 << 40
 """Positions in all of a stream that never ends."""
 NO_PRIOR = "The model has no prior, so only its codec was exported; distill train-prior makes one."
+NO_COMPOSING = "The model has no prior, so the page decodes codes but does not compose; distill train-prior makes one."
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 onnxruntime-web is in ``player/ort`` as npm has it; :data:`VENDORED` says which version, and a test compares the digests."""
 
 import shutil
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from distill.export.folder import folder_aside
 from distill.export.onnx_files import null_test, require_runtime, write_graphs, write_table
-from distill.export.outcome import Outcome, refuse_unknown_voice
+from distill.export.outcome import NO_COMPOSING, Outcome, refuse_unknown_voice
 from distill.making.limits import Limits
 from distill.making.openings import Openings
 from distill.models.model_file import Model
@@ -47,4 +48,4 @@ def export_web(model: Model, folder: Path) -> Outcome:
             table["pause"] = limits.pause
         outcome = null_test(model, aside, table, folder)
         write_table(aside, table, outcome)
-    return outcome
+    return outcome if model.prior is not None else replace(outcome, remarks=(NO_COMPOSING,))
