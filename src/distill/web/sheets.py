@@ -10,6 +10,7 @@ moves with its column. What is in memory is only a copy of the files, and is rea
 
 import base64
 import dataclasses
+import itertools
 import json
 import re
 import secrets
@@ -32,6 +33,7 @@ LONGEST_COLUMNS = 60_000
 """Of one sheet: some 21 minutes."""
 _KEPT = 8
 _LONGEST_NAME = 120
+_NUMBER = re.compile(r" \(\d+\)$")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,20 @@ def sheet(given: str) -> Sheet:
         return _remember(own, _read(own))
 
 
+def untouched(name: str, codec: str, codes: np.ndarray) -> Sheet | None:
+    """An open sheet of that name with these codes ``[S, Q]``, to which nothing was done yet."""
+    same = [one for one in sheets() if one.codec == codec and name in (one.name, _NUMBER.sub("", one.name))]
+    found = (sheet(about.id) for about in same)
+    return next((one for one in found if not one.version and np.array_equal(one.original, codes)), None)
+
+
+def _free_name(name: str) -> str:
+    """So called, or with a number where another that is open has this name."""
+    taken = {about.name for about in sheets()}
+    numbered = (f"{name} ({number})" for number in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
+
+
 def open_sheet(
     name: str, model: Path, origin: str, about_model: dict[str, Any], codes: np.ndarray, samples: int
 ) -> Sheet:
@@ -133,7 +149,7 @@ def open_sheet(
         )
     about = About(
         id=secrets.token_hex(6),
-        name=name[:_LONGEST_NAME],
+        name=_free_name(name[:_LONGEST_NAME]),
         model=str(model),
         origin=origin,
         codec=about_model["codec"],

@@ -68,6 +68,18 @@ def heard(answer: Any) -> np.ndarray:
 CELLS = {"first": 10, "stop": 20, "levels": [1]}
 
 
+def test_a_sound_is_listed_once_however_often_it_is_opened(client: Client, model: str, sheet: Json) -> None:
+    """Guards against three lines of one name after three looks at one piece; one that was edited is another sound."""
+    opening = {"model": model, "recording": 0}
+    assert client.post("/api/codes/sheets", json=opening).json()["id"] == sheet["id"]
+    edits(client, sheet, do="mirror", **CELLS)
+    for _ in range(2):
+        client.post("/api/codes/sheets", json=opening)
+    assert [one["name"] for one in client.get("/api/codes/sheets").json()] == ["take-0.wav (2)", "take-0.wav"]
+    beside = client.post("/api/codes/sheets", json=opening | {"anew": True}).json()
+    assert beside["name"] == "take-0.wav (3)"
+
+
 def test_what_the_model_keeps_can_be_opened(client: Client, model: str, sheet: Json) -> None:
     choices = client.get(f"/api/codes/models/{model}/recordings").json()
     assert [choice["name"] for choice in choices] == ["take-0.wav", "take-1.wav", "take-2.wav"]

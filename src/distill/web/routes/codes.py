@@ -117,6 +117,8 @@ class Opening(BaseModel):
     recording: int | None = Field(None, ge=0)
     sound: str | None = Field(None, max_length=2000)
     name: str = Field("", max_length=200)
+    anew: bool = False
+    """Also where it is open and nothing was done to it yet: to lie beside itself."""
 
 
 class Name(BaseModel):
@@ -165,18 +167,18 @@ def open_sheet(opening: Opening, bench: Bench) -> SheetView:
         asked, given = {"do": "encode", "audio": str(path)}, path.name
     else:
         raise SettingError("Nothing was chosen to be opened.", "Choose a recording, a piece or a file.")
-    return _opened(bench, entry, opening.name or given, asked)
+    return _opened(bench, entry, opening.name or given, asked, opening.anew)
 
 
 @router.put("/uploads/codes/{model}/{name}")
-async def open_file(model: str, name: str, request: Request, bench: Bench) -> SheetView:
-    """Takes an audio file or a ``.codes`` file and opens it."""
+async def open_file(model: str, name: str, request: Request, bench: Bench, anew: bool = False) -> SheetView:
+    """Takes an audio file or a ``.codes`` file and opens it, ``anew`` as in :class:`Opening`."""
     from starlette.concurrency import run_in_threadpool
 
     entry = places.model(model)
     path = await take(request, make_folder(places.uploads()), name)
     try:
-        return await run_in_threadpool(_opened, bench, entry, name, {"do": "encode", "audio": str(path)})
+        return await run_in_threadpool(_opened, bench, entry, name, {"do": "encode", "audio": str(path)}, anew)
     except Exception:
         path.unlink(missing_ok=True)
         raise
@@ -265,12 +267,14 @@ def _across(one: Sheet, asked: Graft) -> Changes:
     return Changes(changes=[_change(*first), _change(*second)])
 
 
-def _opened(bench: Worker, entry: ModelEntry, name: str, asked: dict[str, Any]) -> SheetView:
+def _opened(bench: Worker, entry: ModelEntry, name: str, asked: dict[str, Any], anew: bool) -> SheetView:
     about_model, _ = bench.ask("about", model=str(entry.path))
     said, body = bench.ask(model=str(entry.path), **asked)
     codes = sheets.from_bytes(body, about_model["levels"])
     if not len(codes):
         raise LibraryError(f"There is nothing in {name}.", "Choose another one.")
+    if not anew and (open_already := sheets.untouched(name, about_model["codec"], codes)) is not None:
+        return _view(open_already)
     return _view(sheets.open_sheet(name, entry.path, entry.origin, about_model, codes, said["samples"]))
 
 

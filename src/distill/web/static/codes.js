@@ -37,8 +37,8 @@ function Opener({ models, beside, onOpened }) {
     wait("");
     if (sheet) onOpened(sheet);
   };
-  const open = (name, body) => begin(name, () => post("/api/codes/sheets", { model: model.id, ...body }));
-  const take = (files) => files[0] && begin(files[0].name, () => send(`/api/uploads/codes/${model.id}/${encodeURIComponent(files[0].name)}`, files[0]));
+  const open = (name, body) => begin(name, () => post("/api/codes/sheets", { model: model.id, anew: Boolean(beside), ...body }));
+  const take = (files) => files[0] && begin(files[0].name, () => send(`/api/uploads/codes/${model.id}/${encodeURIComponent(files[0].name)}?anew=${Boolean(beside)}`, files[0]));
   const listed = (all, one) => {
     const fitting = all.filter(({ name }) => fits(name));
     const left = fitting.length - SHOWN;
