@@ -76,6 +76,17 @@ def test_a_training_that_failed_at_once_says_where_to_look(page: Page, small_cor
     assert not list((home() / "jobs").glob("*-train"))
 
 
+def test_what_failed_stands_where_its_run_would(page: Page) -> None:
+    """Guards against a failure of last night above what is at work."""
+    failed("none")
+    run("older", "finished")
+    run("working")
+    page.goto("/#/train")
+    names = page.get_by_role("navigation", name="Trainings").locator("b")
+    expect(names).to_have_count(3)
+    assert names.all_text_contents()[0] == "working"
+
+
 def test_the_list_stays_where_it_is_while_one_goes_through_it(page: Page, small_corpus: Path) -> None:
     """Guards against a list that jumps down by the height of the form as soon as a run is chosen that is over."""
     places.add_collection(small_corpus)

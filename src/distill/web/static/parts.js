@@ -28,12 +28,12 @@ export const count = (number, one, many = `${one}s`) => `${number} ${Math.abs(nu
 export const figure = (value, decimals = 2) => (value == null || !Number.isFinite(value) ? "–" : value.toFixed(decimals));
 /** A number as it is set: with a minus for a hyphen, and none before a zero. */
 export const minus = (text) => text.replace(/^-(?=[\d.]*[1-9])/, "−").replace(/^-/, "");
-export const clock = (date) => date.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
+export const clock = (date) => date.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" }).replace(/\s/g, "\u00a0");
 export function when(moment) {
   const date = new Date(moment);
   if (Number.isNaN(date.getTime())) return moment ?? "";
   const today = new Date().toDateString() === date.toDateString();
-  return today ? `today ${clock(date)}` : `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" })} ${clock(date)}`;
+  return today ? `today\u00a0${clock(date)}` : `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" })} ${clock(date)}`;
 }
 
 /** A button that waits for what it does, and as long as it `waits`, saying `doing` where it is given; and says what went wrong. */

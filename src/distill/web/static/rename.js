@@ -45,5 +45,5 @@ export function Named({ name, thing, act, children }) {
   const returns = useRef(false);
   useLayoutEffect(() => { if (!isOpen && returns.current) { returns.current = false; pencil.current.focus(); } }, [isOpen]);
   if (isOpen) return html`<${Field} name=${name} thing=${thing} act=${act} onClose=${(hasFocus) => { returns.current = hasFocus; open(false); }} />`;
-  return html`${children}<button type="button" ref=${pencil} class="quiet small round pencil" aria-label=${`Rename ${thing}`} title="Rename" onClick=${() => open(true)}><${Pencil} /></button>`;
+  return html`<div class="named">${children}<button type="button" ref=${pencil} class="quiet small round pencil" aria-label=${`Rename ${thing}`} title="Rename" onClick=${() => open(true)}><${Pencil} /></button></div>`;
 }

@@ -89,11 +89,17 @@ function Runs({ all, chosen }) {
   const state = (run) => (run.state === "running" ? (isStopping(run) ? "stopping" : "running") : run.job ? "going on" : run.state);
   // The first in line begins in a moment.
   const isFirst = (job) => job.state === "waiting" && !hasBefore(all, job);
-  return html`<nav class="list" aria-label="Trainings">
-    ${all.jobs.map((job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${nameOf(job)}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//> ${when(job.created)}</small></a>`)}
-    ${all.runs.map((run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
-      <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${isTwice(run) && STAGES[run.stage] ? `${STAGES[run.stage]} · ` : ""}${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`)}
-  </nav>`;
+  const asked = (job) => html`<a class="item" href=${address("train", "job", job.id)} aria-current=${job.id === chosen ? "true" : undefined}><b>${nameOf(job)}</b><small><${Badge} tone=${job.state === "failed" ? "bad" : ""}>${isFirst(job) ? "beginning" : job.state === "waiting" ? "queued" : job.state}<//> ${when(job.created)}</small></a>`;
+  const begun = (run) => html`<a class="item" href=${address("train", run.name)} aria-current=${run.name === chosen ? "true" : undefined}><b>${run.model}</b>
+    <small><${Badge} tone=${run.job ? "held" : STATES[run.state]}>${state(run)}<//> ${isTwice(run) && STAGES[run.stage] ? `${STAGES[run.stage]} · ` : ""}${run.state === "running" ? `${percent(run.progress)}${run.remaining_s >= 1 ? ` · ${duration(run.remaining_s)} left` : ""}` : when(run.started)}</small></a>`;
+  // What is to come and what is at work are above; what failed before it had a run stands where its run would.
+  const waiting = all.jobs.filter((job) => AT_WORK.includes(job.state)), failed = all.jobs.filter((job) => !AT_WORK.includes(job.state));
+  const lines = waiting.map(asked);
+  for (const run of all.runs) {
+    while (failed.length && run.state !== "running" && Date.parse(failed[0].created) > Date.parse(run.started)) lines.push(asked(failed.shift()));
+    lines.push(begun(run));
+  }
+  return html`<nav class="list" aria-label="Trainings">${lines}${failed.map(asked)}</nav>`;
 }
 
 /** A training that was asked for and has no run yet: it reads the recordings, waits in line, or failed. */
