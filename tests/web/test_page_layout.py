@@ -222,6 +222,13 @@ def test_on_a_phone_the_trash_stands_in_rows(page: Page, model: str) -> None:
     assert below is not None
     assert name["width"] > 300
     assert below["y"] >= name["y"] + name["height"]
+    page.set_viewport_size({"width": 768, "height": 844})
+    lines = page.locator("details.card td").first.evaluate("""(date) => {
+        const words = document.createRange();
+        words.selectNodeContents(date);
+        return words.getClientRects().length;
+    }""")
+    assert lines == 1, "a date is not torn on a tablet"
 
 
 def test_what_is_compared_stays_below_the_head_of_a_phone(
