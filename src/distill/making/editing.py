@@ -52,15 +52,11 @@ class Editing:
         Raises:
             SettingError: if it cannot be done.
         """
-        details, grid = operation.details, self.grid
-        other, end = None, self._seconds(self.as_codes())
         if operation.name in ("graft", "blend"):
-            there = self._read(operation.value)
-            other, end = there.codes.numpy(), min(end, self._seconds(there))
-            chosen = self._selection(details.get("over"), details.get("levels"), end, min(len(grid), len(other)))
-        else:
-            chosen = self._selection(operation.value, details.get("levels"), end, len(grid))
-        where = chosen.in_words(self._model.codec.num_quantizers, self._model.codec.frame_rate, end)
+            return self._with_another(operation)
+        details, grid, end = operation.details, self.grid, self._seconds(self.as_codes())
+        chosen = self._selection(operation.value, details.get("levels"), end, len(grid))
+        where = self._in_words(chosen, end)
         match operation.name:
             case "lock":
                 self._locked |= chosen.mask(grid)
@@ -73,14 +69,7 @@ class Editing:
                     edit.rotate(grid, chosen, by), f"Rotated {where} by {by} column{'s' * (abs(by) != 1)}."
                 )
             case "repeat":
-                times = _whole("times", details["times"])
-                if len(chosen.levels) == grid.shape[1]:
-                    self._check_room((times - 1) * chosen.length)
-                after = edit.repeat(grid, chosen, times)
-                if len(after) == len(grid):
-                    return self._take(after, f"Repeated {where}, {times} times in all.")
-                copies = edit.Clip(after[chosen.stop : chosen.first + times * chosen.length], chosen.levels)
-                return self._insert(copies, chosen.stop, f"Repeated {where}, {times} times in all.")
+                return self._repeat(chosen, _whole("times", details["times"]), where)
             case "fill":
                 codes = [_whole("code", part) for part in details["code"].split(",")]
                 filled = edit.fill(grid, chosen, codes, self._model.codec.codebook_size)
@@ -95,21 +84,29 @@ class Editing:
                 self._locked = edit.delete_unlocked(self._locked, chosen.first, chosen.stop)
                 self.grid = edit.delete(grid, chosen.first, chosen.stop)
                 return f"Deleted {where}."
-            case "graft":
-                assert other is not None
-                return self._take(
-                    edit.graft(grid, other, chosen), f"Took {where} from {PurePath(operation.value).name}."
-                )
-            case "blend":
-                assert other is not None
-                return self._blend(other, chosen, operation, where)
         return self._reimagine(chosen, details, where)
 
-    def _blend(self, other: np.ndarray, chosen: edit.Selection, operation: Operation, where: str) -> str:
-        weight = _number("weight", operation.details["weight"])
-        codebooks = self._model.codec.quantizer.codebooks.cpu().numpy()
-        mixed = edit.blend(self.grid, other, chosen, weight, codebooks)
-        name, snapped = PurePath(operation.value).name, [int((mixed.snapped == kind).sum()) for kind in range(3)]
+    def _repeat(self, chosen: edit.Selection, times: int, where: str) -> str:
+        if len(chosen.levels) == self.grid.shape[1]:
+            self._check_room((times - 1) * chosen.length)
+        after, words = edit.repeat(self.grid, chosen, times), f"Repeated {where}, {times} times in all."
+        if len(after) == len(self.grid):
+            return self._take(after, words)
+        copies = edit.Clip(after[chosen.stop : chosen.first + times * chosen.length], chosen.levels)
+        return self._insert(copies, chosen.stop, words)
+
+    def _with_another(self, operation: Operation) -> str:
+        """Grafts or blends another sound, where both have columns."""
+        details, there = operation.details, self._read(operation.value)
+        other, end = there.codes.numpy(), min(self._seconds(self.as_codes()), self._seconds(there))
+        columns = min(len(self.grid), len(other))
+        chosen = self._selection(details.get("over"), details.get("levels"), end, columns)
+        where, name = self._in_words(chosen, end), PurePath(operation.value).name
+        if operation.name == "graft":
+            return self._take(edit.graft(self.grid, other, chosen), f"Took {where} from {name}.")
+        weight = _number("weight", details["weight"])
+        mixed = edit.blend(self.grid, other, chosen, weight, self._model.codec.quantizer.codebooks.cpu().numpy())
+        snapped = [int((mixed.snapped == kind).sum()) for kind in range(3)]
         return self._take(
             mixed.grid,
             f"Blended {weight:g} of {name} into {where}: {snapped[2]} columns have codes between "
@@ -179,6 +176,9 @@ class Editing:
         if text[:1] == "c":
             return _whole(name, text[1:])
         return round(_number(name, text) * self._model.codec.frame_rate)
+
+    def _in_words(self, chosen: edit.Selection, end: float) -> str:
+        return chosen.in_words(self._model.codec.num_quantizers, self._model.codec.frame_rate, end)
 
     def _seconds(self, sound: Codes) -> float:
         return sound.samples / self._model.codec.sample_rate

@@ -17,6 +17,9 @@ from distill.making.borders import excerpt
 from distill.making.grains import Stretch
 from distill.making.joins import Placed
 
+_KINDS = {".flac": "FLAC", ".mp3": "MP3", ".ogg": "VORBIS"}
+"""What Reaper calls the sources of these files; ``WAVE`` is any other."""
+
 
 @dataclass(frozen=True)
 class Quote:
@@ -176,6 +179,3 @@ def _item(quote: Quote) -> list[str]:
             "      >",
         ]
     return [*lines, "    >"]
-
-
-_KINDS = {".flac": "FLAC", ".mp3": "MP3", ".ogg": "VORBIS"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
 LEVEL_NAMES: dict[int, tuple[str, ...]] = {
     2: ("Structure", "Detail"),
     3: ("Structure", "Timbre", "Detail"),

@@ -23,6 +23,7 @@ from distill.codes import edit
 from distill.codes.codes_file import Codes, save_codes
 from distill.errors import CodesFileError, DistillError, SettingError
 from distill.evaluation.codec_files import decode_file, read_sound
+from distill.files.names import CODES_SUFFIX
 from distill.making import moments
 from distill.making.drawing import Sampling
 from distill.making.reimagine import reimagine
@@ -187,7 +188,7 @@ class Bench:
         if -(-samples // model.codec.hop) != len(grid):
             raise SettingError(f"{samples} samples do not take {len(grid)} columns.", "Open the sound anew.")
         codes = Codes(grid, self._about(model)["codec"], samples, model.codec.sample_rate)
-        if out.endswith(".codes"):
+        if out.endswith(CODES_SUFFIX):
             save_codes(Path(out), codes)
         else:
             decode_file(model, codes, Path(out), bit_depth)

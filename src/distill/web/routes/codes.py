@@ -10,6 +10,7 @@ from distill.codes import edit
 from distill.codes.history import Step
 from distill.errors import LibraryError, SettingError
 from distill.files.atomic import make_folder
+from distill.files.names import MODEL_SUFFIX
 from distill.library import ModelEntry
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
@@ -288,7 +289,7 @@ def _models() -> dict[str, str]:
 def _line(about: sheets.About, models: dict[str, str]) -> SheetLine:
     model_id = models.get(about.model) or models.get(about.origin)
     seconds = about.samples / about.sample_rate
-    name = about.model.replace("\\", "/").rpartition("/")[2].removesuffix(".distill")
+    name = about.model.replace("\\", "/").rpartition("/")[2].removesuffix(MODEL_SUFFIX)
     return SheetLine(id=about.id, name=about.name, model=name, model_id=model_id, seconds=seconds, made=about.made)
 
 
