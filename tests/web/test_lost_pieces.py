@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from distill.files.home import home
 from distill.files.process import this_process
 from distill.library import GenerationRecord, Library
+from distill.runs.piece_notes import note_what_was_left
 
 
 def test_the_page_lists_what_a_killed_process_had_written(client: Any, tiny: Path, small_corpus: Path) -> None:
@@ -46,3 +49,20 @@ def test_a_name_that_went_to_a_later_piece_is_not_the_earlier_ones(
     assert path.exists()
     assert client.delete("/api/pieces/2").json()["name"] == "tiny-0"
     assert not path.exists()
+
+
+def test_two_that_clear_up_at_once_do_not_meet_and_a_disk_that_is_only_read_is_told() -> None:
+    """Guards against a piece that is noted twice, and a command that ends because it cannot clear up after another."""
+    announced = home() / "announced"
+    announced.mkdir(parents=True)
+    (announced / "damaged.json").write_text("{")
+    told: list[str] = []
+    with filelock.FileLock(home() / "announced.lock"):
+        note_what_was_left(told.append)
+    assert told == []
+    (home() / "announced.lock").unlink(missing_ok=True)
+    (home() / "announced.lock").mkdir()  # as unwritable as on such a disk
+    note_what_was_left(told.append)
+    assert len(told) == 1
+    assert told[0].startswith("What killed processes left is not noted in the library.")
+    assert (announced / "damaged.json").exists()
