@@ -94,11 +94,13 @@ def test_a_stop_leaves_the_codec(small_corpus: Path, tmp_path: Path) -> None:
         ({"name": "a/b"}, "cannot be the name"),
         ({"seed": -1}, "seed -1"),
         ({"rvq_levels": 9}, "9 is out of range"),
+        ({"precision": "16", "device": "cpu"}, "does not train in 16"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(
-    settings: dict[str, Any], said: str, small_corpus: Path, tmp_path: Path
+    settings: dict[str, Any], said: str, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("distill.api.import_corpus", None)  # nothing is read before
     with pytest.raises(DistillError, match=said):
         distill.train(small_corpus, tmp_path, **settings)
     assert list(tmp_path.iterdir()) == []

@@ -20,12 +20,14 @@ from distill.making.sampling import Generation
 from distill.making.sampling import generate as generate_pieces
 from distill.making.voices import Choice, VoiceSettings, voice_of
 from distill.making.whole_run import DEFAULT_MINUTES
+from distill.models.config import VQVAEConfig
 from distill.models.model_file import Model, load_model
 from distill.runs.events import events_file
 from distill.settings import check_length
+from distill.sizes import check_sizes
 from distill.training import awake
 from distill.training.budget import CODEC_SHARE, minutes_of_stages
-from distill.training.device import choose_device
+from distill.training.device import choose_device, precision_on
 from distill.training.metrics import MetricsCallback
 from distill.training.notices import ignore, noticing
 from distill.training.plan import Precision, StageEnd
@@ -84,7 +86,7 @@ def train(
     is_high = _is_high(quality)
     if channels not in (None, 1, 2):
         raise SettingError(f"A model of {channels!r} channels cannot be trained.", "Choose 1 or 2, or leave it out.")
-    choose_device(device)
+    precision_on(choose_device(device).type, precision)
     if minutes is None and epochs is None:
         minutes = HIGH_MINUTES if is_high else DEFAULT_MINUTES
     codec_minutes = minutes and CODEC_SHARE * minutes
@@ -94,6 +96,7 @@ def train(
     )
     chosen = {"num_quantizers": rvq_levels, "codebook_size": codebook_size, "commitment_weight": commitment_weight}
     changes = {field: value for field, value in chosen.items() if value is not None}
+    check_sizes(VQVAEConfig, changes)
     with claimed(wanted) as target:
         run_folder = new_run_folder(target.stem)
         started = awake.seconds()

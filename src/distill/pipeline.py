@@ -39,7 +39,7 @@ from distill.runs.resume import forget_finished, resume_command
 from distill.runs.saved import RefinementRun, Stopped
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
-from distill.sizes import codec_config, prior_config
+from distill.sizes import check_sizes, codec_config, prior_config
 from distill.training import awake
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.budget import closing_seconds, codec_seconds, leaves_time_to_close, overrun, time_to_learn
@@ -320,6 +320,7 @@ def run(
     notify, tell = callback or ignore, progress or (lambda step, done, total: None)
     check_request(plan.seconds, plan.count)
     chosen = run_settings(None, plan.minutes, plan.device, DEFAULT_MINUTES, plan.precision)
+    check_sizes(VQVAEConfig, plan.config_changes)
     minutes = DEFAULT_MINUTES if plan.minutes is None else plan.minutes
     with claimed(new_model_path(out, plan.name, folder)) as model_path:
         corpus = import_corpus(

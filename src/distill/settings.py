@@ -57,15 +57,15 @@ def temperatures(text: str) -> float | tuple[float, ...]:
 def run_settings(
     epochs: int | None, minutes: float | None, device: str, default_minutes: float, precision: "Precision"
 ) -> Settings:
-    """How long a run lasts, where it computes, and how precisely; checks the first two.
+    """How long a run lasts, where it computes, and how precisely; checks all three.
 
     Without epochs or minutes it takes the default minutes.
 
     Raises:
         SettingError: as :func:`check_length`.
-        DeviceError: if the device is not on this machine.
+        DeviceError: if the device is not on this machine, or does not compute in this precision.
     """
-    from distill.training.device import automatic_precision, choose_device  # the one thing here that needs PyTorch
+    from distill.training.device import choose_device, precision_on  # the one thing here that needs PyTorch
 
     check_length(epochs, minutes)
     rows = {"minutes": (f"{default_minutes:g}", "auto")} if epochs is None and minutes is None else {}
@@ -74,7 +74,7 @@ def run_settings(
     if minutes is not None:
         rows["minutes"] = (f"{minutes:g}", "set")
     place = choose_device(device)
-    bits = automatic_precision(place.type) if precision == "auto" else precision
+    bits = precision_on(place.type, precision)
     return rows | {
         "device": (str(place), "auto" if device == "auto" else "set"),
         "precision": (bits, "auto" if precision == "auto" else "set"),

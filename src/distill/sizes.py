@@ -32,6 +32,8 @@ OPTIONS = {
     "num_heads": "heads",
 }
 """What the fields of the configs are called on the command line."""
+OF_PRIOR = ("hidden_size", "num_layers", "num_heads")
+"""Those of the prior; the codec has a width, too, which nobody is asked for."""
 
 
 def codec_config(corpus: Corpus, changes: Mapping[str, Any]) -> VQVAEConfig:
@@ -52,26 +54,37 @@ def prior_config(model: "Model", corpus: Corpus, changes: Mapping[str, Any]) -> 
     return _changed(prior_config_for(model, corpus), changes)
 
 
+def check_sizes(config: type[VQVAEConfig] | type[PriorConfig], changes: Mapping[str, Any]) -> None:
+    """Refuses the person's changes that are impossible whatever the recordings are, so before these are read.
+
+    Raises:
+        SettingError: if one is out of range, or two do not fit each other.
+    """
+    for field, value in changes.items():
+        _check(config, field, str(value))
+    if config is PriorConfig and "hidden_size" in changes:
+        _changed(PriorConfig(num_heads=1), changes)  # as many as are chosen, else as few as there may be
+
+
 def check_option(option: str, text: str) -> None:
     """Refuses a value of an option, as a person wrote it, that no model can have whatever it learns.
 
     Raises:
         SettingError: if it is no number, or out of range.
     """
+    field = next(field for field, name in OPTIONS.items() if name == option)
+    _check(PriorConfig if field in OF_PRIOR else VQVAEConfig, field, text)
+
+
+def _check(config: type[VQVAEConfig] | type[PriorConfig], field: str, text: str) -> None:
     from pydantic import TypeAdapter, ValidationError
 
-    config, field = next(
-        (config, field)
-        for config in (VQVAEConfig, PriorConfig)
-        for field, name in OPTIONS.items()
-        if name == option and field in get_type_hints(config)
-    )
     try:
         TypeAdapter(get_type_hints(config, include_extras=True)[field]).validate_python(text)
     except ValidationError as error:
         what = {"int_parsing": "is not a whole number", "float_parsing": "is not a number"}
         wrong = what.get(error.errors()[0]["type"], "is out of range")
-        raise SettingError(f"--{option} {text} {wrong}.", _range(config, field)) from error
+        raise SettingError(f"--{OPTIONS.get(field, field)} {text} {wrong}.", _range(config, field)) from error
 
 
 def codec_config_for(corpus: Corpus) -> VQVAEConfig:

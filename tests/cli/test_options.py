@@ -11,14 +11,19 @@ Distill = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against an option that is looked at only after minutes of training."""
+def _nothing_is_read_or_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against an option that is looked at only once the recordings are read, or after minutes of training."""
 
     def spent(*_: object, **__: object) -> None:
-        raise AssertionError("training began")
+        raise AssertionError("the recordings were read, or training began")
 
-    for training in ("train_vqvae", "train_prior"):
-        monkeypatch.setattr(f"distill.pipeline.{training}", spent)
+    for work in (
+        "pipeline.train_vqvae",
+        "pipeline.train_prior",
+        "pipeline.import_corpus",
+        "audio.corpus.import_corpus",
+    ):
+        monkeypatch.setattr(f"distill.{work}", spent)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +73,16 @@ def test_flac_has_no_32_bits(distill: Distill, tiny: Path, tmp_path: Path, tree:
         ("--minutes", "inf", "more than 0"),
         ("--epochs", "0", "1 or more"),
         ("--epochs", "-3", "1 or more"),
+        ("--precision", "16", "bf16"),
     ],
 )
 def test_train(
     option: str, value: str, needed: str, distill: Distill, small_corpus: Path, tmp_path: Path, tree: Callable[..., Any]
 ) -> None:
     before = tree(tmp_path)
-    distill("train", small_corpus, option, value, "--out", tmp_path / "new").refused(option, value, needed)
+    distill("train", small_corpus, option, value, "--device", "cpu", "--out", tmp_path / "new").refused(
+        option, value, needed
+    )
     assert tree(tmp_path) == before
 
 
@@ -86,6 +94,7 @@ def test_train(
         (["--heads", "0"], "--heads 0", "1 to 64"),
         (["--layers", "1000"], "--layers 1000", "1 to 48"),
         (["--hidden-size", "-8"], "--hidden-size -8", "8 to 4096"),
+        (["--precision", "16", "--device", "cpu"], "16", "bf16"),
         (["--lr", "nan"], "--lr nan", "0.1"),
         (["--lr", "3"], "--lr 3", "0.1"),
         (["--minutes", "0"], "0 minutes", "more than 0"),
@@ -110,6 +119,9 @@ def test_train_prior(
         ("--count", "0", "1 to 64"),
         ("--channels", "5", "1 (mono) or 2 (stereo)"),
         ("--name", "a/b", "without any of /"),
+        ("--rvq-levels", "9", "2 to 4"),
+        ("--codebook-size", "5", "16 to 1024"),
+        ("--precision", "16", "bf16"),
     ],
 )
 def test_run(
@@ -117,7 +129,7 @@ def test_run(
 ) -> None:
     """Guards against a length of the new audio that is refused only after eight minutes of training."""
     before = tree(tmp_path)
-    distill("run", small_corpus, option, value).refused(value, needed)
+    distill("run", small_corpus, option, value, "--device", "cpu").refused(value, needed)
     assert tree(tmp_path) == before
 
 

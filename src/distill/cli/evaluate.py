@@ -41,8 +41,8 @@ def evaluate(
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     with TrainingView() as view:
-        corpus = import_corpus(folder, channels=loaded.codec.channels)
         ensure_writable(out)
+        corpus = import_corpus(folder, channels=loaded.codec.channels)
         split = measure.own_split(loaded, corpus)
         evaluation = measure.evaluate(loaded, corpus, split, with_opus=opus, progress=view.counting("Listening"))
         with reserving(out / f"{loaded.header.name}-evaluation.html") as page:

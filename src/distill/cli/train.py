@@ -124,8 +124,9 @@ def _begin(folder: Path, asked: _Training, start: _Start) -> None:
     from distill import pipeline
     from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
+    from distill.models.config import VQVAEConfig
     from distill.settings import codec_settings, run_settings, stage_settings
-    from distill.sizes import codec_config
+    from distill.sizes import check_sizes, codec_config
     from distill.training import awake
     from distill.training.budget import minutes_of_stages
     from distill.training.plan import StageEnd
@@ -133,6 +134,7 @@ def _begin(folder: Path, asked: _Training, start: _Start) -> None:
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     default = DEFAULT_HIGH_MINUTES if asked.is_high else DEFAULT_MINUTES
     settings = run_settings(epochs, minutes, device, default, start.precision)
+    check_sizes(VQVAEConfig, start.sizes)
     budget = default if epochs is None and minutes is None else minutes
     first_minutes, second_minutes = minutes_of_stages(budget, asked.is_high)
     with (

@@ -95,15 +95,17 @@ def _begin(model_path: Path, dataset_dir: Path, asked: options.Training, start: 
     from distill import pipeline
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed, new_run_folder
+    from distill.models.config import PriorConfig
     from distill.models.model_file import load_model
     from distill.runs.events import events_file
     from distill.settings import check_learning_rate, prior_settings, run_settings
-    from distill.sizes import prior_config
+    from distill.sizes import check_sizes, prior_config
 
     epochs, minutes, device = asked.epochs, asked.minutes, asked.device
     settings = run_settings(epochs, minutes, device, DEFAULT_MINUTES, start.plan["precision"])
     if "learning_rate" in start.plan:
         check_learning_rate(start.plan["learning_rate"])
+    check_sizes(PriorConfig, start.sizes)
     end = (None, DEFAULT_MINUTES) if epochs is None and minutes is None else (epochs, minutes)
     plan = pipeline.PriorPlan(*end, device=device, **start.plan)
     model_path = options.model_file(model_path)

@@ -63,8 +63,21 @@ def make_fabric(device: str = "auto", precision: Precision = "32") -> "Fabric":
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would say on stderr which precision it uses
     kind = choose_device(device).type
+    precision = precision_on(kind, precision)
+    devices: Any = [ranks.own_device()] if kind == "cuda" and ranks.world_size() > 1 else 1
+    if precision == "16":
+        return Fabric(accelerator=kind, devices=devices, plugins=[_half(kind)])
+    return Fabric(accelerator=kind, devices=devices, precision=PRECISIONS[precision])
+
+
+def precision_on(kind: str, precision: Precision) -> Precision:
+    """The precision that a device of this kind trains in when it is asked for this one.
+
+    Raises:
+        DeviceError: if it does not compute in it.
+    """
     if precision == "auto":
-        precision = automatic_precision(kind)
+        return automatic_precision(kind)
     if precision != "32" and kind == "mps":
         raise DeviceError(f"The device 'mps' does not train in {precision}.", "Use --precision 32.")
     if precision == "16" and kind not in HALF_DEVICES:
@@ -72,10 +85,7 @@ def make_fabric(device: str = "auto", precision: Precision = "32") -> "Fabric":
             f"The device '{kind}' does not train in 16; of half precision it has bf16.",
             "Use --precision bf16, or --device cuda where there is a GPU.",
         )
-    devices: Any = [ranks.own_device()] if kind == "cuda" and ranks.world_size() > 1 else 1
-    if precision == "16":
-        return Fabric(accelerator=kind, devices=devices, plugins=[_half(kind)])
-    return Fabric(accelerator=kind, devices=devices, precision=PRECISIONS[precision])
+    return precision
 
 
 def _half(kind: str) -> Any:
