@@ -28,6 +28,12 @@ def _command(kind: str, settings: dict[str, Any]) -> str:
     [
         ({}, "--minutes 5"),
         ({"seed": 3, "device": "cpu"}, "--minutes 5 --seed 3 --device cpu"),
+        (
+            {"precision": "bf16", "devices": 2, "nodes": 3, "strategy": "ddp"},
+            "--minutes 5 --precision bf16 --devices 2 --nodes 3 --strategy ddp",
+        ),
+        ({"precision": "auto", "devices": 1, "strategy": "auto"}, "--minutes 5"),
+        ({"from_scratch": True, "precision": "32"}, "--minutes 5 --from-scratch --precision 32"),
         ({"codebook_size": 64, "num_quantizers": 2}, "--minutes 5 --rvq-levels 2 --codebook-size 64"),
         (_SECOND, "--quality high --minutes 30"),
         (_TWICE, "--quality high --epochs 4"),
@@ -40,14 +46,18 @@ def test_of_a_codec(chosen: dict[str, Any], options: str) -> None:
 
 def test_of_a_second_stage() -> None:
     """Guards against a command that is answered with "say --quality high"."""
-    told = _command("refinement", {**_PLAIN, "minutes": 18.0, "learning_rate": 2e-4})
-    assert told == f"distill train --resume {Path('models/mine.distill')} --quality high --minutes 18"
+    told = _command("refinement", {**_PLAIN, "minutes": 18.0, "learning_rate": 2e-4, "precision": "bf16", "devices": 2})
+    assert told == f"distill train --resume {Path('models/mine.distill')} --quality high --minutes 18 --devices 2"
 
 
 @pytest.mark.parametrize(
     ("chosen", "options"),
     [
         ({"minutes": 2.4567}, "--minutes 2.46"),
+        (
+            {"patience": 1.0, "from_scratch": True, "devices": 2, "precision": "16"},
+            "--minutes 5 --patience 1 --from-scratch --devices 2 --precision 16",
+        ),
         ({"epochs": 9, "minutes": None, "num_layers": 6, "learning_rate": 5e-4}, "--epochs 9 --layers 6 --lr 0.0005"),
     ],
 )

@@ -17,7 +17,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -45,6 +45,7 @@ class _Group:
     device: int = 0
     orders: int = 0
     meetings: int = 0
+    asked: Mapping[str, int | str] = {}
 
 
 def own_address() -> str:
@@ -53,25 +54,34 @@ def own_address() -> str:
 
 
 @contextmanager
-def joined(store: Store, addresses: Sequence[str], device: int) -> Iterator[None]:
+def joined(
+    store: Store, addresses: Sequence[str], device: int, asked: Mapping[str, int | str] | None = None
+) -> Iterator[None]:
     """Within the block the ranks of the process group work together.
 
     Args:
         store: the key-value store that all of them share.
         addresses: of each rank, to name one that is lost.
         device: index of this rank's device on its machine.
+        asked: what was asked for to get them, by the names of the options.
     """
+    _Group.asked = asked or {}
     _Group.store, _Group.addresses, _Group.device, _Group.orders = store, tuple(addresses), device, 0
     _Group.meetings = 0
     try:
         yield
     finally:
-        _Group.store, _Group.addresses, _Group.device = None, (), 0
+        _Group.store, _Group.addresses, _Group.device, _Group.asked = None, (), 0, {}
 
 
 def world_size() -> int:
     """Number of ranks, W."""
     return max(1, len(_Group.addresses))
+
+
+def asked() -> Mapping[str, int | str]:
+    """What was asked for to get these ranks, by the names of the options; empty for a process that is alone."""
+    return _Group.asked
 
 
 def rank() -> int:

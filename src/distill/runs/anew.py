@@ -18,31 +18,42 @@ def _defaults(kind: type[VQVAEConfig] | type[PriorConfig] | type[Plan]) -> dict[
 
 SECOND_MINUTES, SECOND_EPOCHS = "second_stage_minutes", "second_stage_epochs"
 """Noted of a codec's first stage that a second one is to follow; one of the two at least has a value then."""
+_HOW = ("device", "devices", "nodes", "strategy")
 _CHOSEN = {
-    "codec": ("num_quantizers", "codebook_size", "commitment_weight", "channels", "seed", "device"),
-    "refinement": ("device",),
-    "prior": ("hidden_size", "num_layers", "num_heads", "learning_rate", "seed", "device"),
+    "codec": (
+        *("num_quantizers", "codebook_size", "commitment_weight", "channels", "seed", "from_scratch"),
+        *_HOW,
+        "precision",
+    ),
+    "refinement": _HOW,  # its precision is that of the first stage
+    "prior": (
+        *("hidden_size", "num_layers", "num_heads", "learning_rate", "patience", "seed", "from_scratch"),
+        *_HOW,
+        "precision",
+    ),
 }
 """By the kind of a stage: what its command can be told beside its end."""
+_COMMAND = {"precision": "auto", "devices": 1, "nodes": 1, "strategy": "auto"}
+"""Where the commands take something else than the plans in Python, or what no plan has."""
 _USUAL = {
-    "codec": {**_defaults(VQVAEConfig), **_defaults(CodecPlan)},
-    "refinement": _defaults(RefinementPlan),
-    "prior": {**_defaults(PriorConfig), **_defaults(PriorPlan)},
+    "codec": {**_defaults(VQVAEConfig), **_defaults(CodecPlan), **_COMMAND},
+    "refinement": {**_defaults(RefinementPlan), **_COMMAND},
+    "prior": {**_defaults(PriorConfig), **_defaults(PriorPlan), **_COMMAND},
 }
-_OPTIONS = {**OPTIONS, "learning_rate": "lr"}
+_OPTIONS = {**OPTIONS, "learning_rate": "lr", "from_scratch": "from-scratch"}
 _AS_RECORDED = frozenset({"channels"})
 """What is always said, as it follows from the recordings where it is not."""
 
 
 def begin_again(record: RunRecord) -> str:
-    """The command, with the time, quality, sizes, seed and device that were chosen, as far as they were noted."""
+    """The command, with all that was chosen, as far as it was noted."""
     settings, model = record.settings, Path(record.model)
     usual = _USUAL[record.kind]
     told = [
         word
         for name in _CHOSEN[record.kind]
         if settings.get(name) is not None and (name in _AS_RECORDED or settings[name] != usual[name])
-        for word in (f"--{_OPTIONS.get(name, name)}", _number(settings[name]))
+        for word in (f"--{_OPTIONS.get(name, name)}", *([] if settings[name] is True else [_number(settings[name])]))
     ]
     words: list[str | Path]
     match record.kind:

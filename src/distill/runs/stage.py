@@ -18,8 +18,8 @@ from distill.training.plan import Plan, StageEnd
 if TYPE_CHECKING:
     from distill.training.checkpoint import StateFile
 
-_NOTED = ("minutes", "epochs", "learning_rate", "seed", "device")
-"""What the library notes of a plan."""
+_NOTED = ("minutes", "epochs", "learning_rate", "seed", "device", "precision", "from_scratch", "patience")
+"""What the library notes of a plan, where it has it."""
 
 
 @contextmanager
@@ -44,9 +44,10 @@ def recorded_stage(
         resumed: where it goes on.
         second_stage: the one that is to follow a codec's first one.
     """
+    from distill.models import ranks
     from distill.training.checkpoint import StateFile  # with PyTorch, which whoever reads does without
 
-    settings = {name: getattr(plan, name) for name in _NOTED}
+    settings = {name: value for name, value in plan.values().items() if name in _NOTED} | dict(ranks.asked())
     settings |= {} if config is None else dataclasses.asdict(config)
     if second_stage is not None:
         settings |= {SECOND_MINUTES: second_stage.minutes, SECOND_EPOCHS: second_stage.epochs}

@@ -81,7 +81,8 @@ def together(device: str = "auto", devices: int = 1, nodes: int = 1, strategy: s
         timeout = timedelta(seconds=STEP_S)
         dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.size, timeout=timeout)
         try:
-            with ranks.joined(store, addresses, place.local_rank):
+            asked: dict[str, int | str] = {"devices": devices, "nodes": nodes, "strategy": str(strategy)}
+            with ranks.joined(store, addresses, place.local_rank, asked):
                 if place.rank == 0:
                     try:
                         yield True
