@@ -95,6 +95,8 @@ def test_a_name_that_a_waiting_training_has_is_taken(
         ({"count": 1.5}, "count must be a whole number."),
         ({"minutes": "long"}, "minutes must be a number."),
         ({"minutes": 0}, "minutes must be more than 0."),
+        ({"from_scratch": "perhaps"}, "from_scratch must be true or false."),
+        ({"collection": 7}, "collection must be text."),
     ],
 )
 def test_the_server_says_what_a_value_must_be(client: Any, given: dict[str, Any], words: str) -> None:

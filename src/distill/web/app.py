@@ -57,14 +57,27 @@ WRONG: dict[int | str, dict[str, Any]] = {
 }
 
 
-_NEEDED = {
-    "greater_than_equal": "{ge} or more",
-    "less_than_equal": "{le} or less",
-    "greater_than": "more than {gt}",
-    "less_than": "less than {lt}",
-    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
-    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "a number"),
-    "string_too_long": "at most {max_length} letters long",
+_SAID = {
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "greater_than": "must be more than {gt}",
+    "less_than": "must be less than {lt}",
+    **dict.fromkeys(("int_parsing", "int_parsing_size", "int_type", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "must be a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
+    "string_type": "must be text",
+    "string_too_long": "must be at most {max_length} letters long",
+    "string_too_short": "must be at least {min_length} letters long",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must have {min_length} or more entries",
+    **dict.fromkeys(("list_type", "tuple_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be an object: names with a value each"),
+    **dict.fromkeys(("enum", "literal_error"), "must be {expected}"),
+    "union_tag_invalid": "must have as {discriminator} one of {expected_tags}",
+    "union_tag_not_found": "must have {discriminator}",
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+    "json_invalid": "is not valid JSON",
 }
 """What pydantic says of a value, said as all else here."""
 
@@ -156,11 +169,12 @@ def _told(status: int, what: str, fix: str) -> JSONResponse:
 def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-    needed = _NEEDED.get(first["type"])
+    path = first["loc"][1:] if first["type"] != "json_invalid" else ()  # the place in the text says nothing
+    where = ".".join(str(part) for part in path) or "the request"
     told = first.get("ctx", {}).items()
     bounds = {name: int(one) if isinstance(one, float) and one.is_integer() else one for name, one in told}
-    what = f"{where} must be {needed.format(**bounds)}." if needed else f"{where}: {first['msg']}."
+    said = _SAID.get(first["type"], "cannot be used as it is")
+    what = f"{where} {said.format(**bounds)}."
     return _told(422, what, "Change it and try again.")
 
 

@@ -307,6 +307,32 @@ def test_codes_in_base64_that_are_none(address: str, token: str) -> None:
     assert "base64" in answer.json()["what"]
 
 
+@pytest.mark.parametrize(
+    ("verb", "asked", "words"),
+    [
+        ("generate", b'{"seconds": 1, "genre": "jazz"}', "genre is not known here."),
+        ("generate", b'{"voice": "mine"}', "voice must be 'codec', 'recordings' or 'auto'."),
+        ("generate", b'{"temperature": []}', "temperature must have 1 or more entries."),
+        ("generate", b'{"temperature": 1}', "temperature must be a list."),
+        ("generate", b"seconds=1", "the request is not valid JSON."),
+        ("generate", b"", "the request is missing."),
+        ("generate", b"[]", "the request must be an object: names with a value each."),
+        ("edit", b'{"codes": "", "edits": [{"do": "mirror", "span": 5}]}', "edits.0.span must be text."),
+        ("edit", b'{"codes": ""}', "edits is missing."),
+        ("edit", b'{"codes": "", "others": [], "edits": []}', "others must be an object: names with a value each."),
+        ("decode?format=doc", b"", "format must be 'wav', 'flac', 'ogg' or 'mp3'."),
+    ],
+)
+def test_what_a_request_must_be_is_said_in_words_of_ours(
+    verb: str, asked: bytes, words: str, address: str, token: str
+) -> None:
+    """Guards against "Extra inputs are not permitted"."""
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    answer = httpx.post(f"{address}/v1/models/tiny/{verb}", content=asked, headers=headers, timeout=300)
+    assert answer.status_code == 422
+    assert answer.json() == {"what": words, "fix": "Change it and try again."}
+
+
 def test_a_model_whose_file_is_gone_or_damaged(
     serving: Any, served: dict[str, Path], token: str, take: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -346,7 +372,11 @@ def test_a_model_without_a_prior_is_named_and_not_its_place(
 
 
 def test_a_server_that_ends_tells_who_is_waiting(
-    serving: Any, served: dict[str, Path], token: str, capfd: pytest.CaptureFixture[str]
+    serving: Any,
+    served: dict[str, Path],
+    token: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Guards against "Internal Server Error", pages of traceback for whoever pressed Ctrl-C, and a server that never ends
     because a client does not read."""
@@ -371,6 +401,7 @@ def test_a_server_that_ends_tells_who_is_waiting(
     with warnings.catch_warnings():  # the connection that nobody reads from is closed with a server's own process
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+    assert "ended unexpectedly" not in caplog.text  # of the sound that was being sent
     assert "Traceback" not in capfd.readouterr().err
 
 
