@@ -62,6 +62,28 @@ def test_a_setting_s_value_is_there_however_narrow_it_is(monkeypatch: pytest.Mon
     ]  # fmt: skip
 
 
+PATH = "/home/me/Music/field-recordings/2024/take-0001-long-name.wav"
+
+
+@pytest.mark.parametrize(
+    ("said", "lines"),
+    [
+        (f"Cannot read {PATH}: leave it out.", ["! Cannot read", f"{PATH}:", "leave it out."]),
+        ("Was  kept, and what was quite short is", ["! Was  kept, and what was quite short is"]),
+        ("Was kept, and what was not short enough", ["! Was kept, and what was not short", "enough"]),
+        ("水水水水水 水水水水水 水水水水水 水水水", ["! 水水水水水 水水水水水 水水水水水", "水水水"]),
+    ],
+    ids=["a path", "as wide as it is", "a cell too wide", "letters of two cells"],
+)
+def test_a_narrow_terminal_breaks_no_word(monkeypatch: pytest.MonkeyPatch, said: str, lines: list[str]) -> None:
+    """Guards against a path that is broken into lines, of which a copy is no path."""
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=40, highlight=False, color_system=None)
+    monkeypatch.setattr(console, "console", terminal)
+    console.warn(said)
+    assert screen.getvalue().splitlines() == lines
+
+
 def test_a_pipe_has_no_width(
     distill: Distill,
     noise: Callable[..., np.ndarray],

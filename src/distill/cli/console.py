@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -75,7 +76,7 @@ def note(text: str = "", style: str = "") -> None:
 
 def line(text: str = "", style: str = "") -> None:
     """A sentence that belongs to a listing, on stdout; in a file or a pipe it stays one line."""
-    _output.print(Text(visible(text), style=style), soft_wrap=not _output.is_terminal)
+    _show(Text(visible(text), style=style), _output)
 
 
 def listing(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], figures: Collection[str] = ()) -> None:
@@ -208,9 +209,27 @@ def visible(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter == _JOINER else _SEEN.get(letter, _ODD) for letter in text)
 
 
-def _show(text: Text) -> None:
-    # In a file or a pipe a sentence stays one line, so that names in it can be searched for.
-    console.print(text, soft_wrap=not console.is_terminal)
+def _show(text: Text, where: Console | None = None) -> None:
+    """A sentence in lines of whole words: a path is copied whole, however narrow the terminal is. In a file or a pipe it stays
+    one line, so that names in it can be searched for."""
+    where = where or console
+    for part in _wrapped(text, where.width) if where.is_terminal else [text]:
+        where.print(part, soft_wrap=True)
+
+
+def _wrapped(text: Text, width: int) -> Iterable[Text]:
+    """Lines of at most ``width`` cells, but for words that are longer."""
+    begins, used = [], 0
+    for word in re.finditer(r"\s*\S+", text.plain):
+        wide = cell_len(word.group())
+        if used and used + wide > width:
+            begins.append(word.end() - len(word.group().lstrip()))
+            wide, used = cell_len(word.group().lstrip()), 0
+        used += wide
+    lines = text.divide(begins)
+    for one in lines:
+        one.rstrip()
+    return lines
 
 
 class AskedToEnd(KeyboardInterrupt):
