@@ -213,12 +213,11 @@ def _show(text: Text, where: Console | None = None) -> None:
     """A sentence in lines of whole words: a path is copied whole, however narrow the terminal is. In a file or a pipe it stays
     one line, so that names in it can be searched for."""
     where = where or console
-    for part in _wrapped(text, where.width) if where.is_terminal else [text]:
-        where.print(part, soft_wrap=True)
+    where.print(_wrapped(text, where.width) if where.is_terminal else text, soft_wrap=True)
 
 
-def _wrapped(text: Text, width: int) -> Iterable[Text]:
-    """Lines of at most ``width`` cells, but for words that are longer."""
+def _wrapped(text: Text, width: int) -> Text:
+    """The same in lines of at most ``width`` cells, but for words that are longer."""
     begins, used = [], 0
     for word in re.finditer(r"\s*\S+", text.plain):
         wide = cell_len(word.group())
@@ -229,7 +228,7 @@ def _wrapped(text: Text, width: int) -> Iterable[Text]:
     lines = text.divide(begins)
     for one in lines:
         one.rstrip()
-    return lines
+    return Text("\n").join(lines)
 
 
 class AskedToEnd(KeyboardInterrupt):

@@ -176,7 +176,7 @@ def test_edits_are_those_of_the_command_line(studio: Client, served: dict[str, P
         ({"do": "mirror", "span": "7-9"}, "not within"),
         ({"do": "repeat", "span": "all", "times": 10_000}, "8 s are the limit"),
         ({"do": "rotate", "span": "all", "by": "c" + "9" * 30}, "needs a number"),
-        ({"do": "sing", "span": "all"}, "Input should be"),
+        ({"do": "sing", "span": "all"}, "do must be 'lock', 'mirror'"),
     ],
 )
 def test_what_cannot_be_edited(studio: Client, take: Path, edit: dict[str, Any], words: str) -> None:
