@@ -1,7 +1,7 @@
 """The codec's voice and the recordings' own, for the same codes, beside the recordings.
 
     python benchmarks/voices.py MODEL FOLDER [--lots 4] [--count 12] [--seconds 10] [--originality balanced] [--any-level]
-        [--lean NATS] [--seed 0]
+        [--lean NATS] [--unbalanced] [--seed 0]
     python benchmarks/voices.py MODEL FOLDER --picture docs/voices.png
     python benchmarks/voices.py MODEL FOLDER --minutes 10 --hours 1
     python benchmarks/voices.py MODEL FOLDER --held-out
@@ -36,6 +36,7 @@ from distill.audio.mixing import mono_pair
 from distill.audio.passages import whole_recordings
 from distill.audio.split import split_corpus
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.making.balance import with_balance
 from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COST, Bank, Stretch
 from distill.making.joins import Placed
@@ -69,6 +70,9 @@ def main() -> None:
     parser.add_argument(
         "--lean", type=float, help="nats a decibel by which louder codes are likelier; the model's if not given"
     )
+    parser.add_argument(
+        "--unbalanced", action="store_true", help="leaves the balance between the recordings to the prior"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the first piece; each further one has the next")
     parser.add_argument("--minutes", type=float, help="measures time and memory of one piece of this length instead")
     parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
@@ -80,6 +84,8 @@ def main() -> None:
         model = replace(model, header=model.header.model_copy(update={"loudness": None}))
     if asked.lean is not None:
         model = replace(model, header=model.header.model_copy(update={"loudness_lean": asked.lean}))
+    if asked.unbalanced:
+        model = with_balance(model, ())
     dial = Dial.at(NAMED[asked.originality])
     if asked.rebuilt:
         compare_rebuilt(model, asked.folder, asked.seconds)

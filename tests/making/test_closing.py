@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from distill.making import closing, nearness
+from distill.making.balance import Balance
 from distill.making.lean import Leaning
 from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference
 from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
@@ -46,6 +47,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(nearness, "reference_of", lambda *_: Told())
     monkeypatch.setattr(nearness, "measured", lambda *_: {})
     monkeypatch.setattr("distill.making.strength.measured_strength", lambda *_: 1.5)
+    monkeypatch.setattr(closing, "measured_balance", lambda *_: Balance((0.25,) * 32, 0.4, 0.8))
     monkeypatch.setattr(closing, "measured_lean", lambda *_: Leaning(-0.01, 2.0, 0.5))
     return drawn
 
@@ -66,6 +68,8 @@ def test_the_weights_that_sound_nearest_are_used(small_model: Model, heard: list
     assert {float(one.mean()) for one in found.require_prior().state_dict().values()} == {2.0}
     assert found.header.beat_strength == 1.5
     assert found.header.loudness_lean == -0.01
+    assert set(found.header.balance) == {0.25}
+    assert "kept 40% of the balance" in "".join(one.text for one in told if isinstance(one, Notice))
     assert "New audio came out 2.0 dB louder" in "".join(one.text for one in told if isinstance(one, Notice))
     assert found.header.perplexity == 20.0
     assert (found.header.prior_training or {})["kept_epoch"] == 2

@@ -29,7 +29,7 @@ def learned(*sources: torch.Tensor, bands: list[list[float]] | None = None, **gi
     codec = SimpleNamespace(
         codebook_size=ENTRIES, frame_rate=frame_rate, quantizer=SimpleNamespace(codebooks=codebooks)
     )
-    header = SimpleNamespace(bands=bands or [], heard_before=given.pop("heard_before", 0), loudness=None)
+    header = SimpleNamespace(bands=bands or [], heard_before=given.pop("heard_before", 0), loudness=None, balance=())
     trained = tuple(Source(f"{number}.wav", 0.0, False, codes) for number, codes in enumerate(sources))
     return cast(Model, SimpleNamespace(codec=codec, header=header, trained_on=trained))
 

@@ -190,6 +190,16 @@ def test_a_strength_of_the_beat_that_cannot_be_is_refused(model: Model, tmp_path
         load_model(path)
 
 
+@pytest.mark.parametrize(("numbers", "words"), [(1, "balance"), (257, "balance"), ([1e9], "not possible")])
+def test_a_balance_that_cannot_be_is_refused(
+    model: Model, tmp_path: Path, numbers: int | list[float], words: str
+) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    edit_header(path, balance=[0.5] * numbers if isinstance(numbers, int) else numbers)
+    with pytest.raises(ModelFileError, match=words):
+        load_model(path)
+
+
 def test_newer_minor_with_unknown_fields_loads(model: Model, tmp_path: Path) -> None:
     path = save_model(tmp_path / "m.distill", model)
     edit_header(path, minor=7, something_new=[1, 2])

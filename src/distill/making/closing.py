@@ -1,6 +1,6 @@
 """What the last seconds of a prior's training find out about new audio, so that it need not be found out each time.
 
-weights of a few epochs ──draw, hear──▶ the nearest ──▶ how firmly it holds the beat ──▶ its level ──▶ which voice is nearer
+weights of a few epochs ──draw, hear──▶ the nearest ──▶ how firmly it holds the beat ──▶ its balance ──▶ its level ──▶ its voice
 """
 
 import copy
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from distill.audio.passages import Passage
 from distill.making import nearness, strength
+from distill.making.balance import measured_balance, with_balance
 from distill.making.beat import learn_bands
 from distill.making.lean import measured_lean
 from distill.making.loudness import learn_loudness
@@ -30,7 +31,7 @@ def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
     heard_before = round(HEARD_SECONDS * model.codec.frame_rate)
     loudness = learn_loudness(model.codec, bands, model.trained_on)
     changes = {"bands": bands, "beat_strength": BEAT_STRENGTH, "heard_before": heard_before}
-    changes |= {"loudness": loudness, "loudness_lean": 0.0}
+    changes |= {"loudness": loudness, "loudness_lean": 0.0, "balance": ()}
     header = model.header.model_copy(update=changes)
     return dataclasses.replace(model, header=header)
 
@@ -65,8 +66,8 @@ def with_measures(
     is_stopped: Callable[[], bool] = lambda: False,
     candidates: Sequence[Candidate] = (),
 ) -> Model | None:
-    """The model with the weights that sound nearest to the recordings, which knows how firmly to hold the beat, how loud to be,
-    and which voice is nearer; all four are told.
+    """The model with the weights that sound nearest to the recordings, which knows how firmly to hold the beat, how much
+    of new audio is to be like each of them, how loud to be, and which voice is nearer; all are told.
 
     Args:
         is_stopped: asked before each of them, which take seconds.
@@ -86,6 +87,11 @@ def with_measures(
     firmness = strength.measured_strength(model, passages)
     tell(Notice(strength.in_words(firmness)))
     model = dataclasses.replace(model, header=model.header.model_copy(update={"beat_strength": firmness}))
+    if is_stopped():
+        return None
+    balance = measured_balance(model)
+    tell(Notice(balance.in_words))
+    model = with_balance(model, balance.nats)
     if is_stopped():
         return None
     leaning = measured_lean(model)

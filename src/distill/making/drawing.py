@@ -108,7 +108,7 @@ class Steering:
     @classmethod
     def of_passage(cls, model: Model) -> "Steering":
         """That of a passage made anew within a sound, whose surroundings say how loud it is and where its beat lies."""
-        return cls(Limits.of(model).without_loudness(), frame_rate=model.codec.frame_rate)
+        return cls(Limits.of(model).within_a_sound(), frame_rate=model.codec.frame_rate)
 
     def after(self, positions: int) -> "Steering":
         """The same for streams that begin so many positions earlier."""

@@ -1,9 +1,10 @@
 """New audio is on the whole as loud as the recordings: measured for each model, in its last seconds of training.
 
 Small errors of a prior add up, and holding a beat makes what rises likelier. So new audio becomes denser or sparser than the
-recordings, each piece a little, all in one direction: most of its distance from them (docs/prior.md). What corrects it is the
-exponential tilt that changes the prior's distribution least (Csiszar 1975, "I-divergence geometry"; for language models Khalifa
-et al. 2021, arXiv:2012.11635). How strong it must be takes two steps to find, as each code drawn tilts those after it:
+recordings, each piece a little, all in one direction: much of its distance from them (docs/prior.md). What is left of that once
+the recordings are in balance (``balance.py``) is corrected by the exponential tilt that changes the prior's distribution least
+(Csiszar 1975, "I-divergence geometry"; for language models Khalifa et al. 2021, arXiv:2012.11635). How strong it must be takes
+two steps to find, as each code drawn tilts those after it:
 
     new pieces ──▶ their mean level ── minus the recordings' ──▶ Newton's step, the recordings' variance for the derivative
     new pieces with that tilt ──▶ what is left ──▶ six tenths of the way to where a straight line through both crosses

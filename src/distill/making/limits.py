@@ -1,4 +1,5 @@
-"""Limits on new audio, taken from the recordings: how long a code is held, how long silence lasts, how far the level drifts.
+"""Limits on new audio, taken from the recordings: how long a code is held, how long silence lasts, how far the level drifts;
+and how much of it is like each recording.
 
 A code that a recording held once for long, above all that of silence, is so likely to come again each time that conservative
 sampling would never leave it; and nothing corrects a prior whose level has drifted (``loudness.py``).
@@ -33,6 +34,8 @@ class Limits:
     pause: int
     """How many of those."""
     loudness: Loudness | None = None
+    balance: Tensor | None = None
+    """Nats by which each coarse code is likelier, so that no recording is heard too often (``balance.py``): ``[K]``."""
 
     @classmethod
     def of(cls, model: Model) -> "Limits":
@@ -46,16 +49,18 @@ class Limits:
             longest.scatter_reduce_(0, codes, counts, "amax")
             sounding = torch.nonzero(~silent[coarse])[:, 0]
             pause = max(pause, int((sounding.diff() - 1).max()) if len(sounding) > 1 else 0)
-        return cls(longest, silent, pause, Loudness.of(model))
+        balance = torch.tensor(model.header.balance) if model.header.balance else None
+        return cls(longest, silent, pause, Loudness.of(model), balance)
 
     def to(self, device: torch.device) -> "Limits":
         """The same on a device."""
         loudness = None if self.loudness is None else self.loudness.to(device)
-        return Limits(self.longest.to(device), self.silent.to(device), self.pause, loudness)
+        balance = None if self.balance is None else self.balance.to(device)
+        return Limits(self.longest.to(device), self.silent.to(device), self.pause, loudness, balance)
 
-    def without_loudness(self) -> "Limits":
-        """The same for a passage that is made anew within a sound, whose surroundings say how loud it is."""
-        return replace(self, loudness=None)
+    def within_a_sound(self) -> "Limits":
+        """The same for a passage that is made anew within a sound, whose surroundings say what it is and how loud."""
+        return replace(self, loudness=None, balance=None)
 
 
 class Limited:
@@ -79,6 +84,8 @@ class Limited:
         if limits.loudness is not None and self._strays is not None:
             logits = limits.loudness.tilt(logits, self._strays, level)
         if level == 0:
+            if limits.balance is not None:
+                logits = logits + limits.balance
             over = self._held >= limits.longest[before]
             logits = logits.scatter_add(1, before[:, None], torch.where(over, -torch.inf, 0.0)[:, None])
             over = self._paused >= limits.pause

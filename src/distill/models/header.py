@@ -123,6 +123,11 @@ class Header(BaseModel):
     loudness_lean: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 0.0
     """Nats for each decibel by which louder codes are made likelier throughout, or softer ones where it is negative, so that
     new audio is on the whole as loud as the recordings (``making/lean.py``)."""
+    balance: Annotated[
+        tuple[Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)], ...], Field(max_length=65_536)
+    ] = ()
+    """Nats by which each code of the first level is likelier, so that new audio is like each recording for as much of the
+    time as it is long (``making/balance.py``); none where nothing is corrected."""
     created: Words
     distill_version: Words
     torch_version: Words
@@ -234,6 +239,8 @@ def checked_header(path: Path, table: Table) -> Header:
         raise UnusableError("it has a prior but none of the recordings that the prior was trained on")
     if header.bands and not _is_map(header.bands, header.codec.vector_size + 1):
         raise UnusableError("the map to its bands is not one of finite numbers from its codebook's vectors")
+    if header.balance and len(header.balance) != header.codec.codebook_size:
+        raise UnusableError("its balance is not one number for each code of its codec's first level")
     digests = [record.sha256 for record in header.sounds]
     if len(set(digests)) < len(digests) or not set(digests) <= {record.sha256 for record in header.sources}:
         raise UnusableError("it holds the sound of recordings that it did not learn from, or of one twice")
