@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -16,19 +16,16 @@ from distill.audio.passages import Split
 from distill.audio.split import split_corpus
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
-from distill.models.base import base_path
 from distill.models.config import VQVAEConfig
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
 from distill.models.vqvae import ConvVQVAE
 from distill.sizes import codec_config_for
-from distill.training.agreement import Agreement, Stop
-from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.codec_data import CodecData, count_corpus_codes, start_codebooks, start_decoder
+from distill.training.checkpoint import StateFile
+from distill.training.codec_data import count_corpus_codes, start_codebooks
 from distill.training.codec_loss import CodecLoss, draws_of_step
+from distill.training.codec_start import Begun, begin
 from distill.training.codec_validation import scored_by_first
-from distill.training.device import make_fabric
-from distill.training.listening import Listening
 from distill.training.memory import keep_freed_memory
 from distill.training.metrics import (
     MetricsCallback,
@@ -39,10 +36,8 @@ from distill.training.metrics import (
     checked,
 )
 from distill.training.notices import ignore, noticing, tell_of_corpus
-from distill.training.orders import order_codec
 from distill.training.plan import CodecPlan
 from distill.training.progress import State, gradients, set_learning_rate
-from distill.training.schedule import Schedule
 from distill.training.wrapped import WrappedCodec
 
 if TYPE_CHECKING:
@@ -144,31 +139,21 @@ def train_vqvae(
         tell_of_corpus(corpus, tell)
 
     keep_freed_memory()
-    fabric = make_fabric(plan.device, plan.precision)
-    order_codec(corpus, config, plan, file.resumed)
-    stop = Agreement(cancel_event)
-    data = CodecData.of(split, config, plan)
-    base = None if plan.from_scratch else base_path(config)
-    state = _first_state(config, data, plan, base, file.resumed is None, fabric, stop)
-    belongs_to = {"folder of recordings": corpus.fingerprint}
-    if file.resumed is not None:
-        state.restore(file.resumed, belongs_to)
-    model, codec, schedule = state.model, state.model.module, state.schedule
-    criterion = CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device)
-    checkpoint = Checkpoint(file, plan.STATE_KIND, state, {**belongs_to, "config": asdict(config)}, plan, tell)
-    listening = Listening.beside(file, "codec", split, config, tell)
+    begun = begin(corpus, split, config, plan, file, cancel_event, tell)
+    fabric, state, checkpoint = begun.fabric, begun.state, begun.checkpoint
+    codec, schedule = state.model.module, state.schedule
 
     cancelled = False
     while state.epoch == 0 or not (schedule.finished or cancelled):
         started = time.monotonic()
         try:
-            trained = train_vqvae_epoch(state, data, plan, criterion, fabric, tell, stop, checkpoint, listening)
-            cancelled = not schedule.finished and stop.is_set()
+            trained = train_vqvae_epoch(begun, tell)
+            cancelled = not schedule.finished and begun.stop.is_set()
             if cancelled:  # before the unfinished epoch is validated: a resumed run must not notice the stop
                 checkpoint.save()
             if not codec.quantizer.started:  # the first epoch ended early: what is kept must have codes
-                start_codebooks(model, data.windows, plan, fabric)
-            figures, score = validated(state, data, criterion, fabric, tell, split.is_held_out)
+                start_codebooks(state.model, begun.data.windows, plan, fabric)
+            figures, score = validated(begun, tell)
         except RankError:
             checkpoint.save()
             raise
@@ -185,7 +170,7 @@ def train_vqvae(
 
     codec.load_state_dict(state.best_weights)
     codec.requires_grad_(False).eval()
-    listening.write(schedule.step, lambda passage: codec(passage).reconstruction, fabric.device)  # as it is kept
+    begun.listening.write(schedule.step, lambda passage: codec(passage).reconstruction, fabric.device)  # as it is kept
     code_counts = count_corpus_codes(codec, corpus, fabric.device)
     result = VQTrainingResult(
         codec=codec.cpu(),
@@ -195,7 +180,7 @@ def train_vqvae(
         split=split,
         code_counts=code_counts,
         levels=level_health(code_counts),
-        is_from_base=base is not None,
+        is_from_base=begun.is_from_base,
         epochs_trained=state.epoch,
         best_val_loss=state.best_loss,
         curves=state.curves,
@@ -206,17 +191,7 @@ def train_vqvae(
     return result
 
 
-def train_vqvae_epoch(
-    state: State[WrappedCodec],
-    data: CodecData,
-    plan: CodecPlan,
-    criterion: CodecLoss,
-    fabric: "Fabric",
-    callback: MetricsCallback | None = None,
-    cancel_event: Stop | None = None,
-    checkpoint: Checkpoint | None = None,
-    listening: Listening | None = None,
-) -> VQEpochResult:
+def train_vqvae_epoch(begun: Begun, callback: MetricsCallback) -> VQEpochResult:
     """One epoch, ended early by the schedule or a cancel; what the state has already done of it is not done again.
 
     A step that goes wrong (a loss that is not finite or explodes, a codebook that collapses) never reaches the optimizer:
@@ -225,57 +200,46 @@ def train_vqvae_epoch(
     Raises:
         TrainingError: if that does not help, time after time.
     """
+    plan, state, windows, fabric = begun.plan, begun.state, begun.data.windows, begun.fabric
     model, schedule, sums = state.model, state.schedule, state.sums
-    config = model.module.config
+    config, quantizer = model.module.config, model.module.quantizer
     counts = sums.tensors.setdefault(
         "code_counts", torch.zeros(config.num_quantizers, config.codebook_size, dtype=torch.int64)
     )
     model.train()
-    while sums.step < data.steps_per_epoch:
+    while sums.step < begun.data.steps_per_epoch:
         started = time.monotonic()
-        batch = data.windows.batch(state.epoch, sums.step, plan.batch_size, ranks.rank())
+        batch = windows.batch(state.epoch, sums.step, plan.batch_size, ranks.rank())
         audio = torch.from_numpy(batch).to(fabric.device)
-        if not model.module.quantizer.started and schedule.step >= plan.continuous_steps:
-            start_codebooks(model, data.windows, plan, fabric)
+        if not quantizer.started and schedule.step >= plan.continuous_steps:
+            start_codebooks(model, windows, plan, fabric)
             model.train()
             state.watch.forget()  # the loss means something else from here on
-            if checkpoint is not None:
-                checkpoint.begin_anew()  # from here on there is something to hear
-        metrics, trouble = train_step(state, audio, plan, criterion, fabric)
+            begun.checkpoint.begin_anew()  # from here on there is something to hear
+        metrics, trouble = train_step(state, audio, plan, begun.criterion, fabric)
         state.take_step({"loss": metrics["train_loss"]}, trouble, callback)
-        if callback is not None:
-            callback(
-                VQStepMetrics(
-                    **state.progress(metrics),
-                    step_time_s=time.monotonic() - started,
-                    audio_seconds=ranks.world_size() * audio.shape[0] * audio.shape[-1] / config.sample_rate,
-                )
+        callback(
+            VQStepMetrics(
+                **state.progress(metrics),
+                step_time_s=time.monotonic() - started,
+                audio_seconds=ranks.world_size() * audio.shape[0] * audio.shape[-1] / config.sample_rate,
             )
-        if checkpoint is not None and checkpoint.save_if_due() and listening and model.module.quantizer.started:
+        )
+        if begun.checkpoint.save_if_due() and quantizer.started:
             model.eval()
-            listening.write(schedule.step, lambda passage: model(passage).reconstruction, fabric.device)
+            begun.listening.write(schedule.step, lambda passage: model(passage).reconstruction, fabric.device)
             model.train()
-        if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
+        if schedule.finished or begun.stop.is_set():
             break
     if not sums.count:
         raise state.given_up("the loss was not finite in any step of an epoch")
     return VQEpochResult(sums.means()["loss"], counts)
 
 
-def validated(
-    state: State[WrappedCodec],
-    data: CodecData,
-    criterion: CodecLoss,
-    fabric: "Fabric",
-    callback: MetricsCallback | None = None,
-    is_held_out: bool = True,
-) -> tuple[dict[str, float], float]:
+def validated(begun: Begun, callback: MetricsCallback) -> tuple[dict[str, float], float]:
     """Validates the present weights, and reserves as much time at the end of the run.
 
     If the score is not finite, training first goes back to its last good state.
-
-    Args:
-        is_held_out: whether anything was held out to validate on.
 
     Returns:
         The figures of the held-out windows, and the score (:func:`distill.training.codec_validation.score_codec`).
@@ -283,41 +247,11 @@ def validated(
     Raises:
         TrainingError: if going back does not help repeatedly.
     """
+    state, mel = begun.state, begun.criterion.mel
     with state.schedule.reserving():
-        while not math.isfinite((scored := scored_by_first(state.model, criterion.mel, data, fabric))[1]):
-            state.roll_back(f"the {checked('distance', is_held_out)} was not finite", callback)
+        while not math.isfinite((scored := scored_by_first(state.model, mel, begun.data, begun.fabric))[1]):
+            state.roll_back(f"the {checked('distance', begun.is_held_out)} was not finite", callback)
     return scored
-
-
-def _first_state(
-    config: VQVAEConfig,
-    data: CodecData,
-    plan: CodecPlan,
-    base: Path | None,
-    is_new: bool,
-    fabric: "Fabric",
-    agreement: Agreement,
-) -> State[WrappedCodec]:
-    """The state before the first step.
-
-    Args:
-        base: the base codec to start from; None for random weights.
-        is_new: whether the run is not resumed; the caller restores the state of a resumed run.
-    """
-    torch.manual_seed(plan.seed)
-    codec = ConvVQVAE(config)
-    optimizer = torch.optim.AdamW(
-        codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
-    )
-    model, optimizer = fabric.setup(codec, optimizer)
-    model.mark_forward_method("latents")
-    model.mark_forward_method("forward_with_predicted")
-    codec.quantizer.expect(ranks.world_size() * plan.window_positions * plan.batch_size)
-    if is_new:
-        start_decoder(codec, data.windows, plan, fabric.device, base)
-    ranks.broadcast_tensors(codec.state_dict().values())
-    schedule = Schedule.of(plan, data.steps_per_epoch, agreement=agreement)
-    return State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
 
 
 def train_step(

@@ -1,0 +1,100 @@
+"""How a codec's training starts or resumes: its windows, its state before the first step, and what is saved beside it."""
+
+from dataclasses import asdict, dataclass
+from threading import Event
+from typing import TYPE_CHECKING
+
+import torch
+
+from distill.audio.corpus import Corpus
+from distill.audio.passages import Split
+from distill.models import ranks
+from distill.models.base import base_path
+from distill.models.config import VQVAEConfig
+from distill.models.vqvae import ConvVQVAE
+from distill.training.agreement import Agreement
+from distill.training.checkpoint import Checkpoint, StateFile
+from distill.training.codec_data import CodecData, start_decoder
+from distill.training.codec_loss import CodecLoss
+from distill.training.device import make_fabric
+from distill.training.listening import Listening
+from distill.training.metrics import MetricsCallback
+from distill.training.orders import order_codec
+from distill.training.plan import CodecPlan
+from distill.training.progress import State
+from distill.training.schedule import Schedule
+from distill.training.wrapped import WrappedCodec
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A training before its next epoch."""
+
+    plan: CodecPlan
+    data: CodecData
+    criterion: CodecLoss
+    fabric: "Fabric"
+    stop: Agreement
+    state: State[WrappedCodec]
+    checkpoint: Checkpoint
+    listening: Listening
+    is_from_base: bool
+    """Whether it started from the base codec."""
+    is_held_out: bool
+    """Whether anything was held out to validate on."""
+
+
+def begin(
+    corpus: Corpus,
+    split: Split,
+    config: VQVAEConfig,
+    plan: CodecPlan,
+    file: StateFile,
+    cancel_event: Event | None,
+    callback: MetricsCallback,
+) -> Begun:
+    """Tells the other ranks, makes the codec, and takes up the state to resume if there is one.
+
+    Raises:
+        StateFileError: if the state to resume belongs to other recordings.
+    """
+    fabric = make_fabric(plan.device, plan.precision)
+    order_codec(corpus, config, plan, file.resumed)
+    stop = Agreement(cancel_event)
+    data = CodecData.of(split, config, plan)
+
+    torch.manual_seed(plan.seed)
+    codec = ConvVQVAE(config)
+    optimizer = torch.optim.AdamW(
+        codec.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    )
+    model, optimizer = fabric.setup(codec, optimizer)
+    model.mark_forward_method("latents")
+    model.mark_forward_method("forward_with_predicted")
+    codec.quantizer.expect(ranks.world_size() * plan.window_positions * plan.batch_size)
+    base = None if plan.from_scratch else base_path(config)
+    if file.resumed is None:
+        start_decoder(codec, data.windows, plan, fabric.device, base)
+    ranks.broadcast_tensors(codec.state_dict().values())
+    schedule = Schedule.of(plan, data.steps_per_epoch, agreement=stop)
+    state: State[WrappedCodec] = State({"weights": model}, {"optimizer": optimizer}, schedule, plan.good_every)
+
+    belongs_to = {"folder of recordings": corpus.fingerprint}
+    if file.resumed is not None:
+        state.restore(file.resumed, belongs_to)
+    facts = {**belongs_to, "config": asdict(config)}
+    return Begun(
+        plan=plan,
+        data=data,
+        criterion=CodecLoss(config.sample_rate, plan.scales_per_step).to(fabric.device),
+        fabric=fabric,
+        stop=stop,
+        state=state,
+        checkpoint=Checkpoint(file, plan.STATE_KIND, state, facts, plan, callback),
+        listening=Listening.beside(file, "codec", split, config, callback),
+        is_from_base=base is not None,
+        is_held_out=split.is_held_out,
+    )
