@@ -8,8 +8,8 @@ from pathlib import Path
 
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import sync_folder
-from distill.web import sheets
-from distill.web.sheets import About, Sheet
+from distill.web import sheet_files, sheets
+from distill.web.sheet_files import About, Sheet
 
 CLOSED_DAYS = 30
 """So long a closed sheet can be opened again."""
@@ -37,9 +37,9 @@ def damaged() -> list[LibraryError]:
 
 def _all() -> tuple[list[Closed], list[LibraryError]]:
     found, wrong = [], []
-    for folder in sheets.folder().glob(f"*{_GONE}"):
+    for folder in sheet_files.folder().glob(f"*{_GONE}"):
         try:
-            about, since = sheets.about_of(folder / "sheet.json"), folder.stat().st_mtime
+            about, since = sheet_files.about_of(folder / "sheet.json"), folder.stat().st_mtime
         except FileNotFoundError:  # opened again at this moment
             continue
         except LibraryError as error:
@@ -60,7 +60,7 @@ def close(given: str) -> None:
         LibraryError: if there is none, or its files are damaged.
         OutputError: if the file system refuses.
     """
-    folder = sheets.folder() / sheets.sheet(given).about.id
+    folder = sheet_files.folder() / sheets.sheet(given).about.id
     gone = folder.with_name(folder.name + _GONE)
     os.utime(folder)  # from now on its days are counted; after the move a list could find it too old already
     _move(folder, gone)
@@ -73,9 +73,9 @@ def reopen(given: str) -> Sheet:
         LibraryError: if there is none.
         OutputError: if the file system refuses.
     """
-    folder = sheets.folder() / given
+    folder = sheet_files.folder() / given
     gone = folder.with_name(folder.name + _GONE)
-    if sheets.is_id(given) and gone.is_dir() and not folder.exists():
+    if sheet_files.is_id(given) and gone.is_dir() and not folder.exists():
         _move(gone, folder)
     return sheets.sheet(given)
 

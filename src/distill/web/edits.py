@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from distill.codes import edit
 from distill.errors import SettingError
-from distill.web import sheets
-from distill.web.sheets import Sheet
+from distill.web import sheet_files, sheets
+from distill.web.sheet_files import Sheet
 
 _MOST = sheets.LONGEST_COLUMNS
 Codes = Annotated[str, Field(description="Codes as int16, little-endian, row by row, in base64.", max_length=900_000)]
@@ -157,7 +157,7 @@ def rows_of(text: str, width: int, entries: int) -> np.ndarray:
         raise SettingError("What was sent is not codes.", "Reload the page and try again.") from error
     if not body or len(body) % (2 * width):
         raise SettingError(f"{len(body)} bytes are no columns of {width} levels.", "Reload the page and try again.")
-    rows = sheets.from_bytes(body, width)
+    rows = sheet_files.from_bytes(body, width)
     if not 0 <= rows.min() <= rows.max() < entries:
         raise SettingError("There are codes that the model does not have.", f"Choose from 0 to {entries - 1}.")
     return rows
@@ -165,7 +165,7 @@ def rows_of(text: str, width: int, entries: int) -> np.ndarray:
 
 def text_of(rows: np.ndarray) -> str:
     """Rows as the page takes them."""
-    return base64.b64encode(sheets.in_bytes(rows)).decode()
+    return base64.b64encode(sheet_files.in_bytes(rows)).decode()
 
 
 def where(one: Sheet, chosen: edit.Selection) -> str:

@@ -14,11 +14,11 @@ from distill.files.names import MODEL_SUFFIX
 from distill.library import ModelEntry
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
-from distill.web import closed_sheets, places, sheets
+from distill.web import closed_sheets, places, sheet_files, sheets
 from distill.web.answers import Done
 from distill.web.edits import Edit, Graft, edited, text_of, where
 from distill.web.routes.sounds import take
-from distill.web.sheets import Sheet
+from distill.web.sheet_files import About, Sheet
 from distill.web.worker import Worker
 
 router = APIRouter(tags=["codes"])
@@ -271,7 +271,7 @@ def _across(one: Sheet, asked: Graft) -> Changes:
 def _opened(bench: Worker, entry: ModelEntry, name: str, asked: dict[str, Any], anew: bool) -> SheetView:
     about_model, _ = bench.ask("about", model=str(entry.path))
     said, body = bench.ask(model=str(entry.path), **asked)
-    codes = sheets.from_bytes(body, about_model["levels"])
+    codes = sheet_files.from_bytes(body, about_model["levels"])
     if not len(codes):
         raise LibraryError(f"There is nothing in {name}.", "Choose another one.")
     if not anew and (open_already := sheets.untouched(name, about_model["codec"], codes)) is not None:
@@ -286,7 +286,7 @@ def _models() -> dict[str, str]:
     return by_origin | {str(entry.path): places.model_id(entry) for entry in entries}
 
 
-def _line(about: sheets.About, models: dict[str, str]) -> SheetLine:
+def _line(about: About, models: dict[str, str]) -> SheetLine:
     model_id = models.get(about.model) or models.get(about.origin)
     seconds = about.samples / about.sample_rate
     name = about.model.replace("\\", "/").rpartition("/")[2].removesuffix(MODEL_SUFFIX)

@@ -17,10 +17,10 @@ from distill.codes import edit
 from distill.errors import SettingError
 from distill.files.names import stem_from
 from distill.models.config import SMALLEST_HOP
-from distill.web import places, sheets
+from distill.web import places, sheet_files, sheets
 from distill.web.edits import Cells, Codes, Column, Levels, SheetId, rows_of, text_of, where
 from distill.web.routes.codes import Bench, of_one_model
-from distill.web.sheets import Sheet
+from distill.web.sheet_files import Sheet
 from distill.web.worker import Worker
 
 router = APIRouter(tags=["codes"])
@@ -169,7 +169,7 @@ def blend(sheet: str, asked: Mixing, bench: Bench) -> Mix:
     there = other.codes[asked.other_first : asked.other_first + chosen.length]
     words = {"columns": chosen.length, "weight": asked.weight, "levels": list(chosen.levels)}
     said, body = _ask(bench, one, "blend", np.concatenate([here, there]), **words)
-    mixed = edit.keep(here, sheets.from_bytes(body, one.about.levels), one.locked[chosen.first : chosen.stop])
+    mixed = edit.keep(here, sheet_files.from_bytes(body, one.about.levels), one.locked[chosen.first : chosen.stop])
     told = f"Blended {100 * asked.weight:.0f} % of {other.about.name} into {where(one, chosen)}"
     return Mix(codes=text_of(mixed), off=said["off"], snapped=said["snapped"], words=told)
 
@@ -191,7 +191,7 @@ def reimagine(sheet: str, asked: Imagining, bench: Bench) -> list[Proposal]:
         "temperature": asked.temperature,
     }
     said, body = _ask(bench, one, "reimagine", np.concatenate([one.codes[low:high], free[low:high]]), **words)
-    drawn = np.split(sheets.from_bytes(body, one.about.levels), asked.count)
+    drawn = np.split(sheet_files.from_bytes(body, one.about.levels), asked.count)
     told = f"Re-imagined {where(one, chosen)}"
     return [
         Proposal(seed=seed, codes=text_of(codes), words=f"{told}, seed {seed}")
@@ -254,7 +254,9 @@ def recording_sound(
 
 
 def _ask(bench: Worker, one: Sheet, do: str, rows: np.ndarray, **words: Any) -> tuple[dict[str, Any], bytes]:
-    return bench.ask(do, sheets.in_bytes(rows), model=str(sheets.model_of(one.about)), codec=one.about.codec, **words)
+    return bench.ask(
+        do, sheet_files.in_bytes(rows), model=str(sheets.model_of(one.about)), codec=one.about.codec, **words
+    )
 
 
 def _wav(answer: tuple[dict[str, Any], bytes]) -> Response:
