@@ -20,7 +20,7 @@ from distill.models.header import Header
 from distill.models.model_file import Model, load_model, save_model
 from distill.runs.resume import stopped_prior
 from distill.runs.saved import RefinementRun, Stopped
-from distill.training import Notice, TrainingEvent
+from distill.training import Notice, TrainingEvent, budget
 from distill.training.budget import Closing
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
@@ -150,7 +150,7 @@ def test_what_was_measured_of_a_decoder_is_measured_again_after_its_second_stage
 def test_how_firmly_the_beat_is_held_is_measured_noted_and_told(
     small_corpus: Path, codec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan))
+    monkeypatch.setattr(budget, "leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan))
     corpus = import_corpus(small_corpus)
     split = split_corpus(corpus)
     path, log = codec, tmp_path / "events.jsonl"

@@ -8,9 +8,8 @@ values and files, so each can be run alone, and the model file is all that they 
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,38 +21,38 @@ from distill.errors import SettingError
 from distill.evaluation.remeasured import measured_anew, outdated
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
-from distill.making.closing import marked_unmeasured, with_assumed_voice, with_bands, with_measures
+from distill.making.closing import marked_unmeasured, measured_and_saved, with_assumed_voice, with_bands
 from distill.making.drawing import Sampling
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import check_request
-from distill.making.whole_run import DEFAULT_MINUTES, RunPlan, RunResult
+from distill.making.voices import VoiceSettings
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import UNMEASURED, read_header
 from distill.models.model_file import Model, load_model, save_model
 from distill.report import write_refinement_report, write_report
 from distill.report.gather import refinement_report, run_report
 from distill.runs.events import events_file, read_run
-from distill.runs.journal import Recorded
 from distill.runs.resume import forget_finished, resume_command
 from distill.runs.saved import RefinementRun, Stopped
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
 from distill.sizes import check_sizes, codec_config, prior_config
-from distill.training import awake
+from distill.training import awake, budget
 from distill.training.adversarial import RefinementResult, refine_decoder
-from distill.training.budget import closing_seconds, codec_seconds, leaves_time_to_close, overrun, time_to_learn
-from distill.training.candidates import Candidate
 from distill.training.device import choose_device
 from distill.training.headers import bundled_header, codec_header, reason_to_keep, refined_header
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore, noticing
 from distill.training.plan import CodecPlan as CodecPlan
+from distill.training.plan import Precision, StageEnd
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.plan import RefinementPlan as RefinementPlan
-from distill.training.plan import StageEnd
 from distill.training.prior_loop import train_prior
 from distill.training.vqvae_loop import train_vqvae
+
+DEFAULT_MINUTES = 8.0
+"""Of a whole run."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def train_codec_in_stages(
         callback=callback,
         cancel_event=cancel_event,
     )
-    if second_stage is None or _is_set(cancel_event):
+    if second_stage is None or (cancel_event is not None and cancel_event.is_set()):
         return model, None
     minutes = second_stage.minutes if ends_at is None else max((ends_at - awake.seconds()) / 60, 0.02)
     second = RefinementPlan(second_stage.epochs, minutes, seed=plan.seed, device=plan.device, precision=plan.precision)
@@ -178,6 +177,7 @@ def refine_codec(
     Codes keep their meaning, so an existing prior stays valid. A stop leaves the file unchanged and saves a state to resume.
     One that comes after the training leaves the measures and the page that follow to whoever resumes it.
     """
+    cancel_event = cancel_event or Event()
     model = load_model(model_path)
     events, plan = events_file(refinement_run.run_folder, "refinement"), refinement_run.plan
     with recorded_stage(
@@ -195,7 +195,7 @@ def refine_codec(
         record.can_go_on = True
         save_model(model_path, outdated(refined) if refined.header.is_voice_measured else refined)
         if refined.header.is_voice_measured:
-            measured = measured_anew(refined, corpus, record.tell, partial(_is_set, cancel_event))
+            measured = measured_anew(refined, corpus, record.tell, cancel_event.is_set)
             if measured is None:
                 return Refined(outdated(refined), None, result)
             refined = measured
@@ -228,12 +228,13 @@ def add_prior(
         split: the one the codec was trained with.
         resumed: a saved training to continue, with its own sizes. The plan must then be its own too, except for its end.
     """
+    cancel_event = cancel_event or Event()
     model = load_model(model_path)
     config = prior_config(model, corpus, config_changes or {}) if resumed is None else resumed.config(PriorConfig)
     with recorded_stage(
         "prior", model_path, corpus, events, plan, callback, cancel_event, config=config, resumed=resumed
     ) as (record, state_file):
-        closing, shorter = leaves_time_to_close(plan)
+        closing, shorter = budget.leaves_time_to_close(plan)
         # What goes on to the end it was begun with has left that time already.
         if resumed is None or plan.minutes != resumed.state.value("plan", dict).get("minutes"):
             plan = shorter
@@ -245,7 +246,7 @@ def add_prior(
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         is_continued = resumed is not None and before.get("run") == after["run"]
         if before and not is_continued:
-            if reason := reason_to_keep(model_path, before, after, _is_set(cancel_event)):
+            if reason := reason_to_keep(model_path, before, after, cancel_event.is_set()):
                 record.tell(Notice(reason))
                 return model
             kept = trash.keep_copy(model_path)
@@ -254,44 +255,66 @@ def add_prior(
         header = bundled_header(model.header, trained, after)
         bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
         bundled = with_bands(bundled, split.train)
-        if closing.measures or (is_continued and before.get(UNMEASURED)):
+        is_to_measure = closing.measures or (is_continued and before.get(UNMEASURED))
+        if not is_to_measure:
+            bundled = with_assumed_voice(bundled, record.tell)
+        elif is_stopped:
+            bundled = marked_unmeasured(with_assumed_voice(bundled))
+        else:
             candidates = trained["candidates"] if closing.hears else ()
-            return _measured_and_saved(bundled, model_path, split, candidates, record, is_stopped, cancel_event)
-        bundled = with_assumed_voice(bundled, record.tell)
+            return measured_and_saved(bundled, model_path, split.train, record, cancel_event.is_set, candidates)
         save_model(model_path, bundled)
     return bundled
 
 
-def _measured_and_saved(
-    bundled: Model,
-    model_path: Path,
-    split: Split,
-    candidates: Sequence[Candidate],
-    record: Recorded,
-    is_stopped: bool,
-    cancel_event: Event | None,
-) -> Model:
-    """The model with what is found out about its new audio (``making/closing.py``); after a stop, without.
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything that is decided before a whole run."""
 
-    Whatever ends it on the way, the file says what is still to be done.
+    name: str | None = None
+    """Of the model; the folder's name if not given."""
+    minutes: float | None = None
+    """That it may take in all; ``DEFAULT_MINUTES`` if not given."""
+    seconds: float = 10.0
+    """Of each new piece."""
+    count: int = 3
+    """How many new pieces."""
+    channels: int | None = None
+    """1 or 2; as many as the recordings have if not given."""
+    config_changes: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the codec's config that the person chose."""
+    seed: int = 0
+    device: str = "auto"
+    precision: Precision = "auto"
+    """Of the arithmetic while training; ``auto`` is the fastest that is as good on this device."""
+    from_scratch: bool = False
+    """Whether codec and prior are trained without the base models."""
+    voice: VoiceSettings = field(default_factory=VoiceSettings)
+    """Which voice renders the codes; by default the one measured to be nearer to the recordings."""
 
-    Args:
-        is_stopped: whether the training was stopped, so that nothing is measured now.
-    """
-    unmeasured = marked_unmeasured(with_assumed_voice(bundled))
-    save_model(model_path, unmeasured)
-    record.can_go_on = True
-    if is_stopped:
-        return unmeasured
-    measured = with_measures(bundled, split.train, record.tell, partial(_is_set, cancel_event), candidates)
-    if measured is None:
-        record.tell(
-            Notice("The prior is trained, but which voice is nearer has not been measured yet; going on does that.")
-        )
-        return unmeasured
-    record.can_go_on = False
-    save_model(model_path, measured)
-    return measured
+    @property
+    def of_training(self) -> dict[str, Any]:
+        """What the plans of codec and prior have in common."""
+        return {
+            "seed": self.seed,
+            "device": self.device,
+            "precision": self.precision,
+            "from_scratch": self.from_scratch,
+        }
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The outcome of a whole run."""
+
+    model_path: Path
+    pieces: tuple[Piece, ...]
+    report_path: Path | None
+    seconds_taken: float
+    cancelled: bool
+    next_command: str
+    resume_command: str = ""
+    """The command that goes on after a stop; empty if there is nothing to go on with."""
 
 
 def run(
@@ -316,7 +339,8 @@ def run(
     Raises:
         DistillError: anything in the tree of ``errors.py``, before much is spent where that can be known.
     """
-    started, parts, plan = time.monotonic(), _Parts(), plan or RunPlan()
+    started, taken, plan = time.monotonic(), budget.TimeTaken(), plan or RunPlan()
+    cancel_event = cancel_event or Event()
     notify, tell = callback or ignore, progress or (lambda step, done, total: None)
     check_request(plan.seconds, plan.count)
     chosen = run_settings(None, plan.minutes, plan.device, DEFAULT_MINUTES, plan.precision)
@@ -336,29 +360,29 @@ def run(
         run_folder = new_run_folder(model_path.stem)
 
         def result(pieces: tuple[Piece, ...], report: Path | None, next_command: str, resume: str = "") -> RunResult:
-            seconds_taken, cancelled = time.monotonic() - started, _is_set(cancel_event)
+            seconds_taken, cancelled = time.monotonic() - started, cancel_event.is_set()
             return RunResult(model_path, pieces, report, seconds_taken, cancelled, next_command, resume)
 
         split = split_corpus(corpus, seed=plan.seed)
-        parts.over("reading")
-        closing = closing_seconds(minutes, plan.seconds, plan.count, corpus.seconds)
-        left = time_to_learn(minutes, time.monotonic() - started, closing, notify)
+        taken.by("reading")
+        closing = budget.closing_seconds(minutes, plan.seconds, plan.count, corpus.seconds)
+        left = budget.time_to_learn(minutes, time.monotonic() - started, closing, notify)
         codec = train_codec(
             corpus,
             split,
             model_path,
             events_file(run_folder, "codec"),
-            CodecPlan(minutes=codec_seconds(left, corpus.seconds) / 60, **plan.of_training),
+            CodecPlan(minutes=budget.codec_seconds(left, corpus.seconds) / 60, **plan.of_training),
             config_changes=plan.config_changes,
             callback=callback,
             cancel_event=cancel_event,
         )
-        if _is_set(cancel_event):
+        if cancel_event.is_set():
             resume = resume_command("train", model_path, codec.header.codec_training)
             return result((), None, command("distill", "train-prior", model_path, folder), resume)
 
-        parts.over("the codec")
-        left = 60 * minutes - parts.seconds - closing
+        taken.by("the codec")
+        left = 60 * minutes - taken.seconds - closing
         bundled = add_prior(
             model_path,
             corpus,
@@ -368,11 +392,11 @@ def run(
             callback=callback,
             cancel_event=cancel_event,
         )
-        if _is_set(cancel_event):
+        if cancel_event.is_set():
             resume = resume_command("train-prior", model_path, bundled.header.prior_training or {})
             return result((), None, command("distill", "generate", model_path), resume)
 
-        parts.over("the prior")
+        taken.by("the prior")
         tell("Composing", 0, 1)
         model = load_model(model_path, choose_device(plan.device))
         pieces = make(
@@ -390,28 +414,7 @@ def run(
         with reserving(out / f"{model_path.stem}-report.html") as report:
             write_report(report, contents)
         tell("Writing the report", 1, 1)
-        parts.over("audio and report")
-        if words := overrun(minutes, parts.taken):
+        taken.by("audio and report")
+        if words := budget.overrun(minutes, taken.parts):
             notify(Notice(words))
         return result(pieces, report, command("distill", "generate", model_path, "--count", "5", "--seconds", "20"))
-
-
-class _Parts:
-    """How long each part of a run took, in seconds in which the computer was awake."""
-
-    def __init__(self) -> None:
-        self._begun = awake.seconds()
-        self.taken: dict[str, float] = {}
-
-    @property
-    def seconds(self) -> float:
-        """Of all parts so far."""
-        return sum(self.taken.values())
-
-    def over(self, part: str) -> None:
-        """The part that now ends, and the next begins."""
-        self.taken[part] = awake.seconds() - self._begun - self.seconds
-
-
-def _is_set(cancel_event: Event | None) -> bool:
-    return cancel_event is not None and cancel_event.is_set()

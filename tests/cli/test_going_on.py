@@ -268,7 +268,7 @@ def test_what_is_measured_after_a_prior_is_made_up_for(
 
     stopped: list[bool] = []
     monkeypatch.setattr(
-        "distill.pipeline.leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan)
+        "distill.training.budget.leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan)
     )
     monkeypatch.setattr("distill.making.strength.measured_strength", strength)
     monkeypatch.setattr("distill.making.nearness.measured", voices)

@@ -160,7 +160,7 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(
-        "distill.pipeline.leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan)
+        "distill.training.budget.leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan)
     )
     monkeypatch.setattr("distill.making.strength.measured_strength", strength)
     monkeypatch.setattr("distill.making.nearness.measured", voices)

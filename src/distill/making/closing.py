@@ -6,6 +6,7 @@ weights of a few epochs ──draw, hear──▶ the nearest ──▶ how firm
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from distill.audio.passages import Passage
 from distill.making import nearness, strength
@@ -15,8 +16,9 @@ from distill.making.lean import measured_lean
 from distill.making.loudness import learn_loudness
 from distill.making.openings import HEARD_SECONDS
 from distill.models.header import ASSUMED, BEAT_STRENGTH, UNMEASURED
-from distill.models.model_file import Model
+from distill.models.model_file import Model, save_model
 from distill.models.prior import CodePrior
+from distill.runs.journal import Recorded
 from distill.training.candidates import Candidate
 from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
 from distill.training.notices import ignore
@@ -104,6 +106,32 @@ def with_measures(
     too_little = "There is too little sound to compare the two voices, so the codec's voice is used."
     tell(Notice(nearness.in_words(voices) if voices else too_little))
     return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices}))
+
+
+def measured_and_saved(
+    model: Model,
+    path: Path,
+    passages: Sequence[Passage],
+    record: Recorded,
+    is_stopped: Callable[[], bool],
+    candidates: Sequence[Candidate] = (),
+) -> Model:
+    """The model :func:`with_measures`, written to ``path``; where they are stopped, without them, which is told.
+
+    It is written before they begin, too: whatever ends them, the file says what is still to be done.
+    """
+    unmeasured = marked_unmeasured(with_assumed_voice(model))
+    save_model(path, unmeasured)
+    record.can_go_on = True
+    measured = with_measures(model, passages, record.tell, is_stopped, candidates)
+    if measured is None:
+        record.tell(
+            Notice("The prior is trained, but which voice is nearer has not been measured yet; going on does that.")
+        )
+        return unmeasured
+    record.can_go_on = False
+    save_model(path, measured)
+    return measured
 
 
 def _with_nearest(

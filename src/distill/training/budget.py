@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distill.durations import about, duration
+from distill.training import awake
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.plan import PriorPlan
 
@@ -67,6 +68,23 @@ def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: Metr
 def codec_seconds(left: float, corpus_seconds: float) -> float:
     """The codec's seconds of those that are left; what encoding the recordings takes comes off first, half of them at most."""
     return CODEC_SHARE * (left - min(corpus_seconds / ENCODED_A_SECOND, left / 2))
+
+
+class TimeTaken:
+    """How long each part of a run takes, in seconds in which the computer is awake."""
+
+    def __init__(self) -> None:
+        self._begun = awake.seconds()
+        self.parts: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Of all parts so far."""
+        return sum(self.parts.values())
+
+    def by(self, part: str) -> None:
+        """The part that now ends, and the next begins."""
+        self.parts[part] = awake.seconds() - self._begun - self.seconds
 
 
 def overrun(minutes: float, taken: Mapping[str, float]) -> str:
