@@ -128,7 +128,7 @@ def all_reduce_mean(tensors: Sequence[Tensor]) -> None:
 
 
 def mean(value: Tensor) -> Tensor:
-    """The mean of a tensor over all ranks, detached."""
+    """The mean over all ranks of a tensor that needs no gradient."""
     if world_size() == 1:
         return value
     value = value.detach().clone()
@@ -144,6 +144,17 @@ def all_reduce_sum(values: Iterable[float]) -> list[float]:
     with _together():
         dist.all_reduce(sums)
     return sums.tolist()
+
+
+def mean_losses(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """Each loss (a scalar), averaged over all ranks."""
+    sums = all_reduce_sum(float(loss.detach()) for loss in losses.values())
+    return {name: total / world_size() for name, total in zip(losses, sums, strict=True)}
+
+
+def summed_counts(counts: Tensor) -> Tensor:
+    """Counts, int64 of any shape, summed over all ranks."""
+    return torch.tensor(all_reduce_sum(counts.flatten().tolist()), dtype=torch.int64).view_as(counts)
 
 
 def all_agree(is_so: bool) -> bool:

@@ -174,7 +174,7 @@ def refine_decoder(
         state.finished = schedule.finished
         tell(
             RefinementStepMetrics(
-                **state.progress(metrics),
+                **state.step_progress(metrics),
                 step_time_s=time.monotonic() - started,
                 audio_seconds=ranks.world_size() * batch.shape[0] * batch.shape[-1] / codec.sample_rate,
             )
@@ -253,15 +253,15 @@ def train_step(
     loss = plan.mel_weight * reconstruction + plan.feature_weight * features + plan.adversarial_weight * adversarial
     finite = _decoder_step(state, loss, finite, plan, networks, fabric)
 
-    losses = {
-        "mel_loss": parts["reconstruction"],
-        "feature_loss": features,
-        "adversarial_loss": adversarial,
-        "discriminator_loss": least_squares,
-    }
-    sums = ranks.all_reduce_sum(float(value.detach()) for value in losses.values())
-    means = {name: total / ranks.world_size() for name, total in zip(losses, sums, strict=True)}
-    return {**means, "learning_rate": rate}, finite
+    losses = ranks.mean_losses(
+        {
+            "mel_loss": parts["reconstruction"],
+            "feature_loss": features,
+            "adversarial_loss": adversarial,
+            "discriminator_loss": least_squares,
+        }
+    )
+    return {**losses, "learning_rate": rate}, finite
 
 
 def _discriminator_step(networks: Networks, real: Tensor, made: Tensor, fabric: "Fabric") -> tuple[Tensor, bool]:
@@ -332,17 +332,13 @@ def take_step(state: State[Never], metrics: Mapping[str, float], finite: bool, p
 
 
 def _epoch_event(
-    state: State[Never], means: Mapping[str, float], figures: Mapping[str, float], seconds: float, is_held_out: bool
+    state: State[Never], means: dict[str, float], figures: Mapping[str, float], seconds: float, is_held_out: bool
 ) -> RefinementEpochMetrics:
     """The event that reports the epoch that has just ended."""
     return RefinementEpochMetrics(
-        epoch=state.epoch,
-        total_epochs=max(state.epoch, state.schedule.total_epochs),
-        **means,
+        **state.epoch_progress(seconds) | means,
         val_mel=figures["mel"],
         mel_before=state.figures["mel_before"],
-        epoch_time_s=seconds,
-        learning_rate=state.schedule.learning_rate,
         heard=figures,
         is_held_out=is_held_out,
     )

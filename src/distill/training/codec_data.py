@@ -120,4 +120,4 @@ def count_corpus_codes(codec: ConvVQVAE, corpus: Corpus, device: torch.device) -
     for passage in counted(corpus.recordings)[ranks.rank() :: ranks.world_size()]:
         codes = encode_blocks(codec, passage.blocks(codec.channels), device)
         counts += count_codes(codes, codec.codebook_size)
-    return torch.tensor(ranks.all_reduce_sum(counts.flatten().tolist()), dtype=torch.int64).view_as(counts)
+    return ranks.summed_counts(counts)

@@ -208,7 +208,7 @@ def train_prior_epoch(
         sums.tensors["generator"] = generator.get_state()
         if callback is not None:
             step_time = time.monotonic() - started
-            callback(PriorStepMetrics(**state.progress(metrics), step_time_s=step_time, tokens=predicted))
+            callback(PriorStepMetrics(**state.step_progress(metrics), step_time_s=step_time, tokens=predicted))
         if checkpoint is not None:
             checkpoint.save_if_due()
         if schedule.finished or (cancel_event is not None and cancel_event.is_set()):
@@ -285,11 +285,11 @@ def train_step(
     logits = state.model(inputs, known_from=known_from)  # [B, T - 1, K]
     loss = share * F.cross_entropy(logits.flatten(0, 1), targets.flatten())
     finite = gradients(loss, state.model, state.optimizer, fabric)
-    mean = ranks.all_reduce_sum([float(loss.detach())])[0] / ranks.world_size()
-    trouble = state.watch.trouble(mean, finite)
+    losses = ranks.mean_losses({"train_loss": loss})
+    trouble = state.watch.trouble(losses["train_loss"], finite)
     if not trouble:
         state.optimizer.step()
-    return {"train_loss": mean, "learning_rate": rate}, trouble
+    return {**losses, "learning_rate": rate}, trouble
 
 
 @torch.no_grad()
@@ -328,16 +328,13 @@ def _epoch_event(
     memorizing, message = check_memorization(validation.perplexity, codebook_size, file_count)
     overfitting, gap_message = check_gap(train_losses, val_losses, is_held_out)
     return PriorEpochMetrics(
-        epoch=state.epoch,
-        total_epochs=max(state.epoch, state.schedule.total_epochs),
+        **state.epoch_progress(seconds),
         train_loss=train_losses[-1],
         val_loss=validation.loss,
         val_perplexity=validation.perplexity,
         best_perplexity=state.best_score,
         is_memorizing=memorizing,
         memorization_message=message,
-        epoch_time_s=seconds,
-        learning_rate=state.schedule.learning_rate,
         level_losses=validation.level_losses,
         best_epoch=kept_epoch(val_losses) + 1,
         is_overfitting=overfitting,

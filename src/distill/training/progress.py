@@ -164,7 +164,7 @@ class State(Generic[W_co]):
             self.curves.setdefault(name, []).append(value)
         self.epoch, self.sums = self.epoch + 1, EpochSums()
 
-    def progress(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+    def step_progress(self, metrics: Mapping[str, float]) -> dict[str, Any]:
         """Progress of the run and metrics of its last step, by the field names of the step events."""
         schedule = self.schedule
         return {
@@ -174,6 +174,16 @@ class State(Generic[W_co]):
             "progress": schedule.progress,
             "remaining_s": schedule.remaining_s,
             **metrics,
+        }
+
+    def epoch_progress(self, seconds: float) -> dict[str, Any]:
+        """Progress of the run after an epoch that took ``seconds``, by the field names of the epoch events."""
+        schedule = self.schedule
+        return {
+            "epoch": self.epoch,
+            "total_epochs": max(self.epoch, schedule.total_epochs),
+            "epoch_time_s": seconds,
+            "learning_rate": schedule.learning_rate,
         }
 
     def mark_good(self) -> None:

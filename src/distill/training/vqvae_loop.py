@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -220,7 +219,7 @@ def train_vqvae_epoch(begun: Begun, callback: MetricsCallback) -> VQEpochResult:
         state.take_step({"loss": metrics["train_loss"]}, trouble, callback)
         callback(
             VQStepMetrics(
-                **state.progress(metrics),
+                **state.step_progress(metrics),
                 step_time_s=time.monotonic() - started,
                 audio_seconds=ranks.world_size() * audio.shape[0] * audio.shape[-1] / config.sample_rate,
             )
@@ -275,29 +274,20 @@ def train_step(
     loss = torch.stack(list(parts.values())).sum() + config.commitment_weight * output.commitment_loss
 
     finite = gradients(loss, model, state.optimizer, fabric)
-    used = count_codes(output.indices, config.codebook_size).cpu() if is_quantizing else None
-    losses = {
-        "train_loss": loss,
-        "reconstruction_loss": parts["reconstruction"],
-        "commitment_loss": output.commitment_loss,
-    }
-    means, used = _over_all_ranks(losses, used)
-    trouble = state.watch.trouble(means["train_loss"], finite, used)
+    losses = ranks.mean_losses(
+        {
+            "train_loss": loss,
+            "reconstruction_loss": parts["reconstruction"],
+            "commitment_loss": output.commitment_loss,
+        }
+    )
+    used = ranks.summed_counts(count_codes(output.indices, config.codebook_size)) if is_quantizing else None
+    trouble = state.watch.trouble(losses["train_loss"], finite, used)
     if not trouble:
         state.optimizer.step()
         if used is not None:
             state.sums.tensors["code_counts"] += used
-    return {**means, "learning_rate": rate}, trouble
-
-
-def _over_all_ranks(losses: Mapping[str, Tensor], used: Tensor | None) -> tuple[dict[str, float], Tensor | None]:
-    """Mean losses and summed counts ``[Q, K]`` of the whole batch."""
-    own = [float(loss.detach()) for loss in losses.values()]
-    if ranks.world_size() == 1:
-        return dict(zip(losses, own, strict=True)), used
-    sums = ranks.all_reduce_sum([*own, *([] if used is None else used.flatten().tolist())])
-    means = {name: total / ranks.world_size() for name, total in zip(losses, sums, strict=False)}
-    return means, None if used is None else torch.tensor(sums[len(own) :], dtype=used.dtype).view_as(used)
+    return {**losses, "learning_rate": rate}, trouble
 
 
 def _epoch_event(
@@ -306,15 +296,12 @@ def _epoch_event(
     """The event that reports the epoch that has just ended."""
     levels = level_health(trained.code_counts)
     return VQEpochMetrics(
-        epoch=state.epoch,
-        total_epochs=max(state.epoch, state.schedule.total_epochs),
+        **state.epoch_progress(seconds),
         train_loss=trained.loss,
         val_loss=figures["mel"],
         best_val_loss=state.best_loss,
         levels=levels,
         warning=utilisation_warning(levels),
-        epoch_time_s=seconds,
-        learning_rate=state.schedule.learning_rate,
         heard=figures,
         is_held_out=is_held_out,
     )
