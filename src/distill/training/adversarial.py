@@ -11,7 +11,6 @@ recordings together are no worse than before (``audio/likeness.py``); the mel di
 natural grain costs some of it. If it ends above ``worst_mel`` times its first value, the stage is discarded in any case.
 """
 
-import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,16 +30,12 @@ from distill.models.discriminator import (
     discriminator_loss,
     feature_distance,
 )
-from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE
 from distill.training.adversarial_networks import Networks
-from distill.training.agreement import Agreement
-from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.codec_data import windows_to_judge, windows_to_train_on
+from distill.training.adversarial_start import begin
+from distill.training.checkpoint import StateFile
 from distill.training.codec_loss import draws_of_step
 from distill.training.codec_validation import judge_windows, judged_by_first
-from distill.training.device import make_fabric
-from distill.training.listening import Listening
 from distill.training.metrics import (
     MetricsCallback,
     RefinementCompleteEvent,
@@ -48,10 +43,8 @@ from distill.training.metrics import (
     RefinementStepMetrics,
 )
 from distill.training.notices import ignore
-from distill.training.orders import order_refinement
 from distill.training.plan import RefinementPlan
 from distill.training.progress import State, gradients, set_learning_rate
-from distill.training.schedule import Schedule
 from distill.training.wrapped import WrappedDiscriminator
 
 if TYPE_CHECKING:
@@ -141,30 +134,15 @@ def refine_decoder(
     """
     file, tell = state_file or StateFile(), callback or ignore
     split = split or split_corpus(corpus, seed=plan.seed, rule=plan.split_rule)
-    torch.manual_seed(plan.seed)
-    fabric = make_fabric(plan.device, plan.precision)
-    order_refinement(corpus, codec, plan, file.resumed)
-    stop = Agreement(cancel_event)
-    networks = Networks.of(codec, plan, fabric)
-    windows, steps_per_epoch = windows_to_train_on(split, codec.config, plan)
-    held_out = windows_to_judge(split.held_out, codec.config, plan)
-    schedule = Schedule.of(plan, steps_per_epoch, agreement=stop)
-    state = networks.state(schedule)
-    belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
-    if file.resumed is not None:
-        state.restore(file.resumed, belongs_to)
-    # The codec that is given may have been refined before; what the first stage left is in the state.
-    before = judge_windows(copy.deepcopy(networks.first).to(fabric.device), networks.distance, held_out, fabric)
-    if file.resumed is None:
-        state.figures["mel_before"] = before.mel
-    checkpoint = Checkpoint(file, plan.STATE_KIND, state, belongs_to, plan, tell)
-    listening = Listening.beside(file, "refinement", split, codec.config, tell)
+    begun = begin(codec, corpus, split, plan, file, cancel_event, tell)
+    fabric, networks, state, checkpoint = begun.fabric, begun.networks, begun.state, begun.checkpoint
+    schedule = state.schedule
 
     state.finished, cancelled = schedule.finished, False
     epoch_started = time.monotonic()
     while not (state.finished or cancelled):
         started = time.monotonic()
-        batch = windows.batch(state.epoch, state.sums.step, plan.batch_size, ranks.rank())
+        batch = begun.windows.batch(state.epoch, state.sums.step, plan.batch_size, ranks.rank())
         try:
             metrics, finite = train_step(state, torch.from_numpy(batch).to(fabric.device), plan, networks, fabric)
         except RankError:
@@ -181,9 +159,9 @@ def refine_decoder(
         )
 
         # Evaluate.
-        if state.sums.step == steps_per_epoch or state.finished:
+        if state.sums.step == begun.steps_per_epoch or state.finished:
             with schedule.reserving():
-                figures = judged_by_first(networks.averaged, networks.distance, held_out, fabric)
+                figures = judged_by_first(networks.averaged, networks.distance, begun.held_out, fabric)
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
@@ -192,22 +170,22 @@ def refine_decoder(
             epoch_started = time.monotonic()
 
         if checkpoint.save_if_due():
-            listening.write(schedule.step, networks.rebuilt, fabric.device)
-        cancelled = not state.finished and stop.is_set()
+            begun.listening.write(schedule.step, networks.rebuilt, fabric.device)
+        cancelled = not state.finished and begun.stop.is_set()
     checkpoint.save()
-    listening.write(schedule.step, networks.rebuilt, fabric.device)
+    begun.listening.write(schedule.step, networks.rebuilt, fabric.device)
 
     mel_before = state.figures["mel_before"]
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
-    after = judge_windows(networks.averaged, networks.distance, held_out, fabric)
-    is_kept = not cancelled and after.score <= before.score and mel_after <= plan.worst_mel * mel_before
+    after = judge_windows(networks.averaged, networks.distance, begun.held_out, fabric)
+    is_kept = not cancelled and after.score <= begun.before.score and mel_after <= plan.worst_mel * mel_before
     result = RefinementResult(
         first=networks.first,
         refined=networks.averaged.cpu(),
         is_kept=is_kept,
         mel_before=mel_before,
         mel_after=mel_after,
-        figures_before=before.figures(),
+        figures_before=begun.before.figures(),
         figures_after=after.figures(),
         steps=schedule.step,
         epochs_trained=state.epoch,
