@@ -5,6 +5,7 @@ Formats as described in EBU Tech 3306 (RF64, BW64) and in Apple's CAF and AIFF-C
 
 import mmap
 import struct
+from dataclasses import dataclass, field
 
 from distill.audio.spliced import AS_IT_IS, Links, Part
 
@@ -18,14 +19,67 @@ _RUBBISH_S = 0.05
 """So little behind the sound is no sound that a recorder did not count."""
 
 
+@dataclass
+class _Wav:
+    """What the chunks of a WAV file hold."""
+
+    order: str
+    """Of bytes, as ``struct`` names it."""
+    is_plain: bool
+    """Whether libsndfile finds all of it: one file, one description of the sound, and chunks of even length."""
+    shape: bytes = b""
+    """The description of the sound: content of its ``fmt`` chunk."""
+    sound: list[tuple[int, int]] = field(default_factory=list)
+    """Begin and end of the sound in each data chunk, in bytes of the file."""
+    claimed: int = 0
+    """How many bytes of sound the sizes of these chunks claim."""
+    is_open: bool = False
+    """Whether one of these sizes was left open."""
+
+    def add_sound(self, content: mmap.mmap, begin: int, size: int, long_size: int | None) -> int:
+        """Takes up the data chunk whose content begins at ``begin``; returns where its sound ends.
+
+        Args:
+            size: as the chunk says.
+            long_size: of 64 bits, as a chunk before it says for one that says ``_OPEN``.
+        """
+        claim = size
+        if size == _OPEN and long_size is not None:
+            claim = long_size
+            self.is_open |= claim > _TOO_MUCH
+        elif size == _OPEN:
+            self.is_open = True
+        self.claimed += claim
+        stop = begin + claim
+        if size == 0 or stop > len(content) or not _is_over(content, stop, self.shape, self.order):
+            stop = len(content)
+        self.sound.append((begin, stop))
+        return stop
+
+
 def wav(content: mmap.mmap) -> Links:
     """Sizes that are zero, open or too small; several data chunks; BW64."""
+    found = _wav_chunks(content)
+    if found is None or len(found.shape) < 16 or not found.sound:
+        return AS_IT_IS
+    order, shape, claimed = found.order, found.shape, found.claimed
+    alignment = max(1, struct.unpack(order + "H", shape[12:14])[0])
+    rate = _bytes_a_second(shape, order)
+    sound = [(begin, stop - (stop - begin) % alignment) for begin, stop in found.sound]
+    held = sum(stop - begin for begin, stop in sound)
+    if found.is_plain and len(sound) == 1 and held <= claimed:
+        # What is written to a pipe claims as much as there can be; a download that broke off claims what it should have been.
+        return Links(claim=claimed / rate if rate and held < claimed < _AS_MUCH_AS_CAN_BE else None)
+    claim = claimed / rate if rate and held != claimed and not found.is_open else None
+    return Links([[*_wav_header(shape, held, order), *sound]], claim)
+
+
+def _wav_chunks(content: mmap.mmap) -> _Wav | None:
+    """Goes from chunk to chunk; None where two of them describe the sound differently."""
     order = ">" if content[:4] == b"RIFX" else "<"
-    end = len(content)
-    sound: list[tuple[int, int]] = []
-    shape = b""
+    found = _Wav(order, is_plain=content[:4] in (b"RIFF", b"RIFX"))
     long_size = None
-    at, claimed, is_plain, is_open = 12, 0, content[:4] in (b"RIFF", b"RIFX"), False
+    at, end = 12, len(content)
     while at + 8 <= end:
         name = content[at : at + 4]
         size = struct.unpack(order + "I", content[at + 4 : at + 8])[0]
@@ -33,50 +87,37 @@ def wav(content: mmap.mmap) -> Links:
         if name == b"ds64" and size >= 24 and begin + 24 <= end:
             long_size = struct.unpack("<Q", content[begin + 8 : begin + 16])[0]
         elif name in (b"RIFF", b"RIFX") and content[begin : begin + 4] == b"WAVE":  # another file behind this one
-            at, is_plain = begin + 4, False
+            at, found.is_plain = begin + 4, False
             continue
-        elif name == b"fmt " and not shape:
-            shape = content[begin : begin + min(size, 4096)]
-            is_plain = is_plain and not sound
         elif name == b"fmt ":
-            if content[begin : begin + min(size, 4096)] != shape:
-                return AS_IT_IS
-            is_plain = False  # libsndfile takes one
+            shape = content[begin : begin + min(size, 4096)]
+            if found.shape and shape != found.shape:
+                return None
+            # libsndfile takes one, before the sound.
+            found.is_plain = found.is_plain and not found.shape and not found.sound
+            found.shape = shape
         elif name == b"data":
-            claim = long_size if size == _OPEN and long_size is not None else size
-            is_open = is_open or (claim == _OPEN if size == _OPEN and long_size is None else claim > _TOO_MUCH)
-            claimed += claim
-            stop = begin + claim
-            is_over = stop <= end and size > 0 and _is_over(content, stop, shape, order)
-            if not is_over:
-                stop = end
-            sound.append((begin, stop))
-            size = stop - begin
+            size = found.add_sound(content, begin, size, long_size) - begin
         elif not _is_chunk(content, at, order):
             break
         at = begin + size
         if size % 2 and (_is_chunk(content, at + 1, order) or not _is_chunk(content, at, order)):
             at += 1
         elif size % 2 and at + 8 <= end:
-            is_plain = False  # some programs leave out the byte that makes a chunk even
-    if len(shape) < 16 or not sound:
-        return AS_IT_IS
-    alignment = max(1, struct.unpack(order + "H", shape[12:14])[0])
-    rate = _bytes_a_second(shape, order)
-    sound = [(begin, stop - (stop - begin) % alignment) for begin, stop in sound]
-    held = sum(stop - begin for begin, stop in sound)
-    if is_plain and len(sound) == 1 and held <= claimed:
-        # What is written to a pipe claims as much as there can be; a download that broke off claims what it should have been.
-        return Links(claim=claimed / rate if rate and held < claimed < _AS_MUCH_AS_CAN_BE else None)
-    header = content[:4] if content[:4] == b"RIFX" else b"RIFF"
+            found.is_plain = False  # some programs leave out the byte that makes a chunk even
+    return found
+
+
+def _wav_header(shape: bytes, held: int, order: str) -> list[Part]:
+    """The beginning of a WAV file with ``held`` bytes of sound, of 64 bits where it must be."""
+    header = b"RIFX" if order == ">" else b"RIFF"
     total = 4 + 8 + len(shape) + len(shape) % 2 + 8 + held
     parts: list[Part] = [header + struct.pack(order + "I", min(total, _OPEN)) + b"WAVE"]
     if total >= _OPEN:
         parts = [b"RF64" + b"\xff" * 4 + b"WAVE", b"ds64" + struct.pack("<IQQQI", 28, total + 36, held, 0, 0)]
     parts.append(b"fmt " + struct.pack(order + "I", len(shape)) + shape + b"\0" * (len(shape) % 2))
     parts.append(b"data" + struct.pack(order + "I", min(held, _OPEN)))
-    parts += sound
-    return Links([parts], claimed / rate if rate and held != claimed and not is_open else None)
+    return parts
 
 
 def _bytes_a_second(shape: bytes, order: str) -> int:
@@ -103,33 +144,36 @@ def _is_chunk(content: mmap.mmap, at: int, order: str) -> bool:
 
 def aiff(content: mmap.mmap) -> Links:
     """Sound that is longer than its chunk says."""
-    at, end = 12, len(content)
-    common = None
-    while at + 8 <= end:
+    at, common = 12, None
+    while at + 8 <= len(content):
         name, size = content[at : at + 4], struct.unpack(">I", content[at + 4 : at + 8])[0]
         if name == b"COMM" and size >= 18:
             common = at
         if name == b"SSND" and common is not None:
-            stop = at + 8 + size
-            compression = content[common + 26 : common + 30] if content[8:12] == b"AIFC" else b"NONE"
-            if (size > 8 and stop <= end and _is_chunk(content, stop + stop % 2, ">")) or compression not in (
-                b"NONE", b"sowt", b"fl32", b"FL32", b"twos", b"in24",
-            ):  # fmt: skip
-                return AS_IT_IS
-            channels, frames, bits = struct.unpack(">hIh", content[common + 8 : common + 16])
-            width = max(1, channels * -(-bits // 8))
-            held = (end - at - 16) // width
-            rate = _extended(content[common + 16 : common + 26])
-            if held <= (claimed := min(frames, (size - 8) // width)) and size > 8:
-                return Links(claim=claimed / rate if rate and held < claimed else None)
-            head = bytearray(content[: at + 8])
-            head[4:8] = struct.pack(">I", at + 16 + held * width - 8)
-            head[common + 10 : common + 14] = struct.pack(">I", held)
-            head[at + 4 : at + 8] = struct.pack(">I", 8 + held * width)
-            claim = min(frames, max(0, size - 8) // width)
-            return Links([[bytes(head), (at + 8, at + 16 + held * width)]], claim / rate if rate else None)
+            return _aiff_sound(content, common, at, size)
         at += 8 + size + size % 2
     return AS_IT_IS
+
+
+def _aiff_sound(content: mmap.mmap, common: int, at: int, size: int) -> Links:
+    """What an AIFF file is read as whose sound of ``size`` bytes begins ``at``, as the chunk at ``common`` describes it."""
+    stop, end = at + 8 + size, len(content)
+    compression = content[common + 26 : common + 30] if content[8:12] == b"AIFC" else b"NONE"
+    is_over = size > 8 and stop <= end and _is_chunk(content, stop + stop % 2, ">")
+    if is_over or compression not in (b"NONE", b"sowt", b"fl32", b"FL32", b"twos", b"in24"):
+        return AS_IT_IS
+    channels, frames, bits = struct.unpack(">hIh", content[common + 8 : common + 16])
+    width = max(1, channels * -(-bits // 8))
+    held = (end - at - 16) // width
+    rate = _extended(content[common + 16 : common + 26])
+    claimed = min(frames, max(0, size - 8) // width)
+    if held <= claimed and size > 8:
+        return Links(claim=claimed / rate if rate and held < claimed else None)
+    head = bytearray(content[: at + 8])
+    head[4:8] = struct.pack(">I", at + 16 + held * width - 8)
+    head[common + 10 : common + 14] = struct.pack(">I", held)
+    head[at + 4 : at + 8] = struct.pack(">I", 8 + held * width)
+    return Links([[bytes(head), (at + 8, at + 16 + held * width)]], claimed / rate if rate else None)
 
 
 def _extended(number: bytes) -> float:
