@@ -56,42 +56,11 @@ def kind_at(path: Path) -> str:
 
 def no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
     """What is said of a file that cannot be opened; ``is_packed``: it is whole, as far as is known, but of a rare encoding."""
-    suffix, kind = path.suffix.lower(), kind_at(path)
-    if suffix in FILM_SUFFIXES and kind in ("", "protected"):
+    kind = kind_at(path)
+    if path.suffix.lower() in FILM_SUFFIXES and kind in ("", "protected"):
         return film(path)
-    if not kind and suffix in AUDIO_SUFFIXES | EXTRA_SUFFIXES:
-        if (own := archive_suffix(path)) is not None:
-            return AudioFileError(
-                f"{path.name} is an archive despite its name, and archives are not opened.",
-                f"Rename it to end in {own}, unpack it, and use what is in it.",
-            )
-        if is_web_page(path):
-            return AudioFileError(
-                f"{path.name} is a web page despite its name: the download went wrong.",
-                "Download it again, or leave it out.",
-            )
-        if is_blank(path):
-            return AudioFileError(
-                f"{path.name} holds only zeros where its sound should begin: a copy of it went wrong.",
-                "Copy it again from its source, or leave it out.",
-            )
-        return AudioFileError(
-            f"{path.name} is not readable as audio: it is not an audio file despite its name.",
-            "Export it again as WAV or FLAC, or leave it out.",
-        )
-    if not kind and suffix == MODEL_SUFFIX:
-        return AudioFileError(f"{path.name} is a model, not a recording.", "Give an audio file.")
-    if not kind and suffix == CODES_SUFFIX:
-        words = command("distill", "decode", "MODEL", path)
-        return AudioFileError(f"{path.name} holds codes, not sound.", f"Make sound of them with: {words}")
-    if not kind and (sound := sound_of_sidecar(path)) is not None:
-        return AudioFileError(f"{path.name} describes the piece {sound.name} and holds no sound.", f"Give {sound}")
-    if not kind and (suffix in PACKED_SUFFIXES or archive_suffix(path) is not None):
-        return AudioFileError(f"{path.name} is an archive, and archives are not opened.", UNPACK)
     if not kind:
-        return AudioFileError(
-            f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
-        )
+        return _of_no_kind(path)
     if kind == "protected":
         return AudioFileError(
             f"{path.name} is copy-protected, so it cannot be read.",
@@ -107,4 +76,46 @@ def no_audio(path: Path, is_packed: bool = False) -> AudioFileError:
     return AudioFileError(
         f"{path.name} is damaged: it begins as {kind}, but is not readable as audio.",
         "Export it again, or leave it out.",
+    )
+
+
+def _of_no_kind(path: Path) -> AudioFileError:
+    """What is said of a file that does not begin as any sound does."""
+    suffix = path.suffix.lower()
+    if suffix in AUDIO_SUFFIXES | EXTRA_SUFFIXES:
+        return _despite_its_name(path)
+    if suffix == MODEL_SUFFIX:
+        return AudioFileError(f"{path.name} is a model, not a recording.", "Give an audio file.")
+    if suffix == CODES_SUFFIX:
+        words = command("distill", "decode", "MODEL", path)
+        return AudioFileError(f"{path.name} holds codes, not sound.", f"Make sound of them with: {words}")
+    if (sound := sound_of_sidecar(path)) is not None:
+        return AudioFileError(f"{path.name} describes the piece {sound.name} and holds no sound.", f"Give {sound}")
+    if suffix in PACKED_SUFFIXES or archive_suffix(path) is not None:
+        return AudioFileError(f"{path.name} is an archive, and archives are not opened.", UNPACK)
+    return AudioFileError(
+        f"{path.name} is of a kind that cannot be read.", "Export it as WAV or FLAC, or leave it out."
+    )
+
+
+def _despite_its_name(path: Path) -> AudioFileError:
+    """The same of one that is called as a file of sound is."""
+    if (own := archive_suffix(path)) is not None:
+        return AudioFileError(
+            f"{path.name} is an archive despite its name, and archives are not opened.",
+            f"Rename it to end in {own}, unpack it, and use what is in it.",
+        )
+    if is_web_page(path):
+        return AudioFileError(
+            f"{path.name} is a web page despite its name: the download went wrong.",
+            "Download it again, or leave it out.",
+        )
+    if is_blank(path):
+        return AudioFileError(
+            f"{path.name} holds only zeros where its sound should begin: a copy of it went wrong.",
+            "Copy it again from its source, or leave it out.",
+        )
+    return AudioFileError(
+        f"{path.name} is not readable as audio: it is not an audio file despite its name.",
+        "Export it again as WAV or FLAC, or leave it out.",
     )
