@@ -1,9 +1,11 @@
-"""Music made by arithmetic: notes, drums, bars that come back."""
+"""Music made by arithmetic: notes, drums, bars that come back; and sound as files of every format."""
 
+import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+import soundfile
 
 RATE = 48_000
 
@@ -66,5 +68,19 @@ def melody() -> Callable[..., np.ndarray]:
             lay(music, 0.3 * note(220 * 2 ** (draw.integers(0, 17) / 12), 0.4), second)
             second += draw.choice([0.2, 0.25, 0.3, 0.4])
         return (0.3 * music / np.abs(music).max()).astype(np.float32)[None]
+
+    return make
+
+
+@pytest.fixture
+def encoded(noise: Callable[..., np.ndarray]) -> Callable[..., bytes]:
+    """``encoded(format, subtype, seconds, seed, channels, rate)``: the bytes of a file."""
+
+    def make(
+        form: str, subtype: str, seconds: float = 1.0, seed: int = 0, channels: int = 1, rate: int = RATE
+    ) -> bytes:
+        file = io.BytesIO()
+        soundfile.write(file, noise(seconds, seed, rate, channels).T, rate, subtype, format=form)
+        return file.getvalue()
 
     return make

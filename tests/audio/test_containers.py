@@ -1,7 +1,6 @@
 """A length from a header is a claim: all the sound is used, or it is said how much is not."""
 
 import contextlib
-import io
 import struct
 import zipfile
 from importlib.util import find_spec
@@ -17,18 +16,6 @@ from distill.audio.verdicts import FileVerdict
 from distill.errors import AudioFileError, CorpusError
 
 RATE = 48_000
-
-
-@pytest.fixture
-def encoded(noise):
-    """``encoded(format, subtype, seconds, seed, channels, rate)``: the bytes of a file."""
-
-    def make(form, subtype, seconds=1.0, seed=0, channels=1, rate=RATE):
-        file = io.BytesIO()
-        soundfile.write(file, noise(seconds, seed, rate, channels).T, rate, subtype, format=form)
-        return file.getvalue()
-
-    return make
 
 
 def changed(content, place, number):

@@ -1,13 +1,11 @@
 """Damage, foreign parts, films and hidden files: what is left out is told, with its place."""
 
-import io
 import re
 import struct
 from fractions import Fraction
 
 import numpy as np
 import pytest
-import soundfile
 
 from distill.audio.checksum import CHANGED, remark_on
 from distill.audio.corpus import import_corpus
@@ -18,18 +16,6 @@ from distill.durations import duration
 from distill.errors import AudioFileError
 
 RATE = 48_000
-
-
-@pytest.fixture
-def encoded(noise):
-    """``encoded(format, subtype, seconds, seed, channels, rate)``: the bytes of a file."""
-
-    def make(form, subtype, seconds=1.0, seed=0, channels=1, rate=RATE):
-        file = io.BytesIO()
-        soundfile.write(file, noise(seconds, seed, rate, channels).T, rate, subtype, format=form)
-        return file.getvalue()
-
-    return make
 
 
 def mp3_of(encoded, **options):

@@ -242,6 +242,20 @@ def test_generate(
         signal.signal(number, own)
 
 
+def ended_after_two_files(module: Any, ending: BaseException, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What the module writes: two files of sound, and instead of the third comes the ending."""
+    write, written = module.write_audio, []
+
+    def impatient(path: Path, *words: Any, **more: Any) -> Path:
+        if len(written) == 2:
+            raise ending
+        written.append(write(path, *words, **more))
+        return written[-1]
+
+    monkeypatch.setattr(module, "write_audio", impatient)
+    return written
+
+
 ENDED_EARLY = pytest.mark.parametrize(
     ("ending", "code"), [(KeyboardInterrupt(), 130), (OSError(errno.ENOSPC, "No space left"), 2)]
 )
@@ -263,16 +277,8 @@ def test_pieces_that_were_finished_are_named(
     """Guards against pieces that stay and that nobody hears of, as only the end tells where they are: the disk is full."""
     from distill.making import pieces
 
-    write, written = pieces.write_audio, []
-
-    def impatient(path: Path, *words: Any, **more: Any) -> None:
-        if len(written) == 2:
-            raise ending
-        write(path, *words, **more)
-        written.append(path)
-
     request.getfixturevalue("tiny_training")
-    monkeypatch.setattr(pieces, "write_audio", impatient)
+    written = ended_after_two_files(pieces, ending, monkeypatch)
     words = (tiny,) if verb == "generate" else (small_corpus, "--minutes", "0.03")
     answer = distill(verb, *words, "--seconds", 0.5, "--count", 3, "--out", tmp_path / "new")
     assert answer.code == code
@@ -298,15 +304,7 @@ def test_reconstructions_that_were_finished_are_named(
     shutil.copytree(small_corpus, folder / "of today")
     (out / "of today").mkdir(parents=True)
     shutil.copy(next(small_corpus.iterdir()), out / "of today" / "earlier.wav")
-    write, written = codec_files.write_audio, []
-
-    def impatient(path: Path, *words: Any, **more: Any) -> Path:
-        if len(written) == 2:
-            raise ending
-        written.append(write(path, *words, **more))
-        return written[-1]
-
-    monkeypatch.setattr(codec_files, "write_audio", impatient)
+    written = ended_after_two_files(codec_files, ending, monkeypatch)
     answer = distill("reconstruct", tiny, folder, "--out", out)
     assert answer.code == code
     assert len(written) == 2

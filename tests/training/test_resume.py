@@ -30,7 +30,6 @@ from distill.training.metrics import ExtractionProgress, MetricsCallback, Rolled
 from distill.training.plan import CodecPlan, PriorPlan
 from distill.training.state import TrainingState, load_state, read_values
 
-Loop = Callable[..., Any]
 Step = VQStepMetrics | PriorStepMetrics
 CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
 PRIOR = PriorConfig(16, 4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.2)
@@ -50,48 +49,46 @@ def _entries_are_replaced_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distill.models.quantizer.DEAD_CODE_SHARE", 0.9)
 
 
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """The loop of a kind, on a corpus; the state that it saves is ``place / "state"``."""
+
+    kind: str
+    corpus: Path
+    place: Path
+
+    def __call__(
+        self,
+        folder: Path | None = None,
+        callback: MetricsCallback | None = None,
+        cancel_event: threading.Event | None = None,
+        resumed: TrainingState | None = None,
+        *,
+        saves: bool = True,
+        **changes: Any,
+    ) -> Any:
+        folder, state_file = folder or self.corpus, StateFile(self.place / "state" if saves else None, resumed)
+        how: Any = {"plan": dataclasses.replace(PLANS[self.kind], **changes), "state_file": state_file}
+        if self.kind == "codec":
+            return train_vqvae(folder, CODEC, callback, cancel_event, **how)
+        return train_prior(self.place / "m.distill", folder, PRIOR, callback, cancel_event, **how)
+
+
 def train_of(kind: str, corpus: Path, place: Path) -> Loop:
-    def request(path: Path | None, resumed: TrainingState | None, changes: dict[str, Any]) -> dict[str, Any]:
-        return {"plan": dataclasses.replace(PLANS[kind], **changes), "state_file": StateFile(path, resumed)}
-
-    def codec(
-        folder: Path = corpus,
-        callback: MetricsCallback | None = None,
-        cancel_event: threading.Event | None = None,
-        resumed: TrainingState | None = None,
-        path: Path | None = place / "state",
-        **changes: Any,
-    ) -> Any:
-        return train_vqvae(folder, CODEC, callback, cancel_event, **request(path, resumed, changes))
-
-    def prior(
-        folder: Path = corpus,
-        callback: MetricsCallback | None = None,
-        cancel_event: threading.Event | None = None,
-        resumed: TrainingState | None = None,
-        path: Path | None = place / "state",
-        **changes: Any,
-    ) -> Any:
-        model_path = place / "m.distill"
-        return train_prior(model_path, folder, PRIOR, callback, cancel_event, **request(path, resumed, changes))
-
+    """The loop, with the model file that a prior needs."""
     torch.manual_seed(0)
     untrained = ConvVQVAE(CODEC)
     untrained.quantizer.set_codebooks(torch.randn(4, 16, 8) * 0.3)
     record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6, split_seed=0)
     header = new_header("m", CODEC, record, codec_training={"seed": 0})
     save_model(place / "m.distill", Model(header, untrained, torch.ones(4, 16, dtype=torch.int64)))
-    return codec if kind == "codec" else prior
+    return Loop(kind, corpus, place)
 
 
 @pytest.fixture(params=["codec", "prior"])
 def train(request: pytest.FixtureRequest, small_corpus: Path, tmp_path: Path) -> Loop:
     """``train(epochs=2, …)``: one of the loops on the small corpus, its state in ``tmp_path / "state"``."""
     return train_of(request.param, small_corpus, tmp_path)
-
-
-def kind_of(train: Loop) -> str:
-    return train.__name__
 
 
 def stop_at(step: int, events: list[TrainingEvent]) -> dict[str, Any]:
@@ -127,11 +124,11 @@ def measured(events: list[TrainingEvent]) -> list[tuple[int, int, float, float]]
 @pytest.mark.parametrize("step", [2, 12, 19])
 def test_resumed_equals_uninterrupted(step: int, train: Loop, tmp_path: Path) -> None:
     whole_events: list[TrainingEvent] = []
-    whole = train(callback=whole_events.append, path=None)
+    whole = train(callback=whole_events.append, saves=False)
 
     events: list[TrainingEvent] = []
     train(**stop_at(step, events))
-    state = load_state(tmp_path / "state", kind_of(train))
+    state = load_state(tmp_path / "state", train.kind)
     assert state.values["schedule"]["step"] == step
     torch.manual_seed(99)  # what another process would have drawn meanwhile
     rest = train(resumed=state, callback=events.append)
@@ -157,12 +154,12 @@ def test_going_back_is_resumed_too(train: Loop, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Watch, "trouble", trouble)
     events: list[TrainingEvent] = []
     steps = itertools.count(1)
-    whole = train(callback=events.append, path=None)
+    whole = train(callback=events.append, saves=False)
     (back,) = [event for event in events if isinstance(event, RolledBack)]
     assert back.good_step < 17
     steps = itertools.count(1)
     train(**stop_at(17, []))
-    state = load_state(tmp_path / "state", kind_of(train))
+    state = load_state(tmp_path / "state", train.kind)
     assert state.values["good_step"] == back.good_step
     rest = train(resumed=state)
     for name, tensor in weights(whole).items():
@@ -175,21 +172,21 @@ def test_the_state_is_saved_on_the_way(train: Loop, tmp_path: Path) -> None:
 
     def look(event: TrainingEvent) -> None:
         if isinstance(event, Step) and (tmp_path / "state").exists():
-            saved.append(read_values(tmp_path / "state", kind_of(train))["schedule"]["step"])
+            saved.append(read_values(tmp_path / "state", train.kind)["schedule"]["step"])
 
     train(save_every_s=0.0, epochs=1, callback=look)
     assert saved == list(range(1, len(saved) + 1))
     assert len(saved) >= 11
-    values = read_values(tmp_path / "state", kind_of(train))
+    values = read_values(tmp_path / "state", train.kind)
     assert values["finished"]
     assert values["epoch"] == 1
-    beside = [] if kind_of(train) == "codec" else ["state.codes"]
+    beside = [] if train.kind == "codec" else ["state.codes"]
     assert sorted(path.name for path in tmp_path.glob("*state*")) == ["state", *beside]
 
 
 def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:
     train(**stop_at(3, []), epochs=None, minutes=10)
-    state = load_state(tmp_path / "state", kind_of(train))
+    state = load_state(tmp_path / "state", train.kind)
     assert 0 < state.values["schedule"]["elapsed_s"] < 60
     spent = state.values["schedule"] | {"elapsed_s": 9.99 * 60}
     state = dataclasses.replace(state, values=state.values | {"schedule": spent})
@@ -201,7 +198,7 @@ def test_time_that_was_spent_counts(train: Loop, tmp_path: Path) -> None:
 
 def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path, full_disk: Callable[[int | None], None]) -> None:
     """The last good state stays, the person is told, and it still is a state to go on from."""
-    whole = train(path=None)
+    whole = train(saves=False)
     events: list[TrainingEvent] = []
 
     def fill(event: TrainingEvent) -> None:
@@ -214,7 +211,7 @@ def test_a_full_disk_costs_no_training(train: Loop, tmp_path: Path, full_disk: C
     warnings = [event.text for event in events if isinstance(event, Notice) and event.is_warning]
     assert any("was not saved" in text and "Training goes on" in text for text in warnings)
     assert not list(tmp_path.glob("*.part*"))
-    state = load_state(tmp_path / "state", kind_of(train))
+    state = load_state(tmp_path / "state", train.kind)
     assert state.values["schedule"]["step"] == 5
     rest = train(resumed=state)
     for name, tensor in weights(whole).items():
@@ -231,7 +228,7 @@ def test_what_a_killed_writer_left_is_cleared_away(train: Loop, tmp_path: Path) 
 
 def test_a_state_of_something_else_is_refused(train: Loop, small_corpus: Path, tmp_path: Path) -> None:
     train(**stop_at(3, []))
-    state = load_state(tmp_path / "state", kind_of(train))
+    state = load_state(tmp_path / "state", train.kind)
     other = tmp_path / "other"
     shutil.copytree(small_corpus, other)
     (other / "take-0.wav").unlink()
@@ -263,7 +260,7 @@ def test_a_prior_goes_on_where_encoding_gives_other_codes(
     Guards against a refusal on the other machine, and against encoding anything twice.
     """
     train = train_of("prior", small_corpus, tmp_path)
-    whole = train(path=None, fresh_share=0.0)
+    whole = train(saves=False, fresh_share=0.0)
     train(**stop_at(3, []), fresh_share=0.0)
 
     def encode(*_: Any, **__: Any) -> Any:
@@ -284,7 +281,7 @@ def test_a_prior_goes_on_where_encoding_gives_other_codes(
 @pytest.mark.parametrize("what", ["missing", "damaged", "cut", "of another run"])
 def test_codes_that_cannot_be_used_are_encoded_again(what: str, small_corpus: Path, tmp_path: Path) -> None:
     train = train_of("prior", small_corpus, tmp_path)
-    whole = train(path=None)
+    whole = train(saves=False)
     train(**stop_at(3, []), transpose=1.0)
     codes = tmp_path / "state.codes"
     other = codes.read_bytes()
