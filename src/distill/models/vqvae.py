@@ -19,6 +19,7 @@ difference of the *log-spectra*, so that panning is one number a bin.
 The first model files have the voice "frames": short frames whose phases are predicted independently at every position.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -99,17 +100,17 @@ class Features(nn.Module):
     tones also takes windows of 171 ms up to 4 kHz, bin by bin, to know pitches to about a hertz.
     """
 
-    _SCALES = ((2048, 512, 160), (512, 128, 40), (128, 32, 12))  # window, hop, mel bins
+    SCALES = ((2048, 512, 160), (512, 128, 40), (128, 32, 12))  # window, hop, mel bins
     _FINE_WINDOW, FINE_BINS = 8192, slice(4, 684)
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
         self.hop = config.hop
         self.log_mels = nn.ModuleList(
-            LogMel(config.sample_rate, window, min(hop, config.hop), bins) for window, hop, bins in self._SCALES
+            LogMel(config.sample_rate, window, min(hop, config.hop), bins) for window, hop, bins in self.SCALES
         )
         inputs = 1 if config.channels == 1 else 3
-        self.scale_widths = [bins * config.hop // min(hop, config.hop) for _, hop, bins in self._SCALES]
+        self.scale_widths = [bins * config.hop // min(hop, config.hop) for _, hop, bins in self.SCALES]
         """Features of each scale per position, for one channel."""
         self.fine_width = 0
         self.width = inputs * sum(self.scale_widths)
@@ -132,7 +133,7 @@ class Features(nn.Module):
             parts.append(spectrum.transpose(1, 2).flatten(2))
         if audio.shape[1] == 2:
             audio = torch.cat([audio, swap_mid_side(audio)[:, 1:]], dim=1)
-        for (_, hop, _), log_mel in zip(self._SCALES, self.log_mels, strict=True):
+        for (_, hop, _), log_mel in zip(self.SCALES, self.log_mels, strict=True):
             spectrum = log_mel(audio) + 2  # [B, 1 or 3, F, bins], from -5..2 to about ±3
             frames = max(1, self.hop // hop)  # a position
             grouped = spectrum[:, :, : positions * frames].unflatten(2, (positions, frames))
@@ -216,11 +217,13 @@ class ConvVQVAE(nn.Module):
     @property
     def context(self) -> int:
         """Positions to either side that a position's codes or audio depend on; chunks overlap by this much."""
-        reach = self.config.kernel_size // 2
-        if self.tonal_head is not None:
-            window = -(-Features.longest_window(self.config) // (2 * self.hop)) + 1
-            return max(self.config.encoder_blocks * reach + window, self.config.decoder_blocks * reach + self._before)
-        return max(self.config.encoder_blocks, self.config.decoder_blocks) * reach - (-2048 // self.hop) + 1
+        reach = self.config.kernel_size // 2  # of a block
+        in_encoder, in_decoder = self.config.encoder_blocks * reach, self.config.decoder_blocks * reach
+        if self.tonal_head is None:
+            log_mel_window, _, _ = Features.SCALES[0]
+            return max(in_encoder, in_decoder) + math.ceil(log_mel_window / self.hop) + 1
+        window = math.ceil(Features.longest_window(self.config) / (2 * self.hop)) + 1
+        return max(in_encoder + window, in_decoder + self._before)
 
     def latents(self, audio: Tensor) -> Tensor:
         """Audio ``[B, C, N] →`` vectors before quantisation ``[B, S, vector_size]``; zero-padded to whole positions."""
@@ -308,8 +311,9 @@ class ConvVQVAE(nn.Module):
         head = self.tonal_head
         if head is None:
             return 0
-        limited = -(-peaks.REACH // self.hop) if self.config.voice == "lobes" else 0
-        return head.reach - (-self.subsonic.reach // self.hop) + limited
+        filtered = math.ceil(self.subsonic.reach / self.hop)
+        limited = math.ceil(peaks.REACH / self.hop) if self.config.voice == "lobes" else 0
+        return head.reach + filtered + limited
 
     def _synthesise(
         self, quantized: Tensor, first: int = 0, held: Tensor | None = None, held_at: int = -1
