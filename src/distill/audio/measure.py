@@ -28,19 +28,28 @@ _INAUDIBLE = 1e-5
 
 @dataclass(frozen=True)
 class Levels:
-    """Amplitudes of 1 are full scale; ``offset`` is the largest mean of a channel, ``bandwidth`` in Hz, ``loud`` how many
-    seconds are less than 30 dB below the loudest."""
+    """What was measured of a recording. An amplitude of 1 is full scale."""
 
     peak: float
-    span: float  # highest minus lowest sample; of a constant value, without where a resampler rings
+    """The largest amplitude."""
+    span: float
+    """Highest minus lowest sample; of a constant value, without where a resampler rings."""
     silence: float
+    """Share of the time that counts as silence, 0 to 1."""
     loud: float
+    """How many seconds are less than 30 dB below the loudest."""
     stereo: bool
+    """Whether its channels differ, and both are alive."""
     offset: float
+    """The mean of the channel where it is largest."""
     clipped: float
+    """Share of the samples that are clipped, 0 to 1."""
     bandwidth: float
-    digest: str  # of the decoded samples
+    """The highest frequency that is there, in Hz."""
+    digest: str
+    """SHA-256 of the decoded samples."""
     mix: Mix
+    """How one channel is made of them."""
 
     @property
     def gain(self) -> float:
