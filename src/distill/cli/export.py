@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from distill.cli import options
 from distill.cli.console import good, note, place, print_json, table, warn
 from distill.cli.outputs import a_folder
 from distill.files.regular import absolute
+
+if TYPE_CHECKING:
+    from distill.export.outcome import Outcome
 
 
 class ExportFormat(StrEnum):
@@ -56,7 +59,6 @@ def export(
     from distill.export.hub import export_hub
     from distill.export.nn_tilde import SUFFIX, export_nn_tilde
     from distill.export.onnx_files import export_onnx
-    from distill.export.outcome import in_words
     from distill.export.web import export_web
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed, free_path
@@ -94,6 +96,12 @@ def export(
         )
         return
     good(f"{loaded.header.name} for {format.value}")
+    _show(outcome)
+
+
+def _show(outcome: "Outcome") -> None:
+    from distill.export.outcome import in_words
+
     place("Written", outcome.path)
     rows = [("null test, decoder", in_words(outcome.null_db))]
     if outcome.equal_codes is not None:

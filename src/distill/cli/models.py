@@ -85,14 +85,11 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         return
     note(entry.name, "bold")
     learned = f"{entry.file_count} recording{'s' * (entry.file_count != 1)}, {duration(entry.seconds)}"
-    rows = [
-        ("trained", moment(entry.created)),
-        ("learned from", learned),
-        ("codec distance", figure(entry.codec_distance, 2)),
-    ]
     table(
         [
-            *rows,
+            ("trained", moment(entry.created)),
+            ("learned from", learned),
+            ("codec distance", figure(entry.codec_distance, 2)),
             ("prior perplexity", figure(entry.perplexity, 1)),
             ("size", size(entry.size)),
             ("file", str(entry.path)),

@@ -1,7 +1,7 @@
 """``distill originality MODEL``: does it compose, or recite?"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -12,6 +12,7 @@ from distill.cli.training_view import TrainingView
 
 if TYPE_CHECKING:
     from distill.evaluation.recital import Recital, RunLengths
+    from distill.originality.reference import Reference
 
 
 _WHAT = (
@@ -61,9 +62,19 @@ def originality(
             }
         )
         return
+    _show_reference(similarity, reference, natural, any(source.held_out for source in loaded.sources))
+    note()
+    _show_recitals(recitals)
+    note()
+    note(said)
+
+
+def _show_reference(
+    similarity: Mapping[str, float], reference: "Reference", natural: "RunLengths | None", is_held_out: bool
+) -> None:
     note("How similar the recordings are to one another, which is not copying", "bold")
-    others = _others(reference.is_widened, any(source.held_out for source in loaded.sources))
     compared = len(reference.similarity)
+    others = _others(reference.is_widened, is_held_out)
     rows = [("compared", f"{compared} second{'s' * (compared != 1)}{others}")]
     rows += [
         (f"similarity that {share} % of the seconds stay below", f"{value:.2f}") for share, value in similarity.items()
@@ -73,14 +84,14 @@ def originality(
             ("longest match with another recording, two levels", f"{natural.longest:.2f} s (mean {natural.mean:.2f} s)")
         )
     table(rows)
-    note()
+
+
+def _show_recitals(recitals: "Sequence[Recital]") -> None:
     note("How the prior continues the beginnings of recordings that it learned from, for 5 s each", "bold")
     note(_WHAT, style="dim")
     console.print(_table([recital for recital in recitals if recital.count]))
     if short := [recital.prompt_seconds for recital in recitals if not recital.count]:
         note(f"No recording is long enough for a prompt of {min(short):.0f} s or more.", style="dim")
-    note()
-    note(said)
 
 
 def _others(is_widened: bool, is_held_out: bool) -> str:
