@@ -191,7 +191,7 @@ def refine_codec(
             return Refined(model, None, result)
         header = refined_header(model.header, result, refinement_run.run_folder.name)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
-        # What was measured was of the decoder as it was; whatever ends it before that is measured anew, the file says so.
+        # The measures are of the old decoder: until they are taken again, the file says that they are outdated.
         record.can_go_on = True
         save_model(model_path, outdated(refined) if refined.header.is_voice_measured else refined)
         if refined.header.is_voice_measured:
@@ -235,7 +235,7 @@ def add_prior(
         "prior", model_path, corpus, events, plan, callback, cancel_event, config=config, resumed=resumed
     ) as (record, state_file):
         closing, shorter = budget.leaves_time_to_close(plan)
-        # What goes on to the end it was begun with has left that time already.
+        # A resumed training that keeps its end has left that time already.
         if resumed is None or plan.minutes != resumed.state.value("plan", dict).get("minutes"):
             plan = shorter
         trained = train_prior(

@@ -99,7 +99,7 @@ def _of_no_kind(path: Path) -> AudioFileError:
 
 
 def _despite_its_name(path: Path) -> AudioFileError:
-    """The same of one that is called as a file of sound is."""
+    """What is said of such a file if its name is that of an audio file."""
     if (own := archive_suffix(path)) is not None:
         return AudioFileError(
             f"{path.name} is an archive despite its name, and archives are not opened.",

@@ -204,7 +204,7 @@ def _count(epoch: int, total: int) -> str:
 
 
 def _check(is_held_out: bool) -> str:
-    """What the second figure of an epoch is of: where nothing is held out, of what is trained on, as the first is."""
+    """What an epoch's second figure is measured on; where nothing is held out it is a check on the training recordings."""
     return "held-out" if is_held_out else "check"
 
 

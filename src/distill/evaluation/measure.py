@@ -44,7 +44,7 @@ class Score:
     stft: float
     """Multi-scale STFT distance."""
     clipped: int
-    """How many samples are beyond full scale that are not so in the recording."""
+    """How many samples are beyond full scale where those of the recording are not."""
     kept: float
     """Share of the recording's partials that are there at their pitch; NaN where it has none (``audio/pitch.py``)."""
     movement: float

@@ -27,7 +27,7 @@ from distill.training.notices import ignore
 def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
     """The model whose codes are lined up with how loud the bands of the recordings are; beat and loudness follow from it.
 
-    New audio goes on from a second of a long recording, which files of before do not ask for.
+    New audio continues from a second of a long recording; model files of earlier versions do not ask for that.
     """
     bands = learn_bands(model.codec, passages, model.trained_on)
     heard_before = round(HEARD_SECONDS * model.codec.frame_rate)

@@ -94,7 +94,7 @@ class Steering:
     """What the recordings say about codes that are drawn, beside the prior that has learned from them."""
 
     limits: Limits | None = None
-    """What new audio does not do, as the recordings do not; what a prompt did counts."""
+    """What new audio must not do since the recordings never do it; the codes of a prompt count towards it."""
     beat: Beat | None = None
     """Of a prompt and all that follows it."""
     frame_rate: float = DEFAULT_RATE

@@ -38,7 +38,7 @@ class Request:
     longest_seconds: float = 1.0
     """The longest stretch of one recording that the recordings' voice may use, in seconds."""
     join_factor: float = 1.0
-    """How many times what suits the model a join costs there."""
+    """Factor on the cost of a join that suits the model, in the recordings' voice."""
     recordings: Path | None = None
     """Where the recordings are, if they were moved."""
     edit_list: bool = False

@@ -47,7 +47,7 @@ class VoiceSettings:
     longest_seconds: float = 1.0
     """How long a stretch of one recording may be in the recordings' voice (part of the originality dial)."""
     join_factor: float = 1.0
-    """How many times what suits the model a join costs there (also part of the dial): cheaper ones quote less at a stretch."""
+    """Factor on the cost of a join that suits the model (also part of the dial): cheaper joins make shorter quotes."""
     recordings: Path | None = None
     """Where the recordings are now, if not where they were."""
     edit_list: bool = False

@@ -36,7 +36,7 @@ class Recorded:
     """Logs an event, remembers it, and hands it on."""
     log: EventLog
     can_go_on: bool | None = None
-    """Whether there is something left to go on with, for who knows; a stop in the closing seconds comes too late for that."""
+    """Whether a stop leaves anything to go on with: one in the last seconds may come too late. None: it always does."""
 
 
 _EVENTS = {"codec": "VQ", "prior": "Prior", "refinement": "Refinement"}

@@ -84,9 +84,8 @@ class PieceNotes:
             "beside": [str(absolute(path)) for path in beside],
             "process": this_process(),
         }
-        with contextlib.suppress(
-            OutputError
-        ):  # the disk is full or only read: then `_noted` says that nothing can be noted
+        # Where the disk is full or read-only, `_noted` says that nothing can be noted.
+        with contextlib.suppress(OutputError):
             with written_aside(place) as aside:
                 aside.write_text(json.dumps(told, default=str), encoding="utf-8")
             self._announced.append(place)

@@ -30,9 +30,9 @@ MEASURING_SHARE = 0.12
 LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 6.7, 14.3
 """Where that is less, it is not done: a prior of under a minute needs all of it to learn, one of under two most."""
 OVERRUN_S, OVERRUN_SHARE = 5.0, 0.1
-"""What a run may take longer than its minutes before it is said why: so many seconds, or that share of them if it is more."""
+"""A run that exceeds its minutes by more than both, so many seconds and this share of them, says what took how long."""
 LEAST_SHARE = 0.1
-"""Of the minutes, what learning gets however long the rest takes."""
+"""Learning gets at least this share of the minutes, however long the rest takes."""
 
 
 def minutes_of_stages(minutes: float | None, is_high: bool) -> tuple[float | None, float | None]:

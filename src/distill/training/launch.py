@@ -29,9 +29,9 @@ from distill.models import ranks
 from distill.training.device import choose_device
 
 JOIN_S = 120.0
-"""So long may a rank take to come: machines of a cluster do not start at once, and PyTorch takes its time."""
+"""Seconds a rank may take to join: machines of a cluster do not start at once, and importing PyTorch is slow."""
 STEP_S = 600.0
-"""So long may a rank take for what all do together. A step takes seconds at most, and so does a validation."""
+"""Seconds a rank may take for what all do together. A step takes seconds at most, and so does a validation."""
 _BYE_S = 60.0
 _LOOK_S = 0.1
 
@@ -173,7 +173,7 @@ def check_devices(kind: str, wanted: int) -> None:
 
 @contextmanager
 def _said_if_not(words: str) -> Iterator[None]:
-    """At the end: where a rank is gone this fails, too, and what went wrong before counts more."""
+    """Warns where the block fails: where a rank is lost it does, and what went wrong first matters more."""
     try:
         yield
     except RuntimeError as error:
@@ -182,7 +182,7 @@ def _said_if_not(words: str) -> Iterator[None]:
 
 @contextmanager
 def _environment_kept() -> Iterator[None]:
-    """What a training of several processes sets is not there any more for what the same program starts later."""
+    """Restores the environment after the block: what the same program starts later is no part of this training."""
     before = {name: os.environ.get(name) for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK")}
     try:
         yield
