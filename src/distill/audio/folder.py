@@ -96,39 +96,46 @@ def _walk(top: Path, reports: list[FileReport]) -> Iterator[Path]:
     seen = {folders[0][1]}
     while folders:
         folder, real = folders.pop()
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError as error:
-            why, fix = f"cannot be read ({error.strerror})", "Check the disk it is on"
-            if isinstance(error, PermissionError):
-                why, fix = "cannot be read without permission", "Change its permissions"
-            if folder == top:
-                raise CorpusError(f"The folder {folder} {why}.", f"{fix}.") from error
-            words = f"This folder {why}, so nothing in it is used."
-            reports.append(_unread(f"{name_below(folder, top)}/", words, f"{fix}, or move it away."))
-            continue
         below = []
-        for entry in entries:
+        for entry in _entries_of(folder, top, reports):
             if entry.name.startswith("."):
                 if _is_placeholder(entry):
                     yield entry
                 elif hidden := _hidden_sound(entry, top):
                     reports.append(hidden)
-                continue
-            if not entry.is_dir():
+            elif not entry.is_dir():
                 if entry.is_symlink() and not entry.suffix and not entry.exists():  # to a folder, as far as can be told
                     words = f"It is a link to {entry.readlink()}, which is not there."
                     fix = "Connect the disk that it is on, or delete the link."
                     reports.append(_unread(name_below(entry, top), words, fix))
                 yield entry
-                continue
-            is_link = entry.is_symlink()
-            target = absolute(entry) if is_link else real / entry.name
-            # A link to a folder above would bring in its whole surroundings, and this folder once more.
-            if target not in seen and not (is_link and any(one.is_relative_to(target) for one in seen)):
-                seen.add(target)
-                below.append((entry, target))
+            else:
+                is_link = entry.is_symlink()
+                target = absolute(entry) if is_link else real / entry.name
+                # A link to a folder above would bring in its whole surroundings, and this folder once more.
+                if target not in seen and not (is_link and any(one.is_relative_to(target) for one in seen)):
+                    seen.add(target)
+                    below.append((entry, target))
         folders += reversed(below)
+
+
+def _entries_of(folder: Path, top: Path, reports: list[FileReport]) -> list[Path]:
+    """What lies in a folder, in order; nothing of one that cannot be read, which goes into ``reports``.
+
+    Raises:
+        CorpusError: if it is ``top`` itself.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        why, fix = f"cannot be read ({error.strerror})", "Check the disk it is on"
+        if isinstance(error, PermissionError):
+            why, fix = "cannot be read without permission", "Change its permissions"
+        if folder == top:
+            raise CorpusError(f"The folder {folder} {why}.", f"{fix}.") from error
+        words = f"This folder {why}, so nothing in it is used."
+        reports.append(_unread(f"{name_below(folder, top)}/", words, f"{fix}, or move it away."))
+        return []
 
 
 def _is_placeholder(path: Path) -> bool:
