@@ -25,14 +25,14 @@ SILENT_DB = 25.0
 
 @dataclass(frozen=True)
 class Limits:
-    """How many positions in a row new audio may stay where it is, and how loud it may be: as the recordings are."""
+    """How long new audio may stay where it is, and how loud it may be: as the recordings do and are."""
 
     longest: Tensor
-    """Of each coarse code ``[K]``."""
+    """For how many positions in a row each coarse code may be held: ``[K]``."""
     silent: Tensor
     """Which coarse codes stand for silence: bool ``[K]``."""
     pause: int
-    """How many of those."""
+    """For how many positions in a row it may be silent."""
     loudness: Loudness | None = None
     balance: Tensor | None = None
     """Nats by which each coarse code is likelier, so that no recording is heard too often (``balance.py``): ``[K]``."""
