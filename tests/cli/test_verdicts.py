@@ -82,7 +82,9 @@ def test_a_prior_that_recites_is_found_out(tiny: Path, monkeypatch: pytest.Monke
         return torch.stack([codes[prompt.shape[1] : prompt.shape[1] + positions] for codes in whole])
 
     monkeypatch.setattr("distill.evaluation.recital.continue_codes", by_heart)
-    for recital in extract(model)[:4]:  # prompts of 0 and 1 s: 5 s of every recording are left
+    recitals = extract(model)[:4]  # prompts of 0 and 1 s: 5 s of every recording are left
+    assert len(recitals) == 4
+    for recital in recitals:
         assert recital.share == 1
         for runs in (recital.anywhere, recital.own_coarse, recital.own_whole):
             assert runs.longest == runs.mean == pytest.approx(5, abs=0.05)

@@ -181,7 +181,7 @@ def _replaced(request: Request, given: str | None) -> Passage | None:
 def _drawer(
     model: Model,
     request: Request,
-    voice: Voice | None,
+    voice: Voice,
     progress: Progress | None,
     callback: MetricsCallback,
 ) -> Callable[[int, int], Sequence[Take]]:
