@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from distill.audio.retitled import retitle
 from distill.errors import LibraryError, OutputError
@@ -126,38 +127,59 @@ def rename_piece(
     target = path.with_name(given_name(name, path.suffix, "piece") + path.suffix)
     if target == path:
         return piece
-    others = companions(path, target.name)
-    for was, one in ((path, target), *((other, target.with_suffix(other.suffix)) for other, _ in others)):
-        if os.path.lexists(one) and not _is_same(was, one):
-            raise OutputError(f"In {one.parent} there is a file {one.name} already.", "Choose another name.")
-    moved_along: list[Path] = []
+    others = [_Beside.of(other, target, text) for other, text in companions(path, target.name)]
+    for was, new in ((path, target), *((one.was, one.new) for one in others)):
+        if os.path.lexists(new) and not _is_same(was, new):
+            raise OutputError(f"In {new.parent} there is a file {new.name} already.", "Choose another name.")
     with ExitStack() as undo:
         move(path, target)
         undo.callback(move, target, path)
-        for other, text in others:
-            new = target.with_suffix(other.suffix)
-            if _is_same(other, new):
-                move(other, new)
-                undo.callback(move, new, other)
-                moved_along.append(new)
-                continue
-            with reserved(new), written_aside(new) as aside:
-                aside.write_text(text, encoding="utf-8")
-            undo.callback(new.unlink)
+        for one in others:
+            one.put(undo)
         if retitle(target, path.stem, target.stem):
             undo.callback(retitle, target, target.stem, path.stem)
         else:
             tell(TITLE_STAYS)
         moved = library.move_generation(piece.id or 0, target)
         undo.pop_all()
-    for other, text in others:
-        new = target.with_suffix(other.suffix)
-        if new in moved_along:
-            with written_aside(new) as aside:
-                aside.write_text(text, encoding="utf-8")
-        else:
-            _unlink(other)
+    for one in others:
+        one.finish()
     return moved
+
+
+class _Beside(NamedTuple):
+    """A file beside a piece that gets another name with it. Until all is done, its text stays as it was."""
+
+    was: Path
+    new: Path
+    text: str
+    """What it is to hold."""
+    is_same: bool
+    """Whether both names are of one file, on a disk that does not tell capitals apart."""
+
+    @classmethod
+    def of(cls, was: Path, target: Path, text: str) -> "_Beside":
+        """That of a piece that is to be called ``target``."""
+        new = target.with_suffix(was.suffix)
+        return cls(was, new, text, _is_same(was, new))
+
+    def put(self, undo: ExitStack) -> None:
+        """Puts it under its new name."""
+        if self.is_same:
+            move(self.was, self.new)
+            undo.callback(move, self.new, self.was)
+            return
+        with reserved(self.new), written_aside(self.new) as aside:
+            aside.write_text(self.text, encoding="utf-8")
+        undo.callback(self.new.unlink)
+
+    def finish(self) -> None:
+        """What cannot be undone: the old text goes."""
+        if self.is_same:
+            with written_aside(self.new) as aside:
+                aside.write_text(self.text, encoding="utf-8")
+        else:
+            _unlink(self.was)
 
 
 def _is_same(path: Path, other: Path) -> bool:
