@@ -158,42 +158,42 @@ def _draw(path: Path, with_mel: bool) -> Picture:
     samples = max(1, round(info.seconds * SAMPLE_RATE))
     lows, highs = np.zeros(COLUMNS, np.float32), np.zeros(COLUMNS, np.float32)
     heard: list[npt.NDArray[np.float32]] = []
-    done, kept = 0, 0
+    done = 0
     for block in read_blocks(path):
         columns = np.minimum((np.arange(done, done + block.shape[1]) * COLUMNS) // samples, COLUMNS - 1)
         starts = np.flatnonzero(np.diff(columns, prepend=-1))
         here = columns[starts]
         lows[here] = np.minimum(lows[here], np.minimum.reduceat(block.min(axis=0), starts))
         highs[here] = np.maximum(highs[here], np.maximum.reduceat(block.max(axis=0), starts))
-        if with_mel and kept < PICTURED_SECONDS * SAMPLE_RATE:
+        if with_mel and done < PICTURED_SECONDS * SAMPLE_RATE:
             heard.append(block)
-            kept += block.shape[1]
         done += block.shape[1]
     peaks = np.round(np.clip(np.stack([lows, highs]), -1, 1) * 127).astype(np.int8)
-    bands, columns_mel, mel, seconds = 0, 0, b"", 0.0
-    if with_mel and kept:
-        whole = np.concatenate(heard, axis=1)[:, : int(PICTURED_SECONDS * SAMPLE_RATE)]
-        seconds = whole.shape[1] / SAMPLE_RATE
-        total = -(-whole.shape[1] // _PART)
-        parts = [
-            mel_picture(whole[:, at : at + _PART], min(_PART, whole.shape[1] - at), max(8, COLUMNS // total)).decibels
-            for at in range(0, whole.shape[1], _PART)
-        ]
-        decibels = np.concatenate(parts, axis=1)
-        depth = np.clip((decibels - decibels.max()) / _DEPTH_DB + 1, 0, 1)
-        depth = depth.reshape(-1, 2, depth.shape[1]).max(axis=1)  # half of the bands are as many as a picture is high
-        bands, columns_mel = depth.shape
-        mel = np.round(depth * 255).astype(np.uint8).tobytes()
+    sound = np.concatenate(heard, axis=1)[:, : int(PICTURED_SECONDS * SAMPLE_RATE)] if with_mel and done else None
+    mel = np.zeros((0, 0), np.uint8) if sound is None else _mel_of(sound)
     return Picture(
         seconds=info.seconds,
         channels=info.channels,
         columns=COLUMNS,
         peaks=_text(peaks.tobytes()),
-        bands=bands,
-        mel=_text(mel),
-        mel_columns=columns_mel,
-        mel_seconds=seconds,
+        bands=mel.shape[0],
+        mel=_text(mel.tobytes()),
+        mel_columns=mel.shape[1],
+        mel_seconds=0.0 if sound is None else sound.shape[1] / SAMPLE_RATE,
     )
+
+
+def _mel_of(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The log-mel of a sound ``[C, N]``, in parts of the same number of columns: ``[bands, columns]``, 255 the loudest."""
+    count = -(-sound.shape[1] // _PART)
+    parts = [
+        mel_picture(sound[:, at : at + _PART], min(_PART, sound.shape[1] - at), max(8, COLUMNS // count)).decibels
+        for at in range(0, sound.shape[1], _PART)
+    ]
+    decibels = np.concatenate(parts, axis=1)
+    depth = np.clip((decibels - decibels.max()) / _DEPTH_DB + 1, 0, 1)
+    depth = depth.reshape(-1, 2, depth.shape[1]).max(axis=1)  # half of the bands are as many as a picture is high
+    return np.round(depth * 255).astype(np.uint8)
 
 
 def _exactly(path: Path, samples: int) -> Iterator[npt.NDArray[np.float32]]:
