@@ -6,9 +6,8 @@ and the work goes on.
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -28,15 +27,51 @@ from distill.training import metrics as m
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
 
 
-@dataclass
 class Recorded:
-    """A training that is being noted."""
+    """A training that is being noted: its log, and what is kept of its events, the curves and the result."""
 
-    tell: MetricsCallback
-    """Logs an event, remembers it, and hands it on."""
-    log: EventLog
-    can_go_on: bool | None = None
-    """Whether a stop leaves anything to go on with: one in the last seconds may come too late. None: it always does."""
+    def __init__(self, log: EventLog, callback: MetricsCallback | None) -> None:
+        self.log, self._callback = log, callback
+        self.can_go_on: bool | None = None
+        """Whether a stop leaves anything to go on with: one in the last seconds may come too late. None: it always does."""
+        self._was_refused = False
+        self._figures: dict[str, Any] = {}
+        self._curves: dict[str, list[float]] = {}
+
+    def tell(self, event: TrainingEvent) -> None:
+        """Logs an event, remembers it, and hands it on. That the log cannot be written is said once, until it can be again."""
+        self.log(event)
+        self.remember([event])
+        if self._callback is not None:
+            self._callback(event)
+            if self.log.refused and not self._was_refused:
+                words = f"{self.log.refused.what} Training goes on. {self.log.refused.fix}"
+                self._callback(Notice(words, is_warning=True))
+        self._was_refused = self.log.refused is not None
+
+    def remember(self, events: Iterable[TrainingEvent]) -> None:
+        """Takes up what is kept of events."""
+        for event in events:
+            match event:
+                case m.VQEpochMetrics():
+                    self._draw(train_loss=event.train_loss, val_loss=event.val_loss)
+                case m.PriorEpochMetrics():
+                    self._draw(train_loss=event.train_loss, val_loss=event.val_loss, perplexity=event.val_perplexity)
+                case m.RefinementEpochMetrics():
+                    self._draw(train_mel=event.mel_loss, val_mel=event.val_mel)
+                case m.VQTrainingCompleteEvent() | m.PriorTrainingCompleteEvent() | m.RefinementCompleteEvent():
+                    self._figures = dataclasses.asdict(event)
+                    self._figures.pop("levels", None)
+
+    def _draw(self, **values: float) -> None:
+        for name, value in values.items():
+            self._curves.setdefault(name, []).append(value)
+
+    def ended(self, run: RunRecord, outcome: str, message: str = "") -> RunRecord:
+        """The record of the run, which ends now."""
+        return dataclasses.replace(
+            run, ended=_now(), outcome=outcome, message=message, figures=self._figures, curves=self._curves
+        )
 
 
 _EVENTS = {"codec": "VQ", "prior": "Prior", "refinement": "Refinement"}
@@ -71,39 +106,22 @@ def recorded_run(
     model, recordings, log_file = (str(absolute(path)) for path in (model_path, folder, events))
     started = _after_those_before(events.parent)
     run = RunRecord(kind, model, recordings, log_file, started, dict(settings), process=this_process())
-    memory = _Memory()
     had_model = kind != "codec"
-    refused = False
     with sole_writer(events.parent), ExitStack() as stack:
         if keep is not None and not events.exists() and (events.parent / OLD_LOG).exists():
             take_along(events.parent, kind, keep)
             keep = events.stat().st_size
-        log = stack.enter_context(EventLog(events, keep))
+        recorded = Recorded(stack.enter_context(EventLog(events, keep)), callback)
         library.save(run, had_model)
         if keep is not None:
-            for event in read_events(events):
-                if type(event).__name__.startswith(_EVENTS[kind]):
-                    memory.take(event)
-
-        def tell(event: TrainingEvent) -> None:
-            nonlocal refused
-            log(event)
-            memory.take(event)
-            if callback is not None:
-                callback(event)
-                if log.refused and not refused:
-                    callback(Notice(f"{log.refused.what} Training goes on. {log.refused.fix}", is_warning=True))
-            refused = log.refused is not None
-
+            recorded.remember(event for event in read_events(events) if type(event).__name__.startswith(_EVENTS[kind]))
         try:
-            yield (recorded := Recorded(tell, log))
+            yield recorded
         except BaseException as error:
-            library.save(memory.ended(run, *_broken_off(error)), had_model)
+            library.save(recorded.ended(run, *_broken_off(error)), had_model)
             raise
-        stopped = cancel_event is not None and cancel_event.is_set()
-        if recorded.can_go_on is not None:
-            stopped = stopped and recorded.can_go_on
-        library.save(memory.ended(run, "stopped" if stopped else "finished"), True)
+        stopped = cancel_event is not None and cancel_event.is_set() and recorded.can_go_on is not False
+        library.save(recorded.ended(run, "stopped" if stopped else "finished"), True)
 
 
 def _broken_off(error: BaseException) -> tuple[str, str]:
@@ -113,35 +131,6 @@ def _broken_off(error: BaseException) -> tuple[str, str]:
     if isinstance(error, DistillError):
         return "failed", error.what
     return "failed", f"{type(error).__name__}: {error}".rstrip(": ")
-
-
-@dataclass
-class _Memory:
-    """What is kept of a run's events: its curves and its result."""
-
-    figures: dict[str, Any] = field(default_factory=dict)
-    curves: dict[str, list[float]] = field(default_factory=dict)
-
-    def take(self, event: TrainingEvent) -> None:
-        match event:
-            case m.VQEpochMetrics():
-                self._draw(train_loss=event.train_loss, val_loss=event.val_loss)
-            case m.PriorEpochMetrics():
-                self._draw(train_loss=event.train_loss, val_loss=event.val_loss, perplexity=event.val_perplexity)
-            case m.RefinementEpochMetrics():
-                self._draw(train_mel=event.mel_loss, val_mel=event.val_mel)
-            case m.VQTrainingCompleteEvent() | m.PriorTrainingCompleteEvent() | m.RefinementCompleteEvent():
-                self.figures = dataclasses.asdict(event)
-                self.figures.pop("levels", None)
-
-    def _draw(self, **values: float) -> None:
-        for name, value in values.items():
-            self.curves.setdefault(name, []).append(value)
-
-    def ended(self, run: RunRecord, outcome: str, message: str = "") -> RunRecord:
-        return dataclasses.replace(
-            run, ended=_now(), outcome=outcome, message=message, figures=self.figures, curves=self.curves
-        )
 
 
 class Noting:
