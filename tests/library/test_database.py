@@ -275,3 +275,10 @@ def test_a_library_on_a_read_only_disk_is_read(
     assert [one.model for one in library.runs()] == [run(1).model]
     with pytest.raises(LibraryError, match="read-only"):
         library.save_run(run(2))
+
+
+@pytest.mark.parametrize("number", [3, 2**63, -(2**63) - 1])
+def test_a_number_that_no_piece_has(library: Library, number: int) -> None:
+    """Guards against a fault of ours where the page is asked for a piece by a number of more than SQLite's 64 bits."""
+    with pytest.raises(LibraryError, match=f"no piece {number}"):
+        library.generation(number)

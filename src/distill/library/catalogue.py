@@ -23,6 +23,9 @@ DELETED = "deleted"
 """Beside the database: an empty file for every piece that was deleted, named by its number, so that none comes back when the
 database is rebuilt."""
 
+_LARGEST = 2**63 - 1
+"""Numbers of more than 64 bits SQLite does not take."""
+
 
 class Library:
     """The library in Distill's own folder.
@@ -109,7 +112,8 @@ class Library:
         Raises:
             LibraryError: if there is no such piece.
         """
-        found = self._database.read(_all(_generation, "SELECT * FROM generations WHERE id = ?", number))
+        known = _all(_generation, "SELECT * FROM generations WHERE id = ?", number)
+        found = self._database.read(known) if abs(number) <= _LARGEST else []
         if not found:
             raise LibraryError(
                 f"There is no piece {number} in the library.", "See the numbers with: distill pieces list"
