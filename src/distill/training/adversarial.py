@@ -304,9 +304,7 @@ def take_step(state: State[Never], metrics: Mapping[str, float], finite: bool, p
         state.figures["bad_steps"] += 1
         if state.figures["bad_steps"] >= plan.max_bad_steps:
             raise _not_finite(plan.max_bad_steps)
-    state.schedule.step += 1
-    state.sums.step += 1
-    state.schedule.agreement.renew()
+    state.count_step()
 
 
 def _epoch_event(

@@ -133,10 +133,14 @@ class State(Generic[W_co]):
             self.roll_back(trouble, callback)
         else:
             self.sums.add(losses, weight)
-        self.schedule.step += 1
-        self.sums.step += 1
+        self.count_step()
         if self.watch.is_good:
             self.mark_good()
+
+    def count_step(self) -> None:
+        """Counts a step of the run and of its epoch, after which all ranks agree on the time again."""
+        self.schedule.step += 1
+        self.sums.step += 1
         self.schedule.agreement.renew()
 
     def keep_if_best(self, score: float, loss: float) -> None:
