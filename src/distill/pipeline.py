@@ -18,7 +18,7 @@ from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.passages import Split
 from distill.audio.split import split_corpus
 from distill.errors import SettingError
-from distill.evaluation.remeasured import measured_anew, outdated
+from distill.evaluation.remeasured import remeasured_and_saved
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
 from distill.making.closing import marked_unmeasured, measured_and_saved, with_assumed_voice, with_bands
@@ -191,15 +191,10 @@ def refine_codec(
             return Refined(model, None, result)
         header = refined_header(model.header, result, refinement_run.run_folder.name)
         refined = dataclasses.replace(model, header=header, codec=result.codec)
-        # The measures are of the old decoder: until they are taken again, the file says that they are outdated.
         record.can_go_on = True
-        save_model(model_path, outdated(refined) if refined.header.is_voice_measured else refined)
-        if refined.header.is_voice_measured:
-            measured = measured_anew(refined, corpus, record.tell, cancel_event.is_set)
-            if measured is None:
-                return Refined(outdated(refined), None, result)
-            refined = measured
-            save_model(model_path, refined)
+        refined, is_measured = remeasured_and_saved(refined, model_path, corpus, record.tell, cancel_event.is_set)
+        if not is_measured:
+            return Refined(refined, None, result)
         with reserving(model_path.with_name(f"{model_path.stem}-refined.html")) as page:
             before = dataclasses.replace(model, codec=result.first)
             write_refinement_report(page, refinement_report(refined, before, corpus, split, result))

@@ -2,22 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 from distill.audio.corpus import Corpus
 from distill.evaluation.measure import own_split
 from distill.making.closing import with_measures
 from distill.models.header import UNMEASURED
-from distill.models.model_file import Model
+from distill.models.model_file import Model, save_model
 from distill.training.metrics import MetricsCallback, Notice
 
 
-def outdated(model: Model) -> Model:
+def _outdated(model: Model) -> Model:
     """The model that says of itself that its voices were measured before its decoder changed."""
     training = {**model.header.codec_training, UNMEASURED: 1}
     return dataclasses.replace(model, header=model.header.model_copy(update={"codec_training": training}))
 
 
-def measured_anew(
+def _measured_anew(
     model: Model, corpus: Corpus, tell: MetricsCallback, is_stopped: Callable[[], bool] = lambda: False
 ) -> Model | None:
     """The model with figures of its decoder as it is now.
@@ -42,3 +43,22 @@ def measured_anew(
         )
         tell(Notice(words))
     return measured
+
+
+def remeasured_and_saved(
+    model: Model, path: Path, corpus: Corpus, tell: MetricsCallback, is_stopped: Callable[[], bool]
+) -> tuple[Model, bool]:
+    """The model with figures of its decoder as it is now, written to ``path``; and whether they were all taken before a stop.
+
+    Its figures are of the old decoder. Until they are taken again, the file says that they are outdated. A model whose voices
+    were never compared is written as it is.
+    """
+    if not model.header.is_voice_measured:
+        save_model(path, model)
+        return model, True
+    save_model(path, _outdated(model))
+    measured = _measured_anew(model, corpus, tell, is_stopped)
+    if measured is None:
+        return _outdated(model), False
+    save_model(path, measured)
+    return measured, True
