@@ -64,6 +64,37 @@ def test_every_channel_is_heard(tmp_path, name, form, subtype, channels, left, r
     assert corpus.channels == 2
 
 
+@pytest.mark.parametrize(
+    ("form", "signs", "inverted"),
+    [
+        ("WAV", [1, -1, 1], "channel 2 is"),
+        ("WAV", [1, 1, -1, -1], "channels 3 and 4 are"),
+        ("WAV", [1, 1, -1, -1, 1, 1, -1, -1], "channels 3, 4, 7 and 8 are"),
+        ("WAV", [1, -1, -1, 1, 1, 1], ""),
+        ("FLAC", [1, 1, -1, 1, -1, -1], "channels 1, 2 and 4 are"),
+    ],
+)  # fmt: skip
+def test_channels_that_cancel_each_other_are_no_silence(tmp_path, noise, form, signs, inverted):
+    """Guards against a microphone that was wired the wrong way round: the mix of it and another was called silent."""
+    sound = 0.5 * noise(1.0)[0] / np.abs(noise(1.0)).max()
+    path = tmp_path / f"a.{form}"
+    soundfile.write(path, np.outer(sound, signs), RATE, "PCM_24", format=form)
+    info = probe(path)
+    words = f"Some cancel each other (opposite polarity), so {inverted} inverted first."
+    assert (words in info.remark) == bool(inverted)
+    (report,) = import_corpus(tmp_path).files
+    assert report.verdict == FileVerdict.USED
+    heard = read_audio(path)
+    level = np.sqrt((heard**2).mean(axis=1) / (sound**2).mean())
+    assert (level > 0.3).all()
+    assert "silent" not in report.remark
+
+
+def test_channels_that_have_nothing_in_common_are_not_inverted(tmp_path, noise):
+    soundfile.write(tmp_path / "a.wav", 0.1 * noise(1.0, channels=6).T, RATE, "FLOAT")
+    assert "inverted" not in probe(tmp_path / "a.wav").remark
+
+
 def test_a_flac_of_loud_noise_in_many_channels_is_whole(tmp_path, noise):
     """Guards against frames taken for damaged as they are longer than those of two channels can be."""
     soundfile.write(

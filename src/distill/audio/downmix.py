@@ -34,6 +34,7 @@ _OGG = {
     8: "FL FC FR SL SR BL BR LFE",
 }  # fmt: skip
 """Formats that have one order for each number of channels (RFC 9639; Vorbis I, 4.3.9; RFC 7845)."""
+_CANCELS = 0.2  # of the energy that they have apart is left on one side: -7 dB
 
 
 class Downmix(NamedTuple):
@@ -41,6 +42,8 @@ class Downmix(NamedTuple):
 
     matrix: Matrix
     remark: str
+    is_of_polarity: bool = False
+    """Whether the polarity of its channels means a direction (B-format), so that none may be inverted."""
 
 
 def downmix_of(file: soundfile.SoundFile) -> Downmix | None:
@@ -52,7 +55,7 @@ def downmix_of(file: soundfile.SoundFile) -> Downmix | None:
         # W is 3 dB down in it: with Y it makes two microphones that face left and right.
         rest = (0.0,) * (count - 4)
         remark = "It is an Ambisonic recording (B-format), of which the two sides are made: left and right."
-        return Downmix(((_HALF, 0.0, 0.5, 0.0, *rest), (_HALF, 0.0, -0.5, 0.0, *rest)), remark)
+        return Downmix(((_HALF, 0.0, 0.5, 0.0, *rest), (_HALF, 0.0, -0.5, 0.0, *rest)), remark, is_of_polarity=True)
     orders = _FLAC if file.format == "FLAC" else _OGG if file.format == "OGG" else {}
     return downmix(count, orders[count].split() if count in orders else _told(file))
 
@@ -69,6 +72,30 @@ def downmix(count: int, places: Sequence[str] = ()) -> Downmix:
     last = ", the last one to both" if count % 2 else ""
     remark = f"Its {count} channels are mixed to stereo: odd ones to the left, even ones to the right{last}."
     return Downmix(_level((left, right)), remark)
+
+
+def kept_sound(mixed: Downmix, covariance: np.ndarray) -> Downmix:
+    """The same mix, or where channels cancel each other on a side, as with a microphone wired the wrong way round, one with
+    some inverted, so that no sound is lost.
+
+    Args:
+        covariance: ``[C, C]``, energies of the channels and what they have in common.
+    """
+    weights = np.asarray(mixed.matrix)
+    apart = (weights**2) @ np.diag(covariance)
+    together = np.einsum("sc,cd,sd->s", weights, covariance, weights)
+    if mixed.is_of_polarity or not (together < _CANCELS * apart).any():
+        return mixed
+    shared = covariance * (weights.T @ weights)
+    signs = np.zeros(len(shared))
+    # From the loudest down, each is added so that it raises the level.
+    for channel in np.argsort(-np.diag(shared), kind="stable"):
+        signs[channel] = -1.0 if shared[channel] @ signs < 0 else 1.0
+    turned = [str(number + 1) for number, sign in enumerate(signs) if sign < 0]
+    left, right = (tuple(float(part) for part in side) for side in np.where(weights, weights * signs, 0.0))
+    which = f"channel {turned[0]} is" if len(turned) == 1 else f"channels {', '.join(turned[:-1])} and {turned[-1]} are"
+    words = f"Some cancel each other (opposite polarity), so {which} inverted first."
+    return Downmix((left, right), f"{mixed.remark} {words}")
 
 
 def in_two(block: np.ndarray, matrix: Sequence[Sequence[float]]) -> np.ndarray:

@@ -13,7 +13,7 @@ import soxr
 
 from distill.audio import more_formats
 from distill.audio.containers import spliced
-from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two
+from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two, kept_sound
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.spliced import Links, Spliced
@@ -144,6 +144,9 @@ def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
     """The same with its channels mixed to two, where they are more."""
     if mixed is not None:
         info = replace(info, channels=2, downmix=mixed.matrix, remark=mixed.remark)
+        if info.frames > 0 and not mixed.is_of_polarity:
+            mixed = kept_sound(mixed, _balance(info).covariance)
+            info = replace(info, downmix=mixed.matrix, remark=mixed.remark)
     if info.channels not in (1, 2) and info.frames:
         raise AudioFileError(
             f"{info.path.name} has {info.channels} channels; up to {MOST_CHANNELS} can be mixed to stereo.",
@@ -157,6 +160,17 @@ def _checked(info: AudioInfo, mixed: Downmix | None) -> AudioInfo:
             "Export it again at 44100 or 48000 Hz.",
         )
     return info
+
+
+def _balance(info: AudioInfo) -> Balance:
+    """What a file's channels hold apart and together."""
+    balance = Balance()
+    try:
+        for block in _all_native_blocks(info, max(1, 10 * info.sample_rate // info.own_channels)):
+            balance.take(block.T)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _damaged(info, _reached(info)) from error
+    return balance
 
 
 def samples_at_48k(info: AudioInfo) -> int:
