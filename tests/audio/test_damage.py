@@ -520,3 +520,55 @@ def test_the_frames_of_a_flac_with_many_holes_are_used_or_told_as_lost(tmp_path,
     told = re.search(r"about ([\d.]+) s are lost", info.remark)
     assert told is not None, info.remark
     assert info.seconds + float(told[1]) == pytest.approx(20, rel=0.05)
+
+
+@pytest.mark.parametrize(("subtype", "cut"), [("PCM_16", 4), ("PCM_16", 42), ("PCM_24", 4), ("PCM_16", 3000)])
+def test_a_flac_without_its_first_bytes_is_read_by_its_frames(tmp_path, encoded, noise, subtype, cut):
+    """Guards against "it is not an audio file despite its name" of a file that lacks four bytes of thousands."""
+    content = encoded("FLAC", subtype)
+    whole, _ = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    (tmp_path / "a.flac").write_bytes(content[cut:])
+    info = probe(tmp_path / "a.flac")
+    heard = read_audio(tmp_path / "a.flac")
+    assert ("damaged at 0" in info.remark) == (cut == 3000)
+    assert "header" not in info.remark
+    assert heard.shape[1] > 0.7 * len(whole)
+    np.testing.assert_array_equal(heard[0], whole[len(whole) - heard.shape[1] :, 0])
+
+
+@pytest.mark.parametrize("form", ["WAV", "RF64", "AIFF", "CAF", "FLAC", "OGG", "W64"])
+@pytest.mark.parametrize(
+    "before", [bytes(600), b"HTTP/1.1 200 OK\r\nContent-Type: audio\r\n\r\n", b"\xfe\x01\x80" * 7000]
+)
+def test_rubbish_before_a_header_hides_no_sound(tmp_path, encoded, form, before):
+    """Guards against "it is not an audio file despite its name" of a sound with a few bytes in front of it."""
+    subtype = "VORBIS" if form == "OGG" else "PCM_16"
+    (tmp_path / "as it was").write_bytes(encoded(form, subtype))
+    path = tmp_path / ("a.wav" if form == "RF64" else f"a.{form}")
+    path.write_bytes(before + encoded(form, subtype))
+    np.testing.assert_array_equal(read_audio(path), read_audio(tmp_path / "as it was"))
+
+
+def test_a_tag_that_claims_more_than_the_file_hides_no_sound(tmp_path, encoded):
+    """Guards against a length in a tag that is believed: nothing was left behind it."""
+    content = encoded("MP3", "MPEG_LAYER_III")
+    (tmp_path / "a.mp3").write_bytes(content)
+    (tmp_path / "b.mp3").write_bytes(b"ID3\4\0\0" + bytes([95, 47, 8, 0]) + content)
+    assert probe(tmp_path / "b.mp3").frames == probe(tmp_path / "a.mp3").frames
+    np.testing.assert_array_equal(read_audio(tmp_path / "b.mp3"), read_audio(tmp_path / "a.mp3"))
+
+
+@pytest.mark.parametrize("part", ["no table", "a bit of the table", "half of the table", "no middle"])
+def test_an_m4a_without_its_table_says_what_is_missing(tmp_path, noise, part):
+    """Guards against "holds no sound at all" and a bare "cannot be read at all" of a recording that was cut short."""
+    _encode(tmp_path / "a.m4a", "ipod", "aac", [noise(3.0)])
+    content = (tmp_path / "a.m4a").read_bytes()
+    at = content.index(b"moov") - 4
+    assert at > len(content) // 2
+    half = (at + len(content)) // 2
+    cut = {"no table": at, "a bit of the table": at + 40, "half of the table": half}
+    rest = content[: cut[part]] if part in cut else content[: at // 2] + content[at // 2 + 2000 :]
+    (tmp_path / "a.m4a").write_bytes(rest)
+    with pytest.raises(AudioFileError, match=r"a.m4a is damaged: .* table") as caught:
+        probe(tmp_path / "a.m4a")
+    assert "Copy or download it again" in caught.value.fix

@@ -7,15 +7,18 @@ header claims, the file is read as if its header were right: spliced from new he
 """
 
 import mmap
+import re
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from distill.audio.chunks import aiff, au, caf, w64, wav
-from distill.audio.flac import flac
+from distill.audio.disguised import archive_suffix
+from distill.audio.flac import flac, is_beheaded_flac
 from distill.audio.id3 import skip_id3
 from distill.audio.mpeg import begins_later, is_followed, is_layer_2, mp3, mpeg_frame
 from distill.audio.ogg import ogg
 from distill.audio.spliced import AS_IT_IS, Links, Spliced
+from distill.audio.suffixes import AUDIO_SUFFIXES
 from distill.files.regular import open_regular
 
 _KINDS = (
@@ -52,6 +55,11 @@ _OTHERS_IN_OGG = {b"\x7fFLA": "Ogg FLAC", b"Spee": "Speex"}
 _PROTECTED = (b"aax ", b"aaxc", b"M4P ")
 _MPEG_SUFFIXES = (".mp3", ".mpga", ".mp2")
 _BEGINNING = 2**16
+_OPENINGS = re.compile(
+    rb"(?:RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC\x00\x00\x00\x22|caff\x00\x01|OggS\x00\x02|riff\x2e\x91\xcf\x11",
+    re.DOTALL,
+)
+"""What is looked for where a file called like sound begins with something else."""
 _SUBFORMATS = (
     bytes.fromhex("000000001000800000aa00389b71"),
     bytes.fromhex("00002107d3118644c8c1ca000000"),
@@ -69,34 +77,56 @@ def kind_of(path: Path) -> str:
         OSError: if it cannot be read.
     """
     with open_regular(path) as file:
-        begin = skip_id3(file)
-        file.seek(begin)
-        head = file.read(_HEAD)
-        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-            return "WAV"
-        if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-            return "AIFF"
-        if head[:4] == b"FORM" and head[8:12] in (b"8SVX", b"16SV"):
-            return "8SVX"
-        if head[4:8] == b"ftyp":
-            return "protected" if head[8:12] in _PROTECTED else "AAC"
-        if head[:4] == b"OggS" and head[28:32] in _OTHERS_IN_OGG:
-            return _OTHERS_IN_OGG[head[28:32]]
-        if head.startswith(b"caff") and head[28:32] not in _PLAIN_CAF and head[28:36] not in _LOSSLESS_CAF:
-            return COMPRESSED_CAF
-        for opening, kind in _KINDS:
-            if head.startswith(opening):
-                return kind
-        if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # layer 0 is none of MP3
-            return "AAC"
-        if (size := mpeg_frame(head[:4])[0]) and (begin or is_followed(file, begin + size)):
-            return "MP3"
-        if path.suffix.lower() in _MPEG_SUFFIXES:
-            file.seek(begin)
-            content = file.read(_BEGINNING)
-            if is_layer_2(content):
-                return "MP2"
-            return "MP3" if begins_later(content) else ""
+        return _opening(file, path)[0]
+
+
+def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
+    """What a file is, and where that begins: behind its tags, or behind rubbish."""
+    begin = skip_id3(file)
+    file.seek(begin)
+    head = file.read(_HEAD)
+    if kind := _kind_of_head(head):
+        return kind, begin
+    if (size := mpeg_frame(head[:4])[0]) and (begin or is_followed(file, begin + size)):
+        return "MP3", begin
+    suffix = path.suffix.lower()
+    file.seek(begin)
+    content = file.read(_BEGINNING)
+    if suffix in _MPEG_SUFFIXES:
+        if is_layer_2(content):
+            return "MP2", begin
+        if begins_later(content):
+            return "MP3", begin
+    if suffix not in AUDIO_SUFFIXES or archive_suffix(path) is not None:
+        return "", begin
+    for match in _OPENINGS.finditer(content):
+        kind = _kind_of_head(content[match.start() : match.start() + _HEAD])
+        if kind in _READERS:
+            return kind, begin + match.start()
+    if suffix == ".flac" and content and is_beheaded_flac(file):
+        return "FLAC", begin
+    return "", begin
+
+
+def _kind_of_head(head: bytes) -> str:
+    """What begins so, but for MPEG, which takes more than one look; empty where it is no sound we know."""
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        return "WAV"
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "AIFF"
+    if head[:4] == b"FORM" and head[8:12] in (b"8SVX", b"16SV"):
+        return "8SVX"
+    if head[4:8] == b"ftyp":
+        return "protected" if head[8:12] in _PROTECTED else "AAC"
+    if head[:4] == b"OggS" and head[28:32] in _OTHERS_IN_OGG:
+        return _OTHERS_IN_OGG[head[28:32]]
+    if head.startswith(b"caff") and head[28:32] not in _PLAIN_CAF and head[28:36] not in _LOSSLESS_CAF:
+        return COMPRESSED_CAF
+    for opening, kind in _KINDS:
+        if head.startswith(opening):
+            return kind
+    if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # layer 0 is none of MP3
+        return "AAC"
     return ""
 
 
@@ -127,16 +157,20 @@ def spliced(path: Path) -> tuple[list[Spliced], Links]:
     Raises:
         OSError: if it cannot be read.
     """
-    kind = kind_of(path)
-    read = _READERS.get(kind)
-    if read is None:
-        return [], AS_IT_IS
     file = open_regular(path)
     links = AS_IT_IS
     try:
-        begin = 0 if kind in ("MP3", "Ogg", "FLAC") else skip_id3(file)
+        kind, begin = _opening(file, path)
+        read = _READERS.get(kind)
+        if read is None:
+            return [], links
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            links = read(content) if not begin else Links([[(begin, len(content))]])
+            if kind == "FLAC":
+                links = flac(content, begin)
+            elif begin and kind not in ("MP3", "Ogg"):
+                links = Links([[(begin, len(content))]])
+            else:
+                links = read(content)
         return [Spliced(file, parts) for parts in links.parts], links
     finally:
         if not links.parts:

@@ -3,7 +3,7 @@
 import mmap
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from distill.audio.flac_frames import Stretch, whole_stretches
 from distill.audio.flac_header import right_header
@@ -15,12 +15,19 @@ _MOST_PARTS = 1000
 _MUCH_BEHIND = 2**16
 """So many bytes behind the last whole frame are more than a frame that broke off."""
 _FLAC_BEGIN = b"fLaC\0\0\0\x22"
+_NO_HEADER = _FLAC_BEGIN + bytes(34)
 
 
-def flac(content: mmap.mmap) -> Links:
+def is_beheaded_flac(file: BinaryIO) -> bool:
+    """Whether there are frames in a file, though it does not begin as a FLAC: its first bytes are gone or damaged."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return right_header(content, _NO_HEADER, 0, len(content)) != _NO_HEADER[:26]
+
+
+def flac(content: mmap.mmap, begin: int | None = None) -> Links:
     """Counts of samples that are not what the last frame says (an encoder that was stopped, a copy that broke off), and files
-    one after the other."""
-    begins = [after_id3(content)]
+    one after the other; the first is where it is said to ``begin``, or behind the tags."""
+    begins = [after_id3(content) if begin is None else begin]
     while (at := content.find(_FLAC_BEGIN, begins[-1] + 42)) >= 0 and len(begins) < _MOST_PARTS:
         begins.append(at)
     end = at if at >= 0 else len(content)
@@ -55,17 +62,20 @@ class _Stream(NamedTuple):
 
 def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     as_it_is: list[list[Part]] = [[(begin, stop)]]
-    if stop - begin < 42 or content[begin + 4] & 0x7F != 0:
+    is_beheaded = content[begin : begin + 4] != _FLAC_BEGIN[:4]
+    if not is_beheaded and (stop - begin < 42 or content[begin + 4] & 0x7F != 0):
         return _Stream(as_it_is)
-    header = right_header(content, begin, stop)
-    is_right = header == content[begin : begin + 26]
+    own = _NO_HEADER if is_beheaded else content[begin : begin + 42]
+    frames_from = begin if is_beheaded else begin + 42
+    header = right_header(content, own, frames_from, stop)
+    is_right = header == own[:26]
     smallest, largest = struct.unpack(">HH", header[8:12])
     packed = int.from_bytes(header[18:26], "big")
     rate, claimed = packed >> 44, packed & (2**36 - 1)
     if not rate:
         return _Stream(as_it_is)
     fixed = largest if smallest == largest else 0
-    found = whole_stretches(content, begin + 42, stop, fixed, claimed)
+    found = whole_stretches(content, frames_from, stop, fixed, claimed)
     if not found:
         return _Stream(as_it_is, claimed / rate)
     stretches, behind = found[:_MOST_PARTS], found[_MOST_PARTS:]
@@ -79,7 +89,9 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     gaps = _gaps(stretches, claimed, stop, is_joined)
     if behind:  # told as lost, with the holes in it
         gaps = [*(gap for gap in gaps if gap[0] < held), (held, max(claimed, behind[-1].last) - end)]
-    claim = None if behind or (gaps and claimed - end in (0, gaps[-1][1])) else claimed / rate
+    if is_beheaded and stretches[0].first:
+        gaps = [(0, stretches[0].first), *gaps]
+    claim = None if is_beheaded or behind or (gaps and claimed - end in (0, gaps[-1][1])) else claimed / rate
     head = header[:18]
     if is_whole and is_described:
         parts: list[list[Part]] = [[_with_count(head, packed, end), (begin + 26, stretches[0].stop)]]

@@ -24,10 +24,10 @@ class _Frame(NamedTuple):
     bits: int
 
 
-def right_header(content: mmap.mmap, begin: int, stop: int) -> bytes:
-    """The first 26 bytes of a stream, as they are where its frames do not contradict them."""
-    header = bytes(content[begin : begin + _HEADER])
-    places = itertools.islice(frames_begin_at(content, begin + _HEADER, stop), _LOOKED_AT)
+def right_header(content: mmap.mmap, own: bytes, begin: int, stop: int) -> bytes:
+    """The first 26 bytes of a stream: its ``own`` where the frames between two bytes of the file do not contradict them."""
+    header = bytes(own[:_HEADER])
+    places = itertools.islice(frames_begin_at(content, begin, stop), _LOOKED_AT)
     seen = Counter(_frame(content, place) for place in places)
     if not seen:
         return header

@@ -1,5 +1,6 @@
 """Tags in front of a file of any kind, which programs put there for their own players (id3.org, ID3v2)."""
 
+import io
 import mmap
 from typing import BinaryIO
 
@@ -22,10 +23,11 @@ def tag_of(frames: bytes) -> bytes:
 
 
 def after_id3(content: mmap.mmap) -> int:
-    """Where the sound begins, behind the tags."""
+    """Where the sound begins, behind the tags; one that claims to be longer than the file is not passed over."""
     at = 0
     for _ in range(_MOST_TAGS):
-        if not (size := tag_size(content[at : at + 10])):
+        size = tag_size(content[at : at + 10])
+        if not size or at + size > len(content):
             break
         at += size
     return at
@@ -34,9 +36,11 @@ def after_id3(content: mmap.mmap) -> int:
 def skip_id3(file: BinaryIO) -> int:
     """The same of a file; what it is read from next is not said."""
     at = 0
+    end = file.seek(0, io.SEEK_END)
     for _ in range(_MOST_TAGS):
         file.seek(at)
-        if not (size := tag_size(file.read(10))):
+        size = tag_size(file.read(10))
+        if not size or at + size > end:
             break
         at += size
     return at

@@ -5,6 +5,7 @@ that its content shows: FFmpeg would follow playlists otherwise, to other files 
 """
 
 import errno
+import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,6 +138,8 @@ class _Reading:
         except (av.FFmpegError, OSError) as error:
             if not isinstance(error, av.FFmpegError) and error.errno != errno.EINVAL:
                 raise
+            if not self._seconds and names[0] == "mov" and not has_table(path):
+                raise _without_table(path) from error
             # EINVAL: a part of the file says that it is longer than a file can be, and FFmpeg asks to go there.
             reached = f"beyond {duration(self._seconds)}" if self._seconds else "at all"
             raise AudioFileError(
@@ -151,6 +154,8 @@ class _Reading:
         if any(not stream.disposition & av.stream.Disposition.attached_pic for stream in container.streams.video):
             raise film(path)
         if not tracks:
+            if name == "mov" and not has_table(path):
+                raise _without_table(path)
             raise AudioFileError(f"{path.name} holds no sound at all.", "Export it again, or leave it out.")
         stream = tracks[0]
         if stream.codec_context is None:  # FFmpeg has no decoder for it
@@ -225,6 +230,30 @@ class _Reading:
         if not self.lost or self._seconds - self.lost[-1] > _ONE_PLACE:
             self.lost.append(self._seconds)
         self.lost_seconds += seconds
+
+
+def has_table(path: Path) -> bool:
+    """Whether the table of an MPEG-4 file's sound (``moov``) is there, whole and where it should be (ISO 14496-12)."""
+    with open_regular(path) as file:
+        end, at = file.seek(0, io.SEEK_END), 0
+        while at + 8 <= end:
+            file.seek(at)
+            head = file.read(16)
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:16], "big") if size == 1 else size or end - at
+            if size < 8:
+                return False
+            if head[4:8] == b"moov":
+                return at + size <= end
+            at += size
+    return False
+
+
+def _without_table(path: Path) -> AudioFileError:
+    return AudioFileError(
+        f"{path.name} is damaged: the table of its sound, which is often at its end, is missing or not in its place.",
+        "Copy or download it again from its source, or leave it out.",
+    )
 
 
 def path_begins_as_box(path: Path) -> bool:

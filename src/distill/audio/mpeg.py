@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from distill.audio.id3 import after_id3
+from distill.audio.id3 import after_id3, tag_size
 from distill.audio.spliced import AS_IT_IS, Links, Part
 
 _MPEG_KILOBITS = {
@@ -122,7 +122,9 @@ def _one_run(content: mmap.mmap, run: _Run) -> Links:
         # Tags in front and behind are left out where they are so long that libsndfile warns of them on the screen.
         table = run.tables[0][0]
         is_short = len(content) - (end - table) > _MOST_TAGS * (end - table)
-        return Links([[(table, end)]]) if is_short and begin > table else AS_IT_IS
+        first = after_id3(content)
+        is_believed = tag_size(content[first : first + 10]) > 0  # by libsndfile, which then finds nothing behind it
+        return Links([[(table, end)]]) if (is_short or is_believed) and begin > table else AS_IT_IS
     places = [count * run.frame_seconds for count, _ in run.gaps]
     lost = sum(size for _, size in run.gaps) * run.count / run.size + len(run.gaps)
     if places and is_claimed and run.count <= claimed <= 2 * (run.count + lost):
