@@ -9,6 +9,7 @@ import soundfile
 
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio, read_blocks, samples_at_48k
+from distill.audio.ogg_pages import page_with
 from distill.audio.verdicts import FileVerdict
 from distill.web.sound import playable
 
@@ -124,6 +125,40 @@ def test_b_format_is_made_two_microphones(tmp_path):
     left, right = np.abs(read_audio(tmp_path / "a.wav")).max(axis=1)
     assert left > 0.5
     assert right < 0.01
+
+
+@pytest.mark.parametrize(
+    ("family", "channels", "left", "right", "words"),
+    [
+        (1, 4, [1, 0, HALF, 0], [0, 1, 0, HALF], "surround"),
+        (2, 4, [1, 1, 0, 0], [1, -1, 0, 0], "Ambisonic"),
+        (2, 6, [0.5, 0.5, 0, 0, 1, 0], [0.5, -0.5, 0, 0, 0, 1], "Ambisonic"),
+        (255, 3, [1, 0, 1], [0, 1, 1], "odd ones to the left"),
+    ],
+)  # fmt: skip
+def test_an_opus_file_says_what_its_channels_are(tmp_path, family, channels, left, right, words):
+    """Guards against Ambisonics and plain tracks that are mixed as if they were a surround recording."""
+    sound = tones([*range(channels)], channels)
+    with av.open(str(tmp_path / "a.opus"), "w", format="ogg") as container:
+        layout = {4: "4.0", 6: "5.1", 3: "3.0"}[channels] if family != 1 else "quad"
+        options = {"mapping_family": str(family if family == 1 else 255), "b": "512000"}
+        stream = container.add_stream("libopus", rate=RATE, layout=layout, options=options)
+        for start in range(0, len(sound), 960):
+            frame = av.AudioFrame.from_ndarray(sound[start : start + 960].reshape(1, -1), format="flt", layout=layout)
+            frame.sample_rate, frame.pts = RATE, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    content = bytearray((tmp_path / "a.opus").read_bytes())
+    at = content.index(b"OpusHead") + 18
+    assert content[at] == (family if family == 1 else 255)
+    content[at] = family
+    second = content.index(b"OggS", 4)
+    first = page_with(bytes(content[:26]), bytes([second - 28]), bytes(content[28:second]))
+    (tmp_path / "a.opus").write_bytes(first + content[second:])
+    assert words in probe(tmp_path / "a.opus").remark
+    expected = np.array([left, right])
+    expected = expected / np.abs(expected).sum(axis=1).max()
+    np.testing.assert_allclose(parts(read_audio(tmp_path / "a.opus"), channels), expected, atol=0.05)
 
 
 def test_sound_read_through_pyav(tmp_path):

@@ -1,5 +1,6 @@
 """Two channels from more without losing any: surround by the places of its loudspeakers, several microphones side by side."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ _OGG = {
     8: "FL FC FR SL SR BL BR LFE",
 }  # fmt: skip
 """Formats that have one order for each number of channels (RFC 9639; Vorbis I, 4.3.9; RFC 7845)."""
+_SURROUND, _AMBISONIC = 1, 2
+_TWO_SIDES = "It is an Ambisonic recording (B-format), of which the two sides are made: left and right."
 _CANCELS = 0.2  # of the energy that they have apart is left on one side: -7 dB
 
 
@@ -46,18 +49,34 @@ class Downmix(NamedTuple):
     """Whether the polarity of its channels means a direction (B-format), so that none may be inverted."""
 
 
-def downmix_of(file: soundfile.SoundFile) -> Downmix | None:
-    """How the channels of an open file become two; None where they are no more, or too many."""
+def downmix_of(file: soundfile.SoundFile, family: int = 0) -> Downmix | None:
+    """How the channels of an open file become two; None where they are no more, or too many.
+
+    Args:
+        family: what an Opus file says of its channels (RFC 7845, 8486): 1 surround, 2 Ambisonics, anything else nothing.
+    """
     count = file.channels
     if not 2 < count <= MOST_CHANNELS:
         return None
+    if file.subtype == "OPUS" and family != _SURROUND:
+        return _ambisonic(count) if family == _AMBISONIC else downmix(count)
     if file.format == "WAVEX" and count >= 4 and _is_b_format(file):
         # W is 3 dB down in it: with Y it makes two microphones that face left and right.
         rest = (0.0,) * (count - 4)
-        remark = "It is an Ambisonic recording (B-format), of which the two sides are made: left and right."
-        return Downmix(((_HALF, 0.0, 0.5, 0.0, *rest), (_HALF, 0.0, -0.5, 0.0, *rest)), remark, is_of_polarity=True)
+        return Downmix(((_HALF, 0.0, 0.5, 0.0, *rest), (_HALF, 0.0, -0.5, 0.0, *rest)), _TWO_SIDES, is_of_polarity=True)
     orders = _FLAC if file.format == "FLAC" else _OGG if file.format == "OGG" else {}
     return downmix(count, orders[count].split() if count in orders else _told(file))
+
+
+def _ambisonic(count: int) -> Downmix:
+    """Of channels in Opus' order (W, Y, Z, X, ...) at one level, behind which there may be a stereo pair of its own."""
+    rest = count - math.isqrt(count) ** 2
+    sides = [[0.5, sign / 2, *[0.0] * (count - 2)] for sign in (1, -1)]
+    if rest == 2:
+        sides[0][-2] = sides[1][-1] = 1.0
+    most = 1.0 + (rest == 2)
+    left, right = (tuple(part / most for part in side) for side in sides)
+    return Downmix((left, right), _TWO_SIDES, is_of_polarity=True)
 
 
 def downmix(count: int, places: Sequence[str] = ()) -> Downmix:

@@ -15,6 +15,7 @@ from distill.audio import more_formats
 from distill.audio.containers import spliced
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two, kept_sound
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
+from distill.audio.ogg import opus_family
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.spliced import Links, Spliced
 from distill.audio.unusable import check_regular, kind_at, no_audio
@@ -83,7 +84,7 @@ def probe(path: Path) -> AudioInfo:
                 forms.add((file.samplerate, file.channels))
                 if first is None:
                     first = AudioInfo(path, file.samplerate, file.channels, 0, file.format, file.subtype)
-                    mixed = downmix_of(file)
+                    mixed = downmix_of(file, opus_family(path) if kind == "Ogg" else 0)
                 if file.frames >= _UNKNOWN_FRAMES:
                     frames += sum(len(block) for block in _native_blocks(path, file, 65_536))
                 else:

@@ -7,15 +7,19 @@ import math
 import mmap
 import struct
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
-from distill.audio.id3 import after_id3
+from distill.audio.id3 import after_id3, skip_id3
 from distill.audio.ogg_pages import is_right
 from distill.audio.spliced import Links, Part
+from distill.files.regular import open_regular
 
 _MOST_PARTS = 20_000
 _MOST_TRIES = 1000
 """How often the name of a page may stand where none is whole."""
+_BEGINNING, _FAMILY = 2**16, 18
+"""Bytes among which an Opus file is described, and where in its description the family of its channels stands."""
 _PACKETS = ((b"OpusHead", 2), (b"\x01vorbis", 3))
 """In how many packets a stream is described, by how the first begins."""
 _HEAD = struct.Struct("<4sBBq4sIIB")
@@ -193,6 +197,19 @@ def ogg(content: mmap.mmap) -> Links:
         streams.take(page)
         at = page.stop
     return streams.links(stop)
+
+
+def opus_family(path: Path) -> int:
+    """What an Opus file says of its channels, as a number of RFC 7845; 0 where it says nothing, or is another file.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with open_regular(path) as file:
+        file.seek(skip_id3(file))
+        content = file.read(_BEGINNING)
+    at = content.find(b"OpusHead")
+    return content[at + _FAMILY] if 0 <= at < len(content) - _FAMILY else 0
 
 
 def _page_at(content: mmap.mmap, at: int) -> _Page | None:
