@@ -112,6 +112,18 @@ def test_the_trial_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names(tmp_path) == []
 
 
+def test_a_disk_that_is_only_read_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a bare error of the system: a read-only disk also refuses to remove what was never written there, and
+    so a model there made no new audio."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OutputError, match="the disk is read-only"), written_aside(tmp_path / "a.bin") as temporary:
+        refuse(temporary)
+
+
 def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("file")
     for folder in (tmp_path / "a", tmp_path / "a" / "b"):

@@ -18,7 +18,7 @@ import numpy as np
 
 from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.errors import OutputError
-from distill.files.atomic import output_error
+from distill.files.atomic import discard, output_error
 from distill.files.home import home
 from distill.files.remade import deleted, make_room, used_now
 
@@ -141,7 +141,7 @@ def _decode_to(place: Path, path: Path) -> None:
         ) from error
     finally:
         if place.parent.is_dir():
-            aside.unlink(missing_ok=True)
+            discard(aside)
 
 
 @functools.cache

@@ -63,7 +63,17 @@ def written_aside(path: Path) -> Iterator[Path]:
         raise output_error(path, error) from error
     finally:
         if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+            discard(temporary)
+
+
+def discard(path: Path) -> None:
+    """Removes what a write that failed may have left. A read-only disk holds nothing of it, but Linux refuses all the same to
+    remove what is not there, and that error would take the place of the one that says why."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -98,7 +108,7 @@ def ensure_writable(folder: Path) -> None:
         try:
             trial.write_bytes(bytes(4096))
         finally:
-            trial.unlink(missing_ok=True)
+            discard(trial)
         clear_parts(folder)
     except OSError as error:
         raise output_error(folder, error) from error

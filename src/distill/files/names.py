@@ -16,7 +16,7 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from distill.errors import OutputError
-from distill.files.atomic import ensure_writable, make_folder, output_error, written_aside
+from distill.files.atomic import discard, ensure_writable, make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.leftovers import clear_held, noted_as_held
 from distill.files.regular import absolute
@@ -158,7 +158,7 @@ def reserving(path: Path) -> Iterator[Path]:
         with noted_as_held(candidate):
             yield candidate
     except BaseException:
-        candidate.unlink(missing_ok=True)
+        discard(candidate)
         raise
 
 
