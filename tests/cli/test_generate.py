@@ -66,6 +66,18 @@ def test_what_follows_a_prompt_that_dies_away_is_heard(
     assert not TypeAdapter(Request).validate_python(before).is_after_fade
 
 
+def test_a_prompt_of_next_to_nothing_is_said_to_be_so(
+    distill: Distill, tiny: Path, noise: Callable[..., np.ndarray], save: Save, tmp_path: Path
+) -> None:
+    """Guards against a click that is given by mistake, and of which nothing is heard in what follows."""
+    for seconds, words in ((0.01, "lasts 10 ms, which is too little"), (1 / 48_000, "lasts 0.02083 ms"), (0.05, "")):
+        prompt = save(tmp_path / "click.wav", noise(seconds))
+        answer = distill("generate", tiny, "--prompt", prompt, "--seconds", 0.5)
+        assert answer.code == 0, answer.err
+        assert ("too little to go on from" in answer.err) == bool(words)
+        assert words in " ".join(answer.err.split())
+
+
 def test_a_silent_prompt_is_said_to_be_silent(distill: Distill, tiny: Path, save: Save, tmp_path: Path) -> None:
     """Also where the silence is only as long as what the prior hears of it: it looks back over half its window at first."""
     rest = np.zeros((1, 48_000), np.float32)
@@ -218,6 +230,8 @@ def test_what_an_infill_cannot_keep_is_said_before_it_is_made(
         "Otherwise nothing changes outside the passage.",
     ):
         assert change in words
+    six = save(tmp_path / "six.wav", noise(1.0, channels=6), subtype="PCM_24")
+    assert "six.wav is mixed from 6 channels to one. Otherwise nothing" in told(six)
     assert "lossy" in told(same, "--format", "ogg")
     decoded = save(tmp_path / "decoded.mp3", noise(1.0), subtype="MPEG_LAYER_III")
     assert "decoded.mp3 is decoded and rounded to 24 bits. Otherwise nothing" in told(decoded)

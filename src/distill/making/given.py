@@ -10,6 +10,7 @@ from torch import Tensor
 
 from distill.audio.checksum import remark_on
 from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
+from distill.audio.judging import SHORTEST_SECONDS
 from distill.audio.more_formats import FORMATS
 from distill.codes.extract import encode_blocks
 from distill.durations import about, duration
@@ -51,8 +52,13 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback = ignore, *
     wanted = (prior.config.context_positions + codec.context) * codec.hop
 
     told = _telling(audio, callback)
-    if remark := remark_on(probe(audio)):
+    info = probe(audio)
+    if remark := remark_on(info):
         told(remark)
+    if info.seconds < SHORTEST_SECONDS:
+        told(
+            f"It lasts {1000 * info.seconds:.4g} ms, which is too little to go on from: what follows may be like no prompt."
+        )
     tail, before = np.zeros((codec.channels, 0), np.float32), 0.0
     for block in read_blocks(audio, codec.channels, tell=told):
         before = max(before, loudest_part(block, codec.sample_rate) if is_after_fade else 0.0)
@@ -109,7 +115,9 @@ def _changes(model: Model, request: Request, info: AudioInfo, recording: np.ndar
     changes = []
     if info.sample_rate != model.codec.sample_rate:
         changes.append(f"is resampled from {info.sample_rate / 1000:g} to {model.codec.sample_rate / 1000:g} kHz")
-    if info.channels != model.codec.channels:
+    if info.own_channels > 2:
+        changes.append(f"is mixed from {info.own_channels} channels to {('one', 'two')[model.codec.channels - 1]}")
+    elif info.channels != model.codec.channels:
         become = ("gets a second, identical channel", "is mixed from two channels to one")[info.channels - 1]
         changes.append(f"{become}, as this model has {model.codec.channels}")
     if request.audio_format in ("ogg", "mp3"):
