@@ -56,8 +56,9 @@ def read_prompt(model: Model, audio: Path, callback: MetricsCallback = ignore, *
     if remark := remark_on(info):
         told(remark)
     if info.seconds < SHORTEST_SECONDS:
+        length = f"{1000 * info.seconds:.4g} ms"
         told(
-            f"It lasts {1000 * info.seconds:.4g} ms, which is too little to go on from: what follows may be like no prompt."
+            f"It lasts {length}, which is too little to go on from: what follows may sound as if there were no prompt."
         )
     tail, before = np.zeros((codec.channels, 0), np.float32), 0.0
     for block in read_blocks(audio, codec.channels, tell=told):
