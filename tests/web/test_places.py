@@ -69,6 +69,19 @@ def test_a_folder_is_named_by_a_whole_path(tmp_path: Path) -> None:
         places.add_collection(tmp_path / "none")
 
 
+def test_a_folder_is_named_as_file_managers_copy_its_path(client: Any, tmp_path: Path) -> None:
+    folder = tmp_path / 'Köln\'s "best" loops #1'
+    folder.mkdir()
+    for text in (f'"{folder}"', f"'{folder}'", folder.as_uri(), f" {folder} "):
+        assert client.post("/api/collections", json={"folder": text}).json().get("folder") == str(folder), text
+
+
+def test_whoever_names_a_file_reads_which_folder_to_name(small_corpus: Path) -> None:
+    with pytest.raises(CorpusError, match="is a file") as told:
+        places.add_collection(small_corpus / "take-0.wav")
+    assert str(small_corpus) in told.value.fix
+
+
 def test_a_folder_is_named_once(small_corpus: Path) -> None:
     one, same = places.add_collection(small_corpus), places.add_collection(small_corpus / ".." / "small")
     assert one == same

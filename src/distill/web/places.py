@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from distill.audio.folder import audio_files, is_sound, name_below
 from distill.audio.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
@@ -97,6 +99,8 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
     folder = folder.expanduser()
     if not folder.is_absolute():
         raise CorpusError(f"{folder} does not say where it begins.", "Give the whole path, from / or ~ on.")
+    if folder.is_file():
+        raise CorpusError(f"{folder} is a file.", f"Name the folder that it is in: {folder.parent}")
     if not folder.is_dir():
         raise CorpusError(f"There is no folder {folder}.", advice_on_missing(folder))
     folder = absolute(folder)
@@ -111,6 +115,14 @@ def add_collection(folder: Path, *, is_own: bool = False) -> Collection:
         move(note, free_path(note.with_suffix(".damaged")))
         there = None
     return there if there is not None else _write(Collection(key, str(folder), is_own=is_own))
+
+
+def path_named(text: str) -> Path:
+    """The path that somebody wrote or pasted: Windows copies one in quotes, file managers on Linux as an address."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
+    return Path(url2pathname(urlsplit(text).path) if text.startswith("file://") else text)
 
 
 def leave_out(one: Collection, names: Iterable[str]) -> Collection:

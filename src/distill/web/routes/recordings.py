@@ -97,7 +97,7 @@ def all_collections() -> list[CollectionView]:
 @router.post("/collections")
 def add(named: Named) -> CollectionView:
     """Adds a folder by its path. Nothing is copied, and nothing is ever written to it."""
-    return _view(places.add_collection(Path(named.folder.strip())))
+    return _view(places.add_collection(places.path_named(named.folder)))
 
 
 @router.post("/collections/demo")
