@@ -55,6 +55,40 @@ def test_space_plays_and_the_arrows_go_on_from_sound_to_sound(page: Page, model:
     expect(deck).to_have_count(0)
 
 
+def test_after_the_mouse_space_plays_and_presses_nothing_again(page: Page, model: str) -> None:
+    """Guards against Space, which plays in every DAW, undoing what was clicked last; by keyboard it presses as ever."""
+    page.goto(f"/#/generate/{model}")
+    page.get_by_role("button", name="Keep").first.click()
+    page.get_by_role("button", name="Kept").wait_for()
+    page.keyboard.press("Space")
+    page.wait_for_function(SOUNDS)
+    page.wait_for_function(RESTS)
+    expect(page.get_by_role("button", name="Kept")).to_have_count(1)
+    lock = page.get_by_label("Lock the seed")
+    lock.click()
+    page.keyboard.press("Space")
+    page.wait_for_function(SOUNDS)
+    expect(lock).to_be_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    expect(lock).not_to_be_checked()
+
+
+def test_a_double_click_puts_a_slider_back(page: Page, model: str) -> None:
+    page.goto(f"/#/generate/{model}")
+    dial = page.get_by_label("Originality")
+    dial.fill("0.9")
+    dial.dblclick(position={"x": 5, "y": 5})
+    expect(dial).to_have_value("0.5")
+    expect(page.get_by_text("Yours, recombined.")).to_be_visible()
+    page.locator("article.piece .play").first.click()
+    loud = page.get_by_label("Volume")
+    loud.dblclick(position={"x": 5, "y": 5})
+    expect(loud).to_have_value("1")
+    assert page.evaluate(GAIN) == 1
+
+
 def test_what_ends_begins_again_if_that_is_wished(page: Page, model: str) -> None:
     page.goto(f"/#/generate/{model}")
     page.locator("article.piece .play").first.click()

@@ -115,6 +115,13 @@ function App() {
 // A file that misses the place where it was to be dropped must not replace the page.
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
 
+// A double click puts a slider back, as it does a knob.
+addEventListener("dblclick", ({ target }) => {
+  if (!target.matches("input[type=range][data-usual]")) return;
+  target.value = target.dataset.usual;
+  target.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
 // What can be taken back is taken back by the usual keys, wherever the focus is, but in a field or a grid of codes.
 addEventListener("keydown", (event) => {
   const undo = message.get()?.undo;

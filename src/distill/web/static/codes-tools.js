@@ -155,7 +155,7 @@ export function Blend({ sheet, selection, other, letter, setPreview }) {
   };
   const instead = mix && { first: chosen.first, codes: mix.codes };
   return html`<div class="blend">
-    <label class="slider"><b>${letter}</b><input type="range" min="0" max="1" step="0.01" value=${weight} aria-label=${`How much of ${other.letter}`} data-test="weight" onInput=${(event) => ask(Number(event.target.value))} /><b>${other.letter}</b><span class="number">${percent(weight)} ${other.letter}</span></label>
+    <label class="slider"><b>${letter}</b><input type="range" min="0" max="1" step="0.01" value=${weight} data-usual="0.5" title="Double-click: half and half" aria-label=${`How much of ${other.letter}`} data-test="weight" onInput=${(event) => ask(Number(event.target.value))} /><b>${other.letter}</b><span class="number">${percent(weight)} ${other.letter}</span></label>
     ${mix ? html`<${Snapped} mix=${mix} letters=${[letter, other.letter]} />` : html`<p class="hint">Move the slider: the sounds of what is selected${chosen === whole ? " (everything)" : ""} are mixed where the codebooks live, and snap to the nearest codes there are.</p>`}
     <div class="actions">
       <${Action} disabled=${!mix} act=${() => hearThere(sheet, chosen, instead)}>Hear<//>

@@ -41,7 +41,7 @@ function fromRequest(request, seed) {
 function Dial({ value, onInput }) {
   const words = value < 0.25 ? "Keeps close to your recordings." : value > 0.75 ? "Keeps away from them, and draws again where it came too near." : "Yours, recombined.";
   return html`<div class="dial"><label for="originality">Originality</label>
-    <input id="originality" type="range" min="0" max="1" step="0.05" value=${value} aria-valuetext=${`${value}: ${words}`} onInput=${(event) => onInput(Number(event.target.value))} list="marks" />
+    <input id="originality" type="range" min="0" max="1" step="0.05" value=${value} data-usual=${FRESH.originality} title="Double-click: balanced" aria-valuetext=${`${value}: ${words}`} onInput=${(event) => onInput(Number(event.target.value))} list="marks" />
     <div class="marks" aria-hidden="true"><span>close</span><span>balanced</span><span>original</span></div><small>${words}</small></div>`;
 }
 

@@ -134,12 +134,18 @@ function playOrPause() {
 
 // A field, a grid of codes and a dialog have keys of their own; so has a control that Space presses.
 const TYPES = "input:not([type=range]),select,textarea";
+const PRESSED = "button,summary,[role=button],input:is([type=checkbox],[type=radio])";
+// What the mouse has pressed keeps the focus; Space plays then, as in a DAW. Whoever comes to it by Tab presses it.
+let pressed = null;
+addEventListener("pointerdown", ({ target }) => { pressed = target.closest("label")?.control ?? target.closest(PRESSED); }, true);
+addEventListener("keydown", ({ key }) => { if (key === "Tab") pressed = null; }, true);
+const isPressed = (element) => element === pressed && element.matches(PRESSED);
 /** Whether Space does something of its own there. */
-export const takesSpace = (element) => Boolean(element.closest(`${TYPES},button,summary,[role=button]`));
+export const takesSpace = (element) => !isPressed(element) && Boolean(element.closest(`${TYPES},button,summary,[role=button]`));
 addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open],canvas[role=application]")) return;
   const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (event.key === " " && !takesSpace(event.target)) { if (!event.repeat && !playOrPause()) return; }
+  if (event.key === " " && !takesSpace(event.target)) { if (!event.repeat && !playOrPause() && !isPressed(event.target)) return; }
   else if (by && playing.get().reference && !event.target.closest(`${TYPES},input`)) { if (event.shiftKey) beside(by); else seek(position() + by * STEP_S); }
   else return;
   event.preventDefault();
@@ -147,8 +153,8 @@ addEventListener("keydown", (event) => {
 
 export function Volume() {
   const value = useShared(volume);
-  return html`<label class="volume" title="Volume of everything on this page"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2 6v4h3l4 3V3L5 6zM11 5.5a3.5 3.5 0 0 1 0 5M12.8 3.5a6 6 0 0 1 0 9" /></svg>
-    <input type="range" min="0" max="1" step="0.05" value=${value} aria-label="Volume" aria-valuetext=${`${Math.round(100 * value)} %`} onInput=${(event) => volume.set(Number(event.target.value))} /></label>`;
+  return html`<label class="volume" title="Volume of everything on this page; double-click: full"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2 6v4h3l4 3V3L5 6zM11 5.5a3.5 3.5 0 0 1 0 5M12.8 3.5a6 6 0 0 1 0 9" /></svg>
+    <input type="range" min="0" max="1" step="0.05" value=${value} data-usual="1" aria-label="Volume" aria-valuetext=${`${Math.round(100 * value)} %`} onInput=${(event) => volume.set(Number(event.target.value))} /></label>`;
 }
 
 /** Moved without rendering anything anew. */

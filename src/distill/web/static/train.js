@@ -7,7 +7,7 @@ import { Run, STAGES, STATES, isStopping } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
 import { unusable } from "./recordings.js";
 
-const MINUTES = [1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480];
+const MINUTES = [1, 2, 3, 4, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480];
 const FIRST_MINUTES = 4;
 const DEMO_MINUTES = 3;  // as distill demo
 const nearest = (minutes) => MINUTES.reduce((best, one, number) => (Math.abs(Math.log(one / minutes)) < Math.abs(Math.log(MINUTES[best] / minutes)) ? number : best), 0);
@@ -44,7 +44,8 @@ function Form({ collections, chosen, waits }) {
   const likeliest = [...collections].sort((one, other) => (other.id === last) - (one.id === last));
   const collection = picked ?? (likeliest.find((one) => one.is_there && !unusable(one) && !useless.includes(one.id)) ?? likeliest[0]).id;
   const [asked, setMinutes] = useRemembered("minutes", null);
-  const minutes = asked ?? (collections.some((one) => one.id === collection && isDemo(one)) ? DEMO_MINUTES : FIRST_MINUTES);
+  const usual = collections.some((one) => one.id === collection && isDemo(one)) ? DEMO_MINUTES : FIRST_MINUTES;
+  const minutes = asked ?? usual;
   const [name, setName] = useState("");
   const [values, set] = useState(AUTO);
   const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
@@ -69,7 +70,7 @@ function Form({ collections, chosen, waits }) {
     ${unusable(detail) && html`<${Alert} tone="bad">There is nothing to learn from in ${detail.name}; Recordings says why.<//>`}
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
-      <input type="range" min="0" max=${MINUTES.length - 1} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
+      <input type="range" min="0" max=${MINUTES.length - 1} data-usual=${nearest(usual)} title=${`Double-click: ${usual} minutes`} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
       <small>${minutes > 0 ? waits ? "It is queued, and starts when the current training ends" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "Give it more than 0 minutes"}</small></div>
     <${Field} label="Name" value=${name} onInput=${setName} maxlength="100" placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
     <${Advanced} values=${values} set=${set} report=${detail?.report} />
