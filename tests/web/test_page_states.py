@@ -3,6 +3,7 @@
 Needs Debian's chromium (``apt-get install chromium``); ``-m "not browser"`` leaves these out.
 """
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,40 @@ def test_a_piece_whose_file_is_gone_can_be_made_again_and_not_compared(
     page.goto(f"/#/generate/{model}")
     expect(page.get_by_role("button", name="Make again")).to_be_visible()
     expect(page.get_by_role("group", name="Compare")).to_have_count(0)
+
+
+@pytest.mark.parametrize("refused", ["**/api/pieces/1", "**/api/codes/models/*/book"])
+def test_what_does_not_open_in_codes_leads_back_to_what_does(
+    page: Page, note_piece: Callable[..., str], refused: str
+) -> None:
+    """Guards against "Opening…" for ever, where the piece or its model is gone."""
+    note_piece()
+    page.route(
+        refused, lambda route: route.fulfill(status=404, json={"error": "gone", "what": "It is gone.", "fix": ""})
+    )
+    page.goto("/#/codes/piece:1")
+    expect(page.locator(".message.bad")).to_contain_text("It is gone.")
+    expect(
+        page.get_by_text("Open another").or_(page.get_by_role("heading", name="Open", exact=True)).first
+    ).to_be_visible()
+    expect(page.get_by_text("Opening…")).to_have_count(0)
+
+
+def test_a_sound_that_opens_late_fetches_nobody_back(page: Page, note_piece: Callable[..., str]) -> None:
+    note_piece()
+    asked: list[Route] = []
+    page.route(
+        "**/api/codes/sheets",
+        lambda route: asked.append(route) if route.request.method == "POST" else route.continue_(),
+    )
+    with page.expect_request("**/api/codes/sheets"):
+        page.goto("/#/codes/piece:1")
+    page.get_by_role("link", name="Library", exact=True).click()
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    with page.expect_response("**/api/codes/sheets"):
+        asked[0].continue_()
+    page.wait_for_timeout(300)
+    expect(page).to_have_url(re.compile("#/library$"))
 
 
 def test_an_order_is_told_by_the_way_it_runs(page: Page, tiny: Path) -> None:

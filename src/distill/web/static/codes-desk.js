@@ -17,13 +17,19 @@ const FORMATS = [["wav", "WAV, 24 bit"], ["flac", "FLAC"], ["ogg", "OGG"], ["mp3
 const KEYS = [["Click, Enter", "hear a cell; a column's head: that moment"], ["Drag, Shift+click", "select; whole beats where a tempo is set, with Alt freely"], ["B", "widen to whole beats"], ["Arrows, Shift+arrows", "move, select"], ["Ctrl+A", "select everything"], ["Space", "play from the selection on, stop"],
   ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"], ["Ctrl+C, Ctrl+V", "copy, paste over; with Shift: insert"], ["M", "mirror"], ["[ ]", "rotate by a column"], ["L", "lock, unlock"], ["T", "to the tools: arrows go along them, Escape back to the grid"], ["Delete", "delete columns"], ["+ −, Ctrl+wheel", "zoom"]];
 
+/** Says why something does not open, and goes where there is something to open. */
+export function unopened(error) {
+  sayWrong(error);
+  location.replace(address("codes"));
+}
+
 /** A sheet by its id: `undefined` while it loads. */
 function useSheet(id) {
   const [sheet, set] = useState();
   useEffect(() => {
     let gone = false;
     set(undefined);
-    if (id) load(id).then((one) => { if (!gone) set(one); }, (error) => { sayWrong(error); if (!gone) go("codes"); });
+    if (id) load(id).then((one) => { if (!gone) set(one); }, (error) => { if (!gone) unopened(error); });
     return () => { gone = true; };
   }, [id]);
   return sheet;
@@ -92,7 +98,12 @@ function fitted(selection, sheet) {
 export function Desk({ id, other: otherId, models, Opener }) {
   const sheet = useSheet(id), other = useSheet(otherId);
   const [book, setBook] = useState(null);
-  useEffect(() => { if (sheet?.told.model_id) attempt(async () => setBook(await bookOf(sheet.told.model_id))); }, [sheet?.told.model_id]);
+  useEffect(() => {
+    if (!sheet?.told.model_id) return undefined;
+    let gone = false;
+    bookOf(sheet.told.model_id).then((one) => { if (!gone) setBook(one); }, (error) => { if (!gone) unopened(error); });
+    return () => { gone = true; };
+  }, [sheet?.told.model_id]);
   useEffect(() => () => stop(), []);
   if (!sheet) return html`<p class="hint" aria-busy="true">Opening…</p>`;
   if (!sheet.told.model_id) return html`<p class="alert bad">The model that made these codes is not where it was. Put it back, or import it in Library; nothing of this sound is lost.</p>`;

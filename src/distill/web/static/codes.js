@@ -4,7 +4,7 @@ import { get, post, send } from "./api.js";
 import { Action, Choice, Damaged, Empty, duration, html, when } from "./parts.js";
 import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { close, reopen } from "./codes-sheet.js";
-import { Desk } from "./codes-desk.js";
+import { Desk, unopened } from "./codes-desk.js";
 
 const SHOWN = 200;
 
@@ -84,11 +84,14 @@ function Codes({ path }) {
   // Other tabs come with the reference of a sound: #/codes/piece:12, or #/codes/REFERENCE/MODEL where it is no piece.
   const reference = path[0]?.includes(":") ? path[0] : "";
   useEffect(() => {
-    if (!reference) return;
-    attempt(async () => {
+    if (!reference) return undefined;
+    let gone = false;
+    const opened = async () => {
       const model = path[1] ?? (await get(`/api/pieces/${reference.split(":")[1]}`)).model_id;
-      location.replace(address("codes", (await post("/api/codes/sheets", { model, sound: reference })).id));
-    });
+      return (await post("/api/codes/sheets", { model, sound: reference })).id;
+    };
+    opened().then((id) => { if (!gone) location.replace(address("codes", id)); }, (error) => { if (!gone) unopened(error); });
+    return () => { gone = true; };
   }, [reference]);
   if (reference) return html`<p class="hint" aria-busy="true">Opening…</p>`;
   if (path[0]) return html`<${Desk} key=${path[0]} id=${path[0]} other=${path[1]} models=${models.data ?? []} Opener=${Opener} />`;
