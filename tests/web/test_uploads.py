@@ -144,6 +144,21 @@ def test_a_picture_shows_the_sound_where_it_is(client: Any, save: Callable[..., 
     assert mel[:, look["mel_columns"] // 4].max() == 0
 
 
+def test_a_soft_sound_is_drawn_as_a_loud_one(client: Any, save: Callable[..., Path], tmp_path: Path) -> None:
+    """Guards against steps in the waveform of what is soft, and a spectrogram of it with a bright ground."""
+    time = np.arange(96_000) / 48_000
+    sound = np.linspace(-0.5, 0.5, 96_000) * (1 + 0.1 * np.sin(2 * np.pi * 1000 * time))
+    looks = []
+    for name, level in (("loud.wav", 1.0), ("soft.wav", 0.001)):
+        save(tmp_path / "sounds" / name, (level * sound)[None].astype(np.float32), subtype="FLOAT")
+        one = client.post("/api/collections", json={"folder": str(tmp_path / "sounds")}).json()
+        looks.append(client.get("/api/sound/look", params={"ref": f"recording:{one['id']}/{name}"}).json())
+    for array, kind in (("peaks", np.int8), ("mel", np.uint8)):
+        loud, soft = (np.frombuffer(base64.b64decode(look[array]), kind).astype(int) for look in looks)
+        assert np.abs(loud - soft).mean() < 3
+    assert looks[1]["loudest"] == pytest.approx(0.001 * looks[0]["loudest"], rel=0.05)
+
+
 def test_what_a_browser_may_not_play_is_made_playable(
     client: Any, save: Callable[..., Path], tone: Callable[..., np.ndarray], tmp_path: Path
 ) -> None:

@@ -45,7 +45,9 @@ class Picture:
     channels: int
     columns: int
     peaks: str
-    """``[2, columns]`` int8: the lowest and the highest sample in each column, 127 is full scale."""
+    """``[2, columns]`` int8: the lowest and the highest sample in each column, 127 is the loudest of all."""
+    loudest: float
+    """1 is full scale."""
     bands: int
     """0 where only the waveform was asked for."""
     mel: str
@@ -168,14 +170,19 @@ def _draw(path: Path, with_mel: bool) -> Picture:
         if with_mel and done < PICTURED_SECONDS * SAMPLE_RATE:
             heard.append(block)
         done += block.shape[1]
-    peaks = np.round(np.clip(np.stack([lows, highs]), -1, 1) * 127).astype(np.int8)
+    extremes = np.stack([lows, highs])
+    loudest = float(np.abs(extremes).max())
+    peaks = np.round(extremes * (127 / loudest) if loudest else extremes).astype(np.int8)
     sound = np.concatenate(heard, axis=1)[:, : int(PICTURED_SECONDS * SAMPLE_RATE)] if with_mel and done else None
+    if sound is not None and loudest:  # or the ground of what is soft were as bright as its sound
+        sound = sound / np.float32(loudest)
     mel = np.zeros((0, 0), np.uint8) if sound is None else _mel_of(sound)
     return Picture(
         seconds=info.seconds,
         channels=info.channels,
         columns=COLUMNS,
         peaks=_text(peaks.tobytes()),
+        loudest=loudest,
         bands=mel.shape[0],
         mel=_text(mel.tobytes()),
         mel_columns=mel.shape[1],
