@@ -196,8 +196,10 @@ def test_a_job_is_taken_off_the_lists_once_it_is_over(client: Any) -> None:
     jobs.stop(job)
     assert over(job) == "stopped"
     assert client.delete(f"/api/jobs/{job.id}").status_code == 200
-    assert not job.folder.exists()
-    assert client.delete(f"/api/jobs/{job.id}").status_code == 404
+    assert job.id not in [one.id for one in jobs.jobs()]
+    assert client.post(f"/api/jobs/{job.id}/recall").status_code == 200
+    assert job.id in [one.id for one in jobs.jobs()]
+    assert client.delete("/api/jobs/none").status_code == 404
 
 
 def test_two_requests_may_see_at_once_that_a_runner_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:

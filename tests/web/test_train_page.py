@@ -73,7 +73,20 @@ def test_a_training_that_failed_at_once_says_where_to_look(page: Page, small_cor
     page.get_by_role("button", name="Remove from the list").click()
     expect(page.get_by_text("takes is off the list")).to_be_visible()
     expect(page.get_by_role("navigation", name="Trainings")).to_have_count(0)
-    assert not list((home() / "jobs").glob("*-train"))
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", name="takes", level=2)).to_be_visible()
+    expect(page.get_by_role("navigation", name="Trainings").locator("b")).to_have_text(["takes"])
+
+
+def test_a_run_that_broke_off_can_be_taken_off_the_list_and_back(page: Page) -> None:
+    name = run("takes", "failed")
+    page.goto(f"/#/train/{name}")
+    listed = page.get_by_role("navigation", name="Trainings").locator("b")
+    page.get_by_role("button", name="Remove from the list").click()
+    expect(page.get_by_text("takes is off the list")).to_be_visible()
+    expect(listed).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(listed).to_have_text(["takes"])
 
 
 def test_what_failed_stands_where_its_run_would(page: Page) -> None:

@@ -196,8 +196,7 @@ def jobs() -> list[Job]:
         if process.poll() is not None:
             with contextlib.suppress(ValueError):  # another request was quicker
                 _started.remove(process)
-    found = [_read(path) for path in sorted(_folder().glob("*/"), reverse=True)]
-    return [one for one in found if one is not None]
+    return [one for one in _all() if not (one.folder / "forgotten").exists()]
 
 
 def job(given: str) -> Job:
@@ -219,7 +218,7 @@ def stop(one: Job) -> None:
 
 
 def forget(one: Job) -> None:
-    """Removes a job that is over from those there are; what it made stays.
+    """Takes a job that is over off the lists; what it made stays, and :func:`recall` puts it back.
 
     Raises:
         OutputError: if it is not over, or the file system refuses.
@@ -227,9 +226,19 @@ def forget(one: Job) -> None:
     if not one.is_over:
         raise OutputError("This job is not over.", "Stop it first.")
     try:
-        shutil.rmtree(one.folder)
-    except FileNotFoundError:  # another request was quicker
-        return
+        (one.folder / "forgotten").touch()
+    except OSError as error:
+        raise output_error(one.folder, error) from error
+
+
+def recall(one: Job) -> None:
+    """Puts a job back that was forgotten.
+
+    Raises:
+        OutputError: if the file system refuses.
+    """
+    try:
+        (one.folder / "forgotten").unlink(missing_ok=True)
     except OSError as error:
         raise output_error(one.folder, error) from error
 
@@ -325,9 +334,14 @@ def _lock() -> Iterator[None]:
         raise OutputError("Another job is just being started and does not come to an end.", "Try again.") from error
 
 
+def _all() -> list[Job]:
+    found = [_read(path) for path in sorted(_folder().glob("*/"), reverse=True)]
+    return [one for one in found if one is not None]
+
+
 def _tidy() -> None:
-    """Forgets the oldest jobs that are over; what they made stays."""
-    for old in jobs()[MOST_KEPT:]:
+    """Deletes the oldest jobs that are over; what they made stays."""
+    for old in _all()[MOST_KEPT:]:
         if old.is_over:
             with contextlib.suppress(FileNotFoundError):  # another request clears up too
                 shutil.rmtree(old.folder)

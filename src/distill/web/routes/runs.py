@@ -22,6 +22,7 @@ from distill.web.answers import Done
 from distill.web.follow import follow
 from distill.web.page_words import event_for_page, for_page
 from distill.web.routes.work import JobView, view
+from distill.web.unlisted import is_unlisted, relist, unlist
 
 router = APIRouter(tags=["training"])
 _SHOWN = 40
@@ -160,7 +161,8 @@ def all_runs() -> Trainings:
         if job.lane == "training" and (not job.is_over or job.state in ("failed", "interrupted"))
     ]
     statuses = [look_at(folder) for folder in run_folders()[:_SHOWN]]
-    views = [_run_view(status, active) for status in statuses if status.record is not None]
+    unlisted = {one.run_folder for one in statuses if one.state != "running" and is_unlisted(one.run_folder)}
+    views = [_run_view(status, active) for status in statuses if status.record and status.run_folder not in unlisted]
     pending = [TrainingJob(**view(job).model_dump(), run=_run_of(job, statuses)) for job in active]
     return Trainings(runs=views, jobs=[job for job in pending if job.run is None or job.state == "waiting"][:10])
 
@@ -207,6 +209,21 @@ def events(
     """What the log of a stage says beyond a place in it."""
     told = dataclasses.asdict(follow(events_file(places.run_folder(run), stage), after, check))
     return Events(**{**told, "events": [event_for_page(event) for event in told["events"]]})
+
+
+@router.delete("/runs/{run}")
+def unlist_run(run: str) -> Done:
+    """Takes a run that is not at work off the list; all it wrote stays."""
+    folder = places.run_folder(run)
+    unlist(folder, is_running=look_at(folder).state == "running")
+    return Done()
+
+
+@router.post("/runs/{run}/recall")
+def relist_run(run: str) -> Done:
+    """Puts a run back on the list."""
+    relist(places.run_folder(run))
+    return Done()
 
 
 @router.post("/runs/{run}/stop")

@@ -91,6 +91,13 @@ def forget_job(job: str) -> Done:
     return Done()
 
 
+@router.post("/jobs/{job}/recall")
+def recall_job(job: str) -> Done:
+    """Puts a job back on the lists."""
+    jobs.recall(jobs.job(job))
+    return Done()
+
+
 @router.post("/jobs/{job}/stop")
 def stop_job(job: str) -> Done:
     """Stops a job as Ctrl-C does: a training keeps its best weights; one that waits in line never begins."""

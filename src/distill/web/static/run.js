@@ -1,8 +1,8 @@
 // One run, live: how far it is, its curves, the health of its codebooks, warnings, and what to do.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { get, post } from "./api.js";
+import { del, get, post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, clock, duration, figure, percent, when } from "./parts.js";
-import { address, refresh, say, usePolled, useRemembered } from "./store.js";
+import { address, attempt, go, refresh, say, usePolled, useRemembered } from "./store.js";
 import { Chart } from "./chart.js";
 import { curves, useEvents } from "./events.js";
 import { Judged, Listening, isHeldOut, useLearning } from "./learning.js";
@@ -116,6 +116,15 @@ async function halt(run) {
   refresh("/api/runs");
 }
 
+/** Takes something off Train's list; what it made stays. `at` is its address on the server, `here` on the page. */
+export async function unlist(at, name, here) {
+  await del(at);
+  refresh("/api/runs");
+  go("train");
+  const back = async () => { await post(`${at}/recall`); refresh("/api/runs"); go("train", ...here); };
+  say(`${name} is off the list`, { undo: { act: () => attempt(back) } });
+}
+
 function GoOn({ run }) {
   const finished = run.state === "finished";
   const [typed, set] = useState(null);
@@ -173,6 +182,7 @@ export function Run({ name }) {
         ${run.pages.map((page) => run.model_id && html`<a class="button quiet" target="_blank" rel="noopener" href=${`/api/reports/${run.model_id}/${encodeURIComponent(page)}`}>Report</a>`).slice(0, 1)}
         ${run.can_go_on && !run.job && html`<${GoOn} run=${run} />`}
         ${(run.can_stop || (run.job && !isRunning)) && html`<${Action} act=${() => (isRunning ? stop(run) : halt(run))} waits=${isStopping(run)} doing="Stopping …" title=${isRunning ? "The best weights so far are kept; it can go on later" : undefined} data-test="stop">${run.job_step === "Queued" ? "Cancel" : "Stop"}<//>`}
+        ${HALTED.includes(run.state) && !run.job && html`<${Action} kind="quiet" act=${() => unlist(path(run.name), run.model, [run.name])} title="What it learned stays">Remove from the list<//>`}
         ${listen && html`<a class="button primary" href=${address("generate", run.model_id)} data-test="to-generate">Make sound</a>`}
       </div></div>
     ${alarm && html`<${Alarm} run=${run} alarm=${alarm} onPass=${() => heading.current.focus({ preventScroll: true })} />`}

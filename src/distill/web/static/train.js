@@ -1,9 +1,9 @@
 // The tab Train: minutes as the one knob, the runs there are, and one of them live.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { del, post } from "./api.js";
+import { post } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, isFilled, percent, when } from "./parts.js";
-import { address, go, refresh, say, usePolled, useRemembered } from "./store.js";
-import { Run, STAGES, STATES, isStopping } from "./run.js";
+import { address, go, refresh, usePolled, useRemembered } from "./store.js";
+import { Run, STAGES, STATES, isStopping, unlist } from "./run.js";
 import { addDemo, isDemo } from "./folder.js";
 import { unusable } from "./recordings.js";
 
@@ -114,12 +114,7 @@ function Job({ id }) {
   const isOver = !AT_WORK.includes(job.state);
   const made = isOver && all?.runs.find((one) => one.name === job.about.run || (one.started >= job.created && one.model === (job.about.model ?? "").split(/[\\/]/).at(-1)?.replace(/\.distill$/, "")));
   const waits = job.state === "waiting" && Boolean(all && hasBefore(all, job));
-  const forget = async () => {
-    await del(`/api/jobs/${encodeURIComponent(id)}`);
-    refresh("/api/runs");
-    go("train");
-    say(`${nameOf(job)} is off the list`);
-  };
+  const forget = () => unlist(`/api/jobs/${encodeURIComponent(id)}`, nameOf(job), ["job", id]);
   return html`<div class="stack"><div class="head"><div><h2>${nameOf(job)} <${Badge} tone=${job.what ? "bad" : ""}>${waits ? "queued" : isOver ? job.state : "beginning"}<//></h2><small>Asked for ${when(job.created)}</small></div>
       ${!isOver && html`<${Action} act=${() => post(`/api/jobs/${id}/stop`)}>${waits ? "Cancel" : "Stop"}<//>`}</div>
     ${job.what && html`<${Alert} tone="bad">${job.what} ${job.fix}<//>
