@@ -1,11 +1,13 @@
 """Damage, foreign parts, films and hidden files: what is left out is told, with its place."""
 
+import io
 import re
 import struct
 from fractions import Fraction
 
 import numpy as np
 import pytest
+import soundfile
 
 from distill.audio.checksum import CHANGED, remark_on
 from distill.audio.corpus import import_corpus
