@@ -7,7 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
-from distill.cli.outputs import AUDIO_OUT
+from distill.cli.outputs import AUDIO_OUT, refusing
 from distill.durations import duration
 from distill.files.regular import absolute
 
@@ -49,6 +49,7 @@ def decode(
     as_json: options.JsonOption = False,
 ) -> None:
     """Decode CODES into audio with the MODEL that made them."""
+    from distill.audio.writing import check_output_format
     from distill.codes.codes_file import load_codes
     from distill.evaluation import codec_files
     from distill.files.names import output_file
@@ -59,6 +60,8 @@ def decode(
     with output_file(out, Path(f"{codes.stem}.wav"), codes, model, endings=AUDIO_OUT) as target:
         if target.suffix.lower() in (".ogg", ".mp3"):
             options.refuse_idle(context, f"{target.suffix[1:].lower()} has no bit depth.", "bit_depth")
+        with refusing("--bit-depth"):
+            check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
         loaded = load_model(model, choose_device(device))
         read = load_codes(codes, loaded.codes_fingerprint, loaded.codec)
         codec_files.decode_file(loaded, read, target, bit_depth)

@@ -8,7 +8,7 @@ import typer.core
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
-from distill.cli.outputs import AUDIO_OUT
+from distill.cli.outputs import AUDIO_OUT, refusing
 from distill.errors import SettingError
 from distill.files.regular import absolute
 from distill.making.operations import OPERATIONS, Operation, check
@@ -109,7 +109,8 @@ def edit(
         if target.suffix.lower() != CODES_SUFFIX:
             from distill.audio.writing import check_output_format
 
-            check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
+            with refusing("--bit-depth"):
+                check_output_format(target.suffix.lower().removeprefix("."), bit_depth)
         loaded = load_model(model, choose_device(device))
         read = read_sound(loaded, sound, note)
         editing = Editing(loaded, read, lambda name: read_sound(loaded, Path(name), note))

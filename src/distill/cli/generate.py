@@ -8,7 +8,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, print_json
-from distill.cli.outputs import a_folder, naming_what_is_kept, new_sounds
+from distill.cli.outputs import a_folder, can_be_written, naming_what_is_kept, new_sounds, refusing
 from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.training_view import TrainingView
 from distill.durations import duration
@@ -107,6 +107,8 @@ def generate(
     seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
     sampling = Sampling(warmth, top_k, dial.top_p if top_p is None else top_p, variety)
+    _check_ranges(seconds, count, loop, beats, bpm, begin, end, max_similarity, audio_format, bit_depth)
+    can_be_written(out)
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     options.require_prior(loaded, model)
@@ -137,6 +139,41 @@ def generate(
         return
     show_pieces(pieces)
     good(f"{duration(count * seconds)} of audio in {duration(taken)}")
+
+
+def _check_ranges(
+    seconds: float,
+    count: int,
+    loop: bool,
+    beats: int | None,
+    bpm: float | None,
+    begin: float | None,
+    end: float | None,
+    max_similarity: float | None,
+    audio_format: options.AudioFormat,
+    bit_depth: int,
+) -> None:
+    """Refuses what no model can make, before one is loaded."""
+    from distill.audio.writing import check_output_format
+    from distill.making.infill import check_order
+    from distill.making.loops import loop_seconds
+    from distill.making.pieces import check_similarity
+    from distill.making.sampling import check_count, check_request
+
+    with refusing("--count"):
+        check_count(count)
+    if loop:
+        with refusing("--seconds" if beats is None and bpm is None else "--beats and --bpm"):
+            loop_seconds(seconds, beats, bpm)
+    elif begin is not None and end is not None:
+        check_order(begin, end)
+    else:
+        with refusing("--seconds"):
+            check_request(seconds, count)
+    with refusing("--max-similarity"):
+        check_similarity(max_similarity)
+    with refusing("--bit-depth"):
+        check_output_format(audio_format, bit_depth)
 
 
 def _print_json(pieces: Sequence["Piece"], seconds: float, taken: float) -> None:

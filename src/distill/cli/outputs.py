@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from distill.cli.console import place
-from distill.errors import DistillError, SettingError
+from distill.errors import DistillError, InputError, SettingError
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX
 
 AUDIO_OUT = (".wav", ".flac", ".ogg", ".mp3")
@@ -33,6 +33,31 @@ def a_folder(given: Path | None) -> Path | None:
             "Give a folder: the files in it are named for you.",
         )
     return given
+
+
+@contextmanager
+def refusing(option: str) -> Iterator[None]:
+    """What is refused in the block is said of an option, by its name.
+
+    Raises:
+        InputError: of the same kind.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{option}: {error.what}", error.fix, error.among) from error
+
+
+def can_be_written(out: Path) -> None:
+    """Refuses a folder that cannot be written to, before anything is loaded.
+
+    Raises:
+        OutputError: if it cannot.
+    """
+    from distill.files.atomic import ensure_writable
+
+    with refusing("--out"):
+        ensure_writable(out)
 
 
 def new_sounds(out: Path) -> Callable[[], list[Path]]:

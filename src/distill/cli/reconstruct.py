@@ -7,7 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, print_json
-from distill.cli.outputs import a_folder, naming_what_is_kept
+from distill.cli.outputs import a_folder, can_be_written, naming_what_is_kept
 from distill.cli.training_view import TrainingView
 from distill.files.regular import absolute
 
@@ -24,6 +24,7 @@ def reconstruct(
     from distill.models.model_file import load_model
     from distill.training.device import choose_device
 
+    can_be_written(out)
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     left_out: list[str] = []

@@ -7,7 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, visible, warn
-from distill.cli.outputs import a_folder
+from distill.cli.outputs import a_folder, can_be_written
 from distill.cli.training_view import TrainingView
 from distill.files.regular import absolute
 
@@ -39,6 +39,7 @@ def regenerate(
     from distill.making.again import regenerate as make_again
     from distill.training.device import choose_device
 
+    can_be_written(out)
     library = Library(warn)
     generation = naming.find_piece(library, piece)
     with TrainingView() as view:

@@ -146,6 +146,19 @@ def infill(
     ]
 
 
+def check_order(begin: float, end: float) -> None:
+    """Refuses a passage that is in no recording, however long.
+
+    Raises:
+        SettingError: with what can be.
+    """
+    if not (begin >= 0 and SHORTEST_SECONDS <= end - begin < math.inf):
+        raise SettingError(
+            f"--from {begin:g} --to {end:g} is no passage that can be replaced.",
+            f"Choose --from and --to within the recording, {SHORTEST_SECONDS:g} s or more apart.",
+        )
+
+
 def _check_passage(begin: float, end: float, length: float, longest: float) -> None:
     """Refuses a passage that cannot be made anew; all in seconds, ``length`` of the recording.
 

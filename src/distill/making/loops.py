@@ -76,6 +76,15 @@ def loop_samples(seconds: float, beats: int | None, bpm: float | None, sample_ra
     Raises:
         SettingError: if one of the two is missing, or the length is out of range.
     """
+    return round(loop_seconds(seconds, beats, bpm) * sample_rate)
+
+
+def loop_seconds(seconds: float, beats: int | None, bpm: float | None) -> float:
+    """The same in seconds, for which no model need be known.
+
+    Raises:
+        SettingError: if one of the two is missing, or the length is out of range.
+    """
     if (beats is None) != (bpm is None):
         raise SettingError("A loop in beats needs both a number of beats and a tempo.", "Give --beats and --bpm.")
     if beats is not None and bpm is not None:
@@ -88,7 +97,7 @@ def loop_samples(seconds: float, beats: int | None, bpm: float | None, sample_ra
         raise SettingError(
             f"A loop of {seconds:g} seconds cannot be made.", f"Ask for {MIN_SECONDS} to {MAX_SECONDS / 2:.0f} seconds."
         )
-    return round(seconds * sample_rate)
+    return seconds
 
 
 def make_loops(

@@ -88,10 +88,7 @@ def make(
     check_output_format(request.audio_format, request.bit_depth)
     model.require_prior()
     ensure_writable(out)
-    if max_similarity is not None and not 0 <= max_similarity <= 100:
-        raise SettingError(
-            f"The maximum similarity {max_similarity:g} is out of range.", "Choose a percentile from 0 to 100."
-        )
+    check_similarity(max_similarity)
     check_count(count)
     if request.kind == "audio":
         check_request(request.seconds, count)
@@ -118,6 +115,16 @@ def make(
     finally:  # what is on disk is noted, even if it was interrupted while it was
         notes.catch_up()
     return tuple(replace(piece, number=number) for piece, number in zip(pieces, notes.numbers, strict=True))
+
+
+def check_similarity(highest: float | None) -> None:
+    """Refuses a highest similarity that is no percentile.
+
+    Raises:
+        SettingError: with what it can be.
+    """
+    if highest is not None and not 0 <= highest <= 100:
+        raise SettingError(f"The maximum similarity {highest:g} is out of range.", "Choose a percentile from 0 to 100.")
 
 
 def _announce(notes: PieceNotes, request: Request, given: str | None, together: range, piece: Piece) -> None:
