@@ -126,6 +126,22 @@ def prior_config_for(model: "Model", corpus: Corpus) -> PriorConfig:
     )
 
 
+def suggested_sizes(corpus: Corpus, config: VQVAEConfig | PriorConfig) -> list[str]:
+    """The fields with an option of their own in which a config is what the corpus suggests."""
+    suggested: VQVAEConfig | PriorConfig = codec_config_for(corpus)
+    if isinstance(config, PriorConfig):
+        suggested = PriorConfig.for_corpus(
+            corpus.seconds,
+            codebook_size=config.codebook_size,
+            num_quantizers=config.num_quantizers,
+            frame_rate=VQVAEConfig().frame_rate,  # moves the context alone, which has no option
+        )
+    names = [
+        name for name in OPTIONS if hasattr(config, name) and (name in OF_PRIOR) == isinstance(config, PriorConfig)
+    ]
+    return [name for name in names if getattr(config, name) == getattr(suggested, name)]
+
+
 def _changed(config: C, changes: Mapping[str, Any]) -> C:
     if not changes:
         return config

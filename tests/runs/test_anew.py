@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
+from distill.audio.corpus import import_corpus
+from distill.files.home import home
 from distill.library.records import RunRecord
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.runs.anew import begin_again
+from distill.runs.stage import recorded_stage
+from distill.runs.status import records_of
+from distill.sizes import codec_config, suggested_sizes
+from distill.training.plan import CodecPlan
 
 _CODEC, _PRIOR = dataclasses.asdict(VQVAEConfig(channels=2)), dataclasses.asdict(PriorConfig())
 _PLAIN = {"minutes": 5.0, "epochs": None, "learning_rate": 0.003, "seed": 0, "device": "auto"}
@@ -35,6 +41,7 @@ def _command(kind: str, settings: dict[str, Any]) -> str:
         ({"precision": "auto", "devices": 1, "strategy": "auto"}, "--minutes 5"),
         ({"from_scratch": True, "precision": "32"}, "--minutes 5 --from-scratch --precision 32"),
         ({"codebook_size": 64, "num_quantizers": 2}, "--minutes 5 --rvq-levels 2 --codebook-size 64"),
+        ({"codebook_size": 64, "num_quantizers": 2, "by_corpus": ["codebook_size"]}, "--minutes 5 --rvq-levels 2"),
         (_SECOND, "--quality high --minutes 30"),
         (_TWICE, "--quality high --epochs 4"),
     ],
@@ -64,6 +71,33 @@ def test_of_a_second_stage() -> None:
 def test_of_a_prior(chosen: dict[str, Any], options: str) -> None:
     told = _command("prior", {**_PLAIN, **_PRIOR, "learning_rate": 1e-3, **chosen})
     assert told == f"distill train-prior {Path('models/mine.distill')} sounds {options}"
+
+
+@pytest.mark.parametrize(("chosen", "told"), [({}, False), ({"codebook_size": 64}, True)])
+def test_a_size_that_the_recordings_suggest_is_not_said(
+    small_corpus: Path, tmp_path: Path, chosen: dict[str, Any], told: bool
+) -> None:
+    """Guards against --codebook-size in the command of somebody who never gave it."""
+    corpus = import_corpus(small_corpus)
+    config = codec_config(corpus, chosen)
+    assert config.codebook_size not in (VQVAEConfig().codebook_size, *({64} - set(chosen.values())))
+    events = home() / "runs" / "mine-1" / "codec.jsonl"
+    model = tmp_path / "mine.distill"
+    stage = recorded_stage("codec", model, corpus, events, CodecPlan(minutes=1), None, None, config=config)
+    with pytest.raises(KeyboardInterrupt), stage:
+        raise KeyboardInterrupt
+    (record,) = records_of(events.parent)
+    assert ("--codebook-size 64" in begin_again(record)) == told
+    assert ("--codebook-size" in begin_again(record)) == told
+
+
+def test_sizes_that_half_an_hour_suggests_to_a_prior(small_corpus: Path) -> None:
+    """Guards against --hidden-size, --layers and --heads in the command of somebody who gave none."""
+    corpus = import_corpus(small_corpus)
+    half_an_hour = dataclasses.replace(corpus, recordings=300 * tuple(corpus.recordings))
+    config = PriorConfig(hidden_size=256, num_layers=6, num_heads=8)
+    assert suggested_sizes(half_an_hour, config) == ["hidden_size", "num_layers", "num_heads"]
+    assert suggested_sizes(half_an_hour, dataclasses.replace(config, num_layers=4)) == ["hidden_size", "num_heads"]
 
 
 def test_of_a_run_that_an_earlier_version_noted() -> None:

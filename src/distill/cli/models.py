@@ -335,6 +335,7 @@ def _print_models(entries: Sequence["ModelEntry"]) -> None:
 
 
 def _show_run(run: "RunRecord") -> None:
+    from distill.library.records import BY_CORPUS
     from distill.training.metrics import checked
 
     is_held_out = bool(run.figures.get("is_held_out", True))
@@ -350,7 +351,7 @@ def _show_run(run: "RunRecord") -> None:
     kind = STAGE_NAMES.get(run.kind, run.kind)
     what = f"  {kind:<14}{moment(run.started)}  {run.outcome}{epochs}{came_out}"
     note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")
-    given = {name: value for name, value in run.settings.items() if value is not None}
+    given = {name: value for name, value in run.settings.items() if value is not None and name != BY_CORPUS}
     settings = ", ".join(
         f"{name.replace('_', '-')} {f'{value:.3g}' if isinstance(value, float) and abs(value) < 1000 else value}"
         for name, value in given.items()

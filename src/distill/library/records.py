@@ -14,6 +14,9 @@ R = TypeVar("R", "RunRecord", "GenerationRecord")
 ENDED_AT_ONCE = "Ended at once, as Ctrl-C asked."
 """Why a run was interrupted that a person ended without waiting for its last step."""
 
+BY_CORPUS = "by_corpus"
+"""Noted of a stage: the names of the sizes that are what the recordings suggest, so that nobody need say them."""
+
 
 @dataclass(frozen=True)
 class ModelEntry:

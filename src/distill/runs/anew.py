@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.files.names import command
-from distill.library.records import RunRecord
+from distill.library.records import BY_CORPUS, RunRecord
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.sizes import OPTIONS
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
@@ -49,10 +49,12 @@ def begin_again(record: RunRecord) -> str:
     """The command, with all that was chosen, as far as it was noted."""
     settings, model = record.settings, Path(record.model)
     usual = _USUAL[record.kind]
+    suggested = settings.get(BY_CORPUS, ())
     told = [
         word
         for name in _CHOSEN[record.kind]
-        if settings.get(name) is not None and (name in _AS_RECORDED or settings[name] != usual[name])
+        if settings.get(name) is not None and name not in suggested
+        if name in _AS_RECORDED or settings[name] != usual[name]
         for word in (f"--{_OPTIONS.get(name, name)}", *([] if settings[name] is True else [_number(settings[name])]))
     ]
     words: list[str | Path]

@@ -8,10 +8,12 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from distill.audio.corpus import Corpus
+from distill.library.records import BY_CORPUS
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.runs.anew import SECOND_EPOCHS, SECOND_MINUTES
 from distill.runs.journal import Recorded, recorded_run
 from distill.runs.saved import BRANCHED_FROM, Origin, RefinementRun, Stopped
+from distill.sizes import suggested_sizes
 from distill.training.metrics import MetricsCallback
 from distill.training.plan import Plan, StageEnd
 
@@ -48,7 +50,8 @@ def recorded_stage(
     from distill.training.checkpoint import StateFile  # with PyTorch, which whoever reads does without
 
     settings = {name: value for name, value in plan.values().items() if name in _NOTED} | dict(ranks.asked())
-    settings |= {} if config is None else dataclasses.asdict(config)
+    if config is not None:
+        settings |= {**dataclasses.asdict(config), BY_CORPUS: suggested_sizes(corpus, config)}
     if second_stage is not None:
         settings |= {SECOND_MINUTES: second_stage.minutes, SECOND_EPOCHS: second_stage.epochs}
     state = None if resumed is None else resumed.state
