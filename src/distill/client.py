@@ -150,12 +150,13 @@ class Client:
                     # What stands between may say it as a date, or not at all.
                     said = answer.headers.get("retry-after", "")
                     wait = float(said) if said.isascii() and said.isdigit() else 1.0
-                if time.monotonic() + wait > until:
+                left = until - time.monotonic()
+                if left <= 0:
                     raise DistillError(
                         f"All places of {self._address} are taken, and were for {self._patience:.0f} s.",
                         "Ask again later, or serve with more --workers.",
                     )
-                time.sleep(wait)
+                time.sleep(min(wait, left))  # places are often free sooner than the server can say
         except self._failed as error:
             raise DistillError(
                 f"{self._address} cannot be reached, or broke off ({type(error).__name__}: {error}).",

@@ -68,7 +68,7 @@ def serve(
 
 
 def _named(paths: list[Path]) -> dict[str, Path]:
-    """The models by the names in their files.
+    """The models by the names of their files, as in the library.
 
     Raises:
         ModelFileError: if one cannot be used.
@@ -78,7 +78,8 @@ def _named(paths: list[Path]) -> dict[str, Path]:
 
     found: dict[str, Path] = {}
     for path in paths:
-        name = read_header(path).name
+        read_header(path)  # refuses what is no model
+        name = path.stem
         if name in found:
             raise SettingError(
                 f"{found[name]} and {path} are both called '{name}', and clients ask by name.",

@@ -170,7 +170,7 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     path = first["loc"][1:] if first["type"] != "json_invalid" else ()  # the place in the text says nothing
-    where = ".".join(str(part) for part in path) or "the request"
+    where = ".".join(str(part) for part in path) or "The request"
     told = first.get("ctx", {}).items()
     bounds = {name: int(one) if isinstance(one, float) and one.is_integer() else one for name, one in told}
     said = _SAID.get(first["type"], "cannot be used as it is")

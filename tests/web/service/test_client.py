@@ -12,6 +12,15 @@ def test_a_server_that_is_not_there(token: str) -> None:
         studio.models()
 
 
+def test_a_client_waits_as_long_as_it_was_told_to(token: str) -> None:
+    """Guards against "taken, and were for 60 s" after three seconds, because the server named a wait that is longer."""
+    answers = [httpx.Response(503, headers={"retry-after": "90"}), httpx.Response(200, json=[])]
+
+    with Client("http://there", token, patience=0.5) as studio:
+        studio._http = httpx.Client(base_url="http://there", transport=httpx.MockTransport(lambda _: answers.pop(0)))
+        assert studio.models() == []
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "words"),
     [
