@@ -76,6 +76,7 @@ def train_codec(
     config_changes: Mapping[str, Any] | None = None,
     resumed: Stopped | None = None,
     second_stage: StageEnd | None = None,
+    whole_run: Mapping[str, Any] | None = None,
     callback: MetricsCallback | None = None,
     cancel_event: Event | None = None,
 ) -> Model:
@@ -85,6 +86,7 @@ def train_codec(
         events: JSON-lines file for the events; the state to resume from is written beside it.
         resumed: a saved training to continue, with its own sizes. The plan must then be its own too, except for its end.
         second_stage: the one that is to follow, noted for whoever resumes this one (:func:`train_codec_in_stages`).
+        whole_run: what :func:`run` was asked for, noted for whoever begins it again.
 
     Raises:
         SettingError: if the model that is to be trained further has a prior by now.
@@ -109,6 +111,7 @@ def train_codec(
         config=config,
         resumed=resumed,
         second_stage=second_stage,
+        whole_run=whole_run,
     ) as (record, state_file):
         result = train_vqvae(corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file)
         record.can_go_on = result.cancelled or second_stage is not None
@@ -369,6 +372,12 @@ def run(
             events_file(run_folder, "codec"),
             CodecPlan(minutes=budget.codec_seconds(left, corpus.seconds) / 60, **plan.of_training),
             config_changes=plan.config_changes,
+            whole_run={
+                "minutes": minutes,
+                "seconds": plan.seconds,
+                "count": plan.count,
+                "voice": plan.voice.choice.value,
+            },
             callback=callback,
             cancel_event=cancel_event,
         )

@@ -51,6 +51,24 @@ def test_of_a_codec(chosen: dict[str, Any], options: str) -> None:
     assert sorted(told.split()) == sorted(f"distill {_NAMED} {options} --channels 2".split())
 
 
+@pytest.mark.parametrize(
+    ("asked", "options"),
+    [
+        ({}, "--minutes 8"),
+        (
+            {"minutes": 0.5, "seconds": 2.5, "count": 9, "voice": "codec"},
+            "--minutes 0.5 --seconds 2.5 --count 9 --voice codec",
+        ),
+    ],
+)
+def test_of_a_whole_run(asked: dict[str, Any], options: str) -> None:
+    """Guards against a codec in five of the eight minutes, and no new audio, from the command of somebody who wanted both."""
+    run = {"minutes": 8.0, "seconds": 10.0, "count": 3, "voice": "auto", **asked}
+    told = _command("codec", {**_PLAIN, **_CODEC, "num_quantizers": 2, "seed": 3, "whole_run": run})
+    wanted = f"distill run sounds --name mine --out models {options} --rvq-levels 2 --channels 2 --seed 3"
+    assert sorted(told.split()) == sorted(wanted.split())
+
+
 def test_of_a_second_stage() -> None:
     """Guards against a command that is answered with "say --quality high"."""
     told = _command("refinement", {**_PLAIN, "minutes": 18.0, "learning_rate": 2e-4, "precision": "bf16", "devices": 2})

@@ -1,16 +1,16 @@
 """One stage of a run while it trains: noted in the library, with its events and its state in the run's folder."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distill.audio.corpus import Corpus
 from distill.library.records import BY_CORPUS
 from distill.models.config import PriorConfig, VQVAEConfig
-from distill.runs.anew import SECOND_EPOCHS, SECOND_MINUTES
+from distill.runs.anew import SECOND_EPOCHS, SECOND_MINUTES, WHOLE_RUN
 from distill.runs.journal import Recorded, recorded_run
 from distill.runs.saved import BRANCHED_FROM, Origin, RefinementRun, Stopped
 from distill.sizes import suggested_sizes
@@ -37,6 +37,7 @@ def recorded_stage(
     config: VQVAEConfig | PriorConfig | None = None,
     resumed: Stopped | RefinementRun | None = None,
     second_stage: StageEnd | None = None,
+    whole_run: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Recorded, "StateFile"]]:
     """A stage that is noted in the library, as :func:`recorded_run`, and where its state is saved, beside its events.
 
@@ -45,6 +46,7 @@ def recorded_stage(
         config: of what is trained; the library notes it too.
         resumed: where it goes on.
         second_stage: the one that is to follow a codec's first one.
+        whole_run: what the run was asked for that begins with this codec.
     """
     from distill.models import ranks
     from distill.training.checkpoint import StateFile  # with PyTorch, which whoever reads does without
@@ -54,6 +56,8 @@ def recorded_stage(
         settings |= {**dataclasses.asdict(config), BY_CORPUS: suggested_sizes(corpus, config)}
     if second_stage is not None:
         settings |= {SECOND_MINUTES: second_stage.minutes, SECOND_EPOCHS: second_stage.epochs}
+    if whole_run is not None:
+        settings[WHOLE_RUN] = dict(whole_run)
     state = None if resumed is None else resumed.state
     branched_from = "" if state is None else state.values.get("about", {}).get(BRANCHED_FROM, "")
     keep = None if resumed is None else resumed.events_kept
