@@ -24,6 +24,8 @@ const HEIGHT = 210;
 const WHOLE = [1, 2, 5].flatMap((one) => Array.from({ length: 8 }, (_, power) => one * 10 ** power)).sort((a, b) => a - b);  // steps are whole
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const short = (value) => (Math.abs(value) >= 10000 ? `${+(value / 1000).toPrecision(3)}k` : `${+value.toPrecision(3)}`);
+/** The words at an axis; none before there is a curve. */
+const marks = (plot, ticks) => ticks.map((tick) => (tick == null || plot.data[0].length < 2 ? "" : short(tick)));
 
 function options(width, series, log, limit, unit) {
   const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui, sans-serif" };
@@ -35,7 +37,7 @@ function options(width, series, log, limit, unit) {
       const room = (high - bottom) * 0.08 || 0.1;
       return [Math.max(0, bottom - room), high + room];
     } } },
-    axes: [{ ...axis, size: 26, incrs: WHOLE, values: (_, ticks) => ticks.map(short) }, { ...axis, size: 44, values: (plot, ticks) => ticks.map((tick) => (tick == null || plot.data[0].length < 2 ? "" : short(tick))) }],
+    axes: [{ ...axis, size: 26, incrs: WHOLE, values: marks }, { ...axis, size: 44, values: marks }],
     series: [{ label: "step" }, ...series.map(({ tone, label, dashed }) => ({
       label, stroke: () => colour(tone), width: 2, dash: dashed ? [6, 5] : undefined, spanGaps: true, points: { show: (plot, at) => plot.data[at].filter((value) => value != null).length < 2, size: 6 },
     }))],

@@ -164,7 +164,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
   const grid = () => links[at].grid;
   return html`<div class="stack codes">
     <div class="desk-head">
-      <a class="button" href=${address("codes")} aria-label="All sounds that are open">‹ All</a>
+      <a class="button" href=${address("codes")} aria-label="All sounds that are open">← All</a>
       <div class="actions transport"><${Transport} sheet=${own} selection=${selection} original=${original} setOriginal=${setOriginal} grid=${grid} /></div>
       <div class="actions"><${Steps} sheet=${own} /><${Save} sheet=${own} />
         <label class="inline" title="Shows bars and beats; what you drag snaps to them (with Alt it does not)">Tempo <input type="number" min="20" max="400" step="any" placeholder="BPM" value=${tempo} data-test="tempo" onInput=${(event) => setTempo(event.target.value)} /></label>
