@@ -67,7 +67,7 @@ def test_new_audio_is_like_each_recording_for_as_long_as_it_is(sparse: Model) ->
     assert share_of_long_one(sparse, 0) < 0.6
     assert share_of_long_one(led, 0) == pytest.approx(0.9, abs=0.05)
     assert measured_balance(led) == found, "what a model holds already has no part in it"
-    assert f"corrected, {found.after:.0%}" in found.in_words
+    assert f"corrected, {100 * found.after:.0f} %" in found.in_words
 
 
 def test_a_balance_that_is_well_kept_is_left() -> None:
@@ -112,5 +112,5 @@ def test_only_coarse_codes_of_new_audio_are_made_likelier(sparse: Model) -> None
 
 def test_it_is_said_in_whole_percent() -> None:
     assert Balance((0.1,), 0.412, 0.818).in_words == (
-        "New audio kept 41% of the balance between your recordings; now that it is corrected, 82%."
+        "New audio kept 41 % of the balance between your recordings; now that it is corrected, 82 %."
     )

@@ -69,7 +69,7 @@ def test_the_weights_that_sound_nearest_are_used(small_model: Model, heard: list
     assert found.header.beat_strength == 1.5
     assert found.header.loudness_lean == -0.01
     assert set(found.header.balance) == {0.25}
-    assert "kept 40% of the balance" in "".join(one.text for one in told if isinstance(one, Notice))
+    assert "kept 40 % of the balance" in "".join(one.text for one in told if isinstance(one, Notice))
     assert "New audio came out 2.0 dB louder" in "".join(one.text for one in told if isinstance(one, Notice))
     assert found.header.perplexity == 20.0
     assert (found.header.prior_training or {})["kept_epoch"] == 2

@@ -47,12 +47,12 @@ class Balance:
     @property
     def in_words(self) -> str:
         """How well the balance is kept, in a sentence."""
-        kept = f"New audio kept {self.before:.0%} of the balance between your recordings"
+        kept = f"New audio kept {100 * self.before:.0f} % of the balance between your recordings"
         if self.before >= WELL_KEPT:
             return f"{kept}, so nothing is corrected."
         if not self.nats:
             return f"{kept}; that could not be corrected."
-        return f"{kept}; now that it is corrected, {self.after:.0%}."
+        return f"{kept}; now that it is corrected, {100 * self.after:.0f} %."
 
 
 def measured_balance(model: Model) -> Balance:

@@ -10,7 +10,7 @@ much onsets repeat after the time after which those of the recordings do most.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -209,16 +209,20 @@ def suited(by_codec: Nearness, by_cost: Mapping[float, Nearness]) -> float:
 
 def in_words(voices: Mapping[str, float | int | str]) -> str:
     """Which voice is used by default and why, in a sentence."""
-    order = ("recordings", "codec") if voices["nearer"] == "recordings" else ("codec", "recordings")
-    figures = " and ".join(in_digits(float(voices[f"{one}_frechet"])) for one in order)
-    moved = [f"{voices[f'{one}_movement_db']:g} dB" for one in order if f"{one}_movement_db" in voices]
-    moves = f"movement off by {' and '.join(moved)}; " if moved else ""
-    copies = " and ".join(f"{100 * voices[f'{one}_near_copies']:.0f} %" for one in order)
-    name = {"recordings": "the recordings' voice", "codec": "the codec's voice"}
+    names = {"recordings": "the recordings' voice", "codec": "the codec's voice"}
+    nearer, other = names if voices["nearer"] == "recordings" else reversed(names)
+
+    def figures(name: str, digits: Callable[[float], str]) -> str:
+        return f"{digits(float(voices[f'{nearer}_{name}']))} ({digits(float(voices[f'{other}_{name}']))})"
+
+    moves = ""
+    if f"{nearer}_movement_db" in voices and f"{other}_movement_db" in voices:
+        moves = f"movement off by {figures('movement_db', lambda decibels: f'{decibels:g} dB')}; "
+    copies = figures("near_copies", lambda share: f"{100 * share:.0f} %")
     return (
-        f"New audio will be in {name[order[0]]}: it came nearer to the recordings than {name[order[1]]}. Fréchet distance: "
-        f"{figures}; {moves}seconds that nearly repeat one of the recordings: {copies} (in the "
-        f"recordings themselves: {100 * voices['natural_near_copies']:.0f} %). --voice overrides this."
+        f"New audio will be in {names[nearer]}, which is nearer by these figures together ({names[other]} in brackets): "
+        f"Fréchet distance {figures('frechet', in_digits)}; {moves}seconds that nearly repeat one of the recordings {copies}, "
+        f"in the recordings themselves {100 * float(voices['natural_near_copies']):.0f} %. --voice overrides this."
     )
 
 
