@@ -29,8 +29,8 @@ def damaged(tmp_path: Path) -> Path:
         (("--loop", "--seconds", "400"), "--seconds: A loop of 400 seconds"),
         ((*_LOOP, "5"), "--beats and --bpm: A loop of 8 beats at 5 BPM"),
         (("--loop", "--beats", "8"), "--beats and --bpm: A loop in beats needs both"),
-        (("--infill", "a.wav", "--from", "3", "--to", "2"), "--from 3 --to 2"),
-        (("--infill", "a.wav", "--from", "-1", "--to", "2"), "--from -1 --to 2"),
+        (("--infill", "a.wav", "--from", "3", "--to", "2"), "--from and --to: No passage from 3 to 2 s"),
+        (("--infill", "a.wav", "--from", "-1", "--to", "2"), "--from and --to: No passage from -1 to 2 s"),
     ],
 )
 def test_generate(distill: Distill, damaged: Path, options: tuple[str, ...], named: str) -> None:

@@ -166,7 +166,8 @@ def _check_ranges(
         with refusing("--seconds" if beats is None and bpm is None else "--beats and --bpm"):
             loop_seconds(seconds, beats, bpm)
     elif begin is not None and end is not None:
-        check_order(begin, end)
+        with refusing("--from and --to"):
+            check_order(begin, end)
     else:
         with refusing("--seconds"):
             check_request(seconds, count)

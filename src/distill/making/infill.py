@@ -154,7 +154,7 @@ def check_order(begin: float, end: float) -> None:
     """
     if not (begin >= 0 and SHORTEST_SECONDS <= end - begin < math.inf):
         raise SettingError(
-            f"--from {begin:g} --to {end:g} is no passage that can be replaced.",
+            f"No passage from {begin:g} to {end:g} s can be replaced.",
             f"Choose --from and --to within the recording, {SHORTEST_SECONDS:g} s or more apart.",
         )
 
