@@ -300,6 +300,14 @@ class RunPlan:
             "from_scratch": self.from_scratch,
         }
 
+    @property
+    def of_pieces(self) -> dict[str, Any]:
+        """What is asked of the new pieces, by the names of the options; without what is usual."""
+        asked, usual = (
+            {"seconds": one.seconds, "count": one.count, "voice": one.voice.choice.value} for one in (self, RunPlan())
+        )
+        return {name: value for name, value in asked.items() if value != usual[name]}
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -372,12 +380,7 @@ def run(
             events_file(run_folder, "codec"),
             CodecPlan(minutes=budget.codec_seconds(left, corpus.seconds) / 60, **plan.of_training),
             config_changes=plan.config_changes,
-            whole_run={
-                "minutes": minutes,
-                "seconds": plan.seconds,
-                "count": plan.count,
-                "voice": plan.voice.choice.value,
-            },
+            whole_run={"minutes": minutes, **plan.of_pieces},
             callback=callback,
             cancel_event=cancel_event,
         )

@@ -9,7 +9,9 @@ import pytest
 from distill.audio.corpus import import_corpus
 from distill.files.home import home
 from distill.library.records import RunRecord
+from distill.making.voices import Choice, VoiceSettings
 from distill.models.config import PriorConfig, VQVAEConfig
+from distill.pipeline import RunPlan
 from distill.runs.anew import begin_again
 from distill.runs.stage import recorded_stage
 from distill.runs.status import records_of
@@ -52,18 +54,18 @@ def test_of_a_codec(chosen: dict[str, Any], options: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "options"),
+    ("plan", "options"),
     [
-        ({}, "--minutes 8"),
+        (RunPlan(), "--minutes 8"),
         (
-            {"minutes": 0.5, "seconds": 2.5, "count": 9, "voice": "codec"},
-            "--minutes 0.5 --seconds 2.5 --count 9 --voice codec",
+            RunPlan(seconds=2.5, count=9, voice=VoiceSettings(Choice.CODEC)),
+            "--minutes 8 --seconds 2.5 --count 9 --voice codec",
         ),
     ],
 )
-def test_of_a_whole_run(asked: dict[str, Any], options: str) -> None:
+def test_of_a_whole_run(plan: RunPlan, options: str) -> None:
     """Guards against a codec in five of the eight minutes, and no new audio, from the command of somebody who wanted both."""
-    run = {"minutes": 8.0, "seconds": 10.0, "count": 3, "voice": "auto", **asked}
+    run = {"minutes": 8.0, **plan.of_pieces}
     told = _command("codec", {**_PLAIN, **_CODEC, "num_quantizers": 2, "seed": 3, "whole_run": run})
     wanted = f"distill run sounds --name mine --out models {options} --rvq-levels 2 --channels 2 --seed 3"
     assert sorted(told.split()) == sorted(wanted.split())

@@ -19,9 +19,7 @@ def _defaults(kind: type[VQVAEConfig] | type[PriorConfig] | type[Plan]) -> dict[
 SECOND_MINUTES, SECOND_EPOCHS = "second_stage_minutes", "second_stage_epochs"
 """Noted of a codec's first stage that a second one is to follow; one of the two at least has a value then."""
 WHOLE_RUN = "whole_run"
-"""Noted of a codec that ``distill run`` trains, to be told again: what the run was asked for beside what its codec is told."""
-_RUN = {"seconds": 10.0, "count": 3, "voice": "auto"}
-"""What a run is asked for beside its minutes, and what it takes where nobody says."""
+"""Noted of a codec that ``distill run`` trains: the run's minutes, and its other options where they are not the usual ones."""
 _HOW = ("device", "devices", "nodes", "strategy")
 _CHOSEN = {
     "codec": (
@@ -64,10 +62,8 @@ def begin_again(record: RunRecord) -> str:
     words: list[str | Path]
     match record.kind:
         case "codec" if (run := settings.get(WHOLE_RUN)) is not None:
-            words = ["run", record.folder, "--name", model.stem, "--out", model.parent, *_end(run)]
-            told += [
-                word for name, value in _RUN.items() if run[name] != value for word in (f"--{name}", _number(run[name]))
-            ]
+            words = ["run", record.folder, "--name", model.stem, "--out", model.parent]
+            told += [word for name, value in run.items() for word in (f"--{name}", _number(value))]
         case "codec":
             words = ["train", record.folder, "--name", model.stem, "--out", model.parent, *_end_of_codec(settings)]
         case "refinement":
