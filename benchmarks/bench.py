@@ -33,7 +33,7 @@ import prior
 from distill.audio.corpus import import_corpus
 from distill.audio.demo import write_demo_corpus
 from distill.audio.distance import MultiScaleMel
-from distill.audio.likeness import Likeness, judge, pooled
+from distill.audio.likeness import Likeness, likeness_between, pooled
 from distill.audio.mixing import mono, mono_pair
 from distill.audio.passages import whole_recordings
 from distill.audio.rate import SAMPLE_RATE
@@ -67,7 +67,9 @@ def rates(corpus: Path, work: Path) -> dict[str, Any]:
     bits: dict[str, list[float]] = {}
 
     def take(name: str, made: np.ndarray, original: np.ndarray, rate: float) -> None:
-        likenesses.setdefault(name, []).append(judge([(made[0], original[0])], distance_between(mel, made, original)))
+        likenesses.setdefault(name, []).append(
+            likeness_between([(made[0], original[0])], distance_between(mel, made, original))
+        )
         bits.setdefault(name, []).append(rate)
 
     for passage in passages:

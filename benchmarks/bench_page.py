@@ -63,10 +63,12 @@ def rates(part: Part, images: Path) -> str:
     rows = part["rows"]
     figure = matplotlib.figure.Figure(figsize=(11, 3.4), layout="constrained")
     panels = (("kept", "pitch: partials kept"), ("movement", "texture: movement, dB off"), ("mel", "mel distance"))
-    for axes, (judge, title) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+    for axes, (figure_name, title) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for codec in ("Distill", "Opus"):
             own = [row for row in rows if row["name"].startswith(codec)]
-            axes.plot([row["bits a second"] / 1000 for row in own], [row[judge] for row in own], "o-", label=codec)
+            axes.plot(
+                [row["bits a second"] / 1000 for row in own], [row[figure_name] for row in own], "o-", label=codec
+            )
         axes.set(title=title, xlabel="kbit/s", xscale="log", xticks=[0.5, 1, 2, 6, 12, 24, 48])
         axes.set_xticklabels(["0.5", "1", "2", "6", "12", "24", "48"])
         axes.minorticks_off()

@@ -14,7 +14,7 @@ correlates over 0.95 with a place of the recordings. *Beat*: the autocorrelation
 period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the 99.9th percentile of steps from sample to sample within
 fades, over that of the recordings; over that of the rest of the same pieces. With ``--minutes`` time and memory of one long
 piece, with ``--hours`` as if the recordings were so long. With ``--held-out`` the codes of held-out recordings, in the
-codec's voice and spoken by grains of all others, as the judges of the codec hear them. With ``--rebuilt`` the Fréchet
+codec's voice and spoken by grains of all others, by the figures of the codec. With ``--rebuilt`` the Fréchet
 distance of all recordings through the codec.
 """
 
@@ -31,7 +31,7 @@ import torch
 
 from distill.audio.corpus import import_corpus
 from distill.audio.distance import MultiScaleMel
-from distill.audio.likeness import judge
+from distill.audio.likeness import likeness_between
 from distill.audio.mixing import mono_pair
 from distill.audio.passages import whole_recordings
 from distill.audio.split import split_corpus
@@ -181,7 +181,7 @@ def compare_held_out(model: Model, folder: Path, voice: RecordingsVoice) -> None
             mels.append(float(distance(torch.tensor(made[None]), torch.from_numpy(audio[None]))))
             original, spoken = mono_pair(audio, made)
             pairs.append((spoken[0], original[0]))
-        found = judge(pairs, float(np.mean(mels))).figures()
+        found = likeness_between(pairs, float(np.mean(mels))).figures()
         print(
             f"| {name} | {found['kept']:.2f} | {found['cents']:.1f} | {found['invented']:.2f} | {found['movement']:.1f} dB "
             f"| {found['line']:.1f} dB | {found['grain']:+.1f} dB | {found['mel']:.2f} |"

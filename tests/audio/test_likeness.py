@@ -1,9 +1,9 @@
-"""The judges of pitch and texture: each hears what the mel distance is deaf to."""
+"""Pitch and texture: each finds what the mel distance misses."""
 
 import numpy as np
 import pytest
 
-from distill.audio.likeness import judge, pooled
+from distill.audio.likeness import likeness_between, pooled
 from distill.audio.pitch import compare_pitch
 from distill.audio.texture import compare_texture
 
@@ -29,7 +29,7 @@ def test_tones_themselves_are_kept_and_nothing_is_invented() -> None:
 
 
 def test_tones_out_of_tune_are_lost_and_those_in_their_place_invented() -> None:
-    """Guards against a judge that takes a tone bent to a multiple of 46.9 Hz for the tone."""
+    """Guards against a measure that takes a tone bent to a multiple of 46.9 Hz for the tone."""
     score = compare_pitch(tones(234.4, 1218.8), tones(220.0, 1172.0))
     assert score.kept_share < 0.1
     assert score.invented_share > 0.9
@@ -49,7 +49,7 @@ def test_another_noise_of_the_same_kind_has_the_same_texture() -> None:
 
 
 def test_noise_that_repeats_itself_buzzes() -> None:
-    """Guards against the judge missing what phases that repeat at every position do: the buzz at 46.9 Hz."""
+    """Guards against missing what phases that repeat at every position do: the buzz at 46.9 Hz."""
     once = noise(1, 1024 / RATE)
     score = compare_texture(np.tile(once, 282)[: 6 * RATE], noise(2))
     assert score.line > 10
@@ -65,14 +65,14 @@ def test_a_blur_has_too_little_grain() -> None:
 
 def test_what_cannot_be_judged_does_not_count() -> None:
     silence = np.zeros(RATE, np.float32)
-    likeness = judge([(silence, silence)], mel=0.5)
+    likeness = likeness_between([(silence, silence)], mel=0.5)
     assert likeness.score == 0.5
     assert np.isnan(likeness.figures()["kept"])
     assert np.isnan(likeness.figures()["movement"])
 
 
 def test_pooling_adds_partials_up_and_not_shares() -> None:
-    one, other = (judge([(tones(*made), tones(*wanted))], mel) for made, wanted, mel in (
+    one, other = (likeness_between([(tones(*made), tones(*wanted))], mel) for made, wanted, mel in (
         ((220.0,), (220.0,), 1.0), ((), (300.0, 500.0, 900.0), 2.0)
     ))  # fmt: skip
     both = pooled([one, other])
@@ -84,4 +84,7 @@ def test_pooling_adds_partials_up_and_not_shares() -> None:
 def test_the_score_prefers_pitch_and_grain_to_a_little_less_distance() -> None:
     """Guards against choosing weights by the mel distance alone, which prefers a blur that buzzes."""
     wanted = tones(220.0, 1172.0)
-    assert judge([(wanted, wanted)], mel=1.2).score < judge([(tones(234.4, 1218.8), wanted)], mel=1.0).score
+    assert (
+        likeness_between([(wanted, wanted)], mel=1.2).score
+        < likeness_between([(tones(234.4, 1218.8), wanted)], mel=1.0).score
+    )

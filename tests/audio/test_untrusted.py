@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.audio import judging
+from distill.audio import inspection
 from distill.audio.cache import cache_folder
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_blocks
@@ -101,7 +101,7 @@ def test_headers_beyond_reason(folder, changes, words):
 def test_a_file_that_grows_while_it_is_read(folder, noise, save, monkeypatch):
     """Guards against a recording still going on that is kept cut off under the checksum of the whole."""
     path = save(folder / "growing.au", noise(1.0, 5))
-    whole = judging.decoded
+    whole = inspection.decoded
 
     def decoded(one, sha256):
         found = whole(one, sha256)
@@ -111,7 +111,7 @@ def test_a_file_that_grows_while_it_is_read(folder, noise, save, monkeypatch):
         return found
 
     with monkeypatch.context() as growing:
-        growing.setattr(judging, "decoded", decoded)
+        growing.setattr(inspection, "decoded", decoded)
         judged, reason = verdict(folder, "growing.au")
         assert judged == FileVerdict.UNREADABLE
         assert "changed while it was read" in reason

@@ -60,7 +60,7 @@ def test_a_passage_is_heard_at_every_state_that_is_saved(small_corpus: Path, tmp
     # The last one is what the model that is kept gives.
     given = result.codec(torch.from_numpy(original.astype(np.float32))[None, None]).reconstruction[0, 0].detach()
     assert np.abs(given.numpy() - kept).mean() < 1e-3  # the file has 16 bits
-    # And what all judges say of it is told along with the loss.
+    # And all its figures are told along with the loss.
     epochs = [event for event in events if isinstance(event, VQEpochMetrics)]
     assert set(epochs[-1].heard) == {"mel", "kept", "cents", "invented", "movement", "line", "grain"}
     assert epochs[-1].heard["mel"] == epochs[-1].val_loss

@@ -13,7 +13,7 @@ from distill.audio.alike import Alike, alike_in
 from distill.audio.cache import decoded, forget, let_go, trim_cache
 from distill.audio.files import file_digest
 from distill.audio.folder import audio_files, check_folder, listed, name_below
-from distill.audio.judging import Found, judge
+from distill.audio.inspection import Found, inspect
 from distill.audio.mixing import Mix, in_channels
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import digest_of
@@ -212,7 +212,7 @@ def import_corpus(
     progress: Callable[[int, int, str], None] | None = None,
     ahead: Callable[[str], None] | None = None,
 ) -> Corpus:
-    """Judges every audio file below ``folder``; a bad one among good ones is reported, not fatal.
+    """Inspects every audio file below ``folder``; a bad one among good ones is reported, not fatal.
 
     Decodes in bounded memory into the cache, each file once: what is found out is kept, and a file that was not written to
     since is not read again. ``channels`` (1 or 2) overrides the choice, which is stereo when at least half of the seconds are
@@ -229,8 +229,8 @@ def import_corpus(
     paths, reports = listed(folder)
     if ahead is not None and (words := first_reading(paths)):
         ahead(words)
-    used, judged = _judged(folder, paths, progress or (lambda done, total, name: None))
-    reports = sorted([*reports, *judged], key=lambda report: report.name)
+    used, inspected = _inspected(folder, paths, progress or (lambda done, total, name: None))
+    reports = sorted([*reports, *inspected], key=lambda report: report.name)
     if not used:
         raise _nothing_usable(folder, reports)
 
@@ -249,7 +249,7 @@ def import_corpus(
     )
 
 
-def _judged(
+def _inspected(
     folder: Path, paths: Sequence[Path], progress: Callable[[int, int, str], None]
 ) -> tuple[dict[str, Found], list[FileReport]]:
     """The usable files by their names below the folder, in order, and a report on every file."""
@@ -264,13 +264,13 @@ def _judged(
         name = composed if (composed := normalised(name)) not in taken else name
         taken.add(name)
         progress(done, len(paths), name)
-        judged = judge(path, name, by_bytes, by_samples)
-        if isinstance(judged, Found):
-            used[name] = judged
-            by_bytes[judged.sha256] = name
-            by_samples[judged.levels.digest] = name
-            judged = judged.report
-        reports.append(judged)
+        found = inspect(path, name, by_bytes, by_samples)
+        if isinstance(found, Found):
+            used[name] = found
+            by_bytes[found.sha256] = name
+            by_samples[found.levels.digest] = name
+            found = found.report
+        reports.append(found)
     progress(len(paths), len(paths), "")
     return used, reports
 
@@ -306,10 +306,10 @@ def _one_of_each_take(
     originals = copies(sure, preferred)
     stays = [number for number in range(len(found)) if number not in originals]
     place = {number: at for at, number in enumerate(stays)}
-    judged = {names[copy]: names[original] for copy, original in originals.items()}
+    kept_for = {names[copy]: names[original] for copy, original in originals.items()}
     return (
         {names[number]: found[number] for number in stays},
-        [_with_its_original(report, judged) for report in reports],
+        [_with_its_original(report, kept_for) for report in reports],
         tuple(
             replace(one, one=place[one.one], other=place[one.other])
             for one in alike
@@ -347,10 +347,10 @@ def ensure_usable(folder: Path) -> None:
     """
     paths, reports = listed(folder)
     for path in paths:
-        judged = judge(path, name_below(path, folder), {}, {})
-        if isinstance(judged, Found):
+        found = inspect(path, name_below(path, folder), {}, {})
+        if isinstance(found, Found):
             return
-        reports.append(judged)
+        reports.append(found)
     raise _nothing_usable(folder, sorted(reports, key=lambda report: report.name))
 
 

@@ -15,7 +15,7 @@ FIGURES = ("mel", "kept", "cents", "invented", "movement", "line", "grain")
 
 @dataclass(frozen=True)
 class Likeness:
-    """What the judges say of some reconstructions. Figures are NaN where the recordings have nothing to judge by."""
+    """How like their recordings some reconstructions are. Figures are NaN where the recordings have nothing to measure by."""
 
     mel: float
     """Multi-scale mel distance, the mean over recordings."""
@@ -48,8 +48,8 @@ def pooled(some: Sequence[Likeness]) -> Likeness:
     )
 
 
-def judge(pairs: Iterable[tuple[np.ndarray, np.ndarray]], mel: float) -> Likeness:
-    """Judges reconstructions beside their recordings: pairs of mono sounds ``[N]`` at 48 kHz, the reconstruction first.
+def likeness_between(pairs: Iterable[tuple[np.ndarray, np.ndarray]], mel: float) -> Likeness:
+    """Measures reconstructions beside their recordings: pairs of mono sounds ``[N]`` at 48 kHz, the reconstruction first.
 
     Args:
         mel: their mel distance, which whoever made them measures where they were made.

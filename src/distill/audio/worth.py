@@ -2,7 +2,7 @@
 
 import math
 
-from distill.audio.judging import Found
+from distill.audio.inspection import Found
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.verdicts import FileReport
 

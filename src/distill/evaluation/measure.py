@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
-from distill.audio.likeness import Likeness, judge, pooled
+from distill.audio.likeness import Likeness, likeness_between, pooled
 from distill.audio.mixing import mono_pair
 from distill.audio.passages import Passage, Split, whole_recordings
 from distill.audio.split import split_corpus
@@ -239,7 +239,7 @@ def evaluate(
         decoded = codec.of(audio)
         original, rebuilt = mono_pair(audio, decoded)
         mel_distance, stft_distance = distances(rebuilt, original)
-        likeness = judge([(rebuilt[0], original[0])], mel_distance)
+        likeness = likeness_between([(rebuilt[0], original[0])], mel_distance)
         score = Score(
             name=passage.label,
             seconds=audio.shape[1] / rate,

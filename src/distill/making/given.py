@@ -10,7 +10,7 @@ from torch import Tensor
 
 from distill.audio.checksum import remark_on
 from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
-from distill.audio.judging import SHORTEST_SECONDS
+from distill.audio.inspection import SHORTEST_SECONDS
 from distill.audio.more_formats import FORMATS
 from distill.codes.extract import encode_blocks
 from distill.durations import about, duration

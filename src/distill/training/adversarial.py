@@ -35,7 +35,7 @@ from distill.training.adversarial_networks import Networks
 from distill.training.adversarial_start import begin
 from distill.training.checkpoint import StateFile
 from distill.training.codec_loss import draws_of_step
-from distill.training.codec_validation import judge_windows, judged_by_first
+from distill.training.codec_validation import figures_by_first, likeness_of_windows
 from distill.training.metrics import (
     MetricsCallback,
     RefinementCompleteEvent,
@@ -161,7 +161,7 @@ def refine_decoder(
         # Evaluate.
         if state.sums.step == begun.steps_per_epoch or state.finished:
             with schedule.reserving():
-                figures = judged_by_first(networks.averaged, networks.distance, begun.held_out, fabric)
+                figures = figures_by_first(networks.averaged, networks.distance, begun.held_out, fabric)
             if not state.sums.count:
                 raise _not_finite(state.sums.step)
             means = state.sums.means()
@@ -177,7 +177,7 @@ def refine_decoder(
 
     mel_before = state.figures["mel_before"]
     mel_after = state.curves["val_mel"][-1] if state.epoch else mel_before
-    after = judge_windows(networks.averaged, networks.distance, begun.held_out, fabric)
+    after = likeness_of_windows(networks.averaged, networks.distance, begun.held_out, fabric)
     is_kept = not cancelled and after.score <= begun.before.score and mel_after <= plan.worst_mel * mel_before
     result = RefinementResult(
         first=networks.first,

@@ -17,8 +17,8 @@ from distill.models.vqvae import ConvVQVAE
 from distill.training.adversarial_networks import Networks
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
-from distill.training.codec_data import windows_to_judge, windows_to_train_on
-from distill.training.codec_validation import judge_windows
+from distill.training.codec_data import windows_to_train_on, windows_to_validate
+from distill.training.codec_validation import likeness_of_windows
 from distill.training.device import make_fabric
 from distill.training.listening import Listening
 from distill.training.metrics import MetricsCallback
@@ -69,13 +69,13 @@ def begin(
     stop = Agreement(cancel_event)
     networks = Networks.of(codec, plan, fabric)
     windows, steps_per_epoch = windows_to_train_on(split, codec.config, plan)
-    held_out = windows_to_judge(split.held_out, codec.config, plan)
+    held_out = windows_to_validate(split.held_out, codec.config, plan)
     state = networks.state(Schedule.of(plan, steps_per_epoch, agreement=stop))
     belongs_to = {"codec": codes_fingerprint(codec), "folder of recordings": corpus.fingerprint}
     if file.resumed is not None:
         state.restore(file.resumed, belongs_to)
     # The codec that is given may have been refined before; what the first stage left is in the state.
-    before = judge_windows(copy.deepcopy(networks.first).to(fabric.device), networks.distance, held_out, fabric)
+    before = likeness_of_windows(copy.deepcopy(networks.first).to(fabric.device), networks.distance, held_out, fabric)
     if file.resumed is None:
         state.figures["mel_before"] = before.mel
     return Begun(

@@ -51,7 +51,7 @@ class CodecData:
     def of(cls, split: Split, config: VQVAEConfig, plan: CodecPlan) -> "CodecData":
         """Lays out the windows."""
         windows, steps_per_epoch = windows_to_train_on(split, config, plan)
-        held_out, trained_on = (windows_to_judge(part, config, plan) for part in (split.held_out, split.train))
+        held_out, trained_on = (windows_to_validate(part, config, plan) for part in (split.held_out, split.train))
         return cls(windows, held_out, trained_on, steps_per_epoch)
 
 
@@ -64,7 +64,9 @@ def windows_to_train_on(
     return windows, max(-(-windows.windows_per_epoch // (ranks.world_size() * plan.batch_size)), plan.least_steps)
 
 
-def windows_to_judge(passages: Sequence[Passage], config: VQVAEConfig, plan: CodecPlan | RefinementPlan) -> np.ndarray:
+def windows_to_validate(
+    passages: Sequence[Passage], config: VQVAEConfig, plan: CodecPlan | RefinementPlan
+) -> np.ndarray:
     """Validation windows ``[n, C, N]`` of either stage, spread over the passages."""
     samples = plan.validation_positions * config.hop
     return validation_windows(passages, samples, config.channels, plan.validation_windows)

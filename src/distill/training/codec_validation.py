@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from distill.audio.distance import MultiScaleMel
-from distill.audio.likeness import FIGURES, Likeness, judge
+from distill.audio.likeness import FIGURES, Likeness, likeness_between
 from distill.audio.mixing import mono_pair
 from distill.models import ranks
 from distill.training.codec_data import CodecData
@@ -27,15 +27,17 @@ def validate_vqvae_epoch(
     return sum(mel * len(made) for made, mel in _rebuilt(model, distance, held_out, fabric)) / len(held_out)
 
 
-def judge_windows(model: Reconstructing, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric") -> Likeness:
+def likeness_of_windows(
+    model: Reconstructing, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
+) -> Likeness:
     """Mel distance, pitch and texture of the reconstructions of windows ``[n, C, N]``."""
     made, distances = zip(*_rebuilt(model, distance, windows, fabric), strict=True)
     mel = sum(one * len(batch) for one, batch in zip(distances, made, strict=True)) / len(windows)
     if not math.isfinite(mel):
-        return judge((), mel)
+        return likeness_between((), mel)
     pairs = zip(windows, (one for batch in made for one in batch), strict=True)
     mixed = (mono_pair(window, one) for window, one in pairs)
-    return judge(((rebuilt[0], mono[0]) for mono, rebuilt in mixed), mel)
+    return likeness_between(((rebuilt[0], mono[0]) for mono, rebuilt in mixed), mel)
 
 
 @torch.no_grad()
@@ -58,16 +60,16 @@ def score_codec(
     The score combines mel distance, pitch and texture, averaged over held-out and training windows: a few held-out seconds
     alone selected weights from long before the end (docs/codec.md).
     """
-    unknown, known = (judge_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
+    unknown, known = (likeness_of_windows(model, distance, one, fabric) for one in (data.held_out, data.trained_on))
     return unknown, (unknown.score + known.score) / 2
 
 
-def judged_by_first(
+def figures_by_first(
     model: Reconstructing, distance: MultiScaleMel, windows: np.ndarray, fabric: "Fabric"
 ) -> dict[str, float]:
-    """The figures of :func:`judge_windows`, measured on the first rank and sent to the others."""
+    """The figures of :func:`likeness_of_windows`, measured on the first rank and sent to the others."""
     figures = ranks.measured_by_first(
-        lambda: list(judge_windows(model, distance, windows, fabric).figures().values()), len(FIGURES)
+        lambda: list(likeness_of_windows(model, distance, windows, fabric).figures().values()), len(FIGURES)
     )
     return dict(zip(FIGURES, figures, strict=True))
 

@@ -1,4 +1,4 @@
-"""The judges' figures as the page says them: name, unit, and a sentence each (``audio/likeness.py``)."""
+"""The figures of a codec's likeness as the page says them: name, unit, and a sentence each (``audio/likeness.py``)."""
 
 import math
 from collections.abc import Mapping

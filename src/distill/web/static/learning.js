@@ -49,7 +49,7 @@ function Trend({ values }) {
 /** Whether an epoch is checked by what was held out; of too little sound nothing can be. Earlier versions do not say. */
 export const isHeldOut = (epoch) => epoch.is_held_out !== false;
 
-/** What the judges say of what was held out, by now and since the beginning. */
+/** The figures of what was held out, by now and since the beginning. */
 export function Judged({ learning, told, isRunning }) {
   const heard = [...(told.codec?.epochs ?? []), ...(told.refinement?.epochs ?? [])].filter((one) => one.heard && Object.keys(one.heard).length);
   const epochs = heard.map((one) => one.heard);

@@ -1,4 +1,4 @@
-"""The verdict on one file: usable or not, why, and what to do."""
+"""Inspects one file of a folder: the verdict on it, usable or not, why, and what to do."""
 
 import math
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Found:
     subtype: str
 
 
-def judge(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mapping[str, str]) -> Found | FileReport:
+def inspect(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mapping[str, str]) -> Found | FileReport:
     """What can be used of a file that is called ``name`` in the report; otherwise the report says why it cannot.
 
     Args:

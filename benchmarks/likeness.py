@@ -1,6 +1,6 @@
-"""What the product's own judges of pitch and texture say of any reconstructions, to be held against other judges.
+"""Pitch and texture of any reconstructions as Distill measures them, to be held against other measures.
 
-    python benchmarks/judges.py REFERENCE_DIR RECONSTRUCTED_DIR
+    python benchmarks/likeness.py REFERENCE_DIR RECONSTRUCTED_DIR
 
 Files are matched by stem, brought to mono and cut to the shorter length. Also prints the worst offset, and the
 most energy below 20 Hz that a recording lacks.
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.files import read_audio
-from distill.audio.likeness import judge
+from distill.audio.likeness import likeness_between
 
 RATE = 48_000
 ENDINGS = frozenset({".wav", ".flac", ".ogg", ".mp3"})
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("estimate", type=Path)
     wanted = parser.parse_args()
     pairs = paired(wanted.reference, wanted.estimate)
-    figures = judge(((made, original) for _, made, original in pairs), mel=float("nan")).figures()
+    figures = likeness_between(((made, original) for _, made, original in pairs), mel=float("nan")).figures()
     print(f"files={len(pairs)} " + " ".join(f"{name}={value:.3f}" for name, value in figures.items() if name != "mel"))
     offset = max((abs(float(made.mean())), name) for name, made, _ in pairs)
     low = max((subsonic_decibels(made) - subsonic_decibels(original), name) for name, made, original in pairs)
