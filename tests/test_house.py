@@ -205,7 +205,7 @@ def test_nothing_is_printed_past_the_console(path: Path) -> None:
 def test_lengths_of_time_have_one_home() -> None:
     """Guards against "0.5 minutes" and "It lasts 6 hours; at most 6": a length of time is worded in durations.py alone."""
     own = re.compile(r"/ (?:60|3600)(?::[^}\"]*)?\}|\} ?(?:minutes?|hours?|min|h)\b")
-    repeats_what_was_typed = {"distill/settings.py", "distill/training/schedule.py"}
+    repeats_what_was_typed = {"distill/settings.py"}
     found = {name_of(path) for path in FILES if own.search(path.read_text(encoding="utf-8"))}
     assert found == {"distill/durations.py"} | repeats_what_was_typed
 
