@@ -26,7 +26,7 @@ from distill.training.checkpoint import StateFile
 from distill.training.kept_codes import digest_of, keep_codes, kept_codes
 from distill.training.metrics import Notice, TrainingEvent
 from distill.training.prior_data import CodeViews, KeptCodes
-from distill.training.state import CODES_SUFFIX, TrainingState
+from distill.training.state_file import CODES_SUFFIX, SavedState
 from fuzz_model_file import SPOILERS, sizes_changed
 
 CONFIG = PriorConfig(codebook_size=32, num_quantizers=2, hidden_size=16, num_layers=1, num_heads=2, context=32)
@@ -42,7 +42,7 @@ def whole_file(folder: Path) -> tuple[StateFile, KeptCodes]:
     held_out = tuple(torch.randint(0, CONFIG.codebook_size, (30, 2)) for _ in range(HELD_OUT))
     codes = KeptCodes(coded, held_out)
     digest = digest_of(coded)
-    file = StateFile(folder / "prior.state", TrainingState({}, {"set of codes": digest}))
+    file = StateFile(folder / "prior.state", SavedState({}, {"set of codes": digest}))
     keep_codes(file, codes, PASSAGES, {**BELONGS_TO, "set of codes": digest}, lambda event: None)
     return file, codes
 

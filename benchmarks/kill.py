@@ -34,7 +34,7 @@ from distill.runs.events import events_file, read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
 from distill.training.metrics import PriorStepMetrics, VQStepMetrics
 from distill.training.plan import CodecPlan, PriorPlan
-from distill.training.state import load_state
+from distill.training.state_file import load_state
 
 CODEC = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 16}
 PRIOR = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 64}

@@ -33,7 +33,7 @@ READERS = (
     "distill.training",
     "distill.training.metrics",
     "distill.training.plan",
-    "distill.training.state",
+    "distill.training.state_file",
     *(
         f"distill.{room}.{path.stem}"
         for room in ROOMS

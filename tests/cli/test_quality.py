@@ -20,7 +20,7 @@ from distill.runs.resume import REFINEMENT_STATE
 from distill.training.budget import Closing
 from distill.training.metrics import RefinementCompleteEvent, RefinementStepMetrics, TrainingEvent, VQStepMetrics
 from distill.training.plan import RefinementPlan
-from distill.training.state import load_state
+from distill.training.state_file import load_state
 
 Distill = Callable[..., Any]
 

@@ -24,7 +24,7 @@ from distill.library.moving import rename
 from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
 from distill.models.header import FORMAT_VERSION, CorpusRecord, new_header, read_header
 from distill.models.model_file import Source
-from distill.training.state import load_state
+from distill.training.state_file import load_state
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from distill.training.adversarial import refine_decoder
 from distill.training.checkpoint import StateFile
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
 from distill.training.prior_loop import train_prior
-from distill.training.state import load_state
+from distill.training.state_file import load_state
 from distill.training.vqvae_loop import train_vqvae
 
 CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)

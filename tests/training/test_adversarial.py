@@ -28,7 +28,7 @@ from distill.training.metrics import (
 )
 from distill.training.plan import RefinementPlan
 from distill.training.schedule import Schedule
-from distill.training.state import TrainingState, load_state, read_values
+from distill.training.state_file import SavedState, load_state, read_values
 
 CONFIG = VQVAEConfig(hidden_size=8, encoder_blocks=1, decoder_blocks=1, latent_size=4, codebook_size=16)
 PLAN = RefinementPlan(
@@ -58,7 +58,7 @@ def corpus(save: Callable[..., Path], noise: Callable[..., np.ndarray], tmp_path
 @pytest.fixture
 def refine(corpus: Corpus, tmp_path: Path) -> Callable[..., RefinementResult]:
     def call(
-        codec: ConvVQVAE, plan: RefinementPlan = PLAN, resumed: TrainingState | None = None, **request: Any
+        codec: ConvVQVAE, plan: RefinementPlan = PLAN, resumed: SavedState | None = None, **request: Any
     ) -> RefinementResult:
         return refine_decoder(codec, corpus, plan, state_file=StateFile(tmp_path / "state", resumed), **request)
 

@@ -29,8 +29,8 @@ from distill.training import (
     validate_prior_epoch,
 )
 from distill.training.device import make_fabric
+from distill.training.loop_state import State
 from distill.training.plan import PriorPlan
-from distill.training.progress import State
 from distill.training.schedule import Schedule
 
 CONFIG = PriorConfig(

@@ -25,7 +25,7 @@ from distill.models import ranks
 from distill.training import launch
 from distill.training.follow import follow
 from distill.training.plan import CodecPlan
-from distill.training.state import load_state
+from distill.training.state_file import load_state
 
 SCRIPT = Path(__file__).with_name("one_of_several.py")
 

@@ -28,7 +28,7 @@ from distill.training import (
 from distill.training.checkpoint import StateFile
 from distill.training.metrics import ExtractionProgress, MetricsCallback, RolledBack
 from distill.training.plan import CodecPlan, PriorPlan
-from distill.training.state import TrainingState, load_state, read_values
+from distill.training.state_file import SavedState, load_state, read_values
 
 Step = VQStepMetrics | PriorStepMetrics
 CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
@@ -62,7 +62,7 @@ class Loop:
         folder: Path | None = None,
         callback: MetricsCallback | None = None,
         cancel_event: threading.Event | None = None,
-        resumed: TrainingState | None = None,
+        resumed: SavedState | None = None,
         *,
         saves: bool = True,
         **changes: Any,
@@ -341,7 +341,7 @@ def test_how_much_further(tmp_path: Path) -> None:
         "extraction_s": 60.0,
         "finished": True,
     }
-    stopped = Stopped(tmp_path, tmp_path / "m.distill", TrainingState({}, values))
+    stopped = Stopped(tmp_path, tmp_path / "m.distill", SavedState({}, values))
     assert stopped.end(None, None) == (None, 8.0), "its model was never written"
     assert stopped.end(2, None) == (5, None)
     assert stopped.end(None, 1.0) == (None, 4.0)

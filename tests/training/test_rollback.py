@@ -25,9 +25,9 @@ from distill.training import (
     train_vqvae,
 )
 from distill.training.device import make_fabric
+from distill.training.loop_state import MAX_ROLLBACKS, State
 from distill.training.metrics import RolledBack
 from distill.training.plan import CodecPlan, PriorPlan
-from distill.training.progress import MAX_ROLLBACKS, State
 from distill.training.schedule import Schedule
 from distill.training.watch import GOOD_EVERY, Watch
 

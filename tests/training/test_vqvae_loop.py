@@ -19,8 +19,8 @@ from distill.training import (
     train_vqvae,
 )
 from distill.training.device import make_fabric
+from distill.training.loop_state import State
 from distill.training.plan import CodecPlan
-from distill.training.progress import State
 from distill.training.schedule import Schedule
 from distill.training.vqvae_loop import train_step
 

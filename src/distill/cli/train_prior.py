@@ -178,7 +178,7 @@ def _show(model_path: Path, events: Path, bundled: "Model", is_stopped: bool, as
     from distill.models.header import UNMEASURED
     from distill.runs.resume import PRIOR_STATE
     from distill.training.plan import PriorPlan
-    from distill.training.state import read_values
+    from distill.training.state_file import read_values
 
     place("Model", model_path)
     # A stop in the closing seconds comes too late to leave any training to go on with, but perhaps what is measured after it.

@@ -15,7 +15,7 @@ from distill.files.names import new_run_folder, run_folders
 from distill.models.header import SECOND_RUN, Header, read_header
 from distill.runs.events import OLD_LOG, events_file
 from distill.runs.saved import BRANCHED_FROM, RefinementRun, Stopped
-from distill.training.state import CODES_SUFFIX, read_values
+from distill.training.state_file import CODES_SUFFIX, read_values
 
 S = TypeVar("S", Stopped, RefinementRun)
 

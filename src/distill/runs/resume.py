@@ -25,7 +25,7 @@ from distill.runs.copies import branch_of, is_same, on_its_own, run_of
 from distill.runs.saved import BRANCHED_FROM, RefinementRun, Stopped, further
 from distill.runs.status import BEGIN_AGAIN, look, records_of
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan, StageEnd
-from distill.training.state import CODES_SUFFIX, load_state, read_values
+from distill.training.state_file import CODES_SUFFIX, load_state, read_values
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model

@@ -12,7 +12,7 @@ from distill.files.regular import absolute
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.runs.events import events_file
 from distill.training.plan import Plan, RefinementPlan, StageEnd
-from distill.training.state import TrainingState
+from distill.training.state_file import SavedState
 
 BRANCHED_FROM = "branched_from"
 """In a state's ``about``: the run that a copy of a model went on from, in a run of its own."""
@@ -45,7 +45,7 @@ class Origin:
         return {**planned, "model": str(absolute(self.model)), "folder": str(self.folder), "events": self.events}
 
 
-def further(state: TrainingState, epochs: int | None, minutes: float | None) -> tuple[int | None, float | None]:
+def further(state: SavedState, epochs: int | None, minutes: float | None) -> tuple[int | None, float | None]:
     """So many epochs and minutes after what is saved, counted from the very beginning; None stays None."""
     if epochs is not None:
         epochs += state.value("epoch", int)
@@ -62,7 +62,7 @@ class Stopped:
     run_folder: Path
     model_path: Path
     """Where its model is, or will be."""
-    state: TrainingState
+    state: SavedState
     written_epochs: float | str = 0
     """How many epochs of this stage the model file holds."""
     stage: str = "codec"
@@ -153,7 +153,7 @@ class RefinementRun:
 
     run_folder: Path
     plan: RefinementPlan
-    state: TrainingState | None = None
+    state: SavedState | None = None
     """As it was last saved; None at its beginning."""
 
     @property

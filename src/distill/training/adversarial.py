@@ -36,6 +36,7 @@ from distill.training.adversarial_start import begin
 from distill.training.checkpoint import StateFile
 from distill.training.codec_loss import draws_of_step
 from distill.training.codec_validation import figures_by_first, likeness_of_windows
+from distill.training.loop_state import State, gradients, set_learning_rate
 from distill.training.metrics import (
     MetricsCallback,
     RefinementCompleteEvent,
@@ -44,7 +45,6 @@ from distill.training.metrics import (
 )
 from distill.training.notices import ignore
 from distill.training.plan import RefinementPlan
-from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.wrapped import WrappedDiscriminator
 
 if TYPE_CHECKING:

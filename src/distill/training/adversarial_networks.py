@@ -12,8 +12,8 @@ from distill.audio.distance import MultiScaleMel
 from distill.models.discriminator import Discriminator, DiscriminatorConfig
 from distill.models.vqvae import ConvVQVAE
 from distill.training.codec_loss import CodecLoss
+from distill.training.loop_state import State
 from distill.training.plan import RefinementPlan
-from distill.training.progress import State
 from distill.training.schedule import Schedule
 from distill.training.wrapped import WrappedCodec, WrappedDiscriminator
 

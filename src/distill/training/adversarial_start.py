@@ -21,10 +21,10 @@ from distill.training.codec_data import windows_to_train_on, windows_to_validate
 from distill.training.codec_validation import likeness_of_windows
 from distill.training.device import make_fabric
 from distill.training.listening import Listening
+from distill.training.loop_state import State
 from distill.training.metrics import MetricsCallback
 from distill.training.orders import order_refinement
 from distill.training.plan import RefinementPlan
-from distill.training.progress import State
 from distill.training.schedule import Schedule
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from torch import nn
 
 from distill.errors import OutputError
 from distill.models import ranks
+from distill.training.loop_state import State
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.plan import Plan
-from distill.training.progress import State
-from distill.training.state import TrainingState, save_state
+from distill.training.state_file import SavedState, save_state
 from distill.training.wrapped import Wrapped
 
 GOOD_MOMENT = 0.8
@@ -26,7 +26,7 @@ class StateFile:
 
     path: Path | None = None
     """Written during training and at its end; None to save nothing."""
-    resumed: TrainingState | None = None
+    resumed: SavedState | None = None
     """A saved state to resume from. On a CPU, a run that ends by epochs then has the same weights, bit for bit, as one that
     was never stopped."""
     about: Callable[[], Mapping[str, Any]] = dict

@@ -18,10 +18,10 @@ from distill.training.codec_data import CodecData, start_decoder
 from distill.training.codec_loss import CodecLoss
 from distill.training.device import make_fabric
 from distill.training.listening import Listening
+from distill.training.loop_state import State
 from distill.training.metrics import MetricsCallback
 from distill.training.orders import order_codec
 from distill.training.plan import CodecPlan
-from distill.training.progress import State
 from distill.training.schedule import Schedule
 from distill.training.wrapped import WrappedCodec
 

@@ -25,7 +25,7 @@ from distill.training.extraction import Extraction
 from distill.training.plan import CodecPlan, PriorPlan, RefinementPlan
 from distill.training.prior_loop import end_prior_epoch, train_prior_epoch, validated
 from distill.training.prior_start import first_state
-from distill.training.state import unpacked
+from distill.training.state_file import unpacked
 from distill.training.vqvae_loop import train_vqvae
 
 

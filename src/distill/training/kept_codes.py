@@ -1,6 +1,6 @@
 """A prior's training codes, saved beside its state, so that a stopped prior can be resumed on any machine without encoding.
 
-    prior.state   what changes while it trains (``training/state.py``)
+    prior.state   what changes while it trains (``training/state_file.py``)
     prior.codes   the passages as codes, int16, written anew whenever further views were encoded
 
 Another processor rounds differently, so a few of 50 000 codes encoded there differ; a resumed prior needs exactly those it
@@ -23,7 +23,7 @@ from distill.models.config import PriorConfig
 from distill.training.checkpoint import StateFile
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.prior_data import KeptCodes
-from distill.training.state import CODES_SUFFIX
+from distill.training.state_file import CODES_SUFFIX
 
 _KEY = "distill-prior-codes"
 

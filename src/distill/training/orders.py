@@ -17,16 +17,16 @@ from distill.models import ranks
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.vqvae import ConvVQVAE
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
-from distill.training.state import TrainingState, packed
+from distill.training.state_file import SavedState, packed
 
 
-def order_codec(corpus: Corpus, config: VQVAEConfig, plan: CodecPlan, resumed: TrainingState | None) -> None:
+def order_codec(corpus: Corpus, config: VQVAEConfig, plan: CodecPlan, resumed: SavedState | None) -> None:
     """Has the other ranks take part in training this codec."""
     _order("codec", plan, resumed, **_recordings(corpus, config), config=asdict(config))
     _wait_for_readers()
 
 
-def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, resumed: TrainingState | None) -> None:
+def order_refinement(corpus: Corpus, codec: ConvVQVAE, plan: RefinementPlan, resumed: SavedState | None) -> None:
     """Has the other ranks take part in training this codec's second stage."""
     config = codec.config
     _order("refinement", plan, resumed, **_recordings(corpus, config), config=asdict(config))
@@ -59,7 +59,7 @@ def _spans(passages: Sequence[Passage]) -> list[tuple[str, int, int]]:
 def order_prior(
     config: PriorConfig,
     plan: PriorPlan,
-    resumed: TrainingState | None,
+    resumed: SavedState | None,
     extraction_s: float,
     steps_per_epoch: int,
     held_out: Tensor,
@@ -81,7 +81,7 @@ def send_epoch(tokens: Tensor | None) -> None:
         _send({"tokens": tokens.short()})
 
 
-def _order(kind: str, plan: Plan, resumed: TrainingState | None, **details: Any) -> None:
+def _order(kind: str, plan: Plan, resumed: SavedState | None, **details: Any) -> None:
     if ranks.world_size() == 1 or not ranks.leads():
         return
     ranks.give_order(kind, plan=plan.values(), **details)

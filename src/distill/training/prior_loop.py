@@ -23,6 +23,7 @@ from distill.training.agreement import Stop
 from distill.training.candidates import Candidate, candidates, worth_hearing
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.device import make_fabric
+from distill.training.loop_state import State, gradients, set_learning_rate
 from distill.training.metrics import (
     MetricsCallback,
     Notice,
@@ -44,7 +45,6 @@ from distill.training.overfitting import (
 )
 from distill.training.plan import PriorPlan
 from distill.training.prior_start import Begun, PriorInputs, begin
-from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.wrapped import WrappedPrior
 
 if TYPE_CHECKING:

@@ -24,14 +24,14 @@ from distill.sizes import prior_config_for
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.kept_codes import digest_of, keep_codes, kept_codes
+from distill.training.loop_state import State
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import noticing, tell_of_corpus
 from distill.training.orders import order_prior
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import PriorData, check_codebooks, other_corpus
-from distill.training.progress import State
 from distill.training.schedule import Schedule
-from distill.training.state import TrainingState
+from distill.training.state_file import SavedState
 from distill.training.wrapped import WrappedPrior
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def encoded(
     return data, plan, kept is not None
 
 
-def is_older(resumed: TrainingState) -> bool:
+def is_older(resumed: SavedState) -> bool:
     """Whether an earlier version began it, which had other views and added none while training."""
     return "fresh_share" not in resumed.value("plan", dict)
 

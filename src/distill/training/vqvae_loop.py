@@ -25,6 +25,7 @@ from distill.training.codec_data import count_corpus_codes, start_codebooks
 from distill.training.codec_loss import CodecLoss, draws_of_step
 from distill.training.codec_start import Begun, begin
 from distill.training.codec_validation import scored_by_first
+from distill.training.loop_state import State, gradients, set_learning_rate
 from distill.training.memory import keep_freed_memory
 from distill.training.metrics import (
     MetricsCallback,
@@ -36,7 +37,6 @@ from distill.training.metrics import (
 )
 from distill.training.notices import ignore, noticing, tell_of_corpus
 from distill.training.plan import CodecPlan
-from distill.training.progress import State, gradients, set_learning_rate
 from distill.training.wrapped import WrappedCodec
 
 if TYPE_CHECKING:

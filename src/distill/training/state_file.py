@@ -32,8 +32,8 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True)
-class TrainingState:
-    """One moment of a training run."""
+class SavedState:
+    """A training loop's state (``training/loop_state.py``) as it is saved: one moment of a run."""
 
     parts: Mapping[str, Part]
     values: Mapping[str, Any]
@@ -57,7 +57,7 @@ class TrainingState:
         return found
 
 
-def save_state(path: Path, kind: str, state: TrainingState) -> Path:
+def save_state(path: Path, kind: str, state: SavedState) -> Path:
     """Writes the state whole or not at all; ``kind`` says which loop it belongs to.
 
     Raises:
@@ -73,7 +73,7 @@ def save_state(path: Path, kind: str, state: TrainingState) -> Path:
     return path
 
 
-def packed(state: TrainingState) -> bytes:
+def packed(state: SavedState) -> bytes:
     """A state as bytes, to be sent to another process of the same training."""
     import safetensors.torch
 
@@ -81,15 +81,15 @@ def packed(state: TrainingState) -> bytes:
     return safetensors.torch.save(tensors, {_KEY: json.dumps(dict(state.values))})
 
 
-def unpacked(content: bytes) -> TrainingState:
+def unpacked(content: bytes) -> SavedState:
     """What :func:`packed` made bytes of."""
     import safetensors.torch
 
     table = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return TrainingState(_in_parts(safetensors.torch.load(content)), json.loads(table["__metadata__"][_KEY]))
+    return SavedState(_in_parts(safetensors.torch.load(content)), json.loads(table["__metadata__"][_KEY]))
 
 
-def load_state(path: Path, kind: str) -> TrainingState:
+def load_state(path: Path, kind: str) -> SavedState:
     """Reads and checks a state; its tensors lie on the CPU.
 
     Raises:
@@ -106,8 +106,8 @@ def load_state(path: Path, kind: str) -> TrainingState:
         raise _unusable(path, "its content does not match its checksum")
     parts = _in_parts(tensors)
     if about["format"] == 1:
-        return TrainingState(parts_of_format_1(parts), _values_of_today(path, about))
-    return TrainingState(parts, about["values"])
+        return SavedState(parts_of_format_1(parts), _values_of_today(path, about))
+    return SavedState(parts, about["values"])
 
 
 def read_values(path: Path, kind: str) -> Mapping[str, Any]:

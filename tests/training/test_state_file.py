@@ -7,14 +7,14 @@ import torch
 
 from distill.errors import StateFileError
 from distill.training.device import choose_device
-from distill.training.progress import optimizer_tensors, random_state, restore_optimizer, restore_random_state
-from distill.training.state import TrainingState, load_state, read_values, save_state
+from distill.training.loop_state import optimizer_tensors, random_state, restore_optimizer, restore_random_state
+from distill.training.state_file import SavedState, load_state, read_values, save_state
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     parts = {"weights": {"0.weight": torch.randn(3, 2), "bias": torch.tensor(1.5)}, "counts": {"n": torch.arange(5)}}
-    return save_state(tmp_path / "run" / "state", "test", TrainingState(parts, {"step": 3, "sums": [0.1, 1 / 3]}))
+    return save_state(tmp_path / "run" / "state", "test", SavedState(parts, {"step": 3, "sums": [0.1, 1 / 3]}))
 
 
 def test_round_trip(path: Path) -> None:

@@ -13,7 +13,7 @@ from distill.errors import StateFileError, TrainingError
 from distill.models import ranks
 from distill.training.metrics import MetricsCallback, RolledBack
 from distill.training.schedule import Schedule
-from distill.training.state import Part, TrainingState
+from distill.training.state_file import Part, SavedState
 from distill.training.watch import GOOD_EVERY, Watch
 from distill.training.wrapped import Wrapped
 
@@ -227,7 +227,7 @@ class State(Generic[W_co]):
             f"Train again with a lower learning rate than {self.schedule.peak_rate:.1e}, or look for damaged recordings.",
         )
 
-    def save(self, values: Mapping[str, Any]) -> TrainingState:
+    def save(self, values: Mapping[str, Any]) -> SavedState:
         """The whole state, with further ``values`` that describe it, to be saved."""
         parts: dict[str, Part] = {name: model.state_dict() for name, model in self.models.items()}
         parts |= {name: optimizer_tensors(optimizer) for name, optimizer in self.optimizers.items()}
@@ -240,7 +240,7 @@ class State(Generic[W_co]):
         }
         if not self.is_at_good_state:
             parts |= {f"good-{name}": part for name, part in self._good.items()}
-        return TrainingState(
+        return SavedState(
             parts,
             {
                 **values,
@@ -259,7 +259,7 @@ class State(Generic[W_co]):
             },
         )
 
-    def restore(self, saved: TrainingState, belongs_to: Mapping[str, str]) -> None:
+    def restore(self, saved: SavedState, belongs_to: Mapping[str, str]) -> None:
         """Restores the state that :meth:`save` gave.
 
         Args:
