@@ -17,23 +17,21 @@ from typing import Any
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.passages import Split
 from distill.audio.split import split_corpus
-from distill.errors import SettingError
 from distill.evaluation.remeasured import remeasured_and_saved
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
-from distill.library import trash
-from distill.making.closing import marked_unmeasured, measured_and_saved, with_assumed_voice, with_bands
+from distill.making.closing import closed_and_saved
 from distill.making.drawing import Sampling
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import check_request
 from distill.making.voices import VoiceSettings
 from distill.models.config import PriorConfig, VQVAEConfig
-from distill.models.header import UNMEASURED, read_header
+from distill.models.header import UNMEASURED
 from distill.models.model_file import Model, load_model, save_model
 from distill.report import write_refinement_report, write_report
 from distill.report.gather import refinement_report, run_report
 from distill.runs.events import events_file, read_run
-from distill.runs.resume import forget_finished, resume_command
+from distill.runs.resume import forget_finished, refuse_with_prior, resume_command
 from distill.runs.saved import RefinementRun, Stopped
 from distill.runs.stage import recorded_stage
 from distill.settings import Settings, codec_settings, run_settings
@@ -41,7 +39,7 @@ from distill.sizes import check_sizes, codec_config, prior_config
 from distill.training import awake, budget
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.device import choose_device
-from distill.training.headers import bundled_header, codec_header, reason_to_keep, refined_header
+from distill.training.headers import bundled_header, codec_header, refined_header, replaces_prior
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore, noticing
 from distill.training.plan import CodecPlan as CodecPlan
@@ -93,12 +91,8 @@ def train_codec(
     """
     if resumed is None:
         config = codec_config(corpus, config_changes or {})
-    elif model_path.exists() and read_header(model_path).has_prior:
-        raise SettingError(
-            f"{model_path} has a prior by now, trained on the codes of this codec; another codec would make it useless.",
-            f"Move the model away to keep it, then go on with: {command('distill', 'train', '--resume', events.parent)}",
-        )
     else:
+        refuse_with_prior(model_path, events.parent)
         config = resumed.config(VQVAEConfig)
     with recorded_stage(
         "codec",
@@ -239,30 +233,23 @@ def add_prior(
         trained = train_prior(
             model_path, corpus, config, record.tell, cancel_event, plan=plan, split=split, state_file=state_file
         )
-        is_stopped = bool(trained["prior_metadata"]["cancelled"])
-        record.can_go_on = is_stopped
+        record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         is_continued = resumed is not None and before.get("run") == after["run"]
-        if before and not is_continued:
-            if reason := reason_to_keep(model_path, before, after, cancel_event.is_set()):
-                record.tell(Notice(reason))
-                return model
-            kept = trash.keep_copy(model_path)
-            back = command("distill", "models", "restore", kept.key)
-            record.tell(Notice(f"The model with the prior it had is in the trash: {back}"))
+        is_another = bool(before) and not is_continued
+        if is_another and not replaces_prior(model_path, before, after, cancel_event.is_set(), record.tell):
+            return model
         header = bundled_header(model.header, trained, after)
-        bundled = dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"])
-        bundled = with_bands(bundled, split.train)
-        is_to_measure = closing.measures or (is_continued and before.get(UNMEASURED))
-        if not is_to_measure:
-            bundled = with_assumed_voice(bundled, record.tell)
-        elif is_stopped:
-            bundled = marked_unmeasured(with_assumed_voice(bundled))
-        else:
-            candidates = trained["candidates"] if closing.hears else ()
-            return measured_and_saved(bundled, model_path, split.train, record, cancel_event.is_set, candidates)
-        save_model(model_path, bundled)
-    return bundled
+        return closed_and_saved(
+            dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"]),
+            model_path,
+            split.train,
+            record,
+            cancel_event,
+            measures=closing.measures or bool(is_continued and before.get(UNMEASURED)),
+            is_cut_short=record.can_go_on,
+            candidates=trained["candidates"] if closing.hears else (),
+        )
 
 
 @dataclass(frozen=True)

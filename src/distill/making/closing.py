@@ -7,6 +7,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 
 from distill.audio.passages import Passage
 from distill.making import nearness, strength
@@ -24,7 +25,7 @@ from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent
 from distill.training.notices import ignore
 
 
-def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
+def _with_bands(model: Model, passages: Sequence[Passage]) -> Model:
     """The model whose codes are lined up with how loud the bands of the recordings are; beat and loudness follow from it.
 
     New audio continues from a second of a long recording; model files of earlier versions do not ask for that.
@@ -38,13 +39,13 @@ def with_bands(model: Model, passages: Sequence[Passage]) -> Model:
     return dataclasses.replace(model, header=header)
 
 
-def marked_unmeasured(model: Model) -> Model:
+def _marked_unmeasured(model: Model) -> Model:
     """The model that says of itself that :func:`with_measures` is still to come."""
     training = {**(model.header.prior_training or {}), UNMEASURED: 1}
     return dataclasses.replace(model, header=model.header.model_copy(update={"prior_training": training}))
 
 
-def with_assumed_voice(model: Model, tell: MetricsCallback = ignore) -> Model:
+def _with_assumed_voice(model: Model, tell: MetricsCallback = ignore) -> Model:
     """The model whose new audio is in the recordings' voice, which is told; unless both voices were compared before.
 
     Grains need no well-trained decoder: after short trainings they came two to eleven times nearer (docs/voices.md).
@@ -108,19 +109,49 @@ def with_measures(
     return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices}))
 
 
-def measured_and_saved(
+def closed_and_saved(
+    model: Model,
+    path: Path,
+    passages: Sequence[Passage],
+    record: Recorded,
+    cancel_event: Event,
+    *,
+    measures: bool,
+    is_cut_short: bool,
+    candidates: Sequence[Candidate] = (),
+) -> Model:
+    """A model whose prior has just been trained, with all that new audio needs to know; written to ``path``.
+
+    Args:
+        passages: the ones it was trained on.
+        measures: whether there is time for :func:`with_measures`; otherwise the recordings' voice is assumed, which is told.
+        is_cut_short: whether the training was stopped before its end: the measures then wait until it has gone on.
+        candidates: the weights to choose among by what is heard.
+    """
+    model = _with_bands(model, passages)
+    if not measures:
+        closed = _with_assumed_voice(model, record.tell)
+    elif is_cut_short:
+        closed = _marked_unmeasured(_with_assumed_voice(model))
+    else:
+        return _measured_and_saved(model, path, passages, record, cancel_event.is_set, candidates)
+    save_model(path, closed)
+    return closed
+
+
+def _measured_and_saved(
     model: Model,
     path: Path,
     passages: Sequence[Passage],
     record: Recorded,
     is_stopped: Callable[[], bool],
-    candidates: Sequence[Candidate] = (),
+    candidates: Sequence[Candidate],
 ) -> Model:
     """The model :func:`with_measures`, written to ``path``; where they are stopped, without them, which is told.
 
     It is written before they begin, too: whatever ends them, the file says what is still to be done.
     """
-    unmeasured = marked_unmeasured(with_assumed_voice(model))
+    unmeasured = _marked_unmeasured(_with_assumed_voice(model))
     save_model(path, unmeasured)
     record.can_go_on = True
     measured = with_measures(model, passages, record.tell, is_stopped, candidates)

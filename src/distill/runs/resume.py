@@ -102,6 +102,19 @@ def refuse_forgotten(model_path: Path) -> None:
         )
 
 
+def refuse_with_prior(model_path: Path, run_folder: Path) -> None:
+    """Refuses to train a codec further whose model has a prior by now.
+
+    Raises:
+        SettingError: with how the codec's run goes on beside it.
+    """
+    if model_path.exists() and read_header(model_path).has_prior:
+        raise SettingError(
+            f"{model_path} has a prior by now, trained on the codes of this codec; another codec would make it useless.",
+            f"Move the model away to keep it, then go on with: {command('distill', 'train', '--resume', run_folder)}",
+        )
+
+
 def refined_model(run: Path) -> Path:
     """The model whose second stage a run trains.
 
