@@ -1,4 +1,4 @@
-"""``distill`` with short epochs and small models, as a process of its own, where a test is not about what is learned.
+"""Small models and short epochs, where a test is not about what is learned; and ``distill`` with both, as a process of its own.
 
 python small_distill.py WORDS
 python small_distill.py --narrow WORDS    # models as for the corpus, but narrow
@@ -7,7 +7,71 @@ python small_distill.py --narrow WORDS    # models as for the corpus, but narrow
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from distill.models import CodePrior, ConvVQVAE, Model, Source, VQVAEConfig
+
+CODEC_SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
+
+
+def codec_config(**changes: Any) -> "VQVAEConfig":
+    """A small codec's sizes: 32 codes on each of four levels, unless changed."""
+    from distill.models import VQVAEConfig
+
+    return VQVAEConfig(**{**CODEC_SIZES, **changes})
+
+
+def small_codec(seed: int = 0, **changes: Any) -> "ConvVQVAE":
+    """An untrained codec, of which every code has a sound of its own; the same seed gives the same weights."""
+    import torch
+
+    from distill.models import ConvVQVAE
+
+    torch.manual_seed(seed)
+    config = codec_config(**changes)
+    codec = ConvVQVAE(config)
+    codec.quantizer.set_codebooks(torch.randn(config.num_quantizers, config.codebook_size, config.vector_size))
+    return codec.eval().requires_grad_(False)
+
+
+def small_prior(codec: "VQVAEConfig", **changes: Any) -> "CodePrior":
+    """An untrained prior of one layer on the codes of such a codec, with eight positions of context unless changed. Its weights
+    go on from the random state that making the codec left."""
+    from distill.models import CodePrior, PriorConfig
+
+    sizes = {"hidden_size": 16, "num_layers": 1, "num_heads": 2, "context": 8 * codec.num_quantizers}
+    return CodePrior(PriorConfig(codec.codebook_size, codec.num_quantizers, **{**sizes, **changes})).eval()
+
+
+def small_model(
+    codec: "ConvVQVAE",
+    prior: "CodePrior | None" = None,
+    sources: "Sequence[Source]" = (),
+    *,
+    name: str = "tiny",
+    fingerprint: str = "0" * 64,
+    file_count: int = 5,
+    seconds: float = 5.0,
+    **header: Any,
+) -> "Model":
+    """A model of these parts that says it learned from so many recordings, and used every code once.
+
+    Args:
+        header: further fields of its header.
+    """
+    import torch
+
+    from distill.models import Model
+    from distill.models.header import CorpusRecord, new_header
+
+    config = codec.config
+    record = CorpusRecord(fingerprint=fingerprint, file_count=file_count, seconds=seconds, split_seed=0)
+    fields = {"codec_training": {}, "prior": None if prior is None else prior.config, **header}
+    counts = torch.ones(config.num_quantizers, config.codebook_size, dtype=torch.int64)
+    return Model(new_header(name, config, record, **fields), codec, counts, prior, tuple(sources))
 
 
 def short_plans() -> dict[str, type]:
@@ -40,10 +104,11 @@ def short_plans() -> dict[str, type]:
 
 def small_sizes() -> tuple[Any, Any]:
     """The sizes of a codec and of a prior."""
-    from distill.models import PriorConfig, VQVAEConfig
+    from distill.models import PriorConfig
 
-    codec = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
-    return codec, PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)
+    return codec_config(codebook_size=16), PriorConfig(
+        codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64
+    )
 
 
 def use_small_sizes() -> None:

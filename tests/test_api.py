@@ -11,25 +11,17 @@ import pytest
 import torch
 
 import distill
+import small_distill
 from distill.errors import CodesFileError, DeviceError, DistillError, MissingPriorError, OutputError, SettingError
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.header import CorpusRecord, new_header
+from distill.models import Model
 from distill.models.model_file import Source
-
-SIZES = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
 
 
 def tiny(seed: int = 0, channels: int = 1) -> Model:
-    torch.manual_seed(seed)
-    config = VQVAEConfig(channels=channels, num_quantizers=2, **SIZES)
-    codec = ConvVQVAE(config)
-    codec.quantizer.set_codebooks(torch.randn(2, 32, 8))
-    sizes = PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32)
-    record = CorpusRecord(fingerprint="0" * 64, file_count=1, seconds=1.0, split_seed=0)
-    header = new_header("tiny", config, record, codec_training={}, prior=sizes, prior_training={})
-    counts = torch.ones(2, 32, dtype=torch.int64)
-    sources = (Source("take.wav", 0.0, False, torch.zeros(1, 2, dtype=torch.int64)),)
-    return Model(header, codec.eval(), counts, CodePrior(sizes).eval(), sources)
+    codec = small_distill.small_codec(seed, channels=channels, num_quantizers=2)
+    prior = small_distill.small_prior(codec.config, context=32)
+    source = Source("take.wav", 0.0, False, torch.zeros(1, 2, dtype=torch.int64))
+    return small_distill.small_model(codec, prior, (source,), prior_training={})
 
 
 def test_everything_promised_is_there() -> None:
@@ -41,7 +33,7 @@ def test_everything_promised_is_there() -> None:
 
 @pytest.fixture
 def tiny_training(short_training: None, suggest: Callable[..., None]) -> None:
-    suggest(codec=lambda corpus: VQVAEConfig(channels=corpus.channels, num_quantizers=2, **SIZES))
+    suggest(codec=lambda corpus: small_distill.codec_config(channels=corpus.channels, num_quantizers=2))
 
 
 @pytest.mark.usefixtures("tiny_training")

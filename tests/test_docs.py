@@ -21,8 +21,7 @@ import uvicorn
 
 import small_distill
 from distill.cli import app
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.header import CorpusRecord, new_header
+from distill.models import save_model
 from distill.models.model_file import Source
 
 ROOT = Path(__file__).parent.parent
@@ -83,11 +82,8 @@ def test_shell_commands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_page_on_exports(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its commands, and then its Python lines on what they wrote."""
-    config = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
-    codec = ConvVQVAE(config).eval()
-    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)
-    header = new_header("mine", config, record, codec_training={"best_val_loss": 2.5})
-    save_model(folder / "models" / "mine.distill", Model(header, codec, torch.ones(4, 16, dtype=torch.int64)))
+    model = small_distill.small_model(small_distill.small_codec(), name="mine", codec_training={"best_val_loss": 2.5})
+    save_model(folder / "models" / "mine.distill", model)
     lines = [line.split("#")[0].strip() for block in blocks("sh", EXPORTS) for line in block.splitlines()]
     assert {line.split()[4] for line in lines} == {"nn~", "hub", "onnx", "web"}
     for line in lines:
@@ -161,14 +157,9 @@ def suppressed_exit(words: list[str]) -> None:
 
 
 def _save_with_prior(path: Path) -> None:
-    config = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
-    codec = ConvVQVAE(config).eval()
-    codec.quantizer.set_codebooks(torch.randn(4, 16, 8))
-    prior = CodePrior(PriorConfig(codebook_size=16, hidden_size=16, num_layers=1, num_heads=2, context=64)).eval()
-    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)
-    header = new_header("mine", config, record, codec_training={}, prior=prior.config)
-    source = Source("take-0.wav", 0.0, False, torch.randint(0, 16, (50, 4)))
-    save_model(path, Model(header, codec, torch.ones(4, 16, dtype=torch.int64), prior, (source,)))
+    codec = small_distill.small_codec()
+    source = Source("take-0.wav", 0.0, False, torch.randint(0, 32, (50, 4)))
+    save_model(path, small_distill.small_model(codec, small_distill.small_prior(codec.config), (source,), name="mine"))
 
 
 def test_make_targets_exist() -> None:

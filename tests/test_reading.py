@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 import distill
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, Source, VQVAEConfig, save_model
-from distill.models.header import CorpusRecord, new_header
+import small_distill
+from distill.models import Source, save_model
 
 HEAVY = ("torch", "matplotlib", "lightning_fabric", "vector_quantize_pytorch", "safetensors")
 ROOMS = ("library", "runs")
@@ -65,12 +65,9 @@ def test_opening_a_model_takes_what_it_needs_and_no_more(
     """Guards against seconds of imports on every model that is opened: the quantizer library, which only training needs;
     symbolic mathematics, which PyTorch needs to make tables without memory; and drawing, before there is something to draw."""
     path = tmp_path / "m.distill"
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, latent_size=8, codebook_size=16, num_quantizers=2))
-    prior = CodePrior(PriorConfig(16, 2, hidden_size=16, num_layers=1, num_heads=2, context=32))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=1, seconds=1.0, split_seed=0)
-    header = new_header("m", codec.config, record, codec_training={}, prior=prior.config)
-    source = Source("a.wav", 0.0, False, torch.zeros(4, 2, dtype=torch.int64))
-    save_model(path, Model(header, codec, torch.ones(2, 16, dtype=torch.int64), prior, (source,)))
+    codec = small_distill.small_codec()
+    source = Source("a.wav", 0.0, False, torch.zeros(4, 4, dtype=torch.int64))
+    save_model(path, small_distill.small_model(codec, small_distill.small_prior(codec.config), (source,), name="m"))
     sound = save(tmp_path / "a.wav", noise(0.2))
     codes, again = tmp_path / "a.codes", tmp_path / "again.wav"
     code = "from contextlib import suppress\nfrom distill.cli.app import main\n"

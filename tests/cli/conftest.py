@@ -11,15 +11,13 @@ import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_hook
 
+import small_distill
 from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
 from distill.cli.app import main
 from distill.cli.training_view import TrainingView
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.header import CorpusRecord, new_header
+from distill.models import Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import Source
-
-TINY = {"hidden_size": 16, "encoder_blocks": 1, "decoder_blocks": 1, "latent_size": 8, "codebook_size": 32}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,30 +89,15 @@ def tree() -> Callable[[Path], dict[str, int]]:
 
 def _model(seed: int = 0, with_prior: bool = True, name: str = "tiny", **header: Any) -> Model:
     """An untrained model in a tiny size, mono; every seed another one."""
-    torch.manual_seed(seed)
-    config = VQVAEConfig(num_quantizers=2, **TINY)
-    codec = ConvVQVAE(config)
-    codec.quantizer.set_codebooks(torch.randn(2, config.codebook_size, config.latent_size))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)
-    training: dict[str, float | int | str] = {"seed": seed, "epochs_trained": 1, "best_val_loss": 2.5}
-    model = Model(
-        new_header(name, config, record, codec_training=training, **header),
-        codec.eval(),
-        torch.ones(2, config.codebook_size, dtype=torch.int64),
-    )
+    codec = small_distill.small_codec(seed, num_quantizers=2)
+    about = {"name": name, "file_count": 6, "seconds": 6.0, **header}
+    about["codec_training"] = {"seed": seed, "epochs_trained": 1, "best_val_loss": 2.5}
     if not with_prior:
-        return model
-    sizes = PriorConfig(config.codebook_size, 2, hidden_size=16, num_layers=1, num_heads=2, context=32)
-    changes = {"prior": sizes, "prior_training": {"best_perplexity": 20.0, "epochs_trained": 1}}
-    return dataclasses.replace(
-        model,
-        header=model.header.model_copy(update=changes),
-        prior=CodePrior(sizes).eval(),
-        sources=tuple(
-            Source(f"take-{number}.wav", 0.0, False, torch.randint(0, config.codebook_size, (50, 2)))
-            for number in range(3)
-        ),
-    )
+        return small_distill.small_model(codec, **about)
+    prior = small_distill.small_prior(codec.config, context=32)
+    sources = [Source(f"take-{number}.wav", 0.0, False, torch.randint(0, 32, (50, 2))) for number in range(3)]
+    about["prior_training"] = {"best_perplexity": 20.0, "epochs_trained": 1}
+    return small_distill.small_model(codec, prior, sources, **about)
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +150,7 @@ def tiny_training(short_training: None, suggest: Callable[..., None]) -> None:
     """What training would size for the corpus becomes tiny, so that an epoch takes no time."""
 
     def codec_config(corpus: Corpus, **changes: Any) -> VQVAEConfig:
-        return VQVAEConfig(**{"channels": corpus.channels, "num_quantizers": 2, **TINY, **changes})
+        return small_distill.codec_config(**{"channels": corpus.channels, "num_quantizers": 2, **changes})
 
     def prior_config(model: Model, corpus: Corpus, **changes: Any) -> PriorConfig:
         codec = model.header.codec

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import small_distill
 from distill.files.home import home
-from distill.models import PriorConfig, VQVAEConfig
+from distill.models import PriorConfig
 
 
 @pytest.fixture(autouse=True)
 def _small(short_training: None, suggest: Callable[..., None]) -> None:
-    codec = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+    codec = small_distill.codec_config(codebook_size=16)
     suggest(
         codec=lambda corpus: codec,
         prior=lambda model, corpus: PriorConfig(

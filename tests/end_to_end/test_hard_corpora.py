@@ -8,13 +8,13 @@ import pytest
 import soundfile
 import torch
 
+import small_distill
 from distill.codes.extract import decode_chunks, encode_blocks
-from distill.models import VQVAEConfig
 from distill.training import Notice, TrainingEvent, train_vqvae
 from distill.training.plan import CodecPlan
 
 RATE = 48_000
-CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+CONFIG = small_distill.codec_config(codebook_size=16)
 PLAN = CodecPlan(epochs=1, batch_size=2, least_steps=40, continuous_steps=10, device="cpu")
 
 

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 
+import small_distill
 from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import MultiScaleSTFT
 from distill.audio.passages import whole_recordings
@@ -37,18 +38,14 @@ def measured(model: Model, corpus: Corpus, with_opus: bool = True) -> Evaluation
 @pytest.fixture
 def model(small_corpus: Path) -> Model:
     """Untrained, but as if it had learned from the small corpus."""
-    torch.manual_seed(0)
-    config = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
-    codec = ConvVQVAE(config)
-    codec.quantizer.set_codebooks(torch.randn(4, 16, 8))
     corpus = import_corpus(small_corpus, channels=1)
-    record = CorpusRecord(
-        fingerprint=corpus.fingerprint, file_count=corpus.file_count, seconds=corpus.seconds, split_seed=0
-    )
-    return Model(
-        new_header("small", config, record, codec_training={"seed": 0}),
-        codec.eval(),
-        torch.ones(4, 16, dtype=torch.int64),
+    return small_distill.small_model(
+        small_distill.small_codec(codebook_size=16),
+        name="small",
+        fingerprint=corpus.fingerprint,
+        file_count=corpus.file_count,
+        seconds=corpus.seconds,
+        codec_training={"seed": 0},
     )
 
 

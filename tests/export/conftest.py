@@ -1,14 +1,13 @@
 """Tiny models of each kind to export."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.header import CorpusRecord, new_header
+import small_distill
+from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.model_file import Source
 
 
@@ -41,20 +40,14 @@ def _model(voice: str = "lobes", channels: int = 1, hop: int = 1024, with_prior:
         torch.nn.init.normal_(tones.read.weight, std=0.2)
         weight = torch.randn_like(codec.sketch.weight)
         codec.sketch.weight.copy_(0.03 * (weight - weight.mean(dim=1, keepdim=True)))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=3, seconds=3.0, split_seed=0)
-    training: dict[str, float | int | str] = {"best_val_loss": 2.5, "from_base": 1}
-    header = new_header("tiny", config, record, codec_training=training)
-    model = Model(header, codec.eval().requires_grad_(False), torch.ones(3, 32, dtype=torch.int64))
+    about = {"file_count": 3, "seconds": 3.0, "codec_training": {"best_val_loss": 2.5, "from_base": 1}}
+    codec = codec.eval().requires_grad_(False)
     if not with_prior:
-        return model
-    prior = PriorConfig(32, 3, hidden_size=16, num_layers=2, num_heads=2, context=36)
+        return small_distill.small_model(codec, **about)
+    prior = small_distill.small_prior(config, num_layers=2, context=36).requires_grad_(False)
     generator = torch.Generator().manual_seed(1)
-    return dataclasses.replace(
-        model,
-        header=header.model_copy(update={"prior": prior, "prior_training": {"best_perplexity": 20.0}}),
-        prior=CodePrior(prior).eval().requires_grad_(False),
-        sources=tuple(
-            Source(f"take-{number}.wav", 0.0, False, torch.randint(0, 32, (50, 3), generator=generator))
-            for number in range(2)
-        ),
-    )
+    sources = [
+        Source(f"take-{number}.wav", 0.0, False, torch.randint(0, 32, (50, 3), generator=generator))
+        for number in range(2)
+    ]
+    return small_distill.small_model(codec, prior, sources, prior_training={"best_perplexity": 20.0}, **about)

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
+import small_distill
 from distill.making import balance
 from distill.making.balance import STEPS, WELL_KEPT, Balance, measured_balance, with_balance
 from distill.making.drawing import Sampling
 from distill.making.limits import Limited, Limits
 from distill.making.sampling import Generation, generate
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, Source, VQVAEConfig
-from distill.models.header import BANDS, CorpusRecord, new_header
+from distill.models import Model, Source
+from distill.models.header import BANDS
 
 SIZE = 32
 QUIET = 8
@@ -19,15 +20,11 @@ QUIET = 8
 def model_of(*recordings: tuple[int, torch.Tensor]) -> Model:
     """A model of recordings, each so many positions long with coarse codes of these shares, and a prior that finds nearly all
     codes as likely."""
-    torch.manual_seed(0)
-    sizes = VQVAEConfig(
-        hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=SIZE, num_quantizers=2
-    )
-    codec = ConvVQVAE(sizes)
+    codec = small_distill.small_codec(codebook_size=SIZE, num_quantizers=2)
     codebooks = torch.zeros(2, SIZE, 8)
     codebooks[0, :QUIET, 0] = -10.0  # in log10 of amplitude, as the map below reads it
     codec.quantizer.set_codebooks(codebooks)
-    prior = CodePrior(PriorConfig(SIZE, 2, hidden_size=16, num_layers=1, num_heads=2, context=64))
+    prior = small_distill.small_prior(codec.config, context=64)
     with torch.no_grad():
         for parameter in prior.parameters():
             parameter.mul_(0.1)
@@ -37,12 +34,10 @@ def model_of(*recordings: tuple[int, torch.Tensor]) -> Model:
         codes = torch.zeros(length, 2, dtype=torch.int64)
         codes[:, 0] = torch.multinomial(shares, length, True, generator=generator)
         sources.append(Source(f"{number}.wav", 0.0, False, codes))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=len(recordings), seconds=20, split_seed=0)
     bands = [[1.0] * BANDS, *[[0.0] * BANDS] * 8]
-    header = new_header("level", codec.config, record, codec_training={}, bands=bands, prior=prior.config)
-    header = header.model_copy(update={"beat_strength": 0.0})
-    counts = torch.ones(2, SIZE, dtype=torch.int64)
-    return Model(header, codec.eval().requires_grad_(False), counts, prior.eval(), tuple(sources))
+    return small_distill.small_model(
+        codec, prior, sources, file_count=len(recordings), seconds=20.0, bands=bands, beat_strength=0.0
+    )
 
 
 @pytest.fixture(scope="module")

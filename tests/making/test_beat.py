@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import small_distill
 from distill.audio.passages import Passage
 from distill.making import strength
 from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
@@ -16,8 +17,8 @@ from distill.making.openings import Openings
 from distill.making.sampling import generate
 from distill.making.streaming import stream
 from distill.making.strength import in_words, least_enough, measured_strength
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.header import BANDS, CorpusRecord, new_header
+from distill.models import ConvVQVAE, Model
+from distill.models.header import BANDS
 from distill.models.model_file import Source
 
 LOUD, PERIOD = 31, 24
@@ -33,18 +34,14 @@ def drummed(positions: int, first: int = 0) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def model() -> Model:
     """Entry 31 of the coarsest level is loud, all others are quiet; the prior finds every code about as likely."""
-    torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
+    codec = small_distill.small_codec()
     codebooks = 0.01 * torch.randn(4, 32, 8)
     codebooks[0, LOUD, 0] += 1
     codec.quantizer.set_codebooks(codebooks)
     bands = [[1.0] * BANDS, *[[0.0] * BANDS] * 8]
-    record = CorpusRecord(fingerprint="0" * 64, file_count=2, seconds=20, split_seed=0)
-    config = PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=1024)
-    header = new_header("drum", codec.config, record, codec_training={}, prior=config, bands=bands)
+    prior = small_distill.small_prior(codec.config, context=1024)
     sources = (Source("a.wav", 0.0, False, drummed(400)), Source("b.wav", 0.0, False, drummed(400)))
-    counts = torch.ones(4, 32, dtype=torch.int64)
-    return Model(header, codec.eval().requires_grad_(False), counts, CodePrior(config).eval(), sources)
+    return small_distill.small_model(codec, prior, sources, bands=bands)
 
 
 def metronome(model: Model) -> Metronome:

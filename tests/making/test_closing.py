@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 import torch
 
+import small_distill
 from distill.making import closing, nearness
 from distill.making.balance import Balance
 from distill.making.lean import Leaning
 from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference
-from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
-from distill.models.header import CorpusRecord, new_header
 from distill.models.model_file import Model
 from distill.training.candidates import Candidate
 from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
@@ -21,13 +20,8 @@ DISTANCES = {1.0: 5.0, 2.0: 3.0, 3.0: 4.0}
 
 @pytest.fixture(scope="module")
 def small_model() -> Model:
-    torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
-    sizes = PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=1, num_heads=2, context=32)
-    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
-    header = new_header("tiny", codec.config, record, codec_training={}, prior=sizes)
-    counts = torch.ones(4, 32, dtype=torch.int64)
-    return Model(header, codec.eval().requires_grad_(False), counts, CodePrior(sizes).eval())
+    codec = small_distill.small_codec()
+    return small_distill.small_model(codec, small_distill.small_prior(codec.config))
 
 
 @pytest.fixture

@@ -6,30 +6,23 @@ import numpy as np
 import pytest
 import torch
 
+import small_distill
 from distill.errors import SettingError
 from distill.making.drawing import Sampling
 from distill.making.infill import infill, longest_passage
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.header import CorpusRecord, new_header
+from distill.models import Model
 from distill.models.model_file import Source
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
-    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
-    prior = CodePrior(
-        PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=2, num_heads=2, context=240)
-    )
+    codec = small_distill.small_codec()
+    prior = small_distill.small_prior(codec.config, num_layers=2, context=240)
     with torch.no_grad():
         for parameter in prior.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
-    header = new_header("tiny", codec.config, record, codec_training={}, prior=prior.config)
     sources = tuple(Source(f"take-{i}.wav", 0.0, False, torch.tensor([[i, 2, 3, 4], [5, 6, 7, 8]])) for i in range(9))
-    counts = torch.ones(4, 32, dtype=torch.int64)
-    return Model(header, codec.eval().requires_grad_(False), counts, prior.eval(), sources)
+    return small_distill.small_model(codec, prior, sources)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+import small_distill
 from distill.making import lean
 from distill.making.drawing import Sampling, Steering, sample_codes
 from distill.making.lean import FURTHEST, MOST, SHARE, Leaning, measured_lean, settled
@@ -12,7 +13,7 @@ from distill.making.limits import Limits
 from distill.making.loudness import LEVELS, Loudness, learn_loudness
 from distill.making.sampling import Generation, generate
 from distill.models import CodePrior, Model, Source
-from distill.models.config import PriorConfig, VQVAEConfig
+from distill.models.config import PriorConfig
 from distill.models.header import BANDS, CorpusRecord, new_header
 from distill.models.vqvae import ConvVQVAE
 
@@ -118,7 +119,7 @@ def test_a_stream_draws_alone_what_it_draws_in_a_batch(indifferent: CodePrior, l
 def model() -> Model:
     """One whose first codebook number is the level of all bands: of the coarse codes the first is softest, the last loudest."""
     torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
+    codec = ConvVQVAE(small_distill.codec_config())
     codebooks = torch.zeros(4, 32, 8)
     codebooks[0, :, 0] = LADDER[0] / 20
     codec.quantizer.set_codebooks(codebooks)

@@ -4,25 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+import small_distill
 from distill.codes.extract import decode_chunks
 from distill.making.moments import FADE_SECONDS, HELD_SECONDS, entry, held, stretch
-from distill.models import ConvVQVAE, Model, VQVAEConfig
-from distill.models.header import CorpusRecord, new_header
+from distill.models import Model
 
 FADE = round(FADE_SECONDS * 48_000)
 
 
 @pytest.fixture(scope="module", params=["frames", "tones"])
 def model(request: pytest.FixtureRequest) -> Model:
-    torch.manual_seed(0)
-    config = VQVAEConfig(
-        hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32, voice=request.param
-    )
-    codec = ConvVQVAE(config)
-    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
-    counts = torch.ones(4, 32, dtype=torch.int64)
-    return Model(new_header("m", config, record, codec_training={}), codec.eval().requires_grad_(False), counts)
+    return small_distill.small_model(small_distill.small_codec(voice=request.param))
 
 
 CODES = torch.randint(0, 32, (120, 4), generator=torch.Generator().manual_seed(1))

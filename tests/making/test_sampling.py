@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import small_distill
 from distill.codes.extract import decode_chunks
 from distill.codes.layout import positions_in
 from distill.errors import MissingPriorError, SettingError
@@ -21,8 +22,8 @@ from distill.making.reimagine import reimagine
 from distill.making.sampling import Generation, generate
 from distill.making.streaming import stream
 from distill.making.voices import CodecVoice
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig
-from distill.models.header import BANDS, CorpusRecord, new_header
+from distill.models import CodePrior, ConvVQVAE, Model, VQVAEConfig
+from distill.models.header import BANDS
 from distill.models.model_file import Source
 
 RATE = VQVAEConfig().frame_rate
@@ -33,24 +34,17 @@ OPENINGS = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
 @pytest.fixture(scope="module")
 def prior() -> CodePrior:
     torch.manual_seed(0)
-    model = CodePrior(
-        PriorConfig(codebook_size=32, num_quantizers=4, hidden_size=16, num_layers=2, num_heads=2, context=32)
-    )
+    model = small_distill.small_prior(small_distill.codec_config(), num_layers=2)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
-    return model.eval()
+    return model
 
 
 @pytest.fixture(scope="module")
 def model(prior: CodePrior) -> Model:
-    torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
-    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
-    header = new_header("tiny", codec.config, record, codec_training={}, prior=prior.config)
     sources = tuple(Source(f"{number}.wav", 0.0, False, opening[None]) for number, opening in enumerate(OPENINGS))
-    return Model(header, codec.eval().requires_grad_(False), torch.ones(4, 32, dtype=torch.int64), prior, sources)
+    return small_distill.small_model(small_distill.small_codec(), prior, sources)
 
 
 def test_equals_a_full_forward_pass_over_each_window(prior: CodePrior) -> None:

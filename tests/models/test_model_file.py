@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 
+import small_distill
 from distill.codes.codes_file import load_codes
 from distill.errors import CodesFileError, ModelFileError, OutputError, StateFileError
 from distill.files.tensors import MAX_TABLE_BYTES
 from distill.library import Library
 from distill.library.moving import rename
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
+from distill.models import Model, load_model, save_model
 from distill.models.header import FORMAT_VERSION, CorpusRecord, new_header, read_header
 from distill.models.model_file import Source
 from distill.training.state_file import load_state
@@ -29,10 +30,8 @@ from distill.training.state_file import load_state
 
 @pytest.fixture
 def model() -> Model:
-    torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
-    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
-    prior = CodePrior(PriorConfig(codebook_size=32, hidden_size=16, num_layers=1, num_heads=2, context=32))
+    codec = small_distill.small_codec()
+    prior = small_distill.small_prior(codec.config)
     record = CorpusRecord(fingerprint="a" * 64, file_count=5, seconds=5.5, split_seed=3)
     header = new_header(
         "tiny",

@@ -12,10 +12,11 @@ import pytest
 import soundfile
 import torch
 
+import small_distill
 from distill.errors import ModelFileError
 from distill.files.tensors import UnusableError
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, load_model, save_model
-from distill.models.header import MOST_SOUND_SECONDS, CorpusRecord, new_header
+from distill.models import Model, load_model, save_model
+from distill.models.header import MOST_SOUND_SECONDS
 from distill.models.model_file import Source
 from distill.models.sound import Sound, sound_from
 
@@ -24,14 +25,9 @@ DIGEST = "c" * 64
 
 @pytest.fixture
 def model() -> Model:
-    torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
-    codec.quantizer.set_codebooks(torch.randn(4, 32, 8))
-    prior = CodePrior(PriorConfig(codebook_size=32, hidden_size=16, num_layers=1, num_heads=2, context=32))
-    record = CorpusRecord(fingerprint="a" * 64, file_count=1, seconds=1, split_seed=3)
-    header = new_header("tiny", codec.config, record, codec_training={}, prior=prior.config)
+    codec = small_distill.small_codec()
     source = Source("a.wav", 0.0, False, torch.zeros(47, 4).long(), sha256=DIGEST)
-    return Model(header, codec, torch.ones(4, 32).long(), prior, (source,))
+    return small_distill.small_model(codec, small_distill.small_prior(codec.config), (source,))
 
 
 def flac(samples: int, rate: int = 48_000, channels: int = 1, format: str = "FLAC") -> torch.Tensor:  # noqa: A002

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
+import small_distill
 from distill.audio.windows import TrainingWindows
-from distill.models import ConvVQVAE, Model, VQVAEConfig, save_model
-from distill.models.header import CorpusRecord, new_header
+from distill.models import save_model
 from distill.training import PriorValidation
 
 
@@ -48,9 +47,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture
 def model_path(tmp_path: Path) -> Path:
     """A model file with a tiny, untrained codec."""
-    torch.manual_seed(0)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32))
-    codec.quantizer.set_codebooks(torch.randn(4, 32, 8) * 0.3)
-    record = CorpusRecord(fingerprint="0" * 64, file_count=5, seconds=5, split_seed=0)
-    header = new_header("tiny", codec.config, record, codec_training={"seed": 0, "best_val_loss": 1.0})
-    return save_model(tmp_path / "tiny.distill", Model(header, codec, torch.ones(4, 32, dtype=torch.int64)))
+    codec = small_distill.small_codec()
+    codec.quantizer.set_codebooks(0.3 * codec.quantizer.codebooks)
+    model = small_distill.small_model(codec, codec_training={"seed": 0, "best_val_loss": 1.0})
+    return save_model(tmp_path / "tiny.distill", model)

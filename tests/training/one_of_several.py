@@ -17,9 +17,10 @@ from typing import Any
 
 import torch
 
+import small_distill
 from distill.audio.corpus import import_corpus
 from distill.audio.split import split_corpus
-from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, ranks, save_model
+from distill.models import ConvVQVAE, Model, PriorConfig, ranks, save_model
 from distill.models.header import CorpusRecord, new_header
 from distill.training import agreement, launch, vqvae_loop
 from distill.training.adversarial import refine_decoder
@@ -29,7 +30,7 @@ from distill.training.prior_loop import train_prior
 from distill.training.state_file import load_state
 from distill.training.vqvae_loop import train_vqvae
 
-CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+CONFIG = small_distill.codec_config(codebook_size=16)
 WHOLE_BATCH = 8
 
 

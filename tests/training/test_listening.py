@@ -8,17 +8,17 @@ import pytest
 import soundfile
 import torch
 
+import small_distill
 from distill.audio.corpus import import_corpus
 from distill.audio.split import split_corpus
 from distill.errors import LibraryError, OutputError
-from distill.models import VQVAEConfig
 from distill.training import TrainingEvent, VQEpochMetrics, VQStepMetrics, train_vqvae
 from distill.training.checkpoint import StateFile
 from distill.training.listening import KEPT, Listening, heard
 from distill.training.metrics import Notice
 from distill.training.plan import CodecPlan
 
-CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+CONFIG = small_distill.codec_config(codebook_size=16)
 PLAN = CodecPlan(
     epochs=2,
     batch_size=1,

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import torch
 
+import small_distill
 from distill.audio.corpus import import_corpus
 from distill.errors import DeviceError
-from distill.models import ConvVQVAE, PriorConfig, VQVAEConfig
+from distill.models import ConvVQVAE, PriorConfig
 from distill.training import device, train_prior, train_vqvae
 from distill.training.adversarial import refine_decoder
 from distill.training.loop_state import gradients
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 
-CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+CONFIG = small_distill.codec_config(codebook_size=16)
 PRIOR = PriorConfig(codebook_size=32, hidden_size=16, num_layers=1, num_heads=2, context=64)
 PLANS: dict[str, Plan] = {
     "codec": CodecPlan(

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 
+import small_distill
 from distill.errors import SettingError, StateFileError
-from distill.models import ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
+from distill.models import ConvVQVAE, Model, PriorConfig, save_model
 from distill.models.header import CorpusRecord, new_header
 from distill.runs.saved import Stopped
 from distill.training import (
@@ -31,7 +32,7 @@ from distill.training.plan import CodecPlan, PriorPlan
 from distill.training.state_file import SavedState, load_state, read_values
 
 Step = VQStepMetrics | PriorStepMetrics
-CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+CODEC = small_distill.codec_config(codebook_size=16)
 PRIOR = PriorConfig(16, 4, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.2)
 
 

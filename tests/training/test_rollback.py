@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+import small_distill
 from distill.errors import TrainingError
-from distill.models import CodePrior, PriorConfig, VQVAEConfig
+from distill.models import CodePrior, PriorConfig
 from distill.models.quantizer import ResidualQuantizer
 from distill.training import (
     Notice,
@@ -31,7 +32,7 @@ from distill.training.plan import CodecPlan, PriorPlan
 from distill.training.schedule import Schedule
 from distill.training.watch import GOOD_EVERY, Watch
 
-CODEC = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+CODEC = small_distill.codec_config(codebook_size=16)
 PRIOR = PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32, dropout=0.0)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from distill.models import ConvVQVAE, VQVAEConfig
+import small_distill
+from distill.models import ConvVQVAE
 from distill.models.health import level_health, utilisation_warning
 from distill.training import (
     LevelHealth,
@@ -24,7 +25,7 @@ from distill.training.plan import CodecPlan
 from distill.training.schedule import Schedule
 from distill.training.vqvae_loop import train_step
 
-CONFIG = VQVAEConfig(hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=16)
+CONFIG = small_distill.codec_config(codebook_size=16)
 
 
 PLAN = CodecPlan(epochs=1, batch_size=1, least_steps=5, continuous_steps=4, validation_windows=1, device="cpu")

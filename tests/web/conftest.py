@@ -1,6 +1,7 @@
 """The app without a server, to which requests go straight, and with one; and models in a tiny size."""
 
 import asyncio
+import dataclasses
 import shutil
 import socket
 import threading
@@ -15,9 +16,9 @@ import pytest
 import torch
 from fastapi import FastAPI
 
+import small_distill
 from distill.library import GenerationRecord, Library
-from distill.models import CodePrior, ConvVQVAE, Model, PriorConfig, VQVAEConfig, save_model
-from distill.models.header import CorpusRecord, new_header
+from distill.models import save_model
 from distill.models.model_file import Source
 from distill.web import places
 from distill.web.app import create_app
@@ -73,20 +74,15 @@ def client() -> Iterator[Client]:
 
 
 def _save(path: Path, seed: int) -> Path:
-    torch.manual_seed(seed)
-    config = VQVAEConfig(
-        num_quantizers=2, hidden_size=16, encoder_blocks=1, decoder_blocks=1, latent_size=8, codebook_size=32
-    )
-    codec = ConvVQVAE(config)
-    codec.quantizer.set_codebooks(torch.randn(2, config.codebook_size, config.latent_size))
-    prior = CodePrior(PriorConfig(32, 2, hidden_size=16, num_layers=1, num_heads=2, context=32))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=3, seconds=3.2, split_seed=0)
-    header = new_header(path.stem, config, record, codec_training={"seed": seed}, prior=prior.config)
+    codec = small_distill.small_codec(seed, num_quantizers=2)
+    prior = small_distill.small_prior(codec.config, context=32)
     sources = tuple(
         Source(f"take-{number}.wav", 0.0, number == 2, torch.randint(0, 32, (50, 2))) for number in range(3)
     )
-    counts = torch.randint(0, 9, (2, 32))
-    return save_model(path, Model(header, codec.eval(), counts, prior.eval(), sources))
+    model = small_distill.small_model(
+        codec, prior, sources, name=path.stem, file_count=3, seconds=3.2, codec_training={"seed": seed}
+    )
+    return save_model(path, dataclasses.replace(model, code_counts=torch.randint(0, 9, (2, 32))))
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+import small_distill
 from distill.files.home import home
 from distill.files.process import this_process
 from distill.library import Library, RunRecord
-from distill.models import ConvVQVAE, Model, VQVAEConfig, save_model
-from distill.models.header import CorpusRecord, new_header
+from distill.models import save_model
 
 RUN = "small-20260101-120000"
 
@@ -23,11 +22,7 @@ def run(small_corpus: Path) -> str:
     folder, path = home() / "runs" / RUN, home() / "studio" / "small" / "small.distill"
     folder.mkdir(parents=True)
     path.parent.mkdir(parents=True)
-    codec = ConvVQVAE(VQVAEConfig(hidden_size=16, latent_size=8, codebook_size=16, num_quantizers=2))
-    record = CorpusRecord(fingerprint="0" * 64, file_count=6, seconds=6.0, split_seed=0)
-    save_model(
-        path, Model(new_header("small", codec.config, record, codec_training={}), codec, torch.ones(2, 16).long())
-    )
+    save_model(path, small_distill.small_model(small_distill.small_codec(), name="small"))
     library = Library(lambda _: None)
     entry = library.note_model(path)
     told = RunRecord(
