@@ -13,7 +13,7 @@ PACKAGE = SRC / "distill"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "durations"}),
+    frozenset({"errors", "durations", "counted"}),
     frozenset({"files", "given"}),
     frozenset({"audio"}),
     frozenset({"models"}),
@@ -208,6 +208,18 @@ def test_lengths_of_time_have_one_home() -> None:
     repeats_what_was_typed = {"distill/settings.py"}
     found = {name_of(path) for path in FILES if own.search(path.read_text(encoding="utf-8"))}
     assert found == {"distill/durations.py"} | repeats_what_was_typed
+
+
+def test_numbers_of_things_have_one_home() -> None:
+    """Guards against "1 recordings", and against each file forming its own plurals: ``counted`` does."""
+    own = re.compile(
+        r"""['"]s['"]\ \*\ \(.*!=\ 1                           # {'s' * (n != 1)}
+        |['"]1\ [\w ]+['"]\ if                              # '1 file' if
+        |(['"])(\w*)\1\ if\ [^'"]*\ ==\ 1\ else\ \1\2s\1    # 'file' if n == 1 else 'files'""",
+        re.VERBOSE,
+    )
+    found = {name_of(path) for path in FILES if own.search(path.read_text(encoding="utf-8"))}
+    assert not found
 
 
 def test_every_error_is_raised_and_drawn() -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from distill.audio.distance import Magnitude
 from distill.audio.more_formats import EXTRA
+from distill.counted import counted
 from distill.durations import about
 from distill.errors import LibraryError, OutputError
 from distill.evaluation.opus import has_opus
@@ -95,7 +96,7 @@ def versions(formats: Collection[str] | None = None) -> Iterator[Finding]:
     yield Finding(section, "Distill", version("distill-audio"))
     yield Finding(section, "Python", f"{platform.python_version()} on {system}")
     threads = torch.get_num_threads()
-    yield Finding(section, "PyTorch", f"{torch.__version__}, {threads} thread{'s' * (threads != 1)}")
+    yield Finding(section, "PyTorch", f"{torch.__version__}, {counted(threads, 'thread')}")
     formats = soundfile.available_formats() if formats is None else formats
     missing = [name for name in READ if name not in formats]
     yield Finding(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from distill.counted import counted
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.models.config import PriorConfig, VQVAEConfig
@@ -97,7 +98,7 @@ def resumed_settings(
 
 def stage_settings(epochs: int | None, first_minutes: float | None, minutes: float | None) -> Settings:
     """How the time of a codec in high quality is divided between its two stages."""
-    each = [] if epochs is None else ["1 epoch" if epochs == 1 else f"{epochs} epochs"]
+    each = [] if epochs is None else [counted(epochs, "epoch")]
     shares = (None, None) if first_minutes is None or minutes is None else (first_minutes, minutes - first_minutes)
     spans = [", at most ".join([*each, *([] if share is None else [duration(60 * share)])]) for share in shares]
     return {

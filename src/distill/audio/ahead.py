@@ -13,6 +13,7 @@ from distill.audio.measure import measure
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.seen import known_digest, shape_of
 from distill.audio.sketches import Sketch
+from distill.counted import counted
 from distill.durations import about
 from distill.errors import AudioFileError
 
@@ -38,7 +39,7 @@ def first_reading(paths: Sequence[Path]) -> str:
     pace = next((pace for info in new if (pace := _pace(info)) is not None), None)
     time_taken = "" if pace is None else f"about {about(seconds * pace)} (at the pace of their first half minute) and "
     words = (
-        f"{about(seconds)} of sound in {len(new)} {'file' if len(new) == 1 else 'files'} are read for the first time. "
+        f"{about(seconds)} of sound in {counted(len(new), 'file')} are read for the first time. "
         f"That takes {time_taken}{room}. "
         "Later starts take seconds."
     )

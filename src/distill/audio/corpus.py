@@ -22,6 +22,7 @@ from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.unusable import UNPACK
 from distill.audio.verdicts import FileReport, FileVerdict, remarks, settled
 from distill.audio.worth import CLIPPED, QUIET, is_a_moment, is_clipped, is_displaced, is_quiet, worth
+from distill.counted import counted
 from distill.durations import duration
 from distill.errors import AudioFileError, CorpusError, SettingError
 from distill.files.names import normalised
@@ -179,7 +180,7 @@ class Corpus:
             if not any(set(tracks) <= {one.whole, *one.parts} for one in self.mixdowns)
         ]
         if (more := len(pieces) - _NAMED) > 0:
-            pieces[_NAMED:] = [f"The same goes for {'1 more piece' if more == 1 else f'{more} more pieces'}."]
+            pieces[_NAMED:] = [f"The same goes for {counted(more, 'more piece')}."]
         return (*filter(None, (self.shared,)), *pieces)
 
     def _named(self, numbers: Sequence[int]) -> str:

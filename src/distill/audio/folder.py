@@ -8,6 +8,7 @@ from distill.audio.containers import kind_of
 from distill.audio.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES, PACKED_SUFFIXES
 from distill.audio.unusable import UNPACK
 from distill.audio.verdicts import FileReport, FileVerdict
+from distill.counted import counted
 from distill.errors import CorpusError
 from distill.files.names import advice_on_missing
 from distill.files.regular import absolute
@@ -27,7 +28,7 @@ def listed(folder: Path) -> tuple[list[Path], list[FileReport]]:
     check_folder(folder)
     paths, ignored, reports = audio_files(folder)
     if not paths and not reports:
-        others = "1 other file is" if ignored == 1 else f"{ignored} other files are"
+        others = counted(ignored, "other file is", "other files are")
         nothing = "holds nothing but hidden files and empty folders" if any(folder.iterdir()) else "is empty"
         what = f"{folder} holds no audio; {others} in it." if ignored else f"{folder} {nothing}."
         known = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))

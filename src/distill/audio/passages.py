@@ -9,6 +9,7 @@ import numpy as np
 
 from distill.audio.corpus import Recording
 from distill.audio.rate import SAMPLE_RATE
+from distill.counted import counted
 from distill.durations import duration
 
 HELD_OUT_SHARE = 0.15
@@ -95,14 +96,9 @@ def nothing_held_out(recordings: Iterable[Recording]) -> Split:
         everything,
         everything,
         "none",
-        f"Nothing could be held out from so little sound ({counted(len(everything))}, "
+        f"Nothing could be held out from so little sound ({counted(len(everything), 'recording')}, "
         f"{seconds_of(everything)}), so the check is weak: it uses what was trained on.",
     )
-
-
-def counted(recordings: int) -> str:
-    """``1 recording``, ``12 recordings``."""
-    return "1 recording" if recordings == 1 else f"{recordings} recordings"
 
 
 def seconds_of(passages: Sequence[Passage]) -> str:

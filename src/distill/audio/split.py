@@ -17,7 +17,6 @@ from distill.audio.passages import (
     SHORTEST_TO_CUT,
     Passage,
     Split,
-    counted,
     drawn,
     gap_beside,
     nothing_held_out,
@@ -26,6 +25,7 @@ from distill.audio.passages import (
 )
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.split_by_groups import split_by_groups
+from distill.counted import counted
 
 SPLIT_RULE = 4
 """How the split is drawn now. Another rule keeps other recordings aside, so models and states note theirs: by the second, a
@@ -122,7 +122,7 @@ def _explanation(kept: KeptAside, held_out: Sequence[Passage], corpus: Corpus) -
     stretches = (
         ("a stretch of 1 " + ("other" if whole else "recording")) if cut == 1 else f"a stretch of each of {cut}{others}"
     )
-    parts = [f"{whole} of {counted(corpus.file_count)}"] * (whole > 0) + [stretches] * (cut > 0)
+    parts = [f"{whole} of {counted(corpus.file_count, 'recording')}"] * (whole > 0) + [stretches] * (cut > 0)
     what = " and ".join(parts)
     also = ", with all that sounds like it" if len(held_out) > len(recordings) else ""
     also += " or sounds together with it in a mix" if also and kept.has_mixdowns else ""

@@ -15,13 +15,13 @@ from distill.audio.passages import (
     SHORTEST_TO_CUT,
     Passage,
     Split,
-    counted,
     drawn,
     gap_beside,
     nothing_held_out,
     seconds_of,
     whole_recordings,
 )
+from distill.counted import counted
 
 _FEWEST_RECORDINGS = 5
 
@@ -85,8 +85,8 @@ def _split_by_passage(groups: Sequence[list[Recording]], seed: int) -> Split:
         return nothing_held_out(one for group in groups for one in group)
     copies = sum(len(group) - 1 for group in groups)
     explanation = (
-        f"A stretch of {counted(cut) if cut == 1 else f'each of {cut} recordings'} ({seconds_of(kept)} of "
+        f"A stretch of {counted(cut, 'recording') if cut == 1 else f'each of {cut} recordings'} ({seconds_of(kept)} of "
         f"{seconds_of(train + kept)}) is held out to check what was learned"
-        + (f", and {copies} near-{'copy is' if copies == 1 else 'copies are'} left out." if copies else ".")
+        + (f", and {counted(copies, 'near-copy is', 'near-copies are')} left out." if copies else ".")
     )
     return Split(tuple(train), tuple(kept), "passages", explanation)

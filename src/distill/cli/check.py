@@ -9,6 +9,7 @@ from rich.text import Text
 from distill.cli import options
 from distill.cli.console import line, listing, note, percent, place, print_json, settings_table
 from distill.cli.training_view import TrainingView
+from distill.counted import counted
 from distill.durations import duration
 from distill.files.names import command
 from distill.files.regular import absolute
@@ -55,7 +56,7 @@ def check(
         return
     _show(corpus.files)
     _say_of_files(corpus.files)
-    files = "1 file" if len(corpus.files) == 1 else f"{len(corpus.files)} files"
+    files = counted(len(corpus.files), "file")
     line()
     line(
         f"{corpus.file_count} of {files} {'is' if corpus.file_count == 1 else 'are'} usable, {duration(corpus.seconds)} in all."

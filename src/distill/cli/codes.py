@@ -8,6 +8,7 @@ import typer
 from distill.cli import options
 from distill.cli.console import good, note, print_json
 from distill.cli.outputs import AUDIO_OUT, refusing
+from distill.counted import counted
 from distill.durations import duration
 from distill.files.regular import absolute
 
@@ -33,7 +34,7 @@ def encode(
         print_json({"codes": absolute(target), "positions": positions, "levels": levels, "samples": codes.samples})
         return
     seconds = codes.samples / codes.sample_rate
-    good(f"{target}: {positions} position{'s' * (positions != 1)} of {levels} levels for {duration(seconds)} of audio")
+    good(f"{target}: {counted(positions, 'position')} of {levels} levels for {duration(seconds)} of audio")
 
 
 def decode(

@@ -6,6 +6,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import complain, console, good, note, print_json, table, warn
+from distill.counted import counted
 from distill.errors import DistillError
 
 if TYPE_CHECKING:
@@ -71,6 +72,6 @@ def _page(findings: "Sequence[Finding]") -> None:
     for finding in wrong:
         complain(f"{finding.section}, {finding.name}: {finding.value.removesuffix('.')}.", finding.fix)
     if wrong:
-        warn("1 problem was found." if len(wrong) == 1 else f"{len(wrong)} problems were found.")
+        warn(f"{counted(len(wrong), 'problem was', 'problems were')} found.")
     else:
         good("Everything works.")

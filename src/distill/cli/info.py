@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from distill.audio.rate import SAMPLE_RATE
 from distill.cli import options
 from distill.cli.console import figure, levels_table, moment, note, place, print_json, table
+from distill.counted import counted
 from distill.durations import duration
 from distill.files.names import command
 
@@ -59,7 +60,7 @@ def _show_origin(header: "Header") -> None:
             ("made", f"{moment(header.created)} with Distill {header.distill_version}"),
             (
                 "learned from",
-                f"{corpus.file_count} recording{'s' * (corpus.file_count != 1)}, {duration(corpus.seconds)} "
+                f"{counted(corpus.file_count, 'recording')}, {duration(corpus.seconds)} "
                 f"(fingerprint {corpus.fingerprint[:12]})",
             ),
             *([("holds the sound of", _sounds(header))] if header.sounds else []),
@@ -122,5 +123,4 @@ def _show_voice(header: "Header", model: Path) -> None:
 
 def _sounds(header: "Header") -> str:
     seconds = sum(sound.samples for sound in header.sounds) / SAMPLE_RATE
-    many = "1 recording" if len(header.sounds) == 1 else f"{len(header.sounds)} recordings"
-    return f"{many}, {duration(seconds)}: whoever has the file has them"
+    return f"{counted(len(header.sounds), 'recording')}, {duration(seconds)}: whoever has the file has them"

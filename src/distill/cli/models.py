@@ -23,6 +23,7 @@ from distill.cli.console import (
     warn,
 )
 from distill.cli.trashed import empty_trash, show_deleted, show_trash
+from distill.counted import counted
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.files.names import command
@@ -84,7 +85,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         print_json({"model": _as_json(entry), "runs": runs, "generations": generations})
         return
     note(entry.name, "bold")
-    learned = f"{entry.file_count} recording{'s' * (entry.file_count != 1)}, {duration(entry.seconds)}"
+    learned = f"{counted(entry.file_count, 'recording')}, {duration(entry.seconds)}"
     table(
         [
             ("trained", moment(entry.created)),
@@ -112,7 +113,7 @@ def info(model: Name, as_json: options.JsonOption = False) -> None:
         return
     if len(generations) > SHOWN_GENERATIONS:
         earlier = len(generations) - SHOWN_GENERATIONS
-        note(f"  and {earlier} earlier one{'s' * (earlier != 1)}; --json lists them all")
+        note(f"  and {counted(earlier, 'earlier one')}; --json lists them all")
     place("Again", command("distill", "regenerate", str(generations[-1].id)))
 
 
@@ -229,7 +230,7 @@ def _export_with_recordings(entry: "ModelEntry", out: Path, recordings: Path | N
         told = {"recordings": len(model.sounds), "seconds": seconds, "size": target.stat().st_size}
         print_json({"model": absolute(target), "was": entry.path, **told})
         return
-    many = "1 recording" if len(model.sounds) == 1 else f"{len(model.sounds)} recordings"
+    many = counted(len(model.sounds), "recording")
     good(
         f"A copy of {entry.name} with the sound of {many} ({duration(seconds)}), {size(target.stat().st_size)} instead of "
         f"{size(entry.size)}"
@@ -257,7 +258,7 @@ def import_(
     if as_json:
         print_json({"models": [_as_json(entry) for entry in entries]})
         return
-    good(f"{'1 model is' if len(entries) == 1 else f'{len(entries)} models are'} in the library now")
+    good(f"{counted(len(entries), 'model is', 'models are')} in the library now")
     _print_models(entries)
 
 
@@ -347,7 +348,7 @@ def _show_run(run: "RunRecord") -> None:
     if "mel_after" in run.figures:
         came_out += f", after: {figure(run.figures['mel_after'], 2)}"
     count = run.figures.get("epochs_trained")
-    epochs = "" if count is None else " after 1 epoch" if count == 1 else f" after {count} epochs"
+    epochs = "" if count is None else f" after {counted(count, 'epoch')}"
     kind = STAGE_NAMES.get(run.kind, run.kind)
     what = f"  {kind:<14}{moment(run.started)}  {run.outcome}{epochs}{came_out}"
     note(f"{what}{f': {run.message}' if run.message else ''}", "" if run.outcome == "finished" else "yellow")

@@ -9,6 +9,7 @@ from rich.table import Table
 from distill.cli import options
 from distill.cli.console import console, note, percent, print_json, table
 from distill.cli.training_view import TrainingView
+from distill.counted import counted
 
 if TYPE_CHECKING:
     from distill.evaluation.recital import Recital, RunLengths
@@ -75,7 +76,7 @@ def _show_reference(
     note("How similar the recordings are to one another, which is not copying", "bold")
     compared = len(reference.similarity)
     others = _others(reference.is_widened, is_held_out)
-    rows = [("compared", f"{compared} second{'s' * (compared != 1)}{others}")]
+    rows = [("compared", f"{counted(compared, 'second')}{others}")]
     rows += [
         (f"similarity that {share} % of the seconds stay below", f"{value:.2f}") for share, value in similarity.items()
     ]

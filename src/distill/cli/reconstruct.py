@@ -9,6 +9,7 @@ from distill.cli import options
 from distill.cli.console import good, note, print_json
 from distill.cli.outputs import a_folder, can_be_written, naming_what_is_kept
 from distill.cli.training_view import TrainingView
+from distill.counted import counted
 from distill.files.regular import absolute
 
 
@@ -38,4 +39,4 @@ def reconstruct(
         return
     for sentence in left_out:
         note(sentence)
-    good(f"{len(written)} reconstruction{'' if len(written) == 1 else 's'} in {out}")
+    good(f"{counted(len(written), 'reconstruction')} in {out}")

@@ -19,6 +19,7 @@ from distill.cli import options
 from distill.cli.console import AskedToEnd, good, note, place, print_json, warn
 from distill.cli.engines import Engine, end_all, here, on_ray
 from distill.cli.outputs import a_folder
+from distill.counted import counted
 from distill.durations import duration
 from distill.errors import DistillError, InputError, OutputError
 from distill.evaluation.grid import Variant, variants
@@ -105,7 +106,7 @@ def sweep(
     with nullcontext(here) if ray is None else on_ray(ray, device.value) as engine:
         at_once = at_once or (1 if ray is None else len(tries))
         where = f"{at_once} at a time" if ray is None else f"on the Ray cluster at {ray}"
-        models = "1 model" if len(tries) == 1 else f"{len(tries)} models"
+        models = counted(len(tries), "model")
         note(f"{models}, {duration(60 * minutes)}{' each' if len(tries) > 1 else ''}, {where}.")
         if there := sum(progress.is_finished(_model(one)) for one in tries):
             note(f"{there} of them {'is' if there == 1 else 'are'} trained already, and kept.")

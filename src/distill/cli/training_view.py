@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from distill.cli.console import console, good, levels_table, note, percent, visible, warn
+from distill.counted import counted
 from distill.durations import about
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def _check(is_held_out: bool) -> str:
 
 
 def _epochs(count: int) -> str:
-    return "less than an epoch" if count == 0 else "1 epoch" if count == 1 else f"{count} epochs"
+    return counted(count, "epoch") if count else "less than an epoch"
 
 
 def _left(seconds: float) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from distill.cli.console import good, listing, moment, note, place, print_json, size
+from distill.counted import counted
 from distill.files.names import command
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def empty_trash(kind: "Kind", as_json: bool) -> None:
     if not gone:
         note("The trash was empty.")
         return
-    many = f"1 {kind}" if len(gone) == 1 else f"{len(gone)} {kind}s"
-    good(f"Emptied the trash: {many} gone for good, {size(sum(item.size for item in gone))}")
+    good(f"Emptied the trash: {counted(len(gone), kind)} gone for good, {size(sum(item.size for item in gone))}")
 
 
 def show_deleted(items: "Sequence[tuple[str, str, Trashed | None]]", kind: "Kind") -> None:

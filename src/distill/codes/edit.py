@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distill.counted import counted
 from distill.errors import SettingError
 from distill.models.health import LEVEL_NAMES
 
@@ -103,7 +104,7 @@ def fill(grid: np.ndarray, selection: Selection, code: int | Sequence[int], code
     """
     codes = np.atleast_1d(np.asarray(code, np.int64))
     if len(codes) not in (1, len(selection.levels)):
-        levels = f"{len(selection.levels)} level{'s' * (len(selection.levels) != 1)}"
+        levels = counted(len(selection.levels), "level")
         raise SettingError(f"{len(codes)} codes were given for {levels}.", "Give one code, or one per level.")
     if not 0 <= codes.min() <= codes.max() < codebook_size:
         raise SettingError(
@@ -126,7 +127,7 @@ def paste(grid: np.ndarray, clip: Clip, column: int) -> np.ndarray:
     """
     room = len(grid) - column
     if not 0 < len(clip.codes) <= room:
-        do_not_fit = "1 column does not fit" if len(clip.codes) == 1 else f"{len(clip.codes)} columns do not fit"
+        do_not_fit = counted(len(clip.codes), "column does not fit", "columns do not fit")
         raise SettingError(
             f"{do_not_fit} at column {column} of {len(grid)}.",
             "Paste it further to the front, copy less, or insert it.",
@@ -303,7 +304,7 @@ def _across(grid: np.ndarray, other: np.ndarray, selection: Selection, other_fir
         )
     if not 0 <= first <= len(other) - selection.length:
         raise SettingError(
-            f"The other sound has {len(other)} column{'s' * (len(other) != 1)}, and {selection.length} from column {first} on "
+            f"The other sound has {counted(len(other), 'column')}, and {selection.length} from column {first} on "
             f"{'is' if selection.length == 1 else 'are'} needed.",
             "Choose a shorter stretch, or another place in it.",
         )

@@ -18,6 +18,7 @@ from distill.audio.mixing import mono_pair
 from distill.audio.passages import Passage, Split, whole_recordings
 from distill.audio.split import split_corpus
 from distill.codes.extract import decode_chunks, encode_blocks
+from distill.counted import counted
 from distill.durations import duration
 from distill.errors import AudioFileError
 from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
@@ -133,7 +134,7 @@ class Evaluation:
             ("peak of decoded silence", f"{self.silence_db:.0f} dBFS"),
             ("encoding", f"{self.encode_speed:.0f} times real time"),
             ("decoding", f"{self.decode_speed:.0f} times real time"),
-            ("clipped, though the recording is not", f"{clipped} recording{'s' * (clipped != 1)}"),
+            ("clipped, though the recording is not", counted(clipped, "recording")),
         ]
         rows += [
             (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from distill.audio.passages import counted
+from distill.counted import counted
 from distill.durations import duration
 from distill.export.folder import folder_aside
 from distill.export.outcome import NO_PRIOR, Outcome, codes_to_try, decibels
@@ -107,7 +107,7 @@ pip install distill-audio
 
 ## Whose sound it is
 
-It was trained on {counted(header.corpus.file_count)}, {duration(header.corpus.seconds)}. {recordings}
+It was trained on {counted(header.corpus.file_count, "recording")}, {duration(header.corpus.seconds)}. {recordings}
 
 **Licence.** Distill claims nothing on models trained with it. Whether this one may be published, and under which licence,
 depends on who has the rights in the recordings: choose one only if they are yours, or their licences allow it; name them here.

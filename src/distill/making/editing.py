@@ -16,6 +16,7 @@ import torch
 
 from distill.codes import edit
 from distill.codes.codes_file import Codes
+from distill.counted import counted
 from distill.errors import SettingError
 from distill.making.drawing import Sampling
 from distill.making.operations import Operation
@@ -65,9 +66,7 @@ class Editing:
                 return self._take(edit.mirror(grid, chosen), f"Mirrored {where}.")
             case "rotate":
                 by = self._column("by", details["by"])
-                return self._take(
-                    edit.rotate(grid, chosen, by), f"Rotated {where} by {by} column{'s' * (abs(by) != 1)}."
-                )
+                return self._take(edit.rotate(grid, chosen, by), f"Rotated {where} by {counted(by, 'column')}.")
             case "repeat":
                 return self._repeat(chosen, _whole("times", details["times"]), where)
             case "fill":
@@ -145,7 +144,7 @@ class Editing:
         first, stop = self._span(span, columns)
         if not 0 <= first < stop <= columns:
             raise SettingError(
-                f"The span {span} is not within the sound, which lasts {end:.2f} s ({columns} column{'s' * (columns != 1)}).",
+                f"The span {span} is not within the sound, which lasts {end:.2f} s ({counted(columns, 'column')}).",
                 "Choose a beginning within it and an end after that.",
             )
         chosen = None if levels is None else edit.levels_named(levels, self._model.codec.num_quantizers)
@@ -166,7 +165,7 @@ class Editing:
         if not 0 <= column <= columns:
             raise SettingError(
                 f"The place {text} is not within the sound, which lasts {self._seconds(self.as_codes()):.2f} s "
-                f"({columns} column{'s' * (columns != 1)}).",
+                f"({counted(columns, 'column')}).",
                 "Choose one within it.",
             )
         return column

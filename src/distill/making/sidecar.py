@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from distill.audio.mixing import in_channels
+from distill.counted import counted
 from distill.files.atomic import written_aside
 from distill.files.beside import SIDECAR_FORMAT
 from distill.files.regular import absolute
@@ -95,10 +96,7 @@ def in_words(made_of: Sequence[Quote]) -> str:
         return ""
     recordings = len({quote.recording for quote in made_of})
     longest = max(quote.seconds for quote in made_of)
-    return (
-        f"made of {len(made_of)} {'grain' if len(made_of) == 1 else 'grains'} of {recordings} "
-        f"{'recording' if recordings == 1 else 'recordings'}, longest {longest:.2f} s"
-    )
+    return f"made of {counted(len(made_of), 'grain')} of {counted(recordings, 'recording')}, longest {longest:.2f} s"
 
 
 def write_sidecar(path: Path, piece: str, made_of: Sequence[Quote], about: str) -> None:

@@ -7,9 +7,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from distill.counted import counted
 from distill.models.health import LOW_UTILISATION
 from distill.report.curves import Curve, curves_svg
-from distill.report.markup import Section, badge, bit_rate, count, section, text
+from distill.report.markup import Section, badge, bit_rate, section, text
 from distill.report.sound import data_url, strip_png
 from distill.training.metrics import PriorChosenEvent, PriorEpochMetrics, TrainingEvent, VQEpochMetrics, checked
 
@@ -69,7 +70,7 @@ def codebook_section(
     return section(
         "codebooks",
         "Codebook use",
-        f"The codec describes every moment by {count(levels, 'code', 'codes')}, one per level from coarse "
+        f"The codec describes every moment by {counted(levels, 'code')}, one per level from coarse "
         f"to fine, each out of {entries}; that is {bit_rate(bitrate)}. Each strip shows the codes of one level "
         "from most to least used: the longer and more even the colour, the better its codebook is used; a hatched "
         "end stands for codes that are never used.",

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distill.audio.rate import SAMPLE_RATE
+from distill.counted import counted
 from distill.durations import duration, place
 from distill.originality.verdict import REPEATED, Originality, Verdict
 from distill.report.contents import NewAudio, Reconstruction
-from distill.report.markup import Section, badge, count, name, section, text
+from distill.report.markup import Section, badge, name, section, text
 from distill.report.sound import (
     data_url,
     flac_bytes,
@@ -46,7 +47,7 @@ def new_audio_section(pieces: Sequence[NewAudio], beside: Path, is_small: bool) 
     return section(
         "listen",
         "New audio",
-        f"{count(len(pieces), 'piece', 'pieces')} composed by the model, code by code. Each picture shows "
+        f"{counted(len(pieces), 'piece')} composed by the model, code by code. Each picture shows "
         "loudness above, and below it which pitches sound when, bright where they are strong. Click anywhere "
         "in it to listen from there."
         + (" To keep this page small, all it plays is MP3; the files themselves are unchanged." if is_small else ""),
@@ -143,7 +144,7 @@ def _grain_strip(piece: NewAudio, shown: float, is_small: bool) -> str:
         if grain.at < shown
     )
     sound = sound_url(piece.places, is_small=is_small)
-    label = f"{count(len(piece.grains), 'grain', 'grains')} of the recordings; press one to hear where it comes from"
+    label = f"{counted(len(piece.grains), 'grain')} of the recordings; press one to hear where it comes from"
     return (
         f'<div class="grains" role="img" aria-label="{text(label)}">{bars}'
         f'<audio preload="none" src="{sound}"></audio></div>'

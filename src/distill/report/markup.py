@@ -39,11 +39,6 @@ def section(anchor: str, title: str, lead: str, body: str) -> Section:
     return Section(anchor, title, f'<section id="{anchor}"><h2>{text(title)}</h2>{said}{body}</section>')
 
 
-def count(number: int, one: str, many: str) -> str:
-    """``1 piece``, ``3 pieces``."""
-    return f"{number} {one if number == 1 else many}"
-
-
 def bit_rate(bits: float) -> str:
     """``749 bit/s``, ``1.5 kbit/s``."""
     return f"{bits / 1000:.3g} kbit/s" if bits >= 999.5 else f"{bits:.0f} bit/s"

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from distill.counted import counted
 from distill.durations import duration
 from distill.files.atomic import written_aside
 from distill.report.contents import RunReport
 from distill.report.learning import codebook_section, kept_epoch, learning_section
 from distill.report.listening import is_much, new_audio_section, reconstruction_section
-from distill.report.markup import Section, bit_rate, count, name, text
+from distill.report.markup import Section, bit_rate, name, text
 from distill.report.tables import corpus_section, facts_section, is_used, settings_section
 from distill.training.metrics import checked
 
@@ -77,9 +78,9 @@ def _opening(report: RunReport) -> str:
     sentence = ""
     if used:
         sound = sum(file.seconds for file in used)
-        sentence = f"Learned from {count(len(used), 'recording', 'recordings')}, {duration(sound)} of sound."
+        sentence = f"Learned from {counted(len(used), 'recording')}, {duration(sound)} of sound."
         if report.new_audio:
-            pieces = count(len(report.new_audio), "new piece", "new pieces")
+            pieces = counted(len(report.new_audio), "new piece")
             sentence = f"{pieces}, l{sentence[1:]}"
     numbers: list[tuple[str, str]] = []
     if report.bitrate > 0:
@@ -91,8 +92,8 @@ def _opening(report: RunReport) -> str:
     if last is not None:
         numbers.append((f"{last.val_perplexity:.3g}", checked("perplexity", last.is_held_out)))
     if report.held_out:
-        kept = "recording" if len(report.held_out) == 1 else "recordings"
-        numbers.append((f"{len(report.held_out)}", f"{kept} held out as a test"))
+        number, _, kept = counted(len(report.held_out), "recording").partition(" ")
+        numbers.append((number, f"{kept} held out as a test"))
     tiles = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in numbers)
     return (f'<p class="summary">{sentence}</p>' if sentence else "") + (
         f'<div class="tiles">{tiles}</div>' if tiles else ""

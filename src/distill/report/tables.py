@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from distill.counted import counted
 from distill.durations import duration
-from distill.report.markup import Section, badge, count, name, section, text
+from distill.report.markup import Section, badge, name, section, text
 
 if TYPE_CHECKING:
     from distill.audio.verdicts import FileReport
@@ -81,7 +82,7 @@ def _file_table(remark: str, files: Sequence[FileReport], held_out: Collection[s
     rows = "".join(_file_row(file, file.name in held_out) for file in files)
     is_open = " open" if len(files) <= _ROWS_SHOWN_AT_ONCE else ""
     return (
-        f'<details class="card"{is_open}><summary>{count(len(files), "file", "files")} {remark}</summary>'
+        f'<details class="card"{is_open}><summary>{counted(len(files), "file")} {remark}</summary>'
         f"<table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></details>"
     )
 

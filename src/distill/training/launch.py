@@ -24,6 +24,7 @@ import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
+from distill.counted import counted
 from distill.errors import DeviceError, DistillError, RankError, SettingError
 from distill.models import ranks
 from distill.training.device import choose_device
@@ -166,7 +167,7 @@ def check_devices(kind: str, wanted: int) -> None:
     if wanted > there:
         what = {"cuda": "CUDA device", "mps": "MPS device", "cpu": "processor core"}[kind]
         raise DeviceError(
-            f"--devices {wanted} are more than this machine has: {there} {what}{'s' * (there != 1)}.",
+            f"--devices {wanted} are more than this machine has: {counted(there, what)}.",
             f"Use --devices {there} or fewer" + (", or --device cuda where there are GPUs." if kind == "cpu" else "."),
         )
 

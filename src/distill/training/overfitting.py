@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
+from distill.counted import counted
 from distill.durations import about
 
 RISEN = 0.1
@@ -40,11 +41,10 @@ def check_memorization(val_perplexity: float, codebook_size: int, dataset_file_c
     threshold = memorization_threshold(dataset_file_count)
     if val_perplexity >= threshold:
         return False, ""
-    files = "1 file" if dataset_file_count == 1 else f"{dataset_file_count} files"
     return True, (
         f"The prior hesitates between only {val_perplexity:.2f} of {codebook_size} codes at each step; below "
-        f"{threshold:.1f}, with {files}, it may be reciting your recordings instead of composing. "
-        "You can stop now (Ctrl-C) and keep the best weights so far, or let it go on. More recordings, "
+        f"{threshold:.1f}, with {counted(dataset_file_count, 'file')}, it may be reciting your recordings instead of "
+        "composing. You can stop now (Ctrl-C) and keep the best weights so far, or let it go on. More recordings, "
         "a smaller --hidden-size or fewer epochs help."
     )
 

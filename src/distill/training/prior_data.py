@@ -14,6 +14,7 @@ from distill.audio.passages import Passage, Split
 from distill.audio.windows import spread
 from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes
+from distill.counted import counted
 from distill.durations import about, duration
 from distill.errors import SettingError
 from distill.models import ranks
@@ -283,7 +284,7 @@ def check_codebooks(config: PriorConfig, model: Model) -> None:
 def other_corpus(corpus: Corpus, model: Model) -> str:
     """The warning about a folder that is not the one the codec was trained on."""
     trained = model.header.corpus
-    here, there = (f"{one.file_count} recording{'s' * (one.file_count != 1)}" for one in (corpus, trained))
+    here, there = (counted(one.file_count, "recording") for one in (corpus, trained))
     return (
         f"{corpus.folder} is not the folder the codec was trained on: it holds {here}, "
         f"{duration(corpus.seconds)} (fingerprint {corpus.fingerprint[:8]}), and the codec was trained on {there}, "

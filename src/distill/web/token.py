@@ -14,6 +14,7 @@ from pathlib import Path
 
 from starlette.exceptions import HTTPException
 
+from distill.counted import counted
 from distill.errors import OutputError, SettingError
 from distill.files.regular import first_line
 from distill.web.guard import Before, Message, Receive, Scope, Send, length_refusal, refuse
@@ -59,7 +60,7 @@ def _written(file: Path) -> str:
 def _checked(token: str, where: str) -> str:
     odd = not token.isascii() or not token.isprintable() or " " in token
     if odd or len(token) < SHORTEST:
-        have = f"{len(token)} character{'s' * (len(token) != 1)}"
+        have = counted(len(token), "character")
         found = "it holds what cannot be sent, such as a blank or an accented letter" if odd else have
         raise SettingError(
             f"The token in {where} is no token: {found}.",

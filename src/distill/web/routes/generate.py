@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from distill.counted import counted
 from distill.errors import LibraryError, MissingPriorError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
@@ -225,7 +226,7 @@ def length_in_words(wanted: Settings) -> str:
     if wanted.kind == "infill":
         return f"{wanted.end - wanted.begin:.3g} s replaced"
     if wanted.kind == "loop" and wanted.beats is not None and wanted.bpm is not None:
-        return f"{wanted.beats} {'beat' if wanted.beats == 1 else 'beats'} at {wanted.bpm:g} BPM"
+        return f"{counted(wanted.beats, 'beat')} at {wanted.bpm:g} BPM"
     return f"{wanted.seconds:g} s{' of loop' if wanted.kind == 'loop' else ''}"
 
 
