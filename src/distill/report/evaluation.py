@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distill.report.contents import Reconstruction
-from distill.report.listening import comparison
+from distill.report.listening import comparison, mel_measure
 from distill.report.markup import Section, section, text
 from distill.report.page import html_page, write_page
 from distill.report.tables import facts_section
@@ -39,8 +39,7 @@ def write_evaluation_report(path: Path, report: EvaluationReport) -> Path:
     Raises:
         OutputError: where it cannot be written.
     """
-    facts = facts_section(report.facts)
-    sections = [_listening(report), _figures(report), *([facts] if facts else [])]
+    sections = [_listening(report), _figures(report), facts_section(report.facts)]
     page = html_page(report.title, report.over, "", sections)
     return write_page(path, page)
 
@@ -54,7 +53,7 @@ def _listening(report: EvaluationReport) -> Section:
                 report.decoded_as: pair.decoded,
                 **{called: sounds[place] for called, sounds in report.others.items()},
             },
-            f"mel distance <b>{pair.mel_distance:.2f}</b>",
+            mel_measure(pair),
             pair.name in report.held_out,
         )
         for place, pair in enumerate(report.pairs)

@@ -26,6 +26,7 @@ from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
 from distill.report import EvaluationReport, NewAudio, Reconstruction, RefinementReport, RunReport
 from distill.report.contents import QuotedPlace
+from distill.report.listening import NEW_SECONDS
 from distill.settings import Settings, prior_settings
 from distill.training.adversarial import RefinementResult
 from distill.training.metrics import TrainingEvent
@@ -33,8 +34,6 @@ from distill.training.overfitting import memorization_threshold
 
 HEARD_OPUS = 12
 """The rate of Opus on the page, in kilobits per second."""
-SHOWN_NEW_SECONDS = 60.0
-"""Of a new piece on the page."""
 _SHOWN_IN_ALL = 240.0
 """Seconds of all pieces together, so that the page stays under 30 MB and its sound fits into memory."""
 SHOWN_RECORDINGS = 4
@@ -66,7 +65,7 @@ def run_report(
         bitrate=config.bitrate,
         memorization_threshold=memorization_threshold(corpus.file_count),
         reconstructions=reconstructions(model, corpus, held_out),
-        new_audio=[_new_audio(model, piece, min(SHOWN_NEW_SECONDS, _SHOWN_IN_ALL / len(made))) for piece in made],
+        new_audio=[_new_audio(model, piece, min(NEW_SECONDS, _SHOWN_IN_ALL / len(made))) for piece in made],
         facts={
             "Recordings": f"{corpus.file_count}, {duration(corpus.seconds)}",
             "Time taken": duration(seconds_taken),

@@ -24,7 +24,8 @@ from distill.report.sound import (
 )
 
 _ORIGINAL_SECONDS = 20
-_NEW_SECONDS = 60
+NEW_SECONDS = 60
+"""Of a new piece on the page."""
 _LOSSLESS_BYTES = 20_000_000
 """Of FLAC on a page, which takes a third more there; the page is to stay under 30 MB."""
 _WAVE_COLUMNS = 600
@@ -60,7 +61,7 @@ def is_much(pieces: Sequence[NewAudio], pairs: Sequence[Reconstruction]) -> bool
     limit = _ORIGINAL_SECONDS * SAMPLE_RATE
     sounds = [sound[:, :limit] for pair in pairs for sound in (pair.original, pair.decoded)]
     for piece in pieces:
-        sounds += [piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE], *([] if piece.places is None else [piece.places])]
+        sounds += [piece.audio[:, : NEW_SECONDS * SAMPLE_RATE], *([] if piece.places is None else [piece.places])]
     room = _LOSSLESS_BYTES
     for sound in sounds:
         if sound.shape[1]:
@@ -82,7 +83,16 @@ def reconstruction_section(
         "Each recording was encoded and decoded from its codes alone: new audio in the codec's "
         "voice can sound no better than that. The mel distance says how far the two are apart; 0 would be "
         "identical, and lower is closer.",
-        "".join(_pair(pair, pair.name in held_out, is_small) for pair in pairs),
+        "".join(
+            comparison(
+                pair.name,
+                {"Original": pair.original, "Decoded from codes": pair.decoded},
+                mel_measure(pair),
+                pair.name in held_out,
+                is_small=is_small,
+            )
+            for pair in pairs
+        ),
     )
 
 
@@ -91,7 +101,7 @@ def _new_card(piece: NewAudio, beside: Path, is_small: bool) -> str:
     if piece.audio.shape[1] == 0:
         body = '<p class="note">This piece holds no sound.</p>'
     else:
-        sound = piece.audio[:, : _NEW_SECONDS * SAMPLE_RATE]
+        sound = piece.audio[:, : NEW_SECONDS * SAMPLE_RATE]
         strip = "" if piece.originality is None else _origin_strip(piece.originality, sound.shape[1] / SAMPLE_RATE)
         strip += _grain_strip(piece, sound.shape[1] / SAMPLE_RATE, is_small)
         label = f"new audio {piece.name}"
@@ -103,7 +113,7 @@ def _new_card(piece: NewAudio, beside: Path, is_small: bool) -> str:
     if piece.path is not None:
         shown = piece.path.relative_to(beside) if piece.path.is_relative_to(beside) else piece.path
         where = f"<code>{name(shown)}</code>"
-    played = min(_NEW_SECONDS, piece.audio.shape[1] / SAMPLE_RATE)
+    played = min(NEW_SECONDS, piece.audio.shape[1] / SAMPLE_RATE)
     if total > played + 0.5:
         whole = f"; the whole piece is in {where}" if where else ""
         said += f'<p class="note">The first {played:.0f} s of {duration(total)}{whole}.</p>'
@@ -151,47 +161,48 @@ def _grain_strip(piece: NewAudio, shown: float, is_small: bool) -> str:
     )
 
 
-def _pair(pair: Reconstruction, is_held_out: bool, is_small: bool) -> str:
-    total = pair.original.shape[1] / SAMPLE_RATE
+def comparison(
+    called: str,
+    sides: Mapping[str, npt.NDArray[np.float32]],
+    measure: str,
+    is_held_out: bool,
+    *,
+    is_small: bool = False,
+) -> str:
+    """A card of several versions ``[C, N]`` of one recording, the original first, each up to 20 s of it.
+
+    All pictures have the original's scale, or a louder version would look like a better one.
+
+    Args:
+        measure: finished HTML; empty where nothing was measured.
+        is_small: plays MP3 in place of FLAC.
+    """
     limit = _ORIGINAL_SECONDS * SAMPLE_RATE
-    original, decoded = pair.original[:, :limit], pair.decoded[:, :limit]
-    samples = max(original.shape[1], decoded.shape[1])
+    shown = {side: sound[:, :limit] for side, sound in sides.items()}
+    original = next(iter(shown.values()))
+    samples = max(sound.shape[1] for sound in shown.values())
     marks = badge("held out: never trained on", "aside") if is_held_out else ""
-    if math.isfinite(pair.mel_distance):
-        marks += f'<span class="measure">mel distance <b>{pair.mel_distance:.2f}</b></span>'
+    marks += f'<span class="measure">{measure}</span>' if measure else ""
     if samples == 0:
         body = '<p class="note">This recording holds no sound.</p>'
     else:
         loudest = mel_picture(original, samples).loudest
-        sides = (("Original", original), ("Decoded from codes", decoded))
-        body = '<div class="pair">' + "".join(
-            f"<div><h4>{title}</h4>{track(sound, samples, loudest, f'{title}: {pair.name}', is_small=is_small)}</div>"
-            for title, sound in sides
+        tracks = "".join(
+            f"<div><h4>{text(side)}</h4>{track(sound, samples, loudest, f'{side}: {called}', is_small=is_small)}</div>"
+            for side, sound in shown.items()
         )
-        body += "</div>"
+        body = f'<div class="pair">{tracks}</div>'
+    total = next(iter(sides.values())).shape[1] / SAMPLE_RATE
     cut = ""
     if total > _ORIGINAL_SECONDS:
         cut = f'<p class="note">The first {_ORIGINAL_SECONDS} s of {duration(total)}.</p>'
-    title = f'<header><h3>{name(pair.name)}</h3><div class="marks">{marks}</div></header>'
+    title = f'<header><h3>{name(called)}</h3><div class="marks">{marks}</div></header>'
     return f'<article class="card">{title}{body}{cut}</article>'
 
 
-def comparison(called: str, sides: Mapping[str, npt.NDArray[np.float32]], measure: str, is_held_out: bool) -> str:
-    """A card of several versions of one recording, the original first; ``measure`` is finished HTML.
-
-    All pictures have the original's scale, or a louder version would look like a better one.
-    """
-    original = next(iter(sides.values()))
-    samples = original.shape[1]
-    loudest = mel_picture(original, samples).loudest
-    marks = badge("held out: never trained on", "aside") if is_held_out else ""
-    marks += f'<span class="measure">{measure}</span>'
-    body = "".join(
-        f"<div><h4>{text(side)}</h4>{track(sound, samples, loudest, f'{side}: {called}')}</div>"
-        for side, sound in sides.items()
-    )
-    title = f'<header><h3>{name(called)}</h3><div class="marks">{marks}</div></header>'
-    return f'<article class="card">{title}<div class="pair">{body}</div></article>'
+def mel_measure(pair: Reconstruction) -> str:
+    """Its mel distance, for :func:`comparison`; empty where it was not measured."""
+    return f"mel distance <b>{pair.mel_distance:.2f}</b>" if math.isfinite(pair.mel_distance) else ""
 
 
 def track(

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -37,6 +38,12 @@ def section(anchor: str, title: str, lead: str, body: str) -> Section:
     """A section with its heading; ``lead`` is plain words, ``body`` finished HTML."""
     said = f'<p class="lead">{text(lead)}</p>' if lead else ""
     return Section(anchor, title, f'<section id="{anchor}"><h2>{text(title)}</h2>{said}{body}</section>')
+
+
+def tiles(numbers: Iterable[tuple[str, str]]) -> str:
+    """A row of numbers, each over the words that say what it is; empty without any."""
+    body = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in numbers)
+    return f'<div class="tiles">{body}</div>' if body else ""
 
 
 def bit_rate(bits: float) -> str:

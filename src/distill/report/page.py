@@ -13,7 +13,7 @@ from distill.files.atomic import written_aside
 from distill.report.contents import RunReport
 from distill.report.learning import codebook_section, kept_epoch, learning_section
 from distill.report.listening import is_much, new_audio_section, reconstruction_section
-from distill.report.markup import Section, bit_rate, name, text
+from distill.report.markup import Section, bit_rate, name, text, tiles
 from distill.report.tables import corpus_section, facts_section, is_used, settings_section
 from distill.training.metrics import checked
 
@@ -51,13 +51,14 @@ def render(report: RunReport, beside: Path) -> str:
         settings_section(report.settings),
         facts_section(report.facts),
     ]
-    return html_page(report.title, "Distill report", _opening(report), [part for part in sections if part is not None])
+    return html_page(report.title, "Distill report", _opening(report), sections)
 
 
-def html_page(title: str, over: str, opening: str, sections: Sequence[Section]) -> str:
-    """A whole page; ``over`` is plain words above the title, ``opening`` finished HTML below it."""
+def html_page(title: str, over: str, opening: str, sections: Sequence[Section | None]) -> str:
+    """A whole page of the sections that are there; ``over`` is plain words above the title, ``opening`` HTML below it."""
+    there = [part for part in sections if part is not None]
     style, script = _package_text("style.css"), _package_text("player.js")
-    links = "".join(f'<a href="#{part.anchor}">{text(part.title)}</a>' for part in sections)
+    links = "".join(f'<a href="#{part.anchor}">{text(part.title)}</a>' for part in there)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
@@ -67,7 +68,7 @@ def html_page(title: str, over: str, opening: str, sections: Sequence[Section]) 
         f'<body><header class="top"><p class="over">{text(over)}</p>'
         f"<h1>{name(title)}</h1>"
         f"{opening}<nav>{links}</nav></header>\n<main>"
-        + "\n".join(part.html for part in sections)
+        + "\n".join(part.html for part in there)
         + f"</main>\n<script>{script}</script></body></html>\n"
     )
 
@@ -94,10 +95,7 @@ def _opening(report: RunReport) -> str:
     if report.held_out:
         number, _, kept = counted(len(report.held_out), "recording").partition(" ")
         numbers.append((number, f"{kept} held out as a test"))
-    tiles = "".join(f"<div><b>{number}</b><span>{label}</span></div>" for number, label in numbers)
-    return (f'<p class="summary">{sentence}</p>' if sentence else "") + (
-        f'<div class="tiles">{tiles}</div>' if tiles else ""
-    )
+    return (f'<p class="summary">{sentence}</p>' if sentence else "") + tiles(numbers)
 
 
 def _policy(script: str) -> str:

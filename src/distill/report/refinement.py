@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distill.report.contents import Reconstruction
 from distill.report.listening import comparison
-from distill.report.markup import Section, section
+from distill.report.markup import Section, section, tiles
 from distill.report.page import html_page, write_page
 from distill.report.tables import facts_section
 
@@ -33,8 +33,7 @@ def write_refinement_report(path: Path, report: RefinementReport) -> Path:
     Raises:
         OutputError: where it cannot be written.
     """
-    facts = facts_section(report.facts)
-    sections = [_listening_section(report), *([facts] if facts else [])]
+    sections = [_listening_section(report), facts_section(report.facts)]
     page = html_page(report.title, "Distill, the codec's second stage", _opening(report), sections)
     return write_page(path, page)
 
@@ -46,12 +45,11 @@ def _opening(report: RefinementReport) -> str:
         else "Judged by pitch, texture and distance together, the refined decoder is no better, so the model keeps the first."
     )
     numbers = [
-        (statistics.fmean(pair.mel_distance for pair in pairs), label)
+        (f"{statistics.fmean(pair.mel_distance for pair in pairs):.2f}", label)
         for pairs, label in ((report.before, "mean mel distance before"), (report.after, "after"))
         if pairs
     ]
-    tiles = "".join(f"<div><b>{number:.2f}</b><span>{label}</span></div>" for number, label in numbers)
-    return f'<p class="summary">{verdict}</p><div class="tiles">{tiles}</div>'
+    return f'<p class="summary">{verdict}</p>{tiles(numbers)}'
 
 
 def _listening_section(report: RefinementReport) -> Section:
