@@ -18,7 +18,7 @@ import torch
 
 from distill.cli import engines
 from distill.cli.app import main
-from distill.cli.console import AskedToEnd, ending_in_order
+from distill.cli.interrupts import AskedToEnd, ending_in_order
 from distill.cli.sweep import _Runner
 from distill.errors import OutputError, SettingError
 from distill.evaluation.grid import variants
@@ -447,7 +447,7 @@ engines.here([])
 _TRAINING = """
 import os, time
 from distill.cli import engines
-from distill.cli.console import ending_in_order
+from distill.cli.interrupts import ending_in_order
 with ending_in_order():
     engines.end_with_sweep()
     assert not any("ENDS_WITH" in name for name in os.environ)

@@ -33,7 +33,8 @@ from distill.cli import (
     train_prior,
     ui,
 )
-from distill.cli.console import complain, console, ending_in_order, warn
+from distill.cli.console import complain, console, warn
+from distill.cli.interrupts import ending_in_order
 from distill.errors import DistillError, InputError, SettingError
 from distill.files.atomic import NO_ROOM, output_error
 from distill.files.leftovers import announced_folder, clear_held

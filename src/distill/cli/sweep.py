@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from distill.cli import options
-from distill.cli.console import AskedToEnd, good, note, place, print_json, warn
+from distill.cli.console import good, note, place, print_json, warn
 from distill.cli.engines import Engine, end_all, here, on_ray
+from distill.cli.interrupts import AskedToEnd
 from distill.cli.outputs import a_folder
 from distill.counted import counted
 from distill.durations import duration

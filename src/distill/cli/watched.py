@@ -7,7 +7,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from distill.cli.console import note, place, stop_on_interrupt
+from distill.cli.console import note, place, warn
+from distill.cli.interrupts import stop_on_interrupt
 from distill.cli.training_view import TrainingView
 from distill.errors import DistillError
 from distill.files.process import this_process
@@ -63,6 +64,6 @@ def watched(watching: "Watching", run_name: Callable[[], str]) -> Iterator[Watch
         _naming_what_goes_on(),
         TrainingView() as view,
         watching.tell(view, run_name) as tell,
-        stop_on_interrupt(view.is_training) as cancel,
+        stop_on_interrupt(view.is_training, warn) as cancel,
     ):
         yield Watched(view, tell, cancel)
