@@ -1,6 +1,7 @@
 """``distill generate MODEL``: new audio."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,9 +17,83 @@ from distill.errors import SettingError
 from distill.files.regular import absolute
 
 if TYPE_CHECKING:
+    from distill.making.drawing import Sampling
     from distill.making.pieces import Piece
+    from distill.making.request import Request
 
 DEFAULT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which piece is asked for, as its options say it: new audio, with a prompt or without, a loop, or a passage made anew."""
+
+    seconds: float | None
+    prompt: Path | None
+    loop: bool
+    beats: int | None
+    bpm: float | None
+    infill: Path | None
+    begin: float | None
+    end: float | None
+
+    def check_together(self) -> None:
+        """Refuses options that contradict each other, before anything is loaded."""
+        if (self.prompt is not None) + self.loop + (self.infill is not None) > 1:
+            raise SettingError(
+                "--prompt, --loop and --infill are three different things.", "Ask for one of them at a time."
+            )
+        if not self.loop and (self.beats is not None or self.bpm is not None):
+            raise SettingError("--beats and --bpm set the length of a loop.", "Add --loop, or give --seconds.")
+        given = (self.begin is not None) + (self.end is not None)
+        if given and self.infill is None:
+            raise SettingError("--from and --to mark a passage of a recording.", "Name the recording with --infill.")
+        if self.infill is not None and given < 2:
+            raise SettingError("--infill needs to know which passage to replace.", "Give --from and --to, in seconds.")
+        if self.infill is not None and self.seconds is not None:
+            raise SettingError("--from and --to set the length of what --infill makes.", "Leave out --seconds.")
+        if self.beats is not None and self.seconds is not None:
+            raise SettingError(
+                "--beats and --seconds both set the length of a loop.", "Give --beats with --bpm, or --seconds."
+            )
+
+    def check_length(self, count: int) -> None:
+        """Refuses a length that no model can make, before one is loaded."""
+        from distill.making.infill import check_order
+        from distill.making.loops import loop_seconds
+        from distill.making.sampling import check_request
+
+        if self.loop:
+            with refusing("--seconds" if self.beats is None and self.bpm is None else "--beats and --bpm"):
+                loop_seconds(self._seconds, self.beats, self.bpm)
+        elif self.begin is not None and self.end is not None:
+            with refusing("--from and --to"):
+                check_order(self.begin, self.end)
+        else:
+            with refusing("--seconds"):
+                check_request(self._seconds, count)
+
+    def request(
+        self, sampling: "Sampling", audio_format: str, bit_depth: int, sample_rate: int
+    ) -> "tuple[Request, float]":
+        """The request to a model, and how many seconds of each piece are new."""
+        from distill.making.loops import loop_samples
+        from distill.making.request import Request
+
+        if self.loop:
+            samples = loop_samples(self._seconds, self.beats, self.bpm, sample_rate)
+            loop = Request("loop", sampling, audio_format, bit_depth, samples=samples, beats=self.beats)
+            return loop, samples / sample_rate
+        if self.infill is not None and self.begin is not None and self.end is not None:
+            passage = Request(
+                "infill", sampling, audio_format, bit_depth, begin=self.begin, end=self.end, given=self.infill
+            )
+            return passage, self.end - self.begin
+        return Request("audio", sampling, audio_format, bit_depth, self._seconds, given=self.prompt), self._seconds
+
+    @property
+    def _seconds(self) -> float:
+        return DEFAULT_SECONDS if self.seconds is None else self.seconds
 
 
 def generate(
@@ -91,36 +166,34 @@ def generate(
     import secrets
     import time
 
+    from distill.audio.writing import check_output_format
     from distill.making.drawing import Sampling
-    from distill.making.loops import loop_samples
-    from distill.making.pieces import make
-    from distill.making.request import Request
+    from distill.making.pieces import check_similarity, make
+    from distill.making.sampling import check_count
     from distill.making.voices import Choice, VoiceSettings
     from distill.models.model_file import load_model
     from distill.originality.dial import Dial
     from distill.settings import temperatures
     from distill.training.device import choose_device
 
-    _check_together(wanted_seconds, prompt, loop, beats, bpm, infill, begin, end)
+    asked = _Asked(wanted_seconds, prompt, loop, beats, bpm, infill, begin, end)
+    asked.check_together()
     warmth = temperatures(temperature)
     _refuse_idle(context, warmth, audio_format, voice, top_p is not None and max_similarity is not None)
-    seconds = DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds
     dial = Dial.at(options.dial(originality))
     sampling = Sampling(warmth, top_k, dial.top_p if top_p is None else top_p, variety)
-    _check_ranges(seconds, count, loop, beats, bpm, begin, end, max_similarity, audio_format, bit_depth)
+    with refusing("--count"):
+        check_count(count)
+    asked.check_length(count)
+    with refusing("--max-similarity"):
+        check_similarity(max_similarity)
+    with refusing("--bit-depth"):
+        check_output_format(audio_format, bit_depth)
     can_be_written(out)
     model = options.model_file(model)
     loaded = load_model(model, choose_device(device))
     options.require_prior(loaded, model)
-    if loop:
-        samples = loop_samples(seconds, beats, bpm, loaded.codec.sample_rate)
-        seconds = samples / loaded.codec.sample_rate
-        request = Request("loop", sampling, audio_format, bit_depth, samples=samples, beats=beats)
-    elif infill is not None and begin is not None and end is not None:
-        seconds = end - begin
-        request = Request("infill", sampling, audio_format, bit_depth, begin=begin, end=end, given=infill)
-    else:
-        request = Request("audio", sampling, audio_format, bit_depth, seconds, given=prompt)
+    request, seconds = asked.request(sampling, audio_format, bit_depth, loaded.codec.sample_rate)
     started = time.monotonic()
     with TrainingView() as view, naming_what_is_kept(new_sounds(out)):
         pieces = make(
@@ -139,42 +212,6 @@ def generate(
         return
     show_pieces(pieces)
     good(f"{duration(count * seconds)} of audio in {duration(taken)}")
-
-
-def _check_ranges(
-    seconds: float,
-    count: int,
-    loop: bool,
-    beats: int | None,
-    bpm: float | None,
-    begin: float | None,
-    end: float | None,
-    max_similarity: float | None,
-    audio_format: options.AudioFormat,
-    bit_depth: int,
-) -> None:
-    """Refuses what no model can make, before one is loaded."""
-    from distill.audio.writing import check_output_format
-    from distill.making.infill import check_order
-    from distill.making.loops import loop_seconds
-    from distill.making.pieces import check_similarity
-    from distill.making.sampling import check_count, check_request
-
-    with refusing("--count"):
-        check_count(count)
-    if loop:
-        with refusing("--seconds" if beats is None and bpm is None else "--beats and --bpm"):
-            loop_seconds(seconds, beats, bpm)
-    elif begin is not None and end is not None:
-        with refusing("--from and --to"):
-            check_order(begin, end)
-    else:
-        with refusing("--seconds"):
-            check_request(seconds, count)
-    with refusing("--max-similarity"):
-        check_similarity(max_similarity)
-    with refusing("--bit-depth"):
-        check_output_format(audio_format, bit_depth)
 
 
 def _print_json(pieces: Sequence["Piece"], seconds: float, taken: float) -> None:
@@ -215,33 +252,3 @@ def _refuse_idle(
         if sets_dial:
             why = "--top-p and --max-similarity set what --originality stands for in the codec's voice."
             options.refuse_idle(context, why, "originality")
-
-
-def _check_together(
-    seconds: float | None,
-    prompt: Path | None,
-    loop: bool,
-    beats: int | None,
-    bpm: float | None,
-    infill: Path | None,
-    begin: float | None,
-    end: float | None,
-) -> None:
-    """Refuses options that contradict each other, before anything is loaded."""
-    if (prompt is not None) + loop + (infill is not None) > 1:
-        raise SettingError(
-            "--prompt, --loop and --infill are three different things.", "Ask for one of them at a time."
-        )
-    if not loop and (beats is not None or bpm is not None):
-        raise SettingError("--beats and --bpm set the length of a loop.", "Add --loop, or give --seconds.")
-    given = (begin is not None) + (end is not None)
-    if given and infill is None:
-        raise SettingError("--from and --to mark a passage of a recording.", "Name the recording with --infill.")
-    if infill is not None and given < 2:
-        raise SettingError("--infill needs to know which passage to replace.", "Give --from and --to, in seconds.")
-    if infill is not None and seconds is not None:
-        raise SettingError("--from and --to set the length of what --infill makes.", "Leave out --seconds.")
-    if beats is not None and seconds is not None:
-        raise SettingError(
-            "--beats and --seconds both set the length of a loop.", "Give --beats with --bpm, or --seconds."
-        )
