@@ -25,7 +25,7 @@ from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.header import CorpusRecord, new_header
 from distill.models.model_file import Source
 from distill.report import gather
-from distill.report.gather import by_others, evaluation_report, reconstructions
+from distill.report.gather import as_grains_of_others, evaluation_report, reconstructions
 from distill.report.sound import mel_picture
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def test_a_recording_whose_codes_the_model_keeps_is_not_encoded_again(
         return codes
 
     monkeypatch.setattr(gather, "encode_blocks", encode)
-    fresh = by_others(model, corpus, pairs)
+    fresh = as_grains_of_others(model, corpus, pairs)
     assert len(encoded) == corpus.file_count
     whole = [encode_blocks(model.codec, one.blocks(1)) for one in whole_recordings(corpus.recordings)]
     sources = [
@@ -72,14 +72,14 @@ def test_a_recording_whose_codes_the_model_keeps_is_not_encoded_again(
     ]
     encoded.clear()
     for kept, expected in zip(
-        by_others(dataclasses.replace(model, sources=(*sources,)), corpus, pairs), fresh, strict=True
+        as_grains_of_others(dataclasses.replace(model, sources=(*sources,)), corpus, pairs), fresh, strict=True
     ):
         np.testing.assert_array_equal(kept, expected)
     assert not encoded
     sources[0] = dataclasses.replace(sources[0], codes=sources[0].codes[:-1])
     sources[1] = dataclasses.replace(sources[1], gain=0.5)
     sources[2] = dataclasses.replace(sources[2], start_seconds=1.0)
-    by_others(dataclasses.replace(model, sources=(*sources,)), corpus, pairs)
+    as_grains_of_others(dataclasses.replace(model, sources=(*sources,)), corpus, pairs)
     assert encoded == [len(codes) for codes in whole[:3]]
 
 

@@ -35,7 +35,7 @@ _HEARD_S = 0.3
 
 
 @dataclass(frozen=True)
-class _Tried:
+class _Trained:
     """What came of one variant."""
 
     variant: Variant
@@ -171,7 +171,7 @@ class _Runner:
         self._claim = threading.Lock()
         self._is_over = threading.Event()
 
-    def all(self, tries: tuple[Variant, ...], at_once: int) -> list[_Tried]:
+    def all(self, tries: tuple[Variant, ...], at_once: int) -> list[_Trained]:
         """Every variant, so many at a time."""
         with ThreadPoolExecutor(at_once) as pool:
             try:
@@ -183,14 +183,14 @@ class _Runner:
                 end_all()
                 raise
 
-    def _one(self, variant: Variant) -> _Tried:
+    def _one(self, variant: Variant) -> _Trained:
         model = self._out / f"{variant.name}{MODEL_SUFFIX}"
         if self._progress.is_finished(_model(variant)) and model.is_file():
-            return _Tried(variant, model, "")
+            return _Trained(variant, model, "")
         wrong = self._codec(variant) or self._prior(variant, model)
         if not wrong:
             note(f"  {variant.words}", style="dim")
-        return _Tried(variant, model, wrong)
+        return _Trained(variant, model, wrong)
 
     def _prior(self, variant: Variant, model: Path) -> str:
         """Trains a prior in its own copy of the codec; gives what went wrong."""
@@ -342,22 +342,22 @@ def _flags(chosen: tuple[tuple[str, str], ...]) -> list[str]:
     return [word for name, value in chosen for word in (f"--{name}", value)]
 
 
-def _compared(folder: Path, out: Path, ended: list[_Tried]) -> tuple[list[dict[str, Any]], Path | None]:
+def _compared(folder: Path, out: Path, ended: list[_Trained]) -> tuple[list[dict[str, Any]], Path | None]:
     """Figures of every model, and the page; no page where there is no model."""
     from distill.audio.corpus import import_corpus
     from distill.evaluation.measure import evaluate, own_split
     from distill.files.names import reserving
     from distill.models.model_file import load_model
     from distill.report import write_evaluation_report
-    from distill.report.gather import Tried, sweep_report
+    from distill.report.sweep import SweptModel, sweep_report
 
-    found: list[Tried] = []
+    found: list[SweptModel] = []
     for one in ended:
         if not one.wrong:
             model = load_model(one.model)
             corpus = import_corpus(folder, channels=model.codec.channels)
             split = own_split(model, corpus)
-            found.append(Tried(one.variant.words, model, evaluate(model, corpus, split, with_opus=False)))
+            found.append(SweptModel(one.variant.words, model, evaluate(model, corpus, split, with_opus=False)))
     if not found:
         return [], None
     report = sweep_report(absolute(folder).name, found, corpus, split)

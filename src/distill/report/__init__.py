@@ -3,6 +3,7 @@
 contents.py  the plain data a page is made from      sound.py     spectrograms, waveforms, FLAC
 page.py      puts the sections together, writes      curves.py    learning curves as SVG
 refinement.py  the page of the codec's second stage     evaluation.py  the page of an evaluation
+gather.py    fills them from models and recordings    sweep.py     the page that compares the models of a sweep
 listening.py, learning.py, tables.py  the sections   markup.py    what all sections are made of
 style.css, player.js                  how it looks, and the playhead
 """

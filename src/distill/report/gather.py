@@ -2,8 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from importlib.metadata import version
 
 import numpy as np
@@ -137,7 +136,7 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
     """The page of an evaluation, with a few recordings to listen to, beside Opus at 12 kbit/s where it is installed."""
     held_out = held_out_names(split)
     pairs = reconstructions(model, corpus, held_out)
-    others = {"The same codes, as grains of the other recordings": by_others(model, corpus, pairs)}
+    others = {"The same codes, as grains of the other recordings": as_grains_of_others(model, corpus, pairs)}
     if not all(sound.shape[1] for sides in others.values() for sound in sides):
         others = {}
     if evaluation.opus:
@@ -165,76 +164,6 @@ def evaluation_report(model: Model, corpus: Corpus, split: Split | None, evaluat
     )
 
 
-@dataclass(frozen=True)
-class Tried:
-    """A model of a sweep, and how good its codec is."""
-
-    words: str
-    """What is special about it."""
-    model: Model
-    evaluation: Evaluation
-
-    def figures(self) -> dict[str, float]:
-        """What the models of a sweep are compared by; NaN where it is not known."""
-        header = self.model.header
-        perplexity = math.nan if header.perplexity is None else header.perplexity
-        tokens = header.codec.frame_rate * header.codec.num_quantizers
-        judged = self.evaluation.judged["held_out" if self.evaluation.is_own_corpus else "all"]
-        if math.isnan(judged["mel"]):  # nothing was held out
-            judged = self.evaluation.judged["all"]
-        return {
-            **judged,
-            "mel of all": self.evaluation.mean("mel"),
-            "codec bits a second": self.evaluation.bits_per_second,
-            "prior bits a second": tokens * math.log2(perplexity) if perplexity > 0 else math.nan,
-            "weights": float(sum(weights.numel() for weights in self.model.codec.parameters())),
-        }
-
-
-SWEEP_COLUMNS = {
-    "mel": ("mel", ".3f"),
-    "mel of all": ("mel, all", ".3f"),
-    "kept": ("partials kept", ".2f"),
-    "cents": ("cents off", ".1f"),
-    "invented": ("invented", ".2f"),
-    "movement": ("movement, dB", ".1f"),
-    "line": ("buzz, dB", ".1f"),
-    "grain": ("grain, dB", "+.1f"),
-    "codec bits a second": ("codec, bit/s", ".0f"),
-    "prior bits a second": ("prior, bit/s", ".0f"),
-}
-"""Figures of a sweep as the page calls and writes them; of held-out recordings where there are any."""
-
-
-def sweep_report(title: str, tried: Sequence[Tried], corpus: Corpus, split: Split | None) -> EvaluationReport:
-    """The page of a sweep: the same recordings through every codec, and a row of figures for each model."""
-    held_out = held_out_names(split)
-    sounds = [reconstructions(one.model, corpus, held_out) for one in tried]
-    others = {one.words: [pair.decoded for pair in pairs] for one, pairs in zip(tried, sounds, strict=True)}
-    first, *_ = others
-    return EvaluationReport(
-        title=title,
-        pairs=sounds[0],
-        others={words: made for words, made in others.items() if words != first},
-        held_out=held_out,
-        headings=("model", *(called for called, _ in SWEEP_COLUMNS.values())),
-        rows=[(one.words, *_cells(one.figures())) for one in tried],
-        facts={
-            "recordings": f"{corpus.file_count}, {duration(corpus.seconds)}",
-            "figures": "of held-out recordings, where some were held out; mel, all: of all of them",
-            "prior, bit/s": "what a second of sound (held out, where some was) takes once the prior has heard what came "
-            "before; lower is better",
-        },
-        decoded_as=first,
-        over="Distill, models compared",
-    )
-
-
-def _cells(figures: Mapping[str, float]) -> list[str]:
-    columns = [(figures[name], form) for name, (_, form) in SWEEP_COLUMNS.items()]
-    return ["–" if math.isnan(value) else f"{value:{form}}" for value, form in columns]
-
-
 def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> list[Reconstruction]:
     """Up to four recordings beside what the codec makes of them, held-out ones first; the first ten seconds of each."""
     by_interest = sorted(corpus.recordings, key=lambda one: (one.name not in held_out, -one.seconds))
@@ -252,7 +181,7 @@ def reconstructions(model: Model, corpus: Corpus, held_out: frozenset[str]) -> l
     return shown
 
 
-def by_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> list[np.ndarray]:
+def as_grains_of_others(model: Model, corpus: Corpus, pairs: Iterable[Reconstruction]) -> list[np.ndarray]:
     """Each recording's codes as grains of all recordings but itself and its near-copies: float32 ``[C, N]``, as long as the
     original, or ``[C, 0]`` where there are no others."""
     codec, join_cost = model.codec, join_cost_of(model)
