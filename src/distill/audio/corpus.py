@@ -96,12 +96,12 @@ class Corpus:
     @property
     def bandwidth(self) -> float:
         """The highest frequency (Hz) in any of the recordings: lossy formats and low sample rates hold nothing above it."""
-        return max(file.bandwidth for file in self.files if file.verdict == FileVerdict.USED)
+        return max(file.bandwidth for file in self.files if file.is_used)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What will show in the result though every recording is usable: plain sentences, none for a healthy corpus."""
-        used = [file for file in self.files if file.verdict == FileVerdict.USED]
+        used = [file for file in self.files if file.is_used]
         silence = sum(file.silence * file.seconds for file in used) / self.seconds
         copied = sum(file.verdict in (FileVerdict.DUPLICATE, FileVerdict.COPY) for file in self.files)
         found = []

@@ -49,12 +49,17 @@ class FileReport:
     unread: str = ""
     loud: float = 0.0
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the recording is trained on or measured."""
+        return self.verdict == FileVerdict.USED
+
 
 def remarks(files: Iterable[FileReport]) -> dict[str, list[str]]:
     """What a person should know of the files that are used, and the names of those that it goes for."""
     found: dict[str, list[str]] = {}
     for file in files:
-        if file.remark and file.verdict == FileVerdict.USED:
+        if file.remark and file.is_used:
             found.setdefault(file.remark, []).append(file.name)
     return found
 

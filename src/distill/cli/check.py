@@ -1,11 +1,13 @@
 """``distill check FOLDER``: what Distill can use in a folder, before any time is spent."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from distill.audio.verdicts import FileReport, FileVerdict, remarks
 from distill.cli import options
 from distill.cli.console import line, listing, note, percent, place, print_json, settings_table
 from distill.cli.training_view import TrainingView
@@ -15,21 +17,18 @@ from distill.files.names import command
 from distill.files.regular import absolute
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from distill.audio.corpus import Corpus
     from distill.audio.passages import Split
-    from distill.audio.verdicts import FileReport
     from distill.settings import Settings
 
 _STYLES = {
-    "used": "green",
-    "duplicate": "yellow",
-    "copy": "yellow",
-    "too short": "yellow",
-    "too long": "yellow",
-    "silent": "yellow",
-    "unreadable": "red",
+    FileVerdict.USED: "green",
+    FileVerdict.DUPLICATE: "yellow",
+    FileVerdict.COPY: "yellow",
+    FileVerdict.SHORT: "yellow",
+    FileVerdict.LONG: "yellow",
+    FileVerdict.SILENT: "yellow",
+    FileVerdict.UNREADABLE: "red",
 }
 
 
@@ -98,17 +97,15 @@ def _print_json(folder: Path, corpus: "Corpus", split: "Split", why: str, settin
     )
 
 
-def _say_of_files(files: "Sequence[FileReport]") -> None:
+def _say_of_files(files: Sequence[FileReport]) -> None:
     """Why files are left out, and what is to be known of some that are used.
 
     Of one recording there may be many copies, and of one camera many films: what is said of all is said once.
     """
-    from distill.audio.verdicts import remarks
-
-    same: dict[tuple[str, str, str], list[str]] = {}
+    same: dict[tuple[FileVerdict, str, str], list[str]] = {}
     for file in files:
-        if str(file.verdict) != "used":
-            same.setdefault((str(file.verdict), file.reason, file.fix), []).append(file.name)
+        if not file.is_used:
+            same.setdefault((file.verdict, file.reason, file.fix), []).append(file.name)
     if same:
         line()
         line("Left out:")
@@ -122,7 +119,7 @@ def _say_of_files(files: "Sequence[FileReport]") -> None:
         line(f"  {', '.join(names)}: {remark}")
 
 
-def _show(files: "Sequence[FileReport]") -> None:
+def _show(files: Sequence[FileReport]) -> None:
     rows = []
     for file in files:
         known = file.sample_rate > 0
@@ -130,7 +127,7 @@ def _show(files: "Sequence[FileReport]") -> None:
         rows.append(
             (
                 file.name,
-                Text(str(file.verdict), style=_STYLES[str(file.verdict)]),
+                Text(file.verdict, style=_STYLES[file.verdict]),
                 f"{file.seconds:.2f}" if file.seconds >= 0.1 else f"{file.seconds:.5f}" if known else "",
                 str(file.sample_rate) if known else "",
                 str(file.channels) if known else "",

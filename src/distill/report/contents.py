@@ -3,21 +3,16 @@
 C channels, N samples, Q quantizers, K codebook entries.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from distill.audio.verdicts import FileReport
 from distill.originality.verdict import Originality
 from distill.training.metrics import TrainingEvent
-
-if TYPE_CHECKING:
-    from distill.audio.verdicts import FileReport
 
 
 @dataclass(frozen=True)

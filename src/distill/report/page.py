@@ -14,7 +14,7 @@ from distill.report.contents import RunReport
 from distill.report.learning import codebook_section, kept_epoch, learning_section
 from distill.report.listening import is_much, new_audio_section, reconstruction_section
 from distill.report.markup import Section, bit_rate, name, text, tiles
-from distill.report.tables import corpus_section, facts_section, is_used, settings_section
+from distill.report.tables import corpus_section, facts_section, settings_section
 from distill.training.metrics import checked
 
 
@@ -75,7 +75,7 @@ def html_page(title: str, over: str, opening: str, sections: Sequence[Section | 
 
 def _opening(report: RunReport) -> str:
     """A sentence and a row of numbers: the run at a glance."""
-    used = [file for file in report.files if is_used(file)]
+    used = [file for file in report.files if file.is_used]
     sentence = ""
     if used:
         sound = sum(file.seconds for file in used)

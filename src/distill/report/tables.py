@@ -1,35 +1,24 @@
 """The reference sections: the recordings, the settings, and further facts."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from distill.audio.verdicts import FileReport, FileVerdict
 from distill.counted import counted
 from distill.durations import duration
 from distill.report.markup import Section, badge, name, section, text
 
-if TYPE_CHECKING:
-    from distill.audio.verdicts import FileReport
-
 _ROWS_SHOWN_AT_ONCE = 12
 _NO_SOUND_DB = -200.0
 _CHANNELS = {1: "mono", 2: "stereo"}
-_USED = "used"
 _TONES = {
-    _USED: "good",
-    "duplicate": "plain",
-    "copy": "plain",
-    "too short": "warn",
-    "too long": "warn",
-    "silent": "warn",
-    "unreadable": "bad",
+    FileVerdict.USED: "good",
+    FileVerdict.DUPLICATE: "plain",
+    FileVerdict.COPY: "plain",
+    FileVerdict.SHORT: "warn",
+    FileVerdict.LONG: "warn",
+    FileVerdict.SILENT: "warn",
+    FileVerdict.UNREADABLE: "bad",
 }
-
-
-def is_used(file: FileReport) -> bool:
-    """Whether the recording was trained on or measured."""
-    return file.verdict == _USED
 
 
 def corpus_section(files: Sequence[FileReport], split: str, held_out: Collection[str]) -> Section | None:
@@ -88,12 +77,11 @@ def _file_table(remark: str, files: Sequence[FileReport], held_out: Collection[s
 
 
 def _is_noted(file: FileReport) -> bool:
-    return bool(file.reason or file.fix or file.remark or not is_used(file))
+    return bool(file.reason or file.fix or file.remark or not file.is_used)
 
 
 def _file_row(file: FileReport, is_held_out: bool) -> str:
-    verdict = str(file.verdict)
-    remark = file.remark if is_used(file) else ""
+    remark = file.remark if file.is_used else ""
     said = " ".join(words for words in (file.reason, file.fix, remark) if words)
     know = text(said)
     if file.duplicate_of and file.duplicate_of not in said:
@@ -102,7 +90,7 @@ def _file_row(file: FileReport, is_held_out: bool) -> str:
     # An unreadable file has no rate, and what else its row says of its sound was never measured.
     readable = file.sample_rate > 0
     cells = (
-        ("Verdict", "", badge(verdict, _TONES.get(verdict, "plain"))),
+        ("Verdict", "", badge(file.verdict, _TONES[file.verdict])),
         ("What to know", "words", know.strip()),
         ("Length", "number", duration(file.seconds) if readable else "–"),
         ("Rate", "number", f"{file.sample_rate / 1000:g} kHz" if readable else "–"),
