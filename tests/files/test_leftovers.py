@@ -14,8 +14,7 @@ from distill.errors import OutputError
 from distill.files.atomic import ensure_writable, written_aside
 from distill.files.home import home
 from distill.files.leftovers import clear_held, clear_parts
-from distill.files.names import reserving
-from distill.library.moving import reserved
+from distill.files.names import reserving, reserving_exactly
 
 _BEGUN = """
 import sys, time
@@ -84,11 +83,11 @@ def test_a_name_that_a_killed_process_held_is_free_again(
 
 def test_the_same_of_a_name_that_was_chosen(writing: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) -> None:
     process = writing()
-    with pytest.raises(OutputError, match="already exists"), reserved(tmp_path / "a.wav"):
+    with pytest.raises(OutputError, match="already exists"), reserving_exactly(tmp_path / "a.wav"):
         pass
     process.kill()
     process.wait()
-    with reserved(tmp_path / "a.wav"):
+    with reserving_exactly(tmp_path / "a.wav"):
         (tmp_path / "a.wav").write_text("mine")
     assert not notes()
 

@@ -36,7 +36,7 @@ from distill.export.outcome import ENDLESS, Outcome, codes_to_try, decibels, ref
 from distill.export.speaking import SpeakingStream
 from distill.export.special import OwnSpecials
 from distill.files.atomic import make_folder, written_aside
-from distill.library.moving import reserved
+from distill.files.names import reserving_exactly
 from distill.making.threads import one_thread
 from distill.models.model_file import Model
 from distill.models.vqvae import ConvVQVAE
@@ -192,7 +192,7 @@ def export_nn_tilde(model: Model, path: Path) -> Outcome:
     lateness = {"encode": scripted.encoder_latency, "decode": speaking.latency}
     lateness["forward"] = lateness["encode"] + lateness["decode"]
     make_folder(path.parent)
-    with reserved(path), written_aside(path) as aside, torch.inference_mode():
+    with reserving_exactly(path), written_aside(path) as aside, torch.inference_mode():
         scripted.save(str(aside))  # before it is tried: what it keeps from call to call is in the file
         null_db, equal = _null_test(scripted, codec, codes_to_try(model), lateness)
         spent, buffer = _milliseconds_a_buffer(scripted, codec)

@@ -145,20 +145,45 @@ def reserving(path: Path) -> Iterator[Path]:
     """
     make_folder(path.parent)
     clear_held()
-    while True:
-        candidate = free_path(path)
-        try:
-            candidate.touch(exist_ok=False)
-        except FileExistsError:  # another writer was quicker
-            continue
-        except OSError as error:
-            raise output_error(candidate, error) from error
-        break
+    while not _took(candidate := free_path(path)):
+        continue  # another writer was quicker
+    with _holding(candidate):
+        yield candidate
+
+
+@contextmanager
+def reserving_exactly(path: Path) -> Iterator[None]:
+    """The same of that very name, so that a file that another program writes at the same moment is not overwritten either.
+
+    Raises:
+        OutputError: if the name is taken, or the file system refuses.
+    """
+    clear_held()
+    if not _took(path):
+        raise OutputError(f"{path} already exists.", "Choose another --out, or move it away.")
+    with _holding(path):
+        yield
+
+
+def _took(path: Path) -> bool:
+    """Takes a name with an empty file, and says whether it did: not where there is a file of that name."""
     try:
-        with noted_as_held(candidate):
-            yield candidate
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise output_error(path, error) from error
+    return True
+
+
+@contextmanager
+def _holding(path: Path) -> Iterator[None]:
+    """Notes whose the empty file is; removes it if the block, which is to replace it, fails."""
+    try:
+        with noted_as_held(path):
+            yield
     except BaseException:
-        discard(candidate)
+        discard(path)
         raise
 
 

@@ -5,8 +5,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +14,16 @@ from distill.audio.retitled import retitle
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
-from distill.files.leftovers import clear_held, noted_as_held
-from distill.files.names import MODEL_SUFFIX, claimed, free_path, given_name, new_model_path, normalised, searchable
+from distill.files.names import (
+    MODEL_SUFFIX,
+    claimed,
+    free_path,
+    given_name,
+    new_model_path,
+    normalised,
+    reserving_exactly,
+    searchable,
+)
 from distill.files.regular import absolute, open_regular
 from distill.files.tensors import read_table, rewrite
 from distill.library.beside import companions
@@ -87,7 +95,7 @@ def rename(library: Library, entry: ModelEntry, name: str) -> ModelEntry:
             undo.pop_all()
     else:
         target = new_model_path(entry.path.parent, name, entry.path.parent)
-        with claimed(entry.path), claimed(target), reserved(target):
+        with claimed(entry.path), claimed(target), reserving_exactly(target):
             _write_called(entry.path, target, target.stem)
             _unlink(entry.path)
     library.forget_model(entry.path)
@@ -169,7 +177,7 @@ class _Beside(NamedTuple):
             move(self.was, self.new)
             undo.callback(move, self.new, self.was)
             return
-        with reserved(self.new), written_aside(self.new) as aside:
+        with reserving_exactly(self.new), written_aside(self.new) as aside:
             aside.write_text(self.text, encoding="utf-8")
         undo.callback(self.new.unlink)
 
@@ -199,7 +207,7 @@ def move(source: Path, target: Path) -> None:
     if _is_same(source, target):
         _recase(source, target)
         return
-    with reserved(target):
+    with reserving_exactly(target):
         try:
             source.replace(target)
             sync_folder(target.parent)
@@ -230,32 +238,8 @@ def _recase(source: Path, target: Path) -> None:
         raise output_error(target, error) from error
 
 
-@contextmanager
-def reserved(target: Path) -> Iterator[None]:
-    """Holds a free name with an empty file. The block is to replace it; it is removed if the block fails.
-
-    So a file that another program writes at the same moment is not overwritten either.
-
-    Raises:
-        OutputError: if the name is taken.
-    """
-    clear_held()
-    try:
-        target.touch(exist_ok=False)
-    except FileExistsError as error:
-        raise OutputError(f"{target} already exists.", "Choose another --out, or move it away.") from error
-    except OSError as error:
-        raise output_error(target, error) from error
-    try:
-        with noted_as_held(target):
-            yield
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-
-
 def _copied(source: Path, target: Path) -> Path:
-    with reserved(target), written_aside(target) as aside:
+    with reserving_exactly(target), written_aside(target) as aside:
         shutil.copyfile(source, aside)
     return target
 

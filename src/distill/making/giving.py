@@ -7,8 +7,9 @@ from distill.audio.mixing import in_channels
 from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 from distill.errors import AudioFileError, MissingPriorError, SettingError
+from distill.files.names import reserving_exactly
 from distill.library import ModelEntry
-from distill.library.moving import export_target, reserved
+from distill.library.moving import export_target
 from distill.making.recordings import find_recordings
 from distill.models.header import MOST_SOUND_SECONDS
 from distill.models.model_file import Model, load_model, save_model
@@ -67,6 +68,6 @@ def export_with_recordings(
     """
     target = export_target(entry, out)
     model = with_sound(load_model(entry.path), folder, callback)
-    with reserved(target):
+    with reserving_exactly(target):
         save_model(target, model)
     return target, model
