@@ -68,14 +68,6 @@ def test_an_mp3_that_is_whole_or_joined_is_not_called_damaged(tmp_path, encoded)
     assert probe(tmp_path / "b.mp3").remark.startswith("It breaks off before its end; all ")
 
 
-@pytest.mark.parametrize("other", [{"rate": 44_100}, {"channels": 2}])
-def test_an_mp3_joined_from_other_rates_or_channels_says_so(tmp_path, encoded, other):
-    """Guards against half a file dropped in silence, or called damaged, as its other half has another rate."""
-    (tmp_path / "a.mp3").write_bytes(mp3_of(encoded, seconds=2.0) + mp3_of(encoded, seconds=2.0, **other))
-    with pytest.raises(AudioFileError, match="joined from parts of different sample rates or channels"):
-        probe(tmp_path / "a.mp3")
-
-
 @pytest.mark.parametrize("form", ["VORBIS", "OPUS"])
 @pytest.mark.parametrize("hole", ["page", "bytes", "zeros", "flip"])
 def test_all_that_is_whole_of_a_damaged_ogg_is_used(tmp_path, encoded, form, hole):

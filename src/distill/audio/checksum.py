@@ -57,9 +57,12 @@ def is_changed(path: Path) -> bool:
 
 
 def _is_changed(file: BinaryIO | Spliced) -> bool:
-    told = file.read(_HEAD)[_SUM]
+    head = file.read(_HEAD)
+    told = head[_SUM]
     file.seek(0)
-    if not any(told):  # left open, as by an encoder that wrote into a pipe
+    if not head.startswith(b"fLaC") or not any(
+        told
+    ):  # another file behind it; left open by an encoder that wrote into a pipe
         return False
     found = hashlib.md5(usedforsecurity=False)
     with soundfile.SoundFile(file) as sound:

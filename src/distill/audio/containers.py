@@ -6,55 +6,30 @@ header claims, the file is read as if its header were right: spliced from new he
 (``spliced``). What a file holds is found out by its format (``chunks``, ``flac``, ``mpeg``, ``ogg``).
 """
 
+import contextlib
+import math
 import mmap
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from distill.audio.behind import begin_of, begins_file, unread_behind
 from distill.audio.chunks import aiff, au, caf, w64, wav
 from distill.audio.disguised import archive_suffix
 from distill.audio.flac import flac, is_beheaded_flac
 from distill.audio.id3 import skip_id3
+from distill.audio.kinds import HEAD, kind_of_head
 from distill.audio.mpeg import begins_later, is_followed, is_layer_2, mp3, mpeg_frame
 from distill.audio.ogg import ogg
-from distill.audio.spliced import AS_IT_IS, Links, Spliced
+from distill.audio.spliced import AS_IT_IS, Content, Links, Part, Spliced
 from distill.audio.suffixes import AUDIO_SUFFIXES
 from distill.files.regular import open_regular
 
-_KINDS = (
-    (b"fLaC", "FLAC"),
-    (b"OggS", "Ogg"),
-    (b"caff", "CAF"),
-    (b".snd", "AU"),
-    (b"riff\x2e\x91\xcf\x11", "W64"),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA"),
-    (b"\x1a\x45\xdf\xa3", "Matroska"),
-    (b"MAC ", "APE"),
-    (b"wvpk", "WavPack"),
-    (b"#!AMR", "AMR"),
-    (b"DSD ", "DSF"),
-    (b"TTA1", "TTA"),
-    (b"Creative Voice File", "VOC"),
-    (b"NIST_1A", "NIST"),
-    (b" paf", "PAF"),
-    (b"fap ", "PAF"),
-    (b"2BIT", "AVR"),
-    (b"PVF1", "PVF"),
-    (b"Extended Instrument: ", "XI"),
-    (b"MATLAB 5.0 MAT-file", "MAT5"),
-    (b"ALawSoundFile**", "WVE"),
-    *((bytes([0x64, 0xA3, number, 0]), "IRCAM") for number in range(1, 5)),
-    *((bytes([0, number, 0xA3, 0x64]), "IRCAM") for number in range(1, 5)),
-)
-COMPRESSED_CAF = "compressed CAF"
-"""As programs for telephones write it; libsndfile reads no more than what follows."""
-_PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw")
-_LOSSLESS_CAF = tuple(b"alac" + number.to_bytes(4, "big") for number in range(1, 5))
-_HEAD = 36
-_OTHERS_IN_OGG = {b"\x7fFLA": "Ogg FLAC", b"Spee": "Speex"}
-_PROTECTED = (b"aax ", b"aaxc", b"M4P ")
 _MPEG_SUFFIXES = (".mp3", ".mpga", ".mp2")
 _BEGINNING = 2**16
+_MOST_BEHIND = 2**27
+"""Bytes that are looked at of the files joined to the first one; they are held in memory."""
 _OPENINGS = re.compile(
     rb"(?:RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|fLaC\x00\x00\x00\x22|caff\x00\x01|OggS\x00\x02|riff\x2e\x91\xcf\x11",
     re.DOTALL,
@@ -66,6 +41,7 @@ _SUBFORMATS = (
 )
 """How the names of subformats end that libsndfile knows: Microsoft's, and that of B-format."""
 _WAV_FORMATS = {0, 1, 2, 3, 6, 7, 0x10, 0x11, 0x31, 0x40, 0x45, 0x64, 0x65, 0xFFFE}
+_JOIN_THEIR_OWN = ("MP3", "Ogg", "FLAC")
 _READERS = {"WAV": wav, "AIFF": aiff, "CAF": caf, "AU": au, "MP3": mp3, "Ogg": ogg, "FLAC": flac, "W64": w64}
 """By kind, what finds the parts of a file that its header does not describe."""
 
@@ -84,8 +60,8 @@ def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
     """What a file is, and where that begins: behind its tags, or behind rubbish."""
     begin = skip_id3(file)
     file.seek(begin)
-    head = file.read(_HEAD)
-    if kind := _kind_of_head(head):
+    head = file.read(HEAD)
+    if kind := kind_of_head(head):
         return kind, begin
     if (size := mpeg_frame(head[:4])[0]) and (begin or is_followed(file, begin + size)):
         return "MP3", begin
@@ -100,34 +76,12 @@ def _opening(file: BinaryIO, path: Path) -> tuple[str, int]:
     if suffix not in AUDIO_SUFFIXES or archive_suffix(path) is not None:
         return "", begin
     for match in _OPENINGS.finditer(content):
-        kind = _kind_of_head(content[match.start() : match.start() + _HEAD])
+        kind = kind_of_head(content[match.start() : match.start() + HEAD])
         if kind in _READERS:
             return kind, begin + match.start()
     if suffix == ".flac" and content and is_beheaded_flac(file):
         return "FLAC", begin
     return "", begin
-
-
-def _kind_of_head(head: bytes) -> str:
-    """What begins so, but for MPEG, which takes more than one look; empty where it is no sound we know."""
-    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        return "WAV"
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return "AIFF"
-    if head[:4] == b"FORM" and head[8:12] in (b"8SVX", b"16SV"):
-        return "8SVX"
-    if head[4:8] == b"ftyp":
-        return "protected" if head[8:12] in _PROTECTED else "AAC"
-    if head[:4] == b"OggS" and head[28:32] in _OTHERS_IN_OGG:
-        return _OTHERS_IN_OGG[head[28:32]]
-    if head.startswith(b"caff") and head[28:32] not in _PLAIN_CAF and head[28:36] not in _LOSSLESS_CAF:
-        return COMPRESSED_CAF
-    for opening, kind in _KINDS:
-        if head.startswith(opening):
-            return kind
-    if len(head) >= 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:  # layer 0 is none of MP3
-        return "AAC"
-    return ""
 
 
 def wav_packing(path: Path) -> str | None:
@@ -161,17 +115,69 @@ def spliced(path: Path) -> tuple[list[Spliced], Links]:
     links = AS_IT_IS
     try:
         kind, begin = _opening(file, path)
-        read = _READERS.get(kind)
-        if read is None:
-            return [], links
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if kind == "FLAC":
-                links = flac(content, begin)
-            elif begin and kind not in ("MP3", "Ogg"):
-                links = Links([[(begin, len(content))]])
-            else:
-                links = read(content)
+        if kind in _READERS:
+            links = _links_of(file, kind, begin)
         return [Spliced(file, parts) for parts in links.parts], links
     finally:
         if not links.parts:
             file.close()
+
+
+def _links_of(file: BinaryIO, kind: str, begin: int) -> Links:
+    """How a file is read, and any others that are joined to it."""
+    with contextlib.ExitStack() as stack:
+        content = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        first = _of_kind(content, kind, begin)
+        other = begins_file(content, first.end)
+        if not other or other == kind in _JOIN_THEIR_OWN:
+            return first
+        own = stack.enter_context(mmap.mmap(file.fileno(), first.end, access=mmap.ACCESS_READ))
+        return _joined(_of_kind(own, kind, begin), kind, content, first.end, other)
+
+
+def _joined(links: Links, kind: str, content: mmap.mmap, at: int, other: str) -> Links:
+    """The same with the files that begin in it, from the one of kind ``other`` on.
+
+    One that is damaged, or takes another library, is told of, and so is all that is behind it.
+    """
+    parts = [*links.parts] or [[(0, at)]]
+    links = links._replace(
+        claim=math.inf if links.claim == math.inf else None
+    )  # what is said of one goes for all otherwise
+    kinds = [kind]
+    while other:
+        rest = content[at:] if other in _READERS and len(content) - at <= _MOST_BEHIND else b""
+        begin = begin_of(rest, 0)
+        one = _of_kind(rest, other, begin) if rest else AS_IT_IS
+        following = begins_file(rest, one.end)
+        following = "" if following == other in _JOIN_THEIR_OWN else following
+        if following:
+            one = _of_kind(rest[: one.end], other, begin)._replace(end=one.end)
+        if not rest or links.is_unreadable or one.is_unreadable or one.lost:
+            return links._replace(parts=parts, remark=_in_one(kinds), unread=unread_behind(other, len(content) - at))
+        stop = one.end if following else len(rest)
+        parts += [_shifted(part, at) for part in one.parts or [[(begin, stop)]]]
+        kinds.append(other)
+        # What one header says is no count of them all; that one breaks off is worth telling.
+        links = links._replace(claim=math.inf if math.inf in (links.claim, one.claim) else None)
+        at, other = at + stop, following
+    return links._replace(parts=parts, remark=_in_one(kinds))
+
+
+def _of_kind(content: Content, kind: str, begin: int) -> Links:
+    if kind == "FLAC":
+        return flac(content, begin)
+    if begin and kind not in ("MP3", "Ogg"):
+        return Links([[(begin, len(content))]])
+    return _READERS[kind](content)
+
+
+def _shifted(parts: Sequence[Part], by: int) -> list[Part]:
+    return [part if isinstance(part, bytes) else (part[0] + by, part[1] + by) for part in parts]
+
+
+def _in_one(kinds: Sequence[str]) -> str:
+    """What is said of several files in one; empty of one."""
+    if len(kinds) < 2:
+        return ""
+    return f"It is {len(kinds)} files one after the other ({', '.join(kinds[:-1])} and {kinds[-1]}); all are used."

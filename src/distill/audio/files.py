@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -14,6 +15,7 @@ import soxr
 from distill.audio import more_formats
 from distill.audio.containers import spliced
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix_of, in_two, kept_sound
+from distill.audio.joined import Form, common_form, frames_in, in_form, joined_in_words
 from distill.audio.mixing import Balance, Mix, in_channels, mix_in_words
 from distill.audio.ogg import opus_family
 from distill.audio.rate import SAMPLE_RATE
@@ -46,6 +48,13 @@ class AudioInfo:
     """The one of these that holds whatever becomes of the file: it has more sound in it that is not read."""
     downmix: Sequence[Sequence[float]] = ()
     """How more channels than two become two; empty where there are no more."""
+    is_converted: bool = False
+    """Whether it has parts that differ, of which this is the common form."""
+
+    @property
+    def form(self) -> Form:
+        """As its samples are read, before channels are mixed."""
+        return Form(self.sample_rate, self.own_channels)
 
     @property
     def own_channels(self) -> int:
@@ -64,7 +73,8 @@ def probe(path: Path) -> AudioInfo:
     kind = kind_at(path)
     if kind in more_formats.FORMATS:
         shape = more_formats.shape_of(path, kind)
-        info = _checked(AudioInfo(path, shape.sample_rate, shape.channels, shape.frames, kind, kind), shape.downmix)
+        told = AudioInfo(path, *shape.form, shape.frames, kind, kind, shape.remark, is_converted=bool(shape.remark))
+        info = _checked(told, shape.downmix)
         lost = _lost(shape.lost, shape.lost_seconds, info.seconds)
         remark = _joined(_claimed(shape.claim, info.seconds), lost, info.remark, shape.unread)
         return replace(info, remark=remark, unread=shape.unread)
@@ -78,27 +88,45 @@ def probe(path: Path) -> AudioInfo:
                     f"{path.name} is damaged: what describes its sound cannot be read.",
                     "Export it again, or leave it out.",
                 )
-            frames, forms, mixed = 0, set(), None
-            first: AudioInfo | None = None
-            for file in files:
-                forms.add((file.samplerate, file.channels))
-                if first is None:
-                    first = AudioInfo(path, file.samplerate, file.channels, 0, file.format, file.subtype)
-                    mixed = downmix_of(file, opus_family(path) if kind == "Ogg" else 0)
-                if file.frames >= _UNKNOWN_FRAMES:
-                    frames += sum(len(block) for block in _native_blocks(path, file, 65_536))
-                else:
-                    frames += file.frames
-            if first is None or len(forms) > 1:
-                raise AudioFileError(
-                    f"{path.name} is joined from parts of different sample rates or channels.",
-                    "Export the parts one by one.",
-                )
+            family = opus_family(path) if kind == "Ogg" else 0
+            parts = [_Part.of(file, path, family) for file in files]
     except (soundfile.LibsndfileError, OSError) as error:
         raise no_audio(path, kind in ("AIFF", "CAF") and getattr(error, "code", 0) in _UNSUPPORTED) from error
-    info = _checked(replace(first, frames=frames), mixed)
+    info, mixed = _whole(path, parts)
+    info = _checked(info, mixed)
     lost = _lost(links.lost, links.lost_seconds, info.seconds)
-    return replace(info, remark=_joined(_claimed(links.claim, info.seconds), lost, info.remark))
+    remark = _joined(_claimed(links.claim, info.seconds), lost, links.remark, info.remark, links.unread)
+    return replace(info, remark=remark, unread=links.unread)
+
+
+class _Part(NamedTuple):
+    """One of the parts in which libsndfile reads a file."""
+
+    form: Form
+    frames: int
+    format: str
+    subtype: str
+    downmix: Downmix | None
+
+    @classmethod
+    def of(cls, file: soundfile.SoundFile, path: Path, family: int) -> "_Part":
+        frames = file.frames
+        if frames >= _UNKNOWN_FRAMES:
+            frames = sum(len(block) for block in _native_blocks(path, file, 65_536))
+        form = Form(file.samplerate, file.channels)
+        return cls(form, frames, file.format, file.subtype, downmix_of(file, family))
+
+
+def _whole(path: Path, parts: Sequence[_Part]) -> tuple[AudioInfo, Downmix | None]:
+    """What the parts are together, and how more channels than two become two."""
+    first, forms = parts[0], [part.form for part in parts if part.frames > 0]
+    if len(set(forms)) < 2:
+        form, frames = (forms or [first.form])[0], sum(part.frames for part in parts)
+        return AudioInfo(path, *form, frames, first.format, first.subtype), first.downmix
+    form = common_form(forms)
+    frames = sum(frames_in(part.frames, part.form, form) for part in parts if part.form.sample_rate > 0)
+    remark = joined_in_words(forms, form)
+    return AudioInfo(path, *form, frames, first.format, first.subtype, remark, is_converted=True), None
 
 
 def _joined(*sentences: str) -> str:
@@ -265,13 +293,20 @@ def _one_by_one(parts: Sequence[Spliced | str | bytes]) -> Iterator[soundfile.So
 
 def _all_native_blocks(info: AudioInfo, size: int) -> Iterator[np.ndarray]:
     if info.format in more_formats.FORMATS:
-        for block in more_formats.blocks_of(info.path, info.format):
+        for block in more_formats.blocks_of(info.path, info.format, info.form if info.is_converted else None):
             _check_numbers(info.path, block)
             yield block
         return
     with contextlib.ExitStack() as stack:
         for file in _opened(info.path, stack)[0]:
-            yield from _native_blocks(info.path, file, size)
+            blocks = _native_blocks(info.path, file, size)
+            if info.is_converted and file.frames > 0:
+                own = Form(file.samplerate, file.channels)
+                mixed = downmix_of(file, opus_family(info.path) if file.format == "OGG" else 0)
+                if mixed is not None:
+                    blocks, own = (in_two(block, mixed.matrix) for block in blocks), Form(own.sample_rate, 2)
+                blocks = in_form(blocks, own, info.form)
+            yield from blocks
 
 
 def _native_blocks(path: Path, file: soundfile.SoundFile, size: int) -> Iterator[np.ndarray]:

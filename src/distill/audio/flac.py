@@ -5,10 +5,11 @@ import struct
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
+from distill.audio.behind import first_in
 from distill.audio.flac_frames import Stretch, whole_stretches
 from distill.audio.flac_header import right_header
 from distill.audio.id3 import after_id3
-from distill.audio.spliced import AS_IT_IS, Links, Part
+from distill.audio.spliced import AS_IT_IS, Content, Links, Part
 
 _MOST_PARTS = 1000
 """Of files one after the other, and of stretches in one; what is behind is told as lost."""
@@ -24,13 +25,16 @@ def is_beheaded_flac(file: BinaryIO) -> bool:
         return right_header(content, _NO_HEADER, 0, len(content)) != _NO_HEADER[:26]
 
 
-def flac(content: mmap.mmap, begin: int | None = None) -> Links:
+def flac(content: Content, begin: int | None = None) -> Links:
     """Counts of samples that are not what the last frame says (an encoder that was stopped, a copy that broke off), and files
     one after the other; the first is where it is said to ``begin``, or behind the tags."""
     begins = [after_id3(content) if begin is None else begin]
     while (at := content.find(_FLAC_BEGIN, begins[-1] + 42)) >= 0 and len(begins) < _MOST_PARTS:
         begins.append(at)
     end = at if at >= 0 else len(content)
+    # Not among the blocks in front, in which there are pictures.
+    if at < 0 and (other := first_in(content, max(begins[-1] + 42, _description_end(content, begins[-1])), end)) >= 0:
+        return Links(end=other)
     links = [_one_flac(content, begin, stop) for begin, stop in zip(begins, [*begins[1:], end], strict=True)]
     if len(begins) == 1 and links[0].parts == [[(0, len(content))]]:
         return AS_IT_IS
@@ -60,7 +64,7 @@ class _Stream(NamedTuple):
     lost_seconds: float = 0.0
 
 
-def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
+def _one_flac(content: Content, begin: int, stop: int) -> _Stream:
     as_it_is: list[list[Part]] = [[(begin, stop)]]
     is_beheaded = content[begin : begin + 4] != _FLAC_BEGIN[:4]
     if not is_beheaded and (stop - begin < 42 or content[begin + 4] & 0x7F != 0):
@@ -104,7 +108,7 @@ def _one_flac(content: mmap.mmap, begin: int, stop: int) -> _Stream:
     return _Stream(parts, claim, held / rate, tuple(place / rate for place, _ in gaps), lost / rate)
 
 
-def _description_end(content: mmap.mmap, begin: int) -> int:
+def _description_end(content: Content, begin: int) -> int:
     """Where the blocks end that describe the sound, by the lengths that they say; -1 where one of them is none."""
     at, is_last = begin + 4, False
     while not is_last and at + 4 <= len(content):

@@ -4,7 +4,6 @@ Format as described in RFC 9639.
 """
 
 import functools
-import mmap
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distill.audio.chunks import TAGS
+from distill.audio.spliced import Content
 
 _SYNC = re.compile(rb"\xff[\xf8\xf9]")
 _LOOK_AHEAD = 64
@@ -31,7 +31,7 @@ class Stretch(NamedTuple):
     last: int
 
 
-def whole_stretches(content: mmap.mmap, begin: int, stop: int, fixed: int, claimed: int) -> list[Stretch]:
+def whole_stretches(content: Content, begin: int, stop: int, fixed: int, claimed: int) -> list[Stretch]:
     """The frames between two bytes whose checksums are right, joined where they follow each other.
 
     Args:
@@ -70,14 +70,14 @@ def whole_stretches(content: mmap.mmap, begin: int, stop: int, fixed: int, claim
     return stretches
 
 
-def frames_begin_at(content: mmap.mmap | bytes, begin: int, stop: int) -> Iterator[int]:
+def frames_begin_at(content: Content, begin: int, stop: int) -> Iterator[int]:
     """Where between two bytes there is the header of a frame, by its check sum."""
     for match in _SYNC.finditer(content, begin, stop):
         if span_of_frame(content, match.start(), 1) is not None:
             yield match.start()
 
 
-def span_of_frame(content: mmap.mmap | bytes, at: int, fixed: int) -> tuple[int, int] | None:
+def span_of_frame(content: Content, at: int, fixed: int) -> tuple[int, int] | None:
     """From which sample of the whole file to which a frame lasts that begins there; None if none does (its check sum is
     wrong)."""
     header = content[at : at + 17]
@@ -149,7 +149,7 @@ def _crc16_of_two() -> np.ndarray:
     return check
 
 
-def _are_right(content: mmap.mmap, frames: Sequence[Stretch]) -> np.ndarray:
+def _are_right(content: Content, frames: Sequence[Stretch]) -> np.ndarray:
     """Whether the check sum at the end of each frame is that of its bytes, bool ``[n]``: many frames at a time."""
     table = _crc16_of_two()
     right = np.zeros(len(frames), bool)

@@ -1,11 +1,11 @@
 """What the header of a FLAC stream should say, by the headers of its frames (RFC 9639), where its own is damaged."""
 
 import itertools
-import mmap
 from collections import Counter
 from typing import NamedTuple
 
 from distill.audio.flac_frames import frames_begin_at, span_of_frame
+from distill.audio.spliced import Content
 
 _RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 _BITS = (0, 8, 12, 0, 16, 20, 24, 32)
@@ -24,7 +24,7 @@ class _Frame(NamedTuple):
     bits: int
 
 
-def right_header(content: mmap.mmap, own: bytes, begin: int, stop: int) -> bytes:
+def right_header(content: Content, own: bytes, begin: int, stop: int) -> bytes:
     """The first 26 bytes of a stream: its ``own`` where the frames between two bytes of the file do not contradict them."""
     header = bytes(own[:_HEADER])
     places = itertools.islice(frames_begin_at(content, begin, stop), _LOOKED_AT)
@@ -46,7 +46,7 @@ def right_header(content: mmap.mmap, own: bytes, begin: int, stop: int) -> bytes
     return header[:8] + least.to_bytes(2, "big") + block.to_bytes(2, "big") + bytes(6) + packed.to_bytes(8, "big")
 
 
-def _frame(content: mmap.mmap, at: int) -> _Frame:
+def _frame(content: Content, at: int) -> _Frame:
     head = content[at : at + 4]
     first, last = span_of_frame(content, at, 1) or (0, 0)
     rate = head[2] & 15

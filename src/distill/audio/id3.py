@@ -1,4 +1,4 @@
-"""Tags in front of a file of any kind, which programs put there for their own players (id3.org, ID3v2)."""
+"""Tags in front of a file of any kind, and behind it, which programs put there for their own players (id3.org; APEv2)."""
 
 import io
 import mmap
@@ -7,6 +7,8 @@ from typing import BinaryIO
 VERSION_3 = b"ID3\x03\0\0"
 """How a tag of version 2.3 without further flags begins."""
 _MOST_TAGS = 16
+_SHORT_TAG = 128
+_APE_HEAD = 32
 
 
 def tag_size(head: bytes) -> int:
@@ -22,7 +24,7 @@ def tag_of(frames: bytes) -> bytes:
     return VERSION_3 + bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0)) + frames
 
 
-def after_id3(content: mmap.mmap) -> int:
+def after_id3(content: mmap.mmap | bytes) -> int:
     """Where the sound begins, behind the tags; one that claims to be longer than the file is not passed over."""
     at = 0
     for _ in range(_MOST_TAGS):
@@ -41,6 +43,22 @@ def skip_id3(file: BinaryIO) -> int:
         file.seek(at)
         size = tag_size(file.read(10))
         if not size or at + size > end:
+            break
+        at += size
+    return at
+
+
+def past_tags(content: mmap.mmap | bytes, at: int) -> int:
+    """Where something else begins behind the tags that lie there, of the file before and of the one that follows."""
+    for _ in range(_MOST_TAGS):
+        head = content[at : at + _APE_HEAD]
+        if head.startswith(b"TAG"):
+            size = _SHORT_TAG
+        elif head.startswith(b"APETAGEX"):
+            size = _APE_HEAD + int.from_bytes(head[12:16], "little")
+        else:
+            size = tag_size(head)
+        if not size or at + size > len(content):
             break
         at += size
     return at

@@ -7,6 +7,7 @@ that its content shows: FFmpeg would follow playlists otherwise, to other files 
 import errno
 import io
 import math
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from distill.audio.behind import adts_end, begins_file, boxes_end, first_in, unread_behind
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix
+from distill.audio.id3 import after_id3
+from distill.audio.joined import Form, common_form, joined_in_words
+from distill.audio.spliced import Spliced
 from distill.audio.suffixes import FILM_SUFFIXES
 from distill.durations import duration
 from distill.errors import AudioFileError
@@ -42,6 +47,9 @@ _TELL_THEIR_LENGTH = ("mov", "asf", "matroska", "ape", "wv", "dsf", "tta", "caf"
 _LONGEST_SECONDS = 7 * 3600
 _ENCODERS_DELAY = 0.25
 """Seconds by which what is decoded may differ from what a header says: what encoders put in front and behind."""
+_LAYOUTS = {1: "mono", 2: "stereo"}
+_HEAD = 64
+"""Bytes in which no other file begins."""
 _JUMP = 0.05  # seconds
 _ONE_PLACE = 2.0
 """Seconds: what is lost so soon behind the last place counts as the same."""
@@ -51,10 +59,9 @@ _STRICT = {"err_detect": "crccheck+explode"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What a file holds, counted by decoding it; ``frames`` at its own ``sample_rate`` (Hz)."""
+    """What a file holds, counted by decoding it; ``frames`` at its own sample rate."""
 
-    sample_rate: int
-    channels: int
+    form: Form
     frames: int
     claim: float | None
     """The seconds its header claims where that is wrong; infinite where it claims none, but the file breaks off."""
@@ -65,6 +72,8 @@ class Shape:
     lost_seconds: float = 0.0
     downmix: Downmix | None = None
     """How more channels than two become two."""
+    remark: str = ""
+    """That its parts were brought to that form; empty where they do not differ."""
 
 
 def film(path: Path) -> AudioFileError:
@@ -81,12 +90,16 @@ def shape_of(path: Path, kind: str) -> Shape:
         AudioFileError: if the extra is not installed, or the file cannot be read.
     """
     reading = _Reading(path, kind)
-    frames = rate = channels = 0
-    for block in reading.blocks():
-        rate, channels = reading.sample_rate, block.shape[1]
-        frames += len(block)
+    frames = sum(len(block) for block in reading.blocks())
+    forms = list(reading.forms)
+    form, remark = (forms or [Form(0, 0)])[0], ""
+    if len(forms) > 1:
+        form = common_form(forms)
+        reading = _Reading(path, kind, form)
+        frames, remark = sum(len(block) for block in reading.blocks()), joined_in_words(forms, form)
+        reading.downmix = None
     claim = reading.claim
-    seconds = frames / rate if rate else 0.0
+    seconds = frames / form.sample_rate if frames else 0.0
     if claim is not None and reading.lost:
         seconds += reading.lost_seconds
     if claim is not None and abs(claim - seconds) <= _ENCODERS_DELAY:
@@ -94,25 +107,26 @@ def shape_of(path: Path, kind: str) -> Shape:
     if claim is None and reading.breaks_off:
         claim = math.inf
     return Shape(
-        rate, channels, frames, claim, reading.unread, tuple(reading.lost), reading.lost_seconds, reading.downmix
+        form, frames, claim, reading.unread, tuple(reading.lost), reading.lost_seconds, reading.downmix, remark
     )
 
 
-def blocks_of(path: Path, kind: str) -> Iterator[np.ndarray]:
-    """Float32 ``[n, C]`` at the file's own rate.
+def blocks_of(path: Path, kind: str, form: Form | None = None) -> Iterator[np.ndarray]:
+    """Float32 ``[n, C]`` at the file's own rate, or where its parts differ, in the ``form`` that is given.
 
     Raises:
         AudioFileError: if the extra is not installed, or the file cannot be read.
     """
-    yield from _Reading(path, kind).blocks()
+    yield from _Reading(path, kind, form).blocks()
 
 
 class _Reading:
     """One pass over a file; what is found out on the way is known at its end."""
 
-    def __init__(self, path: Path, kind: str) -> None:
-        self._path, self._kind = path, kind
-        self.sample_rate = 0
+    def __init__(self, path: Path, kind: str, form: Form | None = None) -> None:
+        self._path, self._kind, self._form = path, kind, form
+        self.forms: dict[Form, None] = {}
+        """Those it has, in their order."""
         self.claim: float | None = None
         self.breaks_off = False
         self.unread = ""
@@ -133,7 +147,11 @@ class _Reading:
             ) from error
         names = FORMATS[kind] if path_begins_as_box(path) or kind != "AAC" else FORMATS[kind][::-1]
         try:
-            with open_regular(path) as file, av.open(file, format=names[0], metadata_errors="ignore") as container:
+            end = self._own_end(names[0])
+            with (
+                Spliced(open_regular(path), [(0, end)]) as file,
+                av.open(file, format=names[0], metadata_errors="ignore") as container,
+            ):
                 yield from self._decoded(container, names[0])
         except (av.FFmpegError, OSError) as error:
             if not isinstance(error, av.FFmpegError) and error.errno != errno.EINVAL:
@@ -145,6 +163,21 @@ class _Reading:
             raise AudioFileError(
                 f"{path.name} is damaged: it cannot be read {reached}.", "Export it again, or leave it out."
             ) from error
+
+    def _own_end(self, name: str) -> int:
+        """Where the file ends, or another one begins in it, which is told."""
+        with open_regular(self._path) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if name == "mov":
+                end = boxes_end(content)
+            elif name == "aac":
+                end = adts_end(content, after_id3(content))
+            else:
+                end = first_in(content, _HEAD, len(content))
+            other = begins_file(content, end)
+            if not other:
+                return len(content)
+            self.unread = unread_behind(other, len(content) - end)
+            return end
 
     def _decoded(self, container: "av.container.InputContainer", name: str) -> Iterator[np.ndarray]:
         import av
@@ -166,23 +199,37 @@ class _Reading:
         if 2 < stream.channels <= MOST_CHANNELS:
             self.downmix = downmix(stream.channels, [channel.name for channel in stream.layout.channels])
         if len(tracks) > 1:
-            self.unread = (
-                f"It holds {len(tracks)} tracks, of which only the first is read; export the others one by one."
-            )
+            words = f"It holds {len(tracks)} tracks, of which only the first is read; export the others one by one."
+            self.unread = f"{words} {self.unread}".rstrip()
         if name in _TELL_THEIR_LENGTH:
             whole = None if container.duration is None else container.duration / av.time_base
             own = stream.duration and stream.time_base and float(stream.duration * stream.time_base)
             self.claim = own or whole
         stream.codec_context.options = _STRICT
-        resampler = av.AudioResampler(format="flt")
+        resampler, own = None, Form(0, 0)
         for frame in self._frames(container, stream):
-            for piece in resampler.resample(frame):
-                block = piece.to_ndarray().reshape(-1, piece.layout.nb_channels).astype(np.float32)
-                self.sample_rate = piece.sample_rate
-                self._seconds += len(block) / piece.sample_rate
-                yield block
+            form = Form(frame.sample_rate, frame.layout.nb_channels)
+            if resampler is None or form != own:
+                yield from self._resampled(resampler, None)
+                self.forms[form], own = None, form
+                rate, layout = (
+                    (None, None) if self._form is None else (self._form.sample_rate, _LAYOUTS[self._form.channels])
+                )
+                resampler = av.AudioResampler("flt", layout, rate)
+            yield from self._resampled(resampler, frame)
             if self._seconds > _LONGEST_SECONDS:
                 return
+        yield from self._resampled(resampler, None)
+
+    def _resampled(
+        self, resampler: "av.audio.resampler.AudioResampler | None", frame: "av.audio.frame.AudioFrame | None"
+    ) -> Iterator[np.ndarray]:
+        """What a frame gives, or the end of a part; ``[n, C]`` each."""
+        for piece in [] if resampler is None else resampler.resample(frame):
+            if piece is not None:
+                block = piece.to_ndarray().reshape(-1, piece.layout.nb_channels).astype(np.float32)
+                self._seconds += len(block) / piece.sample_rate
+                yield block
 
     def _frames(
         self, container: "av.container.InputContainer", stream: "av.audio.stream.AudioStream"

@@ -1,13 +1,13 @@
 """MP3: its length is counted from frames, whatever lies between them (ISO 11172-3), not taken from the header."""
 
 import math
-import mmap
 import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from distill.audio.id3 import after_id3, tag_size
-from distill.audio.spliced import AS_IT_IS, Links, Part
+from distill.audio.id3 import after_id3, past_tags, tag_size
+from distill.audio.kinds import HEAD, kind_of_head
+from distill.audio.spliced import AS_IT_IS, Content, Links, Part
 
 _MPEG_KILOBITS = {
     1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -19,6 +19,7 @@ _MOST_GAPS = 20_000
 _MOST_TAGS = 0.01
 _SURE = 8
 """So many frames in a row are no chance: the sound goes on in another form, or begins here."""
+_FEW = 3
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"3DI")
 _MUCH_BEHIND = 20
 """So many frames of something unknown behind the last one are sound that cannot be read rather than a tag."""
@@ -42,7 +43,7 @@ class _Run:
     last: tuple[int, int] = (0, 0)
     """From where to where its last frame lies."""
 
-    def take(self, content: mmap.mmap, at: int, size: int, gap: int | None) -> None:
+    def take(self, content: Content, at: int, size: int, gap: int | None) -> None:
         """Counts the frame at ``at``; ``gap`` is where something else began before it."""
         table = _table_of_contents(content, at, size)
         if table is not None:  # what is before it is the end of another file
@@ -82,7 +83,7 @@ class _Run:
         return self.count * self.frame_seconds if self.count else 0.0
 
 
-def mp3(content: mmap.mmap) -> Links:
+def mp3(content: Content) -> Links:
     """Joined files, tables that are missing or describe the first part only, and damage: frames are found behind it again."""
     runs: list[_Run] = []
     form = b""
@@ -94,6 +95,8 @@ def mp3(content: mmap.mmap) -> Links:
         new = _form(content[at : at + 4]) if size else b""
         if not size or (new != form and not _go_on(content, at, new, _SURE if runs else 2)):
             gaps += 1
+            if gap is None and runs and kind_of_head(_head_behind_tags(content, at)):  # another file
+                break
             if gaps > _MOST_GAPS:  # what is behind is told as lost
                 break
             gap, at = at if gap is None else gap, _next_mpeg_frame(content, at + 1)
@@ -107,12 +110,13 @@ def mp3(content: mmap.mmap) -> Links:
         at += size
         gap = None
     sounds = [run for run in runs if run.count]
-    if len(sounds) > 1:
-        return Links([_parts(run) for run in sounds])
-    return _one_run(content, sounds[0]) if sounds else AS_IT_IS
+    if not sounds:
+        return AS_IT_IS
+    links = Links([_parts(run) for run in sounds]) if len(sounds) > 1 else _one_run(content, sounds[0])
+    return links._replace(end=sounds[-1].last[1])
 
 
-def _one_run(content: mmap.mmap, run: _Run) -> Links:
+def _one_run(content: Content, run: _Run) -> Links:
     begin, end = run.stretches[0][0], run.stretches[-1][1]
     claimed = run.tables[0][1] if run.tables else 0
     is_claimed = len(run.tables) == 1 and claimed > 0
@@ -150,12 +154,17 @@ def _parts(run: _Run) -> list[Part]:
     return [_own_table(run.first, run.count), *((begin, end) for begin, end in run.stretches)]
 
 
+def _head_behind_tags(content: Content, at: int) -> bytes:
+    begin = past_tags(content, at)
+    return content[begin : begin + HEAD]
+
+
 def _form(head: bytes) -> bytes:
     """What must not change from frame to frame: version, layer, rate, whether there is one channel or two."""
     return bytes([head[1] & 0xFE, head[2] & 0x0C, head[3] >> 6 == 3])
 
 
-def _go_on(content: mmap.mmap, at: int, form: bytes, wanted: int) -> bool:
+def _go_on(content: Content, at: int, form: bytes, wanted: int) -> bool:
     """Whether so many frames of that form follow each other there, or fewer up to the end."""
     for _ in range(wanted):
         if at + 4 > len(content):
@@ -165,6 +174,16 @@ def _go_on(content: mmap.mmap, at: int, form: bytes, wanted: int) -> bool:
             return content[at : at + 8].startswith(_TAGS)
         at += size
     return True
+
+
+def is_mp3_at(content: Content, at: int) -> bool:
+    """Whether so many frames of one form begin there that it is no chance, or a few, up to the end."""
+    form, count = content[at : at + 4], 0
+    while count < _SURE and (size := mpeg_frame(content[at : at + 4])[0]) and at + size <= len(content):
+        if _form(content[at : at + 4]) != _form(form):
+            break
+        at, count = at + size, count + 1
+    return count == _SURE or (count >= _FEW and (at == len(content) or content[at : at + 8].startswith(_TAGS)))
 
 
 def mpeg_frame(head: bytes) -> tuple[int, int, int]:
@@ -215,7 +234,7 @@ def begins_later(content: bytes) -> bool:
     return False
 
 
-def _next_mpeg_frame(content: mmap.mmap, at: int) -> int:
+def _next_mpeg_frame(content: Content, at: int) -> int:
     """Behind rubbish and tags: where a frame begins that another one follows."""
     while (at := content.find(b"\xff", at)) >= 0:
         size = mpeg_frame(content[at : at + 4])[0]
@@ -230,7 +249,7 @@ def _table_place(head: bytes) -> int:
     return 4 + ((17 if is_mono else 32) if head[1] >> 3 & 3 == 3 else (9 if is_mono else 17))
 
 
-def _table_of_contents(content: mmap.mmap, at: int, size: int) -> int | None:
+def _table_of_contents(content: Content, at: int, size: int) -> int | None:
     """The frames that a Xing, Info or VBRI frame claims, 0 if it does not say; None for a frame of sound."""
     frame = content[at : at + min(size, 200)]
     place = _table_place(frame)
@@ -242,7 +261,7 @@ def _table_of_contents(content: mmap.mmap, at: int, size: int) -> int | None:
     return None
 
 
-def _emptied(content: mmap.mmap, at: int) -> bytes | None:
+def _emptied(content: Content, at: int) -> bytes | None:
     """A table without the sound that it seems to hold; None for one that holds none.
 
     libsndfile's MP3 decoder would play that sound before all else, and partly from memory that it never wrote to, so that

@@ -4,15 +4,15 @@ Format as described in RFC 3533.
 """
 
 import math
-import mmap
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from distill.audio.behind import begins_file
 from distill.audio.id3 import after_id3, skip_id3
 from distill.audio.ogg_pages import is_right
-from distill.audio.spliced import Links, Part
+from distill.audio.spliced import Content, Links, Part
 from distill.files.regular import open_regular
 
 _MOST_PARTS = 20_000
@@ -178,14 +178,17 @@ class _Streams:
         return Links(parts, claim, tuple(self._lost), lost_seconds)
 
 
-def ogg(content: mmap.mmap) -> Links:
+def ogg(content: Content) -> Links:
     """Streams one after the other (a radio's tracks), each a file of its own to libsndfile, which reads the first; and pages
     that are damaged or missing, behind which a stream begins again with its header."""
     streams = _Streams()
     stop, at = len(content), after_id3(content)
+    end = 0
     while at < stop:
         page = _page_at(content, at)
         if page is None:
+            if begins_file(content, at) not in ("", "Ogg"):
+                break
             at = _next_page(content, at + 1)
             if at < 0:
                 break
@@ -195,8 +198,8 @@ def ogg(content: mmap.mmap) -> Links:
             streams.cut((stop - at) / at)
             break
         streams.take(page)
-        at = page.stop
-    return streams.links(stop)
+        at = end = page.stop
+    return streams.links(stop)._replace(end=end)
 
 
 def opus_family(path: Path) -> int:
@@ -212,7 +215,7 @@ def opus_family(path: Path) -> int:
     return content[at + _FAMILY] if 0 <= at < len(content) - _FAMILY else 0
 
 
-def _page_at(content: mmap.mmap, at: int) -> _Page | None:
+def _page_at(content: Content, at: int) -> _Page | None:
     """The page that lies there; None where none is, or its checksum is wrong."""
     size = _page_size(content, at)
     if not size:
@@ -233,7 +236,7 @@ def _page_at(content: mmap.mmap, at: int) -> _Page | None:
     )
 
 
-def _page_size(content: mmap.mmap, at: int) -> int:
+def _page_size(content: Content, at: int) -> int:
     """The bytes of the page that lies there; 0 where none is, or its checksum is wrong."""
     if content[at : at + 4] != b"OggS" or at + _HEAD.size > len(content):
         return 0
@@ -242,7 +245,7 @@ def _page_size(content: mmap.mmap, at: int) -> int:
     return end - at if end <= len(content) and is_right(content[at:end]) else 0
 
 
-def _next_page(content: mmap.mmap, at: int) -> int:
+def _next_page(content: Content, at: int) -> int:
     """Where the next page begins that is whole; -1 if there is none."""
     for _ in range(_MOST_TRIES):
         at = content.find(b"OggS", at)

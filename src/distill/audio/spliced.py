@@ -1,9 +1,12 @@
 """Parts of a file and new bytes, read as one file: how files with a wrong header are read."""
 
 import io
+import mmap
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
+Content = mmap.mmap | bytes
+"""What is in a file."""
 Part = bytes | tuple[int, int]
 """New bytes, or from where to where in the file."""
 
@@ -21,6 +24,12 @@ class Links(NamedTuple):
     """How much is left out at those places, about."""
     is_unreadable: bool = False
     """Whether nothing of it can be read, as what describes the sound is damaged."""
+    end: int = 0
+    """Where its sound ends, and another file may begin; 0 where that is not known."""
+    remark: str = ""
+    """What else a person should know of it."""
+    unread: str = ""
+    """What of it is not read; empty, or a sentence."""
 
 
 AS_IT_IS = Links()
