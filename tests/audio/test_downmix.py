@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from distill.audio.cache import cache_folder, cached
 from distill.audio.corpus import import_corpus
 from distill.audio.files import probe, read_audio, read_blocks, samples_at_48k
 from distill.audio.ogg_pages import page_with
@@ -207,3 +208,23 @@ def test_the_page_plays_what_is_learned_from(tmp_path, monkeypatch):
     heard, _ = soundfile.read(played, dtype="float32", always_2d=True)
     assert heard.shape == (RATE, 2)
     np.testing.assert_allclose(heard.T, read_audio(tmp_path / "a.wav"), atol=1e-4)
+
+
+def test_a_mix_that_an_earlier_version_kept_is_not_met_again(tmp_path):
+    """Guards against four channels of which two are trained on, as a version that took the first two has decoded the file."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    soundfile.write(folder / "four.wav", tones([2], 4), RATE, "PCM_16")
+    soundfile.write(folder / "two.wav", tones([0], 2), RATE, "PCM_16")
+    first = {one.name: one for one in import_corpus(folder).recordings}
+    (kept,) = cache_folder().glob(f"{first['four.wav'].sha256}.*.npy")
+    earlier = cache_folder() / f"{first['four.wav'].sha256}.npy"
+    kept.unlink()
+    np.save(earlier, 0.1 * np.ones((2, RATE), np.float32))
+    plain = cache_folder() / f"{first['two.wav'].sha256}.npy"
+    before = plain.stat().st_ino
+    again = {one.name: one for one in import_corpus(folder).recordings}
+    np.testing.assert_array_equal(again["four.wav"].audio, read_audio(folder / "four.wav"))
+    np.testing.assert_array_equal(cached(first["four.wav"].sha256), read_audio(folder / "four.wav"))
+    assert not earlier.exists()
+    assert plain.stat().st_ino == before, "what is not mixed is not decoded again"

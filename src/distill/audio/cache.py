@@ -1,7 +1,8 @@
 """Audio decoded once: 48 kHz float32 arrays on disk that training reads through a memory map.
 
 One ``.npy`` file per recording, named by the SHA-256 of the recording's bytes, under ``home()/cache``, with what was measured
-of it beside it (``remembered``). All can be deleted at any time; the next import makes them again.
+of it beside it (``remembered``). Where channels are mixed, the name says how, so that no mix of an earlier version is met. All
+can be deleted at any time; the next import makes them again.
 """
 
 import contextlib
@@ -33,15 +34,24 @@ _LONGEST_UNUSED = {".tmp": _DAY, ".json": 90 * _DAY}
 """Seconds. An unfinished file this old was left by a process that died; measures are small, and dear to find out again."""
 
 
-def decoded(path: Path, sha256: str) -> np.memmap:
+def kept_as(sha256: str, reading: str) -> str:
+    """By which the sound of a file is kept; its bytes have that digest, and ``reading`` says how its channels are mixed."""
+    return f"{sha256}.{reading}" if reading else sha256
+
+
+def decoded(path: Path, key: str) -> np.memmap:
     """The file's sound at 48 kHz, float32 ``[C, N]``, read-only; decoded only when not in the cache yet.
 
-    ``sha256`` is that of the file's bytes. Raises AudioFileError when the file cannot be decoded, OutputError
+    ``key`` is what :func:`kept_as` gives. Raises AudioFileError when the file cannot be decoded, OutputError
     when the cache cannot be written. Two processes may ask for the same file at once.
     """
-    place = cache_folder() / f"{sha256}.npy"
+    place = cache_folder() / f"{key}.npy"
     found = _open_whole(place)
     if found is None:
+        sha256, _, reading = key.partition(".")
+        if reading:  # in any other mix it is not met again
+            for other in _kept(sha256):
+                forget(other.name.removesuffix(".npy"))
         _decode_to(place, path)
         found = _open_whole(place)
     if found is None:
@@ -55,10 +65,16 @@ def decoded(path: Path, sha256: str) -> np.memmap:
 
 def cached(sha256: str) -> np.memmap | None:
     """What :func:`decoded` gave for a file with these bytes; None where it is not kept any more."""
-    found = _open_whole(cache_folder() / f"{sha256}.npy")
-    if found is not None:
-        used_now(cache_folder() / f"{sha256}.npy")
-    return found
+    for place in _kept(sha256):
+        if (found := _open_whole(place)) is not None:
+            used_now(place)
+            return found
+    return None
+
+
+def _kept(sha256: str) -> list[Path]:
+    """Where the sound of a file with these bytes may lie, in whichever mix."""
+    return [cache_folder() / f"{sha256}.npy", *cache_folder().glob(f"{sha256}.*.npy")]
 
 
 def let_go(audio: np.ndarray) -> None:
@@ -73,10 +89,10 @@ def let_go(audio: np.ndarray) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def forget(sha256: str) -> None:
+def forget(key: str) -> None:
     """Deletes what was decoded of a file that turned out to be another one by then."""
     with contextlib.suppress(OSError):  # mapped on Windows: then it goes with the next trimming
-        (cache_folder() / f"{sha256}.npy").unlink(missing_ok=True)
+        (cache_folder() / f"{key}.npy").unlink(missing_ok=True)
 
 
 def trim_cache(limit_bytes: int = 8 * 2**30, keep: Collection[str] = ()) -> int:

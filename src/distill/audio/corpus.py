@@ -10,13 +10,13 @@ import numpy as np
 
 from distill.audio.ahead import first_reading
 from distill.audio.alike import Alike, alike_in
-from distill.audio.cache import decoded, forget, let_go, trim_cache
+from distill.audio.cache import decoded, forget, kept_as, let_go, trim_cache
 from distill.audio.files import file_digest
 from distill.audio.folder import audio_files, check_folder, listed, name_below
 from distill.audio.inspection import Found, inspect
 from distill.audio.mixing import Mix, in_channels
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.seen import digest_of
+from distill.audio.seen import digest_of, shape_of
 from distill.audio.stems import Mixdown, like_tracks, mixdowns_in
 from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.unusable import UNPACK
@@ -246,7 +246,7 @@ def import_corpus(
         channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),
         fingerprint=hashlib.sha256("".join(sorted(one.sha256 for one in recordings)).encode()).hexdigest(),
         alike=alike,
-        mixdowns=mixdowns_in([(one.audio, one.mix) for one in recordings], [one.sha256 for one in recordings]),
+        mixdowns=mixdowns_in([(one.audio, one.mix) for one in recordings], [found.key for found in used.values()]),
     )
 
 
@@ -299,7 +299,7 @@ def _one_of_each_take(
     names = list(used)
     found = list(used.values())
     sounds = [(one.audio, one.levels.mix) for one in found]
-    digests = [one.sha256 for one in found]
+    digests = [one.key for one in found]
     alike = alike_in(sounds, digests)
     parts, sure = parts_in(sounds, digests, alike)
     # By what is in them, not by their names: a renamed folder is the same corpus.
@@ -372,10 +372,11 @@ def sound_of(path: Path, sha256: str) -> np.ndarray | None:
     Raises:
         AudioFileError, OutputError: if it cannot be decoded, or not kept.
     """
-    found = decoded(path, sha256)
+    key = kept_as(sha256, shape_of(path).reading)
+    found = decoded(path, key)
     if file_digest(path) == sha256:
         return found
-    forget(sha256)
+    forget(key)
     return None
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,11 @@ class AudioInfo:
     def form(self) -> Form:
         """As its samples are read, before channels are mixed."""
         return Form(self.sample_rate, self.own_channels)
+
+    @property
+    def reading(self) -> str:
+        """Differs where the same bytes are mixed in another way, as by another version; empty where nothing is mixed."""
+        return hashlib.sha256(json.dumps(self.downmix).encode()).hexdigest()[:8] if self.downmix else ""
 
     @property
     def own_channels(self) -> int:

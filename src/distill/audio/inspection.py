@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.cache import decoded, forget
+from distill.audio.cache import decoded, forget, kept_as
 from distill.audio.checksum import remark_on
 from distill.audio.files import AudioInfo, samples_at_48k
 from distill.audio.measure import Levels, levels_of
@@ -40,6 +40,8 @@ class Found:
     audio: np.memmap
     levels: Levels
     subtype: str
+    key: str
+    """By which its decoded sound is kept, and what is measured of it."""
 
 
 def inspect(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mapping[str, str]) -> Found | FileReport:
@@ -62,15 +64,17 @@ def inspect(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mapp
         )
         if refused := _of_wrong_length(report, info):
             return refused
-        sha256, audio = _decoded_whole(path, info)
+        sha256 = digest_of(path)
+        key = kept_as(sha256, info.reading)
+        audio = _decoded_whole(path, info, key)
         if _stamp(path) != before:
-            forget(sha256)
+            forget(key)
             raise AudioFileError(
                 f"{path.name} changed while it was read.", "Wait until whatever writes it is done, and try again."
             )
     except AudioFileError as error:
         return FileReport(name, FileVerdict.UNREADABLE, _without_name(error.what, path), error.fix)
-    levels = levels_of(sha256, audio, info.subtype)
+    levels = levels_of(key, audio, info.subtype)
     report = replace(
         report,
         peak_db=20 * math.log10(max(levels.peak, 1e-10)),
@@ -98,7 +102,7 @@ def inspect(path: Path, name: str, by_bytes: Mapping[str, str], by_samples: Mapp
             fix=settled("one of the two is used.", info.unread),
             duplicate_of=twin,
         )
-    return Found(report, path, sha256, audio, levels, info.subtype)
+    return Found(report, path, sha256, audio, levels, info.subtype, key)
 
 
 def _of_wrong_length(report: FileReport, info: AudioInfo) -> FileReport | None:
@@ -121,18 +125,17 @@ def _of_wrong_length(report: FileReport, info: AudioInfo) -> FileReport | None:
     return None
 
 
-def _decoded_whole(path: Path, info: AudioInfo) -> tuple[str, np.memmap]:
-    """The SHA-256 of a file's bytes, and its sound ``[C, N]`` from the cache.
+def _decoded_whole(path: Path, info: AudioInfo, key: str) -> np.memmap:
+    """Its sound ``[C, N]`` from the cache.
 
     Raises:
         AudioFileError: if it cannot be read to its end.
     """
-    sha256 = digest_of(path)
-    audio = decoded(path, sha256)
+    audio = decoded(path, key)
     if audio.shape != (info.channels, samples_at_48k(info)):  # kept by an earlier version, which read less of it
-        forget(sha256)
-        audio = decoded(path, sha256)
-    return sha256, audio
+        forget(key)
+        audio = decoded(path, key)
+    return audio
 
 
 def _also(words: str, info: AudioInfo) -> str:

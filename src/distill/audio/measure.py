@@ -57,9 +57,9 @@ class Levels:
         return 1.0 if self.peak <= 1 else 1 / self.peak
 
 
-def levels_of(sha256: str, audio: np.ndarray, subtype: str) -> Levels:
+def levels_of(key: str, audio: np.ndarray, subtype: str) -> Levels:
     """What :func:`measure` gives of the file with these bytes, measured once."""
-    return Levels(**remembered(f"{sha256}.levels-{_VERSION}", lambda: asdict(measure(audio, subtype))))
+    return Levels(**remembered(f"{key}.levels-{_VERSION}", lambda: asdict(measure(audio, subtype))))
 
 
 def measure(audio: np.ndarray, subtype: str) -> Levels:
