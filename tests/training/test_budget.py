@@ -15,8 +15,10 @@ from distill.training.budget import (
     closing_seconds,
     codec_seconds,
     leaves_time_to_close,
+    making_seconds,
     overrun,
     time_to_learn,
+    whole_seconds,
 )
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import CodeViews
@@ -28,6 +30,12 @@ def test_reading_and_closing_come_out_of_the_minutes() -> None:
     assert time_to_learn(8, 20.0, closing, told.append) == pytest.approx(480 - 20 - closing)
     assert closing_seconds(0.5, seconds=600, count=64, corpus_seconds=7200) == pytest.approx(9), "a third at most"
     assert not told
+
+
+def test_pieces_that_the_minutes_have_no_room_for_come_on_top() -> None:
+    assert whole_seconds(8, seconds=10, count=3, corpus_seconds=120) == 480
+    made = making_seconds(60, 16, 120)
+    assert whole_seconds(1, seconds=60, count=16, corpus_seconds=120) == pytest.approx(60 + made - 0.3 * 60)
 
 
 def test_that_little_time_is_left_is_said_with_what_would_be_enough() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 import small_distill
 from distill.files.home import home
+from distill.training import budget
 from distill.web import jobs
 
 WAIT_S = 60.0
@@ -70,16 +71,21 @@ def start(*words: str, lane: str = "one", then: list[str] | None = None) -> jobs
 
 
 def test_when_a_training_is_to_be_over(tmp_path: Path) -> None:
-    """Of all its stages, and not only of the one that is at work."""
-    commands = [["train", "--minutes", "3"], ["train-prior", "--minutes", "1.5"], ["generate", "--count", "3"]]
+    """Of all its stages and its first pieces, and not only of the one that is at work."""
+    commands = [["train", "--minutes", "3"], ["train-prior", "--minutes", "1.5"], ["generate", "--count", "4"]]
     job = jobs.Job(tmp_path, "train", "A training", "training", commands, {}, "")
     assert job.done_at is None
-    for at, seconds in enumerate((270, 90)):
+    making = budget.making_seconds(10, 4, 0)
+    for at, seconds in enumerate((270 + making, 90 + making)):
         (tmp_path / "running.json").write_text(json.dumps({"at": at}))
         os.utime(tmp_path / "running.json", (1000, 1000))
         assert job.done_at == datetime.fromtimestamp(1000 + seconds, UTC)
     commands[1] = ["train-prior", "--resume"]
     assert job.done_at is None, "to the end that was planned, which the job does not know"
+    commands[1] = ["run", "--minutes", "1", "--seconds", "60", "--count", "8"]
+    del commands[2]
+    whole = 60 + budget.making_seconds(60, 8, 0) - 18  # what of the minute is kept for them
+    assert job.done_at == datetime.fromtimestamp(1000 + whole, UTC)
 
 
 @pytest.mark.usefixtures("quick")

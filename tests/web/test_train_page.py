@@ -78,6 +78,25 @@ def test_a_training_that_failed_at_once_says_where_to_look(page: Page, small_cor
     expect(page.get_by_role("navigation", name="Trainings").locator("b")).to_have_text(["takes"])
 
 
+def test_when_it_is_done_is_said_with_the_first_pieces(page: Page, small_corpus: Path) -> None:
+    """Guards against "Done at about" a minute from now with hours of pieces to make."""
+    places.add_collection(small_corpus)
+    page.clock.set_fixed_time("2026-01-01T12:00:00")
+    page.goto("/#/train")
+    page.fill("[data-test=minutes]", "1")
+    told = page.locator(".knob small")
+    expect(told).to_contain_text("Done at about 12:01")
+    page.get_by_text("Advanced", exact=True).click()
+    page.get_by_label("First pieces").fill("64")
+    page.get_by_label("Seconds each").fill("600")
+    expect(told).to_contain_text("Done at about 1:36")
+    page.get_by_label("Seconds each").fill("10")
+    page.get_by_label("First pieces").fill("3")
+    page.get_by_label("Quality").select_option("high")  # its pieces are made after the minutes
+    page.fill("[data-test=minutes]", "59.9")
+    expect(told).to_contain_text("Done at about 1:00")
+
+
 def test_a_run_that_broke_off_can_be_taken_off_the_list_and_back(page: Page) -> None:
     name = run("takes", "failed")
     page.goto(f"/#/train/{name}")

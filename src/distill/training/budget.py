@@ -43,10 +43,21 @@ def minutes_of_stages(minutes: float | None, is_high: bool) -> tuple[float | Non
     return minutes * (1 - second), minutes * second
 
 
-def closing_seconds(minutes: float, seconds: float, count: int, corpus_seconds: float) -> float:
-    """About what making ``count`` pieces of ``seconds``, judging them and the report take, at most 30 % of the minutes."""
+def making_seconds(seconds: float, count: int, corpus_seconds: float) -> float:
+    """About what making ``count`` pieces of ``seconds``, judging them and the report take."""
     # Sampling runs at several times real time even on a slow laptop; judging goes through the whole corpus.
-    return min(0.3 * 60 * minutes, 8 + 0.15 * seconds * count + corpus_seconds / 60)
+    return 8 + 0.15 * seconds * count + corpus_seconds / 60
+
+
+def closing_seconds(minutes: float, seconds: float, count: int, corpus_seconds: float) -> float:
+    """What of a whole run's minutes is kept for making its pieces, at most 30 %."""
+    return min(0.3 * 60 * minutes, making_seconds(seconds, count, corpus_seconds))
+
+
+def whole_seconds(minutes: float, seconds: float, count: int, corpus_seconds: float) -> float:
+    """About what a whole run takes: its minutes, and what its pieces need beyond what is kept for them."""
+    closing = closing_seconds(minutes, seconds, count, corpus_seconds)
+    return 60 * minutes + making_seconds(seconds, count, corpus_seconds) - closing
 
 
 def time_to_learn(minutes: float, reading_s: float, closing_s: float, tell: MetricsCallback) -> float:

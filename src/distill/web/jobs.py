@@ -33,11 +33,14 @@ from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
 from distill.files.process import began, lives
+from distill.training import budget
 
 PROGRESS = "DISTILL_PROGRESS"
 """In the environment of a command: the file in which it tells how far it is."""
 MOST_KEPT = 200
 """Jobs that are over; older ones are forgotten."""
+_USUAL_SECONDS = 10.0
+"""Of a piece, where a command names no length."""
 _LONGEST_START = timedelta(seconds=10)
 _started: list["subprocess.Popen[bytes]"] = []
 """Only so that the system can forget those that have ended; nothing is asked of it."""
@@ -110,16 +113,16 @@ class Job:
 
     @property
     def done_at(self) -> datetime | None:
-        """When its trainings are to be over, by the minutes that were given; None where that is not known."""
+        """When its trainings and first pieces are to be done, by what was asked for; None where that is not known."""
         at = self.running.get("at")
-        if at is None:
+        if at is None or all(words[0] == "generate" for words in self.commands[at:]):
             return None
-        left = [_minutes(words) for words in self.commands[at:] if words[0] != "generate"]
-        known = [minutes for minutes in left if minutes is not None]
-        if not left or len(known) < len(left):
+        left = [_takes(words) for words in self.commands[at:]]
+        known = [seconds for seconds in left if seconds is not None]
+        if len(known) < len(left):
             return None
         since = datetime.fromtimestamp((self.folder / "running.json").stat().st_mtime, UTC)
-        return since + timedelta(minutes=sum(known))
+        return since + timedelta(seconds=sum(known))
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -272,8 +275,19 @@ def complaint(words: str) -> tuple[str, str]:
     return lines[starts[-1]][2:], " ".join(fix[:1])
 
 
-def _minutes(words: Sequence[str]) -> float | None:
-    return float(words[words.index("--minutes") + 1]) if "--minutes" in words else None
+def _takes(words: Sequence[str]) -> float | None:
+    """About how many seconds a command takes, of one that trains or makes pieces; None where it does not say."""
+
+    def told(option: str, otherwise: float) -> float:
+        return float(words[words.index(option) + 1]) if option in words else otherwise
+
+    pieces = told("--seconds", _USUAL_SECONDS), int(told("--count", 1))
+    if words[0] == "generate":
+        return budget.making_seconds(*pieces, corpus_seconds=0)
+    if "--minutes" not in words:
+        return None
+    minutes = told("--minutes", 0)
+    return budget.whole_seconds(minutes, *pieces, corpus_seconds=0) if words[0] == "run" else 60 * minutes
 
 
 def _noted(pid: int) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """Starting and resuming trainings from the page: each is a job (``jobs.py``) made of the command line's commands."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from distill.audio.corpus import ensure_usable
 from distill.errors import LibraryError, OutputError, SettingError
 from distill.files.names import MODEL_SUFFIX, normalised, stem_from
 from distill.settings import check_length
+from distill.training import budget
 from distill.web import jobs, places
 from distill.web.routes.runs import look_at
 from distill.web.routes.work import JobView, view
@@ -37,10 +38,30 @@ class TrainRequest(BaseModel):
     count: int = Field(3, ge=1, le=64)
 
 
+class Takes(BaseModel):
+    """About how long a training takes, with its first pieces."""
+
+    seconds: float
+
+
 class GoOn(BaseModel):
     """How much further; without minutes, to the end that was planned."""
 
     minutes: float | None = Field(None, gt=0, le=100_000)
+
+
+@router.get("/train/takes")
+def takes(
+    minutes: Annotated[float, Query(gt=0, le=100_000)],
+    quality: Literal["standard", "high"] = "standard",
+    seconds: Annotated[float, Query(ge=0.5, le=600)] = 10.0,
+    count: Annotated[int, Query(ge=1, le=64)] = 3,
+    corpus_seconds: Annotated[float, Query(ge=0, le=1e9)] = 0.0,
+) -> Takes:
+    """How long such a training takes from its start to its last piece."""
+    if quality == "high":  # its pieces are made by a command of their own, after the minutes
+        return Takes(seconds=60 * minutes + budget.making_seconds(seconds, count, corpus_seconds))
+    return Takes(seconds=budget.whole_seconds(minutes, seconds, count, corpus_seconds))
 
 
 @router.post("/train")

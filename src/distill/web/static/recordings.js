@@ -43,7 +43,7 @@ function Totals({ report }) {
   const split = report.split;
   const { channels } = report;
   const rows = [
-    [`${report.usable} of ${report.files.length}`, "files used"],
+    [`${report.usable} of ${report.files.length}`, "files are usable"],
     [duration(report.seconds), "of sound"],
     [channels === 2 ? "stereo" : "mono", "is learned"],
     split.held_out.length || !split.held_out_in_part?.length ? [split.held_out.length ? `${split.held_out.length}` : "–", "held out to measure with"] : [`${split.held_out_in_part.length}`, "held out in part, to measure with"],
@@ -56,9 +56,9 @@ function Row({ file, collection, isOut, isHeld, isPartHeld, onLeave }) {
   const used = file.verdict === "used" && !isOut;
   const reference = `recording:${collection.id}/${file.name}`;
   return html`<tr class=${used ? "" : "unused"}>
-    <th scope="row"><span title=${file.name}>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${minus(file.peak_db.toFixed(1))} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
+    <th scope="row"><span title=${file.name}>${file.name}</span>${file.sample_rate > 0 && html`<small>${[`${+(file.sample_rate / 1000).toFixed(1)} kHz`, file.peak_db > -200 && `peak ${minus(file.peak_db.toFixed(1))} dB`, file.silence >= 0.01 && `${percent(file.silence)} silence`.replaceAll(" ", "\u00a0")].filter(Boolean).join(" · ")}</small>`}${(file.reason || file.remark) && html`<small class="remark">${file.reason || file.remark} ${file.fix}</small>`}</th>
     <td class="heard-here">${file.verdict !== "unreadable" && html`<${Sound} reference=${reference} label=${file.name} mel=${false} length=${file.seconds} />`}</td>
-    <td class="verdict"><${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>${isHeld && html` <${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>`}${isPartHeld && html` <${Badge} tone="aside" title="A stretch of it is never trained on: what is measured on that is honest">held out in part<//>`}</td>
+    <td class="verdict">${isHeld ? html`<${Badge} tone="aside" title="Never trained on: what is measured on it is honest">held out<//>` : html`<${Badge} tone=${isOut ? "aside" : TONES[file.verdict] ?? "warn"}>${isOut ? "left out" : file.verdict}<//>`}${isPartHeld && html` <${Badge} tone="aside" title="A stretch of it is never trained on: what is measured on that is honest">held out in part<//>`}</td>
     <td class="number">${file.seconds ? duration(file.seconds) : ""}</td>
     <td class="number"><button type="button" class="quiet small" aria-label=${`${isOut ? "Take back" : "Leave out"} ${file.name}`} onClick=${onLeave}>${isOut ? "Take back" : "Leave out"}</button></td>
   </tr>`;
@@ -80,9 +80,10 @@ function Table({ collection, report, reading, again }) {
   const missing = [...others].filter((name) => !names.has(name))
     .map((name) => known.get(name) ?? ({ name, verdict: "left out", reason: "", fix: "", seconds: 0, sample_rate: 0, peak_db: -200 }));
   const files = [...judged, ...missing].sort((a, b) => a.name.localeCompare(b.name));
-  const isUsed = (file) => file.verdict === "used" && !out.has(file.name);
-  const isHeld = (file) => isUsed(file) && (held.has(file.name) || partHeld.has(file.name));
-  const fits = { all: () => true, used: isUsed, unused: (file) => !isUsed(file), held: isHeld }[shown];
+  const isUsable = (file) => file.verdict === "used" && !out.has(file.name);
+  const isUsed = (file) => isUsable(file) && !held.has(file.name);
+  const isHeld = (file) => isUsable(file) && (held.has(file.name) || partHeld.has(file.name));
+  const fits = { all: () => true, used: isUsed, unused: (file) => !isUsable(file), held: isHeld }[shown];
   const wanted = files.filter((file) => fits(file) && file.name.toLowerCase().includes(words.toLowerCase()));
   const leave = (name) => attempt(async () => {
     await post(`/api/collections/${encodeURIComponent(collection.id)}/left-out`, { name, is_out: !out.has(name) });

@@ -1,6 +1,6 @@
 // The tab Train: minutes as the one knob, the runs there are, and one of them live.
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { post } from "./api.js";
+import { post, query } from "./api.js";
 import { html, Action, Alert, Badge, Bar, Choice, Empty, Field, Segments, Tick, clock, count, duration, isFilled, percent, when } from "./parts.js";
 import { address, go, refresh, usePolled, useRemembered } from "./store.js";
 import { Run, STAGES, STATES, isStopping, unlist } from "./run.js";
@@ -51,6 +51,10 @@ function Form({ collections, chosen, waits }) {
   const { data: detail } = usePolled(`/api/collections/${encodeURIComponent(collection)}`, 5000);
   useEffect(() => { if (chosen) choose(chosen); }, [chosen]);
   useEffect(() => { if (unusable(detail) && !useless.includes(detail.id)) leave([...useless, detail.id]); }, [detail]);
+  const isAsked = minutes > 0 && minutes <= 100000 && values.count >= 1 && values.count <= 64 && values.seconds >= 0.5 && values.seconds <= 600;
+  const { data: takes } = usePolled(isAsked ? query("/api/train/takes", { minutes, quality: values.quality, seconds: values.seconds, count: Math.floor(values.count), corpus_seconds: detail?.report?.seconds ?? 0 }) : null, 600000);
+  const beyond = useRef(0);  // the minutes, in seconds; kept while another answer is awaited
+  if (takes) beyond.current = takes.seconds - 60 * minutes;
   const own = useRef(null);
   const begin = async () => {
     if (!isFilled(own.current)) return;
@@ -71,7 +75,7 @@ function Form({ collections, chosen, waits }) {
     <div class="knob"><label for="minutes">Minutes</label>
       <div class="row"><input id="minutes" class="big" type="number" min="0.05" step="any" value=${minutes} onInput=${(event) => setMinutes(event.target.value)} data-test="minutes" /><span class="soft">${words(minutes)}</span></div>
       <input type="range" min="0" max=${MINUTES.length - 1} data-usual=${nearest(usual)} title=${`Double-click: ${usual} minutes`} aria-label="Minutes, roughly" aria-valuetext=${`${minutes} minutes`} value=${nearest(minutes)} onInput=${(event) => setMinutes(MINUTES[event.target.value])} />
-      <small>${minutes > 0 ? waits ? "It is queued, and starts when the current training ends" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes))}, with ${count(Number(values.count), "first piece")} to hear` : "Give it more than 0 minutes"}</small></div>
+      <small>${minutes > 0 ? waits ? "It is queued, and starts when the current training ends" : `Done at about ${clock(new Date(Date.now() + 60000 * minutes + 1000 * beyond.current))}, with ${count(Number(values.count), "first piece")} to hear` : "Give it more than 0 minutes"}</small></div>
     <${Field} label="Name" value=${name} onInput=${setName} maxlength="100" placeholder=${`${collections.find((one) => one.id === collection)?.name ?? "sound"} (auto)`} />
     <${Advanced} values=${values} set=${set} report=${detail?.report} />
     <${Action} kind="primary big" act=${begin} disabled=${!(minutes > 0) || unusable(detail)} data-test="train">Train<//>
