@@ -314,7 +314,7 @@ def test_earlier_pieces_are_a_press_away(page: Page, model: str) -> None:
         "made": "2026-01-01T12:00:00+00:00",
         "verdict": "",
     }
-    piece |= {"shares": {"original": 1.0}, "request": {"kind": "audio"}, "is_there": False, "kept": False}
+    piece |= {"shares": {"original": 1.0}, "request": {"kind": "audio"}, "is_there": False, "kept": False, "length": ""}
     made = [{**piece, "id": number, "seed": number, "name": f"tiny-{number}"} for number in range(45, 0, -1)]
     page.route("**/api/pieces?model=*", lambda route: route.fulfill(json=made))
     page.goto(f"/#/generate/{model}")

@@ -13,7 +13,8 @@ from playwright.sync_api import Page, Route, expect
 
 from distill.library import Library
 from distill.web import places
-from distill.web.routes.generate import Settings, length_in_words
+from distill.web.routes.generate import length_in_words
+from distill.web.settings import Settings
 
 pytestmark = pytest.mark.browser
 

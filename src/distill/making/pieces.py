@@ -98,6 +98,7 @@ def make(
         request,
         is_after_fade=request.kind == "audio" and given is not None,
         is_replaced_whole=request.kind == "infill",
+        max_similarity=max_similarity,
     )
     tell = callback or ignore
     voice = voice_of(model, request.voice_settings, tell, _replaced(request, given))

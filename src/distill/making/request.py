@@ -41,6 +41,8 @@ class Request:
     """Factor on the cost of a join that suits the model, in the recordings' voice."""
     recordings: Path | None = None
     """Where the recordings are, if they were moved."""
+    max_similarity: float | None = None
+    """Up to which percentile a second may be like a recording, or the piece is drawn again; noted for whoever asks for more."""
     edit_list: bool = False
     """Whether a project for a DAW is written beside the piece."""
 

@@ -277,6 +277,20 @@ def sound(reference: str) -> Path:
     raise gone((rest.partition("/")[2] or rest)[:200])
 
 
+def reference_of(path: str | None) -> str:
+    """A reference of a file that was dropped, is in a folder on the page, or was made; empty where there is none."""
+    if path is None:
+        return ""
+    file = Path(path)
+    if file.parent == uploads() and file.is_file():
+        return f"upload:{file.name}"
+    for one in collections():
+        if file.is_relative_to(one.folder) and file.is_file():
+            return f"recording:{one.id}/{file.relative_to(one.folder).as_posix()}"
+    made = next((piece for piece in library().generations() if piece.file == path), None)
+    return f"piece:{made.id}" if made is not None and file.is_file() else ""
+
+
 def uploads() -> Path:
     """Where prompts and other single files go that were dropped on the page."""
     return home() / "uploads"

@@ -3,7 +3,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -20,36 +20,12 @@ from distill.runs.piece_notes import note_what_was_left, verdicts_of
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.routes.work import JobView, view
+from distill.web.settings import Settings, as_asked
 from distill.web.zipped import zipped
 
 router = APIRouter(tags=["new audio"])
 _SHOWN = 200
 _told: set[str] = set()
-
-
-class Settings(BaseModel):
-    """What is asked of a model; what is None is as ``distill generate`` has it."""
-
-    kind: Literal["audio", "loop", "infill"] = "audio"
-    seconds: float = Field(10.0, ge=0.5, le=600)
-    count: int = Field(3, ge=1, le=64)
-    originality: float = Field(0.5, ge=0, le=1)
-    voice: Literal["auto", "recordings", "codec"] = "auto"
-    temperature: list[float] = Field([1.0], min_length=1, max_length=4)
-    """One for all levels, or one each."""
-    top_k: int = Field(0, ge=0, le=1024)
-    top_p: float | None = Field(None, gt=0, le=1)
-    variety: float = Field(0.0, ge=0, le=5)
-    max_similarity: float | None = Field(None, ge=0, le=100)
-    seed: int | None = Field(None, ge=0, lt=2**31)
-    """None draws another one each time."""
-    beats: int | None = Field(None, ge=1, le=1000)
-    bpm: float | None = Field(None, ge=20, le=400)
-    given: str = Field("", max_length=2000)
-    """A reference: the prompt that is gone on with, or the sound in which a passage is redrawn."""
-    begin: float = Field(0.0, ge=0, le=86_400)
-    end: float = Field(0.0, ge=0, le=86_400)
-    format: Literal["wav", "flac", "ogg", "mp3"] = "wav"
 
 
 class Asked(BaseModel):
@@ -75,6 +51,8 @@ class PieceView(BaseModel):
     verdict: str
     shares: dict[str, float]
     request: dict[str, Any]
+    length: str
+    """How long it was to be, in words: its beats and tempo, where it was asked for in these."""
     kept: bool
     """Whether the person marked it, to find it again among many."""
 
@@ -95,8 +73,9 @@ class SecondView(BaseModel):
 
 
 class PieceDetail(PieceView):
-    """A piece with a verdict for every second."""
+    """A piece with a verdict for every second, and the settings that ask for it once more."""
 
+    settings: Settings
     seconds: list[SecondView] | None
     """None for what an earlier version made."""
 
@@ -171,7 +150,8 @@ def one_piece(piece: int) -> PieceDetail:
     shown = _piece(one, library.models(), library.there([one]))
     found = verdicts_of(piece)
     seconds = None if found is None else [_second(second, shown.model_id) for second in found]
-    return PieceDetail(**shown.model_dump(), seconds=seconds)
+    settings = as_asked(one.request, one.seed, places.reference_of(one.request.get("given")))
+    return PieceDetail(**shown.model_dump(), settings=settings, seconds=seconds)
 
 
 @router.post("/pieces/{piece}/again")
@@ -287,6 +267,7 @@ def _piece(one: GenerationRecord, entries: list[ModelEntry], there: set[int]) ->
         verdict=one.verdict,
         shares=one.shares,
         request=one.request,
+        length=length_in_words(as_asked(one.request, one.seed)).removesuffix(" of loop"),
         kept=_mark(one.id or 0).exists(),
     )
 

@@ -25,16 +25,16 @@ function asked(form, levels) {
     given: form.kind === "loop" ? "" : form.given, begin: isInfill ? form.selection?.[0] ?? 0 : 0, end: isInfill ? form.selection?.[1] ?? 0 : 0, format: form.format,
   };
 }
-/** And back, from what a piece or a preset was made with. */
-function fromRequest(request, seed) {
-  const sampling = request.sampling ?? request;
-  const temperature = [].concat(sampling.temperature ?? 1).map(String);
+/** And back, from the settings of a piece or a preset. */
+function fromSettings(settings) {
+  const text = (value, otherwise = "") => String(value ?? otherwise);
+  const { kind, temperature, seed, given, begin, end } = settings;
   return {
-    ...FRESH, kind: request.kind, seconds: String(request.seconds || 10), count: String(request.count ?? 1), voice: request.voice ?? "auto",
-    originality: request.originality ?? 0.5, perLevel: temperature.length > 1, temperature: [0, 1, 2, 3].map((level) => temperature[level] ?? temperature[0]),
-    top_k: String(sampling.top_k ?? 0), top_p: sampling.top_p == null ? "" : String(sampling.top_p), variety: String(sampling.variety ?? 0),
-    max_similarity: request.max_similarity == null ? "" : String(request.max_similarity), locked: seed != null, seed: String(seed ?? 1), format: request.format ?? request.audio_format ?? "wav",
-    byBeats: Boolean(request.beats), beats: String(request.beats ?? 8), bpm: String(request.bpm ?? 120), ...(request.kind === "loop" && request.samples ? { seconds: String(request.samples / 48000) } : {}),
+    ...FRESH, kind, seconds: text(settings.seconds), count: text(settings.count), voice: settings.voice, originality: settings.originality,
+    perLevel: temperature.length > 1, temperature: [0, 1, 2, 3].map((level) => text(temperature[level], temperature[0])),
+    top_k: text(settings.top_k), top_p: text(settings.top_p), variety: text(settings.variety), max_similarity: text(settings.max_similarity),
+    locked: seed != null, seed: text(seed, FRESH.seed), format: settings.format, given, selection: kind === "infill" && given ? [begin, end] : null,
+    byBeats: kind !== "loop" || settings.beats != null, beats: text(settings.beats, FRESH.beats), bpm: text(settings.bpm, FRESH.bpm),
   };
 }
 
@@ -144,7 +144,7 @@ function Form({ models, model, pieces, form, set }) {
     <${Dial} value=${form.originality} onInput=${(originality) => set({ ...form, originality })} />
     <${Segments} label="Voice" value=${form.voice} onInput=${(voice) => set({ ...form, voice })} options=${[["auto", "Auto"], ["recordings", "Recordings"], ["codec", "Codec"]]} />
     <div class="seed"><${Tick} label="Lock the seed" checked=${form.locked} onInput=${(locked) => set({ ...form, locked })} />${form.locked ? html`<input type="number" min="0" required aria-label="Seed" value=${form.seed} onInput=${(event) => set({ ...form, seed: event.target.value })} />` : html`<span class="soft">new each time</span>`}</div>
-    <${Finer} form=${form} set=${set} names=${names} /><${Presets} form=${form} levels=${names.length} onUse=${(settings) => { set(fromRequest(settings, settings.seed)); say("The preset's settings are in the form"); }} />
+    <${Finer} form=${form} set=${set} names=${names} /><${Presets} form=${form} levels=${names.length} onUse=${(settings) => { set(fromSettings(settings)); say("The preset's settings are in the form"); }} />
     ${!ready && html`<small>Choose a recording, and drag over the part to replace.</small>`}
     <${Action} kind="primary big" act=${make} disabled=${!ready} data-test="make">Make sound<//>
   </form>`;
@@ -183,7 +183,13 @@ function Generate({ path }) {
   const kept = (pieces ?? []).filter((one) => one.kept);
   const listed = shown === "kept" ? kept : pieces ?? [];
   const piece = (side) => pieces?.find((one) => one.id === sides[side] && one.is_there);
-  const use = (one) => { set({ ...fromRequest(one.request, one.request.first_seed ?? one.seed), selection: null }); scrollTo({ top: 0, behavior: "smooth" }); say("Its settings and seed are in the form"); };
+  const use = async (one) => {
+    const { settings } = await get(`/api/pieces/${one.id}`);
+    set(fromSettings(settings));
+    scrollTo({ top: 0, behavior: "smooth" });
+    const lost = one.request.given && !settings.given && `; ${one.request.given.split(/[\\/]/).at(-1)} is not where it was: choose it again`;
+    say(`Its settings and seed are in the form${lost || ""}`, lost ? { tone: "bad" } : {});
+  };
   return html`<div class="split"><aside><${Form} models=${models} model=${model} pieces=${pieces ?? []} form=${{ ...FRESH, ...form }} set=${set} /></aside>
     <div class="stack results">
       ${path[0] && model !== path[0] && html`<${Instead} one=${all.find((one) => one.id === path[0])} shown=${models.find((one) => one.id === model).name} />`}

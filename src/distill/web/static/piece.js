@@ -20,8 +20,8 @@ function how(piece) {
   const { request } = piece;
   const sampling = request.sampling ?? {};
   const temperature = [].concat(sampling.temperature ?? 1).map(number).join(", ");
-  const what = { loop: "loop", infill: `${number(request.begin)} to ${number(request.end)} s redrawn`, audio: request.given ? "goes on from a prompt" : "" }[request.kind] ?? "";
-  return [`seed ${piece.seed}`, what, `${request.voice === "recordings" ? "recordings'" : "codec's"} voice`, temperature !== "1" && `temperature ${temperature}`, sampling.top_k ? `top-k ${sampling.top_k}` : "", sampling.top_p != null && `top-p ${number(sampling.top_p)}`, sampling.variety ? `variety ${number(sampling.variety)}` : ""].filter(Boolean);
+  const what = { loop: `loop, ${piece.length}`, infill: `${number(request.begin)} to ${number(request.end)} s redrawn`, audio: request.given ? "goes on from a prompt" : "" }[request.kind] ?? "";
+  return [`seed ${piece.seed}`, what, `${request.voice === "recordings" ? "recordings'" : "codec's"} voice`, temperature !== "1" && `temperature ${temperature}`, sampling.top_k ? `top-k ${sampling.top_k}` : "", sampling.top_p != null && `top-p ${number(sampling.top_p)}`, sampling.variety ? `variety ${number(sampling.variety)}` : "", request.max_similarity != null && `similarity limit ${number(request.max_similarity)} %`].filter(Boolean);
 }
 
 const details = new Map();
@@ -85,7 +85,7 @@ export function Piece({ piece, side, onSide, onUse, options, isNew = false }) {
       ${piece.is_there && piece.model_id && html`<a class="button small quiet" href=${address("codes", `piece:${piece.id}`)}>Edit codes</a>`}
       ${piece.is_there && html`<${Handle} piece=${piece} />`}
       <${Menu} words="More" label=${`More to do with ${piece.name}`} kind="small quiet" place="end">
-        ${onUse && html`<button type="button" onClick=${() => onUse(piece)}>Use these settings</button>`}
+        ${onUse && html`<${Action} act=${() => onUse(piece)}>Use these settings<//>`}
         ${piece.is_there && piece.model_id && html`<${Action} act=${again}>Make again<//>`}
         <${Action} label=${piece.is_there ? `Delete ${piece.name}` : `Remove from the list: ${piece.name}`} act=${() => remove(`/api/pieces/${piece.id}`, piece.name)}>${piece.is_there ? "Delete" : "Remove from the list"}<//><//>
     </div>
