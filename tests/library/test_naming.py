@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from distill.errors import LibraryError
+from distill.files.home import home
 from distill.library import Library, ModelEntry
 from distill.library.naming import chosen, path_of
+from distill.library.trash import restore
 
 
 @pytest.fixture
@@ -40,6 +42,21 @@ def test_what_could_be_meant_is_named(entry: Callable[..., ModelEntry]) -> None:
         assert all(candidate in str(refused.value) for candidate in candidates)
     for name in ("x", "", "rums"):
         assert chosen(name, entries) is None
+
+
+def test_of_many_that_could_be_meant_ten_are_named(library: Library, entry: Callable[..., ModelEntry]) -> None:
+    """Guards against a screen full of names: the trash listed all it held."""
+    names = [f"drums-{number}" for number in range(12)]
+    for name in names:
+        folder = home() / "trash" / name
+        folder.mkdir(parents=True)
+        (folder / f"{name}.distill").touch()
+    entries = [entry(name) for name in names]
+    for ask in (lambda: chosen("drums", entries), lambda: restore(library, "drums")):
+        with pytest.raises(LibraryError, match="could be any of 12 models") as refused:
+            ask()
+        assert len(refused.value.among) == 11
+        assert refused.value.among[-1] == "and 2 more"
 
 
 def test_files_that_are_gone_stand_back(entry: Callable[..., ModelEntry]) -> None:

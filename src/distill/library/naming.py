@@ -8,10 +8,9 @@ from distill.files.beside import sound_of_sidecar
 from distill.files.names import MODEL_SUFFIX, advice_on_missing, command, normalised, searchable
 from distill.files.regular import absolute
 from distill.library.catalogue import Library
+from distill.library.meant import could_be_any
 from distill.library.records import GenerationRecord, ModelEntry
 from distill.library.trash import trashed
-
-_SHOWN = 10
 
 
 def path_of(library: Library, given: Path) -> Path:
@@ -86,11 +85,8 @@ def find_piece(library: Library, given: str) -> GenerationRecord:
     if len(found) == 1:
         return found[0]
     if found:
-        raise LibraryError(
-            f"'{given}' could be any of {len(found)} pieces:",
-            "Give its number, or its file with the folder.",
-            shown([f"{one.id}   {one.file}" for one in found]),
-        )
+        files = [f"{one.id}   {one.file}" for one in found]
+        raise could_be_any(given, "pieces", files, "Give its number, or its file with the folder.")
     for item in trashed("piece"):
         if normalised(given) in (normalised(item.name), normalised(item.file.name)) and item.piece is not None:
             raise LibraryError(
@@ -128,14 +124,6 @@ def chosen(name: str, entries: list[ModelEntry]) -> ModelEntry | None:
         if meant:
             twins = len({normalised(entry.name) for entry in meant}) == 1
             rename = "Give the path, or another name to one of them: distill models rename PATH NEW-NAME"
-            raise LibraryError(
-                f"'{name}' could be any of {len(meant)} models:",
-                rename if twins else "Give more of the name, or the path.",
-                shown([f"{entry.name}   {entry.path}" for entry in meant]),
-            )
+            files = [f"{entry.name}   {entry.path}" for entry in meant]
+            raise could_be_any(name, "models", files, rename if twins else "Give more of the name, or the path.")
     return None
-
-
-def shown(meant: Sequence[str]) -> list[str]:
-    """The first of those that could be meant, and how many more there are."""
-    return [*meant[:_SHOWN], *([f"and {len(meant) - _SHOWN} more"] if len(meant) > _SHOWN else [])]

@@ -16,6 +16,7 @@ from distill.files.names import MODEL_SUFFIX, claimed, free_path, new_folder, no
 from distill.files.regular import absolute
 from distill.library.beside import companions
 from distill.library.catalogue import Library
+from distill.library.meant import could_be_any
 from distill.library.moving import move
 from distill.library.records import GenerationRecord, ModelEntry
 
@@ -243,11 +244,8 @@ def _meant(name: str, items: Iterable[Trashed], kind: Kind) -> Trashed:
         if len(meant) == 1:
             return meant[0]
         if meant:
-            raise LibraryError(
-                f"'{name}' could be any of {len(meant)} {kind}s in the trash:",
-                "Give one of these longer names.",
-                [f"{item.key}   was {item.was}" for item in meant],
-            )
+            keys = [f"{item.key}   was {item.was}" for item in meant]
+            raise could_be_any(name, f"{kind}s in the trash", keys, "Give one of these longer names.")
     raise LibraryError(
         f"There is no {kind} '{name}' in the trash.", f"See what is in it with: distill {kind}s list --trash"
     )
