@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from distill.audio.behind import adts_end, begins_file, boxes_end, first_in, unread_behind
+from distill.audio.cut_mpeg4 import STRICT, Gap, gap_in
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix
 from distill.audio.id3 import after_id3
 from distill.audio.joined import Form, common_form, joined_in_words
@@ -53,8 +54,6 @@ _HEAD = 64
 _JUMP = 0.05  # seconds
 _ONE_PLACE = 2.0
 """Seconds: what is lost so soon behind the last place counts as the same."""
-_STRICT = {"err_detect": "crccheck+explode"}
-"""FFmpeg plays damaged sound as noise otherwise."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +133,7 @@ class _Reading:
         self.lost: list[float] = []
         self.lost_seconds = 0.0
         self._seconds = 0.0
+        self._gap: Gap | None = None
 
     def blocks(self) -> Iterator[np.ndarray]:
         path, kind = self._path, self._kind
@@ -148,8 +148,9 @@ class _Reading:
         names = FORMATS[kind] if path_begins_as_box(path) or kind != "AAC" else FORMATS[kind][::-1]
         try:
             end = self._own_end(names[0])
+            self._gap = gap_in(path) if names[0] == "mov" else None
             with (
-                Spliced(open_regular(path), [(0, end)]) as file,
+                Spliced(open_regular(path), self._gap.parts if self._gap else [(0, end)]) as file,
                 av.open(file, format=names[0], metadata_errors="ignore") as container,
             ):
                 yield from self._decoded(container, names[0])
@@ -205,7 +206,7 @@ class _Reading:
             whole = None if container.duration is None else container.duration / av.time_base
             own = stream.duration and stream.time_base and float(stream.duration * stream.time_base)
             self.claim = own or whole
-        stream.codec_context.options = _STRICT
+        stream.codec_context.options = STRICT
         resampler, own = None, Form(0, 0)
         for frame in self._frames(container, stream):
             form = Form(frame.sample_rate, frame.layout.nb_channels)
@@ -238,6 +239,7 @@ class _Reading:
         import av
 
         fault: av.FFmpegError | None = None
+        is_behind_gap = False
         lost = 0.0
         reached: float | None = None  # the moment at which what was decoded ends
         held = 0  # bytes
@@ -248,6 +250,10 @@ class _Reading:
                 packet = next(packets, None)
                 if packet is None:
                     break
+                if self._gap is not None and self._gap.spoils(packet):
+                    is_behind_gap = True
+                    lost += float(packet.duration * packet.time_base) if packet.duration and packet.time_base else 0.0
+                    continue
                 frames = packet.decode()
             except av.FFmpegError as error:
                 if fault is not None and not self._seconds:
@@ -262,9 +268,9 @@ class _Reading:
             for frame in frames:
                 jump = 0.0 if None in (reached, frame.time) else frame.time - reached
                 # A page of Ogg that is missing shows in nothing else, and not before the next page.
-                if fault is not None or (container.format.name == "ogg" and jump > _JUMP):
+                if fault is not None or is_behind_gap or (container.format.name == "ogg" and jump > _JUMP):
                     self._lose(max(lost, jump))
-                    fault, lost = None, 0.0
+                    fault, is_behind_gap, lost = None, False, 0.0
                 yield frame
                 reached = None if frame.time is None else frame.time + frame.samples / frame.sample_rate
         if fault is not None and not self._seconds:

@@ -15,7 +15,7 @@ from distill.audio.files import AudioInfo, file_digest, probe
 from distill.audio.remembered import recalled, remembered
 from distill.files.regular import absolute
 
-_VERSION = 8
+_VERSION = 9
 """To be raised when ``probe`` finds other things in the same file."""
 _SETTLED_S = 3.0
 
