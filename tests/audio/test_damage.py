@@ -552,7 +552,7 @@ def test_a_tag_that_claims_more_than_the_file_hides_no_sound(tmp_path, encoded):
     np.testing.assert_array_equal(read_audio(tmp_path / "b.mp3"), read_audio(tmp_path / "a.mp3"))
 
 
-@pytest.mark.parametrize("part", ["no table", "a bit of the table", "half of the table", "no middle"])
+@pytest.mark.parametrize("part", ["no table", "a bit of the table", "half of the table"])
 def test_an_m4a_without_its_table_says_what_is_missing(tmp_path, noise, part):
     """Guards against "holds no sound at all" and a bare "cannot be read at all" of a recording that was cut short."""
     _encode(tmp_path / "a.m4a", "ipod", "aac", [noise(3.0)])
@@ -561,8 +561,7 @@ def test_an_m4a_without_its_table_says_what_is_missing(tmp_path, noise, part):
     assert at > len(content) // 2
     half = (at + len(content)) // 2
     cut = {"no table": at, "a bit of the table": at + 40, "half of the table": half}
-    rest = content[: cut[part]] if part in cut else content[: at // 2] + content[at // 2 + 2000 :]
-    (tmp_path / "a.m4a").write_bytes(rest)
+    (tmp_path / "a.m4a").write_bytes(content[: cut[part]])
     with pytest.raises(AudioFileError, match=r"a.m4a is damaged: .* table") as caught:
         probe(tmp_path / "a.m4a")
     assert "Copy or download it again" in caught.value.fix
