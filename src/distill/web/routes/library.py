@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from glob import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -287,7 +288,11 @@ def _listed(library: Library, model: str) -> ModelEntry:
 
 
 def _reports(entry: ModelEntry) -> list[Path]:
-    return sorted(entry.path.parent.glob(f"{entry.path.stem}-*.html"))
+    """Those beside a model that are called as it is, or as it was when it was trained, unless another one is called so now."""
+    folder, library = entry.path.parent, places.library()
+    trained = (Path(run.model) for run in library.runs(entry.origin))
+    former = {path.stem for path in trained if path.parent == folder and not path.exists()}
+    return sorted(page for stem in former | {entry.path.stem} for page in folder.glob(f"{escape(stem)}-*.html"))
 
 
 def _view(entry: ModelEntry, pieces: int) -> ModelView:
