@@ -152,10 +152,15 @@ def test_a_blend_finds_the_sound_between_two() -> None:
 def test_locked_cells_stay(seed: int) -> None:
     draw, grid, selection = drawn(seed)
     locked = draw.random(grid.shape) < 0.3
+    free_one = selection.first, selection.levels[0]  # where all that would change is locked, it is refused
+    locked[free_one], grid[free_one] = False, 0
     after = edit.keep(grid, edit.fill(grid, selection, 3, K), locked)
     np.testing.assert_array_equal(after[locked], grid[locked])
     free = selection.mask(grid) & ~locked
     assert (after[free] == 3).all()
+    with pytest.raises(SettingError, match="All that would change is locked"):
+        edit.keep(grid, (grid + 1) % K, np.ones_like(locked))
+    np.testing.assert_array_equal(edit.keep(grid, grid, np.ones_like(locked)), grid)
 
 
 def test_locks_move_with_their_columns_and_are_not_deleted() -> None:

@@ -247,8 +247,15 @@ def blend(grid: np.ndarray, other: np.ndarray, selection: Selection, weight: flo
 
 
 def keep(before: np.ndarray, after: np.ndarray, locked: np.ndarray) -> np.ndarray:
-    """An edit that leaves the length as it was, but for the cells that are locked (bool ``[S, Q]``)."""
-    return np.where(locked, before, after)
+    """An edit that leaves the length as it was, but for the cells that are locked (bool ``[S, Q]``).
+
+    Raises:
+        SettingError: if only locked cells would change.
+    """
+    kept = np.where(locked, before, after)
+    if (kept == before).all() and (after != before).any():
+        raise SettingError("All that would change is locked.", "Unlock it first, or select other cells.")
+    return kept
 
 
 def insert_unlocked(locked: np.ndarray, column: int, count: int) -> np.ndarray:

@@ -139,7 +139,7 @@ def edited(one: Sheet, asked: Edit) -> tuple[str, np.ndarray, np.ndarray]:
         case Repeat():
             if len(chosen.levels) == one.about.levels:  # before the copies take memory
                 sheets.check_room(len(codes) + (asked.times - 1) * chosen.length)
-            after, words = edit.repeat(codes, chosen, asked.times), f"{asked.times} times {there}"
+            after, words = edit.repeat(codes, chosen, asked.times), f"Repeated {there}, {asked.times} times in all"
             if len(after) > len(codes):
                 return words, after, edit.insert_unlocked(locked, chosen.stop, len(after) - len(codes))
             return words, edit.keep(codes, after, locked), locked

@@ -158,6 +158,11 @@ def test_locked_cells_stay_and_move_along(client: Client, sheet: Json) -> None:
     after = now(client, sheet)
     np.testing.assert_array_equal(after[12:14, 1], rows(sheet["rows"])[12:14, 1])
     assert (after[14:20, 1] == 7).all()
+    # Guards against "Set …" and a step to undo where nothing was changed.
+    vain = client.post(
+        f"/api/codes/sheets/{sheet['id']}/edits", json={"do": "fill", "code": 9, "first": 12, "stop": 14, "levels": [1]}
+    )
+    assert vain.json()["what"] == "All that would change is locked."
     edits(client, sheet, do="delete", first=0, stop=5)
     assert np.argwhere(now(client, sheet)[:, 2:]).tolist() == [[7, 1], [8, 1]]
     refused = client.post(f"/api/codes/sheets/{sheet['id']}/edits", json={"do": "delete", "first": 7, "stop": 9})
