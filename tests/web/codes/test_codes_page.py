@@ -229,6 +229,20 @@ def test_two_sounds_beside_each_other(page: Page, client: httpx.Client) -> None:
     np.testing.assert_array_equal(blended[5:15, 1], one[5:15, 1])
 
 
+def test_what_was_done_is_said_with_the_names_that_the_levels_were_given(page: Page) -> None:
+    """Guards against "Mirrored … on Structure" beside a level that is called Groove."""
+    page.goto("/#/codes")
+    page.locator("[data-test=open]").first.click()
+    page.get_by_role("button", name="Rename Structure").click()
+    page.get_by_label("Name of level 1").fill("Groove")
+    page.keyboard.press("Enter")
+    page.locator(".grid-place canvas").wait_for()
+    drag(page, 0, (3, 9), (0, 0))
+    press(page, "mirror")
+    expect(page.locator("[data-test=said]")).to_contain_text(" on Groove.")
+    assert "on Groove" in (page.locator("[data-test=undo]").get_attribute("title") or "")
+
+
 def test_two_tabs_on_one_sound(page: Page, client: httpx.Client) -> None:
     """Guards against a tab that shows, and copies, codes that another tab has long changed."""
     page.goto("/#/codes")

@@ -4,7 +4,7 @@ import { Action, Dialog, Segments, Tick, duration, html } from "./parts.js";
 import { address, attempt, go, sayWrong, undoes, useRemembered, useShared } from "./store.js";
 import { book as bookOf, load } from "./codes-sheet.js";
 import { play, playing, stop } from "./codes-sound.js";
-import { Pane, useNames } from "./codes-pane.js";
+import { Pane, inNames, useNames } from "./codes-pane.js";
 import { Menu } from "./menu.js";
 import { Named } from "./rename.js";
 import { Volume, takesSpace } from "./player.js";
@@ -57,8 +57,8 @@ function Transport({ sheet, selection, original, setOriginal, grid }) {
     <${Segments} label="What is heard" value=${original} options=${[[false, "Edited"], [true, "Original"]]} onInput=${compare} /><${Volume} />`;
 }
 
-function Steps({ sheet }) {
-  const undo = sheet.past.at(-1), redo = sheet.future.at(-1);
+function Steps({ sheet, names }) {
+  const undo = inNames(sheet.past.at(-1), sheet, names), redo = inNames(sheet.future.at(-1), sheet, names);
   return html`<span class="group">
     <${Action} disabled=${!undo} title=${undo ? `Undo: ${undo} (Ctrl+Z)` : "Nothing to undo"} label="Undo" data-test="undo" act=${() => sheet.undo()}>↶<span class="wide"> Undo</span><//>
     <${Action} disabled=${!redo} title=${redo ? `Redo: ${redo} (Ctrl+Shift+Z)` : "Nothing to redo"} label="Redo" data-test="redo" act=${() => sheet.redo()}>↷<span class="wide"> Redo</span><//></span>`;
@@ -166,7 +166,7 @@ function Workplace({ sheet, other, book, models, Opener }) {
     <div class="desk-head">
       <a class="button" href=${address("codes")} aria-label="All sounds that are open">← All</a>
       <div class="actions transport"><${Transport} sheet=${own} selection=${selection} original=${original} setOriginal=${setOriginal} grid=${grid} /></div>
-      <div class="actions"><${Steps} sheet=${own} /><${Save} sheet=${own} />
+      <div class="actions"><${Steps} sheet=${own} names=${names} /><${Save} sheet=${own} />
         <label class="inline" title="Shows bars and beats; what you drag snaps to them (with Alt it does not)">Tempo <input type="number" min="20" max="400" step="any" placeholder="BPM" value=${tempo} data-test="tempo" onInput=${(event) => setTempo(event.target.value)} /></label>
         <span class="group" role="group" aria-label="Zoom"><button type="button" aria-label="Zoom out" onClick=${() => grid().zoom(1 / 1.5)}>−</button><button type="button" title="Show all of it" onClick=${() => grid().fitAll()}>Fit</button><button type="button" aria-label="Zoom in" onClick=${() => grid().zoom(1.5)}>+</button></span>
         ${other ? html`<button type="button" onClick=${() => go("codes", sheet.id)}>Only A</button>` : html`<button type="button" data-test="beside" title="Open another sound beside this one" onClick=${() => setOpening(true)}>Beside…</button>`}</div>

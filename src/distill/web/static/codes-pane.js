@@ -1,17 +1,26 @@
 // One sound as a grid: level names beside it, time above, the whole of it below.
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { Pencil, html } from "./parts.js";
-import { useRemembered, useShared } from "./store.js";
+import { remembered, useShared } from "./store.js";
 import { coloured } from "./palette.js";
 import { Grid, heightOf } from "./grid.js";
 import { hear, play, playhead, playing } from "./codes-sound.js";
 import { attempt } from "./store.js";
 
+const given = new Map();  // names by how many levels there are: all that is on the page changes with them
 /** What the levels are called: as the person named them, else as Distill does. */
 export function useNames(sheet) {
-  const [names, set] = useRemembered(`codes-names-${sheet.levels}`, []);
+  const { levels } = sheet;
+  if (!given.has(levels)) given.set(levels, remembered(`codes-names-${levels}`, []));
+  const one = given.get(levels), names = useShared(one);
   const shown = sheet.told.level_names.map((name, level) => names[level] || name);
-  return [shown, (level, name) => set((before) => { const next = [...before]; next[level] = name.trim().slice(0, 24); return next; })];
+  return [shown, (level, name) => { const next = [...names]; next[level] = name.trim().slice(0, 24); one.set(next); }];
+}
+
+/** What was done, in words, with the levels called as the person named them. */
+export function inNames(words, sheet, names) {
+  const usual = sheet.told.level_names, one = `(?:${usual.join("|")})`;
+  return words?.replace(new RegExp(` on (${one}(?:, ${one})*)`), (_, levels) => ` on ${levels.split(", ").map((name) => names[usual.indexOf(name)]).join(", ")}`);
 }
 
 /** One row alone, over the selection or from the left edge of what is in view on. */

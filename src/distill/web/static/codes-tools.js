@@ -4,6 +4,7 @@ import { post } from "./api.js";
 import { Action, Field, Tick, count, html, percent } from "./parts.js";
 import { attempt, say, useRemembered, useShared } from "./store.js";
 import { decode } from "./codes-sheet.js";
+import { inNames } from "./codes-pane.js";
 import { play } from "./codes-sound.js";
 
 const CONTEXT_S = 0.5;  // a proposal is heard with so much of what is around it
@@ -83,7 +84,7 @@ export function Toolbar({ sheet, selection, names, other, tempo, onLeave }) {
   const across = (way) => sheet.edit({ do: way, ...selection, ...from });
   const number = Number.parseInt(code, 10);
   return html`<div class="tools">
-    <div class="row"><p class="chosen" aria-live="polite" data-test="chosen">${inWords(sheet, selection, names, tempo)}</p><p class="soft" role="status" data-test="said">${said}</p></div>
+    <div class="row"><p class="chosen" aria-live="polite" data-test="chosen">${inWords(sheet, selection, names, tempo)}</p><p class="soft" role="status" data-test="said">${inNames(said, sheet, names)}</p></div>
     <div class="actions" role="toolbar" aria-label="Edit what is selected" onKeyDown=${(event) => along(event, onLeave)}>
       <${Action} kind="small" disabled=${none} title="Enter" data-test="hear" act=${() => play(sheet, selection.first, selection.stop, selection.levels.length === sheet.levels ? {} : { levels: selection.levels })}>Hear<//>
       <span class="group">${tool("copy", "Copy", "Ctrl+C")}${tool("paste", "Paste", "Over what is there: Ctrl+V")}${tool("insert", "Insert", "Before the selection, which comes later: Ctrl+Shift+V")}</span>
