@@ -7,7 +7,8 @@ import pytest
 
 from distill.web import jobs
 from distill.web.page_words import event_for_page, for_page
-from distill.web.routes.generate import Settings, _options
+from distill.web.routes.generate import _options
+from distill.web.settings import Settings
 
 NEVER_ON_THE_PAGE = (
     "cli", "client.py", "doctor.py", "report", "evaluation", "export", "api.py", "settings.py",
