@@ -3,7 +3,8 @@
     python one_of_several.py TASK RECORDINGS OUT
 
 Tasks: ``codec``, ``refinement``, ``prior`` (a few steps), ``minutes`` (until the clock ends it: that of the first rank
-goes a second a step, that of the other stands still), ``killed`` (rank 1 dies at its fifth step) and ``resume``.
+goes a second a step, that of the other stands still), ``killed`` (rank 1 dies at its fifth step), ``first killed`` (rank 0 does)
+and ``resume``.
 OUT gets ``result.json`` from the first rank, ``rank-N.json`` from every, and ``codec.state``.
 """
 
@@ -69,7 +70,7 @@ def train(task: str, folder: Path, out: Path) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if task == "minutes":
         changes = {"epochs": None, "minutes": 0.05}
-    if task in ("killed", "resume"):
+    if task in ("killed", "first killed", "resume"):
         changes = {"epochs": 3, "first_save_s": 0.0}
     path = out / "codec.state"
     resumed = load_state(path, "codec") if task == "resume" else None
@@ -116,7 +117,7 @@ def main(task: str, folder: Path, out: Path) -> None:
     def counted(state: Any, *given: Any) -> Any:
         nonlocal steps
         steps += 1
-        if task == "killed" and ranks.rank() == 1 and steps == 5:
+        if steps == 5 and ranks.rank() == {"killed": 1, "first killed": 0}.get(task):
             os._exit(9)
         return whole(state, *given)
 

@@ -151,6 +151,15 @@ def test_a_rank_that_is_killed_is_named_and_another_number_goes_on(run: Run, tmp
     assert result["epochs"] == 3
 
 
+def test_of_a_first_rank_that_is_killed_nobody_names_another(run: Run) -> None:
+    """Guards against "lost rank 0 and rank 1", as rank 1 itself said: what all ranks find each other by ends with the first."""
+    ended, _ = run("first killed", 3)
+    assert [one.returncode for one in ended] == [9, 1, 1]
+    for one in ended[1:]:
+        assert f"The training lost rank 0 of 3 ({socket.gethostname()}, process" in one.stderr
+        assert ") and rank" not in one.stderr
+
+
 def test_a_rank_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "JOIN_S", 0.5)
     port = free_port()

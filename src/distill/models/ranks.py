@@ -348,6 +348,7 @@ def _lost() -> RankError:
             try:
                 store.wait([f"left/{other}"], timedelta(seconds=ASKED_S))
             except RuntimeError:
+                store.check([f"left/{rank()}"])  # fails as well where it is the store that is gone
                 gone.append(other)
     except RuntimeError:  # the first rank keeps the store
         gone = [0]

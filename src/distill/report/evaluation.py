@@ -1,7 +1,7 @@
 """The page of an evaluation: recordings, decoded by the codec and by Opus, to listen to; then the figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,9 @@ class EvaluationReport:
     facts: Mapping[str, str]
     decoded_as: str = "Decoded from codes"
     """What the decoded side of ``pairs`` is called."""
+    distances: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Multi-scale mel distances of the versions, where several codecs are compared: by what they are called, in the order of
+    ``pairs``. Otherwise that of ``pairs`` is said of each recording."""
     over: str = "Distill, how faithful the codec is"
     """Words above the title."""
 
@@ -53,14 +56,17 @@ def _listening(report: EvaluationReport) -> Section:
                 report.decoded_as: pair.decoded,
                 **{called: sounds[place] for called, sounds in report.others.items()},
             },
-            mel_measure(pair),
+            {called: mel_measure(found[place]) for called, found in report.distances.items()}
+            or mel_measure(pair.mel_distance),
             pair.name in report.held_out,
         )
         for place, pair in enumerate(report.pairs)
     )
-    lead = (
-        "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
-    )
+    if report.distances:
+        lead = "Each recording was encoded and decoded from its codes alone by every model. The mel distance says how far what "
+        lead += "came out is from the original; lower is closer. All pictures share the original's time and loudness scales."
+        return section("listen", "Listen", lead, cards)
+    lead = "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
     lead += "lower is closer."
     if report.others:
         lead += " Beside them is the same sound in other versions; all pictures share the original's time and loudness scales."

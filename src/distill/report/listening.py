@@ -87,7 +87,7 @@ def reconstruction_section(
             comparison(
                 pair.name,
                 {"Original": pair.original, "Decoded from codes": pair.decoded},
-                mel_measure(pair),
+                mel_measure(pair.mel_distance),
                 pair.name in held_out,
                 is_small=is_small,
             )
@@ -164,7 +164,7 @@ def _grain_strip(piece: NewAudio, shown: float, is_small: bool) -> str:
 def comparison(
     called: str,
     sides: Mapping[str, npt.NDArray[np.float32]],
-    measure: str,
+    measure: str | Mapping[str, str],
     is_held_out: bool,
     *,
     is_small: bool = False,
@@ -174,7 +174,7 @@ def comparison(
     All pictures have the original's scale, or a louder version would look like a better one.
 
     Args:
-        measure: finished HTML; empty where nothing was measured.
+        measure: finished HTML, of the recording or of each version that has one; empty where nothing was measured.
         is_small: plays MP3 in place of FLAC.
     """
     limit = _ORIGINAL_SECONDS * SAMPLE_RATE
@@ -182,13 +182,17 @@ def comparison(
     original = next(iter(shown.values()))
     samples = max(sound.shape[1] for sound in shown.values())
     marks = badge("held out: never trained on", "aside") if is_held_out else ""
-    marks += f'<span class="measure">{measure}</span>' if measure else ""
+    heads = {side: text(side) for side in shown}
+    if isinstance(measure, Mapping):
+        heads |= {side: f'{heads[side]} <span class="measure">{one}</span>' for side, one in measure.items()}
+    elif measure:
+        marks += f'<span class="measure">{measure}</span>'
     if samples == 0:
         body = '<p class="note">This recording holds no sound.</p>'
     else:
         loudest = mel_picture(original, samples).loudest
         tracks = "".join(
-            f"<div><h4>{text(side)}</h4>{track(sound, samples, loudest, f'{side}: {called}', is_small=is_small)}</div>"
+            f"<div><h4>{heads[side]}</h4>{track(sound, samples, loudest, f'{side}: {called}', is_small=is_small)}</div>"
             for side, sound in shown.items()
         )
         body = f'<div class="pair">{tracks}</div>'
@@ -200,9 +204,9 @@ def comparison(
     return f'<article class="card">{title}{body}{cut}</article>'
 
 
-def mel_measure(pair: Reconstruction) -> str:
-    """Its mel distance, for :func:`comparison`; empty where it was not measured."""
-    return f"mel distance <b>{pair.mel_distance:.2f}</b>" if math.isfinite(pair.mel_distance) else ""
+def mel_measure(distance: float) -> str:
+    """A mel distance, for :func:`comparison`; empty where it was not measured."""
+    return f"mel distance <b>{distance:.2f}</b>" if math.isfinite(distance) else ""
 
 
 def track(
