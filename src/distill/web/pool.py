@@ -8,14 +8,17 @@ A place is taken before anything is read, so no more is kept for clients than th
 
 import asyncio
 import math
+import statistics
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from distill.web.worker import Worker
 
 _FIRST_GUESS_S = 5.0
-_WEIGHT = 0.2
+_LOOKED_BACK = 9
+"""Jobs. Of these the middle one counts: a long one among short ones would send clients away while the workers idle."""
 
 
 class TooManyError(Exception):
@@ -41,7 +44,7 @@ class Pool:
         for one in self._workers:
             self._free.put_nowait(one)
         self._places, self._taken = workers + waiting, 0
-        self._took = _FIRST_GUESS_S
+        self._took = deque([_FIRST_GUESS_S], _LOOKED_BACK)
         self.is_closed = False
 
     @asynccontextmanager
@@ -52,7 +55,8 @@ class Pool:
             TooManyError: if all are taken.
         """
         if self._taken >= self._places:
-            raise TooManyError(max(1, math.ceil(self._took * self._taken / len(self._workers))))
+            took = statistics.median_low(self._took)
+            raise TooManyError(max(1, math.ceil(took * self._taken / len(self._workers))))
         self._taken += 1
         try:
             yield
@@ -63,11 +67,12 @@ class Pool:
     async def worker(self) -> AsyncIterator[Worker]:
         """A worker of one's own, as long as the block lasts; waits for one. Whoever asks has a place."""
         one = await self._free.get()
-        started = time.monotonic()
+        started, is_new = time.monotonic(), one.pid is None
         try:
             yield one
         finally:
-            self._took += _WEIGHT * (time.monotonic() - started - self._took)
+            if not is_new:  # a worker's first job starts its process too, which the next ones need not
+                self._took.append(time.monotonic() - started)
             self._free.put_nowait(one)
 
     def close(self) -> None:
