@@ -139,7 +139,9 @@ def suggested_sizes(corpus: Corpus, config: VQVAEConfig | PriorConfig) -> list[s
     names = [
         name for name in OPTIONS if hasattr(config, name) and (name in OF_PRIOR) == isinstance(config, PriorConfig)
     ]
-    return [name for name in names if getattr(config, name) == getattr(suggested, name)]
+    found = [name for name in names if getattr(config, name) == getattr(suggested, name)]
+    is_own = isinstance(config, VQVAEConfig) and config.channels == corpus.own_channels
+    return [*found, "channels"] if is_own else found
 
 
 def _changed(config: C, changes: Mapping[str, Any]) -> C:

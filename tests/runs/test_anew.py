@@ -111,6 +111,16 @@ def test_a_size_that_the_recordings_suggest_is_not_said(
     assert ("--codebook-size" in begin_again(record)) == told
 
 
+@pytest.mark.parametrize("asked", [None, 1, 2])
+def test_channels_that_suit_the_recordings_are_not_said(small_corpus: Path, asked: int | None) -> None:
+    """Guards against --channels in the command of somebody who left it at auto."""
+    own = import_corpus(small_corpus).channels
+    corpus = import_corpus(small_corpus, channels=asked)
+    config = codec_config(corpus, {})
+    settings = {**_PLAIN, **dataclasses.asdict(config), "by_corpus": suggested_sizes(corpus, config)}
+    assert ("--channels" in _command("codec", settings)) == (asked == 3 - own)
+
+
 def test_sizes_that_half_an_hour_suggests_to_a_prior(small_corpus: Path) -> None:
     """Guards against --hidden-size, --layers and --heads in the command of somebody who gave none."""
     corpus = import_corpus(small_corpus)

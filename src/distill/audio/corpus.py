@@ -84,6 +84,8 @@ class Corpus:
     fingerprint: str
     alike: tuple[Alike, ...] = ()
     mixdowns: tuple[Mixdown, ...] = ()
+    own_channels: int | None = None
+    """How many channels suit the recordings, whatever was asked for; None if nobody looked."""
 
     @property
     def seconds(self) -> float:
@@ -239,14 +241,16 @@ def import_corpus(
     recordings = tuple(_recording(name, used[name], group) for name, group in zip(used, groups, strict=True))
     trim_cache(keep={one.sha256 for one in recordings})
     stereo = sum(found.report.seconds for found in used.values() if found.levels.stereo)
+    own_channels = 2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1
     return Corpus(
         folder=absolute(folder),
         recordings=recordings,
         files=tuple(reports),
-        channels=channels or (2 if 2 * stereo >= sum(one.seconds for one in recordings) else 1),
+        channels=channels or own_channels,
         fingerprint=hashlib.sha256("".join(sorted(one.sha256 for one in recordings)).encode()).hexdigest(),
         alike=alike,
         mixdowns=mixdowns_in([(one.audio, one.mix) for one in recordings], [found.key for found in used.values()]),
+        own_channels=own_channels,
     )
 
 

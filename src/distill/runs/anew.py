@@ -44,7 +44,7 @@ _USUAL = {
 }
 _OPTIONS = {**OPTIONS, "learning_rate": "lr", "from_scratch": "from-scratch"}
 _AS_RECORDED = frozenset({"channels"})
-"""What is always said, as it follows from the recordings where it is not."""
+"""What is said even where it is usual, as it follows from the recordings where it is not."""
 
 
 def begin_again(record: RunRecord) -> str:
