@@ -26,6 +26,12 @@ def damaged(tmp_path: Path) -> Path:
         (("--bit-depth", "17"), "--bit-depth: wav with 17 bits"),
         (("--format", "flac", "--bit-depth", "32"), "--bit-depth: flac with 32 bits"),
         (("--max-similarity", "101"), "--max-similarity: "),
+        (("--temperature", "9"), "--temperature: The temperature 9.0"),
+        (("--temperature", "1,-1"), "--temperature: The temperature -1.0"),
+        (("--top-k", "-2"), "--top-k: top-k -2"),
+        (("--top-p", "3"), "--top-p: top-p 3.0"),
+        (("--variety", "9"), "--variety: The variety 9.0"),
+        (("--originality", "1.5"), "--originality: An originality of 1.5"),
         (("--loop", "--seconds", "400"), "--seconds: A loop of 400 seconds"),
         ((*_LOOP, "5"), "--beats and --bpm: A loop of 8 beats at 5 BPM"),
         (("--loop", "--beats", "8"), "--beats and --bpm: A loop in beats needs both"),
@@ -41,6 +47,18 @@ def test_a_folder_that_cannot_be_written(distill: Distill, damaged: Path) -> Non
     """Here because a file is in its way."""
     for words in (("generate", damaged), ("reconstruct", damaged, damaged.parent), ("regenerate", "nothing")):
         _is_refused(distill(*words, "--out", damaged / "new"), "--out: ")
+
+
+def test_a_passage_that_is_redrawn(distill: Distill, damaged: Path, tmp_path: Path) -> None:
+    answer = distill("edit", damaged, tmp_path / "a.codes", "--reimagine", "all", "--temperature", "9")
+    _is_refused(answer, "--temperature: The temperature 9.0")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"), [(("--seconds", "1000"), "--seconds: 1000 seconds"), (("--count", "0"), "--count: 0 pieces")]
+)
+def test_run(distill: Distill, small_corpus: Path, options: tuple[str, ...], named: str) -> None:
+    _is_refused(distill("run", small_corpus, *options), named)
 
 
 @pytest.mark.parametrize("command", [("decode",), ("edit", "--mirror", "all")])

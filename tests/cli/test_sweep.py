@@ -117,7 +117,12 @@ def test_a_page_to_compare_them_on(
     for words in ("rvq-levels 2, layers 1", "rvq-levels 3, layers 2", "partials kept", "prior, bit/s", "held out"):
         assert words in page
     assert page.count("<audio") + page.count("data:audio") >= 5
-    for levels, layers in ((2, 1), (2, 2), (3, 1), (3, 2)):  # the page once said the first model's distance of all of them
+    for levels, layers in (
+        (2, 1),
+        (2, 2),
+        (3, 1),
+        (3, 2),
+    ):  # the page once said the first model's distance of all of them
         beside = re.findall(rf"<h4>rvq-levels {levels}, layers {layers} <span [^>]*>mel distance <b>[\d.]+</b>", page)
         assert len(beside) == page.count("<h4>Original</h4>") > 0
     assert load_model(out / "rvqlevels3-layers2.distill").require_prior().config.num_layers == 2

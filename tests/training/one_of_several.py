@@ -3,8 +3,8 @@
     python one_of_several.py TASK RECORDINGS OUT
 
 Tasks: ``codec``, ``refinement``, ``prior`` (a few steps), ``minutes`` (until the clock ends it: that of the first rank
-goes a second a step, that of the other stands still), ``killed`` (rank 1 dies at its fifth step), ``first killed`` (rank 0 does)
-and ``resume``.
+goes a second a step, that of the other stands still), ``killed`` (rank 1 dies at its fifth step), ``first killed`` (so does
+rank 0) and ``resume``.
 OUT gets ``result.json`` from the first rank, ``rank-N.json`` from every, and ``codec.state``.
 """
 

@@ -98,10 +98,15 @@ def edit(
     from distill.codes.codes_file import save_codes
     from distill.evaluation.codec_files import decode_file, read_sound
     from distill.files.names import CODES_SUFFIX, output_file
+    from distill.making.drawing import Sampling
     from distill.making.editing import Editing
     from distill.models.model_file import load_model
+    from distill.settings import temperatures
     from distill.training.device import choose_device
 
+    for warmth in [temperatures(one.details.get("temperature", "1")) for one in operations]:
+        with refusing("--temperature"):
+            Sampling(warmth)
     model = options.model_file(model)
     others = [Path(one.value) for one in operations if one.name in ("graft", "blend")]
     endings = [CODES_SUFFIX, *AUDIO_OUT]

@@ -1,9 +1,9 @@
 """``distill generate MODEL``: new audio."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -180,8 +180,19 @@ def generate(
     asked.check_together()
     warmth = temperatures(temperature)
     _refuse_idle(context, warmth, audio_format, voice, top_p is not None and max_similarity is not None)
-    dial = Dial.at(options.dial(originality))
-    sampling = Sampling(warmth, top_k, dial.top_p if top_p is None else top_p, variety)
+    wanted_originality = options.dial(originality)
+    with refusing("--originality"):
+        dial = Dial.at(wanted_originality)
+    sampling = Sampling()
+    drawn: dict[str, Any] = {
+        "temperature": warmth,
+        "top_k": top_k,
+        "top_p": dial.top_p if top_p is None else top_p,
+        "variety": variety,
+    }
+    for field, value in drawn.items():  # one after the other, so that what is refused has a name
+        with refusing(f"--{field.replace('_', '-')}"):
+            sampling = replace(sampling, **{field: value})
     with refusing("--count"):
         check_count(count)
     asked.check_length(count)

@@ -48,6 +48,20 @@ def refusing(option: str) -> Iterator[None]:
         raise type(error)(f"{option}: {error.what}", error.fix, error.among) from error
 
 
+def check_pieces(seconds: float, count: int) -> None:
+    """Refuses new audio of a length, or in a number, that cannot be made.
+
+    Raises:
+        SettingError: if one of them is out of range.
+    """
+    from distill.making.sampling import check_count, check_request
+
+    with refusing("--count"):
+        check_count(count)
+    with refusing("--seconds"):
+        check_request(seconds, count)
+
+
 def can_be_written(out: Path) -> None:
     """Refuses a folder that cannot be written to, before anything is loaded.
 

@@ -7,7 +7,7 @@ import typer
 
 from distill.cli import options
 from distill.cli.console import good, note, place, print_json, settings_table, warn
-from distill.cli.outputs import a_folder, naming_what_is_kept, new_sounds
+from distill.cli.outputs import a_folder, check_pieces, naming_what_is_kept, new_sounds
 from distill.cli.pieces import pieces_json, show_pieces
 from distill.cli.watched import watched
 from distill.durations import duration
@@ -51,6 +51,7 @@ def run(
     """Learn the sound of FOLDER and make new audio in it: codec, prior, audio and report in one go."""
     from distill.making.voices import Choice, VoiceSettings
 
+    check_pieces(seconds, count)
     if out is None:
         out = Path(f"{absolute(folder).name or 'recordings'}-distilled")
     if absolute(out).is_relative_to(absolute(folder)):
