@@ -35,6 +35,16 @@ def test_a_model_without_a_prior(distill: Callable[..., Any], model_files: Path)
     assert sorted(path.name for path in Path("bare-onnx").iterdir()) == ["decoder.onnx", "distill.json", "encoder.onnx"]
 
 
+def test_a_loud_difference_is_explained(
+    distill: Callable[..., Any], tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a warning that reads as if the export were broken: rounding may have chosen another of two equal peaks."""
+    monkeypatch.setattr("distill.cli.export.LOUD_DB", -1000.0)
+    answer = distill("export", tiny, "--format", "nn~", "--out", "loud.ts")
+    assert answer.code == 0
+    assert "Rounding alone can do that where two neighbouring frequencies are equally loud" in " ".join(answer.err.split())
+
+
 @pytest.mark.parametrize("kind", ["nn~", "hub", "onnx", "web"])
 def test_what_exists_stays(kind: str, distill: Callable[..., Any], tiny: Path) -> None:
     taken = Path("mine.ts")

@@ -111,7 +111,8 @@ def _show(outcome: "Outcome") -> None:
     table([*rows, *outcome.facts])
     if outcome.null_db > LOUD_DB:
         warn(
-            f"The export differs from Distill's own decoder by {in_words(outcome.null_db)}; {LOUD_DB:.0f} dB is expected."
+            f"The export differs from Distill's own decoder by {in_words(outcome.null_db)}; {LOUD_DB:.0f} dB is expected. "
+            "Rounding alone can do that where two neighbouring frequencies are equally loud; listen to both."
         )
     for remark in outcome.remarks:
         note(remark)
