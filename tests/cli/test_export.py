@@ -42,7 +42,9 @@ def test_a_loud_difference_is_explained(
     monkeypatch.setattr("distill.cli.export.LOUD_DB", -1000.0)
     answer = distill("export", tiny, "--format", "nn~", "--out", "loud.ts")
     assert answer.code == 0
-    assert "Rounding alone can do that where two neighbouring frequencies are equally loud" in " ".join(answer.err.split())
+    assert "Rounding alone can do that where two neighbouring frequencies are equally loud" in " ".join(
+        answer.err.split()
+    )
 
 
 @pytest.mark.parametrize("kind", ["nn~", "hub", "onnx", "web"])

@@ -83,14 +83,14 @@ def test_a_sweep_on_a_cluster(
     cluster: str, distill: Callable[..., Any], small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # the cluster's processes are somewhere else: what is relative here must not stay so
-    words = ["--grid", "rvq-levels=2,9", "--minutes", "0.2", "--out", "out", "--ray", cluster, "--json"]
+    words = ["--grid", "heads=1,7", "--minutes", "0.2", "--out", "out", "--ray", cluster, "--json"]
     answer = distill("sweep", os.path.relpath(small_corpus, tmp_path), *words)
     assert answer.code == 0, answer.err
     assert f"on the Ray cluster at {cluster}" in answer.err
-    assert [one["model"] for one in answer.json["models"]] == ["rvq-levels 2"]
-    assert "--rvq-levels 9 is out of range" in answer.json["failed"]["rvqlevels9"]
+    assert [one["model"] for one in answer.json["models"]] == ["heads 1"]
+    assert "--heads 7 is not possible" in answer.json["failed"]["heads7"]
     assert Path(answer.json["page"]).exists()
-    assert load_model(tmp_path / "out" / "rvqlevels2.distill").require_prior()
+    assert load_model(tmp_path / "out" / "heads1.distill").require_prior()
     assert not ray.is_initialized()
 
 
