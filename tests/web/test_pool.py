@@ -46,5 +46,10 @@ def test_one_long_job_among_short_ones_sends_nobody_away(monkeypatch: pytest.Mon
 
 def test_the_start_of_a_worker_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against a first job, with PyTorch and the model to load, by which all others were judged."""
-    assert _told_after([60.0], monkeypatch, is_new=True) == _told_after([], monkeypatch) == 10
-    assert _told_after([60.0, 1.0, 1.0], monkeypatch, is_new=True) == 2
+    assert _told_after([60.0, 3.0], monkeypatch, is_new=True) == 2
+    assert _told_after([60.0, 3.0], monkeypatch) == 6
+
+
+def test_before_anything_is_known_little_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a hundred clients that all come back after a minute, where the worker was free after eight seconds."""
+    assert _told_after([], monkeypatch) == 2

@@ -16,7 +16,8 @@ from contextlib import asynccontextmanager
 
 from distill.web.worker import Worker
 
-_FIRST_GUESS_S = 5.0
+_FIRST_GUESS_S = 1.0
+"""Rather too short: to ask once more costs nothing, and a worker idles while all who asked wait too long."""
 _LOOKED_BACK = 9
 """Jobs. Of these the middle one counts: a long one among short ones would send clients away while the workers idle."""
 
