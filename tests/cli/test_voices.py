@@ -162,12 +162,13 @@ def test_what_is_left_beside_a_passage(begin: float, end: float, left: list[tupl
     """Of the recording and of its near-copies; at ten positions a second."""
     codes = torch.arange(30)[:, None]
     stretches = [
-        Stretch(name, np.zeros((1, 3000), np.float32), 0, codes, take, sha256=name)
+        Stretch(name, np.zeros((1, 3000), np.float32), 0, codes, take, sha256=name, tolls=np.arange(30.0))
         for name, take in (("a", 4), ("copy", 4), ("other", -1))
     ]
     found = without(stretches, Passage("a", begin, end), rate=1000, hop=100)
     assert [(one.name, int(one.codes[0]), int(one.codes[-1]) + 1) for one in found] == left
     assert all(one.begin == 100 * int(one.codes[0]) for one in found)
+    assert all(one.tolls is not None and one.tolls.tolist() == one.codes[:, 0].tolist() for one in found)
 
 
 def test_auto_takes_the_nearer_voice(distill: Distill, spoken: Path, tiny: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The last seconds of a prior's training: the weights that sound nearest are used, and what was found is said."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import small_distill
 from distill.making import closing, nearness
 from distill.making.balance import Balance
 from distill.making.lean import Leaning
-from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference
-from distill.models.model_file import Model
+from distill.making.nearness import FEWEST_WINDOWS, Compared, Nearness, Reference, noted
+from distill.making.tolls import Tolls
+from distill.models.model_file import Model, Source
 from distill.training.candidates import Candidate
 from distill.training.metrics import Notice, PriorChosenEvent, TrainingEvent
 
@@ -39,7 +41,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     monkeypatch.setattr(nearness, "by_codecs_voice", by_codecs_voice)
     monkeypatch.setattr(nearness, "reference_of", lambda *_: Told())
-    monkeypatch.setattr(nearness, "measured", lambda *_: {})
+    monkeypatch.setattr(nearness, "compared", lambda *_: None)
     monkeypatch.setattr("distill.making.strength.measured_strength", lambda *_: 1.5)
     monkeypatch.setattr(closing, "measured_balance", lambda *_: Balance((0.25,) * 32, 0.4, 0.8))
     monkeypatch.setattr(closing, "measured_lean", lambda *_: Leaning(-0.01, 2.0, 0.5))
@@ -88,6 +90,24 @@ def test_without_a_choice_a_model_keeps_its_weights(
     assert found is not None
     assert not heard
     assert found.prior is small_model.prior
+
+
+def test_what_was_found_of_the_voices_is_kept_and_said(
+    small_model: Model, heard: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against tolls that were measured and are not in the model."""
+    figures = noted(Nearness(2.0, 0.1, 30.0, 0.2, 0.1, 0.3), Nearness(1.0, 0.1, 20.0, 0.2, 0.1, 0.3), 12.0)
+    tolls = Tolls(((0.5,),), 0.41, 0.82)
+    source = Source("a.wav", 0.0, False, torch.zeros(3, 2, dtype=torch.int64))
+    monkeypatch.setattr(nearness, "compared", lambda *_: Compared(figures, tolls))
+    told: list[TrainingEvent] = []
+    found = closing.with_measures(dataclasses.replace(small_model, sources=(source,)), [], told.append)
+    assert found is not None
+    assert [one.tolls for one in found.trained_on] == [(0.5,)]
+    assert found.header.voices == figures
+    evenly, nearer = [one.text for one in told if isinstance(one, Notice)][-2:]
+    assert "to 41 %; now that" in evenly
+    assert "New audio will be in the recordings' voice" in nearer
 
 
 def test_a_level_that_cannot_be_known_is_not_said_to_be_right(

@@ -93,12 +93,19 @@ class Twin:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("join_cost", [0.5, 40.0])
 @pytest.mark.parametrize("has_bands", [True, False])
+@pytest.mark.parametrize("tolls", [((), (), ()), ((1.0, -0.5), (0.25,), ())])
 def test_path_is_the_cheapest_of_all(
-    noise: Callable[..., np.ndarray], seed: int, join_cost: float, *, has_bands: bool
+    noise: Callable[..., np.ndarray],
+    seed: int,
+    join_cost: float,
+    tolls: tuple[tuple[float, ...], ...],
+    *,
+    has_bands: bool,
 ) -> None:
     """Against every path there is. Guards against candidates, ages or back pointers that lose the best one, and against rises
     that are lost where codes come in parts."""
     bank = make_bank([noise(length * HOP / 48_000, seed=length) for length in (3, 2, 2)], seed, has_bands=has_bands)
+    bank = bank.with_tolls(tolls)
     codes, longest = wanted(5, seed), 2
     twin = Twin(bank, codes, longest, join_cost)
     found = path_of(bank, list(choose(bank, torch.split(codes, 2), longest, join_cost=join_cost)))
@@ -134,6 +141,23 @@ def test_true_codes_are_rendered_by_the_recording_itself(noise: Callable[..., np
     bank = make_bank([noise(1.0, seed=one) for one in range(3)])
     codes = bank.stretches[1].codes
     assert list(choose(bank, [codes], 100)) == [Grain(1, 0, len(codes))]
+
+
+@pytest.mark.parametrize("large", [100, 0])
+def test_a_dear_place_is_no_candidate(
+    noise: Callable[..., np.ndarray], monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    """Guards against tolls that the path pays but that never lead it elsewhere."""
+    monkeypatch.setattr(g, "_LARGE", large)
+    monkeypatch.setattr(g, "_RUN", 2)
+    bank = make_bank([noise(1.0), noise(1.0)])
+    asked = bank.vectors(bank.stretches[0].codes[:6])
+    assert set(bank.owner[bank.nearest(asked, 1)].ravel()) == {0}
+    dear = bank.with_tolls(((1e4,), ()))
+    assert set(dear.owner[dear.nearest(asked, 1)].ravel()) == {1}
+    places = np.array([2, 60])
+    assert dear.distances(asked[0], places) - bank.distances(asked[0], places) == pytest.approx([1e4, 0])
+    assert set(bank.owner[bank.nearest(asked, 1)].ravel()) == {0}, "the bank itself stays as it is"
 
 
 def test_near_copies_count_as_one_recording(noise: Callable[..., np.ndarray]) -> None:

@@ -14,7 +14,8 @@ from distill.audio.passages import Passage
 from distill.audio.texture import FASTEST, SLOWEST
 from distill.making import nearness
 from distill.making.grains import JOIN_COSTS
-from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, excerpts, in_words, measured, noted, suited
+from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, compared, excerpts, in_words, noted, suited
+from distill.making.tolls import Tolls
 from distill.making.voices import RecordingsVoice
 from distill.models import Model, Source
 
@@ -202,11 +203,15 @@ def test_excerpts_are_from_all_over_the_recordings() -> None:
 
 
 @pytest.mark.parametrize("best", JOIN_COSTS)
-@pytest.mark.parametrize(("codec", "nearer"), [(1.0, "codec"), (2.0, "codec"), (3.0, "recordings")])
+@pytest.mark.parametrize(
+    ("codec", "of_tolls", "nearer"),
+    [(1.0, 0, "codec"), (2.0, 0, "codec"), (3.0, 0, "recordings"), (1.9, -0.5, "recordings"), (2.1, 0.5, "codec")],
+)
 def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
-    monkeypatch: pytest.MonkeyPatch, codec: float, nearer: str, best: float
+    monkeypatch: pytest.MonkeyPatch, codec: float, of_tolls: float, nearer: str, best: float
 ) -> None:
-    """Guards against the other one, and against joins that are not those that were heard to come nearest."""
+    """Guards against the other one, against joins that are not those that were heard to come nearest, and against a voice
+    that is judged without the tolls with which it will be heard."""
     by_cost = {cost: 2.0 + (cost != best) for cost in JOIN_COSTS}
 
     @dataclasses.dataclass(frozen=True)
@@ -214,7 +219,9 @@ def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
         voice: RecordingsVoice | None = None
 
         def audio(self, model: Model) -> float:
-            return codec if self.voice is None else by_cost[self.voice._join_cost]
+            if self.voice is None:
+                return codec
+            return by_cost[self.voice._join_cost] + of_tolls * bool(self.voice.bank._tolls.any())
 
     class Told:
         """Stands for the recordings: a sound is its own distance from them."""
@@ -236,12 +243,17 @@ def test_the_voice_that_came_nearer_is_noted_with_its_join_cost(
     quantizer = SimpleNamespace(codebooks=torch.randn(2, 16, 4, generator=torch.Generator().manual_seed(0)))
     spoken = SimpleNamespace(quantizer=quantizer, channels=1, sample_rate=RATE, hop=1024, frame_rate=FRAME_RATE)
     model = cast(Model, SimpleNamespace(codec=spoken, trained_on=(source,), header=SimpleNamespace(bands=())))
-    found = measured(model, cast(list[Passage], [passage]), cast(Reference, Told()))
+    tolls = Tolls(((0.5,),) if of_tolls else (), 0.5, 0.6)
+    monkeypatch.setattr(nearness, "measured_tolls", lambda model, bank, join_cost: tolls)
+    both = compared(model, cast(list[Passage], [passage]), cast(Reference, Told()))
+    assert both is not None
+    assert both.tolls is tolls
+    found = both.figures
     assert (found["nearer"], found["join_cost"]) == (nearer, best)
     assert found["codec_frechet"] == pytest.approx(math.exp(codec), abs=0.01)
-    assert found["recordings_frechet"] == pytest.approx(math.exp(2), abs=0.01)
+    assert found["recordings_frechet"] == pytest.approx(math.exp(2 + of_tolls), abs=0.01)
     Told.windows -= 1
-    assert measured(model, cast(list[Passage], [passage]), cast(Reference, Told())) == {}
+    assert compared(model, cast(list[Passage], [passage]), cast(Reference, Told())) is None
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,15 @@ def test_a_balance_that_cannot_be_is_refused(
         load_model(path)
 
 
+@pytest.mark.parametrize("toll", [101.0, float("nan"), "dear"])
+def test_a_toll_that_cannot_be_is_refused(model: Model, tmp_path: Path, toll: object) -> None:
+    path = save_model(tmp_path / "m.distill", model)
+    records = [{"name": "a.wav", "start_seconds": 0, "positions": 3, "held_out": False, "tolls": [toll]}]
+    edit_header(path, sources=records)
+    with pytest.raises(ModelFileError, match="not possible"):
+        load_model(path)
+
+
 def test_newer_minor_with_unknown_fields_loads(model: Model, tmp_path: Path) -> None:
     path = save_model(tmp_path / "m.distill", model)
     edit_header(path, minor=7, something_new=[1, 2])

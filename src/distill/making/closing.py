@@ -1,6 +1,6 @@
 """What the last seconds of a prior's training find out about new audio, so that it need not be found out each time.
 
-weights of a few epochs ──draw, hear──▶ the nearest ──▶ how firmly it holds the beat ──▶ its balance ──▶ its level ──▶ its voice
+weights of a few epochs ──draw, hear──▶ the nearest ──▶ how firmly it holds the beat ──▶ its balance ──▶ level ──▶ voices
 """
 
 import copy
@@ -16,6 +16,7 @@ from distill.making.beat import learn_bands
 from distill.making.lean import measured_lean
 from distill.making.loudness import learn_loudness
 from distill.making.openings import HEARD_SECONDS
+from distill.making.tolls import with_tolls
 from distill.models.header import ASSUMED, BEAT_STRENGTH, UNMEASURED
 from distill.models.model_file import Model, save_model
 from distill.models.prior import CodePrior
@@ -70,7 +71,7 @@ def with_measures(
     candidates: Sequence[Candidate] = (),
 ) -> Model | None:
     """The model with the weights that sound nearest to the recordings, which knows how firmly to hold the beat, how much
-    of new audio is to be like each of them, how loud to be, and which voice is nearer; all are told.
+    of new audio is to be like each of them, how loud to be, what its grains cost, and which voice is nearer; all are told.
 
     Args:
         is_stopped: asked before each of them, which take seconds.
@@ -103,10 +104,14 @@ def with_measures(
         model = dataclasses.replace(model, header=model.header.model_copy(update={"loudness_lean": leaning.nats}))
     if is_stopped():
         return None
-    voices = nearness.measured(model, passages, reference)
-    too_little = "There is too little sound to compare the two voices, so the codec's voice is used."
-    tell(Notice(nearness.in_words(voices) if voices else too_little))
-    return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices}))
+    voices = nearness.compared(model, passages, reference)
+    if voices is None:
+        tell(Notice("There is too little sound to compare the two voices, so the codec's voice is used."))
+        return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {}}))
+    for sentence in (voices.tolls.in_words, nearness.in_words(voices.figures)):
+        tell(Notice(sentence))
+    model = with_tolls(model, voices.tolls)
+    return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices.figures}))
 
 
 def closed_and_saved(

@@ -22,8 +22,9 @@ changes fast, they are cheap.
 How long one recording may be quoted at a stretch is part of the path's state, so the limit is kept exactly.
 """
 
+import copy
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,13 @@ class Stretch:
     """Where that file is; None where only its sound is at hand."""
     gain: float = 1.0
     """The gain that brought it down to full scale: ``audio`` is the file's sound times this."""
+    tolls: np.ndarray | None = None
+    """What each position costs, so that none is used too often (``tolls.py``): ``[S]``, in steps; None costs nothing."""
+
+    def part(self, first: int, stop: int, hop: int) -> "Stretch":
+        """Its positions from ``first`` to ``stop``, of ``hop`` samples each."""
+        tolls = None if self.tolls is None else self.tolls[first:stop]
+        return replace(self, codes=self.codes[first:stop], begin=self.begin + first * hop, tolls=tolls)
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,7 @@ class Bank:
         changing = steps[steps > 0]
         self.step = float(changing.median()) if len(changing) else 1.0
         """Squared distance of what codes of successive positions stand for, the median."""
+        self._tolls = np.concatenate([np.zeros(len(s.codes)) if s.tolls is None else s.tolls for s in stretches])  # [n]
         self.borders = Borders([stretch.audio for stretch in stretches], [s.begin for s in stretches], lengths, hop)
         self.rises = None if levels is None else Rises(levels, [stretch.codes for stretch in stretches])
 
@@ -160,21 +169,31 @@ class Bank:
     def __len__(self) -> int:
         return len(self.owner)
 
+    def with_tolls(self, of_stretches: Sequence[Sequence[float]]) -> "Bank":
+        """The same positions with other tolls, of equal parts of each stretch."""
+        bank = copy.copy(self)
+        lengths = np.diff(self.begins)
+        bank._tolls = np.concatenate([spread(*one) for one in zip(of_stretches, lengths, strict=True)])
+        return bank
+
     def vectors(self, codes: Tensor) -> Tensor:
         """What codes ``[S, Q]`` stand for: ``[S, D]``."""
         return summed(self._codebooks, codes)
 
     def distances(self, wanted: Tensor, places: np.ndarray) -> np.ndarray:
-        """Of one vector ``[D]`` to these positions ``[M]``, in steps and never beyond ``ROBUST``: ``[M]``."""
+        """Of one vector ``[D]`` to these positions ``[M]``, in steps and never beyond ``ROBUST``, and their tolls: ``[M]``."""
         apart = (self._vectors[torch.from_numpy(places)] - wanted).square().sum(dim=1)
         steps = apart.numpy() / self.step
-        found: np.ndarray = steps / (1 + steps / ROBUST)
+        found: np.ndarray = steps / (1 + steps / ROBUST) + self._tolls[places]
         return found
 
     def nearest(self, wanted: Tensor, count: int) -> np.ndarray:
-        """For each vector of ``wanted [S, D]`` the ``M`` positions nearest to it, at most ``count``, in order: ``[S, M]``."""
+        """For each vector of ``wanted [S, D]`` the ``M`` positions nearest to it, at most ``count``, in order: ``[S, M]``.
+
+        Tolls count as distance.
+        """
         run = _RUN if len(self) > _LARGE else 1
-        squares = self._vectors.square().sum(dim=1)
+        squares = self._vectors.square().sum(dim=1) + torch.from_numpy(self.step * self._tolls).float()
         rows = max(1, _BLOCK // len(self))
         room = torch.full((min(rows, len(wanted)), len(self) + -len(self) % run), torch.inf)  # the same for every part
         found = []
@@ -186,6 +205,14 @@ class Bank:
             within = runs[torch.arange(len(part))[:, None], places].argmin(dim=2)
             found.append((places * run + within).sort(dim=1).values)
         return torch.cat(found).numpy()
+
+
+def spread(tolls: Sequence[float], positions: int) -> np.ndarray:
+    """What each position of a stretch costs ``[S]``, of the tolls of equal parts of it; nothing where there are none."""
+    if not tolls:
+        return np.zeros(positions)
+    middles = (np.arange(len(tolls)) + 0.5) * positions / len(tolls) - 0.5
+    return np.interp(np.arange(positions), middles, tolls)
 
 
 @dataclass

@@ -28,6 +28,7 @@ from distill.making.drawing import Sampling
 from distill.making.grains import JOIN_COSTS, Bank, Stretch
 from distill.making.onsets import onset_echo, strongest_period
 from distill.making.sampling import Generation, generate
+from distill.making.tolls import Tolls, measured_tolls
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
 from distill.originality.passages import AS_IT_IS, Passages
@@ -148,10 +149,21 @@ def by_codecs_voice(model: Model, reference: Reference) -> tuple[list[Generation
     return pieces, reference.nearness([one.audio(model) for one in pieces])
 
 
-def measured(model: Model, passages: Sequence[Passage], reference: Reference) -> dict[str, float | int | str]:
-    """Figures of both voices on the same few new pieces, and which is ``nearer``, for the model's header.
+@dataclass(frozen=True)
+class Compared:
+    """Both voices of a model, side by side."""
 
-    Nothing where the recordings are too short to compare anything with.
+    figures: dict[str, float | int | str]
+    """What a header says of them, and which is ``nearer``."""
+    tolls: Tolls
+    """With which the recordings' voice was heard."""
+
+
+def compared(model: Model, passages: Sequence[Passage], reference: Reference) -> Compared | None:
+    """Both voices on the same few new pieces.
+
+    Returns:
+        None where the recordings are too short to compare anything with.
 
     Args:
         passages: what the model was trained on, in the order of ``model.trained_on``.
@@ -159,7 +171,7 @@ def measured(model: Model, passages: Sequence[Passage], reference: Reference) ->
     """
     codec = model.codec
     if reference.windows < FEWEST_WINDOWS:
-        return {}
+        return None
     stretches = [
         Stretch(
             name=source.name,
@@ -173,12 +185,16 @@ def measured(model: Model, passages: Sequence[Passage], reference: Reference) ->
     ]
     bank = Bank.of(model, stretches)
     pieces, by_codec = by_codecs_voice(model, reference)
-    by_cost = {}
-    for cost in JOIN_COSTS:
-        voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, longest_seconds=1.0, join_cost=cost)
-        by_cost[cost] = reference.nearness([replace(one, voice=voice).audio(model) for one in pieces])
+
+    def by_grains(bank: Bank, join_cost: float) -> Nearness:
+        voice = RecordingsVoice(bank, codec.channels, codec.sample_rate, longest_seconds=1.0, join_cost=join_cost)
+        return reference.nearness([replace(one, voice=voice).audio(model) for one in pieces])
+
+    by_cost = {cost: by_grains(bank, cost) for cost in JOIN_COSTS}
     join_cost = suited(by_codec, by_cost)
-    return noted(by_codec, by_cost[join_cost], join_cost)
+    tolls = measured_tolls(model, bank, join_cost)
+    heard = by_grains(bank.with_tolls(tolls.of_stretches), join_cost) if tolls.of_stretches else by_cost[join_cost]
+    return Compared(noted(by_codec, heard, join_cost), tolls)
 
 
 def noted(by_codec: Nearness, by_recordings: Nearness, join_cost: float) -> dict[str, float | int | str]:

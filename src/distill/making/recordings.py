@@ -3,7 +3,7 @@ the model's own file, if it was given away with them."""
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from distill.audio.mixing import as_trained
 from distill.errors import DistillError, LibraryError
 from distill.library import Library
 from distill.library.records import origin_of
-from distill.making.grains import Stretch
+from distill.making.grains import Stretch, spread
 from distill.models.header import errors_in_words
 from distill.models.model_file import Model, Source
 from distill.training.metrics import MetricsCallback, Notice
@@ -68,9 +68,9 @@ def without(stretches: Sequence[Stretch], passage: Passage, rate: int, hop: int)
         first = max(0, (begin - one.begin) // hop)
         after = max(0, -((one.begin - stop) // hop))
         if first > 0:
-            yield replace(one, codes=one.codes[:first])
+            yield one.part(0, first, hop)
         if after < len(one.codes):
-            yield replace(one, codes=one.codes[after:], begin=one.begin + after * hop)
+            yield one.part(after, len(one.codes), hop)
 
     return tuple(part for one in stretches for part in parts(one))
 
@@ -142,6 +142,7 @@ def _stretch(model: Model, source: Source, digest: str, audio: np.ndarray, files
         sha256=digest,
         path=files.get(digest),
         gain=source.gain,
+        tolls=spread(source.tolls, len(source.codes)),
     )
 
 

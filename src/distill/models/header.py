@@ -71,6 +71,11 @@ class SourceRecord(BaseModel):
     """What brought the recording down to full scale."""
     mix: Literal["mean", "left", "right", "difference"] = "mean"
     """How one channel was made of two (``distill.audio.mixing``)."""
+    tolls: Annotated[
+        tuple[Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)], ...], Field(max_length=65_536)
+    ] = ()
+    """What grains of equal parts of it cost, so that none is used too often (``making/tolls.py``); they cost nothing where
+    there are none."""
 
 
 class SoundRecord(BaseModel):

@@ -60,6 +60,8 @@ class Source:
     """What brought the recording down to full scale."""
     mix: Mix = "mean"
     """How one channel was made of two."""
+    tolls: tuple[float, ...] = ()
+    """What grains of equal parts of it cost, so that none is used too often (``making/tolls.py``)."""
 
     @classmethod
     def of(cls, record: SourceRecord, codes: Tensor) -> "Source":
@@ -73,6 +75,7 @@ class Source:
             sha256=record.sha256 or "",
             gain=record.gain,
             mix=record.mix,
+            tolls=record.tolls,
         )
 
     @property
@@ -87,6 +90,7 @@ class Source:
             sha256=self.sha256 or None,
             gain=self.gain,
             mix=self.mix,
+            tolls=self.tolls,
         )
 
 
