@@ -83,7 +83,7 @@ def test_measuring_comes_out_of_the_prior_s_minutes() -> None:
     closing, plan = leaves_time_to_close(PriorPlan(minutes=2.0))
     assert closing == Closing(hears=True, measures=True)
     assert plan.minutes == pytest.approx(1.52)
-    assert leaves_time_to_close(PriorPlan(minutes=60.0))[1].minutes == pytest.approx(60 - 70 / 60)
+    assert leaves_time_to_close(PriorPlan(minutes=60.0))[1].minutes == pytest.approx(60 - 77 / 60)
 
 
 def test_that_encoding_takes_most_of_the_time_is_said_before_it_begins(model_path: Path, small_corpus: Path) -> None:

@@ -22,9 +22,9 @@ ENCODED_A_SECOND = 100.0
 encoding is time to learn in for neither."""
 REFINEMENT_SHARE = 0.6
 """The second stage's share of the minutes that a codec of high quality has."""
-MEASURING_SECONDS, HEARING_SECONDS = 50.0, 20.0
+MEASURING_SECONDS, HEARING_SECONDS = 57.0, 20.0
 """What it takes on two cores, after a prior is trained, to measure how firmly the beat is held (8 s), the balance (4 to 16 s),
-the level (3 to 11 s) and both voices; and to hear a few epochs before that."""
+the level (3 to 11 s), how evenly grains use the recordings (5 to 8 s) and both voices; and to hear a few epochs before that."""
 MEASURING_SHARE = 0.12
 """The most of the prior's time that is left for either."""
 LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 6.7, 14.3
