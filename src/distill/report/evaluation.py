@@ -66,7 +66,9 @@ def _listening(report: EvaluationReport) -> Section:
         lead = "Each recording was encoded and decoded from its codes alone by every model. The mel distance says how far what "
         lead += "came out is from the original; lower is closer. All pictures share the original's time and loudness scales."
         return section("listen", "Listen", lead, cards)
-    lead = "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
+    lead = (
+        "Each recording was encoded and decoded from its codes alone. The mel distance says how far the two are apart; "
+    )
     lead += "lower is closer."
     if report.others:
         lead += " Beside them is the same sound in other versions; all pictures share the original's time and loudness scales."

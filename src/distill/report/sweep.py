@@ -74,9 +74,7 @@ def sweep_report(title: str, models: Sequence[SweptModel], corpus: Corpus, split
             "before; lower is better",
         },
         decoded_as=first,
-        distances={
-            one.words: [pair.mel_distance for pair in pairs] for one, pairs in zip(models, sounds, strict=True)
-        },
+        distances={one.words: [pair.mel_distance for pair in pairs] for one, pairs in zip(models, sounds, strict=True)},
         over="Distill, models compared",
     )
 
