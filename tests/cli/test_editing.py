@@ -109,7 +109,7 @@ def test_reimagining_keeps_what_is_locked(edited: Callable[..., np.ndarray], gri
     ("words", "said"),
     [
         (("--mirror", "all"), "Mirrored 0.00-2.00 s"),
-        (("--lock", "1-", "--fill", "c93-", "--code", "1"), "Filled 1.98-2.00 s"),
+        (("--lock", "1-", "--levels", "1", "--fill", "c93-", "--code", "1"), "Filled 1.98-2.00 s"),
         (("--graft", "a.codes"), "Took 0.00-2.00 s from a.codes"),
         (("--blend", "a.codes", "--weight", "0"), "into 0.00-2.00 s:"),
         (("--repeat", "all", "--times", "2", "--mirror", "all"), "Mirrored 0.00-4.01 s"),

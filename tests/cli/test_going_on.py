@@ -257,9 +257,8 @@ def test_what_is_measured_after_a_prior_is_made_up_for(
             raise KeyboardInterrupt
         return 1.0
 
-    def voices(*_: Any) -> dict[str, Any]:
+    def voices(*_: Any) -> None:
         measured.append("voices")
-        return {}
 
     def look(event: TrainingEvent) -> None:
         if way == "one Ctrl-C before it" and isinstance(event, PriorTrainingCompleteEvent) and not stopped:
@@ -271,7 +270,7 @@ def test_what_is_measured_after_a_prior_is_made_up_for(
         "distill.training.budget.leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan)
     )
     monkeypatch.setattr("distill.making.strength.measured_strength", strength)
-    monkeypatch.setattr("distill.making.nearness.measured", voices)
+    monkeypatch.setattr("distill.making.nearness.compared", voices)
     assert distill("train", small_corpus, "--epochs", 1, "--name", "m", "--out", tmp_path).code == 0
     on_event(look)
     answer = distill("train-prior", model, small_corpus, "--epochs", 1)

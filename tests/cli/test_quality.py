@@ -13,6 +13,8 @@ import torch
 
 from distill import pipeline
 from distill.files.home import home
+from distill.making.nearness import Compared
+from distill.making.tolls import Tolls
 from distill.models import load_model
 from distill.models.model_file import codes_fingerprint
 from distill.runs.events import read_run
@@ -150,9 +152,9 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
             raise KeyboardInterrupt
         return 1.0
 
-    def voices(*_: Any) -> dict[str, Any]:
+    def voices(*_: Any) -> Compared:
         measured.append("voices")
-        return {"nearer": "recordings" if len(measured) == 2 else "codec"}
+        return Compared({"nearer": "recordings" if len(measured) == 2 else "codec"}, Tolls((), 0.5, 0.5))
 
     def look(event: TrainingEvent) -> None:
         if way == "one Ctrl-C before it" and isinstance(event, RefinementCompleteEvent) and not stopped:
@@ -163,7 +165,7 @@ def test_voices_that_are_not_measured_anew_are_made_up_for(
         "distill.training.budget.leaves_time_to_close", lambda plan: (Closing(hears=False, measures=True), plan)
     )
     monkeypatch.setattr("distill.making.strength.measured_strength", strength)
-    monkeypatch.setattr("distill.making.nearness.measured", voices)
+    monkeypatch.setattr("distill.making.nearness.compared", voices)
     monkeypatch.setattr("distill.making.nearness.in_words", lambda found: found["nearer"])
     assert distill("train", small_corpus, "--epochs", 1, "--name", "m", "--out", tmp_path).code == 0
     assert distill("train-prior", model, small_corpus, "--epochs", 1).code == 0

@@ -282,7 +282,7 @@ def test_out_may_be_the_current_folder(distill: Distill, small_corpus: Path, tre
 
 
 def test_results_among_the_recordings_are_warned_of(distill: Distill, small_corpus: Path) -> None:
-    answer = distill("run", small_corpus, "--out", small_corpus / "new", "--count", 0)
+    answer = distill("run", small_corpus, "--out", small_corpus / "new", "--minutes", 0)
     assert "would be read as recordings the next time" in answer.err
 
 

@@ -79,10 +79,10 @@ def test_measuring_comes_out_of_the_prior_s_minutes() -> None:
     assert leaves_time_to_close(PriorPlan(minutes=0.5)) == (Closing(False, False), PriorPlan(minutes=0.5))
     closing, plan = leaves_time_to_close(PriorPlan(minutes=1.0))
     assert closing == Closing(hears=False, measures=True)
-    assert plan.minutes == pytest.approx(0.88)
+    assert plan.minutes == pytest.approx(0.84)
     closing, plan = leaves_time_to_close(PriorPlan(minutes=2.0))
     assert closing == Closing(hears=True, measures=True)
-    assert plan.minutes == pytest.approx(1.52)
+    assert plan.minutes == pytest.approx(1.36)
     assert leaves_time_to_close(PriorPlan(minutes=60.0))[1].minutes == pytest.approx(60 - 77 / 60)
 
 

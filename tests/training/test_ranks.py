@@ -266,7 +266,7 @@ def test_torchrun_starts_it_too(small_corpus: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "result.json").read_text())["epochs"] == 1

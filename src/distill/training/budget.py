@@ -25,9 +25,9 @@ REFINEMENT_SHARE = 0.6
 MEASURING_SECONDS, HEARING_SECONDS = 57.0, 20.0
 """What it takes on two cores, after a prior is trained, to measure how firmly the beat is held (8 s), the balance (4 to 16 s),
 the level (3 to 11 s), how evenly grains use the recordings (5 to 8 s) and both voices; and to hear a few epochs before that."""
-MEASURING_SHARE = 0.12
+MEASURING_SHARE = 0.16
 """The most of the prior's time that is left for either."""
-LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 6.7, 14.3
+LEAST_TO_MEASURE_S, LEAST_TO_HEAR_S = 9.0, 19.0
 """Where that is less, it is not done: a prior of under a minute needs all of it to learn, one of under two most."""
 OVERRUN_S, OVERRUN_SHARE = 5.0, 0.1
 """A run that exceeds its minutes by more than both, so many seconds and this share of them, says what took how long."""
