@@ -106,7 +106,7 @@ def test_what_was_found_of_the_voices_is_kept_and_said(
     assert [one.tolls for one in found.trained_on] == [(0.5,)]
     assert found.header.voices == figures
     evenly, nearer = [one.text for one in told if isinstance(one, Notice)][-2:]
-    assert "to 41 %; now that" in evenly
+    assert "41 % evenly; now that" in evenly
     assert "New audio will be in the recordings' voice" in nearer
 
 

@@ -47,10 +47,10 @@ class Tolls:
     @property
     def in_words(self) -> str:
         """How evenly the recordings are used, in a sentence."""
-        evenly = f"The recordings' voice used all seconds of your recordings equally to {100 * self.before:.0f} %"
+        evenly = f"The recordings' voice used your recordings {100 * self.before:.0f} % evenly"
         if not self.of_stretches:
             return f"{evenly}; that could not be improved."
-        return f"{evenly}; now that seconds which are used too often cost more, to {100 * self.after:.0f} %."
+        return f"{evenly}; now that seconds it used too often cost more, {100 * self.after:.0f} %."
 
 
 def measured_tolls(model: Model, bank: Bank, join_cost: float) -> Tolls:
