@@ -64,9 +64,7 @@ def test_what_is_used_too_often_gets_dearer(hub: Bank, model: Model) -> None:
     assert before > 0.35
     assert abs(after - 0.2) < 0.5 * (before - 0.2)
     assert found.after > found.before + 0.05
-    assert found.in_words.endswith(
-        f"now that seconds which are used too often cost more, to {100 * found.after:.0f} %."
-    )
+    assert found.in_words.endswith(f"now that seconds it used too often cost more, {100 * found.after:.0f} %.")
     assert measured_tolls(model, hub.with_tolls(found.of_stretches), JOIN_COST) == found, "its own have no part in it"
 
 
