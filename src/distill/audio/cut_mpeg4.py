@@ -105,7 +105,12 @@ def _undecodable(path: Path, parts: list[Part]) -> _Undecodable | None:
     with Spliced(open_regular(path), parts) as file:
         try:
             with av.open(file, format="mov", metadata_errors="ignore") as container:
-                stream = container.streams.audio[0]
+                tracks = container.streams.audio
+                if (
+                    not tracks or tracks[0].codec_context is None
+                ):  # no sound, or no decoder for it: said where it is read
+                    return None
+                stream = tracks[0]
                 stream.codec_context.options = STRICT
                 for packet in container.demux(stream):
                     if packet.pos is None or not packet.size:
@@ -118,10 +123,6 @@ def _undecodable(path: Path, parts: list[Part]) -> _Undecodable | None:
                     else:
                         behind += 1
                         decoded += 1
-        except (
-            av.FFmpegError,
-            IndexError,
-            AttributeError,
-        ):  # no sound in it, or none that can be decoded: said elsewhere
+        except av.FFmpegError:  # whoever reads it meets the same error, and says it
             return None
     return _Undecodable(first or 2**63, last, behind) if decoded else None

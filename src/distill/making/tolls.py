@@ -66,7 +66,7 @@ def measured_tolls(model: Model, bank: Bank, join_cost: float) -> Tolls:
     parts = np.concatenate(
         [
             begin + np.arange(length) * count // length
-            for begin, length, count in zip(first, lengths, counts, strict=False)
+            for begin, length, count in zip(first[:-1], lengths, counts, strict=True)
         ]
     )  # the part that each position is in [n]
     wanted = np.bincount(parts) / len(bank)
