@@ -1,7 +1,7 @@
 """The codec's voice and the recordings' own, for the same codes, beside the recordings.
 
     python benchmarks/voices.py MODEL FOLDER [--lots 4] [--count 12] [--seconds 10] [--originality balanced] [--any-level]
-        [--lean NATS] [--unbalanced] [--seed 0]
+        [--lean NATS] [--unbalanced] [--no-tolls] [--seed 0]
     python benchmarks/voices.py MODEL FOLDER --picture docs/voices.png
     python benchmarks/voices.py MODEL FOLDER --minutes 10 --hours 1
     python benchmarks/voices.py MODEL FOLDER --held-out
@@ -44,6 +44,7 @@ from distill.making.nearness import Reference, excerpts
 from distill.making.onsets import FRAMES_PER_SECOND
 from distill.making.recordings import find_recordings
 from distill.making.sampling import Generation, generate
+from distill.making.tolls import with_tolls
 from distill.making.voices import RecordingsVoice, join_cost_of
 from distill.models.model_file import Model, load_model
 from distill.originality.dial import NAMED, Dial
@@ -73,6 +74,9 @@ def main() -> None:
     parser.add_argument(
         "--unbalanced", action="store_true", help="leaves the balance between the recordings to the prior"
     )
+    parser.add_argument(
+        "--no-tolls", action="store_true", help="lets grains come from the same places as often as they do"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the first piece; each further one has the next")
     parser.add_argument("--minutes", type=float, help="measures time and memory of one piece of this length instead")
     parser.add_argument("--hours", type=float, default=0.0, help="as if there were so many hours of recordings")
@@ -86,6 +90,8 @@ def main() -> None:
         model = replace(model, header=model.header.model_copy(update={"loudness_lean": asked.lean}))
     if asked.unbalanced:
         model = with_balance(model, ())
+    if asked.no_tolls:
+        model = with_tolls(model, ())
     dial = Dial.at(NAMED[asked.originality])
     if asked.rebuilt:
         compare_rebuilt(model, asked.folder, asked.seconds)

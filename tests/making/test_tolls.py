@@ -14,7 +14,7 @@ import small_distill
 from distill.making import tolls
 from distill.making.drawing import Sampling
 from distill.making.grains import Bank, Stretch, spread
-from distill.making.tolls import STEPS, Tolls, measured_tolls, with_tolls
+from distill.making.tolls import STEPS, measured_tolls, with_tolls
 from distill.models.model_file import Model, Source, load_model, save_model
 
 HOP, RATE = 1024, 48_000
@@ -116,7 +116,7 @@ def test_they_are_kept_in_the_model_file(tmp_path: Path) -> None:
     model = small_distill.small_model(codec, small_distill.small_prior(codec.config))
     codes = torch.zeros(5, codec.config.num_quantizers, dtype=torch.int64)
     sources = tuple(Source(f"{number}.wav", 0.0, number == 1, codes) for number in range(3))
-    model = with_tolls(dataclasses.replace(model, sources=sources), Tolls(((0.5, -0.25), (1.0,)), 0.4, 0.6))
+    model = with_tolls(dataclasses.replace(model, sources=sources), ((0.5, -0.25), (1.0,)))
     again = load_model(save_model(tmp_path / "m.distill", model))
     assert [one.tolls for one in again.sources] == [(0.5, -0.25), (), (1.0,)]
-    assert not any(one.tolls for one in with_tolls(again, Tolls((), 0.4, 0.4)).sources)
+    assert not any(one.tolls for one in with_tolls(again, ()).sources)

@@ -110,7 +110,7 @@ def with_measures(
         return dataclasses.replace(model, header=model.header.model_copy(update={"voices": {}}))
     for sentence in (voices.tolls.in_words, nearness.in_words(voices.figures)):
         tell(Notice(sentence))
-    model = with_tolls(model, voices.tolls)
+    model = with_tolls(model, voices.tolls.of_stretches)
     return dataclasses.replace(model, header=model.header.model_copy(update={"voices": voices.figures}))
 
 

@@ -86,9 +86,9 @@ def measured_tolls(model: Model, bank: Bank, join_cost: float) -> Tolls:
     return Tolls(per_stretch(tolls), kept[0], kept[-1])
 
 
-def with_tolls(model: Model, tolls: Tolls) -> Model:
-    """The model whose grains cost so much, each stretch of what it was trained on in turn."""
-    given = iter(tolls.of_stretches or [()] * len(model.trained_on))
+def with_tolls(model: Model, of_stretches: Sequence[tuple[float, ...]]) -> Model:
+    """The model whose grains cost so much, each stretch of what it was trained on in turn; nothing if none are given."""
+    given = iter(of_stretches or [()] * len(model.trained_on))
     return replace(
         model,
         sources=tuple(source if source.held_out else replace(source, tolls=next(given)) for source in model.sources),
