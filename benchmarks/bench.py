@@ -101,7 +101,7 @@ def rates(corpus: Path, work: Path) -> dict[str, Any]:
 
 def speed(corpus: Path, work: Path) -> dict[str, Any]:
     """Training and sampling of the prior beside a plain transformer of the same width and depth."""
-    return prior.compare(_model(corpus, work), corpus, PRIOR_MINUTES, orders=(1,))
+    return prior.compare(_model(corpus, work), corpus, [PRIOR_MINUTES], orders=(1,))
 
 
 def length(_: Path, work: Path) -> dict[str, Any]:

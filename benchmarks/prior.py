@@ -1,11 +1,11 @@
 """How well a prior guesses held-out recordings, and how fast it is, beside what it has to beat.
 
-    python benchmarks/prior.py --model loops.distill --minutes 2 loops
+    python benchmarks/prior.py loops --model loops.distill --minutes 2 8 30
 
 Prints Markdown: bits per token and per second of held-out audio for the uniform guess, n-grams of orders 1 to 8 with
-Witten-Bell smoothing, a plain transformer on one view of each recording and Distill's prior, both trained for the same
-minutes; then tokens per second in training and seconds of audio per second in sampling, both beside a plain loop: one long
-transformer over single tokens, no cache, every token a full pass over the window.
+Witten-Bell smoothing, a plain transformer on one view of each recording, trained for the first of the minutes, and Distill's
+prior, trained anew for each of them; then tokens per second in training and seconds of audio per second in sampling, both
+beside a plain loop: one long transformer over single tokens, no cache, every token a full pass over the window.
 """
 
 import argparse
@@ -154,12 +154,13 @@ def sampling_speed(model: Model, count: int, seconds: float) -> float:
     return count * seconds / (time.monotonic() - started)
 
 
-def compare(model_path: Path, folder: Path, minutes: float, orders: Sequence[int] = ORDERS) -> dict[str, Any]:
+def compare(model_path: Path, folder: Path, minutes: Sequence[float], orders: Sequence[int] = ORDERS) -> dict[str, Any]:
     """``guess``: rows of name, bits per token and per second; and speeds, Distill's and the plain ones'."""
     model = load_model(model_path)
     codec = model.codec
     corpus = import_corpus(folder, channels=codec.channels)
-    split = split_corpus(corpus, seed=model.header.corpus.split_seed)
+    trained_on = model.header.corpus
+    split = split_corpus(corpus, seed=trained_on.split_seed, rule=trained_on.split_rule)
     config = prior_config_for(model, corpus)
 
     def coded(passages: Sequence[Passage]) -> list[list[int]]:
@@ -185,18 +186,19 @@ def compare(model_path: Path, folder: Path, minutes: float, orders: Sequence[int
             )
         )
 
-    plain_bits, plain_pace = train_plain(config, sequences(split.train, 1), sequences(split.held_out, 1), 60 * minutes)
-    rows.append((f"plain transformer, {minutes:g} min", plain_bits))
+    tokens, held_out_once = sequences(split.train, 1), sequences(split.held_out, 1)
+    plain_bits, plain_pace = train_plain(config, tokens, held_out_once, 60 * minutes[0])
+    rows.append((f"plain transformer, {minutes[0]:g} min", plain_bits))
     paces: list[float] = []
 
     def listen(event: TrainingEvent) -> None:
         if isinstance(event, PriorStepMetrics):
             paces.append(event.tokens / event.step_time_s)
 
-    trained = train_prior(
-        model_path, corpus, config, listen, plan=dataclasses.replace(PLAN, minutes=minutes), split=split
-    )
-    rows.append((f"Distill, {minutes:g} min", math.log2(trained["prior_metadata"]["best_perplexity"])))
+    for budget in minutes:
+        plan = dataclasses.replace(PLAN, minutes=budget)
+        trained = train_prior(model_path, corpus, config, listen, plan=plan, split=split)
+        rows.append((f"Distill, {budget:g} min", math.log2(trained["prior_metadata"]["best_perplexity"])))
     model.prior, model.sources = trained["prior_model"], trained["sources"]
     a_second = codec.num_quantizers * codec.frame_rate
     return {
@@ -211,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[2.0])
     wanted = parser.parse_args()
 
     found = compare(wanted.model, wanted.folder, wanted.minutes)
