@@ -85,7 +85,7 @@ def test_loud_floats_are_brought_down_and_quiet_sound_is_no_silence(tmp_path, no
     resampled = "Peaks pass full scale once resampled to 48 kHz, so the level is turned down to fit."
     assert files["between.wav"].remark == resampled, "whole numbers cannot peak above full scale"
     assert files["phone.wav"].remark == resampled, "neither can what is decoded to whole numbers"
-    assert f"between.wav, edges.flac and phone.wav: {resampled}" in corpus.left_out, (
+    assert f"Each of between.wav, edges.flac and phone.wav: {resampled}" in corpus.left_out, (
         "what goes for several is said once"
     )
     assert files["clipped.wav"].clipped > 0.01

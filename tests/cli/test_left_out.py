@@ -65,7 +65,7 @@ def test_check_says_once_what_holds_for_many(distill: Callable, mixed_folder: Pa
     for number in range(4):
         (mixed_folder / f"copy-{number}.wav").write_bytes(sound)
     (line,) = (line for line in distill("check", mixed_folder).out.splitlines() if "copy-3.wav:" in line)
-    assert line.startswith("  copy-0.wav, copy-1.wav, copy-2.wav, copy-3.wav: ")
+    assert line.startswith("  Each of copy-0.wav, copy-1.wav, copy-2.wav and copy-3.wav: ")
 
 
 def test_check_says_once_what_is_true_of_many_that_are_used(
@@ -78,7 +78,9 @@ def test_check_says_once_what_is_true_of_many_that_are_used(
         save(tmp_path / "in" / f"take-{number}.wav", sound)
     told = distill("check", tmp_path / "in").out
     assert told.count("Its right channel is silent") == 1
-    assert "take-0.wav, take-1.wav, take-2.wav, take-3.wav: Its right channel is silent" in " ".join(told.split())
+    assert "Each of take-0.wav, take-1.wav, take-2.wav and take-3.wav: Its right channel is silent" in " ".join(
+        told.split()
+    )
 
 
 def test_an_archive_beside_recordings_is_named(mixed_folder: Path) -> None:

@@ -20,7 +20,7 @@ from distill.audio.seen import digest_of, shape_of
 from distill.audio.stems import Mixdown, like_tracks, mixdowns_in
 from distill.audio.takes import copies, group_takes, parts_in
 from distill.audio.unusable import UNPACK
-from distill.audio.verdicts import FileReport, FileVerdict, remarks, settled
+from distill.audio.verdicts import NAMED, FileReport, FileVerdict, remarks, settled, some_of, told_of
 from distill.audio.worth import CLIPPED, QUIET, is_a_moment, is_clipped, is_displaced, is_quiet, worth
 from distill.counted import counted
 from distill.durations import duration
@@ -30,7 +30,6 @@ from distill.files.regular import absolute
 
 _LITTLE_SECONDS = 10.0
 _MUCH_SILENCE = 0.8
-_NAMED = 3  # files a warning names
 _SPELT_OUT = 8
 
 
@@ -121,22 +120,23 @@ class Corpus:
             )
         if displaced := [file.name for file in used if is_displaced(file)]:
             found.append(
-                f"With a DC offset: {_some(displaced)}. "
+                f"With a DC offset: {some_of(displaced)}. "
                 "A high-pass filter at 20 Hz removes it and leaves more headroom."
             )
         if quiet := [file.name for file in used if is_quiet(file)]:
             found.append(
-                f"Quiet, with no sample above {20 * math.log10(QUIET):.0f} dBFS: {_some(quiet)}. Raise the level, "
+                f"Quiet, with no sample above {20 * math.log10(QUIET):.0f} dBFS: {some_of(quiet)}. Raise the level, "
                 "or what comes out will be just as quiet."
             )
         if clipped := [file.name for file in used if is_clipped(file)]:
             found.append(
-                f"Probably clipped, with more than {100 * CLIPPED:.0f} % of the samples at the highest level: {_some(clipped)}."
+                f"Probably clipped, with more than {100 * CLIPPED:.0f} % of the samples at the highest level: "
+                f"{some_of(clipped)}."
             )
         moments = [file.name for file in used if is_a_moment(file)]
         if moments and 2 * len(moments) < len(used):  # where they are the rule, they are what was to be recorded
             found.append(
-                f"All but a moment is 30 dB or more below the peak: {_some(moments)}. If the peak is a knock on the "
+                f"All but a moment is 30 dB or more below the peak: {some_of(moments)}. If the peak is a knock on the "
                 "microphone or a click, cut it out."
             )
         return tuple(found)
@@ -156,14 +156,14 @@ class Corpus:
         found = [f"Left out: {file.name}. {file.reason} {file.fix}" for file in lost[:_SPELT_OUT]]
         if more := len(lost) - _SPELT_OUT:
             others = [f"{file.name} ({file.verdict})" for file in lost[_SPELT_OUT:]]
-            found += [f"Left out, too: {_some(others, 20)}."] if more > 0 else []
+            found += [f"Left out, too: {some_of(others, 20)}."] if more > 0 else []
         if copied:
             found += [f"{file.name}: {file.unread}" for file in self.files if file.verdict in twins and file.unread]
-            found.append(f"Counted once, because the same sound is there more than once: {_some(copied, 2 * _NAMED)}.")
+            found.append(f"Counted once, because the same sound is there more than once: {some_of(copied, 2 * NAMED)}.")
         remarked = list(remarks(self.files).items())
-        found += [f"{_some(names, 20)}: {remark}" for remark, names in remarked[:_SPELT_OUT]]
+        found += [told_of(names, remark, 20) for remark, names in remarked[:_SPELT_OUT]]
         if others := [name for _, names in remarked[_SPELT_OUT:] for name in names]:
-            found.append(f"Used in another form, too: {_some(others, 20)}; distill check says how.")
+            found.append(f"Used in another form, too: {some_of(others, 20)}; distill check says how.")
         return tuple(found)
 
     @property
@@ -181,12 +181,12 @@ class Corpus:
             for tracks in like_tracks(names, samples)
             if not any(set(tracks) <= {one.whole, *one.parts} for one in self.mixdowns)
         ]
-        if (more := len(pieces) - _NAMED) > 0:
-            pieces[_NAMED:] = [f"The same goes for {counted(more, 'more piece')}."]
+        if (more := len(pieces) - NAMED) > 0:
+            pieces[NAMED:] = [f"The same goes for {counted(more, 'more piece')}."]
         return (*filter(None, (self.shared,)), *pieces)
 
     def _named(self, numbers: Sequence[int]) -> str:
-        return _some([self.recordings[number].name for number in numbers], 2 * _NAMED)
+        return some_of([self.recordings[number].name for number in numbers], 2 * NAMED)
 
     @property
     def shared(self) -> str:
@@ -202,7 +202,7 @@ class Corpus:
         names = self._named(named)
         what = (
             f"{names} share sound (a bar that comes back, a loop, a jingle)"
-            if len(named) < self.file_count or len(named) <= 2 * _NAMED
+            if len(named) < self.file_count or len(named) <= 2 * NAMED
             else f"All {len(named)} recordings share sound with others (bars that come back, a loop, a jingle)"
         )
         return f"{what}. All of it is trained on, except what sounds like something that is held out."
@@ -382,12 +382,6 @@ def sound_of(path: Path, sha256: str) -> np.ndarray | None:
         return found
     forget(key)
     return None
-
-
-def _some(names: list[str], most: int = _NAMED) -> str:
-    if len(names) > most:
-        return ", ".join(names[:most]) + f" and {len(names) - most} more"
-    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
 
 
 def _nothing_usable(folder: Path, reports: list[FileReport]) -> CorpusError:

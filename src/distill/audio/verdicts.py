@@ -1,10 +1,13 @@
 """The verdicts on one audio file of a folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from distill.audio.rate import SAMPLE_RATE
+
+NAMED = 3
+"""How many names a sentence holds where no other number is given."""
 
 
 class FileVerdict(StrEnum):
@@ -62,6 +65,19 @@ def remarks(files: Iterable[FileReport]) -> dict[str, list[str]]:
         if file.remark and file.is_used:
             found.setdefault(file.remark, []).append(file.name)
     return found
+
+
+def told_of(names: Sequence[str], words: str, most: int | None = None) -> str:
+    """A sentence about a file, behind the names of those that it goes for: of several it goes for each."""
+    each = "Each of " if len(names) > 1 else ""
+    return f"{each}{some_of(names, len(names) if most is None else most)}: {words}"
+
+
+def some_of(names: Sequence[str], most: int = NAMED) -> str:
+    """Names in a sentence, and how many more there are."""
+    if len(names) > most:
+        return ", ".join(names[:most]) + f" and {len(names) - most} more"
+    return ", ".join(names[:-1]) + " and " * (len(names) > 1) + names[-1]
 
 
 def settled(words: str, unread: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from distill.audio.verdicts import FileReport, FileVerdict, remarks
+from distill.audio.verdicts import FileReport, FileVerdict, remarks, told_of
 from distill.cli import options
 from distill.cli.console import line, listing, note, percent, place, print_json, settings_table
 from distill.cli.training_view import TrainingView
@@ -110,13 +110,13 @@ def _say_of_files(files: Sequence[FileReport]) -> None:
         line()
         line("Left out:")
     for (verdict, reason, fix), names in same.items():
-        line(f"  {', '.join(names)}: {reason} {fix}", _STYLES[verdict])
+        line(f"  {told_of(names, f'{reason} {fix}')}", _STYLES[verdict])
     remarked = remarks(files)
     if remarked:
         line()
         line("Used, but:")
     for remark, names in remarked.items():
-        line(f"  {', '.join(names)}: {remark}")
+        line(f"  {told_of(names, remark)}")
 
 
 def _show(files: Sequence[FileReport]) -> None:
