@@ -35,6 +35,23 @@ def _aac(path, sound, rate=RATE, form="adts"):
     return path.read_bytes()
 
 
+def _lossless(path, sound, kind):
+    """Writes float32 ``[C, N]`` as WavPack (``wv``) or True Audio (``tta``), with 16 bits."""
+    import av
+
+    codec, packing = {"wv": ("wavpack", "s16p"), "tta": ("tta", "s16")}[kind]
+    with av.open(str(path), "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=RATE, layout="mono")
+        stream.codec_context.format = packing
+        samples = np.round(32_767 * sound).astype(np.int16)
+        for begin in range(0, samples.shape[1], 4096):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[:, begin : begin + 4096]), packing, "mono")
+            frame.sample_rate, frame.pts = RATE, begin
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path.read_bytes()
+
+
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_two_files_in_one_are_both_used(tmp_path, encoded, first, second):
     """Guards against the second one dropped in silence, and against its bytes played as noise behind the first."""
@@ -75,6 +92,31 @@ def test_three_files_in_one_are_all_used(tmp_path, encoded):
     info = probe(tmp_path / "a.mp3")
     assert info.seconds == pytest.approx(4.0, abs=0.05)
     assert info.remark == "It is 4 files one after the other (MP3, WAV, FLAC and Ogg); all are used."
+
+
+@pytest.mark.parametrize(
+    "between", [b"", bytes(512), b"TAG" + bytes(125), bytes(70)], ids=["nothing", "zeros", "tag", "few-zeros"]
+)
+@pytest.mark.parametrize(
+    ("first", "second"), [("wv", "wv"), ("tta", "wv"), ("wv", "tta"), ("wv", "aac"), ("tta", "tta")]
+)
+def test_lossless_files_behind_each_other_are_told_of(tmp_path, noise, first, second, between):
+    """Guards against the second one dropped in silence, or called a file that breaks off, as WavPack's first 4 bytes begin
+    each of its blocks."""
+    sound = noise(0.5, channels=1)
+    one, two = (
+        _aac(tmp_path / "aac.aac", sound) if kind == "aac" else _lossless(tmp_path / f"a.{kind}", sound, kind)
+        for kind in (first, second)
+    )
+    path = tmp_path / f"two.{first}"
+    path.write_bytes(one + between + two)
+    info = probe(path)
+    assert info.seconds == pytest.approx(0.5, abs=0.01)
+    name = {"wv": "WavPack", "tta": "TTA", "aac": "M4A or AAC"}[second]
+    assert info.remark.startswith(f"Behind its sound is another file ({name}, ")
+    assert "breaks off" not in info.remark
+    path.write_bytes(one + between)
+    assert probe(path).remark == "", "of one file nothing is said"
 
 
 @pytest.mark.parametrize(("first", "second"), TOLD_OF)

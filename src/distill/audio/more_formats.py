@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distill.audio.behind import adts_end, begins_file, boxes_end, first_in, unread_behind
+from distill.audio.behind import adts_end, begins_file, boxes_end, first_in, is_padded, unread_behind, wavpack_end
 from distill.audio.cut_mpeg4 import STRICT, Gap, gap_in
 from distill.audio.downmix import MOST_CHANNELS, Downmix, downmix
 from distill.audio.id3 import after_id3
@@ -173,7 +173,11 @@ class _Reading:
             elif name == "aac":
                 end = adts_end(content, after_id3(content))
             else:
-                end = first_in(content, _HEAD, len(content))
+                end = wavpack_end(content) if name == "wv" else 0
+                if end and is_padded(content, end):  # FFmpeg would call it broken off
+                    return end
+                if not begins_file(content, end):
+                    end = first_in(content, max(_HEAD, end), len(content))
             other = begins_file(content, end)
             if not other:
                 return len(content)
