@@ -80,6 +80,30 @@ def test_a_path_that_leads_nowhere_is_looked_at_as_it_was_written(
     distill("encode", tiny, name).refused("does not exist", advice)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "LINK"), ("train", "LINK", "--minutes", 0.1), ("evaluate", "MODEL", "LINK"), ("info", "LINK"),
+        ("generate", "LINK", "--seconds", 1), ("encode", "MODEL", "LINK"), ("reconstruct", "MODEL", "LINK", "--out", "new"),
+        ("generate", "MODEL", "--prompt", "LINK", "--seconds", 1),
+        ("generate", "MODEL", "--infill", "LINK", "--from", 0.1, "--to", 0.2),
+    ],
+    ids=lambda words: " ".join(map(str, words)),
+)  # fmt: skip
+def test_a_link_that_leads_to_nothing_is_called_one(
+    distill: Distill, tiny: Path, tmp_path: Path, words: tuple[object, ...]
+) -> None:
+    """Guards against a link called a folder that does not exist, or a file to be copied again."""
+    (tmp_path / "round").symlink_to("round")
+    (tmp_path / "dead").symlink_to("/Volumes/Unplugged/takes")
+    for name, said in (
+        ("round", "is a link that leads back to itself"),
+        ("dead", "Unplugged/takes, which is not there"),
+    ):
+        given = {"LINK": tmp_path / name, "MODEL": tiny}
+        distill(*(given.get(str(word), word) for word in words)).refused(said)
+
+
 @pytest.mark.parametrize("name", ["piece.json", "piece-2.json", "piece.rpp"])
 def test_what_tells_of_a_piece_names_it(
     distill: Distill, tiny: Path, save: Callable[..., Path], noise: Callable[..., Any], tmp_path: Path, name: str

@@ -170,6 +170,7 @@ def file_digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
+        check_regular(path)  # where nothing of it can be read, this says why
         raise AudioFileError(
             f"{path.name} cannot be read to its end: {error.strerror}.", "Copy it again from its source."
         ) from error

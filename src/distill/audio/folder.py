@@ -11,7 +11,7 @@ from distill.audio.verdicts import FileReport, FileVerdict
 from distill.counted import counted
 from distill.errors import CorpusError
 from distill.files.names import advice_on_missing
-from distill.files.regular import absolute
+from distill.files.regular import absolute, broken_link
 
 _PLACEHOLDER = ".icloud"
 _OF_PROGRAMS = (
@@ -42,6 +42,8 @@ def check_folder(folder: Path) -> None:
     Raises:
         CorpusError: with what it is.
     """
+    if broken := broken_link(folder):
+        raise CorpusError(*broken)
     if not folder.exists():
         raise CorpusError(f"The folder {folder} does not exist.", advice_on_missing(folder))
     if not folder.is_dir():

@@ -1,6 +1,5 @@
 """Why a file is not usable audio, and what to do: it cannot be opened, or it is something else than its name says."""
 
-import errno
 import stat
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from distill.audio.suffixes import AUDIO_SUFFIXES, EXTRA_SUFFIXES, FILM_SUFFIXES
 from distill.errors import AudioFileError
 from distill.files.beside import sound_of_sidecar
 from distill.files.names import CODES_SUFFIX, MODEL_SUFFIX, advice_on_missing, command
+from distill.files.regular import broken_link
 
 UNPACK = "Unpack it, and use what is in it."
 
@@ -18,6 +18,8 @@ UNPACK = "Unpack it, and use what is in it."
 def check_regular(path: Path) -> None:
     """Raises AudioFileError unless ``path`` is a file that can be read and has something in it."""
     fix = "Check the name and the place."
+    if broken := broken_link(path):
+        raise AudioFileError(*broken)
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -32,13 +34,8 @@ def check_regular(path: Path) -> None:
     except PermissionError as error:
         raise AudioFileError(f"You have no permission to read {path}.", "Change its permissions.") from error
     except FileNotFoundError as error:
-        if path.is_symlink():
-            what = f"{path} is a link to {path.readlink()}, which is not there."
-            raise AudioFileError(what, "Put the file back to where it was, or delete the link.") from error
         raise AudioFileError(f"{path} does not exist.", advice_on_missing(path, fix)) from error
     except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise AudioFileError(f"{path} is a link that leads back to itself.", "Delete the link.") from error
         raise AudioFileError(f"{path} cannot be opened: {error.strerror}.", fix) from error
 
 

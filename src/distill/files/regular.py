@@ -61,6 +61,21 @@ def absolute(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def broken_link(path: Path) -> tuple[str, str] | None:
+    """What a link is that leads to nothing, and what to do; None for whatever else there is, or is not."""
+    if not path.is_symlink():
+        return None
+    try:
+        path.stat()
+    except FileNotFoundError:
+        leads = f"{path} is a link to {path.readlink()}, which is not there."
+        return leads, "Put what it leads to back to where it was, or delete the link."
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return f"{path} is a link that leads back to itself.", "Delete the link."
+    return None
+
+
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 

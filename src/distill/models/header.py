@@ -13,7 +13,7 @@ from distill.audio.rate import SAMPLE_RATE
 from distill.durations import duration
 from distill.errors import ModelFileError
 from distill.files.names import MODEL_SUFFIX, advice_on_missing
-from distill.files.regular import open_regular
+from distill.files.regular import broken_link, open_regular
 from distill.files.tensors import Digest, Table, UnusableError, read_table
 from distill.models.config import PriorConfig, VQVAEConfig
 
@@ -262,6 +262,8 @@ def errors_in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if broken := broken_link(path):
+            raise ModelFileError(*broken) from error
         fix = "Give the path of a .distill file made by distill train."
         if isinstance(error, FileNotFoundError):
             fix = advice_on_missing(path, fix, "Give the path of one .distill file.")
