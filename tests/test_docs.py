@@ -187,6 +187,20 @@ def test_links_lead_somewhere() -> None:
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_tests_that_are_named_exist() -> None:
+    """Guards against a guarantee whose test was moved or renamed, so that nobody can run what is said to prove it."""
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"([\w/]*\btest_\w+\.py)(?:::(\w+)| -k (\w+|\"[^\"]+\"))?", page)
+    assert len(named) > 50
+    for file, test, words in named:
+        path = ROOT / "tests" / file.removeprefix("tests/")
+        assert path.is_file(), f"{file} does not exist"
+        tests = re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert not test or test in tests, f"{file} has no {test}"
+        for word in re.split(r" or | and ", words.strip('"')) if words else []:
+            assert any(word in name for name in tests), f"-k {word} finds nothing in {file}"
+
+
 def test_anchors_lead_to_headings() -> None:
     """Guards against a heading that was renamed while a page still links to it."""
     pages = [page.resolve() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
