@@ -187,6 +187,24 @@ def test_two_writers_in_one_folder_keep_both_files(tmp_path: Path) -> None:
     assert not (tmp_path / "b.wav").exists()
 
 
+def test_a_name_that_another_writer_takes_first_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against two that find the same name free in the same moment, of which the second overwrites the first."""
+    plain, rivals = names_module.free_path, iter(["theirs"])
+
+    def overtaken(path: Path) -> Path:
+        found = plain(path)
+        for words in rivals:
+            found.write_text(words)
+            break
+        return found
+
+    monkeypatch.setattr(names_module, "free_path", overtaken)
+    with reserving(tmp_path / "a.wav") as ours:
+        ours.write_text("ours")
+    assert ours.name == "a-2.wav"
+    assert (tmp_path / "a.wav").read_text() == "theirs"
+
+
 def test_a_run_that_is_deleted_at_this_moment_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, gone = new_run_folder("kept"), new_run_folder("gone")
     real = Path.stat

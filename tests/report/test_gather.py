@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
+import pytest
 
 from distill.report import gather
 
@@ -30,3 +32,15 @@ def test_of_a_long_piece_only_what_the_page_plays_is_held() -> None:
     assert shown.audio.shape == (2, round(18.75 * RATE))
     second = 2 * RATE * 4
     assert peak < (2 * 18.75 + 3 * 10) * second, "twice what is played, and the blocks at work; all of it are 600 s"
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1, 60), (4, 60), (64, 3.75)])
+def test_many_pieces_share_what_a_page_plays(monkeypatch: pytest.MonkeyPatch, count: int, seconds: float) -> None:
+    """Guards against a page, and a memory, that grow with every piece: four minutes are for all of them."""
+    shown: list[float] = []
+    monkeypatch.setattr(gather, "_new_audio", lambda model, piece, most: shown.append(most))
+    monkeypatch.setattr(gather, "reconstructions", lambda *given: ())
+    model, corpus = MagicMock(), MagicMock(file_count=10, seconds=60.0)
+    model.header.codec.num_quantizers, model.header.prior = 4, None
+    gather.run_report(model, corpus, MagicMock(), [], [MagicMock()] * count, settings={}, seconds_taken=1.0)
+    assert shown == [pytest.approx(seconds)] * count
