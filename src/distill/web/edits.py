@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from distill.codes import edit
 from distill.errors import SettingError
-from distill.web import sheet_files, sheets
+from distill.web import sheets
+from distill.web.code_bytes import check_codes, rows_given
 from distill.web.sheet_files import Sheet
 
 _MOST = sheets.LONGEST_COLUMNS
@@ -155,17 +156,9 @@ def rows_of(text: str, width: int, entries: int) -> np.ndarray:
         body = base64.b64decode(text, validate=True)
     except ValueError as error:
         raise SettingError("What was sent is not codes.", "Reload the page and try again.") from error
-    if not body or len(body) % (2 * width):
-        raise SettingError(f"{len(body)} bytes are no columns of {width} levels.", "Reload the page and try again.")
-    rows = sheet_files.from_bytes(body, width)
-    if not 0 <= rows.min() <= rows.max() < entries:
-        raise SettingError("There are codes that the model does not have.", f"Choose from 0 to {entries - 1}.")
+    rows = rows_given(body, width, "Reload the page and try again.")
+    check_codes(rows, entries, f"Choose from 0 to {entries - 1}.")
     return rows
-
-
-def text_of(rows: np.ndarray) -> str:
-    """Rows as the page takes them."""
-    return base64.b64encode(sheet_files.in_bytes(rows)).decode()
 
 
 def where(one: Sheet, chosen: edit.Selection) -> str:

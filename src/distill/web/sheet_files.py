@@ -22,6 +22,7 @@ from distill.codes.history import History, Step
 from distill.errors import LibraryError
 from distill.files.atomic import output_error, written_aside
 from distill.files.home import home
+from distill.web.code_bytes import from_bytes, text_of
 
 Way: TypeAlias = Literal["undo", "redo"]
 
@@ -78,16 +79,6 @@ class Sheet:
         return self.about.samples + (len(self.codes) - len(self.original)) * self.about.hop
 
 
-def in_bytes(grid: np.ndarray) -> bytes:
-    """Codes as the worker and the page take them: int16, little-endian, row by row."""
-    return grid.astype("<i2").tobytes()
-
-
-def from_bytes(body: bytes, width: int) -> np.ndarray:
-    """The inverse of :func:`in_bytes`: int64 ``[n, width]``."""
-    return np.frombuffer(body, "<i2").astype(np.int64).reshape(-1, width)
-
-
 def folder() -> Path:
     """Where all sheets are."""
     return home() / "sheets"
@@ -112,10 +103,6 @@ def marks(folder: Path) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _text(grid: np.ndarray) -> str:
-    return base64.b64encode(in_bytes(grid)).decode()
-
-
 def _rows(text: str, width: int) -> np.ndarray:
     return from_bytes(base64.b64decode(text), width)
 
@@ -127,7 +114,7 @@ def write(about: About, codes: np.ndarray) -> None:
         OutputError: if the file system refuses.
     """
     with written_aside(folder() / about.id / "sheet.json") as aside:
-        aside.write_text(json.dumps({"about": dataclasses.asdict(about), "codes": _text(codes)}), encoding="utf-8")
+        aside.write_text(json.dumps({"about": dataclasses.asdict(about), "codes": text_of(codes)}), encoding="utf-8")
 
 
 def append_step(given: str, step: Step) -> None:
@@ -136,7 +123,7 @@ def append_step(given: str, step: Step) -> None:
     Raises:
         OutputError: if the file system refuses.
     """
-    told = {"do": step.words, "first": step.first, "before": _text(step.before), "after": _text(step.after)}
+    told = {"do": step.words, "first": step.first, "before": text_of(step.before), "after": text_of(step.after)}
     _append(given, told | ({"pair": step.pair} if step.pair else {}))
 
 

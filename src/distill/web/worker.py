@@ -1,6 +1,6 @@
 """The server's end of its one PyTorch process: started on first use, restarted if it dies, ended with the server.
 
-    route ──ask──▶ Worker ──stdin──▶ bench.py (PyTorch, the last models)
+    route ──ask──▶ Worker ──stdin──▶ worker_process.py (PyTorch, the last models)
                           ◀──stdout──
 
 One question at a time. What the process says in words of ``errors.py`` is raised here as the same error. Its standard input
@@ -123,7 +123,7 @@ class Worker:
         self._end()
         self._answers = queue.Queue()
         # `-c` and not `-m`: where the package is found is where this one was found.
-        code = "import sys; sys.path[:] = sys.argv[1:]; from distill.web.bench import main; main()"
+        code = "import sys; sys.path[:] = sys.argv[1:]; from distill.web.worker_process import main; main()"
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code, *sys.path],

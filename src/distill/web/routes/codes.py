@@ -14,9 +14,10 @@ from distill.files.names import MODEL_SUFFIX
 from distill.library import ModelEntry
 from distill.models.header import read_header
 from distill.models.health import LEVEL_NAMES
-from distill.web import closed_sheets, places, sheet_files, sheets
+from distill.web import closed_sheets, places, sheets
 from distill.web.answers import Done
-from distill.web.edits import Edit, Graft, edited, text_of, where
+from distill.web.code_bytes import from_bytes, text_of
+from distill.web.edits import Edit, Graft, edited, where
 from distill.web.routes.sounds import take
 from distill.web.sheet_files import About, Sheet
 from distill.web.worker import Worker
@@ -31,7 +32,7 @@ def _worker(request: Request) -> Worker:
     return worker
 
 
-Bench = Annotated[Worker, Depends(_worker)]
+WarmWorker = Annotated[Worker, Depends(_worker)]
 """The process that has PyTorch."""
 
 
@@ -157,7 +158,7 @@ def closed() -> list[ClosedLine]:
 
 
 @router.post("/codes/sheets")
-def open_sheet(opening: Opening, bench: Bench) -> SheetView:
+def open_sheet(opening: Opening, worker: WarmWorker) -> SheetView:
     """Opens a sound as codes."""
     entry = places.model(opening.model)
     if opening.recording is not None:
@@ -168,18 +169,18 @@ def open_sheet(opening: Opening, bench: Bench) -> SheetView:
         asked, given = {"do": "encode", "audio": str(path)}, path.name
     else:
         raise SettingError("Nothing was chosen to be opened.", "Choose a recording, a piece or a file.")
-    return _opened(bench, entry, opening.name or given, asked, opening.anew)
+    return _opened(worker, entry, opening.name or given, asked, opening.anew)
 
 
 @router.put("/uploads/codes/{model}/{name}")
-async def open_file(model: str, name: str, request: Request, bench: Bench, anew: bool = False) -> SheetView:
+async def open_file(model: str, name: str, request: Request, worker: WarmWorker, anew: bool = False) -> SheetView:
     """Takes an audio file or a ``.codes`` file and opens it, ``anew`` as in :class:`Opening`."""
     from starlette.concurrency import run_in_threadpool
 
     entry = places.model(model)
     path = await take(request, make_folder(places.uploads()), name)
     try:
-        return await run_in_threadpool(_opened, bench, entry, name, {"do": "encode", "audio": str(path)}, anew)
+        return await run_in_threadpool(_opened, worker, entry, name, {"do": "encode", "audio": str(path)}, anew)
     except Exception:
         path.unlink(missing_ok=True)
         raise
@@ -268,10 +269,10 @@ def _across(one: Sheet, asked: Graft) -> Changes:
     return Changes(changes=[_change(*first), _change(*second)])
 
 
-def _opened(bench: Worker, entry: ModelEntry, name: str, asked: dict[str, Any], anew: bool) -> SheetView:
-    about_model, _ = bench.ask("about", model=str(entry.path))
-    said, body = bench.ask(model=str(entry.path), **asked)
-    codes = sheet_files.from_bytes(body, about_model["levels"])
+def _opened(worker: Worker, entry: ModelEntry, name: str, asked: dict[str, Any], anew: bool) -> SheetView:
+    about_model, _ = worker.ask("about", model=str(entry.path))
+    said, body = worker.ask(model=str(entry.path), **asked)
+    codes = from_bytes(body, about_model["levels"])
     if not len(codes):
         raise LibraryError(f"There is nothing in {name}.", "Choose another one.")
     if not anew and (open_already := sheets.untouched(name, about_model["codec"], codes)) is not None:

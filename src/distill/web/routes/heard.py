@@ -17,9 +17,10 @@ from distill.codes import edit
 from distill.errors import SettingError
 from distill.files.names import stem_from
 from distill.models.config import SMALLEST_HOP
-from distill.web import places, sheet_files, sheets
-from distill.web.edits import Cells, Codes, Column, Levels, SheetId, rows_of, text_of, where
-from distill.web.routes.codes import Bench, of_one_model
+from distill.web import places, sheets
+from distill.web.code_bytes import from_bytes, in_bytes, text_of
+from distill.web.edits import Cells, Codes, Column, Levels, SheetId, rows_of, where
+from distill.web.routes.codes import WarmWorker, of_one_model
 from distill.web.sheet_files import Sheet
 from distill.web.worker import Worker
 
@@ -133,7 +134,7 @@ class Places(BaseModel):
 
 
 @router.post("/codes/sheets/{sheet}/sound", responses=_WAV, response_class=Response)
-def hear(sheet: str, asked: Hear, bench: Bench) -> Response:
+def hear(sheet: str, asked: Hear, worker: WarmWorker) -> Response:
     """A stretch, some levels of it, or a moment held, as a WAV file of 32-bit samples."""
     one = sheets.sheet(sheet)
     codes = one.original if asked.original else one.codes
@@ -143,7 +144,7 @@ def hear(sheet: str, asked: Hear, bench: Bench) -> Response:
     chosen = edit.select(codes, asked.first, asked.stop, asked.levels)
     if asked.held:
         column = codes[chosen.first : chosen.first + 1]
-        return _wav(_ask(bench, one, "held", column, levels=asked.levels))
+        return _wav(_ask(worker, one, "held", column, levels=asked.levels))
     if chosen.length * one.about.hop > LONGEST_HEARD_S * one.about.sample_rate:
         raise SettingError(
             f"More than {LONGEST_HEARD_S} s are not played in one piece.",
@@ -153,12 +154,12 @@ def hear(sheet: str, asked: Hear, bench: Bench) -> Response:
     low = max(0, chosen.first - _AROUND)
     words: dict[str, Any] = {"origin": low, "first": chosen.first, "stop": chosen.stop, "levels": asked.levels}
     words |= {"after": asked.after, "goes_on": asked.goes_on}
-    said, wav = _ask(bench, one, "stretch", codes[low : chosen.stop + _AROUND], **words)
+    said, wav = _ask(worker, one, "stretch", codes[low : chosen.stop + _AROUND], **words)
     return Response(wav, media_type="audio/wav", headers={"x-goes-on": said["token"]} if said["token"] else None)
 
 
 @router.post("/codes/sheets/{sheet}/blend")
-def blend(sheet: str, asked: Mixing, bench: Bench) -> Mix:
+def blend(sheet: str, asked: Mixing, worker: WarmWorker) -> Mix:
     """Mixes two stretches, and says what each column snapped to; nothing is changed yet. Locked cells stay."""
     one, other = sheets.sheet(sheet), sheets.sheet(asked.other)
     of_one_model(one, other)
@@ -168,14 +169,14 @@ def blend(sheet: str, asked: Mixing, bench: Bench) -> Mix:
     here = one.codes[chosen.first : chosen.stop]
     there = other.codes[asked.other_first : asked.other_first + chosen.length]
     words = {"columns": chosen.length, "weight": asked.weight, "levels": list(chosen.levels)}
-    said, body = _ask(bench, one, "blend", np.concatenate([here, there]), **words)
-    mixed = edit.keep(here, sheet_files.from_bytes(body, one.about.levels), one.locked[chosen.first : chosen.stop])
+    said, body = _ask(worker, one, "blend", np.concatenate([here, there]), **words)
+    mixed = edit.keep(here, from_bytes(body, one.about.levels), one.locked[chosen.first : chosen.stop])
     told = f"Blended {100 * asked.weight:.0f} % of {other.about.name} into {where(one, chosen)}"
     return Mix(codes=text_of(mixed), off=said["off"], snapped=said["snapped"], words=told)
 
 
 @router.post("/codes/sheets/{sheet}/reimagine")
-def reimagine(sheet: str, asked: Imagining, bench: Bench) -> list[Proposal]:
+def reimagine(sheet: str, asked: Imagining, worker: WarmWorker) -> list[Proposal]:
     """The prior draws cells anew, several times; locked ones stay, and nothing is changed yet."""
     one = sheets.sheet(sheet)
     chosen = edit.select(one.codes, asked.first, asked.stop, asked.levels)
@@ -190,8 +191,8 @@ def reimagine(sheet: str, asked: Imagining, bench: Bench) -> list[Proposal]:
         "seed": asked.seed,
         "temperature": asked.temperature,
     }
-    said, body = _ask(bench, one, "reimagine", np.concatenate([one.codes[low:high], free[low:high]]), **words)
-    drawn = np.split(sheet_files.from_bytes(body, one.about.levels), asked.count)
+    said, body = _ask(worker, one, "reimagine", np.concatenate([one.codes[low:high], free[low:high]]), **words)
+    drawn = np.split(from_bytes(body, one.about.levels), asked.count)
     told = f"Re-imagined {where(one, chosen)}"
     return [
         Proposal(seed=seed, codes=text_of(codes), words=f"{told}, seed {seed}")
@@ -200,14 +201,14 @@ def reimagine(sheet: str, asked: Imagining, bench: Bench) -> list[Proposal]:
 
 
 @router.get("/codes/sheets/{sheet}/file", responses=_FILE, response_class=FileResponse)
-def save(sheet: str, bench: Bench, format: Literal["codes", "wav", "flac", "ogg", "mp3"] = "wav") -> FileResponse:  # noqa: A002
+def save(sheet: str, worker: WarmWorker, format: Literal["codes", "wav", "flac", "ogg", "mp3"] = "wav") -> FileResponse:  # noqa: A002
     """The whole sound as a file."""
     one = sheets.sheet(sheet)
     folder = Path(tempfile.mkdtemp(prefix="distill-"))
     try:
         stem = stem_from(Path(one.about.name).stem) or "sound"
         path = folder / f"sound.{format}"
-        _ask(bench, one, "write", one.codes, samples=one.samples, out=str(path))
+        _ask(worker, one, "write", one.codes, samples=one.samples, out=str(path))
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -220,22 +221,22 @@ def save(sheet: str, bench: Bench, format: Literal["codes", "wav", "flac", "ogg"
 
 
 @router.get("/codes/models/{model}/book")
-def book(model: str, bench: Bench) -> Book:
+def book(model: str, worker: WarmWorker) -> Book:
     """The codebooks: how often each entry is used, and how it is coloured."""
-    said, _ = bench.ask("about", model=str(places.model(model).path))
+    said, _ = worker.ask("about", model=str(places.model(model).path))
     return Book(**{name: said[name] for name in Book.model_fields})
 
 
 @router.get("/codes/models/{model}/entries/{level}/{code}/sound", responses=_WAV, response_class=Response)
-def entry_sound(model: str, level: Level, code: Code, bench: Bench) -> Response:
+def entry_sound(model: str, level: Level, code: Code, worker: WarmWorker) -> Response:
     """One entry alone, as a sound that lasts."""
-    return _wav(bench.ask("entry", model=str(places.model(model).path), level=level, code=code))
+    return _wav(worker.ask("entry", model=str(places.model(model).path), level=level, code=code))
 
 
 @router.get("/codes/models/{model}/entries/{level}/{code}/places")
-def entry_places(model: str, level: Level, code: Code, bench: Bench) -> Places:
+def entry_places(model: str, level: Level, code: Code, worker: WarmWorker) -> Places:
     """Where in the recordings it sounds."""
-    said, _ = bench.ask("places", model=str(places.model(model).path), level=level, code=code)
+    said, _ = worker.ask("places", model=str(places.model(model).path), level=level, code=code)
     return Places(**said)
 
 
@@ -245,18 +246,16 @@ def recording_sound(
     index: Annotated[int, PathParameter(ge=0, lt=2**31)],
     first: Annotated[int, Query(ge=0, lt=2**31)],
     stop: Annotated[int, Query(ge=0, lt=2**31)],
-    bench: Bench,
+    worker: WarmWorker,
 ) -> Response:
     """A stretch of a recording, from the codes that the model file keeps."""
     if stop - first > _MOST_COLUMNS:
         raise SettingError(f"{stop - first} columns are more than are played at once.", "Ask for a shorter stretch.")
-    return _wav(bench.ask("place", model=str(places.model(model).path), index=index, first=first, stop=stop))
+    return _wav(worker.ask("place", model=str(places.model(model).path), index=index, first=first, stop=stop))
 
 
-def _ask(bench: Worker, one: Sheet, do: str, rows: np.ndarray, **words: Any) -> tuple[dict[str, Any], bytes]:
-    return bench.ask(
-        do, sheet_files.in_bytes(rows), model=str(sheets.model_of(one.about)), codec=one.about.codec, **words
-    )
+def _ask(worker: Worker, one: Sheet, do: str, rows: np.ndarray, **words: Any) -> tuple[dict[str, Any], bytes]:
+    return worker.ask(do, in_bytes(rows), model=str(sheets.model_of(one.about)), codec=one.about.codec, **words)
 
 
 def _wav(answer: tuple[dict[str, Any], bytes]) -> Response:

@@ -1,5 +1,5 @@
 // The colours of codes: one palette for all levels, readable on light and on dark paper.
-// Entries that stand for similar sounds have similar numbers (bench.py), so similar colours are similar sounds.
+// Entries that stand for similar sounds have similar numbers (worker_process.py), so similar colours are similar sounds.
 
 /** OKLCH (Ottosson 2020) to sRGB, each 0 to 255; what lies outside of it is clipped. */
 function rgb(lightness, chroma, hue) {

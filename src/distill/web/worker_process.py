@@ -1,4 +1,4 @@
-"""The worker: a process that keeps PyTorch and the last models loaded, and answers the quick requests of ``worker.py``.
+"""The worker's process: it keeps PyTorch and the last models loaded, and answers what ``worker.py`` asks.
 
 Every answer is a JSON object and bytes: codes as int16, row by row, or a sound as a WAV file in 32 bits.
 """
@@ -28,6 +28,7 @@ from distill.making import moments
 from distill.making.drawing import Sampling
 from distill.making.reimagine import reimagine
 from distill.models.model_file import Model, load_model
+from distill.web.code_bytes import check_codes, in_bytes, rows_given
 from distill.web.frames import MORE, BrokenFrameError, receive, send
 from distill.web.wholes import decode_whole, draw_whole, edit_whole, encode_whole
 
@@ -35,11 +36,12 @@ MODELS_KEPT = 2
 MOST_PLACES = 500
 """Places of one entry that are listed; all are counted."""
 _HEARD_KEPT = 8
+_OPEN_ANEW = "Open the sound anew."
 Answer = tuple[dict[str, Any], bytes]
 
 
-class Bench:
-    """Holds the last models and does what is asked."""
+class LoadedModels:
+    """Holds the last models and does what is asked of them."""
 
     def __init__(self) -> None:
         self._models: OrderedDict[tuple[str, int, int], Model] = OrderedDict()
@@ -86,12 +88,12 @@ class Bench:
     def encode(self, model: Model, _: bytes, audio: str) -> Answer:
         """An audio file or a ``.codes`` file as codes."""
         codes = read_sound(model, Path(audio))
-        return {"samples": codes.samples, "codec": codes.codec}, _bytes_of(codes.codes)
+        return {"samples": codes.samples, "codec": codes.codec}, in_bytes(codes.codes.numpy())
 
     def recording(self, model: Model, _: bytes, index: int) -> Answer:
         """The codes of a recording that the model file keeps."""
         codes = _source(model, index).codes
-        return {"samples": len(codes) * model.codec.hop, "codec": self._about(model)["codec"]}, _bytes_of(codes)
+        return {"samples": len(codes) * model.codec.hop, "codec": self._about(model)["codec"]}, in_bytes(codes.numpy())
 
     def stretch(
         self,
@@ -166,7 +168,7 @@ class Bench:
             one, other, edit.select(one, levels=levels), weight, model.codec.quantizer.codebooks.cpu().numpy()
         )
         said = {"off": [round(float(off), 4) for off in mixed.off], "snapped": mixed.snapped.tolist()}
-        return said, _bytes_of(torch.from_numpy(mixed.grid))
+        return said, in_bytes(mixed.grid)
 
     def reimagine(
         self, model: Model, body: bytes, columns: int, first: int, stop: int, count: int, seed: int, temperature: float
@@ -175,18 +177,19 @@ class Bench:
 
         Only the columns ``first`` to ``stop`` of each proposal come back.
         """
-        grid, free = _cells(model, body)[:columns], _cells(model, body)[columns:]
-        _check_codes(model, grid)
-        drawn = reimagine(model, grid, free == 1, count, Sampling(temperature), seed)
-        return {"seeds": [seed + index for index in range(count)]}, _bytes_of(
-            drawn[:, first:stop].reshape(-1, grid.shape[1])
+        grid, free = np.split(rows_given(body, model.codec.num_quantizers, _OPEN_ANEW), [columns])
+        check_codes(grid, model.codec.codebook_size, _OPEN_ANEW)
+        drawn = reimagine(
+            model, torch.from_numpy(grid), torch.from_numpy(free == 1), count, Sampling(temperature), seed
         )
+        wanted = drawn[:, first:stop].reshape(-1, grid.shape[1])
+        return {"seeds": [seed + index for index in range(count)]}, in_bytes(wanted.numpy())
 
     def write(self, model: Model, body: bytes, samples: int, out: str, bit_depth: int = 24) -> Answer:
         """A grid as a file: ``.codes``, or audio by its ending."""
         grid = _grid(model, body)
         if -(-samples // model.codec.hop) != len(grid):
-            raise SettingError(f"{samples} samples do not take {len(grid)} columns.", "Open the sound anew.")
+            raise SettingError(f"{samples} samples do not take {len(grid)} columns.", _OPEN_ANEW)
         codes = Codes(grid, self._about(model)["codec"], samples, model.codec.sample_rate)
         if out.endswith(CODES_SUFFIX):
             save_codes(Path(out), codes)
@@ -252,27 +255,11 @@ def _check_entry(model: Model, level: int, code: int) -> None:
     edit.select(np.zeros((1, model.codec.num_quantizers), np.int64), 0, 1, (level,))
 
 
-def _cells(model: Model, body: bytes) -> Tensor:
-    """Bytes as rows ``[n, Q]``."""
-    levels = model.codec.num_quantizers
-    if not body or len(body) % (2 * levels):
-        raise SettingError(f"{len(body)} bytes are no columns of {levels} levels.", "Open the sound anew.")
-    return torch.from_numpy(np.frombuffer(body, "<i2").astype(np.int64).reshape(-1, levels))
-
-
 def _grid(model: Model, body: bytes) -> Tensor:
-    cells = _cells(model, body)
-    _check_codes(model, cells)
-    return cells
-
-
-def _check_codes(model: Model, grid: Tensor) -> None:
-    if not 0 <= int(grid.min()) <= int(grid.max()) < model.codec.codebook_size:
-        raise SettingError("There are codes that the model does not have.", "Open the sound anew.")
-
-
-def _bytes_of(codes: Tensor) -> bytes:
-    return codes.to(torch.int16).numpy().astype("<i2").tobytes()
+    """Bytes as codes of the model, int64 ``[n, Q]``."""
+    grid = rows_given(body, model.codec.num_quantizers, _OPEN_ANEW)
+    check_codes(grid, model.codec.codebook_size, _OPEN_ANEW)
+    return torch.from_numpy(grid)
 
 
 def _wav(audio: np.ndarray, model: Model) -> bytes:
@@ -293,11 +280,11 @@ def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
     Of an answer in parts each says whether there is ``more``, and the next is made when it is asked for; with any other word,
     or none, the rest is not made.
     """
-    bench = Bench()
+    models = LoadedModels()
     while (asked := receive(questions)) is not None:
         parts: Iterator[Answer] = iter(())
         try:
-            answer = bench.answer(*asked)
+            answer = models.answer(*asked)
             if isinstance(answer, tuple):
                 send(answers, *answer)
                 continue
