@@ -25,6 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"making"}),
     frozenset({"evaluation"}),
     frozenset({"report", "doctor", "export"}),
+    frozenset({"run_plan"}),
     frozenset({"pipeline"}),
     frozenset({"api"}),
     frozenset({"web", "client"}),

@@ -21,6 +21,7 @@ from distill.making.sampling import generate as generate_pieces
 from distill.making.voices import Choice, VoiceSettings, voice_of
 from distill.models.config import VQVAEConfig
 from distill.models.model_file import Model, load_model
+from distill.run_plan import DEFAULT_MINUTES
 from distill.runs.events import events_file
 from distill.settings import check_length
 from distill.sizes import check_sizes
@@ -87,7 +88,7 @@ def train(
         raise SettingError(f"A model of {channels!r} channels cannot be trained.", "Choose 1 or 2, or leave it out.")
     precision_on(choose_device(device).type, precision)
     if minutes is None and epochs is None:
-        minutes = HIGH_MINUTES if is_high else pipeline.DEFAULT_MINUTES
+        minutes = HIGH_MINUTES if is_high else DEFAULT_MINUTES
     codec_minutes = minutes and CODEC_SHARE * minutes
     first_minutes, second_minutes = minutes_of_stages(codec_minutes, is_high)
     plan = pipeline.CodecPlan(

@@ -9,7 +9,7 @@ values and files, so each can be run alone, and the model file is all that they 
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,17 +19,18 @@ from distill.audio.passages import Split
 from distill.audio.split import split_corpus
 from distill.evaluation.remeasured import remeasured_and_saved
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
+from distill.library import trash
 from distill.making.closing import closed_and_saved
 from distill.making.drawing import Sampling
 from distill.making.pieces import Piece, make
 from distill.making.request import Request
 from distill.making.sampling import check_request
-from distill.making.voices import VoiceSettings
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import UNMEASURED
 from distill.models.model_file import Model, load_model, save_model
 from distill.report import write_refinement_report, write_report
 from distill.report.gather import refinement_report, run_report
+from distill.run_plan import DEFAULT_MINUTES, RunPlan, RunResult
 from distill.runs.events import events_file, read_run
 from distill.runs.resume import forget_finished, refuse_with_prior, resume_command
 from distill.runs.saved import RefinementRun, Stopped
@@ -39,18 +40,15 @@ from distill.sizes import check_sizes, codec_config, prior_config
 from distill.training import awake, budget
 from distill.training.adversarial import RefinementResult, refine_decoder
 from distill.training.device import choose_device
-from distill.training.headers import bundled_header, codec_header, refined_header, replaces_prior
+from distill.training.headers import bundled_header, codec_header, reason_to_keep_prior, refined_header
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore, noticing
 from distill.training.plan import CodecPlan as CodecPlan
-from distill.training.plan import Precision, StageEnd
 from distill.training.plan import PriorPlan as PriorPlan
 from distill.training.plan import RefinementPlan as RefinementPlan
+from distill.training.plan import StageEnd
 from distill.training.prior_loop import train_prior
 from distill.training.vqvae_loop import train_vqvae
-
-DEFAULT_MINUTES = 8.0
-"""Of a whole run."""
 
 
 @dataclass(frozen=True)
@@ -236,9 +234,12 @@ def add_prior(
         record.can_go_on = bool(trained["prior_metadata"]["cancelled"])
         before, after = model.header.prior_training or {}, trained["prior_metadata"] | {"run": events.parent.name}
         is_continued = resumed is not None and before.get("run") == after["run"]
-        is_another = bool(before) and not is_continued
-        if is_another and not replaces_prior(model_path, before, after, cancel_event.is_set(), record.tell):
-            return model
+        if before and not is_continued:
+            if reason := reason_to_keep_prior(model_path, before, after, is_stopped=cancel_event.is_set()):
+                record.tell(Notice(reason))
+                return model
+            back = command("distill", "models", "restore", trash.keep_copy(model_path).key)
+            record.tell(Notice(f"The model with the prior it had is in the trash: {back}"))
         header = bundled_header(model.header, trained, after)
         return closed_and_saved(
             dataclasses.replace(model, header=header, prior=trained["prior_model"], sources=trained["sources"]),
@@ -250,64 +251,6 @@ def add_prior(
             is_cut_short=record.can_go_on,
             candidates=trained["candidates"] if closing.hears else (),
         )
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """Everything that is decided before a whole run."""
-
-    name: str | None = None
-    """Of the model; the folder's name if not given."""
-    minutes: float | None = None
-    """That it may take in all; ``DEFAULT_MINUTES`` if not given."""
-    seconds: float = 10.0
-    """Of each new piece."""
-    count: int = 3
-    """How many new pieces."""
-    channels: int | None = None
-    """1 or 2; as many as the recordings have if not given."""
-    config_changes: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of the codec's config that the person chose."""
-    seed: int = 0
-    device: str = "auto"
-    precision: Precision = "auto"
-    """Of the arithmetic while training; ``auto`` is the fastest that is as good on this device."""
-    from_scratch: bool = False
-    """Whether codec and prior are trained without the base models."""
-    voice: VoiceSettings = field(default_factory=VoiceSettings)
-    """Which voice renders the codes; by default the one measured to be nearer to the recordings."""
-
-    @property
-    def of_training(self) -> dict[str, Any]:
-        """What the plans of codec and prior have in common."""
-        return {
-            "seed": self.seed,
-            "device": self.device,
-            "precision": self.precision,
-            "from_scratch": self.from_scratch,
-        }
-
-    @property
-    def of_pieces(self) -> dict[str, Any]:
-        """What is asked of the new pieces, by the names of the options; without what is usual."""
-        asked, usual = (
-            {"seconds": one.seconds, "count": one.count, "voice": one.voice.choice.value} for one in (self, RunPlan())
-        )
-        return {name: value for name, value in asked.items() if value != usual[name]}
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """The outcome of a whole run."""
-
-    model_path: Path
-    pieces: tuple[Piece, ...]
-    report_path: Path | None
-    seconds_taken: float
-    cancelled: bool
-    next_command: str
-    resume_command: str = ""
-    """The command that goes on after a stop; empty if there is nothing to go on with."""
 
 
 def run(
@@ -365,7 +308,7 @@ def run(
             split,
             model_path,
             events_file(run_folder, "codec"),
-            CodecPlan(minutes=budget.codec_seconds(left, corpus.seconds) / 60, **plan.of_training),
+            plan.of_stage(CodecPlan, budget.codec_seconds(left, corpus.seconds) / 60),
             config_changes=plan.config_changes,
             whole_run={"minutes": minutes, **plan.of_pieces},
             callback=callback,
@@ -382,7 +325,7 @@ def run(
             corpus,
             split,
             events_file(run_folder, "prior"),
-            PriorPlan(minutes=max(left / 60, 0.02), **plan.of_training),
+            plan.of_stage(PriorPlan, max(left / 60, 0.02)),
             callback=callback,
             cancel_event=cancel_event,
         )

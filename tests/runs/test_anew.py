@@ -11,7 +11,7 @@ from distill.files.home import home
 from distill.library.records import RunRecord
 from distill.making.voices import Choice, VoiceSettings
 from distill.models.config import PriorConfig, VQVAEConfig
-from distill.pipeline import RunPlan
+from distill.run_plan import RunPlan
 from distill.runs.anew import begin_again
 from distill.runs.stage import recorded_stage
 from distill.runs.status import records_of

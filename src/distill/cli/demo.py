@@ -27,7 +27,7 @@ def demo(
     check_length(None, minutes)
     recordings = out / "recordings"
     made = write_demo_corpus(recordings, seed=0)
-    from distill.pipeline import RunPlan  # with PyTorch, which takes seconds
+    from distill.run_plan import RunPlan  # with PyTorch, which takes seconds
 
     note(f"Made {len(made)} recordings in {recordings}")
     result = run_pipeline(recordings, out, RunPlan(minutes=minutes, seed=seed, device=device))

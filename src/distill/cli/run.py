@@ -15,7 +15,7 @@ from distill.files.names import MODEL_SUFFIX, command, run_folders
 from distill.files.regular import absolute
 
 if TYPE_CHECKING:
-    from distill.pipeline import RunPlan, RunResult
+    from distill.run_plan import RunPlan, RunResult
     from distill.runs.watching import Watching
 
 
@@ -60,7 +60,7 @@ def run(
         )
     with options.together(device, devices, nodes, strategy) as leads:
         if leads:
-            from distill.pipeline import RunPlan
+            from distill.run_plan import RunPlan
 
             result = run_pipeline(
                 folder,

@@ -1,14 +1,11 @@
-"""What the header of a model file says of the trainings that made it, and when a new prior takes the place of an old one."""
+"""What the header of a model file says of the trainings that made it, and why a prior stays although a new one was trained."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distill.files.names import command
-from distill.library import trash
 from distill.models.header import SECOND_RUN, UNMEASURED, CorpusRecord, Header, new_header
 from distill.training.adversarial import RefinementResult
-from distill.training.metrics import MetricsCallback, Notice
 from distill.training.vqvae_loop import VQTrainingResult
 
 
@@ -50,25 +47,9 @@ def bundled_header(header: Header, trained: Mapping[str, Any], record: Mapping[s
     )
 
 
-def replaces_prior(
-    model_path: Path, before: Mapping[str, Any], after: Mapping[str, Any], is_stopped: bool, tell: MetricsCallback
-) -> bool:
-    """Whether the prior that a model has gives way to a new one, given the records of both; which of them stays is told.
-
-    A copy of the model with the one that gives way goes into the trash.
-
-    Raises:
-        OutputError: if the trash cannot be written to.
-    """
-    if reason := _reason_to_keep(model_path, before, after, is_stopped):
-        tell(Notice(reason))
-        return False
-    back = command("distill", "models", "restore", trash.keep_copy(model_path).key)
-    tell(Notice(f"The model with the prior it had is in the trash: {back}"))
-    return True
-
-
-def _reason_to_keep(model_path: Path, before: Mapping[str, Any], after: Mapping[str, Any], is_stopped: bool) -> str:
+def reason_to_keep_prior(
+    model_path: Path, before: Mapping[str, Any], after: Mapping[str, Any], *, is_stopped: bool
+) -> str:
     """Why the prior that a model has is not replaced by a new one, given the records of both; empty where it is."""
     if before.get("corpus_fingerprint") != after["corpus_fingerprint"]:
         stopped = (
