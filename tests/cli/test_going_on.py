@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from distill.files.home import home
-from distill.files.names import sole_writer
+from distill.files.names import claimed, sole_writer
 from distill.models import load_model
 from distill.runs.events import read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, forget_finished
@@ -311,6 +311,8 @@ def test_a_run_that_another_process_trains_is_left_alone(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with sole_writer(folder):
         distill("train-prior", copied, "--resume", folder).refused("being trained right now", "since", "then resume it")
+    with claimed(copied):  # whoever goes on with a model cannot give it another name
+        distill("train-prior", copied, "--resume", folder).refused("is writing", "Wait until it ends, then try again.")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert distill("train-prior", copied, "--resume", folder).code == 0
 

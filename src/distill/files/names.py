@@ -245,7 +245,7 @@ def claimed(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if another run holds it.
     """
-    with _locked(path, f"Another run is writing {path} right now", "Wait for it, or choose another name."):
+    with _locked(path, f"Another run is writing {path} right now", "Wait until it ends, then try again."):
         yield path
 
 
