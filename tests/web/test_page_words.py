@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from distill.web import jobs
+from distill.complaints import last_complaint
 from distill.web.page_words import event_for_page, for_page
 from distill.web.routes.generate import _options
 from distill.web.settings import Settings
@@ -50,7 +50,9 @@ def test_no_sentence_of_the_page_names_an_option(sentences: list[tuple[str, str]
 def test_a_failed_export_says_what_to_click() -> None:
     said = "Put them back, say where they are with --recordings FOLDER, or leave out --with-recordings."
     words = f"✗ take.wav is gone.\n  {said}\n"
-    what, fix = map(for_page, jobs.complaint(words))
+    complaint = last_complaint(words)
+    assert complaint is not None
+    what, fix = for_page(complaint.what), for_page(complaint.fix)
     assert what == "take.wav is gone."
     assert fix == (
         "Put them back, or add the folder where they are now under Recordings, and export again; "

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from distill.cli.interrupts import AskedToEnd
 from distill.cli.waiting import Waiting
+from distill.complaints import AMONG, FIX, MARK
 
 waiting = Waiting()
 """Shown on the terminal until a command says its first word."""
@@ -117,10 +118,10 @@ def warn(text: str) -> None:
 
 def complain(what: str, fix: str, among: Iterable[str] = ()) -> None:
     """An error: what came and what was needed, the things that could be meant, a line each, then what to do."""
-    _show(Text.assemble(("✗ ", "bold red"), visible(what)))
+    _show(Text.assemble((MARK, "bold red"), visible(what)))
     for one in among:
-        _show(Text(f"    {visible(one)}"))
-    _show(Text(f"  {visible(fix)}", style="cyan"))
+        _show(Text(AMONG + visible(one)))
+    _show(Text(FIX + visible(fix), style="cyan"))
 
 
 def place(label: str, where: str | Path, remark: str = "") -> None:

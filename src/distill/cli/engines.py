@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from distill.complaints import MARK
 from distill.errors import SettingError
 from distill.files.process import lives, this_process
 
@@ -132,5 +133,5 @@ def _ended(task: Any, words: list[str]) -> Ended:
     try:
         code, out, err = ray.get(task.options(name=f"distill {words[0]}").remote(words))
     except ray.exceptions.RayError as error:  # its machine went away, or ran out of memory
-        return 1, "", f"✗ Ray could not finish it: {str(error).splitlines()[0]}{os.linesep}"
+        return 1, "", f"{MARK}Ray could not finish it: {str(error).splitlines()[0]}{os.linesep}"
     return int(code), str(out), str(err)

@@ -1,6 +1,5 @@
 """``distill sweep FOLDER --grid …``: several models of the same recordings, and one page to compare them on."""
 
-import itertools
 import json
 import shutil
 import signal
@@ -20,6 +19,7 @@ from distill.cli.console import good, note, place, print_json, warn
 from distill.cli.engines import Engine, end_all, here, on_ray
 from distill.cli.interrupts import AskedToEnd
 from distill.cli.outputs import a_folder
+from distill.complaints import last_complaint
 from distill.counted import counted
 from distill.durations import duration
 from distill.errors import DistillError, InputError, OutputError
@@ -284,9 +284,8 @@ class _Runner:
         if code < 0:
             name = next((one.name for one in signal.Signals if one == -code), f"signal {-code}")
             return code, f"its process was killed ({name}); the same command goes on with it"
-        lines = err.splitlines()
-        complaints = [at for at, line in enumerate(lines) if line.startswith("✗ ")]
-        return code, _complaint(lines[complaints[-1] :]) if complaints else f"it failed with exit code {code}"
+        complaint = last_complaint(err)
+        return code, str(complaint) if complaint is not None else f"it failed with exit code {code}"
 
 
 def _wait_for_the_last(run_folder: Path) -> None:
@@ -308,12 +307,6 @@ def _copied(codec: Path, model: Path) -> str:
     except DistillError as error:
         return str(error)
     return ""
-
-
-def _complaint(lines: list[str]) -> str:
-    """What went wrong, with what to do, which stands in the lines below it."""
-    advice = itertools.takewhile(lambda line: line.startswith("  "), lines[1:])
-    return " ".join([lines[0][2:], *(line.strip() for line in advice)])
 
 
 def _codec(variant: Variant) -> str:
@@ -351,16 +344,16 @@ def _compared(folder: Path, out: Path, ended: list[_Trained]) -> tuple[list[dict
     from distill.report import write_evaluation_report
     from distill.report.sweep import SweptModel, sweep_report
 
-    found: list[SweptModel] = []
-    for one in ended:
-        if not one.wrong:
-            model = load_model(one.model)
-            corpus = import_corpus(folder, channels=model.codec.channels)
-            split = own_split(model, corpus)
-            found.append(SweptModel(one.variant.words, model, evaluate(model, corpus, split, with_opus=False)))
-    if not found:
+    models = [(one.variant.words, load_model(one.model)) for one in ended if not one.wrong]
+    if not models:
         return [], None
-    report = sweep_report(absolute(folder).name, found, corpus, split)
+    _, first = models[0]  # no sweep varies the channels, or how the recordings are split
+    corpus = import_corpus(folder, channels=first.codec.channels)
+    found = [
+        SweptModel(words, model, evaluate(model, corpus, own_split(model, corpus), with_opus=False))
+        for words, model in models
+    ]
+    report = sweep_report(absolute(folder).name, found, corpus, own_split(first, corpus))
     with reserving(out / "comparison.html") as page:
         write_evaluation_report(page, report)
     return [{"model": one.words, **one.figures()} for one in found], absolute(page)

@@ -29,6 +29,7 @@ from typing import Any
 
 import filelock
 
+from distill.complaints import last_complaint
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.home import home
@@ -140,7 +141,12 @@ class Job:
         if self.state != "failed":
             return ("", "")
         at = len(_told(self.folder / "ended.json")["codes"]) - 1
-        return complaint(_words(self.folder / f"{at}.err"))
+        words = _words(self.folder / f"{at}.err")
+        complaint = last_complaint(words)
+        if complaint is None:
+            *_, last = words.splitlines() or ["It ended without a word."]
+            return (last, "Try again; distill doctor checks this computer.")
+        return (complaint.what, complaint.fix)
 
     @property
     def warnings(self) -> list[str]:
@@ -262,17 +268,6 @@ def first_of_its_lane(folder: Path) -> bool:
         for path in earlier
         if (before := _read(path)) is not None
     )
-
-
-def complaint(words: str) -> tuple[str, str]:
-    """The error in what a command printed: ``✗ what`` and, indented below it, what to do."""
-    lines = words.splitlines()
-    starts = [number for number, line in enumerate(lines) if line.startswith("✗ ")]
-    if not starts:
-        return (lines[-1] if lines else "It ended without a word.", "Try again; distill doctor checks this computer.")
-    below = [line for line in lines[starts[-1] + 1 :] if line.startswith("  ")]
-    fix = [line.strip() for line in below if not line.startswith("    ")]  # deeper: what could be meant
-    return lines[starts[-1]][2:], " ".join(fix[:1])
 
 
 def _takes(words: Sequence[str]) -> float | None:

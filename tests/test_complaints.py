@@ -1,0 +1,34 @@
+"""What the command line writes of an error is read again as what was meant."""
+
+import pytest
+
+from distill.cli.console import complain
+from distill.complaints import Complaint, last_complaint
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Complaint("The folder is empty.", "Put recordings in it."),
+        Complaint("There are two models 'loops'.", "Give the path of one.", ("a/loops.distill", "b/loops.distill")),
+    ],
+)
+def test_what_is_written_is_read_again(said: Complaint, capsys: pytest.CaptureFixture[str]) -> None:
+    complain("Something else went wrong before.", "Do something else.")
+    complain(said.what, said.fix, said.among)
+    assert last_complaint(capsys.readouterr().err) == said
+
+
+def test_lines_behind_the_advice_are_none_of_it() -> None:
+    """Guards against a log that follows the error and is taken for what to do."""
+    words = "✗ It broke.\n  Try again.\nsome library:\n  its own line\n"
+    assert last_complaint(words) == Complaint("It broke.", "Try again.")
+
+
+def test_what_is_no_complaint_is_none() -> None:
+    assert last_complaint("Traceback:\n  a ✗ in a line\n") is None
+    assert last_complaint("") is None
+
+
+def test_in_one_sentence_nothing_is_left_out() -> None:
+    assert str(Complaint("Which?", "Choose.", ("one", "two"))) == "Which? one two Choose."
