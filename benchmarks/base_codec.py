@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import import_corpus
-from distill.audio.passages import whole_recordings
-from distill.audio.windows import TrainingWindows
 from distill.errors import TrainingError
 from distill.models.base import base_config, save_base, start_from_base
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import whole_recordings
+from distill.recordings.windows import TrainingWindows
 from distill.training.codec_loss import CodecLoss
 from distill.training.plan import CodecPlan
 from made_up_sound import made_up

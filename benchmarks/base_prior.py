@@ -28,8 +28,6 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from distill.audio.corpus import import_corpus
-from distill.audio.passages import Passage, whole_recordings
 from distill.audio.rate import SAMPLE_RATE
 from distill.codes.descriptions import Description, entry_descriptions, least_squares
 from distill.codes.views import View
@@ -38,6 +36,8 @@ from distill.models.config import PriorConfig
 from distill.models.model_file import load_model
 from distill.models.prior import CodePrior
 from distill.models.quantizer import nearest
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import Passage, whole_recordings
 from distill.training.plan import PriorPlan
 from distill.training.prior_data import CodeViews
 from distill.training.prior_start import parameter_groups

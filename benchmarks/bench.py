@@ -30,18 +30,18 @@ import codec as codec_benchmark
 import copying
 import long_corpus
 import prior
-from distill.audio.corpus import import_corpus
-from distill.audio.demo import write_demo_corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import Likeness, likeness_between, pooled
 from distill.audio.mixing import mono, mono_pair
-from distill.audio.passages import whole_recordings
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.windows import spread
 from distill.codes.extract import decode_parts, encode_blocks
 from distill.evaluation.measure import beginning, distance_between, joined
 from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
 from distill.models.model_file import load_model
+from distill.recordings.corpus import import_corpus
+from distill.recordings.demo import write_demo_corpus
+from distill.recordings.passages import whole_recordings
+from distill.recordings.windows import spread
 
 DOCS = Path(__file__).parent.parent / "docs"
 OPUS_KILOBITS = (6, 12, 16, 24, 32, 48)

@@ -20,9 +20,9 @@ import matplotlib.figure
 import numpy as np
 import torch
 
-from distill.audio.files import read_audio
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.evaluation.opus import through_opus
+from distill.formats.files import read_audio
 from distill.models.model_file import load_model
 
 HEADINGS = (

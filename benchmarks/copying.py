@@ -20,13 +20,13 @@ import soxr
 from librosa.effects import pitch_shift, time_stretch
 from matplotlib.axes import Axes
 
-from distill.audio.corpus import import_corpus
 from distill.audio.mixing import in_channels
-from distill.audio.passages import whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.models.model_file import load_model
 from distill.originality.passages import DEPTH_DB, Passages
 from distill.originality.verdict import Verdict, by_likeness
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import whole_recordings
 
 RATE = 48_000
 SECONDS_A_COPY = 5

@@ -24,9 +24,9 @@ import numpy as np
 import soundfile
 
 from cage import Attempt, Opened, open_many
-from distill.audio.corpus import import_corpus
-from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.errors import CorpusError
+from distill.formats.files import probe, read_blocks, samples_at_48k
+from distill.recordings.corpus import import_corpus
 
 KINDS = [
     ("wav", "WAV", "PCM_16"), ("wav", "WAV", "PCM_24"), ("wav", "WAV", "FLOAT"), ("wav", "WAV", "DOUBLE"),

@@ -25,11 +25,11 @@ import soundfile
 import torch
 
 from distill import pipeline
-from distill.audio.corpus import import_corpus
-from distill.audio.split import split_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.models import load_model
+from distill.recordings.corpus import import_corpus
+from distill.recordings.split import split_corpus
 from distill.runs.events import events_file, read_events
 from distill.runs.resume import CODEC_STATE, PRIOR_STATE, stopped_codec, stopped_prior
 from distill.training.metrics import PriorStepMetrics, VQStepMetrics

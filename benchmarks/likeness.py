@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.files import read_audio
 from distill.audio.likeness import likeness_between
+from distill.formats.files import read_audio
 
 RATE = 48_000
 ENDINGS = frozenset({".wav", ".flac", ".ogg", ".mp3"})

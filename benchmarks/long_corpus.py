@@ -78,8 +78,8 @@ def make_corpus(folder: Path, hours: float) -> float:
 
 def step(name: str, folder: Path) -> dict[str, Any]:
     """One step, in this process."""
-    from distill.audio.corpus import import_corpus
-    from distill.audio.split import split_corpus
+    from distill.recordings.corpus import import_corpus
+    from distill.recordings.split import split_corpus
 
     started = time.monotonic()
     corpus = import_corpus(folder)

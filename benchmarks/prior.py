@@ -22,15 +22,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from distill.audio.corpus import import_corpus
-from distill.audio.passages import Passage
-from distill.audio.split import split_corpus
 from distill.codes.extract import encode_blocks, extract_code_sequences
 from distill.codes.layout import flatten_codes
 from distill.making.drawing import Sampling, draw
 from distill.making.sampling import generate
 from distill.models.config import PriorConfig
 from distill.models.model_file import Model, load_model
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import Passage
+from distill.recordings.split import split_corpus
 from distill.sizes import prior_config_for
 from distill.training.metrics import PriorStepMetrics, TrainingEvent
 from distill.training.plan import PriorPlan

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from distill.audio.distance import MultiScaleMel
-from distill.audio.files import read_audio
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.suffixes import AUDIO_SUFFIXES
+from distill.formats.files import read_audio
+from distill.formats.suffixes import AUDIO_SUFFIXES
 
 
 def sounds(folder: Path) -> dict[str, Path]:

@@ -29,12 +29,9 @@ import matplotlib.figure
 import numpy as np
 import torch
 
-from distill.audio.corpus import import_corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import likeness_between
 from distill.audio.mixing import mono_pair
-from distill.audio.passages import whole_recordings
-from distill.audio.split import split_corpus
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.making.balance import with_balance
 from distill.making.drawing import Sampling
@@ -48,6 +45,9 @@ from distill.making.tolls import with_tolls
 from distill.making.voices import RecordingsVoice, join_cost_of
 from distill.models.model_file import Model, load_model
 from distill.originality.dial import NAMED, Dial
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import whole_recordings
+from distill.recordings.split import split_corpus
 
 RATE = 48_000
 DRAWS = 15

@@ -22,6 +22,8 @@ import small_distill
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+pytest_plugins = ["made_sounds"]
+
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -16,6 +16,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "durations", "counted", "complaints"}),
     frozenset({"files", "given"}),
     frozenset({"audio"}),
+    frozenset({"formats"}),
+    frozenset({"recordings"}),
     frozenset({"models"}),
     frozenset({"codes"}),
     frozenset({"originality"}),
@@ -50,7 +52,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def room(module: str) -> str:
-    """``distill.audio.files`` is in the room ``audio``."""
+    """``distill.formats.files`` is in the room ``audio``."""
     return module.split(".")[1]
 
 

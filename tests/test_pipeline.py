@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from distill import pipeline
-from distill.audio.corpus import import_corpus
-from distill.audio.passages import Passage
-from distill.audio.split import split_corpus
 from distill.evaluation import remeasured
 from distill.library import trash
 from distill.making.strength import in_words, measured_strength
 from distill.models.header import Header
 from distill.models.model_file import Model, load_model, save_model
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import Passage
+from distill.recordings.split import split_corpus
 from distill.runs.resume import stopped_prior
 from distill.runs.saved import RefinementRun, Stopped
 from distill.training import Notice, TrainingEvent, budget

@@ -17,9 +17,9 @@ ROOMS = ("library", "runs")
 """Every module of these."""
 READERS = (
     "distill",
-    "distill.audio.corpus",
-    "distill.audio.split",
-    "distill.audio.writing",
+    "distill.recordings.corpus",
+    "distill.recordings.split",
+    "distill.formats.writing",
     "distill.cli.app",
     "distill.codes.edit",
     "distill.codes.history",

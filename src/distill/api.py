@@ -7,20 +7,20 @@ from threading import Event
 import numpy as np
 
 from distill import given, pipeline
-from distill.audio.corpus import import_corpus
-from distill.audio.files import probe, read_blocks, samples_at_48k
 from distill.audio.mixing import in_channels, mix_of
-from distill.audio.split import split_corpus
 from distill.codes.codes_file import Codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.errors import CodesFileError, SettingError
 from distill.files.names import claimed, new_model_path, new_run_folder
+from distill.formats.files import probe, read_blocks, samples_at_48k
 from distill.making.drawing import Sampling
 from distill.making.sampling import Generation
 from distill.making.sampling import generate as generate_pieces
 from distill.making.voices import Choice, VoiceSettings, voice_of
 from distill.models.config import VQVAEConfig
 from distill.models.model_file import Model, load_model
+from distill.recordings.corpus import import_corpus
+from distill.recordings.split import split_corpus
 from distill.run_plan import DEFAULT_MINUTES
 from distill.runs.events import events_file
 from distill.settings import check_length

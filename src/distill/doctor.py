@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from distill.audio.distance import Magnitude
-from distill.audio.more_formats import EXTRA
 from distill.counted import counted
 from distill.durations import about
 from distill.errors import LibraryError, OutputError
@@ -27,6 +26,7 @@ from distill.evaluation.opus import has_opus
 from distill.files.atomic import ensure_writable
 from distill.files.home import home
 from distill.files.names import command, run_folders
+from distill.formats.more_formats import EXTRA
 from distill.library import Library
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer

@@ -14,9 +14,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.passages import Split
-from distill.audio.split import split_corpus
 from distill.evaluation.remeasured import remeasured_and_saved
 from distill.files.names import claimed, command, new_model_path, new_run_folder, reserving
 from distill.library import trash
@@ -28,6 +25,9 @@ from distill.making.sampling import check_request
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.header import UNMEASURED
 from distill.models.model_file import Model, load_model, save_model
+from distill.recordings.corpus import Corpus, import_corpus
+from distill.recordings.passages import Split
+from distill.recordings.split import split_corpus
 from distill.report import write_refinement_report, write_report
 from distill.report.gather import refinement_report, run_report
 from distill.run_plan import DEFAULT_MINUTES, RunPlan, RunResult

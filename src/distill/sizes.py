@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from annotated_types import Ge, Le
 
-from distill.audio.corpus import Corpus
 from distill.durations import duration
 from distill.errors import SettingError
 from distill.models.config import BASE_DECODER_BLOCKS, PriorConfig, VQVAEConfig
+from distill.recordings.corpus import Corpus
 
 if TYPE_CHECKING:
     from distill.models.model_file import Model

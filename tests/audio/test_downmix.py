@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from distill.audio.cache import cache_folder, cached
-from distill.audio.corpus import import_corpus
-from distill.audio.files import probe, read_audio, read_blocks, samples_at_48k
-from distill.audio.ogg_pages import page_with
-from distill.audio.verdicts import FileVerdict
+from distill.formats.files import probe, read_audio, read_blocks, samples_at_48k
+from distill.formats.ogg_pages import page_with
+from distill.recordings.cache import cache_folder, cached
+from distill.recordings.corpus import import_corpus
+from distill.recordings.verdicts import FileVerdict
 from distill.web.sound import playable
 
 RATE = 48_000

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distill.audio.corpus import Recording, import_corpus
-from distill.audio.files import read_audio
 from distill.audio.mixing import Balance, Mix, as_trained, in_channels
-from distill.audio.passages import whole_recordings
+from distill.formats.files import read_audio
+from distill.recordings.corpus import Recording, import_corpus
+from distill.recordings.passages import whole_recordings
 
 
 def balanced(audio):

@@ -12,12 +12,12 @@ import torch
 from torch.nn.modules.module import register_module_forward_hook
 
 import small_distill
-from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
 from distill.cli.app import main
 from distill.cli.training_view import TrainingView
 from distill.models import Model, PriorConfig, VQVAEConfig, save_model
 from distill.models.model_file import Source
+from distill.recordings.corpus import Corpus
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import typer
 
-from distill.audio.checksum import CHANGED
 from distill.cli.app import app
 from distill.files.names import command
 from distill.models import load_model, save_model
+from distill.recordings.checksum import CHANGED
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "distill"

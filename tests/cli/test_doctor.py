@@ -13,7 +13,6 @@ import torch
 import typer
 from torch.nn.modules.module import register_module_forward_hook
 
-from distill.audio.corpus import import_corpus
 from distill.audio.distance import Magnitude
 from distill.cli.doctor import show
 from distill.doctor import (
@@ -33,6 +32,7 @@ from distill.library import Library
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import ResidualQuantizer
 from distill.models.vqvae import ConvVQVAE, InverseFFTHead
+from distill.recordings.corpus import import_corpus
 from distill.sizes import codec_config_for
 
 CPU = torch.device("cpu")

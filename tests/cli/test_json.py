@@ -64,7 +64,7 @@ def test_the_whole_way(
     def demo(folder: Path, seed: int) -> list[Path]:
         return list(Path(shutil.copytree(small_corpus, folder)).iterdir())
 
-    monkeypatch.setattr("distill.audio.demo.write_demo_corpus", demo)
+    monkeypatch.setattr("distill.recordings.demo.write_demo_corpus", demo)
     words = [small_corpus, "--seconds", 1, "--count", 2, "--channels", 2] if verb == "run" else []
     answer = distill(verb, *words, "--minutes", "0.03", "--out", tmp_path / "new", "--json")
     figures = answer.json

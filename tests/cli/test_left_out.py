@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distill.audio.corpus import import_corpus
 from distill.errors import CorpusError
+from distill.recordings.corpus import import_corpus
 from distill.training.metrics import Notice, TrainingEvent
 from distill.training.plan import CodecPlan
 from distill.training.vqvae_loop import train_vqvae

@@ -216,7 +216,7 @@ def test_pieces_before_one_that_cannot_be_written_are_noted(
     make_model: Callable[..., Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards against audio on a disk that filled up, which the library knows nothing of."""
-    from distill.audio.writing import write_audio
+    from distill.formats.writing import write_audio
     from distill.library import Library
     from distill.making import pieces
     from distill.making.drawing import Sampling

@@ -15,9 +15,8 @@ import soundfile
 import torch
 from pydantic import TypeAdapter
 
-from distill.audio.cache import cache_folder
-from distill.audio.files import read_audio
 from distill.codes.extract import encode_blocks
+from distill.formats.files import read_audio
 from distill.library import Library
 from distill.making.grains import Stretch
 from distill.making.joins import _EDGE as EDGE
@@ -26,6 +25,7 @@ from distill.making.recordings import Passage, without
 from distill.making.request import Request
 from distill.models import Model, save_model
 from distill.models.model_file import Source, load_model
+from distill.recordings.cache import cache_folder
 
 Distill = Callable[..., Any]
 RATE = 48_000

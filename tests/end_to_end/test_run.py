@@ -11,16 +11,16 @@ import torch
 
 import distill
 from distill import pipeline
-from distill.audio.corpus import import_corpus
-from distill.audio.demo import write_demo_corpus
 from distill.audio.distance import MultiScaleMel
-from distill.audio.split import split_corpus
 from distill.evaluation import codec_files
 from distill.making.drawing import Sampling
 from distill.making.pieces import make
 from distill.making.request import Request
 from distill.models import ConvVQVAE
 from distill.models.model_file import load_model
+from distill.recordings.corpus import import_corpus
+from distill.recordings.demo import write_demo_corpus
+from distill.recordings.split import split_corpus
 from distill.sizes import codec_config
 from distill.training import PriorEpochMetrics, TrainingEvent, VQEpochMetrics, VQStepMetrics
 from distill.training.codec_data import CodecData

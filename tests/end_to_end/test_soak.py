@@ -20,8 +20,6 @@ import pytest
 import soundfile
 
 from distill import pipeline
-from distill.audio.corpus import import_corpus
-from distill.audio.split import split_corpus
 from distill.files.home import home
 from distill.files.names import claimed, new_run_folder
 from distill.library import Library
@@ -29,6 +27,8 @@ from distill.making.drawing import Sampling
 from distill.making.pieces import make
 from distill.making.request import Request
 from distill.models import load_model
+from distill.recordings.corpus import import_corpus
+from distill.recordings.split import split_corpus
 from distill.runs.events import read_events
 from distill.training.metrics import (
     PriorStepMetrics,

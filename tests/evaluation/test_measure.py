@@ -14,9 +14,7 @@ import soundfile
 import torch
 
 import small_distill
-from distill.audio.corpus import Corpus, import_corpus
 from distill.audio.distance import MultiScaleSTFT
-from distill.audio.passages import whole_recordings
 from distill.codes.extract import encode_blocks
 from distill.evaluation import codec_files, measure
 from distill.evaluation.measure import Evaluation, evaluate, own_split
@@ -24,6 +22,8 @@ from distill.evaluation.opus import has_opus, through_opus
 from distill.models import ConvVQVAE, Model, VQVAEConfig
 from distill.models.header import CorpusRecord, new_header
 from distill.models.model_file import Source
+from distill.recordings.corpus import Corpus, import_corpus
+from distill.recordings.passages import whole_recordings
 from distill.report import gather
 from distill.report.gather import as_grains_of_others, evaluation_report, reconstructions
 from distill.report.sound import mel_picture

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distill.audio.writing import write_audio
 from distill.errors import LibraryError, OutputError
 from distill.files.home import home
+from distill.formats.writing import write_audio
 from distill.library import GenerationRecord, Library
 from distill.library.moving import TITLE_STAYS, rename_piece
 from distill.library.trash import delete_piece, restore_piece

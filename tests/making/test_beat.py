@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import small_distill
-from distill.audio.passages import Passage
 from distill.making import strength
 from distill.making.beat import Cycle, Metronome, beat_of_openings, beat_of_prompt, learn_bands
 from distill.making.drawing import Sampling, Steering, sample_codes
@@ -20,6 +19,7 @@ from distill.making.strength import in_words, least_enough, measured_strength
 from distill.models import ConvVQVAE, Model
 from distill.models.header import BANDS
 from distill.models.model_file import Source
+from distill.recordings.passages import Passage
 
 LOUD, PERIOD = 31, 24
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from distill.audio.passages import Passage
 from distill.audio.texture import FASTEST, SLOWEST
 from distill.making import nearness
 from distill.making.grains import JOIN_COSTS
@@ -18,6 +17,7 @@ from distill.making.nearness import FEWEST_WINDOWS, Nearness, Reference, compare
 from distill.making.tolls import Tolls
 from distill.making.voices import RecordingsVoice
 from distill.models import Model, Source
+from distill.recordings.passages import Passage
 
 RATE, FRAME_RATE = 48_000, 48_000 / 1024
 

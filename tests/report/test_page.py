@@ -20,12 +20,12 @@ import pytest
 import soundfile
 
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.verdicts import FileReport, FileVerdict
 from distill.durations import duration
 from distill.errors import OutputError
 from distill.models.health import LevelHealth
 from distill.originality.verdict import Originality, Second
 from distill.originality.verdict import Verdict as Said
+from distill.recordings.verdicts import FileReport, FileVerdict
 from distill.report import NewAudio, Reconstruction, RunReport, listening, write_report
 from distill.report.contents import QuotedPlace
 from distill.report.sound import flac_bytes, mel_picture, mel_position, picture_png, waveform_path

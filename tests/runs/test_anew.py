@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from distill.audio.corpus import import_corpus
 from distill.files.home import home
 from distill.library.records import RunRecord
 from distill.making.voices import Choice, VoiceSettings
 from distill.models.config import PriorConfig, VQVAEConfig
+from distill.recordings.corpus import import_corpus
 from distill.run_plan import RunPlan
 from distill.runs.anew import begin_again
 from distill.runs.stage import recorded_stage

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import small_distill
-from distill.audio.windows import TrainingWindows
 from distill.models import save_model
+from distill.recordings.windows import TrainingWindows
 from distill.training import PriorValidation
 
 

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 import small_distill
-from distill.audio.corpus import import_corpus
-from distill.audio.split import split_corpus
 from distill.models import ConvVQVAE, Model, PriorConfig, ranks, save_model
 from distill.models.header import CorpusRecord, new_header
+from distill.recordings.corpus import import_corpus
+from distill.recordings.split import split_corpus
 from distill.training import agreement, launch, vqvae_loop
 from distill.training.adversarial import refine_decoder
 from distill.training.checkpoint import StateFile

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.passages import whole_recordings
 from distill.codes.extract import encode_blocks
 from distill.errors import StateFileError, TrainingError
 from distill.models import ConvVQVAE, VQVAEConfig
 from distill.models.model_file import codec_fingerprint, codes_fingerprint
+from distill.recordings.corpus import Corpus, import_corpus
+from distill.recordings.passages import whole_recordings
 from distill.training.adversarial import RefinementResult, refine_decoder, train_step
 from distill.training.adversarial_networks import Networks
 from distill.training.checkpoint import StateFile

@@ -9,9 +9,9 @@ import soundfile
 import torch
 
 import small_distill
-from distill.audio.corpus import import_corpus
-from distill.audio.split import split_corpus
 from distill.errors import LibraryError, OutputError
+from distill.recordings.corpus import import_corpus
+from distill.recordings.split import split_corpus
 from distill.training import TrainingEvent, VQEpochMetrics, VQStepMetrics, train_vqvae
 from distill.training.checkpoint import StateFile
 from distill.training.listening import KEPT, Listening, heard

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import small_distill
-from distill.audio.corpus import import_corpus
 from distill.errors import DeviceError
 from distill.models import ConvVQVAE, PriorConfig
+from distill.recordings.corpus import import_corpus
 from distill.training import device, train_prior, train_vqvae
 from distill.training.adversarial import refine_decoder
 from distill.training.loop_state import gradients

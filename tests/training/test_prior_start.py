@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from distill.audio.passages import Passage
 from distill.models import CodePrior, ConvVQVAE, PriorConfig, VQVAEConfig
+from distill.recordings.passages import Passage
 from distill.training.plan import PriorPlan
 from distill.training.prior_start import new_prior
 

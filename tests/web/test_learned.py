@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from distill.audio.cache import decoded
-from distill.audio.files import file_digest, read_audio
+from distill.formats.files import file_digest, read_audio
 from distill.library import Library
 from distill.models.model_file import load_model, save_model
 from distill.models.sound import sound_from
+from distill.recordings.cache import decoded
 from distill.web import places
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from distill.audio.folder import audio_files
 from distill.errors import CorpusError, LibraryError
 from distill.files.home import home
+from distill.recordings.folder import audio_files
 from distill.web import places
 
 OUT = (

@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 from distill import web
-from distill.audio.suffixes import AUDIO_SUFFIXES, EXTRA_SUFFIXES
 from distill.files.home import home
+from distill.formats.suffixes import AUDIO_SUFFIXES, EXTRA_SUFFIXES
 from distill.web import places, sound
 
 

@@ -1,1 +1,1 @@
-"""Sound in and out: files, the corpus and its split, windows to train on, distances between sounds."""
+"""Sound as numbers: its rate, its channels and how they are mixed, and how far two sounds are apart."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from distill.audio.verdicts import FileReport, FileVerdict, remarks, told_of
 from distill.cli import options
 from distill.cli.console import line, listing, note, percent, place, print_json, settings_table
 from distill.cli.training_view import TrainingView
@@ -15,10 +14,11 @@ from distill.counted import counted
 from distill.durations import duration
 from distill.files.names import command
 from distill.files.regular import absolute
+from distill.recordings.verdicts import FileReport, FileVerdict, remarks, told_of
 
 if TYPE_CHECKING:
-    from distill.audio.corpus import Corpus
-    from distill.audio.passages import Split
+    from distill.recordings.corpus import Corpus
+    from distill.recordings.passages import Split
     from distill.settings import Settings
 
 _STYLES = {
@@ -39,8 +39,8 @@ def check(
     as_json: options.JsonOption = False,
 ) -> None:
     """Check every file in FOLDER: usable or not and why, duplicates, the split, and the sizes the models would get."""
-    from distill.audio.corpus import import_corpus
-    from distill.audio.split import split_corpus
+    from distill.recordings.corpus import import_corpus
+    from distill.recordings.split import split_corpus
     from distill.settings import codec_settings
     from distill.sizes import codec_config, explain_codec
 

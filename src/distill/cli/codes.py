@@ -50,10 +50,10 @@ def decode(
     as_json: options.JsonOption = False,
 ) -> None:
     """Decode CODES into audio with the MODEL that made them."""
-    from distill.audio.writing import check_output_format
     from distill.codes.codes_file import load_codes
     from distill.evaluation import codec_files
     from distill.files.names import output_file
+    from distill.formats.writing import check_output_format
     from distill.models.model_file import load_model
     from distill.training.device import choose_device
 

@@ -21,7 +21,7 @@ def demo(
     as_json: options.JsonOption = False,
 ) -> None:
     """Synthesise a small demo corpus (plucked strings, bells, drums, drones), learn its sound and make new audio in it."""
-    from distill.audio.demo import write_demo_corpus
+    from distill.recordings.demo import write_demo_corpus
     from distill.settings import check_length
 
     check_length(None, minutes)

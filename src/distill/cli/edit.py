@@ -112,7 +112,7 @@ def edit(
     endings = [CODES_SUFFIX, *AUDIO_OUT]
     with output_file(out, Path(f"{sound.stem}-edited{CODES_SUFFIX}"), sound, model, *others, endings=endings) as target:
         if target.suffix.lower() != CODES_SUFFIX:
-            from distill.audio.writing import check_output_format
+            from distill.formats.writing import check_output_format
 
             with refusing("--bit-depth"):
                 check_output_format(target.suffix.lower().removeprefix("."), bit_depth)

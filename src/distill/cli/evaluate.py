@@ -28,12 +28,12 @@ def evaluate(
     as_json: options.JsonOption = False,
 ) -> None:
     """Measure how close MODEL's codec comes to the recordings in FOLDER, and write a page to listen to."""
-    from distill.audio.corpus import import_corpus
     from distill.evaluation import measure
     from distill.files.atomic import ensure_writable
     from distill.files.names import reserving
     from distill.models.health import named_levels
     from distill.models.model_file import load_model
+    from distill.recordings.corpus import import_corpus
     from distill.report import write_evaluation_report
     from distill.report.gather import evaluation_report
     from distill.training.device import choose_device

@@ -166,7 +166,7 @@ def generate(
     import secrets
     import time
 
-    from distill.audio.writing import check_output_format
+    from distill.formats.writing import check_output_format
     from distill.making.drawing import Sampling
     from distill.making.pieces import check_similarity, make
     from distill.making.sampling import check_count

@@ -87,8 +87,8 @@ def sweep(
     as_json: options.JsonOption = False,
 ) -> None:
     """Train a model of FOLDER for every combination of options, and compare them on one page: sound, pitch, texture, bits."""
-    from distill.audio.corpus import ensure_usable
     from distill.files.atomic import ensure_writable
+    from distill.recordings.corpus import ensure_usable
     from distill.settings import check_length
     from distill.training.device import choose_device
 
@@ -337,10 +337,10 @@ def _flags(chosen: tuple[tuple[str, str], ...]) -> list[str]:
 
 def _compared(folder: Path, out: Path, ended: list[_Trained]) -> tuple[list[dict[str, Any]], Path | None]:
     """Figures of every model, and the page; no page where there is no model."""
-    from distill.audio.corpus import import_corpus
     from distill.evaluation.measure import evaluate, own_split
     from distill.files.names import reserving
     from distill.models.model_file import load_model
+    from distill.recordings.corpus import import_corpus
     from distill.report import write_evaluation_report
     from distill.report.sweep import SweptModel, sweep_report
 

@@ -122,9 +122,9 @@ def train(
 
 def _begin(folder: Path, asked: _Training, start: _Start) -> None:
     from distill import pipeline
-    from distill.audio.split import split_corpus
     from distill.files.names import claimed, new_model_path, new_run_folder
     from distill.models.config import VQVAEConfig
+    from distill.recordings.split import split_corpus
     from distill.settings import codec_settings, run_settings, stage_settings
     from distill.sizes import check_sizes, codec_config
     from distill.training import awake
@@ -197,10 +197,10 @@ def _resume(folder: Path | None, run: Path, asked: _Training) -> None:
 
 def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
     from distill import pipeline
-    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.config import VQVAEConfig
+    from distill.recordings.split import split_corpus
     from distill.runs.copies import on_its_own
     from distill.settings import codec_settings, resumed_settings
     from distill.training.budget import REFINEMENT_SHARE, minutes_of_stages
@@ -239,10 +239,10 @@ def _resume_first(folder: Path, first: "Stopped", asked: _Training) -> None:
 
 def _resume_second(folder: Path | None, model_path: Path, first: "Stopped | None", asked: _Training) -> None:
     from distill import pipeline
-    from distill.audio.split import split_corpus
     from distill.files.atomic import ensure_writable
     from distill.files.names import claimed
     from distill.models.model_file import load_model
+    from distill.recordings.split import split_corpus
     from distill.runs.resume import next_refinement
     from distill.settings import resumed_settings, run_settings
     from distill.training.budget import REFINEMENT_SHARE

@@ -13,9 +13,9 @@ from distill.files.names import command
 from distill.files.regular import absolute
 
 if TYPE_CHECKING:
-    from distill.audio.corpus import Corpus
-    from distill.audio.passages import Split
     from distill.models.model_file import Model
+    from distill.recordings.corpus import Corpus
+    from distill.recordings.passages import Split
 
 DEFAULT_MINUTES = 3.0
 
@@ -165,7 +165,7 @@ def _resume(run: Path, model_path: Path | None, dataset_dir: Path | None, asked:
 
 def _recordings(training: Watched, dataset_dir: Path, codec: "Model") -> "tuple[Corpus, Split]":
     """The corpus as the codec hears it, and what the codec was kept from."""
-    from distill.audio.split import split_corpus
+    from distill.recordings.split import split_corpus
 
     corpus = training.read(dataset_dir, codec.codec.channels)
     return corpus, split_corpus(corpus, seed=codec.header.corpus.split_seed, rule=codec.header.corpus.split_rule)

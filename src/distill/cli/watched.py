@@ -14,7 +14,7 @@ from distill.errors import DistillError
 from distill.files.process import this_process
 
 if TYPE_CHECKING:
-    from distill.audio.corpus import Corpus
+    from distill.recordings.corpus import Corpus
     from distill.runs.watching import Watching
     from distill.training.metrics import MetricsCallback
 
@@ -31,7 +31,7 @@ class Watched:
 
     def read(self, folder: Path, channels: int | None) -> "Corpus":
         """The recordings, with progress, and what is left out."""
-        from distill.audio.corpus import import_corpus
+        from distill.recordings.corpus import import_corpus
 
         return import_corpus(folder, channels=channels, progress=self.view.counting("Reading"), ahead=note)
 

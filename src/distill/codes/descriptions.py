@@ -14,9 +14,9 @@ from torch import Tensor
 
 from distill.audio.distance import LogMel
 from distill.audio.mixing import mono
-from distill.audio.passages import Passage
 from distill.audio.rate import SAMPLE_RATE
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.passages import Passage
 
 HALVES = 2
 """Parts of a position that are described separately: whether a sound begins early or late in it."""

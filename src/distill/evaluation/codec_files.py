@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.checksum import remark_on
-from distill.audio.corpus import import_corpus
-from distill.audio.files import probe, read_blocks, samples_at_48k
-from distill.audio.passages import whole_recordings
-from distill.audio.writing import check_output_format, write_audio
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.files.atomic import ensure_writable
 from distill.files.names import CODES_SUFFIX, reconstruction_paths, reserving
+from distill.formats.files import probe, read_blocks, samples_at_48k
+from distill.formats.writing import check_output_format, write_audio
 from distill.models.model_file import Model
+from distill.recordings.checksum import remark_on
+from distill.recordings.corpus import import_corpus
+from distill.recordings.passages import whole_recordings
 
 
 def encode_file(model: Model, audio: Path, out: Path, tell: Callable[[str], None] = lambda words: None) -> Codes:

@@ -11,12 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel, MultiScaleSTFT
 from distill.audio.likeness import Likeness, likeness_between, pooled
 from distill.audio.mixing import mono_pair
-from distill.audio.passages import Passage, Split, whole_recordings
-from distill.audio.split import split_corpus
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.counted import counted
 from distill.durations import duration
@@ -25,6 +22,9 @@ from distill.evaluation.opus import HOW_TO_GET_IT, has_opus, through_opus
 from distill.models.health import LevelHealth, level_health
 from distill.models.model_file import Model
 from distill.models.quantizer import count_codes
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Passage, Split, whole_recordings
+from distill.recordings.split import split_corpus
 
 MEASURED_SECONDS = 120.0
 """Seconds of each recording that are measured, from its beginning: enough to judge it by, and few enough to hold in memory."""

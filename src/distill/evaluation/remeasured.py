@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from distill.audio.corpus import Corpus
 from distill.evaluation.measure import own_split
 from distill.making.closing import with_measures
 from distill.models.header import UNMEASURED
 from distill.models.model_file import Model, save_model
+from distill.recordings.corpus import Corpus
 from distill.training.metrics import MetricsCallback, Notice
 
 

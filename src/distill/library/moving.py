@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from distill.audio.retitled import retitle
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import make_folder, output_error, sync_folder, written_aside
 from distill.files.home import home
@@ -26,6 +25,7 @@ from distill.files.names import (
 )
 from distill.files.regular import absolute, open_regular
 from distill.files.tensors import read_table, rewrite
+from distill.formats.retitled import retitle
 from distill.library.beside import companions
 from distill.library.catalogue import Library
 from distill.library.records import GenerationRecord, ModelEntry

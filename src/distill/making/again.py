@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from distill.audio.files import file_digest
 from distill.errors import AudioFileError, LibraryError, ModelFileError, SettingError
 from distill.files.names import command
+from distill.formats.files import file_digest
 from distill.library import GenerationRecord, Library
 from distill.library.trash import trashed
 from distill.making.drawing import Progress

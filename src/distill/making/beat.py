@@ -26,13 +26,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from distill.audio.distance import LogMel
-from distill.audio.passages import Passage
 from distill.audio.rate import SAMPLE_RATE
 from distill.codes.descriptions import entry_descriptions, linear_map, summed
 from distill.making.openings import Openings
 from distill.models.header import BANDS
 from distill.models.model_file import Model, Source
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.passages import Passage
 
 LEVELS = 2
 """Quantizer levels, coarse to fine, whose logits the beat changes: finer ones say little about loudness."""

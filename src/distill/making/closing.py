@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
-from distill.audio.passages import Passage
 from distill.making import nearness, strength
 from distill.making.balance import measured_balance, with_balance
 from distill.making.beat import learn_bands
@@ -20,6 +19,7 @@ from distill.making.tolls import with_tolls
 from distill.models.header import ASSUMED, BEAT_STRENGTH, UNMEASURED
 from distill.models.model_file import Model, save_model
 from distill.models.prior import CodePrior
+from distill.recordings.passages import Passage
 from distill.runs.journal import Recorded
 from distill.training.candidates import Candidate
 from distill.training.metrics import MetricsCallback, Notice, PriorChosenEvent

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from distill.audio.checksum import remark_on
-from distill.audio.files import AudioInfo, probe, read_audio, read_blocks
-from distill.audio.inspection import SHORTEST_SECONDS
-from distill.audio.more_formats import FORMATS
 from distill.codes.extract import encode_blocks
 from distill.durations import about, duration
 from distill.errors import SettingError
+from distill.formats.files import AudioInfo, probe, read_audio, read_blocks
+from distill.formats.more_formats import FORMATS
 from distill.making.level import LISTENED_SECONDS, gain_to_meet, loudest_part
 from distill.making.request import Request
 from distill.models.model_file import Model
+from distill.recordings.checksum import remark_on
+from distill.recordings.inspection import SHORTEST_SECONDS
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore
 

@@ -21,7 +21,6 @@ from torch.nn import functional as F
 from distill.audio import pitch
 from distill.audio.distance import mel_filterbank
 from distill.audio.mixing import as_trained, mono
-from distill.audio.passages import Passage
 from distill.audio.rate import SAMPLE_RATE
 from distill.audio.texture import FASTEST, SLOWEST, movement
 from distill.making.drawing import Sampling
@@ -32,6 +31,7 @@ from distill.making.tolls import Tolls, measured_tolls
 from distill.making.voices import RecordingsVoice
 from distill.models.model_file import Model
 from distill.originality.passages import AS_IT_IS, Passages
+from distill.recordings.passages import Passage
 
 PIECES, PIECE_SECONDS = 16, 5.0
 """What is drawn to compare both voices: with four pieces, chance chose the farther voice every fifth time (docs/voices.md)."""

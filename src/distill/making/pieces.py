@@ -8,11 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
 
-from distill.audio.files import file_digest, probe
-from distill.audio.writing import check_output_format, write_audio
 from distill.errors import SettingError
 from distill.files.atomic import ensure_writable
 from distill.files.names import reserving
+from distill.formats.files import file_digest, probe
+from distill.formats.writing import check_output_format, write_audio
 from distill.making import loops
 from distill.making.drawing import Progress
 from distill.making.given import read_prompt, read_recording

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from distill.audio.cache import cached
-from distill.audio.corpus import audio_digests, import_corpus, sound_of
 from distill.audio.mixing import as_trained
 from distill.errors import DistillError, LibraryError
 from distill.library import Library
@@ -17,6 +15,8 @@ from distill.library.records import origin_of
 from distill.making.grains import Stretch, spread
 from distill.models.header import errors_in_words
 from distill.models.model_file import Model, Source
+from distill.recordings.cache import cached
+from distill.recordings.corpus import audio_digests, import_corpus, sound_of
 from distill.training.metrics import MetricsCallback, Notice
 from distill.training.notices import ignore, noticing
 

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.passages import Passage
 from distill.codes.extract import decode_chunks
 from distill.making.beat import Beat, Metronome, Pulse
 from distill.making.drawing import Sampling, Steering, sample_codes
 from distill.making.onsets import FRAMES_PER_SECOND, onset_echo
 from distill.making.openings import Openings
 from distill.models.model_file import Model
+from distill.recordings.passages import Passage
 
 STRENGTHS = (0.0, 1.0, 1.5, 2.0)
 """Those that are tried."""

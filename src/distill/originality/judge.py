@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.windows import spread
 from distill.codes.extract import decode_chunks
 from distill.models.model_file import Model, Source
 from distill.originality.passages import FRAMES, Nearest, Passages, pictured, spectra
@@ -39,6 +38,7 @@ from distill.originality.verdict import (
     Verdict,
     by_likeness,
 )
+from distill.recordings.windows import spread
 
 WINDOW_SECONDS = 5.0
 FEWEST_REFERENCES = 30

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from distill.audio.verdicts import FileReport
 from distill.originality.verdict import Originality
+from distill.recordings.verdicts import FileReport
 from distill.training.metrics import TrainingEvent
 
 

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus
 from distill.audio.distance import MultiScaleMel
 from distill.audio.mixing import as_trained, mono, mono_pair
-from distill.audio.passages import Split, whole_recordings
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
 from distill.evaluation.measure import Evaluation, beginning, distance_between, held_out_names, joined
@@ -23,6 +21,8 @@ from distill.making.pieces import Piece
 from distill.making.voices import RecordingsVoice, join_cost_of
 from distill.models.health import LEVEL_NAMES
 from distill.models.model_file import Model
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Split, whole_recordings
 from distill.report import EvaluationReport, NewAudio, Reconstruction, RefinementReport, RunReport
 from distill.report.contents import QuotedPlace
 from distill.report.listening import NEW_SECONDS

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distill.audio.corpus import Corpus
-from distill.audio.passages import Split
 from distill.durations import duration
 from distill.evaluation.measure import Evaluation, held_out_names
 from distill.models.model_file import Model
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Split
 from distill.report import EvaluationReport
 from distill.report.gather import reconstructions
 

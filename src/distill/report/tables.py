@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from distill.audio.verdicts import FileReport, FileVerdict
 from distill.counted import counted
 from distill.durations import duration
+from distill.recordings.verdicts import FileReport, FileVerdict
 from distill.report.markup import Section, badge, name, section, text
 
 _ROWS_SHOWN_AT_ONCE = 12

@@ -7,9 +7,9 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from distill.audio.corpus import Corpus
 from distill.library.records import BY_CORPUS
 from distill.models.config import PriorConfig, VQVAEConfig
+from distill.recordings.corpus import Corpus
 from distill.runs.anew import SECOND_EPOCHS, SECOND_MINUTES, WHOLE_RUN
 from distill.runs.journal import Recorded, recorded_run
 from distill.runs.saved import BRANCHED_FROM, Origin, RefinementRun, Stopped

@@ -20,9 +20,6 @@ from typing import TYPE_CHECKING, Never
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus
-from distill.audio.passages import Split
-from distill.audio.split import split_corpus
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.discriminator import (
@@ -31,6 +28,9 @@ from distill.models.discriminator import (
     feature_distance,
 )
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Split
+from distill.recordings.split import split_corpus
 from distill.training.adversarial_networks import Networks
 from distill.training.adversarial_start import begin
 from distill.training.checkpoint import StateFile

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Never
 import numpy as np
 import torch
 
-from distill.audio.corpus import Corpus
 from distill.audio.likeness import Likeness
-from distill.audio.passages import Split
-from distill.audio.windows import TrainingWindows
 from distill.models.model_file import codes_fingerprint
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Split
+from distill.recordings.windows import TrainingWindows
 from distill.training.adversarial_networks import Networks
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus, Recording
-from distill.audio.passages import Passage, Split, whole_recordings
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.windows import TrainingWindows, spread, validation_windows
 from distill.codes.extract import encode_blocks
 from distill.models import ranks
 from distill.models.base import start_from_base
 from distill.models.config import VQVAEConfig
 from distill.models.quantizer import count_codes
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import Corpus, Recording
+from distill.recordings.passages import Passage, Split, whole_recordings
+from distill.recordings.windows import TrainingWindows, spread, validation_windows
 from distill.training.plan import CodecPlan, RefinementPlan
 from distill.training.wrapped import WrappedCodec
 

@@ -15,7 +15,7 @@ from distill.models.vqvae import ConvVQVAE, swap_mid_side
 
 BIN_WEIGHT, PHASE_WEIGHT = 3.0, 1.0
 _LOSS_STREAM = 1 << 20
-"""Windows draw with (seed, epoch, step, place in the batch); no batch has a place of this number (``audio/windows.py``)."""
+"""Windows (``recordings/windows.py``) draw with (seed, epoch, step, place in the batch); no place has this number."""
 
 
 def draws_of_step(seed: int, epoch: int, step: int) -> np.random.Generator:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from distill.audio.corpus import Corpus
-from distill.audio.passages import Split
 from distill.models import ranks
 from distill.models.base import base_path
 from distill.models.config import VQVAEConfig
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Split
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile
 from distill.training.codec_data import CodecData, start_decoder

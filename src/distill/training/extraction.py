@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from distill.audio.passages import Passage
 from distill.codes.extract import Codec, encode_view
 from distill.codes.views import View
 from distill.models import ranks
+from distill.recordings.passages import Passage
 
 _HELD_OUT, _END = -1, -2
 

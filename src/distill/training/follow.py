@@ -10,13 +10,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.passages import Passage
 from distill.errors import CorpusError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.prior import CodePrior
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import Corpus, import_corpus
+from distill.recordings.passages import Passage
 from distill.training.adversarial import refine_decoder
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import StateFile

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distill.audio.passages import Passage, Split
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.writing import write_audio
 from distill.errors import LibraryError, OutputError
 from distill.files.atomic import written_aside
+from distill.formats.writing import write_audio
+from distill.recordings.passages import Passage, Split
 from distill.training.metrics import MetricsCallback, Notice
 
 if TYPE_CHECKING:

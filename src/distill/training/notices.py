@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from distill.training.metrics import MetricsCallback, Notice, TrainingEvent
 
 if TYPE_CHECKING:
-    from distill.audio.corpus import Corpus
+    from distill.recordings.corpus import Corpus
 
 
 def ignore(event: TrainingEvent) -> None:

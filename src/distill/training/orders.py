@@ -11,11 +11,11 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus
-from distill.audio.passages import Passage, Split
 from distill.models import ranks
 from distill.models.config import PriorConfig, VQVAEConfig
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Passage, Split
 from distill.training.plan import CodecPlan, Plan, PriorPlan, RefinementPlan
 from distill.training.state_file import SavedState, packed
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_h
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
-from distill.audio.split import SPLIT_RULE
 from distill.errors import SettingError, StateFileError
+from distill.recordings.split import SPLIT_RULE
 
 _SIGNS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}
 
@@ -55,7 +55,7 @@ class Plan:
     seed: Annotated[int, Ge(0), Lt(1 << 63)] = 0
     """Every random choice of the run derives from it."""
     split_rule: Annotated[int, Ge(1), Le(SPLIT_RULE)] = SPLIT_RULE
-    """The rule by which the recordings are split (``distill.audio.split``)."""
+    """The rule by which the recordings are split (``distill.recordings.split``)."""
     device: str = "auto"
     """The device to compute on: ``auto``, ``cpu``, ``mps`` or ``cuda``."""
     precision: Precision = "32"

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus
-from distill.audio.passages import Passage, Split
-from distill.audio.windows import spread
 from distill.codes.extract import laid_out
 from distill.codes.layout import flatten_codes
 from distill.counted import counted
@@ -20,6 +17,9 @@ from distill.errors import SettingError
 from distill.models import ranks
 from distill.models.config import PriorConfig
 from distill.models.model_file import Model, Source
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Passage, Split
+from distill.recordings.windows import spread
 from distill.training.budget import CODEC_SHARE
 from distill.training.extraction import Extraction
 from distill.training.metrics import ExtractionProgress, MetricsCallback, Notice

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from distill.audio.corpus import Corpus
-from distill.audio.passages import Split
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.config import PriorConfig
 from distill.models.model_file import Source
 from distill.models.prior import CodePrior
+from distill.recordings.corpus import Corpus
+from distill.recordings.passages import Split
 from distill.training.agreement import Stop
 from distill.training.candidates import Candidate, candidates, worth_hearing
 from distill.training.checkpoint import Checkpoint, StateFile

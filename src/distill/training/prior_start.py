@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.passages import Passage, Split
-from distill.audio.split import split_corpus
 from distill.codes.descriptions import Description, entry_descriptions, linear_map
 from distill.models import ranks
 from distill.models.base_prior import base_prior_path, start_from_base_prior
@@ -20,6 +17,9 @@ from distill.models.config import PriorConfig
 from distill.models.model_file import Model, load_model
 from distill.models.prior import CodePrior
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import Corpus, import_corpus
+from distill.recordings.passages import Passage, Split
+from distill.recordings.split import split_corpus
 from distill.sizes import prior_config_for
 from distill.training.agreement import Agreement
 from distill.training.checkpoint import Checkpoint, StateFile

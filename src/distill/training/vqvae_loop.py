@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from distill.audio.corpus import Corpus, import_corpus
-from distill.audio.passages import Split
-from distill.audio.split import split_corpus
 from distill.errors import RankError, TrainingError
 from distill.models import ranks
 from distill.models.config import VQVAEConfig
 from distill.models.health import LevelHealth, level_health, utilisation_warning
 from distill.models.quantizer import count_codes
 from distill.models.vqvae import ConvVQVAE
+from distill.recordings.corpus import Corpus, import_corpus
+from distill.recordings.passages import Split
+from distill.recordings.split import split_corpus
 from distill.sizes import codec_config_for
 from distill.training.checkpoint import StateFile
 from distill.training.codec_data import count_corpus_codes, start_codebooks

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import soundfile
 
-from distill.audio.cache import cached
-from distill.audio.folder import audio_files
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.seen import digest_of, known_digest
-from distill.audio.writing import write_audio
 from distill.errors import AudioFileError, CorpusError
 from distill.files.atomic import written_aside
 from distill.files.names import normalised
 from distill.files.regular import open_regular
 from distill.files.tensors import UnusableError, read_table
+from distill.formats.writing import write_audio
 from distill.models.header import KEY, Header, SoundRecord, errors_in_words, read_header
+from distill.recordings.cache import cached
+from distill.recordings.folder import audio_files
+from distill.recordings.seen import digest_of, known_digest
 from distill.web.sound import kept
 
 _PART = 10 * SAMPLE_RATE

@@ -21,15 +21,15 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from distill.audio.folder import audio_files, is_sound, name_below
-from distill.audio.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
 from distill.errors import CorpusError, LibraryError, OutputError
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
 from distill.files.names import advice_on_missing, free_path, stem_from
 from distill.files.regular import absolute
+from distill.formats.suffixes import AUDIO_SUFFIXES, FILM_SUFFIXES, MORE_SUFFIXES
 from distill.library import Library, ModelEntry
 from distill.library.moving import move
+from distill.recordings.folder import audio_files, is_sound, name_below
 from distill.runs.events import STAGES
 from distill.web.learned import gone, sound_of_learned
 

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from distill.audio.files import probe, read_blocks
 from distill.audio.rate import SAMPLE_RATE
-from distill.audio.writing import write_audio
 from distill.files.atomic import make_folder, written_aside
 from distill.files.home import home
 from distill.files.regular import absolute, native
 from distill.files.remade import make_room, used_now
+from distill.formats.files import probe, read_blocks
+from distill.formats.writing import write_audio
 from distill.report.sound import mel_picture
 
 PLAYABLE = {".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg"}

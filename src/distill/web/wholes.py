@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from distill.audio.files import probe, read_blocks
-from distill.audio.writing import write_audio
 from distill.codes.codes_file import Codes, load_codes, save_codes
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.durations import duration
 from distill.errors import AudioFileError, DistillError, SettingError
+from distill.formats.files import probe, read_blocks
+from distill.formats.writing import write_audio
 from distill.making.drawing import Sampling
 from distill.making.editing import Editing
 from distill.making.operations import Operation

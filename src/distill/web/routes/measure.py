@@ -10,9 +10,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from distill.audio.folder import audio_files, name_below
 from distill.errors import CorpusError, LibraryError
 from distill.files.names import reconstruction_paths
+from distill.recordings.folder import audio_files, name_below
 from distill.runs.status import records_of
 from distill.training import listening
 from distill.web import jobs, places

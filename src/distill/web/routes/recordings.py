@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from distill.audio.demo import write_demo_corpus
-from distill.audio.folder import audio_files
 from distill.errors import CorpusError
 from distill.files.names import new_folder, stem_from
+from distill.recordings.demo import write_demo_corpus
+from distill.recordings.folder import audio_files
 from distill.web import jobs, places
 from distill.web.answers import Done
 from distill.web.routes.work import JobView, view

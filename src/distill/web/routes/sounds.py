@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel
 
-from distill.audio.files import probe
 from distill.errors import AudioFileError, OutputError
 from distill.files.atomic import make_folder, output_error, written_aside
 from distill.files.names import normalised, reserving, stem_from
+from distill.formats.files import probe
 from distill.web import places, sound
 
 router = APIRouter(tags=["sounds"])

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from distill.audio.corpus import ensure_usable
 from distill.errors import LibraryError, OutputError, SettingError
 from distill.files.names import MODEL_SUFFIX, normalised, stem_from
+from distill.recordings.corpus import ensure_usable
 from distill.settings import check_length
 from distill.training import budget
 from distill.web import jobs, places

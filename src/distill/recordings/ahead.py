@@ -1,0 +1,77 @@
+"""An estimate before the first import of a folder starts: time and disk space."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from distill.audio.rate import SAMPLE_RATE
+from distill.counted import counted
+from distill.durations import about
+from distill.errors import AudioFileError
+from distill.formats.files import AudioInfo, read_blocks
+from distill.recordings.cache import cache_folder, cached
+from distill.recordings.measure import measure
+from distill.recordings.seen import known_digest, shape_of
+from distill.recordings.sketches import Sketch
+
+WORTH_TELLING_S = 1800.0
+"""Less sound than this is read before one has read about it."""
+_TRIED = 3  # blocks of ten seconds
+
+
+def first_reading(paths: Sequence[Path]) -> str:
+    """Plain words for what reading these files takes that were not read before; empty where it is little.
+
+    The time follows from what half a minute of the first that can be read takes here and now, so a beginning that is silent
+    makes it look shorter.
+    """
+    new = [info for path in paths if (info := _unread(path)) is not None]
+    seconds = sum(info.seconds for info in new)
+    if seconds < WORTH_TELLING_S:
+        return ""
+    needed = sum(4 * SAMPLE_RATE * info.channels * info.seconds for info in new)
+    place = cache_folder()
+    free = shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+    room = f"up to {_size(needed)} in {place}, where {_size(free)} are free"
+    pace = next((pace for info in new if (pace := _pace(info)) is not None), None)
+    time_taken = "" if pace is None else f"about {about(seconds * pace)} (at the pace of their first half minute) and "
+    words = (
+        f"{about(seconds)} of sound in {counted(len(new), 'file')} are read for the first time. "
+        f"That takes {time_taken}{room}. "
+        "Later starts take seconds."
+    )
+    if needed > free:
+        words += " That may be too little, though silence takes no room: DISTILL_HOME can be a folder on a larger disk."
+    return words
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.0f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"
+
+
+def _unread(path: Path) -> AudioInfo | None:
+    try:
+        info = shape_of(path)
+    except AudioFileError:  # its verdict will say so
+        return None
+    digest = known_digest(path)
+    return None if digest is not None and cached(digest) is not None else info
+
+
+def _pace(info: AudioInfo) -> float | None:
+    """Seconds that a second of sound takes; None where the file cannot be read, as its verdict will say."""
+    started = time.perf_counter()
+    parts: list[np.ndarray] = []
+    try:
+        for block in read_blocks(info.path):
+            parts.append(block)
+            if len(parts) == _TRIED:
+                break
+    except AudioFileError:
+        return None
+    sound = np.concatenate(parts, axis=1)
+    Sketch(sound, measure(sound, info.subtype).mix)
+    return (time.perf_counter() - started) / (sound.shape[1] / SAMPLE_RATE)

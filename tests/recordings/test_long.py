@@ -1,0 +1,166 @@
+"""Long corpora: memory that does not grow with them, starts that read nothing again, and what the first reading takes, told."""
+
+import os
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distill.recordings import alike, seen
+from distill.recordings.alike import find_alike
+from distill.recordings.cache import cache_folder, decoded, trim_cache
+from distill.recordings.corpus import Recording, import_corpus
+from distill.recordings.remembered import remembered
+from distill.training.codec_data import MOST_COUNTED, counted
+
+RATE = 48_000
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """Files count as settled at once."""
+    monkeypatch.setattr(seen, "_SETTLED_S", -10.0)
+
+
+@pytest.fixture
+def folder(tmp_path, noise, save):
+    """Three recordings, one of them a louder copy with another beginning."""
+    take = noise(3.0, seed=1)
+    save(tmp_path / "mine" / "a.wav", take)
+    save(tmp_path / "mine" / "b.wav", noise(2.0, seed=2))
+    save(tmp_path / "mine" / "c.wav", 0.5 * take[:, RATE // 2 :])
+    return tmp_path / "mine"
+
+
+def test_a_later_start_reads_no_sound(folder, settled, monkeypatch):
+    """Guards against starts that take as long as the corpus: hashing, measuring, comparing, or counting shared parts again."""
+    first = import_corpus(folder)
+
+    def never(*_, **__):
+        pytest.fail("sound was read again")
+
+    readers = (
+        "cache._decode_to",
+        "seen.file_digest",
+        "seen.probe",
+        "measure.measure",
+        "alike.find_alike",
+        "takes._levels",
+    )
+    for reader in readers:
+        monkeypatch.setattr(f"distill.recordings.{reader}", never)
+    again = import_corpus(folder)
+    assert again.files == first.files
+    assert again.alike == first.alike
+    assert [one.group for one in again.recordings] == [one.group for one in first.recordings]
+    assert [file.duplicate_of for file in again.files] == ["", "", "a.wav"]
+
+
+def test_a_file_that_was_written_to_is_read_again(folder, settled, noise, save):
+    """Guards against sound that is known by size and date alone, which programs set as they like."""
+    path = folder / "b.wav"
+    before = path.stat()
+    digest = seen.digest_of(path)
+    save(path, noise(2.0, seed=3))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert seen.digest_of(path) != digest
+
+
+def test_what_was_written_just_now_is_not_trusted(folder, monkeypatch):
+    monkeypatch.setattr(seen, "_SETTLED_S", 3600.0)  # a busy machine takes its time from there to here
+    seen.digest_of(folder / "a.wav")
+    assert seen.known_digest(folder / "a.wav") is None
+
+
+def test_trimming_spares_what_was_measured(folder):
+    """Guards against a corpus larger than the cache that is compared anew at every start."""
+    import_corpus(folder)
+    measures = sorted(file.name for file in cache_folder().glob("*.json"))
+    trim_cache(0)
+    assert sorted(file.name for file in cache_folder().glob("*.json")) == measures
+    assert not list(cache_folder().glob("*.npy"))
+    old = cache_folder() / "old.json"
+    remembered("old", lambda: 1)
+    os.utime(old, (time.time() - 100 * 86_400,) * 2)
+    trim_cache(0)
+    assert not old.exists()
+
+
+def test_the_first_reading_is_announced_once_and_before_it_begins(folder, settled, monkeypatch):
+    monkeypatch.setattr("distill.recordings.ahead.WORTH_TELLING_S", 1.0)
+    told = []
+    import_corpus(folder, ahead=told.append, progress=lambda done, total, name: told.append(done))
+    assert "8 s of sound in 3 files are read for the first time" in told[0]
+    assert "GB are free" in told[0]
+    again = []
+    import_corpus(folder, ahead=again.append)
+    assert again == []
+
+
+def test_silence_takes_no_room(tmp_path, tone, save):
+    sound = np.concatenate([tone(1.0), np.zeros((1, 60 * RATE), np.float32), tone(1.0)], axis=1)
+    path = save(tmp_path / "gated.wav", sound, subtype="FLOAT")
+    found = decoded(path, "0" * 64)
+    assert np.array_equal(found, sound)
+    state = (cache_folder() / f"{'0' * 64}.npy").stat()
+    assert state.st_size > 4 * 60 * RATE
+    if hasattr(state, "st_blocks"):
+        assert 512 * state.st_blocks < state.st_size / 2
+
+
+def test_what_is_compared_does_not_lie_in_memory(noise, monkeypatch):
+    """Guards against 120 MB of it an hour, as there were: 12 GB for a hundred hours."""
+    monkeypatch.setattr(alike, "_MOST_WORK", 0)
+    peaks = []
+    for count in (2, 8):
+        sounds = [(noise(60.0, seed=number), "mean") for number in range(count)]
+        monkeypatch.setattr(alike, "_LONG_SECONDS", 0.0)
+        tracemalloc.start()
+        find_alike(sounds)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        del sounds
+    assert peaks[1] < 1.4 * peaks[0], peaks
+
+
+def test_on_disk_the_same_is_found(piece, monkeypatch):
+    sounds = [(piece(14.0, "AABA", 1), "mean"), (piece(9.0, "BACA", 1), "mean")]
+    in_memory = find_alike(sounds)
+    assert in_memory
+    monkeypatch.setattr(alike, "_LONG_SECONDS", 0.0)
+    assert find_alike(sounds) == in_memory
+    assert not list(cache_folder().iterdir()), "a file was left"
+
+
+def test_what_is_heard_is_let_go(tmp_path):
+    """Guards against training that maps more and more of the corpus, until all of it counts as this process's memory."""
+    resident = Path("/proc/self/statm")
+    if not resident.exists():
+        pytest.skip("there is no /proc here to see it in")
+
+    def pages() -> int:
+        return int(resident.read_text().split()[1])
+
+    np.save(tmp_path / "long.npy", np.ones((1, 16_000_000), np.float32))
+    audio = np.load(tmp_path / "long.npy", mmap_mode="r")
+    one = Recording("long", tmp_path, "0" * 64, 333.0, audio.shape[1], 1, 0, audio)
+    before = pages()
+    for start in range(0, one.samples, 100_000):
+        assert one.read(start, start + 100_000, 1).all()
+    assert (pages() - before) * os.sysconf("SC_PAGE_SIZE") < 16_000_000  # of 64 MB
+
+
+def test_codes_are_counted_of_twenty_minutes_at_most():
+    """Guards against encoding a hundred hours after a training of five minutes."""
+    nothing = np.zeros((1, 1), np.float32)
+    hours = [Recording(f"{n}", Path(), f"{n}", 1800.0, 1800 * RATE, 1, n, nothing) for n in range(20)]
+    passages = counted(hours)
+    assert sum(one.samples for one in passages) <= MOST_COUNTED
+    assert {one.recording.name for one in passages} == {one.name for one in hours}
+    assert passages == counted(hours)
+    assert len(counted(hours[:1])) == 120
+    short = Recording("short", Path(), "0", 5.0, 5 * RATE, 1, 0, nothing)
+    assert [one.samples for one in counted([short])] == [short.samples]
