@@ -61,6 +61,27 @@ def test_what_the_alarm_says_is_said_once(page: Page) -> None:
     expect(said).to_have_count(1)
 
 
+@pytest.mark.parametrize("stage", ["codec", "refinement"])
+def test_on_a_phone_every_moment_of_the_listening_is_whole(page: Page, stage: str) -> None:
+    """Guards against the last one, which is chosen, cut off in the middle of a word."""
+    name, page_width = run("heard", "finished"), 390
+    moments = [{"reference": f"{step}", "stage": stage, "step": step} for step in (105, 481, 731, 1948, 2950)]
+    passage = {"name": "a.wav", "original": "o", "seconds": 5.0, "is_held_out": True, "moments": moments}
+    told = {"passages": [passage], "figures": []}
+    page.route(f"**/api/runs/{name}/learning", lambda route: route.fulfill(json=told))
+    page.set_viewport_size({"width": page_width, "height": 844})
+    page.goto(f"/#/train/{name}")
+    labels = page.locator(".listening .segments label")
+    expect(labels).to_have_count(len(moments))
+    expect(labels.last).to_have_text("kept")
+    expect(page.get_by_text("as it is kept (step 2950)")).to_be_visible()
+    for label in labels.all():
+        box = label.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= page_width - 16
+        assert label.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 def test_a_training_that_failed_at_once_says_where_to_look(page: Page, small_corpus: Path) -> None:
     """Guards against a page with one red sentence on it, and nothing to do."""
     one = places.add_collection(small_corpus)

@@ -6,7 +6,7 @@ import { playing } from "./player.js";
 import { Sound } from "./wave.js";
 
 const key = (moment) => `${moment.stage} ${moment.step}`;
-const named = (moment, isLast, isRunning) => (isLast ? (isRunning ? "now" : "as it is kept") : `${moment.stage === "refinement" ? "2nd: " : ""}step ${moment.step}`);
+const named = (moment, isLast, isRunning) => (isLast ? (isRunning ? "now" : "kept") : `${moment.stage === "refinement" ? "2nd: " : ""}step ${moment.step}`);
 
 function Pair({ passage, chosen, isRunning }) {
   const heard = useShared(playing);
@@ -17,7 +17,7 @@ function Pair({ passage, chosen, isRunning }) {
   }
   // What is playing is not taken away from under the listener by a newer one.
   const moment = moments.find((one) => heard.isPlaying && one.reference === heard.reference) ?? moments.find((one) => key(one) === chosen) ?? moments.at(-1);
-  const words = named(moment, moment === moments.at(-1), isRunning);
+  const words = named(moment, moment === moments.at(-1), isRunning).replace("kept", "as it is kept");
   return html`<div class="pair"><div><h4>${passage.name}</h4><${Sound} reference=${passage.original} length=${passage.seconds} label=${`Original of ${passage.name}`} /></div>
     <div><h4>through the codec, ${words}${words.includes("step") ? "" : html` <small>(step ${moment.step})</small>`}</h4><${Sound} reference=${moment.reference} length=${passage.seconds} label=${`${passage.name} through the codec, ${words}`} /></div></div>`;
 }
