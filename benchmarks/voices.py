@@ -7,10 +7,10 @@
     python benchmarks/voices.py MODEL FOLDER --held-out
     python benchmarks/voices.py MODEL FOLDER --rebuilt
 
-Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``; *Fréchet* is the distance there, and *floor* the
-same for as much audio drawn from the recordings themselves (median of 15 draws); both for all pieces together and, in the
-next column, for each lot alone, the mean of all lots. *Near-copies*: seconds whose log-mel picture
-correlates over 0.95 with a place of the recordings. *Beat*: the autocorrelation of the onset envelope at the recordings' own
+Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``, *line* and *grain* those of ``audio/texture.py``, of
+all pieces beside all recordings; *Fréchet* is the distance there, and *floor* the same for as much audio drawn from the
+recordings themselves (median of 15 draws); both for all pieces together and, in the next column, for each lot alone, the mean
+of all lots. *Near-copies*: seconds whose log-mel picture correlates over 0.95 with a place of the recordings. *Beat*: the autocorrelation of the onset envelope at the recordings' own
 period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the 99.9th percentile of steps from sample to sample within
 fades, over that of the recordings; over that of the rest of the same pieces. With ``--minutes`` time and memory of one long
 piece, with ``--hours`` as if the recordings were so long. With ``--held-out`` the codes of held-out recordings, in the
@@ -31,7 +31,8 @@ import torch
 
 from distill.audio.distance import MultiScaleMel
 from distill.audio.likeness import likeness_between
-from distill.audio.mixing import mono_pair
+from distill.audio.mixing import mono, mono_pair
+from distill.audio.texture import TextureScore, movement
 from distill.codes.extract import decode_chunks, encode_blocks
 from distill.making.balance import with_balance
 from distill.making.drawing import Sampling
@@ -135,18 +136,20 @@ def compare(
     )
     print(f"repeat after {period / FRAMES_PER_SECOND:.2f} s (autocorrelation {own_beat:.2f})\n")
     print(
-        "| voice | movement | comb | Fréchet / floor | lot by lot | near-copies | beat | grains a piece | longest | step "
-        "| seconds a piece |"
+        "| voice | movement | line | grain | comb | Fréchet / floor | lot by lot | near-copies | beat | grains a piece "
+        "| longest | step | seconds a piece |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     for name, speaker in (("codec", None), ("recordings", voice)):
         started = time.perf_counter()
         sounds = [replace(piece, voice=speaker).audio(model) for piece in pieces]
         taken = (time.perf_counter() - started) / len(pieces)
-        near = reference.nearness(sounds)
-        row = f"| {name} | {near.movement_db:.2f} dB | {near.comb:.2f} | {near.frechet / floor:.2f} "
+        near, texture = reference.nearness(sounds), TextureScore(moving(sounds), moving(audio), 1)
+        row = (
+            f"| {name} | {near.movement_db:.2f} dB | {texture.line:.1f} dB | {texture.grain:+.2f} dB | {near.comb:.2f} "
+        )
         by_lot = [reference.frechet(sounds[lot * count :][:count]) / floor_of_lot for lot in range(lots)]
-        row += f"| {np.mean(by_lot):.2f} | {near.near_copies:.1%} | {near.beat / own_beat:.2f} "
+        row += f"| {near.frechet / floor:.2f} | {np.mean(by_lot):.2f} | {near.near_copies:.1%} | {near.beat / own_beat:.2f} "
         if speaker is None:
             print(f"{row}| | | | {taken:.2f} |")
             continue
@@ -155,6 +158,13 @@ def compare(
         inside, outside = steps_of(sounds, placed)
         grains = np.mean([len(one) for one in placed])
         print(f"{row}| {grains:.0f} | {longest:.2f} s | {inside / step:.2f}; {inside / outside:.2f} | {taken:.2f} |")
+
+
+def moving(sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean spectrum of movement of all seconds and bands that sound ``[201]``."""
+    found = [movement(mono(sound)[0]) for sound in sounds]
+    total: np.ndarray = sum((moved for moved, _ in found), np.zeros(1))
+    return total / max(sum(count for _, count in found), 1)
 
 
 def steps_of(sounds: Sequence[np.ndarray], placed: Sequence[Sequence[Placed]]) -> tuple[float, float]:
