@@ -7,15 +7,15 @@
     python benchmarks/voices.py MODEL FOLDER --held-out
     python benchmarks/voices.py MODEL FOLDER --rebuilt
 
-Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``, *line* and *grain* those of ``audio/texture.py``, of
-all pieces beside all recordings; *Fréchet* is the distance there, and *floor* the same for as much audio drawn from the
+Prints Markdown. *Movement* and *comb* are those of ``making/nearness.py``, *line* and *grain* those of ``audio/texture.py``,
+of all pieces beside all recordings; *Fréchet* is the distance there, and *floor* the same for as much audio drawn from the
 recordings themselves (median of 15 draws); both for all pieces together and, in the next column, for each lot alone, the mean
-of all lots. *Near-copies*: seconds whose log-mel picture correlates over 0.95 with a place of the recordings. *Beat*: the autocorrelation of the onset envelope at the recordings' own
-period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the 99.9th percentile of steps from sample to sample within
-fades, over that of the recordings; over that of the rest of the same pieces. With ``--minutes`` time and memory of one long
-piece, with ``--hours`` as if the recordings were so long. With ``--held-out`` the codes of held-out recordings, in the
-codec's voice and spoken by grains of all others, by the figures of the codec. With ``--rebuilt`` the Fréchet
-distance of all recordings through the codec.
+of all lots. *Near-copies*: seconds whose log-mel picture correlates over 0.95 with a place of the recordings. *Beat*: the
+autocorrelation of the onset envelope at the recordings' own period, the strongest from 0.3 to 1.5 s, over theirs. *Step*: the
+99.9th percentile of steps from sample to sample within fades, over that of the recordings; over that of the rest of the same
+pieces. With ``--minutes`` time and memory of one long piece, with ``--hours`` as if the recordings were so long. With
+``--held-out`` the codes of held-out recordings, in the codec's voice and spoken by grains of all others, by the figures of
+the codec. With ``--rebuilt`` the Fréchet distance of all recordings through the codec.
 """
 
 import argparse
@@ -145,11 +145,10 @@ def compare(
         sounds = [replace(piece, voice=speaker).audio(model) for piece in pieces]
         taken = (time.perf_counter() - started) / len(pieces)
         near, texture = reference.nearness(sounds), TextureScore(moving(sounds), moving(audio), 1)
-        row = (
-            f"| {name} | {near.movement_db:.2f} dB | {texture.line:.1f} dB | {texture.grain:+.2f} dB | {near.comb:.2f} "
-        )
+        row = f"| {name} | {near.movement_db:.2f} dB | {texture.line:.1f} dB | {texture.grain:+.2f} dB "
         by_lot = [reference.frechet(sounds[lot * count :][:count]) / floor_of_lot for lot in range(lots)]
-        row += f"| {near.frechet / floor:.2f} | {np.mean(by_lot):.2f} | {near.near_copies:.1%} | {near.beat / own_beat:.2f} "
+        row += f"| {near.comb:.2f} | {near.frechet / floor:.2f} | {np.mean(by_lot):.2f} | {near.near_copies:.1%} "
+        row += f"| {near.beat / own_beat:.2f} "
         if speaker is None:
             print(f"{row}| | | | {taken:.2f} |")
             continue
