@@ -185,7 +185,7 @@ class LoadedModels:
         wanted = drawn[:, first:stop].reshape(-1, grid.shape[1])
         return {"seeds": [seed + index for index in range(count)]}, in_bytes(wanted.numpy())
 
-    def write(self, model: Model, body: bytes, samples: int, out: str, bit_depth: int = 24) -> Answer:
+    def write(self, model: Model, body: bytes, samples: int, out: str) -> Answer:
         """A grid as a file: ``.codes``, or audio by its ending."""
         grid = _grid(model, body)
         if -(-samples // model.codec.hop) != len(grid):
@@ -194,7 +194,7 @@ class LoadedModels:
         if out.endswith(CODES_SUFFIX):
             save_codes(Path(out), codes)
         else:
-            decode_file(model, codes, Path(out), bit_depth)
+            decode_file(model, codes, Path(out))
         return {}, b""
 
     def _model(self, path: Path) -> Model:
